@@ -1,0 +1,104 @@
+package ops
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// Metrics is every metric the binary exports. One is made in each process and handed to whoever
+// measures; nothing registers itself anywhere else.
+type Metrics struct {
+	Registry *prometheus.Registry
+
+	HTTPRequests *prometheus.CounterVec   // route, method, status; route is the template
+	HTTPDuration *prometheus.HistogramVec // route, method
+
+	DBAcquire          prometheus.Histogram
+	DBConnectionErrors prometheus.Counter
+
+	TuneRuns        *prometheus.CounterVec // status
+	TuneRunDuration prometheus.Histogram
+	TuneTrials      *prometheus.CounterVec // status
+
+	SSESubscribers     *prometheus.GaugeVec   // topic
+	SSEEventsPublished *prometheus.CounterVec // topic
+	SSEQueueDrops      prometheus.Counter
+	SSERelayLag        prometheus.Gauge
+
+	IdempotencyReplays prometheus.Counter
+
+	RiverJobWait *prometheus.HistogramVec // queue
+	RiverJobRun  *prometheus.HistogramVec // kind, status
+	JobsRescued  prometheus.Counter
+}
+
+// NewMetrics makes and registers every metric, with the Go runtime's and the process's own.
+func NewMetrics() *Metrics {
+	m := &Metrics{
+		Registry: prometheus.NewRegistry(),
+
+		HTTPRequests: counters("http_requests_total", "HTTP requests by route template.", "route", "method", "status"),
+		HTTPDuration: histograms("http_request_duration_seconds", "Time to answer a request; streams are left out.",
+			exponential(0.001, 14), "route", "method"),
+
+		DBAcquire: histogram("db_pool_acquire_seconds", "Time to get a connection from the pool.",
+			exponential(0.0001, 16)),
+		DBConnectionErrors: counter("db_connection_errors_total", "Failed connection attempts to Postgres."),
+
+		TuneRuns:        counters("tune_runs_total", "Tunes that ended, by status.", "status"),
+		TuneRunDuration: histogram("tune_run_duration_seconds", "Time from a tune's start to its end.", exponential(0.1, 18)),
+		TuneTrials:      counters("tune_trials_total", "Trials that ended, by status.", "status"),
+
+		SSESubscribers:     gauges("sse_subscribers_count", "Open event streams that carry the topic.", "topic"),
+		SSEEventsPublished: counters("sse_events_published_total", "Events read from the log and offered to subscribers.", "topic"),
+		SSEQueueDrops:      counter("sse_queue_drops_total", "Subscribers disconnected because their queue was full."),
+		SSERelayLag: gauge("sse_relay_lag_seconds",
+			"Age of the newest event when this process saw it."),
+
+		IdempotencyReplays: counter("idempotency_replays_total", "Submissions answered with a stored response."),
+
+		RiverJobWait: histograms("river_job_wait_seconds", "Time a job waited between being due and being worked.",
+			exponential(0.001, 20), "queue"),
+		RiverJobRun: histograms("river_job_run_seconds", "Time a job's attempt took.",
+			exponential(0.001, 20), "kind", "status"),
+		JobsRescued: counter("worker_jobs_rescued_total", "Jobs run again because no live worker held them."),
+	}
+	m.Registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.HTTPRequests, m.HTTPDuration, m.DBAcquire, m.DBConnectionErrors,
+		m.TuneRuns, m.TuneRunDuration, m.TuneTrials,
+		m.SSESubscribers, m.SSEEventsPublished, m.SSEQueueDrops, m.SSERelayLag,
+		m.IdempotencyReplays, m.RiverJobWait, m.RiverJobRun, m.JobsRescued,
+	)
+	return m
+}
+
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+}
+
+func counters(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+}
+
+func gauge(name, help string) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+}
+
+func gauges(name, help string, labels ...string) *prometheus.GaugeVec {
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+}
+
+func histogram(name, help string, buckets []float64) prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
+}
+
+func histograms(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+}
+
+// exponential returns n buckets, each twice the one before it, in seconds.
+func exponential(first float64, n int) []float64 {
+	return prometheus.ExponentialBuckets(first, 2, n)
+}

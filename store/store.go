@@ -1,0 +1,151 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+)
+
+// AppRole is the role every connection acts as; row-level security applies to it.
+const AppRole = "millrace_app"
+
+// Jobs inserts and cancels River jobs inside the caller's transaction. The River client is one.
+type Jobs interface {
+	InsertTx(ctx context.Context, tx pgx.Tx, args river.JobArgs, opts *river.InsertOpts) (*rivertype.JobInsertResult, error)
+	InsertManyTx(ctx context.Context, tx pgx.Tx, params []river.InsertManyParams) ([]*rivertype.JobInsertResult, error)
+	JobCancelTx(ctx context.Context, tx pgx.Tx, jobID int64) (*rivertype.JobRow, error)
+}
+
+// Store is the pool and the operations on it. It is safe for concurrent use.
+type Store struct {
+	pool *pgxpool.Pool
+	jobs Jobs
+}
+
+// PoolOptions configure OpenPool.
+type PoolOptions struct {
+	DatabaseURL string
+	MaxConns    int32                // 0: pgx's default
+	Acquire     prometheus.Histogram // seconds to get a connection; may be nil
+	ConnErrors  prometheus.Counter   // failed connection attempts; may be nil
+}
+
+// OpenPool opens a pool whose connections act as AppRole. It does not wait for the database:
+// the first query does, so that a process can start before Postgres does.
+func OpenPool(ctx context.Context, opts PoolOptions) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(opts.DatabaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("parse database URL: %w", err)
+	}
+	if opts.MaxConns > 0 {
+		cfg.MaxConns = opts.MaxConns
+	}
+	cfg.ConnConfig.RuntimeParams["role"] = AppRole
+	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
+		cfg.ConnConfig.RuntimeParams["application_name"] = "millrace"
+	}
+	cfg.ConnConfig.Tracer = &poolTracer{acquire: opts.Acquire, connErrors: opts.ConnErrors}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open pool: %w", err)
+	}
+	return pool, nil
+}
+
+// New returns a store on the pool. jobs may be nil where nothing is submitted.
+func New(pool *pgxpool.Pool, jobs Jobs) *Store {
+	return &Store{pool: pool, jobs: jobs}
+}
+
+// Pool is the pool the store runs on, for the listener's and River's own use.
+func (s *Store) Pool() *pgxpool.Pool { return s.pool }
+
+// Ping reports whether the database answers.
+func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
+
+// inWorkspace runs fn in a transaction that sees only the given workspace's rows.
+func (s *Store) inWorkspace(ctx context.Context, workspace uuid.UUID, fn func(pgx.Tx) error) error {
+	// One round trip for both; a UUID's text needs no quoting.
+	return s.inTx(ctx, "begin; set local millrace.workspace = '"+workspace.String()+"'", fn)
+}
+
+// inFleet runs fn in a transaction that sees every workspace's rows.
+func (s *Store) inFleet(ctx context.Context, fn func(pgx.Tx) error) error {
+	return s.inTx(ctx, "begin; set local role millrace_fleet", fn)
+}
+
+func (s *Store) inTx(ctx context.Context, begin string, fn func(pgx.Tx) error) error {
+	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer rollback(ctx, tx)
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// rollback ends tx even when ctx is already done, so that its connection goes back to the pool;
+// after a commit it does nothing.
+func rollback(ctx context.Context, tx pgx.Tx) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	_ = tx.Rollback(ctx)
+}
+
+// pgCode returns the SQLSTATE of err, or "" when Postgres did not raise it.
+func pgCode(err error) string {
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		return pgErr.Code
+	}
+	return ""
+}
+
+// poolTracer measures what callers wait for a connection, and counts attempts that failed.
+type poolTracer struct {
+	acquire    prometheus.Histogram
+	connErrors prometheus.Counter
+}
+
+type acquireStart struct{}
+
+func (t *poolTracer) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
+	return context.WithValue(ctx, acquireStart{}, time.Now())
+}
+
+func (t *poolTracer) TraceAcquireEnd(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireEndData) {
+	if start, ok := ctx.Value(acquireStart{}).(time.Time); ok && t.acquire != nil {
+		t.acquire.Observe(time.Since(start).Seconds())
+	}
+}
+
+func (t *poolTracer) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectStartData) context.Context {
+	return ctx
+}
+
+func (t *poolTracer) TraceConnectEnd(_ context.Context, data pgx.TraceConnectEndData) {
+	if data.Err != nil && t.connErrors != nil {
+		t.connErrors.Inc()
+	}
+}
+
+func (t *poolTracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+
+func (t *poolTracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
