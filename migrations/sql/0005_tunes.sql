@@ -6,7 +6,7 @@ create table tunes (
     strategy     text not null,
     objective    text not null,
     search_type  text not null,
-    spec         jsonb not null, -- the request with its defaults filled in
+    spec         json not null, -- the request with its defaults filled in
     status       text not null default 'queued'
                  check (status in ('queued', 'running', 'completed', 'failed', 'canceled')),
     -- Admitted tunes count against the workspace's cap; the plan job of any other stays pending.
@@ -15,7 +15,7 @@ create table tunes (
     n_trials     int not null check (n_trials between 1 and 1000000),
     warnings     jsonb not null default '[]',
     error        text,
-    outcome      jsonb, -- best trial, overfit evidence, counts: what the collect step found
+    outcome      json, -- best trial, overfit evidence, counts: what the collect step found
     ranking      int[], -- trial indexes by rank, best first
     created_at   timestamptz not null default now(),
     started_at   timestamptz,
@@ -88,7 +88,7 @@ create table tune_leaderboard (
     objective    text not null,
     trial_index  int not null,
     score        float8 not null,
-    entry        jsonb not null, -- params, scores and metrics as the API shows them
+    entry        json not null, -- params, scores and metrics as the API shows them
     primary key (tune_id, rank)
 );
 create index on tune_leaderboard (workspace_id, objective, score desc, tune_id, rank);
