@@ -1,0 +1,27 @@
+package jobs
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+)
+
+// Client is River's client on pgx.
+type Client = river.Client[pgx.Tx]
+
+// NewInsertClient makes a client that only inserts and cancels: it works no queue and never
+// stands for leader, so an API process can hold one.
+func NewInsertClient(pool *pgxpool.Pool, logger *slog.Logger) (*Client, error) {
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
+		LeaderElectionDisabled: true,
+		Logger:                 logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("insert-only River client: %w", err)
+	}
+	return client, nil
+}

@@ -1,0 +1,63 @@
+package jobs
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/riverqueue/river"
+)
+
+// The queues. A worker process chooses which to work and with how many slots.
+const (
+	QueueTunes       = "tunes"       // plan and collect: short
+	QueueTrials      = "trials"      // shards: about a second of one core each
+	QueueWFO         = "wfo"         // walk-forward orchestration: short
+	QueueIngestion   = "ingestion"   // documents
+	QueueRetention   = "retention"   // pruning
+	QueueMaintenance = "maintenance" // partitions and other upkeep
+)
+
+// maxAttempts bounds how often a job that errors, or whose worker dies, is run again.
+const maxAttempts = 8
+
+// Slots is how many jobs of each queue one process works at once.
+type Slots map[string]int
+
+// DefaultSlots works every queue, with one trial slot for each core.
+func DefaultSlots(cores int) Slots {
+	return Slots{QueueTunes: 2, QueueTrials: cores, QueueMaintenance: 1}
+}
+
+// ParseSlots reads "trials:8,tunes:2".
+func ParseSlots(text string) (Slots, error) {
+	known := []string{QueueTunes, QueueTrials, QueueWFO, QueueIngestion, QueueRetention, QueueMaintenance}
+	slots := Slots{}
+	for part := range strings.SplitSeq(text, ",") {
+		name, count, ok := strings.Cut(strings.TrimSpace(part), ":")
+		n, err := strconv.Atoi(count)
+		switch {
+		case !ok || err != nil:
+			return nil, fmt.Errorf("queue %q: want NAME:SLOTS, as in trials:8", part)
+		case !slices.Contains(known, name):
+			return nil, fmt.Errorf("queue %q is unknown; the queues are %s", name, strings.Join(known, ", "))
+		case n < 1 || n > river.QueueNumWorkersMax:
+			return nil, fmt.Errorf("queue %s: slots must be from 1 to %d", name, river.QueueNumWorkersMax)
+		case slots[name] != 0:
+			return nil, fmt.Errorf("queue %s is named twice", name)
+		}
+		slots[name] = n
+	}
+	return slots, nil
+}
+
+// String is the form that ParseSlots reads, in order of name.
+func (s Slots) String() string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		parts = append(parts, name+":"+strconv.Itoa(s[name]))
+	}
+	return strings.Join(parts, ",")
+}

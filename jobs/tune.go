@@ -1,0 +1,54 @@
+package jobs
+
+import (
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+)
+
+// TunePlanArgs cut a tune into shards and let in the first of them.
+type TunePlanArgs struct {
+	WorkspaceID uuid.UUID `json:"workspace_id"`
+	TuneID      uuid.UUID `json:"tune_id"`
+}
+
+// Kind implements river.JobArgs.
+func (TunePlanArgs) Kind() string { return "tune.plan" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (TunePlanArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueTunes, MaxAttempts: maxAttempts}
+}
+
+// TuneShardArgs run one contiguous range of a tune's trials.
+type TuneShardArgs struct {
+	WorkspaceID uuid.UUID `json:"workspace_id"`
+	TuneID      uuid.UUID `json:"tune_id"`
+	Shard       int       `json:"shard"`
+}
+
+// Kind implements river.JobArgs.
+func (TuneShardArgs) Kind() string { return "tune.shard" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts. The first shard of a tune goes ahead of the
+// later shards of others, so that a small tune does not queue behind a huge neighbour.
+func (a TuneShardArgs) InsertOpts() river.InsertOpts {
+	priority := 2
+	if a.Shard == 0 {
+		priority = 1
+	}
+	return river.InsertOpts{Queue: QueueTrials, MaxAttempts: maxAttempts, Priority: priority}
+}
+
+// TuneCollectArgs rank a tune's trials once its last shard has ended.
+type TuneCollectArgs struct {
+	WorkspaceID uuid.UUID `json:"workspace_id"`
+	TuneID      uuid.UUID `json:"tune_id"`
+}
+
+// Kind implements river.JobArgs.
+func (TuneCollectArgs) Kind() string { return "tune.collect" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (TuneCollectArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueTunes, MaxAttempts: maxAttempts}
+}
