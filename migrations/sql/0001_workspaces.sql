@@ -14,7 +14,10 @@ begin
         exception when duplicate_object or unique_violation then
             null;
         end;
-        if not pg_has_role(current_user, role_name, 'member') then
+        -- From 16 on the creator of a role is its member but may not switch to it.
+        if not pg_has_role(current_user, role_name,
+                           case when current_setting('server_version_num')::int < 160000
+                                then 'member' else 'set' end) then
             execute format('grant %I to current_user', role_name);
         end if;
     end loop;
@@ -23,6 +26,7 @@ $$;
 -- +goose StatementEnd
 
 grant usage on schema public to millrace_app, millrace_fleet;
+grant select on millrace_migration to millrace_app, millrace_fleet; -- for the readiness check
 
 -- The workspace of this transaction, or null when none is set, in which case nothing matches.
 create function millrace_workspace() returns uuid
