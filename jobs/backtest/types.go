@@ -10,6 +10,9 @@ type Bars struct {
 	Low    []float64
 	Close  []float64
 	Volume []float64 // finite and non-negative; zero where the source has none
+
+	interval int64  // typical distance between bars, microseconds
+	dayEnds  []bool // last bar of each UTC day; nil when bars are days or longer
 }
 
 // Len is the number of bars.

@@ -39,6 +39,7 @@ create table tune_progress (
     shards           int not null,
     shards_done      int not null default 0,
     next_shard       int not null default 0, -- the first shard that has no River job yet
+    collect_job_id   bigint,
     trials_completed int not null default 0,
     trials_failed    int not null default 0,
     trials_skipped   int not null default 0,

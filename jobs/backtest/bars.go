@@ -1,0 +1,113 @@
+package backtest
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+const (
+	microsPerHour = int64(3600) * 1e6
+	microsPerDay  = 24 * microsPerHour
+)
+
+// BarError says which bar breaks which rule.
+type BarError struct {
+	Row    int    // 1-based number of the bar
+	Field  string // column at fault
+	Reason string
+}
+
+// Error implements error.
+func (e *BarError) Error() string { return fmt.Sprintf("bar %d, %s: %s", e.Row, e.Field, e.Reason) }
+
+// NewBars checks the columns and takes them over without copying. The error is a *BarError for the
+// first bar at fault.
+func NewBars(time []int64, open, high, low, closes, volume []float64) (*Bars, error) {
+	n := len(time)
+	for _, column := range []struct {
+		name string
+		len  int
+	}{{"open", len(open)}, {"high", len(high)}, {"low", len(low)}, {"close", len(closes)}, {"volume", len(volume)}} {
+		if column.len != n {
+			return nil, &BarError{Row: min(n, column.len) + 1, Field: column.name, Reason: fmt.Sprintf("has %d values for %d bars", column.len, n)}
+		}
+	}
+	b := &Bars{Time: time, Open: open, High: high, Low: low, Close: closes, Volume: volume}
+	for i := range n {
+		if field, reason := b.fault(i); reason != "" {
+			return nil, &BarError{Row: i + 1, Field: field, Reason: reason}
+		}
+	}
+	b.interval = typicalInterval(time)
+	if b.interval < 20*microsPerHour {
+		b.dayEnds = dayEnds(time)
+	}
+	return b, nil
+}
+
+// fault names the first rule that bar i breaks, or "".
+func (b *Bars) fault(i int) (field, reason string) {
+	if i > 0 && b.Time[i] <= b.Time[i-1] {
+		return "time", "is not after the bar before it"
+	}
+	for _, price := range []struct {
+		name  string
+		value float64
+	}{{"open", b.Open[i]}, {"high", b.High[i]}, {"low", b.Low[i]}, {"close", b.Close[i]}} {
+		if !(price.value > 0) || math.IsInf(price.value, 0) {
+			return price.name, fmt.Sprintf("%v is not a finite positive price", price.value)
+		}
+	}
+	switch {
+	case b.Low[i] > min(b.Open[i], b.Close[i]):
+		return "low", fmt.Sprintf("%v is above open or close", b.Low[i])
+	case b.High[i] < max(b.Open[i], b.Close[i]):
+		return "high", fmt.Sprintf("%v is below open or close", b.High[i])
+	case !(b.Volume[i] >= 0) || math.IsInf(b.Volume[i], 0):
+		return "volume", fmt.Sprintf("%v is not a finite amount of zero or more", b.Volume[i])
+	}
+	return "", ""
+}
+
+// typicalInterval is the median distance between bars in microseconds; a day for fewer than two.
+func typicalInterval(time []int64) int64 {
+	if len(time) < 2 {
+		return microsPerDay
+	}
+	gaps := make([]int64, len(time)-1)
+	for i := range gaps {
+		gaps[i] = time[i+1] - time[i]
+	}
+	slices.Sort(gaps)
+	return gaps[len(gaps)/2]
+}
+
+// dayEnds marks the last bar of each UTC day.
+func dayEnds(time []int64) []bool {
+	ends := make([]bool, len(time))
+	for i := range time {
+		ends[i] = i == len(time)-1 || floorDay(time[i]) != floorDay(time[i+1])
+	}
+	return ends
+}
+
+func floorDay(t int64) int64 {
+	day := t / microsPerDay
+	if t%microsPerDay < 0 {
+		day--
+	}
+	return day
+}
+
+// periodsPerYear is the number of return periods in a year: see the package comment.
+func (b *Bars) periodsPerYear(calendar Calendar) float64 {
+	switch {
+	case b.interval >= 26*microsPerDay:
+		return 12
+	case b.interval >= 5*microsPerDay:
+		return 52
+	default:
+		return float64(calendar)
+	}
+}

@@ -1,0 +1,137 @@
+package backtest
+
+// arm sets the stop and target of a position just entered. Distances in true ranges are those of
+// the bar that gave the signal: the entry bar's own range is not known at its open.
+func (r *Runner) arm(pos *position, bar int, long bool) {
+	s := r.cfg.Stops
+	sign := 1.0
+	if !long {
+		sign = -1
+	}
+	var atr float64
+	if r.atr != nil && bar > 0 && r.atr[bar-1] == r.atr[bar-1] {
+		atr = r.atr[bar-1]
+	}
+	// Of two distances of one kind the nearer counts.
+	pos.stop = nearer(sign, pos.entry*(1-sign*s.StopPct/100), s.StopPct > 0, pos.entry-sign*s.StopATR*atr, s.StopATR*atr > 0)
+	pos.target = nearer(-sign, pos.entry*(1+sign*s.TargetPct/100), s.TargetPct > 0, pos.entry+sign*s.TargetATR*atr, s.TargetATR*atr > 0)
+	pos.trail = s.TrailPct / 100
+	pos.trailATR = s.TrailATR * atr
+}
+
+// nearer picks the price that is met first of two optional ones; 0 when neither is there. A price
+// that fell to zero or below can never be met.
+func nearer(sign, a float64, hasA bool, b float64, hasB bool) float64 {
+	hasA, hasB = hasA && a > 0, hasB && b > 0
+	switch {
+	case hasA && hasB:
+		if sign*a > sign*b {
+			return a
+		}
+		return b
+	case hasA:
+		return a
+	case hasB:
+		return b
+	}
+	return 0
+}
+
+// protect walks bars [bar, end) with stops and targets in force. It returns the bar to go on from.
+func (r *Runner) protect(pos *position, t *tally, bar, end int) int {
+	b := r.bars
+	for ; bar < end; bar++ {
+		long := pos.units > 0
+		stop := r.stopNow(pos)
+		if price, reason := r.touched(bar, long, stop, pos.target); reason != "" {
+			r.exit(pos, t, bar, price, reason)
+			r.equity[bar] = t.cash
+			return bar + 1
+		}
+		e := t.cash + pos.units*(b.Close[bar]-pos.entry)
+		r.equity[bar] = e
+		if e <= 0 {
+			r.ruin(pos, t, bar)
+			return bar + 1
+		}
+		t.exposed++
+		if long {
+			pos.best = max(pos.best, b.High[bar])
+		} else {
+			pos.best = min(pos.best, b.Low[bar])
+		}
+	}
+	return bar
+}
+
+// stopNow is the stop in force during the coming bar: the fixed or the trailing one, whichever is
+// nearer. 0 is none.
+func (r *Runner) stopNow(pos *position) float64 {
+	sign := 1.0
+	if pos.units < 0 {
+		sign = -1
+	}
+	stop := pos.stop
+	if pos.trail > 0 {
+		stop = nearer(sign, stop, stop > 0, pos.best*(1-sign*pos.trail), true)
+	}
+	if pos.trailATR > 0 {
+		stop = nearer(sign, stop, stop > 0, pos.best-sign*pos.trailATR, true)
+	}
+	return stop
+}
+
+// touched decides whether the bar meets the stop or the target, and at which price it fills.
+func (r *Runner) touched(bar int, long bool, stop, target float64) (price float64, reason string) {
+	b := r.bars
+	open, adverse, favourable := b.Open[bar], b.Low[bar], b.High[bar]
+	sign := 1.0
+	if !long {
+		adverse, favourable = favourable, adverse
+		sign = -1
+	}
+	stopped := stop > 0 && sign*adverse <= sign*stop
+	reached := target > 0 && sign*favourable >= sign*target
+	if !stopped && !reached {
+		return 0, ""
+	}
+	if stopped && reached {
+		stopped = r.stopFirst(bar, sign, open, stop, target)
+	}
+	if stopped {
+		worse := open
+		if sign*stop < sign*open {
+			worse = stop
+		}
+		return r.slipped(worse, long), "stop"
+	}
+	return target, "target"
+}
+
+// stopFirst decides between a stop and a target that one bar touches both.
+func (r *Runner) stopFirst(bar int, sign, open, stop, target float64) bool {
+	switch {
+	case sign*open <= sign*stop:
+		return true // the bar opens beyond the stop
+	case sign*open >= sign*target:
+		return false
+	}
+	switch r.cfg.Policy {
+	case PolicyBest:
+		return false
+	case PolicyOHLCPath:
+		lowFirst := open-r.bars.Low[bar] < r.bars.High[bar]-open
+		return lowFirst == (sign > 0)
+	case PolicyRandom:
+		return mix(r.cfg.Seed^uint64(bar)*0x9e3779b97f4a7c15)&1 == 0
+	default:
+		return true
+	}
+}
+
+// mix is the finaliser of SplitMix64 (Steele, Lea & Flood 2014).
+func mix(z uint64) uint64 {
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}

@@ -1,0 +1,85 @@
+package backtest
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// Strategy turns parameters into signals. A Strategy is stateless and safe for concurrent use.
+type Strategy interface {
+	Name() string
+	Doc() string
+	// Params are the parameters, in the order of Params.
+	Params() []ParamSpec
+	// Signals writes what the strategy wants at each bar's close: +1 to be long, −1 to be short,
+	// 0 for no change. out is zeroed and as long as the bars; out[i] may depend on bars up to i only.
+	Signals(ind *Indicators, p Params, out []int8)
+}
+
+// Strategies lists every strategy, by name. Adding one is a file and a line here.
+func Strategies() []Strategy {
+	return []Strategy{
+		bbReversal{}, breakout52w{}, donchianBreakout{}, emaCross{}, macdCross{}, openingRange{}, rsiReversal{}, smaCross{},
+	}
+}
+
+// Lookup finds a strategy by name.
+func Lookup(name string) (Strategy, bool) {
+	all := Strategies()
+	i := slices.IndexFunc(all, func(s Strategy) bool { return s.Name() == name })
+	if i < 0 {
+		return nil, false
+	}
+	return all[i], true
+}
+
+// CheckParams puts named values into the strategy's order. A parameter that is not named takes its
+// default; a name that is unknown, a value out of bounds and a fraction for an integer are errors.
+func CheckParams(s Strategy, values map[string]float64) (Params, []FieldError) {
+	specs := s.Params()
+	params := make(Params, len(specs))
+	var errs []FieldError
+	seen := 0
+	for i, spec := range specs {
+		value, ok := values[spec.Name]
+		if !ok {
+			value = spec.Default
+		} else {
+			seen++
+		}
+		params[i] = value
+		if problem := spec.Check("params."+spec.Name, value); problem != nil {
+			errs = append(errs, *problem)
+		}
+	}
+	if seen < len(values) {
+		for name := range values {
+			if !slices.ContainsFunc(specs, func(spec ParamSpec) bool { return spec.Name == name }) {
+				errs = append(errs, FieldError{"params." + name, fmt.Sprintf("%s has no such parameter", s.Name()), names(specs)})
+			}
+		}
+		slices.SortFunc(errs, func(a, b FieldError) int { return strings.Compare(a.Field, b.Field) })
+	}
+	return params, errs
+}
+
+// Check tells what is wrong with a value of the parameter, or nil.
+func (p ParamSpec) Check(field string, value float64) *FieldError {
+	switch {
+	case !(value >= p.Min && value <= p.Max):
+		return &FieldError{field, fmt.Sprintf("%v is outside %v to %v", value, p.Min, p.Max), []float64{p.Min, p.Max}}
+	case p.Kind == KindInt && value != math.Trunc(value):
+		return &FieldError{field, fmt.Sprintf("%v is not a whole number", value), "int"}
+	}
+	return nil
+}
+
+func names(specs []ParamSpec) []string {
+	all := make([]string, len(specs))
+	for i, spec := range specs {
+		all[i] = spec.Name
+	}
+	return all
+}

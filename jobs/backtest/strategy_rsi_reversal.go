@@ -1,0 +1,24 @@
+package backtest
+
+// rsiReversal trades the return from an extreme of the relative strength index.
+type rsiReversal struct{}
+
+func (rsiReversal) Name() string { return "rsi_reversal" }
+
+func (rsiReversal) Doc() string {
+	return "Long when the RSI comes back above the oversold level, short when it falls back below the overbought one."
+}
+
+func (rsiReversal) Params() []ParamSpec {
+	return []ParamSpec{
+		period("period", 14, 2, 500, "bars of the RSI"),
+		level("oversold", 30, 1, 50, "level that ends a fall"),
+		level("overbought", 70, 50, 99, "level that ends a rise"),
+	}
+}
+
+func (rsiReversal) Signals(ind *Indicators, p Params, out []int8) {
+	rsi := ind.RSI(int(p[0]))
+	crossLevel(rsi, p[1], 1, 0, out)
+	crossLevel(rsi, p[2], 0, -1, out)
+}
