@@ -3,6 +3,7 @@ package ohlcv_test
 import (
 	"bytes"
 	"encoding/binary"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"testing"
@@ -187,6 +188,29 @@ func TestReadParquetBomb(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	require.Error(t, err)
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(64<<20))
+}
+
+// Damaged files are read or refused, but do no harm. The damage is seeded, so a failure repeats.
+func TestReadParquetDamaged(t *testing.T) {
+	rows := stampRows(t)[:20]
+	files := [][]byte{
+		writeParquet(t, rows), writeParquet(t, rows, parquet.Compression(&parquet.Zstd)),
+		writeParquet(t, []textRow{{"2020-01-01", 1, 1, 1, 1}, {"2020-01-02", 1, 1, 1, 1}}, parquet.DataPageVersion(2)),
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	refused := 0
+	for range 5000 {
+		data := bytes.Clone(files[rng.IntN(len(files))])
+		for range 1 + rng.IntN(4) {
+			data[rng.IntN(len(data))] = byte(rng.Uint32())
+		}
+		if _, err := ohlcv.ReadParquet(data); err != nil {
+			refused++
+			var row *ohlcv.RowError
+			require.ErrorAs(t, err, &row)
+		}
+	}
+	require.Greater(t, refused, 1000)
 }
 
 func FuzzReadParquet(f *testing.F) {
