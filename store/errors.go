@@ -1,6 +1,14 @@
 package store
 
-import "errors"
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
 
 // Errors that callers tell apart. Each is wrapped with what it is about.
 var (
@@ -17,3 +25,22 @@ var (
 	// ErrEnded: the tune has already ended, so the change does not apply.
 	ErrEnded = errors.New("already ended")
 )
+
+// Transient reports whether err says that the database could not be asked just now (a lost
+// connection, a restart, a serialization failure), so that the same call may succeed later. The
+// call's transaction may have been committed all the same.
+func Transient(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	if code := pgCode(err); code != "" {
+		// Connection exceptions, operator intervention, deadlock, serialization, too many clients.
+		return strings.HasPrefix(code, "08") || strings.HasPrefix(code, "57P") ||
+			code == "40001" || code == "40P01" || code == "53300"
+	}
+	var connect *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		strings.Contains(err.Error(), "conn closed")
+}

@@ -29,6 +29,7 @@ type Jobs interface {
 type Store struct {
 	pool *pgxpool.Pool
 	jobs Jobs
+	bars *barsCache
 }
 
 // PoolOptions configure OpenPool.
@@ -64,7 +65,7 @@ func OpenPool(ctx context.Context, opts PoolOptions) (*pgxpool.Pool, error) {
 
 // New returns a store on the pool. jobs may be nil where nothing is submitted.
 func New(pool *pgxpool.Pool, jobs Jobs) *Store {
-	return &Store{pool: pool, jobs: jobs}
+	return &Store{pool: pool, jobs: jobs, bars: newBarsCache()}
 }
 
 // Pool is the pool the store runs on, for the listener's and River's own use.
@@ -106,6 +107,13 @@ func rollback(ctx context.Context, tx pgx.Tx) {
 	defer cancel()
 	_ = tx.Rollback(ctx)
 }
+
+// SQLSTATEs that callers are told apart by.
+const (
+	uniqueViolation     = "23505"
+	foreignKeyViolation = "23503"
+	lockNotAvailable    = "55P03"
+)
 
 // pgCode returns the SQLSTATE of err, or "" when Postgres did not raise it.
 func pgCode(err error) string {

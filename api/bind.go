@@ -1,0 +1,225 @@
+package api
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"millrace/jobs/backtest"
+	"millrace/store"
+)
+
+const (
+	idempotencyHeader = "X-Idempotency-Key"
+	maxKeyLength      = 255
+)
+
+// submission binds the body of a request that creates work, with its idempotency key. The
+// fingerprint is of the canonical form (RFC 8785), so that spacing and member order do not matter.
+func (s *Server) submission(c echo.Context, into any) (store.Submission, error) {
+	sub := store.Submission{
+		Workspace: workspaceOf(c), Route: c.Request().Method + " " + c.Path(), Key: c.Request().Header.Get(idempotencyHeader),
+	}
+	if err := checkKey(sub.Key); err != nil {
+		return sub, err
+	}
+	body, err := io.ReadAll(c.Request().Body)
+	if err != nil {
+		return sub, bodyError(err)
+	}
+	if err := decode(body, into); err != nil {
+		return sub, err
+	}
+	sub.Fingerprint, err = fingerprint(body)
+	return sub, err
+}
+
+func checkKey(key string) error {
+	bad := func(message string) error {
+		return problem(http.StatusBadRequest, "Send an idempotency key, so that this request can be repeated safely.",
+			backtest.FieldError{Field: idempotencyHeader, Message: message, Limit: maxKeyLength})
+	}
+	if key == "" {
+		return bad("is missing: 1 to 255 printable ASCII characters")
+	}
+	if len(key) > maxKeyLength {
+		return bad(fmt.Sprintf("has %d characters of 255", len(key)))
+	}
+	for _, b := range []byte(key) {
+		if b < 0x20 || b > 0x7e {
+			return bad("holds a character that is not printable ASCII")
+		}
+	}
+	return nil
+}
+
+// fingerprint is the SHA-256 of the body's canonical form.
+func fingerprint(body []byte) ([32]byte, error) {
+	value := jsontext.Value(append([]byte(nil), body...))
+	if err := value.Canonicalize(); err != nil {
+		return [32]byte{}, malformed(err)
+	}
+	return sha256.Sum256(value), nil
+}
+
+// decode reads a body strictly: unknown and duplicate members and invalid UTF-8 are errors.
+func decode(body []byte, into any) error {
+	if err := json.Unmarshal(body, into, json.RejectUnknownMembers(true)); err != nil {
+		return malformed(err)
+	}
+	return nil
+}
+
+func malformed(err error) error {
+	field := "body"
+	var semantic *json.SemanticError
+	var syntactic *jsontext.SyntacticError
+	message := err.Error()
+	switch {
+	case errors.As(err, &semantic):
+		if semantic.JSONPointer != "" {
+			field = strings.ReplaceAll(strings.TrimPrefix(string(semantic.JSONPointer), "/"), "/", ".")
+		}
+		switch {
+		case errors.Is(err, json.ErrUnknownName):
+			message = "is not a member of this request"
+		case semantic.Err != nil:
+			message = semantic.Err.Error()
+		default:
+			message = fmt.Sprintf("cannot be a JSON %v", semantic.JSONKind)
+		}
+	case errors.As(err, &syntactic):
+		if syntactic.JSONPointer != "" {
+			field = strings.ReplaceAll(strings.TrimPrefix(string(syntactic.JSONPointer), "/"), "/", ".")
+		}
+		message = fmt.Sprintf("%v at byte %d", syntactic.Err, syntactic.ByteOffset)
+	}
+	return problem(http.StatusBadRequest, "The body is not the JSON that this request takes.",
+		backtest.FieldError{Field: field, Message: message})
+}
+
+// bodyError keeps the error of a body over the limit, and calls any other a broken request.
+func bodyError(err error) error {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return err
+	}
+	return problem(http.StatusBadRequest, "The body could not be read.")
+}
+
+// respond writes a submission's response.
+func respond(c echo.Context, resp store.Response) error {
+	if resp.Location != "" {
+		c.Response().Header().Set("Location", resp.Location)
+	}
+	if resp.Replayed {
+		c.Response().Header().Set("Idempotency-Replayed", "true")
+	}
+	return c.Blob(resp.Status, "application/json", resp.Body)
+}
+
+// writeJSON renders a value; members keep the order of their struct.
+func writeJSON(c echo.Context, status int, contentType string, value any) error {
+	body, err := json.Marshal(value, json.Deterministic(true))
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	return c.Blob(status, contentType, body)
+}
+
+func ok(c echo.Context, value any) error {
+	return writeJSON(c, http.StatusOK, "application/json", value)
+}
+
+// pathID reads the id in the path. What is no id at all can be no thing of this workspace either.
+func pathID(c echo.Context) (uuid.UUID, error) {
+	id, err := uuid.Parse(c.Param("id"))
+	if err != nil {
+		return id, fmt.Errorf("id: %w", store.ErrNotFound)
+	}
+	return id, nil
+}
+
+// queryInt reads a bounded integer of the query.
+func queryInt(c echo.Context, name string, def, low, high int) (int, error) {
+	text := c.QueryParam(name)
+	if text == "" {
+		return def, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < low || n > high {
+		return 0, problem(http.StatusBadRequest, "The query is not valid.",
+			backtest.FieldError{Field: name, Message: fmt.Sprintf("must be a whole number from %d to %d", low, high), Limit: []int{low, high}})
+	}
+	return n, nil
+}
+
+func badCursor() error {
+	return problem(http.StatusBadRequest, "The query is not valid.",
+		backtest.FieldError{Field: "cursor", Message: "is not a cursor of this list"})
+}
+
+// packCursor and unpackCursor make a list's place opaque.
+func packCursor(parts ...string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(strings.Join(parts, "\n")))
+}
+
+func unpackCursor(text string, n int) ([]string, error) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	parts := strings.Split(string(raw), "\n")
+	if err != nil || len(parts) != n {
+		return nil, badCursor()
+	}
+	return parts, nil
+}
+
+// queryPage reads the cursor of a list that is ordered newest first.
+func queryPage(c echo.Context) (store.Page, error) {
+	var page store.Page
+	text := c.QueryParam("cursor")
+	if text == "" {
+		return page, nil
+	}
+	parts, err := unpackCursor(text, 2)
+	if err != nil {
+		return page, err
+	}
+	at, timeErr := time.Parse(time.RFC3339Nano, parts[0])
+	id, idErr := uuid.Parse(parts[1])
+	if timeErr != nil || idErr != nil {
+		return page, badCursor()
+	}
+	return store.Page{Before: at, BeforeID: id}, nil
+}
+
+func pageCursor(at time.Time, id uuid.UUID) string {
+	return packCursor(at.UTC().Format(time.RFC3339Nano), id.String())
+}
+
+// list is a page of items.
+type list[T any] struct {
+	Items      []T     `json:"items"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// paged cuts the item read beyond the limit off, and makes a cursor of the last that is left.
+func paged[T any](items []T, limit int, cursor func(T) string) list[T] {
+	page := list[T]{Items: append([]T{}, items...)}
+	if len(items) > limit {
+		page.Items = page.Items[:limit]
+		next := cursor(page.Items[limit-1])
+		page.NextCursor = &next
+	}
+	return page
+}

@@ -1,0 +1,106 @@
+package api
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"millrace/jobs/backtest"
+	"millrace/store"
+)
+
+// problemError is an answer in the form of RFC 9457.
+type problemError struct {
+	Type       string                `json:"type"`
+	Title      string                `json:"title"`
+	Status     int                   `json:"status"`
+	Detail     string                `json:"detail,omitempty"`
+	Instance   string                `json:"instance,omitempty"`
+	Errors     []backtest.FieldError `json:"errors,omitempty"`
+	retryAfter string
+}
+
+// Error implements error.
+func (p *problemError) Error() string { return p.Title + ": " + p.Detail }
+
+// problem makes an answer for a mistake of the caller, naming the fields at fault.
+func problem(status int, detail string, fields ...backtest.FieldError) error {
+	return &problemError{
+		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Errors: fields,
+	}
+}
+
+// fieldProblem is a 422 for one field.
+func fieldProblem(field, message string, limit any) error {
+	return problem(http.StatusUnprocessableEntity, "The request is not valid.",
+		backtest.FieldError{Field: field, Message: message, Limit: limit})
+}
+
+// fieldProblems is a 422 for several fields, or nil for none.
+func fieldProblems(fields []backtest.FieldError) error {
+	if len(fields) == 0 {
+		return nil
+	}
+	return problem(http.StatusUnprocessableEntity, "The request is not valid.", fields...)
+}
+
+// asProblem maps any error to an answer: the one place where errors become statuses. internal is
+// true for those that are ours, which are logged and of which the caller learns nothing.
+func asProblem(err error) (p *problemError, internal bool) {
+	var known *problemError
+	var web *echo.HTTPError
+	var tooLarge *http.MaxBytesError
+	answer := func(status int, detail string) *problemError {
+		_ = errors.As(problem(status, detail), &known)
+		return known
+	}
+	switch {
+	case errors.As(err, &known):
+		copied := *known
+		return &copied, false
+	case errors.As(err, &tooLarge):
+		p := answer(http.StatusRequestEntityTooLarge, "The body is over the limit.")
+		p.Errors = []backtest.FieldError{{Field: "body", Message: "too large", Limit: tooLarge.Limit}}
+		return p, false
+	case errors.Is(err, store.ErrNotFound):
+		return answer(http.StatusNotFound, "There is no such thing in this workspace."), false
+	case errors.Is(err, store.ErrKeyReused):
+		return answer(http.StatusUnprocessableEntity, "This X-Idempotency-Key was used with another body."), false
+	case errors.Is(err, store.ErrKeyBusy):
+		p := answer(http.StatusConflict, "A request with this X-Idempotency-Key is still at work.")
+		p.retryAfter = "1"
+		return p, false
+	case errors.Is(err, store.ErrEnded):
+		return answer(http.StatusConflict, "It has already ended."), false
+	case errors.Is(err, store.ErrConflict):
+		return answer(http.StatusConflict, "The name is taken by something else."), false
+	case store.Transient(err):
+		p := answer(http.StatusServiceUnavailable, "The database is away for a moment.")
+		p.retryAfter = "1"
+		return p, true
+	case errors.As(err, &web):
+		return answer(web.Code, ""), web.Code >= 500
+	}
+	return answer(http.StatusInternalServerError, "The error has been recorded under this request's id."), true
+}
+
+// renderError is Echo's error handler.
+func (s *Server) renderError(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	p, internal := asProblem(err)
+	if internal {
+		s.opts.Logger.ErrorContext(c.Request().Context(), "request failed",
+			slog.String("request_id", requestID(c)), slog.String("route", c.Path()), slog.Any("error", err))
+	}
+	p.Instance = "urn:request:" + requestID(c)
+	if p.retryAfter != "" {
+		c.Response().Header().Set("Retry-After", p.retryAfter)
+	}
+	if err := writeJSON(c, p.Status, "application/problem+json", p); err != nil {
+		s.opts.Logger.DebugContext(c.Request().Context(), "client went away", "error", err)
+	}
+}

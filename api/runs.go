@@ -1,0 +1,219 @@
+package api
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"millrace/jobs/backtest"
+	"millrace/store"
+)
+
+// runRequest is the body of POST /backtests/run.
+type runRequest struct {
+	Dataset  string                  `json:"dataset"`
+	Strategy string                  `json:"strategy_name"`
+	Params   map[string]float64      `json:"params"`
+	Side     backtest.Side           `json:"side"`
+	Account  *backtest.Account       `json:"account"`
+	Stops    *backtest.Stops         `json:"stops"`
+	Policy   backtest.IntrabarPolicy `json:"intrabar_policy"`
+	Seed     uint64                  `json:"seed"`
+}
+
+// runView is a run as the API shows it.
+type runView struct {
+	RunID     string           `json:"run_id"`
+	Dataset   string           `json:"dataset"`
+	Strategy  string           `json:"strategy_name"`
+	Spec      json.RawMessage  `json:"spec"`
+	Metrics   backtest.Metrics `json:"metrics"`
+	CreatedAt time.Time        `json:"created_at"`
+}
+
+// runBacktest handles POST /backtests/run. One backtest takes milliseconds, so it is run here, with
+// as many at once as there are cores.
+func (s *Server) runBacktest(c echo.Context) error {
+	account := backtest.DefaultAccount()
+	req := runRequest{Side: backtest.SideBoth, Account: &account, Policy: backtest.PolicyWorst, Seed: 1}
+	sub, err := s.submission(c, &req)
+	if err != nil {
+		return err
+	}
+	strategy, known := backtest.Lookup(req.Strategy)
+	if !known {
+		return unknownStrategy(req.Strategy)
+	}
+	ctx := c.Request().Context()
+	dataset, err := s.store.Dataset(ctx, sub.Workspace, req.Dataset)
+	if err != nil {
+		return datasetProblem(req.Dataset, err)
+	}
+	if req.Account == nil {
+		req.Account = &account
+	}
+	cfg := backtest.Config{
+		Side: req.Side, Account: *req.Account, Stops: req.Stops, Policy: req.Policy, Seed: req.Seed, Calendar: dataset.Calendar,
+	}
+	params, faults := backtest.CheckParams(strategy, req.Params)
+	if err := fieldProblems(append(faults, cfg.Validate()...)); err != nil {
+		return err
+	}
+	bars, _, err := s.store.DatasetBars(ctx, sub.Workspace, dataset.ID)
+	if err != nil {
+		return err
+	}
+	select {
+	case s.runs <- struct{}{}:
+		defer func() { <-s.runs }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	run := store.Run{DatasetID: dataset.ID, Dataset: dataset.Name, Strategy: strategy.Name()}
+	if run.Spec, err = json.Marshal(req); err != nil {
+		return fmt.Errorf("encode run: %w", err)
+	}
+	runner := backtest.NewRunner(bars, strategy, cfg)
+	whole := backtest.Window{To: bars.Len()}
+	runner.Prepare(params)
+	runner.Simulate(whole, &run.Metrics)
+	run.Trades, run.Equity = runner.Trace(whole)
+	resp, err := s.store.PutRun(ctx, sub, run, func(run *store.Run) (store.Response, error) {
+		body, err := json.Marshal(viewRun(run))
+		return store.Response{Status: http.StatusCreated, Location: "/backtests/runs/" + run.ID.String(), Body: body}, err
+	})
+	if err != nil {
+		return err
+	}
+	return respond(c, resp)
+}
+
+func unknownStrategy(name string) error {
+	var known []string
+	for _, strategy := range backtest.Strategies() {
+		known = append(known, strategy.Name())
+	}
+	return fieldProblem("strategy_name", fmt.Sprintf("%q is unknown", name), known)
+}
+
+// datasetProblem names the dataset that is not there; one of another workspace is not there either.
+func datasetProblem(name string, err error) error {
+	if p, _ := asProblem(err); p.Status == http.StatusNotFound {
+		return problem(http.StatusNotFound, "This workspace has no such dataset.",
+			backtest.FieldError{Field: "dataset", Message: fmt.Sprintf("%q is not the id or name of a dataset here", name)})
+	}
+	return err
+}
+
+func viewRun(run *store.Run) runView {
+	return runView{
+		RunID: run.ID.String(), Dataset: run.Dataset, Strategy: run.Strategy, Spec: run.Spec, Metrics: run.Metrics, CreatedAt: run.CreatedAt.UTC(),
+	}
+}
+
+func (s *Server) pathRun(c echo.Context) (*store.Run, error) {
+	id, err := pathID(c)
+	if err != nil {
+		return nil, err
+	}
+	return s.store.RunDetail(c.Request().Context(), workspaceOf(c), id)
+}
+
+// getRun handles GET /backtests/runs/:id.
+func (s *Server) getRun(c echo.Context) error {
+	run, err := s.pathRun(c)
+	if err != nil {
+		return err
+	}
+	return ok(c, viewRun(run))
+}
+
+// tradeView is a trade with its times as clients read them.
+type tradeView struct {
+	Side       backtest.Side `json:"side"`
+	Size       float64       `json:"size"`
+	EntryBar   int           `json:"entry_bar"`
+	EntryTime  time.Time     `json:"entry_time"`
+	EntryPrice float64       `json:"entry_price"`
+	ExitBar    int           `json:"exit_bar"`
+	ExitTime   time.Time     `json:"exit_time"`
+	ExitPrice  float64       `json:"exit_price"`
+	PnL        float64       `json:"pnl"`
+	ReturnPct  float64       `json:"return_pct"`
+	ExitReason string        `json:"exit_reason"`
+}
+
+// getRunTrades handles GET /backtests/runs/:id/trades.
+func (s *Server) getRunTrades(c echo.Context) error {
+	run, err := s.pathRun(c)
+	if err != nil {
+		return err
+	}
+	if wantsCSV(c) {
+		rows := [][]string{{"side", "size", "entry_bar", "entry_time", "entry_price", "exit_bar", "exit_time", "exit_price", "pnl", "return_pct", "exit_reason"}}
+		for _, t := range run.Trades {
+			rows = append(rows, []string{
+				string(t.Side), decimal(t.Size), strconv.Itoa(t.EntryBar), stamp(t.EntryTime), decimal(t.EntryPrice),
+				strconv.Itoa(t.ExitBar), stamp(t.ExitTime), decimal(t.ExitPrice), decimal(t.PnL), decimal(t.ReturnPct), t.ExitReason,
+			})
+		}
+		return writeCSV(c, rows)
+	}
+	views := make([]tradeView, len(run.Trades))
+	for i, t := range run.Trades {
+		views[i] = tradeView{
+			t.Side, t.Size, t.EntryBar, time.UnixMicro(t.EntryTime).UTC(), t.EntryPrice,
+			t.ExitBar, time.UnixMicro(t.ExitTime).UTC(), t.ExitPrice, t.PnL, t.ReturnPct, t.ExitReason,
+		}
+	}
+	return ok(c, list[tradeView]{Items: views})
+}
+
+// getRunEquity handles GET /backtests/runs/:id/equity.
+func (s *Server) getRunEquity(c echo.Context) error {
+	run, err := s.pathRun(c)
+	if err != nil {
+		return err
+	}
+	bars, _, err := s.store.DatasetBars(c.Request().Context(), workspaceOf(c), run.DatasetID)
+	if err != nil {
+		return err
+	}
+	if wantsCSV(c) {
+		rows := [][]string{{"bar", "time", "equity"}}
+		for i, e := range run.Equity {
+			rows = append(rows, []string{strconv.Itoa(run.FirstBar + i), stamp(bars.Time[run.FirstBar+i]), decimal(e)})
+		}
+		return writeCSV(c, rows)
+	}
+	type point struct {
+		Bar    int       `json:"bar"`
+		Time   time.Time `json:"time"`
+		Equity float64   `json:"equity"`
+	}
+	points := make([]point, len(run.Equity))
+	for i, e := range run.Equity {
+		points[i] = point{run.FirstBar + i, time.UnixMicro(bars.Time[run.FirstBar+i]).UTC(), e}
+	}
+	return ok(c, list[point]{Items: points})
+}
+
+func wantsCSV(c echo.Context) bool {
+	return c.QueryParam("format") == "csv" || strings.HasPrefix(c.Request().Header.Get("Accept"), "text/csv")
+}
+
+func writeCSV(c echo.Context, rows [][]string) error {
+	c.Response().Header().Set(echo.HeaderContentType, "text/csv; charset=utf-8")
+	c.Response().WriteHeader(http.StatusOK)
+	return csv.NewWriter(c.Response()).WriteAll(rows)
+}
+
+func decimal(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+
+func stamp(micros int64) string { return time.UnixMicro(micros).UTC().Format(time.RFC3339Nano) }

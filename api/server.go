@@ -1,0 +1,74 @@
+package api
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"millrace/events"
+	"millrace/ops"
+	"millrace/store"
+)
+
+// Options make a Server.
+type Options struct {
+	Store      *store.Store
+	Hub        *events.Hub
+	Metrics    *ops.Metrics
+	Logger     *slog.Logger
+	AdminToken string        // "" turns /admin off
+	Version    string        // shown by /version
+	Heartbeat  time.Duration // between comments on a quiet stream; default 15 s
+}
+
+func (o Options) validate() error {
+	switch {
+	case o.Store == nil || o.Hub == nil || o.Metrics == nil || o.Logger == nil:
+		return errors.New("api: Store, Hub, Metrics and Logger are required")
+	case o.AdminToken != "" && len(o.AdminToken) < 16:
+		return errors.New("ADMIN_TOKEN is too short: 16 characters at least")
+	}
+	return nil
+}
+
+// Server answers HTTP.
+type Server struct {
+	opts    Options
+	store   *store.Store
+	echo    *echo.Echo
+	runs    chan struct{} // slots of synchronous backtests
+	ending  chan struct{} // closed when streams must end
+	endOnce sync.Once
+}
+
+// New makes a server with every route in place.
+func New(opts Options) (*Server, error) {
+	if err := opts.validate(); err != nil {
+		return nil, err
+	}
+	if opts.Heartbeat == 0 {
+		opts.Heartbeat = 15 * time.Second
+	}
+	s := &Server{
+		opts: opts, store: opts.Store, echo: echo.New(),
+		runs: make(chan struct{}, runtime.NumCPU()), ending: make(chan struct{}),
+	}
+	s.echo.HTTPErrorHandler = s.renderError
+	s.echo.Use(s.observed, securityHeaders, s.recovered)
+	for _, route := range s.routes() {
+		s.echo.Add(route.method, route.path, route.handler, s.guarded(route))
+	}
+	return s, nil
+}
+
+// Handler is the server's HTTP handler.
+func (s *Server) Handler() http.Handler { return s.echo }
+
+// EndStreams ends every open event stream; a graceful shutdown would wait for them for ever. Safe
+// to call twice.
+func (s *Server) EndStreams() { s.endOnce.Do(func() { close(s.ending) }) }

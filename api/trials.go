@@ -1,0 +1,160 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"millrace/jobs/backtest"
+	"millrace/jobs/sweep"
+	"millrace/store"
+)
+
+// shardsAPage bounds how many shards one page of trials may open; a page that a filter leaves thin
+// ends there, and its cursor goes on.
+const shardsAPage = 16
+
+// listTrials handles GET /backtests/tunes/:id/trials: by index, or with sort=score best first once
+// the tune is completed.
+func (s *Server) listTrials(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	limit, err := queryInt(c, "limit", 100, 1, 1000)
+	if err != nil {
+		return err
+	}
+	status := c.QueryParam("status")
+	if status != "" && !slices.Contains([]string{"completed", "skipped", "failed"}, status) {
+		return problem(http.StatusBadRequest, "The query is not valid.", backtest.FieldError{
+			Field: "status", Message: fmt.Sprintf("%q is not a final status of a trial", status), Limit: []string{"completed", "skipped", "failed"},
+		})
+	}
+	from, err := trialCursor(c)
+	if err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	tune, err := s.store.Tune(ctx, workspaceOf(c), id)
+	if err != nil {
+		return err
+	}
+	var page list[sweep.Trial]
+	switch sort := c.QueryParam("sort"); sort {
+	case "", "index":
+		page, err = s.trialsByIndex(ctx, tune, from, limit, status)
+	case "score":
+		page, err = s.trialsByScore(ctx, tune, from, limit, status)
+	default:
+		return problem(http.StatusBadRequest, "The query is not valid.", backtest.FieldError{
+			Field: "sort", Message: fmt.Sprintf("%q is not an order", sort), Limit: []string{"index", "score"},
+		})
+	}
+	if err != nil {
+		return err
+	}
+	return ok(c, page)
+}
+
+func trialCursor(c echo.Context) (int, error) {
+	text := c.QueryParam("cursor")
+	if text == "" {
+		return 0, nil
+	}
+	parts, err := unpackCursor(text, 1)
+	if err != nil {
+		return 0, err
+	}
+	from, err := strconv.Atoi(parts[0])
+	if err != nil || from < 0 {
+		return 0, badCursor()
+	}
+	return from, nil
+}
+
+func next(at int) *string {
+	cursor := packCursor(strconv.Itoa(at))
+	return &cursor
+}
+
+// trialsByIndex opens the shards that hold the page and no others.
+func (s *Server) trialsByIndex(ctx context.Context, tune *store.Tune, from, limit int, status string) (list[sweep.Trial], error) {
+	page := list[sweep.Trial]{Items: []sweep.Trial{}}
+	shards, err := s.store.TrialShards(ctx, tune.WorkspaceID, tune.ID, from, shardsAPage)
+	if err != nil {
+		return page, err
+	}
+	at := from
+	for _, sh := range shards {
+		trials, err := sweep.DecodeColumns(tune.Spec, sh.Shard, sh.Columns)
+		if err != nil {
+			return page, fmt.Errorf("decode shard %d of tune %s: %w", sh.Shard.Index, tune.ID, err)
+		}
+		for _, trial := range trials {
+			if trial.Index < from {
+				continue
+			}
+			if len(page.Items) == limit {
+				page.NextCursor = next(trial.Index)
+				return page, nil
+			}
+			at = trial.Index + 1
+			if status == "" || status == string(trial.Status) {
+				page.Items = append(page.Items, trial)
+			}
+		}
+	}
+	if len(shards) == shardsAPage && at < tune.Trials {
+		page.NextCursor = next(at)
+	}
+	return page, nil
+}
+
+// trialsByScore reads the ranking, which the collect step makes.
+func (s *Server) trialsByScore(ctx context.Context, tune *store.Tune, from, limit int, status string) (list[sweep.Trial], error) {
+	page := list[sweep.Trial]{Items: []sweep.Trial{}}
+	if tune.Status != store.TuneCompleted {
+		return page, problem(http.StatusConflict, "Trials are ranked once the tune is completed; it is "+string(tune.Status)+".")
+	}
+	ranked, shards, err := s.store.RankedShards(ctx, tune.WorkspaceID, tune.ID, from, limit)
+	if err != nil {
+		return page, err
+	}
+	found, err := decodeRanked(tune, ranked, shards)
+	if err != nil {
+		return page, err
+	}
+	for _, index := range ranked {
+		if trial := found[int(index)]; status == "" || status == string(trial.Status) {
+			page.Items = append(page.Items, trial)
+		}
+	}
+	if len(ranked) == limit && from+limit < tune.Trials {
+		page.NextCursor = next(from + limit)
+	}
+	return page, nil
+}
+
+func decodeRanked(tune *store.Tune, ranked []int32, shards []store.ShardColumns) (map[int]sweep.Trial, error) {
+	wanted := make(map[int]sweep.Trial, len(ranked))
+	for _, index := range ranked {
+		wanted[int(index)] = sweep.Trial{}
+	}
+	for _, sh := range shards {
+		trials, err := sweep.DecodeColumns(tune.Spec, sh.Shard, sh.Columns)
+		if err != nil {
+			return nil, fmt.Errorf("decode shard %d of tune %s: %w", sh.Shard.Index, tune.ID, err)
+		}
+		for _, trial := range trials {
+			if _, ok := wanted[trial.Index]; ok {
+				wanted[trial.Index] = trial
+			}
+		}
+	}
+	return wanted, nil
+}

@@ -1,0 +1,294 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+	"github.com/riverqueue/river"
+
+	"millrace/jobs"
+	"millrace/jobs/backtest"
+	"millrace/jobs/sweep"
+	"millrace/store"
+)
+
+// tuneRequest is the body of POST /backtests/tune.
+type tuneRequest struct {
+	Dataset string `json:"dataset"`
+	sweep.Spec
+}
+
+// tuneCounts are a tune's trials by status.
+type tuneCounts struct {
+	Queued    int `json:"queued"`
+	Running   int `json:"running"`
+	Completed int `json:"completed"`
+	Failed    int `json:"failed"`
+	Skipped   int `json:"skipped"`
+}
+
+// tuneView is a tune as the API shows it.
+type tuneView struct {
+	TuneID          string            `json:"tune_id"`
+	Status          store.TuneStatus  `json:"status"`
+	Admitted        bool              `json:"admitted"`
+	Dataset         string            `json:"dataset"`
+	StrategyName    string            `json:"strategy_name"`
+	SearchType      sweep.Search      `json:"search_type"`
+	ObjectiveType   sweep.Objective   `json:"objective_type"`
+	NTrials         int               `json:"n_trials"`
+	TrialsCompleted int               `json:"trials_completed"`
+	Counts          tuneCounts        `json:"counts"`
+	BestTrial       *int              `json:"best_trial"`
+	BestParams      json.RawMessage   `json:"best_params"`
+	BestScore       *float64          `json:"best_score"`
+	Leaderboard     []json.RawMessage `json:"leaderboard"`
+	Gates           json.RawMessage   `json:"gates"`
+	Overfit         json.RawMessage   `json:"overfit"`
+	Warnings        []string          `json:"warnings"`
+	Error           *string           `json:"error"`
+	Spec            sweep.Spec        `json:"spec"`
+	CreatedAt       time.Time         `json:"created_at"`
+	StartedAt       *time.Time        `json:"started_at"`
+	CompletedAt     *time.Time        `json:"completed_at"`
+	ETASeconds      *float64          `json:"eta_seconds"`
+}
+
+func viewTune(t *store.Tune, now time.Time) tuneView {
+	p := t.Progress
+	view := tuneView{
+		TuneID: t.ID.String(), Status: t.Status, Admitted: t.Admitted, Dataset: t.Dataset,
+		StrategyName: t.Spec.StrategyName, SearchType: t.Spec.SearchType, ObjectiveType: t.Spec.ObjectiveType,
+		NTrials: t.Trials, TrialsCompleted: p.Done(),
+		Counts: tuneCounts{
+			Running: p.InFlight - p.Running, Completed: p.Completed + p.Running, Failed: p.Failed, Skipped: p.Skipped,
+		},
+		BestTrial: p.BestTrial, BestScore: p.BestScore,
+		Leaderboard: []json.RawMessage{}, Warnings: append([]string{}, t.Warnings...), Spec: t.Spec,
+		CreatedAt: t.CreatedAt.UTC(), StartedAt: utc(t.StartedAt), CompletedAt: utc(t.CompletedAt), ETASeconds: t.ETA(now),
+	}
+	c := view.Counts
+	view.Counts.Queued = t.Trials - c.Running - c.Completed - c.Failed - c.Skipped
+	if t.Error != "" {
+		view.Error = &t.Error
+	}
+	if t.Outcome != nil {
+		var found struct{ Gates, Overfit json.RawMessage }
+		if err := json.Unmarshal(t.Outcome, &found); err == nil {
+			view.Gates, view.Overfit = found.Gates, found.Overfit
+		}
+	}
+	return view
+}
+
+func utc(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	in := t.UTC()
+	return &in
+}
+
+// submitTune handles POST /backtests/tune.
+func (s *Server) submitTune(c echo.Context) error {
+	var req tuneRequest
+	sub, err := s.submission(c, &req)
+	if err != nil {
+		return err
+	}
+	tune, err := s.checkTune(c.Request().Context(), sub.Workspace, req)
+	if err != nil {
+		return err
+	}
+	resp, err := s.store.CreateTune(c.Request().Context(), sub, tune,
+		func(id uuid.UUID) river.JobArgs {
+			return jobs.TunePlanArgs{WorkspaceID: sub.Workspace, TuneID: id}
+		},
+		func(t *store.Tune) (store.Response, error) {
+			body, err := json.Marshal(viewTune(t, t.CreatedAt))
+			return store.Response{Status: http.StatusAccepted, Location: "/backtests/tunes/" + t.ID.String(), Body: body}, err
+		})
+	if err != nil {
+		return err
+	}
+	if resp.Replayed {
+		s.opts.Metrics.IdempotencyReplays.Inc()
+	}
+	return respond(c, resp)
+}
+
+// checkTune holds the request against its rules and its dataset; nothing is stored when it fails.
+func (s *Server) checkTune(ctx context.Context, workspace uuid.UUID, req tuneRequest) (store.NewTune, error) {
+	tune := store.NewTune{Spec: req.Spec}
+	faults := req.Spec.Check()
+	if req.Dataset == "" {
+		faults = append(faults, backtest.FieldError{Field: "dataset", Message: "is required: the id or name of a dataset"})
+	}
+	if err := fieldProblems(faults); err != nil {
+		return tune, err
+	}
+	dataset, err := s.store.Dataset(ctx, workspace, req.Dataset)
+	if err != nil {
+		return tune, datasetProblem(req.Dataset, err)
+	}
+	bars, calendar, err := s.store.DatasetBars(ctx, workspace, dataset.ID)
+	if err != nil {
+		return tune, err
+	}
+	tune.DatasetID, tune.Dataset = dataset.ID, dataset.Name
+	tune.Spec.Normalize()
+	plan, faults := sweep.NewPlan(tune.Spec, bars, calendar)
+	if err := fieldProblems(faults); err != nil {
+		return tune, err
+	}
+	tune.Trials = plan.Trials()
+	return tune, nil
+}
+
+// getTune handles GET /backtests/tunes/:id.
+func (s *Server) getTune(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	limit, err := queryInt(c, "leaderboard", 10, 0, 1000)
+	if err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	tune, err := s.store.Tune(ctx, workspaceOf(c), id)
+	if err != nil {
+		return err
+	}
+	view := viewTune(tune, time.Now())
+	if view.Leaderboard, err = s.store.TuneLeaderboard(ctx, workspaceOf(c), id, max(limit, 1)); err != nil {
+		return err
+	}
+	if len(view.Leaderboard) > 0 {
+		var best struct{ Params json.RawMessage }
+		if err := json.Unmarshal(view.Leaderboard[0], &best); err != nil {
+			return fmt.Errorf("decode best trial: %w", err)
+		}
+		view.BestParams = best.Params
+	}
+	view.Leaderboard = view.Leaderboard[:min(limit, len(view.Leaderboard))]
+	return ok(c, view)
+}
+
+// listTunes handles GET /backtests/tunes.
+func (s *Server) listTunes(c echo.Context) error {
+	page, err := queryPage(c)
+	if err != nil {
+		return err
+	}
+	limit, err := queryInt(c, "limit", 50, 1, 200)
+	if err != nil {
+		return err
+	}
+	filter := store.TuneFilter{Status: store.TuneStatus(c.QueryParam("status")), Strategy: c.QueryParam("strategy")}
+	switch filter.Status {
+	case "", store.TuneQueued, store.TuneRunning, store.TuneCompleted, store.TuneFailed, store.TuneCanceled:
+	default:
+		return problem(http.StatusBadRequest, "The query is not valid.", backtest.FieldError{
+			Field: "status", Message: fmt.Sprintf("%q is not a status", filter.Status),
+			Limit: []store.TuneStatus{store.TuneQueued, store.TuneRunning, store.TuneCompleted, store.TuneFailed, store.TuneCanceled},
+		})
+	}
+	tunes, err := s.store.Tunes(c.Request().Context(), workspaceOf(c), filter, page, limit+1)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	all := paged(tunes, limit, func(t *store.Tune) string { return pageCursor(t.CreatedAt, t.ID) })
+	views := list[tuneView]{Items: make([]tuneView, len(all.Items)), NextCursor: all.NextCursor}
+	for i, t := range all.Items {
+		views.Items[i] = viewTune(t, now)
+	}
+	return ok(c, views)
+}
+
+// cancelTune handles POST /backtests/tunes/:id/cancel. It creates nothing and can be repeated, so
+// it needs no idempotency key.
+func (s *Server) cancelTune(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	tune, err := s.store.CancelTune(c.Request().Context(), workspaceOf(c), id)
+	if err != nil {
+		return err
+	}
+	s.opts.Metrics.TuneRuns.WithLabelValues(string(store.TuneCanceled)).Inc()
+	return ok(c, viewTune(tune, time.Now()))
+}
+
+// standingView is an entry of the workspace's leaderboard.
+type standingView struct {
+	TuneID       string          `json:"tune_id"`
+	Dataset      string          `json:"dataset"`
+	StrategyName string          `json:"strategy_name"`
+	Score        float64         `json:"score"`
+	RankInTune   int             `json:"rank_in_tune"`
+	Entry        json.RawMessage `json:"entry"`
+}
+
+// getLeaderboard handles GET /backtests/leaderboard: the best trials of the workspace under one
+// objective.
+func (s *Server) getLeaderboard(c echo.Context) error {
+	limit, err := queryInt(c, "limit", 50, 1, 200)
+	if err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	filter := store.LeaderboardFilter{Objective: c.QueryParam("objective"), Strategy: c.QueryParam("strategy")}
+	if filter.Objective == "" {
+		filter.Objective = string(sweep.ObjectiveSharpe)
+	}
+	if name := c.QueryParam("dataset"); name != "" {
+		dataset, err := s.store.Dataset(ctx, workspaceOf(c), name)
+		if err != nil {
+			return datasetProblem(name, err)
+		}
+		filter.Dataset = dataset.ID
+	}
+	after, err := queryStanding(c)
+	if err != nil {
+		return err
+	}
+	found, err := s.store.Leaderboard(ctx, workspaceOf(c), filter, after, limit+1)
+	if err != nil {
+		return err
+	}
+	views := make([]standingView, len(found))
+	for i, st := range found {
+		views[i] = standingView{st.TuneID.String(), st.Dataset, st.Strategy, st.Score, st.Rank, st.Entry}
+	}
+	return ok(c, paged(views, limit, func(v standingView) string {
+		return packCursor(decimal(v.Score), v.TuneID, strconv.Itoa(v.RankInTune))
+	}))
+}
+
+func queryStanding(c echo.Context) (store.StandingKey, error) {
+	var key store.StandingKey
+	text := c.QueryParam("cursor")
+	if text == "" {
+		return key, nil
+	}
+	parts, err := unpackCursor(text, 3)
+	if err != nil {
+		return key, err
+	}
+	score, scoreErr := strconv.ParseFloat(parts[0], 64)
+	tune, tuneErr := uuid.Parse(parts[1])
+	rank, rankErr := strconv.Atoi(parts[2])
+	if scoreErr != nil || tuneErr != nil || rankErr != nil || rank < 1 {
+		return key, badCursor()
+	}
+	return store.StandingKey{Score: score, TuneID: tune, Rank: rank}, nil
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"millrace/api"
+	"millrace/events"
+	"millrace/jobs"
+	"millrace/ops"
+	"millrace/store"
+)
+
+// apiFlags are the settings of an API server, in `millrace api` and in `millrace dev`.
+type apiFlags struct {
+	Addr       string `default:"127.0.0.1:8080" env:"MILLRACE_ADDR" help:"Address to listen on; port 0 takes a free one."`
+	AdminToken string `env:"ADMIN_TOKEN" help:"Token for /admin; unset, /admin is off."`
+}
+
+// apiCmd is the verb `api`.
+type apiCmd struct {
+	databaseFlags
+	apiFlags
+}
+
+// Run serves HTTP until a signal.
+func (c *apiCmd) Run(ctx context.Context, env *environment) error {
+	return serve(ctx, env, 15*time.Second, func(life *lifecycle) error {
+		_, err := startAPI(ctx, life, env, c.databaseFlags, c.apiFlags, ops.NewMetrics())
+		return err
+	})
+}
+
+// startAPI opens the database, joins the event feed and serves HTTP. It returns the address.
+func startAPI(ctx context.Context, life *lifecycle, env *environment, db databaseFlags, flags apiFlags, metrics *ops.Metrics) (string, error) {
+	pool, err := openPool(ctx, life, db, 20, metrics)
+	if err != nil {
+		return "", err
+	}
+	client, err := jobs.NewInsertClient(pool, env.logger)
+	if err != nil {
+		return "", err
+	}
+	st := store.New(pool, client)
+	feed := events.NewFeed(events.Options{Store: st, Pool: pool, Metrics: metrics, Logger: env.logger})
+	if err := feed.Start(ctx); err != nil {
+		return "", fmt.Errorf("start the event feed: %w", err)
+	}
+	life.onStop(feed.Stop)
+	server, err := api.New(api.Options{
+		Store: st, Hub: feed.Hub(), Metrics: metrics, Logger: env.logger, AdminToken: flags.AdminToken, Version: env.version(),
+	})
+	if err != nil {
+		return "", configError{err}
+	}
+	listener, err := net.Listen("tcp", flags.Addr)
+	if err != nil {
+		return "", configError{fmt.Errorf("--addr (MILLRACE_ADDR): %w", err)}
+	}
+	serveHTTP(life, env, listener, server)
+	env.logger.InfoContext(ctx, "api ready", slog.String("addr", listener.Addr().String()))
+	return listener.Addr().String(), nil
+}
+
+// serveHTTP serves until the clean-up: open streams are told to end first, as a graceful shutdown
+// waits for every connection.
+func serveHTTP(life *lifecycle, env *environment, listener net.Listener, server *api.Server) {
+	httpServer := &http.Server{
+		Handler:           server.Handler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(env.logger.Handler(), slog.LevelWarn),
+	}
+	done := make(chan error, 1)
+	go func() { done <- httpServer.Serve(listener) }()
+	life.onStop(func(ctx context.Context) error {
+		server.EndStreams()
+		err := httpServer.Shutdown(ctx)
+		if served := <-done; !errors.Is(served, http.ErrServerClosed) {
+			err = errors.Join(err, served)
+		}
+		return err
+	})
+}

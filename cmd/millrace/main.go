@@ -1,0 +1,73 @@
+// Command millrace is the whole of Millrace: the servers, the fleet and the client, one verb each.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"millrace/ops"
+)
+
+// gitSHA and buildTime are set by the linker.
+var gitSHA, buildTime = "dev", "unknown"
+
+// commands are the verbs.
+type commands struct {
+	LogLevel slog.Level `default:"info" env:"MILLRACE_LOG" help:"Least level that is logged: debug, info, warn, error."`
+
+	Dev    devCmd    `cmd:"" help:"Run everything in one process, with a Postgres of its own."`
+	API    apiCmd    `cmd:"" name:"api" help:"Serve HTTP."`
+	Worker workerCmd `cmd:"" help:"Work the queues."`
+}
+
+// environment is what every verb gets: where to write.
+type environment struct {
+	stdout, stderr io.Writer
+	logger         *slog.Logger
+}
+
+func (*environment) version() string { return gitSHA + " " + buildTime }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run parses and runs one command. It returns the exit status: 1 for a failure, 2 for a mistake in
+// the command line or the configuration.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var cli commands
+	parser, err := kong.New(&cli, kong.Name("millrace"), kong.Writers(stdout, stderr),
+		kong.Description("Tunes, walk-forwards and knowledge for trading research, run durably."))
+	if err != nil {
+		fmt.Fprintln(stderr, "millrace:", err)
+		return 2
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintln(stderr, "millrace:", err)
+		return 2
+	}
+	env := &environment{stdout: stdout, stderr: stderr, logger: ops.NewLogger(stderr, cli.LogLevel, true)}
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	err = parsed.Run(env)
+	var config configError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &config):
+		fmt.Fprintln(stderr, "millrace:", err)
+		return 2
+	}
+	fmt.Fprintln(stderr, "millrace:", err)
+	return 1
+}

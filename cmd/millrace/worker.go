@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"millrace/jobs"
+	"millrace/jobs/fleet"
+	"millrace/jobs/tune"
+	"millrace/ops"
+	"millrace/store"
+)
+
+// workerFlags are the settings of a worker, in `millrace worker` and in `millrace dev`.
+type workerFlags struct {
+	Queues    string        `env:"MILLRACE_QUEUES" help:"Queues to work and their slots, as in trials:8,tunes:2. Default: every queue, one trial slot a core."`
+	Drain     time.Duration `env:"MILLRACE_DRAIN" default:"10s" help:"How long a stop waits for jobs at work before it hands them back."`
+	ShardTime time.Duration `env:"MILLRACE_SHARD_TIME" default:"1s" help:"Compute that one shard of a tune is cut to."`
+}
+
+func (f workerFlags) slots() (jobs.Slots, error) {
+	if f.Queues == "" {
+		return jobs.DefaultSlots(runtime.NumCPU()), nil
+	}
+	slots, err := jobs.ParseSlots(f.Queues)
+	if err != nil {
+		return nil, configError{fmt.Errorf("--queues (MILLRACE_QUEUES): %w", err)}
+	}
+	return slots, nil
+}
+
+// workerCmd is the verb `worker`.
+type workerCmd struct {
+	databaseFlags
+	workerFlags
+}
+
+// Run works the queues until a signal.
+func (c *workerCmd) Run(ctx context.Context, env *environment) error {
+	return serve(ctx, env, c.Drain+5*time.Second, func(life *lifecycle) error {
+		if err := startWorker(ctx, life, env, c.databaseFlags, c.workerFlags, ops.NewMetrics()); err != nil {
+			return err
+		}
+		return nil
+	})
+}
+
+// startWorker opens the database and starts this process's part in the fleet.
+func startWorker(ctx context.Context, life *lifecycle, env *environment, db databaseFlags, flags workerFlags, metrics *ops.Metrics) error {
+	slots, err := flags.slots()
+	if err != nil {
+		return err
+	}
+	total := 0
+	for _, n := range slots {
+		total += n
+	}
+	// A connection a slot for results, one for its reporter, and River's and the heartbeat's own.
+	pool, err := openPool(ctx, life, db, int32(2*total+6), metrics)
+	if err != nil {
+		return err
+	}
+	member, err := fleet.New(fleet.Options{
+		Pool: pool, Slots: slots, Metrics: metrics, Logger: env.logger, Version: env.version(), Drain: flags.Drain,
+	}, func(st *store.Store, workers *river.Workers) {
+		tune.New(st, metrics, env.logger, tune.Options{ShardTime: flags.ShardTime}).Register(workers)
+	})
+	if err != nil {
+		return err
+	}
+	life.onStop(member.Stop)
+	if err := member.Start(ctx); err != nil {
+		return err
+	}
+	env.logger.InfoContext(ctx, "worker ready", slog.String("queues", slots.String()))
+	return nil
+}

@@ -1,0 +1,13 @@
+// Package events carries the event log to those who watch.
+//
+// Events are rows of event_log. Domain events are written by package store in the transaction of
+// what they tell of. Those of River's jobs are written by the triggers event_log_river_insert and
+// event_log_river_update of migrations/sql/0004_events.sql: the one step on a job's way that no Go
+// code shows.
+//
+//	event_log ─► Relay (one in the fleet) ─► NOTIFY ─► Listener ─► Hub ─► subscribers
+//
+// The relay notifies once for many commits, because NOTIFY takes a lock of the whole server at
+// commit. A notification is a hint: listeners read the log by cursor, and also look by themselves
+// once a second, so that a lost one costs a moment and no event.
+package events

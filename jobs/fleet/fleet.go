@@ -1,0 +1,200 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
+
+	"millrace/jobs"
+	"millrace/ops"
+	"millrace/store"
+)
+
+// beatEvery is how often a worker says that it lives; a lease is several beats long.
+const beatEvery = store.HeartbeatLease / 6
+
+// Options make a Fleet.
+type Options struct {
+	Pool    *pgxpool.Pool
+	Slots   jobs.Slots
+	Metrics *ops.Metrics
+	Logger  *slog.Logger
+	Version string
+	// Drain is how long Stop waits for jobs at work before it cancels them.
+	Drain time.Duration
+}
+
+// Fleet is this process's part in the fleet. It is also the store.Jobs of what its workers insert.
+type Fleet struct {
+	*jobs.Client
+	opts   Options
+	self   store.Worker
+	held   *held
+	store  *store.Store
+	cancel context.CancelFunc
+	loops  sync.WaitGroup
+	stop   sync.Once
+}
+
+// New makes a fleet member that works nothing yet. register adds its workers, given the store whose
+// jobs this member inserts.
+func New(opts Options, register func(*store.Store, *river.Workers)) (*Fleet, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	f := &Fleet{
+		opts: opts,
+		held: newHeld(),
+		self: store.Worker{
+			ID:   fmt.Sprintf("%.40s-%d-%s", host, os.Getpid(), uuid.NewString()[:8]),
+			Host: host, PID: os.Getpid(), Version: opts.Version, Queues: opts.Slots,
+		},
+	}
+	f.store = store.New(opts.Pool, f)
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &upkeepWorker{store: f.store})
+	register(f.store, workers)
+	queues := map[string]river.QueueConfig{}
+	for name, slots := range opts.Slots {
+		queues[name] = river.QueueConfig{MaxWorkers: slots}
+	}
+	f.Client, err = river.NewClient(riverpgxv5.New(opts.Pool), &river.Config{
+		ID:      f.self.ID,
+		Logger:  opts.Logger,
+		Queues:  queues,
+		Workers: workers,
+		// The default of 100 ms is added to every job's wait.
+		FetchCooldown:     5 * time.Millisecond,
+		FetchPollInterval: 500 * time.Millisecond,
+		RetryPolicy:       backoff{},
+		// Only a backstop: heartbeats rescue within seconds. Above every kind's timeout.
+		RescueStuckJobsAfter: time.Hour,
+		// The role that works jobs does not own the tables, so it cannot reindex them.
+		ReindexerIndexNames: []string{},
+		WorkerMiddleware:    []rivertype.WorkerMiddleware{&watch{fleet: f}},
+		PeriodicJobs:        []*river.PeriodicJob{upkeepSchedule()},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("River client: %w", err)
+	}
+	return f, nil
+}
+
+// Start begins to beat, to rescue and to work.
+func (f *Fleet) Start(ctx context.Context) error {
+	loops, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	f.cancel = cancel
+	// The first beat comes before the first job, so that no job is ever held without one.
+	if err := f.store.Beat(ctx, f.self, nil); err != nil {
+		cancel()
+		return err
+	}
+	f.loops.Go(func() { f.beat(loops) })
+	// River's context outlives ours: it is Stop that ends the work, not a signal.
+	if err := f.Client.Start(context.WithoutCancel(ctx)); err != nil {
+		cancel()
+		f.loops.Wait()
+		return fmt.Errorf("start River: %w", err)
+	}
+	return nil
+}
+
+// Stop lets jobs at work finish within the drain time, cancels the rest, and hands what is left
+// back to the fleet. Safe to call twice.
+func (f *Fleet) Stop(ctx context.Context) (err error) {
+	f.stop.Do(func() { err = f.shutDown(ctx) })
+	return err
+}
+
+func (f *Fleet) shutDown(ctx context.Context) error {
+	drain, cancel := context.WithTimeout(ctx, f.opts.Drain)
+	defer cancel()
+	err := f.Client.Stop(drain)
+	if errors.Is(err, context.DeadlineExceeded) {
+		hard, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		err = f.Client.StopAndCancel(hard)
+	}
+	if f.cancel != nil {
+		f.cancel()
+	}
+	f.loops.Wait()
+	retire, cancelRetire := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancelRetire()
+	return errors.Join(err, f.store.Retire(retire, f.self.ID))
+}
+
+// beat renews the heartbeat and rescues orphans, until ctx ends. Only a worker that has itself
+// been heard for a whole lease rescues: after an outage of the database every heartbeat looks
+// silent, though nobody died.
+func (f *Fleet) beat(ctx context.Context) {
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	heardSince := time.Now()
+	lastBeat := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := f.beatOnce(ctx); err != nil {
+			if ctx.Err() == nil {
+				f.opts.Logger.WarnContext(ctx, "heartbeat failed", "error", err)
+			}
+			heardSince = time.Now()
+			continue
+		}
+		now := time.Now()
+		if now.Sub(lastBeat) > store.HeartbeatLease/2 {
+			heardSince = now // we were stopped ourselves, or the database was slow for all
+		}
+		lastBeat = now
+		if now.Sub(heardSince) >= store.HeartbeatLease {
+			f.rescue(ctx)
+		}
+	}
+}
+
+func (f *Fleet) beatOnce(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, store.HeartbeatLease/2)
+	defer cancel()
+	return f.store.Beat(ctx, f.self, f.held.ids(time.Now()))
+}
+
+func (f *Fleet) rescue(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, store.HeartbeatLease/2)
+	defer cancel()
+	rescued, err := f.store.Rescue(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			f.opts.Logger.WarnContext(ctx, "rescue failed", "error", err)
+		}
+		return
+	}
+	for _, job := range rescued {
+		f.opts.Metrics.JobsRescued.Inc()
+		f.opts.Logger.WarnContext(ctx, "job rescued from a lost worker", "job_id", job.ID, "kind", job.Kind, "state", job.State)
+	}
+}
+
+// backoff retries soon at first: most errors here are a database that is away for a moment.
+type backoff struct{}
+
+// NextRetry implements river.ClientRetryPolicy: 0.25 s, doubled each attempt up to a minute, ± 20 %.
+func (backoff) NextRetry(job *rivertype.JobRow) time.Time {
+	pause := min(250*time.Millisecond<<min(job.Attempt-1, 10), time.Minute)
+	return time.Now().Add(time.Duration(float64(pause) * (0.8 + 0.4*rand.Float64())))
+}

@@ -1,0 +1,37 @@
+// Package sweep searches a strategy's parameters: which sets to try, how each is scored and gated,
+// how the trials rank, and how likely it is that the winner is luck. It is pure: no I/O, no clock,
+// no goroutine.
+//
+// A Spec is checked without bars (Check, Size) and becomes a Plan with them. The plan's trials are
+// numbered from 0; a trial's parameters depend on its number and the spec only. Shards cut the
+// numbers into ranges that any worker may run in any order, and Collect puts their results together:
+// the Outcome is the same, byte for byte, however the trials were cut.
+//
+// # Trials
+//
+// The windows are half-open: the first n − n_oos bars are in sample, the last n_oos =
+// floor(n·oos_ratio) out of sample. Without a split every bar is in sample. A trial trades both from
+// flat and is
+//
+//   - skipped, when it fails a gate out of sample (in sample without a split), or when its objective
+//     is undefined on the part that selects;
+//   - failed, when the strategy panics;
+//   - completed otherwise: ranked by score, ties by parameters in the strategy's order, then by
+//     number.
+//
+// # Evidence of overfitting
+//
+// All of it is about the window that selects, in per-period Sharpe ratios (SR) that are not
+// annualised, and counts every trial that was run, gated or not.
+//
+//   - PSR, the probability that the winner's true SR is above 0, and DSR, that it is above SR₀, the
+//     best SR to be expected of N trials without skill: Bailey & López de Prado, "The Deflated
+//     Sharpe Ratio", J. Portfolio Management 40(5), 2014.
+//   - PBO, the probability that the best trial in sample is below the median out of it, by
+//     combinatorially symmetric cross-validation over 16 blocks: Bailey, Borwein, López de Prado &
+//     Zhu, "The Probability of Backtest Overfitting", J. Computational Finance 20(4), 2017. Over
+//     1,000 trials a fixed sample of about that many, chosen by number, stands for all.
+//   - Stability, the mean score of the trials around the winner over the winner's own, where a
+//     neighbour without a score counts 0. In a space of steps the neighbours are the trials one step
+//     away along one parameter; elsewhere the 2·d nearest, every parameter scaled to [0,1].
+package sweep

@@ -1,0 +1,101 @@
+package sweep
+
+import (
+	"math"
+
+	"millrace/jobs/backtest"
+)
+
+// Overfit is the evidence for and against the winner being luck.
+type Overfit struct {
+	// PSR is the probability that the winner's true Sharpe ratio is above zero, given the length,
+	// skew and kurtosis of its in-sample returns (Bailey & López de Prado 2012).
+	PSR *float64 `json:"psr"`
+	// DSR is PSR against SR0 instead of zero: what the best of that many trials would show by luck
+	// alone (Bailey & López de Prado 2014).
+	DSR *float64 `json:"dsr"`
+	SR0 *float64 `json:"sr0"` // per period
+	// PBO is the probability that the trial chosen in sample is below the median out of sample, by
+	// combinatorially symmetric cross-validation (Bailey, Borwein, López de Prado & Zhu 2015).
+	PBO      *float64 `json:"pbo"`
+	Slope    *float64 `json:"slope"`      // of out-of-sample on in-sample Sharpe over the splits
+	OOSLoss  *float64 `json:"p_oos_loss"` // share of splits whose choice loses out of sample
+	NTrials  int      `json:"n_trials"`   // with a defined Sharpe ratio
+	PBOTried int      `json:"pbo_trials"` // in the sample that PBO was computed on
+	// Stability is the mean in-sample score of the winner's neighbours (one step away on one axis)
+	// over its own score: near 1 on a plateau, near or below 0 on a spike.
+	Stability *float64          `json:"stability"`
+	Undefined map[string]string `json:"undefined,omitempty"` // why a figure is null
+}
+
+const eulerGamma = 0.57721566490153286
+
+// normalCDF is Φ.
+func normalCDF(x float64) float64 { return 0.5 * math.Erfc(-x/math.Sqrt2) }
+
+// normalQuantile is Φ⁻¹.
+func normalQuantile(p float64) float64 { return math.Sqrt2 * math.Erfinv(2*p-1) }
+
+// expectedMaxSharpe is SR₀: the Sharpe ratio that the best of n independent trials without skill is
+// expected to show, when the trials' ratios have the given variance.
+func expectedMaxSharpe(variance float64, n int) float64 {
+	if n < 2 {
+		return 0
+	}
+	trials := float64(n)
+	return math.Sqrt(variance) * ((1-eulerGamma)*normalQuantile(1-1/trials) + eulerGamma*normalQuantile(1-1/(trials*math.E)))
+}
+
+// probabilisticSharpe is the probability that the true per-period Sharpe ratio is above benchmark,
+// for one measured over periods returns with that skew and full kurtosis.
+func probabilisticSharpe(sr, benchmark float64, periods int, skew, kurt float64) float64 {
+	spread := 1 - skew*sr + (kurt-1)/4*sr*sr
+	if periods < 2 || spread <= 0 {
+		return math.NaN()
+	}
+	return normalCDF((sr - benchmark) * math.Sqrt(float64(periods-1)) / math.Sqrt(spread))
+}
+
+// spread is the sample variance of the defined values and how many there are. Two passes in trial
+// order, so that it does not depend on how trials were sharded.
+func spread(values []float64) (variance float64, n int) {
+	var sum float64
+	for _, v := range values {
+		if !math.IsNaN(v) {
+			sum += v
+			n++
+		}
+	}
+	if n < 2 {
+		return 0, n
+	}
+	mean := sum / float64(n)
+	var squares float64
+	for _, v := range values {
+		if !math.IsNaN(v) {
+			squares += (v - mean) * (v - mean)
+		}
+	}
+	return squares / float64(n-1), n
+}
+
+func (o *Overfit) explain(name, reason string) {
+	if o.Undefined == nil {
+		o.Undefined = map[string]string{}
+	}
+	o.Undefined[name] = reason
+}
+
+// judgeWinner sets PSR and DSR from the winner's in-sample metrics and all trials' ratios.
+func (o *Overfit) judgeWinner(winner *backtest.Metrics, ratios []float64) {
+	variance, n := spread(ratios)
+	o.NTrials = n
+	sr0 := expectedMaxSharpe(variance, n)
+	o.SR0 = defined(sr0)
+	o.PSR = defined(probabilisticSharpe(winner.SR, 0, winner.Periods, winner.Skew, winner.Kurt))
+	o.DSR = defined(probabilisticSharpe(winner.SR, sr0, winner.Periods, winner.Skew, winner.Kurt))
+	if o.PSR == nil {
+		o.explain("psr", "the winner's in-sample Sharpe ratio is undefined")
+		o.explain("dsr", "the winner's in-sample Sharpe ratio is undefined")
+	}
+}

@@ -1,0 +1,209 @@
+package sweep
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"math/bits"
+)
+
+const (
+	// pboBlocks is S: the returns are cut into so many blocks, half of them in sample in each of
+	// the C(16,8) = 12,870 splits.
+	pboBlocks = 16
+	// pboSample is about how many trials PBO is computed on; more would not change it visibly.
+	pboSample = 1000
+	// pboMinPeriods is the least returns that make blocks of more than one.
+	pboMinPeriods = 2 * pboBlocks
+)
+
+// sampler chooses the trials that PBO is computed on: all of few, else by a hash of the index, so
+// that the choice does not depend on shards.
+type sampler struct{ below uint64 }
+
+func newSampler(trials int) sampler {
+	if trials <= pboSample {
+		return sampler{math.MaxUint64}
+	}
+	return sampler{math.MaxUint64 / uint64(trials) * pboSample}
+}
+
+func (s sampler) takes(trial int) bool { return mix64(uint64(trial)+1) <= s.below }
+
+// blockRow holds the sums of one trial's returns and of their squares by block: all that the Sharpe
+// ratio of any union of blocks needs.
+type blockRow struct {
+	trial   int
+	periods int
+	sums    [pboBlocks]float64
+	squares [pboBlocks]float64
+}
+
+func newBlockRow(trial int, returns []float64) blockRow {
+	row := blockRow{trial: trial, periods: len(returns)}
+	for b := range pboBlocks {
+		from, to := blockBounds(len(returns), b)
+		for _, r := range returns[from:to] {
+			row.sums[b] += r
+			row.squares[b] += r * r
+		}
+	}
+	return row
+}
+
+func blockBounds(periods, block int) (from, to int) {
+	return periods * block / pboBlocks, periods * (block + 1) / pboBlocks
+}
+
+const blockRowBytes = 4 + 4 + 2*8*pboBlocks
+
+func encodeBlocks(rows []blockRow) ([]byte, error) {
+	raw := binary.LittleEndian.AppendUint32(nil, uint32(len(rows)))
+	for _, row := range rows {
+		raw = binary.LittleEndian.AppendUint32(raw, uint32(row.trial))
+		raw = binary.LittleEndian.AppendUint32(raw, uint32(row.periods))
+		for b := range pboBlocks {
+			raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(row.sums[b]))
+			raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(row.squares[b]))
+		}
+	}
+	return raw, nil
+}
+
+func decodeBlocks(raw []byte) ([]blockRow, error) {
+	if len(raw) < 4 || len(raw) != 4+blockRowBytes*int(binary.LittleEndian.Uint32(raw)) {
+		return nil, errors.New("block sums are cut short")
+	}
+	rows := make([]blockRow, binary.LittleEndian.Uint32(raw))
+	raw = raw[4:]
+	for i := range rows {
+		rows[i].trial = int(binary.LittleEndian.Uint32(raw))
+		rows[i].periods = int(binary.LittleEndian.Uint32(raw[4:]))
+		raw = raw[8:]
+		for b := range pboBlocks {
+			rows[i].sums[b] = math.Float64frombits(binary.LittleEndian.Uint64(raw))
+			rows[i].squares[b] = math.Float64frombits(binary.LittleEndian.Uint64(raw[8:]))
+			raw = raw[16:]
+		}
+	}
+	return rows, nil
+}
+
+// pboResult is what cross-validation found.
+type pboResult struct{ pbo, slope, loss float64 }
+
+// crossValidate is CSCV. Each split's in-sample half is another's out-of-sample half, so the Sharpe
+// ratios of a half are computed for both at once; and the sums of a half are looked up as those of
+// its lower eight blocks plus those of its upper eight.
+func crossValidate(rows []blockRow) (pboResult, string) {
+	if len(rows) < 2 {
+		return pboResult{}, "fewer than two trials"
+	}
+	if rows[0].periods < pboMinPeriods {
+		return pboResult{}, "too few return periods to cut into 16 blocks"
+	}
+	halves := newHalfSums(rows)
+	n := len(rows)
+	a, b := make([]float64, n), make([]float64, n)
+	var splits, below, losses float64
+	var sumX, sumY, sumXX, sumXY float64
+	count := func(is, oos []float64) {
+		best := argmax(is)
+		rank := 0
+		for _, v := range oos {
+			if v <= oos[best] {
+				rank++
+			}
+		}
+		omega := float64(rank) / float64(n+1)
+		splits++
+		if math.Log(omega/(1-omega)) <= 0 {
+			below++
+		}
+		if oos[best] < 0 {
+			losses++
+		}
+		x, y := is[best], oos[best]
+		sumX, sumY, sumXX, sumXY = sumX+x, sumY+y, sumXX+x*x, sumXY+x*y
+	}
+	const all = 1<<pboBlocks - 1
+	for half := uint32(0); half < 1<<(pboBlocks-1); half++ { // the top block is out of sample here
+		if bits.OnesCount32(half) != pboBlocks/2 {
+			continue
+		}
+		halves.sharpe(half, a)
+		halves.sharpe(all&^half, b)
+		count(a, b)
+		count(b, a)
+	}
+	result := pboResult{pbo: below / splits, slope: math.NaN(), loss: losses / splits}
+	if spread := splits*sumXX - sumX*sumX; spread > 1e-12*splits*sumXX {
+		result.slope = (splits*sumXY - sumX*sumY) / spread
+	}
+	return result, ""
+}
+
+// argmax is the position of the largest value; the first of equals.
+func argmax(values []float64) int {
+	best := 0
+	for i, v := range values {
+		if v > values[best] {
+			best = i
+		}
+	}
+	return best
+}
+
+// halfSums holds, for each subset of the lower and of the upper eight blocks, every trial's sums.
+type halfSums struct {
+	n       int
+	sums    [2][256][]float64
+	squares [2][256][]float64
+	periods [pboBlocks]float64
+}
+
+func newHalfSums(rows []blockRow) *halfSums {
+	h := &halfSums{n: len(rows)}
+	for b := range pboBlocks {
+		from, to := blockBounds(rows[0].periods, b)
+		h.periods[b] = float64(to - from)
+	}
+	for side := range 2 {
+		h.sums[side][0], h.squares[side][0] = make([]float64, h.n), make([]float64, h.n)
+		for set := 1; set < 256; set++ {
+			low := bits.TrailingZeros(uint(set))
+			rest, block := set&(set-1), side*8+low
+			sums, squares := make([]float64, h.n), make([]float64, h.n)
+			for i := range rows {
+				sums[i] = h.sums[side][rest][i] + rows[i].sums[block]
+				squares[i] = h.squares[side][rest][i] + rows[i].squares[block]
+			}
+			h.sums[side][set], h.squares[side][set] = sums, squares
+		}
+	}
+	return h
+}
+
+// sharpe writes every trial's per-period Sharpe ratio over a set of blocks; a trial whose returns
+// do not vary there has 0.
+func (h *halfSums) sharpe(set uint32, out []float64) {
+	var periods float64
+	for b := range pboBlocks {
+		if set>>b&1 == 1 {
+			periods += h.periods[b]
+		}
+	}
+	low, high := set&0xff, set>>8
+	s0, s1 := h.sums[0][low][:h.n], h.sums[1][high][:h.n]
+	q0, q1 := h.squares[0][low][:h.n], h.squares[1][high][:h.n]
+	scale := 1 / periods
+	for i := range out[:h.n] {
+		mean := (s0[i] + s1[i]) * scale
+		variance := (q0[i]+q1[i])*scale - mean*mean
+		if variance <= 1e-24 {
+			out[i] = 0
+			continue
+		}
+		out[i] = mean / math.Sqrt(variance)
+	}
+}

@@ -1,0 +1,152 @@
+package sweep
+
+import (
+	"fmt"
+	"iter"
+	"sync"
+
+	"millrace/jobs/backtest"
+)
+
+// The least numbers of bars that make a figure worth ranking by.
+const (
+	MinInSampleBars    = 200
+	MinOutOfSampleBars = 100
+)
+
+// Plan is a spec bound to its bars: every trial's parameters are settled. It is immutable and safe
+// for concurrent use.
+type Plan struct {
+	spec     Spec
+	strategy backtest.Strategy
+	bars     *backtest.Bars
+	config   backtest.Config
+	is, oos  backtest.Window // oos is empty without a split
+	seq      *sequence
+	names    []string
+	warnings []string
+	runners  sync.Pool // of *backtest.Runner
+}
+
+// NewPlan binds a spec to bars. What it adds to Check are the numbers of bars in each part, and
+// constraints that leave nothing.
+func NewPlan(spec Spec, bars *backtest.Bars, calendar backtest.Calendar) (*Plan, []backtest.FieldError) {
+	spec = spec.normalized()
+	seq, errs := spec.sequence()
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	var f faults
+	is, oos := spec.windows(bars.Len(), &f)
+	if len(f) > 0 {
+		return nil, f
+	}
+	return newPlan(spec, bars, calendar, seq, is, oos), nil
+}
+
+func newPlan(spec Spec, bars *backtest.Bars, calendar backtest.Calendar, seq *sequence, is, oos backtest.Window) *Plan {
+	strategy, _ := backtest.Lookup(spec.StrategyName)
+	p := &Plan{
+		spec: spec, strategy: strategy, bars: bars, config: spec.config(calendar),
+		is: is, oos: oos, seq: seq, names: spec.ParamNames(),
+	}
+	if spec.SelectOn == SelectOutOfSample {
+		p.warnings = append(p.warnings, "select_on is oos: the out-of-sample part has become selection data "+
+			"and no longer says how the winner does on bars it was not chosen by")
+	}
+	if sampled := seq.order == orderPermuted && !seq.exhausted; sampled && spec.SearchType == SearchGrid {
+		p.warnings = append(p.warnings, fmt.Sprintf("the grid has %d points before constraints: "+
+			"%d of them were sampled without replacement (seed %d)", seq.space.size, seq.trials, *spec.Seed))
+	}
+	if n := spec.NTrials; n != nil && seq.trials < *n {
+		p.warnings = append(p.warnings, fmt.Sprintf("param_space and constraints leave %d points, fewer than n_trials %d: all of them were run", seq.trials, *n))
+	}
+	return p
+}
+
+// Size is the number of trials of a spec, found without bars.
+func Size(spec Spec) (int, []backtest.FieldError) {
+	seq, errs := spec.sequence()
+	if len(errs) > 0 {
+		return 0, errs
+	}
+	return seq.trials, nil
+}
+
+// sequence checks the spec and lays out its trials.
+func (s Spec) sequence() (*sequence, []backtest.FieldError) {
+	s = s.normalized()
+	sp, constraints, errs := s.compile()
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	seq, f := newSequence(s, sp, constraints)
+	return seq, f
+}
+
+// windows splits n bars and checks that each part has enough of them.
+func (s Spec) windows(n int, f *faults) (is, oos backtest.Window) {
+	if s.OOSRatio == nil {
+		if n < MinInSampleBars {
+			f.add("dataset", MinInSampleBars, "has %d bars; at least %d are needed", n, MinInSampleBars)
+		}
+		return backtest.Window{From: 0, To: n}, backtest.Window{From: n, To: n}
+	}
+	// The least part more keeps 0.29·100 at 29, which in binary is a hair below.
+	out := int(float64(n)**s.OOSRatio + 1e-9)
+	in := n - out
+	if in < MinInSampleBars {
+		f.add("oos_ratio", MinInSampleBars, "leaves %d of %d bars in sample; at least %d are needed", in, n, MinInSampleBars)
+	}
+	if out < MinOutOfSampleBars {
+		f.add("oos_ratio", MinOutOfSampleBars, "leaves %d of %d bars out of sample; at least %d are needed", out, n, MinOutOfSampleBars)
+	}
+	return backtest.Window{From: 0, To: in}, backtest.Window{From: in, To: n}
+}
+
+// Trials is the number of trials.
+func (p *Plan) Trials() int { return p.seq.trials }
+
+// Warnings are what the plan's user should know before any result.
+func (p *Plan) Warnings() []string { return append([]string{}, p.warnings...) }
+
+// ParamNames are the names behind backtest.Params, in order.
+func (p *Plan) ParamNames() []string { return append([]string{}, p.names...) }
+
+// Windows are the in-sample and the out-of-sample bars; the latter is empty without a split.
+func (p *Plan) Windows() (is, oos backtest.Window) { return p.is, p.oos }
+
+// Shard is a contiguous range of a plan's trials.
+type Shard struct {
+	Index  int
+	First  int // number of the first trial
+	Trials int
+	Cursor uint64 // where the enumeration stands at First, so that no worker scans from the beginning
+}
+
+// Shards cuts the trials into ranges of size, the last one shorter.
+func (p *Plan) Shards(size int) []Shard {
+	size = max(size, 1)
+	shards := make([]Shard, 0, (p.Trials()+size-1)/size)
+	for first := 0; first < p.Trials(); first += size {
+		shards = append(shards, Shard{
+			Index: len(shards), First: first, Trials: min(size, p.Trials()-first), Cursor: p.seq.cursor(first),
+		})
+	}
+	return shards
+}
+
+// Params yields each trial's number and parameters. The slice is reused from one trial to the next.
+func (p *Plan) Params(sh Shard) iter.Seq2[int, backtest.Params] {
+	return func(yield func(int, backtest.Params) bool) {
+		point := make(backtest.Params, len(p.names))
+		cursor := sh.Cursor
+		for i := range sh.Trials {
+			after, ok := p.seq.next(cursor, point)
+			if !ok || !yield(sh.First+i, point) {
+				return
+			}
+			cursor = after
+		}
+	}
+}

@@ -1,0 +1,169 @@
+package sweep
+
+import (
+	"maps"
+	"slices"
+
+	"millrace/jobs/backtest"
+)
+
+// Search is how parameter sets are chosen.
+type Search string
+
+// The kinds of search.
+const (
+	SearchGrid   Search = "grid"   // every point, or a seeded sample of n_trials of them
+	SearchRandom Search = "random" // seeded; without replacement where the space is discrete
+)
+
+// Objective is the figure that trials are ranked by; higher is better.
+type Objective string
+
+// The objectives. λ is objective_params.lambda, per percentage point of drawdown.
+const (
+	ObjectiveSharpe          Objective = "sharpe"
+	ObjectiveSharpeDDPenalty Objective = "sharpe_dd_penalty" // sharpe − λ·max_drawdown_pct
+	ObjectiveReturn          Objective = "return"            // return_pct
+	ObjectiveReturnDDPenalty Objective = "return_dd_penalty" // return_pct − λ·max_drawdown_pct
+	ObjectiveCalmar          Objective = "calmar"            // return_pct / |max_drawdown_pct|
+	ObjectiveSortino         Objective = "sortino"
+	ObjectiveProfitFactor    Objective = "profit_factor"
+)
+
+// The parts of a split that selection may look at.
+const (
+	SelectInSample    = "is"
+	SelectOutOfSample = "oos"
+)
+
+// Defaults that Normalize fills in.
+const (
+	DefaultTrials = 1000 // of a search that is not a grid
+	defaultLambda = 0.02 // per percentage point of drawdown
+)
+
+// Spec is a tune as it is asked for, less its dataset. A pointer is nil where the request is
+// silent; Normalize fills in the defaults.
+type Spec struct {
+	StrategyName    string           `json:"strategy_name"`
+	Side            backtest.Side    `json:"side"`
+	SearchType      Search           `json:"search_type"`
+	NTrials         *int             `json:"n_trials"` // nil on a grid: every point
+	Seed            *uint64          `json:"seed"`
+	ParamSpace      map[string]Range `json:"param_space"` // a parameter not named keeps its default
+	Constraints     []string         `json:"constraints"` // such as "fast < slow"; all must hold
+	ObjectiveType   Objective        `json:"objective_type"`
+	ObjectiveParams ObjectiveParams  `json:"objective_params"`
+	SelectOn        string           `json:"select_on"` // SelectInSample or SelectOutOfSample
+	OOSRatio        *float64         `json:"oos_ratio"` // nil: no split
+	Gates           GateLimits       `json:"gates"`
+	Account         AccountSpec      `json:"account"`
+	Stops           *backtest.Stops  `json:"stops"`
+	IntrabarPolicy  IntrabarPolicy   `json:"intrabar_policy"`
+}
+
+// IntrabarPolicy is backtest.IntrabarPolicy.
+type IntrabarPolicy = backtest.IntrabarPolicy
+
+// ObjectiveParams tune an objective.
+type ObjectiveParams struct {
+	Lambda *float64 `json:"lambda"` // penalty per percentage point of drawdown
+}
+
+// GateLimits are what a trial must keep to be ranked. A drawdown gate of 100 and a trades gate of 0
+// let everything pass.
+type GateLimits struct {
+	MaxDrawdownPct *float64 `json:"max_drawdown_pct"`
+	MinTrades      *int     `json:"min_trades"`
+}
+
+// AccountSpec is a backtest.Account of which any part may be left out.
+type AccountSpec struct {
+	Cash       *float64 `json:"cash"`
+	Commission *float64 `json:"commission"`
+	Slippage   *float64 `json:"slippage"`
+	Size       *float64 `json:"size"`
+	WholeUnits *bool    `json:"whole_units"`
+	Exclusive  *bool    `json:"exclusive"`
+}
+
+// Normalize fills in every default, so that a stored spec says all there is to know. Doing it
+// again changes nothing.
+func (s *Spec) Normalize() {
+	orElse(&s.Side, backtest.SideBoth)
+	orElse(&s.SearchType, SearchGrid)
+	orElse(&s.ObjectiveType, ObjectiveSharpe)
+	orElse(&s.SelectOn, SelectInSample)
+	orElse(&s.IntrabarPolicy, backtest.PolicyWorst)
+	if s.NTrials == nil && s.SearchType != SearchGrid {
+		s.NTrials = new(DefaultTrials)
+	}
+	fill(&s.Seed, 1)
+	if s.Constraints == nil {
+		s.Constraints = []string{}
+	}
+	if s.ParamSpace == nil {
+		s.ParamSpace = map[string]Range{}
+	}
+	fill(&s.ObjectiveParams.Lambda, defaultLambda)
+	fill(&s.Gates.MaxDrawdownPct, 20)
+	fill(&s.Gates.MinTrades, 5)
+	account := backtest.DefaultAccount()
+	fill(&s.Account.Cash, account.Cash)
+	fill(&s.Account.Commission, account.Commission)
+	fill(&s.Account.Slippage, account.Slippage)
+	fill(&s.Account.Size, account.Size)
+	fill(&s.Account.WholeUnits, account.WholeUnits)
+	fill(&s.Account.Exclusive, account.Exclusive)
+}
+
+func orElse[T comparable](p *T, value T) {
+	var zero T
+	if *p == zero {
+		*p = value
+	}
+}
+
+func fill[T any](p **T, value T) {
+	if *p == nil {
+		*p = &value
+	}
+}
+
+// normalized is a copy of the spec with its defaults filled in.
+func (s Spec) normalized() Spec {
+	s.Normalize()
+	return s
+}
+
+// ParamNames are the names of the strategy's parameters, in the order of its Params; nil when the
+// strategy is unknown.
+func (s Spec) ParamNames() []string {
+	strategy, ok := backtest.Lookup(s.StrategyName)
+	if !ok {
+		return nil
+	}
+	var names []string
+	for _, spec := range strategy.Params() {
+		names = append(names, spec.Name)
+	}
+	return names
+}
+
+// config is the run configuration of a normalized spec.
+func (s Spec) config(calendar backtest.Calendar) backtest.Config {
+	return backtest.Config{
+		Side: s.Side,
+		Account: backtest.Account{
+			Cash: *s.Account.Cash, Commission: *s.Account.Commission, Slippage: *s.Account.Slippage,
+			Size: *s.Account.Size, WholeUnits: *s.Account.WholeUnits, Exclusive: *s.Account.Exclusive,
+		},
+		Stops:    s.Stops,
+		Policy:   s.IntrabarPolicy,
+		Seed:     *s.Seed,
+		Calendar: calendar,
+	}
+}
+
+// sortedNames are the names of the parameters that are searched.
+func (s Spec) sortedNames() []string { return slices.Sorted(maps.Keys(s.ParamSpace)) }

@@ -1,0 +1,66 @@
+package tune
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"millrace/jobs/sweep"
+	"millrace/store"
+)
+
+// plansKept bounds the cache; a process works few tunes at a time.
+const plansKept = 8
+
+// plans caches the plan of each tune lately worked. A plan is immutable, so its shards share it.
+type plans struct {
+	store *store.Store
+	mu    sync.Mutex
+	byID  map[uuid.UUID]*sweep.Plan
+	order []uuid.UUID // oldest first
+}
+
+func newPlans(st *store.Store) *plans {
+	return &plans{store: st, byID: map[uuid.UUID]*sweep.Plan{}}
+}
+
+// get makes the tune's plan, or finds it. A spec that does not fit its dataset is hopeless.
+func (p *plans) get(ctx context.Context, tune *store.Tune) (*sweep.Plan, error) {
+	p.mu.Lock()
+	plan := p.byID[tune.ID]
+	p.mu.Unlock()
+	if plan != nil {
+		return plan, nil
+	}
+	bars, calendar, err := p.store.DatasetBars(ctx, tune.WorkspaceID, tune.DatasetID)
+	if err != nil {
+		return nil, fmt.Errorf("bars of tune %s: %w", tune.ID, err)
+	}
+	plan, problems := sweep.NewPlan(tune.Spec, bars, calendar)
+	if len(problems) > 0 {
+		var reasons []string
+		for _, problem := range problems {
+			reasons = append(reasons, problem.Field+": "+problem.Message)
+		}
+		return nil, &hopelessError{strings.Join(reasons, "; ")}
+	}
+	p.keep(tune.ID, plan)
+	return plan, nil
+}
+
+func (p *plans) keep(id uuid.UUID, plan *sweep.Plan) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.byID[id]; ok {
+		return
+	}
+	if len(p.order) == plansKept {
+		delete(p.byID, p.order[0])
+		p.order = p.order[1:]
+	}
+	p.byID[id] = plan
+	p.order = append(p.order, id)
+}

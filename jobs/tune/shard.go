@@ -1,0 +1,91 @@
+package tune
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"millrace/jobs"
+	"millrace/jobs/sweep"
+	"millrace/store"
+)
+
+// shard runs one range of trials and saves what they found.
+func (w *Workers) shard(ctx context.Context, args jobs.TuneShardArgs, lease store.Lease) error {
+	work, err := w.store.ShardWork(ctx, args.WorkspaceID, args.TuneID, args.Shard)
+	if err != nil {
+		return err
+	}
+	if work.Tune.Status != store.TuneRunning {
+		return fmt.Errorf("tune %s is %s: %w", args.TuneID, work.Tune.Status, store.ErrEnded)
+	}
+	plan, err := w.plans.get(ctx, work.Tune)
+	if err != nil {
+		return err
+	}
+	result, err := w.run(ctx, plan, work, lease)
+	if err != nil {
+		return err
+	}
+	done := store.ShardDone{
+		Shard: args.Shard, Completed: result.Completed, Skipped: result.Skipped, Failed: result.Failed,
+	}
+	done.BestTrial, done.BestScore = result.Best()
+	if done.Columns, done.Top, done.Stats, err = result.Encode(); err != nil {
+		return fmt.Errorf("encode shard %d: %w", args.Shard, err)
+	}
+	err = w.persist(ctx, lease, func() error {
+		return w.store.FinishShard(ctx, lease, args.TuneID, done, nextJobs(args.WorkspaceID, args.TuneID))
+	})
+	if err != nil {
+		return err
+	}
+	w.metrics.TuneTrials.WithLabelValues("completed").Add(float64(done.Completed))
+	w.metrics.TuneTrials.WithLabelValues("skipped").Add(float64(done.Skipped))
+	w.metrics.TuneTrials.WithLabelValues("failed").Add(float64(done.Failed))
+	return nil
+}
+
+// run computes the shard while a reporter beside it tells how far it is. The reporter is also how
+// a cancellation arrives when its notification is lost: it stops the computation.
+func (w *Workers) run(ctx context.Context, plan *sweep.Plan, work store.ShardWork, lease store.Lease) (*sweep.ShardResult, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	var done atomic.Int64
+	var reporter sync.WaitGroup
+	reporter.Go(func() { w.report(ctx, stop, work, lease, &done) })
+	result, err := plan.RunShard(ctx, work.Shard, func(n int) { done.Store(int64(n)) })
+	stop(nil)
+	reporter.Wait()
+	if err != nil && context.Cause(ctx) != nil && !errors.Is(context.Cause(ctx), context.Canceled) {
+		return nil, context.Cause(ctx)
+	}
+	return result, err
+}
+
+// report tells of the shard's progress until ctx ends, and stops the computation when the tune has
+// ended or another attempt has the shard.
+func (w *Workers) report(ctx context.Context, stop context.CancelCauseFunc, work store.ShardWork,
+	lease store.Lease, done *atomic.Int64,
+) {
+	tick := time.NewTicker(w.opts.ReportEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := w.store.ReportShard(ctx, lease, work.Tune.ID, work.Shard.Index, int(done.Load()))
+		switch {
+		case errors.Is(err, store.ErrEnded), errors.Is(err, store.ErrFenced):
+			stop(err)
+			return
+		case err != nil && ctx.Err() == nil:
+			// The result matters, the report does not: the next tick tries again.
+			w.logger.WarnContext(ctx, "progress report failed", "job_id", lease.JobID, "error", err)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Submission names one request to create work.
+type Submission struct {
+	Workspace   uuid.UUID
+	Route       string   // method and template
+	Key         string   // X-Idempotency-Key
+	Fingerprint [32]byte // SHA-256 of the canonical body
+}
+
+// Response is what a submission is answered with, now and at every replay.
+type Response struct {
+	Status   int
+	Location string
+	Body     []byte
+	Replayed bool
+}
+
+// Submit runs effect once for the submission's key. The claim of the key, the effect and the
+// stored response are one transaction, so a crash leaves all or nothing. The same submission again
+// gets the stored response; another body is ErrKeyReused; one that is still at work after 5 s of
+// waiting is ErrKeyBusy. An error of effect stores nothing.
+func (s *Store) Submit(ctx context.Context, sub Submission, effect func(context.Context, pgx.Tx) (Response, error)) (Response, error) {
+	var resp Response
+	err := s.inWorkspace(ctx, sub.Workspace, func(tx pgx.Tx) error {
+		claimed, err := claimKey(ctx, tx, sub)
+		if err != nil {
+			return err
+		}
+		if !claimed {
+			resp, err = storedResponse(ctx, tx, sub)
+			return err
+		}
+		if resp, err = effect(ctx, tx); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `
+			update idempotency_keys set status = $4, location = $5, body = $6
+			 where workspace_id = $1 and route = $2 and key = $3`,
+			sub.Workspace, sub.Route, sub.Key, resp.Status, resp.Location, resp.Body)
+		if err != nil {
+			return fmt.Errorf("store response: %w", err)
+		}
+		return nil
+	})
+	return resp, err
+}
+
+// claimKey inserts the key, or takes it over when it has expired. It waits for a concurrent claim
+// to commit or roll back, at most 5 s.
+func claimKey(ctx context.Context, tx pgx.Tx, sub Submission) (bool, error) {
+	if _, err := tx.Exec(ctx, `set local lock_timeout = '5s'`); err != nil {
+		return false, fmt.Errorf("set lock timeout: %w", err)
+	}
+	tag, err := tx.Exec(ctx, `
+		insert into idempotency_keys as k (workspace_id, route, key, fingerprint) values ($1, $2, $3, $4)
+		on conflict (workspace_id, route, key) do update
+		   set fingerprint = excluded.fingerprint, status = null, location = null, body = null,
+		       created_at = now(), expires_at = excluded.expires_at
+		 where k.expires_at < now()`,
+		sub.Workspace, sub.Route, sub.Key, sub.Fingerprint[:])
+	if pgCode(err) == lockNotAvailable {
+		return false, fmt.Errorf("key %q: %w", sub.Key, ErrKeyBusy)
+	}
+	if err != nil {
+		return false, fmt.Errorf("claim key: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `set local lock_timeout = 0`); err != nil {
+		return false, fmt.Errorf("reset lock timeout: %w", err)
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+func storedResponse(ctx context.Context, tx pgx.Tx, sub Submission) (Response, error) {
+	resp := Response{Replayed: true}
+	var fingerprint []byte
+	err := tx.QueryRow(ctx, `
+		select fingerprint, coalesce(status, 0), coalesce(location, ''), body from idempotency_keys
+		 where workspace_id = $1 and route = $2 and key = $3`,
+		sub.Workspace, sub.Route, sub.Key).Scan(&fingerprint, &resp.Status, &resp.Location, &resp.Body)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return resp, fmt.Errorf("key %q was just pruned: %w", sub.Key, ErrKeyBusy)
+	}
+	if err != nil {
+		return resp, fmt.Errorf("read stored response: %w", err)
+	}
+	if [32]byte(fingerprint) != sub.Fingerprint {
+		return Response{}, fmt.Errorf("key %q: %w", sub.Key, ErrKeyReused)
+	}
+	return resp, nil
+}

@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"millrace/jobs/sweep"
+)
+
+// TuneLeaderboard reads the best entries of one tune, best first, as sweep.Entry encodes them.
+func (s *Store) TuneLeaderboard(ctx context.Context, workspace, tune uuid.UUID, limit int) ([]json.RawMessage, error) {
+	entries := []json.RawMessage{}
+	err := s.inWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select entry from tune_leaderboard where tune_id = $1 order by rank limit $2`, tune, limit)
+		if err != nil {
+			return fmt.Errorf("read leaderboard of tune %s: %w", tune, err)
+		}
+		if entries, err = pgx.AppendRows(entries, rows, pgx.RowTo[json.RawMessage]); err != nil {
+			return fmt.Errorf("read leaderboard of tune %s: %w", tune, err)
+		}
+		return nil
+	})
+	return entries, err
+}
+
+// Standing is a trial's place on the leaderboard of the whole workspace.
+type Standing struct {
+	TuneID   uuid.UUID
+	Dataset  string
+	Strategy string
+	Score    float64
+	Rank     int // within its tune
+	Entry    json.RawMessage
+}
+
+// LeaderboardFilter narrows the workspace's leaderboard. Scores compare only within an objective,
+// so that one is required.
+type LeaderboardFilter struct {
+	Objective string
+	Strategy  string
+	Dataset   uuid.UUID // uuid.Nil: any
+}
+
+// StandingKey is a place in the leaderboard; the zero key is its beginning.
+type StandingKey struct {
+	Score  float64
+	TuneID uuid.UUID
+	Rank   int
+}
+
+// Leaderboard lists the best trials of the workspace's completed tunes, best first, from after key.
+func (s *Store) Leaderboard(ctx context.Context, workspace uuid.UUID, filter LeaderboardFilter, after StandingKey, limit int) ([]Standing, error) {
+	var standings []Standing
+	err := s.inWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select l.tune_id, d.name, l.strategy, l.score, l.rank, l.entry
+			  from tune_leaderboard l join datasets d on d.id = l.dataset_id
+			 where l.workspace_id = @workspace and l.objective = @objective
+			   and (@strategy = '' or l.strategy = @strategy)
+			   and (@dataset = '00000000-0000-0000-0000-000000000000'::uuid or l.dataset_id = @dataset)
+			   and (@rank = 0 or l.score < @score
+			        or (l.score = @score and (l.tune_id, l.rank) > (@tune, @rank)))
+			 order by l.score desc, l.tune_id, l.rank
+			 limit @limit`,
+			pgx.NamedArgs{
+				"workspace": workspace, "objective": filter.Objective, "strategy": filter.Strategy,
+				"dataset": filter.Dataset, "score": after.Score, "tune": after.TuneID, "rank": after.Rank,
+				"limit": limit,
+			})
+		if err != nil {
+			return fmt.Errorf("read leaderboard: %w", err)
+		}
+		if standings, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Standing]); err != nil {
+			return fmt.Errorf("read leaderboard: %w", err)
+		}
+		return nil
+	})
+	return standings, err
+}
+
+// ShardColumns is the stored columns of one shard of trials.
+type ShardColumns struct {
+	Shard   sweep.Shard
+	Columns []byte
+}
+
+// TrialShards reads the finished shards that hold trials from the given index on, at most limit of
+// them, in order: a page of trials touches only the shards it shows.
+func (s *Store) TrialShards(ctx context.Context, workspace, tune uuid.UUID, from, limit int) ([]ShardColumns, error) {
+	var shards []ShardColumns
+	err := s.inWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select shard, first_trial, n_trials, start_cursor, columns from tune_shards
+			 where tune_id = $1 and done and first_trial + n_trials > $2
+			 order by shard limit $3`, tune, from, limit)
+		if err != nil {
+			return fmt.Errorf("read trials of tune %s: %w", tune, err)
+		}
+		if shards, err = pgx.CollectRows(rows, scanShardColumns); err != nil {
+			return fmt.Errorf("read trials of tune %s: %w", tune, err)
+		}
+		return nil
+	})
+	return shards, err
+}
+
+// RankedShards reads the trial indexes at ranks [from, from+limit) of a completed tune, and the
+// shards that hold them.
+func (s *Store) RankedShards(ctx context.Context, workspace, tune uuid.UUID, from, limit int) ([]int32, []ShardColumns, error) {
+	var ranked []int32
+	var shards []ShardColumns
+	err := s.inWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `
+			select coalesce(ranking[$2:$3], '{}') from tunes where id = $1`, tune, from+1, from+limit).Scan(&ranked)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("tune %s: %w", tune, ErrNotFound)
+		}
+		if err != nil {
+			return fmt.Errorf("read ranking of tune %s: %w", tune, err)
+		}
+		rows, err := tx.Query(ctx, `
+			select shard, first_trial, n_trials, start_cursor, columns from tune_shards s
+			 where tune_id = $1 and done
+			   and exists (select from unnest($2::int[]) i where i >= first_trial and i < first_trial + n_trials)
+			 order by shard`, tune, ranked)
+		if err != nil {
+			return fmt.Errorf("read ranked trials of tune %s: %w", tune, err)
+		}
+		if shards, err = pgx.CollectRows(rows, scanShardColumns); err != nil {
+			return fmt.Errorf("read ranked trials of tune %s: %w", tune, err)
+		}
+		return nil
+	})
+	return ranked, shards, err
+}
+
+func scanShardColumns(row pgx.CollectableRow) (ShardColumns, error) {
+	var c ShardColumns
+	var cursor int64
+	err := row.Scan(&c.Shard.Index, &c.Shard.First, &c.Shard.Trials, &cursor, &c.Columns)
+	c.Shard.Cursor = uint64(cursor)
+	return c, err
+}

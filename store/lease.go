@@ -1,0 +1,80 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river/rivertype"
+)
+
+// Lease is one attempt's claim on a River job. Results are written under it: only while the job
+// is still running as that attempt, and in the transaction that completes the job.
+type Lease struct {
+	Workspace uuid.UUID
+	JobID     int64
+	Attempt   int
+	// Complete marks the job completed within tx; River's JobCompleteTx is behind it.
+	Complete func(ctx context.Context, tx pgx.Tx) error
+}
+
+// inLease runs fn under the tune's lock and the fence, then completes the job in the same
+// transaction. A lost lease is ErrFenced, and nothing is written.
+func (s *Store) inLease(ctx context.Context, lease Lease, tune uuid.UUID, fn func(pgx.Tx) error) error {
+	return s.inWorkspace(ctx, lease.Workspace, func(tx pgx.Tx) error {
+		if err := lockTune(ctx, tx, tune); err != nil {
+			return err
+		}
+		if err := fence(ctx, tx, lease); err != nil {
+			return err
+		}
+		if err := fn(tx); err != nil {
+			return err
+		}
+		if err := lease.Complete(ctx, tx); err != nil {
+			return fmt.Errorf("complete job %d: %w", lease.JobID, err)
+		}
+		return nil
+	})
+}
+
+// fence locks the job's row and makes sure that this attempt still runs it. River's own completion
+// checks only that some attempt is running, so a zombie would complete its successor.
+func fence(ctx context.Context, tx pgx.Tx, lease Lease) error {
+	var held int
+	err := tx.QueryRow(ctx, `
+		select 1 from river_job where id = $1 and attempt = $2 and state = 'running' for update`,
+		lease.JobID, lease.Attempt).Scan(&held)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("job %d attempt %d: %w", lease.JobID, lease.Attempt, ErrFenced)
+	}
+	if err != nil {
+		return fmt.Errorf("fence job %d: %w", lease.JobID, err)
+	}
+	return nil
+}
+
+// lockTune serialises the transactions that tell of one tune. It comes before the transaction's
+// first write on purpose: the transaction id, and with it the event's place in the stream, is then
+// given in the order in which the lock was.
+func lockTune(ctx context.Context, tx pgx.Tx, tune uuid.UUID) error {
+	_, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended($1, 0))`, tune.String())
+	if err != nil {
+		return fmt.Errorf("lock tune %s: %w", tune, err)
+	}
+	return nil
+}
+
+// JobState reads which attempt of a job is current and the state it is in.
+func (s *Store) JobState(ctx context.Context, job int64) (attempt int, state rivertype.JobState, err error) {
+	err = s.pool.QueryRow(ctx, `select attempt, state from river_job where id = $1`, job).Scan(&attempt, &state)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, "", fmt.Errorf("job %d: %w", job, ErrNotFound)
+	}
+	if err != nil {
+		return 0, "", fmt.Errorf("read job %d: %w", job, err)
+	}
+	return attempt, state, nil
+}

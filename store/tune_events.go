@@ -1,0 +1,41 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// tuneEvent is the payload of backtest.tune.* events.
+type tuneEvent struct {
+	Status          TuneStatus `json:"status"`
+	Trials          int        `json:"n_trials"`
+	TrialsCompleted int        `json:"trials_completed"`
+	BestScore       *float64   `json:"best_score"`
+	BestTrial       *int       `json:"best_trial"`
+	ETASeconds      *float64   `json:"eta_seconds"`
+	Error           string     `json:"error,omitempty"`
+}
+
+// appendTuneEvent tells of the tune as it now is. Its place in the stream is that of the lock the
+// transaction holds, see lockTune.
+func appendTuneEvent(ctx context.Context, tx pgx.Tx, tune *Tune, what string, eta *float64) error {
+	return appendEvent(ctx, tx, tune.WorkspaceID, "backtests", "backtest.tune."+what, tune.ID.String(),
+		tuneEvent{
+			Status: tune.Status, Trials: tune.Trials, TrialsCompleted: tune.Progress.Done(),
+			BestScore: tune.Progress.BestScore, BestTrial: tune.Progress.BestTrial,
+			ETASeconds: eta, Error: tune.Error,
+		})
+}
+
+// ETA estimates the seconds a running tune still needs from its mean pace since it started; nil
+// while there is nothing to go by.
+func (t *Tune) ETA(now time.Time) *float64 {
+	done := t.Progress.Done()
+	if t.Status != TuneRunning || t.StartedAt == nil || done == 0 {
+		return nil
+	}
+	eta := now.Sub(*t.StartedAt).Seconds() / float64(done) * float64(t.Trials-done)
+	return &eta
+}

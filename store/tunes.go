@@ -1,0 +1,232 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"millrace/jobs/sweep"
+)
+
+// TuneStatus is where a tune is in its life; the last three are final.
+type TuneStatus string
+
+// The statuses of a tune.
+const (
+	TuneQueued    TuneStatus = "queued"
+	TuneRunning   TuneStatus = "running"
+	TuneCompleted TuneStatus = "completed"
+	TuneFailed    TuneStatus = "failed"
+	TuneCanceled  TuneStatus = "canceled"
+)
+
+// Ended reports whether the status is final.
+func (s TuneStatus) Ended() bool {
+	return s == TuneCompleted || s == TuneFailed || s == TuneCanceled
+}
+
+// Tune is one parameter sweep: what was asked, how far it is, and what it found.
+type Tune struct {
+	ID          uuid.UUID
+	WorkspaceID uuid.UUID
+	DatasetID   uuid.UUID
+	Dataset     string // name
+	Spec        sweep.Spec
+	Status      TuneStatus
+	Admitted    bool // false: waits for the workspace's cap
+	Trials      int
+	Warnings    []string
+	Error       string
+	Outcome     json.RawMessage // sweep.Outcome without leaderboard and ranking; nil until completed
+	CreatedAt   time.Time
+	StartedAt   *time.Time
+	CompletedAt *time.Time
+	Progress    Progress
+}
+
+// Progress counts the trials of a tune that have ended.
+type Progress struct {
+	Completed int
+	Skipped   int
+	Failed    int
+	Running   int      // done within shards that have not ended
+	InFlight  int      // trials of shards now at work, done or not
+	BestScore *float64 // nil until a trial passes its gates
+	BestTrial *int
+}
+
+// Done is the number of trials computed so far.
+func (p Progress) Done() int { return p.Completed + p.Skipped + p.Failed + p.Running }
+
+// NewTune is what a submission asks for, checked and with its defaults filled in.
+type NewTune struct {
+	DatasetID uuid.UUID
+	Dataset   string
+	Spec      sweep.Spec
+	Trials    int
+}
+
+// CreateTune stores a tune and its plan job in the transaction of the submission; render makes the
+// response that is kept with the idempotency key. Over the workspace's cap the plan job is held
+// back until another tune ends.
+func (s *Store) CreateTune(ctx context.Context, sub Submission, in NewTune,
+	plan func(tune uuid.UUID) river.JobArgs, render func(*Tune) (Response, error),
+) (Response, error) {
+	return s.Submit(ctx, sub, func(ctx context.Context, tx pgx.Tx) (Response, error) {
+		tune, err := s.createTune(ctx, tx, sub.Workspace, in, plan)
+		if err != nil {
+			return Response{}, err
+		}
+		return render(tune)
+	})
+}
+
+func (s *Store) createTune(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewTune,
+	plan func(tune uuid.UUID) river.JobArgs,
+) (*Tune, error) {
+	room, err := admissible(ctx, tx, workspace)
+	if err != nil {
+		return nil, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, fmt.Errorf("tune id: %w", err)
+	}
+	spec, err := json.Marshal(in.Spec)
+	if err != nil {
+		return nil, fmt.Errorf("encode spec: %w", err)
+	}
+	job, err := s.jobs.InsertTx(ctx, tx, plan(id), &river.InsertOpts{Pending: room < 1})
+	if err != nil {
+		return nil, fmt.Errorf("insert plan job: %w", err)
+	}
+	tune := &Tune{
+		ID: id, WorkspaceID: workspace, DatasetID: in.DatasetID, Dataset: in.Dataset, Spec: in.Spec,
+		Status: TuneQueued, Admitted: room > 0, Trials: in.Trials,
+	}
+	err = tx.QueryRow(ctx, `
+		insert into tunes (id, workspace_id, dataset_id, strategy, objective, search_type, spec,
+		                   admitted, plan_job_id, n_trials)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		returning created_at`,
+		id, workspace, in.DatasetID, in.Spec.StrategyName, in.Spec.ObjectiveType, in.Spec.SearchType,
+		spec, tune.Admitted, job.Job.ID, in.Trials).Scan(&tune.CreatedAt)
+	if err != nil {
+		return nil, fmt.Errorf("insert tune: %w", err)
+	}
+	return tune, appendTuneEvent(ctx, tx, tune, "queued", nil)
+}
+
+const tuneColumns = `
+	t.id, t.workspace_id, t.dataset_id, d.name, t.spec, t.status, t.admitted, t.n_trials, t.warnings,
+	coalesce(t.error, ''), t.outcome, t.created_at, t.started_at, t.completed_at,
+	coalesce(p.trials_completed, 0), coalesce(p.trials_skipped, 0), coalesce(p.trials_failed, 0),
+	p.best_score, p.best_trial`
+
+const tuneTables = `
+	from tunes t
+	join datasets d on d.id = t.dataset_id
+	left join tune_progress p on p.tune_id = t.id`
+
+func scanTune(row pgx.CollectableRow) (*Tune, error) {
+	var t Tune
+	var spec []byte
+	err := row.Scan(&t.ID, &t.WorkspaceID, &t.DatasetID, &t.Dataset, &spec, &t.Status, &t.Admitted,
+		&t.Trials, &t.Warnings, &t.Error, &t.Outcome, &t.CreatedAt, &t.StartedAt, &t.CompletedAt,
+		&t.Progress.Completed, &t.Progress.Skipped, &t.Progress.Failed,
+		&t.Progress.BestScore, &t.Progress.BestTrial)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(spec, &t.Spec); err != nil {
+		return nil, fmt.Errorf("decode spec of tune %s: %w", t.ID, err)
+	}
+	return &t, nil
+}
+
+// Tune reads one tune of the workspace, or ErrNotFound.
+func (s *Store) Tune(ctx context.Context, workspace, id uuid.UUID) (*Tune, error) {
+	var tune *Tune
+	err := s.inWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
+		tune, err = readTune(ctx, tx, workspace, id)
+		return err
+	})
+	return tune, err
+}
+
+func readTune(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) (*Tune, error) {
+	rows, err := tx.Query(ctx, `select `+tuneColumns+tuneTables+`
+		where t.workspace_id = $1 and t.id = $2`, workspace, id)
+	if err != nil {
+		return nil, fmt.Errorf("read tune %s: %w", id, err)
+	}
+	tune, err := pgx.CollectExactlyOneRow(rows, scanTune)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, fmt.Errorf("tune %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read tune %s: %w", id, err)
+	}
+	if tune.Status == TuneRunning {
+		tune.Progress.Running, tune.Progress.InFlight, err = openTrials(ctx, tx, id)
+	}
+	return tune, err
+}
+
+// openTrials counts the trials of the shards that have a job but no result: those done within
+// their attempt, and all of them. The window of such shards is small however long the tune is.
+func openTrials(ctx context.Context, tx pgx.Tx, tune uuid.UUID) (done, inFlight int, err error) {
+	err = tx.QueryRow(ctx, `
+		select coalesce(sum(trials_done), 0), coalesce(sum(n_trials) filter (where attempt is not null), 0)
+		  from tune_shards
+		 where tune_id = $1 and job_id is not null and not done`, tune).Scan(&done, &inFlight)
+	if err != nil {
+		return 0, 0, fmt.Errorf("count open trials of tune %s: %w", tune, err)
+	}
+	return done, inFlight, nil
+}
+
+// TuneFilter narrows a list of tunes; zero fields do not.
+type TuneFilter struct {
+	Status   TuneStatus
+	Strategy string
+}
+
+// Page is a place in a list that is ordered newest first; the zero Page is its beginning.
+type Page struct {
+	Before   time.Time
+	BeforeID uuid.UUID
+}
+
+// Tunes lists the workspace's tunes, newest first, from after the page's place.
+func (s *Store) Tunes(ctx context.Context, workspace uuid.UUID, filter TuneFilter, page Page, limit int) ([]*Tune, error) {
+	var tunes []*Tune
+	err := s.inWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `select `+tuneColumns+tuneTables+`
+			where t.workspace_id = @workspace
+			  and (@status = '' or t.status = @status)
+			  and (@strategy = '' or t.strategy = @strategy)
+			  and (@before_id = '00000000-0000-0000-0000-000000000000'::uuid
+			       or (t.created_at, t.id) < (@before, @before_id))
+			order by t.created_at desc, t.id desc
+			limit @limit`,
+			pgx.NamedArgs{
+				"workspace": workspace, "status": string(filter.Status), "strategy": filter.Strategy,
+				"before": page.Before, "before_id": page.BeforeID, "limit": limit,
+			})
+		if err != nil {
+			return fmt.Errorf("list tunes: %w", err)
+		}
+		if tunes, err = pgx.CollectRows(rows, scanTune); err != nil {
+			return fmt.Errorf("list tunes: %w", err)
+		}
+		return nil
+	})
+	return tunes, err
+}
