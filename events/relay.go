@@ -42,7 +42,7 @@ func (f *Feed) notifyNew(ctx context.Context, conn *pgx.Conn) error {
 	at := bounds.Tail
 	f.opts.Logger.InfoContext(ctx, "event relay elected")
 	for {
-		newest, _, found, err := f.opts.Store.NewestEvent(ctx, at)
+		newest, found, err := f.opts.Store.NewestEvent(ctx, at)
 		if err != nil {
 			return err
 		}
