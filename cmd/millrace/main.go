@@ -26,6 +26,10 @@ type commands struct {
 	Dev    devCmd    `cmd:"" help:"Run everything in one process, with a Postgres of its own."`
 	API    apiCmd    `cmd:"" name:"api" help:"Serve HTTP."`
 	Worker workerCmd `cmd:"" help:"Work the queues."`
+
+	Migrate  migrateCmd  `cmd:"" help:"Bring the database's schema to this version, or show where it is."`
+	Postgres postgresCmd `cmd:"" help:"Run a command beside a private Postgres."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
 // environment is what every verb gets: where to write.
@@ -61,13 +65,25 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	err = parsed.Run(env)
 	var config configError
+	var status exitStatus
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &status):
+		return int(status)
 	case errors.As(err, &config):
 		fmt.Fprintln(stderr, "millrace:", err)
 		return 2
 	}
 	fmt.Fprintln(stderr, "millrace:", err)
 	return 1
+}
+
+// versionCmd is the verb `version`.
+type versionCmd struct{}
+
+// Run prints the version.
+func (versionCmd) Run(env *environment) error {
+	_, err := fmt.Fprintln(env.stdout, "millrace", env.version())
+	return err
 }

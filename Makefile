@@ -1,0 +1,36 @@
+# Everything here needs Go and git only: Postgres is found on the machine or downloaded.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -ec
+
+VERSION_FLAGS := -X main.gitSHA=$(shell git rev-parse --short HEAD 2>/dev/null || echo dev) \
+                 -X main.buildTime=$(shell date -u +%Y-%m-%dT%H:%M:%SZ)
+GOTESTSUM := go run gotest.tools/gotestsum@v1.13.0
+GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
+PACKAGES ?= ./...
+
+.PHONY: build dev demo test bench lint check fmt
+
+build: ## bin/millrace
+	go build -ldflags '$(VERSION_FLAGS)' -o bin/millrace ./cmd/millrace
+
+dev: build ## everything in one process, data in .millrace
+	bin/millrace dev
+
+demo: build ## dev, the sample, and a tune of 2,000 trials and more; DEMO_EXIT=1 exits at the end
+	bin/millrace demo
+
+test: build ## all tests, beside a throwaway Postgres
+	bin/millrace postgres -- $(GOTESTSUM) --format pkgname -- -timeout 12m $(PACKAGES)
+
+bench: build ## speed and memory, all side by side
+	bin/millrace postgres -- go test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+lint: ## import rules and static checks
+	$(GOLANGCI) run
+
+fmt:
+	gofmt -w $$(git ls-files '*.go')
+
+check: ## what has to hold before a commit
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
