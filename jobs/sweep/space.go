@@ -44,9 +44,16 @@ func (r Range) MarshalJSON() ([]byte, error) {
 func (r *Range) UnmarshalJSON(data []byte) error {
 	switch kind := jsontext.Value(data).Kind(); kind {
 	case jsontext.KindBeginArray:
-		values := []float64{}
-		if err := json.Unmarshal(data, &values); err != nil {
+		var entries []*float64 // a null would pass for 0
+		if err := json.Unmarshal(data, &entries); err != nil {
 			return fmt.Errorf("list of values: %w", err)
+		}
+		values := make([]float64, len(entries))
+		for i, entry := range entries {
+			if entry == nil {
+				return fmt.Errorf("list of values: entry %d is null", i)
+			}
+			values[i] = *entry
 		}
 		*r = Range{Values: values}
 	case jsontext.KindBeginObject:
