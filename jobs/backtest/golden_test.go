@@ -1,0 +1,201 @@
+package backtest_test
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"millrace/jobs/backtest"
+	"millrace/jobs/backtest/ohlcv"
+)
+
+// goldenRun is one run of an independent engine: see testdata/README.md.
+type goldenRun struct {
+	Strategy    string             `json:"strategy"`
+	Params      map[string]float64 `json:"params"`
+	Side        backtest.Side      `json:"side"`
+	Trades      [][5]float64       `json:"trades"`
+	Open        [][3]float64       `json:"open"`
+	FinalEquity float64            `json:"final_equity"`
+}
+
+func sample(t testing.TB) *backtest.Bars {
+	t.Helper()
+	bars, err := ohlcv.Read(ohlcv.Sample())
+	require.NoError(t, err)
+	return bars
+}
+
+func runner(t testing.TB, bars *backtest.Bars, name string, params map[string]float64, cfg backtest.Config) *backtest.Runner {
+	t.Helper()
+	strategy, ok := backtest.Lookup(name)
+	require.True(t, ok, name)
+	p, errs := backtest.CheckParams(strategy, params)
+	require.Empty(t, errs)
+	require.Empty(t, cfg.Validate())
+	r := backtest.NewRunner(bars, strategy, cfg)
+	r.Prepare(p)
+	return r
+}
+
+func defaults(side backtest.Side) backtest.Config {
+	return backtest.Config{
+		Side: side, Account: backtest.DefaultAccount(), Policy: backtest.PolicyWorst, Calendar: backtest.CalendarExchange,
+	}
+}
+
+func TestTradesEqualAnIndependentEngine(t *testing.T) {
+	data, err := os.ReadFile("testdata/backtesting_py.json")
+	require.NoError(t, err)
+	var runs []goldenRun
+	require.NoError(t, json.Unmarshal(data, &runs))
+	require.NotEmpty(t, runs)
+	bars := sample(t)
+	whole := backtest.Window{To: bars.Len()}
+	for _, want := range runs {
+		t.Run(want.Strategy+"/"+string(want.Side), func(t *testing.T) {
+			r := runner(t, bars, want.Strategy, want.Params, defaults(want.Side))
+			trades, equity := r.Trace(whole)
+			require.Len(t, trades, len(want.Trades)+len(want.Open))
+			for i, golden := range want.Trades {
+				got := trades[i]
+				require.Equal(t, golden[0], signedSize(got), "size of trade %d", i)
+				require.Equal(t, int(golden[1]), got.EntryBar, "entry of trade %d", i)
+				require.InEpsilon(t, golden[2], got.EntryPrice, 1e-9)
+				require.Equal(t, int(golden[3]), got.ExitBar, "exit of trade %d", i)
+				require.InEpsilon(t, golden[4], got.ExitPrice, 1e-9)
+			}
+			// We close what is open on the last close, which costs one more commission.
+			final := want.FinalEquity
+			for i, golden := range want.Open {
+				got := trades[len(want.Trades)+i]
+				require.Equal(t, golden[0], signedSize(got))
+				require.Equal(t, int(golden[1]), got.EntryBar)
+				require.InEpsilon(t, golden[2], got.EntryPrice, 1e-9)
+				require.Equal(t, "end", got.ExitReason)
+				final -= got.Size * got.ExitPrice * 0.002
+			}
+			require.InEpsilon(t, final, equity[len(equity)-1], 1e-9)
+			var m backtest.Metrics
+			r.Simulate(whole, &m)
+			require.InEpsilon(t, final, m.FinalEquity, 1e-9)
+			require.Equal(t, len(trades), m.Trades)
+		})
+	}
+}
+
+func signedSize(t backtest.Trade) float64 {
+	if t.Side == backtest.SideShort {
+		return -t.Size
+	}
+	return t.Size
+}
+
+func TestEquityIsCashPlusProfits(t *testing.T) {
+	bars := sample(t)
+	for _, strategy := range backtest.Strategies() {
+		for _, stops := range []*backtest.Stops{nil, {StopPct: 2, TargetPct: 3}, {TrailATR: 2, TargetATR: 4}} {
+			cfg := defaults(backtest.SideBoth)
+			cfg.Stops, cfg.Account.Slippage = stops, 0.0005
+			r := runner(t, bars, strategy.Name(), nil, cfg)
+			trades, equity := r.Trace(backtest.Window{From: 300, To: bars.Len()})
+			cash := cfg.Account.Cash
+			for _, trade := range trades {
+				cash += trade.PnL
+				require.LessOrEqual(t, trade.EntryBar, trade.ExitBar)
+				require.Positive(t, trade.Size)
+			}
+			require.InEpsilon(t, cash, equity[len(equity)-1], 1e-9, strategy.Name())
+		}
+	}
+}
+
+func TestNothingLooksAhead(t *testing.T) {
+	bars := sample(t)
+	n := bars.Len()
+	for _, cut := range []int{400, 1777, 3333} {
+		mirror := func(values []float64) []float64 {
+			out := append([]float64(nil), values...)
+			for i := cut + 1; i < n; i++ { // the future in reverse: other prices, still valid bars
+				out[i] = values[n-(i-cut)]
+			}
+			return out
+		}
+		other, err := backtest.NewBars(bars.Time, mirror(bars.Open), mirror(bars.High), mirror(bars.Low), mirror(bars.Close), mirror(bars.Volume))
+		require.NoError(t, err)
+		for _, strategy := range backtest.Strategies() {
+			cfg := defaults(backtest.SideBoth)
+			cfg.Stops = &backtest.Stops{StopATR: 3, TrailPct: 8}
+			before, equity := runner(t, bars, strategy.Name(), nil, cfg).Trace(backtest.Window{To: n})
+			after, otherEquity := runner(t, other, strategy.Name(), nil, cfg).Trace(backtest.Window{To: n})
+			require.Equal(t, equity[:cut+1], otherEquity[:cut+1], strategy.Name())
+			for i, trade := range before {
+				if trade.ExitBar > cut {
+					break
+				}
+				require.Equal(t, trade, after[i], strategy.Name())
+			}
+		}
+	}
+}
+
+func TestARunAllocatesNothingOnceWarm(t *testing.T) {
+	bars := sample(t)
+	strategy, _ := backtest.Lookup("sma_cross")
+	r := backtest.NewRunner(bars, strategy, defaults(backtest.SideBoth))
+	var m backtest.Metrics
+	params := []backtest.Params{{5, 20}, {10, 50}, {20, 100}}
+	trial := func() {
+		for _, p := range params {
+			r.Prepare(p)
+			r.Simulate(backtest.Window{To: 3500}, &m)
+			r.Simulate(backtest.Window{From: 3500, To: bars.Len()}, &m)
+		}
+	}
+	trial()
+	require.Zero(t, testing.AllocsPerRun(20, trial))
+}
+
+func TestUndefinedFiguresAreNullWithAReason(t *testing.T) {
+	bars := sample(t)
+	r := runner(t, bars, "orb", nil, defaults(backtest.SideBoth)) // daily bars: it never trades
+	var m backtest.Metrics
+	r.Simulate(backtest.Window{To: bars.Len()}, &m)
+	body, err := json.Marshal(m)
+	require.NoError(t, err)
+	var shown map[string]any
+	require.NoError(t, json.Unmarshal(body, &shown))
+	for _, name := range []string{"sharpe", "calmar", "win_rate_pct", "profit_factor", "sqn"} {
+		require.Nil(t, shown[name], name)
+		require.NotEmpty(t, shown["undefined"].(map[string]any)[name], name)
+	}
+	var back backtest.Metrics
+	require.NoError(t, json.Unmarshal(body, &back))
+	require.True(t, math.IsNaN(back.Sharpe))
+	require.Equal(t, m.FinalEquity, back.FinalEquity)
+}
+
+func BenchmarkEngine(b *testing.B) {
+	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: 100_000, Interval: 24 * time.Hour})
+	require.NoError(b, err)
+	for _, strategy := range backtest.Strategies() {
+		b.Run(strategy.Name(), func(b *testing.B) {
+			p, errs := backtest.CheckParams(strategy, nil)
+			require.Empty(b, errs)
+			r := backtest.NewRunner(bars, strategy, defaults(backtest.SideBoth))
+			var m backtest.Metrics
+			r.Prepare(p)
+			r.Simulate(backtest.Window{To: bars.Len()}, &m)
+			b.ReportAllocs()
+			for b.Loop() {
+				r.Prepare(p)
+				r.Simulate(backtest.Window{To: bars.Len()}, &m)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(bars.Len()), "ns/bar")
+		})
+	}
+}
