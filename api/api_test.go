@@ -1,0 +1,367 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/stretchr/testify/require"
+
+	"millrace/api"
+	"millrace/events"
+	"millrace/jobs"
+	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/fleet"
+	"millrace/jobs/tune"
+	"millrace/ops"
+	"millrace/store"
+	"millrace/store/pgtest"
+)
+
+const adminToken = "test-admin-token-0123456789"
+
+// rig is a real server on a real database, and a worker when asked for.
+type rig struct {
+	t     *testing.T
+	store *store.Store
+	url   string
+	db    *pgtest.DB
+	key   string // of an owner in workspace "alpha"
+	other string // of an owner in workspace "beta"
+	alpha store.Workspace
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{t: t, db: pgtest.New(t)}
+	logger := slog.New(slog.DiscardHandler)
+	metrics := ops.NewMetrics()
+	pool, err := store.OpenPool(t.Context(), store.PoolOptions{DatabaseURL: r.db.URL, MaxConns: 12})
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	client, err := jobs.NewInsertClient(pool, logger)
+	require.NoError(t, err)
+	r.store = store.New(pool, client)
+	feed := events.NewFeed(events.Options{Store: r.store, Pool: pool, Metrics: metrics, Logger: logger})
+	require.NoError(t, feed.Start(t.Context()))
+	t.Cleanup(func() { _ = feed.Stop(context.Background()) })
+	server, err := api.New(api.Options{
+		Store: r.store, Hub: feed.Hub(), Metrics: metrics, Logger: logger, AdminToken: adminToken, Version: "test",
+	})
+	require.NoError(t, err)
+	web := httptest.NewServer(server.Handler())
+	t.Cleanup(func() { server.EndStreams(); web.Close() })
+	r.url = web.URL
+
+	r.alpha, err = r.store.CreateWorkspace(t.Context(), "alpha", 2)
+	require.NoError(t, err)
+	beta, err := r.store.CreateWorkspace(t.Context(), "beta", 2)
+	require.NoError(t, err)
+	r.key = r.newKey(r.alpha, store.RoleOwner)
+	r.other = r.newKey(beta, store.RoleOwner)
+	return r
+}
+
+func (r *rig) newKey(w store.Workspace, role store.Role) string {
+	r.t.Helper()
+	key, err := r.store.CreateKey(r.t.Context(), w.ID, "test", role)
+	require.NoError(r.t, err)
+	return key
+}
+
+// startWorker works the queues until the test ends.
+func (r *rig) startWorker() {
+	r.t.Helper()
+	logger, metrics := slog.New(slog.DiscardHandler), ops.NewMetrics()
+	pool, err := store.OpenPool(r.t.Context(), store.PoolOptions{DatabaseURL: r.db.URL, MaxConns: 10})
+	require.NoError(r.t, err)
+	r.t.Cleanup(pool.Close)
+	member, err := fleet.New(fleet.Options{
+		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: 2, jobs.QueueTunes: 1}, Metrics: metrics, Logger: logger,
+		Version: "test", Drain: 5 * time.Second,
+	}, func(st *store.Store, workers *river.Workers) {
+		tune.New(st, metrics, logger, tune.Options{}).Register(workers)
+	})
+	require.NoError(r.t, err)
+	require.NoError(r.t, member.Start(r.t.Context()))
+	r.t.Cleanup(func() { _ = member.Stop(context.Background()) })
+}
+
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (r *rig) do(method, path, body string, headers ...string) answer {
+	r.t.Helper()
+	a, err := r.try(method, path, strings.NewReader(body), append([]string{"Authorization", "Bearer " + r.key}, headers...)...)
+	require.NoError(r.t, err)
+	return a
+}
+
+// try may be called from any goroutine; later headers replace earlier ones.
+func (r *rig) try(method, path string, body io.Reader, headers ...string) (answer, error) {
+	req, err := http.NewRequest(method, r.url+path, body)
+	if err != nil {
+		return answer{}, err
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		if req.Header.Del(headers[i]); headers[i+1] != "" {
+			req.Header.Set(headers[i], headers[i+1])
+		}
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	content, err := io.ReadAll(resp.Body)
+	return answer{resp.StatusCode, resp.Header, content}, err
+}
+
+func (r *rig) upload(key, name string, file []byte) answer {
+	r.t.Helper()
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	for field, value := range map[string]string{"name": name, "symbol": "SPX", "timeframe": "1d"} {
+		require.NoError(r.t, form.WriteField(field, value))
+	}
+	part, err := form.CreateFormFile("file", "bars.csv")
+	require.NoError(r.t, err)
+	_, err = part.Write(file)
+	require.NoError(r.t, err)
+	require.NoError(r.t, form.Close())
+	a, err := r.try(http.MethodPost, "/datasets", &body, "Authorization", "Bearer "+key, "Content-Type", form.FormDataContentType())
+	require.NoError(r.t, err)
+	return a
+}
+
+// withSample uploads the bundled sample as sp500.
+func (r *rig) withSample() *rig {
+	r.t.Helper()
+	a := r.upload(r.key, "sp500", ohlcv.Sample())
+	require.Equal(r.t, http.StatusCreated, a.status, string(a.body))
+	return r
+}
+
+func (r *rig) count(query string) int {
+	r.t.Helper()
+	var n int
+	require.NoError(r.t, r.db.OwnerPool(r.t).QueryRow(r.t.Context(), query).Scan(&n))
+	return n
+}
+
+func into[T any](t *testing.T, a answer) T {
+	t.Helper()
+	var v T
+	require.NoError(t, json.Unmarshal(a.body, &v), string(a.body))
+	return v
+}
+
+const smallTune = `{"dataset":"sp500","strategy_name":"sma_cross","oos_ratio":0.3,
+	"param_space":{"fast":{"low":5,"high":20,"step":5},"slow":[50,100,200]},"gates":{"max_drawdown_pct":90}}`
+
+func TestFiftyConcurrentSubmissionsMakeOneTune(t *testing.T) {
+	r := newRig(t).withSample()
+	const clients = 50
+	answers := make(chan answer, clients)
+	failed := make(chan error, clients)
+	for range clients {
+		go func() {
+			a, err := r.try(http.MethodPost, "/backtests/tune", strings.NewReader(smallTune),
+				"Authorization", "Bearer "+r.key, "X-Idempotency-Key", "same")
+			if err != nil {
+				failed <- err
+				return
+			}
+			answers <- a
+		}()
+	}
+	var first answer
+	replayed := 0
+	for range clients {
+		select {
+		case err := <-failed:
+			require.NoError(t, err)
+		case a := <-answers:
+			require.Equal(t, http.StatusAccepted, a.status, string(a.body))
+			if first.body == nil {
+				first = a
+			}
+			require.Equal(t, string(first.body), string(a.body))
+			require.Equal(t, first.header.Get("Location"), a.header.Get("Location"))
+			if a.header.Get("Idempotency-Replayed") == "true" {
+				replayed++
+			}
+		}
+	}
+	require.Equal(t, clients-1, replayed)
+	require.Equal(t, 1, r.count(`select count(*) from tunes`))
+	require.Equal(t, 1, r.count(`select count(*) from river_job`))
+
+	// Another spelling of the same JSON is the same request; another body is not.
+	spaced := r.do(http.MethodPost, "/backtests/tune", strings.ReplaceAll(smallTune, ":", " : "), "X-Idempotency-Key", "same")
+	require.Equal(t, string(first.body), string(spaced.body))
+	other := r.do(http.MethodPost, "/backtests/tune", strings.Replace(smallTune, "0.3", "0.4", 1), "X-Idempotency-Key", "same")
+	require.Equal(t, http.StatusUnprocessableEntity, other.status)
+}
+
+func TestATuneRunsToItsLeaderboard(t *testing.T) {
+	r := newRig(t).withSample()
+	r.startWorker()
+	submitted := r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", "one")
+	require.Equal(t, http.StatusAccepted, submitted.status, string(submitted.body))
+	type tuneView struct {
+		Status      string           `json:"status"`
+		Counts      map[string]int   `json:"counts"`
+		BestParams  map[string]int   `json:"best_params"`
+		Leaderboard []map[string]any `json:"leaderboard"`
+		Overfit     map[string]any   `json:"overfit"`
+	}
+	var view tuneView
+	require.Eventually(t, func() bool {
+		view = into[tuneView](t, r.do(http.MethodGet, submitted.header.Get("Location"), ""))
+		return view.Status == "completed"
+	}, 20*time.Second, 20*time.Millisecond)
+	require.Equal(t, 12, view.Counts["completed"]+view.Counts["skipped"])
+	require.NotEmpty(t, view.BestParams)
+	require.NotNil(t, view.Overfit["dsr"])
+	require.NotNil(t, view.Overfit["pbo"])
+
+	byScore := into[struct {
+		Items []struct {
+			Index int      `json:"trial_index"`
+			Score *float64 `json:"score"`
+		}
+	}](t, r.do(http.MethodGet, submitted.header.Get("Location")+"/trials?sort=score", ""))
+	require.Len(t, byScore.Items, 12)
+	require.EqualValues(t, view.Leaderboard[0]["trial_index"], byScore.Items[0].Index)
+	board := into[struct{ Items []map[string]any }](t, r.do(http.MethodGet, "/backtests/leaderboard?objective=sharpe", ""))
+	require.Len(t, board.Items, view.Counts["completed"])
+	require.Equal(t, view.Leaderboard[0]["score"], board.Items[0]["score"])
+}
+
+func TestAWorkspaceDoesNotSeeAnothers(t *testing.T) {
+	r := newRig(t).withSample()
+	tune := r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", "mine")
+	require.Equal(t, http.StatusAccepted, tune.status, string(tune.body))
+	run := r.do(http.MethodPost, "/backtests/run", `{"dataset":"sp500","strategy_name":"sma_cross"}`, "X-Idempotency-Key", "run")
+	require.Equal(t, http.StatusCreated, run.status, string(run.body))
+	foreign := []string{"Authorization", "Bearer " + r.other, "X-Idempotency-Key", "theirs"}
+	for _, path := range []string{
+		tune.header.Get("Location"), tune.header.Get("Location") + "/trials",
+		run.header.Get("Location"), run.header.Get("Location") + "/trades", run.header.Get("Location") + "/equity",
+	} {
+		require.Equal(t, http.StatusOK, r.do(http.MethodGet, path, "").status, path)
+		require.Equal(t, http.StatusNotFound, r.do(http.MethodGet, path, "", foreign...).status, path)
+	}
+	require.Equal(t, http.StatusNotFound, r.do(http.MethodPost, tune.header.Get("Location")+"/cancel", "", foreign...).status)
+	require.Equal(t, http.StatusNotFound, r.do(http.MethodPost, "/backtests/tune", smallTune, foreign...).status)
+	for _, path := range []string{"/backtests/tunes", "/datasets", "/events", "/backtests/leaderboard"} {
+		list := into[struct{ Items []any }](t, r.do(http.MethodGet, path, "", foreign...))
+		require.Empty(t, list.Items, path)
+	}
+	require.Equal(t, http.StatusBadRequest,
+		r.do(http.MethodGet, "/datasets", "", "X-Workspace-Id", "018f0000-0000-7000-8000-000000000000").status)
+	viewer := r.newKey(r.alpha, store.RoleViewer)
+	require.Equal(t, http.StatusForbidden,
+		r.do(http.MethodPost, "/backtests/tune", smallTune, "Authorization", "Bearer "+viewer, "X-Idempotency-Key", "v").status)
+	require.Equal(t, http.StatusUnauthorized, r.do(http.MethodGet, "/datasets", "", "Authorization", "").status)
+	require.Equal(t, http.StatusUnauthorized, r.do(http.MethodGet, "/metrics", "").status)
+	require.Equal(t, http.StatusOK, r.do(http.MethodGet, "/metrics", "", "X-Admin-Token", adminToken).status)
+}
+
+// With no filter of ours at all, the database shows a session no workspace's rows but its own.
+func TestRowLevelSecurityAloneLeaksNothing(t *testing.T) {
+	r := newRig(t).withSample()
+	require.Equal(t, http.StatusAccepted, r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", "k").status)
+	pool := r.store.Pool()
+	for _, table := range []string{"workspaces", "api_keys", "datasets", "tunes", "idempotency_keys", "event_log"} {
+		var rows int
+		require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from "+table).Scan(&rows))
+		require.Zero(t, rows, "%s without a workspace", table)
+		tx, err := pool.Begin(t.Context())
+		require.NoError(t, err)
+		_, err = tx.Exec(t.Context(), "set local millrace.workspace = '"+r.alpha.ID.String()+"'")
+		require.NoError(t, err)
+		require.NoError(t, tx.QueryRow(t.Context(), "select count(*) from "+table).Scan(&rows))
+		require.Positive(t, rows, "%s in its own workspace", table)
+		require.NoError(t, tx.Rollback(t.Context()))
+	}
+}
+
+func TestBadInputIsNamedAndStoresNothing(t *testing.T) {
+	r := newRig(t).withSample()
+	edit := func(old, new string) string { return strings.Replace(smallTune, old, new, 1) }
+	require.NotEqual(t, smallTune, edit("0.3", "0.6"))
+	key := []string{"X-Idempotency-Key", "bad"}
+	tests := []struct {
+		name, body string
+		headers    []string
+		status     int
+		field      string
+	}{
+		{"no key", smallTune, nil, 400, "X-Idempotency-Key"},
+		{"long key", smallTune, []string{"X-Idempotency-Key", strings.Repeat("k", 256)}, 400, "X-Idempotency-Key"},
+		{"control character in key", smallTune, []string{"X-Idempotency-Key", "a\tb"}, 400, "X-Idempotency-Key"},
+		{"unknown strategy", edit("sma_cross", "magic"), key, 422, "strategy_name"},
+		{"parameter out of bounds", edit("[50,100,200]", "[50,99999]"), key, 422, "param_space.slow"},
+		{"empty list", edit("[50,100,200]", "[]"), key, 422, "param_space.slow"},
+		{"huge grid", edit(`"high":20,"step":5},"slow":[50,100,200]`, `"high":1000},"slow":{"low":2,"high":5000}`), key, 422, "n_trials"},
+		{"ratio", edit("0.3", "0.6"), key, 422, "oos_ratio"},
+		{"dataset not there", edit(`"sp500"`, `"nope"`), key, 404, "dataset"},
+		{"constraint leaves nothing", edit(`"gates"`, `"constraints":["fast > slow"],"gates"`), key, 422, "constraints"},
+		{"unknown member", edit(`"gates"`, `"gate"`), key, 400, "gate"},
+		{"duplicate member", edit(`"dataset":"sp500"`, `"dataset":"sp500","dataset":"sp500"`), key, 400, "dataset"},
+		{"wrong type", edit("0.3", `"a third"`), key, 400, "oos_ratio"},
+		{"not JSON", "{", key, 400, "body"},
+		{"body over the limit", `{"dataset":"` + strings.Repeat("x", 10<<20) + `"}`, key, 413, "body"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			a := r.do(http.MethodPost, "/backtests/tune", test.body, test.headers...)
+			require.Equal(t, test.status, a.status, string(a.body))
+			require.Equal(t, "application/problem+json", a.header.Get("Content-Type"))
+			p := into[struct {
+				Status int
+				Title  string
+				Errors []struct{ Field, Message string }
+			}](t, a)
+			require.Equal(t, test.status, p.Status)
+			require.NotEmpty(t, p.Errors, string(a.body))
+			require.True(t, strings.HasPrefix(p.Errors[0].Field, test.field), string(a.body))
+			require.NotEmpty(t, p.Errors[0].Message)
+		})
+	}
+	for _, file := range []struct{ name, csv, field string }{
+		{"empty", "", "file"},
+		{"no columns", "a,b\n1,2\n", "file"},
+		{"bad price", "date,open,high,low,close\n2020-01-01,1,2,0.5,1\n2020-01-02,1,x,0.5,1\n", "file.row[3].high"},
+		{"time goes back", "date,open,high,low,close\n2020-01-02,1,2,0.5,1\n2020-01-01,1,2,0.5,1\n", "file.row[3].date"},
+	} {
+		a := r.upload(r.key, "broken", []byte(file.csv))
+		require.Equal(t, http.StatusUnprocessableEntity, a.status, "%s: %s", file.name, a.body)
+		p := into[struct{ Errors []struct{ Field string } }](t, a)
+		require.True(t, strings.HasPrefix(p.Errors[0].Field, file.field), "%s: %s", file.name, a.body)
+	}
+	require.Equal(t, http.StatusConflict, r.upload(r.key, "sp500", []byte("date,open,high,low,close\n2020-01-01,1,2,0.5,1\n")).status)
+	require.Zero(t, r.count(`select count(*) from tunes`))
+	require.Zero(t, r.count(`select count(*) from river_job`))
+	require.Zero(t, r.count(`select count(*) from idempotency_keys`))
+	require.Equal(t, 1, r.count(`select count(*) from datasets`))
+	for _, path := range []string{"/backtests/tunes?limit=0", "/backtests/tunes?cursor=!", "/events?after=zzz", "/backtests/tunes?status=odd"} {
+		require.Equal(t, http.StatusBadRequest, r.do(http.MethodGet, path, "").status, path)
+	}
+	require.Equal(t, http.StatusNotFound, r.do(http.MethodGet, fmt.Sprintf("/backtests/tunes/%s", "not-an-id"), "").status)
+}
