@@ -1,0 +1,251 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/stretchr/testify/require"
+
+	"millrace/jobs"
+	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/sweep"
+	"millrace/store"
+	"millrace/store/pgtest"
+)
+
+// desk is a store with a workspace and a dataset, and an owner's eye on the tables.
+type desk struct {
+	t       *testing.T
+	store   *store.Store
+	owner   *pgxpool.Pool
+	space   store.Workspace
+	dataset store.Dataset
+}
+
+func newDesk(t *testing.T) *desk {
+	t.Helper()
+	db := pgtest.New(t)
+	pool, err := store.OpenPool(t.Context(), store.PoolOptions{DatabaseURL: db.URL, MaxConns: 6})
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	client, err := jobs.NewInsertClient(pool, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	d := &desk{t: t, store: store.New(pool, client), owner: db.OwnerPool(t)}
+	d.space, err = d.store.CreateWorkspace(t.Context(), "desk", 2)
+	require.NoError(t, err)
+	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: 500})
+	require.NoError(t, err)
+	d.dataset, err = d.store.PutDataset(t.Context(), d.space.ID,
+		store.Dataset{Name: "walk", Symbol: "W", Timeframe: "1d", Calendar: 252}, bars)
+	require.NoError(t, err)
+	return d
+}
+
+// tune submits a tune of four trials and returns it with its plan job.
+func (d *desk) tune(key string) (*store.Tune, int64) {
+	d.t.Helper()
+	spec := sweep.Spec{StrategyName: "sma_cross", ParamSpace: map[string]sweep.Range{"fast": {Values: []float64{5, 10, 15, 20}}}}
+	spec.Normalize()
+	var tune *store.Tune
+	_, err := d.store.CreateTune(d.t.Context(), store.Submission{Workspace: d.space.ID, Route: "test", Key: key},
+		store.NewTune{DatasetID: d.dataset.ID, Dataset: d.dataset.Name, Spec: spec, Trials: 4},
+		func(id uuid.UUID) river.JobArgs { return jobs.TunePlanArgs{WorkspaceID: d.space.ID, TuneID: id} },
+		func(t *store.Tune) (store.Response, error) {
+			tune = t
+			return store.Response{Status: http.StatusAccepted}, nil
+		})
+	require.NoError(d.t, err)
+	var job int64
+	require.NoError(d.t, d.owner.QueryRow(d.t.Context(), `select plan_job_id from tunes where id = $1`, tune.ID).Scan(&job))
+	return tune, job
+}
+
+// claim makes the job run as its next attempt on the named worker, as River's fetch does.
+func (d *desk) claim(job int64, worker string) store.Lease {
+	d.t.Helper()
+	lease := store.Lease{Workspace: d.space.ID, JobID: job, Complete: func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `update river_job set state = 'completed', finalized_at = now() where id = $1`, job)
+		return err
+	}}
+	require.NoError(d.t, d.owner.QueryRow(d.t.Context(), `
+		update river_job set state = 'running', attempt = attempt + 1, attempted_at = now() - interval '1 minute',
+		       attempted_by = array_append(attempted_by, $2)
+		 where id = $1 returning attempt`, job, worker).Scan(&lease.Attempt))
+	return lease
+}
+
+func (d *desk) state(job int64) string {
+	d.t.Helper()
+	var state string
+	require.NoError(d.t, d.owner.QueryRow(d.t.Context(), `select state from river_job where id = $1`, job).Scan(&state))
+	return state
+}
+
+func (d *desk) status(id uuid.UUID) store.TuneStatus {
+	d.t.Helper()
+	tune, err := d.store.Tune(d.t.Context(), d.space.ID, id)
+	require.NoError(d.t, err)
+	return tune.Status
+}
+
+func (d *desk) nextJobs(id uuid.UUID) store.TuneJobs {
+	return store.TuneJobs{
+		Shard: func(shard int) river.JobArgs {
+			return jobs.TuneShardArgs{WorkspaceID: d.space.ID, TuneID: id, Shard: shard}
+		},
+		Collect: func() river.JobArgs { return jobs.TuneCollectArgs{WorkspaceID: d.space.ID, TuneID: id} },
+	}
+}
+
+var twoShards = []sweep.Shard{{Index: 0, First: 0, Trials: 2}, {Index: 1, First: 2, Trials: 2, Cursor: 2}}
+
+// A zombie is an attempt that was given up for dead and comes back while its successor runs.
+func TestAZombieWritesNothingAndCompletesNothing(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	tune, plan := d.tune("k")
+	zombie := d.claim(plan, "first")
+	successor := d.claim(plan, "second")
+	require.ErrorIs(t, d.store.BeginTune(ctx, zombie, tune.ID, twoShards, nil, d.nextJobs(tune.ID)), store.ErrFenced)
+	require.Equal(t, store.TuneQueued, d.status(tune.ID))
+	require.Equal(t, "running", d.state(plan))
+	require.NoError(t, d.store.BeginTune(ctx, successor, tune.ID, twoShards, nil, d.nextJobs(tune.ID)))
+	require.ErrorIs(t, d.store.BeginTune(ctx, successor, tune.ID, twoShards, nil, d.nextJobs(tune.ID)), store.ErrFenced)
+	require.Equal(t, "completed", d.state(plan))
+
+	var shardJobs []int64
+	rows, err := d.owner.Query(ctx, `select job_id from tune_shards order by shard`)
+	require.NoError(t, err)
+	shardJobs, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+	require.NoError(t, err)
+	require.Len(t, shardJobs, 2)
+	zombie = d.claim(shardJobs[0], "first")
+	successor = d.claim(shardJobs[0], "second")
+	done := store.ShardDone{Shard: 0, Completed: 2, Columns: []byte{1}}
+	require.ErrorIs(t, d.store.FinishShard(ctx, zombie, tune.ID, done, d.nextJobs(tune.ID)), store.ErrFenced)
+	require.ErrorIs(t, d.store.ReportShard(ctx, zombie, tune.ID, 0, 1), store.ErrFenced)
+	require.NoError(t, d.store.FinishShard(ctx, successor, tune.ID, done, d.nextJobs(tune.ID)))
+	require.ErrorIs(t, d.store.FinishShard(ctx, zombie, tune.ID, done, d.nextJobs(tune.ID)), store.ErrFenced)
+	now, err := d.store.Tune(ctx, d.space.ID, tune.ID)
+	require.NoError(t, err)
+	require.Equal(t, 2, now.Progress.Completed, "a trial counted twice")
+}
+
+func TestTheCapHoldsBackAndLetsIn(t *testing.T) {
+	d := newDesk(t)
+	first, firstPlan := d.tune("1")
+	_, secondPlan := d.tune("2")
+	third, thirdPlan := d.tune("3")
+	fourth, fourthPlan := d.tune("4")
+	require.Equal(t, []string{"available", "available", "pending", "pending"},
+		[]string{d.state(firstPlan), d.state(secondPlan), d.state(thirdPlan), d.state(fourthPlan)})
+	_, err := d.store.CancelTune(t.Context(), d.space.ID, third.ID)
+	require.NoError(t, err)
+	require.Equal(t, "cancelled", d.state(thirdPlan))
+	require.Equal(t, "pending", d.state(fourthPlan), "a tune that waited frees no slot")
+	_, err = d.store.CancelTune(t.Context(), d.space.ID, first.ID)
+	require.NoError(t, err)
+	require.Equal(t, "available", d.state(fourthPlan))
+	_, err = d.store.CancelTune(t.Context(), d.space.ID, first.ID)
+	require.ErrorIs(t, err, store.ErrEnded)
+	require.Equal(t, store.TuneQueued, d.status(fourth.ID))
+}
+
+func TestJobsOfALostWorkerRunAgain(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	tune, plan := d.tune("k")
+	d.claim(plan, "lost")
+	require.NoError(t, d.store.Beat(ctx, store.Worker{ID: "lost", Queues: map[string]int{"tunes": 1}}, []int64{plan}))
+	rescued, err := d.store.Rescue(ctx)
+	require.NoError(t, err)
+	require.Empty(t, rescued, "a job that is merely long is held")
+
+	_, err = d.owner.Exec(ctx, `update workers set beat_at = now() - interval '1 minute'`)
+	require.NoError(t, err)
+	rescued, err = d.store.Rescue(ctx)
+	require.NoError(t, err)
+	require.Len(t, rescued, 1)
+	require.Equal(t, "available", d.state(plan))
+
+	// A live worker that does not know of the job has lost it all the same.
+	d.claim(plan, "lost")
+	require.NoError(t, d.store.Beat(ctx, store.Worker{ID: "lost"}, nil))
+	rescued, err = d.store.Rescue(ctx)
+	require.NoError(t, err)
+	require.Len(t, rescued, 1)
+
+	_, err = d.owner.Exec(ctx, `update river_job set max_attempts = attempt + 1`)
+	require.NoError(t, err)
+	d.claim(plan, "lost")
+	rescued, err = d.store.Rescue(ctx)
+	require.NoError(t, err)
+	require.Equal(t, "discarded", rescued[0].State)
+	require.Equal(t, store.TuneFailed, d.status(tune.ID), "nobody would ever end this tune")
+}
+
+func TestASubmissionIsAllOrNothing(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	sub := store.Submission{Workspace: d.space.ID, Route: "test", Key: "k", Fingerprint: [32]byte{1}}
+	boom := errors.New("boom")
+	_, err := d.store.Submit(ctx, sub, func(ctx context.Context, tx pgx.Tx) (store.Response, error) {
+		return store.Response{}, boom
+	})
+	require.ErrorIs(t, err, boom)
+	effects := 0
+	submit := func(sub store.Submission) (store.Response, error) {
+		return d.store.Submit(ctx, sub, func(context.Context, pgx.Tx) (store.Response, error) {
+			effects++
+			return store.Response{Status: 202, Location: "/there", Body: []byte("body")}, nil
+		})
+	}
+	resp, err := submit(sub)
+	require.NoError(t, err)
+	require.False(t, resp.Replayed)
+	resp, err = submit(sub)
+	require.NoError(t, err)
+	require.Equal(t, store.Response{Status: 202, Location: "/there", Body: []byte("body"), Replayed: true}, resp)
+	other := sub
+	other.Fingerprint = [32]byte{2}
+	_, err = submit(other)
+	require.ErrorIs(t, err, store.ErrKeyReused)
+	require.Equal(t, 1, effects)
+	_, err = d.owner.Exec(ctx, `update idempotency_keys set expires_at = now() - interval '1 second'`)
+	require.NoError(t, err)
+	resp, err = submit(other)
+	require.NoError(t, err)
+	require.False(t, resp.Replayed, "an expired key is claimed anew")
+	require.Equal(t, 2, effects)
+}
+
+func TestAKeyAtWorkIsBusy(t *testing.T) {
+	d := newDesk(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	sub := store.Submission{Workspace: d.space.ID, Route: "test", Key: "k"}
+	begun, release, finished := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		_, err := d.store.Submit(ctx, sub, func(context.Context, pgx.Tx) (store.Response, error) {
+			close(begun)
+			<-release
+			return store.Response{Status: 202}, nil
+		})
+		finished <- err
+	}()
+	<-begun
+	_, err := d.store.Submit(ctx, sub, func(context.Context, pgx.Tx) (store.Response, error) {
+		return store.Response{}, errors.New("the effect ran twice")
+	})
+	require.ErrorIs(t, err, store.ErrKeyBusy)
+	close(release)
+	require.NoError(t, <-finished)
+}
