@@ -17,37 +17,16 @@ func (r *ShardResult) Encode() (columns, top, stats []byte, err error) {
 	if columns, err = r.columns.encode(); err != nil {
 		return nil, nil, nil, err
 	}
-	raw := binary.LittleEndian.AppendUint32(nil, uint32(len(r.full)))
+	top = binary.LittleEndian.AppendUint32(nil, uint32(len(r.full)))
 	for i := range r.full {
-		raw = binary.LittleEndian.AppendUint32(raw, uint32(r.full[i].trial))
-		raw = r.full[i].is.AppendBinary(raw)
-		raw = r.full[i].outOf.AppendBinary(raw)
+		top = binary.LittleEndian.AppendUint32(top, uint32(r.full[i].trial))
+		top = r.full[i].is.AppendBinary(top)
+		top = r.full[i].outOf.AppendBinary(top)
 	}
-	stats, err = encodeBlocks(r.blocks)
-	return columns, raw, stats, err
-}
-
-func decodeFull(raw []byte, into map[int]fullMetrics) error {
-	if len(raw) < 4 {
-		return errors.New("full metrics are cut short")
+	for _, ratio := range r.ratios {
+		stats = binary.LittleEndian.AppendUint64(stats, math.Float64bits(ratio))
 	}
-	n := binary.LittleEndian.Uint32(raw)
-	raw = raw[4:]
-	for range n {
-		if len(raw) < 4 {
-			return errors.New("full metrics are cut short")
-		}
-		m := fullMetrics{trial: int(binary.LittleEndian.Uint32(raw))}
-		var err error
-		if m.is, raw, err = backtest.DecodeMetrics(raw[4:]); err != nil {
-			return err
-		}
-		if m.outOf, raw, err = backtest.DecodeMetrics(raw); err != nil {
-			return err
-		}
-		into[m.trial] = m
-	}
-	return nil
+	return columns, top, appendBlocks(stats, r.blocks), nil
 }
 
 // Counts are a tune's trials by final status.
@@ -79,21 +58,16 @@ type Gates struct {
 
 // Outcome is what a tune found. It does not depend on how its trials were sharded.
 type Outcome struct {
-	Counts      Counts         `json:"counts"`
-	Gates       Gates          `json:"gates"`
-	Overfit     Overfit        `json:"overfit"`
-	Reasons     map[string]int `json:"reasons"` // why trials were skipped, and how many
-	Warnings    []string       `json:"warnings"`
-	Leaderboard []Entry        `json:"leaderboard,omitempty"` // at most 1,000, best first
-	Ranking     []int32        `json:"-"`                     // all trials by index, best first
-}
-
-// gathered is everything the shards found, in trial order.
-type gathered struct {
-	cols    *columns
-	full    map[int]fullMetrics
-	blocks  []blockRow
-	ranking []int32
+	Counts      Counts             `json:"counts"`
+	BestTrial   *int               `json:"best_trial"` // first of the leaderboard; nil when it is empty
+	BestParams  map[string]float64 `json:"best_params"`
+	BestScore   *float64           `json:"best_score"`
+	Gates       Gates              `json:"gates"`
+	Overfit     Overfit            `json:"overfit"`
+	Reasons     map[string]int     `json:"reasons"` // why trials are not completed, and how many
+	Warnings    []string           `json:"warnings"`
+	Leaderboard []Entry            `json:"leaderboard,omitempty"` // at most 1,000, best first
+	Ranking     []int32            `json:"-"`                     // all trials by index, best first
 }
 
 // Collect ranks the trials of all shards. load returns what Encode made of one shard.
@@ -104,33 +78,61 @@ func Collect(p *Plan, shards []Shard, load func(shard int) (columns, top, stats 
 	}
 	out := &Outcome{
 		Gates:   Gates{*p.spec.Gates.MaxDrawdownPct, *p.spec.Gates.MinTrades, "all"},
-		Reasons: map[string]int{}, Warnings: p.Warnings(), Leaderboard: []Entry{},
+		Reasons: map[string]int{}, Leaderboard: []Entry{},
 	}
 	if p.hasSplit() {
 		out.Gates.EvaluatedOn = "oos"
 	}
-	for _, v := range all.cols.verdicts {
-		if v == passed {
-			out.Counts.Completed++
+	out.count(p, all.cols)
+	all.rank(p, &out.Counts)
+	out.Ranking = all.ranking
+	if err := p.lead(out, all); err != nil {
+		return nil, err
+	}
+	p.evidence(out, all)
+	out.Warnings = append(p.Warnings(), out.cautions(p.spec.ObjectiveType)...)
+	return out, nil
+}
+
+func (out *Outcome) count(p *Plan, cols *columns) {
+	var by [256]int
+	for _, v := range cols.verdicts {
+		by[v]++
+	}
+	for v, n := range by {
+		if n == 0 {
 			continue
 		}
-		out.Counts.Skipped++
-		out.Reasons[p.spec.reason(v)]++
+		switch verdict(v).status() {
+		case StatusCompleted:
+			out.Counts.Completed += n
+			continue
+		case StatusFailed:
+			out.Counts.Failed += n
+		default:
+			out.Counts.Skipped += n
+		}
+		out.Reasons[p.spec.reason(verdict(v))] += n
 	}
-	all.rank(p)
-	out.Ranking = all.ranking
-	p.lead(out, all)
-	p.evidence(out, all)
-	if out.Counts.Completed == 0 {
-		out.Warnings = append(out.Warnings, "no trial passed its gates with a defined objective: see reasons")
-	}
-	return out, nil
+}
+
+// gathered is everything the shards found, in trial order.
+type gathered struct {
+	cols    *columns
+	ratios  []float64
+	full    map[int]fullMetrics
+	blocks  []blockRow
+	ranking []int32
+}
+
+// selection is the score that a trial is ranked by.
+func (g *gathered) selection(p *Plan, trial int) float64 {
+	return p.spec.selection(g.cols.scores[0][trial], g.cols.scores[1][trial])
 }
 
 func gather(p *Plan, shards []Shard, load func(int) ([]byte, []byte, []byte, error)) (*gathered, error) {
 	cols := newColumns(len(p.names), p.Trials())
-	all := &gathered{cols: &cols, full: map[int]fullMetrics{}}
-	point := make(backtest.Params, len(p.names))
+	all := &gathered{cols: &cols, full: map[int]fullMetrics{}, ratios: make([]float64, 0, p.Trials())}
 	for _, sh := range shards {
 		if sh.First != cols.len() {
 			return nil, fmt.Errorf("shard %d begins at trial %d, not at %d", sh.Index, sh.First, cols.len())
@@ -139,22 +141,9 @@ func gather(p *Plan, shards []Shard, load func(int) ([]byte, []byte, []byte, err
 		if err != nil {
 			return nil, err
 		}
-		part, err := decodeColumns(columns, len(p.names), sh.Trials)
-		if err != nil {
+		if err := all.add(p, sh, columns, top, stats); err != nil {
 			return nil, fmt.Errorf("shard %d: %w", sh.Index, err)
 		}
-		for i := range sh.Trials {
-			part.point(i, point)
-			cols.append(point, part.row(i))
-		}
-		if err := decodeFull(top, all.full); err != nil {
-			return nil, fmt.Errorf("shard %d: %w", sh.Index, err)
-		}
-		blocks, err := decodeBlocks(stats)
-		if err != nil {
-			return nil, fmt.Errorf("shard %d: %w", sh.Index, err)
-		}
-		all.blocks = append(all.blocks, blocks...)
 	}
 	if cols.len() != p.Trials() {
 		return nil, fmt.Errorf("%d trials were run of %d", cols.len(), p.Trials())
@@ -162,50 +151,96 @@ func gather(p *Plan, shards []Shard, load func(int) ([]byte, []byte, []byte, err
 	return all, nil
 }
 
-// rank orders the trials: completed ones by score, ties by parameters and then by index; the others
-// after them by index.
-func (g *gathered) rank(p *Plan) {
-	scores := make([]float64, g.cols.len())
-	g.ranking = make([]int32, len(scores))
-	for i := range scores {
-		row := g.cols.row(i)
-		scores[i] = math.Inf(-1)
-		if row.verdict == passed {
-			scores[i] = row.selection(p.spec)
-		}
-		g.ranking[i] = int32(i)
+func (g *gathered) add(p *Plan, sh Shard, columns, top, stats []byte) error {
+	part, err := decodeColumns(columns, len(p.names), sh.Trials)
+	if err != nil {
+		return fmt.Errorf("columns: %w", err)
 	}
-	slices.SortFunc(g.ranking, func(a, b int32) int {
-		switch {
-		case scores[a] > scores[b]:
-			return -1
-		case scores[a] < scores[b]:
-			return 1
-		case !math.IsInf(scores[a], -1):
-			for _, column := range g.cols.params {
-				if order := cmp.Compare(column[a], column[b]); order != 0 {
-					return order
-				}
+	g.cols.extend(part)
+	if err := decodeFull(top, g.full); err != nil {
+		return err
+	}
+	if len(stats) < 8*sh.Trials {
+		return errors.New("ratios are cut short")
+	}
+	for range sh.Trials {
+		g.ratios = append(g.ratios, math.Float64frombits(binary.LittleEndian.Uint64(stats)))
+		stats = stats[8:]
+	}
+	blocks, err := decodeBlocks(stats)
+	g.blocks = append(g.blocks, blocks...)
+	return err
+}
+
+func decodeFull(raw []byte, into map[int]fullMetrics) error {
+	cut := errors.New("full metrics are cut short")
+	if len(raw) < 4 {
+		return cut
+	}
+	n := binary.LittleEndian.Uint32(raw)
+	raw = raw[4:]
+	for range n {
+		if len(raw) < 4 {
+			return cut
+		}
+		m := fullMetrics{trial: int(binary.LittleEndian.Uint32(raw))}
+		var err error
+		if m.is, raw, err = backtest.DecodeMetrics(raw[4:]); err != nil {
+			return fmt.Errorf("full metrics: %w", err)
+		}
+		if m.outOf, raw, err = backtest.DecodeMetrics(raw); err != nil {
+			return fmt.Errorf("full metrics: %w", err)
+		}
+		into[m.trial] = m
+	}
+	return nil
+}
+
+// rank orders the trials: completed ones by score, ties by parameters and then by index; then the
+// skipped and at last the failed ones by index.
+func (g *gathered) rank(p *Plan, counts *Counts) {
+	g.ranking = make([]int32, 0, g.cols.len())
+	for _, status := range []Status{StatusCompleted, StatusSkipped, StatusFailed} {
+		for i, v := range g.cols.verdicts {
+			if v.status() == status {
+				g.ranking = append(g.ranking, int32(i))
 			}
 		}
-		return int(a - b)
+	}
+	scores := g.cols.scores[0]
+	if p.spec.selectsOOS() {
+		scores = g.cols.scores[1]
+	}
+	slices.SortFunc(g.ranking[:counts.Completed], func(a, b int32) int {
+		if order := cmp.Compare(scores[b], scores[a]); order != 0 {
+			return order
+		}
+		for _, column := range g.cols.params {
+			if order := cmp.Compare(column[a], column[b]); order != 0 {
+				return order
+			}
+		}
+		return cmp.Compare(a, b)
 	})
 }
 
 // lead fills the leaderboard, running the leaders again when their metrics were not kept.
-func (p *Plan) lead(out *Outcome, all *gathered) {
+func (p *Plan) lead(out *Outcome, all *gathered) error {
 	runner := p.runner()
 	defer p.runners.Put(runner)
-	own := make(backtest.Params, len(p.names))
+	point := make(backtest.Params, len(p.names))
 	for rank, index := range all.ranking[:min(leaders, out.Counts.Completed)] {
 		at := int(index)
-		all.cols.point(at, own)
+		all.cols.point(at, point)
 		m, kept := all.full[at]
-		if !kept {
-			p.run(runner, own, &m, func([]float64) {})
-		}
 		row := all.cols.row(at)
-		trial := p.spec.trial(at, named(p.names, own), &row)
+		if !kept {
+			p.simulate(runner, point, &m, false, nil)
+			if score := p.spec.score(&m.is); score != row.scoreIS && isFinite(score) {
+				return fmt.Errorf("trial %d scores %v when run again, not %v: its shard was run by another version", at, score, row.scoreIS)
+			}
+		}
+		trial := p.spec.trial(at, named(p.names, point), &row)
 		entry := Entry{
 			Rank: rank + 1, TrialIndex: at, Params: trial.Params, Score: *trial.Score,
 			ScoreIS: trial.ScoreIS, ScoreOOS: trial.ScoreOOS, OverfitGap: trial.OverfitGap, MetricsIS: m.is,
@@ -215,67 +250,9 @@ func (p *Plan) lead(out *Outcome, all *gathered) {
 		}
 		out.Leaderboard = append(out.Leaderboard, entry)
 	}
-}
-
-// evidence fills in the overfit statistics.
-func (p *Plan) evidence(out *Outcome, all *gathered) {
-	o := &out.Overfit
-	o.PBOTried = len(all.blocks)
-	if result, missing := crossValidate(all.blocks); missing == "" {
-		o.PBO, o.Slope, o.OOSLoss = defined(result.pbo), defined(result.slope), defined(result.loss)
-	} else {
-		o.explain("pbo", missing)
+	if len(out.Leaderboard) > 0 {
+		best := &out.Leaderboard[0]
+		out.BestTrial, out.BestParams, out.BestScore = &best.TrialIndex, best.Params, &best.Score
 	}
-	if len(out.Leaderboard) == 0 {
-		_, o.NTrials = spread(all.cols.scores[2])
-		for _, name := range []string{"psr", "dsr", "stability"} {
-			o.explain(name, "no trial is on the leaderboard")
-		}
-		return
-	}
-	o.judgeWinner(&out.Leaderboard[0].MetricsIS, all.cols.scores[2])
-	p.stability(o, all)
-}
-
-// stability looks at the trials one step away from the winner on one axis.
-func (p *Plan) stability(o *Overfit, all *gathered) {
-	sp := p.seq.space
-	width := len(sp.axes)
-	if !sp.discrete {
-		o.explain("stability", "a continuous space has no next neighbours")
-		return
-	}
-	winner := int(all.ranking[0])
-	position := func(trial, k int) int {
-		if sp.axes[k].count == 1 {
-			return 0
-		}
-		return sp.axes[k].position(all.cols.params[k][trial])
-	}
-	home := make([]int, width)
-	for k := range home {
-		home[k] = position(winner, k)
-	}
-	var sum float64
-	neighbours := 0
-	for trial := range all.cols.len() {
-		steps := 0
-		for k := 0; k < width && steps < 2; k++ {
-			d := position(trial, k) - home[k]
-			steps += d * d
-		}
-		if score := all.cols.scores[0][trial]; steps == 1 && !math.IsNaN(score) {
-			sum += score
-			neighbours++
-		}
-	}
-	own := all.cols.scores[0][winner]
-	switch {
-	case neighbours == 0:
-		o.explain("stability", "no neighbour of the winner was run with a defined score")
-	case !(own > 0):
-		o.explain("stability", "the winner's in-sample score is not positive")
-	default:
-		o.Stability = defined(sum / float64(neighbours) / own)
-	}
+	return nil
 }

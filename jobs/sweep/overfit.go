@@ -9,7 +9,7 @@ import (
 // Overfit is the evidence for and against the winner being luck.
 type Overfit struct {
 	// PSR is the probability that the winner's true Sharpe ratio is above zero, given the length,
-	// skew and kurtosis of its in-sample returns (Bailey & López de Prado 2012).
+	// skew and kurtosis of its returns on the part that selects (Bailey & López de Prado 2012).
 	PSR *float64 `json:"psr"`
 	// DSR is PSR against SR0 instead of zero: what the best of that many trials would show by luck
 	// alone (Bailey & López de Prado 2014).
@@ -20,10 +20,10 @@ type Overfit struct {
 	PBO      *float64 `json:"pbo"`
 	Slope    *float64 `json:"slope"`      // of out-of-sample on in-sample Sharpe over the splits
 	OOSLoss  *float64 `json:"p_oos_loss"` // share of splits whose choice loses out of sample
-	NTrials  int      `json:"n_trials"`   // with a defined Sharpe ratio
-	PBOTried int      `json:"pbo_trials"` // in the sample that PBO was computed on
-	// Stability is the mean in-sample score of the winner's neighbours (one step away on one axis)
-	// over its own score: near 1 on a plateau, near or below 0 on a spike.
+	NTrials  int      `json:"n_trials"`   // that traded: N of SR0
+	PBOTried int      `json:"pbo_trials"` // that PBO was computed on
+	// Stability is the mean score of the winner's neighbours over its own: near 1 on a plateau, near
+	// or below 0 on a spike.
 	Stability *float64          `json:"stability"`
 	Undefined map[string]string `json:"undefined,omitempty"` // why a figure is null
 }
@@ -86,7 +86,8 @@ func (o *Overfit) explain(name, reason string) {
 	o.Undefined[name] = reason
 }
 
-// judgeWinner sets PSR and DSR from the winner's in-sample metrics and all trials' ratios.
+// judgeWinner sets PSR and DSR from the winner's metrics on the part that selects, and all trials'
+// ratios there.
 func (o *Overfit) judgeWinner(winner *backtest.Metrics, ratios []float64) {
 	variance, n := spread(ratios)
 	o.NTrials = n
@@ -95,7 +96,7 @@ func (o *Overfit) judgeWinner(winner *backtest.Metrics, ratios []float64) {
 	o.PSR = defined(probabilisticSharpe(winner.SR, 0, winner.Periods, winner.Skew, winner.Kurt))
 	o.DSR = defined(probabilisticSharpe(winner.SR, sr0, winner.Periods, winner.Skew, winner.Kurt))
 	if o.PSR == nil {
-		o.explain("psr", "the winner's in-sample Sharpe ratio is undefined")
-		o.explain("dsr", "the winner's in-sample Sharpe ratio is undefined")
+		o.explain("psr", "the winner's Sharpe ratio is undefined")
+		o.explain("dsr", "the winner's Sharpe ratio is undefined")
 	}
 }

@@ -1,34 +1,54 @@
 package sweep
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 const (
 	// pboBlocks is S: the returns are cut into so many blocks, half of them in sample in each of
 	// the C(16,8) = 12,870 splits.
 	pboBlocks = 16
-	// pboSample is about how many trials PBO is computed on; more would not change it visibly.
+	// pboSample is how many trials PBO is computed on; more would not change it visibly.
 	pboSample = 1000
-	// pboMinPeriods is the least returns that make blocks of more than one.
-	pboMinPeriods = 2 * pboBlocks
+	// pboMinPeriods is the least number of returns: four a block.
+	pboMinPeriods = 4 * pboBlocks
 )
 
 // sampler chooses the trials that PBO is computed on: all of few, else by a hash of the index, so
-// that the choice does not depend on shards.
+// that the choice does not depend on shards. It takes some more than needed, so that
+// cutSample finds enough.
 type sampler struct{ below uint64 }
 
 func newSampler(trials int) sampler {
-	if trials <= pboSample {
+	const margin = pboSample + pboSample/8 // four standard deviations
+	if trials <= margin {
 		return sampler{math.MaxUint64}
 	}
-	return sampler{math.MaxUint64 / uint64(trials) * pboSample}
+	return sampler{math.MaxUint64 / uint64(trials) * margin}
 }
 
-func (s sampler) takes(trial int) bool { return mix64(uint64(trial)+1) <= s.below }
+func (s sampler) takes(trial int) bool { return sampleHash(trial) <= s.below }
+
+func sampleHash(trial int) uint64 { return mix64(uint64(trial) + 1) }
+
+// cutSample keeps the rows that PBO is computed on, in order of trial: those that ever traded, and of them
+// the pboSample with the least hashes.
+func cutSample(rows []blockRow) []blockRow {
+	rows = slices.DeleteFunc(rows, func(row blockRow) bool { return row.squares == [pboBlocks]float64{} })
+	if len(rows) <= pboSample {
+		return rows
+	}
+	slices.SortFunc(rows, func(a, b blockRow) int { return cmp.Compare(sampleHash(a.trial), sampleHash(b.trial)) })
+	rows = rows[:pboSample]
+	slices.SortFunc(rows, func(a, b blockRow) int { return cmp.Compare(a.trial, b.trial) })
+	return rows
+}
 
 // blockRow holds the sums of one trial's returns and of their squares by block: all that the Sharpe
 // ratio of any union of blocks needs.
@@ -57,9 +77,10 @@ func blockBounds(periods, block int) (from, to int) {
 
 const blockRowBytes = 4 + 4 + 2*8*pboBlocks
 
-func encodeBlocks(rows []blockRow) ([]byte, error) {
-	raw := binary.LittleEndian.AppendUint32(nil, uint32(len(rows)))
-	for _, row := range rows {
+func appendBlocks(raw []byte, rows []blockRow) []byte {
+	raw = binary.LittleEndian.AppendUint32(raw, uint32(len(rows)))
+	for i := range rows {
+		row := &rows[i]
 		raw = binary.LittleEndian.AppendUint32(raw, uint32(row.trial))
 		raw = binary.LittleEndian.AppendUint32(raw, uint32(row.periods))
 		for b := range pboBlocks {
@@ -67,7 +88,7 @@ func encodeBlocks(rows []blockRow) ([]byte, error) {
 			raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(row.squares[b]))
 		}
 	}
-	return raw, nil
+	return raw
 }
 
 func decodeBlocks(raw []byte) ([]blockRow, error) {
@@ -92,40 +113,19 @@ func decodeBlocks(raw []byte) ([]blockRow, error) {
 // pboResult is what cross-validation found.
 type pboResult struct{ pbo, slope, loss float64 }
 
-// crossValidate is CSCV. Each split's in-sample half is another's out-of-sample half, so the Sharpe
-// ratios of a half are computed for both at once; and the sums of a half are looked up as those of
-// its lower eight blocks plus those of its upper eight.
-func crossValidate(rows []blockRow) (pboResult, string) {
+// crossValidate is CSCV over the block sums of at least two trials. Each split's in-sample half is
+// another's out-of-sample half, so the Sharpe ratios of a half are computed for both at once; and the
+// sums of a half are looked up as those of its lower eight blocks plus those of its upper eight.
+func crossValidate(rows []blockRow) (result pboResult, missing string) {
 	if len(rows) < 2 {
-		return pboResult{}, "fewer than two trials"
+		return pboResult{}, "fewer than two trials traded"
 	}
-	if rows[0].periods < pboMinPeriods {
-		return pboResult{}, "too few return periods to cut into 16 blocks"
+	if periods := rows[0].periods; periods < pboMinPeriods {
+		return pboResult{}, fmt.Sprintf("%d return periods are fewer than %d", periods, pboMinPeriods)
 	}
 	halves := newHalfSums(rows)
-	n := len(rows)
-	a, b := make([]float64, n), make([]float64, n)
-	var splits, below, losses float64
-	var sumX, sumY, sumXX, sumXY float64
-	count := func(is, oos []float64) {
-		best := argmax(is)
-		rank := 0
-		for _, v := range oos {
-			if v <= oos[best] {
-				rank++
-			}
-		}
-		omega := float64(rank) / float64(n+1)
-		splits++
-		if math.Log(omega/(1-omega)) <= 0 {
-			below++
-		}
-		if oos[best] < 0 {
-			losses++
-		}
-		x, y := is[best], oos[best]
-		sumX, sumY, sumXX, sumXY = sumX+x, sumY+y, sumXX+x*x, sumXY+x*y
-	}
+	a, b := make([]float64, len(rows)), make([]float64, len(rows))
+	var t splitTally
 	const all = 1<<pboBlocks - 1
 	for half := uint32(0); half < 1<<(pboBlocks-1); half++ { // the top block is out of sample here
 		if bits.OnesCount32(half) != pboBlocks/2 {
@@ -133,14 +133,47 @@ func crossValidate(rows []blockRow) (pboResult, string) {
 		}
 		halves.sharpe(half, a)
 		halves.sharpe(all&^half, b)
-		count(a, b)
-		count(b, a)
+		t.add(a, b)
+		t.add(b, a)
 	}
-	result := pboResult{pbo: below / splits, slope: math.NaN(), loss: losses / splits}
-	if spread := splits*sumXX - sumX*sumX; spread > 1e-12*splits*sumXX {
-		result.slope = (splits*sumXY - sumX*sumY) / spread
+	return t.result(), ""
+}
+
+// splitTally adds up what the splits show.
+type splitTally struct {
+	splits, below, losses    float64
+	sumX, sumY, sumXX, sumXY float64 // x: the chosen trial's ratio in sample; y: out of sample
+}
+
+// add takes one split: the ratios of all trials in sample and out of sample.
+func (t *splitTally) add(is, oos []float64) {
+	best := argmax(is)
+	// ω = rank/(N+1) counted from the worst, ties halved; the logit ln(ω/(1−ω)) is ≤ 0 when ω ≤ ½.
+	rank := 0.5
+	for _, v := range oos {
+		if v < oos[best] {
+			rank++
+		} else if v == oos[best] {
+			rank += 0.5
+		}
 	}
-	return result, ""
+	t.splits++
+	if 2*rank <= float64(len(oos)+1) {
+		t.below++
+	}
+	if oos[best] < 0 {
+		t.losses++
+	}
+	x, y := is[best], oos[best]
+	t.sumX, t.sumY, t.sumXX, t.sumXY = t.sumX+x, t.sumY+y, t.sumXX+x*x, t.sumXY+x*y
+}
+
+func (t *splitTally) result() pboResult {
+	r := pboResult{pbo: t.below / t.splits, slope: math.NaN(), loss: t.losses / t.splits}
+	if spread := t.splits*t.sumXX - t.sumX*t.sumX; spread > 1e-12*t.splits*t.sumXX {
+		r.slope = (t.splits*t.sumXY - t.sumX*t.sumY) / spread
+	}
+	return r
 }
 
 // argmax is the position of the largest value; the first of equals.

@@ -14,37 +14,71 @@ type Status string
 const (
 	StatusCompleted Status = "completed"
 	StatusSkipped   Status = "skipped" // a gate or an undefined objective keeps it off the leaderboard
-	StatusFailed    Status = "failed"
+	StatusFailed    Status = "failed"  // the strategy panicked
 )
 
-// verdict is why a trial is not on the leaderboard, in the order of precedence.
+// verdict is why a trial is not on the leaderboard. The numbers are stored.
 type verdict uint8
 
 const (
-	passed verdict = iota
-	undefinedScore
-	tooDeep
-	tooFewTrades
+	passed         verdict = 0
+	undefinedScore verdict = 1
+	tooDeep        verdict = 2
+	tooFewTrades   verdict = 3
+	neverTraded    verdict = 4
+	panicked       verdict = 5
 )
 
 func (v verdict) status() Status {
-	if v == passed {
+	switch v {
+	case passed:
 		return StatusCompleted
+	case panicked:
+		return StatusFailed
 	}
 	return StatusSkipped
 }
 
 // reason explains a verdict by the limits of the spec.
 func (s Spec) reason(v verdict) string {
-	switch v {
-	case undefinedScore:
-		return fmt.Sprintf("objective %s is undefined for this trial", s.ObjectiveType)
-	case tooDeep:
-		return fmt.Sprintf("max drawdown above the gate of %v %%", *s.Gates.MaxDrawdownPct)
-	case tooFewTrades:
-		return fmt.Sprintf("fewer trades than the gate of %d", *s.Gates.MinTrades)
+	selects, judged := "on all bars", "on all bars"
+	if s.OOSRatio != nil {
+		selects, judged = "in sample", "out of sample"
+		if s.selectsOOS() {
+			selects = judged
+		}
 	}
-	return ""
+	switch v {
+	case passed:
+		return ""
+	case undefinedScore:
+		return fmt.Sprintf("objective %s is undefined %s: %s", s.ObjectiveType, selects, s.undefinedBecause())
+	case neverTraded:
+		return fmt.Sprintf("objective %s is undefined %s: no trade was made", s.ObjectiveType, selects)
+	case tooDeep:
+		return fmt.Sprintf("max drawdown %s is above the gate of %v %%", judged, *s.Gates.MaxDrawdownPct)
+	case tooFewTrades:
+		return fmt.Sprintf("fewer trades %s than the gate of %d", judged, *s.Gates.MinTrades)
+	case panicked:
+		return "the strategy failed on these parameters"
+	}
+	return fmt.Sprintf("verdict %d of another version", v)
+}
+
+// undefinedBecause says when the objective of a trial that did trade has no value.
+func (s Spec) undefinedBecause() string {
+	switch s.ObjectiveType {
+	case ObjectiveSortino:
+		return "no period lost money"
+	case ObjectiveCalmar:
+		return "equity never fell below a peak"
+	case ObjectiveProfitFactor:
+		return "no trade lost money"
+	case ObjectiveSharpe, ObjectiveSharpeDDPenalty:
+		return "returns never vary"
+	default:
+		return "it is not a finite number"
+	}
 }
 
 // score is the objective's figure, NaN when undefined. Higher is better.
@@ -69,11 +103,24 @@ func (s Spec) score(m *backtest.Metrics) float64 {
 	return math.NaN()
 }
 
-// judge holds a trial against the gates, which look at judged: the out-of-sample part of a split,
-// else all bars.
-func (s Spec) judge(score float64, judged *backtest.Metrics) verdict {
+// selectsOOS reports whether trials are ranked by the out-of-sample part.
+func (s Spec) selectsOOS() bool { return s.OOSRatio != nil && s.SelectOn == SelectOutOfSample }
+
+// selection is the figure of the part that trials are ranked by.
+func (s Spec) selection(is, oos float64) float64 {
+	if s.selectsOOS() {
+		return oos
+	}
+	return is
+}
+
+// judge holds a trial's score, and selects, the part that it is from, against its being defined; and
+// judged, the out-of-sample part of a split or else all bars, against the gates.
+func (s Spec) judge(score float64, selects, judged *backtest.Metrics) verdict {
 	switch {
-	case math.IsNaN(score) || math.IsInf(score, 0):
+	case !isFinite(score) && selects.Trades == 0:
+		return neverTraded
+	case !isFinite(score):
 		return undefinedScore
 	case judged.MaxDrawdownPct > *s.Gates.MaxDrawdownPct:
 		return tooDeep
@@ -82,3 +129,5 @@ func (s Spec) judge(score float64, judged *backtest.Metrics) verdict {
 	}
 	return passed
 }
+
+func isFinite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

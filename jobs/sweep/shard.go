@@ -3,19 +3,20 @@ package sweep
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"millrace/jobs/backtest"
 )
 
-// leaders is how many trials keep their full metrics.
+// leaders is how many trials the leaderboard has.
 const leaders = 1000
 
 // rerunFrom is the number of trials from which the leaders are run again at the end rather than
 // kept along the way: from here on that costs less than five percent.
 const rerunFrom = 20 * leaders
 
-// barsBetweenChecks is how many bars are simulated between looks at the context: some 10 ms.
-const barsBetweenChecks = 1 << 20
+// barsBetweenChecks is how many bars are simulated between looks at the context: some 5 ms, or 30 ms of the slowest strategy.
+const barsBetweenChecks = 1 << 19
 
 // ShardResult is what a shard's trials found.
 type ShardResult struct {
@@ -23,10 +24,11 @@ type ShardResult struct {
 
 	shard   Shard
 	columns columns
+	ratios  []float64     // per-period Sharpe ratio of each trial on the part that selects
 	full    []fullMetrics // of the completed trials, unless the leaders are run again
 	blocks  []blockRow    // of the trials in the overfit sample
-	best    int           // position of the best completed trial, or -1
 
+	best      int // position of the best completed trial, or -1
 	bestScore float64
 }
 
@@ -39,13 +41,12 @@ type fullMetrics struct {
 // RunShard runs the shard's trials on the calling goroutine. progress is told how many are done. It
 // ends early, with the context's error, when ctx does.
 func (p *Plan) RunShard(ctx context.Context, sh Shard, progress func(done int)) (*ShardResult, error) {
-	runner := p.runner()
-	defer p.runners.Put(runner)
-	result := &ShardResult{shard: sh, best: -1, columns: newColumns(len(p.names), sh.Trials)}
-	sampler := newSampler(p.Trials())
-	keepFull := p.Trials() < rerunFrom
-	bars := 0
-	var m fullMetrics
+	run := shardRun{
+		plan: p, runner: p.runner(), sampler: newSampler(p.Trials()),
+		result: &ShardResult{shard: sh, best: -1, columns: newColumns(len(p.names), sh.Trials), ratios: make([]float64, 0, sh.Trials)},
+	}
+	defer func() { p.runners.Put(run.runner) }()
+	bars := barsBetweenChecks
 	for trial, params := range p.Params(sh) {
 		if bars += p.is.Len() + p.oos.Len(); bars >= barsBetweenChecks {
 			bars = 0
@@ -53,19 +54,81 @@ func (p *Plan) RunShard(ctx context.Context, sh Shard, progress func(done int)) 
 				return nil, err
 			}
 		}
-		m.trial = trial
-		p.run(runner, params, &m, func(returns []float64) {
-			if sampler.takes(trial) {
-				result.blocks = append(result.blocks, newBlockRow(trial, returns))
-			}
-		})
-		result.add(p, params, &m, keepFull)
+		run.trial(trial, params)
 		progress(trial + 1 - sh.First)
 	}
-	if n := result.columns.len(); n != sh.Trials {
+	if n := run.result.columns.len(); n != sh.Trials {
 		return nil, fmt.Errorf("shard %d ended after %d of %d trials", sh.Index, n, sh.Trials)
 	}
-	return result, nil
+	return run.result, nil
+}
+
+// shardRun is the scratch memory of one RunShard.
+type shardRun struct {
+	plan    *Plan
+	runner  *backtest.Runner
+	sampler sampler
+	result  *ShardResult
+	m       fullMetrics
+	row     trialRow
+}
+
+// trial runs one trial and adds it to the result. A strategy that panics fails its trial, not the
+// shard, as it would fail any other worker too.
+func (r *shardRun) trial(trial int, params backtest.Params) {
+	sampled := len(r.result.blocks)
+	if !r.run(trial, params) {
+		r.result.blocks = r.result.blocks[:sampled]
+		r.runner = backtest.NewRunner(r.plan.bars, r.plan.strategy, r.plan.config)
+		r.row = trialRow{verdict: panicked, scoreIS: math.NaN(), scoreOOS: math.NaN()}
+		r.result.columns.append(params, &r.row)
+		r.result.ratios = append(r.result.ratios, math.NaN())
+		r.result.Failed++
+		return
+	}
+	p, result := r.plan, r.result
+	p.fill(&r.row, &r.m)
+	at := result.columns.len()
+	result.columns.append(params, &r.row)
+	result.ratios = append(result.ratios, p.spec.selection(r.m.is.SR, r.m.outOf.SR))
+	if r.row.verdict != passed {
+		result.Skipped++
+		return
+	}
+	result.Completed++
+	if p.Trials() < rerunFrom {
+		result.full = append(result.full, r.m)
+	}
+	if score := p.spec.selection(r.row.scoreIS, r.row.scoreOOS); result.best < 0 || score > result.bestScore {
+		result.best, result.bestScore = at, score
+	}
+}
+
+// run backtests both parts, and samples the returns of the one that selects. It reports whether the
+// strategy came through.
+func (r *shardRun) run(trial int, params backtest.Params) (ok bool) {
+	defer func() { ok = recover() == nil }()
+	r.m.trial = trial
+	r.plan.simulate(r.runner, params, &r.m, r.sampler.takes(trial), &r.result.blocks)
+	return
+}
+
+// simulate backtests one parameter set on both parts; when sampled, the block sums of the part that
+// selects are appended to blocks.
+func (p *Plan) simulate(runner *backtest.Runner, params backtest.Params, m *fullMetrics, sampled bool, blocks *[]blockRow) {
+	runner.Prepare(params)
+	runner.Simulate(p.is, &m.is)
+	if sampled && !p.spec.selectsOOS() {
+		*blocks = append(*blocks, newBlockRow(m.trial, runner.Returns()))
+	}
+	m.outOf = backtest.Metrics{}
+	if !p.hasSplit() {
+		return
+	}
+	runner.Simulate(p.oos, &m.outOf)
+	if sampled && p.spec.selectsOOS() {
+		*blocks = append(*blocks, newBlockRow(m.trial, runner.Returns()))
+	}
 }
 
 // runner takes a warmed-up runner, or makes one.
@@ -78,48 +141,22 @@ func (p *Plan) runner() *backtest.Runner {
 
 func (p *Plan) hasSplit() bool { return p.oos.Len() > 0 }
 
-// run backtests one parameter set on both parts. inSample sees the per-period returns of the first.
-func (p *Plan) run(runner *backtest.Runner, params backtest.Params, m *fullMetrics, inSample func([]float64)) {
-	runner.Prepare(params)
-	runner.Simulate(p.is, &m.is)
-	inSample(runner.Returns())
-	m.outOf = backtest.Metrics{}
-	if p.hasSplit() {
-		runner.Simulate(p.oos, &m.outOf)
-	}
-}
-
-func (r *ShardResult) add(p *Plan, params backtest.Params, m *fullMetrics, keepFull bool) {
-	row := p.row(m)
-	score := row.selection(p.spec)
-	at := r.columns.append(params, row)
-	if row.verdict != passed {
-		r.Skipped++
-		return
-	}
-	r.Completed++
-	if keepFull {
-		r.full = append(r.full, *m)
-	}
-	if r.best < 0 || score > r.bestScore {
-		r.best, r.bestScore = at, score
-	}
-}
-
-// row is what is kept of a trial for good.
-func (p *Plan) row(m *fullMetrics) trialRow {
-	row := trialRow{
-		scoreIS: p.spec.score(&m.is), sr: m.is.SR,
+// fill sets what is kept of a trial for good.
+func (p *Plan) fill(row *trialRow, m *fullMetrics) {
+	*row = trialRow{
+		scoreIS: p.spec.score(&m.is), scoreOOS: math.NaN(),
 		returnIS: m.is.ReturnPct, drawdownIS: m.is.MaxDrawdownPct, tradesIS: m.is.Trades,
 	}
-	judged := &m.is
+	selects, judged := &m.is, &m.is
 	if p.hasSplit() {
 		judged = &m.outOf
 		row.scoreOOS = p.spec.score(&m.outOf)
 		row.returnOOS, row.drawdownOOS, row.tradesOOS = m.outOf.ReturnPct, m.outOf.MaxDrawdownPct, m.outOf.Trades
 	}
-	row.verdict = p.spec.judge(row.selection(p.spec), judged)
-	return row
+	if p.spec.selectsOOS() {
+		selects = &m.outOf
+	}
+	row.verdict = p.spec.judge(p.spec.selection(row.scoreIS, row.scoreOOS), selects, judged)
 }
 
 // Best is the best completed trial and its score; nils when none is.

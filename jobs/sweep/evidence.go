@@ -1,0 +1,72 @@
+package sweep
+
+import (
+	"fmt"
+
+	"millrace/jobs/backtest"
+)
+
+// Where evidence becomes a warning.
+const (
+	gapModerate = 0.3 // in-sample score less out-of-sample score, of objectives in Sharpe's scale
+	gapHigh     = 0.5
+	dsrLow      = 0.95
+	pboHigh     = 0.5
+)
+
+// evidence fills in the overfit statistics.
+func (p *Plan) evidence(out *Outcome, all *gathered) {
+	o := &out.Overfit
+	sample := cutSample(all.blocks)
+	o.PBOTried = len(sample)
+	if result, missing := crossValidate(sample); missing == "" {
+		o.PBO, o.Slope, o.OOSLoss = defined(result.pbo), defined(result.slope), defined(result.loss)
+		if o.Slope == nil {
+			o.explain("slope", "the chosen trial's in-sample ratio is the same in every split")
+		}
+	} else {
+		for _, name := range []string{"pbo", "slope", "p_oos_loss"} {
+			o.explain(name, missing)
+		}
+	}
+	if len(out.Leaderboard) == 0 {
+		_, o.NTrials = spread(all.ratios)
+		for _, name := range []string{"psr", "dsr", "sr0", "stability"} {
+			o.explain(name, "no trial is on the leaderboard")
+		}
+		return
+	}
+	o.judgeWinner(p.selects(&out.Leaderboard[0]), all.ratios)
+	p.stability(o, all)
+}
+
+// selects are an entry's metrics on the part that trials are ranked by.
+func (p *Plan) selects(e *Entry) *backtest.Metrics {
+	if p.spec.selectsOOS() {
+		return e.MetricsOOS
+	}
+	return &e.MetricsIS
+}
+
+// cautions are the warnings that the evidence calls for.
+func (out *Outcome) cautions(objective Objective) (warnings []string) {
+	if len(out.Leaderboard) == 0 {
+		return []string{"no trial passed its gates with a defined objective: see reasons"}
+	}
+	warn := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
+	switch objective {
+	case ObjectiveSharpe, ObjectiveSharpeDDPenalty, ObjectiveSortino:
+		if gap := out.Leaderboard[0].OverfitGap; gap != nil && *gap > gapHigh {
+			warn("the winner's overfit gap %.2f is high (above %v)", *gap, gapHigh)
+		} else if gap != nil && *gap > gapModerate {
+			warn("the winner's overfit gap %.2f is moderate (above %v)", *gap, gapModerate)
+		}
+	}
+	if dsr := out.Overfit.DSR; dsr != nil && *dsr < dsrLow {
+		warn("the deflated Sharpe ratio %.3f is below %v: the best of %d trials may be luck", *dsr, dsrLow, out.Overfit.NTrials)
+	}
+	if pbo := out.Overfit.PBO; pbo != nil && *pbo > pboHigh {
+		warn("the probability of backtest overfitting %.2f is above %v", *pbo, pboHigh)
+	}
+	return warnings
+}

@@ -1,0 +1,106 @@
+package sweep
+
+import (
+	"fmt"
+	"math"
+
+	"millrace/jobs/backtest"
+)
+
+// Trial is one trial as the API shows it. Returns and drawdowns are abridged to a float32's
+// precision; scores are exact. A figure that is undefined is nil.
+type Trial struct {
+	Index          int                `json:"trial_index"`
+	Status         Status             `json:"status"`
+	Params         map[string]float64 `json:"params"`
+	Score          *float64           `json:"score"`
+	ScoreIS        *float64           `json:"score_is"`
+	ScoreOOS       *float64           `json:"score_oos"` // nil without a split, like all of its part
+	OverfitGap     *float64           `json:"overfit_gap"`
+	ReturnPctIS    *float64           `json:"return_pct_is"`
+	ReturnPctOOS   *float64           `json:"return_pct_oos"`
+	MaxDrawdownIS  *float64           `json:"max_drawdown_pct_is"`
+	MaxDrawdownOOS *float64           `json:"max_drawdown_pct_oos"`
+	TradesIS       int                `json:"trades_is"`
+	TradesOOS      *int               `json:"trades_oos"`
+	Reason         string             `json:"reason,omitempty"` // of a trial that is not completed
+}
+
+// Columns are the stored trials of one shard. Making a Trial of one costs nothing for the others.
+type Columns struct {
+	spec  Spec
+	shard Shard
+	names []string
+	cols  *columns
+}
+
+// OpenColumns reads what Encode kept of a shard.
+func OpenColumns(spec Spec, sh Shard, data []byte) (*Columns, error) {
+	spec = spec.normalized()
+	names := spec.ParamNames()
+	cols, err := decodeColumns(data, len(names), sh.Trials)
+	if err != nil {
+		return nil, fmt.Errorf("columns: %w", err)
+	}
+	return &Columns{spec: spec, shard: sh, names: names, cols: cols}, nil
+}
+
+// Len is the number of trials in the shard.
+func (c *Columns) Len() int { return c.cols.len() }
+
+// Trial makes the shard's i-th trial, from 0; its index is the shard's First and i more.
+func (c *Columns) Trial(i int) Trial {
+	point := make(backtest.Params, len(c.names))
+	c.cols.point(i, point)
+	row := c.cols.row(i)
+	return c.spec.trial(c.shard.First+i, named(c.names, point), &row)
+}
+
+// Status is the status of the shard's i-th trial.
+func (c *Columns) Status(i int) Status { return c.cols.verdicts[i].status() }
+
+// DecodeColumns reads all trials of a shard from what Encode kept of them.
+func DecodeColumns(spec Spec, sh Shard, data []byte) ([]Trial, error) {
+	c, err := OpenColumns(spec, sh, data)
+	if err != nil {
+		return nil, err
+	}
+	trials := make([]Trial, c.Len())
+	for i := range trials {
+		trials[i] = c.Trial(i)
+	}
+	return trials, nil
+}
+
+func named(names []string, point backtest.Params) map[string]float64 {
+	values := make(map[string]float64, len(names))
+	for i, name := range names {
+		values[name] = point[i]
+	}
+	return values
+}
+
+// defined is v, or nil when it is not a finite number.
+func defined(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
+}
+
+func (s Spec) trial(index int, params map[string]float64, row *trialRow) Trial {
+	t := Trial{
+		Index: index, Status: row.verdict.status(), Params: params, Reason: s.reason(row.verdict),
+	}
+	if row.verdict == panicked {
+		return t
+	}
+	t.Score, t.ScoreIS = defined(s.selection(row.scoreIS, row.scoreOOS)), defined(row.scoreIS)
+	t.ReturnPctIS, t.MaxDrawdownIS, t.TradesIS = defined(row.returnIS), defined(row.drawdownIS), row.tradesIS
+	if s.OOSRatio != nil {
+		trades := row.tradesOOS
+		t.ScoreOOS, t.OverfitGap = defined(row.scoreOOS), defined(row.scoreIS-row.scoreOOS)
+		t.ReturnPctOOS, t.MaxDrawdownOOS, t.TradesOOS = defined(row.returnOOS), defined(row.drawdownOOS), &trades
+	}
+	return t
+}
