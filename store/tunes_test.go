@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"testing"
@@ -52,6 +53,15 @@ func newDesk(t *testing.T) *desk {
 // tune submits a tune of four trials and returns it with its plan job.
 func (d *desk) tune(key string) (*store.Tune, int64) {
 	d.t.Helper()
+	tune, err := d.submit(key)
+	require.NoError(d.t, err)
+	var job int64
+	require.NoError(d.t, d.owner.QueryRow(d.t.Context(), `select plan_job_id from tunes where id = $1`, tune.ID).Scan(&job))
+	return tune, job
+}
+
+// submit may be called from any goroutine.
+func (d *desk) submit(key string) (*store.Tune, error) {
 	spec := sweep.Spec{StrategyName: "sma_cross", ParamSpace: map[string]sweep.Range{"fast": {Values: []float64{5, 10, 15, 20}}}}
 	spec.Normalize()
 	var tune *store.Tune
@@ -62,10 +72,7 @@ func (d *desk) tune(key string) (*store.Tune, int64) {
 			tune = t
 			return store.Response{Status: http.StatusAccepted}, nil
 		})
-	require.NoError(d.t, err)
-	var job int64
-	require.NoError(d.t, d.owner.QueryRow(d.t.Context(), `select plan_job_id from tunes where id = $1`, tune.ID).Scan(&job))
-	return tune, job
+	return tune, err
 }
 
 // claim makes the job run as its next attempt on the named worker, as River's fetch does.
@@ -157,6 +164,24 @@ func TestTheCapHoldsBackAndLetsIn(t *testing.T) {
 	_, err = d.store.CancelTune(t.Context(), d.space.ID, first.ID)
 	require.ErrorIs(t, err, store.ErrEnded)
 	require.Equal(t, store.TuneQueued, d.status(fourth.ID))
+}
+
+func TestConcurrentSubmissionsDoNotPassTheCap(t *testing.T) {
+	d := newDesk(t)
+	const clients = 12
+	errs := make(chan error, clients)
+	for i := range clients {
+		go func() {
+			_, err := d.submit(fmt.Sprint(i))
+			errs <- err
+		}()
+	}
+	for range clients {
+		require.NoError(t, <-errs)
+	}
+	var admitted int
+	require.NoError(t, d.owner.QueryRow(t.Context(), `select count(*) from tunes where admitted`).Scan(&admitted))
+	require.Equal(t, 2, admitted)
 }
 
 func TestJobsOfALostWorkerRunAgain(t *testing.T) {
