@@ -52,7 +52,7 @@ func newRig(t *testing.T) *rig {
 	client, err := jobs.NewInsertClient(pool, logger)
 	require.NoError(t, err)
 	r.store = store.New(pool, client)
-	feed := events.NewFeed(events.Options{Store: r.store, Pool: pool, Metrics: metrics, Logger: logger})
+	feed := events.NewFeed(events.Options{Store: r.store, Metrics: metrics, Logger: logger})
 	require.NoError(t, feed.Start(t.Context()))
 	t.Cleanup(func() { _ = feed.Stop(context.Background()) })
 	server, err := api.New(api.Options{

@@ -2,150 +2,122 @@ package events
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"millrace/ops"
 	"millrace/store"
 )
 
 const (
-	channel = "millrace_events"
-	// pollEvery is how often a listener looks by itself, hint or not.
-	pollEvery = time.Second
-	// batch is how many events are read and published at once.
-	batch = 1000
+	retryFirst = 50 * time.Millisecond
+	retryMost  = 2 * time.Second
+	// steady is how long a session has to last before its loss is retried without delay again.
+	steady = time.Minute
 )
 
 // Options make a Feed.
 type Options struct {
 	Store   *store.Store
-	Pool    *pgxpool.Pool // its configuration dials the listener's and the relay's own connections
 	Metrics *ops.Metrics
 	Logger  *slog.Logger
 }
 
 // Feed is a process's part in the event feed: its listener, its hub, and its candidate for relay.
 type Feed struct {
-	opts   Options
-	hub    *Hub
-	cancel context.CancelFunc
-	loops  sync.WaitGroup
-	stop   sync.Once
+	store   *store.Store
+	metrics *ops.Metrics
+	logger  *slog.Logger
+	hub     *Hub
+	cancel  context.CancelFunc
+	loops   sync.WaitGroup
+	stop    sync.Once
 }
 
 // NewFeed makes a feed that is not started.
-func NewFeed(opts Options) *Feed { return &Feed{opts: opts} }
+func NewFeed(opts Options) *Feed {
+	return &Feed{
+		store: opts.Store, metrics: opts.Metrics, logger: opts.Logger,
+		hub: newHub(opts.Store, opts.Metrics),
+	}
+}
 
-// Hub is where to subscribe; nil before Start.
+// Hub is where to subscribe once the feed has started.
 func (f *Feed) Hub() *Hub { return f.hub }
 
-// Start finds the log's end and follows it until Stop.
+// Start finds the log's end and follows it from there until Stop.
 func (f *Feed) Start(ctx context.Context) error {
-	bounds, err := f.opts.Store.EventBounds(ctx)
+	if f.cancel != nil {
+		return errors.New("event feed already started")
+	}
+	session, err := f.store.EventSession(ctx)
 	if err != nil {
 		return err
 	}
-	f.hub = newHub(f.opts.Metrics, bounds.Tail)
-	loops, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	f.cancel = cancel
+	defer session.Close(ctx)
+	if err := f.place(ctx, session); err != nil {
+		return err
+	}
+	var loops context.Context
+	loops, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	f.loops.Go(func() { f.forever(loops, "listener", f.listen) })
 	f.loops.Go(func() { f.forever(loops, "relay", f.relay) })
 	return nil
 }
 
-// Stop ends the feed and every subscription. Safe to call twice.
+// Stop ends the feed and every subscription. Safe to call twice, and before Start.
 func (f *Feed) Stop(context.Context) error {
 	f.stop.Do(func() {
 		if f.cancel != nil {
 			f.cancel()
 			f.loops.Wait()
-			f.hub.close()
 		}
+		f.hub.close()
 	})
 	return nil
 }
 
-// forever runs a loop on a connection of its own, again after each loss of it.
-func (f *Feed) forever(ctx context.Context, name string, loop func(context.Context, *pgx.Conn) error) {
-	pause := 50 * time.Millisecond
-	for ctx.Err() == nil {
+// forever runs a loop on a session of its own, again after each loss of it.
+func (f *Feed) forever(ctx context.Context, part string, loop func(context.Context, *store.EventSession) error) {
+	wait := retryFirst
+	for {
 		start := time.Now()
-		err := f.connected(ctx, loop)
+		err := f.inSession(ctx, loop)
 		if ctx.Err() != nil {
 			return
 		}
-		if time.Since(start) > time.Minute {
-			pause = 50 * time.Millisecond
+		if time.Since(start) > steady {
+			wait = retryFirst
 		}
-		f.opts.Logger.WarnContext(ctx, "event feed interrupted", "part", name, "error", err, "again_in", pause)
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
+		f.logger.WarnContext(ctx, "event feed interrupted", "part", part, "error", err, "again_in", wait)
+		// Spread, so that the processes of a fleet do not all return at once.
+		if pause(ctx, wait/2+rand.N(wait/2)) != nil {
+			return
 		}
-		pause = min(2*pause, 2*time.Second)
+		wait = min(2*wait, retryMost)
 	}
 }
 
-func (f *Feed) connected(ctx context.Context, loop func(context.Context, *pgx.Conn) error) error {
-	conn, err := pgx.ConnectConfig(ctx, f.opts.Pool.Config().ConnConfig.Copy())
+func (f *Feed) inSession(ctx context.Context, loop func(context.Context, *store.EventSession) error) error {
+	session, err := f.store.EventSession(ctx)
 	if err != nil {
-		return fmt.Errorf("connect: %w", err)
+		return err
 	}
-	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		_ = conn.Close(closing) // the server ends the session anyway when the socket closes
-	}()
-	return loop(ctx, conn)
+	defer session.Close(ctx)
+	return loop(ctx, session)
 }
 
-// listen waits for hints and publishes what is new. It LISTENs first and catches up then, so that
-// nothing falls between.
-func (f *Feed) listen(ctx context.Context, conn *pgx.Conn) error {
-	if _, err := conn.Exec(ctx, "listen "+channel); err != nil {
-		return fmt.Errorf("listen: %w", err)
-	}
-	for {
-		if err := f.catchUp(ctx); err != nil {
-			return err
-		}
-		wait, cancel := context.WithTimeout(ctx, pollEvery)
-		_, err := conn.WaitForNotification(wait)
-		timedOut := wait.Err() != nil
-		cancel()
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil && !timedOut:
-			return fmt.Errorf("wait for a notification: %w", err)
-		case timedOut:
-			if err := conn.Ping(ctx); err != nil {
-				return fmt.Errorf("ping: %w", err)
-			}
-		}
-	}
-}
-
-// catchUp publishes every settled event after the hub's place.
-func (f *Feed) catchUp(ctx context.Context) error {
-	for {
-		events, err := f.opts.Store.Events(ctx, store.EventScope{}, f.hub.at, store.Cursor{}, batch)
-		if err != nil {
-			return err
-		}
-		if len(events) == 0 {
-			return nil
-		}
-		f.opts.Metrics.SSERelayLag.Set(time.Since(events[len(events)-1].At).Seconds())
-		f.hub.publish(events)
-		if len(events) < batch {
-			return nil
-		}
+// pause waits, or returns ctx's error.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
 	}
 }

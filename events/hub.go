@@ -1,6 +1,8 @@
 package events
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -14,8 +16,39 @@ import (
 // behind is disconnected, and resumes from the log by its cursor.
 const queueLength = 1024
 
+// Why a subscription ended. Whoever has a cursor can subscribe again from it.
+var (
+	// ErrSlow: too many events were waiting.
+	ErrSlow = errors.New("subscriber fell too far behind")
+	// ErrClosed: the hub closed, or the subscription was.
+	ErrClosed = errors.New("subscription closed")
+	// ErrReset: the log began a new life, so the subscriber's cursors mean nothing any more.
+	ErrReset = errors.New("the event log began anew")
+)
+
+// Message is an event on its way to many subscribers, who share one encoding of it.
+type Message struct {
+	store.Event
+	once    sync.Once
+	encoded []byte
+	err     error
+}
+
+// Encoded is what the first caller's encode made of the event. All callers must pass the same
+// function, and none may change the bytes.
+func (m *Message) Encoded(encode func(store.Event) ([]byte, error)) ([]byte, error) {
+	m.once.Do(func() { m.encoded, m.err = encode(m.Event) })
+	return m.encoded, m.err
+}
+
+// eventLog is the part of the store that subscribers catch up from.
+type eventLog interface {
+	Events(ctx context.Context, scope store.EventScope, after store.Cursor, limit int) ([]store.Event, error)
+}
+
 // Hub hands every event the listener reads to the subscribers that asked for its like.
 type Hub struct {
+	log     eventLog
 	metrics *ops.Metrics
 	mu      sync.Mutex
 	at      store.Cursor // the last event published
@@ -24,49 +57,53 @@ type Hub struct {
 	closed  bool
 }
 
-// Subscription is one watcher's queue.
-type Subscription struct {
-	scope  store.EventScope
-	events chan store.Event
-	hub    *Hub
-	once   sync.Once
-	from   store.Cursor
-}
-
-func newHub(metrics *ops.Metrics, at store.Cursor) *Hub {
+func newHub(log eventLog, metrics *ops.Metrics) *Hub {
 	return &Hub{
-		metrics: metrics, at: at,
+		log: log, metrics: metrics,
 		all: map[*Subscription]struct{}{}, of: map[uuid.UUID]map[*Subscription]struct{}{},
 	}
 }
 
-// Subscribe opens a queue of the events published from now on. What came before, up to From, is
-// in the log.
-func (h *Hub) Subscribe(scope store.EventScope) *Subscription {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	sub := &Subscription{scope: scope, events: make(chan store.Event, queueLength), hub: h, from: h.at}
-	if h.closed {
-		close(sub.events)
+// Subscribe follows the events of a scope that come after a cursor or, when it is nil, from now on.
+// Close the subscription when done.
+func (h *Hub) Subscribe(scope store.EventScope, after *store.Cursor) *Subscription {
+	scope.Topics = slices.Clone(scope.Topics)
+	sub := &Subscription{hub: h, scope: scope, ready: make(chan struct{}, 1)}
+	if after != nil {
+		sub.last, sub.phase = *after, replaying
+		sub.wake() // the log is read by whoever takes
 		return sub
 	}
-	set := h.set(scope)
-	set[sub] = struct{}{}
-	h.gauge(sub, 1)
+	sub.last, sub.phase = h.add(sub), live
 	return sub
 }
 
-// set is where subscriptions of a scope are kept; the caller holds the lock.
+// add queues for the subscription what is published from now on, which is what comes after the
+// cursor returned.
+func (h *Hub) add(sub *Subscription) store.Cursor {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		sub.end(ErrClosed)
+		return h.at
+	}
+	set := h.set(sub.scope)
+	if set == nil {
+		set = map[*Subscription]struct{}{}
+		h.of[sub.scope.Workspace.UUID] = set
+	}
+	set[sub] = struct{}{}
+	h.gauge(sub, 1)
+	return h.at
+}
+
+// set is where subscriptions of a scope are kept, nil when there are none; the caller holds the
+// lock.
 func (h *Hub) set(scope store.EventScope) map[*Subscription]struct{} {
 	if !scope.Workspace.Valid {
 		return h.all
 	}
-	set := h.of[scope.Workspace.UUID]
-	if set == nil {
-		set = map[*Subscription]struct{}{}
-		h.of[scope.Workspace.UUID] = set
-	}
-	return set
+	return h.of[scope.Workspace.UUID]
 }
 
 func (h *Hub) gauge(sub *Subscription, by float64) {
@@ -79,30 +116,25 @@ func (h *Hub) gauge(sub *Subscription, by float64) {
 	}
 }
 
-// From is the place in the log after which the queue begins.
-func (s *Subscription) From() store.Cursor { return s.from }
-
-// Events is the queue. It is closed when the subscriber fell too far behind, or the hub closed.
-func (s *Subscription) Events() <-chan store.Event { return s.events }
-
-// Close ends the subscription. Safe to call twice.
-func (s *Subscription) Close() {
-	s.hub.mu.Lock()
-	defer s.hub.mu.Unlock()
-	s.hub.drop(s)
+// drop ends a subscription; the caller holds the lock.
+func (h *Hub) drop(sub *Subscription, why error) {
+	sub.end(why)
+	set := h.set(sub.scope)
+	if _, ok := set[sub]; !ok {
+		return
+	}
+	delete(set, sub)
+	if sub.scope.Workspace.Valid && len(set) == 0 {
+		delete(h.of, sub.scope.Workspace.UUID)
+	}
+	h.gauge(sub, -1)
 }
 
-// drop removes a subscription and closes its queue; the caller holds the lock.
-func (h *Hub) drop(sub *Subscription) {
-	sub.once.Do(func() {
-		set := h.set(sub.scope)
-		delete(set, sub)
-		if sub.scope.Workspace.Valid && len(set) == 0 {
-			delete(h.of, sub.scope.Workspace.UUID)
-		}
-		h.gauge(sub, -1)
-		close(sub.events)
-	})
+// place is the last event published.
+func (h *Hub) place() store.Cursor {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.at
 }
 
 // publish hands events out in order and moves the hub's place.
@@ -111,26 +143,34 @@ func (h *Hub) publish(events []store.Event) {
 	defer h.mu.Unlock()
 	for _, e := range events {
 		h.metrics.SSEEventsPublished.WithLabelValues(e.Topic).Inc()
-		h.offer(h.all, e)
+		m := &Message{Event: e}
+		h.offer(h.all, m)
 		if e.Workspace.Valid {
-			h.offer(h.of[e.Workspace.UUID], e)
+			h.offer(h.of[e.Workspace.UUID], m)
 		}
 		h.at = e.Cursor
 	}
 }
 
-func (h *Hub) offer(set map[*Subscription]struct{}, e store.Event) {
+func (h *Hub) offer(set map[*Subscription]struct{}, m *Message) {
 	for sub := range set {
-		if len(sub.scope.Topics) > 0 && !slices.Contains(sub.scope.Topics, e.Topic) {
+		if len(sub.scope.Topics) > 0 && !slices.Contains(sub.scope.Topics, m.Topic) {
 			continue
 		}
-		select {
-		case sub.events <- e:
-		default:
+		if !sub.offer(m) {
 			h.metrics.SSEQueueDrops.Inc()
-			h.drop(sub)
+			h.drop(sub, ErrSlow)
 		}
 	}
+}
+
+// restart moves the hub to a place from which the log is followed again, and ends every
+// subscription: their cursors are of another log.
+func (h *Hub) restart(at store.Cursor) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.at = at
+	h.dropAll(ErrReset)
 }
 
 // close ends every subscription, and those to come.
@@ -138,12 +178,16 @@ func (h *Hub) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
+	h.dropAll(ErrClosed)
+}
+
+func (h *Hub) dropAll(why error) {
 	for sub := range h.all {
-		h.drop(sub)
+		h.drop(sub, why)
 	}
 	for _, set := range h.of {
 		for sub := range set {
-			h.drop(sub)
+			h.drop(sub, why)
 		}
 	}
 }

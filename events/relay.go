@@ -2,31 +2,31 @@ package events
 
 import (
 	"context"
-	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
+	"millrace/store"
 )
 
 const (
-	// relayLock is the advisory lock that one relay of the fleet holds: "mill" in ASCII.
-	relayLock = 0x6d696c6c
 	// tickBusy and tickIdle are the pauses between looks while events come and while none do.
-	tickBusy   = 20 * time.Millisecond
-	tickIdle   = 50 * time.Millisecond
+	tickBusy = 20 * time.Millisecond
+	tickIdle = 50 * time.Millisecond
+	// busyFor is how long after an event more are expected.
+	busyFor    = 5 * time.Second
 	electEvery = time.Second
 )
 
 // relay waits to be the one of the fleet, then notifies of new events, many commits at a time. The
-// lock goes with the connection, so a relay that dies is followed within a second.
-func (f *Feed) relay(ctx context.Context, conn *pgx.Conn) error {
+// lock goes with the session, so a relay that dies is followed within a second.
+func (f *Feed) relay(ctx context.Context, session *store.EventSession) error {
 	for {
-		var elected bool
-		if err := conn.QueryRow(ctx, `select pg_try_advisory_lock($1)`, relayLock).Scan(&elected); err != nil {
-			return fmt.Errorf("stand for relay: %w", err)
+		elected, err := session.Elect(ctx)
+		if err != nil {
+			return err
 		}
 		if elected {
-			return f.notifyNew(ctx, conn)
+			f.logger.InfoContext(ctx, "event relay elected")
+			return f.notifyNew(ctx, session)
 		}
 		if err := pause(ctx, electEvery); err != nil {
 			return err
@@ -34,38 +34,47 @@ func (f *Feed) relay(ctx context.Context, conn *pgx.Conn) error {
 	}
 }
 
-func (f *Feed) notifyNew(ctx context.Context, conn *pgx.Conn) error {
-	bounds, err := f.opts.Store.EventBounds(ctx)
+// notifyNew notifies at most once a tick. A tick on which no transaction of the server ended asks
+// for one number and touches no table.
+func (f *Feed) notifyNew(ctx context.Context, session *store.EventSession) error {
+	bounds, _, err := session.Bounds(ctx)
 	if err != nil {
 		return err
 	}
-	at := bounds.Tail
-	f.opts.Logger.InfoContext(ctx, "event relay elected")
+	at, _, err := session.Newest(ctx, bounds.Floor)
+	if err != nil {
+		return err
+	}
+	// What came between two relays gets its hint now.
+	if err := session.Notify(ctx, at); err != nil {
+		return err
+	}
+	var seen uint64
+	var last time.Time
 	for {
-		newest, found, err := f.opts.Store.NewestEvent(ctx, at)
+		settled, err := session.Settled(ctx)
 		if err != nil {
 			return err
 		}
-		tick := tickIdle
-		if found {
-			at, tick = newest, tickBusy
-			if _, err := conn.Exec(ctx, `select pg_notify($1, $2)`, channel, at.String()); err != nil {
-				return fmt.Errorf("notify: %w", err)
+		if settled != seen {
+			seen = settled
+			newest, found, err := session.Newest(ctx, at)
+			if err != nil {
+				return err
 			}
-		} else if err := conn.Ping(ctx); err != nil { // the lock is only as alive as the connection
-			return fmt.Errorf("ping: %w", err)
+			if found {
+				at, last = newest, time.Now()
+				if err := session.Notify(ctx, at); err != nil {
+					return err
+				}
+			}
+		}
+		tick := tickIdle
+		if time.Since(last) < busyFor {
+			tick = tickBusy
 		}
 		if err := pause(ctx, tick); err != nil {
 			return err
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
 	}
 }

@@ -8,12 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"math"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
+
+// ErrCursorGone: the log no longer holds everything after the cursor, or the cursor is of another
+// log, so nothing can be resumed from it without a gap.
+var ErrCursorGone = errors.New("cursor is older than the log, or of another one")
 
 // Topics are what a subscriber can choose from.
 func Topics() []string {
@@ -35,20 +38,30 @@ func (c Cursor) Before(other Cursor) bool {
 
 // String is the opaque form that clients hold.
 func (c Cursor) String() string {
-	raw := binary.BigEndian.AppendUint32(nil, c.Epoch)
+	raw := make([]byte, 0, 20)
+	raw = binary.BigEndian.AppendUint32(raw, c.Epoch)
 	raw = binary.BigEndian.AppendUint64(raw, c.XID)
 	raw = binary.BigEndian.AppendUint64(raw, uint64(c.ID))
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// ParseCursor reads what String wrote.
+// cursorLength is the length of every cursor's text.
+const cursorLength = 27
+
+// ParseCursor reads what String wrote, and nothing else.
 func ParseCursor(text string) (Cursor, error) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(raw) != 20 || raw[4] > 0x7f || raw[12] > 0x7f {
-		return Cursor{}, errors.New("not a cursor of this server")
+	bad := errors.New("not a cursor of this server")
+	if len(text) != cursorLength {
+		return Cursor{}, bad
+	}
+	var raw [20]byte
+	// Strict still skips line breaks, which leave the text short of 20 bytes.
+	n, err := base64.RawURLEncoding.Strict().Decode(raw[:], []byte(text))
+	if err != nil || n != len(raw) || raw[4] > 0x7f || raw[12] > 0x7f {
+		return Cursor{}, bad
 	}
 	return Cursor{
-		Epoch: binary.BigEndian.Uint32(raw),
+		Epoch: binary.BigEndian.Uint32(raw[:]),
 		XID:   binary.BigEndian.Uint64(raw[4:]),
 		ID:    int64(binary.BigEndian.Uint64(raw[12:])),
 	}, nil
@@ -75,31 +88,42 @@ type EventScope struct {
 // ended, so that no event can appear later in a place already passed.
 const settled = `xid < pg_snapshot_xmin(pg_current_snapshot())`
 
-// Events reads at most limit settled events after a cursor and, unless upTo is zero, not beyond it.
-func (s *Store) Events(ctx context.Context, scope EventScope, after, upTo Cursor, limit int) ([]Event, error) {
-	if upTo == (Cursor{}) {
-		upTo = Cursor{XID: math.MaxInt64, ID: math.MaxInt64}
-	}
+const (
+	eventColumns = `xid, id, at, workspace_id, topic, type, entity_id, payload`
+
+	// The bounds are read after the events: what was pruned before the events were read shows.
+	boundsSQL = `
+		select event_log_epoch(), floor_xid, pg_snapshot_xmin(pg_current_snapshot()) from event_epoch`
+)
+
+// Events reads at most limit settled events after a cursor, in order. A page shorter than limit
+// ends at the log's end. It is ErrCursorGone when events after the cursor may be missing.
+func (s *Store) Events(ctx context.Context, scope EventScope, after Cursor, limit int) ([]Event, error) {
 	var events []Event
 	read := func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `
-			select xid::text::bigint, id, at, workspace_id, topic, type, entity_id, payload from event_log
-			 where (xid, id) > ($1::text::xid8, $2) and (xid, id) <= ($3::text::xid8, $4) and `+settled+`
-			   and ($5::uuid is null or workspace_id = $5)
-			   and (cardinality($6::text[]) = 0 or topic = any ($6))
-			 order by xid, id limit $7`,
-			fmt.Sprint(after.XID), after.ID, fmt.Sprint(upTo.XID), upTo.ID,
-			scope.Workspace, append([]string{}, scope.Topics...), limit)
-		if err != nil {
+		var bounds EventBounds
+		topics := append([]string{}, scope.Topics...)
+		batch := &pgx.Batch{}
+		// The workspace is named even though row-level security holds: so the index is used.
+		where, args := ``, []any{after.XID, after.ID, limit, topics}
+		if scope.Workspace.Valid {
+			where, args = ` and workspace_id = $5`, append(args, scope.Workspace.UUID)
+		}
+		batch.Queue(`
+			select `+eventColumns+` from event_log
+			 where (xid, id) > ($1, $2) and `+settled+` and (cardinality($4::text[]) = 0 or topic = any ($4))`+where+`
+			 order by xid, id limit $3`, args...).
+			Query(func(rows pgx.Rows) (err error) {
+				events, err = collectEvents(rows, after.Epoch)
+				return err
+			})
+		batch.Queue(boundsSQL).QueryRow(bounds.scan)
+		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 			return fmt.Errorf("read events: %w", err)
 		}
-		events, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Event, error) {
-			e := Event{Cursor: Cursor{Epoch: after.Epoch}}
-			err := row.Scan(&e.Cursor.XID, &e.Cursor.ID, &e.At, &e.Workspace, &e.Topic, &e.Type, &e.EntityID, &e.Payload)
-			return e, err
-		})
-		if err != nil {
-			return fmt.Errorf("read events: %w", err)
+		if !bounds.Covers(after) {
+			events = nil
+			return fmt.Errorf("read events: %w", ErrCursorGone)
 		}
 		return nil
 	}
@@ -111,49 +135,42 @@ func (s *Store) Events(ctx context.Context, scope EventScope, after, upTo Cursor
 	return events, err
 }
 
-// EventBounds are the log's ends: a cursor before Floor has lost events, and one of another epoch
-// means nothing. Tail is after every settled event.
-type EventBounds struct{ Floor, Tail Cursor }
+func collectEvents(rows pgx.Rows, epoch uint32) ([]Event, error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Event, error) {
+		e := Event{Cursor: Cursor{Epoch: epoch}}
+		err := row.Scan(&e.Cursor.XID, &e.Cursor.ID, &e.At, &e.Workspace, &e.Topic, &e.Type, &e.EntityID, &e.Payload)
+		return e, err
+	})
+}
 
-// EventBounds reads the ends of the log.
+// EventBounds are the places that can be resumed from: at or after Floor, of its epoch, and not
+// yet to come.
+type EventBounds struct {
+	Floor   Cursor
+	running uint64 // the oldest transaction still running
+}
+
+// EventBounds reads the bounds of the log.
 func (s *Store) EventBounds(ctx context.Context) (EventBounds, error) {
 	var b EventBounds
-	var epoch string
-	err := s.pool.QueryRow(ctx, `
-		select event_log_epoch(), floor_xid::text::bigint, pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1
-		  from event_epoch`).Scan(&epoch, &b.Floor.XID, &b.Tail.XID)
-	if err != nil {
+	if err := b.scan(s.pool.QueryRow(ctx, boundsSQL)); err != nil {
 		return b, fmt.Errorf("read the event log's bounds: %w", err)
 	}
-	sum := fnv.New32a()
-	_, _ = sum.Write([]byte(epoch)) // a hash never fails
-	b.Floor.Epoch, b.Tail.Epoch = sum.Sum32(), sum.Sum32()
-	b.Tail.ID = math.MaxInt64
 	return b, nil
+}
+
+func (b *EventBounds) scan(row pgx.Row) error {
+	var life string
+	if err := row.Scan(&life, &b.Floor.XID, &b.running); err != nil {
+		return err
+	}
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(life)) // a hash never fails
+	b.Floor.Epoch = hash.Sum32()
+	return nil
 }
 
 // Covers reports whether the log still holds everything after the cursor.
 func (b EventBounds) Covers(c Cursor) bool {
-	return c.Epoch == b.Tail.Epoch && c.XID >= b.Floor.XID && c.XID <= b.Tail.XID
-}
-
-// NewestEvent is the cursor of the last settled event after the given one; ok is false when there
-// is none.
-func (s *Store) NewestEvent(ctx context.Context, after Cursor) (newest Cursor, ok bool, err error) {
-	err = s.inFleet(ctx, func(tx pgx.Tx) error {
-		newest.Epoch = after.Epoch
-		err := tx.QueryRow(ctx, `
-			select xid::text::bigint, id from event_log
-			 where (xid, id) > ($1::text::xid8, $2) and `+settled+`
-			 order by xid desc, id desc limit 1`, fmt.Sprint(after.XID), after.ID).Scan(&newest.XID, &newest.ID)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil
-		}
-		ok = err == nil
-		return err
-	})
-	if err != nil {
-		return after, false, fmt.Errorf("look for new events: %w", err)
-	}
-	return newest, ok, nil
+	return c.Epoch == b.Floor.Epoch && c.XID >= b.Floor.XID && c.XID < b.running
 }

@@ -1,0 +1,92 @@
+package events
+
+import (
+	"context"
+	"time"
+
+	"millrace/store"
+)
+
+const (
+	// pollEvery is how often a listener looks by itself, hint or not.
+	pollEvery = time.Second
+	// readPage is how many events are read and published at once.
+	readPage = 1000
+)
+
+// place makes sure that the hub's place can be followed from, and else moves it to the log's end:
+// the first time, and when the log has begun a new life.
+func (f *Feed) place(ctx context.Context, session *store.EventSession) error {
+	bounds, _, err := session.Bounds(ctx)
+	if err != nil {
+		return err
+	}
+	at := f.hub.place()
+	if bounds.Covers(at) {
+		return nil
+	}
+	end, _, err := session.Newest(ctx, bounds.Floor)
+	if err != nil {
+		return err
+	}
+	if at != (store.Cursor{}) {
+		f.logger.WarnContext(ctx, "the event log is another one now; subscribers begin anew")
+	}
+	f.hub.restart(end)
+	return nil
+}
+
+// listen waits for hints and publishes what is new. It LISTENs first and catches up then, so that
+// nothing falls between.
+func (f *Feed) listen(ctx context.Context, session *store.EventSession) error {
+	if err := session.Listen(ctx); err != nil {
+		return err
+	}
+	if err := f.place(ctx, session); err != nil {
+		return err
+	}
+	var polled time.Time
+	for {
+		if err := f.catchUp(ctx, session); err != nil {
+			return err
+		}
+		if time.Since(polled) >= pollEvery {
+			polled = time.Now()
+			if err := f.check(ctx, session); err != nil {
+				return err
+			}
+		}
+		if _, err := session.Hint(ctx, f.hub.place(), pollEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// catchUp publishes every settled event after the hub's place.
+func (f *Feed) catchUp(ctx context.Context, session *store.EventSession) error {
+	for {
+		events, err := session.Events(ctx, f.hub.place(), readPage)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		f.metrics.SSERelayLag.Set(max(0, time.Since(events[0].At).Seconds()))
+		f.hub.publish(events)
+		if len(events) < readPage {
+			return nil
+		}
+	}
+}
+
+// check makes sure once in a while that the log is still the same, which also pings the server,
+// and reports how long events have been kept waiting by a transaction that does not end.
+func (f *Feed) check(ctx context.Context, session *store.EventSession) error {
+	bounds, waiting, err := session.Bounds(ctx)
+	if err != nil {
+		return err
+	}
+	if !bounds.Covers(f.hub.place()) {
+		return f.place(ctx, session)
+	}
+	f.metrics.SSERelayLag.Set(waiting.Seconds())
+	return nil
+}

@@ -1,0 +1,128 @@
+package events
+
+import (
+	"context"
+	"sync"
+
+	"millrace/store"
+)
+
+// replayPage is how many events are read from the log at once while a subscriber catches up.
+const replayPage = 500
+
+// phase is how far a subscription has come.
+type phase int
+
+const (
+	// replaying: reading the log page by page, not queueing yet, so that a long replay cannot
+	// overflow the queue.
+	replaying phase = iota
+	// joining: queueing, and reading the log up to where the queue begins and perhaps beyond.
+	joining
+	// live: reading the queue, without what the log has already given.
+	live
+)
+
+// Subscription is one watcher's place in the feed. Take is for one goroutine at a time.
+type Subscription struct {
+	hub   *Hub
+	scope store.EventScope
+	ready chan struct{}
+	phase phase
+	last  store.Cursor // of the last event taken
+
+	mu    sync.Mutex
+	queue []*Message
+	ended error
+}
+
+// Ready has a value when Take has something to do.
+func (s *Subscription) Ready() <-chan struct{} { return s.ready }
+
+// Last is the place that everything taken so far comes up to.
+func (s *Subscription) Last() store.Cursor { return s.last }
+
+// Take returns the events that are there, perhaps none, in order, each once and none left out. It
+// is store.ErrCursorGone when the log cannot be resumed from where the subscription is, and ErrSlow,
+// ErrClosed or ErrReset once the subscription has ended.
+func (s *Subscription) Take(ctx context.Context) ([]*Message, error) {
+	if s.phase == live {
+		return s.takeQueued()
+	}
+	s.wake() // until live there is always more to do
+	page, err := s.hub.log.Events(ctx, s.scope, s.last, replayPage)
+	if err != nil {
+		return nil, err
+	}
+	messages := make([]*Message, len(page))
+	for i, e := range page {
+		messages[i] = &Message{Event: e}
+	}
+	if len(page) > 0 {
+		s.last = page[len(page)-1].Cursor
+	}
+	switch {
+	case len(page) == replayPage:
+	case s.phase == replaying:
+		s.hub.add(s)
+		s.phase = joining
+	default:
+		// The log was read to its end after the queue began, so what the log did not give is queued.
+		s.phase = live
+	}
+	return messages, nil
+}
+
+func (s *Subscription) takeQueued() ([]*Message, error) {
+	s.mu.Lock()
+	taken, err := s.queue, s.ended
+	s.queue = nil
+	s.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	for len(taken) > 0 && !s.last.Before(taken[0].Cursor) {
+		taken = taken[1:] // the replay had it, or the client had it from another server
+	}
+	if len(taken) > 0 {
+		s.last = taken[len(taken)-1].Cursor
+	}
+	return taken, nil
+}
+
+// Close ends the subscription. Safe to call twice.
+func (s *Subscription) Close() {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	s.hub.drop(s, ErrClosed)
+}
+
+// offer queues a message; false means that the queue is full.
+func (s *Subscription) offer(m *Message) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) >= queueLength {
+		return false
+	}
+	s.queue = append(s.queue, m)
+	s.wake()
+	return true
+}
+
+// end records why the subscription is over, the first time; what was queued is let go.
+func (s *Subscription) end(why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended == nil {
+		s.ended, s.queue = why, nil
+	}
+	s.wake()
+}
+
+// wake makes Ready have a value.
+func (s *Subscription) wake() {
+	select {
+	case s.ready <- struct{}{}:
+	default:
+	}
+}
