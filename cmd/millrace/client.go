@@ -20,7 +20,7 @@ type clientFlags struct {
 	URL       string `name:"url" env:"MILLRACE_URL" help:"Address of the API."`
 	APIKey    string `name:"api-key" env:"MILLRACE_API_KEY" help:"Key of the workspace."`
 	Workspace string `name:"workspace" env:"MILLRACE_WORKSPACE_ID" help:"Workspace that the key must belong to."`
-	EnvFile   string `name:"env-file" placeholder:"FILE" help:"Settings for what neither flag nor environment gives (default: ./${dev_env} if it is there)."`
+	EnvFile   string `name:"env-file" placeholder:"FILE" help:"Settings for what neither flag nor environment gives (by default ./.millrace/dev.env if it is there)."`
 }
 
 // defaultEnvFile is where `millrace dev` leaves its settings.
@@ -44,8 +44,8 @@ func (f clientFlags) open() (*client, error) {
 	return newClient(base, f.APIKey, f.Workspace), nil
 }
 
-// fill takes what is missing from the settings file. A key belongs to its server, so a URL given
-// on its own leaves the file's key alone only if it is the file's URL too.
+// fill takes what is missing from the settings file. The file that is found by itself gives its key
+// only to its own server.
 func (f *clientFlags) fill() error {
 	file := f.EnvFile
 	if file == "" {

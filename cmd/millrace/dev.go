@@ -30,40 +30,43 @@ type devCmd struct {
 
 // Run serves until a signal.
 func (c *devCmd) Run(ctx context.Context, env *environment) error {
-	return serve(ctx, env, c.Drain+15*time.Second, func(life *lifecycle) error { return c.start(ctx, life, env) })
+	return serve(ctx, env, c.Drain+15*time.Second, func(life *lifecycle) error {
+		_, err := c.start(ctx, life, env)
+		return err
+	})
 }
 
-func (c *devCmd) start(ctx context.Context, life *lifecycle, env *environment) error {
+func (c *devCmd) start(ctx context.Context, life *lifecycle, env *environment) (devSettings, error) {
 	data, err := filepath.Abs(c.Data)
 	if err != nil {
-		return configError{fmt.Errorf("--data (MILLRACE_DATA): %w", err)}
+		return devSettings{}, configError{fmt.Errorf("--data (MILLRACE_DATA): %w", err)}
 	}
 	if err := os.MkdirAll(data, 0o755); err != nil {
-		return configError{fmt.Errorf("--data (MILLRACE_DATA): %w", err)}
+		return devSettings{}, configError{fmt.Errorf("--data (MILLRACE_DATA): %w", err)}
 	}
 	if err := c.database(ctx, life, env, data); err != nil {
-		return err
+		return devSettings{}, err
 	}
 	if err := migrations.Up(ctx, c.DatabaseURL); err != nil {
-		return err
+		return devSettings{}, err
 	}
 	settings, err := c.tenant(ctx, data)
 	if err != nil {
-		return err
+		return devSettings{}, err
 	}
 	c.AdminToken = settings.AdminToken
 	metrics := ops.NewMetrics()
 	address, err := startAPI(ctx, life, env, c.databaseFlags, c.apiFlags, metrics)
 	if err != nil {
-		return err
+		return devSettings{}, err
 	}
 	if err := startWorker(ctx, life, env, c.databaseFlags, c.workerFlags, metrics); err != nil {
-		return err
+		return devSettings{}, err
 	}
 	settings.URL = "http://" + address
 	file := filepath.Join(data, "dev.env")
 	if err := settings.write(file); err != nil {
-		return err
+		return devSettings{}, err
 	}
 	fmt.Fprintf(env.stdout, `
 Millrace is ready.
@@ -76,7 +79,7 @@ Millrace is ready.
   database   %s
 
 `, settings.URL, settings.WorkspaceID, settings.APIKey, settings.AdminToken, file, c.DatabaseURL)
-	return nil
+	return settings, nil
 }
 
 // database starts the private cluster when no database was named.

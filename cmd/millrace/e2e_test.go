@@ -159,7 +159,7 @@ func (f *fleetUnderTest) upload(name string, csv []byte) {
 	require.Equal(f.t, http.StatusCreated, status, string(answer))
 }
 
-type tuneState struct {
+type tuneBytes struct {
 	TuneID          string          `json:"tune_id"`
 	Status          string          `json:"status"`
 	TrialsCompleted int             `json:"trials_completed"`
@@ -169,19 +169,19 @@ type tuneState struct {
 	Overfit         json.RawMessage `json:"overfit"`
 }
 
-func (f *fleetUnderTest) submit(key, body string) tuneState {
+func (f *fleetUnderTest) submit(key, body string) tuneBytes {
 	f.t.Helper()
 	status, answer := f.call(http.MethodPost, "/backtests/tune", "application/json", strings.NewReader(body), "X-Idempotency-Key", key)
 	require.Equal(f.t, http.StatusAccepted, status, string(answer))
-	var tune tuneState
+	var tune tuneBytes
 	require.NoError(f.t, json.Unmarshal(answer, &tune))
 	return tune
 }
 
 // wait polls the tune until done holds; the database may be away meanwhile.
-func (f *fleetUnderTest) wait(id string, done func(tuneState) bool) tuneState {
+func (f *fleetUnderTest) wait(id string, done func(tuneBytes) bool) tuneBytes {
 	f.t.Helper()
-	var tune tuneState
+	var tune tuneBytes
 	require.Eventually(f.t, func() bool {
 		status, answer := f.call(http.MethodGet, "/backtests/tunes/"+id+"?leaderboard=1000", "", nil)
 		return status == http.StatusOK && json.Unmarshal(answer, &tune) == nil && done(tune)
@@ -189,7 +189,7 @@ func (f *fleetUnderTest) wait(id string, done func(tuneState) bool) tuneState {
 	return tune
 }
 
-func ended(tune tuneState) bool { return tune.Status != "queued" && tune.Status != "running" }
+func ended(tune tuneBytes) bool { return tune.Status != "queued" && tune.Status != "running" }
 
 // A tune of 20,000 trials loses one of its two workers to SIGKILL and its database to a restart,
 // and ends with every trial once and the bytes of an undisturbed run.
@@ -209,9 +209,9 @@ func TestATuneSurvivesAKilledWorkerAndARestartedDatabase(t *testing.T) {
 		"param_space":{"fast":{"low":2,"high":101},"slow":{"low":102,"high":301}},
 		"gates":{"max_drawdown_pct":95,"min_trades":1},"constraints":["fast < slow"]}`
 	tune := f.submit("disturbed", body)
-	f.wait(tune.TuneID, func(s tuneState) bool { return s.TrialsCompleted > 3000 })
+	f.wait(tune.TuneID, func(s tuneBytes) bool { return s.TrialsCompleted > 3000 })
 	require.NoError(t, doomed.cmd.Process.Kill())
-	f.wait(tune.TuneID, func(s tuneState) bool { return s.TrialsCompleted > 8000 })
+	f.wait(tune.TuneID, func(s tuneBytes) bool { return s.TrialsCompleted > 8000 })
 	require.NoError(t, f.cluster.Stop(t.Context()))
 	f.startDatabase()
 	disturbed := f.wait(tune.TuneID, ended)
@@ -265,7 +265,7 @@ func TestCancelStopsRunningWork(t *testing.T) {
 	f.process("worker", "--queues", "trials:1,tunes:1").await("worker ready")
 	tune := f.submit("long", `{"dataset":"long","strategy_name":"sma_cross",
 		"param_space":{"fast":{"low":2,"high":101},"slow":{"low":102,"high":301}}}`)
-	f.wait(tune.TuneID, func(s tuneState) bool { return s.TrialsCompleted > 0 })
+	f.wait(tune.TuneID, func(s tuneBytes) bool { return s.TrialsCompleted > 0 })
 	status, answer := f.call(http.MethodPost, "/backtests/tunes/"+tune.TuneID+"/cancel", "", nil)
 	require.Equal(t, http.StatusOK, status, string(answer))
 	canceled := time.Now()

@@ -27,6 +27,12 @@ type commands struct {
 	API    apiCmd    `cmd:"" name:"api" help:"Serve HTTP."`
 	Worker workerCmd `cmd:"" help:"Work the queues."`
 
+	Tune   tuneCmd   `cmd:"" help:"Submit a tune, follow it and print its leaderboard."`
+	Watch  watchCmd  `cmd:"" help:"Follow a tune."`
+	Cancel cancelCmd `cmd:"" help:"Cancel a tune."`
+	Data   dataCmd   `cmd:"" help:"Generate, upload and list OHLCV data."`
+	Demo   demoCmd   `cmd:"" help:"Run dev with the bundled sample and a tune; DEMO_EXIT=1 stops at its end."`
+
 	Migrate  migrateCmd  `cmd:"" help:"Bring the database's schema to this version, or show where it is."`
 	Postgres postgresCmd `cmd:"" help:"Run a command beside a private Postgres."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`

@@ -3,6 +3,7 @@ package tune
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"millrace/jobs"
 	"millrace/jobs/sweep"
@@ -32,7 +33,13 @@ func (w *Workers) collect(ctx context.Context, args jobs.TuneCollectArgs, lease 
 	if err != nil {
 		return fmt.Errorf("collect tune %s: %w", args.TuneID, err)
 	}
-	return w.persist(ctx, lease, func() error {
+	err = w.persist(ctx, lease, func() error {
 		return w.store.CompleteTune(ctx, lease, args.TuneID, found)
 	})
+	if err != nil {
+		return err
+	}
+	w.metrics.TuneRuns.WithLabelValues(string(store.TuneCompleted)).Inc()
+	w.metrics.TuneRunDuration.Observe(time.Since(*tune.StartedAt).Seconds())
+	return nil
 }

@@ -108,9 +108,13 @@ func (w *worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 		return err
 	}
 	w.all.logger.ErrorContext(ctx, "tune failed", "tune_id", tune, "job_id", job.ID, "error", err)
-	return w.all.persist(ctx, lease, func() error {
+	saved := w.all.persist(ctx, lease, func() error {
 		return w.all.store.FailTune(ctx, lease, tune, err.Error())
 	})
+	if saved == nil {
+		w.all.metrics.TuneRuns.WithLabelValues(string(store.TuneFailed)).Inc()
+	}
+	return saved
 }
 
 // hopelessError is an error that every attempt would meet again.

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+	"github.com/stretchr/testify/require"
+
+	"millrace/jobs"
+	"millrace/jobs/backtest"
+	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/fleet"
+	"millrace/jobs/sweep"
+	"millrace/jobs/tune"
+	"millrace/ops"
+	"millrace/store"
+	"millrace/store/pgtest"
+)
+
+// benchSpec is a grid of sma_cross over 50,000 synthetic daily bars, split 70:30: some six
+// seconds of one core.
+func benchSpec() sweep.Spec {
+	num := func(v float64) *float64 { return &v }
+	spec := sweep.Spec{
+		StrategyName: "sma_cross", OOSRatio: num(0.3),
+		ParamSpace: map[string]sweep.Range{"fast": {Low: num(2), High: num(101)}, "slow": {Low: num(102), High: num(301)}},
+		Gates:      sweep.GateLimits{MaxDrawdownPct: num(95)},
+	}
+	spec.Normalize()
+	return spec
+}
+
+func benchBars(b *testing.B) *backtest.Bars {
+	b.Helper()
+	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: 50_000})
+	require.NoError(b, err)
+	return bars
+}
+
+// BenchmarkTune times a whole tune of 20,000 trials from submission to leaderboard, on one and on
+// two trial slots, beside the same trials computed in a loop without queue or database. All three
+// share the machine with Postgres.
+func BenchmarkTune(b *testing.B) {
+	bars, spec := benchBars(b), benchSpec()
+	rate := func(b *testing.B, trials int) {
+		b.ReportMetric(float64(trials)*float64(b.N)/b.Elapsed().Seconds(), "trials/s")
+	}
+	b.Run("compute", func(b *testing.B) {
+		plan, errs := sweep.NewPlan(spec, bars, backtest.CalendarExchange)
+		require.Empty(b, errs)
+		for b.Loop() {
+			_, err := plan.RunShard(b.Context(), plan.Shards(plan.Trials())[0], func(int) {})
+			require.NoError(b, err)
+		}
+		rate(b, plan.Trials())
+	})
+	for _, slots := range []int{1, 2} {
+		b.Run(fmt.Sprintf("slots=%d", slots), func(b *testing.B) {
+			s := newBenchStore(b, bars)
+			s.work(b, slots)
+			for i := 0; b.Loop(); i++ {
+				id := s.submit(b, spec, strconv.Itoa(i))
+				for {
+					got, err := s.store.Tune(b.Context(), s.space.ID, id)
+					require.NoError(b, err)
+					if got.Status.Ended() {
+						require.Equal(b, store.TuneCompleted, got.Status, got.Error)
+						break
+					}
+					<-time.After(10 * time.Millisecond)
+				}
+			}
+			rate(b, 20_000)
+		})
+	}
+}
+
+// BenchmarkSubmit times submissions one after the other: key claim, tune, plan job and response in
+// one commit. No worker runs.
+func BenchmarkSubmit(b *testing.B) {
+	s := newBenchStore(b, benchBars(b))
+	spec := benchSpec()
+	var took []time.Duration
+	for i := 0; b.Loop(); i++ {
+		start := time.Now()
+		s.submit(b, spec, strconv.Itoa(i))
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(len(took))/b.Elapsed().Seconds(), "submissions/s")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+}
+
+type benchStore struct {
+	url     string
+	store   *store.Store
+	space   store.Workspace
+	dataset store.Dataset
+}
+
+func newBenchStore(b *testing.B, bars *backtest.Bars) *benchStore {
+	b.Helper()
+	s := &benchStore{url: pgtest.New(b).URL}
+	pool, err := store.OpenPool(b.Context(), store.PoolOptions{DatabaseURL: s.url, MaxConns: 4})
+	require.NoError(b, err)
+	b.Cleanup(pool.Close)
+	client, err := jobs.NewInsertClient(pool, slog.New(slog.DiscardHandler))
+	require.NoError(b, err)
+	s.store = store.New(pool, client)
+	s.space, err = s.store.CreateWorkspace(b.Context(), "bench", 2)
+	require.NoError(b, err)
+	s.dataset, err = s.store.PutDataset(b.Context(), s.space.ID,
+		store.Dataset{Name: "walk", Symbol: "W", Timeframe: "1d", Calendar: backtest.CalendarExchange}, bars)
+	require.NoError(b, err)
+	return s
+}
+
+func (s *benchStore) work(b *testing.B, slots int) {
+	b.Helper()
+	pool, err := store.OpenPool(b.Context(), store.PoolOptions{DatabaseURL: s.url, MaxConns: 10})
+	require.NoError(b, err)
+	b.Cleanup(pool.Close)
+	logger, metrics := slog.New(slog.DiscardHandler), ops.NewMetrics()
+	member, err := fleet.New(fleet.Options{
+		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: slots, jobs.QueueTunes: 1},
+		Metrics: metrics, Logger: logger, Version: "bench", Drain: time.Second,
+	}, func(st *store.Store, workers *river.Workers) {
+		tune.New(st, metrics, logger, tune.Options{}).Register(workers)
+	})
+	require.NoError(b, err)
+	require.NoError(b, member.Start(b.Context()))
+	b.Cleanup(func() { _ = member.Stop(context.Background()) })
+}
+
+func (s *benchStore) submit(b *testing.B, spec sweep.Spec, key string) uuid.UUID {
+	b.Helper()
+	var id uuid.UUID
+	_, err := s.store.CreateTune(b.Context(), store.Submission{Workspace: s.space.ID, Route: "bench", Key: key},
+		store.NewTune{DatasetID: s.dataset.ID, Dataset: s.dataset.Name, Spec: spec, Trials: 20_000},
+		func(tune uuid.UUID) river.JobArgs { return jobs.TunePlanArgs{WorkspaceID: s.space.ID, TuneID: tune} },
+		func(t *store.Tune) (store.Response, error) {
+			id = t.ID
+			return store.Response{Status: http.StatusAccepted}, nil
+		})
+	require.NoError(b, err)
+	return id
+}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"millrace/jobs/backtest/ohlcv"
+)
+
+// dataCmd holds the verbs about datasets.
+type dataCmd struct {
+	Generate dataGenerateCmd `cmd:"" help:"Write synthetic bars as CSV: seeded, of any length and interval."`
+	Upload   dataUploadCmd   `cmd:"" help:"Upload OHLCV bars, CSV or Parquet."`
+	List     dataListCmd     `cmd:"" help:"List the datasets of the workspace."`
+}
+
+// dataGenerateCmd is the verb `data generate`.
+type dataGenerateCmd struct {
+	Bars     int           `default:"10000" help:"Number of bars."`
+	Interval time.Duration `default:"24h" help:"Time between bars."`
+	Seed     uint64        `default:"1" help:"The same seed makes the same bars."`
+	Start    string        `default:"2000-01-01" help:"Time of the first bar: a date or RFC 3339."`
+	Price    float64       `default:"100" help:"First price."`
+	Vol      float64       `default:"0.2" help:"Annual volatility of the calm regime, as a fraction."`
+	Out      string        `short:"o" default:"-" help:"File to write; - is standard output."`
+}
+
+// Run writes the bars.
+func (c *dataGenerateCmd) Run(env *environment) error {
+	start, err := time.Parse(time.DateOnly, c.Start)
+	if err != nil {
+		if start, err = time.Parse(time.RFC3339, c.Start); err != nil {
+			return configError{fmt.Errorf("--start: %q is neither a date nor an RFC 3339 time", c.Start)}
+		}
+	}
+	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: c.Seed, Bars: c.Bars, Interval: c.Interval, Start: start, Price: c.Price, Vol: c.Vol})
+	if err != nil {
+		return configError{err}
+	}
+	write := func(w io.Writer) error {
+		out := bufio.NewWriter(w)
+		if err := ohlcv.WriteCSV(out, bars); err != nil {
+			return err
+		}
+		return out.Flush()
+	}
+	if c.Out == "-" {
+		return write(env.stdout)
+	}
+	file, err := os.Create(c.Out)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(file), file.Close())
+}
+
+// dataUploadCmd is the verb `data upload`.
+type dataUploadCmd struct {
+	clientFlags
+	File      string `arg:"" type:"existingfile" help:"CSV or Parquet file."`
+	Name      string `help:"Name of the dataset; by default the file's."`
+	Symbol    string `help:"Symbol; by default the name."`
+	Timeframe string `required:"" help:"Time between bars, as in 1d, 1h, 5m."`
+	Calendar  int    `default:"252" enum:"252,365" help:"Trading days a year: 252 or 365."`
+}
+
+// Run uploads the file.
+func (c *dataUploadCmd) Run(ctx context.Context, env *environment) error {
+	api, err := c.open()
+	if err != nil {
+		return err
+	}
+	content, err := os.ReadFile(c.File)
+	if err != nil {
+		return err
+	}
+	name := c.Name
+	if name == "" {
+		base := filepath.Base(c.File)
+		name = strings.TrimSuffix(base, filepath.Ext(base))
+	}
+	symbol := c.Symbol
+	if symbol == "" {
+		symbol = name
+	}
+	made, err := api.upload(ctx, content, map[string]string{
+		"name": name, "symbol": symbol, "timeframe": c.Timeframe, "calendar": strconv.Itoa(c.Calendar),
+	})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(env.stdout, "dataset %s  %s  %d bars\n", made.DatasetID, printable(made.Name), made.Bars)
+	return err
+}
+
+// datasetState is what the client shows of a dataset.
+type datasetState struct {
+	DatasetID string `json:"dataset_id"`
+	Name      string `json:"name"`
+	Symbol    string `json:"symbol"`
+	Timeframe string `json:"timeframe"`
+	Bars      int    `json:"bars"`
+	From      string `json:"from"`
+	To        string `json:"to"`
+}
+
+// upload sends a dataset. Its content decides what is stored, so it may be sent again.
+func (c *client) upload(ctx context.Context, content []byte, fields map[string]string) (*datasetState, error) {
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	for name, value := range fields {
+		if err := form.WriteField(name, value); err != nil {
+			return nil, fmt.Errorf("encode upload: %w", err)
+		}
+	}
+	part, err := form.CreateFormFile("file", "bars")
+	if err == nil {
+		_, err = part.Write(content)
+	}
+	if err = errors.Join(err, form.Close()); err != nil {
+		return nil, fmt.Errorf("encode upload: %w", err)
+	}
+	raw, err := c.retry(ctx, func() (*http.Request, error) {
+		req, err := c.request(ctx, http.MethodPost, "/datasets", bytes.NewReader(body.Bytes()))
+		if err == nil {
+			req.Header.Set("Content-Type", form.FormDataContentType())
+		}
+		return req, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	made := &datasetState{}
+	if err := json.Unmarshal(raw, made); err != nil {
+		return nil, fmt.Errorf("read the dataset: %w", err)
+	}
+	return made, nil
+}
+
+// dataListCmd is the verb `data list`.
+type dataListCmd struct {
+	clientFlags
+}
+
+// Run pages through the datasets.
+func (c *dataListCmd) Run(ctx context.Context, env *environment) error {
+	api, err := c.open()
+	if err != nil {
+		return err
+	}
+	out := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
+	writeRow(out, []string{"id", "name", "symbol", "timeframe", "bars", "from", "to"})
+	for cursor := ""; ; {
+		raw, err := api.get(ctx, "/datasets?limit=500&cursor="+url.QueryEscape(cursor))
+		if err != nil {
+			return err
+		}
+		var page struct {
+			Items      []datasetState `json:"items"`
+			NextCursor *string        `json:"next_cursor"`
+		}
+		if err := json.Unmarshal(raw, &page); err != nil {
+			return fmt.Errorf("read the datasets: %w", err)
+		}
+		for _, d := range page.Items {
+			writeRow(out, []string{d.DatasetID, d.Name, d.Symbol, d.Timeframe, strconv.Itoa(d.Bars), d.From, d.To})
+		}
+		if page.NextCursor == nil {
+			return out.Flush()
+		}
+		cursor = *page.NextCursor
+	}
+}

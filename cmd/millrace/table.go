@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+)
+
+// printLeaderboard writes what came of a tune: its best trials, then the evidence and warnings.
+func printLeaderboard(w io.Writer, t *tuneState, top int) error {
+	fmt.Fprintf(w, "tune %s  %s  %s  by %s: %s\n\n", t.TuneID, printable(t.Status), printable(t.StrategyName), printable(t.ObjectiveType), countsText(t))
+	if len(t.Leaderboard) == 0 {
+		fmt.Fprintln(w, "No trial passed the gates.")
+	} else if err := printLeaders(w, t.Leaderboard[:min(top, len(t.Leaderboard))]); err != nil {
+		return err
+	}
+	if o := t.Overfit; o != nil && (o.DSR != nil || o.PBO != nil || o.PSR != nil) {
+		fmt.Fprintf(w, "\noverfit evidence: PSR %s  DSR %s  PBO %s  stability %s\n", figure(o.PSR, 3), figure(o.DSR, 3), figure(o.PBO, 3), figure(o.Stability, 3))
+	}
+	for _, warning := range t.Warnings {
+		fmt.Fprintf(w, "warning: %s\n", printable(warning))
+	}
+	return nil
+}
+
+func countsText(t *tuneState) string {
+	var parts []string
+	for _, name := range []string{"completed", "skipped", "failed", "running", "queued"} {
+		if n := t.Counts[name]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, name))
+		}
+	}
+	if len(parts) == 0 {
+		return fmt.Sprintf("%d trials", t.NTrials)
+	}
+	return fmt.Sprintf("%d trials, %s", t.NTrials, strings.Join(parts, ", "))
+}
+
+// printLeaders writes one line a trial. The figures are of the out-of-sample part where there is
+// one, which the header says.
+func printLeaders(w io.Writer, leaders []leader) error {
+	split := leaders[0].MetricsOOS != nil
+	names := slices.Sorted(maps.Keys(leaders[0].Params))
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	head := append([]string{"rank", "trial"}, names...)
+	if split {
+		head = append(head, "score IS", "score OOS", "gap", "return % OOS", "max DD % OOS", "trades OOS")
+	} else {
+		head = append(head, "score", "return %", "max DD %", "trades")
+	}
+	writeRow(out, head)
+	for _, l := range leaders {
+		row := []string{strconv.Itoa(l.Rank), strconv.Itoa(l.TrialIndex)}
+		for _, name := range names {
+			row = append(row, strconv.FormatFloat(l.Params[name], 'g', 6, 64))
+		}
+		metrics := l.MetricsIS
+		if split {
+			metrics = l.MetricsOOS
+			row = append(row, figure(l.ScoreIS, 4), figure(l.ScoreOOS, 4), figure(l.OverfitGap, 4))
+		} else {
+			row = append(row, figure(l.Score, 4))
+		}
+		if metrics == nil {
+			metrics = &leaderMetrics{}
+		}
+		row = append(row, figure(metrics.ReturnPct, 2), figure(metrics.MaxDrawdownPct, 2), strconv.Itoa(metrics.Trades))
+		writeRow(out, row)
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("print the leaderboard: %w", err)
+	}
+	return nil
+}
+
+// writeRow writes cells for a tabwriter, which reports its errors when flushed. With cells aligned
+// to the right, the last one too must be ended by a tab.
+func writeRow(out *tabwriter.Writer, cells []string) {
+	for i, cell := range cells {
+		cells[i] = printable(cell)
+	}
+	fmt.Fprintln(out, strings.Join(cells, "\t")+"\t")
+}
+
+// figure prints a number, or a dash for one that is undefined.
+func figure(v *float64, decimals int) string {
+	if v == nil {
+		return "–"
+	}
+	return strconv.FormatFloat(*v, 'f', decimals, 64)
+}
