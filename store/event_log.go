@@ -14,7 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// ErrCursorGone: the log no longer holds everything after the cursor, or the cursor is of another
+// ErrCursorGone says that the log no longer holds everything after the cursor, or the cursor is of another
 // log, so nothing can be resumed from it without a gap.
 var ErrCursorGone = errors.New("cursor is older than the log, or of another one")
 

@@ -12,7 +12,7 @@ func readEnvFile(file string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // read only: nothing to lose
 	values := map[string]string{}
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {

@@ -37,7 +37,7 @@ const (
 	reportSlow = 5 * time.Second
 )
 
-// ErrInUse: another process runs the cluster in this folder.
+// ErrInUse says that another process runs the cluster in this folder.
 var ErrInUse = errors.New("data folder is in use")
 
 // Options configure Start.

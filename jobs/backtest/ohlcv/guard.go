@@ -151,6 +151,7 @@ func (p *page) guard(left int64) (int64, error) {
 		return 0, err
 	}
 	switch p.encoding {
+	//nolint:staticcheck // deprecated for writers; files of format version 1 still hold it
 	case format.Plain, format.PlainDictionary, format.RLEDictionary, format.ByteStreamSplit:
 	case format.DeltaBinaryPacked, format.DeltaLengthByteArray:
 		if err := p.guardDelta(values); err != nil {

@@ -98,7 +98,7 @@ func readColumn(f *parquet.File, leaf *parquet.Column, col int, c *columns) erro
 // readChunk calls fn with every value of a column chunk.
 func readChunk(chunk parquet.ColumnChunk, fn func(parquet.Value) error) error {
 	pages := chunk.Pages()
-	defer pages.Close()
+	defer func() { _ = pages.Close() }() // read only: nothing to lose
 	buf := make([]parquet.Value, 1024)
 	for {
 		page, err := pages.ReadPage()

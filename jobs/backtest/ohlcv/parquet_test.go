@@ -178,9 +178,7 @@ type textRow struct {
 
 // A small file that unpacks to gigabytes is refused before it is unpacked into memory.
 func TestReadParquetBomb(t *testing.T) {
-	bomb := []textRow{{"2020-01-01" + strings.Repeat(" ", 200<<20), 1, 1, 1, 1}}
-	data := writeParquet(t, bomb, parquet.Compression(&parquet.Zstd), parquet.DataPageStatistics(false), parquet.ColumnIndexSizeLimit(func([]string) int { return 16 }))
-	bomb = nil
+	data := writeParquet(t, []textRow{{"2020-01-01" + strings.Repeat(" ", 200<<20), 1, 1, 1, 1}}, parquet.Compression(&parquet.Zstd), parquet.DataPageStatistics(false), parquet.ColumnIndexSizeLimit(func([]string) int { return 16 }))
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
