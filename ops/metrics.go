@@ -25,6 +25,22 @@ type Metrics struct {
 	SSEQueueDrops      prometheus.Counter
 	SSERelayLag        prometheus.Gauge
 
+	WFORuns        *prometheus.CounterVec // status
+	WFOFolds       *prometheus.CounterVec // status
+	WFORunDuration prometheus.Histogram
+	WFOEligible    prometheus.Histogram // candidates of one walk-forward
+
+	RunPlanFailures prometheus.Counter
+
+	Knowledge KnowledgeMetrics
+
+	IngestJobs     *prometheus.CounterVec // source_type, status
+	IngestFailures *prometheus.CounterVec // source_type
+
+	RetentionRuns    *prometheus.CounterVec // job_name, status
+	RetentionDeleted *prometheus.CounterVec // table
+	RetentionLastRun *prometheus.GaugeVec   // job_name; Unix seconds
+
 	IdempotencyReplays prometheus.Counter
 
 	RiverJobWait *prometheus.HistogramVec // queue
@@ -55,6 +71,23 @@ func NewMetrics() *Metrics {
 		SSERelayLag: gauge("sse_relay_lag_seconds",
 			"Age of the newest event when this process saw it."),
 
+		WFORuns:        counters("wfo_runs_total", "Walk-forwards that ended, by status.", "status"),
+		WFOFolds:       counters("wfo_folds_total", "Folds that ended, by status.", "status"),
+		WFORunDuration: histogram("wfo_run_duration_seconds", "Time from a walk-forward's start to its end.", exponential(0.1, 18)),
+		WFOEligible: histogram("wfo_candidates_eligible", "Candidates of a walk-forward that are eligible.",
+			[]float64{0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000}),
+
+		RunPlanFailures: counter("run_plan_failures_total", "Run plans with a variant that failed."),
+
+		Knowledge: newKnowledgeMetrics(),
+
+		IngestJobs:     counters("ingest_jobs_total", "Ingestion jobs that ended, by status.", "source_type", "status"),
+		IngestFailures: counters("ingest_failures_total", "Ingestion jobs that failed for good.", "source_type"),
+
+		RetentionRuns:    counters("retention_job_runs_total", "Runs of a retention job, by status.", "job_name", "status"),
+		RetentionDeleted: counters("retention_rows_deleted_total", "Rows deleted by retention.", "table"),
+		RetentionLastRun: gauges("retention_job_last_run_timestamp", "When a retention job last ended well, in Unix seconds.", "job_name"),
+
 		IdempotencyReplays: counter("idempotency_replays_total", "Submissions answered with a stored response."),
 
 		RiverJobWait: histograms("river_job_wait_seconds", "Time a job waited between being due and being worked.",
@@ -69,8 +102,11 @@ func NewMetrics() *Metrics {
 		m.HTTPRequests, m.HTTPDuration, m.DBAcquire, m.DBConnectionErrors,
 		m.TuneRuns, m.TuneRunDuration, m.TuneTrials,
 		m.SSESubscribers, m.SSEEventsPublished, m.SSEQueueDrops, m.SSERelayLag,
+		m.WFORuns, m.WFOFolds, m.WFORunDuration, m.WFOEligible, m.RunPlanFailures,
+		m.IngestJobs, m.IngestFailures, m.RetentionRuns, m.RetentionDeleted, m.RetentionLastRun,
 		m.IdempotencyReplays, m.RiverJobWait, m.RiverJobRun, m.JobsRescued,
 	)
+	m.Registry.MustRegister(m.Knowledge.collectors()...)
 	return m
 }
 
