@@ -38,7 +38,7 @@ type Document struct {
 	PublishedAt  *time.Time
 	Metadata     map[string]any // what only this source type has, such as Pine Script inputs and lint
 	SHA256       []byte         // of the extracted text and metadata
-	Revision     int            // from 1; grows when the content changes
+	Revision     int64          // each new content has a higher one; 0 until the first is stored
 	Chunks       int
 	Tokens       int
 	CreatedAt    time.Time
