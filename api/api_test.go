@@ -228,6 +228,7 @@ func TestATuneRunsToItsLeaderboard(t *testing.T) {
 		BestParams  map[string]int   `json:"best_params"`
 		Leaderboard []map[string]any `json:"leaderboard"`
 		Overfit     map[string]any   `json:"overfit"`
+		Regime      map[string]any   `json:"regime"`
 	}
 	var view tuneView
 	require.Eventually(t, func() bool {
@@ -238,6 +239,8 @@ func TestATuneRunsToItsLeaderboard(t *testing.T) {
 	require.NotEmpty(t, view.BestParams)
 	require.NotNil(t, view.Overfit["dsr"])
 	require.NotNil(t, view.Overfit["pbo"])
+	require.Equal(t, "regime_v1_1", view.Regime["schema"])
+	require.Len(t, view.Regime["fingerprint"], 64)
 
 	byScore := into[struct {
 		Items []struct {

@@ -51,6 +51,7 @@ type tuneView struct {
 	Leaderboard     []json.RawMessage `json:"leaderboard"`
 	Gates           json.RawMessage   `json:"gates"`
 	Overfit         json.RawMessage   `json:"overfit"`
+	Regime          *sweep.Regime     `json:"regime"`
 	Warnings        []string          `json:"warnings"`
 	Error           *string           `json:"error"`
 	Spec            sweep.Spec        `json:"spec"`
@@ -71,7 +72,7 @@ func viewTune(t *store.Tune, now time.Time) tuneView {
 		},
 		BestTrial: p.BestTrial, BestScore: p.BestScore,
 		Leaderboard: []json.RawMessage{}, Warnings: append([]string{}, t.Warnings...), Spec: t.Spec,
-		CreatedAt: t.CreatedAt.UTC(), StartedAt: utc(t.StartedAt), CompletedAt: utc(t.CompletedAt), ETASeconds: t.ETA(now),
+		Regime: t.Regime, CreatedAt: t.CreatedAt.UTC(), StartedAt: utc(t.StartedAt), CompletedAt: utc(t.CompletedAt), ETASeconds: t.ETA(now),
 	}
 	c := view.Counts
 	view.Counts.Queued = t.Trials - c.Running - c.Completed - c.Failed - c.Skipped

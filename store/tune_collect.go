@@ -73,13 +73,13 @@ func (s *Store) CompleteTune(ctx context.Context, lease Lease, id uuid.UUID, fou
 // stays cheap when it has a million trials.
 func saveOutcome(ctx context.Context, tx pgx.Tx, tune *Tune, found *sweep.Outcome) error {
 	summary := *found
-	summary.Leaderboard, summary.Ranking = nil, nil
+	summary.Leaderboard, summary.Ranking, summary.Regime = nil, nil, nil
 	body, err := json.Marshal(summary)
 	if err != nil {
 		return fmt.Errorf("encode outcome: %w", err)
 	}
-	_, err = tx.Exec(ctx, `update tunes set outcome = $2, ranking = $3, warnings = $4 where id = $1`,
-		tune.ID, body, found.Ranking, append([]string{}, found.Warnings...))
+	_, err = tx.Exec(ctx, `update tunes set outcome = $2, ranking = $3, warnings = $4, regime = $5 where id = $1`,
+		tune.ID, body, found.Ranking, append([]string{}, found.Warnings...), found.Regime)
 	if err != nil {
 		return fmt.Errorf("save outcome of tune %s: %w", tune.ID, err)
 	}

@@ -43,7 +43,8 @@ type Tune struct {
 	Trials      int
 	Warnings    []string
 	Error       string
-	Outcome     json.RawMessage // sweep.Outcome without leaderboard and ranking; nil until completed
+	Outcome     json.RawMessage // sweep.Outcome without leaderboard, ranking and regime; nil until completed
+	Regime      *sweep.Regime   // nil until completed
 	CreatedAt   time.Time
 	StartedAt   *time.Time
 	CompletedAt *time.Time
@@ -125,7 +126,7 @@ func (s *Store) createTune(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, 
 
 const tuneColumns = `
 	t.id, t.workspace_id, t.dataset_id, d.name, t.spec, t.status, t.admitted, t.n_trials, t.warnings,
-	coalesce(t.error, ''), t.outcome, t.created_at, t.started_at, t.completed_at,
+	coalesce(t.error, ''), t.outcome, t.regime, t.created_at, t.started_at, t.completed_at,
 	coalesce(p.trials_completed, 0), coalesce(p.trials_skipped, 0), coalesce(p.trials_failed, 0),
 	p.best_score, p.best_trial`
 
@@ -138,7 +139,7 @@ func scanTune(row pgx.CollectableRow) (*Tune, error) {
 	var t Tune
 	var spec []byte
 	err := row.Scan(&t.ID, &t.WorkspaceID, &t.DatasetID, &t.Dataset, &spec, &t.Status, &t.Admitted,
-		&t.Trials, &t.Warnings, &t.Error, &t.Outcome, &t.CreatedAt, &t.StartedAt, &t.CompletedAt,
+		&t.Trials, &t.Warnings, &t.Error, &t.Outcome, &t.Regime, &t.CreatedAt, &t.StartedAt, &t.CompletedAt,
 		&t.Progress.Completed, &t.Progress.Skipped, &t.Progress.Failed,
 		&t.Progress.BestScore, &t.Progress.BestTrial)
 	if err != nil {

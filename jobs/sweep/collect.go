@@ -64,6 +64,7 @@ type Outcome struct {
 	BestScore   *float64           `json:"best_score"`
 	Gates       Gates              `json:"gates"`
 	Overfit     Overfit            `json:"overfit"`
+	Regime      *Regime            `json:"regime,omitempty"`
 	Reasons     map[string]int     `json:"reasons"` // why trials are not completed, and how many
 	Warnings    []string           `json:"warnings"`
 	Leaderboard []Entry            `json:"leaderboard,omitempty"` // at most 1,000, best first
@@ -90,6 +91,9 @@ func Collect(p *Plan, shards []Shard, load func(shard int) (columns, top, stats 
 		return nil, err
 	}
 	p.evidence(out, all)
+	if out.Regime, err = p.Regime(); err != nil {
+		return nil, fmt.Errorf("regime: %w", err)
+	}
 	out.Warnings = append(p.Warnings(), out.cautions(p.spec.ObjectiveType)...)
 	return out, nil
 }

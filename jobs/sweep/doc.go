@@ -34,4 +34,11 @@
 //   - Stability, the mean score of the trials around the winner over the winner's own, where a
 //     neighbour without a score counts 0. In a space of steps the neighbours are the trials one step
 //     away along one parameter; elsewhere the 2·d nearest, every parameter scaled to [0,1].
+//
+// # Regime
+//
+// A Regime says what the market was like at the end of the in-sample part, from its last 200 bars
+// alone: six figures, tags where one stands out, and a fingerprint that equal figures share. It
+// tells which past tunes were made in a market like today's, and knows nothing of the bars that
+// those were judged on.
 package sweep
