@@ -39,9 +39,15 @@ type rig struct {
 	key   string // of an owner in workspace "alpha"
 	other string // of an owner in workspace "beta"
 	alpha store.Workspace
+	beta  store.Workspace
+
+	hub     *events.Hub
+	metrics *ops.Metrics
+	logger  *slog.Logger
 }
 
-func newRig(t *testing.T) *rig {
+// newRig starts a server; with changes its options.
+func newRig(t *testing.T, with ...func(*api.Options)) *rig {
 	t.Helper()
 	r := &rig{t: t, db: pgtest.New(t)}
 	logger := slog.New(slog.DiscardHandler)
@@ -55,9 +61,14 @@ func newRig(t *testing.T) *rig {
 	feed := events.NewFeed(events.Options{Store: r.store, Metrics: metrics, Logger: logger})
 	require.NoError(t, feed.Start(t.Context()))
 	t.Cleanup(func() { _ = feed.Stop(context.Background()) })
-	server, err := api.New(api.Options{
+	r.hub, r.metrics, r.logger = feed.Hub(), metrics, logger
+	opts := api.Options{
 		Store: r.store, Hub: feed.Hub(), Metrics: metrics, Logger: logger, AdminToken: adminToken, Version: "test",
-	})
+	}
+	for _, change := range with {
+		change(&opts)
+	}
+	server, err := api.New(opts)
 	require.NoError(t, err)
 	web := httptest.NewServer(server.Handler())
 	t.Cleanup(func() { server.EndStreams(); web.Close() })
@@ -65,10 +76,10 @@ func newRig(t *testing.T) *rig {
 
 	r.alpha, err = r.store.CreateWorkspace(t.Context(), "alpha", 2)
 	require.NoError(t, err)
-	beta, err := r.store.CreateWorkspace(t.Context(), "beta", 2)
+	r.beta, err = r.store.CreateWorkspace(t.Context(), "beta", 2)
 	require.NoError(t, err)
 	r.key = r.newKey(r.alpha, store.RoleOwner)
-	r.other = r.newKey(beta, store.RoleOwner)
+	r.other = r.newKey(r.beta, store.RoleOwner)
 	return r
 }
 
@@ -117,7 +128,9 @@ func (r *rig) try(method, path string, body io.Reader, headers ...string) (answe
 		return answer{}, err
 	}
 	for i := 0; i+1 < len(headers); i += 2 {
-		if req.Header.Del(headers[i]); headers[i+1] != "" {
+		if req.Header.Del(headers[i]); headers[i] == "Host" {
+			req.Host = headers[i+1]
+		} else if headers[i+1] != "" {
 			req.Header.Set(headers[i], headers[i+1])
 		}
 	}

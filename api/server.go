@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"sync"
 	"time"
@@ -24,6 +25,11 @@ type Options struct {
 	AdminToken string        // "" turns /admin off
 	Version    string        // shown by /version
 	Heartbeat  time.Duration // between comments on a quiet stream; default 15 s
+	Session    time.Duration // how long a session of the console lasts; default 12 h
+	Ticket     time.Duration // how long a ticket for an event stream lasts; default 10 min
+	Limits     Limits
+	// TrustedProxies may say whom they speak for in X-Forwarded-For; nobody else is believed.
+	TrustedProxies []netip.Prefix
 }
 
 func (o Options) validate() error {
@@ -41,6 +47,7 @@ type Server struct {
 	opts    Options
 	store   *store.Store
 	echo    *echo.Echo
+	origins *http.CrossOriginProtection
 	runs    chan struct{} // slots of synchronous backtests
 	ending  chan struct{} // closed when streams must end
 	endOnce sync.Once
@@ -54,11 +61,18 @@ func New(opts Options) (*Server, error) {
 	if opts.Heartbeat == 0 {
 		opts.Heartbeat = 15 * time.Second
 	}
+	if opts.Session == 0 {
+		opts.Session = 12 * time.Hour
+	}
+	if opts.Ticket == 0 {
+		opts.Ticket = 10 * time.Minute
+	}
 	s := &Server{
-		opts: opts, store: opts.Store, echo: echo.New(),
+		opts: opts, store: opts.Store, echo: echo.New(), origins: http.NewCrossOriginProtection(),
 		runs: make(chan struct{}, runtime.NumCPU()), ending: make(chan struct{}),
 	}
 	s.echo.HTTPErrorHandler = s.renderError
+	s.echo.IPExtractor = ipExtractor(opts.TrustedProxies)
 	s.echo.Use(s.observed, securityHeaders, s.recovered)
 	for _, route := range s.routes() {
 		s.echo.Add(route.method, route.path, route.handler, s.guarded(route))

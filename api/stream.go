@@ -40,6 +40,13 @@ func (s *Server) streamAllEvents(c echo.Context) error {
 		}
 		scope.Workspace = uuid.NullUUID{UUID: id, Valid: true}
 	}
+	if passed, _ := c.Get(passKey).(pass); passed.ticket != nil {
+		if scope.Workspace.Valid && scope.Workspace.UUID != passed.ticket.Workspace {
+			return problem(http.StatusBadRequest, "The ticket is for another workspace.",
+				backtest.FieldError{Field: "workspace_id", Message: "does not agree with the ticket"})
+		}
+		scope.Workspace = uuid.NullUUID{UUID: passed.ticket.Workspace, Valid: true}
+	}
 	return s.stream(c, scope)
 }
 
@@ -122,6 +129,9 @@ func (s *Server) stream(c echo.Context, scope store.EventScope) error {
 func (s *Server) follow(c echo.Context, w *eventWriter, sub *events.Subscription) {
 	heartbeat := time.NewTicker(s.opts.Heartbeat)
 	defer heartbeat.Stop()
+	passed, _ := c.Get(passKey).(pass)
+	expired, stop := passed.expired()
+	defer stop()
 	ctx := c.Request().Context()
 	for {
 		var err error
@@ -131,7 +141,14 @@ func (s *Server) follow(c echo.Context, w *eventWriter, sub *events.Subscription
 		case <-s.ending:
 			_ = w.goodbye("the server is stopping")
 			return
+		case <-expired:
+			_ = w.goodbye("the session or ticket has expired")
+			return
 		case <-heartbeat.C:
+			if passed.over(ctx) {
+				_ = w.goodbye("the session or ticket has ended")
+				return
+			}
 			err = w.comment("")
 		case <-sub.Ready():
 			var messages []*events.Message

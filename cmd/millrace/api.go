@@ -20,6 +20,7 @@ import (
 type apiFlags struct {
 	Addr       string `default:"127.0.0.1:8080" env:"MILLRACE_ADDR" help:"Address to listen on; port 0 takes a free one."`
 	AdminToken string `env:"ADMIN_TOKEN" help:"Token for /admin; unset, /admin is off."`
+	limitFlags
 }
 
 // apiCmd is the verb `api`.
@@ -52,8 +53,13 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 		return "", fmt.Errorf("start the event feed: %w", err)
 	}
 	life.onStop(feed.Stop)
+	proxies, err := flags.proxies()
+	if err != nil {
+		return "", err
+	}
 	server, err := api.New(api.Options{
 		Store: st, Hub: feed.Hub(), Metrics: metrics, Logger: env.logger, AdminToken: flags.AdminToken, Version: env.version(),
+		Limits: flags.limits(), TrustedProxies: proxies,
 	})
 	if err != nil {
 		return "", configError{err}

@@ -14,7 +14,8 @@ import (
 // shorter than that costs nothing.
 const partitionDays = 3
 
-// upkeepWorker makes the partitions of the coming days and forgets workers long silent.
+// upkeepWorker makes the partitions of the coming days and forgets workers long silent and
+// callers long idle.
 type upkeepWorker struct {
 	river.WorkerDefaults[jobs.UpkeepArgs]
 	store *store.Store
@@ -26,9 +27,12 @@ func upkeepSchedule() *river.PeriodicJob {
 		&river.PeriodicJobOpts{ID: "upkeep", RunOnStart: true})
 }
 
-// Work implements river.Worker. Both steps can be repeated without harm, so they need no fence.
+// Work implements river.Worker. Every step can be repeated without harm, so they need no fence.
 func (w *upkeepWorker) Work(ctx context.Context, _ *river.Job[jobs.UpkeepArgs]) error {
 	if _, err := w.store.RollEventLog(ctx, partitionDays); err != nil {
+		return err
+	}
+	if err := w.store.ForgetRates(ctx); err != nil {
 		return err
 	}
 	return w.store.ForgetWorkers(ctx)

@@ -1,0 +1,212 @@
+package api
+
+import (
+	"crypto/rand"
+	"html/template"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"millrace/jobs/backtest"
+)
+
+// The cookies of the console.
+const (
+	sessionCookie = "millrace_session"
+	ticketCookie  = "millrace_ticket"
+)
+
+// loginRequest is the body of POST /admin/login, as JSON or as a form.
+type loginRequest struct {
+	Token string `json:"token"`
+	Next  string `json:"next"` // where a browser goes then
+}
+
+// loginPage handles GET /admin/login.
+func (s *Server) loginPage(c echo.Context) error {
+	if s.opts.AdminToken == "" {
+		return s.authoriseAdmin(c, route{})
+	}
+	return renderLogin(c, http.StatusOK, localPath(c.QueryParam("next")), "")
+}
+
+// logIn handles POST /admin/login: the admin token begins a session, whose secret only the cookie
+// holds.
+func (s *Server) logIn(c echo.Context) error {
+	if s.opts.AdminToken == "" {
+		return s.authoriseAdmin(c, route{})
+	}
+	if err := s.origins.Check(c.Request()); err != nil {
+		return problem(http.StatusForbidden, "Log in from the console's own page.")
+	}
+	req, form, err := readLogin(c)
+	if err != nil {
+		return err
+	}
+	if err := s.take(c, "login", address(c), s.opts.Limits.Login); err != nil {
+		if p, _ := asProblem(err); form && p.Status == http.StatusTooManyRequests {
+			c.Response().Header().Set("Retry-After", p.retryAfter)
+			return renderLogin(c, p.Status, localPath(req.Next), "Too many tries. Wait "+p.retryAfter+" seconds.")
+		}
+		return err
+	}
+	if !s.isAdminToken(req.Token) {
+		if form {
+			return renderLogin(c, http.StatusUnauthorized, localPath(req.Next), "This is not the admin token.")
+		}
+		return problem(http.StatusUnauthorized, "This is not the admin token.", backtest.FieldError{Field: "token", Message: "is wrong"})
+	}
+	secret := rand.Text()
+	expires, err := s.store.CreateAdminSession(c.Request().Context(), s.sealed(sessionCookie, secret), s.opts.Session)
+	if err != nil {
+		return err
+	}
+	setCookie(c, sessionCookie, secret, "/", http.SameSiteLaxMode, expires)
+	if form {
+		return c.Redirect(http.StatusSeeOther, localPath(req.Next))
+	}
+	return ok(c, struct {
+		ExpiresAt time.Time `json:"expires_at"`
+	}{expires.UTC()})
+}
+
+func readLogin(c echo.Context) (req loginRequest, form bool, err error) {
+	body, err := io.ReadAll(c.Request().Body)
+	if err != nil {
+		return req, false, bodyError(err)
+	}
+	kind, _, _ := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
+	if kind != echo.MIMEApplicationForm {
+		return req, false, decode(body, &req)
+	}
+	values, err := url.ParseQuery(string(body))
+	if err != nil {
+		return req, true, problem(http.StatusBadRequest, "The form could not be read.")
+	}
+	return loginRequest{Token: values.Get("token"), Next: values.Get("next")}, true, nil
+}
+
+// logOut handles POST /admin/logout: the session and its tickets end, in whatever state they are.
+func (s *Server) logOut(c echo.Context) error {
+	if err := s.sameOrigin(c); err != nil {
+		return err
+	}
+	if secret, ok := cookie(c, sessionCookie); ok {
+		if err := s.store.EndAdminSession(c.Request().Context(), s.sealed(sessionCookie, secret)); err != nil {
+			return err
+		}
+	}
+	setCookie(c, sessionCookie, "", "/", http.SameSiteLaxMode, time.Unix(1, 0))
+	setCookie(c, ticketCookie, "", streamPath, http.SameSiteStrictMode, time.Unix(1, 0))
+	if strings.Contains(c.Request().Header.Get("Accept"), "text/html") {
+		return c.Redirect(http.StatusSeeOther, "/admin/login")
+	}
+	return c.NoContent(http.StatusNoContent)
+}
+
+// streamPath is where a ticket is sent to, and nowhere else.
+const streamPath = "/admin/events/stream"
+
+// createTicket handles POST /admin/events/ticket: a browser's EventSource cannot send headers, so
+// for a while a cookie opens one workspace's stream to it.
+func (s *Server) createTicket(c echo.Context) error {
+	var req struct {
+		WorkspaceID string `json:"workspace_id"`
+	}
+	body, err := io.ReadAll(c.Request().Body)
+	if err != nil {
+		return bodyError(err)
+	}
+	if err := decode(body, &req); err != nil {
+		return err
+	}
+	workspace, err := uuid.Parse(req.WorkspaceID)
+	if err != nil {
+		return fieldProblem("workspace_id", "is required: the id of a workspace", nil)
+	}
+	passed, _ := c.Get(passKey).(pass)
+	secret := rand.Text()
+	ticket, err := s.store.CreateEventTicket(c.Request().Context(), s.sealed(ticketCookie, secret), passed.session, workspace, s.opts.Ticket)
+	if err != nil {
+		return err
+	}
+	setCookie(c, ticketCookie, secret, streamPath, http.SameSiteStrictMode, ticket.Expires)
+	return writeJSON(c, http.StatusCreated, "application/json", struct {
+		WorkspaceID string    `json:"workspace_id"`
+		Stream      string    `json:"stream"`
+		ExpiresAt   time.Time `json:"expires_at"`
+	}{workspace.String(), streamPath + "?workspace_id=" + workspace.String(), ticket.Expires.UTC()})
+}
+
+// setCookie sets a cookie that scripts cannot read and that leaves this machine over TLS only.
+func setCookie(c echo.Context, name, value, path string, site http.SameSite, expires time.Time) {
+	c.SetCookie(&http.Cookie{
+		Name: name, Value: value, Path: path, Expires: expires, MaxAge: maxAge(expires),
+		HttpOnly: true, Secure: !onLoopback(c.Request().Host), SameSite: site,
+	})
+}
+
+// maxAge is in whole seconds, rounded down; an expiry that has passed deletes the cookie.
+func maxAge(expires time.Time) int {
+	if left := int(time.Until(expires) / time.Second); left > 0 {
+		return left
+	}
+	return -1
+}
+
+func cookie(c echo.Context, name string) (string, bool) {
+	found, err := c.Cookie(name)
+	if err != nil || found.Value == "" {
+		return "", false
+	}
+	return found.Value, true
+}
+
+// onLoopback reports whether the browser reached the server by a name of its own machine, where
+// cookies need no TLS.
+func onLoopback(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// localPath is where to go after the login: a path of this server, and of no other.
+func localPath(next string) string {
+	to, err := url.Parse(next)
+	if err != nil || to.Scheme != "" || to.Host != "" || to.User != nil ||
+		!strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\t\r\n") {
+		return "/admin"
+	}
+	return next
+}
+
+const loginHTML = `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Log in · Millrace</title></head>
+<body><main><h1>Millrace</h1>
+<form method="post" action="/admin/login">
+<input type="hidden" name="next" value="{{.Next}}">
+<p><label>Admin token <input type="password" name="token" autocomplete="current-password" required autofocus></label></p>
+{{with .Error}}<p role="alert">{{.}}</p>{{end}}
+<p><button>Log in</button></p>
+</form></main></body></html>
+`
+
+func renderLogin(c echo.Context, status int, next, message string) error {
+	page, err := template.New("login").Parse(loginHTML)
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set(echo.HeaderContentType, echo.MIMETextHTMLCharsetUTF8)
+	c.Response().WriteHeader(status)
+	return page.Execute(c.Response(), struct{ Next, Error string }{next, message})
+}
