@@ -8,7 +8,7 @@ func (b *Bars) Slice(from, to int) *Bars {
 		Close: b.Close[from:to:to], Volume: b.Volume[from:to:to], interval: b.interval,
 	}
 	if b.dayEnds != nil {
-		part.dayEnds = b.dayEnds[from:to:to]
+		part.dayEnds = dayEnds(part.Time)
 	}
 	return part
 }

@@ -95,8 +95,13 @@ func (s Spec) checkSettings(f *faults) {
 	switch r := s.OOSRatio; {
 	case r != nil && !(*r > 0 && *r <= MaxOOSRatio):
 		f.add("oos_ratio", MaxOOSRatio, "must be above 0 and at most %v, or null for no split", MaxOOSRatio)
+	case r != nil && s.Window != nil:
+		f.add("window", nil, "cannot be set together with oos_ratio: it says itself which bars are out of sample")
 	case r == nil && s.SelectOn == SelectOutOfSample:
 		f.add("select_on", nil, "cannot be %q without an oos_ratio", SelectOutOfSample)
+	}
+	if s.Window != nil {
+		s.Window.check(f)
 	}
 }
 

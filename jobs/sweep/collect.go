@@ -53,7 +53,7 @@ type Entry struct {
 type Gates struct {
 	MaxDrawdownPct float64 `json:"max_drawdown_pct"`
 	MinTrades      int     `json:"min_trades"`
-	EvaluatedOn    string  `json:"evaluated_on"` // "oos", or "all" without a split
+	EvaluatedOn    string  `json:"evaluated_on"` // "oos"; "is" with a window; "all" without a split
 }
 
 // Outcome is what a tune found. It does not depend on how its trials were sharded.
@@ -81,8 +81,10 @@ func Collect(p *Plan, shards []Shard, load func(shard int) (columns, top, stats 
 		Gates:   Gates{*p.spec.Gates.MaxDrawdownPct, *p.spec.Gates.MinTrades, "all"},
 		Reasons: map[string]int{}, Leaderboard: []Entry{},
 	}
-	if p.hasSplit() {
+	if p.spec.gatesOOS() {
 		out.Gates.EvaluatedOn = "oos"
+	} else if p.hasSplit() {
+		out.Gates.EvaluatedOn = "is"
 	}
 	out.count(p, all.cols)
 	all.rank(p, &out.Counts)

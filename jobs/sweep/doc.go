@@ -10,10 +10,12 @@
 // # Trials
 //
 // The windows are half-open: the first n − n_oos bars are in sample, the last n_oos =
-// floor(n·oos_ratio) out of sample. Without a split every bar is in sample. A trial trades both from
-// flat and is
+// floor(n·oos_ratio) out of sample. Without a split every bar is in sample. A TrainTest names both by
+// time instead, and its trials see no bar but its own and those before it that indicators warm up on.
+// A trial trades both from flat and is
 //
-//   - skipped, when it fails a gate out of sample (in sample without a split), or when its objective
+//   - skipped, when it fails a gate out of sample (in sample without a split, and in a TrainTest,
+//     whose test part has no say in what is chosen), or when its objective
 //     is undefined on the part that selects;
 //   - failed, when the strategy panics;
 //   - completed otherwise: ranked by score, ties by parameters in the strategy's order, then by

@@ -19,9 +19,11 @@ const (
 type Plan struct {
 	spec     Spec
 	strategy backtest.Strategy
-	bars     *backtest.Bars
+	history  *backtest.Bars // the whole dataset
+	bars     *backtest.Bars // what trials see of it, from the offset-th bar on
+	offset   int
 	config   backtest.Config
-	is, oos  backtest.Window // oos is empty without a split
+	is, oos  backtest.Window // of bars; oos is empty without a split
 	seq      *sequence
 	names    []string
 	warnings []string
@@ -36,20 +38,30 @@ func NewPlan(spec Spec, bars *backtest.Bars, calendar backtest.Calendar) (*Plan,
 	if len(errs) > 0 {
 		return nil, errs
 	}
+	p := &Plan{spec: spec, history: bars, config: spec.config(calendar), seq: seq, names: spec.ParamNames()}
+	p.strategy, _ = backtest.Lookup(spec.StrategyName)
 	var f faults
-	is, oos := spec.windows(bars.Len(), &f)
+	p.place(&f)
 	if len(f) > 0 {
 		return nil, f
 	}
-	return newPlan(spec, bars, calendar, seq, is, oos), nil
+	p.warn()
+	return p, nil
 }
 
-func newPlan(spec Spec, bars *backtest.Bars, calendar backtest.Calendar, seq *sequence, is, oos backtest.Window) *Plan {
-	strategy, _ := backtest.Lookup(spec.StrategyName)
-	p := &Plan{
-		spec: spec, strategy: strategy, bars: bars, config: spec.config(calendar),
-		is: is, oos: oos, seq: seq, names: spec.ParamNames(),
+// place settles which bars trials see and trade.
+func (p *Plan) place(f *faults) {
+	if p.spec.Window != nil {
+		p.placeWindow(f)
+		return
 	}
+	p.bars = p.history
+	p.is, p.oos = p.spec.windows(p.bars.Len(), f)
+}
+
+// warn notes what a user should know before any result.
+func (p *Plan) warn() {
+	spec, seq := p.spec, p.seq
 	if spec.SelectOn == SelectOutOfSample {
 		p.warnings = append(p.warnings, "select_on is oos: the out-of-sample part has become selection data "+
 			"and no longer says how the winner does on bars it was not chosen by")
@@ -61,7 +73,6 @@ func newPlan(spec Spec, bars *backtest.Bars, calendar backtest.Calendar, seq *se
 	if n := spec.NTrials; n != nil && seq.trials < *n {
 		p.warnings = append(p.warnings, fmt.Sprintf("param_space and constraints leave %d points, fewer than n_trials %d: all of them were run", seq.trials, *n))
 	}
-	return p
 }
 
 // Size is the number of trials of a spec, found without bars.
@@ -113,8 +124,14 @@ func (p *Plan) Warnings() []string { return append([]string{}, p.warnings...) }
 // ParamNames are the names behind backtest.Params, in order.
 func (p *Plan) ParamNames() []string { return append([]string{}, p.names...) }
 
-// Windows are the in-sample and the out-of-sample bars; the latter is empty without a split.
-func (p *Plan) Windows() (is, oos backtest.Window) { return p.is, p.oos }
+// Windows are the in-sample and the out-of-sample bars of the dataset; the latter is empty without a
+// split.
+func (p *Plan) Windows() (is, oos backtest.Window) {
+	shift := func(w backtest.Window) backtest.Window {
+		return backtest.Window{From: w.From + p.offset, To: w.To + p.offset}
+	}
+	return shift(p.is), shift(p.oos)
+}
 
 // Shard is a contiguous range of a plan's trials.
 type Shard struct {

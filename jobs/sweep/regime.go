@@ -178,4 +178,4 @@ func (v RegimeVector) fingerprint() string {
 
 // Regime is the market's as it was when the parameters were chosen: at the end of the in-sample
 // part, so that it tells nothing of what they were then judged on.
-func (p *Plan) Regime() (*Regime, error) { return NewRegime(p.bars, p.is.To) }
+func (p *Plan) Regime() (*Regime, error) { return NewRegime(p.history, p.offset+p.is.To) }

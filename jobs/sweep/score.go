@@ -42,8 +42,11 @@ func (v verdict) status() Status {
 // reason explains a verdict by the limits of the spec.
 func (s Spec) reason(v verdict) string {
 	selects, judged := "on all bars", "on all bars"
-	if s.OOSRatio != nil {
-		selects, judged = "in sample", "out of sample"
+	if s.split() {
+		selects, judged = "in sample", "in sample"
+		if s.gatesOOS() {
+			judged = "out of sample"
+		}
 		if s.selectsOOS() {
 			selects = judged
 		}

@@ -148,8 +148,10 @@ func (p *Plan) fill(row *trialRow, m *fullMetrics) {
 		returnIS: m.is.ReturnPct, drawdownIS: m.is.MaxDrawdownPct, tradesIS: m.is.Trades,
 	}
 	selects, judged := &m.is, &m.is
-	if p.hasSplit() {
+	if p.spec.gatesOOS() {
 		judged = &m.outOf
+	}
+	if p.hasSplit() {
 		row.scoreOOS = p.spec.score(&m.outOf)
 		row.returnOOS, row.drawdownOOS, row.tradesOOS = m.outOf.ReturnPct, m.outOf.MaxDrawdownPct, m.outOf.Trades
 	}

@@ -55,7 +55,8 @@ type Spec struct {
 	ObjectiveType   Objective        `json:"objective_type"`
 	ObjectiveParams ObjectiveParams  `json:"objective_params"`
 	SelectOn        string           `json:"select_on"` // SelectInSample or SelectOutOfSample
-	OOSRatio        *float64         `json:"oos_ratio"` // nil: no split
+	OOSRatio        *float64         `json:"oos_ratio"` // nil: no split, or that of Window
+	Window          *TrainTest       `json:"window"`    // nil: all bars
 	Gates           GateLimits       `json:"gates"`
 	Account         AccountSpec      `json:"account"`
 	Stops           *backtest.Stops  `json:"stops"`
@@ -164,6 +165,13 @@ func (s Spec) config(calendar backtest.Calendar) backtest.Config {
 		Calendar: calendar,
 	}
 }
+
+// split reports whether trials have an out-of-sample part.
+func (s Spec) split() bool { return s.OOSRatio != nil || s.Window != nil }
+
+// gatesOOS reports whether gates look at the out-of-sample part. Those of a window do not: its test
+// part is to judge what was chosen without it.
+func (s Spec) gatesOOS() bool { return s.OOSRatio != nil }
 
 // sortedNames are the names of the parameters that are searched.
 func (s Spec) sortedNames() []string { return slices.Sorted(maps.Keys(s.ParamSpace)) }

@@ -97,7 +97,7 @@ func (s Spec) trial(index int, params map[string]float64, row *trialRow) Trial {
 	}
 	t.Score, t.ScoreIS = defined(s.selection(row.scoreIS, row.scoreOOS)), defined(row.scoreIS)
 	t.ReturnPctIS, t.MaxDrawdownIS, t.TradesIS = defined(row.returnIS), defined(row.drawdownIS), row.tradesIS
-	if s.OOSRatio != nil {
+	if s.split() {
 		trades := row.tradesOOS
 		t.ScoreOOS, t.OverfitGap = defined(row.scoreOOS), defined(row.scoreIS-row.scoreOOS)
 		t.ReturnPctOOS, t.MaxDrawdownOOS, t.TradesOOS = defined(row.returnOOS), defined(row.drawdownOOS), &trades
