@@ -63,7 +63,7 @@ func newRig(t *testing.T, with ...func(*api.Options)) *rig {
 	t.Cleanup(func() { _ = feed.Stop(context.Background()) })
 	r.hub, r.metrics, r.logger = feed.Hub(), metrics, logger
 	opts := api.Options{
-		Store: r.store, Hub: feed.Hub(), Metrics: metrics, Logger: logger, AdminToken: adminToken, Version: "test",
+		Store: r.store, Hub: feed.Hub(), Metrics: metrics, Logger: logger, AdminToken: adminToken, Version: "test", Docs: true,
 	}
 	for _, change := range with {
 		change(&opts)
@@ -73,6 +73,7 @@ func newRig(t *testing.T, with ...func(*api.Options)) *rig {
 	web := httptest.NewServer(server.Handler())
 	t.Cleanup(func() { server.EndStreams(); web.Close() })
 	r.url = web.URL
+	r.loadContract()
 
 	r.alpha, err = r.store.CreateWorkspace(t.Context(), "alpha", 2)
 	require.NoError(t, err)
@@ -140,7 +141,11 @@ func (r *rig) try(method, path string, body io.Reader, headers ...string) (answe
 	}
 	defer resp.Body.Close()
 	content, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header, content}, err
+	a := answer{resp.StatusCode, resp.Header, content}
+	if err == nil {
+		keepsContract(r.t, req, a)
+	}
+	return a, err
 }
 
 func (r *rig) upload(key, name string, file []byte) answer {

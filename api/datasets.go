@@ -160,16 +160,18 @@ func (s *Server) listDatasets(c echo.Context) error {
 	return ok(c, paged(views, limit, func(v datasetView) string { return pageCursor(v.CreatedAt, ids[v.DatasetID].ID) }))
 }
 
+// strategyView is a strategy as the API shows it.
+type strategyView struct {
+	Name   string               `json:"name"`
+	Doc    string               `json:"doc"`
+	Params []backtest.ParamSpec `json:"params"`
+}
+
 // listStrategies handles GET /strategies.
 func (s *Server) listStrategies(c echo.Context) error {
-	type view struct {
-		Name   string               `json:"name"`
-		Doc    string               `json:"doc"`
-		Params []backtest.ParamSpec `json:"params"`
-	}
-	var views []view
+	var views []strategyView
 	for _, strategy := range backtest.Strategies() {
-		views = append(views, view{strategy.Name(), strategy.Doc(), strategy.Params()})
+		views = append(views, strategyView{strategy.Name(), strategy.Doc(), strategy.Params()})
 	}
-	return ok(c, list[view]{Items: views})
+	return ok(c, list[strategyView]{Items: views})
 }

@@ -11,9 +11,17 @@ import (
 	"millrace/migrations"
 )
 
+type statusView struct {
+	Status string `json:"status"`
+}
+
+type versionView struct {
+	Version string `json:"version"`
+}
+
 // healthz handles GET /healthz: the process lives. It touches nothing.
 func (s *Server) healthz(c echo.Context) error {
-	return ok(c, map[string]string{"status": "ok"})
+	return ok(c, statusView{"ok"})
 }
 
 // readyz handles GET /readyz: requests can be served.
@@ -34,7 +42,7 @@ func (s *Server) readyz(c echo.Context) error {
 
 // version handles GET /version.
 func (s *Server) version(c echo.Context) error {
-	return ok(c, map[string]string{"version": s.opts.Version})
+	return ok(c, versionView{s.opts.Version})
 }
 
 // metrics handles GET /metrics.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"millrace/jobs/sweep"
 	"millrace/store"
 )
 
@@ -42,47 +43,73 @@ func (t traits) maxBody() int64 {
 	return 10 << 20
 }
 
-// route is one line of the table.
+// route is one line of the table: what is answered, to whom, by what, and how the API's document
+// tells it.
 type route struct {
 	method, path string
 	access       access
 	handler      echo.HandlerFunc
 	traits       traits
+	about        about
 }
 
 // routes is the table of everything the server answers.
 func (s *Server) routes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	return []route{
-		{get, "/healthz", public, s.healthz, bodyLimit},
-		{get, "/readyz", public, s.readyz, bodyLimit},
-		{get, "/version", public, s.version, bodyLimit},
-		{get, "/metrics", admin, s.metrics, bodyLimit},
+		{get, "/healthz", public, s.healthz, bodyLimit, about{summary: "Whether the process lives", answer: statusView{}}},
+		{get, "/readyz", public, s.readyz, bodyLimit, about{summary: "Whether requests can be served", answer: map[string]string{}}},
+		{get, "/version", public, s.version, bodyLimit, about{summary: "Which version this is", answer: versionView{}}},
+		{get, "/metrics", admin, s.metrics, bodyLimit, about{summary: "Figures for Prometheus", media: "text/plain"}},
 
-		{get, "/strategies", viewer, s.listStrategies, bodyLimit},
-		{post, "/datasets", member, s.uploadDataset, uploadLimit},
-		{get, "/datasets", viewer, s.listDatasets, bodyLimit},
+		{get, "/strategies", viewer, s.listStrategies, bodyLimit, about{summary: "The strategies and their parameters", answer: list[strategyView]{}}},
+		{post, "/datasets", member, s.uploadDataset, uploadLimit, about{
+			summary: "Store bars under a name", form: datasetForm, status: http.StatusCreated, answer: datasetView{}}},
+		{get, "/datasets", viewer, s.listDatasets, bodyLimit, about{
+			summary: "The datasets, newest first", params: paging(50, 500), answer: list[datasetView]{}}},
 
-		{post, "/backtests/run", member, s.runBacktest, bodyLimit},
-		{get, "/backtests/runs/:id", viewer, s.getRun, bodyLimit},
-		{get, "/backtests/runs/:id/trades", viewer, s.getRunTrades, bodyLimit},
-		{get, "/backtests/runs/:id/equity", viewer, s.getRunEquity, bodyLimit},
+		{post, "/backtests/run", member, s.runBacktest, bodyLimit, about{
+			summary: "Run one backtest", key: true, body: runRequest{}, sample: sampleRun, status: http.StatusCreated, answer: runView{}}},
+		{get, "/backtests/runs/:id", viewer, s.getRun, bodyLimit, about{summary: "A run with its metrics", answer: runView{}}},
+		{get, "/backtests/runs/:id/trades", viewer, s.getRunTrades, bodyLimit, about{
+			summary: "A run's trades", params: asCSV(), answer: list[tradeView]{}}},
+		{get, "/backtests/runs/:id/equity", viewer, s.getRunEquity, bodyLimit, about{
+			summary: "A run's equity at each bar's close", params: asCSV(), answer: list[equityView]{}}},
 
-		{post, "/backtests/tune", member, s.submitTune, bodyLimit},
-		{get, "/backtests/tunes", viewer, s.listTunes, bodyLimit},
-		{get, "/backtests/tunes/:id", viewer, s.getTune, bodyLimit},
-		{get, "/backtests/tunes/:id/trials", viewer, s.listTrials, bodyLimit},
-		{post, "/backtests/tunes/:id/cancel", member, s.cancelTune, bodyLimit},
-		{get, "/backtests/leaderboard", viewer, s.getLeaderboard, bodyLimit},
+		{post, "/backtests/tune", member, s.submitTune, bodyLimit, about{
+			summary: "Submit a tune", key: true, body: tuneRequest{}, sample: sampleTune, status: http.StatusAccepted, answer: tuneView{}}},
+		{get, "/backtests/tunes", viewer, s.listTunes, bodyLimit, about{
+			summary: "The tunes, newest first", params: paging(50, 200, oneOf("status", tuneStatuses()), text("strategy")), answer: list[tuneView]{}}},
+		{get, "/backtests/tunes/:id", viewer, s.getTune, bodyLimit, about{
+			summary: "A tune and its leaderboard", params: params(whole("leaderboard", 10, 0, 1000)), answer: tuneView{}}},
+		{get, "/backtests/tunes/:id/trials", viewer, s.listTrials, bodyLimit, about{
+			summary: "A tune's trials, by index or best first", answer: list[sweep.Trial]{},
+			params: paging(100, 1000, oneOf("status", trialStatuses()), oneOf("sort", []string{"index", "score"}))}},
+		{post, "/backtests/tunes/:id/cancel", member, s.cancelTune, bodyLimit, about{summary: "Cancel a tune", answer: tuneView{}}},
+		{get, "/backtests/leaderboard", viewer, s.getLeaderboard, bodyLimit, about{
+			summary: "The workspace's best trials under one objective", answer: list[standingView]{},
+			params: paging(50, 200, oneOf("objective", sweep.Objectives()), text("strategy"), text("dataset"))}},
 
-		{get, "/events", viewer, s.listEvents, bodyLimit},
-		{get, "/events/stream", viewer, s.streamEvents, bodyLimit},
-		{get, "/admin/events/stream", ticketed, s.streamAllEvents, bodyLimit},
-		{post, "/admin/events/ticket", admin, s.createTicket, bodyLimit},
+		{get, "/events", viewer, s.listEvents, bodyLimit, about{
+			summary: "The event log by cursor", params: params(topics(), text("after"), whole("limit", 100, 1, 1000)), answer: eventPage{}}},
+		{get, "/events/stream", viewer, s.streamEvents, bodyLimit, about{
+			summary: "The workspace's events, live", params: params(topics(), text("cursor"), lastEventID()), media: "text/event-stream"}},
+		{get, "/admin/events/stream", ticketed, s.streamAllEvents, bodyLimit, about{
+			summary: "Every workspace's events, live", params: params(text("workspace_id"), topics(), text("cursor"), lastEventID()), media: "text/event-stream"}},
+		{post, "/admin/events/ticket", admin, s.createTicket, bodyLimit, about{
+			summary: "A cookie that opens one workspace's event stream", body: ticketRequest{}, status: http.StatusCreated, answer: ticketView{}}},
 
-		{get, "/admin", admin, s.console, bodyLimit},
-		{get, "/admin/login", public, s.loginPage, bodyLimit},
-		{post, "/admin/login", public, s.logIn, login},
-		{post, "/admin/logout", public, s.logOut, bodyLimit},
+		{get, "/admin", admin, s.console, bodyLimit, about{page: true}},
+		{get, "/admin/login", public, s.loginPage, bodyLimit, about{page: true}},
+		{post, "/admin/login", public, s.logIn, login, about{
+			summary: "Begin a session of the console", body: loginRequest{}, answer: sessionView{}}},
+		{post, "/admin/logout", public, s.logOut, bodyLimit, about{summary: "End it", status: http.StatusNoContent}},
+	}
+}
+
+// docsRoutes are the routes of the API's own document, when it is served.
+func (s *Server) docsRoutes() []route {
+	return []route{
+		{http.MethodGet, "/docs/openapi.json", public, s.openAPI, bodyLimit, about{summary: "This document", answer: map[string]any{}}},
 	}
 }

@@ -175,6 +175,13 @@ func (s *Server) getRunTrades(c echo.Context) error {
 	return ok(c, list[tradeView]{Items: views})
 }
 
+// equityView is the equity at one bar's close.
+type equityView struct {
+	Bar    int       `json:"bar"`
+	Time   time.Time `json:"time"`
+	Equity float64   `json:"equity"`
+}
+
 // getRunEquity handles GET /backtests/runs/:id/equity.
 func (s *Server) getRunEquity(c echo.Context) error {
 	run, err := s.pathRun(c)
@@ -192,16 +199,11 @@ func (s *Server) getRunEquity(c echo.Context) error {
 		}
 		return writeCSV(c, rows)
 	}
-	type point struct {
-		Bar    int       `json:"bar"`
-		Time   time.Time `json:"time"`
-		Equity float64   `json:"equity"`
-	}
-	points := make([]point, len(run.Equity))
+	points := make([]equityView, len(run.Equity))
 	for i, e := range run.Equity {
-		points[i] = point{run.FirstBar + i, time.UnixMicro(bars.Time[run.FirstBar+i]).UTC(), e}
+		points[i] = equityView{run.FirstBar + i, time.UnixMicro(bars.Time[run.FirstBar+i]).UTC(), e}
 	}
-	return ok(c, list[point]{Items: points})
+	return ok(c, list[equityView]{Items: points})
 }
 
 func wantsCSV(c echo.Context) bool {

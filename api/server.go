@@ -24,6 +24,7 @@ type Options struct {
 	Logger     *slog.Logger
 	AdminToken string        // "" turns /admin off
 	Version    string        // shown by /version
+	Docs       bool          // serve /docs
 	Heartbeat  time.Duration // between comments on a quiet stream; default 15 s
 	Session    time.Duration // how long a session of the console lasts; default 12 h
 	Ticket     time.Duration // how long a ticket for an event stream lasts; default 10 min
@@ -44,13 +45,14 @@ func (o Options) validate() error {
 
 // Server answers HTTP.
 type Server struct {
-	opts    Options
-	store   *store.Store
-	echo    *echo.Echo
-	origins *http.CrossOriginProtection
-	runs    chan struct{} // slots of synchronous backtests
-	ending  chan struct{} // closed when streams must end
-	endOnce sync.Once
+	opts     Options
+	store    *store.Store
+	echo     *echo.Echo
+	document []byte // OpenAPI
+	origins  *http.CrossOriginProtection
+	runs     chan struct{} // slots of synchronous backtests
+	ending   chan struct{} // closed when streams must end
+	endOnce  sync.Once
 }
 
 // New makes a server with every route in place.
@@ -74,7 +76,15 @@ func New(opts Options) (*Server, error) {
 	s.echo.HTTPErrorHandler = s.renderError
 	s.echo.IPExtractor = ipExtractor(opts.TrustedProxies)
 	s.echo.Use(s.observed, securityHeaders, s.recovered)
-	for _, route := range s.routes() {
+	routes := s.routes()
+	if opts.Docs {
+		routes = append(routes, s.docsRoutes()...)
+		var err error
+		if s.document, err = document(routes, opts.Version); err != nil {
+			return nil, err
+		}
+	}
+	for _, route := range routes {
 		s.echo.Add(route.method, route.path, route.handler, s.guarded(route))
 	}
 	return s, nil

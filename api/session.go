@@ -30,6 +30,11 @@ type loginRequest struct {
 	Next  string `json:"next"` // where a browser goes then
 }
 
+// sessionView says how long a session lasts; its secret is in the cookie only.
+type sessionView struct {
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
 // loginPage handles GET /admin/login.
 func (s *Server) loginPage(c echo.Context) error {
 	if s.opts.AdminToken == "" {
@@ -73,9 +78,7 @@ func (s *Server) logIn(c echo.Context) error {
 	if form {
 		return c.Redirect(http.StatusSeeOther, localPath(req.Next))
 	}
-	return ok(c, struct {
-		ExpiresAt time.Time `json:"expires_at"`
-	}{expires.UTC()})
+	return ok(c, sessionView{expires.UTC()})
 }
 
 func readLogin(c echo.Context) (req loginRequest, form bool, err error) {
@@ -115,12 +118,22 @@ func (s *Server) logOut(c echo.Context) error {
 // streamPath is where a ticket is sent to, and nowhere else.
 const streamPath = "/admin/events/stream"
 
+// ticketRequest is the body of POST /admin/events/ticket.
+type ticketRequest struct {
+	WorkspaceID string `json:"workspace_id"`
+}
+
+// ticketView says what a ticket opens and for how long; its secret is in the cookie only.
+type ticketView struct {
+	WorkspaceID string    `json:"workspace_id"`
+	Stream      string    `json:"stream"`
+	ExpiresAt   time.Time `json:"expires_at"`
+}
+
 // createTicket handles POST /admin/events/ticket: a browser's EventSource cannot send headers, so
 // for a while a cookie opens one workspace's stream to it.
 func (s *Server) createTicket(c echo.Context) error {
-	var req struct {
-		WorkspaceID string `json:"workspace_id"`
-	}
+	var req ticketRequest
 	body, err := io.ReadAll(c.Request().Body)
 	if err != nil {
 		return bodyError(err)
@@ -139,11 +152,7 @@ func (s *Server) createTicket(c echo.Context) error {
 		return err
 	}
 	setCookie(c, ticketCookie, secret, streamPath, http.SameSiteStrictMode, ticket.Expires)
-	return writeJSON(c, http.StatusCreated, "application/json", struct {
-		WorkspaceID string    `json:"workspace_id"`
-		Stream      string    `json:"stream"`
-		ExpiresAt   time.Time `json:"expires_at"`
-	}{workspace.String(), streamPath + "?workspace_id=" + workspace.String(), ticket.Expires.UTC()})
+	return writeJSON(c, http.StatusCreated, "application/json", ticketView{workspace.String(), streamPath + "?workspace_id=" + workspace.String(), ticket.Expires.UTC()})
 }
 
 // setCookie sets a cookie that scripts cannot read and that leaves this machine over TLS only.

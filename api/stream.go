@@ -179,6 +179,12 @@ func feedProblem(err error) error {
 	return p
 }
 
+// eventPage is a piece of the log.
+type eventPage struct {
+	Items      []eventView `json:"items"`
+	NextCursor string      `json:"next_cursor"` // always there: ask again with it for what comes
+}
+
 // listEvents handles GET /events: the log by cursor, for clients without a stream.
 func (s *Server) listEvents(c echo.Context) error {
 	scope, err := eventScope(c)
@@ -208,10 +214,7 @@ func (s *Server) listEvents(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	page := struct {
-		Items      []eventView `json:"items"`
-		NextCursor string      `json:"next_cursor"` // always there: ask again with it for what comes
-	}{Items: []eventView{}, NextCursor: after.String()}
+	page := eventPage{Items: []eventView{}, NextCursor: after.String()}
 	for _, e := range found {
 		page.Items = append(page.Items, viewEvent(e))
 		page.NextCursor = e.Cursor.String()

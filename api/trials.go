@@ -30,9 +30,9 @@ func (s *Server) listTrials(c echo.Context) error {
 		return err
 	}
 	status := c.QueryParam("status")
-	if status != "" && !slices.Contains([]string{"completed", "skipped", "failed"}, status) {
+	if status != "" && !slices.Contains(trialStatuses(), sweep.Status(status)) {
 		return problem(http.StatusBadRequest, "The query is not valid.", backtest.FieldError{
-			Field: "status", Message: fmt.Sprintf("%q is not a final status of a trial", status), Limit: []string{"completed", "skipped", "failed"},
+			Field: "status", Message: fmt.Sprintf("%q is not a final status of a trial", status), Limit: trialStatuses(),
 		})
 	}
 	from, err := trialCursor(c)
@@ -59,6 +59,11 @@ func (s *Server) listTrials(c echo.Context) error {
 		return err
 	}
 	return ok(c, page)
+}
+
+// trialStatuses are the final statuses of a trial.
+func trialStatuses() []sweep.Status {
+	return []sweep.Status{sweep.StatusCompleted, sweep.StatusSkipped, sweep.StatusFailed}
 }
 
 func trialCursor(c echo.Context) (int, error) {

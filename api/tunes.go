@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -35,30 +36,30 @@ type tuneCounts struct {
 
 // tuneView is a tune as the API shows it.
 type tuneView struct {
-	TuneID          string            `json:"tune_id"`
-	Status          store.TuneStatus  `json:"status"`
-	Admitted        bool              `json:"admitted"`
-	Dataset         string            `json:"dataset"`
-	StrategyName    string            `json:"strategy_name"`
-	SearchType      sweep.Search      `json:"search_type"`
-	ObjectiveType   sweep.Objective   `json:"objective_type"`
-	NTrials         int               `json:"n_trials"`
-	TrialsCompleted int               `json:"trials_completed"`
-	Counts          tuneCounts        `json:"counts"`
-	BestTrial       *int              `json:"best_trial"`
-	BestParams      json.RawMessage   `json:"best_params"`
-	BestScore       *float64          `json:"best_score"`
-	Leaderboard     []json.RawMessage `json:"leaderboard"`
-	Gates           json.RawMessage   `json:"gates"`
-	Overfit         json.RawMessage   `json:"overfit"`
-	Regime          *sweep.Regime     `json:"regime"`
-	Warnings        []string          `json:"warnings"`
-	Error           *string           `json:"error"`
-	Spec            sweep.Spec        `json:"spec"`
-	CreatedAt       time.Time         `json:"created_at"`
-	StartedAt       *time.Time        `json:"started_at"`
-	CompletedAt     *time.Time        `json:"completed_at"`
-	ETASeconds      *float64          `json:"eta_seconds"`
+	TuneID          string                        `json:"tune_id"`
+	Status          store.TuneStatus              `json:"status"`
+	Admitted        bool                          `json:"admitted"`
+	Dataset         string                        `json:"dataset"`
+	StrategyName    string                        `json:"strategy_name"`
+	SearchType      sweep.Search                  `json:"search_type"`
+	ObjectiveType   sweep.Objective               `json:"objective_type"`
+	NTrials         int                           `json:"n_trials"`
+	TrialsCompleted int                           `json:"trials_completed"`
+	Counts          tuneCounts                    `json:"counts"`
+	BestTrial       *int                          `json:"best_trial"`
+	BestParams      rendered[*map[string]float64] `json:"best_params"`
+	BestScore       *float64                      `json:"best_score"`
+	Leaderboard     []rendered[sweep.Entry]       `json:"leaderboard"`
+	Gates           rendered[*sweep.Gates]        `json:"gates"`
+	Overfit         rendered[*sweep.Overfit]      `json:"overfit"`
+	Regime          *sweep.Regime                 `json:"regime"`
+	Warnings        []string                      `json:"warnings"`
+	Error           *string                       `json:"error"`
+	Spec            sweep.Spec                    `json:"spec"`
+	CreatedAt       time.Time                     `json:"created_at"`
+	StartedAt       *time.Time                    `json:"started_at"`
+	CompletedAt     *time.Time                    `json:"completed_at"`
+	ETASeconds      *float64                      `json:"eta_seconds"`
 }
 
 func viewTune(t *store.Tune, now time.Time) tuneView {
@@ -71,7 +72,7 @@ func viewTune(t *store.Tune, now time.Time) tuneView {
 			Running: p.InFlight - p.Running, Completed: p.Completed + p.Running, Failed: p.Failed, Skipped: p.Skipped,
 		},
 		BestTrial: p.BestTrial, BestScore: p.BestScore,
-		Leaderboard: []json.RawMessage{}, Warnings: append([]string{}, t.Warnings...), Spec: t.Spec,
+		Leaderboard: []rendered[sweep.Entry]{}, Warnings: append([]string{}, t.Warnings...), Spec: t.Spec,
 		Regime: t.Regime, CreatedAt: t.CreatedAt.UTC(), StartedAt: utc(t.StartedAt), CompletedAt: utc(t.CompletedAt), ETASeconds: t.ETA(now),
 	}
 	c := view.Counts
@@ -82,7 +83,7 @@ func viewTune(t *store.Tune, now time.Time) tuneView {
 	if t.Outcome != nil {
 		var found struct{ Gates, Overfit json.RawMessage }
 		if err := json.Unmarshal(t.Outcome, &found); err == nil {
-			view.Gates, view.Overfit = found.Gates, found.Overfit
+			view.Gates, view.Overfit = rendered[*sweep.Gates](found.Gates), rendered[*sweep.Overfit](found.Overfit)
 		}
 	}
 	return view
@@ -168,18 +169,25 @@ func (s *Server) getTune(c echo.Context) error {
 		return err
 	}
 	view := viewTune(tune, time.Now())
-	if view.Leaderboard, err = s.store.TuneLeaderboard(ctx, workspaceOf(c), id, max(limit, 1)); err != nil {
+	entries, err := s.store.TuneLeaderboard(ctx, workspaceOf(c), id, max(limit, 1))
+	if err != nil {
 		return err
 	}
-	if len(view.Leaderboard) > 0 {
+	if len(entries) > 0 {
 		var best struct{ Params json.RawMessage }
-		if err := json.Unmarshal(view.Leaderboard[0], &best); err != nil {
+		if err := json.Unmarshal(entries[0], &best); err != nil {
 			return fmt.Errorf("decode best trial: %w", err)
 		}
-		view.BestParams = best.Params
+		view.BestParams = rendered[*map[string]float64](best.Params)
 	}
-	view.Leaderboard = view.Leaderboard[:min(limit, len(view.Leaderboard))]
+	for _, entry := range entries[:min(limit, len(entries))] {
+		view.Leaderboard = append(view.Leaderboard, rendered[sweep.Entry](entry))
+	}
 	return ok(c, view)
+}
+
+func tuneStatuses() []store.TuneStatus {
+	return []store.TuneStatus{store.TuneQueued, store.TuneRunning, store.TuneCompleted, store.TuneFailed, store.TuneCanceled}
 }
 
 // listTunes handles GET /backtests/tunes.
@@ -193,12 +201,10 @@ func (s *Server) listTunes(c echo.Context) error {
 		return err
 	}
 	filter := store.TuneFilter{Status: store.TuneStatus(c.QueryParam("status")), Strategy: c.QueryParam("strategy")}
-	switch filter.Status {
-	case "", store.TuneQueued, store.TuneRunning, store.TuneCompleted, store.TuneFailed, store.TuneCanceled:
-	default:
+	if filter.Status != "" && !slices.Contains(tuneStatuses(), filter.Status) {
 		return problem(http.StatusBadRequest, "The query is not valid.", backtest.FieldError{
 			Field: "status", Message: fmt.Sprintf("%q is not a status", filter.Status),
-			Limit: []store.TuneStatus{store.TuneQueued, store.TuneRunning, store.TuneCompleted, store.TuneFailed, store.TuneCanceled},
+			Limit: tuneStatuses(),
 		})
 	}
 	tunes, err := s.store.Tunes(c.Request().Context(), workspaceOf(c), filter, page, limit+1)
@@ -231,12 +237,12 @@ func (s *Server) cancelTune(c echo.Context) error {
 
 // standingView is an entry of the workspace's leaderboard.
 type standingView struct {
-	TuneID       string          `json:"tune_id"`
-	Dataset      string          `json:"dataset"`
-	StrategyName string          `json:"strategy_name"`
-	Score        float64         `json:"score"`
-	RankInTune   int             `json:"rank_in_tune"`
-	Entry        json.RawMessage `json:"entry"`
+	TuneID       string                `json:"tune_id"`
+	Dataset      string                `json:"dataset"`
+	StrategyName string                `json:"strategy_name"`
+	Score        float64               `json:"score"`
+	RankInTune   int                   `json:"rank_in_tune"`
+	Entry        rendered[sweep.Entry] `json:"entry"`
 }
 
 // getLeaderboard handles GET /backtests/leaderboard: the best trials of the workspace under one
@@ -268,7 +274,7 @@ func (s *Server) getLeaderboard(c echo.Context) error {
 	}
 	views := make([]standingView, len(found))
 	for i, st := range found {
-		views[i] = standingView{st.TuneID.String(), st.Dataset, st.Strategy, st.Score, st.Rank, st.Entry}
+		views[i] = standingView{st.TuneID.String(), st.Dataset, st.Strategy, st.Score, st.Rank, rendered[sweep.Entry](st.Entry)}
 	}
 	return ok(c, paged(views, limit, func(v standingView) string {
 		return packCursor(decimal(v.Score), v.TuneID, strconv.Itoa(v.RankInTune))

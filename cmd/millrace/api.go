@@ -20,6 +20,7 @@ import (
 type apiFlags struct {
 	Addr       string `default:"127.0.0.1:8080" env:"MILLRACE_ADDR" help:"Address to listen on; port 0 takes a free one."`
 	AdminToken string `env:"ADMIN_TOKEN" help:"Token for /admin; unset, /admin is off."`
+	Docs       bool   `default:"true" negatable:"" env:"DOCS_ENABLED" help:"Serve the API's document at /docs."`
 	limitFlags
 }
 
@@ -60,6 +61,7 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 	server, err := api.New(api.Options{
 		Store: st, Hub: feed.Hub(), Metrics: metrics, Logger: env.logger, AdminToken: flags.AdminToken, Version: env.version(),
 		Limits: flags.limits(), TrustedProxies: proxies,
+		Docs: flags.Docs,
 	})
 	if err != nil {
 		return "", configError{err}

@@ -73,6 +73,9 @@ func (m *Metrics) floats() []struct {
 	}
 }
 
+// JSONForms tells the API's document how Metrics look in JSON.
+func (Metrics) JSONForms() []any { return []any{metricsJSON{}} }
+
 // MarshalJSON implements json.Marshaler.
 func (m Metrics) MarshalJSON() ([]byte, error) {
 	out := metricsJSON{Bars: m.Bars, Trades: m.Trades, MaxDrawdownBars: m.MaxDrawdownBars, Periods: m.Periods}

@@ -32,6 +32,9 @@ type rangeObject struct {
 	Type string   `json:"type,omitzero"`
 }
 
+// JSONForms tells the API's document that a range is a list or an object.
+func (Range) JSONForms() []any { return []any{[]float64{}, rangeObject{}} }
+
 // MarshalJSON writes a list or an object, as the request had it.
 func (r Range) MarshalJSON() ([]byte, error) {
 	if r.Values != nil {

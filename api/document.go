@@ -1,0 +1,208 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"millrace/api/openapi"
+	"millrace/jobs/backtest"
+	"millrace/jobs/sweep"
+	"millrace/store"
+)
+
+// about is what the API's document says of a route. A console page is not part of the API.
+type about struct {
+	summary string
+	params  []openapi.Param
+	key     bool // takes an idempotency key
+	body    any  // a value of the type that the JSON body is bound to
+	form    []openapi.Part
+	sample  string // a body, for the example
+	status  int    // of success; 0: 200
+	answer  any    // a value of the type that is rendered
+	media   string // of an answer that is not JSON
+	page    bool
+}
+
+// rendered is JSON that was made of a T before, and is passed on as it is.
+type rendered[T any] json.RawMessage
+
+// MarshalJSON implements json.Marshaler.
+func (r rendered[T]) MarshalJSON() ([]byte, error) {
+	if r == nil {
+		return []byte("null"), nil
+	}
+	return r, nil
+}
+
+// JSONForms tells the document what it is.
+func (rendered[T]) JSONForms() []any {
+	var shape T
+	return []any{shape}
+}
+
+func params(all ...openapi.Param) []openapi.Param { return all }
+
+// paging are the parameters of a list, with those of its own.
+func paging(def, most int, more ...openapi.Param) []openapi.Param {
+	return append(more, inQuery("cursor", "next_cursor of the page before", openapi.Schema{"type": "string"}), whole("limit", def, 1, most))
+}
+
+func asCSV() []openapi.Param {
+	return params(inQuery("format", "CSV in place of JSON", openapi.Schema{"type": "string", "enum": []string{"json", "csv"}}))
+}
+
+func inQuery(name, doc string, schema openapi.Schema) openapi.Param {
+	return openapi.Param{Name: name, In: "query", Doc: doc, Schema: schema}
+}
+
+func text(name string) openapi.Param { return inQuery(name, "", openapi.Schema{"type": "string"}) }
+
+func whole(name string, def, low, high int) openapi.Param {
+	return inQuery(name, "", openapi.Schema{"type": "integer", "default": def, "minimum": low, "maximum": high})
+}
+
+func oneOf[T ~string](name string, values []T) openapi.Param {
+	return inQuery(name, "", openapi.Schema{"type": "string", "enum": values})
+}
+
+func topics() openapi.Param {
+	return inQuery("topics", "separated by commas, of "+strings.Join(store.Topics(), ", ")+"; default: all", openapi.Schema{"type": "string"})
+}
+
+func lastEventID() openapi.Param {
+	return openapi.Param{Name: "Last-Event-ID", In: "header", Doc: "the id of the last event received, to resume after it", Schema: openapi.Schema{"type": "string"}}
+}
+
+var idempotencyKey = openapi.Param{
+	Name: idempotencyHeader, In: "header", Required: true,
+	Doc:    "repeating a request with its key and body has no further effect and gives the same answer",
+	Schema: openapi.Schema{"type": "string", "minLength": 1, "maxLength": maxKeyLength},
+}
+
+// enums are the types with a closed set of values.
+func enums() map[reflect.Type][]string {
+	return map[reflect.Type][]string{
+		reflect.TypeFor[store.TuneStatus]():        words(tuneStatuses()),
+		reflect.TypeFor[sweep.Status]():            words(trialStatuses()),
+		reflect.TypeFor[sweep.Search]():            words(sweep.Searches()),
+		reflect.TypeFor[sweep.Objective]():         words(sweep.Objectives()),
+		reflect.TypeFor[backtest.Side]():           {string(backtest.SideLong), string(backtest.SideShort), string(backtest.SideBoth)},
+		reflect.TypeFor[backtest.IntrabarPolicy](): {string(backtest.PolicyWorst), string(backtest.PolicyBest), string(backtest.PolicyOHLCPath), string(backtest.PolicyRandom)},
+	}
+}
+
+func words[T ~string](values []T) []string {
+	all := make([]string, len(values))
+	for i, v := range values {
+		all[i] = string(v)
+	}
+	return all
+}
+
+// document makes the OpenAPI document of the table of routes.
+func document(routes []route, version string) ([]byte, error) {
+	var operations []openapi.Operation
+	for _, r := range routes {
+		if r.about.page {
+			continue
+		}
+		operations = append(operations, r.operation())
+	}
+	return openapi.Document(openapi.Info{
+		Title: "Millrace", Version: version, Problem: problemError{}, Enums: enums(),
+		Description: "Parameter sweeps, walk-forwards and knowledge for trading research, run durably. " +
+			"Every request that creates work takes an idempotency key; every error is problem+json (RFC 9457).",
+		Security: map[string]openapi.Schema{
+			"workspaceKey": {"type": "http", "scheme": "bearer", "description": "A workspace's key, mr_…"},
+			"adminToken":   {"type": "apiKey", "in": "header", "name": "X-Admin-Token"},
+			"adminBearer":  {"type": "http", "scheme": "bearer", "description": "The admin token"},
+		},
+	}, operations)
+}
+
+func (r route) operation() openapi.Operation {
+	op := openapi.Operation{
+		Method: r.method, Path: r.path, Summary: r.about.summary, Tag: r.tag(), Params: r.about.params,
+		Body: r.about.body, Form: r.about.form, Status: r.about.status, Answer: r.about.answer, Media: r.about.media,
+		Sample: r.sample(),
+	}
+	if r.about.key {
+		op.Params = append([]openapi.Param{idempotencyKey}, op.Params...)
+	}
+	if op.Status == 0 {
+		op.Status = http.StatusOK
+	}
+	switch r.access {
+	case public:
+	case admin:
+		op.Security = []string{"adminToken", "adminBearer"}
+	default:
+		op.Security = []string{"workspaceKey"}
+	}
+	return op
+}
+
+// tag is the part of the API that the route belongs to.
+func (r route) tag() string {
+	part := strings.Split(r.path, "/")[1]
+	if r.access == public {
+		return "server"
+	}
+	return part
+}
+
+// sample is a command that makes the request, with what differs from caller to caller as variables.
+func (r route) sample() string {
+	b := strings.Builder{}
+	b.WriteString("curl")
+	if strings.HasSuffix(r.path, "/stream") {
+		b.WriteString(" -N")
+	}
+	switch r.access {
+	case public:
+	case admin:
+		b.WriteString(` -H "X-Admin-Token: $ADMIN_TOKEN"`)
+	default:
+		b.WriteString(` -H "Authorization: Bearer $MILLRACE_API_KEY"`)
+	}
+	if r.about.key {
+		b.WriteString(" \\\n     -H 'X-Idempotency-Key: " + strings.Trim(strings.ReplaceAll(r.path, "/", "-"), "-") + "-1'")
+	}
+	for _, part := range r.about.form {
+		fmt.Fprintf(&b, " \\\n     -F %s=%s", part.Name, formSamples[part.Name])
+	}
+	switch {
+	case r.about.sample != "":
+		b.WriteString(" \\\n     -d '" + r.about.sample + "'")
+	case r.method == http.MethodDelete:
+		b.WriteString(" -X DELETE")
+	case r.method == http.MethodPost && r.about.form == nil:
+		b.WriteString(" -X POST")
+	}
+	return b.String() + " \\\n     \"$MILLRACE_URL" + r.samplePath() + `"`
+}
+
+// samplePath names what an id is of: /backtests/tunes/:id is /backtests/tunes/$TUNE_ID.
+func (r route) samplePath() string {
+	parts := strings.Split(r.path, "/")
+	for i, part := range parts {
+		if name, ok := strings.CutPrefix(part, ":"); ok {
+			if name == "id" {
+				name = strings.TrimSuffix(parts[i-1], "s") + "_id"
+			}
+			parts[i] = "$" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// openAPI handles GET /docs/openapi.json.
+func (s *Server) openAPI(c echo.Context) error {
+	return c.Blob(http.StatusOK, "application/json", s.document)
+}

@@ -1,0 +1,91 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/stretchr/testify/require"
+)
+
+// The document has every route but the pages, each with its types, and nothing else; and it is
+// OpenAPI 3.1.
+func TestTheDocumentIsTheTableOfRoutes(t *testing.T) {
+	s := &Server{}
+	routes := append(s.routes(), s.docsRoutes()...)
+	body, err := document(routes, "test")
+	require.NoError(t, err)
+
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Summary     string
+			OperationID string
+			RequestBody any
+			Parameters  []struct{ Name, In string }
+			Responses   map[string]struct{ Content map[string]any }
+			Security    []map[string][]string
+		}
+	}
+	require.NoError(t, json.Unmarshal(body, &doc))
+	documented := 0
+	ids := map[string]bool{}
+	for _, item := range doc.Paths {
+		for _, op := range item {
+			documented++
+			require.False(t, ids[op.OperationID], op.OperationID)
+			ids[op.OperationID] = true
+		}
+	}
+	for _, r := range routes {
+		if r.about.page {
+			documented++
+			require.True(t, r.path == "/docs" || strings.HasPrefix(r.path, "/admin"), "%s is no page of the console", r.path)
+			continue
+		}
+		name := r.method + " " + r.path
+		path := strings.ReplaceAll(r.operation().Path, ":id", "{id}")
+		for part := range strings.SplitSeq(r.path, "/") {
+			if strings.HasPrefix(part, ":") {
+				path = strings.ReplaceAll(path, part, "{"+part[1:]+"}")
+			}
+		}
+		op, there := doc.Paths[path][strings.ToLower(r.method)]
+		require.True(t, there, name)
+		require.NotEmpty(t, op.Summary, "%s says nothing", name)
+		success := op.Responses[statusText(r.operation().Status)]
+		if r.operation().Status != http.StatusNoContent {
+			require.NotEmpty(t, success.Content, "%s names no answer", name)
+		}
+		require.Equal(t, r.access == public, len(op.Security) == 0, name)
+		if r.about.sample != "" {
+			require.True(t, json.Valid([]byte(r.about.sample)), name)
+			require.NotNil(t, op.RequestBody, name)
+		}
+	}
+	require.Len(t, routes, documented, "the document has a route that the table has not")
+
+	parsed, err := libopenapi.NewDocument(body)
+	require.NoError(t, err)
+	check, errs := validator.NewValidator(parsed)
+	require.Empty(t, errs)
+	valid, faults := check.ValidateDocument()
+	for _, fault := range faults {
+		t.Errorf("%s: %s", fault.Message, fault.Reason)
+		for _, detail := range fault.SchemaValidationErrors {
+			t.Errorf("  %s: %s", detail.FieldPath, detail.Reason)
+		}
+	}
+	require.True(t, valid)
+	again, err := document(routes, "test")
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(body, again), "the document differs from run to run")
+}
+
+func statusText(status int) string {
+	text, _ := json.Marshal(status)
+	return string(text)
+}

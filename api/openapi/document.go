@@ -1,0 +1,177 @@
+package openapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// Operation is one route as the document tells it.
+type Operation struct {
+	Method, Path string // the path with its parameters as :name
+	Summary      string
+	Tag          string
+	Security     []string // names of security schemes, any one of which will do; none: public
+	Params       []Param  // of the query and the headers
+	Body         any      // a value of the type of the JSON body; nil: none
+	Form         []Part   // parts of a multipart body
+	Status       int      // of success
+	Answer       any      // a value of the type of the JSON answer
+	Media        string   // of an answer that is not JSON
+	Sample       string   // a command that makes the request
+}
+
+// Param is a parameter of the query or a header.
+type Param struct {
+	Name     string
+	In       string // "query" or "header"
+	Doc      string
+	Required bool
+	Schema   Schema
+}
+
+// Part is a part of a form.
+type Part struct {
+	Name     string
+	Doc      string
+	File     bool
+	Required bool
+}
+
+// Info is what a document says of its service.
+type Info struct {
+	Title, Version, Description string
+	Problem                     any                       // a value of the type of every error's body
+	Security                    map[string]Schema         // security schemes
+	Enums                       map[reflect.Type][]string // types with a closed set of values
+}
+
+// Document makes the OpenAPI 3.1 document, as JSON. It fails on a path with two operations of one
+// method, and panics on a type that has no JSON form: both are mistakes in the table.
+func Document(info Info, operations []Operation) ([]byte, error) {
+	c := &components{enums: info.Enums, schemas: map[string]Schema{}, names: map[componentKey]string{}}
+	problem := c.schema(reflect.TypeOf(info.Problem), response)
+	paths := map[string]Schema{}
+	for _, op := range operations {
+		path, names := template(op.Path)
+		item := paths[path]
+		if item == nil {
+			item = Schema{}
+			paths[path] = item
+		}
+		method := strings.ToLower(op.Method)
+		if item[method] != nil {
+			return nil, fmt.Errorf("openapi: %s %s is there twice", op.Method, op.Path)
+		}
+		item[method] = c.operation(op, path, names, problem)
+	}
+	return json.MarshalIndent(map[string]any{
+		"openapi":           "3.1.0",
+		"jsonSchemaDialect": "https://spec.openapis.org/oas/3.1/dialect/base",
+		"info":              Schema{"title": info.Title, "version": info.Version, "description": info.Description},
+		"servers":           []Schema{{"url": "/"}},
+		"paths":             paths,
+		"components":        Schema{"schemas": c.schemas, "securitySchemes": info.Security},
+	}, "", "  ")
+}
+
+// template writes Echo's :name as {name}, and lists the names.
+func template(path string) (string, []string) {
+	var names []string
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		if name, ok := strings.CutPrefix(part, ":"); ok {
+			names = append(names, name)
+			parts[i] = "{" + name + "}"
+		}
+	}
+	return strings.Join(parts, "/"), names
+}
+
+func (c *components) operation(op Operation, path string, names []string, problem Schema) Schema {
+	o := Schema{"operationId": operationID(op.Method, path), "summary": op.Summary, "tags": []string{op.Tag}}
+	var params []Schema
+	for _, name := range names {
+		params = append(params, Schema{"name": name, "in": "path", "required": true, "schema": Schema{"type": "string"}})
+	}
+	for _, p := range op.Params {
+		param := Schema{"name": p.Name, "in": p.In, "schema": p.Schema}
+		if p.Required {
+			param["required"] = true
+		}
+		if p.Doc != "" {
+			param["description"] = p.Doc
+		}
+		params = append(params, param)
+	}
+	if params != nil {
+		o["parameters"] = params
+	}
+	switch {
+	case op.Form != nil:
+		o["requestBody"] = content("multipart/form-data", form(op.Form), true)
+	case op.Body != nil:
+		o["requestBody"] = content("application/json", c.schema(reflect.TypeOf(op.Body), request), true)
+	}
+	success := Schema{"description": http.StatusText(op.Status)}
+	switch {
+	case op.Answer != nil:
+		success = content("application/json", c.schema(reflect.TypeOf(op.Answer), response), false)
+		success["description"] = http.StatusText(op.Status)
+	case op.Media != "":
+		success = content(op.Media, Schema{"type": "string"}, false)
+		success["description"] = http.StatusText(op.Status)
+	}
+	failure := content("application/problem+json", problem, false)
+	failure["description"] = "What is wrong, naming the field and the limit"
+	o["responses"] = Schema{strconv.Itoa(op.Status): success, "default": failure}
+	security := []Schema{}
+	for _, scheme := range op.Security {
+		security = append(security, Schema{scheme: []string{}})
+	}
+	o["security"] = security
+	if op.Sample != "" {
+		o["x-codeSamples"] = []Schema{{"lang": "Shell", "label": "curl", "source": op.Sample}}
+	}
+	return o
+}
+
+func content(media string, schema Schema, required bool) Schema {
+	s := Schema{"content": Schema{media: Schema{"schema": schema}}}
+	if required {
+		s["required"] = true
+	}
+	return s
+}
+
+func form(parts []Part) Schema {
+	properties, required := Schema{}, []string{}
+	for _, part := range parts {
+		s := Schema{"type": "string", "description": part.Doc}
+		if part.File {
+			s["contentMediaType"] = "application/octet-stream"
+		}
+		properties[part.Name] = s
+		if part.Required {
+			required = append(required, part.Name)
+		}
+	}
+	return Schema{"type": "object", "properties": properties, "required": required, "additionalProperties": false}
+}
+
+// operationID is the method and the words of the path: getBacktestsTunesById.
+func operationID(method, path string) string {
+	id := strings.ToLower(method)
+	for _, part := range strings.FieldsFunc(path, func(r rune) bool { return r == '/' || r == '-' || r == '.' || r == '_' }) {
+		if name, ok := strings.CutPrefix(part, "{"); ok {
+			part = "by-" + strings.TrimSuffix(name, "}")
+		}
+		for word := range strings.SplitSeq(part, "-") {
+			id += strings.ToUpper(word[:1]) + word[1:]
+		}
+	}
+	return id
+}

@@ -1,0 +1,27 @@
+package api
+
+import "millrace/api/openapi"
+
+// The bodies of the document's examples. They run as they are on the bundled sample, uploaded as
+// sp500, and tests run them.
+const (
+	sampleRun = `{"dataset": "sp500", "strategy_name": "sma_cross",
+          "params": {"fast": 20, "slow": 100}}`
+	sampleTune = `{"dataset": "sp500", "strategy_name": "sma_cross", "oos_ratio": 0.3,
+          "param_space": {"fast": {"low": 5, "high": 50, "step": 5}, "slow": [50, 100, 200]},
+          "constraints": ["fast < slow"]}`
+)
+
+// datasetForm are the parts of an upload.
+var datasetForm = []openapi.Part{
+	{Name: "file", Doc: "OHLCV as CSV or Parquet: time, open, high, low, close and, if you like, volume", File: true, Required: true},
+	{Name: "name", Doc: "unique within the workspace", Required: true},
+	{Name: "symbol", Required: true},
+	{Name: "timeframe", Doc: "such as 1d or 5m", Required: true},
+	{Name: "calendar", Doc: "trading days a year: 252 (default) or 365"},
+}
+
+// formSamples are the values of the parts in examples.
+var formSamples = map[string]string{
+	"file": "@prices.csv", "name": "spx", "symbol": "SPX", "timeframe": "1d", "calendar": "252",
+}
