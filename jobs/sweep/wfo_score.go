@@ -1,0 +1,151 @@
+package sweep
+
+import (
+	"context"
+	"encoding/binary"
+	"iter"
+	"math"
+	"slices"
+	"time"
+
+	"millrace/jobs/backtest"
+)
+
+// Candidates are the parameter sets in any fold's top, each once, in order of their values.
+func Candidates(tops [][]backtest.Params) []backtest.Params {
+	var all []backtest.Params
+	for _, top := range tops {
+		all = append(all, top...)
+	}
+	slices.SortFunc(all, slices.Compare[backtest.Params])
+	return slices.CompactFunc(all, slices.Equal[backtest.Params])
+}
+
+// ScoreCandidates is the objective of each candidate on the plan's out-of-sample part, NaN where it
+// is undefined. One that the tune ran as a trial was scored then; trials yields what is stored of
+// them, and may stop short. The others are run now.
+func (p *Plan) ScoreCandidates(ctx context.Context, candidates []backtest.Params, trials iter.Seq2[*Columns, error]) ([]float64, error) {
+	scores, missing, err := p.storedScores(candidates, trials)
+	if err != nil {
+		return nil, err
+	}
+	runner := p.runner()
+	defer func() { p.runners.Put(runner) }()
+	bars := barsBetweenChecks
+	for _, i := range missing {
+		if bars += p.bars.Len(); bars >= barsBetweenChecks {
+			bars = 0
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+		}
+		var ok bool
+		if scores[i], ok = p.scoreOne(runner, candidates[i]); !ok {
+			runner = backtest.NewRunner(p.bars, p.strategy, p.config)
+		}
+	}
+	return scores, nil
+}
+
+// storedScores finds the candidates among the trials; missing are the places of those not there.
+func (p *Plan) storedScores(candidates []backtest.Params, trials iter.Seq2[*Columns, error]) (scores []float64, missing []int, err error) {
+	scores = make([]float64, len(candidates))
+	places := make(map[string]int, len(candidates))
+	var key []byte
+	for i, params := range candidates {
+		scores[i] = math.NaN()
+		key = appendKey(key[:0], params)
+		places[string(key)] = i
+	}
+	point := make(backtest.Params, len(p.names))
+	for part, err := range trials {
+		if err != nil {
+			return nil, nil, err
+		}
+		for row := range part.Len() {
+			part.cols.point(row, point)
+			key = appendKey(key[:0], point)
+			if i, wanted := places[string(key)]; wanted {
+				// An undefined score may be that of a trial that was given up: it is run to be sure.
+				if score := part.cols.scores[1][row]; isFinite(score) {
+					scores[i] = score
+					delete(places, string(key))
+				}
+			}
+		}
+		if len(places) == 0 {
+			break
+		}
+	}
+	for _, i := range places {
+		missing = append(missing, i)
+	}
+	slices.Sort(missing)
+	return scores, missing, nil
+}
+
+func appendKey(key []byte, params backtest.Params) []byte {
+	for _, v := range params {
+		key = binary.LittleEndian.AppendUint64(key, math.Float64bits(v))
+	}
+	return key
+}
+
+// scoreOne backtests one parameter set out of sample. ok is false when the strategy panicked, which
+// leaves the score undefined and the runner unusable.
+func (p *Plan) scoreOne(runner *backtest.Runner, params backtest.Params) (score float64, ok bool) {
+	defer func() {
+		if recover() != nil {
+			score, ok = math.NaN(), false
+		}
+	}()
+	var m backtest.Metrics
+	runner.Prepare(params)
+	runner.Simulate(p.oos, &m)
+	if score = p.spec.score(&m); !isFinite(score) {
+		score = math.NaN()
+	}
+	return score, true
+}
+
+// Stretch is what a fold adds to the stitched out-of-sample curve: its winner traded on the bars
+// from the end of training to the beginning of the next fold's test window.
+type Stretch struct {
+	From   int       `json:"from"`   // first bar, in the dataset
+	Growth []float64 `json:"growth"` // at each bar's close, of one unit of cash
+	Trades int       `json:"trades"`
+}
+
+// Stretch trades the parameters out of sample, until the given time at the latest. A nil params
+// stays in cash.
+func (p *Plan) Stretch(params backtest.Params, until time.Time) Stretch {
+	w := backtest.Window{From: p.oos.From, To: min(p.oos.To, barAt(p.bars, until))}
+	s := Stretch{From: p.offset + w.From, Growth: make([]float64, max(0, w.Len()))}
+	if params == nil {
+		for i := range s.Growth {
+			s.Growth[i] = 1
+		}
+		return s
+	}
+	runner := p.runner()
+	defer func() { p.runners.Put(runner) }()
+	runner.Prepare(params)
+	trades, equity := runner.Trace(w)
+	s.Trades = len(trades)
+	for i := range s.Growth {
+		s.Growth[i] = equity[i] / p.config.Account.Cash
+	}
+	return s
+}
+
+// Vector puts named parameters into the strategy's order.
+func (p *Plan) Vector(params map[string]float64) backtest.Params {
+	point := make(backtest.Params, len(p.names))
+	for i, name := range p.names {
+		point[i] = params[name]
+	}
+	return point
+}
+
+// Named is the inverse of Vector.
+func (p *Plan) Named(params backtest.Params) map[string]float64 { return named(p.names, params) }
