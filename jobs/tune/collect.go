@@ -33,7 +33,7 @@ func (w *Workers) collect(ctx context.Context, args jobs.TuneCollectArgs, lease 
 	if err != nil {
 		return fmt.Errorf("collect tune %s: %w", args.TuneID, err)
 	}
-	err = w.persist(ctx, lease, func() error {
+	err = w.save.Save(ctx, lease, func() error {
 		return w.store.CompleteTune(ctx, lease, args.TuneID, found)
 	})
 	if err != nil {

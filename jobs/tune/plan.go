@@ -27,7 +27,7 @@ func (w *Workers) plan(ctx context.Context, args jobs.TunePlanArgs, lease store.
 	if err != nil {
 		return err
 	}
-	return w.persist(ctx, lease, func() error {
+	return w.save.Save(ctx, lease, func() error {
 		return w.store.BeginTune(ctx, lease, args.TuneID, plan.Shards(size), plan.Warnings(), nextJobs(args.WorkspaceID, args.TuneID))
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"millrace/jobs/attempt"
 	"millrace/jobs/sweep"
 	"millrace/store"
 )
@@ -45,7 +46,7 @@ func (p *plans) get(ctx context.Context, tune *store.Tune) (*sweep.Plan, error) 
 		for _, problem := range problems {
 			reasons = append(reasons, problem.Field+": "+problem.Message)
 		}
-		return nil, &hopelessError{strings.Join(reasons, "; ")}
+		return nil, &attempt.HopelessError{Reason: strings.Join(reasons, "; ")}
 	}
 	p.keep(tune.ID, plan)
 	return plan, nil

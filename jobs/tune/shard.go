@@ -37,7 +37,7 @@ func (w *Workers) shard(ctx context.Context, args jobs.TuneShardArgs, lease stor
 	if done.Columns, done.Top, done.Stats, err = result.Encode(); err != nil {
 		return fmt.Errorf("encode shard %d: %w", args.Shard, err)
 	}
-	err = w.persist(ctx, lease, func() error {
+	err = w.save.Save(ctx, lease, func() error {
 		return w.store.FinishShard(ctx, lease, args.TuneID, done, nextJobs(args.WorkspaceID, args.TuneID))
 	})
 	if err != nil {

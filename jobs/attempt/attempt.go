@@ -1,0 +1,118 @@
+// Package attempt is what the workers of all kinds have in common: one attempt at a job, the lease
+// that its result is written under, and what an error means for the thing the job works on.
+package attempt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
+
+	"millrace/store"
+)
+
+// Worker works the jobs of one kind.
+type Worker[A river.JobArgs] struct {
+	river.WorkerDefaults[A]
+	Saver *Saver
+	// Limit bounds one attempt; below River's own rescue age.
+	Limit time.Duration
+	// Of is the workspace of a job and the id of the thing it works on.
+	Of func(args A) (workspace, id uuid.UUID)
+	// Do is the work. It saves its result under the lease, which completes the job.
+	Do func(ctx context.Context, args A, lease store.Lease) error
+	// Fail ends the thing for good, with a reason for its user, under the lease.
+	Fail func(ctx context.Context, args A, lease store.Lease, reason string) error
+}
+
+// Timeout implements river.Worker.
+func (w *Worker[A]) Timeout(*river.Job[A]) time.Duration { return w.Limit }
+
+// Work implements river.Worker. An error that no later attempt can mend, or that of the last
+// attempt, fails the thing with its reason; any other is returned for River to retry.
+func (w *Worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
+	workspace, id := w.Of(job.Args)
+	lease := store.Lease{
+		Workspace: workspace, JobID: job.ID, Attempt: job.Attempt,
+		Complete: func(ctx context.Context, tx pgx.Tx) error {
+			_, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
+			return err
+		},
+	}
+	err := recovered(func() error { return w.Do(ctx, job.Args, lease) })
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, store.ErrEnded), errors.Is(err, store.ErrNotFound):
+		return river.JobCancel(err) // nothing is left to do: it has ended or is gone
+	case errors.Is(err, store.ErrFenced), ctx.Err() != nil:
+		return err
+	}
+	var hopeless *HopelessError
+	if !errors.As(err, &hopeless) && job.Attempt < job.MaxAttempts {
+		return err
+	}
+	w.Saver.logger.ErrorContext(ctx, "job failed for good", "kind", job.Kind, "id", id, "job_id", job.ID, "error", err)
+	return w.Saver.Save(ctx, lease, func() error { return w.Fail(ctx, job.Args, lease, err.Error()) })
+}
+
+// HopelessError is an error that every attempt would meet again.
+type HopelessError struct{ Reason string }
+
+// Error implements error.
+func (e *HopelessError) Error() string { return e.Reason }
+
+// recovered turns a panic of fn into an error, so that it is handled as any other.
+func recovered(fn func() error) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	return fn()
+}
+
+// Saver saves results.
+type Saver struct {
+	store  *store.Store
+	logger *slog.Logger
+}
+
+// NewSaver makes a saver.
+func NewSaver(st *store.Store, logger *slog.Logger) *Saver { return &Saver{st, logger} }
+
+// Save saves a result, waiting out a database that is away for a moment: computing again would
+// cost more. A save whose commit went through while its answer was lost finds the fence closed by
+// its own completion, which counts as saved.
+func (s *Saver) Save(ctx context.Context, lease store.Lease, save func() error) error {
+	const patience = 2 * time.Minute
+	var unsure bool
+	pause := 100 * time.Millisecond
+	for start := time.Now(); ; pause = min(2*pause, 2*time.Second) {
+		err := save()
+		if unsure && errors.Is(err, store.ErrFenced) {
+			attempt, state, stateErr := s.store.JobState(ctx, lease.JobID)
+			if stateErr == nil && attempt == lease.Attempt && state == rivertype.JobStateCompleted {
+				return nil
+			}
+		}
+		if !store.Transient(err) || time.Since(start) > patience {
+			return err
+		}
+		unsure = true
+		s.logger.WarnContext(ctx, "database is away; saving again", "job_id", lease.JobID, "error", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
