@@ -48,14 +48,14 @@ type Scope struct {
 type Point struct {
 	Chunk      uuid.UUID
 	Document   uuid.UUID
-	Revision   int64  // of the document's content; each new content has a higher one
-	SourceType string // of the document
+	Revision   int64 // of the document's content; each new content has a higher one
+	SourceType SourceType
 	Vector     []float32
 }
 
 // Filter narrows a search; an empty field does not.
 type Filter struct {
-	SourceTypes []string
+	SourceTypes []SourceType
 	Documents   []uuid.UUID
 }
 
@@ -81,11 +81,11 @@ type CollectionInfo struct {
 //
 // Every call can be repeated with no further effect. An error is a *Fault.
 type VectorIndex interface {
-	// Ensure makes the collection unless it is there. One of other dimensions is a FaultProvider.
+	// Ensure makes the collection unless it is there. One of other dimensions is a FaultDimensions.
 	Ensure(ctx context.Context, collection Collection) error
 	// Upsert writes points of the scope's workspace, replacing those of the same chunks, and makes
-	// them visible to searches before it returns. Wrong dimensions are a FaultDimensions, and then
-	// nothing is written.
+	// them visible to searches before it returns. Wrong dimensions are a FaultDimensions, and a point
+	// that is not finite or a collection that was never made a FaultRefused; then nothing is written.
 	Upsert(ctx context.Context, scope Scope, points []Point) error
 	// DeleteRevisions deletes a document's points of revisions below the one given.
 	DeleteRevisions(ctx context.Context, scope Scope, document uuid.UUID, below int64) error

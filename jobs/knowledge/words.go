@@ -1,0 +1,48 @@
+package knowledge
+
+import (
+	"strings"
+	"unicode"
+
+	"github.com/kljensen/snowball/english"
+)
+
+// words are the lower-case words of a text that carry meaning, as English stems and in order. A
+// script written without spaces gives each pair of neighbouring characters instead.
+func words(text string) []string {
+	var found []string
+	for field := range strings.FieldsFuncSeq(strings.ToLower(text), func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
+	}) {
+		if unspaced(field) {
+			found = append(found, pairs(field)...)
+			continue
+		}
+		if !english.IsStopWord(field) {
+			found = append(found, english.Stem(field, false))
+		}
+	}
+	return found
+}
+
+// unspaced reports whether a run of letters is of a script that puts no spaces between words.
+func unspaced(field string) bool {
+	for _, r := range field {
+		if unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai) {
+			return true
+		}
+	}
+	return false
+}
+
+func pairs(field string) []string {
+	runes := []rune(field)
+	if len(runes) == 1 {
+		return []string{field}
+	}
+	all := make([]string, 0, len(runes)-1)
+	for i := range runes[1:] {
+		all = append(all, string(runes[i:i+2]))
+	}
+	return all
+}
