@@ -72,6 +72,10 @@ func asProblem(err error) (p *problemError, internal bool) {
 		p := answer(http.StatusConflict, "A request with this X-Idempotency-Key is still at work.")
 		p.retryAfter = "1"
 		return p, false
+	case errors.Is(err, store.ErrRunning):
+		p := answer(http.StatusConflict, "A run of the same job is queued or at work.")
+		p.retryAfter = "15"
+		return p, false
 	case errors.Is(err, store.ErrEnded):
 		return answer(http.StatusConflict, "It has already ended."), false
 	case errors.Is(err, store.ErrConflict):

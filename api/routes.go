@@ -104,6 +104,15 @@ func (s *Server) routes() []route {
 		{post, "/admin/login", public, s.logIn, login, about{
 			summary: "Begin a session of the console", body: loginRequest{}, answer: sessionView{}}},
 		{post, "/admin/logout", public, s.logOut, bodyLimit, about{summary: "End it", status: http.StatusNoContent}},
+
+		{post, "/admin/retention/prune/:job", admin, s.prune, bodyLimit, about{
+			summary: "Run a retention job, or count what it would delete", key: true, body: pruneRequest{}, sample: samplePrune,
+			status: http.StatusAccepted, answer: retentionRunView{}}},
+		{get, "/admin/retention/logs", admin, s.listRetentionLog, bodyLimit, about{
+			summary: "The runs of retention jobs, newest first", params: paging(50, 1000, oneOf("job_name", retentionJobs())), answer: list[retentionRunView]{}}},
+		{get, "/admin/retention/logs/:entry", admin, s.getRetentionRun, bodyLimit, about{summary: "One of them", answer: retentionRunView{}}},
+		{get, "/admin/retention/status", admin, s.retentionStatus, bodyLimit, about{
+			summary: "The retention jobs, their schedule and how they have gone", answer: retentionView{}}},
 	}
 }
 

@@ -10,6 +10,7 @@ const (
 	sampleTune = `{"dataset": "sp500", "strategy_name": "sma_cross", "oos_ratio": 0.3,
           "param_space": {"fast": {"low": 5, "high": 50, "step": 5}, "slow": [50, 100, 200]},
           "constraints": ["fast < slow"]}`
+	samplePrune = `{"days": 90, "batch_size": 10000, "dry_run": true}`
 )
 
 // datasetForm are the parts of an upload.

@@ -22,6 +22,8 @@ var (
 	ErrKeyReused = errors.New("idempotency key used with another body")
 	// ErrKeyBusy: a request with the same key is still being worked on.
 	ErrKeyBusy = errors.New("idempotency key in use")
+	// ErrRunning: the same work is being done already.
+	ErrRunning = errors.New("already running")
 	// ErrEnded: the tune has already ended, so the change does not apply.
 	ErrEnded = errors.New("already ended")
 )

@@ -113,6 +113,7 @@ const (
 	uniqueViolation     = "23505"
 	foreignKeyViolation = "23503"
 	lockNotAvailable    = "55P03"
+	objectInUse         = "55006"
 )
 
 // pgCode returns the SQLSTATE of err, or "" when Postgres did not raise it.

@@ -11,6 +11,7 @@ import (
 
 	"millrace/jobs"
 	"millrace/jobs/fleet"
+	"millrace/jobs/retention"
 	"millrace/jobs/tune"
 	"millrace/ops"
 	"millrace/store"
@@ -65,10 +66,16 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 	if err != nil {
 		return err
 	}
+	schedule, err := retention.Periodic()
+	if err != nil {
+		return err
+	}
 	member, err := fleet.New(fleet.Options{
 		Pool: pool, Slots: slots, Metrics: metrics, Logger: env.logger, Version: env.version(), Drain: flags.Drain,
+		Periodic: schedule,
 	}, func(st *store.Store, workers *river.Workers) {
 		tune.New(st, metrics, env.logger, tune.Options{ShardTime: flags.ShardTime}).Register(workers)
+		retention.New(st, env.logger).Register(workers)
 	})
 	if err != nil {
 		return err

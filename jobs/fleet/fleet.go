@@ -31,6 +31,8 @@ type Options struct {
 	Metrics *ops.Metrics
 	Logger  *slog.Logger
 	Version string
+	// Periodic is the schedule, beside the fleet's own upkeep.
+	Periodic []*river.PeriodicJob
 	// Drain is how long Stop waits for jobs at work before it cancels them.
 	Drain time.Duration
 }
@@ -84,7 +86,10 @@ func New(opts Options, register func(*store.Store, *river.Workers)) (*Fleet, err
 		// The role that works jobs does not own the tables, so it cannot reindex them.
 		ReindexerIndexNames: []string{},
 		WorkerMiddleware:    []rivertype.WorkerMiddleware{&watch{fleet: f}},
-		PeriodicJobs:        []*river.PeriodicJob{upkeepSchedule()},
+		PeriodicJobs:        append([]*river.PeriodicJob{upkeepSchedule()}, opts.Periodic...),
+		// Failures are kept for people to look at until the retention job job_runs takes them.
+		CancelledJobRetentionPeriod: -1,
+		DiscardedJobRetentionPeriod: -1,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("River client: %w", err)

@@ -2,8 +2,10 @@ package fleet
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
 	"millrace/jobs"
@@ -15,7 +17,7 @@ import (
 const partitionDays = 3
 
 // upkeepWorker makes the partitions of the coming days and forgets workers long silent and
-// callers long idle.
+// callers long idle, and keeps the retention jobs scheduled.
 type upkeepWorker struct {
 	river.WorkerDefaults[jobs.UpkeepArgs]
 	store *store.Store
@@ -35,5 +37,18 @@ func (w *upkeepWorker) Work(ctx context.Context, _ *river.Job[jobs.UpkeepArgs]) 
 	if err := w.store.ForgetRates(ctx); err != nil {
 		return err
 	}
-	return w.store.ForgetWorkers(ctx)
+	if err := w.store.ForgetWorkers(ctx); err != nil {
+		return err
+	}
+	_, overdue, err := w.store.ScheduleRetention(ctx)
+	if err != nil {
+		return err
+	}
+	for _, job := range overdue {
+		// No more than one a day runs, however often it is inserted.
+		if _, err := river.ClientFromContext[pgx.Tx](ctx).Insert(ctx, jobs.PruneArgs{Job: job}, nil); err != nil {
+			return fmt.Errorf("make up for the missed retention run %s: %w", job, err)
+		}
+	}
+	return nil
 }

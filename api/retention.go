@@ -1,0 +1,253 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/riverqueue/river"
+
+	"millrace/jobs"
+	"millrace/jobs/backtest"
+	"millrace/store"
+)
+
+// pruneRequest is the body of POST /admin/retention/prune/:job. A body that says nothing asks for a
+// dry run: nothing is deleted by accident.
+type pruneRequest struct {
+	Days      *int  `json:"days"`
+	BatchSize *int  `json:"batch_size"`
+	DryRun    *bool `json:"dry_run"`
+}
+
+// pruneJob is the retention job that the path names, in its spelling there.
+func pruneJob(c echo.Context) (string, error) {
+	job := strings.ReplaceAll(c.Param("job"), "-", "_")
+	if _, ok := jobs.PruneSchedules()[job]; !ok || strings.Contains(c.Param("job"), "_") {
+		return "", problem(http.StatusNotFound, "There is no such retention job.",
+			backtest.FieldError{Field: "job", Message: "is not one of those that can be pruned", Limit: pruneJobs()})
+	}
+	return job, nil
+}
+
+// pruneJobs are the jobs in the spelling of paths.
+func pruneJobs() []string {
+	names := retentionJobs()
+	for i, job := range names {
+		names[i] = strings.ReplaceAll(job, "_", "-")
+	}
+	return names
+}
+
+func retentionJobs() []string { return slices.Sorted(maps.Keys(jobs.PruneSchedules())) }
+
+func (r pruneRequest) prune(job string) (store.Prune, error) {
+	prune := store.Prune{Job: job, BatchSize: 10_000, DryRun: true, Source: "admin"}
+	mostDays := 365
+	if job == "match_runs" {
+		mostDays = 730
+	}
+	var faults []backtest.FieldError
+	if r.Days != nil {
+		if *r.Days < 1 || *r.Days > mostDays {
+			faults = append(faults, backtest.FieldError{
+				Field: "days", Message: fmt.Sprintf("must be from 1 to %d", mostDays), Limit: []int{1, mostDays}})
+		}
+		age := time.Duration(*r.Days) * 24 * time.Hour
+		prune.Age = &age
+	}
+	if r.BatchSize != nil {
+		if *r.BatchSize < 100 || *r.BatchSize > 100_000 {
+			faults = append(faults, backtest.FieldError{
+				Field: "batch_size", Message: "must be from 100 to 100000", Limit: []int{100, 100_000}})
+		}
+		prune.BatchSize = *r.BatchSize
+	}
+	if r.DryRun != nil {
+		prune.DryRun = *r.DryRun
+	}
+	return prune, fieldProblems(faults)
+}
+
+// prune handles POST /admin/retention/prune/:job.
+func (s *Server) prune(c echo.Context) error {
+	job, err := pruneJob(c)
+	if err != nil {
+		return err
+	}
+	sub := store.Submission{Key: c.Request().Header.Get(idempotencyHeader)}
+	if err := checkKey(sub.Key); err != nil {
+		return err
+	}
+	body, err := io.ReadAll(c.Request().Body)
+	if err != nil {
+		return bodyError(err)
+	}
+	if len(body) == 0 {
+		body = []byte("{}")
+	}
+	var req pruneRequest
+	if err := decode(body, &req); err != nil {
+		return err
+	}
+	if sub.Fingerprint, err = fingerprint(body); err != nil {
+		return err
+	}
+	prune, err := req.prune(job)
+	if err != nil {
+		return err
+	}
+	resp, err := s.store.RequestPrune(c.Request().Context(), sub, prune,
+		func(entry int64) river.JobArgs { return jobs.PruneArgs{Job: job, Entry: entry} },
+		func(run store.RetentionRun) (store.Response, error) {
+			body, err := json.Marshal(viewRetentionRun(run))
+			return store.Response{Status: http.StatusAccepted, Location: store.RetentionLocation(run.ID), Body: body}, err
+		})
+	if err != nil {
+		return err
+	}
+	if resp.Replayed {
+		s.opts.Metrics.IdempotencyReplays.Inc()
+	}
+	return respond(c, resp)
+}
+
+// retentionRunView is an entry of the retention log as the API shows it.
+type retentionRunView struct {
+	JobLogID     int64      `json:"job_log_id"`
+	JobName      string     `json:"job_name"`
+	Status       string     `json:"status"`
+	Source       string     `json:"source"`
+	DryRun       bool       `json:"dry_run"`
+	BatchSize    int        `json:"batch_size"`
+	CutoffTS     *time.Time `json:"cutoff_ts"`
+	DeletedCount int64      `json:"deleted_count"`
+	Batches      int        `json:"batches"`
+	LongestMS    float64    `json:"longest_transaction_ms"`
+	QueuedAt     time.Time  `json:"queued_at"`
+	StartedAt    *time.Time `json:"started_at"`
+	FinishedAt   *time.Time `json:"finished_at"`
+	OK           *bool      `json:"ok"`
+	Error        *string    `json:"error"`
+}
+
+func viewRetentionRun(r store.RetentionRun) retentionRunView {
+	status := "queued"
+	switch {
+	case r.OK != nil && *r.OK:
+		status = "completed"
+	case r.OK != nil:
+		status = "failed"
+	case r.StartedAt != nil:
+		status = "running"
+	}
+	return retentionRunView{
+		JobLogID: r.ID, JobName: r.Job, Status: status, Source: r.Source, DryRun: r.DryRun, BatchSize: r.BatchSize,
+		CutoffTS: utc(r.CutoffAt), DeletedCount: r.Deleted, Batches: r.Batches, LongestMS: r.LongestMS,
+		QueuedAt: r.QueuedAt.UTC(), StartedAt: utc(r.StartedAt), FinishedAt: utc(r.FinishedAt), OK: r.OK, Error: r.Error,
+	}
+}
+
+// listRetentionLog handles GET /admin/retention/logs.
+func (s *Server) listRetentionLog(c echo.Context) error {
+	limit, err := queryInt(c, "limit", 50, 1, 1000)
+	if err != nil {
+		return err
+	}
+	job := c.QueryParam("job_name")
+	if _, ok := jobs.PruneSchedules()[job]; job != "" && !ok {
+		return problem(http.StatusBadRequest, "The query is not valid.",
+			backtest.FieldError{Field: "job_name", Message: "is not a retention job"})
+	}
+	var before int64
+	if text := c.QueryParam("cursor"); text != "" {
+		parts, err := unpackCursor(text, 1)
+		if err != nil {
+			return err
+		}
+		if before, err = strconv.ParseInt(parts[0], 10, 64); err != nil || before < 1 {
+			return badCursor()
+		}
+	}
+	runs, err := s.store.RetentionLog(c.Request().Context(), job, before, limit+1)
+	if err != nil {
+		return err
+	}
+	views := make([]retentionRunView, len(runs))
+	for i, run := range runs {
+		views[i] = viewRetentionRun(run)
+	}
+	return ok(c, paged(views, limit, func(v retentionRunView) string { return packCursor(strconv.FormatInt(v.JobLogID, 10)) }))
+}
+
+// getRetentionRun handles GET /admin/retention/logs/:entry.
+func (s *Server) getRetentionRun(c echo.Context) error {
+	entry, err := strconv.ParseInt(c.Param("entry"), 10, 64)
+	if err != nil || entry < 1 {
+		return fmt.Errorf("entry: %w", store.ErrNotFound)
+	}
+	run, err := s.store.RetentionRun(c.Request().Context(), entry)
+	if err != nil {
+		return err
+	}
+	return ok(c, viewRetentionRun(run))
+}
+
+// retentionJobView is a retention job as the API shows it.
+type retentionJobView struct {
+	JobName             string     `json:"job_name"`
+	Table               string     `json:"table"`
+	TableBytes          int64      `json:"table_bytes"`
+	Schedule            string     `json:"schedule"`
+	NextRunAt           time.Time  `json:"next_run_at"`
+	KeepDays            float64    `json:"keep_days"`
+	Running             bool       `json:"running"`
+	LastRunAt           *time.Time `json:"last_run_at"`
+	LastOKAt            *time.Time `json:"last_ok_at"`
+	LastDeletedCount    *int64     `json:"last_deleted_count"`
+	LastError           *string    `json:"last_error"`
+	ConsecutiveFailures int        `json:"consecutive_failures"`
+}
+
+// retentionStatus handles GET /admin/retention/status.
+func (s *Server) retentionStatus(c echo.Context) error {
+	view, err := s.viewRetention(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	return ok(c, view)
+}
+
+type retentionView struct {
+	Scheduler string             `json:"scheduler"`
+	Jobs      []retentionJobView `json:"jobs"`
+}
+
+func (s *Server) viewRetention(ctx context.Context) (retentionView, error) {
+	status, err := s.store.RetentionStatus(ctx)
+	if err != nil {
+		return retentionView{}, err
+	}
+	view := retentionView{Scheduler: status.Scheduler, Jobs: []retentionJobView{}}
+	for _, job := range status.Jobs {
+		schedule, err := jobs.Schedule(job.Schedule)
+		if err != nil {
+			return retentionView{}, err
+		}
+		view.Jobs = append(view.Jobs, retentionJobView{
+			JobName: job.Name, Table: job.Table, TableBytes: job.TableSize, Schedule: job.Schedule,
+			NextRunAt: schedule.Next(status.Now).UTC(), KeepDays: job.Age.Hours() / 24, Running: job.Running,
+			LastRunAt: utc(job.LastRunAt), LastOKAt: utc(job.LastOK), LastDeletedCount: job.Deleted, LastError: job.Error,
+			ConsecutiveFailures: job.Failures,
+		})
+	}
+	return view, nil
+}
