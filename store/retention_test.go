@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -94,7 +95,7 @@ func TestADryRunCountsWhatARunDeletes(t *testing.T) {
 			require.EqualValues(t, rows.due, run.Deleted)
 			require.GreaterOrEqual(t, run.Batches, (rows.due+499)/500)
 			require.Less(t, run.LongestMS, 1000.0)
-			require.Equal(t, 2, d.count(`select count(*) from event_log where topic = 'retention' and entity_id = $1::text`, pruned.Entry))
+			require.Equal(t, 2, d.count(`select count(*) from event_log where topic = 'retention' and entity_id = $1`, fmt.Sprint(pruned.Entry)))
 		})
 	}
 }

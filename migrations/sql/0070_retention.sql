@@ -237,12 +237,11 @@ begin
                   from retention_rules r loop
         execute 'select exists (select from cron.job where jobname = $1 and schedule = $2 and command = $3 and active and database = current_database())'
            into known using retention_cron_name(rule.job_name), rule.schedule, rule.command;
+        continue when known and retention_cron_usable();
+        -- Scheduling under the same name would leave one that was switched off as it is.
+        execute 'select count(cron.unschedule(jobid)) from cron.job where jobname = $1' using retention_cron_name(rule.job_name);
         if retention_cron_usable() then
-            if not known then
-                execute 'select cron.schedule($1, $2, $3)' using retention_cron_name(rule.job_name), rule.schedule, rule.command;
-            end if;
-        else
-            execute 'select count(cron.unschedule(jobid)) from cron.job where jobname = $1' using retention_cron_name(rule.job_name);
+            execute 'select cron.schedule($1, $2, $3)' using retention_cron_name(rule.job_name), rule.schedule, rule.command;
         end if;
     end loop;
     -- pg_cron keeps its history for ever.
