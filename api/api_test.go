@@ -22,6 +22,7 @@ import (
 	"millrace/jobs"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/fleet"
+	"millrace/jobs/retention"
 	"millrace/jobs/tune"
 	"millrace/ops"
 	"millrace/store"
@@ -99,10 +100,11 @@ func (r *rig) startWorker() {
 	require.NoError(r.t, err)
 	r.t.Cleanup(pool.Close)
 	member, err := fleet.New(fleet.Options{
-		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: 2, jobs.QueueTunes: 1}, Metrics: metrics, Logger: logger,
+		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: 2, jobs.QueueTunes: 1, jobs.QueueRetention: 1}, Metrics: metrics, Logger: logger,
 		Version: "test", Drain: 5 * time.Second,
 	}, func(st *store.Store, workers *river.Workers) {
 		tune.New(st, metrics, logger, tune.Options{}).Register(workers)
+		retention.New(st, logger).Register(workers)
 	})
 	require.NoError(r.t, err)
 	require.NoError(r.t, member.Start(r.t.Context()))
