@@ -15,6 +15,7 @@ type PDF struct {
 	Title     string
 	Author    string
 	CreatedAt *time.Time
+	Damaged   []int // pages, from 1, that could not be read
 }
 
 // hyphen is what PDFium makes of a hyphen that only breaks a word at a line's end; older ones say U+0002.
@@ -45,6 +46,9 @@ func Pages(pdf PDF, name string) (*knowledge.Extracted, error) {
 	dropRunning(pages)
 	e := &knowledge.Extracted{
 		Title: pdf.Title, Author: pdf.Author, PublishedAt: pdf.CreatedAt, Metadata: map[string]any{"pages": len(pages)},
+	}
+	if len(pdf.Damaged) > 0 {
+		e.Metadata["damaged_pages"] = pdf.Damaged
 	}
 	for i, lines := range pages {
 		e.Blocks = append(e.Blocks, paragraphs(lines, i+1)...)

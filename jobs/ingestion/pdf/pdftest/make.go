@@ -1,0 +1,117 @@
+// Package pdftest makes PDF files for tests, good and bad, so that none has to be kept.
+package pdftest
+
+import (
+	"bytes"
+	"compress/zlib"
+	"fmt"
+	"strings"
+)
+
+// Writer writes the objects of a PDF file.
+type Writer struct {
+	buf     bytes.Buffer
+	offsets []int
+}
+
+// Object adds an object and returns its number.
+func (w *Writer) Object(body string) int {
+	if w.buf.Len() == 0 {
+		w.buf.WriteString("%PDF-1.4\n")
+	}
+	w.offsets = append(w.offsets, w.buf.Len())
+	fmt.Fprintf(&w.buf, "%d 0 obj\n%s\nendobj\n", len(w.offsets), body)
+	return len(w.offsets)
+}
+
+// Stream adds an object that holds data.
+func (w *Writer) Stream(dict string, data []byte) int {
+	return w.Object(fmt.Sprintf("<< %s /Length %d >>\nstream\n%s\nendstream", dict, len(data), data))
+}
+
+// Bytes ends the file; the first object is its catalog.
+func (w *Writer) Bytes(trailer string) []byte {
+	at := w.buf.Len()
+	fmt.Fprintf(&w.buf, "xref\n0 %d\n0000000000 65535 f \n", len(w.offsets)+1)
+	for _, offset := range w.offsets {
+		fmt.Fprintf(&w.buf, "%010d 00000 n \n", offset)
+	}
+	fmt.Fprintf(&w.buf, "trailer << /Size %d /Root 1 0 R %s >>\nstartxref\n%d\n%%%%EOF\n", len(w.offsets)+1, trailer, at)
+	return bytes.Clone(w.buf.Bytes())
+}
+
+// Text makes a file with a page for each text, line by line.
+func Text(pages ...string) []byte {
+	contents := make([][]byte, len(pages))
+	for i, page := range pages {
+		var content strings.Builder
+		content.WriteString("BT /F1 11 Tf 14 TL 50 750 Td\n")
+		for line := range strings.SplitSeq(page, "\n") {
+			fmt.Fprintf(&content, "(%s) Tj T*\n", strings.NewReplacer(`\`, `\\`, "(", `\(`, ")", `\)`).Replace(line))
+		}
+		contents[i] = []byte(content.String() + "ET")
+	}
+	return build(contents, "", "", "")
+}
+
+// build makes a file with a page for each content stream.
+func build(contents [][]byte, filter, resources, trailer string) []byte {
+	var w Writer
+	w.Object("<< /Type /Catalog /Pages 2 0 R >>")
+	kids := make([]string, len(contents))
+	for i := range contents {
+		kids[i] = fmt.Sprintf("%d 0 R", 4+2*i)
+	}
+	w.Object(fmt.Sprintf("<< /Type /Pages /Count %d /Kids [%s] >>", len(contents), strings.Join(kids, " ")))
+	w.Object("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>")
+	for i, content := range contents {
+		w.Object(fmt.Sprintf("<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources << /Font << /F1 3 0 R >> %s >> /Contents %d 0 R >>", resources, 5+2*i))
+		w.Stream(filter, content)
+	}
+	info := w.Object("<< /Title (A title) /Author (An author) /CreationDate (D:20240203100000Z) >>")
+	return w.Bytes(fmt.Sprintf("/Info %d 0 R %s", info, trailer))
+}
+
+// Encrypted makes a file that needs a password.
+func Encrypted() []byte {
+	junk := strings.Repeat("5a", 32)
+	return build([][]byte{[]byte("BT ET")}, "", "",
+		"/ID [<00> <00>] /Encrypt << /Filter /Standard /V 2 /R 3 /Length 128 /P -4 /O <"+junk+"> /U <"+junk+"> >>")
+}
+
+// Inflating makes a file of a few megabytes whose page unpacks to as many gigabytes of spaces.
+func Inflating(gigabytes int) []byte {
+	const block = 1 << 20
+	var packed bytes.Buffer
+	pack := zlib.NewWriter(&packed)
+	spaces := bytes.Repeat([]byte{' '}, block)
+	grow := func() []byte {
+		start := packed.Len()
+		_, _ = pack.Write(spaces)
+		_ = pack.Flush()
+		return bytes.Clone(packed.Bytes()[start:])
+	}
+	grow()
+	// With nothing but spaces before it, the same block unpacks to the same spaces wherever it stands.
+	again := grow()
+	for range gigabytes<<30/block - 2 {
+		packed.Write(again)
+	}
+	return build([][]byte{packed.Bytes()}, "/Filter /FlateDecode", "", "")
+}
+
+// Laughing makes a small file whose page draws ten forms, each of which draws ten others, and so on.
+func Laughing(depth int) []byte {
+	var w Writer
+	w.Object("<< /Type /Catalog /Pages 2 0 R >>")
+	w.Object("<< /Type /Pages /Count 1 /Kids [4 0 R] >>")
+	w.Object("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>")
+	w.Object("<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources << /XObject << /X 6 0 R >> >> /Contents 5 0 R >>")
+	w.Stream("", []byte(strings.Repeat("/X Do ", 10)))
+	for i := range depth {
+		w.Stream(fmt.Sprintf("/Type /XObject /Subtype /Form /BBox [0 0 612 792] /Resources << /Font << /F1 3 0 R >> /XObject << /X %d 0 R >> >>", 7+i),
+			[]byte(strings.Repeat("/X Do BT /F1 9 Tf (ha) Tj ET ", 10)))
+	}
+	w.Stream("/Type /XObject /Subtype /Form /BBox [0 0 612 792]", []byte("q Q"))
+	return w.Bytes("")
+}
