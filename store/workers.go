@@ -182,11 +182,3 @@ func (s *Store) ForgetWorkers(ctx context.Context) error {
 	}
 	return nil
 }
-
-// RollEventLog makes the event log's partitions of the coming days.
-func (s *Store) RollEventLog(ctx context.Context, days int) (made int, err error) {
-	if err := s.pool.QueryRow(ctx, `select event_log_roll($1)`, days).Scan(&made); err != nil {
-		return 0, fmt.Errorf("roll event log: %w", err)
-	}
-	return made, nil
-}
