@@ -149,7 +149,7 @@ func (s *Server) follow(c echo.Context, w *eventWriter, sub *events.Subscription
 				_ = w.goodbye("the session or ticket has ended")
 				return
 			}
-			err = w.comment("")
+			err = w.heartbeat(sub.Settle())
 		case <-sub.Ready():
 			var messages []*events.Message
 			if messages, err = sub.Take(ctx); err != nil {

@@ -95,8 +95,10 @@ func (w *eventWriter) reset(now store.Cursor) error {
 	return w.writeOut(fmt.Appendf(nil, "id: %s\nevent: reset\ndata: {\"type\":\"reset\",\"cursor\":%[1]q}\n\n", now))
 }
 
-func (w *eventWriter) comment(text string) error {
-	return w.writeOut([]byte(": " + text + "\n\n"))
+// heartbeat keeps the connection from looking dead, and tells the client the place that it has
+// everything up to, so that after a long quiet it need not resume from far back.
+func (w *eventWriter) heartbeat(at store.Cursor) error {
+	return w.writeOut(fmt.Appendf(nil, ":\nid: %s\n\n", at))
 }
 
 // goodbye ends a stream that the client should resume, each client after a wait of its own.

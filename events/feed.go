@@ -32,6 +32,7 @@ type Feed struct {
 	metrics *ops.Metrics
 	logger  *slog.Logger
 	hub     *Hub
+	pulse   pulse
 	cancel  context.CancelFunc
 	loops   sync.WaitGroup
 	stop    sync.Once
@@ -61,10 +62,12 @@ func (f *Feed) Start(ctx context.Context) error {
 	if err := f.place(ctx, session); err != nil {
 		return err
 	}
+	f.pulse.begin(time.Now())
 	var loops context.Context
 	loops, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	f.loops.Go(func() { f.forever(loops, "listener", f.listen) })
 	f.loops.Go(func() { f.forever(loops, "relay", f.relay) })
+	f.loops.Go(func() { f.count(loops) })
 	return nil
 }
 
@@ -86,6 +89,7 @@ func (f *Feed) forever(ctx context.Context, part string, loop func(context.Conte
 	for {
 		start := time.Now()
 		err := f.inSession(ctx, loop)
+		f.pulse.lost(part)
 		if ctx.Err() != nil {
 			return
 		}

@@ -54,6 +54,8 @@ type Hub struct {
 	at      store.Cursor // the last event published
 	all     map[*Subscription]struct{}
 	of      map[uuid.UUID]map[*Subscription]struct{} // by workspace
+	open    int                                      // subscriptions in both
+	drops   int64                                    // of slow subscribers, not yet counted in the database
 	closed  bool
 }
 
@@ -114,6 +116,7 @@ func (h *Hub) gauge(sub *Subscription, by float64) {
 	for _, topic := range topics {
 		h.metrics.SSESubscribers.WithLabelValues(topic).Add(by)
 	}
+	h.open += int(by)
 }
 
 // drop ends a subscription; the caller holds the lock.
@@ -135,6 +138,51 @@ func (h *Hub) place() store.Cursor {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.at
+}
+
+// raise moves the place up to the floor of its log, and reports whether it was below. A hub that
+// has read to the log's end has missed nothing when days of it are dropped.
+func (h *Hub) raise(floor store.Cursor) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.at.Epoch != floor.Epoch || h.at.XID >= floor.XID {
+		return false
+	}
+	h.at = floor
+	return true
+}
+
+// subscribers is how many subscriptions are open.
+func (h *Hub) subscribers() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.open
+}
+
+// takeDrops is how many slow subscribers were dropped since the last call.
+func (h *Hub) takeDrops() int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := h.drops
+	h.drops = 0
+	return n
+}
+
+// returnDrops gives back drops that could not be counted.
+func (h *Hub) returnDrops(n int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.drops += n
+}
+
+// idleAt is the hub's place, and whether everything up to it that is for the subscription has been
+// taken from its queue.
+func (h *Hub) idleAt(sub *Subscription) (store.Cursor, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	return h.at, len(sub.queue) == 0 && sub.ended == nil
 }
 
 // publish hands events out in order and moves the hub's place.
@@ -159,6 +207,7 @@ func (h *Hub) offer(set map[*Subscription]struct{}, m *Message) {
 		}
 		if !sub.offer(m) {
 			h.metrics.SSEQueueDrops.Inc()
+			h.drops++
 			h.drop(sub, ErrSlow)
 		}
 	}

@@ -69,7 +69,7 @@ func (f *Feed) catchUp(ctx context.Context, session *store.EventSession) error {
 		if err != nil || len(events) == 0 {
 			return err
 		}
-		f.metrics.SSERelayLag.Set(max(0, time.Since(events[0].At).Seconds()))
+		f.lag(time.Since(events[0].At))
 		f.hub.publish(events)
 		if len(events) < readPage {
 			return nil
@@ -84,9 +84,19 @@ func (f *Feed) check(ctx context.Context, session *store.EventSession) error {
 	if err != nil {
 		return err
 	}
-	if !bounds.Covers(f.hub.place()) {
+	if !f.hub.raise(bounds.Floor) && !bounds.Covers(f.hub.place()) {
 		return f.place(ctx, session)
 	}
-	f.metrics.SSERelayLag.Set(waiting.Seconds())
+	relayed, err := session.Relayed(ctx)
+	if err != nil {
+		return err
+	}
+	f.lag(waiting)
+	f.pulse.listened(time.Now(), relayed)
 	return nil
+}
+
+func (f *Feed) lag(d time.Duration) {
+	f.metrics.SSERelayLag.Set(max(0, d.Seconds()))
+	f.pulse.setLag(max(0, d))
 }

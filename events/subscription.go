@@ -42,6 +42,20 @@ func (s *Subscription) Ready() <-chan struct{} { return s.ready }
 // Last is the place that everything taken so far comes up to.
 func (s *Subscription) Last() store.Cursor { return s.last }
 
+// Settle moves a subscription that nothing waits for up to the hub's place, and returns its own. A
+// client that is told of it now and then resumes from near the end of the log, however long none
+// of the events were for it. It is for the goroutine that calls Take.
+func (s *Subscription) Settle() store.Cursor {
+	if s.phase != live {
+		return s.last
+	}
+	at, idle := s.hub.idleAt(s)
+	if idle && s.last.Before(at) {
+		s.last = at
+	}
+	return s.last
+}
+
 // Take returns the events that are there, perhaps none, in order, each once and none left out. It
 // is store.ErrCursorGone when the log cannot be resumed from where the subscription is, and ErrSlow,
 // ErrClosed or ErrReset once the subscription has ended.

@@ -124,6 +124,21 @@ func (s *EventSession) Elect(ctx context.Context) (elected bool, err error) {
 	return elected, nil
 }
 
+// Relayed reports whether the fleet has a relay.
+func (s *EventSession) Relayed(ctx context.Context) (relayed bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	err = s.conn.QueryRow(ctx, `
+		select exists (select from pg_locks
+		                where locktype = 'advisory' and granted and objsubid = 1 and classid = 0 and objid = $1
+		                  and database = (select oid from pg_database where datname = current_database()))`,
+		relayLock).Scan(&relayed)
+	if err != nil {
+		return false, fmt.Errorf("look for the relay: %w", err)
+	}
+	return relayed, nil
+}
+
 // Settled is the oldest transaction still running. While it stays the same no event can have
 // become readable, so it tells without touching the log whether to look.
 func (s *EventSession) Settled(ctx context.Context) (xid uint64, err error) {

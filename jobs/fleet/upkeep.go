@@ -16,8 +16,8 @@ import (
 // shorter than that costs nothing.
 const partitionDays = 3
 
-// upkeepWorker makes the partitions of the coming days and forgets workers long silent and
-// callers long idle, and keeps the retention jobs scheduled.
+// upkeepWorker makes the partitions of the coming days, forgets workers, callers and counts long
+// past, and keeps the retention jobs scheduled.
 type upkeepWorker struct {
 	river.WorkerDefaults[jobs.UpkeepArgs]
 	store *store.Store
@@ -32,6 +32,9 @@ func upkeepSchedule() *river.PeriodicJob {
 // Work implements river.Worker. Every step can be repeated without harm, so they need no fence.
 func (w *upkeepWorker) Work(ctx context.Context, _ *river.Job[jobs.UpkeepArgs]) error {
 	if _, err := w.store.RollEventLog(ctx, partitionDays); err != nil {
+		return err
+	}
+	if err := w.store.TidyCounters(ctx); err != nil {
 		return err
 	}
 	if err := w.store.ForgetRates(ctx); err != nil {
