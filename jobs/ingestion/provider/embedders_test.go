@@ -117,14 +117,14 @@ var failures = map[providertest.Failure]knowledge.FaultKind{
 	providertest.Redirecting: knowledge.FaultRefused,
 }
 
-func requireFault(t *testing.T, err error, kind knowledge.FaultKind) *knowledge.Fault {
+func requireFault(t *testing.T, err error, kind knowledge.FaultKind) knowledge.Fault {
 	t.Helper()
 	var fault *knowledge.Fault
 	require.ErrorAs(t, err, &fault)
 	require.Equal(t, kind, fault.Kind, "%v", err)
 	require.NotContains(t, err.Error(), providertest.Key, "a key in a log")
 	require.NotContains(t, err.Error(), "127.0.0.1", "an address in a log")
-	return fault
+	return *fault
 }
 
 func TestEmbedderFailuresHaveTheirNames(t *testing.T) {
