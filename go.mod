@@ -35,6 +35,8 @@ require (
 	riverqueue.com/riverui v0.22.0
 )
 
+require code.dny.dev/ssrf v0.3.0 // indirect
+
 require (
 	codeberg.org/readeck/go-readability/v2 v2.1.3
 	github.com/andybalholm/brotli v1.2.6 // indirect

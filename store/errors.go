@@ -24,6 +24,8 @@ var (
 	ErrKeyBusy = errors.New("idempotency key in use")
 	// ErrRunning: the same work is being done already.
 	ErrRunning = errors.New("already running")
+	// ErrUploadsFull: the workspace has too many bytes waiting to be ingested.
+	ErrUploadsFull = errors.New("too much waits to be ingested")
 	// ErrEnded: the tune has already ended, so the change does not apply.
 	ErrEnded = errors.New("already ended")
 )

@@ -1,0 +1,209 @@
+// Package fetch gets sources from the network for those who may name any address, so it must not be
+// made to reach what only this machine can: loopback, private networks, cloud metadata. The address that
+// is dialled is checked, after the name is resolved, at every connection: a name that resolves to
+// something else at the second look, a redirect and an odd spelling of an address all come to the same
+// check. The ranges are IANA's special-purpose registries, kept by code.dny.dev/ssrf.
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"code.dny.dev/ssrf"
+
+	"millrace/jobs/knowledge"
+)
+
+// Options configure a Fetcher. Zero fields take their defaults.
+type Options struct {
+	AllowNetworks []netip.Prefix // reached though they are not public
+	AllowPorts    []uint16       // beside 80 and 443
+	Timeout       time.Duration  // of a fetch with its redirects; default 60 s
+	Resolver      *net.Resolver  // default: the system's
+}
+
+const (
+	maxRedirects = 5
+	maxURL       = 2000
+	// maxRetryAfter bounds what a source may ask to wait.
+	maxRetryAfter = time.Hour
+	userAgent     = "millrace (research ingestion)"
+)
+
+// Fetcher implements knowledge.Fetcher over HTTP. It keeps no cookies, sends no credentials, follows
+// few redirects and ignores proxy settings of the environment.
+type Fetcher struct{ client *http.Client }
+
+// New makes a fetcher.
+func New(opts Options) *Fetcher {
+	if opts.Timeout == 0 {
+		opts.Timeout = 60 * time.Second
+	}
+	var v4, v6 []netip.Prefix
+	for _, prefix := range opts.AllowNetworks {
+		if prefix.Addr().Is4() {
+			v4 = append(v4, prefix)
+		} else {
+			v6 = append(v6, prefix)
+		}
+	}
+	guard := ssrf.New(
+		ssrf.WithPorts(append([]uint16{80, 443}, opts.AllowPorts...)...),
+		ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...),
+	)
+	dialer := &net.Dialer{Timeout: 10 * time.Second, Control: guard.Safe, Resolver: opts.Resolver}
+	return &Fetcher{&http.Client{
+		Timeout: opts.Timeout,
+		Transport: &http.Transport{
+			Proxy: nil, DialContext: dialer.DialContext,
+			// A connection that was checked for one fetch is not kept for another.
+			DisableKeepAlives:      true,
+			TLSHandshakeTimeout:    10 * time.Second,
+			ResponseHeaderTimeout:  30 * time.Second,
+			MaxResponseHeaderBytes: 64 << 10,
+			ForceAttemptHTTP2:      true,
+		},
+		CheckRedirect: func(req *http.Request, via []*http.Request) error {
+			if len(via) > maxRedirects {
+				return refuse("the address redirects more than %d times", maxRedirects)
+			}
+			req.Header.Del("Referer")
+			return CheckURL(req.URL)
+		},
+	}}
+}
+
+// refuse is a permanent failure.
+func refuse(format string, args ...any) *knowledge.FetchError {
+	return &knowledge.FetchError{Reason: fmt.Sprintf(format, args...), Permanent: true}
+}
+
+// CheckURL refuses what no fetch will ever get: other schemes, credentials in the address, hosts that
+// are odd spellings of an IP address. It resolves nothing, so what it lets pass may be refused later.
+func CheckURL(u *url.URL) error {
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return refuse("the address must begin with http:// or https://")
+	case u.User != nil:
+		return refuse("the address must not hold a user name or password")
+	case u.Hostname() == "":
+		return refuse("the address has no host")
+	case len(u.String()) > maxURL:
+		return refuse("the address is over %d characters", maxURL)
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return refuse("the address has no valid port")
+		}
+	}
+	// A host whose last label is a number is an IPv4 address to browsers and to the C library, in
+	// whatever spelling: 2130706433, 0x7f.1, 017700000001.
+	host := strings.TrimSuffix(u.Hostname(), ".")
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	_, err := strconv.ParseUint(last, 0, 64)
+	if _, decimal := strconv.ParseUint(last, 10, 64); err == nil || decimal == nil {
+		if _, err := netip.ParseAddr(host); err != nil {
+			return refuse("the host %s is an IP address in a spelling that is not accepted", knowledge.Line(host, 60))
+		}
+	}
+	return nil
+}
+
+// Fetch implements knowledge.Fetcher. Bodies over most bytes, after decompression, are refused.
+func (f *Fetcher) Fetch(ctx context.Context, address string, most int64) (knowledge.Fetched, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return knowledge.Fetched{}, refuse("the address cannot be read")
+	}
+	if err := CheckURL(u); err != nil {
+		return knowledge.Fetched{}, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return knowledge.Fetched{}, refuse("the address cannot be read")
+	}
+	req.Header.Set("User-Agent", userAgent)
+	req.Header.Set("Accept", "text/html, application/pdf, text/plain, */*;q=0.5")
+	req.Header.Set("Accept-Language", "en, *;q=0.5")
+	resp, err := f.client.Do(req)
+	if err != nil {
+		return knowledge.Fetched{}, failure(ctx, err)
+	}
+	defer resp.Body.Close()
+	if err := checkStatus(resp, time.Now()); err != nil {
+		return knowledge.Fetched{}, err
+	}
+	if resp.ContentLength > most {
+		return knowledge.Fetched{}, refuse("the source has %d bytes: the limit is %d", resp.ContentLength, most)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
+	if err != nil {
+		return knowledge.Fetched{}, failure(ctx, err)
+	}
+	if int64(len(body)) > most {
+		return knowledge.Fetched{}, refuse("the source has over %d bytes, which is the limit", most)
+	}
+	return knowledge.Fetched{URL: resp.Request.URL.String(), ContentType: resp.Header.Get("Content-Type"), Body: body}, nil
+}
+
+// failure says why a request came to nothing.
+func failure(ctx context.Context, err error) error {
+	var refused *knowledge.FetchError
+	var dns *net.DNSError
+	var network net.Error
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &refused):
+		return refused
+	case errors.Is(err, ssrf.ErrProhibitedPort):
+		return &knowledge.FetchError{Reason: "the address has a port that is not allowed", Permanent: true, Err: err}
+	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedNetwork), errors.Is(err, ssrf.ErrInvalidHostPort):
+		return &knowledge.FetchError{Reason: "the address is not on the public internet", Permanent: true, Err: err}
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return &knowledge.FetchError{Reason: "there is no host of that name", Permanent: true, Err: err}
+	case errors.As(err, &network) && network.Timeout():
+		return &knowledge.FetchError{Reason: "the source took too long to answer", Err: err}
+	}
+	return &knowledge.FetchError{Reason: "the source could not be reached", Err: err}
+}
+
+// checkStatus tells an answer that later may be another from one that will not.
+func checkStatus(resp *http.Response, now time.Time) error {
+	status := resp.StatusCode
+	failed := &knowledge.FetchError{Reason: fmt.Sprintf("the source answered %d %s", status, http.StatusText(status))}
+	switch {
+	case status == http.StatusOK:
+		return nil
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
+		failed.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), now)
+		if status == http.StatusTooManyRequests {
+			failed.Reason = "the source asks to wait: too many requests"
+			failed.RetryAfter = max(failed.RetryAfter, 30*time.Second)
+		}
+	case status >= 500, status == http.StatusRequestTimeout, status == http.StatusTooEarly:
+	default:
+		failed.Permanent = true
+	}
+	return failed
+}
+
+// retryAfter reads seconds or a date.
+func retryAfter(text string, now time.Time) time.Duration {
+	if seconds, err := strconv.Atoi(text); err == nil {
+		return min(max(time.Duration(min(max(seconds, 0), 1<<20))*time.Second, 0), maxRetryAfter)
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return min(max(at.Sub(now), 0), maxRetryAfter)
+	}
+	return 0
+}
