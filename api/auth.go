@@ -17,6 +17,9 @@ const principalKey = "principal"
 // guarded lets a request through to a route only when its access allows.
 func (s *Server) guarded(r route) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		if r.traits&creates != 0 {
+			next = s.once(next)
+		}
 		return func(c echo.Context) error {
 			c.Request().Body = http.MaxBytesReader(c.Response(), c.Request().Body, r.traits.maxBody())
 			switch r.access {

@@ -1,11 +1,9 @@
 package api
 
 import (
-	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -19,59 +17,6 @@ import (
 	"millrace/jobs/backtest"
 	"millrace/store"
 )
-
-const (
-	idempotencyHeader = "X-Idempotency-Key"
-	maxKeyLength      = 255
-)
-
-// submission binds the body of a request that creates work, with its idempotency key. The
-// fingerprint is of the canonical form (RFC 8785), so that spacing and member order do not matter.
-func (s *Server) submission(c echo.Context, into any) (store.Submission, error) {
-	sub := store.Submission{
-		Workspace: workspaceOf(c), Route: c.Request().Method + " " + c.Path(), Key: c.Request().Header.Get(idempotencyHeader),
-	}
-	if err := checkKey(sub.Key); err != nil {
-		return sub, err
-	}
-	body, err := io.ReadAll(c.Request().Body)
-	if err != nil {
-		return sub, bodyError(err)
-	}
-	if err := decode(body, into); err != nil {
-		return sub, err
-	}
-	sub.Fingerprint, err = fingerprint(body)
-	return sub, err
-}
-
-func checkKey(key string) error {
-	bad := func(message string) error {
-		return problem(http.StatusBadRequest, "Send an idempotency key, so that this request can be repeated safely.",
-			backtest.FieldError{Field: idempotencyHeader, Message: message, Limit: maxKeyLength})
-	}
-	if key == "" {
-		return bad("is missing: 1 to 255 printable ASCII characters")
-	}
-	if len(key) > maxKeyLength {
-		return bad(fmt.Sprintf("has %d characters of 255", len(key)))
-	}
-	for _, b := range []byte(key) {
-		if b < 0x20 || b > 0x7e {
-			return bad("holds a character that is not printable ASCII")
-		}
-	}
-	return nil
-}
-
-// fingerprint is the SHA-256 of the body's canonical form.
-func fingerprint(body []byte) ([32]byte, error) {
-	value := jsontext.Value(append([]byte(nil), body...))
-	if err := value.Canonicalize(); err != nil {
-		return [32]byte{}, malformed(err)
-	}
-	return sha256.Sum256(value), nil
-}
 
 // decode reads a body strictly: unknown and duplicate members and invalid UTF-8 are errors.
 func decode(body []byte, into any) error {
@@ -88,9 +33,7 @@ func malformed(err error) error {
 	message := err.Error()
 	switch {
 	case errors.As(err, &semantic):
-		if semantic.JSONPointer != "" {
-			field = strings.ReplaceAll(strings.TrimPrefix(string(semantic.JSONPointer), "/"), "/", ".")
-		}
+		field = pointed(semantic.JSONPointer)
 		switch {
 		case errors.Is(err, json.ErrUnknownName):
 			message = "is not a member of this request"
@@ -100,13 +43,19 @@ func malformed(err error) error {
 			message = fmt.Sprintf("cannot be a JSON %v", semantic.JSONKind)
 		}
 	case errors.As(err, &syntactic):
-		if syntactic.JSONPointer != "" {
-			field = strings.ReplaceAll(strings.TrimPrefix(string(syntactic.JSONPointer), "/"), "/", ".")
-		}
+		field = pointed(syntactic.JSONPointer)
 		message = fmt.Sprintf("%v at byte %d", syntactic.Err, syntactic.ByteOffset)
 	}
 	return problem(http.StatusBadRequest, "The body is not the JSON that this request takes.",
 		backtest.FieldError{Field: field, Message: message})
+}
+
+// pointed is a JSON pointer as problems name fields.
+func pointed(at jsontext.Pointer) string {
+	if at == "" {
+		return "body"
+	}
+	return strings.ReplaceAll(strings.TrimPrefix(string(at), "/"), "/", ".")
 }
 
 // bodyError keeps the error of a body over the limit, and calls any other a broken request.
@@ -116,17 +65,6 @@ func bodyError(err error) error {
 		return err
 	}
 	return problem(http.StatusBadRequest, "The body could not be read.")
-}
-
-// respond writes a submission's response.
-func respond(c echo.Context, resp store.Response) error {
-	if resp.Location != "" {
-		c.Response().Header().Set("Location", resp.Location)
-	}
-	if resp.Replayed {
-		c.Response().Header().Set("Idempotency-Replayed", "true")
-	}
-	return c.Blob(resp.Status, "application/json", resp.Body)
 }
 
 // writeJSON renders a value; members keep the order of their struct.

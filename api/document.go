@@ -19,8 +19,7 @@ import (
 type about struct {
 	summary string
 	params  []openapi.Param
-	key     bool // takes an idempotency key
-	body    any  // a value of the type that the JSON body is bound to
+	body    any // a value of the type that the JSON body is bound to
 	form    []openapi.Part
 	sample  string // a body, for the example
 	status  int    // of success; 0: 200
@@ -132,7 +131,7 @@ func (r route) operation() openapi.Operation {
 		Body: r.about.body, Form: r.about.form, Status: r.about.status, Answer: r.about.answer, Media: r.about.media,
 		Sample: r.sample(),
 	}
-	if r.about.key {
+	if r.traits&creates != 0 {
 		op.Params = append([]openapi.Param{idempotencyKey}, op.Params...)
 	}
 	if op.Status == 0 {
@@ -171,7 +170,7 @@ func (r route) sample() string {
 	default:
 		b.WriteString(` -H "Authorization: Bearer $MILLRACE_API_KEY"`)
 	}
-	if r.about.key {
+	if r.traits&creates != 0 {
 		b.WriteString(" \\\n     -H 'X-Idempotency-Key: " + strings.Trim(strings.ReplaceAll(r.path, "/", "-"), "-") + "-1'")
 	}
 	for _, part := range r.about.form {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -83,22 +82,9 @@ func (s *Server) prune(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	sub := store.Submission{Key: c.Request().Header.Get(idempotencyHeader)}
-	if err := checkKey(sub.Key); err != nil {
-		return err
-	}
-	body, err := io.ReadAll(c.Request().Body)
-	if err != nil {
-		return bodyError(err)
-	}
-	if len(body) == 0 {
-		body = []byte("{}")
-	}
 	var req pruneRequest
-	if err := decode(body, &req); err != nil {
-		return err
-	}
-	if sub.Fingerprint, err = fingerprint(body); err != nil {
+	sub, err := s.submission(c, &req)
+	if err != nil {
 		return err
 	}
 	prune, err := req.prune(job)
@@ -113,9 +99,6 @@ func (s *Server) prune(c echo.Context) error {
 		})
 	if err != nil {
 		return err
-	}
-	if resp.Replayed {
-		s.opts.Metrics.IdempotencyReplays.Inc()
 	}
 	return respond(c, resp)
 }

@@ -30,6 +30,7 @@ const (
 	bodyLimit   traits = 0         // nothing special: 10 MB of body
 	uploadLimit traits = 1 << iota // files: 100 MB of body
 	login                          // 4 KB of body, and few tries a minute
+	creates                        // work: once for each idempotency key
 )
 
 // maxBody is the most bytes that a request's body may have.
@@ -68,16 +69,16 @@ func (s *Server) routes() []route {
 		{get, "/datasets", viewer, s.listDatasets, bodyLimit, about{
 			summary: "The datasets, newest first", params: paging(50, 500), answer: list[datasetView]{}}},
 
-		{post, "/backtests/run", member, s.runBacktest, bodyLimit, about{
-			summary: "Run one backtest", key: true, body: runRequest{}, sample: sampleRun, status: http.StatusCreated, answer: runView{}}},
+		{post, "/backtests/run", member, s.runBacktest, creates, about{
+			summary: "Run one backtest", body: runRequest{}, sample: sampleRun, status: http.StatusCreated, answer: runView{}}},
 		{get, "/backtests/runs/:id", viewer, s.getRun, bodyLimit, about{summary: "A run with its metrics", answer: runView{}}},
 		{get, "/backtests/runs/:id/trades", viewer, s.getRunTrades, bodyLimit, about{
 			summary: "A run's trades", params: asCSV(), answer: list[tradeView]{}}},
 		{get, "/backtests/runs/:id/equity", viewer, s.getRunEquity, bodyLimit, about{
 			summary: "A run's equity at each bar's close", params: asCSV(), answer: list[equityView]{}}},
 
-		{post, "/backtests/tune", member, s.submitTune, bodyLimit, about{
-			summary: "Submit a tune", key: true, body: tuneRequest{}, sample: sampleTune, status: http.StatusAccepted, answer: tuneView{}}},
+		{post, "/backtests/tune", member, s.submitTune, creates, about{
+			summary: "Submit a tune", body: tuneRequest{}, sample: sampleTune, status: http.StatusAccepted, answer: tuneView{}}},
 		{get, "/backtests/tunes", viewer, s.listTunes, bodyLimit, about{
 			summary: "The tunes, newest first", params: paging(50, 200, oneOf("status", tuneStatuses()), text("strategy")), answer: list[tuneView]{}}},
 		{get, "/backtests/tunes/:id", viewer, s.getTune, bodyLimit, about{
@@ -105,8 +106,8 @@ func (s *Server) routes() []route {
 			summary: "Begin a session of the console", body: loginRequest{}, answer: sessionView{}}},
 		{post, "/admin/logout", public, s.logOut, bodyLimit, about{summary: "End it", status: http.StatusNoContent}},
 
-		{post, "/admin/retention/prune/:job", admin, s.prune, bodyLimit, about{
-			summary: "Run a retention job, or count what it would delete", key: true, body: pruneRequest{}, sample: samplePrune,
+		{post, "/admin/retention/prune/:job", admin, s.prune, creates, about{
+			summary: "Run a retention job, or count what it would delete", body: pruneRequest{}, sample: samplePrune,
 			status: http.StatusAccepted, answer: retentionRunView{}}},
 		{get, "/admin/retention/logs", admin, s.listRetentionLog, bodyLimit, about{
 			summary: "The runs of retention jobs, newest first", params: paging(50, 1000, oneOf("job_name", retentionJobs())), answer: list[retentionRunView]{}}},

@@ -119,9 +119,6 @@ func (s *Server) submitTune(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if resp.Replayed {
-		s.opts.Metrics.IdempotencyReplays.Inc()
-	}
 	return respond(c, resp)
 }
 

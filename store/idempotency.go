@@ -11,10 +11,10 @@ import (
 
 // Submission names one request to create work.
 type Submission struct {
-	Workspace   uuid.UUID
-	Route       string   // method and template
-	Key         string   // X-Idempotency-Key
-	Fingerprint [32]byte // SHA-256 of the canonical body
+	Workspace   uuid.UUID // uuid.Nil: work of the fleet
+	Route       string    // method and template
+	Key         string    // X-Idempotency-Key
+	Fingerprint [32]byte  // SHA-256 of the canonical body
 }
 
 // Response is what a submission is answered with, now and at every replay.
@@ -31,13 +31,15 @@ type Response struct {
 // waiting is ErrKeyBusy. An error of effect stores nothing.
 func (s *Store) Submit(ctx context.Context, sub Submission, effect func(context.Context, pgx.Tx) (Response, error)) (Response, error) {
 	var resp Response
-	err := s.inWorkspace(ctx, sub.Workspace, func(tx pgx.Tx) error {
+	err := s.inScope(ctx, sub, func(tx pgx.Tx) error {
 		claimed, err := claimKey(ctx, tx, sub)
 		if err != nil {
 			return err
 		}
 		if !claimed {
-			resp, err = storedResponse(ctx, tx, sub)
+			if resp, err = storedResponse(ctx, tx, sub); errors.Is(err, ErrNotFound) {
+				return fmt.Errorf("key %q was just pruned: %w", sub.Key, ErrKeyBusy)
+			}
 			return err
 		}
 		if resp, err = effect(ctx, tx); err != nil {
@@ -45,7 +47,7 @@ func (s *Store) Submit(ctx context.Context, sub Submission, effect func(context.
 		}
 		_, err = tx.Exec(ctx, `
 			update idempotency_keys set status = $4, location = $5, body = $6
-			 where workspace_id = $1 and route = $2 and key = $3`,
+			 where scope = $1 and route = $2 and key = $3`,
 			sub.Workspace, sub.Route, sub.Key, resp.Status, resp.Location, resp.Body)
 		if err != nil {
 			return fmt.Errorf("store response: %w", err)
@@ -55,6 +57,24 @@ func (s *Store) Submit(ctx context.Context, sub Submission, effect func(context.
 	return resp, err
 }
 
+// Replay is the response stored for a submission made before, or ErrNotFound. ErrKeyReused when the
+// one before had another body.
+func (s *Store) Replay(ctx context.Context, sub Submission) (Response, error) {
+	var resp Response
+	err := s.inScope(ctx, sub, func(tx pgx.Tx) (err error) {
+		resp, err = storedResponse(ctx, tx, sub)
+		return err
+	})
+	return resp, err
+}
+
+func (s *Store) inScope(ctx context.Context, sub Submission, fn func(pgx.Tx) error) error {
+	if sub.Workspace == uuid.Nil {
+		return s.inFleet(ctx, fn)
+	}
+	return s.inWorkspace(ctx, sub.Workspace, fn)
+}
+
 // claimKey inserts the key, or takes it over when it has expired. It waits for a concurrent claim
 // to commit or roll back, at most 5 s.
 func claimKey(ctx context.Context, tx pgx.Tx, sub Submission) (bool, error) {
@@ -62,8 +82,9 @@ func claimKey(ctx context.Context, tx pgx.Tx, sub Submission) (bool, error) {
 		return false, fmt.Errorf("set lock timeout: %w", err)
 	}
 	tag, err := tx.Exec(ctx, `
-		insert into idempotency_keys as k (workspace_id, route, key, fingerprint) values ($1, $2, $3, $4)
-		on conflict (workspace_id, route, key) do update
+		insert into idempotency_keys as k (workspace_id, route, key, fingerprint)
+		values (nullif($1, '00000000-0000-0000-0000-000000000000'::uuid), $2, $3, $4)
+		on conflict (scope, route, key) do update
 		   set fingerprint = excluded.fingerprint, status = null, location = null, body = null,
 		       created_at = now(), expires_at = excluded.expires_at
 		 where k.expires_at < now()`,
@@ -85,10 +106,10 @@ func storedResponse(ctx context.Context, tx pgx.Tx, sub Submission) (Response, e
 	var fingerprint []byte
 	err := tx.QueryRow(ctx, `
 		select fingerprint, coalesce(status, 0), coalesce(location, ''), body from idempotency_keys
-		 where workspace_id = $1 and route = $2 and key = $3`,
+		 where scope = $1 and route = $2 and key = $3 and expires_at >= now()`,
 		sub.Workspace, sub.Route, sub.Key).Scan(&fingerprint, &resp.Status, &resp.Location, &resp.Body)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return resp, fmt.Errorf("key %q was just pruned: %w", sub.Key, ErrKeyBusy)
+		return resp, fmt.Errorf("key %q: %w", sub.Key, ErrNotFound)
 	}
 	if err != nil {
 		return resp, fmt.Errorf("read stored response: %w", err)

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -86,91 +85,63 @@ type RetentionRun struct {
 const retentionColumns = `id, job_name, source, queued_at, started_at, finished_at, dry_run, batch_size,
 	cutoff_ts, rows_deleted, batches, longest_ms, ok, error`
 
-// RequestPrune asks for a run on behalf of an admin: the log's entry, the River job and the stored
-// answer are one transaction. The key makes it repeatable, as Submit does: ErrKeyReused for another
-// body. ErrRunning while a run of the job is queued or at work.
+// RequestPrune asks for a run on behalf of an admin, in the transaction of the submission. ErrRunning
+// while a run of the job is queued or at work.
 func (s *Store) RequestPrune(ctx context.Context, sub Submission, p Prune,
 	job func(entry int64) river.JobArgs, respond func(RetentionRun) (Response, error),
 ) (Response, error) {
-	var resp Response
-	key := p.Job + "\n" + sub.Key
-	err := s.inFleet(ctx, func(tx pgx.Tx) error {
+	return s.Submit(ctx, sub, func(ctx context.Context, tx pgx.Tx) (Response, error) {
 		_, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended('millrace retention request ' || $1, 0))`, p.Job)
 		if err != nil {
-			return fmt.Errorf("lock requests of %s: %w", p.Job, err)
-		}
-		if resp, err = storedPrune(ctx, tx, key, sub.Fingerprint); !errors.Is(err, ErrNotFound) {
-			return err
+			return Response{}, fmt.Errorf("lock requests of %s: %w", p.Job, err)
 		}
 		if _, err := tx.Exec(ctx, `select retention_reap($1)`, p.Job); err != nil {
-			return fmt.Errorf("end interrupted runs of %s: %w", p.Job, err)
+			return Response{}, fmt.Errorf("end interrupted runs of %s: %w", p.Job, err)
 		}
 		var open bool
 		err = tx.QueryRow(ctx, `
 			select exists (select from retention_job_log where job_name = $1 and finished_at is null)
 			    or retention_running($1)`, p.Job).Scan(&open)
 		if err != nil {
-			return fmt.Errorf("look for a run of %s: %w", p.Job, err)
+			return Response{}, fmt.Errorf("look for a run of %s: %w", p.Job, err)
 		}
 		if open {
-			return fmt.Errorf("prune %s: %w", p.Job, ErrRunning)
+			return Response{}, fmt.Errorf("prune %s: %w", p.Job, ErrRunning)
 		}
-		resp, err = s.enqueuePrune(ctx, tx, key, sub.Fingerprint, p, job, respond)
-		return err
+		run, err := s.enqueuePrune(ctx, tx, p, job)
+		if err != nil {
+			return Response{}, err
+		}
+		return respond(run)
 	})
-	return resp, err
-}
-
-func storedPrune(ctx context.Context, tx pgx.Tx, key string, fingerprint [32]byte) (Response, error) {
-	resp := Response{Status: 202, Replayed: true}
-	var entry int64
-	var stored []byte
-	err := tx.QueryRow(ctx, `select id, fingerprint, response from retention_job_log where idempotency_key = $1`, key).
-		Scan(&entry, &stored, &resp.Body)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return Response{}, ErrNotFound
-	case err != nil:
-		return Response{}, fmt.Errorf("read stored response: %w", err)
-	case [32]byte(stored) != fingerprint:
-		return Response{}, fmt.Errorf("prune: %w", ErrKeyReused)
-	}
-	resp.Location = RetentionLocation(entry)
-	return resp, nil
 }
 
 // RetentionLocation is where the API shows an entry of the log.
 func RetentionLocation(entry int64) string { return fmt.Sprintf("/admin/retention/logs/%d", entry) }
 
-func (s *Store) enqueuePrune(ctx context.Context, tx pgx.Tx, key string, fingerprint [32]byte, p Prune,
-	job func(entry int64) river.JobArgs, respond func(RetentionRun) (Response, error),
-) (Response, error) {
+func (s *Store) enqueuePrune(ctx context.Context, tx pgx.Tx, p Prune, job func(entry int64) river.JobArgs) (RetentionRun, error) {
 	rows, err := tx.Query(ctx, `
-		insert into retention_job_log (job_name, source, dry_run, age, batch_size, idempotency_key, fingerprint)
-		select job_name, 'admin', $2, coalesce($3, age), $4, $5, $6 from retention_rules where job_name = $1
-		returning `+retentionColumns, p.Job, p.DryRun, p.Age, p.BatchSize, key, fingerprint[:])
+		insert into retention_job_log (job_name, source, dry_run, age, batch_size)
+		select job_name, 'admin', $2, coalesce($3, age), $4 from retention_rules where job_name = $1
+		returning `+retentionColumns, p.Job, p.DryRun, p.Age, p.BatchSize)
 	if err != nil {
-		return Response{}, fmt.Errorf("log the request: %w", err)
+		return RetentionRun{}, fmt.Errorf("log the request: %w", err)
 	}
 	run, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[RetentionRun])
 	if err != nil {
-		return Response{}, fmt.Errorf("log the request: %w", err)
+		return RetentionRun{}, fmt.Errorf("log the request: %w", err)
 	}
 	inserted, err := s.jobs.InsertTx(ctx, tx, job(run.ID), nil)
 	if err != nil {
-		return Response{}, fmt.Errorf("insert the prune job: %w", err)
-	}
-	resp, err := respond(run)
-	if err != nil {
-		return Response{}, err
+		return RetentionRun{}, fmt.Errorf("insert the prune job: %w", err)
 	}
 	_, err = tx.Exec(ctx, `
-		with noted as (update retention_job_log set river_job_id = $2, response = $3 where id = $1 returning id)
-		select retention_event(id, 'queued') from noted`, run.ID, inserted.Job.ID, resp.Body)
+		with noted as (update retention_job_log set river_job_id = $2 where id = $1 returning id)
+		select retention_event(id, 'queued') from noted`, run.ID, inserted.Job.ID)
 	if err != nil {
-		return Response{}, fmt.Errorf("store response: %w", err)
+		return RetentionRun{}, fmt.Errorf("note the prune job: %w", err)
 	}
-	return resp, nil
+	return run, nil
 }
 
 // RetentionLog lists entries of the log, newest first, of one job or of all when job is empty, from

@@ -252,6 +252,36 @@ func TestASubmissionIsAllOrNothing(t *testing.T) {
 	require.Equal(t, 2, effects)
 }
 
+// Work of the fleet belongs to no workspace, and no workspace sees its keys.
+func TestTheFleetSubmitsUnderKeysOfItsOwn(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	submit := func(workspace uuid.UUID) (resp store.Response, role string) {
+		resp, err := d.store.Submit(ctx, store.Submission{Workspace: workspace, Route: "prune", Key: "k"},
+			func(ctx context.Context, tx pgx.Tx) (store.Response, error) {
+				return store.Response{Status: 202}, tx.QueryRow(ctx, `select current_user`).Scan(&role)
+			})
+		require.NoError(t, err)
+		return resp, role
+	}
+	resp, role := submit(uuid.Nil)
+	require.False(t, resp.Replayed)
+	require.Equal(t, "millrace_fleet", role)
+	resp, _ = submit(uuid.Nil)
+	require.True(t, resp.Replayed)
+	resp, role = submit(d.space.ID)
+	require.False(t, resp.Replayed, "a workspace got the fleet's response")
+	require.Equal(t, "millrace_app", role)
+	_, err := d.store.Replay(ctx, store.Submission{Workspace: uuid.Nil, Route: "prune", Key: "other"})
+	require.ErrorIs(t, err, store.ErrNotFound)
+	_, err = d.store.Replay(ctx, store.Submission{Workspace: uuid.Nil, Route: "prune", Key: "k", Fingerprint: [32]byte{1}})
+	require.ErrorIs(t, err, store.ErrKeyReused)
+	_, err = d.owner.Exec(ctx, `update idempotency_keys set expires_at = now() - interval '1 second'`)
+	require.NoError(t, err)
+	_, err = d.store.Replay(ctx, store.Submission{Workspace: uuid.Nil, Route: "prune", Key: "k"})
+	require.ErrorIs(t, err, store.ErrNotFound, "an expired key is replayed")
+}
+
 func TestAKeyAtWorkIsBusy(t *testing.T) {
 	d := newDesk(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -1,0 +1,145 @@
+package api
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"millrace/jobs/backtest"
+	"millrace/store"
+)
+
+const (
+	idempotencyHeader = "X-Idempotency-Key"
+	maxKeyLength      = 255
+	submittedKey      = "submitted"
+)
+
+// submitted is a request to create work, as the middleware has read it.
+type submitted struct {
+	store.Submission
+	body []byte
+}
+
+// once answers a request to create work that was made before with the response stored then, even
+// when what it needs is gone since. The handler sees only those that are new; it checks the request
+// and has store.Submit claim the key, create the work and store the response in one transaction.
+func (s *Server) once(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		sub, err := readSubmission(c)
+		if err != nil {
+			return err
+		}
+		replayed, err := s.replay(c, sub)
+		if replayed || err != nil {
+			return err
+		}
+		c.Set(submittedKey, sub)
+		err = next(c)
+		var refused *problemError
+		if errors.As(err, &refused) {
+			// The first of two at once may have succeeded on what the second does not find any more.
+			if replayed, replayErr := s.replay(c, sub); replayed || replayErr != nil {
+				return replayErr
+			}
+		}
+		if c.Response().Header().Get(replayedHeader) != "" {
+			s.opts.Metrics.IdempotencyReplays.Inc()
+		}
+		return err
+	}
+}
+
+// replay answers with the stored response, if there is one.
+func (s *Server) replay(c echo.Context, sub submitted) (bool, error) {
+	resp, err := s.store.Replay(c.Request().Context(), sub.Submission)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	s.opts.Metrics.IdempotencyReplays.Inc()
+	return true, respond(c, resp)
+}
+
+// submission is the request to create work that the middleware has read; its JSON goes into a value.
+func (s *Server) submission(c echo.Context, into any) (store.Submission, error) {
+	sub, ok := c.Get(submittedKey).(submitted)
+	if !ok {
+		return store.Submission{}, fmt.Errorf("the route %s does not declare that it creates work", c.Path())
+	}
+	return sub.Submission, decode(sub.body, into)
+}
+
+// readSubmission reads the whole request; the handler may read its body again.
+func readSubmission(c echo.Context) (submitted, error) {
+	sub := submitted{Submission: store.Submission{
+		Workspace: workspaceOf(c), Route: c.Request().Method + " " + c.Path(),
+	}}
+	var err error
+	if sub.Key, err = readKey(c.Request().Header); err != nil {
+		return sub, err
+	}
+	if sub.body, err = io.ReadAll(c.Request().Body); err != nil {
+		return sub, bodyError(err)
+	}
+	c.Request().Body = io.NopCloser(bytes.NewReader(sub.body))
+	if len(sub.body) == 0 {
+		sub.body = []byte("{}") // a request that says nothing
+	}
+	kind, params, _ := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
+	if kind == echo.MIMEMultipartForm {
+		sub.Fingerprint, err = formFingerprint(sub.body, params["boundary"])
+	} else {
+		sub.Fingerprint, err = fingerprint(sub.body)
+	}
+	if strings.Contains(c.Path(), ":") {
+		// The key is the route's, so what its path names is part of the request.
+		sub.Fingerprint = sha256.Sum256(append(sub.Fingerprint[:], c.Request().URL.Path...))
+	}
+	return sub, err
+}
+
+// readKey reads the key: one, of printable ASCII.
+func readKey(h http.Header) (string, error) {
+	bad := func(message string) (string, error) {
+		return "", problem(http.StatusBadRequest, "Send an idempotency key, so that this request can be repeated safely.",
+			backtest.FieldError{Field: idempotencyHeader, Message: message, Limit: maxKeyLength})
+	}
+	given := h.Values(idempotencyHeader)
+	switch {
+	case len(given) == 0 || given[0] == "":
+		return bad("is missing: 1 to 255 printable ASCII characters")
+	case len(given) > 1:
+		return bad("is given more than once")
+	case len(given[0]) > maxKeyLength:
+		return bad(fmt.Sprintf("has %d characters of 255", len(given[0])))
+	}
+	for _, b := range []byte(given[0]) {
+		if b < 0x20 || b > 0x7e {
+			return bad("holds a character that is not printable ASCII")
+		}
+	}
+	return given[0], nil
+}
+
+const replayedHeader = "Idempotency-Replayed"
+
+// respond writes a submission's response.
+func respond(c echo.Context, resp store.Response) error {
+	if resp.Location != "" {
+		c.Response().Header().Set("Location", resp.Location)
+	}
+	if resp.Replayed {
+		c.Response().Header().Set(replayedHeader, "true")
+	}
+	return c.Blob(resp.Status, "application/json", resp.Body)
+}

@@ -1,0 +1,34 @@
+package api
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// repeatable are the unsafe routes that need no idempotency key, with the reason why.
+var repeatable = map[string]string{
+	"POST /datasets":                   "the content decides what is stored",
+	"POST /backtests/tunes/:id/cancel": "what is cancelled stays so",
+	"POST /admin/events/ticket":        "a ticket more does no harm",
+	"POST /admin/login":                "a session more does no harm",
+	"POST /admin/logout":               "who is out stays out",
+}
+
+func TestEveryRouteThatCreatesTakesAnIdempotencyKey(t *testing.T) {
+	for _, r := range (&Server{}).routes() {
+		name := r.method + " " + r.path
+		reason, listed := repeatable[name]
+		delete(repeatable, name)
+		switch {
+		case r.method == http.MethodGet:
+			require.Zero(t, r.traits&creates, name)
+		case listed:
+			require.Zero(t, r.traits&creates, "%s: %s", name, reason)
+		default:
+			require.NotZero(t, r.traits&creates, "%s: declare that it creates, or say here why it can be repeated", name)
+		}
+	}
+	require.Empty(t, repeatable, "routes that are gone")
+}
