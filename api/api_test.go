@@ -137,7 +137,7 @@ func (r *rig) try(method, path string, body io.Reader, headers ...string) (answe
 			req.Header.Set(headers[i], headers[i+1])
 		}
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := (&http.Client{Timeout: time.Minute}).Do(req)
 	if err != nil {
 		return answer{}, err
 	}
