@@ -16,7 +16,7 @@ import (
 // OpenAPI 3.1.
 func TestTheDocumentIsTheTableOfRoutes(t *testing.T) {
 	s := &Server{}
-	routes := append(s.routes(), s.docsRoutes()...)
+	routes := append(append(s.routes(), s.pageRoutes()...), s.docsRoutes()...)
 	body, err := document(routes, "test")
 	require.NoError(t, err)
 

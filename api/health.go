@@ -50,9 +50,3 @@ func (s *Server) metrics(c echo.Context) error {
 	promhttp.HandlerFor(s.opts.Metrics.Registry, promhttp.HandlerOpts{}).ServeHTTP(c.Response(), c.Request())
 	return nil
 }
-
-// console handles GET /admin: the addresses of a running server, until the console moves in.
-func (s *Server) console(c echo.Context) error {
-	return c.HTML(http.StatusOK, `<!doctype html><html lang="en"><meta charset="utf-8"><title>Millrace</title>
-<h1>Millrace</h1><p>The server is up. <a href="/healthz">health</a>, <a href="/readyz">readiness</a>, <a href="/version">version</a>.</p></html>`)
-}

@@ -29,6 +29,9 @@ func (s *Server) observed(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
+		if _, inside := insiderOf(c.Request()); inside {
+			return nil // the page's own request is counted
+		}
 		route := c.Path()
 		if route == "" {
 			route = "unmatched"

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/console"
 	"millrace/jobs/backtest"
 	"millrace/store"
 )
@@ -50,6 +52,7 @@ func fieldProblems(fields []backtest.FieldError) error {
 // true for those that are ours, which are logged and of which the caller learns nothing.
 func asProblem(err error) (p *problemError, internal bool) {
 	var known *problemError
+	var shown *console.Problem
 	var web *echo.HTTPError
 	var tooLarge *http.MaxBytesError
 	answer := func(status int, detail string) *problemError {
@@ -60,6 +63,12 @@ func asProblem(err error) (p *problemError, internal bool) {
 	case errors.As(err, &known):
 		copied := *known
 		return &copied, false
+	case errors.As(err, &shown): // the API's own answer to a page
+		p := answer(shown.Status, shown.Detail)
+		for _, fault := range shown.Errors {
+			p.Errors = append(p.Errors, backtest.FieldError{Field: fault.Field, Message: fault.Message})
+		}
+		return p, false
 	case errors.As(err, &tooLarge):
 		p := answer(http.StatusRequestEntityTooLarge, "The body is over the limit.")
 		p.Errors = []backtest.FieldError{{Field: "body", Message: "too large", Limit: tooLarge.Limit}}
@@ -90,6 +99,12 @@ func asProblem(err error) (p *problemError, internal bool) {
 	return answer(http.StatusInternalServerError, "The error has been recorded under this request's id."), true
 }
 
+// isPage reports whether a person asked, with a browser, for a page of the console.
+func (s *Server) isPage(c echo.Context) bool {
+	path := c.Request().URL.Path
+	return (path == "/admin" || strings.HasPrefix(path, "/admin/")) && strings.Contains(c.Request().Header.Get("Accept"), "text/html")
+}
+
 // renderError is Echo's error handler.
 func (s *Server) renderError(err error, c echo.Context) {
 	if c.Response().Committed {
@@ -103,6 +118,15 @@ func (s *Server) renderError(err error, c echo.Context) {
 	p.Instance = "urn:request:" + requestID(c)
 	if p.retryAfter != "" {
 		c.Response().Header().Set("Retry-After", p.retryAfter)
+	}
+	if s.isPage(c) {
+		shown := console.Problem{Title: p.Title, Status: p.Status, Detail: p.Detail, Instance: p.Instance}
+		for _, fault := range p.Errors {
+			shown.Errors = append(shown.Errors, console.FieldFault{Field: fault.Field, Message: fault.Message})
+		}
+		if err := s.pages.Error(c, shown); err == nil {
+			return
+		}
 	}
 	if err := writeJSON(c, p.Status, "application/problem+json", p); err != nil {
 		s.opts.Logger.DebugContext(c.Request().Context(), "client went away", "error", err)

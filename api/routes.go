@@ -100,7 +100,6 @@ func (s *Server) routes() []route {
 		{post, "/admin/events/ticket", admin, s.createTicket, bodyLimit, about{
 			summary: "A cookie that opens one workspace's event stream", body: ticketRequest{}, status: http.StatusCreated, answer: ticketView{}}},
 
-		{get, "/admin", admin, s.console, bodyLimit, about{page: true}},
 		{get, "/admin/login", public, s.loginPage, bodyLimit, about{page: true}},
 		{post, "/admin/login", public, s.logIn, login, about{
 			summary: "Begin a session of the console", body: loginRequest{}, answer: sessionView{}}},
@@ -114,6 +113,25 @@ func (s *Server) routes() []route {
 		{get, "/admin/retention/logs/:entry", admin, s.getRetentionRun, bodyLimit, about{summary: "One of them", answer: retentionRunView{}}},
 		{get, "/admin/retention/status", admin, s.retentionStatus, bodyLimit, about{
 			summary: "The retention jobs, their schedule and how they have gone", answer: retentionView{}}},
+	}
+}
+
+// pageRoutes are the console's pages. They are for people, so the API's document leaves them out.
+func (s *Server) pageRoutes() []route {
+	const get, post = http.MethodGet, http.MethodPost
+	page := func(method, path string, handler echo.HandlerFunc) route {
+		return route{method, path, admin, handler, bodyLimit, about{page: true}}
+	}
+	p := s.pages
+	return []route{
+		{get, "/admin/assets/:name", public, p.Asset, bodyLimit, about{page: true}},
+		page(get, "/admin", p.Home),
+		page(post, "/admin/workspace", p.Choose),
+		page(get, "/admin/tunes", p.Tunes),
+		page(post, "/admin/tunes", p.SubmitTune),
+		page(get, "/admin/tunes/new", p.NewTune),
+		page(get, "/admin/tunes/:id", p.Tune),
+		page(post, "/admin/tunes/:id/cancel", p.CancelTune),
 	}
 }
 

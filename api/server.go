@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/console"
 	"millrace/events"
 	"millrace/ops"
 	"millrace/store"
@@ -49,6 +50,7 @@ type Server struct {
 	store    *store.Store
 	echo     *echo.Echo
 	document []byte // OpenAPI
+	pages    *console.Pages
 	origins  *http.CrossOriginProtection
 	runs     chan struct{} // slots of synchronous backtests
 	ending   chan struct{} // closed when streams must end
@@ -73,13 +75,16 @@ func New(opts Options) (*Server, error) {
 		opts: opts, store: opts.Store, echo: echo.New(), origins: http.NewCrossOriginProtection(),
 		runs: make(chan struct{}, runtime.NumCPU()), ending: make(chan struct{}),
 	}
+	var err error
+	if s.pages, err = console.New(console.Options{Store: opts.Store, API: s, Logger: opts.Logger, Version: opts.Version, Docs: opts.Docs}); err != nil {
+		return nil, err
+	}
 	s.echo.HTTPErrorHandler = s.renderError
 	s.echo.IPExtractor = ipExtractor(opts.TrustedProxies)
 	s.echo.Use(s.observed, securityHeaders, s.recovered)
-	routes := s.routes()
+	routes := append(s.routes(), s.pageRoutes()...)
 	if opts.Docs {
 		routes = append(routes, s.docsRoutes()...)
-		var err error
 		if s.document, err = document(routes, opts.Version); err != nil {
 			return nil, err
 		}

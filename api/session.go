@@ -2,7 +2,6 @@ package api
 
 import (
 	"crypto/rand"
-	"html/template"
 	"io"
 	"mime"
 	"net"
@@ -40,7 +39,7 @@ func (s *Server) loginPage(c echo.Context) error {
 	if s.opts.AdminToken == "" {
 		return s.authoriseAdmin(c, route{})
 	}
-	return renderLogin(c, http.StatusOK, localPath(c.QueryParam("next")), "")
+	return s.pages.Login(c, http.StatusOK, localPath(c.QueryParam("next")), "")
 }
 
 // logIn handles POST /admin/login: the admin token begins a session, whose secret only the cookie
@@ -59,13 +58,13 @@ func (s *Server) logIn(c echo.Context) error {
 	if err := s.take(c, "login", address(c), s.opts.Limits.Login); err != nil {
 		if p, _ := asProblem(err); form && p.Status == http.StatusTooManyRequests {
 			c.Response().Header().Set("Retry-After", p.retryAfter)
-			return renderLogin(c, p.Status, localPath(req.Next), "Too many tries. Wait "+p.retryAfter+" seconds.")
+			return s.pages.Login(c, p.Status, localPath(req.Next), "Too many tries. Wait "+p.retryAfter+" seconds.")
 		}
 		return err
 	}
 	if !s.isAdminToken(req.Token) {
 		if form {
-			return renderLogin(c, http.StatusUnauthorized, localPath(req.Next), "This is not the admin token.")
+			return s.pages.Login(c, http.StatusUnauthorized, localPath(req.Next), "This is not the admin token.")
 		}
 		return problem(http.StatusUnauthorized, "This is not the admin token.", backtest.FieldError{Field: "token", Message: "is wrong"})
 	}
@@ -197,25 +196,4 @@ func localPath(next string) string {
 		return "/admin"
 	}
 	return next
-}
-
-const loginHTML = `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Log in · Millrace</title></head>
-<body><main><h1>Millrace</h1>
-<form method="post" action="/admin/login">
-<input type="hidden" name="next" value="{{.Next}}">
-<p><label>Admin token <input type="password" name="token" autocomplete="current-password" required autofocus></label></p>
-{{with .Error}}<p role="alert">{{.}}</p>{{end}}
-<p><button>Log in</button></p>
-</form></main></body></html>
-`
-
-func renderLogin(c echo.Context, status int, next, message string) error {
-	page, err := template.New("login").Parse(loginHTML)
-	if err != nil {
-		return err
-	}
-	c.Response().Header().Set(echo.HeaderContentType, echo.MIMETextHTMLCharsetUTF8)
-	c.Response().WriteHeader(status)
-	return page.Execute(c.Response(), struct{ Next, Error string }{next, message})
 }

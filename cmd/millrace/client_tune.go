@@ -5,21 +5,23 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+
+	"millrace/jobs/sweep"
 )
 
 // tuneBody is what the client sends to POST /backtests/tune; the server fills in what is absent.
 type tuneBody struct {
-	Dataset       string                `json:"dataset"`
-	StrategyName  string                `json:"strategy_name"`
-	Side          string                `json:"side,omitempty"`
-	SearchType    string                `json:"search_type,omitempty"`
-	NTrials       *int                  `json:"n_trials,omitempty"`
-	Seed          *uint64               `json:"seed,omitempty"`
-	ParamSpace    map[string]paramRange `json:"param_space"`
-	Constraints   []string              `json:"constraints,omitempty"`
-	ObjectiveType string                `json:"objective_type,omitempty"`
-	OOSRatio      *float64              `json:"oos_ratio,omitempty"`
-	Gates         *gatesBody            `json:"gates,omitempty"`
+	Dataset       string                 `json:"dataset"`
+	StrategyName  string                 `json:"strategy_name"`
+	Side          string                 `json:"side,omitempty"`
+	SearchType    string                 `json:"search_type,omitempty"`
+	NTrials       *int                   `json:"n_trials,omitempty"`
+	Seed          *uint64                `json:"seed,omitempty"`
+	ParamSpace    map[string]sweep.Range `json:"param_space"`
+	Constraints   []string               `json:"constraints,omitempty"`
+	ObjectiveType string                 `json:"objective_type,omitempty"`
+	OOSRatio      *float64               `json:"oos_ratio,omitempty"`
+	Gates         *gatesBody             `json:"gates,omitempty"`
 }
 
 type gatesBody struct {

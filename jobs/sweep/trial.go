@@ -59,6 +59,16 @@ func (c *Columns) Trial(i int) Trial {
 // Status is the status of the shard's i-th trial.
 func (c *Columns) Status(i int) Status { return c.cols.verdicts[i].status() }
 
+// Names are the strategy's parameters, in order.
+func (c *Columns) Names() []string { return c.names }
+
+// Param is the column of the k-th parameter. It may not be changed.
+func (c *Columns) Param(k int) []float64 { return c.cols.params[k] }
+
+// Scores are the columns of the scores, in sample and out of sample; NaN where undefined. They may
+// not be changed.
+func (c *Columns) Scores() (is, oos []float64) { return c.cols.scores[0], c.cols.scores[1] }
+
 // DecodeColumns reads all trials of a shard from what Encode kept of them.
 func DecodeColumns(spec Spec, sh Shard, data []byte) ([]Trial, error) {
 	c, err := OpenColumns(spec, sh, data)

@@ -1,0 +1,217 @@
+package console_test
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image/color"
+	"image/png"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+//go:embed testdata/axe.min.js
+var axeJS string
+
+// browser is a real Chromium with a fresh profile, logged in nowhere.
+type browser struct {
+	t      *testing.T
+	ctx    context.Context
+	site   *site
+	mu     sync.Mutex
+	errors []string // of scripts, and of the content security policy
+}
+
+func (s *site) openBrowser() *browser {
+	t := s.t
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	require.NotEmpty(t, path, "no Chromium here: apt-get install chromium")
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("hide-scrollbars", true),
+		chromedp.WSURLReadTimeout(time.Minute))
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	b := &browser{t: t, site: s}
+	var cancel context.CancelFunc
+	b.ctx, cancel = chromedp.NewContext(allocator, chromedp.WithListener(b.hear))
+	t.Cleanup(func() { _ = chromedp.Cancel(b.ctx); cancel(); stop() })
+	require.NoError(t, chromedp.Do(b.ctx)) // starts it: the browser lives as long as this context
+	b.call(func(ctx context.Context) error { _, err := chromedp.Call(ctx, log.Enable, cdp.Empty{}); return err })
+	return b
+}
+
+// hear keeps what went wrong in a page.
+func (b *browser) hear(event any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch e := event.(type) {
+	case *runtime.EventExceptionThrown:
+		b.errors = append(b.errors, e.ExceptionDetails.Text)
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.EntryLevelError && (e.Entry.Source == log.EntrySourceSecurity || e.Entry.Source == log.EntrySourceJavascript) {
+			b.errors = append(b.errors, e.Entry.Text)
+		}
+	}
+}
+
+// call does something that may take half a minute.
+func (b *browser) call(do func(context.Context) error) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	defer cancel()
+	require.NoError(b.t, do(ctx))
+}
+
+// run does what a person does.
+func (b *browser) run(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	b.call(func(ctx context.Context) error { return chromedp.Do(ctx, steps...) })
+}
+
+func (b *browser) open(path string) {
+	b.t.Helper()
+	b.run(chromedp.Navigate(b.site.url+path), chromedp.WaitReady(chromedp.CSS("main")))
+}
+
+func (b *browser) logIn() {
+	b.t.Helper()
+	b.open("/admin/login")
+	b.run(chromedp.SendKeys(chromedp.CSS("#token"), adminToken), chromedp.Click(chromedp.CSS("button.primary")), chromedp.WaitReady(chromedp.CSS("#content")))
+}
+
+// eval runs a script in the page.
+func eval[T any](b *browser, script string) T {
+	b.t.Helper()
+	var v T
+	b.call(func(ctx context.Context) (err error) {
+		v, err = chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
+		return err
+	})
+	return v
+}
+
+// until waits for a script's value to be true, over a change of the page too.
+func (b *browser) until(script string) {
+	b.t.Helper()
+	b.call(func(ctx context.Context) error {
+		every := time.NewTicker(50 * time.Millisecond)
+		defer every.Stop()
+		for {
+			is, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+script+")"))
+			if is && err == nil {
+				return nil
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("never true: %s: %w", script, errors.Join(ctx.Err(), err))
+			case <-every.C:
+			}
+		}
+	})
+}
+
+// live waits until the page follows the stream.
+func (b *browser) live() {
+	b.t.Helper()
+	b.until(`document.querySelector("[data-stream]")?.dataset.state === "live"`)
+}
+
+func (b *browser) text(selector string) string {
+	b.t.Helper()
+	return eval[string](b, fmt.Sprintf(`document.querySelector(%q)?.textContent ?? ""`, selector))
+}
+
+// widths are of a telephone and of a desk.
+var widths = []int64{400, 1280}
+
+// looksRight takes the page's picture at both widths, in both colour schemes at the wider one, and
+// checks it: something is drawn, nothing sticks out sideways, axe finds nothing serious, no script
+// failed and nothing was refused by the content security policy.
+func (b *browser) looksRight(name string) {
+	b.t.Helper()
+	for _, width := range widths {
+		b.call(func(ctx context.Context) error {
+			_, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+				Width: width, Height: 900, DeviceScaleFactor: 1, Mobile: width < 600,
+			})
+			return err
+		})
+		overflow := eval[int](b, `document.documentElement.scrollWidth - document.documentElement.clientWidth`)
+		if overflow > 0 {
+			wide := eval[string](b, `[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll")).slice(0, 5).map(e => e.outerHTML.slice(0, 120)).join("\n")`)
+			b.t.Errorf("%s at %d: %d pixels stick out:\n%s", name, width, overflow, wide)
+		}
+		for _, scheme := range []string{"light", "dark"} {
+			var shot []byte
+			b.call(func(ctx context.Context) error {
+				_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+					{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+				}})
+				if err == nil {
+					shot, err = chromedp.Run(ctx, chromedp.FullScreenshot(100))
+				}
+				return err
+			})
+			b.keep(fmt.Sprintf("%s-%d-%s.png", name, width, scheme), shot)
+			b.accessible(fmt.Sprintf("%s at %d, %s", name, width, scheme))
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	require.Empty(b.t, b.errors, name)
+}
+
+// keep checks that a picture shows something and writes it where SCREENSHOTS says.
+func (b *browser) keep(name string, shot []byte) {
+	b.t.Helper()
+	picture, err := png.Decode(bytes.NewReader(shot))
+	require.NoError(b.t, err, name)
+	colours := map[color.Color]bool{}
+	bounds := picture.Bounds()
+	for y := bounds.Min.Y; y < bounds.Max.Y; y += 7 {
+		for x := bounds.Min.X; x < bounds.Max.X; x += 7 {
+			colours[picture.At(x, y)] = true
+		}
+	}
+	require.Greater(b.t, len(colours), 8, "%s is blank", name)
+	dir := os.Getenv("SCREENSHOTS")
+	if dir == "" {
+		dir = b.site.pictures
+	}
+	require.NoError(b.t, os.WriteFile(filepath.Join(dir, name), shot, 0o644))
+}
+
+// accessible asks axe-core about the page.
+func (b *browser) accessible(name string) {
+	b.t.Helper()
+	eval[int](b, axeJS+`;0`)
+	found := eval[string](b, `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}).then(r => JSON.stringify(
+		r.violations.filter(v => v.impact === "serious" || v.impact === "critical").map(v => v.id + ": " + v.help + "\n  " + v.nodes.slice(0, 4).map(n => n.html.slice(0, 160) + " " + (n.any[0]?.message ?? "")).join("\n  "))))`)
+	var faults []string
+	require.NoError(b.t, json.Unmarshal([]byte(found), &faults))
+	if len(faults) > 0 {
+		b.t.Errorf("%s is not accessible:\n%s", name, strings.Join(faults, "\n"))
+	}
+}

@@ -1,0 +1,279 @@
+package console
+
+import (
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"millrace/api/console/chart"
+)
+
+func (p *Pages) funcs() template.FuncMap {
+	return template.FuncMap{
+		"asset": p.assetPath, "nav": navigation, "icon": icon,
+		"num": number, "signed": signed, "pct": percent, "count": count, "share": share,
+		"ago": ago, "when": when, "day": func(t time.Time) string { return t.UTC().Format("2006-01-02") },
+		"span": span, "eta": eta, "short": shortID, "params": paramText, "pretty": pretty,
+		"join": strings.Join, "title": title, "deref": func(v *float64) float64 { return *v },
+		"dict": dict, "tone": tone, "verdict": verdict, "has": func(list []string, v string) bool { return slices.Contains(list, v) },
+	}
+}
+
+// number writes a figure that may be missing.
+func number(v any) string {
+	f, ok := figure(v)
+	if !ok || math.IsNaN(f) || math.IsInf(f, 0) {
+		return "–"
+	}
+	decimals := 3
+	switch a := math.Abs(f); {
+	case f == math.Trunc(f) && a < 1e15:
+		return count(int(f))
+	case a >= 1000:
+		decimals = 0
+	case a >= 100:
+		decimals = 1
+	case a >= 10:
+		decimals = 2
+	}
+	return strings.Replace(strconv.FormatFloat(f, 'f', decimals, 64), "-", "−", 1)
+}
+
+func signed(v any) string {
+	f, ok := figure(v)
+	if ok && f > 0 {
+		return "+" + number(v)
+	}
+	return number(v)
+}
+
+func percent(v any) string {
+	f, ok := figure(v)
+	if !ok || math.IsNaN(f) {
+		return "–"
+	}
+	return strings.Replace(strconv.FormatFloat(f, 'f', 1, 64), "-", "−", 1) + " %"
+}
+
+// share writes a fraction as a percentage.
+func share(v any) string {
+	f, ok := figure(v)
+	if !ok {
+		return "–"
+	}
+	return percent(100 * f)
+}
+
+func figure(v any) (float64, bool) {
+	switch f := v.(type) {
+	case float64:
+		return f, true
+	case *float64:
+		if f == nil {
+			return 0, false
+		}
+		return *f, true
+	case int:
+		return float64(f), true
+	case *int:
+		if f == nil {
+			return 0, false
+		}
+		return float64(*f), true
+	case int64:
+		return float64(f), true
+	}
+	return 0, false
+}
+
+// tone is the class of a figure that is good above zero and bad below.
+func tone(v any) string {
+	switch f, ok := figure(v); {
+	case !ok:
+		return "muted"
+	case f > 0:
+		return "good"
+	case f < 0:
+		return "bad"
+	}
+	return ""
+}
+
+// verdict says in a word what an overfit figure means.
+func verdict(figure string, v *float64) string {
+	switch {
+	case v == nil:
+		return "undefined"
+	case figure == "dsr" && *v >= 0.95, figure == "pbo" && *v <= 0.2:
+		return "convincing"
+	case figure == "dsr" && *v < 0.8, figure == "pbo" && *v > 0.5:
+		return "likely luck"
+	}
+	return "doubtful"
+}
+
+// count writes a whole number in groups of three.
+func count(n int) string {
+	text := strconv.Itoa(n)
+	sign := ""
+	if n < 0 {
+		sign, text = "−", text[1:]
+	}
+	for at := len(text) - 3; at > 0; at -= 3 {
+		text = text[:at] + "\u202f" + text[at:]
+	}
+	return sign + text
+}
+
+// when writes a time for reading, as an element that a script turns into the reader's own.
+func when(t any) template.HTML {
+	at, ok := instant(t)
+	if !ok {
+		return "–"
+	}
+	return template.HTML(fmt.Sprintf(`<time datetime="%s">%s</time>`, at.Format(time.RFC3339), at.Format("2006-01-02 15:04:05")))
+}
+
+// ago writes how long ago something was; the whole time shows when it is pointed at.
+func ago(t any) template.HTML {
+	at, ok := instant(t)
+	if !ok {
+		return "–"
+	}
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s UTC" data-ago>%s</time>`,
+		at.Format(time.RFC3339), at.Format("2006-01-02 15:04:05"), sinceText(time.Since(at))))
+}
+
+func sinceText(d time.Duration) string {
+	if d < 5*time.Second {
+		return "now"
+	}
+	return roughly(d) + " ago"
+}
+
+func instant(t any) (time.Time, bool) {
+	switch at := t.(type) {
+	case time.Time:
+		return at.UTC(), !at.IsZero()
+	case *time.Time:
+		if at != nil {
+			return at.UTC(), !at.IsZero()
+		}
+	}
+	return time.Time{}, false
+}
+
+// roughly writes a duration with its leading unit or two.
+func roughly(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d d", int(d.Hours()/24))
+}
+
+// span is how long something took, or has been taking.
+func span(from, to *time.Time) string {
+	if from == nil {
+		return "–"
+	}
+	end := time.Now()
+	if to != nil {
+		end = *to
+	}
+	d := end.Sub(*from)
+	if d < 10*time.Second {
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return roughly(d)
+}
+
+func eta(seconds *float64) string {
+	if seconds == nil {
+		return ""
+	}
+	return roughly(time.Duration(*seconds * float64(time.Second)))
+}
+
+func shortID(id string) string {
+	if len(id) > 8 {
+		return id[len(id)-8:]
+	}
+	return id
+}
+
+// paramText writes parameters in the order of their names.
+func paramText(params map[string]float64) string {
+	parts := make([]string, 0, len(params))
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		parts = append(parts, name+" "+chart.Short(params[name]))
+	}
+	return strings.Join(parts, " · ")
+}
+
+func pretty(raw json.RawMessage) string {
+	var value any
+	if json.Unmarshal(raw, &value) != nil {
+		return string(raw)
+	}
+	text, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return string(raw)
+	}
+	return string(text)
+}
+
+func title(text string) string {
+	if text == "" {
+		return text
+	}
+	return strings.ToUpper(text[:1]) + strings.ReplaceAll(text[1:], "_", " ")
+}
+
+// dict lets a template pass several values to a part.
+func dict(pairs ...any) (map[string]any, error) {
+	if len(pairs)%2 != 0 {
+		return nil, fmt.Errorf("dict of %d values", len(pairs))
+	}
+	all := map[string]any{}
+	for i := 0; i < len(pairs); i += 2 {
+		name, ok := pairs[i].(string)
+		if !ok {
+			return nil, fmt.Errorf("dict: %v is no name", pairs[i])
+		}
+		all[name] = pairs[i+1]
+	}
+	return all, nil
+}
+
+// icon is a drawing of the navigation, 16 by 16.
+func icon(name string) template.HTML {
+	shapes := map[string]string{
+		"home":        `<path d="M2.5 7.5 8 3l5.5 4.5V13h-4V9.5h-3V13h-4z"/>`,
+		"tunes":       `<path d="M3 4h6m3 0h1M3 8h1m3 0h6M3 12h5m3 0h2"/><circle cx="10.5" cy="4" r="1.5"/><circle cx="5.5" cy="8" r="1.5"/><circle cx="9.5" cy="12" r="1.5"/>`,
+		"leaderboard": `<path d="M2.5 13V9h3v4m0-6h4v6m0-9.5h4V13M2 13h12"/>`,
+		"compare":     `<path d="M6 3v10M10 3v10M2.5 5H6m-3.5 6H6m4-6h3.5M10 11h3.5"/>`,
+		"wfo":         `<path d="M2 4h5m1.5 0H11M4 8h5m1.5 0H13M6 12h5m1.5 0H14"/>`,
+		"datasets":    `<ellipse cx="8" cy="4" rx="5" ry="2"/><path d="M3 4v8c0 1.1 2.2 2 5 2s5-.9 5-2V4M3 8c0 1.1 2.2 2 5 2s5-.9 5-2"/>`,
+		"query":       `<circle cx="7" cy="7" r="4"/><path d="m10 10 3.5 3.5"/>`,
+		"ingestion":   `<path d="M8 2v7m-3-3 3 3 3-3M2.5 10.500V13h11v-2.500"/>`,
+		"coverage":    `<circle cx="8" cy="8" r="5.500"/><path d="M8 2.500V8l4 3.500"/>`,
+		"events":      `<path d="M2 8h3l2-5 2.500 10L11.500 8H14"/>`,
+		"health":      `<path d="M8 13.500S2.500 10 2.500 6.200A2.900 2.900 0 0 1 8 4.800a2.900 2.900 0 0 1 5.500 1.400C13.500 10 8 13.500 8 13.500z"/>`,
+		"retention":   `<path d="M3 4.500h10M6.500 4.500V3h3v1.500M4.500 4.500 5 13.500h6l.500-9"/>`,
+		"workspaces":  `<path d="M2.500 2.500h4.500v4.500h-4.500zM9 2.500h4.500v4.500H9zM2.500 9h4.500v4.500h-4.500zM9 9h4.500v4.500H9z"/>`,
+	}
+	return template.HTML(`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false">` + shapes[name] + `</svg>`)
+}

@@ -1,0 +1,71 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"millrace/jobs"
+	"millrace/store"
+)
+
+// homeData is what runs and what broke.
+type homeData struct {
+	Running, Queued, Failed, Recent []tune
+	Workers                         []homeWorker
+	Slots, Busy                     int
+	Jobs                            []store.FailedJob
+}
+
+type homeWorker struct {
+	Host      string
+	PID       int
+	Slots     string
+	Busy      int
+	StartedAt *time.Time
+}
+
+// Home handles GET /admin.
+func (p *Pages) Home(c echo.Context) error {
+	v, err := p.page(c, "Home", "Home")
+	if err != nil {
+		return err
+	}
+	if v.Workspace == nil {
+		return p.render(c, http.StatusOK, "home", v)
+	}
+	v.Topics = "backtests jobs"
+	var data homeData
+	for status, into := range map[string]*[]tune{"running": &data.Running, "queued": &data.Queued, "failed": &data.Failed, "completed": &data.Recent} {
+		var found page[tune]
+		if err := p.get(c, v, "/backtests/tunes", url.Values{"status": {status}, "limit": {"10"}}, &found); err != nil {
+			return err
+		}
+		*into = found.Items
+	}
+	yesterday := time.Now().Add(-24 * time.Hour)
+	recent := data.Failed[:0]
+	for _, t := range data.Failed {
+		if t.CompletedAt != nil && t.CompletedAt.After(yesterday) {
+			recent = append(recent, t)
+		}
+	}
+	data.Failed = recent
+	ctx := c.Request().Context()
+	if data.Jobs, err = p.store.FailedJobs(ctx, v.Workspace.ID, yesterday, 10); err != nil {
+		return err
+	}
+	workers, err := p.store.LiveWorkers(ctx)
+	if err != nil {
+		return err
+	}
+	for _, w := range workers {
+		slots := jobs.Slots(w.Queues)
+		data.Slots, data.Busy = data.Slots+slots[jobs.QueueTrials], data.Busy+w.Running
+		data.Workers = append(data.Workers, homeWorker{w.Host, w.PID, slots.String(), w.Running, &w.StartedAt})
+	}
+	v.Data = data
+	return p.render(c, http.StatusOK, "home", v)
+}

@@ -1,0 +1,137 @@
+package console_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/stretchr/testify/require"
+
+	"millrace/api"
+	"millrace/events"
+	"millrace/jobs"
+	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/fleet"
+	"millrace/jobs/tune"
+	"millrace/ops"
+	"millrace/store"
+	"millrace/store/pgtest"
+)
+
+const adminToken = "console-test-admin-token-0123456789"
+
+// site is a real server on a real database, and a worker when asked for.
+type site struct {
+	t        *testing.T
+	url      string
+	pictures string
+	store    *store.Store
+	db       *pgtest.DB
+	server   *api.Server
+	web      *httptest.Server
+	alpha    store.Workspace
+	key      string // of an owner in alpha
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	s := &site{t: t, db: pgtest.New(t), pictures: t.TempDir()}
+	logger, metrics := slog.New(slog.DiscardHandler), ops.NewMetrics()
+	pool, err := store.OpenPool(t.Context(), store.PoolOptions{DatabaseURL: s.db.URL, MaxConns: 12})
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	client, err := jobs.NewInsertClient(pool, logger)
+	require.NoError(t, err)
+	s.store = store.New(pool, client)
+	feed := events.NewFeed(events.Options{Store: s.store, Metrics: metrics, Logger: logger})
+	require.NoError(t, feed.Start(t.Context()))
+	t.Cleanup(func() { _ = feed.Stop(context.Background()) })
+	s.server, err = api.New(api.Options{
+		Store: s.store, Hub: feed.Hub(), Metrics: metrics, Logger: logger, AdminToken: adminToken, Version: "test", Docs: true,
+	})
+	require.NoError(t, err)
+	s.web = httptest.NewServer(s.server.Handler())
+	t.Cleanup(func() { s.server.EndStreams(); s.web.CloseClientConnections(); s.web.Close() })
+	s.url = s.web.URL
+	return s
+}
+
+// withWorkspace makes alpha and its key.
+func (s *site) withWorkspace() *site {
+	s.t.Helper()
+	var err error
+	s.alpha, err = s.store.CreateWorkspace(s.t.Context(), "alpha", 2)
+	require.NoError(s.t, err)
+	s.key, err = s.store.CreateKey(s.t.Context(), s.alpha.ID, "test", store.RoleOwner)
+	require.NoError(s.t, err)
+	return s
+}
+
+// withSample uploads the bundled sample as sp500.
+func (s *site) withSample() *site {
+	s.t.Helper()
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	for field, value := range map[string]string{"name": "sp500", "symbol": "SPX", "timeframe": "1d"} {
+		require.NoError(s.t, form.WriteField(field, value))
+	}
+	part, err := form.CreateFormFile("file", "bars.csv")
+	require.NoError(s.t, err)
+	_, err = part.Write(ohlcv.Sample())
+	require.NoError(s.t, err)
+	require.NoError(s.t, form.Close())
+	status, answer := s.do(http.MethodPost, "/datasets", form.FormDataContentType(), &body)
+	require.Equal(s.t, http.StatusCreated, status, answer)
+	return s
+}
+
+// do makes a request of the API with alpha's key.
+func (s *site) do(method, path, contentType string, body io.Reader, headers ...string) (int, string) {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, body)
+	require.NoError(s.t, err)
+	req.Header.Set("Authorization", "Bearer "+s.key)
+	req.Header.Set("Content-Type", contentType)
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(s.t, err)
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	require.NoError(s.t, err)
+	return resp.StatusCode, string(answer)
+}
+
+func (s *site) submit(path, key, body string) string {
+	s.t.Helper()
+	status, answer := s.do(http.MethodPost, path, "application/json", strings.NewReader(body), "X-Idempotency-Key", key)
+	require.Equal(s.t, http.StatusAccepted, status, answer)
+	return answer
+}
+
+// startWorker works the queues until the test ends.
+func (s *site) startWorker() {
+	s.t.Helper()
+	logger, metrics := slog.New(slog.DiscardHandler), ops.NewMetrics()
+	pool, err := store.OpenPool(s.t.Context(), store.PoolOptions{DatabaseURL: s.db.URL, MaxConns: 10})
+	require.NoError(s.t, err)
+	s.t.Cleanup(pool.Close)
+	member, err := fleet.New(fleet.Options{
+		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: 2, jobs.QueueTunes: 1}, Metrics: metrics, Logger: logger,
+		Version: "test", Drain: 5 * time.Second,
+	}, func(st *store.Store, workers *river.Workers) {
+		tune.New(st, metrics, logger, tune.Options{ShardTime: 200 * time.Millisecond}).Register(workers)
+	})
+	require.NoError(s.t, err)
+	require.NoError(s.t, member.Start(s.t.Context()))
+	s.t.Cleanup(func() { _ = member.Stop(context.Background()) })
+}

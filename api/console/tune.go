@@ -1,0 +1,276 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"maps"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"millrace/api/console/chart"
+	"millrace/jobs/backtest"
+	"millrace/jobs/sweep"
+	"millrace/store"
+)
+
+// tuneData is one tune with its charts.
+type tuneData struct {
+	Tune             tune
+	Split            bool
+	Winner           *sweep.Entry
+	Axes             []string
+	X, Y, Of         string
+	Figures          []choice
+	Heat, Scatter    template.HTML
+	HeatNote         string
+	Equity, Drawdown template.HTML
+	EquityNote       string
+	Space            []spaceLine
+	Reasons          []reasonLine
+	Orders           []orderTab
+	Trials           []trialLine
+	TrialsNote       string
+	Pager            pager
+}
+
+type choice struct{ Value, Name string }
+
+type spaceLine struct{ Name, Range string }
+
+type reasonLine struct {
+	Why   string
+	Count int
+}
+
+type orderTab struct {
+	Name, Href string
+	Current    bool
+}
+
+type trialLine struct{ sweep.Trial }
+
+// Is reports whether the line is the trial of that index.
+func (t trialLine) Is(index *int) bool { return index != nil && *index == t.Index }
+
+// Tune handles GET /admin/tunes/:id.
+func (p *Pages) Tune(c echo.Context) error {
+	v, err := p.page(c, "Tunes", "Tune")
+	if err != nil {
+		return err
+	}
+	id, err := uuid.Parse(c.Param("id"))
+	if err != nil || v.Workspace == nil {
+		return store.ErrNotFound
+	}
+	ctx := c.Request().Context()
+	data := tuneData{Figures: []choice{{"best", "best score"}, {"mean", "mean score"}, {"oos", "best out of sample"}, {"count", "trials"}}}
+	if err := p.get(c, v, "/backtests/tunes/"+id.String(), url.Values{"leaderboard": {"1"}}, &data.Tune); err != nil {
+		return err
+	}
+	v.Title = data.Tune.StrategyName + " · " + data.Tune.Dataset
+	v.Topics = "backtests"
+	data.Split = data.Tune.Spec.OOSRatio != nil || data.Tune.Spec.Window != nil
+	if len(data.Tune.Leaderboard) > 0 {
+		data.Winner = &data.Tune.Leaderboard[0]
+	}
+	for _, name := range slices.Sorted(maps.Keys(data.Tune.Spec.ParamSpace)) {
+		data.Space = append(data.Space, spaceLine{name, data.Tune.Spec.ParamSpace[name].String()})
+	}
+	stored, err := p.store.Tune(ctx, v.Workspace.ID, id)
+	if err != nil {
+		return err
+	}
+	data.reasons(stored)
+	if err := p.drawSurface(ctx, c, stored, &data); err != nil {
+		return err
+	}
+	if err := p.drawCourse(ctx, stored, &data); err != nil {
+		return err
+	}
+	if err := p.listTrials(c, v, &data); err != nil {
+		return err
+	}
+	v.Data = data
+	return p.render(c, http.StatusOK, "tune", v)
+}
+
+// reasons are why trials are not on the leaderboard, the commonest first.
+func (d *tuneData) reasons(t *store.Tune) {
+	var outcome struct{ Reasons map[string]int }
+	if t.Outcome == nil || json.Unmarshal(t.Outcome, &outcome) != nil {
+		return
+	}
+	for why, n := range outcome.Reasons {
+		d.Reasons = append(d.Reasons, reasonLine{why, n})
+	}
+	slices.SortFunc(d.Reasons, func(a, b reasonLine) int { return b.Count - a.Count })
+}
+
+// drawSurface reads every finished trial once, shard by shard, into the heat map and the scatter.
+func (p *Pages) drawSurface(ctx context.Context, c echo.Context, t *store.Tune, data *tuneData) error {
+	data.Axes = slices.Sorted(maps.Keys(t.Spec.ParamSpace))
+	data.X, data.Y = pick(c.QueryParam("x"), data.Axes, 0), pick(c.QueryParam("y"), data.Axes, 1)
+	if data.X == data.Y && len(data.Axes) > 1 {
+		data.Y = data.Axes[(slices.Index(data.Axes, data.X)+1)%len(data.Axes)]
+	}
+	data.Of = c.QueryParam("of")
+	if !slices.ContainsFunc(data.Figures, func(f choice) bool { return f.Value == data.Of }) {
+		data.Of = "best"
+	}
+	s := newSurface(t.Spec, data.X, data.Y)
+	if err := p.eachShard(ctx, t, s.add); err != nil {
+		return err
+	}
+	var won map[string]float64
+	if data.Winner != nil {
+		won = data.Winner.Params
+	}
+	data.Heat, data.HeatNote = s.heat(data.Of, won)
+	markX, markY := math.NaN(), math.NaN()
+	if data.Winner != nil && data.Winner.ScoreIS != nil && data.Winner.ScoreOOS != nil {
+		markX, markY = *data.Winner.ScoreIS, *data.Winner.ScoreOOS
+	}
+	if data.Split {
+		data.Scatter = chart.Scatter("Score out of sample over score in sample, every trial", "in sample", "out of sample", s.is, s.oos, markX, markY, "the winner")
+	}
+	return nil
+}
+
+// eachShard opens the finished shards in order, a few at a time.
+func (p *Pages) eachShard(ctx context.Context, t *store.Tune, add func(*sweep.Columns)) error {
+	const atOnce = 32
+	for from := 0; ; {
+		shards, err := p.store.TrialShards(ctx, t.WorkspaceID, t.ID, from, atOnce)
+		if err != nil {
+			return err
+		}
+		for _, sh := range shards {
+			columns, err := sweep.OpenColumns(t.Spec, sh.Shard, sh.Columns)
+			if err != nil {
+				return fmt.Errorf("open shard %d of tune %s: %w", sh.Shard.Index, t.ID, err)
+			}
+			add(columns)
+			from = sh.Shard.First + sh.Shard.Trials
+		}
+		if len(shards) < atOnce {
+			return nil
+		}
+	}
+}
+
+func pick(wanted string, known []string, otherwise int) string {
+	if slices.Contains(known, wanted) {
+		return wanted
+	}
+	if len(known) == 0 {
+		return ""
+	}
+	return known[min(otherwise, len(known)-1)]
+}
+
+// drawCourse runs the winner again, which takes milliseconds, for its equity.
+func (p *Pages) drawCourse(ctx context.Context, t *store.Tune, data *tuneData) error {
+	data.EquityNote = "The winner is known once all trials have ended."
+	if data.Tune.Ended() {
+		data.EquityNote = "No trial passed its gates, so there is no winner."
+	}
+	if data.Winner == nil || t.Status != store.TuneCompleted {
+		return nil
+	}
+	bars, calendar, err := p.store.DatasetBars(ctx, t.WorkspaceID, t.DatasetID)
+	if err != nil {
+		return err
+	}
+	plan, faults := sweep.NewPlan(t.Spec, bars, calendar)
+	if len(faults) > 0 {
+		return fmt.Errorf("plan of tune %s: %w", t.ID, faults[0])
+	}
+	course, faults := plan.Replay(data.Winner.Params)
+	if len(faults) > 0 {
+		return fmt.Errorf("replay of tune %s: %w", t.ID, faults[0])
+	}
+	equity := []chart.Series{{Name: "in sample", Class: "s1", Time: window(bars, course.IS), Values: course.EquityIS}}
+	down := []chart.Series{{Name: "drawdown", Class: "down", Time: window(bars, course.IS), Values: drawdown(course.EquityIS), Area: true}}
+	var spans []chart.Span
+	if course.OOS.Len() > 0 {
+		times := window(bars, course.OOS)
+		equity = append(equity, chart.Series{Name: "out of sample", Class: "s2", Time: times, Values: course.EquityOOS})
+		down = append(down, chart.Series{Name: "drawdown", Class: "down", Time: times, Values: drawdown(course.EquityOOS), Area: true})
+		spans = append(spans, chart.Span{From: times[0], To: times[len(times)-1], Name: "out of sample"})
+	}
+	data.Equity = chart.Lines("Equity of the winner; each part begins with the account's cash", 240, equity, spans...)
+	data.Drawdown = chart.Lines("Drawdown of the winner in percent", 130, down, spans...)
+	return nil
+}
+
+func window(bars *backtest.Bars, w backtest.Window) []int64 { return bars.Time[w.From:w.To] }
+
+// drawdown is how far each equity is below the highest before it, in percent, as a negative number.
+func drawdown(equity []float64) []float64 {
+	down := make([]float64, len(equity))
+	peak := math.Inf(-1)
+	for i, e := range equity {
+		peak = math.Max(peak, e)
+		down[i] = 100 * (e/peak - 1)
+	}
+	return down
+}
+
+// listTrials shows one page of trials: best first once they are ranked, else by index.
+func (p *Pages) listTrials(c echo.Context, v *view, data *tuneData) error {
+	ranked := data.Tune.Status == "completed"
+	query := pageQuery(c, "sort", "status", "cursor")
+	query.Set("limit", "50")
+	if !ranked {
+		query.Set("sort", "index")
+	} else if query.Get("sort") == "" {
+		query.Set("sort", "score")
+	}
+	var found page[sweep.Trial]
+	if err := p.get(c, v, "/backtests/tunes/"+data.Tune.TuneID+"/trials", query, &found); err != nil {
+		return err
+	}
+	for _, trial := range found.Items {
+		data.Trials = append(data.Trials, trialLine{trial})
+	}
+	data.TrialsNote = "No trial has ended yet."
+	if query.Get("status") != "" {
+		data.TrialsNote = "No trial of this kind on this page."
+	}
+	keep := url.Values{}
+	for _, name := range []string{"x", "y", "of"} {
+		if value := c.QueryParam(name); value != "" {
+			keep.Set(name, value)
+		}
+	}
+	tab := func(name, sort, status string) {
+		keep.Set("sort", sort)
+		keep.Del("status")
+		if status != "" {
+			keep.Set("status", status)
+		}
+		data.Orders = append(data.Orders, orderTab{name, "?" + keep.Encode() + "#h-trials", query.Get("sort") == sort && query.Get("status") == status})
+	}
+	if ranked {
+		tab("Best first", "score", "")
+	}
+	tab("By number", "index", "")
+	tab("Skipped", "index", "skipped")
+	tab("Failed", "index", "failed")
+	keep.Set("sort", query.Get("sort"))
+	keep.Set("cursor", query.Get("cursor"))
+	if status := query.Get("status"); status != "" {
+		keep.Set("status", status)
+	} else {
+		keep.Del("status")
+	}
+	data.Pager = newPager(c, keep, found.NextCursor)
+	return nil
+}

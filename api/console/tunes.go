@@ -1,0 +1,310 @@
+package console
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"millrace/jobs/backtest"
+	"millrace/jobs/sweep"
+	"millrace/store"
+)
+
+// Tunes handles GET /admin/tunes.
+func (p *Pages) Tunes(c echo.Context) error {
+	v, err := p.page(c, "Tunes", "Tunes")
+	if err != nil || v.Workspace == nil {
+		return p.orEmpty(c, v, "tunes", err)
+	}
+	v.Topics = "backtests"
+	query := pageQuery(c, "status", "strategy", "cursor")
+	var found page[tune]
+	if err := p.get(c, v, "/backtests/tunes", query, &found); err != nil {
+		return err
+	}
+	v.Data = struct {
+		Tunes                []tune
+		Status, Strategy     string
+		Statuses, Strategies []string
+		Pager                pager
+	}{
+		found.Items, query.Get("status"), query.Get("strategy"),
+		[]string{"queued", "running", "completed", "failed", "canceled"}, strategyNames(), newPager(c, query, found.NextCursor),
+	}
+	return p.render(c, http.StatusOK, "tunes", v)
+}
+
+// orEmpty renders a page that has no workspace to show.
+func (p *Pages) orEmpty(c echo.Context, v *view, name string, err error) error {
+	if err != nil {
+		return err
+	}
+	return p.render(c, http.StatusOK, name, v)
+}
+
+func newPager(c echo.Context, query url.Values, next *string) pager {
+	at := pager{Here: query.Get("cursor") != ""}
+	query.Del("cursor")
+	at.First = c.Request().URL.Path + "?" + query.Encode()
+	if next != nil {
+		query.Set("cursor", *next)
+		at.Next = c.Request().URL.Path + "?" + query.Encode()
+	}
+	return at
+}
+
+func strategyNames() []string {
+	var names []string
+	for _, s := range backtest.Strategies() {
+		names = append(names, s.Name())
+	}
+	return names
+}
+
+// tuneForm is what the submission form holds, as text.
+type tuneForm struct {
+	Key, Strategy, Dataset, Side, Search, NTrials, Seed, Objective, OOSRatio string
+	MaxDrawdown, MinTrades, Commission, Constraints                          string
+	Params                                                                   map[string]string
+}
+
+// tuneFormData is the form and what it offers.
+type tuneFormData struct {
+	Form                        tuneForm
+	Datasets                    []dataset
+	Strategies                  []backtest.Strategy
+	Params                      []backtest.ParamSpec
+	Doc                         string
+	Sides, Searches, Objectives []string
+	faults                      map[string]string
+}
+
+// FaultOf is what the API said against a field, or against a part of it.
+func (d tuneFormData) FaultOf(field string) string {
+	for name, message := range d.faults {
+		if name == field || strings.HasPrefix(name, field+".") || strings.HasPrefix(name, field+"[") {
+			return message
+		}
+	}
+	return ""
+}
+
+// NewTune handles GET /admin/tunes/new: an empty form, or that of a tune to run again.
+func (p *Pages) NewTune(c echo.Context) error {
+	v, err := p.page(c, "Tunes", "New tune")
+	if err != nil || v.Workspace == nil {
+		return p.orEmpty(c, v, "tune_new", err)
+	}
+	form := tuneForm{
+		Strategy: c.QueryParam("strategy"), Dataset: c.QueryParam("dataset"), Side: "both", Search: "grid", Seed: "1",
+		Objective: "sharpe", OOSRatio: "0.3", MaxDrawdown: "20", MinTrades: "5", Commission: "0.002",
+	}
+	if from := c.QueryParam("from"); from != "" && form.Strategy == "" {
+		var t tune
+		if err := p.get(c, v, "/backtests/tunes/"+url.PathEscape(from), nil, &t); err != nil {
+			return err
+		}
+		form = formOf(t)
+	}
+	return p.showTuneForm(c, v, http.StatusOK, form, nil)
+}
+
+// formOf fills the form with what a tune asked for.
+func formOf(t tune) tuneForm {
+	s := t.Spec
+	s.Normalize()
+	form := tuneForm{
+		Strategy: s.StrategyName, Dataset: t.Dataset, Side: string(s.Side), Search: string(s.SearchType),
+		Seed: strconv.FormatUint(*s.Seed, 10), Objective: string(s.ObjectiveType), Constraints: strings.Join(s.Constraints, "\n"),
+		MaxDrawdown: plain(*s.Gates.MaxDrawdownPct), MinTrades: strconv.Itoa(*s.Gates.MinTrades), Commission: plain(*s.Account.Commission),
+		Params: map[string]string{},
+	}
+	if s.NTrials != nil {
+		form.NTrials = strconv.Itoa(*s.NTrials)
+	}
+	if s.OOSRatio != nil {
+		form.OOSRatio = plain(*s.OOSRatio)
+	}
+	for name, r := range s.ParamSpace {
+		form.Params[name] = r.String()
+	}
+	return form
+}
+
+func plain(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+
+func (p *Pages) showTuneForm(c echo.Context, v *view, status int, form tuneForm, problem *Problem) error {
+	var sets page[dataset]
+	if err := p.get(c, v, "/datasets", url.Values{"limit": {"500"}}, &sets); err != nil {
+		return err
+	}
+	strategy, ok := backtest.Lookup(form.Strategy)
+	if !ok {
+		strategy, _ = backtest.Lookup("sma_cross")
+		form.Strategy = strategy.Name()
+	}
+	if form.Params == nil {
+		form.Params = map[string]string{}
+		for _, spec := range strategy.Params() {
+			form.Params[spec.Name] = suggestion(spec)
+		}
+		if form.Strategy == "sma_cross" || form.Strategy == "ema_cross" {
+			form.Constraints = "fast < slow"
+		}
+	}
+	if form.Key == "" {
+		form.Key = "console-" + uuid.NewString()
+	}
+	data := tuneFormData{
+		Form: form, Datasets: sets.Items, Strategies: backtest.Strategies(), Params: strategy.Params(), Doc: strategy.Doc(),
+		Sides: []string{"both", "long", "short"}, faults: map[string]string{},
+	}
+	for _, s := range sweep.Searches() {
+		data.Searches = append(data.Searches, string(s))
+	}
+	for _, o := range sweep.Objectives() {
+		data.Objectives = append(data.Objectives, string(o))
+	}
+	if problem != nil {
+		for _, fault := range problem.Errors {
+			data.faults[fault.Field] = fault.Message
+		}
+	}
+	v.Problem, v.Data = problem, data
+	return p.render(c, status, "tune_new", v)
+}
+
+// suggestion is a range around a parameter's default that a first tune may try.
+func suggestion(spec backtest.ParamSpec) string {
+	low, high := max(spec.Min, spec.Default/2), min(spec.Max, spec.Default*2)
+	step := (high - low) / 8
+	if spec.Kind == backtest.KindInt {
+		low, high = float64(int(low)), float64(int(high))
+		step = max(1, float64(int(step)))
+	} else if spec.Step > 0 {
+		step = max(spec.Step, float64(int(step/spec.Step))*spec.Step)
+	}
+	if !(high > low) || !(step > 0) {
+		return ""
+	}
+	return plain(low) + ":" + plain(high) + ":" + strconv.FormatFloat(step, 'g', 4, 64)
+}
+
+// SubmitTune handles POST /admin/tunes. The form's key makes a double click one tune.
+func (p *Pages) SubmitTune(c echo.Context) error {
+	v, err := p.page(c, "Tunes", "New tune")
+	if err != nil || v.Workspace == nil {
+		return p.orEmpty(c, v, "tune_new", err)
+	}
+	form := readTuneForm(c)
+	body, faults := form.body()
+	if len(faults) > 0 {
+		return p.showTuneForm(c, v, http.StatusUnprocessableEntity, form, &Problem{
+			Title: "Not submitted", Status: http.StatusUnprocessableEntity, Detail: "Some fields could not be read.", Errors: faults,
+		})
+	}
+	answer, err := p.post(c, v, "/backtests/tune", form.Key, body)
+	if err != nil {
+		problem, err := refused(err)
+		if err != nil {
+			return err
+		}
+		form.Key = "" // the body will differ
+		return p.showTuneForm(c, v, problem.Status, form, problem)
+	}
+	var made tune
+	if err := json.Unmarshal(answer.Body, &made); err != nil {
+		return fmt.Errorf("decode submitted tune: %w", err)
+	}
+	return c.Redirect(http.StatusSeeOther, "/admin/tunes/"+made.TuneID)
+}
+
+func readTuneForm(c echo.Context) tuneForm {
+	text := func(name string) string { return strings.TrimSpace(c.FormValue(name)) }
+	form := tuneForm{
+		Key: text("key"), Strategy: text("strategy_name"), Dataset: text("dataset"), Side: text("side"), Search: text("search_type"),
+		NTrials: text("n_trials"), Seed: text("seed"), Objective: text("objective_type"), OOSRatio: text("oos_ratio"),
+		MaxDrawdown: text("max_drawdown_pct"), MinTrades: text("min_trades"), Commission: text("commission"),
+		Constraints: text("constraints"), Params: map[string]string{},
+	}
+	if strategy, ok := backtest.Lookup(form.Strategy); ok {
+		for _, spec := range strategy.Params() {
+			form.Params[spec.Name] = text("param." + spec.Name)
+		}
+	}
+	return form
+}
+
+// body turns the form into the API's request. What is no number is told here; what a number may be
+// is told by the API.
+func (f tuneForm) body() (map[string]any, []FieldFault) {
+	var faults []FieldFault
+	number := func(into map[string]any, name, field, text string) {
+		if text == "" {
+			return
+		}
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			faults = append(faults, FieldFault{field, fmt.Sprintf("%q is not a number", text)})
+			return
+		}
+		into[name] = v
+	}
+	gates, account, space := map[string]any{}, map[string]any{}, map[string]any{}
+	body := map[string]any{
+		"dataset": f.Dataset, "strategy_name": f.Strategy, "side": f.Side, "search_type": f.Search, "objective_type": f.Objective,
+		"gates": gates, "account": account, "param_space": space, "constraints": lines(f.Constraints),
+	}
+	number(body, "n_trials", "n_trials", f.NTrials)
+	number(body, "seed", "seed", f.Seed)
+	number(body, "oos_ratio", "oos_ratio", f.OOSRatio)
+	number(gates, "max_drawdown_pct", "gates.max_drawdown_pct", f.MaxDrawdown)
+	number(gates, "min_trades", "gates.min_trades", f.MinTrades)
+	number(account, "commission", "account.commission", f.Commission)
+	for name, text := range f.Params {
+		if text == "" {
+			continue
+		}
+		r, err := sweep.ParseRange(text)
+		if err != nil {
+			faults = append(faults, FieldFault{"param_space." + name, err.Error()})
+			continue
+		}
+		space[name] = r
+	}
+	return body, faults
+}
+
+func lines(text string) []string {
+	all := []string{}
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+// CancelTune handles POST /admin/tunes/:id/cancel.
+func (p *Pages) CancelTune(c echo.Context) error {
+	v, err := p.page(c, "Tunes", "Tune")
+	if err != nil {
+		return err
+	}
+	if v.Workspace == nil {
+		return store.ErrNotFound
+	}
+	at := "/backtests/tunes/" + url.PathEscape(c.Param("id"))
+	if _, err := p.post(c, v, at+"/cancel", "", nil); err != nil {
+		if problem, _ := refused(err); problem == nil || problem.Status != http.StatusConflict { // it ended meanwhile: the page tells how
+			return err
+		}
+	}
+	return c.Redirect(http.StatusSeeOther, "/admin/tunes/"+url.PathEscape(c.Param("id")))
+}

@@ -1,0 +1,82 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"millrace/store"
+)
+
+const workspaceCookie = "millrace_workspace"
+
+// chosen is the workspace that the address names, else the one chosen before, else the first.
+func chosen(c echo.Context, all []store.Workspace) *store.Workspace {
+	wanted := []string{c.QueryParam("workspace")}
+	if cookie, err := c.Cookie(workspaceCookie); err == nil {
+		wanted = append(wanted, cookie.Value)
+	}
+	for _, name := range wanted {
+		for i := range all {
+			if name != "" && (all[i].Name == name || all[i].ID.String() == name) {
+				return &all[i]
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return &all[0]
+}
+
+// Choose handles POST /admin/workspace: the choice is kept in a cookie. It opens nothing: the
+// session sees every workspace.
+func (p *Pages) Choose(c echo.Context) error {
+	id, err := uuid.Parse(c.FormValue("workspace"))
+	if err != nil {
+		return p.Error(c, Problem{Status: http.StatusBadRequest, Title: "No such workspace"})
+	}
+	c.SetCookie(&http.Cookie{
+		Name: workspaceCookie, Value: id.String(), Path: "/admin", MaxAge: 365 * 24 * 3600, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+	return c.Redirect(http.StatusSeeOther, section(c.FormValue("next")))
+}
+
+// section is the list that a page belongs to: a tune's own page means nothing in another workspace.
+func section(next string) string {
+	to, err := url.Parse(next)
+	if err != nil {
+		return "/admin"
+	}
+	for _, known := range navigation() {
+		if known.Href != "/admin" && (to.Path == known.Href || len(to.Path) > len(known.Href) && to.Path[:len(known.Href)+1] == known.Href+"/") {
+			return known.Href
+		}
+	}
+	return "/admin"
+}
+
+// navItem is one line of the navigation.
+type navItem struct {
+	Name, Href, Icon, Group string
+}
+
+func navigation() []navItem {
+	return []navItem{
+		{"Home", "/admin", "home", ""},
+		{"Tunes", "/admin/tunes", "tunes", "Research"},
+		{"Leaderboard", "/admin/leaderboard", "leaderboard", "Research"},
+		{"Compare", "/admin/compare", "compare", "Research"},
+		{"Walk-forward", "/admin/wfo", "wfo", "Research"},
+		{"Datasets", "/admin/datasets", "datasets", "Research"},
+		{"Ask", "/admin/query", "query", "Knowledge"},
+		{"Ingestion", "/admin/ingestion", "ingestion", "Knowledge"},
+		{"Coverage", "/admin/coverage", "coverage", "Knowledge"},
+		{"Events", "/admin/events", "events", "Operations"},
+		{"Health", "/admin/system/health", "health", "Operations"},
+		{"Retention", "/admin/retention", "retention", "Operations"},
+		{"Workspaces", "/admin/workspaces", "workspaces", "Operations"},
+	}
+}

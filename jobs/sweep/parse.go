@@ -1,0 +1,90 @@
+package sweep
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// ParseRange reads the short form of a range: LOW:HIGH:STEP, LOW:HIGH, LOW:HIGH:log or A,B,C.
+func ParseRange(text string) (Range, error) {
+	parts := strings.Split(text, ":")
+	if len(parts) == 1 {
+		return parseList(text)
+	}
+	if len(parts) > 3 {
+		return Range{}, errors.New("want LOW:HIGH:STEP")
+	}
+	low, err := parseFinite(parts[0])
+	if err != nil {
+		return Range{}, err
+	}
+	high, err := parseFinite(parts[1])
+	if err != nil {
+		return Range{}, err
+	}
+	if high < low {
+		return Range{}, fmt.Errorf("%v is below %v: want LOW:HIGH:STEP", high, low)
+	}
+	r := Range{Low: &low, High: &high}
+	switch {
+	case len(parts) == 2:
+		return r, nil
+	case strings.TrimSpace(parts[2]) == "log":
+		r.Log = true
+		return r, nil
+	}
+	step, err := parseFinite(parts[2])
+	if err != nil {
+		return Range{}, err
+	}
+	if step <= 0 {
+		return Range{}, errors.New("the step must be above 0")
+	}
+	r.Step = &step
+	return r, nil
+}
+
+func parseList(text string) (Range, error) {
+	r := Range{Values: []float64{}}
+	for entry := range strings.SplitSeq(text, ",") {
+		v, err := parseFinite(entry)
+		if err != nil {
+			return Range{}, err
+		}
+		r.Values = append(r.Values, v)
+	}
+	return r, nil
+}
+
+func parseFinite(text string) (float64, error) {
+	v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0, fmt.Errorf("%q is not a number", text)
+	}
+	return v, nil
+}
+
+// String is the form that ParseRange reads.
+func (r Range) String() string {
+	if r.Values != nil {
+		texts := make([]string, len(r.Values))
+		for i, v := range r.Values {
+			texts[i] = strconv.FormatFloat(v, 'g', -1, 64)
+		}
+		return strings.Join(texts, ",")
+	}
+	if r.Low == nil || r.High == nil {
+		return ""
+	}
+	text := strconv.FormatFloat(*r.Low, 'g', -1, 64) + ":" + strconv.FormatFloat(*r.High, 'g', -1, 64)
+	switch {
+	case r.Log:
+		return text + ":log"
+	case r.Step != nil:
+		return text + ":" + strconv.FormatFloat(*r.Step, 'g', -1, 64)
+	}
+	return text
+}

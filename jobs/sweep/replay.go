@@ -1,0 +1,27 @@
+package sweep
+
+import "millrace/jobs/backtest"
+
+// Replay is one trial run again for its course: the equity at each bar's close and the trades, in
+// sample and out of sample. Each part begins with the account's cash.
+type Replay struct {
+	IS, OOS             backtest.Window // of the dataset's bars; OOS is empty without a split
+	EquityIS, EquityOOS []float64
+	TradesIS, TradesOOS []backtest.Trade
+}
+
+// Replay runs one trial again. A parameter that is not named takes its default.
+func (p *Plan) Replay(params map[string]float64) (*Replay, []backtest.FieldError) {
+	values, faults := backtest.CheckParams(p.strategy, params)
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	runner := p.runner()
+	defer p.runners.Put(runner)
+	runner.Prepare(values)
+	r := &Replay{}
+	r.IS, r.OOS = p.Windows()
+	r.TradesIS, r.EquityIS = runner.Trace(p.is)
+	r.TradesOOS, r.EquityOOS = runner.Trace(p.oos)
+	return r, nil
+}
