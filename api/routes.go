@@ -132,6 +132,8 @@ func (s *Server) pageRoutes() []route {
 		page(get, "/admin/tunes/new", p.NewTune),
 		page(get, "/admin/tunes/:id", p.Tune),
 		page(post, "/admin/tunes/:id/cancel", p.CancelTune),
+		page(get, "/admin/datasets", p.Datasets),
+		{post, "/admin/datasets", admin, p.Upload, uploadLimit, about{page: true}},
 	}
 }
 

@@ -57,8 +57,13 @@ func (p *Pages) get(c echo.Context, v *view, path string, query url.Values, into
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(answer.Body, into); err != nil {
-		return fmt.Errorf("decode %s: %w", path, err)
+	return answer.into(into)
+}
+
+// into decodes the answer.
+func (a Answer) into(value any) error {
+	if err := json.Unmarshal(a.Body, value); err != nil {
+		return fmt.Errorf("decode the API's answer: %w", err)
 	}
 	return nil
 }

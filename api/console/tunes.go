@@ -1,7 +1,6 @@
 package console
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -219,8 +218,8 @@ func (p *Pages) SubmitTune(c echo.Context) error {
 		return p.showTuneForm(c, v, problem.Status, form, problem)
 	}
 	var made tune
-	if err := json.Unmarshal(answer.Body, &made); err != nil {
-		return fmt.Errorf("decode submitted tune: %w", err)
+	if err := answer.into(&made); err != nil {
+		return err
 	}
 	return c.Redirect(http.StatusSeeOther, "/admin/tunes/"+made.TuneID)
 }

@@ -1,0 +1,60 @@
+package console
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+)
+
+// datasetsData is the list and, after an upload, what became of it.
+type datasetsData struct {
+	Datasets []dataset
+	Stored   *dataset
+	Pager    pager
+}
+
+// Datasets handles GET /admin/datasets.
+func (p *Pages) Datasets(c echo.Context) error {
+	return p.showDatasets(c, http.StatusOK, nil)
+}
+
+func (p *Pages) showDatasets(c echo.Context, status int, problem *Problem) error {
+	v, err := p.page(c, "Datasets", "Datasets")
+	if err != nil || v.Workspace == nil {
+		return p.orEmpty(c, v, "datasets", err)
+	}
+	query := pageQuery(c, "cursor")
+	var found page[dataset]
+	if err := p.get(c, v, "/datasets", query, &found); err != nil {
+		return err
+	}
+	data := datasetsData{Datasets: found.Items, Pager: newPager(c, query, found.NextCursor)}
+	for i, d := range found.Items {
+		if d.DatasetID == c.QueryParam("stored") {
+			data.Stored = &found.Items[i]
+		}
+	}
+	v.Problem, v.Data = problem, data
+	return p.render(c, status, "datasets", v)
+}
+
+// Upload handles POST /admin/datasets: the form is the API's own.
+func (p *Pages) Upload(c echo.Context) error {
+	v, err := p.page(c, "Datasets", "Datasets")
+	if err != nil || v.Workspace == nil {
+		return p.orEmpty(c, v, "datasets", err)
+	}
+	answer, err := p.forward(c, v, "/datasets")
+	if err != nil {
+		problem, err := refused(err)
+		if err != nil {
+			return err
+		}
+		return p.showDatasets(c, problem.Status, problem)
+	}
+	var stored dataset
+	if err := answer.into(&stored); err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, "/admin/datasets?stored="+stored.DatasetID)
+}
