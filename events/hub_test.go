@@ -1,0 +1,192 @@
+package events
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"millrace/ops"
+	"millrace/store"
+)
+
+// settledLog is a log in memory: what the database has settled, read as the store reads it. The
+// store's own reading is tested on a real one; this one lets thousands of schedules run a second.
+type settledLog struct {
+	events []store.Event
+	after  func() // what happens between a read and what its reader makes of it
+}
+
+func (l *settledLog) Events(_ context.Context, scope store.EventScope, after store.Cursor, limit int) ([]store.Event, error) {
+	var page []store.Event
+	for _, e := range l.events {
+		if after.Before(e.Cursor) && wanted(scope, e) && len(page) < limit {
+			page = append(page, e)
+		}
+	}
+	if after := l.after; after != nil {
+		l.after = nil
+		after()
+	}
+	return page, nil
+}
+
+func wanted(scope store.EventScope, e store.Event) bool {
+	return (!scope.Workspace.Valid || e.Workspace == scope.Workspace) &&
+		(len(scope.Topics) == 0 || slices.Contains(scope.Topics, e.Topic))
+}
+
+// watcher is one client: what it has seen, and the subscription it has open, if any.
+type watcher struct {
+	scope store.EventScope
+	since int // events of the log before it began
+	sub   *Subscription
+	at    store.Cursor // what it would resume from
+	seen  []string
+}
+
+// schedule is a hub that lags behind its log, and clients that take, stall, leave and come back.
+type schedule struct {
+	log      settledLog
+	hub      *Hub
+	watchers []*watcher
+}
+
+var spaces = []uuid.NullUUID{{UUID: uuid.UUID{1}, Valid: true}, {UUID: uuid.UUID{2}, Valid: true}, {}}
+
+func (s *schedule) settle(t *rapid.T) {
+	for range rapid.SampledFrom([]int{1, 2, 10, 700}).Draw(t, "events") {
+		n := len(s.log.events) + 1
+		s.log.events = append(s.log.events, store.Event{
+			Cursor: store.Cursor{Epoch: 1, XID: uint64(n/3 + 1), ID: int64(n)}, EntityID: strconv.Itoa(n),
+			Workspace: spaces[n%3], Topic: []string{"jobs", "wfo"}[n/2%2],
+		})
+	}
+}
+
+func (s *schedule) publish(t *rapid.T) {
+	behind, _ := s.log.Events(context.Background(), store.EventScope{}, s.hub.place(), 2000)
+	s.hub.publish(behind[:rapid.IntRange(0, len(behind)).Draw(t, "published")])
+}
+
+func (s *schedule) join(t *rapid.T) {
+	w := &watcher{}
+	w.scope.Workspace = rapid.SampledFrom(spaces).Draw(t, "workspace")
+	if rapid.Bool().Draw(t, "narrow") {
+		w.scope.Topics = []string{"wfo"}
+	}
+	w.sub = s.hub.Subscribe(w.scope, nil)
+	w.at = w.sub.Last()
+	for w.since < len(s.log.events) && !w.at.Before(s.log.events[w.since].Cursor) {
+		w.since++
+	}
+	s.watchers = append(s.watchers, w)
+}
+
+func (s *schedule) any(t *rapid.T) *watcher {
+	if len(s.watchers) == 0 {
+		t.Skip("nobody watches")
+	}
+	return rapid.SampledFrom(s.watchers).Draw(t, "watcher")
+}
+
+func (s *schedule) resume(t *rapid.T) {
+	w := s.any(t)
+	if w.sub == nil {
+		w.sub = s.hub.Subscribe(w.scope, &w.at)
+	}
+}
+
+func (s *schedule) leave(t *rapid.T) {
+	if w := s.any(t); w.sub != nil {
+		w.sub.Close()
+		w.sub = nil
+	}
+}
+
+func (s *schedule) take(t *rapid.T) {
+	w := s.any(t)
+	if w.sub == nil {
+		return
+	}
+	if rapid.Bool().Draw(t, "meanwhile") {
+		s.log.after = func() { s.settle(t); s.publish(t) }
+	}
+	w.take(t)
+	s.log.after = nil
+}
+
+func (w *watcher) take(t *rapid.T) {
+	messages, err := w.sub.Take(context.Background())
+	if err != nil { // dropped: it comes back from where it was
+		require.ErrorIs(t, err, ErrSlow)
+		w.sub = nil
+		return
+	}
+	for _, m := range messages {
+		w.seen = append(w.seen, m.EntityID)
+	}
+	w.at = w.sub.Last()
+}
+
+func (s *schedule) heartbeat(t *rapid.T) {
+	if w := s.any(t); w.sub != nil {
+		at := w.sub.Settle()
+		require.False(t, at.Before(w.at), "a place never runs backwards")
+		w.at = at
+	}
+}
+
+// check: what a client has seen is the beginning of what it should see.
+func (s *schedule) check(t *rapid.T) {
+	for _, w := range s.watchers {
+		want := s.due(w)
+		require.LessOrEqual(t, len(w.seen), len(want))
+		require.True(t, slices.Equal(want[:len(w.seen)], w.seen), "want %v, saw %v", want, w.seen)
+	}
+}
+
+func (s *schedule) due(w *watcher) []string {
+	var want []string
+	for _, e := range s.log.events[w.since:] {
+		if wanted(w.scope, e) {
+			want = append(want, e.EntityID)
+		}
+	}
+	return want
+}
+
+// Whatever the order in which events settle, are published and taken, and clients fall behind,
+// leave and come back: each sees every event that is for it once, in order.
+func TestEveryWatcherSeesEachEventOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := &schedule{}
+		s.hub = newHub(&s.log, ops.NewMetrics())
+		s.hub.restart(store.Cursor{Epoch: 1})
+		t.Repeat(map[string]func(*rapid.T){
+			"settle": s.settle, "publish": s.publish, "join": s.join, "resume": s.resume,
+			"leave": s.leave, "take": s.take, "heartbeat": s.heartbeat, "": s.check,
+		})
+		behind, _ := s.log.Events(context.Background(), store.EventScope{}, s.hub.place(), len(s.log.events))
+		s.hub.publish(behind)
+		for _, w := range s.watchers {
+			for len(w.seen) < len(s.due(w)) {
+				if w.sub == nil {
+					w.sub = s.hub.Subscribe(w.scope, &w.at)
+				}
+				before := len(w.seen)
+				for range 3 { // a page may be empty on the way to the queue
+					if w.sub != nil {
+						w.take(t)
+					}
+				}
+				require.True(t, w.sub == nil || len(w.seen) > before, "something was left out")
+			}
+		}
+		s.check(t)
+	})
+}
