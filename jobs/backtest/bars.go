@@ -83,11 +83,13 @@ func typicalInterval(time []int64) int64 {
 	return gaps[len(gaps)/2]
 }
 
-// dayEnds marks the last bar of each UTC day.
-func dayEnds(time []int64) []bool {
-	ends := make([]bool, len(time))
+// dayEnds lists the last bar of each UTC day.
+func dayEnds(time []int64) []int32 {
+	var ends []int32
 	for i := range time {
-		ends[i] = i == len(time)-1 || floorDay(time[i]) != floorDay(time[i+1])
+		if i == len(time)-1 || floorDay(time[i]) != floorDay(time[i+1]) {
+			ends = append(ends, int32(i))
+		}
 	}
 	return ends
 }

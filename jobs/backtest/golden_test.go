@@ -5,7 +5,6 @@ import (
 	"math"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -144,20 +143,27 @@ func TestNothingLooksAhead(t *testing.T) {
 }
 
 func TestARunAllocatesNothingOnceWarm(t *testing.T) {
-	bars := sample(t)
-	strategy, _ := backtest.Lookup("sma_cross")
-	r := backtest.NewRunner(bars, strategy, defaults(backtest.SideBoth))
-	var m backtest.Metrics
-	params := []backtest.Params{{5, 20}, {10, 50}, {20, 100}}
-	trial := func() {
-		for _, p := range params {
-			r.Prepare(p)
-			r.Simulate(backtest.Window{To: 3500}, &m)
-			r.Simulate(backtest.Window{From: 3500, To: bars.Len()}, &m)
+	daily := sample(t)
+	hourly := walk(t, 4000, walkShape{seed: 1, step: 3_600_000_000, vol: 0.01})
+	for _, strategy := range backtest.Strategies() {
+		for _, stops := range []*backtest.Stops{nil, {StopPct: 3, TrailATR: 4}} {
+			for _, bars := range []*backtest.Bars{daily, hourly} {
+				cfg := defaults(backtest.SideBoth)
+				cfg.Stops = stops
+				params, errs := backtest.CheckParams(strategy, nil)
+				require.Empty(t, errs)
+				r := backtest.NewRunner(bars, strategy, cfg)
+				var m backtest.Metrics
+				trial := func() {
+					r.Prepare(params)
+					r.Simulate(backtest.Window{To: 3500}, &m)
+					r.Simulate(backtest.Window{From: 3500, To: bars.Len()}, &m)
+				}
+				trial()
+				require.Zero(t, testing.AllocsPerRun(3, trial), strategy.Name())
+			}
 		}
 	}
-	trial()
-	require.Zero(t, testing.AllocsPerRun(20, trial))
 }
 
 func TestUndefinedFiguresAreNullWithAReason(t *testing.T) {
@@ -177,25 +183,4 @@ func TestUndefinedFiguresAreNullWithAReason(t *testing.T) {
 	require.NoError(t, json.Unmarshal(body, &back))
 	require.True(t, math.IsNaN(back.Sharpe))
 	require.Equal(t, m.FinalEquity, back.FinalEquity)
-}
-
-func BenchmarkEngine(b *testing.B) {
-	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: 100_000, Interval: 24 * time.Hour})
-	require.NoError(b, err)
-	for _, strategy := range backtest.Strategies() {
-		b.Run(strategy.Name(), func(b *testing.B) {
-			p, errs := backtest.CheckParams(strategy, nil)
-			require.Empty(b, errs)
-			r := backtest.NewRunner(bars, strategy, defaults(backtest.SideBoth))
-			var m backtest.Metrics
-			r.Prepare(p)
-			r.Simulate(backtest.Window{To: bars.Len()}, &m)
-			b.ReportAllocs()
-			for b.Loop() {
-				r.Prepare(p)
-				r.Simulate(backtest.Window{To: bars.Len()}, &m)
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(bars.Len()), "ns/bar")
-		})
-	}
 }

@@ -1,5 +1,7 @@
 package backtest
 
+import "math"
+
 // arm sets the stop and target of a position just entered. Distances in true ranges are those of
 // the bar that gave the signal: the entry bar's own range is not known at its open.
 func (r *Runner) arm(pos *position, bar int, long bool) {
@@ -39,29 +41,49 @@ func nearer(sign, a float64, hasA bool, b float64, hasB bool) float64 {
 
 // protect walks bars [bar, end) with stops and targets in force. It returns the bar to go on from.
 func (r *Runner) protect(pos *position, t *tally, bar, end int) int {
-	b := r.bars
-	for ; bar < end; bar++ {
-		long := pos.units > 0
-		stop := r.stopNow(pos)
-		if price, reason := r.touched(bar, long, stop, pos.target); reason != "" {
-			r.exit(pos, t, bar, price, reason)
-			r.equity[bar] = t.cash
-			return bar + 1
+	closes := r.bars.Close[bar:end]
+	lows, highs := r.bars.Low[bar:][:len(closes)], r.bars.High[bar:][:len(closes)]
+	equity := r.equity[bar-r.first:][:len(closes)]
+	units, entry, cash := pos.units, pos.entry, t.cash
+	lower, upper := r.levels(pos)
+	trails := pos.trail > 0 || pos.trailATR > 0
+	for i, c := range closes {
+		if lows[i] <= lower || highs[i] >= upper {
+			t.exposed += i
+			price, reason := r.touched(bar+i, units > 0, r.stopNow(pos), pos.target)
+			r.exit(pos, t, bar+i, price, reason)
+			equity[i] = t.cash
+			return bar + i + 1
 		}
-		e := t.cash + pos.units*(b.Close[bar]-pos.entry)
-		r.equity[bar] = e
+		e := cash + units*(c-entry)
+		equity[i] = e
 		if e <= 0 {
-			r.ruin(pos, t, bar)
-			return bar + 1
+			t.exposed += i
+			r.ruin(pos, t, bar+i)
+			return bar + i + 1
 		}
-		t.exposed++
-		if long {
-			pos.best = max(pos.best, b.High[bar])
-		} else {
-			pos.best = min(pos.best, b.Low[bar])
+		if trails && (units > 0 && highs[i] > pos.best || units < 0 && lows[i] < pos.best) {
+			pos.best = highs[i]
+			if units < 0 {
+				pos.best = lows[i]
+			}
+			lower, upper = r.levels(pos)
 		}
 	}
-	return bar
+	t.exposed += len(closes)
+	return end
+}
+
+// levels are the prices at or below which and at or above which a bar meets the stop or the target.
+func (r *Runner) levels(pos *position) (lower, upper float64) {
+	lower, upper = r.stopNow(pos), pos.target
+	if pos.units < 0 {
+		lower, upper = upper, lower
+	}
+	if upper == 0 {
+		upper = math.Inf(1)
+	}
+	return lower, upper
 }
 
 // stopNow is the stop in force during the coming bar: the fixed or the trailing one, whichever is
@@ -81,7 +103,7 @@ func (r *Runner) stopNow(pos *position) float64 {
 	return stop
 }
 
-// touched decides whether the bar meets the stop or the target, and at which price it fills.
+// touched decides which of stop and target a bar that meets one of them fills, and at which price.
 func (r *Runner) touched(bar int, long bool, stop, target float64) (price float64, reason string) {
 	b := r.bars
 	open, adverse, favourable := b.Open[bar], b.Low[bar], b.High[bar]
@@ -92,9 +114,6 @@ func (r *Runner) touched(bar int, long bool, stop, target float64) (price float6
 	}
 	stopped := stop > 0 && sign*adverse <= sign*stop
 	reached := target > 0 && sign*favourable >= sign*target
-	if !stopped && !reached {
-		return 0, ""
-	}
 	if stopped && reached {
 		stopped = r.stopFirst(bar, sign, open, stop, target)
 	}

@@ -13,9 +13,9 @@ type Strategy interface {
 	Doc() string
 	// Params are the parameters, in the order of Params.
 	Params() []ParamSpec
-	// Signals writes what the strategy wants at each bar's close: +1 to be long, −1 to be short,
-	// 0 for no change. out is zeroed and as long as the bars; out[i] may depend on bars up to i only.
-	Signals(ind *Indicators, p Params, out []int8)
+	// Signals tells out, in order of bars, where the strategy wants to be long or short at the
+	// close. What it says of a bar may depend on that bar and earlier ones only.
+	Signals(ind *Indicators, p Params, out *Signals)
 }
 
 // Strategies lists every strategy, by name. Adding one is a file and a line here.
@@ -74,6 +74,14 @@ func (p ParamSpec) Check(field string, value float64) *FieldError {
 		return &FieldError{field, fmt.Sprintf("%v is not a whole number", value), "int"}
 	}
 	return nil
+}
+
+func period(name string, def, low, high int, doc string) ParamSpec {
+	return ParamSpec{Name: name, Kind: KindInt, Default: float64(def), Min: float64(low), Max: float64(high), Step: 1, Doc: doc}
+}
+
+func level(name string, def, low, high float64, doc string) ParamSpec {
+	return ParamSpec{Name: name, Kind: KindFloat, Default: def, Min: low, Max: high, Doc: doc}
 }
 
 func names(specs []ParamSpec) []string {

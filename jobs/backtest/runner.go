@@ -6,46 +6,61 @@ type Runner struct {
 	bars     *Bars
 	strategy Strategy
 	cfg      Config
-	ind      *Indicators
+	ind      Indicators
 
-	signals []int8
-	turns   []int32 // bars with a signal, ascending
-	equity  []float64
-	returns []float64
+	// Of cfg, for the inner loops.
+	longs, shorts bool // may be entered
+	protected     bool // stops or targets are in force
+
+	signals Signals
+	equity  []float64 // at the close of the bars from first on that are yet to be measured
+	first   int
+	gauge   gauge
+	window  Window    // of the last Simulate
+	keep    bool      // the returns of every Simulate
 	atr     []float64 // nil unless a stop is measured in true ranges
 	trades  []Trade   // filled by Trace only
 	trace   bool
 }
 
-// NewRunner makes a runner. The config must be valid.
+// measuredAtOnce is how many bars of equity are written before the gauge reads them: few enough to
+// be still in the first cache.
+const measuredAtOnce = 1024
+
+// NewRunner makes a runner with a cache of its own. The config must be valid.
 func NewRunner(b *Bars, s Strategy, cfg Config) *Runner {
+	return NewIndicatorCache(b).NewRunner(s, cfg)
+}
+
+// NewRunner makes a runner over the cache's bars. The config must be valid.
+func (c *IndicatorCache) NewRunner(s Strategy, cfg Config) *Runner {
 	r := &Runner{
-		bars: b, strategy: s, cfg: cfg, ind: NewIndicators(b),
-		signals: make([]int8, b.Len()), equity: make([]float64, b.Len()), returns: make([]float64, 0, b.Len()),
+		bars: c.bars, strategy: s, cfg: cfg, ind: Indicators{cache: c}, equity: make([]float64, measuredAtOnce),
+		longs: cfg.Side != SideShort, shorts: cfg.Side != SideLong, protected: cfg.Stops.active(),
 	}
-	if cfg.Stops.active() && cfg.Stops.usesATR() {
+	if r.protected && cfg.Stops.usesATR() {
 		r.atr = append([]float64(nil), r.ind.ATR(cfg.Stops.atrPeriod())...)
+		r.ind.release()
 	}
 	return r
 }
 
 // Prepare computes the signals of every bar for the parameters; Simulate and Trace use them.
 func (r *Runner) Prepare(p Params) {
-	clear(r.signals)
-	r.strategy.Signals(r.ind, p, r.signals)
-	r.turns = r.turns[:0]
-	for i, s := range r.signals {
-		if s != 0 {
-			r.turns = append(r.turns, int32(i))
-		}
-	}
+	defer r.ind.release()
+	r.signals.turns = r.signals.turns[:0]
+	r.strategy.Signals(&r.ind, p, &r.signals)
 }
+
+// KeepReturns says whether the returns of the runs that follow will be asked for. Asking for them
+// without having said so runs the window again.
+func (r *Runner) KeepReturns(keep bool) { r.keep = keep }
 
 // Simulate trades the window, from flat and with the account's cash, and measures the result.
 func (r *Runner) Simulate(w Window, m *Metrics) {
 	*m = Metrics{Bars: w.Len()}
+	r.window = w
 	if w.Len() <= 0 {
-		r.returns = r.returns[:0]
 		m.FinalEquity = r.cfg.Account.Cash
 		m.undefined()
 		return
@@ -56,7 +71,15 @@ func (r *Runner) Simulate(w Window, m *Metrics) {
 }
 
 // Returns are the per-period returns behind the last Simulate, valid until the next one.
-func (r *Runner) Returns() []float64 { return r.returns }
+func (r *Runner) Returns() []float64 {
+	if w := r.window; w.Len() > 0 && !r.gauge.kept() {
+		keep := r.keep
+		r.keep = true
+		r.run(w, &tally{})
+		r.keep = keep
+	}
+	return r.gauge.returns
+}
 
 // Trace runs the window as Simulate does and returns every trade, and the equity at each bar's
 // close in quote currency. Both belong to the caller.
@@ -64,14 +87,12 @@ func (r *Runner) Trace(w Window) ([]Trade, []float64) {
 	if w.Len() <= 0 {
 		return nil, nil
 	}
-	r.trace = true
-	r.trades = nil
-	var tally tally
-	r.run(w, &tally)
-	r.trace = false
-	trades := r.trades
-	r.trades = nil
-	return trades, append([]float64(nil), r.equity[w.From:w.To]...)
+	scratch := r.equity
+	r.equity, r.trace, r.trades = make([]float64, w.Len()), true, nil
+	r.run(w, &tally{})
+	equity, trades := r.equity, r.trades
+	r.equity, r.trace, r.trades = scratch, false, nil
+	return trades, equity
 }
 
 // position is what is open between two events. A units of zero is flat.
@@ -89,75 +110,128 @@ type position struct {
 
 // tally adds up what the trades of a run did.
 type tally struct {
-	trades, wins    int
-	profit, loss    float64 // sums of winning and losing pnl, both positive
-	pnl, pnlSquares float64
-	returnsPct      float64
-	exposed         int // bars that closed with an open position
-	cash            float64
-	ruined          bool
+	trades, wins  int
+	profit, loss  float64 // sums of winning and losing pnl, both positive
+	first         float64 // pnl
+	over, squares float64 // sums of pnl − first and of its square
+	returnsPct    float64
+	exposed       int // bars that closed with an open position
+	cash          float64
+	ruined        bool
 }
 
-// run walks the window from signal to signal and writes the equity of every bar.
+// run walks the window from one turn that changes something to the next, writes the equity of every
+// bar, and has the gauge read it.
 func (r *Runner) run(w Window, t *tally) {
 	t.cash = r.cfg.Account.Cash
 	var pos position
-	protected := r.cfg.Stops.active()
-	turns := r.turns
-	next := firstAtLeast(turns, int32(w.From))
+	r.gauge.reset(r.bars, w, t.cash, r.keep)
+	r.first = w.From
+	turns := turnsFrom(r.signals.turns, w.From)
+	var open float64 // of the bar that the next turn is filled on
 	for bar := w.From; bar < w.To; {
 		// Fill what was decided on the bar before, at this bar's open.
-		if next < len(turns) && int(turns[next]) == bar-1 {
-			r.turn(&pos, t, bar, r.signals[bar-1])
-			next++
+		if len(turns) > 0 && turns[0].bar() == bar-1 {
+			r.turn(&pos, t, bar, open, turns[0].short())
+			turns = turns[1:]
+		}
+		if pos.units == 0 || !r.protected {
+			turns = r.changing(turns, &pos, t)
 		}
 		// Up to and including the next deciding bar nothing changes but the price.
 		end := w.To
-		if next < len(turns) && int(turns[next])+1 < w.To {
-			end = int(turns[next]) + 1
+		if len(turns) > 0 && turns[0].bar()+1 < w.To {
+			end = turns[0].bar() + 1
+			open = r.bars.Open[end] // asked for now, so that it is there when it is needed
 		}
-		if pos.units != 0 && protected {
-			bar = r.protect(&pos, t, bar, end)
+		if pos.units == 0 {
+			r.measure(bar)
+			r.gauge.rest(t.cash, end-bar)
+			r.rest(t.cash, bar, end)
+			bar = end
 			continue
 		}
-		bar = r.hold(&pos, t, bar, end)
+		if bar == r.first+len(r.equity) {
+			r.measure(bar)
+		}
+		end = min(end, r.first+len(r.equity))
+		if r.protected {
+			bar = r.protect(&pos, t, bar, end)
+		} else {
+			bar = r.hold(&pos, t, bar, end)
+		}
 	}
 	if pos.units != 0 {
 		last := w.To - 1
 		r.exit(&pos, t, last, r.slipped(r.bars.Close[last], pos.units > 0), "end")
-		r.equity[last] = t.cash
+		r.equity[last-r.first] = t.cash
 	}
+	r.measure(w.To)
+	r.gauge.finish(t.cash)
 }
 
-// firstAtLeast is the index of the first turn at or after bar.
-func firstAtLeast(turns []int32, bar int32) int {
+// measure has the gauge read the equity up to bar, unless the whole of it is to be kept.
+func (r *Runner) measure(bar int) {
+	if r.trace {
+		return
+	}
+	r.gauge.read(r.equity[:bar-r.first])
+	r.first = bar
+}
+
+// turnsFrom are the turns at or after bar.
+func turnsFrom(turns []turn, bar int) []turn {
 	low, high := 0, len(turns)
 	for low < high {
-		mid := (low + high) / 2
-		if turns[mid] < bar {
+		if mid := (low + high) / 2; turns[mid].bar() < bar {
 			low = mid + 1
 		} else {
 			high = mid
 		}
 	}
-	return low
+	return turns[low:]
+}
+
+// changing drops the leading turns that change nothing: those in the position's own direction or,
+// when flat, those to a side that is not entered.
+func (r *Runner) changing(turns []turn, pos *position, t *tally) []turn {
+	switch {
+	case pos.units > 0, pos.units == 0 && !r.longs:
+		for len(turns) > 0 && !turns[0].short() {
+			turns = turns[1:]
+		}
+	case pos.units < 0, !r.shorts:
+		for len(turns) > 0 && turns[0].short() {
+			turns = turns[1:]
+		}
+	}
+	if t.ruined {
+		return nil
+	}
+	return turns
+}
+
+// rest passes over bars [bar, end) without a position, whose equity the gauge knows.
+func (r *Runner) rest(cash float64, bar, end int) {
+	if !r.trace {
+		r.first = end
+		return
+	}
+	equity := r.equity[bar-r.first : end-r.first]
+	for i := range equity {
+		equity[i] = cash
+	}
 }
 
 // hold marks the equity of bars [bar, end) with the position unchanged, unless it is ruined. It
 // returns the bar to go on from.
 func (r *Runner) hold(pos *position, t *tally, bar, end int) int {
-	equity := r.equity[bar:end]
-	if pos.units == 0 {
-		for i := range equity {
-			equity[i] = t.cash
-		}
-		return end
-	}
-	units, base := pos.units, t.cash-pos.units*pos.entry
 	closes := r.bars.Close[bar:end]
+	equity := r.equity[bar-r.first:]
 	equity = equity[:len(closes)]
+	units, entry, cash := pos.units, pos.entry, t.cash
 	for i, c := range closes {
-		e := base + units*c
+		e := cash + units*(c-entry)
 		equity[i] = e
 		if e <= 0 {
 			t.exposed += i
@@ -171,7 +245,7 @@ func (r *Runner) hold(pos *position, t *tally, bar, end int) int {
 
 func (r *Runner) ruin(pos *position, t *tally, bar int) {
 	r.exit(pos, t, bar, r.slipped(r.bars.Close[bar], pos.units > 0), "ruin")
-	r.equity[bar] = t.cash
+	r.equity[bar-r.first] = t.cash
 	t.ruined = true
 }
 
@@ -184,10 +258,9 @@ func (r *Runner) slipped(price float64, sale bool) float64 {
 }
 
 // turn acts on a signal at the open of bar.
-func (r *Runner) turn(pos *position, t *tally, bar int, signal int8) {
-	open := r.bars.Open[bar]
+func (r *Runner) turn(pos *position, t *tally, bar int, open float64, short bool) {
 	if pos.units != 0 {
-		if (pos.units > 0) == (signal > 0) {
+		if (pos.units < 0) == short {
 			return
 		}
 		r.exit(pos, t, bar, r.slipped(open, pos.units > 0), "signal")
@@ -195,10 +268,10 @@ func (r *Runner) turn(pos *position, t *tally, bar int, signal int8) {
 			return
 		}
 	}
-	if t.ruined || signal > 0 && r.cfg.Side == SideShort || signal < 0 && r.cfg.Side == SideLong {
+	if t.ruined || short && !r.shorts || !short && !r.longs {
 		return
 	}
-	r.enter(pos, t, bar, r.slipped(open, signal < 0), signal > 0)
+	r.enter(pos, t, bar, r.slipped(open, short), !short)
 }
 
 // enter opens a position at price, as large as the account's rules say.
@@ -223,7 +296,7 @@ func (r *Runner) enter(pos *position, t *tally, bar int, price float64, long boo
 		units = -units
 	}
 	*pos = position{units: units, entry: price, entryBar: bar, cost: cost, best: price}
-	if r.cfg.Stops.active() {
+	if r.protected {
 		r.arm(pos, bar, long)
 	}
 }
@@ -256,13 +329,15 @@ func (r *Runner) exit(pos *position, t *tally, bar int, price float64, reason st
 			PnL: pnl, ReturnPct: pct, ExitReason: reason,
 		})
 	}
-	*pos = position{}
+	pos.units = 0
 }
 
 func (t *tally) add(pnl, pct float64) {
-	t.trades++
-	t.pnl += pnl
-	t.pnlSquares += pnl * pnl
+	if t.trades++; t.trades == 1 {
+		t.first = pnl
+	}
+	t.over += pnl - t.first
+	t.squares += (pnl - t.first) * (pnl - t.first)
 	t.returnsPct += pct
 	if pnl > 0 {
 		t.wins++

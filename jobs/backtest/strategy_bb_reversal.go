@@ -16,17 +16,25 @@ func (bbReversal) Params() []ParamSpec {
 	}
 }
 
-func (bbReversal) Signals(ind *Indicators, p Params, out []int8) {
+func (bbReversal) Signals(ind *Indicators, p Params, out *Signals) {
 	n, width := int(p[0]), p[1]
 	mean, dev, closes := ind.SMA(n), ind.Deviation(n), ind.Bars().Close
-	for i := n; i < len(closes); i++ {
-		lower, lowerBefore := mean[i]-width*dev[i], mean[i-1]-width*dev[i-1]
-		upper, upperBefore := mean[i]+width*dev[i], mean[i-1]+width*dev[i-1]
+	mean, dev = mean[:len(closes)], dev[:len(closes)]
+	for i := 0; i < len(closes); {
+		lower, upper := mean[i]-width*dev[i], mean[i]+width*dev[i]
+		if closes[i] > lower && closes[i] < upper {
+			i++
+			continue
+		}
+		wasBelow, wasAbove := closes[i] <= lower, closes[i] >= upper
+		if i++; i == len(closes) {
+			return
+		}
 		switch {
-		case closes[i-1] <= lowerBefore && closes[i] > lower:
-			out[i] = 1
-		case closes[i-1] >= upperBefore && closes[i] < upper:
-			out[i] = -1
+		case wasBelow && closes[i] > mean[i]-width*dev[i]:
+			out.Long(i)
+		case wasAbove && closes[i] < mean[i]+width*dev[i]:
+			out.Short(i)
 		}
 	}
 }

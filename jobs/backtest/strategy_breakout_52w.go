@@ -1,5 +1,7 @@
 package backtest
 
+import "math"
+
 // breakout52w buys new highs of a year.
 type breakout52w struct{}
 
@@ -16,14 +18,14 @@ func (breakout52w) Params() []ParamSpec {
 	}
 }
 
-func (breakout52w) Signals(ind *Indicators, p Params, out []int8) {
+func (breakout52w) Signals(ind *Indicators, p Params, out *Signals) {
 	high, mean, closes := ind.Highest(int(p[0])), ind.SMA(int(p[1])), ind.Bars().Close
-	for i := 1; i < len(closes); i++ {
-		switch {
-		case closes[i] > high[i-1]:
-			out[i] = 1
-		case closes[i] < mean[i] && closes[i-1] >= mean[i-1]:
-			out[i] = -1
-		}
+	high, mean = high[:len(closes)], mean[:len(closes)]
+	pen := out.pen(len(closes))
+	highest, wasAbove := math.NaN(), turn(0) // one bar before: the high, and the close not below the mean
+	for i, c := range closes {
+		pen.tell(i, bit(c > highest), bit(c < mean[i])&wasAbove)
+		highest, wasAbove = high[i], bit(c >= mean[i])
 	}
+	out.put(pen)
 }

@@ -1,5 +1,7 @@
 package backtest
 
+import "math"
+
 // donchianBreakout follows a close out of the channel of the bars before it.
 type donchianBreakout struct{}
 
@@ -16,14 +18,14 @@ func (donchianBreakout) Params() []ParamSpec {
 	}
 }
 
-func (donchianBreakout) Signals(ind *Indicators, p Params, out []int8) {
+func (donchianBreakout) Signals(ind *Indicators, p Params, out *Signals) {
 	high, low, closes := ind.Highest(int(p[0])), ind.Lowest(int(p[1])), ind.Bars().Close
-	for i := 1; i < len(closes); i++ {
-		switch {
-		case closes[i] > high[i-1]:
-			out[i] = 1
-		case closes[i] < low[i-1]:
-			out[i] = -1
-		}
+	high, low = high[:len(closes)], low[:len(closes)]
+	pen := out.pen(len(closes))
+	highest, lowest := math.NaN(), math.NaN() // one bar before
+	for i, c := range closes {
+		pen.tell(i, bit(c > highest), bit(c < lowest))
+		highest, lowest = high[i], low[i]
 	}
+	out.put(pen)
 }

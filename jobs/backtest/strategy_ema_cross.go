@@ -16,6 +16,6 @@ func (emaCross) Params() []ParamSpec {
 	}
 }
 
-func (emaCross) Signals(ind *Indicators, p Params, out []int8) {
+func (emaCross) Signals(ind *Indicators, p Params, out *Signals) {
 	cross(ind.EMA(int(p[0])), ind.EMA(int(p[1])), out)
 }

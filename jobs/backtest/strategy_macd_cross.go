@@ -17,7 +17,7 @@ func (macdCross) Params() []ParamSpec {
 	}
 }
 
-func (macdCross) Signals(ind *Indicators, p Params, out []int8) {
+func (macdCross) Signals(ind *Indicators, p Params, out *Signals) {
 	fast, slow, signal := int(p[0]), int(p[1]), int(p[2])
 	cross(ind.MACD(fast, slow), ind.MACDSignal(fast, slow, signal), out)
 }

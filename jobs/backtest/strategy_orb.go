@@ -13,26 +13,34 @@ func (openingRange) Params() []ParamSpec {
 	return []ParamSpec{period("bars", 4, 1, 500, "bars of the opening range")}
 }
 
-func (openingRange) Signals(ind *Indicators, p Params, out []int8) {
+func (openingRange) Signals(ind *Indicators, p Params, out *Signals) {
 	b, opening := ind.Bars(), int(p[0])
 	if b.dayEnds == nil {
 		return
 	}
-	var high, low float64
-	inDay, traded := 0, false
-	for i := range out {
-		switch {
-		case inDay == 0:
-			high, low, traded = b.High[i], b.Low[i], false
-		case inDay < opening:
-			high, low = max(high, b.High[i]), min(low, b.Low[i])
-		case !traded && b.Close[i] > high:
-			out[i], traded = 1, true
-		case !traded && b.Close[i] < low:
-			out[i], traded = -1, true
+	from := 0
+	for _, end := range b.dayEnds {
+		to := int(end) + 1
+		breakout(b, from, min(from+opening, to), to, out)
+		from = to
+	}
+}
+
+// breakout tells of the first close in bars [opened, to) that is out of the range of bars
+// [from, opened).
+func breakout(b *Bars, from, opened, to int, out *Signals) {
+	high, low := b.High[from], b.Low[from]
+	for i := from; i < opened; i++ {
+		high, low = max(high, b.High[i]), min(low, b.Low[i])
+	}
+	for i, c := range b.Close[opened:to] {
+		if c > high {
+			out.Long(opened + i)
+			return
 		}
-		if inDay++; b.dayEnds[i] {
-			inDay = 0
+		if c < low {
+			out.Short(opened + i)
+			return
 		}
 	}
 }

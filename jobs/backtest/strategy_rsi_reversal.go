@@ -17,8 +17,22 @@ func (rsiReversal) Params() []ParamSpec {
 	}
 }
 
-func (rsiReversal) Signals(ind *Indicators, p Params, out []int8) {
-	rsi := ind.RSI(int(p[0]))
-	crossLevel(rsi, p[1], 1, 0, out)
-	crossLevel(rsi, p[2], 0, -1, out)
+func (rsiReversal) Signals(ind *Indicators, p Params, out *Signals) {
+	rsi, oversold, overbought := ind.RSI(int(p[0])), p[1], p[2]
+	for i := 0; i < len(rsi); {
+		if rsi[i] > oversold && rsi[i] < overbought {
+			i++
+			continue
+		}
+		wasBelow, wasAbove := rsi[i] <= oversold, rsi[i] >= overbought
+		if i++; i == len(rsi) {
+			return
+		}
+		switch {
+		case wasBelow && rsi[i] > oversold:
+			out.Long(i)
+		case wasAbove && rsi[i] < overbought:
+			out.Short(i)
+		}
+	}
 }

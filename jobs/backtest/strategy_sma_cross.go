@@ -16,6 +16,6 @@ func (smaCross) Params() []ParamSpec {
 	}
 }
 
-func (smaCross) Signals(ind *Indicators, p Params, out []int8) {
+func (smaCross) Signals(ind *Indicators, p Params, out *Signals) {
 	cross(ind.SMA(int(p[0])), ind.SMA(int(p[1])), out)
 }

@@ -11,8 +11,8 @@ type Bars struct {
 	Close  []float64
 	Volume []float64 // finite and non-negative; zero where the source has none
 
-	interval int64  // typical distance between bars, microseconds
-	dayEnds  []bool // last bar of each UTC day; nil when bars are days or longer
+	interval int64   // typical distance between bars, microseconds
+	dayEnds  []int32 // index of each UTC day's last bar; nil when bars are days or longer
 }
 
 // Len is the number of bars.

@@ -192,7 +192,7 @@ func TestSelectionOutOfSampleWarns(t *testing.T) {
 // fragile panics on some parameters.
 type fragile struct{ backtest.Strategy }
 
-func (f fragile) Signals(ind *backtest.Indicators, p backtest.Params, out []int8) {
+func (f fragile) Signals(ind *backtest.Indicators, p backtest.Params, out *backtest.Signals) {
 	if p[0] == 15 {
 		panic("no signal")
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"weak"
 
 	"millrace/jobs/backtest"
 )
@@ -28,6 +29,9 @@ type Plan struct {
 	names    []string
 	warnings []string
 	runners  sync.Pool // of *backtest.Runner
+
+	mu    sync.Mutex // of cache
+	cache weak.Pointer[backtest.IndicatorCache]
 }
 
 // NewPlan binds a spec to bars. What it adds to Check are the numbers of bars in each part, and

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"weak"
 
 	"millrace/jobs/backtest"
 )
@@ -79,7 +80,7 @@ func (r *shardRun) trial(trial int, params backtest.Params) {
 	sampled := len(r.result.blocks)
 	if !r.run(trial, params) {
 		r.result.blocks = r.result.blocks[:sampled]
-		r.runner = backtest.NewRunner(r.plan.bars, r.plan.strategy, r.plan.config)
+		r.runner = r.plan.newRunner()
 		r.row = trialRow{verdict: panicked, scoreIS: math.NaN(), scoreOOS: math.NaN()}
 		r.result.columns.append(params, &r.row)
 		r.result.ratios = append(r.result.ratios, math.NaN())
@@ -117,17 +118,17 @@ func (r *shardRun) run(trial int, params backtest.Params) (ok bool) {
 // selects are appended to blocks.
 func (p *Plan) simulate(runner *backtest.Runner, params backtest.Params, m *fullMetrics, sampled bool, blocks *[]blockRow) {
 	runner.Prepare(params)
-	runner.Simulate(p.is, &m.is)
-	if sampled && !p.spec.selectsOOS() {
-		*blocks = append(*blocks, newBlockRow(m.trial, runner.Returns()))
+	simulate := func(w backtest.Window, into *backtest.Metrics, sampled bool) {
+		runner.KeepReturns(sampled)
+		runner.Simulate(w, into)
+		if sampled {
+			*blocks = append(*blocks, newBlockRow(m.trial, runner.Returns()))
+		}
 	}
+	simulate(p.is, &m.is, sampled && !p.spec.selectsOOS())
 	m.outOf = backtest.Metrics{}
-	if !p.hasSplit() {
-		return
-	}
-	runner.Simulate(p.oos, &m.outOf)
-	if sampled && p.spec.selectsOOS() {
-		*blocks = append(*blocks, newBlockRow(m.trial, runner.Returns()))
+	if p.hasSplit() {
+		simulate(p.oos, &m.outOf, sampled && p.spec.selectsOOS())
 	}
 }
 
@@ -136,7 +137,20 @@ func (p *Plan) runner() *backtest.Runner {
 	if r, ok := p.runners.Get().(*backtest.Runner); ok {
 		return r
 	}
-	return backtest.NewRunner(p.bars, p.strategy, p.config)
+	return p.newRunner()
+}
+
+// newRunner makes a runner that shares the indicator arrays of those that there are. The plan itself
+// does not hold the arrays: those of a tune that rests for a while are freed with its runners.
+func (p *Plan) newRunner() *backtest.Runner {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	cache := p.cache.Value()
+	if cache == nil {
+		cache = backtest.NewIndicatorCache(p.bars)
+		p.cache = weak.Make(cache)
+	}
+	return cache.NewRunner(p.strategy, p.config)
 }
 
 func (p *Plan) hasSplit() bool { return p.oos.Len() > 0 }

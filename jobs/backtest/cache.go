@@ -1,0 +1,141 @@
+package backtest
+
+import "sync"
+
+// indicatorBytes bounds what a cache keeps when nothing is in use. Trials of a grid that share a
+// period find its array here; a sweep over more periods than fit computes some again.
+const indicatorBytes = 96 << 20
+
+// IndicatorCache keeps indicator arrays over one history for the trials that follow. Runners made
+// of one cache share its arrays, also when they run at the same time.
+type IndicatorCache struct {
+	bars  *Bars
+	limit int // arrays kept when none is in use
+
+	mu    sync.Mutex
+	byKey map[indicatorKey]*indicatorArray
+	all   []*indicatorArray
+	dice  uint64
+}
+
+type indicatorKey struct {
+	kind   string
+	period int
+	second int
+}
+
+type indicatorArray struct {
+	key    indicatorKey
+	values []float64
+	users  int
+	filled chan struct{} // closed once values can be read
+	failed bool          // filling it panicked; set before filled is closed
+}
+
+// NewIndicatorCache makes an empty cache over the bars.
+func NewIndicatorCache(b *Bars) *IndicatorCache {
+	return &IndicatorCache{
+		bars: b, limit: max(8, indicatorBytes/(8*max(1, b.Len()))), byKey: map[indicatorKey]*indicatorArray{},
+	}
+}
+
+// take finds the array of key, which may still be filling, or makes one for the caller to fill. The
+// caller gives it back.
+func (c *IndicatorCache) take(key indicatorKey) (a *indicatorArray, found bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if a := c.byKey[key]; a != nil {
+		a.users++
+		return a, true
+	}
+	if len(c.all) >= c.limit {
+		a = c.idle()
+	}
+	if a == nil {
+		a = &indicatorArray{values: make([]float64, c.bars.Len())}
+		c.all = append(c.all, a)
+	} else {
+		delete(c.byKey, a.key)
+	}
+	a.key, a.users, a.filled, a.failed = key, 1, make(chan struct{}), false
+	c.byKey[key] = a
+	return a, false
+}
+
+// idle picks an array that nobody uses, by lot: a sweep that goes round more arrays than fit finds
+// the least recently used one gone each time, but one picked by lot only now and then.
+func (c *IndicatorCache) idle() *indicatorArray {
+	c.dice = mix(c.dice + 0x9e3779b97f4a7c15)
+	from := int(c.dice % uint64(len(c.all)))
+	for i := range c.all {
+		if a := c.all[(from+i)%len(c.all)]; a.users == 0 {
+			return a
+		}
+	}
+	return nil
+}
+
+func (c *IndicatorCache) giveBack(arrays []*indicatorArray) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, a := range arrays {
+		a.users--
+	}
+}
+
+// forget ends the filling of an array that panicked; whoever waits for it tries for itself.
+func (c *IndicatorCache) forget(a *indicatorArray) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a.failed = true
+	if c.byKey[a.key] == a {
+		delete(c.byKey, a.key)
+	}
+	close(a.filled)
+}
+
+// Indicators computes indicator arrays over a history, or finds them in the cache. Values before an
+// indicator's warm-up are NaN, which compares false. Arrays are to be read only, until the strategy's
+// Signals returns. Not safe for concurrent use.
+type Indicators struct {
+	cache *IndicatorCache
+	inUse []*indicatorArray
+}
+
+// Bars is the history the indicators are computed over.
+func (ind *Indicators) Bars() *Bars { return ind.cache.bars }
+
+// cached finds the array of key, or fills one. fill may ask for other arrays, but not, by way of
+// others, for this one.
+func (ind *Indicators) cached(key indicatorKey, fill func(out []float64)) []float64 {
+	for {
+		a, found := ind.cache.take(key)
+		ind.inUse = append(ind.inUse, a)
+		if !found {
+			ind.fill(a, fill)
+			return a.values
+		}
+		if <-a.filled; !a.failed {
+			return a.values
+		}
+	}
+}
+
+func (ind *Indicators) fill(a *indicatorArray, fill func(out []float64)) {
+	done := false
+	defer func() {
+		if done {
+			close(a.filled)
+		} else {
+			ind.cache.forget(a)
+		}
+	}()
+	fill(a.values)
+	done = true
+}
+
+// release gives back what the last Signals asked for.
+func (ind *Indicators) release() {
+	ind.cache.giveBack(ind.inUse)
+	ind.inUse = ind.inUse[:0]
+}
