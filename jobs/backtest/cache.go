@@ -102,6 +102,9 @@ type Indicators struct {
 	inUse []*indicatorArray
 }
 
+// NewIndicators makes indicators with a cache of their own.
+func NewIndicators(b *Bars) *Indicators { return &Indicators{cache: NewIndicatorCache(b)} }
+
 // Bars is the history the indicators are computed over.
 func (ind *Indicators) Bars() *Bars { return ind.cache.bars }
 
