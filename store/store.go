@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -129,6 +130,8 @@ func pgCode(err error) string {
 type poolTracer struct {
 	acquire    prometheus.Histogram
 	connErrors prometheus.Counter
+	recent     recent
+	uncounted  atomic.Int64 // failed attempts that the fleet's count does not have yet
 }
 
 type acquireStart struct{}
@@ -138,8 +141,14 @@ func (t *poolTracer) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ p
 }
 
 func (t *poolTracer) TraceAcquireEnd(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireEndData) {
-	if start, ok := ctx.Value(acquireStart{}).(time.Time); ok && t.acquire != nil {
-		t.acquire.Observe(time.Since(start).Seconds())
+	start, ok := ctx.Value(acquireStart{}).(time.Time)
+	if !ok {
+		return
+	}
+	took := time.Since(start)
+	t.recent.add(took)
+	if t.acquire != nil {
+		t.acquire.Observe(took.Seconds())
 	}
 }
 
@@ -148,7 +157,11 @@ func (t *poolTracer) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectSt
 }
 
 func (t *poolTracer) TraceConnectEnd(_ context.Context, data pgx.TraceConnectEndData) {
-	if data.Err != nil && t.connErrors != nil {
+	if data.Err == nil {
+		return
+	}
+	t.uncounted.Add(1)
+	if t.connErrors != nil {
 		t.connErrors.Inc()
 	}
 }
