@@ -19,6 +19,7 @@ import (
 
 	"millrace/api"
 	"millrace/events"
+	"millrace/health"
 	"millrace/jobs"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/fleet"
@@ -33,6 +34,7 @@ const adminToken = "test-admin-token-0123456789"
 
 // rig is a real server on a real database, and a worker when asked for.
 type rig struct {
+	look  health.Options
 	t     *testing.T
 	store *store.Store
 	url   string
@@ -63,8 +65,9 @@ func newRig(t *testing.T, with ...func(*api.Options)) *rig {
 	require.NoError(t, feed.Start(t.Context()))
 	t.Cleanup(func() { _ = feed.Stop(context.Background()) })
 	r.hub, r.metrics, r.logger = feed.Hub(), metrics, logger
+	r.look = health.Options{Store: r.store, Main: r.store, Feed: feed.Status}
 	opts := api.Options{
-		Store: r.store, Hub: feed.Hub(), Metrics: metrics, Logger: logger, AdminToken: adminToken, Version: "test", Docs: true,
+		Store: r.store, Hub: feed.Hub(), Health: health.New(r.look), Ready: health.Ready(r.look), Metrics: metrics, Logger: logger, AdminToken: adminToken, Version: "test", Docs: true,
 	}
 	for _, change := range with {
 		change(&opts)

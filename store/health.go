@@ -31,7 +31,10 @@ func (r *recent) add(took time.Duration) {
 	r.next++
 }
 
-// p95 is the wait that 95 % of the recent ones did not exceed; zero when there were none.
+// tooFew waits say nothing of a percentile: the first of them opened the connections.
+const tooFew = 20
+
+// p95 is the wait that 95 % of the recent ones did not exceed; zero when there were too few.
 func (r *recent) p95() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -42,7 +45,7 @@ func (r *recent) p95() time.Duration {
 			took = append(took, w.took)
 		}
 	}
-	if len(took) == 0 {
+	if len(took) < tooFew {
 		return 0
 	}
 	slices.Sort(took)

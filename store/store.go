@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,7 @@ type Store struct {
 type PoolOptions struct {
 	DatabaseURL string
 	MaxConns    int32                // 0: pgx's default
+	Name        string               // application_name; default millrace
 	Acquire     prometheus.Histogram // seconds to get a connection; may be nil
 	ConnErrors  prometheus.Counter   // failed connection attempts; may be nil
 }
@@ -53,8 +55,8 @@ func OpenPool(ctx context.Context, opts PoolOptions) (*pgxpool.Pool, error) {
 	}
 	cfg.ConnConfig.RuntimeParams["role"] = AppRole
 	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
-	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
-		cfg.ConnConfig.RuntimeParams["application_name"] = "millrace"
+	if cfg.ConnConfig.RuntimeParams["application_name"] == "" || opts.Name != "" {
+		cfg.ConnConfig.RuntimeParams["application_name"] = cmp.Or(opts.Name, "millrace")
 	}
 	cfg.ConnConfig.Tracer = &poolTracer{acquire: opts.Acquire, connErrors: opts.ConnErrors}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)

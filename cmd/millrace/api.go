@@ -11,6 +11,7 @@ import (
 
 	"millrace/api"
 	"millrace/events"
+	"millrace/health"
 	"millrace/jobs"
 	"millrace/ops"
 	"millrace/store"
@@ -58,8 +59,13 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 	if err != nil {
 		return "", err
 	}
+	look, err := healthOptions(ctx, life, db)
+	if err != nil {
+		return "", err
+	}
+	look.Main, look.Feed = st, feed.Status
 	server, err := api.New(api.Options{
-		Store: st, Hub: feed.Hub(), Metrics: metrics, Logger: env.logger, AdminToken: flags.AdminToken, Version: env.version(),
+		Store: st, Hub: feed.Hub(), Health: health.New(look), Ready: health.Ready(look), Metrics: metrics, Logger: env.logger, AdminToken: flags.AdminToken, Version: env.version(),
 		Limits: flags.limits(), TrustedProxies: proxies,
 		Docs: flags.Docs,
 	})

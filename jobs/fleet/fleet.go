@@ -176,6 +176,9 @@ func (f *Fleet) beat(ctx context.Context) {
 func (f *Fleet) beatOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, store.HeartbeatLease/2)
 	defer cancel()
+	if err := f.store.CountConnErrors(ctx); err != nil {
+		return err
+	}
 	return f.store.Beat(ctx, f.self, f.held.ids(time.Now()))
 }
 
