@@ -106,13 +106,11 @@ func (s *Server) routes() []route {
 			summary: "Begin a session of the console", body: loginRequest{}, answer: sessionView{}}},
 		{post, "/admin/logout", public, s.logOut, bodyLimit, about{summary: "End it", status: http.StatusNoContent}},
 
-		{post, "/admin/retention/prune/:job", admin, s.prune, creates, about{
-			summary: "Run a retention job, or count what it would delete", body: pruneRequest{}, sample: samplePrune,
 		{get, "/admin/system/health", admin, s.systemHealthPage, bodyLimit, about{page: true}},
 		{get, "/admin/system/health.json", admin, s.systemHealth, bodyLimit, about{
 			summary: "The state of every component, with advice", answer: ops.HealthDocument{}}},
-		{post, "/admin/retention/prune/:job", admin, s.prune, bodyLimit, about{
-			summary: "Run a retention job, or count what it would delete", key: true, body: pruneRequest{}, sample: samplePrune,
+		{post, "/admin/retention/prune/:job", admin, s.prune, creates, about{
+			summary: "Run a retention job, or count what it would delete", body: pruneRequest{}, sample: samplePrune,
 			status: http.StatusAccepted, answer: retentionRunView{}}},
 		{get, "/admin/retention/logs", admin, s.listRetentionLog, bodyLimit, about{
 			summary: "The runs of retention jobs, newest first", params: paging(50, 1000, oneOf("job_name", retentionJobs())), answer: list[retentionRunView]{}}},
