@@ -25,6 +25,7 @@ import (
 	"millrace/jobs/fleet"
 	"millrace/jobs/retention"
 	"millrace/jobs/tune"
+	"millrace/jobs/wfo"
 	"millrace/ops"
 	"millrace/store"
 	"millrace/store/pgtest"
@@ -103,10 +104,11 @@ func (r *rig) startWorker() {
 	require.NoError(r.t, err)
 	r.t.Cleanup(pool.Close)
 	member, err := fleet.New(fleet.Options{
-		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: 2, jobs.QueueTunes: 1, jobs.QueueRetention: 1}, Metrics: metrics, Logger: logger,
+		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: 2, jobs.QueueTunes: 1, jobs.QueueWFO: 1, jobs.QueueRetention: 1}, Metrics: metrics, Logger: logger,
 		Version: "test", Drain: 5 * time.Second,
 	}, func(st *store.Store, workers *river.Workers) {
 		tune.New(st, metrics, logger, tune.Options{}).Register(workers)
+		wfo.New(st, metrics, logger).Register(workers)
 		retention.New(st, logger).Register(workers)
 	})
 	require.NoError(r.t, err)

@@ -32,6 +32,8 @@ type Store struct {
 	pool *pgxpool.Pool
 	jobs Jobs
 	bars *barsCache
+
+	onEnded Ended // may be nil
 }
 
 // PoolOptions configure OpenPool.
@@ -89,16 +91,20 @@ func (s *Store) inFleet(ctx context.Context, fn func(pgx.Tx) error) error {
 }
 
 func (s *Store) inTx(ctx context.Context, begin string, fn func(pgx.Tx) error) error {
-	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
+	plain, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	defer rollback(ctx, tx)
+	defer rollback(ctx, plain)
+	tx := &tellingTx{Tx: plain, store: s}
 	if err := fn(tx); err != nil {
 		return err
 	}
 	if err := tx.Commit(ctx); err != nil {
 		return fmt.Errorf("commit: %w", err)
+	}
+	for _, tell := range tx.ended {
+		tell()
 	}
 	return nil
 }

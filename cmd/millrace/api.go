@@ -50,6 +50,7 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 		return "", err
 	}
 	st := store.New(pool, client)
+	st.OnEnded(metrics.Ended)
 	feed := events.NewFeed(events.Options{Store: st, Metrics: metrics, Logger: env.logger})
 	if err := feed.Start(ctx); err != nil {
 		return "", fmt.Errorf("start the event feed: %w", err)

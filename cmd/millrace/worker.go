@@ -13,6 +13,7 @@ import (
 	"millrace/jobs/fleet"
 	"millrace/jobs/retention"
 	"millrace/jobs/tune"
+	"millrace/jobs/wfo"
 	"millrace/ops"
 	"millrace/store"
 )
@@ -75,6 +76,7 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 		Periodic: schedule,
 	}, func(st *store.Store, workers *river.Workers) {
 		tune.New(st, metrics, env.logger, tune.Options{ShardTime: flags.ShardTime}).Register(workers)
+		wfo.New(st, metrics, env.logger).Register(workers)
 		retention.New(st, env.logger).Register(workers)
 	})
 	if err != nil {

@@ -65,6 +65,7 @@ func New(opts Options, register func(*store.Store, *river.Workers)) (*Fleet, err
 		},
 	}
 	f.store = store.New(opts.Pool, f)
+	f.store.OnEnded(opts.Metrics.Ended)
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &upkeepWorker{store: f.store})
 	register(f.store, workers)
