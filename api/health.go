@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"millrace/jobs/backtest"
 	"millrace/ops"
@@ -100,6 +99,12 @@ func (s *Server) version(c echo.Context) error {
 
 // metrics handles GET /metrics.
 func (s *Server) metrics(c echo.Context) error {
-	promhttp.HandlerFor(s.opts.Metrics.Registry, promhttp.HandlerOpts{}).ServeHTTP(c.Response(), c.Request())
+	ops.MetricsHandler(s.opts.Metrics.Registry).ServeHTTP(c.Response(), c.Request())
+	return nil
+}
+
+// profiles handles GET /admin/pprof/*.
+func (s *Server) profiles(c echo.Context) error {
+	ops.Profiles("/admin/pprof").ServeHTTP(c.Response(), c.Request())
 	return nil
 }

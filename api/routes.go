@@ -119,6 +119,7 @@ func (s *Server) routes() []route {
 			summary: "Begin a session of the console", body: loginRequest{}, answer: sessionView{}}},
 		{post, "/admin/logout", public, s.logOut, bodyLimit, about{summary: "End it", status: http.StatusNoContent}},
 
+		{get, "/admin/pprof/*", admin, s.profiles, bodyLimit, about{page: true}},
 		{get, "/admin/system/health", admin, s.systemHealthPage, bodyLimit, about{page: true}},
 		{get, "/admin/system/health.json", admin, s.systemHealth, bodyLimit, about{
 			summary: "The state of every component, with advice", answer: ops.HealthDocument{}}},

@@ -28,14 +28,18 @@ type apiFlags struct {
 // apiCmd is the verb `api`.
 type apiCmd struct {
 	databaseFlags
+	internalFlags
 	apiFlags
 }
 
 // Run serves HTTP until a signal.
 func (c *apiCmd) Run(ctx context.Context, env *environment) error {
 	return serve(ctx, env, 15*time.Second, func(life *lifecycle) error {
-		_, err := startAPI(ctx, life, env, c.databaseFlags, c.apiFlags, ops.NewMetrics())
-		return err
+		metrics := ops.NewMetrics()
+		if _, err := startAPI(ctx, life, env, c.databaseFlags, c.apiFlags, metrics); err != nil {
+			return err
+		}
+		return serveInternal(ctx, life, env, c.internalFlags, metrics, c.AdminToken)
 	})
 }
 
@@ -65,8 +69,11 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 		return "", err
 	}
 	look.Main, look.Feed = st, feed.Status
+	ready := health.Ready(look)
+	metrics.Registry.MustRegister(health.PoolMetrics(st), health.NewFleetMetrics(look.Store, ready, env.logger))
 	server, err := api.New(api.Options{
-		Store: st, Hub: feed.Hub(), Health: health.New(look), Ready: health.Ready(look), Metrics: metrics, Logger: env.logger, AdminToken: flags.AdminToken, Version: env.version(),
+		Store: st, Hub: feed.Hub(), Health: health.New(look), Ready: ready,
+		Metrics: metrics, Logger: env.logger, AdminToken: flags.AdminToken, Version: env.version(),
 		Limits: flags.limits(), TrustedProxies: proxies,
 		Docs: flags.Docs,
 	})
