@@ -38,6 +38,15 @@ type fleetUnderTest struct {
 
 func startFleet(t *testing.T) *fleetUnderTest {
 	t.Helper()
+	f := newFleet(t)
+	api := f.process("api", "--addr", "127.0.0.1:0")
+	f.url = "http://" + api.await("addr=")
+	return f
+}
+
+// newFleet is a fleet without any process yet.
+func newFleet(t *testing.T) *fleetUnderTest {
+	t.Helper()
 	f := &fleetUnderTest{t: t, binary: filepath.Join(t.TempDir(), "millrace"), data: filepath.Join(t.TempDir(), "pg")}
 	out, err := exec.Command("go", "build", "-o", f.binary, ".").CombinedOutput()
 	require.NoError(t, err, string(out))
@@ -53,9 +62,6 @@ func startFleet(t *testing.T) *fleetUnderTest {
 	require.NoError(t, err)
 	f.key, err = st.CreateKey(t.Context(), workspace.ID, "e2e", store.RoleOwner)
 	require.NoError(t, err)
-
-	api := f.process("api", "--addr", "127.0.0.1:0")
-	f.url = "http://" + api.await("addr=")
 	return f
 }
 

@@ -36,6 +36,7 @@ type commands struct {
 	Doctor   doctorCmd   `cmd:"" help:"Look at every component and say what to do; the exit status is 1 unless all is well."`
 	Migrate  migrateCmd  `cmd:"" help:"Bring the database's schema to this version, or show where it is."`
 	Postgres postgresCmd `cmd:"" help:"Run a command beside a private Postgres."`
+	Probe    probeCmd    `cmd:"" help:"Ask an address whether it is well."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 

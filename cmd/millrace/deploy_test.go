@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"debug/elf"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/stretchr/testify/require"
+)
+
+const root = "../.."
+
+func loadCompose(t *testing.T) *types.Project {
+	t.Helper()
+	file := filepath.Join(root, "docker-compose.yml")
+	body, err := os.ReadFile(file)
+	require.NoError(t, err)
+	project, err := loader.LoadWithContext(context.Background(), types.ConfigDetails{
+		WorkingDir: root, ConfigFiles: []types.ConfigFile{{Filename: file, Content: body}},
+		Environment: map[string]string{"POSTGRES_PASSWORD": "test-password", "ADMIN_TOKEN": strings.Repeat("t", 40)},
+	}, func(o *loader.Options) { o.SetProjectName("millrace", true) })
+	require.NoError(t, err)
+	return project
+}
+
+func newParser(t *testing.T) *kong.Kong {
+	t.Helper()
+	var cli commands
+	parser, err := kong.New(&cli, kong.Name("millrace"), kong.Writers(io.Discard, io.Discard), kong.Exit(func(int) {}))
+	require.NoError(t, err)
+	return parser
+}
+
+// variables are all environment variables that the program reads.
+func variables(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	var walk func(*kong.Node)
+	walk = func(n *kong.Node) {
+		for _, flag := range n.Flags {
+			names = append(names, flag.Envs...)
+		}
+		for _, child := range n.Children {
+			walk(child)
+		}
+	}
+	walk(newParser(t).Model.Node)
+	return names
+}
+
+// The compose file is what the specification allows, its commands and variables are the program's,
+// and what it mounts is there.
+func TestTheComposeFileIsSound(t *testing.T) {
+	project := loadCompose(t)
+	known := variables(t)
+	ours := 0
+	for name, service := range project.Services {
+		require.True(t, service.Image != "" || service.Build != nil, name)
+		for _, volume := range service.Volumes {
+			if volume.Type == types.VolumeTypeBind {
+				require.FileExists(t, existing(t, volume.Source), "%s mounts it", name)
+			}
+		}
+		if !strings.HasPrefix(service.Image, "millrace") {
+			continue
+		}
+		ours++
+		require.FileExists(t, filepath.Join(service.Build.Context, "Dockerfile"))
+		for variable := range service.Environment {
+			require.Contains(t, known, variable, "%s sets what nothing reads", name)
+		}
+		_, err := newParser(t).Parse(service.Command)
+		require.NoError(t, err, "%s: %v", name, service.Command)
+		if service.HealthCheck != nil {
+			_, err := newParser(t).Parse(service.HealthCheck.Test[2:])
+			require.NoError(t, err, "%s: %v", name, service.HealthCheck.Test)
+		}
+		require.True(t, service.ReadOnly, name)
+	}
+	require.Equal(t, 4, ours, "migrate, two API servers, workers")
+
+	proxy := project.Services["proxy"]
+	template, err := os.ReadFile(filepath.Join(root, "ops/nginx/millrace.conf.template"))
+	require.NoError(t, err)
+	for _, match := range regexp.MustCompile(`\$\{(\w+)\}`).FindAllStringSubmatch(string(template), -1) {
+		require.Contains(t, proxy.Environment, match[1])
+	}
+	for _, server := range []string{"API_A", "API_B"} {
+		host, _, _ := strings.Cut(*proxy.Environment[server], ":")
+		require.Contains(t, project.Services, host)
+	}
+}
+
+// existing is the file, or any file in the folder.
+func existing(t *testing.T, path string) string {
+	t.Helper()
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	if !info.IsDir() {
+		return path
+	}
+	entries, err := os.ReadDir(path)
+	require.NoError(t, err)
+	require.NotEmpty(t, entries, path)
+	return existing(t, filepath.Join(path, entries[0].Name()))
+}
+
+// Every name of .env.example is one that the compose file asks for, and the other way round.
+func TestTheExampleEnvironmentIsComplete(t *testing.T) {
+	compose, err := os.ReadFile(filepath.Join(root, "docker-compose.yml"))
+	require.NoError(t, err)
+	example, err := os.ReadFile(filepath.Join(root, ".env.example"))
+	require.NoError(t, err)
+	given := []string{"GIT_SHA", "BUILD_TIME", "MILLRACE_IMAGE"} // of whoever builds the image
+	for _, match := range regexp.MustCompile(`(?m)^([A-Z_]+)=`).FindAllStringSubmatch(string(example), -1) {
+		require.Contains(t, string(compose), "${"+match[1], "nothing reads it")
+		given = append(given, match[1])
+	}
+	for _, match := range regexp.MustCompile(`\$\{([A-Z_]+)`).FindAllStringSubmatch(string(compose), -1) {
+		require.Contains(t, given, match[1])
+	}
+}
+
+// The Dockerfile's own build makes one static binary. -trimpath is left out: it changes no code and
+// would compile everything anew.
+func TestTheImagesBinaryIsStatic(t *testing.T) {
+	dockerfile, err := os.ReadFile(filepath.Join(root, "Dockerfile"))
+	require.NoError(t, err)
+	require.Regexp(t, `(?m)^USER [1-9]`, string(dockerfile), "it runs as root")
+	line := regexp.MustCompile(`(?s)CGO_ENABLED=0 go build (.*?) \\?\s*-o`).FindStringSubmatch(string(dockerfile))
+	require.NotNil(t, line)
+	flags := regexp.MustCompile(`-ldflags "(.*)"`).FindStringSubmatch(line[1])
+	require.NotNil(t, flags)
+	binary := filepath.Join(t.TempDir(), "millrace")
+	ldflags := strings.NewReplacer("${GIT_SHA}", "abc1234", "${BUILD_TIME}", "2026-01-02T03:04:05Z").Replace(flags[1])
+	build := exec.Command("go", "build", "-ldflags", ldflags, "-o", binary, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, string(out))
+	program, err := elf.Open(binary)
+	require.NoError(t, err)
+	defer func() { _ = program.Close() }()
+	require.False(t, slices.ContainsFunc(program.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }), "it needs a loader")
+	said, err := exec.Command(binary, "version").Output()
+	require.NoError(t, err)
+	require.True(t, bytes.Contains(said, []byte("abc1234")), string(said))
+}
+
+// The units start what the program has, with what a unit may ask for.
+func TestTheUnitsAreSound(t *testing.T) {
+	units, err := filepath.Glob(filepath.Join(root, "ops/systemd/*.service"))
+	require.NoError(t, err)
+	require.Len(t, units, 3)
+	for _, unit := range units {
+		body, err := os.ReadFile(unit)
+		require.NoError(t, err)
+		start := regexp.MustCompile(`(?m)^ExecStart=/usr/local/bin/millrace (.*)$`).FindStringSubmatch(string(body))
+		require.NotNil(t, start, unit)
+		_, err = newParser(t).Parse(strings.Fields(strings.ReplaceAll(start[1], "%i", "8081")))
+		require.NoError(t, err, unit)
+		require.Contains(t, string(body), "NoNewPrivileges=yes", unit)
+	}
+}

@@ -1,0 +1,34 @@
+package migrations
+
+import (
+	"io/fs"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// contracting is what the version before this one would stumble over, if it still ran: a table or
+// column that is gone, has another name or type, or asks for a value it does not know to give.
+var contracting = regexp.MustCompile(`(?im)^\s*(drop\s+(table|view|sequence)|alter\s+table\s+\S+\s+(drop\s+column|rename|alter\s+column\s+\S+\s+(type|set\s+not\s+null)))\b`)
+
+// While an upgrade is under way, servers of two versions run on the new schema. So a migration only
+// adds; what nothing uses any more is dropped by a release after the one that stopped using it, and
+// that migration is named here with the release that did.
+func TestMigrationsExpandBeforeTheyContract(t *testing.T) {
+	contracts := map[string]string{}
+	names, err := fs.Glob(files, "sql/*.sql")
+	require.NoError(t, err)
+	require.NotEmpty(t, names)
+	for _, name := range names {
+		body, err := files.ReadFile(name)
+		require.NoError(t, err)
+		up, _, _ := strings.Cut(string(body), "-- +goose Down")
+		if found := contracting.FindString(up); found != "" {
+			require.Contains(t, contracts, name, "%q takes something away", found)
+		}
+	}
+	require.Regexp(t, contracting, "alter table tunes drop column error")
+	require.Regexp(t, contracting, "ALTER TABLE t ALTER COLUMN c SET NOT NULL")
+}
