@@ -11,6 +11,7 @@ import (
 var repeatable = map[string]string{
 	"POST /datasets":                   "the content decides what is stored",
 	"POST /backtests/tunes/:id/cancel": "what is cancelled stays so",
+	"POST /backtests/wfo/:id/cancel":   "what is cancelled stays so",
 	"POST /admin/events/ticket":        "a ticket more does no harm",
 	"POST /admin/login":                "a session more does no harm",
 	"POST /admin/logout":               "who is out stays out",
