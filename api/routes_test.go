@@ -13,6 +13,7 @@ var repeatable = map[string]string{
 	"POST /backtests/tunes/:id/cancel": "what is cancelled stays so",
 	"POST /backtests/wfo/:id/cancel":   "what is cancelled stays so",
 	"POST /admin/events/ticket":        "a ticket more does no harm",
+	"POST /query":                      "it reads",
 	"POST /admin/login":                "a session more does no harm",
 	"POST /admin/logout":               "who is out stays out",
 }

@@ -13,6 +13,7 @@ import (
 
 	"millrace/api/console"
 	"millrace/events"
+	"millrace/jobs/knowledge"
 	"millrace/ops"
 	"millrace/store"
 )
@@ -21,8 +22,6 @@ import (
 type Options struct {
 	Store      *store.Store
 	Hub        *events.Hub
-	Health     *ops.Health // of the system, for the admin
-	Ready      *ops.Health // what must answer for requests to be served
 	Metrics    *ops.Metrics
 	Logger     *slog.Logger
 	AdminToken string        // "" turns /admin off
@@ -32,14 +31,15 @@ type Options struct {
 	Session    time.Duration // how long a session of the console lasts; default 12 h
 	Ticket     time.Duration // how long a ticket for an event stream lasts; default 10 min
 	Limits     Limits
+	Knowledge  *knowledge.Base // nil: this server answers no questions
 	// TrustedProxies may say whom they speak for in X-Forwarded-For; nobody else is believed.
 	TrustedProxies []netip.Prefix
 }
 
 func (o Options) validate() error {
 	switch {
-	case o.Store == nil || o.Hub == nil || o.Health == nil || o.Ready == nil || o.Metrics == nil || o.Logger == nil:
-		return errors.New("api: Store, Hub, Health, Ready, Metrics and Logger are required")
+	case o.Store == nil || o.Hub == nil || o.Metrics == nil || o.Logger == nil:
+		return errors.New("api: Store, Hub, Metrics and Logger are required")
 	case o.AdminToken != "" && len(o.AdminToken) < 16:
 		return errors.New("ADMIN_TOKEN is too short: 16 characters at least")
 	}

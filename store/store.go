@@ -1,11 +1,9 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,18 +27,16 @@ type Jobs interface {
 
 // Store is the pool and the operations on it. It is safe for concurrent use.
 type Store struct {
-	pool *pgxpool.Pool
-	jobs Jobs
-	bars *barsCache
-
-	onEnded Ended // may be nil
+	pool    *pgxpool.Pool
+	jobs    Jobs
+	bars    *barsCache
+	lexemes *lexemes
 }
 
 // PoolOptions configure OpenPool.
 type PoolOptions struct {
 	DatabaseURL string
 	MaxConns    int32                // 0: pgx's default
-	Name        string               // application_name; default millrace
 	Acquire     prometheus.Histogram // seconds to get a connection; may be nil
 	ConnErrors  prometheus.Counter   // failed connection attempts; may be nil
 }
@@ -57,8 +53,8 @@ func OpenPool(ctx context.Context, opts PoolOptions) (*pgxpool.Pool, error) {
 	}
 	cfg.ConnConfig.RuntimeParams["role"] = AppRole
 	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
-	if cfg.ConnConfig.RuntimeParams["application_name"] == "" || opts.Name != "" {
-		cfg.ConnConfig.RuntimeParams["application_name"] = cmp.Or(opts.Name, "millrace")
+	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
+		cfg.ConnConfig.RuntimeParams["application_name"] = "millrace"
 	}
 	cfg.ConnConfig.Tracer = &poolTracer{acquire: opts.Acquire, connErrors: opts.ConnErrors}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
@@ -70,7 +66,7 @@ func OpenPool(ctx context.Context, opts PoolOptions) (*pgxpool.Pool, error) {
 
 // New returns a store on the pool. jobs may be nil where nothing is submitted.
 func New(pool *pgxpool.Pool, jobs Jobs) *Store {
-	return &Store{pool: pool, jobs: jobs, bars: newBarsCache()}
+	return &Store{pool: pool, jobs: jobs, bars: newBarsCache(), lexemes: newLexemes()}
 }
 
 // Pool is the pool the store runs on, for the listener's and River's own use.
@@ -91,20 +87,16 @@ func (s *Store) inFleet(ctx context.Context, fn func(pgx.Tx) error) error {
 }
 
 func (s *Store) inTx(ctx context.Context, begin string, fn func(pgx.Tx) error) error {
-	plain, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
+	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	defer rollback(ctx, plain)
-	tx := &tellingTx{Tx: plain, store: s}
+	defer rollback(ctx, tx)
 	if err := fn(tx); err != nil {
 		return err
 	}
 	if err := tx.Commit(ctx); err != nil {
 		return fmt.Errorf("commit: %w", err)
-	}
-	for _, tell := range tx.ended {
-		tell()
 	}
 	return nil
 }
@@ -138,8 +130,6 @@ func pgCode(err error) string {
 type poolTracer struct {
 	acquire    prometheus.Histogram
 	connErrors prometheus.Counter
-	recent     recent
-	uncounted  atomic.Int64 // failed attempts that the fleet's count does not have yet
 }
 
 type acquireStart struct{}
@@ -149,14 +139,8 @@ func (t *poolTracer) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ p
 }
 
 func (t *poolTracer) TraceAcquireEnd(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireEndData) {
-	start, ok := ctx.Value(acquireStart{}).(time.Time)
-	if !ok {
-		return
-	}
-	took := time.Since(start)
-	t.recent.add(took)
-	if t.acquire != nil {
-		t.acquire.Observe(took.Seconds())
+	if start, ok := ctx.Value(acquireStart{}).(time.Time); ok && t.acquire != nil {
+		t.acquire.Observe(time.Since(start).Seconds())
 	}
 }
 
@@ -165,11 +149,7 @@ func (t *poolTracer) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectSt
 }
 
 func (t *poolTracer) TraceConnectEnd(_ context.Context, data pgx.TraceConnectEndData) {
-	if data.Err == nil {
-		return
-	}
-	t.uncounted.Add(1)
-	if t.connErrors != nil {
+	if data.Err != nil && t.connErrors != nil {
 		t.connErrors.Inc()
 	}
 }

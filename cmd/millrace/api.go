@@ -11,7 +11,6 @@ import (
 
 	"millrace/api"
 	"millrace/events"
-	"millrace/health"
 	"millrace/jobs"
 	"millrace/ops"
 	"millrace/store"
@@ -28,23 +27,20 @@ type apiFlags struct {
 // apiCmd is the verb `api`.
 type apiCmd struct {
 	databaseFlags
-	internalFlags
+	knowledgeFlags
 	apiFlags
 }
 
 // Run serves HTTP until a signal.
 func (c *apiCmd) Run(ctx context.Context, env *environment) error {
 	return serve(ctx, env, 15*time.Second, func(life *lifecycle) error {
-		metrics := ops.NewMetrics()
-		if _, err := startAPI(ctx, life, env, c.databaseFlags, c.apiFlags, metrics); err != nil {
-			return err
-		}
-		return serveInternal(ctx, life, env, c.internalFlags, metrics, c.AdminToken)
+		_, err := startAPI(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.apiFlags, ops.NewMetrics())
+		return err
 	})
 }
 
 // startAPI opens the database, joins the event feed and serves HTTP. It returns the address.
-func startAPI(ctx context.Context, life *lifecycle, env *environment, db databaseFlags, flags apiFlags, metrics *ops.Metrics) (string, error) {
+func startAPI(ctx context.Context, life *lifecycle, env *environment, db databaseFlags, kb knowledgeFlags, flags apiFlags, metrics *ops.Metrics) (string, error) {
 	pool, err := openPool(ctx, life, db, 20, metrics)
 	if err != nil {
 		return "", err
@@ -54,28 +50,23 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 		return "", err
 	}
 	st := store.New(pool, client)
-	st.OnEnded(metrics.Ended)
 	feed := events.NewFeed(events.Options{Store: st, Metrics: metrics, Logger: env.logger})
 	if err := feed.Start(ctx); err != nil {
 		return "", fmt.Errorf("start the event feed: %w", err)
 	}
 	life.onStop(feed.Stop)
+	base, err := kb.openBase(life, st, pool, metrics, env.logger)
+	if err != nil {
+		return "", err
+	}
 	proxies, err := flags.proxies()
 	if err != nil {
 		return "", err
 	}
-	look, err := healthOptions(ctx, life, db)
-	if err != nil {
-		return "", err
-	}
-	look.Main, look.Feed = st, feed.Status
-	ready := health.Ready(look)
-	metrics.Registry.MustRegister(health.PoolMetrics(st), health.NewFleetMetrics(look.Store, ready, env.logger))
 	server, err := api.New(api.Options{
-		Store: st, Hub: feed.Hub(), Health: health.New(look), Ready: ready,
-		Metrics: metrics, Logger: env.logger, AdminToken: flags.AdminToken, Version: env.version(),
+		Store: st, Hub: feed.Hub(), Metrics: metrics, Logger: env.logger, AdminToken: flags.AdminToken, Version: env.version(),
 		Limits: flags.limits(), TrustedProxies: proxies,
-		Docs: flags.Docs,
+		Docs: flags.Docs, Knowledge: base,
 	})
 	if err != nil {
 		return "", configError{err}

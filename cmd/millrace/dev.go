@@ -23,7 +23,7 @@ import (
 // DATABASE_URL names one.
 type devCmd struct {
 	databaseFlags
-	internalFlags
+	knowledgeFlags
 	workerFlags
 	apiFlags
 	Data string `default:".millrace" env:"MILLRACE_DATA" help:"Folder for the database and dev.env."`
@@ -57,14 +57,11 @@ func (c *devCmd) start(ctx context.Context, life *lifecycle, env *environment) (
 	}
 	c.AdminToken = settings.AdminToken
 	metrics := ops.NewMetrics()
-	address, err := startAPI(ctx, life, env, c.databaseFlags, c.apiFlags, metrics)
+	address, err := startAPI(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.apiFlags, metrics)
 	if err != nil {
 		return devSettings{}, err
 	}
 	if err := startWorker(ctx, life, env, c.databaseFlags, c.workerFlags, metrics); err != nil {
-		return devSettings{}, err
-	}
-	if err := serveInternal(ctx, life, env, c.internalFlags, metrics, c.AdminToken); err != nil {
 		return devSettings{}, err
 	}
 	settings.URL = "http://" + address

@@ -14,6 +14,9 @@ type Model struct {
 	Dimensions int
 }
 
+// Lexical reports whether the model's vectors stand for words and not for meaning.
+func (m Model) Lexical() bool { return m.Provider == "hash" }
+
 // Use says what a text is embedded for. Some models want each marked with its own prefix.
 type Use int
 

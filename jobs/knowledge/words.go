@@ -46,3 +46,33 @@ func pairs(field string) []string {
 	}
 	return all
 }
+
+// wordSet is the words of a question.
+type wordSet map[string]bool
+
+func newWordSet(text string) wordSet {
+	set := wordSet{}
+	for _, word := range words(text) {
+		set[word] = true
+	}
+	return set
+}
+
+// share is the part of the words that the text has, 0 when there are none.
+func (s wordSet) share(text string) float64 {
+	if len(s) == 0 {
+		return 0
+	}
+	return float64(s.count(text)) / float64(len(s))
+}
+
+// count is how many of the words the text has.
+func (s wordSet) count(text string) int {
+	found := map[string]bool{}
+	for _, word := range words(text) {
+		if s[word] {
+			found[word] = true
+		}
+	}
+	return len(found)
+}

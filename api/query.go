@@ -1,0 +1,279 @@
+package api
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"millrace/jobs/backtest"
+	"millrace/jobs/knowledge"
+)
+
+// The modes of a query.
+const (
+	modeRetrieve = "retrieve"
+	modeAnswer   = "answer"
+)
+
+// mostFilterDocuments bounds a filter.
+const mostFilterDocuments = 100
+
+// queryRequest is the body of POST /query.
+type queryRequest struct {
+	Question string       `json:"question"`
+	Mode     string       `json:"mode"`  // "answer", or "retrieve" for passages alone
+	TopK     *int         `json:"top_k"` // passages, 1 to 50; default 8
+	Filters  queryFilters `json:"filters"`
+	Rerank   bool         `json:"rerank"`
+}
+
+// queryFilters narrow what is searched.
+type queryFilters struct {
+	SourceTypes []knowledge.SourceType `json:"source_types"`
+	DocumentIDs []string               `json:"document_ids"`
+}
+
+// explanationView is an answer in words, of a question, a tune or a match.
+type explanationView struct {
+	Text       string            `json:"text"`
+	Citations  []citationView    `json:"citations"`
+	Model      string            `json:"model"`    // "fallback" when no language model gave it
+	Provider   string            `json:"provider"` // "fallback" when no language model gave it
+	LatencyMS  float64           `json:"latency_ms"`
+	Degraded   bool              `json:"degraded"`
+	ReasonCode *knowledge.Reason `json:"reason_code"`
+	Error      *string           `json:"error"` // what a user may be told of the reason
+}
+
+// citationView is the passage that a mark such as [1] stands for.
+type citationView struct {
+	Mark       int                  `json:"mark"`
+	ChunkID    string               `json:"chunk_id"`
+	DocumentID string               `json:"document_id"`
+	SourceType knowledge.SourceType `json:"source_type"`
+	Title      string               `json:"title"`
+	URL        string               `json:"url"`
+	Position   string               `json:"position"` // page, line or time, as people write it
+}
+
+// matchView is a passage that was found.
+type matchView struct {
+	Rank       int                  `json:"rank"`
+	ChunkID    string               `json:"chunk_id"`
+	DocumentID string               `json:"document_id"`
+	SourceType knowledge.SourceType `json:"source_type"`
+	Title      string               `json:"title"`
+	URL        string               `json:"url"`
+	Position   string               `json:"position"`
+	Text       string               `json:"text"`
+	Score      float64              `json:"score"` // what the passages are ordered by
+	Fit        float64              `json:"fit"`   // how well it fits the question, 0 to 1
+	Scores     scoresView           `json:"scores"`
+}
+
+// scoresView are what each part of the search thinks of a passage; null where it did not find it.
+type scoresView struct {
+	Vector *float64 `json:"vector"` // cosine similarity
+	Text   *float64 `json:"text"`
+	Rerank *float64 `json:"rerank"`
+}
+
+// searchView says how the search went.
+type searchView struct {
+	Model     string      `json:"model"` // of the vectors
+	Lexical   bool        `json:"lexical"`
+	Degraded  bool        `json:"degraded"`
+	Lacking   []string    `json:"lacking"` // what it did without, as in "embedder_timeout"
+	BestFit   float64     `json:"best_fit"`
+	TimingsMS timingsView `json:"timings_ms"`
+}
+
+// timingsView are milliseconds.
+type timingsView struct {
+	Embed  float64 `json:"embed"`
+	Vector float64 `json:"vector"`
+	Text   float64 `json:"text"`
+	Rerank float64 `json:"rerank"`
+	Total  float64 `json:"total"`
+}
+
+// queryView is the answer to POST /query.
+type queryView struct {
+	Question   string            `json:"question"`
+	Mode       string            `json:"mode"`
+	Answer     *explanationView  `json:"answer"` // null in mode retrieve
+	Degraded   bool              `json:"degraded"`
+	ReasonCode *knowledge.Reason `json:"reason_code"`
+	Results    []matchView       `json:"results"`
+	Search     searchView        `json:"search"`
+}
+
+// query handles POST /query.
+func (s *Server) query(c echo.Context) error {
+	if s.opts.Knowledge == nil {
+		return problem(http.StatusServiceUnavailable, "This server has no knowledge base.")
+	}
+	var req queryRequest
+	if err := bind(c, &req); err != nil {
+		return err
+	}
+	question, faults := req.check()
+	if err := fieldProblems(faults); err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	found, err := s.opts.Knowledge.Search(ctx, workspaceOf(c), question)
+	if err != nil {
+		return err
+	}
+	s.measureSearch(found)
+	view := queryView{
+		Question: req.Question, Mode: req.Mode, Degraded: found.Degraded(), Search: viewSearch(found), Results: viewMatches(found.Matches),
+	}
+	if req.Mode == modeAnswer {
+		answer, err := s.opts.Knowledge.Answer(ctx, req.Question, found)
+		if err != nil {
+			return err
+		}
+		explained := s.explained(answer)
+		view.Answer, view.ReasonCode, view.Degraded = &explained, explained.ReasonCode, view.Degraded || explained.Degraded
+	}
+	return ok(c, view)
+}
+
+// bind reads the JSON body of a request that creates nothing.
+func bind(c echo.Context, into any) error {
+	body, err := io.ReadAll(c.Request().Body)
+	if err != nil {
+		return bodyError(err)
+	}
+	return decode(body, into)
+}
+
+// check fills in the defaults and holds the request against its bounds.
+func (r *queryRequest) check() (knowledge.Question, []backtest.FieldError) {
+	var faults []backtest.FieldError
+	fault := func(field, message string, limit any) {
+		faults = append(faults, backtest.FieldError{Field: field, Message: message, Limit: limit})
+	}
+	// A control character means nothing, and Postgres takes no NUL.
+	r.Question = strings.Map(func(char rune) rune {
+		if unicode.IsControl(char) {
+			return ' '
+		}
+		return char
+	}, r.Question)
+	q := knowledge.Question{Text: r.Question, TopK: knowledge.DefaultTopK, Rerank: r.Rerank}
+	if message := checkQuestion(r.Question); message != "" {
+		fault("question", message, knowledge.MaxQuestion)
+	}
+	if r.Mode == "" {
+		r.Mode = modeAnswer
+	}
+	if r.Mode != modeAnswer && r.Mode != modeRetrieve {
+		fault("mode", fmt.Sprintf("%q is no mode", r.Mode), []string{modeRetrieve, modeAnswer})
+	}
+	if r.TopK != nil {
+		q.TopK = *r.TopK
+	}
+	if q.TopK < 1 || q.TopK > knowledge.MaxTopK {
+		fault("top_k", fmt.Sprintf("must be from 1 to %d", knowledge.MaxTopK), []int{1, knowledge.MaxTopK})
+	}
+	for i, source := range r.Filters.SourceTypes {
+		if !slices.Contains(knowledge.SourceTypes(), source) {
+			fault(fmt.Sprintf("filters.source_types.%d", i), fmt.Sprintf("%q is no source type", source), knowledge.SourceTypes())
+			break
+		}
+	}
+	if len(r.Filters.DocumentIDs) > mostFilterDocuments {
+		fault("filters.document_ids", fmt.Sprintf("%d documents are too many", len(r.Filters.DocumentIDs)), mostFilterDocuments)
+		return q, faults
+	}
+	for i, text := range r.Filters.DocumentIDs {
+		id, err := uuid.Parse(text)
+		if err != nil {
+			fault(fmt.Sprintf("filters.document_ids.%d", i), "is no id", nil)
+			break
+		}
+		q.Filter.Documents = append(q.Filter.Documents, id)
+	}
+	q.Filter.SourceTypes = r.Filters.SourceTypes
+	return q, faults
+}
+
+// checkQuestion says what is wrong with a question; "" when nothing is.
+func checkQuestion(text string) string {
+	switch n := utf8.RuneCountInString(text); {
+	case !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }):
+		return "is empty: ask something"
+	case n > knowledge.MaxQuestion:
+		return fmt.Sprintf("has %d characters of %d", n, knowledge.MaxQuestion)
+	}
+	return ""
+}
+
+// measureSearch counts a search and what it did without.
+func (s *Server) measureSearch(found *knowledge.Found) {
+	m := &s.opts.Metrics.Knowledge
+	m.Total.Observe(found.Timings.Total.Seconds())
+	m.Embed.Observe(found.Timings.Embed.Seconds())
+	m.Qdrant.Observe(found.Timings.Vector.Seconds())
+	if found.Timings.Rerank > 0 {
+		m.Rerank.Observe(found.Timings.Rerank.Seconds())
+	}
+	if slices.ContainsFunc(found.Lacking, func(what string) bool { return strings.HasPrefix(what, "embedder_") }) {
+		m.EmbedErrors.Inc()
+	}
+}
+
+// explained renders an answer and counts it when it is a lesser one.
+func (s *Server) explained(e knowledge.Explanation) explanationView {
+	view := explanationView{
+		Text: e.Text, Citations: make([]citationView, len(e.Citations)), Model: e.Model, Provider: e.Provider,
+		LatencyMS: milliseconds(e.Latency), Degraded: e.Degraded(),
+	}
+	for i, c := range e.Citations {
+		p := c.Passage
+		view.Citations[i] = citationView{
+			c.Mark, p.ID.String(), p.DocumentID.String(), p.SourceType, p.Title, p.URL, p.Position.String(),
+		}
+	}
+	if e.Degraded() {
+		sentence := e.Reason.Sentence()
+		view.ReasonCode, view.Error = &e.Reason, &sentence
+		s.opts.Metrics.Knowledge.LLMDegraded.WithLabelValues(string(e.Reason)).Inc()
+	}
+	return view
+}
+
+func viewMatches(matches []knowledge.Match) []matchView {
+	views := make([]matchView, len(matches))
+	for i, m := range matches {
+		views[i] = matchView{
+			Rank: i + 1, ChunkID: m.ID.String(), DocumentID: m.DocumentID.String(), SourceType: m.SourceType,
+			Title: m.Title, URL: m.URL, Position: m.Position.String(), Text: m.Text, Score: m.Score, Fit: m.Fit,
+			Scores: scoresView{m.VectorScore, m.TextScore, m.RerankScore},
+		}
+	}
+	return views
+}
+
+func viewSearch(f *knowledge.Found) searchView {
+	t := f.Timings
+	return searchView{
+		Model: f.Model.Provider + "/" + f.Model.Name, Lexical: f.Model.Lexical(), Degraded: f.Degraded(),
+		Lacking: append([]string{}, f.Lacking...), BestFit: f.Best,
+		TimingsMS: timingsView{milliseconds(t.Embed), milliseconds(t.Vector), milliseconds(t.Text), milliseconds(t.Rerank), milliseconds(t.Total)},
+	}
+}
+
+// milliseconds of a duration, to the microsecond.
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

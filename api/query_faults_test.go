@@ -1,0 +1,199 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"millrace/jobs/ingestion/provider"
+	"millrace/jobs/ingestion/provider/providertest"
+	"millrace/jobs/knowledge"
+	"millrace/ops"
+	"millrace/store/vector"
+	"millrace/store/vector/qdranttest"
+)
+
+// inQdrant keeps the vectors in a Qdrant server.
+func inQdrant(server *qdranttest.Server) func(*knowledge.Parts, *ops.Metrics) {
+	return func(p *knowledge.Parts, m *ops.Metrics) {
+		q, err := vector.NewQdrant(server.URL, "")
+		if err != nil {
+			panic(err)
+		}
+		p.Index = vector.NewGuarded(q, &m.Knowledge, vector.GuardOptions{SearchTimeout: 200 * time.Millisecond, Cooldown: 100 * time.Millisecond})
+	}
+}
+
+// embeddedBy takes another embedder, over HTTP.
+func embeddedBy(server *providertest.Server) func(*knowledge.Parts, *ops.Metrics) {
+	return func(p *knowledge.Parts, m *ops.Metrics) {
+		e, err := provider.NewOllamaEmbedder(provider.EmbedderOptions{Endpoint: provider.Endpoint{URL: server.URL, Model: "all-minilm"}})
+		if err != nil {
+			panic(err)
+		}
+		short := limits
+		short.Cooldown = 100 * time.Millisecond
+		p.Embedders = knowledge.Embedders{provider.NewEmbedder(e, &m.Knowledge, short)}
+	}
+}
+
+const crossoverQuestion = `{"question":"When is a crossover whipsawed?","mode":"retrieve","top_k":2}`
+
+// Whatever befalls Qdrant, the full text answers and says what it had to do without.
+func TestQdrantFailsInEveryWay(t *testing.T) {
+	unexpected := func(err error) func(context.Context, string) error {
+		return func(context.Context, string) error { return err }
+	}
+	hang := func(ctx context.Context, _ string) error {
+		<-ctx.Done()
+		return status.FromContextError(ctx.Err()).Err()
+	}
+	server := qdranttest.New(t)
+	l := newLibrary(t, inQdrant(server))
+	_, chunks := l.put(l.alpha, crossovers)
+	for name, test := range map[string]struct {
+		fail    func(context.Context, string) error
+		lacking string
+	}{
+		"429":      {unexpected(status.Error(codes.ResourceExhausted, "slow down")), "vectors_rate_limit"},
+		"500":      {unexpected(status.Error(codes.Internal, "Service internal error")), "vectors_error"},
+		"away":     {unexpected(status.Error(codes.Unavailable, "shutting down")), "vectors_unreachable"},
+		"bad key":  {unexpected(status.Error(codes.Unauthenticated, "Must provide an API key")), "vectors_refused"},
+		"odd":      {unexpected(errors.New("odd")), "vectors_error"},
+		"hang":     {hang, "vectors_timeout"},
+		"not made": {unexpected(status.Error(codes.NotFound, "Collection doesn't exist")), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := testutil.ToFloat64(l.metrics.Knowledge.QdrantErrors.WithLabelValues("search"))
+			server.Fail(test.fail)
+			defer server.Fail(nil)
+			got := l.ask(crossoverQuestion)
+			require.Equal(t, chunks[1], got.Results[0].ChunkID)
+			require.Equal(t, test.lacking != "", got.Degraded)
+			if test.lacking != "" {
+				require.Equal(t, []string{test.lacking}, got.Search.Lacking)
+				require.Equal(t, before+1, testutil.ToFloat64(l.metrics.Knowledge.QdrantErrors.WithLabelValues("search")))
+			}
+			server.Fail(nil)
+			require.Eventually(t, func() bool { return !l.ask(crossoverQuestion).Degraded }, 5*time.Second, 20*time.Millisecond)
+		})
+	}
+}
+
+func TestTheEmbedderFailsInEveryWay(t *testing.T) {
+	server := providertest.New(t)
+	l := newLibrary(t, embeddedBy(server))
+	_, chunks := l.put(l.alpha, crossovers)
+	require.False(t, l.ask(crossoverQuestion).Degraded)
+	for failure, lacking := range map[providertest.Failure]string{
+		providertest.Hanging: "embedder_timeout", providertest.RateLimited: "embedder_rate_limit", providertest.Broken: "embedder_error",
+		providertest.Garbage: "embedder_error", providertest.Senseless: "embedder_error", providertest.Cut: "embedder_unreachable",
+		providertest.Denied: "embedder_refused",
+	} {
+		t.Run(string(failure), func(t *testing.T) {
+			before := testutil.ToFloat64(l.metrics.Knowledge.EmbedErrors)
+			server.Fail(failure)
+			defer server.Fail(providertest.None)
+			got := l.ask(crossoverQuestion)
+			require.Equal(t, []string{lacking}, got.Search.Lacking)
+			require.True(t, got.Degraded)
+			require.Equal(t, chunks[1], got.Results[0].ChunkID)
+			require.Nil(t, got.Results[0].Scores.Vector)
+			require.Equal(t, before+1, testutil.ToFloat64(l.metrics.Knowledge.EmbedErrors))
+			server.Fail(providertest.None)
+			require.Eventually(t, func() bool { return !l.ask(crossoverQuestion).Degraded }, 5*time.Second, 20*time.Millisecond)
+		})
+	}
+}
+
+// A process that is not set up for the workspace's model answers from the full text.
+func TestAModelThatIsNotSetUp(t *testing.T) {
+	l := newLibrary(t)
+	l.put(l.alpha, crossovers)
+	_, err := l.db.OwnerPool(t).Exec(t.Context(), `update workspace_models set model = 'words-v2'`)
+	require.NoError(t, err)
+	got := l.ask(crossoverQuestion)
+	require.Equal(t, []string{"embedder_unconfigured"}, got.Search.Lacking)
+	require.NotEmpty(t, got.Results)
+}
+
+// Under load Qdrant, the embedder and the language model are killed and come back, one after
+// another. Every question is answered, by the full text meanwhile, and none takes long.
+func TestEverythingIsKilledUnderLoad(t *testing.T) {
+	index, models := qdranttest.New(t), providertest.New(t)
+	l := newLibrary(t, inQdrant(index), embeddedBy(models), func(p *knowledge.Parts, m *ops.Metrics) {
+		llm, err := provider.NewOllamaLLM(provider.Endpoint{URL: models.URL, Model: "test"})
+		require.NoError(t, err)
+		short := limits
+		short.Cooldown = 100 * time.Millisecond
+		p.LLM = provider.NewLLM(llm, &m.Knowledge, short, nil)
+	})
+	_, chunks := l.put(l.alpha, crossovers)
+	ctx, stop := context.WithCancel(t.Context())
+	var clients errgroup.Group
+	var answered, whole, lesser atomic.Int64
+	for range 4 {
+		clients.Go(func() error {
+			for ctx.Err() == nil {
+				start := time.Now()
+				a, err := l.try(http.MethodPost, "/query", strings.NewReader(`{"question":"When is a crossover whipsawed?"}`), "Authorization", "Bearer "+l.key)
+				if err != nil {
+					return err
+				}
+				if a.status != http.StatusOK || !strings.Contains(string(a.body), chunks[1].String()) {
+					return fmt.Errorf("%d: %s", a.status, a.body)
+				}
+				if took := time.Since(start); took > 10*time.Second {
+					return fmt.Errorf("took %s", took)
+				}
+				answered.Add(1)
+				var got struct{ Degraded bool }
+				if err := json.Unmarshal(a.body, &got); err != nil {
+					return err
+				}
+				if got.Degraded {
+					lesser.Add(1)
+				} else {
+					whole.Add(1)
+				}
+			}
+			return nil
+		})
+	}
+	more := func(counter *atomic.Int64) {
+		from := counter.Load()
+		require.Eventually(t, func() bool { return counter.Load() >= from+5 }, 20*time.Second, 5*time.Millisecond)
+	}
+	more(&whole)
+	index.Stop()
+	more(&lesser)
+	index.Restart(t)
+	more(&whole)
+	for _, failure := range []providertest.Failure{providertest.Hanging, providertest.RateLimited, providertest.Broken, providertest.Garbage} {
+		models.Fail(failure) // the embedder and the language model at once
+		more(&lesser)
+		models.Fail(providertest.None)
+		more(&whole)
+	}
+	stop()
+	require.NoError(t, clients.Wait())
+	require.Positive(t, answered.Load())
+	m := l.metrics.Knowledge
+	require.Positive(t, testutil.ToFloat64(m.QdrantErrors.WithLabelValues("search")))
+	require.Positive(t, testutil.ToFloat64(m.EmbedErrors))
+	for _, reason := range []knowledge.Reason{knowledge.ReasonTimeout, knowledge.ReasonRateLimit, knowledge.ReasonError} {
+		require.Positive(t, testutil.ToFloat64(m.LLMDegraded.WithLabelValues(string(reason))), reason)
+	}
+}

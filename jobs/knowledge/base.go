@@ -1,0 +1,44 @@
+package knowledge
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+)
+
+// Texts is what the knowledge base reads of Postgres.
+type Texts interface {
+	// Placement is where the workspace's vectors are; one that has none yet is placed with first.
+	Placement(ctx context.Context, workspace uuid.UUID, first Model) (Placement, error)
+	// MatchText searches the full text: hits best first, with scores from 0 to 1.
+	MatchText(ctx context.Context, workspace uuid.UUID, question string, filter Filter, limit int) ([]Hit, error)
+	// Passages reads chunks. Those that are not there, or are another workspace's, are left out.
+	Passages(ctx context.Context, workspace uuid.UUID, chunks []uuid.UUID) ([]Passage, error)
+}
+
+// Base is the knowledge base: what questions are put to. It is safe for concurrent use.
+type Base struct {
+	texts     Texts
+	embedders Embedders
+	index     VectorIndex
+	llm       LLM
+	reranker  Reranker
+}
+
+// Parts are what a Base leans on. The Reranker may be nil.
+type Parts struct {
+	Texts     Texts
+	Embedders Embedders // the first is for workspaces that have none yet
+	Index     VectorIndex
+	LLM       LLM
+	Reranker  Reranker
+}
+
+// NewBase makes a knowledge base.
+func NewBase(parts Parts) (*Base, error) {
+	if parts.Texts == nil || len(parts.Embedders) == 0 || parts.Index == nil || parts.LLM == nil {
+		return nil, errors.New("knowledge: Texts, Embedders, Index and LLM are required")
+	}
+	return &Base{parts.Texts, parts.Embedders, parts.Index, parts.LLM, parts.Reranker}, nil
+}

@@ -1,0 +1,247 @@
+package knowledge
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Bounds of a question.
+const (
+	MaxQuestion = 2000 // characters
+	MaxTopK     = 50
+	DefaultTopK = 8
+)
+
+const (
+	legLimit   = 60 // hits that each leg gives at least
+	rerankPool = 30 // passages that a reranker judges
+	// fusionDamping is k of reciprocal rank fusion, as Cormack et al. 2009 found it.
+	fusionDamping = 60
+)
+
+// Question is what is put to the knowledge base.
+type Question struct {
+	Text   string
+	TopK   int
+	Filter Filter
+	Rerank bool
+}
+
+// Found is what was found for a question.
+type Found struct {
+	Matches []Match
+	Model   Model
+	// Lacking says what the search had to do without, as in "embedder_timeout"; empty when nothing.
+	Lacking []string
+	// Best is how well the best match fits, from 0 to 1, see Match.Fit.
+	Best    float64
+	Timings Timings
+}
+
+// Degraded reports whether the search is a lesser one than was asked for.
+func (f *Found) Degraded() bool { return len(f.Lacking) > 0 }
+
+// Match is a passage that was found.
+type Match struct {
+	Passage
+	Score float64 // of the fusion or, when they were reranked, of the reranker
+	// Fit is from 0 to 1: the share of the question's words that the passage has or, where the
+	// vectors carry meaning, their cosine similarity when that is more.
+	Fit         float64
+	VectorScore *float64 // cosine similarity; nil: not among the nearest
+	TextScore   *float64 // full-text score from 0 to 1; nil: no word in common
+	RerankScore *float64
+}
+
+// Timings are how long the parts of a question took.
+type Timings struct {
+	Embed, Vector, Text, Rerank, Total time.Duration
+}
+
+// Search finds passages: the nearest vectors and the best full-text matches, fused by reciprocal
+// rank and, when asked for, reranked. Whatever fails but Postgres itself is done without, and said.
+func (b *Base) Search(ctx context.Context, workspace uuid.UUID, q Question) (*Found, error) {
+	start := time.Now()
+	placement, err := b.texts.Placement(ctx, workspace, b.embedders[0].Model())
+	if err != nil {
+		return nil, err
+	}
+	found := &Found{Model: placement.Model}
+	near, worded, err := b.legs(ctx, workspace, placement, q, found)
+	if err != nil {
+		return nil, err
+	}
+	pool := q.TopK
+	if q.Rerank {
+		pool = max(pool, rerankPool)
+	}
+	if found.Matches, err = b.read(ctx, workspace, fuse(near, worded), pool, q.Text, placement.Model); err != nil {
+		return nil, err
+	}
+	if q.Rerank {
+		if err := b.rerank(ctx, q.Text, found); err != nil {
+			return nil, err
+		}
+	}
+	found.Matches = found.Matches[:min(q.TopK, len(found.Matches))]
+	for _, m := range found.Matches {
+		found.Best = max(found.Best, m.Fit)
+	}
+	found.Timings.Total = time.Since(start)
+	return found, nil
+}
+
+// legs runs the vector search beside the full-text search. A failure of the first is noted.
+func (b *Base) legs(ctx context.Context, workspace uuid.UUID, placement Placement, q Question, found *Found) (near, worded []Hit, err error) {
+	limit := max(legLimit, 2*q.TopK)
+	var legs sync.WaitGroup
+	var lacking string
+	legs.Go(func() { near, lacking = b.nearest(ctx, workspace, placement, q, limit, &found.Timings) })
+	start := time.Now()
+	worded, err = b.texts.MatchText(ctx, workspace, q.Text, q.Filter, limit)
+	found.Timings.Text = time.Since(start)
+	legs.Wait()
+	if lacking != "" {
+		found.Lacking = append(found.Lacking, lacking)
+	}
+	return near, worded, errors.Join(err, ctx.Err())
+}
+
+// nearest is the vector leg. lacking is not empty when there is none.
+func (b *Base) nearest(ctx context.Context, workspace uuid.UUID, placement Placement, q Question, limit int, took *Timings) (hits []Hit, lacking string) {
+	start := time.Now()
+	vector, err := b.embed(ctx, placement.Model, q.Text)
+	took.Embed = time.Since(start)
+	if err != nil {
+		return nil, "embedder_" + string(AsFault("embedder", err).Kind)
+	}
+	start = time.Now()
+	hits, err = b.index.Search(ctx, Scope{workspace, placement.Collection}, vector, q.Filter, limit)
+	took.Vector = time.Since(start)
+	if err != nil {
+		return nil, "vectors_" + string(AsFault("vector index", err).Kind)
+	}
+	return hits, ""
+}
+
+func (b *Base) embed(ctx context.Context, model Model, text string) ([]float32, error) {
+	embedder, err := b.embedders.For(model)
+	if err != nil {
+		return nil, err
+	}
+	vectors, err := embedder.Embed(ctx, ForQuery, []string{text})
+	if err != nil {
+		return nil, err
+	}
+	return vectors[0], nil
+}
+
+// fused is a chunk that either leg found.
+type fused struct {
+	chunk        uuid.UUID
+	score        float64
+	vector, text *float64
+}
+
+// fuse ranks what the legs found by the sum of their reciprocal ranks: 1/(60 + rank) of each leg
+// that found it. It needs no scores that compare.
+func fuse(near, worded []Hit) []fused {
+	at := map[uuid.UUID]int{}
+	var all []fused
+	add := func(rank int, hit Hit) *fused {
+		i, ok := at[hit.Chunk]
+		if !ok {
+			i = len(all)
+			at[hit.Chunk], all = i, append(all, fused{chunk: hit.Chunk})
+		}
+		all[i].score += 1 / float64(fusionDamping+rank+1)
+		return &all[i]
+	}
+	for rank, hit := range near {
+		add(rank, hit).vector = &hit.Score
+	}
+	for rank, hit := range worded {
+		add(rank, hit).text = &hit.Score
+	}
+	slices.SortFunc(all, func(a, b fused) int {
+		if order := cmp.Compare(b.score, a.score); order != 0 {
+			return order
+		}
+		return slices.Compare(a.chunk[:], b.chunk[:])
+	})
+	return all
+}
+
+// read reads the passages of the best until there are enough. A chunk without a row belongs to a
+// revision that is not there yet or not any more; a lexical vector that shares no word with the
+// question is near by accident.
+func (b *Base) read(ctx context.Context, workspace uuid.UUID, ranked []fused, enough int, question string, model Model) ([]Match, error) {
+	asked := newWordSet(question)
+	matches := []Match{}
+	for len(ranked) > 0 && len(matches) < enough {
+		part := ranked[:min(len(ranked), max(enough, 20))]
+		ranked = ranked[len(part):]
+		ids := make([]uuid.UUID, len(part))
+		for i, f := range part {
+			ids[i] = f.chunk
+		}
+		passages, err := b.texts.Passages(ctx, workspace, ids)
+		if err != nil {
+			return nil, err
+		}
+		byID := make(map[uuid.UUID]Passage, len(passages))
+		for _, p := range passages {
+			byID[p.ID] = p
+		}
+		for _, f := range part {
+			p, ok := byID[f.chunk]
+			if !ok {
+				continue
+			}
+			m := Match{Passage: p, Score: f.score, VectorScore: f.vector, TextScore: f.text, Fit: asked.share(p.Title + "\n" + p.Position.Heading + "\n" + p.Text)}
+			if !model.Lexical() && f.vector != nil {
+				m.Fit = max(m.Fit, min(*f.vector, 1))
+			}
+			if m.Fit > 0 || f.text != nil {
+				matches = append(matches, m)
+			}
+		}
+	}
+	return matches[:min(enough, len(matches))], nil
+}
+
+// rerank reorders the matches by the reranker's judgement. When it fails their order stays.
+func (b *Base) rerank(ctx context.Context, question string, found *Found) error {
+	if b.reranker == nil {
+		found.Lacking = append(found.Lacking, "reranker_"+string(FaultUnconfigured))
+		return nil
+	}
+	if len(found.Matches) == 0 {
+		return nil
+	}
+	texts := make([]string, len(found.Matches))
+	for i, m := range found.Matches {
+		texts[i] = m.Text
+	}
+	start := time.Now()
+	scores, err := b.reranker.Rerank(ctx, question, texts)
+	found.Timings.Rerank = time.Since(start)
+	if err == nil && len(scores) != len(texts) {
+		err = &Fault{Kind: FaultProvider, Part: "reranker"}
+	}
+	if err != nil {
+		found.Lacking = append(found.Lacking, "reranker_"+string(AsFault("reranker", err).Kind))
+		return ctx.Err()
+	}
+	for i := range found.Matches {
+		found.Matches[i].Score, found.Matches[i].RerankScore = scores[i], &scores[i]
+	}
+	slices.SortStableFunc(found.Matches, func(a, b Match) int { return cmp.Compare(b.Score, a.Score) })
+	return nil
+}
