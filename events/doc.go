@@ -2,12 +2,16 @@
 //
 // Events are rows of event_log. Domain events are written by package store in the transaction of
 // what they tell of. Those of River's jobs are written by the triggers event_log_river_insert and
-// event_log_river_update of migrations/sql/0004_events.sql: the one step on a job's way that no Go
-// code shows.
+// event_log_river_update of migrations/sql: the one step on a job's way that no Go code shows. Jobs
+// that change alike in one statement share a row, which readers of the log see as an event each.
 //
 //	event_log ─► Relay (one in the fleet) ─► NOTIFY ─► Listener ─► Hub ─► subscribers
 //
 // The relay notifies once for many commits, because NOTIFY takes a lock of the whole server at
 // commit. A notification is a hint: listeners read the log by cursor, and also look by themselves
 // once a second, so that a lost one costs a moment and no event.
+//
+// An event is read once every transaction of the server that began before its own has ended: a
+// transaction that stays open, in whatever database of the server, holds the feed up, which
+// Status.Lag shows.
 package events

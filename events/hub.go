@@ -185,32 +185,52 @@ func (h *Hub) idleAt(sub *Subscription) (store.Cursor, bool) {
 	return h.at, len(sub.queue) == 0 && sub.ended == nil
 }
 
-// publish hands events out in order and moves the hub's place.
-func (h *Hub) publish(events []store.Event) {
+// publish hands events out in order and moves the hub's place. It returns how many events wait in
+// the longest queue.
+func (h *Hub) publish(events []store.Event) (waiting int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, e := range events {
 		h.metrics.SSEEventsPublished.WithLabelValues(e.Topic).Inc()
 		m := &Message{Event: e}
-		h.offer(h.all, m)
+		waiting = max(waiting, h.offer(h.all, m))
 		if e.Workspace.Valid {
-			h.offer(h.of[e.Workspace.UUID], m)
+			waiting = max(waiting, h.offer(h.of[e.Workspace.UUID], m))
 		}
 		h.at = e.Cursor
 	}
+	return waiting
 }
 
-func (h *Hub) offer(set map[*Subscription]struct{}, m *Message) {
+// waiting is how many events wait in the longest queue.
+func (h *Hub) waiting() (most int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for sub := range h.all {
+		most = max(most, sub.length())
+	}
+	for _, set := range h.of {
+		for sub := range set {
+			most = max(most, sub.length())
+		}
+	}
+	return most
+}
+
+func (h *Hub) offer(set map[*Subscription]struct{}, m *Message) (waiting int) {
 	for sub := range set {
 		if len(sub.scope.Topics) > 0 && !slices.Contains(sub.scope.Topics, m.Topic) {
 			continue
 		}
-		if !sub.offer(m) {
+		n, ok := sub.offer(m)
+		waiting = max(waiting, n)
+		if !ok {
 			h.metrics.SSEQueueDrops.Inc()
 			h.drops++
 			h.drop(sub, ErrSlow)
 		}
 	}
+	return waiting
 }
 
 // restart moves the hub to a place from which the log is followed again, and ends every

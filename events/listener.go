@@ -11,7 +11,7 @@ const (
 	// pollEvery is how often a listener looks by itself, hint or not.
 	pollEvery = time.Second
 	// readPage is how many events are read and published at once.
-	readPage = 1000
+	readPage = queueLength / 2
 )
 
 // place makes sure that the hub's place can be followed from, and else moves it to the log's end:
@@ -64,17 +64,33 @@ func (f *Feed) listen(ctx context.Context, session *store.EventSession) error {
 
 // catchUp publishes every settled event after the hub's place.
 func (f *Feed) catchUp(ctx context.Context, session *store.EventSession) error {
-	for {
-		events, err := session.Events(ctx, f.hub.place(), readPage)
-		if err != nil || len(events) == 0 {
+	for more := true; more; {
+		var events []store.Event
+		var err error
+		if events, more, err = session.Events(ctx, f.hub.place(), readPage); err != nil {
 			return err
 		}
+		if len(events) == 0 {
+			continue
+		}
 		f.lag(time.Since(events[0].At))
-		f.hub.publish(events)
-		if len(events) < readPage {
-			return nil
+		if err := f.spaced(ctx, f.hub.publish(events)); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// spaced gives subscribers a moment to take what they were just given, so that a burst that is
+// longer than a queue drops only those who do not take at all.
+func (f *Feed) spaced(ctx context.Context, waiting int) error {
+	for try := 0; waiting > queueLength/2 && try < 10; try++ {
+		if err := pause(ctx, 2*time.Millisecond); err != nil {
+			return err
+		}
+		waiting = f.hub.waiting()
+	}
+	return nil
 }
 
 // check makes sure once in a while that the log is still the same, which also pings the server,

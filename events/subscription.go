@@ -111,16 +111,22 @@ func (s *Subscription) Close() {
 	s.hub.drop(s, ErrClosed)
 }
 
-// offer queues a message; false means that the queue is full.
-func (s *Subscription) offer(m *Message) bool {
+// offer queues a message, and returns how many wait; false means that the queue is full.
+func (s *Subscription) offer(m *Message) (waiting int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.queue) >= queueLength {
-		return false
+		return 0, false
 	}
 	s.queue = append(s.queue, m)
 	s.wake()
-	return true
+	return len(s.queue), true
+}
+
+func (s *Subscription) length() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue)
 }
 
 // end records why the subscription is over, the first time; what was queued is let go.

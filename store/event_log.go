@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -88,13 +89,31 @@ type EventScope struct {
 // ended, so that no event can appear later in a place already passed.
 const settled = `xid < pg_snapshot_xmin(pg_current_snapshot())`
 
-const (
-	eventColumns = `xid, id, at, workspace_id, topic, type, entity_id, payload`
+// rowStep is what the ids of the log's rows lie apart. A row with job_ids is as many events, whose
+// ids count up from its own.
+const rowStep = 1 << 20
 
-	// The bounds are read after the events: what was pruned before the events were read shows.
-	boundsSQL = `
-		select event_log_epoch(), floor_xid, pg_snapshot_xmin(pg_current_snapshot()) from event_epoch`
-)
+// eventPage reads the rows that hold the next events after a cursor: of $3 rows from the cursor's
+// own on, those that begin before $4 events. %s is a further condition.
+const eventPage = `
+	select xid, id, at, workspace_id, topic, type, entity_id, job_ids, payload
+	  from (select *, sum(n) over (order by xid, id rows unbounded preceding) - n as ahead
+	          from (select *, coalesce(cardinality(job_ids), 1) as n from event_log
+	                 where (xid, id) >= ($1, $2) and ` + settled + ` %s
+	                 order by xid, id limit $3) next_rows) counted
+	 where ahead < $4
+	 order by xid, id`
+
+// pageArgs are the arguments of eventPage, for limit events out of so many rows.
+func (c Cursor) pageArgs(limit, rows int) []any {
+	row := c.ID &^ (rowStep - 1)
+	passed := c.ID - row + 1 // at most so many events of the cursor's row are behind it
+	return []any{c.XID, row, rows, int64(limit) + passed}
+}
+
+// boundsSQL is run after events were read, so that what was pruned before shows.
+const boundsSQL = `
+	select event_log_epoch(), floor_xid, pg_snapshot_xmin(pg_current_snapshot()) from event_epoch`
 
 // Events reads at most limit settled events after a cursor, in order. A page shorter than limit
 // ends at the log's end. It is ErrCursorGone when events after the cursor may be missing.
@@ -102,21 +121,18 @@ func (s *Store) Events(ctx context.Context, scope EventScope, after Cursor, limi
 	var events []Event
 	read := func(tx pgx.Tx) error {
 		var bounds EventBounds
-		topics := append([]string{}, scope.Topics...)
 		batch := &pgx.Batch{}
-		// The workspace is named even though row-level security holds: so the index is used.
-		where, args := ``, []any{after.XID, after.ID, limit, topics}
+		// The workspace is named even though row-level security holds: so the index is used. One row
+		// more than events, as the cursor's own may have none left to give.
+		where := `and (cardinality($5::text[]) = 0 or topic = any ($5))`
+		args := append(after.pageArgs(limit, limit+1), append([]string{}, scope.Topics...))
 		if scope.Workspace.Valid {
-			where, args = ` and workspace_id = $5`, append(args, scope.Workspace.UUID)
+			where, args = where+` and workspace_id = $6`, append(args, scope.Workspace.UUID)
 		}
-		batch.Queue(`
-			select `+eventColumns+` from event_log
-			 where (xid, id) > ($1, $2) and `+settled+` and (cardinality($4::text[]) = 0 or topic = any ($4))`+where+`
-			 order by xid, id limit $3`, args...).
-			Query(func(rows pgx.Rows) (err error) {
-				events, err = collectEvents(rows, after.Epoch)
-				return err
-			})
+		batch.Queue(fmt.Sprintf(eventPage, where), args...).Query(func(rows pgx.Rows) (err error) {
+			events, _, err = collectEvents(rows, after, limit)
+			return err
+		})
 		batch.Queue(boundsSQL).QueryRow(bounds.scan)
 		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 			return fmt.Errorf("read events: %w", err)
@@ -135,12 +151,35 @@ func (s *Store) Events(ctx context.Context, scope EventScope, after Cursor, limi
 	return events, err
 }
 
-func collectEvents(rows pgx.Rows, epoch uint32) ([]Event, error) {
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Event, error) {
-		e := Event{Cursor: Cursor{Epoch: epoch}}
-		err := row.Scan(&e.Cursor.XID, &e.Cursor.ID, &e.At, &e.Workspace, &e.Topic, &e.Type, &e.EntityID, &e.Payload)
-		return e, err
+// collectEvents reads the events after a cursor, at most limit, out of rows from the cursor's on.
+func collectEvents(rows pgx.Rows, after Cursor, limit int) (events []Event, read int, err error) {
+	var row Event
+	var entity *string
+	var jobs []int64
+	_, err = pgx.ForEachRow(rows, []any{&row.Cursor.XID, &row.Cursor.ID, &row.At, &row.Workspace, &row.Topic, &row.Type,
+		&entity, &jobs, &row.Payload}, func() error {
+		read++
+		row.Cursor.Epoch = after.Epoch
+		if entity != nil {
+			row.EntityID = *entity
+			events = row.append(events, after, limit)
+		}
+		for _, job := range jobs {
+			row.EntityID = strconv.FormatInt(job, 10)
+			events = row.append(events, after, limit)
+			row.Cursor.ID++
+		}
+		row.Payload = nil // the events have it; the next row gets bytes of its own
+		return nil
 	})
+	return events, read, err
+}
+
+func (e Event) append(to []Event, after Cursor, limit int) []Event {
+	if len(to) == limit || !after.Before(e.Cursor) {
+		return to
+	}
+	return append(to, e)
 }
 
 // EventBounds are the places that can be resumed from: at or after Floor, of its epoch, and not

@@ -80,21 +80,23 @@ func (s *EventSession) Hint(ctx context.Context, after Cursor, within time.Durat
 	}
 }
 
-// Events reads at most limit settled events after the cursor, in order.
-func (s *EventSession) Events(ctx context.Context, after Cursor, limit int) ([]Event, error) {
+// followRows is how many rows of the log are read at once.
+const followRows = 200
+
+// Events reads settled events after the cursor, in order, at most limit; more says that there may
+// be more.
+func (s *EventSession) Events(ctx context.Context, after Cursor, limit int) (events []Event, more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	rows, err := s.conn.Query(ctx, `
-		select `+eventColumns+` from event_log where (xid, id) > ($1, $2) and `+settled+`
-		 order by xid, id limit $3`, after.XID, after.ID, limit)
+	rows, err := s.conn.Query(ctx, fmt.Sprintf(eventPage, ""), after.pageArgs(limit, followRows)...)
 	if err != nil {
-		return nil, fmt.Errorf("follow events: %w", err)
+		return nil, false, fmt.Errorf("follow events: %w", err)
 	}
-	events, err := collectEvents(rows, after.Epoch)
+	events, read, err := collectEvents(rows, after, limit)
 	if err != nil {
-		return nil, fmt.Errorf("follow events: %w", err)
+		return nil, false, fmt.Errorf("follow events: %w", err)
 	}
-	return events, nil
+	return events, read == followRows || len(events) == limit, nil
 }
 
 // Bounds reads the bounds of the log, and for how long the oldest committed event has been waiting
@@ -157,7 +159,8 @@ func (s *EventSession) Newest(ctx context.Context, after Cursor) (newest Cursor,
 	defer cancel()
 	newest = Cursor{Epoch: after.Epoch}
 	err = s.conn.QueryRow(ctx, `
-		select xid, id from event_log where (xid, id) > ($1, $2) and `+settled+`
+		select xid, id + coalesce(cardinality(job_ids), 1) - 1 from event_log
+		 where (xid, id) > ($1, $2) and `+settled+`
 		 order by xid desc, id desc limit 1`, after.XID, after.ID).Scan(&newest.XID, &newest.ID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return after, false, nil

@@ -57,22 +57,7 @@ create table counters_place (
 grant select, insert, update, delete on counters_place to millrace_fleet;
 grant select on counters_place to millrace_app;
 
--- A state change also tells the state before it, as counting needs both.
 -- +goose StatementBegin
-create or replace function event_log_from_river_update() returns trigger language plpgsql as $$
-begin
-    insert into event_log (workspace_id, topic, type, entity_id, payload)
-    select case when length(n.args ->> 'workspace_id') = 36 then (n.args ->> 'workspace_id')::uuid end,
-           'jobs', 'job.' || n.state, n.id,
-           jsonb_build_object('kind', n.kind, 'queue', n.queue, 'attempt', n.attempt, 'from', o.state)
-      from new_rows n
-      join old_rows o on o.id = n.id
-     where o.state <> n.state
-     order by n.id;
-    return null;
-end
-$$;
-
 -- Deleting a finished job is housekeeping and no event.
 create function counter_deltas_from_river_delete() returns trigger language plpgsql as $$
 begin
@@ -165,10 +150,10 @@ create function counters_recount() returns void language sql as $$
                queue, state::text, count(*) as n
           from river_job group by 1, 2, 3
         union all
-        select workspace_id, payload ->> 'queue', substr(type, 5), -1
+        select workspace_id, payload ->> 'queue', substr(type, 5), -coalesce(cardinality(job_ids), 1)
           from event_log, place where event_log.xid >= place.xid and type like 'job.%'
         union all
-        select workspace_id, payload ->> 'queue', payload ->> 'from', 1
+        select workspace_id, payload ->> 'queue', payload ->> 'from', coalesce(cardinality(job_ids), 1)
           from event_log, place where event_log.xid >= place.xid and type like 'job.%' and payload ? 'from'
     )
     insert into counters (workspace_id, subject, queue, state, n)
@@ -178,7 +163,7 @@ create function counters_recount() returns void language sql as $$
      group by whose, queue, state;
 $$;
 
--- Sums up at most so many events, and every delta. It returns how many events there were, or null
+-- Sums up at most so many rows of the log, and every delta. It returns how many events there were, or null
 -- when another process is at it. With nothing to count the place moves on now and then, so that
 -- pruning the log does not overtake it.
 create function counters_fold(at_most int) returns int language plpgsql as $$
@@ -211,7 +196,8 @@ begin
 
     with fresh as materialized (
         select workspace_id, type, date_trunc('minute', at) as minute,
-               payload ->> 'queue' as queue, payload ->> 'from' as before, count(*) as n
+               payload ->> 'queue' as queue, payload ->> 'from' as before,
+               sum(coalesce(cardinality(job_ids), 1)) as n
           from event_log
          where (xid, id) > (place.xid, place.id) and (xid, id) <= (upto.xid, upto.id)
          group by 1, 2, 3, 4, 5

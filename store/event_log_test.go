@@ -1,0 +1,82 @@
+package store_test
+
+import (
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"millrace/store"
+)
+
+// Jobs that change alike share rows of the log, and each is an event of its own to readers: pages
+// of any length, which begin and end within rows, join without a gap or a repetition.
+func TestPagesJoinWithinSharedRows(t *testing.T) {
+	d := newDesk(t)
+	bounds, err := d.store.EventBounds(t.Context())
+	require.NoError(t, err)
+	const jobs = 450
+	d.exec(`insert into river_job (kind, args, queue, max_attempts, state)
+		select 'test', jsonb_build_object('workspace_id', $1::text, 'tall', n % 2), 'q' || n % 2, 3, 'available'
+		  from generate_series(1, $2) n`, d.space.ID, jobs)
+	d.exec(`insert into event_log (workspace_id, topic, type, entity_id) values ($1, 'wfo', 'test', 'between')`, d.space.ID)
+	d.exec(`update river_job set state = 'running' where id % 3 = 0`)
+	d.settle()
+	var rows int
+	require.NoError(t, d.owner.QueryRow(t.Context(), `select count(*) from event_log where workspace_id = $1`, d.space.ID).Scan(&rows))
+	require.Less(t, rows, 20, "a row for each job would cost River a third of its rate")
+	all, err := d.store.Events(t.Context(), d.scope(), bounds.Floor, 10_000)
+	require.NoError(t, err)
+	seen := map[string]int{}
+	for i, e := range all {
+		if i > 0 {
+			require.True(t, all[i-1].Cursor.Before(e.Cursor))
+		}
+		seen[e.Type+e.EntityID]++
+	}
+	require.Len(t, seen, jobs+1+jobs/3)
+	var first int64
+	require.NoError(t, d.owner.QueryRow(t.Context(), `select min(id) from river_job where kind = 'test'`).Scan(&first))
+	require.Equal(t, 1, seen["job.available"+strconv.FormatInt(first, 10)])
+
+	for _, size := range []int{1, 7, 199, 200, 201, 450} {
+		var paged []store.Event
+		for at := bounds.Floor; ; {
+			page, err := d.store.Events(t.Context(), d.scope(), at, size)
+			require.NoError(t, err)
+			paged = append(paged, page...)
+			if len(page) < size {
+				break // a short page is the log's end
+			}
+			at = page[len(page)-1].Cursor
+		}
+		require.Equal(t, all, paged, "pages of %d", size)
+	}
+
+	session, err := d.store.EventSession(t.Context())
+	require.NoError(t, err)
+	defer session.Close(t.Context())
+	var followed []store.Event
+	at := bounds.Floor
+	for more := true; more; {
+		var page []store.Event
+		page, more, err = session.Events(t.Context(), at, 130)
+		require.NoError(t, err)
+		if len(page) > 0 {
+			at = page[len(page)-1].Cursor
+		}
+		for _, e := range page {
+			if e.Workspace.UUID == d.space.ID {
+				followed = append(followed, e)
+			}
+		}
+	}
+	require.Equal(t, all, followed)
+	newest, found, err := session.Newest(t.Context(), bounds.Floor)
+	require.NoError(t, err)
+	require.True(t, found)
+	require.Equal(t, all[len(all)-1].Cursor, newest)
+	_, found, err = session.Newest(t.Context(), newest)
+	require.NoError(t, err)
+	require.False(t, found)
+}
