@@ -19,11 +19,13 @@ import (
 
 	"millrace/api"
 	"millrace/events"
+	"millrace/health"
 	"millrace/jobs"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/fleet"
 	"millrace/jobs/retention"
 	"millrace/jobs/tune"
+	"millrace/jobs/wfo"
 	"millrace/ops"
 	"millrace/store"
 	"millrace/store/pgtest"
@@ -33,6 +35,7 @@ const adminToken = "test-admin-token-0123456789"
 
 // rig is a real server on a real database, and a worker when asked for.
 type rig struct {
+	look  health.Options
 	t     *testing.T
 	store *store.Store
 	url   string
@@ -63,8 +66,9 @@ func newRig(t *testing.T, with ...func(*api.Options)) *rig {
 	require.NoError(t, feed.Start(t.Context()))
 	t.Cleanup(func() { _ = feed.Stop(context.Background()) })
 	r.hub, r.metrics, r.logger = feed.Hub(), metrics, logger
+	r.look = health.Options{Store: r.store, Main: r.store, Feed: feed.Status}
 	opts := api.Options{
-		Store: r.store, Hub: feed.Hub(), Metrics: metrics, Logger: logger, AdminToken: adminToken, Version: "test", Docs: true,
+		Store: r.store, Hub: feed.Hub(), Health: health.New(r.look), Ready: health.Ready(r.look), Metrics: metrics, Logger: logger, AdminToken: adminToken, Version: "test", Docs: true,
 	}
 	for _, change := range with {
 		change(&opts)
@@ -100,10 +104,11 @@ func (r *rig) startWorker() {
 	require.NoError(r.t, err)
 	r.t.Cleanup(pool.Close)
 	member, err := fleet.New(fleet.Options{
-		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: 2, jobs.QueueTunes: 1, jobs.QueueRetention: 1}, Metrics: metrics, Logger: logger,
+		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: 2, jobs.QueueTunes: 1, jobs.QueueWFO: 1, jobs.QueueRetention: 1}, Metrics: metrics, Logger: logger,
 		Version: "test", Drain: 5 * time.Second,
 	}, func(st *store.Store, workers *river.Workers) {
 		tune.New(st, metrics, logger, tune.Options{}).Register(workers)
+		wfo.New(st, metrics, logger).Register(workers)
 		retention.New(st, logger).Register(workers)
 	})
 	require.NoError(r.t, err)

@@ -88,6 +88,8 @@ var idempotencyKey = openapi.Param{
 func enums() map[reflect.Type][]string {
 	return map[reflect.Type][]string{
 		reflect.TypeFor[store.TuneStatus]():        words(tuneStatuses()),
+		reflect.TypeFor[store.WFOStatus]():         words(store.WFOStatuses()),
+		reflect.TypeFor[store.FoldStatus]():        {string(store.FoldPending), string(store.FoldRunning), string(store.FoldCompleted), string(store.FoldFailed), string(store.FoldCanceled)},
 		reflect.TypeFor[sweep.Status]():            words(trialStatuses()),
 		reflect.TypeFor[sweep.Search]():            words(sweep.Searches()),
 		reflect.TypeFor[sweep.Objective]():         words(sweep.Objectives()),

@@ -6,6 +6,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"millrace/jobs/sweep"
+	"millrace/ops"
 	"millrace/store"
 )
 
@@ -80,7 +81,7 @@ func (s *Server) routes() []route {
 		{post, "/backtests/tune", member, s.submitTune, creates, about{
 			summary: "Submit a tune", body: tuneRequest{}, sample: sampleTune, status: http.StatusAccepted, answer: tuneView{}}},
 		{get, "/backtests/tunes", viewer, s.listTunes, bodyLimit, about{
-			summary: "The tunes, newest first", params: paging(50, 200, oneOf("status", tuneStatuses()), text("strategy")), answer: list[tuneView]{}}},
+			summary: "The tunes, newest first", params: paging(50, 200, oneOf("status", tuneStatuses()), text("strategy"), text("wfo_id")), answer: list[tuneView]{}}},
 		{get, "/backtests/tunes/:id", viewer, s.getTune, bodyLimit, about{
 			summary: "A tune and its leaderboard", params: params(whole("leaderboard", 10, 0, 1000)), answer: tuneView{}}},
 		{get, "/backtests/tunes/:id/trials", viewer, s.listTrials, bodyLimit, about{
@@ -90,6 +91,19 @@ func (s *Server) routes() []route {
 		{get, "/backtests/leaderboard", viewer, s.getLeaderboard, bodyLimit, about{
 			summary: "The workspace's best trials under one objective", answer: list[standingView]{},
 			params: paging(50, 200, oneOf("objective", sweep.Objectives()), text("strategy"), text("dataset"))}},
+
+		{post, "/backtests/wfo", member, s.submitWFO, creates, about{
+			summary: "Submit a walk-forward", body: wfoRequest{}, sample: sampleWFO, status: http.StatusAccepted, answer: wfoView{}}},
+		{get, "/backtests/wfo", viewer, s.listWFOs, bodyLimit, about{
+			summary: "The walk-forwards, newest first", params: paging(50, 200, oneOf("status", store.WFOStatuses()), text("strategy")), answer: list[wfoView]{}}},
+		{get, "/backtests/wfo/:id", viewer, s.getWFO, bodyLimit, about{
+			summary: "A walk-forward, its folds and best candidates", params: params(whole("candidates", 10, 0, 1000)), answer: wfoView{}}},
+		{get, "/backtests/wfo/:id/candidates", viewer, s.listWFOCandidates, bodyLimit, about{
+			summary: "A walk-forward's candidates, best first", params: paging(100, 1000, asCSV()...), answer: list[sweep.Candidate]{}}},
+		{get, "/backtests/wfo/:id/equity", viewer, s.getWFOEquity, bodyLimit, about{
+			summary: "Its stitched out-of-sample equity", params: asCSV(), answer: list[equityView]{}}},
+		{post, "/backtests/wfo/:id/cancel", member, s.cancelWFO, bodyLimit, about{
+			summary: "Cancel a walk-forward and its folds", answer: wfoView{}}},
 
 		{post, "/query", viewer, s.query, bodyLimit, about{
 			summary: "Ask the knowledge base: passages, and an answer that cites them", body: queryRequest{}, sample: sampleQuery, answer: queryView{}}},
@@ -108,6 +122,10 @@ func (s *Server) routes() []route {
 			summary: "Begin a session of the console", body: loginRequest{}, answer: sessionView{}}},
 		{post, "/admin/logout", public, s.logOut, bodyLimit, about{summary: "End it", status: http.StatusNoContent}},
 
+		{get, "/admin/pprof/*", admin, s.profiles, bodyLimit, about{page: true}},
+		{get, "/admin/system/health", admin, s.systemHealthPage, bodyLimit, about{page: true}},
+		{get, "/admin/system/health.json", admin, s.systemHealth, bodyLimit, about{
+			summary: "The state of every component, with advice", answer: ops.HealthDocument{}}},
 		{post, "/admin/retention/prune/:job", admin, s.prune, creates, about{
 			summary: "Run a retention job, or count what it would delete", body: pruneRequest{}, sample: samplePrune,
 			status: http.StatusAccepted, answer: retentionRunView{}}},

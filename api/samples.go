@@ -11,6 +11,10 @@ const (
 	sampleTune  = `{"dataset": "sp500", "strategy_name": "sma_cross", "oos_ratio": 0.3,
           "param_space": {"fast": {"low": 5, "high": 50, "step": 5}, "slow": [50, 100, 200]},
           "constraints": ["fast < slow"]}`
+	sampleWFO = `{"dataset": "sp500", "strategy_name": "sma_cross",
+          "param_space": {"fast": {"low": 5, "high": 50, "step": 5}, "slow": [50, 100, 200]},
+          "constraints": ["fast < slow"],
+          "wfo_config": {"train_days": 1460, "test_days": 365}}`
 	samplePrune = `{"days": 90, "batch_size": 10000, "dry_run": true}`
 )
 

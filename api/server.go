@@ -22,6 +22,8 @@ import (
 type Options struct {
 	Store      *store.Store
 	Hub        *events.Hub
+	Health     *ops.Health // of the system, for the admin
+	Ready      *ops.Health // what must answer for requests to be served
 	Metrics    *ops.Metrics
 	Logger     *slog.Logger
 	AdminToken string        // "" turns /admin off
@@ -38,8 +40,8 @@ type Options struct {
 
 func (o Options) validate() error {
 	switch {
-	case o.Store == nil || o.Hub == nil || o.Metrics == nil || o.Logger == nil:
-		return errors.New("api: Store, Hub, Metrics and Logger are required")
+	case o.Store == nil || o.Hub == nil || o.Health == nil || o.Ready == nil || o.Metrics == nil || o.Logger == nil:
+		return errors.New("api: Store, Hub, Health, Ready, Metrics and Logger are required")
 	case o.AdminToken != "" && len(o.AdminToken) < 16:
 		return errors.New("ADMIN_TOKEN is too short: 16 characters at least")
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/api"
+	"millrace/health"
 	"millrace/store"
 )
 
@@ -130,7 +131,7 @@ func TestASessionEnds(t *testing.T) {
 	// The digest depends on the admin token, so that a new one ends all sessions.
 	c = r.logIn()
 	rotated, err := api.New(api.Options{
-		Store: r.store, Hub: r.hub, Metrics: r.metrics, Logger: r.logger, AdminToken: "another-admin-token-0123",
+		Store: r.store, Hub: r.hub, Health: health.New(r.look), Ready: health.Ready(r.look), Metrics: r.metrics, Logger: r.logger, AdminToken: "another-admin-token-0123",
 	})
 	require.NoError(t, err)
 	request := httptest.NewRequest(http.MethodGet, "/metrics", nil)

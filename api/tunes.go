@@ -60,6 +60,8 @@ type tuneView struct {
 	StartedAt       *time.Time                    `json:"started_at"`
 	CompletedAt     *time.Time                    `json:"completed_at"`
 	ETASeconds      *float64                      `json:"eta_seconds"`
+	WFOID           *string                       `json:"wfo_id"` // of the walk-forward whose fold it is
+	Fold            *int                          `json:"fold"`
 }
 
 func viewTune(t *store.Tune, now time.Time) tuneView {
@@ -79,6 +81,10 @@ func viewTune(t *store.Tune, now time.Time) tuneView {
 	view.Counts.Queued = t.Trials - c.Running - c.Completed - c.Failed - c.Skipped
 	if t.Error != "" {
 		view.Error = &t.Error
+	}
+	if t.Fold != nil {
+		wfo := t.Fold.WFO.String()
+		view.WFOID, view.Fold = &wfo, &t.Fold.Index
 	}
 	if t.Outcome != nil {
 		var found struct{ Gates, Overfit json.RawMessage }
@@ -203,6 +209,11 @@ func (s *Server) listTunes(c echo.Context) error {
 			Field: "status", Message: fmt.Sprintf("%q is not a status", filter.Status),
 			Limit: tuneStatuses(),
 		})
+	}
+	if text := c.QueryParam("wfo_id"); text != "" {
+		if filter.WFO, err = uuid.Parse(text); err != nil {
+			return problem(http.StatusBadRequest, "The query is not valid.", backtest.FieldError{Field: "wfo_id", Message: "is not an id"})
+		}
 	}
 	tunes, err := s.store.Tunes(c.Request().Context(), workspaceOf(c), filter, page, limit+1)
 	if err != nil {

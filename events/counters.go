@@ -37,6 +37,9 @@ func (f *Feed) countOnce(ctx context.Context) error {
 	if err := f.countDrops(ctx); err != nil {
 		return err
 	}
+	if err := f.store.CountConnErrors(ctx); err != nil {
+		return err
+	}
 	return f.store.FoldCounters(ctx)
 }
 

@@ -28,7 +28,7 @@ type Slots map[string]int
 
 // DefaultSlots works every queue, with one trial slot for each core.
 func DefaultSlots(cores int) Slots {
-	return Slots{QueueTunes: 2, QueueTrials: cores, QueueRetention: 1, QueueMaintenance: 1}
+	return Slots{QueueTunes: 2, QueueTrials: cores, QueueWFO: 1, QueueIngestion: 2, QueueRetention: 1, QueueMaintenance: 1}
 }
 
 // ParseSlots reads "trials:8,tunes:2".

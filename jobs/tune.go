@@ -24,16 +24,18 @@ type TuneShardArgs struct {
 	WorkspaceID uuid.UUID `json:"workspace_id"`
 	TuneID      uuid.UUID `json:"tune_id"`
 	Shard       int       `json:"shard"`
+	Fold        bool      `json:"fold,omitempty"` // of a walk-forward
 }
 
 // Kind implements river.JobArgs.
 func (TuneShardArgs) Kind() string { return "tune.shard" }
 
 // InsertOpts implements river.JobArgsWithInsertOpts. The first shard of a tune goes ahead of the
-// later shards of others, so that a small tune does not queue behind a huge neighbour.
+// later shards of others, so that a small tune does not queue behind a huge neighbour. A fold has no
+// such right: its walk-forward would have it again and again.
 func (a TuneShardArgs) InsertOpts() river.InsertOpts {
 	priority := 2
-	if a.Shard == 0 {
+	if a.Shard == 0 && !a.Fold {
 		priority = 1
 	}
 	return river.InsertOpts{Queue: QueueTrials, MaxAttempts: maxAttempts, Priority: priority}

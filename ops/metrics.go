@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
@@ -36,10 +38,6 @@ type Metrics struct {
 
 	IngestJobs     *prometheus.CounterVec // source_type, status
 	IngestFailures *prometheus.CounterVec // source_type
-
-	RetentionRuns    *prometheus.CounterVec // job_name, status
-	RetentionDeleted *prometheus.CounterVec // table
-	RetentionLastRun *prometheus.GaugeVec   // job_name; Unix seconds
 
 	IdempotencyReplays prometheus.Counter
 
@@ -84,10 +82,6 @@ func NewMetrics() *Metrics {
 		IngestJobs:     counters("ingest_jobs_total", "Ingestion jobs that ended, by status.", "source_type", "status"),
 		IngestFailures: counters("ingest_failures_total", "Ingestion jobs that failed for good.", "source_type"),
 
-		RetentionRuns:    counters("retention_job_runs_total", "Runs of a retention job, by status.", "job_name", "status"),
-		RetentionDeleted: counters("retention_rows_deleted_total", "Rows deleted by retention.", "table"),
-		RetentionLastRun: gauges("retention_job_last_run_timestamp", "When a retention job last ended well, in Unix seconds.", "job_name"),
-
 		IdempotencyReplays: counter("idempotency_replays_total", "Submissions answered with a stored response."),
 
 		RiverJobWait: histograms("river_job_wait_seconds", "Time a job waited between being due and being worked.",
@@ -103,11 +97,44 @@ func NewMetrics() *Metrics {
 		m.TuneRuns, m.TuneRunDuration, m.TuneTrials,
 		m.SSESubscribers, m.SSEEventsPublished, m.SSEQueueDrops, m.SSERelayLag,
 		m.WFORuns, m.WFOFolds, m.WFORunDuration, m.WFOEligible, m.RunPlanFailures,
-		m.IngestJobs, m.IngestFailures, m.RetentionRuns, m.RetentionDeleted, m.RetentionLastRun,
+		m.IngestJobs, m.IngestFailures,
 		m.IdempotencyReplays, m.RiverJobWait, m.RiverJobRun, m.JobsRescued,
 	)
 	m.Registry.MustRegister(m.Knowledge.collectors()...)
+	m.begin()
 	return m
+}
+
+// begin makes the series of every known status start at nought: a counter that first appears with its
+// first failure has no increase to alert on.
+func (m *Metrics) begin() {
+	ended := []string{"completed", "failed", "canceled"}
+	each(m.TuneRuns, ended)
+	each(m.TuneTrials, []string{"completed", "failed", "skipped"})
+	each(m.WFORuns, append([]string{"partial"}, ended...))
+	each(m.WFOFolds, ended)
+	for _, source := range []string{"article", "dataset", "pdf", "pine", "text", "youtube"} {
+		each(m.IngestFailures, []string{source})
+		each(m.IngestJobs, []string{source}, ended)
+	}
+	m.Knowledge.begin()
+}
+
+// each makes the series of every combination of label values.
+func each(of *prometheus.CounterVec, values ...[]string) {
+	combined := [][]string{{}}
+	for _, choices := range values {
+		var longer [][]string
+		for _, begun := range combined {
+			for _, choice := range choices {
+				longer = append(longer, append(slices.Clone(begun), choice))
+			}
+		}
+		combined = longer
+	}
+	for _, labels := range combined {
+		of.WithLabelValues(labels...)
+	}
 }
 
 func counter(name, help string) prometheus.Counter {

@@ -53,6 +53,12 @@ func newKnowledgeMetrics() KnowledgeMetrics {
 	}
 }
 
+// begin makes the series of what is known beforehand start at nought: see Metrics.begin.
+func (k *KnowledgeMetrics) begin() {
+	each(k.LLMDegraded, []string{"llm_timeout", "llm_unconfigured", "llm_error", "llm_rate_limit"})
+	each(k.RecommendRequests, []string{"ok", "degraded", "none"}, []string{"none", "low", "medium", "high"})
+}
+
 func (k *KnowledgeMetrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		k.QdrantDuration, k.QdrantErrors, k.QdrantVectors, k.EmbeddingRequests, k.EmbeddingDuration,

@@ -61,7 +61,7 @@ func (s *Store) Leaderboard(ctx context.Context, workspace uuid.UUID, filter Lea
 		rows, err := tx.Query(ctx, `
 			select l.tune_id, d.name, l.strategy, l.score, l.rank, l.entry
 			  from tune_leaderboard l join datasets d on d.id = l.dataset_id
-			 where l.workspace_id = @workspace and l.objective = @objective
+			 where l.workspace_id = @workspace and l.objective = @objective and not l.fold
 			   and (@strategy = '' or l.strategy = @strategy)
 			   and (@dataset = '00000000-0000-0000-0000-000000000000'::uuid or l.dataset_id = @dataset)
 			   and (@rank = 0 or l.score < @score

@@ -23,8 +23,17 @@ type Lease struct {
 // inLease runs fn under the tune's lock and the fence, then completes the job in the same
 // transaction. A lost lease is ErrFenced, and nothing is written.
 func (s *Store) inLease(ctx context.Context, lease Lease, tune uuid.UUID, fn func(pgx.Tx) error) error {
+	return s.underLock(ctx, lease, func(tx pgx.Tx) error { return lockTune(ctx, tx, tune) }, fn)
+}
+
+// inWFOLease is inLease for the jobs of a walk-forward.
+func (s *Store) inWFOLease(ctx context.Context, lease Lease, wfo uuid.UUID, fn func(pgx.Tx) error) error {
+	return s.underLock(ctx, lease, func(tx pgx.Tx) error { return lockRoot(ctx, tx, wfo) }, fn)
+}
+
+func (s *Store) underLock(ctx context.Context, lease Lease, lock, fn func(pgx.Tx) error) error {
 	return s.inWorkspace(ctx, lease.Workspace, func(tx pgx.Tx) error {
-		if err := lockTune(ctx, tx, tune); err != nil {
+		if err := lock(tx); err != nil {
 			return err
 		}
 		if err := fence(ctx, tx, lease); err != nil {
@@ -56,13 +65,23 @@ func fence(ctx context.Context, tx pgx.Tx, lease Lease) error {
 	return nil
 }
 
-// lockTune serialises the transactions that tell of one tune. It comes before the transaction's
-// first write on purpose: the transaction id, and with it the event's place in the stream, is then
-// given in the order in which the lock was.
+// lockTune serialises the transactions that tell of one tune, and for a fold those that tell of its
+// whole walk-forward. It comes before the transaction's first write on purpose: the transaction id,
+// and with it the event's place in the stream, is then given in the order in which the lock was.
 func lockTune(ctx context.Context, tx pgx.Tx, tune uuid.UUID) error {
-	_, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended($1, 0))`, tune.String())
+	_, err := tx.Exec(ctx, `
+		select pg_advisory_xact_lock(hashtextextended(coalesce(wfo_id, id)::text, 0)) from tunes where id = $1`, tune)
 	if err != nil {
 		return fmt.Errorf("lock tune %s: %w", tune, err)
+	}
+	return nil
+}
+
+// lockRoot is lockTune for what is not a fold: a walk-forward, by its id.
+func lockRoot(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
+	_, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended($1, 0))`, id.String())
+	if err != nil {
+		return fmt.Errorf("lock %s: %w", id, err)
 	}
 	return nil
 }

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,12 +33,15 @@ type Store struct {
 	jobs    Jobs
 	bars    *barsCache
 	lexemes *lexemes
+
+	onEnded Ended // may be nil
 }
 
 // PoolOptions configure OpenPool.
 type PoolOptions struct {
 	DatabaseURL string
 	MaxConns    int32                // 0: pgx's default
+	Name        string               // application_name; default millrace
 	Acquire     prometheus.Histogram // seconds to get a connection; may be nil
 	ConnErrors  prometheus.Counter   // failed connection attempts; may be nil
 }
@@ -53,8 +58,8 @@ func OpenPool(ctx context.Context, opts PoolOptions) (*pgxpool.Pool, error) {
 	}
 	cfg.ConnConfig.RuntimeParams["role"] = AppRole
 	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
-	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
-		cfg.ConnConfig.RuntimeParams["application_name"] = "millrace"
+	if cfg.ConnConfig.RuntimeParams["application_name"] == "" || opts.Name != "" {
+		cfg.ConnConfig.RuntimeParams["application_name"] = cmp.Or(opts.Name, "millrace")
 	}
 	cfg.ConnConfig.Tracer = &poolTracer{acquire: opts.Acquire, connErrors: opts.ConnErrors}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
@@ -87,16 +92,20 @@ func (s *Store) inFleet(ctx context.Context, fn func(pgx.Tx) error) error {
 }
 
 func (s *Store) inTx(ctx context.Context, begin string, fn func(pgx.Tx) error) error {
-	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
+	plain, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	defer rollback(ctx, tx)
+	defer rollback(ctx, plain)
+	tx := &tellingTx{Tx: plain, store: s}
 	if err := fn(tx); err != nil {
 		return err
 	}
 	if err := tx.Commit(ctx); err != nil {
 		return fmt.Errorf("commit: %w", err)
+	}
+	for _, tell := range tx.ended {
+		tell()
 	}
 	return nil
 }
@@ -130,6 +139,8 @@ func pgCode(err error) string {
 type poolTracer struct {
 	acquire    prometheus.Histogram
 	connErrors prometheus.Counter
+	recent     recent
+	uncounted  atomic.Int64 // failed attempts that the fleet's count does not have yet
 }
 
 type acquireStart struct{}
@@ -139,8 +150,14 @@ func (t *poolTracer) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ p
 }
 
 func (t *poolTracer) TraceAcquireEnd(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireEndData) {
-	if start, ok := ctx.Value(acquireStart{}).(time.Time); ok && t.acquire != nil {
-		t.acquire.Observe(time.Since(start).Seconds())
+	start, ok := ctx.Value(acquireStart{}).(time.Time)
+	if !ok {
+		return
+	}
+	took := time.Since(start)
+	t.recent.add(took)
+	if t.acquire != nil {
+		t.acquire.Observe(took.Seconds())
 	}
 }
 
@@ -149,7 +166,11 @@ func (t *poolTracer) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectSt
 }
 
 func (t *poolTracer) TraceConnectEnd(_ context.Context, data pgx.TraceConnectEndData) {
-	if data.Err != nil && t.connErrors != nil {
+	if data.Err == nil {
+		return
+	}
+	t.uncounted.Add(1)
+	if t.connErrors != nil {
 		t.connErrors.Inc()
 	}
 }

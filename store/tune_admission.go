@@ -9,8 +9,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// admissible is how many more tunes the workspace may have at work. It locks the workspace's row,
-// so that concurrent submissions and endings count one after the other.
+// admissible is how many more tunes the workspace may have at work. A walk-forward counts as one,
+// whatever the number of its folds, and these do not count: it can neither wait for itself nor take
+// more than its place. It locks the workspace's row, so that concurrent submissions and endings
+// count one after the other.
 func admissible(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) (int, error) {
 	var limit, active int
 	err := tx.QueryRow(ctx, `select tune_cap from workspaces where id = $1 for no key update`, workspace).
@@ -19,52 +21,79 @@ func admissible(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) (int, error
 		return 0, fmt.Errorf("lock workspace %s: %w", workspace, err)
 	}
 	err = tx.QueryRow(ctx, `
-		select count(*) from tunes
-		 where workspace_id = $1 and admitted and status in ('queued', 'running')`, workspace).Scan(&active)
+		select (select count(*) from tunes
+		         where workspace_id = $1 and admitted and status in ('queued', 'running') and wfo_id is null)
+		     + (select count(*) from wfo_runs
+		         where workspace_id = $1 and admitted and status in ('pending', 'running'))`, workspace).Scan(&active)
 	if err != nil {
 		return 0, fmt.Errorf("count active tunes: %w", err)
 	}
 	return limit - active, nil
 }
 
-// admitNext lets in the workspace's oldest waiting tunes while its cap has room.
+// admitNext lets in the workspace's oldest waiting tunes and walk-forwards while its cap has room.
 func (s *Store) admitNext(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) error {
 	room, err := admissible(ctx, tx, workspace)
 	if err != nil || room < 1 {
 		return err
 	}
 	rows, err := tx.Query(ctx, `
-		update tunes set admitted = true
-		 where id in (select id from tunes
-		               where workspace_id = $1 and not admitted and status = 'queued'
-		               order by created_at, id limit $2)
-		returning plan_job_id`, workspace, room)
+		with line as (
+			select id, created_at from tunes
+			 where workspace_id = $1 and not admitted and status = 'queued' and wfo_id is null
+			union all
+			select id, created_at from wfo_runs where workspace_id = $1 and not admitted and status = 'pending'
+			 order by created_at, id limit $2),
+		tune as (update tunes t set admitted = true from line where line.id = t.id returning t.plan_job_id),
+		wfo as (update wfo_runs w set admitted = true from line where line.id = w.id returning w.id)
+		select plan_job_id, null::uuid from tune union all select null::bigint, id from wfo`, workspace, room)
 	if err != nil {
-		return fmt.Errorf("admit tunes: %w", err)
+		return fmt.Errorf("admit: %w", err)
 	}
-	plans, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	var plans []int64
+	var wfos []uuid.UUID
+	var plan *int64
+	var wfo *uuid.UUID
+	_, err = pgx.ForEachRow(rows, []any{&plan, &wfo}, func() error {
+		if plan != nil {
+			plans = append(plans, *plan)
+		} else {
+			wfos = append(wfos, *wfo)
+		}
+		return nil
+	})
 	if err != nil {
-		return fmt.Errorf("admit tunes: %w", err)
+		return fmt.Errorf("admit: %w", err)
 	}
-	if len(plans) == 0 {
+	for _, id := range wfos {
+		if err := s.letInFolds(ctx, tx, id); err != nil {
+			return err
+		}
+	}
+	return promote(ctx, tx, plans)
+}
+
+// promote makes jobs that were held back available. River wakes its fetchers for inserts only; a
+// promoted job would wait for their slow poll.
+func promote(ctx context.Context, tx pgx.Tx, held []int64) error {
+	if len(held) == 0 {
 		return nil
 	}
-	// River wakes its fetchers for inserts only; a promoted job would wait for their slow poll.
-	_, err = tx.Exec(ctx, `
+	_, err := tx.Exec(ctx, `
 		with promoted as (
 			update river_job set state = 'available', scheduled_at = now()
 			 where id = any($1) and state = 'pending'
 			returning queue)
 		select pg_notify(current_schema() || '.river_insert', json_build_object('queue', queue)::text)
-		  from promoted`, plans)
+		  from promoted`, held)
 	if err != nil {
-		return fmt.Errorf("promote plan jobs: %w", err)
+		return fmt.Errorf("promote jobs: %w", err)
 	}
 	return nil
 }
 
-// endTune gives a tune its final status, tells of it, and lets in the next. The caller holds the
-// tune's lock. It reports false, and changes nothing, when the tune had ended before.
+// endTune gives a tune its final status, tells of it, and lets in the next; the end of a fold goes on
+// to its walk-forward. The caller holds the tune's lock. It reports false, and changes nothing, when the tune had ended before.
 func (s *Store) endTune(ctx context.Context, tx pgx.Tx, tune *Tune, status TuneStatus, reason string) (bool, error) {
 	// Before the tune's row, in the order in which admission takes them.
 	if _, err := admissible(ctx, tx, tune.WorkspaceID); err != nil {
@@ -83,6 +112,9 @@ func (s *Store) endTune(ctx context.Context, tx pgx.Tx, tune *Tune, status TuneS
 	tune.Status, tune.Error, tune.CompletedAt = status, reason, &now
 	if err := appendTuneEvent(ctx, tx, tune, string(status), nil); err != nil {
 		return false, err
+	}
+	if tune.Fold != nil {
+		return true, s.foldEnded(ctx, tx, tune)
 	}
 	return true, s.admitNext(ctx, tx, tune.WorkspaceID)
 }

@@ -64,6 +64,9 @@ func (s *Store) CompleteTune(ctx context.Context, lease Lease, id uuid.UUID, fou
 		if err := saveOutcome(ctx, tx, tune, found); err != nil {
 			return err
 		}
+		if err := saveFoldTop(ctx, tx, tune, found.Leaderboard); err != nil {
+			return err
+		}
 		_, err = s.endTune(ctx, tx, tune, TuneCompleted, "")
 		return err
 	})
@@ -87,7 +90,7 @@ func saveOutcome(ctx context.Context, tx pgx.Tx, tune *Tune, found *sweep.Outcom
 	if err != nil {
 		return fmt.Errorf("drop working figures of tune %s: %w", tune.ID, err)
 	}
-	return insertLeaderboard(ctx, tx, tune, found.Leaderboard)
+	return insertLeaderboard(ctx, tx, tune, found.Leaderboard[:min(tune.Leaders, len(found.Leaderboard))])
 }
 
 func insertLeaderboard(ctx context.Context, tx pgx.Tx, tune *Tune, entries []sweep.Entry) error {
@@ -103,12 +106,12 @@ func insertLeaderboard(ctx context.Context, tx pgx.Tx, tune *Tune, entries []swe
 		ranks[i], trials[i], scores[i], bodies[i] = int32(entry.Rank), int32(entry.TrialIndex), entry.Score, string(body)
 	}
 	_, err := tx.Exec(ctx, `
-		insert into tune_leaderboard (tune_id, workspace_id, dataset_id, strategy, objective,
+		insert into tune_leaderboard (tune_id, workspace_id, dataset_id, strategy, objective, fold,
 		                              rank, trial_index, score, entry)
-		select $1, $2, $3, $4, $5, r, i, s, e::json
+		select $1, $2, $3, $4, $5, $10, r, i, s, e::json
 		  from unnest($6::int[], $7::int[], $8::float8[], $9::text[]) as u (r, i, s, e)`,
 		tune.ID, tune.WorkspaceID, tune.DatasetID, tune.Spec.StrategyName, tune.Spec.ObjectiveType,
-		ranks, trials, scores, bodies)
+		ranks, trials, scores, bodies, tune.Fold != nil)
 	if err != nil {
 		return fmt.Errorf("insert leaderboard of tune %s: %w", tune.ID, err)
 	}

@@ -48,7 +48,10 @@ func (s *Store) BeginTune(ctx context.Context, lease Lease, id uuid.UUID, shards
 		if err := appendTuneEvent(ctx, tx, tune, "running", nil); err != nil {
 			return err
 		}
-		return s.letIn(ctx, tx, id, shardCounts{total: len(shards)}, next)
+		if err := s.foldBegan(ctx, tx, tune); err != nil {
+			return err
+		}
+		return s.letIn(ctx, tx, tune, shardCounts{total: len(shards)}, next)
 	})
 }
 
@@ -76,7 +79,7 @@ type shardCounts struct{ total, next, done int }
 
 // letIn gives the tune's next shards a job each, as many as keep the fleet's trial slots busy and
 // no more: the rest of a huge tune does not stand in the queue before a small one.
-func (s *Store) letIn(ctx context.Context, tx pgx.Tx, tune uuid.UUID, at shardCounts, next TuneJobs) error {
+func (s *Store) letIn(ctx context.Context, tx pgx.Tx, tune *Tune, at shardCounts, next TuneJobs) error {
 	if at.next >= at.total {
 		return nil
 	}
@@ -84,8 +87,11 @@ func (s *Store) letIn(ctx context.Context, tx pgx.Tx, tune uuid.UUID, at shardCo
 	if err != nil {
 		return err
 	}
+	if slots, err = shareOfSlots(ctx, tx, tune, slots); err != nil {
+		return err
+	}
 	// One more than there are slots, so that a slot never waits for the next insert.
-	count := min(at.total-at.next, max(slots, 1)+1-(at.next-at.done))
+	count := min(at.total-at.next, slots+1-(at.next-at.done))
 	if count < 1 {
 		return nil
 	}
@@ -104,13 +110,13 @@ func (s *Store) letIn(ctx context.Context, tx pgx.Tx, tune uuid.UUID, at shardCo
 	_, err = tx.Exec(ctx, `
 		update tune_shards s set job_id = j.id
 		  from unnest($2::bigint[]) with ordinality j (id, ord)
-		 where s.tune_id = $1 and s.shard = $3 + j.ord - 1`, tune, ids, at.next)
+		 where s.tune_id = $1 and s.shard = $3 + j.ord - 1`, tune.ID, ids, at.next)
 	if err != nil {
 		return fmt.Errorf("assign shard jobs: %w", err)
 	}
-	_, err = tx.Exec(ctx, `update tune_progress set next_shard = $2 where tune_id = $1`, tune, at.next+count)
+	_, err = tx.Exec(ctx, `update tune_progress set next_shard = $2 where tune_id = $1`, tune.ID, at.next+count)
 	if err != nil {
-		return fmt.Errorf("advance shards of tune %s: %w", tune, err)
+		return fmt.Errorf("advance shards of tune %s: %w", tune.ID, err)
 	}
 	return nil
 }
@@ -178,7 +184,10 @@ func (s *Store) ReportShard(ctx context.Context, lease Lease, id uuid.UUID, shar
 		if tune.Progress.Running, tune.Progress.InFlight, err = openTrials(ctx, tx, id); err != nil {
 			return err
 		}
-		return appendTuneEvent(ctx, tx, tune, "progress", tune.ETA(time.Now()))
+		if err := appendTuneEvent(ctx, tx, tune, "progress", tune.ETA(time.Now())); err != nil {
+			return err
+		}
+		return s.foldAdvanced(ctx, tx, tune, 0)
 	})
 }
 
@@ -212,8 +221,11 @@ func (s *Store) FinishShard(ctx context.Context, lease Lease, id uuid.UUID, done
 		if err := appendTuneEvent(ctx, tx, tune, "progress", tune.ETA(time.Now())); err != nil {
 			return err
 		}
+		if err := s.foldAdvanced(ctx, tx, tune, done.Completed+done.Skipped+done.Failed); err != nil {
+			return err
+		}
 		if at.done < at.total {
-			return s.letIn(ctx, tx, id, at, next)
+			return s.letIn(ctx, tx, tune, at, next)
 		}
 		job, err := s.jobs.InsertTx(ctx, tx, next.Collect(), nil)
 		if err != nil {

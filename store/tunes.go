@@ -49,6 +49,8 @@ type Tune struct {
 	StartedAt   *time.Time
 	CompletedAt *time.Time
 	Progress    Progress
+	Fold        *FoldOf // nil: it is no fold of a walk-forward
+	Leaders     int     // rows of the leaderboard that are kept
 }
 
 // Progress counts the trials of a tune that have ended.
@@ -128,7 +130,7 @@ const tuneColumns = `
 	t.id, t.workspace_id, t.dataset_id, d.name, t.spec, t.status, t.admitted, t.n_trials, t.warnings,
 	coalesce(t.error, ''), t.outcome, t.regime, t.created_at, t.started_at, t.completed_at,
 	coalesce(p.trials_completed, 0), coalesce(p.trials_skipped, 0), coalesce(p.trials_failed, 0),
-	p.best_score, p.best_trial`
+	p.best_score, p.best_trial, t.wfo_id, coalesce(t.wfo_fold, 0), t.leaders`
 
 const tuneTables = `
 	from tunes t
@@ -138,12 +140,17 @@ const tuneTables = `
 func scanTune(row pgx.CollectableRow) (*Tune, error) {
 	var t Tune
 	var spec []byte
+	var wfo *uuid.UUID
+	var fold int
 	err := row.Scan(&t.ID, &t.WorkspaceID, &t.DatasetID, &t.Dataset, &spec, &t.Status, &t.Admitted,
 		&t.Trials, &t.Warnings, &t.Error, &t.Outcome, &t.Regime, &t.CreatedAt, &t.StartedAt, &t.CompletedAt,
 		&t.Progress.Completed, &t.Progress.Skipped, &t.Progress.Failed,
-		&t.Progress.BestScore, &t.Progress.BestTrial)
+		&t.Progress.BestScore, &t.Progress.BestTrial, &wfo, &fold, &t.Leaders)
 	if err != nil {
 		return nil, err
+	}
+	if wfo != nil {
+		t.Fold = &FoldOf{*wfo, fold}
 	}
 	if err := json.Unmarshal(spec, &t.Spec); err != nil {
 		return nil, fmt.Errorf("decode spec of tune %s: %w", t.ID, err)
@@ -197,6 +204,7 @@ func openTrials(ctx context.Context, tx pgx.Tx, tune uuid.UUID) (done, inFlight 
 type TuneFilter struct {
 	Status   TuneStatus
 	Strategy string
+	WFO      uuid.UUID // the folds of that walk-forward; uuid.Nil: tunes that are no folds
 }
 
 // Page is a place in a list that is ordered newest first; the zero Page is its beginning.
@@ -213,12 +221,13 @@ func (s *Store) Tunes(ctx context.Context, workspace uuid.UUID, filter TuneFilte
 			where t.workspace_id = @workspace
 			  and (@status = '' or t.status = @status)
 			  and (@strategy = '' or t.strategy = @strategy)
+			  and t.wfo_id is not distinct from nullif(@wfo, '00000000-0000-0000-0000-000000000000'::uuid)
 			  and (@before_id = '00000000-0000-0000-0000-000000000000'::uuid
 			       or (t.created_at, t.id) < (@before, @before_id))
 			order by t.created_at desc, t.id desc
 			limit @limit`,
 			pgx.NamedArgs{
-				"workspace": workspace, "status": string(filter.Status), "strategy": filter.Strategy,
+				"workspace": workspace, "status": string(filter.Status), "strategy": filter.Strategy, "wfo": filter.WFO,
 				"before": page.Before, "before_id": page.BeforeID, "limit": limit,
 			})
 		if err != nil {

@@ -81,6 +81,7 @@ type Rescued struct {
 	Kind  string
 	State string // available, cancelled or discarded
 	tune  uuid.NullUUID
+	wfo   uuid.NullUUID
 	space uuid.NullUUID
 }
 
@@ -114,12 +115,12 @@ func (s *Store) Rescue(ctx context.Context) ([]Rescued, error) {
 			           'error', 'the worker ' || attempted_by[array_upper(attempted_by, 1)] || ' is gone'))
 			  from lost where lost.id = j.id
 			returning j.id, j.kind, j.state::text,
-			          (j.args ->> 'tune_id')::uuid, (j.args ->> 'workspace_id')::uuid`, leaseSeconds)
+			          (j.args ->> 'tune_id')::uuid, (j.args ->> 'wfo_id')::uuid, (j.args ->> 'workspace_id')::uuid`, leaseSeconds)
 		if err != nil {
 			return fmt.Errorf("rescue: %w", err)
 		}
 		rescued, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r Rescued, err error) {
-			err = row.Scan(&r.ID, &r.Kind, &r.State, &r.tune, &r.space)
+			err = row.Scan(&r.ID, &r.Kind, &r.State, &r.tune, &r.wfo, &r.space)
 			return r, err
 		})
 		if err != nil {
@@ -147,31 +148,52 @@ func rescuedIDs(rescued []Rescued) []int64 {
 	return ids
 }
 
-// failDiscarded ends the tunes whose job took down every worker that tried it.
+// failDiscarded ends the tunes and walk-forwards whose job took down every worker that tried it.
 func (s *Store) failDiscarded(ctx context.Context, tx pgx.Tx, rescued []Rescued) error {
 	for _, r := range rescued {
-		if r.State != "discarded" || !r.tune.Valid || !r.space.Valid {
+		if r.State != "discarded" || !r.space.Valid {
 			continue
 		}
-		if err := lockTune(ctx, tx, r.tune.UUID); err != nil {
-			return err
-		}
-		tune, err := readTune(ctx, tx, r.space.UUID, r.tune.UUID)
-		if err != nil {
-			return err
-		}
 		reason := fmt.Sprintf("job %d (%s) lost its worker at every attempt", r.ID, r.Kind)
-		ended, err := s.endTune(ctx, tx, tune, TuneFailed, reason)
+		var err error
+		switch {
+		case r.tune.Valid:
+			err = s.failLostTune(ctx, tx, r, reason)
+		case r.wfo.Valid:
+			err = s.failLostWFO(ctx, tx, r, reason)
+		}
 		if err != nil {
 			return err
-		}
-		if ended {
-			if err := s.cancelOtherJobs(ctx, tx, r.tune.UUID, r.ID); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
+}
+
+func (s *Store) failLostTune(ctx context.Context, tx pgx.Tx, r Rescued, reason string) error {
+	if err := lockTune(ctx, tx, r.tune.UUID); err != nil {
+		return err
+	}
+	tune, err := readTune(ctx, tx, r.space.UUID, r.tune.UUID)
+	if err != nil {
+		return err
+	}
+	ended, err := s.endTune(ctx, tx, tune, TuneFailed, reason)
+	if err != nil || !ended {
+		return err
+	}
+	return s.cancelOtherJobs(ctx, tx, r.tune.UUID, r.ID)
+}
+
+func (s *Store) failLostWFO(ctx context.Context, tx pgx.Tx, r Rescued, reason string) error {
+	if err := lockRoot(ctx, tx, r.wfo.UUID); err != nil {
+		return err
+	}
+	wfo, err := readWFO(ctx, tx, r.space.UUID, r.wfo.UUID)
+	if err != nil {
+		return err
+	}
+	_, err = s.endWFO(ctx, tx, wfo, WFOFailed, reason, r.ID)
+	return err
 }
 
 // ForgetWorkers removes heartbeats that have been silent for a day.

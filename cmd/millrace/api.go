@@ -11,6 +11,7 @@ import (
 
 	"millrace/api"
 	"millrace/events"
+	"millrace/health"
 	"millrace/jobs"
 	"millrace/ops"
 	"millrace/store"
@@ -27,6 +28,7 @@ type apiFlags struct {
 // apiCmd is the verb `api`.
 type apiCmd struct {
 	databaseFlags
+	internalFlags
 	knowledgeFlags
 	apiFlags
 }
@@ -34,8 +36,11 @@ type apiCmd struct {
 // Run serves HTTP until a signal.
 func (c *apiCmd) Run(ctx context.Context, env *environment) error {
 	return serve(ctx, env, 15*time.Second, func(life *lifecycle) error {
-		_, err := startAPI(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.apiFlags, ops.NewMetrics())
-		return err
+		metrics := ops.NewMetrics()
+		if _, err := startAPI(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.apiFlags, metrics); err != nil {
+			return err
+		}
+		return serveInternal(ctx, life, env, c.internalFlags, metrics, c.AdminToken)
 	})
 }
 
@@ -50,6 +55,7 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 		return "", err
 	}
 	st := store.New(pool, client)
+	st.OnEnded(metrics.Ended)
 	feed := events.NewFeed(events.Options{Store: st, Metrics: metrics, Logger: env.logger})
 	if err := feed.Start(ctx); err != nil {
 		return "", fmt.Errorf("start the event feed: %w", err)
@@ -63,8 +69,16 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 	if err != nil {
 		return "", err
 	}
+	look, err := healthOptions(ctx, life, db)
+	if err != nil {
+		return "", err
+	}
+	look.Main, look.Feed = st, feed.Status
+	ready := health.Ready(look)
+	metrics.Registry.MustRegister(health.PoolMetrics(st), health.NewFleetMetrics(look.Store, ready, env.logger))
 	server, err := api.New(api.Options{
-		Store: st, Hub: feed.Hub(), Metrics: metrics, Logger: env.logger, AdminToken: flags.AdminToken, Version: env.version(),
+		Store: st, Hub: feed.Hub(), Health: health.New(look), Ready: ready,
+		Metrics: metrics, Logger: env.logger, AdminToken: flags.AdminToken, Version: env.version(),
 		Limits: flags.limits(), TrustedProxies: proxies,
 		Docs: flags.Docs, Knowledge: base,
 	})

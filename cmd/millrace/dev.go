@@ -23,6 +23,7 @@ import (
 // DATABASE_URL names one.
 type devCmd struct {
 	databaseFlags
+	internalFlags
 	knowledgeFlags
 	workerFlags
 	apiFlags
@@ -62,6 +63,9 @@ func (c *devCmd) start(ctx context.Context, life *lifecycle, env *environment) (
 		return devSettings{}, err
 	}
 	if err := startWorker(ctx, life, env, c.databaseFlags, c.workerFlags, metrics); err != nil {
+		return devSettings{}, err
+	}
+	if err := serveInternal(ctx, life, env, c.internalFlags, metrics, c.AdminToken); err != nil {
 		return devSettings{}, err
 	}
 	settings.URL = "http://" + address

@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// stopQuickly is the deadline of a command that holds nothing worth waiting for.
+const stopQuickly = 2 * time.Second
+
 // lifecycle stops what was started, last in first out: after a failed set-up as after a signal.
 type lifecycle struct {
 	stops []func(context.Context) error

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -17,6 +19,34 @@ import (
 // databaseFlags say where Postgres is.
 type databaseFlags struct {
 	DatabaseURL string `name:"database-url" env:"DATABASE_URL" help:"Postgres connection URL."`
+}
+
+// internalFlags say where a process serves its metrics.
+type internalFlags struct {
+	MetricsAddr string `env:"MILLRACE_METRICS_ADDR" help:"Address for /metrics, /healthz and, with the admin token, /debug/pprof; inside the network only. Unset: none."`
+}
+
+// serveInternal serves the metrics on a port of their own.
+func serveInternal(ctx context.Context, life *lifecycle, env *environment, flags internalFlags, metrics *ops.Metrics, adminToken string) error {
+	if flags.MetricsAddr == "" {
+		return nil
+	}
+	listener, err := net.Listen("tcp", flags.MetricsAddr)
+	if err != nil {
+		return configError{fmt.Errorf("--metrics-addr (MILLRACE_METRICS_ADDR): %w", err)}
+	}
+	server := &http.Server{Handler: ops.Internal(metrics.Registry, adminToken), ReadHeaderTimeout: 10 * time.Second}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
+	life.onStop(func(ctx context.Context) error {
+		err := server.Shutdown(ctx)
+		if served := <-done; !errors.Is(served, http.ErrServerClosed) {
+			err = errors.Join(err, served)
+		}
+		return err
+	})
+	env.logger.InfoContext(ctx, "metrics ready", slog.String("metrics_addr", listener.Addr().String()))
+	return nil
 }
 
 // configError is a mistake in the configuration; it names the variable. The process exits with 2.

@@ -2,17 +2,21 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 
+	"millrace/health"
 	"millrace/jobs"
 	"millrace/jobs/fleet"
 	"millrace/jobs/retention"
 	"millrace/jobs/tune"
+	"millrace/jobs/wfo"
 	"millrace/ops"
 	"millrace/store"
 )
@@ -38,16 +42,19 @@ func (f workerFlags) slots() (jobs.Slots, error) {
 // workerCmd is the verb `worker`.
 type workerCmd struct {
 	databaseFlags
+	internalFlags
 	workerFlags
+	AdminToken string `env:"ADMIN_TOKEN" help:"Token for the profiles at --metrics-addr; unset, there are none."`
 }
 
 // Run works the queues until a signal.
 func (c *workerCmd) Run(ctx context.Context, env *environment) error {
 	return serve(ctx, env, c.Drain+5*time.Second, func(life *lifecycle) error {
-		if err := startWorker(ctx, life, env, c.databaseFlags, c.workerFlags, ops.NewMetrics()); err != nil {
+		metrics := ops.NewMetrics()
+		if err := startWorker(ctx, life, env, c.databaseFlags, c.workerFlags, metrics); err != nil {
 			return err
 		}
-		return nil
+		return serveInternal(ctx, life, env, c.internalFlags, metrics, c.AdminToken)
 	})
 }
 
@@ -66,6 +73,11 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 	if err != nil {
 		return err
 	}
+	// In `millrace dev` the API's pool is the one that is measured.
+	var registered prometheus.AlreadyRegisteredError
+	if err := metrics.Registry.Register(health.PoolMetrics(store.New(pool, nil))); err != nil && !errors.As(err, &registered) {
+		return fmt.Errorf("measure the pool: %w", err)
+	}
 	schedule, err := retention.Periodic()
 	if err != nil {
 		return err
@@ -75,6 +87,7 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 		Periodic: schedule,
 	}, func(st *store.Store, workers *river.Workers) {
 		tune.New(st, metrics, env.logger, tune.Options{ShardTime: flags.ShardTime}).Register(workers)
+		wfo.New(st, metrics, env.logger).Register(workers)
 		retention.New(st, env.logger).Register(workers)
 	})
 	if err != nil {

@@ -65,6 +65,7 @@ func New(opts Options, register func(*store.Store, *river.Workers)) (*Fleet, err
 		},
 	}
 	f.store = store.New(opts.Pool, f)
+	f.store.OnEnded(opts.Metrics.Ended)
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &upkeepWorker{store: f.store})
 	register(f.store, workers)
@@ -176,6 +177,9 @@ func (f *Fleet) beat(ctx context.Context) {
 func (f *Fleet) beatOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, store.HeartbeatLease/2)
 	defer cancel()
+	if err := f.store.CountConnErrors(ctx); err != nil {
+		return err
+	}
 	return f.store.Beat(ctx, f.self, f.held.ids(time.Now()))
 }
 

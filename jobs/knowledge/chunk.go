@@ -1,6 +1,7 @@
 package knowledge
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"unicode"
@@ -41,11 +42,17 @@ type piece struct {
 // Chunks cuts e into chunks of about 512 tokens. Each begins with up to 64 tokens of the end of the
 // one before, in whole sentences where they fit. A chunk ends at a page or heading where that leaves
 // it at least half full, else at a paragraph where that leaves it at least two thirds full, else at
-// a sentence; what fits neither is cut between words.
-func (c *Chunker) Chunks(document uuid.UUID, e *Extracted) ([]Chunk, error) {
-	pieces := c.pieces(e.Blocks)
+// a sentence; what fits neither is cut between words. The only error is that of ctx.
+func (c *Chunker) Chunks(ctx context.Context, document uuid.UUID, e *Extracted) ([]Chunk, error) {
+	pieces, err := c.pieces(ctx, e.Blocks)
+	if err != nil {
+		return nil, err
+	}
 	var chunks []Chunk
 	for first, fresh := 0, 0; fresh < len(pieces); {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		end := c.end(pieces, first, fresh)
 		chunk, err := c.join(pieces[first:end], pieces[fresh].at.Heading)
 		if err != nil {
@@ -142,7 +149,7 @@ func (p Position) through(last Position) Position {
 const maxPiece = OverlapTokens
 
 // pieces cuts blocks into sentences, and sentences that are too long between words.
-func (c *Chunker) pieces(blocks []Block) []piece {
+func (c *Chunker) pieces(ctx context.Context, blocks []Block) ([]piece, error) {
 	var out []piece
 	for _, block := range blocks {
 		joint, brk := block.Break.joint(), block.Break
@@ -151,6 +158,9 @@ func (c *Chunker) pieces(blocks []Block) []piece {
 		}
 		line := block.Position.Line
 		for _, sentence := range sentences(block.Text) {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
 			at := block.Position
 			if line > 0 {
 				at.Line = line + strings.Count(leading(sentence), "\n")
@@ -163,7 +173,7 @@ func (c *Chunker) pieces(blocks []Block) []piece {
 			}
 		}
 	}
-	return out
+	return out, nil
 }
 
 // leading is the white space that text begins with.

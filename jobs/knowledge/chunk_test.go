@@ -1,6 +1,7 @@
 package knowledge_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -24,7 +25,7 @@ func chunk(t testing.TB, blocks ...knowledge.Block) []knowledge.Chunk {
 	t.Helper()
 	e := knowledge.Extracted{Blocks: blocks}
 	e.Tidy()
-	chunks, err := newChunker(t).Chunks(uuid.New(), &e)
+	chunks, err := newChunker(t).Chunks(t.Context(), uuid.New(), &e)
 	require.NoError(t, err)
 	return chunks
 }
@@ -170,7 +171,7 @@ func TestChunksLoseNothing(t *testing.T) {
 		for _, block := range e.Blocks {
 			whole.WriteString(block.Text)
 		}
-		chunks, err := chunker.Chunks(uuid.New(), &e)
+		chunks, err := chunker.Chunks(context.Background(), uuid.New(), &e)
 		require.NoError(t, err)
 		want, rest := bare(whole.String()), ""
 		for i, c := range chunks {
@@ -215,7 +216,7 @@ func BenchmarkChunks(b *testing.B) {
 	b.ReportAllocs()
 	chunks := 0
 	for b.Loop() {
-		made, err := chunker.Chunks(uuid.UUID{}, e)
+		made, err := chunker.Chunks(b.Context(), uuid.UUID{}, e)
 		require.NoError(b, err)
 		chunks += len(made)
 	}

@@ -3,6 +3,7 @@ package knowledge
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -54,6 +55,19 @@ type Chunk struct {
 	Position   Position
 	Text       string
 	Tokens     int // cl100k
+}
+
+// EmbedText is what is embedded for a chunk of a document of that title: the passage under the title
+// and heading that it stands under, since a passage seldom names its own subject.
+func (c Chunk) EmbedText(title string) string {
+	text := c.Text
+	if c.Position.Heading != "" && !strings.Contains(text, c.Position.Heading) {
+		text = c.Position.Heading + "\n" + text
+	}
+	if title != "" {
+		text = title + "\n" + text
+	}
+	return text
 }
 
 // Position is where in its document a chunk stands; what a source type does not have is zero.

@@ -28,7 +28,7 @@ func (w *Workers) plan(ctx context.Context, args jobs.TunePlanArgs, lease store.
 		return err
 	}
 	return w.save.Save(ctx, lease, func() error {
-		return w.store.BeginTune(ctx, lease, args.TuneID, plan.Shards(size), plan.Warnings(), nextJobs(args.WorkspaceID, args.TuneID))
+		return w.store.BeginTune(ctx, lease, args.TuneID, plan.Shards(size), plan.Warnings(), nextJobs(tune))
 	})
 }
 

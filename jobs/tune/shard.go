@@ -38,7 +38,7 @@ func (w *Workers) shard(ctx context.Context, args jobs.TuneShardArgs, lease stor
 		return fmt.Errorf("encode shard %d: %w", args.Shard, err)
 	}
 	err = w.save.Save(ctx, lease, func() error {
-		return w.store.FinishShard(ctx, lease, args.TuneID, done, nextJobs(args.WorkspaceID, args.TuneID))
+		return w.store.FinishShard(ctx, lease, args.TuneID, done, nextJobs(work.Tune))
 	})
 	if err != nil {
 		return err

@@ -70,13 +70,13 @@ func worker[A river.JobArgs](w *Workers, do func(context.Context, A, store.Lease
 }
 
 // nextJobs makes the jobs of a tune's later steps.
-func nextJobs(workspace, tune uuid.UUID) store.TuneJobs {
+func nextJobs(tune *store.Tune) store.TuneJobs {
 	return store.TuneJobs{
 		Shard: func(shard int) river.JobArgs {
-			return jobs.TuneShardArgs{WorkspaceID: workspace, TuneID: tune, Shard: shard}
+			return jobs.TuneShardArgs{WorkspaceID: tune.WorkspaceID, TuneID: tune.ID, Shard: shard, Fold: tune.Fold != nil}
 		},
 		Collect: func() river.JobArgs {
-			return jobs.TuneCollectArgs{WorkspaceID: workspace, TuneID: tune}
+			return jobs.TuneCollectArgs{WorkspaceID: tune.WorkspaceID, TuneID: tune.ID}
 		},
 	}
 }

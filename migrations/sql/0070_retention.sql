@@ -6,26 +6,26 @@ create table retention_rules (
     table_name text not null,
     at_column  text not null,     -- indexed; the run walks it from the oldest on
     due        text not null,     -- which rows older than the cutoff may go
+    parts      text[] not null default '{true}', -- walked one after the other, where an index wants it
     age        interval not null, -- default cutoff
     schedule   text not null,     -- cron, UTC
     created_at timestamptz not null default clock_timestamp() -- since when a run is missed
 );
-insert into retention_rules (job_name, table_name, at_column, due, age, schedule) values
+insert into retention_rules (job_name, table_name, at_column, due, parts, age, schedule) values
     -- Orders are kept for ever, and so is what someone pinned.
-    ('trade_events', 'trade_events', 'created_at', $$event_type like 'RUN\_%' and not pinned$$, '90 days', '15 3 * * *'),
+    ('trade_events', 'trade_events', 'created_at', $$event_type like 'RUN\_%' and not pinned$$, default, '90 days', '15 3 * * *'),
     -- Ended River jobs. River's own cleaner takes the completed ones after a day; failures stay to be
     -- looked at until this job takes them, and it is the backstop where that cleaner does not run.
-    ('job_runs', 'river_job', 'finalized_at', $$state in ('completed', 'cancelled', 'discarded')$$, '30 days', '20 3 * * *'),
+    ('job_runs', 'river_job', 'finalized_at', 'true',
+     array[$$state = 'completed'$$, $$state = 'cancelled'$$, $$state = 'discarded'$$], '30 days', '20 3 * * *'),
     -- $1 is the cutoff: a gap that was resolved only lately stays, however old it is.
-    ('match_runs', 'match_runs', 'created_at', $$coverage_status = 'resolved' and resolved_at < $1$$, '180 days', '25 3 * * *'),
+    ('match_runs', 'match_runs', 'created_at', $$coverage_status = 'resolved' and resolved_at < $1$$, default, '180 days', '25 3 * * *'),
     -- The age counts from the key's end.
-    ('idempotency_keys', 'idempotency_keys', 'expires_at', 'true', '0', '30 3 * * *'),
+    ('idempotency_keys', 'idempotency_keys', 'expires_at', 'true', default, '0', '30 3 * * *'),
     -- By whole partitions: see event_log_prune.
-    ('job_events', 'event_log', 'at', 'true', '7 days', '35 3 * * *');
+    ('job_events', 'event_log', 'at', 'true', default, '7 days', '35 3 * * *');
 grant select on retention_rules to millrace_app, millrace_fleet;
 grant update on trade_events to millrace_fleet; -- to lock what is deleted, which asks for this right
-
-create index river_job_finalized on river_job (finalized_at) where finalized_at is not null;
 
 create table retention_job_log (
     id           bigint generated always as identity primary key,
@@ -261,6 +261,8 @@ create procedure retention_run(job text, age interval, batch_size int, dry_run b
     language plpgsql as $$
 declare
     rule public.retention_rules;
+    due text;
+    part int := 1;
     cutoff timestamptz;
     at timestamptz := '-infinity';
     size int := least(batch_size, 1000);
@@ -279,6 +281,7 @@ begin
         raise exception 'there is no retention job %', job using errcode = '22023';
     end if;
     age := coalesce(age, rule.age);
+    due := rule.due;
     if age < interval '0' or batch_size is null or batch_size not between 100 and 100000 or dry_run is null then
         raise exception 'cutoff must not be negative, batch_size must be from 100 to 100000 and dry_run true or false'
             using errcode = '22023';
@@ -317,6 +320,7 @@ begin
         set local role millrace_fleet;
         set local lock_timeout = '500ms';
         failure := null;
+        rule.due := due || ' and ' || rule.parts[part];
         began := clock_timestamp();
         begin
             if dry_run then
@@ -342,8 +346,12 @@ begin
         set local role millrace_fleet;
         update public.retention_job_log l set longest_ms = greatest(l.longest_ms, took) where l.id = job_log_id;
         commit;
-        exit when not more;
         at := coalesce(upto, at);
+        if not more then
+            part := part + 1;
+            at := '-infinity';
+            exit when part > cardinality(rule.parts);
+        end if;
         size := case when took > 150 then greatest(100, size / 2)
                      when took < 75 then least(batch_size, size * 2) else size end;
         -- Half of the time belongs to the others.
@@ -425,6 +433,5 @@ drop function retention_event(bigint, text);
 drop function retention_running(text);
 drop function retention_lock(text);
 drop table retention_job_log;
-drop index river_job_finalized;
 revoke update on trade_events from millrace_fleet;
 drop table retention_rules;

@@ -1,0 +1,326 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+	"github.com/riverqueue/river"
+
+	"millrace/jobs"
+	"millrace/jobs/backtest"
+	"millrace/jobs/sweep"
+	"millrace/store"
+)
+
+// wfoRequest is the body of POST /backtests/wfo: a tune and how it walks.
+type wfoRequest struct {
+	tuneRequest
+	WFOConfig sweep.WFOConfig `json:"wfo_config"`
+}
+
+// foldView is a fold as the API shows it; its windows are half-open.
+type foldView struct {
+	Fold       int                 `json:"fold"`
+	Status     store.FoldStatus    `json:"status"`
+	TrainStart time.Time           `json:"train_start"`
+	TrainEnd   time.Time           `json:"train_end"`
+	TestStart  time.Time           `json:"test_start"`
+	TestEnd    time.Time           `json:"test_end"`
+	TrainBars  int                 `json:"train_bars"`
+	TestBars   int                 `json:"test_bars"`
+	TuneID     *string             `json:"tune_id"` // null when it cannot be run
+	Params     *map[string]float64 `json:"params"`  // chosen in training
+	ScoreIS    *float64            `json:"score_is"`
+	ScoreOOS   *float64            `json:"score_oos"`
+	MetricsIS  *backtest.Metrics   `json:"metrics_is"`
+	MetricsOOS *backtest.Metrics   `json:"metrics_oos"`
+	Error      *string             `json:"error"`
+}
+
+// wfoView is a walk-forward as the API shows it.
+type wfoView struct {
+	WFOID           string                      `json:"wfo_id"`
+	Status          store.WFOStatus             `json:"status"`
+	Admitted        bool                        `json:"admitted"`
+	Dataset         string                      `json:"dataset"`
+	StrategyName    string                      `json:"strategy_name"`
+	SearchType      sweep.Search                `json:"search_type"`
+	ObjectiveType   sweep.Objective             `json:"objective_type"`
+	WFOConfig       sweep.WFOConfig             `json:"wfo_config"`
+	NFolds          int                         `json:"n_folds"`
+	FoldsDone       int                         `json:"folds_done"`
+	FoldsFailed     int                         `json:"folds_failed"`
+	NTrials         int                         `json:"n_trials"` // of all folds that have not failed
+	TrialsCompleted int                         `json:"trials_completed"`
+	NCandidates     *int                        `json:"n_candidates"`
+	NEligible       *int                        `json:"n_eligible"`
+	BestParams      *map[string]float64         `json:"best_params"`
+	BestScore       *float64                    `json:"best_score"` // selection score
+	Candidates      []rendered[sweep.Candidate] `json:"candidates"`
+	Folds           []foldView                  `json:"folds"`
+	OOS             *sweep.Stitched             `json:"oos"`
+	Equity          []equityView                `json:"oos_equity"` // stitched, thinned to 500 points
+	Efficiency      *float64                    `json:"walk_forward_efficiency"`
+	Undefined       map[string]string           `json:"undefined,omitempty"`
+	Warnings        []string                    `json:"warnings"`
+	Error           *string                     `json:"error"`
+	Spec            sweep.Spec                  `json:"spec"`
+	CreatedAt       time.Time                   `json:"created_at"`
+	StartedAt       *time.Time                  `json:"started_at"`
+	CompletedAt     *time.Time                  `json:"completed_at"`
+	ETASeconds      *float64                    `json:"eta_seconds"`
+}
+
+// curvePoints is how many points of the curve are shown beside the rest.
+const curvePoints = 500
+
+func viewWFO(w *store.WFO, folds []store.WFOFold, now time.Time) (wfoView, error) {
+	view := wfoView{
+		WFOID: w.ID.String(), Status: w.Status, Admitted: w.Admitted, Dataset: w.Dataset, StrategyName: w.Spec.StrategyName,
+		SearchType: w.Spec.SearchType, ObjectiveType: w.Spec.ObjectiveType, WFOConfig: w.Config, NFolds: w.Folds,
+		FoldsDone: w.FoldsDone, FoldsFailed: w.FoldsFailed, NTrials: w.TrialsTotal(), TrialsCompleted: w.TrialsDone,
+		Candidates: []rendered[sweep.Candidate]{}, Folds: []foldView{}, Equity: []equityView{},
+		Warnings: append([]string{}, w.Warnings...), Spec: w.Spec, CreatedAt: w.CreatedAt.UTC(),
+		StartedAt: utc(w.StartedAt), CompletedAt: utc(w.CompletedAt), ETASeconds: w.ETA(now),
+	}
+	if w.Error != "" {
+		view.Error = &w.Error
+	}
+	var found sweep.WFOOutcome
+	if w.Outcome != nil {
+		if err := json.Unmarshal(w.Outcome, &found); err != nil {
+			return view, fmt.Errorf("decode outcome of walk-forward %s: %w", w.ID, err)
+		}
+		view.NCandidates, view.NEligible, view.OOS = &found.Candidates, &found.Eligible, &found.OOS
+		view.BestParams, view.BestScore = nullable(found.BestParams), found.BestScore
+		view.Efficiency, view.Undefined = found.Efficiency, found.Undefined
+	}
+	for _, fold := range folds {
+		view.Folds = append(view.Folds, viewFold(fold, found.Folds))
+	}
+	return view, nil
+}
+
+// nullable is a map that may be null, told as such in the API's document.
+func nullable(params map[string]float64) *map[string]float64 {
+	if params == nil {
+		return nil
+	}
+	return &params
+}
+
+func viewFold(f store.WFOFold, outcomes []sweep.FoldOutcome) foldView {
+	view := foldView{
+		Fold: f.Index, Status: f.Status, TrainStart: f.TrainStart, TrainEnd: f.TrainEnd, TestStart: f.TrainEnd, TestEnd: f.TestEnd,
+		TrainBars: f.TrainBars, TestBars: f.TestBars,
+	}
+	if f.TuneID != nil {
+		id := f.TuneID.String()
+		view.TuneID = &id
+	}
+	if f.Error != "" {
+		view.Error = &f.Error
+	}
+	for _, o := range outcomes {
+		if o.Fold == f.Index {
+			view.Params, view.ScoreIS, view.ScoreOOS = nullable(o.Params), o.ScoreIS, o.ScoreOOS
+			view.MetricsIS, view.MetricsOOS = o.MetricsIS, o.MetricsOOS
+		}
+	}
+	return view
+}
+
+// submitWFO handles POST /backtests/wfo.
+func (s *Server) submitWFO(c echo.Context) error {
+	var req wfoRequest
+	sub, err := s.submission(c, &req)
+	if err != nil {
+		return err
+	}
+	wfo, err := s.checkWFO(c.Request().Context(), sub.Workspace, req)
+	if err != nil {
+		return err
+	}
+	resp, err := s.store.CreateWFO(c.Request().Context(), sub, wfo,
+		store.NewWFOJobs{
+			Plan: func(tune uuid.UUID) river.JobArgs {
+				return jobs.TunePlanArgs{WorkspaceID: sub.Workspace, TuneID: tune}
+			},
+			Candidates: func(id uuid.UUID) river.JobArgs {
+				return jobs.WFOCandidatesArgs{WorkspaceID: sub.Workspace, WFOID: id}
+			},
+		},
+		func(w *store.WFO, folds []store.WFOFold) (store.Response, error) {
+			view, err := viewWFO(w, folds, w.CreatedAt)
+			if err != nil {
+				return store.Response{}, err
+			}
+			body, err := json.Marshal(view)
+			return store.Response{Status: http.StatusAccepted, Location: "/backtests/wfo/" + w.ID.String(), Body: body}, err
+		})
+	if err != nil {
+		return err
+	}
+	return respond(c, resp)
+}
+
+// checkWFO holds the request against its rules and its dataset; nothing is stored when it fails.
+func (s *Server) checkWFO(ctx context.Context, workspace uuid.UUID, req wfoRequest) (store.NewWFO, error) {
+	wfo := store.NewWFO{Spec: req.Spec, Config: req.WFOConfig}
+	faults := wfo.Config.Check(wfo.Spec)
+	if req.Dataset == "" {
+		faults = append(faults, backtest.FieldError{Field: "dataset", Message: "is required: the id or name of a dataset"})
+	}
+	if err := fieldProblems(faults); err != nil {
+		return wfo, err
+	}
+	dataset, err := s.store.Dataset(ctx, workspace, req.Dataset)
+	if err != nil {
+		return wfo, datasetProblem(req.Dataset, err)
+	}
+	bars, calendar, err := s.store.DatasetBars(ctx, workspace, dataset.ID)
+	if err != nil {
+		return wfo, err
+	}
+	wfo.DatasetID, wfo.Dataset = dataset.ID, dataset.Name
+	wfo.Config.Normalize()
+	if wfo.Folds, wfo.Warnings, faults = wfo.Config.Folds(bars); len(faults) > 0 {
+		return wfo, fieldProblems(faults)
+	}
+	first := wfo.Folds[slices.IndexFunc(wfo.Folds, func(f sweep.Fold) bool { return f.Problem == "" })]
+	plan, faults := sweep.NewPlan(wfo.Spec.OfFold(first), bars, calendar)
+	if err := fieldProblems(faults); err != nil {
+		return wfo, err
+	}
+	if wfo.Spec.OOSRatio != nil {
+		wfo.Warnings = append(wfo.Warnings, "oos_ratio is not used: each fold is judged on its own test window")
+		wfo.Spec.OOSRatio = nil
+	}
+	wfo.Spec.Normalize()
+	wfo.Trials = plan.Trials()
+	wfo.Warnings = append(wfo.Warnings, plan.Warnings()...)
+	if all := wfo.Trials * len(wfo.Folds); all > sweep.MaxFoldTrials {
+		return wfo, fieldProblem("n_trials", fmt.Sprintf("%d trials in %d folds are %d, more than %d", wfo.Trials, len(wfo.Folds), all, sweep.MaxFoldTrials),
+			sweep.MaxFoldTrials/len(wfo.Folds))
+	}
+	return wfo, nil
+}
+
+// getWFO handles GET /backtests/wfo/:id.
+func (s *Server) getWFO(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	limit, err := queryInt(c, "candidates", 10, 0, 1000)
+	if err != nil {
+		return err
+	}
+	ctx, workspace := c.Request().Context(), workspaceOf(c)
+	wfo, err := s.store.WFO(ctx, workspace, id)
+	if err != nil {
+		return err
+	}
+	folds, err := s.store.WFOFolds(ctx, workspace, id)
+	if err != nil {
+		return err
+	}
+	view, err := viewWFO(wfo, folds, time.Now())
+	if err != nil {
+		return err
+	}
+	entries, err := s.store.WFOCandidates(ctx, workspace, id, 0, limit)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		view.Candidates = append(view.Candidates, rendered[sweep.Candidate](entry))
+	}
+	if view.Equity, err = s.wfoCurve(ctx, wfo, curvePoints); err != nil {
+		return err
+	}
+	return ok(c, view)
+}
+
+// wfoCurve reads the stitched curve, thinned evenly to at most so many points of which the last is
+// the last; 0 is all.
+func (s *Server) wfoCurve(ctx context.Context, wfo *store.WFO, points int) ([]equityView, error) {
+	views := []equityView{}
+	curve, err := s.store.WFOCurve(ctx, wfo.WorkspaceID, wfo.ID)
+	if err != nil || len(curve.Bars) == 0 {
+		return views, err
+	}
+	bars, _, err := s.store.DatasetBars(ctx, wfo.WorkspaceID, wfo.DatasetID)
+	if err != nil {
+		return nil, err
+	}
+	n := len(curve.Bars)
+	if points == 0 || points > n {
+		points = n
+	}
+	for i := 1; i <= points; i++ {
+		at := i*n/points - 1
+		bar := int(curve.Bars[at])
+		views = append(views, equityView{bar, time.UnixMicro(bars.Time[bar]).UTC(), curve.Equity[at]})
+	}
+	return views, nil
+}
+
+// listWFOs handles GET /backtests/wfo.
+func (s *Server) listWFOs(c echo.Context) error {
+	page, err := queryPage(c)
+	if err != nil {
+		return err
+	}
+	limit, err := queryInt(c, "limit", 50, 1, 200)
+	if err != nil {
+		return err
+	}
+	filter := store.WFOFilter{Status: store.WFOStatus(c.QueryParam("status")), Strategy: c.QueryParam("strategy")}
+	if filter.Status != "" && !slices.Contains(store.WFOStatuses(), filter.Status) {
+		return problem(http.StatusBadRequest, "The query is not valid.", backtest.FieldError{
+			Field: "status", Message: fmt.Sprintf("%q is not a status", filter.Status), Limit: store.WFOStatuses(),
+		})
+	}
+	found, err := s.store.WFOs(c.Request().Context(), workspaceOf(c), filter, page, limit+1)
+	if err != nil {
+		return err
+	}
+	all := paged(found, limit, func(w *store.WFO) string { return pageCursor(w.CreatedAt, w.ID) })
+	views := list[wfoView]{Items: make([]wfoView, len(all.Items)), NextCursor: all.NextCursor}
+	for i, w := range all.Items {
+		if views.Items[i], err = viewWFO(w, nil, time.Now()); err != nil {
+			return err
+		}
+	}
+	return ok(c, views)
+}
+
+// cancelWFO handles POST /backtests/wfo/:id/cancel. Like canceling a tune it needs no idempotency
+// key.
+func (s *Server) cancelWFO(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	wfo, err := s.store.CancelWFO(ctx, workspaceOf(c), id)
+	if err != nil {
+		return err
+	}
+	folds, err := s.store.WFOFolds(ctx, workspaceOf(c), id)
+	if err != nil {
+		return err
+	}
+	view, err := viewWFO(wfo, folds, time.Now())
+	if err != nil {
+		return err
+	}
+	return ok(c, view)
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+
+	"millrace/health"
+	"millrace/ops"
+	"millrace/store"
+)
+
+// healthOptions opens the small pool that the checks ask the database through: they must see that
+// the process's own pool is full, not stand in its queue.
+func healthOptions(ctx context.Context, life *lifecycle, db databaseFlags) (health.Options, error) {
+	pool, err := store.OpenPool(ctx, store.PoolOptions{DatabaseURL: db.DatabaseURL, MaxConns: 4, Name: "millrace health"})
+	if err != nil {
+		return health.Options{}, configError{fmt.Errorf("DATABASE_URL: %w", err)}
+	}
+	life.onStop(func(context.Context) error { pool.Close(); return nil })
+	return health.Options{Store: store.New(pool, nil)}, nil
+}
+
+// doctorCmd is the verb `doctor`.
+type doctorCmd struct {
+	databaseFlags
+	JSON bool `help:"Print JSON."`
+}
+
+// Run looks at every component once. The exit status is 1 unless all is well.
+func (c *doctorCmd) Run(ctx context.Context, env *environment) (err error) {
+	if c.DatabaseURL == "" {
+		return configError{errors.New("DATABASE_URL is not set")}
+	}
+	var life lifecycle
+	defer func() { err = errors.Join(err, life.stop(stopQuickly)) }()
+	opts, err := healthOptions(ctx, &life, c.databaseFlags)
+	if err != nil {
+		return err
+	}
+	ready, overview := health.Ready(opts).Look(ctx), health.New(opts).Look(ctx)
+	for _, part := range ready.Components {
+		if part.Name == "migrations" {
+			overview.Components = append(overview.Components, part)
+			overview.Status = overview.Status.Worse(part.Status)
+		}
+	}
+	if c.JSON {
+		err = json.NewEncoder(env.stdout).Encode(overview.Document(env.version()))
+	} else {
+		err = printOverview(env, overview)
+	}
+	if err == nil && overview.Status != ops.StatusOK {
+		return exitStatus(1)
+	}
+	return err
+}
+
+func printOverview(env *environment, overview ops.Overview) error {
+	table := tabwriter.NewWriter(env.stdout, 0, 8, 2, ' ', 0)
+	for _, c := range overview.Components {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", c.Name, c.Status, c.Summary)
+		if c.Advice != "" {
+			fmt.Fprintf(table, "\t\t→ %s\n", c.Advice)
+		}
+		if c.Status != ops.StatusOK && c.Runbook != "" {
+			fmt.Fprintf(table, "\t\t  ops/runbooks/%s\n", c.Runbook)
+		}
+	}
+	fmt.Fprintf(table, "\noverall\t%s\t\n", overview.Status)
+	return table.Flush()
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"millrace/ops"
+	"millrace/store/pgtest"
+)
+
+func TestDoctorAdvisesAndFailsUnlessAllIsWell(t *testing.T) {
+	db := pgtest.New(t)
+	look := func(flags ...string) (int, string) {
+		var out, errs bytes.Buffer
+		status := run(t.Context(), append([]string{"doctor", "--database-url", db.URL}, flags...), &out, &errs)
+		return status, out.String() + errs.String()
+	}
+	_, out := look()
+	require.Contains(t, out, "retention")
+	require.Contains(t, out, "migrations")
+	require.Contains(t, out, "overall")
+
+	owner := db.OwnerPool(t)
+	_, err := owner.Exec(t.Context(), `drop table llm_minutes; delete from millrace_migration where version_id > 1`)
+	require.NoError(t, err)
+	status, out := look()
+	require.Equal(t, 1, status)
+	require.Contains(t, out, "llm_minutes")
+	require.Contains(t, out, "→")
+	require.Contains(t, out, "millrace migrate up")
+	status, out = look("--json")
+	require.Equal(t, 1, status)
+	var document ops.HealthDocument
+	require.NoError(t, json.Unmarshal([]byte(out), &document), out)
+	require.Equal(t, ops.StatusError, document.Status)
+
+	status = run(t.Context(), []string{"doctor", "--database-url", "postgres://nobody@127.0.0.1:1/none?sslmode=disable"}, &bytes.Buffer{}, &bytes.Buffer{})
+	require.Equal(t, 1, status)
+}

@@ -1,0 +1,268 @@
+package health_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"millrace/events"
+	"millrace/health"
+	"millrace/jobs/knowledge"
+	"millrace/ops"
+	"millrace/store"
+)
+
+// fault is something that breaks, and what has to be told of it.
+type fault struct {
+	name      string
+	component string
+	status    ops.Status
+	inject    func(*world)
+}
+
+// sql is a fault of the data or of the schema.
+func sql(statements ...string) func(*world) {
+	return func(w *world) {
+		for _, statement := range statements {
+			w.exec(statement)
+		}
+	}
+}
+
+// llm records calls as the knowledge base does.
+func llm(calls int, reason, ago string) string {
+	return fmt.Sprintf(`insert into llm_minutes (minute, provider, model, reason_code, calls, last_at)
+		values (date_trunc('minute', now() - interval '%[1]s'), 'openai', 'm', '%[2]s', %[3]d, now() - interval '%[1]s')`, ago, reason, calls)
+}
+
+// run is an entry of the retention log.
+func run(job string, ok bool, ago string) string {
+	return fmt.Sprintf(`insert into retention_job_log (job_name, source, queued_at, started_at, finished_at, dry_run, age, batch_size, ok, error)
+		values ('%s', 'river', now() - interval '%[2]s', now() - interval '%[2]s', now() - interval '%[2]s', false, '1 day', 100, %[3]t,
+		        case when not %[3]t then 'refused' end)`, job, ago, ok)
+}
+
+const installedLongAgo = `update retention_rules set created_at = now() - interval '1 year'`
+
+func allRuns(ago string) string {
+	return `insert into retention_job_log (job_name, source, started_at, finished_at, dry_run, age, batch_size, ok)
+		select job_name, 'river', now() - interval '` + ago + `', now() - interval '` + ago + `', false, '1 day', 100, true from retention_rules`
+}
+
+func job(queue, state, ago string) string {
+	return fmt.Sprintf(`insert into river_job (kind, args, queue, max_attempts, state, scheduled_at, attempted_at)
+		values ('k', '{}', '%s', 8, '%s', now() - interval '%[3]s', now() - interval '%[3]s')`, queue, state, ago)
+}
+
+func ingested(status string, ago string, n int) string {
+	completed := "null"
+	if status == "completed" || status == "failed" {
+		completed = "now() - interval '" + ago + "'"
+	}
+	return fmt.Sprintf(`insert into ingest_jobs (id, workspace_id, source_type, detected, document_id, status, river_job_id, created_at, completed_at, reason)
+		select gen_random_uuid(), w.id, 'pdf', false, gen_random_uuid(), '%s', 1, now() - interval '%s', %s, 'no text'
+		  from workspaces w, generate_series(1, %d)`, status, ago, completed, n)
+}
+
+func tunes(status string, n int) string {
+	return fmt.Sprintf(`
+		with d as (insert into datasets (id, workspace_id, name, symbol, timeframe, calendar, bars, from_at, to_at, sha256, data)
+		           select gen_random_uuid(), id, gen_random_uuid()::text, 's', '1d', 252, 1, now(), now(), sha256(''), '' from workspaces returning id, workspace_id)
+		insert into tunes (id, workspace_id, dataset_id, strategy, objective, search_type, spec, status, admitted, n_trials, started_at, completed_at)
+		select gen_random_uuid(), d.workspace_id, d.id, 's', 'o', 'grid', '{}', '%s', true, 1, now(), now() from d, generate_series(1, %d)`, status, n)
+}
+
+const nobodyWorks = `delete from workers`
+
+func keys(n int) string {
+	return fmt.Sprintf(`insert into idempotency_keys (workspace_id, route, key, fingerprint, status, expires_at)
+		select id, 'r', i::text, sha256(''), 202, now() - interval '1 hour' from workspaces, generate_series(1, %d) i`, n)
+}
+
+func stateOfFeed(status events.Status) func(*world) {
+	return func(w *world) { w.opts.Feed = func() events.Status { return status } }
+}
+
+func qdrantFails(fail func(context.Context, string) error) func(*world) {
+	return func(w *world) { w.useQdrant(); w.qdrant.Fail(fail) }
+}
+
+var faults = []fault{
+	{"database down", "database", ops.StatusError, func(w *world) { w.wire.set(cut, 0) }},
+	{"database hangs", "database", ops.StatusError, func(w *world) { w.wire.set(hang, 0) }},
+	{"database slow", "database", ops.StatusDegraded, func(w *world) { w.wire.set(slow, 33*time.Millisecond) }},
+	{"database very slow", "database", ops.StatusError, func(w *world) { w.wire.set(slow, 110*time.Millisecond) }},
+	{"pool full", "database", ops.StatusDegraded, func(w *world) { w.fillPool(0) }},
+	{"pool slow", "database", ops.StatusDegraded, func(w *world) { w.fillPool(200 * time.Millisecond)() }},
+	{"pool very slow", "database", ops.StatusError, func(w *world) { w.fillPool(600 * time.Millisecond)() }},
+	{"table of event counts gone", "database", ops.StatusError, sql(`drop table event_counts`)},
+	{"no right to read", "database", ops.StatusError, sql(`revoke select on event_counts from millrace_fleet`)},
+	{"login refused", "database", ops.StatusError, func(w *world) {
+		w.exec(`do $$ begin execute format('alter database %I connection limit 0', current_database()); end $$`)
+		w.exec(`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`)
+	}},
+
+	{"no collection", "embedded", ops.StatusDegraded, sql(`delete from vector_collections`)},
+	{"table of vectors gone", "embedded", ops.StatusError, sql(`drop table vector_sets cascade`)},
+	{"column of vectors gone", "embedded", ops.StatusError, sql(`alter table vector_sets rename live to alive`)},
+	{"qdrant down", "qdrant", ops.StatusError, func(w *world) { w.useQdrant(); w.qdrant.Stop() }},
+	{"qdrant hangs", "qdrant", ops.StatusError, qdrantFails(func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() })},
+	{"qdrant fails", "qdrant", ops.StatusError, qdrantFails(func(context.Context, string) error { return errors.New("out of memory") })},
+	{"qdrant emptied", "qdrant", ops.StatusDegraded, func(w *world) { w.useQdrant(); w.qdrant.Wipe() }},
+	{"index not green", "embedded", ops.StatusDegraded, func(w *world) { w.opts.Vectors.Index = yellow{w.opts.Vectors.Index} }},
+	{"the check itself panics", "embedded", ops.StatusError, func(w *world) { w.opts.Vectors.Index = nil }},
+
+	{"a fifth of LLM calls fails", "llm", ops.StatusDegraded, sql(llm(80, "", "10 minutes"), llm(20, "llm_error", "11 minutes"))},
+	{"LLM rate limited", "llm", ops.StatusDegraded, sql(llm(10, "", "5 minutes"), llm(5, "llm_rate_limit", "50 minutes"))},
+	{"every LLM call fails", "llm", ops.StatusError, sql(llm(100, "", "20 minutes"), llm(3, "llm_error", "2 minutes"))},
+	{"every LLM call times out", "llm", ops.StatusError, sql(llm(3, "llm_timeout", "14 minutes"))},
+	{"record of LLM calls gone", "llm", ops.StatusError, sql(`drop table llm_minutes`)},
+
+	{"subscribers dropped", "sse", ops.StatusDegraded, func(w *world) { require.NoError(w.t, w.main.AddCount(w.t.Context(), "sse.drop", 2)) }},
+	{"events held up", "sse", ops.StatusDegraded, func(w *world) {
+		w.hold(`select pg_current_xact_id()`)
+		w.exec(`insert into event_log (topic, type, entity_id, at) values ('jobs', 'job.available', '1', clock_timestamp() - interval '2 s')`)
+	}},
+	{"listener lost", "sse", ops.StatusDegraded, stateOfFeed(events.Status{ListenerDown: 4 * time.Second})},
+	{"listener gone", "sse", ops.StatusError, stateOfFeed(events.Status{ListenerDown: 11 * time.Second})},
+	{"relay gone", "sse", ops.StatusError, stateOfFeed(events.Status{RelayDown: 11 * time.Second})},
+	{"relay lags", "sse", ops.StatusDegraded, stateOfFeed(events.Status{Lag: 1100 * time.Millisecond})},
+	{"no API process", "sse", ops.StatusDegraded, func(w *world) {
+		w.opts.Feed = nil
+		w.exec(`select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = x'6d696c6c'::int and database = (select oid from pg_database where datname = current_database())`)
+	}},
+	{"event log gone", "sse", ops.StatusError, sql(`drop table event_log cascade`)},
+	{"counters gone", "sse", ops.StatusError, sql(`drop table counters`)},
+
+	{"retention failed once", "retention", ops.StatusDegraded, sql(run("job_runs", true, "1 day"), run("job_runs", false, "1 hour"))},
+	{"retention failed thrice", "retention", ops.StatusError, sql(run("job_runs", false, "3 hours"), run("job_runs", false, "2 hours"), run("job_runs", false, "1 hour"))},
+	{"retention late", "retention", ops.StatusDegraded, sql(installedLongAgo, allRuns("27 hours"))},
+	{"retention missing", "retention", ops.StatusError, sql(installedLongAgo, allRuns("49 hours"))},
+	{"retention never ran", "retention", ops.StatusError, sql(installedLongAgo)},
+	{"retention ran dry only", "retention", ops.StatusError, sql(installedLongAgo, allRuns("1 hour"), `update retention_job_log set dry_run = true`)},
+	{"retention interrupted", "retention", ops.StatusDegraded, sql(`insert into retention_job_log (job_name, source, started_at, dry_run, age, batch_size)
+		values ('match_runs', 'river', now(), false, '1 day', 100)`)},
+	{"retention refused by the table", "retention", ops.StatusDegraded, func(w *world) {
+		w.exec(`drop table trade_events`)
+		_, err := w.main.Prune(w.t.Context(), store.Prune{Job: "trade_events", BatchSize: 100, Source: "river"})
+		require.Error(w.t, err)
+	}},
+	{"retention rules gone", "retention", ops.StatusError, sql(`drop table retention_rules cascade`)},
+	{"column of retention gone", "retention", ops.StatusError, sql(`alter table retention_job_log drop column ok cascade`)},
+
+	{"expired keys", "idempotency", ops.StatusDegraded, sql(keys(101))},
+	{"many expired keys", "idempotency", ops.StatusError, sql(keys(1001))},
+	{"key left unanswered", "idempotency", ops.StatusError, sql(`insert into idempotency_keys (workspace_id, route, key, fingerprint, created_at)
+		select id, 'r', 'k', sha256(''), now() - interval '11 minutes' from workspaces`)},
+	{"table of keys gone", "idempotency", ops.StatusError, sql(`drop table idempotency_keys`)},
+	{"column of keys gone", "idempotency", ops.StatusError, sql(`alter table idempotency_keys rename expires_at to ends_at`)},
+
+	{"work and no worker", "tunes", ops.StatusError, sql(nobodyWorks, job("trials", "available", "1 minute"))},
+	{"worker died at work", "tunes", ops.StatusError, sql(`update workers set beat_at = now() - interval '20 s'`, job("trials", "running", "1 minute"))},
+	{"worker of other queues", "tunes", ops.StatusError, sql(`update workers set queues = '{"ingestion": 4}'`, job("tunes", "available", "1 minute"))},
+	{"queue stands still", "tunes", ops.StatusDegraded, sql(job("tunes", "available", "11 minutes"))},
+	{"job stuck", "tunes", ops.StatusDegraded, sql(job("trials", "running", "61 minutes"))},
+	{"tunes fail", "tunes", ops.StatusDegraded, sql(tunes("failed", 3), tunes("completed", 2))},
+	{"table of tunes gone", "tunes", ops.StatusError, sql(`drop table tunes cascade`)},
+	{"table of workers gone", "tunes", ops.StatusError, sql(`drop table workers`)},
+	{"River's table gone", "tunes", ops.StatusError, sql(`drop table river_job cascade`)},
+
+	{"ingestion fails", "ingestion", ops.StatusDegraded, sql(ingested("completed", "2 hours", 1), ingested("failed", "1 hour", 1))},
+	{"ingestion never worked", "ingestion", ops.StatusDegraded, sql(ingested("failed", "1 hour", 1))},
+	{"ingestion backlog", "ingestion", ops.StatusError, sql(ingested("queued", "31 minutes", 101))},
+	{"table of ingestion gone", "ingestion", ops.StatusError, sql(`drop table ingest_jobs cascade`)},
+	{"column of ingestion gone", "ingestion", ops.StatusError, sql(`alter table ingest_jobs drop column reason`)},
+}
+
+// yellow is an index whose collection is not well.
+type yellow struct{ knowledge.VectorIndex }
+
+func (y yellow) Info(ctx context.Context, c knowledge.Collection) (knowledge.CollectionInfo, error) {
+	info, err := y.VectorIndex.Info(ctx, c)
+	info.Status = "yellow"
+	return info, err
+}
+
+// Each fault shows at its component, with its status, within five seconds; the answer takes no longer
+// than 1.2 s; and what is broken is never called ok.
+func TestEveryFaultShowsWhereItIs(t *testing.T) {
+	require.GreaterOrEqual(t, len(faults), 40)
+	for _, fault := range faults {
+		t.Run(fault.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			var before ops.Overview
+			require.Eventually(t, func() bool {
+				before = health.New(w.opts).Look(t.Context())
+				return before.Status == ops.StatusOK
+			}, 10*time.Second, 20*time.Millisecond, "a world that is well: %+v", &before)
+			fault.inject(w)
+			checks := health.New(w.opts)
+			var seen ops.Component
+			require.Eventually(t, func() bool {
+				began := time.Now()
+				overview := checks.Look(t.Context())
+				require.Less(t, time.Since(began), 1200*time.Millisecond)
+				for _, c := range overview.Components {
+					if c.Name == fault.component {
+						seen = c
+					}
+				}
+				return seen.Status == fault.status && overview.Status.Worse(fault.status) == overview.Status
+			}, 5*time.Second, 20*time.Millisecond, "%s: %+v", fault.component, &seen)
+			require.NotEmpty(t, seen.Summary)
+			if fault.name != "the check itself panics" {
+				require.NotEmpty(t, seen.Advice, "%+v", seen)
+			}
+		})
+	}
+}
+
+// With everything hanging at once, the answer comes in time and calls nothing ok that was not asked.
+func TestAnAnswerComesInTimeThoughEverythingHangs(t *testing.T) {
+	w := newWorld(t)
+	qdrantFails(func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() })(w)
+	w.opts.Embed = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	w.wire.set(hang, 0)
+	for range 3 {
+		began := time.Now()
+		overview := health.New(w.opts).Look(t.Context())
+		require.Less(t, time.Since(began), 1200*time.Millisecond)
+		for _, c := range overview.Components {
+			require.Equal(t, ops.StatusError, c.Status, "%+v", c)
+		}
+	}
+	began := time.Now()
+	ready := health.Ready(w.opts).Look(t.Context())
+	require.Less(t, time.Since(began), 2200*time.Millisecond)
+	require.Equal(t, ops.StatusError, ready.Status)
+}
+
+func TestReadinessTellsWhatIsMissing(t *testing.T) {
+	w := newWorld(t)
+	w.useQdrant()
+	part := func(name string) ops.Status {
+		for _, c := range health.Ready(w.opts).Look(t.Context()).Components {
+			if c.Name == name {
+				return c.Status
+			}
+		}
+		return ""
+	}
+	for _, name := range []string{"database", "migrations", "vectors", "embedder"} {
+		require.Equal(t, ops.StatusOK, part(name), name)
+	}
+	w.exec(`delete from millrace_migration where version_id = (select max(version_id) from millrace_migration)`)
+	require.Equal(t, ops.StatusError, part("migrations"))
+	w.qdrant.Stop()
+	require.Equal(t, ops.StatusError, part("vectors"))
+	w.opts.Embed = func(context.Context) error { return errors.New("no such model") }
+	require.Equal(t, ops.StatusError, part("embedder"))
+	require.Equal(t, ops.StatusOK, part("database"))
+	w.wire.set(cut, 0)
+	require.Equal(t, ops.StatusError, part("database"))
+}

@@ -1,0 +1,81 @@
+package health
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"millrace/events"
+	"millrace/jobs/knowledge"
+	"millrace/ops"
+	"millrace/store"
+)
+
+// Within is the time that all checks have, side by side.
+const Within = time.Second
+
+// Vectors is the index that this process searches.
+type Vectors struct {
+	Kind       string // qdrant or embedded
+	Index      knowledge.VectorIndex
+	Collection knowledge.Collection
+}
+
+// LLM names the language model that this process asks; the zero value says that there is none.
+type LLM struct{ Provider, Model string }
+
+// Options make the checks.
+type Options struct {
+	// Store asks the database, best on a pool of its own: the checks must see a full pool, not stand
+	// in its queue.
+	Store *store.Store
+	// Main is the store on whose pool the process does its work; nil: it does none.
+	Main *store.Store
+	// Feed is this process's part in the event feed; nil: it has none.
+	Feed    func() events.Status
+	Vectors *Vectors // nil: not set up in this process
+	LLM     LLM
+	// Embed embeds a word, to see whether the embedder answers; nil: not set up in this process.
+	Embed func(ctx context.Context) error
+}
+
+// checks are what the eight components are looked at with.
+type checks struct{ Options }
+
+// New makes the registry of the eight components.
+func New(opts Options) *ops.Health {
+	c := checks{opts}
+	return ops.NewHealth(Within,
+		ops.Check{Name: "database", Run: c.database},
+		ops.Check{Name: c.vectorsName(), Run: c.vectors},
+		ops.Check{Name: "llm", Run: c.llm},
+		ops.Check{Name: "sse", Run: c.sse},
+		ops.Check{Name: "retention", Run: c.retention},
+		ops.Check{Name: "idempotency", Run: c.idempotency},
+		ops.Check{Name: "tunes", Run: c.tunes},
+		ops.Check{Name: "ingestion", Run: c.ingestion},
+	)
+}
+
+// failed is the report on a component that could not be looked at: nothing is known of it, and that
+// is an error.
+func failed(report ops.Report, err error) ops.Report {
+	advice := "Look at the database first: what cannot be asked cannot be well."
+	if !store.Transient(err) {
+		advice = "Compare the schema with this version: millrace migrate status."
+	}
+	report.Raise(ops.StatusError, err.Error(), advice)
+	return report
+}
+
+// milliseconds is a duration for people, to a tenth.
+func milliseconds(d time.Duration) float64 { return math.Round(d.Seconds()*1e4) / 10 }
+
+// ago is how long a moment is past, for people.
+func ago(now time.Time, at *time.Time) string {
+	if at == nil {
+		return "never"
+	}
+	return fmt.Sprintf("%v ago", now.Sub(*at).Round(time.Second))
+}

@@ -1,0 +1,77 @@
+package health
+
+import (
+	"context"
+	"fmt"
+
+	"millrace/ops"
+)
+
+func (c checks) vectorsName() string {
+	if c.Vectors != nil && c.Vectors.Kind != "qdrant" {
+		return c.Vectors.Kind
+	}
+	return "qdrant"
+}
+
+func (c checks) vectors(ctx context.Context) ops.Report {
+	r := ops.Report{Runbook: "vectors.md#qdrant"}
+	if c.Vectors == nil {
+		r.Raise(ops.StatusUnknown, "this process has no vector index", "")
+		return r
+	}
+	r.Add("collection", c.Vectors.Collection.Name)
+	info, err := c.Vectors.Index.Info(ctx, c.Vectors.Collection)
+	if err != nil {
+		r.Add("last_error", err.Error())
+		r.Raise(ops.StatusError, err.Error(), "Is the vector index up, and does QDRANT_URL lead to it?")
+		return r
+	}
+	r.Add("vectors", info.Vectors)
+	r.Add("segments", info.Segments)
+	r.Add("status", info.Status)
+	switch {
+	case !info.Exists:
+		r.Raise(ops.StatusDegraded, fmt.Sprintf("the collection %s is not there", c.Vectors.Collection.Name),
+			"It is made with the first document: ingest one, or embed anew after a change of model.")
+	case info.Status != "green":
+		r.Raise(ops.StatusDegraded, fmt.Sprintf("the collection's status is %s", info.Status),
+			"Look at the index's own log: it optimises, or has lost a part.")
+	}
+	r.Raise(ops.StatusOK, fmt.Sprintf("%d vectors", info.Vectors), "")
+	return r
+}
+
+// degradedShare is the share of calls that may do without the LLM.
+const degradedShare = 0.1
+
+func (c checks) llm(ctx context.Context) ops.Report {
+	r := ops.Report{Runbook: "llm.md#llm"}
+	r.Add("configured", c.LLM.Provider != "")
+	if c.LLM.Provider != "" {
+		r.Add("provider", c.LLM.Provider)
+		r.Add("model", c.LLM.Model)
+	}
+	state, err := c.Store.LLMState(ctx)
+	if err != nil {
+		return failed(r, err)
+	}
+	r.Add("calls_1h", state.Calls1h)
+	r.Add("degraded_1h", state.Degraded1h)
+	r.Add("errors_1h", state.Errors1h)
+	r.Add("last_success_at", state.LastOK)
+	r.Add("last_error_at", state.LastError)
+	r.Add("last_error", state.LastReason)
+	const advice = "Look at the provider's status page, the key and the model's name; answers are extractive meanwhile."
+	if state.Calls15m > 0 && state.Failed15m == state.Calls15m {
+		r.Raise(ops.StatusError, fmt.Sprintf("all %d calls of the last 15 minutes failed", state.Calls15m), advice)
+	}
+	if float64(state.Degraded1h) > degradedShare*float64(state.Calls1h) {
+		r.Raise(ops.StatusDegraded, fmt.Sprintf("%d of %d calls of the last hour failed", state.Degraded1h, state.Calls1h), advice)
+	}
+	if c.LLM.Provider == "" {
+		r.Raise(ops.StatusOK, "none is set up: answers are extractive", "")
+	}
+	r.Raise(ops.StatusOK, fmt.Sprintf("%d calls in the last hour", state.Calls1h), "")
+	return r
+}

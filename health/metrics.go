@@ -1,0 +1,160 @@
+package health
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"millrace/ops"
+	"millrace/store"
+)
+
+const (
+	// figuresFresh is how long figures are given out before they are taken anew: several scrapers
+	// cost no more than one.
+	figuresFresh = 10 * time.Second
+	// figuresWithin bounds what a scrape waits for the database.
+	figuresWithin = 2 * time.Second
+)
+
+// PoolMetrics measure a process's own pool.
+func PoolMetrics(st *store.Store) prometheus.Collector { return poolMetrics{st} }
+
+type poolMetrics struct{ store *store.Store }
+
+var (
+	poolSize      = desc("db_pool_size", "Connections of this process's pool that are open.")
+	poolAvailable = desc("db_pool_available", "Connections that a caller would get at once.")
+)
+
+// Describe implements prometheus.Collector.
+func (p poolMetrics) Describe(to chan<- *prometheus.Desc) { to <- poolSize; to <- poolAvailable }
+
+// Collect implements prometheus.Collector.
+func (p poolMetrics) Collect(to chan<- prometheus.Metric) {
+	state := p.store.PoolState()
+	to <- gauge(poolSize, float64(state.Size))
+	to <- gauge(poolAvailable, float64(state.Available))
+}
+
+// FleetMetrics measure the fleet as a whole, from the database: every API process exports the same
+// figures, so rules take the maximum over instances, never the sum.
+type FleetMetrics struct {
+	store  *store.Store
+	ready  *ops.Health
+	logger *slog.Logger
+	mu     sync.Mutex
+	taken  time.Time
+	last   []prometheus.Metric
+}
+
+// NewFleetMetrics makes the collector.
+func NewFleetMetrics(st *store.Store, ready *ops.Health, logger *slog.Logger) *FleetMetrics {
+	return &FleetMetrics{store: st, ready: ready, logger: logger}
+}
+
+var (
+	figuresUp       = desc("fleet_figures_up", "Whether the figures of the fleet could be taken; if 0, the others are missing.")
+	partReady       = desc("ready", "Whether a part that requests need is there, as /readyz tells.", "part")
+	riverJobs       = desc("river_jobs", "Jobs by queue and state.", "queue", "state")
+	workersHeard    = desc("worker_heartbeats", "Worker processes heard lately.")
+	tableSize       = desc("pg_table_size_bytes", "Bytes of a table with its indexes and partitions.", "table")
+	ingestPending   = desc("ingest_queue_pending_count", "Ingestion jobs queued, running or to be tried again.")
+	keysTotal       = desc("idempotency_keys_total", "Idempotency keys kept; the planner's figure.")
+	keysExpired     = desc("idempotency_expired_pending_total", "Expired keys that await the retention job, counted up to 1001.")
+	keysPending     = desc("idempotency_pending_requests_total", "Requests at work on their idempotency key.")
+	keysOldest      = desc("idempotency_oldest_pending_age_minutes", "How long the oldest of them has been.")
+	retentionRuns   = desc("retention_job_runs_total", "Runs of a retention job by status, dry runs left out.", "job_name", "status")
+	retentionRows   = desc("retention_rows_deleted_total", "Rows deleted by retention.", "table")
+	retentionLastOK = desc("retention_job_last_run_timestamp",
+		"When a retention job last ended well, in Unix seconds; before its first run, when it came to be.", "job_name")
+)
+
+// Describe implements prometheus.Collector.
+func (m *FleetMetrics) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		figuresUp, partReady, riverJobs, workersHeard, tableSize, ingestPending, keysTotal, keysExpired, keysPending,
+		keysOldest, retentionRuns, retentionRows, retentionLastOK,
+	} {
+		to <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *FleetMetrics) Collect(to chan<- prometheus.Metric) {
+	for _, metric := range m.figures() {
+		to <- metric
+	}
+}
+
+func (m *FleetMetrics) figures() []prometheus.Metric {
+	m.mu.Lock() // scrapes at once share one look
+	defer m.mu.Unlock()
+	if time.Since(m.taken) < figuresFresh {
+		return m.last
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), figuresWithin)
+	defer cancel()
+	parts := make(chan ops.Overview, 1)
+	go func() { parts <- m.ready.Look(ctx) }()
+	figures, err := m.store.FleetFigures(ctx)
+	m.last = nil
+	for _, part := range (<-parts).Components {
+		m.last = append(m.last, gauge(partReady, truth(part.Status != ops.StatusError), part.Name))
+	}
+	m.last = append(m.last, gauge(figuresUp, truth(err == nil)))
+	if err != nil {
+		m.logger.Warn("the fleet's figures could not be taken", "error", err)
+	} else {
+		m.last = append(m.last, figureMetrics(figures)...)
+	}
+	m.taken = time.Now()
+	return m.last
+}
+
+func figureMetrics(f store.FleetFigures) []prometheus.Metric {
+	metrics := []prometheus.Metric{
+		gauge(workersHeard, float64(f.Workers)),
+		gauge(ingestPending, float64(f.IngestPending)),
+		gauge(keysTotal, float64(f.Keys.Total)),
+		gauge(keysExpired, float64(f.Keys.Expired)),
+		gauge(keysPending, float64(f.Keys.Pending)),
+		gauge(keysOldest, f.Keys.OldestAge.Minutes()),
+	}
+	for _, j := range f.Jobs {
+		metrics = append(metrics, gauge(riverJobs, float64(j.Jobs), j.Queue, j.State))
+	}
+	for _, t := range f.Tables {
+		metrics = append(metrics, gauge(tableSize, float64(t.Bytes), t.Table))
+	}
+	for _, r := range f.Retention {
+		metrics = append(metrics,
+			counter(retentionRuns, float64(r.OK), r.Job, "completed"),
+			counter(retentionRuns, float64(r.Failed), r.Job, "failed"),
+			counter(retentionRows, float64(r.Deleted), r.Table),
+			gauge(retentionLastOK, float64(r.LastOK.UnixMilli())/1000, r.Job))
+	}
+	return metrics
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+func gauge(d *prometheus.Desc, value float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+func counter(d *prometheus.Desc, value float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.CounterValue, value, labels...)
+}
+
+func truth(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,68 @@
+package health_test
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+
+	"millrace/health"
+)
+
+func TestTheFleetsFiguresAreTrueAndBounded(t *testing.T) {
+	w := newWorld(t)
+	w.exec(run("job_runs", true, "1 hour"))
+	w.exec(run("job_runs", false, "30 minutes"))
+	w.exec(`update retention_job_log set rows_deleted = 7`)
+	w.exec(keys(3))
+	w.exec(ingested("queued", "1 minute", 4))
+	w.exec(job("trials", "available", "1 minute"))
+	require.NoError(t, w.main.FoldCounters(t.Context()))
+	logger := slog.New(slog.DiscardHandler)
+	fresh := func() prometheus.Collector {
+		return health.NewFleetMetrics(w.opts.Store, health.Ready(w.opts), logger)
+	}
+	require.NoError(t, testutil.CollectAndCompare(fresh(), strings.NewReader(`
+# HELP retention_job_runs_total Runs of a retention job by status, dry runs left out.
+# TYPE retention_job_runs_total counter
+retention_job_runs_total{job_name="idempotency_keys",status="completed"} 0
+retention_job_runs_total{job_name="idempotency_keys",status="failed"} 0
+retention_job_runs_total{job_name="job_events",status="completed"} 0
+retention_job_runs_total{job_name="job_events",status="failed"} 0
+retention_job_runs_total{job_name="job_runs",status="completed"} 1
+retention_job_runs_total{job_name="job_runs",status="failed"} 1
+retention_job_runs_total{job_name="match_runs",status="completed"} 0
+retention_job_runs_total{job_name="match_runs",status="failed"} 0
+retention_job_runs_total{job_name="trade_events",status="completed"} 0
+retention_job_runs_total{job_name="trade_events",status="failed"} 0
+# HELP idempotency_expired_pending_total Expired keys that await the retention job, counted up to 1001.
+# TYPE idempotency_expired_pending_total gauge
+idempotency_expired_pending_total 3
+# HELP ingest_queue_pending_count Ingestion jobs queued, running or to be tried again.
+# TYPE ingest_queue_pending_count gauge
+ingest_queue_pending_count 4
+# HELP worker_heartbeats Worker processes heard lately.
+# TYPE worker_heartbeats gauge
+worker_heartbeats 1
+# HELP river_jobs Jobs by queue and state.
+# TYPE river_jobs gauge
+river_jobs{queue="trials",state="available"} 1
+# HELP fleet_figures_up Whether the figures of the fleet could be taken; if 0, the others are missing.
+# TYPE fleet_figures_up gauge
+fleet_figures_up 1
+`), "retention_job_runs_total", "idempotency_expired_pending_total", "ingest_queue_pending_count", "worker_heartbeats", "river_jobs", "fleet_figures_up"))
+	require.Positive(t, testutil.CollectAndCount(fresh(), "pg_table_size_bytes"))
+
+	w.wire.set(hang, 0)
+	began := time.Now()
+	require.NoError(t, testutil.CollectAndCompare(fresh(), strings.NewReader(`
+# HELP fleet_figures_up Whether the figures of the fleet could be taken; if 0, the others are missing.
+# TYPE fleet_figures_up gauge
+fleet_figures_up 0
+`), "fleet_figures_up", "river_jobs", "worker_heartbeats"))
+	require.Less(t, time.Since(began), 3*time.Second)
+}

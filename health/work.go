@@ -1,0 +1,155 @@
+package health
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"millrace/ops"
+)
+
+// The thresholds of retention.
+const (
+	runLate, runMissing = 26 * time.Hour, 48 * time.Hour
+	failuresInARow      = 3
+)
+
+func (c checks) retention(ctx context.Context) ops.Report {
+	r := ops.Report{Runbook: "retention.md#retention"}
+	status, err := c.Store.RetentionStatus(ctx)
+	if err != nil {
+		return failed(r, err)
+	}
+	r.Add("scheduler", status.Scheduler)
+	for _, job := range status.Jobs {
+		since := job.Since // a job that never ran is missed from its beginning on
+		if job.LastOK != nil {
+			since = *job.LastOK
+		}
+		last := map[string]any{
+			"last_run_at": job.LastRunAt, "last_ok_at": job.LastOK, "rows_deleted": job.Deleted,
+			"consecutive_failures": job.Failures, "running": job.Running, "error": job.Error,
+		}
+		r.Add(job.Name, last)
+		late := status.Now.Sub(since)
+		switch {
+		case job.Failures >= failuresInARow:
+			r.Raise(ops.StatusError, fmt.Sprintf("%s has failed %d times in a row", job.Name, job.Failures), "Read the error in /admin/retention/logs.")
+		case late > runMissing:
+			r.Raise(ops.StatusError, fmt.Sprintf("%s last ended well %s", job.Name, ago(status.Now, job.LastOK)),
+				"Does a worker work the queue retention, or is pg_cron's launcher up? See /admin/retention/status.")
+		case job.Failures > 0:
+			r.Raise(ops.StatusDegraded, fmt.Sprintf("the last run of %s failed", job.Name), "Read the error in /admin/retention/logs.")
+		case late > runLate:
+			r.Raise(ops.StatusDegraded, fmt.Sprintf("%s last ended well %s", job.Name, ago(status.Now, job.LastOK)),
+				"Does a worker work the queue retention, or is pg_cron's launcher up? See /admin/retention/status.")
+		}
+	}
+	r.Raise(ops.StatusOK, fmt.Sprintf("%d jobs, run by %s", len(status.Jobs), status.Scheduler), "")
+	return r
+}
+
+// The thresholds of idempotency keys.
+const (
+	expiredMany, expiredTooMany = 100, 1000
+	pendingStuck                = 10 * time.Minute
+)
+
+func (c checks) idempotency(ctx context.Context) ops.Report {
+	r := ops.Report{Runbook: "idempotency.md#idempotency"}
+	state, err := c.Store.IdempotencyState(ctx)
+	if err != nil {
+		return failed(r, err)
+	}
+	r.Add("total", state.Total)
+	r.Add("expired", state.Expired)
+	r.Add("pending", state.Pending)
+	r.Add("oldest_pending_minutes", state.OldestAge.Round(time.Second).Minutes())
+	if state.OldestAge > pendingStuck {
+		r.Raise(ops.StatusError, fmt.Sprintf("a request has been at work on its key for %v", state.OldestAge.Round(time.Second)),
+			"Find its transaction and end it: select pid, xact_start, query from pg_stat_activity order by xact_start.")
+	}
+	const advice = "The retention job idempotency_keys should have taken them: see /admin/retention/status."
+	if state.Expired > expiredTooMany {
+		r.Raise(ops.StatusError, fmt.Sprintf("over %d expired keys await the retention job", expiredTooMany), advice)
+	} else if state.Expired > expiredMany {
+		r.Raise(ops.StatusDegraded, fmt.Sprintf("%d expired keys await the retention job", state.Expired), advice)
+	}
+	r.Raise(ops.StatusOK, fmt.Sprintf("%d keys", state.Total), "")
+	return r
+}
+
+// The thresholds of tunes.
+const (
+	queuedLong = 10 * time.Minute
+	// jobStuck is above every kind's time limit.
+	jobStuck = time.Hour
+	// noticed is how long work may wait before the lack of a worker counts.
+	noticed = 3 * time.Second
+)
+
+func (c checks) tunes(ctx context.Context) ops.Report {
+	r := ops.Report{Runbook: "backtests.md#tunes"}
+	counts, err := c.Store.Counters(ctx, uuid.NullUUID{})
+	if err != nil {
+		return failed(r, err)
+	}
+	state, err := c.Store.TunesState(ctx)
+	if err != nil {
+		return failed(r, err)
+	}
+	r.Add("active", counts.Active("tune"))
+	r.Add("completed_24h", state.Completed24h)
+	r.Add("failed_24h", state.Failed24h)
+	r.Add("average_duration_s", state.Average.Round(time.Millisecond).Seconds())
+	r.Add("queue_age_s", state.OldestWaiting.Round(time.Millisecond).Seconds())
+	r.Add("longest_running_s", state.LongestRunning.Round(time.Millisecond).Seconds())
+	r.Add("workers", state.Workers)
+	r.Add("silent_workers", state.Silent)
+	if state.Workers == 0 && (state.OldestWaiting > noticed || state.LongestRunning > 0) {
+		r.Raise(ops.StatusError, "work waits and no worker is heard", "Start one: millrace worker --queues trials:2,tunes:2. Or find out why it stopped.")
+	}
+	if state.OldestWaiting > queuedLong {
+		r.Raise(ops.StatusDegraded, fmt.Sprintf("a job has been waiting for %v", state.OldestWaiting.Round(time.Second)),
+			"Add workers or slots, or find out what they are busy with: /admin.")
+	}
+	if state.LongestRunning > jobStuck {
+		r.Raise(ops.StatusDegraded, fmt.Sprintf("a job has been at work for %v", state.LongestRunning.Round(time.Second)),
+			"It should have been cut off: stop the worker that holds it, and another runs it again.")
+	}
+	if state.Failed24h > state.Completed24h {
+		r.Raise(ops.StatusDegraded, fmt.Sprintf("%d tunes failed in 24 h, %d were completed", state.Failed24h, state.Completed24h),
+			"Read their errors: GET /backtests/tunes?status=failed.")
+	}
+	r.Raise(ops.StatusOK, fmt.Sprintf("%d active, %d workers", counts.Active("tune"), state.Workers), "")
+	return r
+}
+
+// The thresholds of ingestion.
+const backlogLong = 30 * time.Minute
+
+func (c checks) ingestion(ctx context.Context) ops.Report {
+	r := ops.Report{Runbook: "ingestion.md#ingestion"}
+	state, err := c.Store.IngestionState(ctx)
+	if err != nil {
+		return failed(r, err)
+	}
+	r.Add("pending", state.Pending)
+	for _, source := range state.Sources {
+		r.Add(source.SourceType, map[string]any{
+			"last_success_at": source.LastOK, "last_failure_at": source.LastFailure, "last_error": source.Reason,
+		})
+		if source.LastFailure != nil && (source.LastOK == nil || source.LastFailure.After(*source.LastOK)) {
+			r.Raise(ops.StatusDegraded, fmt.Sprintf("the last ingestion of %s failed", source.SourceType),
+				"Read its reason: GET /ingest/jobs?status=failed.")
+		}
+	}
+	if state.Backlog > backlogLong {
+		r.Raise(ops.StatusError, fmt.Sprintf("%d documents are waiting, more than 100 of them for %v", state.Pending, state.Backlog.Round(time.Minute)),
+			"Is a worker on the queue ingestion? Add slots: millrace worker --queues ingestion:4.")
+	}
+	r.Raise(ops.StatusOK, fmt.Sprintf("%d waiting", state.Pending), "")
+	return r
+}

@@ -1,0 +1,207 @@
+package wfo
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+
+	"millrace/jobs"
+	"millrace/jobs/attempt"
+	"millrace/jobs/backtest"
+	"millrace/jobs/sweep"
+	"millrace/ops"
+	"millrace/store"
+)
+
+// jobTimeout bounds one attempt, below River's own rescue age.
+const jobTimeout = 20 * time.Minute
+
+// Workers work walk-forwards.
+type Workers struct {
+	store   *store.Store
+	save    *attempt.Saver
+	metrics *ops.Metrics
+}
+
+// New makes the workers.
+func New(st *store.Store, metrics *ops.Metrics, logger *slog.Logger) *Workers {
+	return &Workers{store: st, save: attempt.NewSaver(st, logger), metrics: metrics}
+}
+
+// Register adds the workers to those of the process.
+func (w *Workers) Register(to *river.Workers) {
+	river.AddWorker(to, worker(w, w.candidates, func(a jobs.WFOCandidatesArgs) (uuid.UUID, uuid.UUID) { return a.WorkspaceID, a.WFOID }))
+	river.AddWorker(to, worker(w, w.score, func(a jobs.WFOScoreArgs) (uuid.UUID, uuid.UUID) { return a.WorkspaceID, a.WFOID }))
+	river.AddWorker(to, worker(w, w.collect, func(a jobs.WFOCollectArgs) (uuid.UUID, uuid.UUID) { return a.WorkspaceID, a.WFOID }))
+}
+
+// worker is the worker of one kind; a job that fails for good fails its walk-forward.
+func worker[A river.JobArgs](w *Workers, do func(context.Context, A, store.Lease) error, of func(A) (workspace, wfo uuid.UUID)) *attempt.Worker[A] {
+	return &attempt.Worker[A]{
+		Saver: w.save, Limit: jobTimeout, Of: of, Do: do,
+		Fail: func(ctx context.Context, args A, lease store.Lease, reason string) error {
+			_, wfo := of(args)
+			return w.store.FailWFO(ctx, lease, wfo, reason)
+		},
+	}
+}
+
+// nextJobs makes the jobs of a walk-forward's later steps.
+func nextJobs(wfo *store.WFO) store.WFOJobs {
+	return store.WFOJobs{
+		Score: func(fold int) river.JobArgs {
+			return jobs.WFOScoreArgs{WorkspaceID: wfo.WorkspaceID, WFOID: wfo.ID, Fold: fold}
+		},
+		Collect: func() river.JobArgs {
+			return jobs.WFOCollectArgs{WorkspaceID: wfo.WorkspaceID, WFOID: wfo.ID}
+		},
+	}
+}
+
+// work reads what a step needs. A walk-forward that has ended needs none.
+func (w *Workers) work(ctx context.Context, workspace, id uuid.UUID) (store.WFOWork, error) {
+	work, err := w.store.WFOWork(ctx, workspace, id)
+	if err == nil && work.WFO.Status != store.WFORunning {
+		err = fmt.Errorf("walk-forward %s is %s: %w", id, work.WFO.Status, store.ErrEnded)
+	}
+	return work, err
+}
+
+// candidates gathers the best trials of all folds and lets in their scoring.
+func (w *Workers) candidates(ctx context.Context, args jobs.WFOCandidatesArgs, lease store.Lease) error {
+	work, err := w.work(ctx, args.WorkspaceID, args.WFOID)
+	if err != nil {
+		return err
+	}
+	var flat []float64
+	for _, params := range sweep.Candidates(tops(work)) {
+		flat = append(flat, params...)
+	}
+	return w.save.Save(ctx, lease, func() error {
+		return w.store.BeginScoring(ctx, lease, args.WFOID, flat, nextJobs(work.WFO))
+	})
+}
+
+// score judges all candidates on one fold's test window, and trades the fold's winner there.
+func (w *Workers) score(ctx context.Context, args jobs.WFOScoreArgs, lease store.Lease) error {
+	work, err := w.work(ctx, args.WorkspaceID, args.WFOID)
+	if err != nil {
+		return err
+	}
+	fold := work.Folds[args.Fold]
+	bars, calendar, err := w.store.DatasetBars(ctx, args.WorkspaceID, work.WFO.DatasetID)
+	if err != nil {
+		return err
+	}
+	plan, problems := sweep.NewPlan(work.WFO.Spec.OfFold(fold.Fold), bars, calendar)
+	if len(problems) > 0 {
+		return &attempt.HopelessError{Reason: fmt.Sprintf("fold %d: %s", args.Fold, explain(problems))}
+	}
+	scores, err := plan.ScoreCandidates(ctx, split(work.WFO, work.Candidates), w.trials(ctx, work.WFO, fold))
+	if err != nil {
+		return fmt.Errorf("score fold %d of walk-forward %s: %w", args.Fold, args.WFOID, err)
+	}
+	var winner backtest.Params
+	if top := split(work.WFO, fold.Top); len(top) > 0 {
+		winner = top[0]
+	}
+	stretch := plan.Stretch(winner, nextTest(work.Folds, fold))
+	return w.save.Save(ctx, lease, func() error {
+		return w.store.FinishScore(ctx, lease, args.WFOID, args.Fold, scores, stretch, nextJobs(work.WFO))
+	})
+}
+
+// nextTest is where the test window of the next successful fold begins, or else this fold's ends.
+func nextTest(folds []store.WFOFold, fold store.WFOFold) time.Time {
+	for _, later := range folds[fold.Index+1:] {
+		if later.Status == store.FoldCompleted {
+			return later.TrainEnd
+		}
+	}
+	return fold.TestEnd
+}
+
+// trials reads the stored trials of a fold's tune, some shards at a time.
+func (w *Workers) trials(ctx context.Context, wfo *store.WFO, fold store.WFOFold) func(yield func(*sweep.Columns, error) bool) {
+	const shardsAtOnce = 16
+	spec := wfo.Spec.OfFold(fold.Fold)
+	return func(yield func(*sweep.Columns, error) bool) {
+		for from := 0; from < wfo.Trials; {
+			shards, err := w.store.TrialShards(ctx, wfo.WorkspaceID, *fold.TuneID, from, shardsAtOnce)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, sh := range shards {
+				columns, err := sweep.OpenColumns(spec, sh.Shard, sh.Columns)
+				if !yield(columns, err) || err != nil {
+					return
+				}
+				from = sh.Shard.First + sh.Shard.Trials
+			}
+			if len(shards) < shardsAtOnce {
+				return
+			}
+		}
+	}
+}
+
+// collect judges the candidates over all folds and ends the walk-forward.
+func (w *Workers) collect(ctx context.Context, args jobs.WFOCollectArgs, lease store.Lease) error {
+	work, err := w.work(ctx, args.WorkspaceID, args.WFOID)
+	if err != nil {
+		return err
+	}
+	bars, calendar, err := w.store.DatasetBars(ctx, args.WorkspaceID, work.WFO.DatasetID)
+	if err != nil {
+		return err
+	}
+	results, err := w.store.FoldResults(ctx, args.WorkspaceID, args.WFOID)
+	if err != nil {
+		return err
+	}
+	for i, top := range tops(work) {
+		results[i].Top = top
+	}
+	found := sweep.CombineFolds(work.WFO.Spec, work.WFO.Config, bars, calendar, split(work.WFO, work.Candidates), results)
+	err = w.save.Save(ctx, lease, func() error {
+		return w.store.CompleteWFO(ctx, lease, args.WFOID, found)
+	})
+	if err == nil {
+		w.metrics.WFOEligible.Observe(float64(found.Eligible))
+	}
+	return err
+}
+
+// tops are the candidates of each successful fold, in order.
+func tops(work store.WFOWork) (tops [][]backtest.Params) {
+	for _, fold := range work.Folds {
+		if fold.Status == store.FoldCompleted {
+			tops = append(tops, split(work.WFO, fold.Top))
+		}
+	}
+	return tops
+}
+
+// split cuts parameters that lie one set after the other.
+func split(wfo *store.WFO, flat []float64) []backtest.Params {
+	n := len(wfo.Spec.ParamNames())
+	sets := make([]backtest.Params, len(flat)/n)
+	for i := range sets {
+		sets[i] = flat[i*n : (i+1)*n : (i+1)*n]
+	}
+	return sets
+}
+
+func explain(problems []backtest.FieldError) string {
+	reasons := make([]string, len(problems))
+	for i, p := range problems {
+		reasons[i] = p.Error()
+	}
+	return strings.Join(reasons, "; ")
+}

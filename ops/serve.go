@@ -1,0 +1,66 @@
+package ops
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"net/http/pprof"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// MetricsHandler exports a registry. A collector that fails leaves its own figures out, no others.
+func MetricsHandler(registry *prometheus.Registry) http.Handler {
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+}
+
+// Profiles serves the profiles of net/http/pprof under a prefix that ends without a slash.
+func Profiles(prefix string) http.Handler {
+	mux := http.NewServeMux()
+	for path, handler := range map[string]http.HandlerFunc{
+		"/cmdline": pprof.Cmdline, "/profile": pprof.Profile, "/symbol": pprof.Symbol, "/trace": pprof.Trace,
+	} {
+		mux.HandleFunc(prefix+path, handler)
+	}
+	mux.HandleFunc(prefix+"/", func(w http.ResponseWriter, r *http.Request) {
+		if name := strings.TrimPrefix(r.URL.Path, prefix+"/"); name != "" {
+			pprof.Handler(name).ServeHTTP(w, r)
+			return
+		}
+		pprof.Index(w, r)
+	})
+	return mux
+}
+
+// Internal is what a process serves on its own port, for the network inside: its metrics and that it
+// lives and, with the admin token, its profiles. Without a token there are no profiles.
+func Internal(registry *prometheus.Registry, adminToken string) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", MetricsHandler(registry))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"status":"ok"}`)) // whoever asked is gone: nothing to tell
+	})
+	if adminToken != "" {
+		mux.Handle("/debug/pprof/", withToken(adminToken, Profiles("/debug/pprof")))
+	}
+	return mux
+}
+
+func withToken(token string, next http.Handler) http.Handler {
+	want := sha256.Sum256([]byte(token))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		given := r.Header.Get("X-Admin-Token")
+		if given == "" {
+			_, given, _ = strings.Cut(r.Header.Get("Authorization"), " ")
+		}
+		got := sha256.Sum256([]byte(given))
+		if subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
+			http.Error(w, "send the admin token: X-Admin-Token or Authorization: Bearer", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
