@@ -26,6 +26,15 @@ const maxAttempts = 8
 // Slots is how many jobs of each queue one process works at once.
 type Slots map[string]int
 
+// Ahead is how many jobs of a queue a process with so many slots holds beyond them. A shard is fetched
+// while others compute and computes while others are saved, so that no core waits for the database.
+func Ahead(queue string, slots int) int {
+	if queue == QueueTrials {
+		return 1 + slots/4
+	}
+	return 0
+}
+
 // DefaultSlots works every queue, with one trial slot for each core.
 func DefaultSlots(cores int) Slots {
 	return Slots{QueueTunes: 2, QueueTrials: cores, QueueWFO: 1, QueueIngestion: 2, QueueRetention: 1, QueueMaintenance: 1}

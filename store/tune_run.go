@@ -90,8 +90,9 @@ func (s *Store) letIn(ctx context.Context, tx pgx.Tx, tune *Tune, at shardCounts
 	if slots, err = shareOfSlots(ctx, tx, tune, slots); err != nil {
 		return err
 	}
-	// One more than there are slots, so that a slot never waits for the next insert.
-	count := min(at.total-at.next, slots+1-(at.next-at.done))
+	// As many as processes hold ahead of their slots (jobs.Ahead), and one more, so that a slot never
+	// waits for the next insert.
+	count := min(at.total-at.next, slots+1+(slots+3)/4-(at.next-at.done))
 	if count < 1 {
 		return nil
 	}

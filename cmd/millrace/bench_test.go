@@ -133,7 +133,7 @@ func (s *benchStore) work(b *testing.B, slots int) {
 		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: slots, jobs.QueueTunes: 1},
 		Metrics: metrics, Logger: logger, Version: "bench", Drain: time.Second,
 	}, func(st *store.Store, workers *river.Workers) {
-		tune.New(st, metrics, logger, tune.Options{}).Register(workers)
+		tune.New(st, metrics, logger, tune.Options{Slots: slots}).Register(workers)
 	})
 	require.NoError(b, err)
 	require.NoError(b, member.Start(b.Context()))

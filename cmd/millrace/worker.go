@@ -65,8 +65,8 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 		return err
 	}
 	total := 0
-	for _, n := range slots {
-		total += n
+	for name, n := range slots {
+		total += n + jobs.Ahead(name, n)
 	}
 	// A connection a slot for results, one for its reporter, and River's and the heartbeat's own.
 	pool, err := openPool(ctx, life, db, int32(2*total+6), metrics)
@@ -86,7 +86,7 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 		Pool: pool, Slots: slots, Metrics: metrics, Logger: env.logger, Version: env.version(), Drain: flags.Drain,
 		Periodic: schedule,
 	}, func(st *store.Store, workers *river.Workers) {
-		tune.New(st, metrics, env.logger, tune.Options{ShardTime: flags.ShardTime}).Register(workers)
+		tune.New(st, metrics, env.logger, tune.Options{Slots: slots[jobs.QueueTrials], ShardTime: flags.ShardTime}).Register(workers)
 		wfo.New(st, metrics, env.logger).Register(workers)
 		retention.New(st, env.logger).Register(workers)
 	})

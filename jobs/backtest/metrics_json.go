@@ -118,8 +118,8 @@ func (j *metricsJSON) targets() []**float64 {
 	}
 }
 
-// metricsSize is the length of one encoded Metrics.
-const metricsSize = 4*4 + 16*8
+// MetricsBytes is the length of one Metrics as AppendBinary writes it.
+const MetricsBytes = 4*4 + 16*8
 
 // AppendBinary appends the metrics in a fixed-size little-endian form.
 func (m *Metrics) AppendBinary(to []byte) []byte {
@@ -135,7 +135,7 @@ func (m *Metrics) AppendBinary(to []byte) []byte {
 // DecodeMetrics reads what AppendBinary wrote, and returns the rest of data.
 func DecodeMetrics(data []byte) (Metrics, []byte, error) {
 	var m Metrics
-	if len(data) < metricsSize {
+	if len(data) < MetricsBytes {
 		return m, nil, errors.New("metrics are cut short")
 	}
 	for _, n := range [...]*int{&m.Bars, &m.Trades, &m.MaxDrawdownBars, &m.Periods} {

@@ -71,7 +71,7 @@ func New(opts Options, register func(*store.Store, *river.Workers)) (*Fleet, err
 	register(f.store, workers)
 	queues := map[string]river.QueueConfig{}
 	for name, slots := range opts.Slots {
-		queues[name] = river.QueueConfig{MaxWorkers: slots}
+		queues[name] = river.QueueConfig{MaxWorkers: slots + jobs.Ahead(name, slots)}
 	}
 	f.Client, err = river.NewClient(riverpgxv5.New(opts.Pool), &river.Config{
 		ID:      f.self.ID,

@@ -126,7 +126,7 @@ func (out *Outcome) count(p *Plan, cols *columns) {
 type gathered struct {
 	cols    *columns
 	ratios  []float64
-	full    map[int]fullMetrics
+	tops    [][]byte // full metrics as the shards kept them; read once the leaders are known
 	blocks  []blockRow
 	ranking []int32
 }
@@ -138,7 +138,7 @@ func (g *gathered) selection(p *Plan, trial int) float64 {
 
 func gather(p *Plan, shards []Shard, load func(int) ([]byte, []byte, []byte, error)) (*gathered, error) {
 	cols := newColumns(len(p.names), p.Trials())
-	all := &gathered{cols: &cols, full: map[int]fullMetrics{}, ratios: make([]float64, 0, p.Trials())}
+	all := &gathered{cols: &cols, ratios: make([]float64, 0, p.Trials())}
 	for _, sh := range shards {
 		if sh.First != cols.len() {
 			return nil, fmt.Errorf("shard %d begins at trial %d, not at %d", sh.Index, sh.First, cols.len())
@@ -163,9 +163,10 @@ func (g *gathered) add(p *Plan, sh Shard, columns, top, stats []byte) error {
 		return fmt.Errorf("columns: %w", err)
 	}
 	g.cols.extend(part)
-	if err := decodeFull(top, g.full); err != nil {
-		return err
+	if len(top) < 4 || len(top) != 4+fullBytes*int(binary.LittleEndian.Uint32(top)) {
+		return errors.New("full metrics are cut short")
 	}
+	g.tops = append(g.tops, top[4:])
 	if len(stats) < 8*sh.Trials {
 		return errors.New("ratios are cut short")
 	}
@@ -178,28 +179,34 @@ func (g *gathered) add(p *Plan, sh Shard, columns, top, stats []byte) error {
 	return err
 }
 
-func decodeFull(raw []byte, into map[int]fullMetrics) error {
-	cut := errors.New("full metrics are cut short")
-	if len(raw) < 4 {
-		return cut
+// fullBytes is the length of one trial's full metrics as Encode keeps them.
+const fullBytes = 4 + 2*backtest.MetricsBytes
+
+// leaderMetrics reads the full metrics of the given trials; some may not have been kept.
+func (g *gathered) leaderMetrics(trials []int32) (map[int]fullMetrics, error) {
+	wanted := make(map[int]bool, len(trials))
+	for _, trial := range trials {
+		wanted[int(trial)] = true
 	}
-	n := binary.LittleEndian.Uint32(raw)
-	raw = raw[4:]
-	for range n {
-		if len(raw) < 4 {
-			return cut
+	found := make(map[int]fullMetrics, len(trials))
+	for _, raw := range g.tops {
+		for ; len(raw) > 0; raw = raw[fullBytes:] {
+			m := fullMetrics{trial: int(binary.LittleEndian.Uint32(raw))}
+			if !wanted[m.trial] {
+				continue
+			}
+			var err error
+			rest := raw[4:]
+			if m.is, rest, err = backtest.DecodeMetrics(rest); err != nil {
+				return nil, fmt.Errorf("full metrics: %w", err)
+			}
+			if m.outOf, _, err = backtest.DecodeMetrics(rest); err != nil {
+				return nil, fmt.Errorf("full metrics: %w", err)
+			}
+			found[m.trial] = m
 		}
-		m := fullMetrics{trial: int(binary.LittleEndian.Uint32(raw))}
-		var err error
-		if m.is, raw, err = backtest.DecodeMetrics(raw[4:]); err != nil {
-			return fmt.Errorf("full metrics: %w", err)
-		}
-		if m.outOf, raw, err = backtest.DecodeMetrics(raw); err != nil {
-			return fmt.Errorf("full metrics: %w", err)
-		}
-		into[m.trial] = m
 	}
-	return nil
+	return found, nil
 }
 
 // rank orders the trials: completed ones by score, ties by parameters and then by index; then the
@@ -213,21 +220,24 @@ func (g *gathered) rank(p *Plan, counts *Counts) {
 			}
 		}
 	}
-	scores := g.cols.scores[0]
-	if p.spec.selectsOOS() {
-		scores = g.cols.scores[1]
+	slices.SortFunc(g.ranking[:counts.Completed], func(a, b int32) int { return g.cols.compare(p.spec, int(a), int(b)) })
+}
+
+// compare orders two rows of completed trials, the better one first.
+func (c *columns) compare(s Spec, a, b int) int {
+	scores := c.scores[0]
+	if s.selectsOOS() {
+		scores = c.scores[1]
 	}
-	slices.SortFunc(g.ranking[:counts.Completed], func(a, b int32) int {
-		if order := cmp.Compare(scores[b], scores[a]); order != 0 {
+	if order := cmp.Compare(scores[b], scores[a]); order != 0 {
+		return order
+	}
+	for _, column := range c.params {
+		if order := cmp.Compare(column[a], column[b]); order != 0 {
 			return order
 		}
-		for _, column := range g.cols.params {
-			if order := cmp.Compare(column[a], column[b]); order != 0 {
-				return order
-			}
-		}
-		return cmp.Compare(a, b)
-	})
+	}
+	return cmp.Compare(a, b)
 }
 
 // lead fills the leaderboard, running the leaders again when their metrics were not kept.
@@ -235,10 +245,15 @@ func (p *Plan) lead(out *Outcome, all *gathered) error {
 	runner := p.runner()
 	defer p.runners.Put(runner)
 	point := make(backtest.Params, len(p.names))
-	for rank, index := range all.ranking[:min(leaders, out.Counts.Completed)] {
+	best := all.ranking[:min(leaders, out.Counts.Completed)]
+	full, err := all.leaderMetrics(best)
+	if err != nil {
+		return err
+	}
+	for rank, index := range best {
 		at := int(index)
 		all.cols.point(at, point)
-		m, kept := all.full[at]
+		m, kept := full[at]
 		row := all.cols.row(at)
 		if !kept {
 			p.simulate(runner, point, &m, false, nil)

@@ -146,15 +146,23 @@ type Shard struct {
 }
 
 // Shards cuts the trials into ranges of size, the last one shorter.
-func (p *Plan) Shards(size int) []Shard {
-	size = max(size, 1)
-	shards := make([]Shard, 0, (p.Trials()+size-1)/size)
-	for first := 0; first < p.Trials(); first += size {
-		shards = append(shards, Shard{
-			Index: len(shards), First: first, Trials: min(size, p.Trials()-first), Cursor: p.seq.cursor(first),
-		})
+func (p *Plan) Shards(size int) []Shard { return p.Cut(func(int) int { return size }) }
+
+// Cut cuts the trials into ranges. size says how many of the trials that are left the next one takes.
+func (p *Plan) Cut(size func(left int) int) []Shard {
+	var shards []Shard
+	for first := 0; first < p.Trials(); {
+		left := p.Trials() - first
+		n := min(max(size(left), 1), left)
+		shards = append(shards, Shard{Index: len(shards), First: first, Trials: n, Cursor: p.seq.cursor(first)})
+		first += n
 	}
 	return shards
+}
+
+// Head is a shard of the first trials.
+func (p *Plan) Head(trials int) Shard {
+	return Shard{Trials: min(trials, p.Trials()), Cursor: p.seq.cursor(0)}
 }
 
 // Params yields each trial's number and parameters. The slice is reused from one trial to the next.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"weak"
 
 	"millrace/jobs/backtest"
@@ -13,8 +14,8 @@ import (
 const leaders = 1000
 
 // rerunFrom is the number of trials from which the leaders are run again at the end rather than
-// kept along the way: from here on that costs less than five percent.
-const rerunFrom = 20 * leaders
+// kept along the way: from here on that costs less than one percent.
+const rerunFrom = 100 * leaders
 
 // barsBetweenChecks is how many bars are simulated between looks at the context: some 5 ms, or 30 ms of the slowest strategy.
 const barsBetweenChecks = 1 << 19
@@ -26,7 +27,7 @@ type ShardResult struct {
 	shard   Shard
 	columns columns
 	ratios  []float64     // per-period Sharpe ratio of each trial on the part that selects
-	full    []fullMetrics // of the completed trials, unless the leaders are run again
+	full    []fullMetrics // of the best completed trials, unless the leaders are run again
 	blocks  []blockRow    // of the trials in the overfit sample
 
 	best      int // position of the best completed trial, or -1
@@ -61,7 +62,19 @@ func (p *Plan) RunShard(ctx context.Context, sh Shard, progress func(done int)) 
 	if n := run.result.columns.len(); n != sh.Trials {
 		return nil, fmt.Errorf("shard %d ended after %d of %d trials", sh.Index, n, sh.Trials)
 	}
+	run.result.keepLeaders(p)
 	return run.result, nil
+}
+
+// keepLeaders drops the full metrics of trials that this shard alone keeps off the leaderboard.
+func (r *ShardResult) keepLeaders(p *Plan) {
+	if len(r.full) <= leaders {
+		return
+	}
+	slices.SortFunc(r.full, func(a, b fullMetrics) int {
+		return r.columns.compare(p.spec, a.trial-r.shard.First, b.trial-r.shard.First)
+	})
+	r.full = r.full[:leaders]
 }
 
 // shardRun is the scratch memory of one RunShard.

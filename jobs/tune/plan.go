@@ -23,36 +23,37 @@ func (w *Workers) plan(ctx context.Context, args jobs.TunePlanArgs, lease store.
 	if err != nil {
 		return err
 	}
-	size, err := w.shardSize(ctx, plan, max(slots, 1))
+	perTrial, err := w.perTrial(ctx, plan)
 	if err != nil {
 		return err
 	}
+	shards := plan.Cut(w.shardSize(perTrial, max(slots, 1)))
 	return w.save.Save(ctx, lease, func() error {
-		return w.store.BeginTune(ctx, lease, args.TuneID, plan.Shards(size), plan.Warnings(), nextJobs(tune))
+		return w.store.BeginTune(ctx, lease, args.TuneID, shards, plan.Warnings(), nextJobs(tune))
 	})
 }
 
-// shardSize is how many trials fit the time of a shard, found by running some. A tune that is
-// short as a whole is cut finer, so that every slot of the fleet gets a share; the results do not
-// depend on the cut.
-func (w *Workers) shardSize(ctx context.Context, plan *sweep.Plan, slots int) (int, error) {
+// shardSize cuts the trials that are left into shards of ShardTime, and finer towards the end, down
+// to a tenth of it, so that the slots of the fleet finish together. The results do not depend on
+// the cut.
+func (w *Workers) shardSize(perTrial time.Duration, slots int) func(left int) int {
+	return func(left int) int {
+		share := perTrial * time.Duration(left) / time.Duration(3*slots)
+		return int(min(w.opts.ShardTime, max(share, w.opts.ShardTime/10)) / perTrial)
+	}
+}
+
+// perTrial is about how long a trial takes, found by running some.
+func (w *Workers) perTrial(ctx context.Context, plan *sweep.Plan) (time.Duration, error) {
 	const sample = 10 * time.Millisecond
-	trials, took := 4, time.Duration(0)
-	for {
+	for trials := 4; ; trials *= 4 {
 		trials = min(trials, plan.Trials())
-		probe := plan.Shards(trials)[0]
 		start := time.Now()
-		if _, err := plan.RunShard(ctx, probe, func(int) {}); err != nil {
+		if _, err := plan.RunShard(ctx, plan.Head(trials), func(int) {}); err != nil {
 			return 0, err
 		}
-		took = time.Since(start)
-		if took >= sample || trials == plan.Trials() {
-			break
+		if took := time.Since(start); took >= sample || trials == plan.Trials() {
+			return max(took/time.Duration(trials), time.Nanosecond), nil
 		}
-		trials *= 4
 	}
-	perTrial := max(took/time.Duration(trials), time.Nanosecond)
-	whole := perTrial * time.Duration(plan.Trials())
-	target := min(w.opts.ShardTime, max(whole/time.Duration(4*slots), w.opts.ShardTime/10))
-	return int(max(1, target/perTrial)), nil
 }

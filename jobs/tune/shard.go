@@ -26,16 +26,9 @@ func (w *Workers) shard(ctx context.Context, args jobs.TuneShardArgs, lease stor
 	if err != nil {
 		return err
 	}
-	result, err := w.run(ctx, plan, work, lease)
+	done, err := w.compute(ctx, plan, work, lease)
 	if err != nil {
 		return err
-	}
-	done := store.ShardDone{
-		Shard: args.Shard, Completed: result.Completed, Skipped: result.Skipped, Failed: result.Failed,
-	}
-	done.BestTrial, done.BestScore = result.Best()
-	if done.Columns, done.Top, done.Stats, err = result.Encode(); err != nil {
-		return fmt.Errorf("encode shard %d: %w", args.Shard, err)
 	}
 	err = w.save.Save(ctx, lease, func() error {
 		return w.store.FinishShard(ctx, lease, args.TuneID, done, nextJobs(work.Tune))
@@ -47,6 +40,28 @@ func (w *Workers) shard(ctx context.Context, args jobs.TuneShardArgs, lease stor
 	w.metrics.TuneTrials.WithLabelValues("skipped").Add(float64(done.Skipped))
 	w.metrics.TuneTrials.WithLabelValues("failed").Add(float64(done.Failed))
 	return nil
+}
+
+// compute runs the shard on one of the process's slots, as soon as one is free.
+func (w *Workers) compute(ctx context.Context, plan *sweep.Plan, work store.ShardWork, lease store.Lease) (store.ShardDone, error) {
+	select {
+	case w.slots <- struct{}{}:
+		defer func() { <-w.slots }()
+	case <-ctx.Done():
+		return store.ShardDone{}, ctx.Err()
+	}
+	result, err := w.run(ctx, plan, work, lease)
+	if err != nil {
+		return store.ShardDone{}, err
+	}
+	done := store.ShardDone{
+		Shard: work.Shard.Index, Completed: result.Completed, Skipped: result.Skipped, Failed: result.Failed,
+	}
+	done.BestTrial, done.BestScore = result.Best()
+	if done.Columns, done.Top, done.Stats, err = result.Encode(); err != nil {
+		return done, fmt.Errorf("encode shard %d: %w", done.Shard, err)
+	}
+	return done, nil
 }
 
 // run computes the shard while a reporter beside it tells how far it is. The reporter is also how

@@ -3,6 +3,7 @@ package tune
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,6 +21,7 @@ const jobTimeout = 20 * time.Minute
 
 // Options tune the workers. Zero fields take their defaults.
 type Options struct {
+	Slots       int           // shards computed at once; default one for each core
 	ShardTime   time.Duration // compute a shard is cut to; default 1 s
 	ReportEvery time.Duration // between progress reports of a running shard; default 500 ms
 }
@@ -29,6 +31,7 @@ type Workers struct {
 	store   *store.Store
 	save    *attempt.Saver
 	plans   *plans
+	slots   chan struct{} // held while a shard computes, not while it is read or saved
 	metrics *ops.Metrics
 	logger  *slog.Logger
 	opts    Options
@@ -36,6 +39,9 @@ type Workers struct {
 
 // New makes the workers.
 func New(st *store.Store, metrics *ops.Metrics, logger *slog.Logger, opts Options) *Workers {
+	if opts.Slots == 0 {
+		opts.Slots = runtime.GOMAXPROCS(0)
+	}
 	if opts.ShardTime == 0 {
 		opts.ShardTime = time.Second
 	}
@@ -43,7 +49,8 @@ func New(st *store.Store, metrics *ops.Metrics, logger *slog.Logger, opts Option
 		opts.ReportEvery = 500 * time.Millisecond
 	}
 	return &Workers{
-		store: st, save: attempt.NewSaver(st, logger), plans: newPlans(st), metrics: metrics, logger: logger, opts: opts,
+		store: st, save: attempt.NewSaver(st, logger), plans: newPlans(st), slots: make(chan struct{}, opts.Slots),
+		metrics: metrics, logger: logger, opts: opts,
 	}
 }
 
