@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -107,6 +108,9 @@ func (s *Store) DocumentChunks(ctx context.Context, workspace, id uuid.UUID, fro
 // vectors. Jobs that are ingesting it are cancelled.
 func (s *Store) DeleteDocument(ctx context.Context, workspace, id uuid.UUID, forget river.JobArgs) error {
 	return s.inWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		if _, err := readDocument(ctx, tx, workspace, id, ""); err != nil {
+			return err
+		}
 		live, err := liveIngests(ctx, tx, id)
 		if err != nil {
 			return err
@@ -117,14 +121,18 @@ func (s *Store) DeleteDocument(ctx context.Context, workspace, id uuid.UUID, for
 				return err
 			}
 		}
-		if _, err := readDocument(ctx, tx, workspace, id, "for update"); err != nil {
-			return err
-		}
 		if _, err := tx.Exec(ctx, `delete from documents where id = $1`, id); err != nil {
 			return fmt.Errorf("delete document %s: %w", id, err)
 		}
 		if _, err := s.jobs.InsertTx(ctx, tx, forget, nil); err != nil {
 			return fmt.Errorf("insert job to forget document %s: %w", id, err)
+		}
+		if len(live) > 0 {
+			// One that is embedding just now may put vectors in until it notices.
+			later := &river.InsertOpts{ScheduledAt: time.Now().Add(2 * time.Minute)}
+			if _, err := s.jobs.InsertTx(ctx, tx, forget, later); err != nil {
+				return fmt.Errorf("insert job to forget document %s again: %w", id, err)
+			}
 		}
 		return appendEvent(ctx, tx, workspace, "ingestion", "ingestion.document.deleted", id.String(), struct{}{})
 	})

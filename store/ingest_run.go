@@ -25,14 +25,14 @@ func (s *Store) BeginIngest(ctx context.Context, lease Lease, id uuid.UUID) (*In
 		if doc, err = readDocument(ctx, tx, lease.Workspace, ingest.DocumentID, ""); err != nil {
 			return err
 		}
-		ingest.Status, ingest.Attempts, ingest.NextAttemptAt, ingest.Reason = IngestRunning, lease.Attempt, nil, nil
+		ingest.Status, ingest.NextAttemptAt, ingest.Reason = IngestRunning, nil, nil
 		ingest.Stage, ingest.Done, ingest.Total = "fetch", 0, 0
 		err = tx.QueryRow(ctx, `
 			update ingest_jobs
-			   set status = 'running', attempts = $2, stage = 'fetch', done = 0, total = 0, reason = null,
+			   set status = 'running', attempts = attempts + 1, stage = 'fetch', done = 0, total = 0, reason = null,
 			       next_attempt_at = null, started_at = coalesce(started_at, clock_timestamp()),
 			       revision = nextval('document_revision_seq')
-			 where id = $1 returning revision, started_at`, id, lease.Attempt).Scan(&ingest.Revision, &ingest.StartedAt)
+			 where id = $1 returning revision, attempts, started_at`, id).Scan(&ingest.Revision, &ingest.Attempts, &ingest.StartedAt)
 		if err != nil {
 			return fmt.Errorf("begin ingestion %s: %w", id, err)
 		}
@@ -173,7 +173,7 @@ func (s *Store) FinishIngest(ctx context.Context, lease Lease, id uuid.UUID, mad
 		}
 		outcome := "unchanged"
 		if !made.Unchanged {
-			if outcome, err = s.storeRevision(ctx, tx, doc, made, forget); err != nil {
+			if outcome, err = s.storeRevision(ctx, tx, ingest, doc, made, forget); err != nil {
 				return err
 			}
 		}
@@ -191,7 +191,9 @@ func (s *Store) FinishIngest(ctx context.Context, lease Lease, id uuid.UUID, mad
 	return ingest, err
 }
 
-func (s *Store) storeRevision(ctx context.Context, tx pgx.Tx, old knowledge.Document, made Ingested, forget river.JobArgs) (outcome string, err error) {
+func (s *Store) storeRevision(ctx context.Context, tx pgx.Tx, ingest *Ingest, old knowledge.Document,
+	made Ingested, forget river.JobArgs,
+) (outcome string, err error) {
 	doc := made.Document
 	if old.Revision > doc.Revision {
 		return "", fmt.Errorf("document %s has revision %d, later than %d: %w", doc.ID, old.Revision, doc.Revision, ErrConflict)
@@ -215,13 +217,16 @@ func (s *Store) storeRevision(ctx context.Context, tx pgx.Tx, old knowledge.Docu
 	if err := replaceChunks(ctx, tx, doc, made.Chunks); err != nil {
 		return "", err
 	}
-	if old.Revision == 0 {
-		return "created", nil
+	// An earlier attempt may have left vectors of a revision that was never stored.
+	if old.Revision > 0 || ingest.Attempts > 1 {
+		if _, err := s.jobs.InsertTx(ctx, tx, forget, nil); err != nil {
+			return "", fmt.Errorf("insert job to forget revisions of document %s: %w", doc.ID, err)
+		}
 	}
-	if _, err := s.jobs.InsertTx(ctx, tx, forget, nil); err != nil {
-		return "", fmt.Errorf("insert job to forget revisions of document %s: %w", doc.ID, err)
+	if old.Revision > 0 {
+		return "replaced", nil
 	}
-	return "replaced", nil
+	return "created", nil
 }
 
 // holdCollection keeps the workspace's vectors where they are until the end of the transaction, and
@@ -278,4 +283,15 @@ func endIngest(ctx context.Context, tx pgx.Tx, ingest *Ingest, status IngestStat
 		}
 	}
 	return appendIngestEvent(ctx, tx, ingest, string(status))
+}
+
+// AbandonIngest cancels an ingestion from within, under its lease, as its document is gone.
+func (s *Store) AbandonIngest(ctx context.Context, lease Lease, id uuid.UUID, reason string) error {
+	return s.inLease(ctx, lease, id, func(tx pgx.Tx) error {
+		ingest, err := liveIngest(ctx, tx, lease.Workspace, id)
+		if err != nil {
+			return err
+		}
+		return endIngest(ctx, tx, ingest, IngestCanceled, reason)
+	})
 }

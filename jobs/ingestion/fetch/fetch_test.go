@@ -140,7 +140,8 @@ func TestARedirectToWhatIsNotPublicIsRefused(t *testing.T) {
 	require.Zero(t, reached.Load())
 }
 
-// resolver answers each question with the next of the addresses, over and over.
+// resolver answers each question with the next of the addresses, over and over; without any, there is
+// no such name.
 func resolver(t *testing.T, addresses ...string) *net.Resolver {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -158,7 +159,9 @@ func resolver(t *testing.T, addresses ...string) *net.Resolver {
 				continue
 			}
 			answer := dnsmessage.Message{Header: dnsmessage.Header{ID: question.ID, Response: true, Authoritative: true}, Questions: question.Questions}
-			if question.Questions[0].Type == dnsmessage.TypeA {
+			if len(addresses) == 0 {
+				answer.RCode = dnsmessage.RCodeNameError
+			} else if question.Questions[0].Type == dnsmessage.TypeA {
 				answer.Answers = []dnsmessage.Resource{{
 					Header: dnsmessage.ResourceHeader{Name: question.Questions[0].Name, Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET},
 					Body:   &dnsmessage.AResource{A: netip.MustParseAddr(addresses[asked%len(addresses)]).As4()},
@@ -196,6 +199,13 @@ func TestARebindingNameIsRefused(t *testing.T) {
 	require.True(t, failed.Permanent)
 	require.Contains(t, failed.Reason, "public internet")
 	require.Zero(t, reached.Load())
+}
+
+func TestANameThatThereIsNot(t *testing.T) {
+	_, err := fetch.New(fetch.Options{Resolver: resolver(t)}).Fetch(t.Context(), "http://nowhere.test/", 100)
+	failed := fetchError(t, err, "nowhere")
+	require.True(t, failed.Permanent)
+	require.Contains(t, failed.Reason, "no host of that name")
 }
 
 func TestProxySettingsAreIgnored(t *testing.T) {

@@ -1,0 +1,230 @@
+package ingestion_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"millrace/jobs"
+	"millrace/jobs/knowledge"
+	"millrace/jobs/knowledge/extract"
+	"millrace/store"
+)
+
+const (
+	eventually = 30 * time.Second
+	tick       = 5 * time.Millisecond
+)
+
+func (r *rig) page(path string) *store.Ingest {
+	r.t.Helper()
+	return r.submit(store.NewIngest{SourceType: knowledge.SourceArticle, URL: r.site.URL + path}, nil)
+}
+
+func TestASourceThatFailsForAMomentIsTriedAgain(t *testing.T) {
+	r := newRig(t)
+	var asked atomic.Int64
+	r.handle(func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) < 3 {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		_, _ = w.Write([]byte(blog))
+	})
+	in := r.page("/a")
+	r.work()
+	done := r.done(in)
+	require.Equal(t, 3, done.Attempts)
+	require.Nil(t, done.Reason)
+	require.Contains(t, r.events(in.ID), "ingestion.job.retrying")
+}
+
+func TestASourceThatKeepsFailingIsADeadEndThatSaysWhy(t *testing.T) {
+	r := newRig(t)
+	r.opts.FirstPause = 50 * time.Microsecond
+	r.handle(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+	r.work()
+	reason := r.failed(r.page("/a"))
+	require.Contains(t, reason, "the source answered 500")
+	require.Contains(t, reason, "tried 8 times")
+}
+
+// A source that asks to wait is waited for without an attempt being spent, and not for ever.
+func TestARateLimitSnoozes(t *testing.T) {
+	r := newRig(t)
+	var limited atomic.Bool
+	limited.Store(true)
+	r.handle(func(w http.ResponseWriter, _ *http.Request) {
+		if limited.Load() {
+			w.Header().Set("Retry-After", "3600")
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		_, _ = w.Write([]byte(blog))
+	})
+	r.work()
+	in := r.page("/a")
+	waiting := r.until(in.ID, store.IngestRetrying)
+	require.Contains(t, reason(waiting), "too many requests")
+	require.WithinDuration(t, time.Now().Add(time.Hour), *waiting.NextAttemptAt, time.Minute)
+	require.Eventually(t, func() bool {
+		return r.count(`select count(*) from river_job where id = $1 and state = 'scheduled' and attempt = 0`, in.RiverJobID) == 1
+	}, eventually, tick)
+	limited.Store(false)
+	_, err := r.owner.Exec(t.Context(), `update river_job set state = 'available', scheduled_at = now() where id = $1`, in.RiverJobID)
+	require.NoError(t, err)
+	require.Equal(t, 2, r.done(in).Attempts)
+
+	limited.Store(true)
+	late := r.page("/b")
+	r.until(late.ID, store.IngestRetrying)
+	_, err = r.owner.Exec(t.Context(), `update ingest_jobs set created_at = now() - interval '24 hours' where id = $1`, late.ID)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { // once it is snoozed, its turn comes at once
+		tag, err := r.owner.Exec(context.Background(), `
+			update river_job set state = 'available', scheduled_at = now() where id = $1 and state = 'scheduled'`, late.RiverJobID)
+		return err == nil && tag.RowsAffected() == 1
+	}, eventually, tick)
+	require.Contains(t, r.failed(late), "in vain")
+}
+
+// An embedder or index that is away costs no attempts, loses no job and leaves the old document whole.
+func TestAnEmbedderThatIsAwayIsWaitedFor(t *testing.T) {
+	r := newRig(t)
+	r.work()
+	before := r.done(r.text("a.txt", passage("momentum", 300)))
+	_, old := r.document(before.DocumentID)
+	for _, kind := range []knowledge.FaultKind{knowledge.FaultUnreachable, knowledge.FaultRateLimit, knowledge.FaultTimeout, knowledge.FaultProvider} {
+		r.embedder.fault.Store(&knowledge.Fault{Kind: kind, Part: "embedder test", Err: errors.New("http://secret@host")})
+		in := r.text("a.txt", passage("carry in "+string(kind), 300))
+		waiting := r.until(in.ID, store.IngestRetrying)
+		require.NotContains(t, reason(waiting), "secret")
+		_, chunks := r.document(before.DocumentID)
+		require.Equal(t, old, chunks)
+		r.embedder.fault.Store(nil)
+		r.done(in)
+		_, old = r.document(before.DocumentID)
+	}
+	require.Contains(t, old[0].Text, "carry in error")
+}
+
+func TestAnAttemptThatDiesLeavesNothingAndIsMadeAgain(t *testing.T) {
+	r := newRig(t)
+	gate := make(chan struct{})
+	r.embedder.gate.Store(&gate)
+	stop := r.work()
+	in := r.text("a.txt", passage("momentum", 900))
+	require.Eventually(t, func() bool { return r.embedder.calls.Load() > 0 }, eventually, tick)
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); stop() }()
+	require.Eventually(t, func() bool { // the drain is over and the job handed back
+		return r.count(`select count(*) from river_job where id = $1 and state <> 'running'`, in.RiverJobID) == 1
+	}, eventually, tick)
+	<-stopped
+	require.Zero(t, r.count(`select count(*) from chunks`))
+	r.embedder.gate.Store(nil)
+	close(gate)
+	r.work()
+	_, chunks := r.document(r.done(in).DocumentID)
+	require.NotEmpty(t, chunks)
+	require.Eventually(t, func() bool {
+		return r.count(`select count(*) from vectors where embedding is not null`) == len(chunks)
+	}, eventually, tick)
+}
+
+// A document that is deleted while it is ingested, the first time or again, leaves nothing behind:
+// no row, no vector, no job.
+func TestADocumentDeletedWhileItIsIngested(t *testing.T) {
+	r := newRig(t)
+	r.work()
+	for _, again := range []bool{false, true} {
+		if again {
+			r.done(r.text("a.txt", passage("momentum", 300)))
+		}
+		gate := make(chan struct{})
+		r.embedder.gate.Store(&gate)
+		calls := r.embedder.calls.Load()
+		in := r.text("a.txt", passage("carry", 3000))
+		require.Eventually(t, func() bool { return r.embedder.calls.Load() > calls }, eventually, tick)
+		require.NoError(t, r.store.DeleteDocument(t.Context(), r.space.ID, in.DocumentID,
+			jobs.IngestForgetArgs{WorkspaceID: r.space.ID, DocumentID: in.DocumentID, Below: knowledge.AllRevisions}))
+		close(gate)
+		r.embedder.gate.Store(nil)
+		require.Contains(t, reason(r.until(in.ID, store.IngestCanceled)), "deleted")
+		require.Eventually(t, func() bool {
+			return r.count(`select count(*) from river_job where kind = 'ingest.source' and finalized_at is null`) == 0
+		}, eventually, tick, "no stuck job")
+		require.Zero(t, r.count(`select count(*) from documents`))
+		require.Zero(t, r.count(`select count(*) from chunks`))
+		require.Zero(t, r.count(`select count(*) from ingest_uploads`))
+		require.Eventually(t, func() bool {
+			return r.count(`select count(*) from vectors where embedding is not null`) == 0
+		}, eventually, tick)
+	}
+	require.ErrorIs(t, r.store.DeleteDocument(t.Context(), r.space.ID, r.space.ID, jobs.IngestForgetArgs{}), store.ErrNotFound)
+}
+
+func TestACanceledIngestionKeepsTheDocumentThatWas(t *testing.T) {
+	r := newRig(t)
+	r.work()
+	first := r.done(r.text("a.txt", passage("momentum", 300)))
+	gate := make(chan struct{})
+	r.embedder.gate.Store(&gate)
+	defer close(gate)
+	calls := r.embedder.calls.Load()
+	in := r.text("a.txt", passage("carry", 300))
+	require.Eventually(t, func() bool { return r.embedder.calls.Load() > calls }, eventually, tick)
+	ended, err := r.store.CancelIngest(t.Context(), r.space.ID, in.ID)
+	require.NoError(t, err)
+	require.Equal(t, store.IngestCanceled, ended.Status)
+	_, err = r.store.CancelIngest(t.Context(), r.space.ID, in.ID)
+	require.ErrorIs(t, err, store.ErrEnded)
+	require.Eventually(t, func() bool {
+		return r.count(`select count(*) from river_job where id = $1 and state = 'cancelled'`, in.RiverJobID) == 1
+	}, eventually, tick)
+	doc, _ := r.document(first.DocumentID)
+	require.Equal(t, first.Revision, doc.Revision)
+}
+
+// Two submissions of one source at once make one document, of the one that began last.
+func TestConcurrentIngestionsOfOneSource(t *testing.T) {
+	r := newRig(t)
+	r.work()
+	r.work()
+	var all []*store.Ingest
+	for _, subject := range []string{"momentum", "carry", "value", "quality", "size"} {
+		all = append(all, r.text("same.txt", passage(subject, 1500)))
+	}
+	last := int64(0)
+	for _, in := range all {
+		require.Equal(t, all[0].DocumentID, in.DocumentID)
+		last = max(last, r.done(in).Revision)
+	}
+	doc, chunks := r.document(all[0].DocumentID)
+	require.Equal(t, last, doc.Revision)
+	require.Equal(t, 1, r.count(`select count(distinct revision) from chunks`))
+	require.Eventually(t, func() bool {
+		return r.count(`select count(*) from vectors where embedding is not null`) == len(chunks)
+	}, eventually, tick)
+}
+
+// broken reads any PDF as a panic would have it.
+type broken struct{}
+
+func (broken) Read(context.Context, []byte, func(int, int)) (extract.PDF, error) {
+	panic("out of range")
+}
+
+func TestAPanicIsAFailureWhoseReasonTellsNothingOfIt(t *testing.T) {
+	r := newRig(t)
+	r.opts.PDF, r.opts.FirstPause = broken{}, 50*time.Microsecond
+	r.work()
+	why := r.failed(r.submit(store.NewIngest{SourceType: knowledge.SourcePDF, Name: "x.pdf"}, []byte("%PDF-1.4")))
+	require.Contains(t, why, "an error on our side")
+	require.NotContains(t, why, "range")
+}
