@@ -82,6 +82,7 @@ type Rescued struct {
 	State string // available, cancelled or discarded
 	tune  uuid.NullUUID
 	wfo   uuid.NullUUID
+	in    uuid.NullUUID // ingestion
 	space uuid.NullUUID
 }
 
@@ -115,12 +116,13 @@ func (s *Store) Rescue(ctx context.Context) ([]Rescued, error) {
 			           'error', 'the worker ' || attempted_by[array_upper(attempted_by, 1)] || ' is gone'))
 			  from lost where lost.id = j.id
 			returning j.id, j.kind, j.state::text,
-			          (j.args ->> 'tune_id')::uuid, (j.args ->> 'wfo_id')::uuid, (j.args ->> 'workspace_id')::uuid`, leaseSeconds)
+			          (j.args ->> 'tune_id')::uuid, (j.args ->> 'wfo_id')::uuid,
+			          (j.args ->> 'ingest_id')::uuid, (j.args ->> 'workspace_id')::uuid`, leaseSeconds)
 		if err != nil {
 			return fmt.Errorf("rescue: %w", err)
 		}
 		rescued, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r Rescued, err error) {
-			err = row.Scan(&r.ID, &r.Kind, &r.State, &r.tune, &r.wfo, &r.space)
+			err = row.Scan(&r.ID, &r.Kind, &r.State, &r.tune, &r.wfo, &r.in, &r.space)
 			return r, err
 		})
 		if err != nil {
@@ -148,7 +150,7 @@ func rescuedIDs(rescued []Rescued) []int64 {
 	return ids
 }
 
-// failDiscarded ends the tunes and walk-forwards whose job took down every worker that tried it.
+// failDiscarded ends the tunes, walk-forwards and ingestions whose job took down every worker that tried it.
 func (s *Store) failDiscarded(ctx context.Context, tx pgx.Tx, rescued []Rescued) error {
 	for _, r := range rescued {
 		if r.State != "discarded" || !r.space.Valid {
@@ -161,6 +163,8 @@ func (s *Store) failDiscarded(ctx context.Context, tx pgx.Tx, rescued []Rescued)
 			err = s.failLostTune(ctx, tx, r, reason)
 		case r.wfo.Valid:
 			err = s.failLostWFO(ctx, tx, r, reason)
+		case r.in.Valid:
+			err = failLostIngest(ctx, tx, r)
 		}
 		if err != nil {
 			return err
@@ -194,6 +198,17 @@ func (s *Store) failLostWFO(ctx context.Context, tx pgx.Tx, r Rescued, reason st
 	}
 	_, err = s.endWFO(ctx, tx, wfo, WFOFailed, reason, r.ID)
 	return err
+}
+
+func failLostIngest(ctx context.Context, tx pgx.Tx, r Rescued) error {
+	if err := lockTune(ctx, tx, r.in.UUID); err != nil {
+		return err
+	}
+	ingest, err := readIngest(ctx, tx, r.space.UUID, r.in.UUID)
+	if err != nil || ingest.Status.Ended() {
+		return err
+	}
+	return endIngest(ctx, tx, ingest, IngestFailed, "the source took down every worker that tried it")
 }
 
 // ForgetWorkers removes heartbeats that have been silent for a day.

@@ -16,8 +16,8 @@ import (
 // shorter than that costs nothing.
 const partitionDays = 3
 
-// upkeepWorker makes the partitions of the coming days, forgets workers, callers and counts long
-// past, and keeps the retention jobs scheduled.
+// upkeepWorker makes the partitions of the coming days, forgets workers, callers, uploads and counts
+// long past, and keeps the retention jobs scheduled.
 type upkeepWorker struct {
 	river.WorkerDefaults[jobs.UpkeepArgs]
 	store *store.Store
@@ -41,6 +41,9 @@ func (w *upkeepWorker) Work(ctx context.Context, _ *river.Job[jobs.UpkeepArgs]) 
 		return err
 	}
 	if err := w.store.ForgetWorkers(ctx); err != nil {
+		return err
+	}
+	if _, err := w.store.ForgetUploads(ctx); err != nil {
 		return err
 	}
 	_, overdue, err := w.store.ScheduleRetention(ctx)

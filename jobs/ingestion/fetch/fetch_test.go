@@ -209,19 +209,32 @@ func TestANameThatThereIsNot(t *testing.T) {
 }
 
 func TestProxySettingsAreIgnored(t *testing.T) {
-	proxy, _, reached := site(t, "127.0.0.1", hello)
+	proxy, port, reached := site(t, "127.0.0.1", hello)
 	t.Setenv("HTTP_PROXY", proxy)
 	t.Setenv("http_proxy", proxy)
-	fetcher := fetch.New(fetch.Options{Resolver: resolver(t, "127.0.0.1"), Timeout: 5 * time.Second})
+	fetcher := fetch.New(fetch.Options{ // the proxy itself might be reached
+		AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, AllowPorts: []uint16{port},
+		Resolver: resolver(t, "10.0.0.1"), Timeout: 5 * time.Second,
+	})
 	_, err := fetcher.Fetch(t.Context(), "http://example.test/", 100)
 	require.True(t, fetchError(t, err, "proxy").Permanent)
 	require.Zero(t, reached.Load())
 }
 
 func TestSizeIsBoundedAfterDecompression(t *testing.T) {
+	var sent atomic.Int64
 	base, port, _ := site(t, "127.0.0.1", func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/told" {
+		switch r.URL.Path {
+		case "/told":
 			w.Header().Set("Content-Length", "5000")
+			return
+		case "/endless":
+			for range 200 {
+				if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+					return
+				}
+				sent.Add(1)
+			}
 			return
 		}
 		w.Header().Set("Content-Encoding", "gzip")
@@ -233,12 +246,13 @@ func TestSizeIsBoundedAfterDecompression(t *testing.T) {
 		}
 		_ = pack.Close()
 	})
-	for _, path := range []string{"/told", "/bomb"} {
+	for _, path := range []string{"/told", "/bomb", "/endless"} {
 		_, err := open(port).Fetch(t.Context(), base+path, 1000)
 		failed := fetchError(t, err, path)
 		require.True(t, failed.Permanent)
 		require.Contains(t, failed.Reason, "limit")
 	}
+	require.Less(t, sent.Load(), int64(100), "what is over the limit is not read")
 }
 
 func TestStatuses(t *testing.T) {
