@@ -15,7 +15,7 @@ const (
 )
 
 func (c checks) database(ctx context.Context) ops.Report {
-	r := ops.Report{Runbook: "database.md#database"}
+	r := ops.Report{Runbook: "db.md#database"}
 	if c.Main != nil {
 		pool := c.Main.PoolState()
 		r.Add("pool_size", pool.Size)

@@ -17,7 +17,7 @@ const (
 )
 
 func (c checks) sse(ctx context.Context) ops.Report {
-	r := ops.Report{Runbook: "events.md#sse"}
+	r := ops.Report{Runbook: "sse.md#sse"}
 	if c.Feed != nil {
 		feed := c.Feed()
 		r.Add("subscribers", feed.Subscribers)

@@ -15,7 +15,7 @@ func (c checks) vectorsName() string {
 }
 
 func (c checks) vectors(ctx context.Context) ops.Report {
-	r := ops.Report{Runbook: "vectors.md#qdrant"}
+	r := ops.Report{Runbook: "qdrant.md#qdrant"}
 	if c.Vectors == nil {
 		r.Raise(ops.StatusUnknown, "this process has no vector index", "")
 		return r

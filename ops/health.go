@@ -40,7 +40,7 @@ type Report struct {
 	Status  Status
 	Summary string // one sentence
 	Advice  string // what to do about it, empty when ok
-	Runbook string // heading in ops/runbooks, as in database.md#database
+	Runbook string // heading in ops/runbooks, as in db.md#database
 	Details []Detail
 }
 
