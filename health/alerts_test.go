@@ -1,0 +1,200 @@
+package health_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"millrace/health"
+	"millrace/ops"
+)
+
+// shortened are the rules with windows of seconds, so that they can be seen to fire.
+func shortened(t *testing.T) string {
+	t.Helper()
+	rules, err := os.ReadFile("../ops/prometheus/alerts.rules.yml")
+	require.NoError(t, err)
+	text := regexp.MustCompile(`\n        for: \w+`).ReplaceAllString(string(rules), "\n        for: 500ms")
+	return regexp.MustCompile(`\[\w+\]`).ReplaceAllString(text, "[6s]")
+}
+
+// startPrometheus runs a real one on the shortened rules against two targets, and returns its address.
+func startPrometheus(t *testing.T, program, target, doomed string) string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "alerts.rules.yml"), []byte(shortened(t)), 0o600))
+	config := fmt.Sprintf(`
+global: {scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 250ms}
+rule_files: [alerts.rules.yml]
+scrape_configs:
+  - job_name: millrace
+    static_configs: [{targets: ["%s", "%s"]}]
+`, target, doomed)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(config), 0o600))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := listener.Addr().String()
+	require.NoError(t, listener.Close())
+	var log bytes.Buffer
+	cmd := exec.Command(program, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
+		"--web.listen-address="+address, "--log.level=warn")
+	cmd.Stdout, cmd.Stderr = &log, &log
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Log(log.String())
+		}
+	})
+	return address
+}
+
+// firing asks Prometheus which alerts fire.
+func firing(address string) []string {
+	resp, err := http.Get("http://" + address + "/api/v1/alerts")
+	if err != nil {
+		return nil
+	}
+	defer resp.Body.Close()
+	var answer struct {
+		Data struct {
+			Alerts []struct {
+				Labels map[string]string
+				State  string
+			}
+		}
+	}
+	if json.NewDecoder(resp.Body).Decode(&answer) != nil {
+		return nil
+	}
+	var names []string
+	for _, alert := range answer.Data.Alerts {
+		if name := alert.Labels["alertname"]; alert.State == "firing" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Every alert fires in a real Prometheus that scrapes a real process's metrics, once what it tells of
+// is so; and none does before.
+func TestEveryAlertFiresForReal(t *testing.T) {
+	program, err := exec.LookPath("prometheus")
+	if err != nil {
+		require.Empty(t, os.Getenv("MILLRACE_REQUIRE"), "prometheus is not installed: apt-get install prometheus")
+		t.Log("prometheus is not installed, so no alert is seen firing; .ci/run installs it")
+		return
+	}
+	t.Parallel()
+	w := newWorld(t)
+	metrics := ops.NewMetrics()
+	var broken atomic.Bool
+	w.opts.Embed = func(context.Context) error {
+		if broken.Load() {
+			return context.DeadlineExceeded
+		}
+		return nil
+	}
+	metrics.Registry.MustRegister(health.PoolMetrics(w.main),
+		health.NewFleetMetrics(w.opts.Store, health.Ready(w.opts), slog.New(slog.DiscardHandler)))
+	server := httptest.NewServer(ops.Internal(metrics.Registry, ""))
+	defer server.Close()
+	doomed := httptest.NewServer(ops.Internal(ops.NewMetrics().Registry, ""))
+	address := startPrometheus(t, program, strings.TrimPrefix(server.URL, "http://"), strings.TrimPrefix(doomed.URL, "http://"))
+
+	// A while of good work, during which nothing may fire.
+	work(metrics, true)
+	quiet := time.Now().Add(4 * time.Second)
+	require.Eventually(t, func() bool {
+		work(metrics, true)
+		require.Empty(t, firing(address), "nothing is wrong")
+		return time.Now().After(quiet) && answers(address)
+	}, 20*time.Second, 200*time.Millisecond)
+
+	broken.Store(true)
+	doomed.Close()
+	w.exec(`update retention_rules set created_at = now() - interval '49 hours'`)
+	w.exec(run("job_runs", false, "1 minute"))
+	w.exec(keys(101))
+	w.exec(`insert into idempotency_keys (workspace_id, route, key, fingerprint, created_at)
+		select id, 'r', 'k', sha256(''), now() - interval '31 minutes' from workspaces`)
+	w.exec(ingested("queued", "1 minute", 101))
+	rules, err := os.ReadFile("../ops/prometheus/alerts.rules.yml")
+	require.NoError(t, err)
+	var all []string
+	for _, m := range regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(string(rules), -1) {
+		all = append(all, m[1])
+	}
+	slices.Sort(all)
+	seen := map[string]bool{}
+	require.Eventually(t, func() bool {
+		work(metrics, false)
+		for _, name := range firing(address) {
+			seen[name] = true
+		}
+		return len(seen) == len(all)
+	}, 60*time.Second, 200*time.Millisecond, "fired so far: %v", seen)
+}
+
+// answers reports whether Prometheus has scraped and evaluated.
+func answers(address string) bool {
+	resp, err := http.Get("http://" + address + "/api/v1/query?query=tune_runs_total")
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	var answer struct{ Data struct{ Result []any } }
+	return json.NewDecoder(resp.Body).Decode(&answer) == nil && len(answer.Data.Result) > 0
+}
+
+// work measures a moment's work, done well or badly, at the metrics that the process measures with.
+func work(m *ops.Metrics, well bool) {
+	k := &m.Knowledge
+	status, reason, seconds := "ok", "", 0.01
+	outcome, code := "completed", "200"
+	if !well {
+		status, reason, seconds, outcome, code = "error", "llm_error", 3, "failed", "500"
+		m.DBConnectionErrors.Add(5)
+		k.QdrantErrors.WithLabelValues("search").Add(5)
+		k.LLMErrors.Add(5)
+		k.LLMTimeouts.Add(5)
+		k.LLMDegraded.WithLabelValues(reason).Inc()
+		k.EmbedErrors.Add(5)
+		k.RecommendTimeouts.Add(5)
+		m.RunPlanFailures.Add(5)
+		m.SSEQueueDrops.Inc()
+		m.SSERelayLag.Set(6)
+		m.IngestFailures.WithLabelValues("pdf").Add(5)
+		m.WFOEligible.Observe(0)
+	} else {
+		m.WFOEligible.Observe(3)
+	}
+	m.HTTPRequests.WithLabelValues("/datasets", "GET", code).Inc()
+	m.HTTPDuration.WithLabelValues("/datasets", "GET").Observe(seconds)
+	m.DBAcquire.Observe(seconds)
+	k.QdrantDuration.WithLabelValues("search").Observe(seconds)
+	k.LLMRequests.WithLabelValues("openai", status, reason).Inc()
+	k.RecommendRequests.WithLabelValues(map[bool]string{true: "ok", false: "none"}[well], "none").Inc()
+	m.TuneRuns.WithLabelValues(outcome).Inc()
+	m.TuneRunDuration.Observe(seconds * 1000)
+	m.WFORuns.WithLabelValues(outcome).Inc()
+	m.WFOFolds.WithLabelValues(outcome).Inc()
+}
