@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"millrace/events"
@@ -15,11 +16,11 @@ import (
 // Within is the time that all checks have, side by side.
 const Within = time.Second
 
-// Vectors is the index that this process searches.
+// Vectors is the index that this process searches. The collections that are looked at are those that
+// hold what was ingested.
 type Vectors struct {
-	Kind       string // qdrant or embedded
-	Index      knowledge.VectorIndex
-	Collection knowledge.Collection
+	Kind  string // qdrant or embedded
+	Index knowledge.VectorIndex
 }
 
 // LLM names the language model that this process asks; the zero value says that there is none.
@@ -56,6 +57,22 @@ func New(opts Options) *ops.Health {
 		ops.Check{Name: "tunes", Run: c.tunes},
 		ops.Check{Name: "ingestion", Run: c.ingestion},
 	)
+}
+
+// Remembered calls fn no more often than once in a while for as long as it succeeds: a probe of an
+// embedder that is paid for by the call must not cost a call every few seconds.
+func Remembered(keep time.Duration, fn func(context.Context) error) func(context.Context) error {
+	var last atomic.Int64
+	return func(ctx context.Context) error {
+		if time.Since(time.Unix(0, last.Load())) < keep {
+			return nil
+		}
+		if err := fn(ctx); err != nil {
+			return err
+		}
+		last.Store(time.Now().UnixNano())
+		return nil
+	}
 }
 
 // failed is the report on a component that could not be looked at: nothing is known of it, and that

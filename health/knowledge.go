@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"millrace/jobs/knowledge"
 	"millrace/ops"
 )
 
@@ -20,27 +21,45 @@ func (c checks) vectors(ctx context.Context) ops.Report {
 		r.Raise(ops.StatusUnknown, "this process has no vector index", "")
 		return r
 	}
-	r.Add("collection", c.Vectors.Collection.Name)
-	info, err := c.Vectors.Index.Info(ctx, c.Vectors.Collection)
+	used, err := c.Store.Collections(ctx)
 	if err != nil {
-		r.Add("last_error", err.Error())
-		r.Raise(ops.StatusError, err.Error(), "Is the vector index up, and does QDRANT_URL lead to it?")
-		return r
+		return failed(r, err)
 	}
-	r.Add("vectors", info.Vectors)
-	r.Add("segments", info.Segments)
-	r.Add("status", info.Status)
-	switch {
-	case !info.Exists:
-		r.Raise(ops.StatusDegraded, fmt.Sprintf("the collection %s is not there", c.Vectors.Collection.Name),
-			"It is made with the first document: ingest one, or embed anew after a change of model.")
-	case info.Status != "green":
-		r.Raise(ops.StatusDegraded, fmt.Sprintf("the collection's status is %s", info.Status),
-			"Look at the index's own log: it optimises, or has lost a part.")
+	var vectors int64
+	var segments int
+	for _, collection := range used {
+		info, err := c.Vectors.Index.Info(ctx, collection)
+		if err != nil {
+			r.Add("last_error", err.Error())
+			r.Raise(ops.StatusError, err.Error(), "Is the vector index up, and does QDRANT_URL lead to it?")
+			return r
+		}
+		vectors, segments = vectors+info.Vectors, segments+info.Segments
+		r.Add("collection "+collection.Name, info.Status)
+		switch {
+		case !info.Exists:
+			r.Raise(ops.StatusDegraded, fmt.Sprintf("the collection %s is not there, though documents are", collection.Name),
+				"The index has lost it: embed anew.")
+		case info.Status != "green":
+			r.Raise(ops.StatusDegraded, fmt.Sprintf("the status of the collection %s is %s", collection.Name, info.Status),
+				"Look at the index's own log: it optimises, or has lost a part.")
+		}
 	}
-	r.Raise(ops.StatusOK, fmt.Sprintf("%d vectors", info.Vectors), "")
+	if len(used) == 0 {
+		// Nothing was ingested yet; still, the index has to answer.
+		if _, err := c.Vectors.Index.Info(ctx, nothing); err != nil {
+			r.Add("last_error", err.Error())
+			r.Raise(ops.StatusError, err.Error(), "Is the vector index up, and does QDRANT_URL lead to it?")
+		}
+	}
+	r.Add("vectors", vectors)
+	r.Add("segments", segments)
+	r.Raise(ops.StatusOK, fmt.Sprintf("%d vectors", vectors), "")
 	return r
 }
+
+// nothing is a collection that nobody makes.
+var nothing = knowledge.Collection{Name: "none", Dimensions: 1}
 
 // degradedShare is the share of calls that may do without the LLM.
 const degradedShare = 0.1

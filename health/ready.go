@@ -48,8 +48,14 @@ func (c checks) vectorsReady(ctx context.Context) (r ops.Report) {
 		r.Raise(ops.StatusOK, "not used", "")
 		return r
 	}
-	if _, err := c.Vectors.Index.Info(ctx, c.Vectors.Collection); err != nil {
-		r.Raise(ops.StatusError, err.Error(), "Is the vector index up, and does QDRANT_URL lead to it?")
+	used, err := c.Store.Collections(ctx)
+	if err != nil {
+		return failed(r, err)
+	}
+	for _, collection := range append(used, nothing) {
+		if _, err := c.Vectors.Index.Info(ctx, collection); err != nil {
+			r.Raise(ops.StatusError, err.Error(), "Is the vector index up, and does QDRANT_URL lead to it?")
+		}
 	}
 	r.Raise(ops.StatusOK, "answers", "")
 	return r

@@ -35,6 +35,9 @@ type world struct {
 	space  store.Workspace
 }
 
+// collection is where the world's one document has its vectors.
+var collection = knowledge.Collection{Name: "c", Dimensions: 4}
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	db := pgtest.New(t)
@@ -51,11 +54,13 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() { _ = feed.Stop(context.Background()) })
 	checks := w.open(target.String(), 8)
 	index := vector.NewEmbedded(checks.Pool(), 1<<20)
-	collection := knowledge.Collection{Name: "c", Dimensions: 4}
 	require.NoError(t, index.Ensure(t.Context(), collection))
+	w.exec(`insert into workspace_models (workspace_id, provider, model, collection, dimensions) values ($1, 'hash', 'm', 'c', 4)`, w.space.ID)
+	w.exec(`with d as (insert into documents (id, workspace_id, source_type, canonical_url) values (gen_random_uuid(), $1, 'text', 'u') returning id)
+		insert into chunks (id, workspace_id, document_id, revision, idx, text, tokens, search) select gen_random_uuid(), $1, id, 1, 0, 't', 1, '' from d`, w.space.ID)
 	w.opts = health.Options{
 		Store: checks, Main: w.main, Feed: feed.Status, LLM: health.LLM{Provider: "openai", Model: "m"},
-		Vectors: &health.Vectors{Kind: "embedded", Index: index, Collection: collection},
+		Vectors: &health.Vectors{Kind: "embedded", Index: index},
 		Embed:   func(context.Context) error { return nil },
 	}
 	w.exec(`insert into workers (id, host, pid, version, queues) values ('alive', 'h', 1, 'v', '{"trials": 2, "tunes": 1}')`)
@@ -86,8 +91,8 @@ func (w *world) useQdrant() {
 	index, err := vector.NewQdrant(w.qdrant.URL, "")
 	require.NoError(w.t, err)
 	w.t.Cleanup(func() { _ = index.Close() })
-	w.opts.Vectors = &health.Vectors{Kind: "qdrant", Index: index, Collection: w.opts.Vectors.Collection}
-	require.NoError(w.t, index.Ensure(w.t.Context(), w.opts.Vectors.Collection))
+	w.opts.Vectors = &health.Vectors{Kind: "qdrant", Index: index}
+	require.NoError(w.t, index.Ensure(w.t.Context(), collection))
 }
 
 // hold begins a transaction that stays open until the test ends.

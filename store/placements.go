@@ -49,3 +49,21 @@ func readPlacement(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, lock str
 	p.Collection.Dimensions = p.Model.Dimensions
 	return p, err
 }
+
+// Collections are those that hold what some workspace has ingested.
+func (s *Store) Collections(ctx context.Context) ([]knowledge.Collection, error) {
+	var used []knowledge.Collection
+	err := s.inFleet(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select distinct m.collection, m.dimensions from workspace_models m
+			 where exists (select from chunks c where c.workspace_id = m.workspace_id) order by 1`)
+		if err != nil {
+			return fmt.Errorf("list collections: %w", err)
+		}
+		if used, err = pgx.CollectRows(rows, pgx.RowToStructByPos[knowledge.Collection]); err != nil {
+			return fmt.Errorf("list collections: %w", err)
+		}
+		return nil
+	})
+	return used, err
+}

@@ -61,7 +61,11 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 		return "", fmt.Errorf("start the event feed: %w", err)
 	}
 	life.onStop(feed.Stop)
-	base, err := kb.openBase(life, st, pool, metrics, env.logger)
+	parts, err := kb.openKnowledge(life, st, pool, metrics, env.logger)
+	if err != nil {
+		return "", err
+	}
+	base, err := parts.base(st)
 	if err != nil {
 		return "", err
 	}
@@ -74,6 +78,7 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 		return "", err
 	}
 	look.Main, look.Feed = st, feed.Status
+	kb.look(parts, &look)
 	ready := health.Ready(look)
 	metrics.Registry.MustRegister(health.PoolMetrics(st), health.NewFleetMetrics(look.Store, ready, env.logger))
 	server, err := api.New(api.Options{

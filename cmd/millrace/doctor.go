@@ -26,6 +26,7 @@ func healthOptions(ctx context.Context, life *lifecycle, db databaseFlags) (heal
 // doctorCmd is the verb `doctor`.
 type doctorCmd struct {
 	databaseFlags
+	knowledgeFlags
 	JSON bool `help:"Print JSON."`
 }
 
@@ -40,9 +41,14 @@ func (c *doctorCmd) Run(ctx context.Context, env *environment) (err error) {
 	if err != nil {
 		return err
 	}
+	parts, err := c.openKnowledge(&life, opts.Store, opts.Store.Pool(), ops.NewMetrics(), env.logger)
+	if err != nil {
+		return err
+	}
+	c.look(parts, &opts)
 	ready, overview := health.Ready(opts).Look(ctx), health.New(opts).Look(ctx)
 	for _, part := range ready.Components {
-		if part.Name == "migrations" {
+		if part.Name == "migrations" || part.Name == "embedder" {
 			overview.Components = append(overview.Components, part)
 			overview.Status = overview.Status.Worse(part.Status)
 		}

@@ -86,7 +86,7 @@ func TestWhatRulesAndDashboardsAskForIsExported(t *testing.T) {
 	var life lifecycle
 	t.Cleanup(func() { _ = life.stop(10 * time.Second) })
 	const token = "an-admin-token-for-tests"
-	address, err := startAPI(t.Context(), &life, env, db, apiFlags{Addr: "127.0.0.1:0", AdminToken: token}, metrics)
+	address, err := startAPI(t.Context(), &life, env, db, knowledgeFlags{Embedder: "hash", LLM: "none", VectorMemory: 1}, apiFlags{Addr: "127.0.0.1:0", AdminToken: token}, metrics)
 	require.NoError(t, err)
 	require.NoError(t, startWorker(t.Context(), &life, env, db, workerFlags{Drain: time.Second, ShardTime: time.Second}, metrics))
 	get := func(path string) string {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"millrace/health"
 	"millrace/jobs/ingestion/provider"
 	"millrace/jobs/knowledge"
 	"millrace/ops"
@@ -76,14 +77,26 @@ func (f knowledgeFlags) openKnowledge(life *lifecycle, st *store.Store, pool *pg
 	return parts, nil
 }
 
-// openBase makes the knowledge base of an API process.
-func (f knowledgeFlags) openBase(life *lifecycle, st *store.Store, pool *pgxpool.Pool, metrics *ops.Metrics, logger *slog.Logger) (*knowledge.Base, error) {
-	parts, err := f.openKnowledge(life, st, pool, metrics, logger)
-	if err != nil {
-		return nil, err
-	}
+// base makes the knowledge base of an API process.
+func (p *knowledgeParts) base(st *store.Store) (*knowledge.Base, error) {
 	return knowledge.NewBase(knowledge.Parts{
-		Texts: st, Embedders: parts.embedders, Index: parts.index, LLM: parts.llm, Reranker: parts.reranker,
+		Texts: st, Embedders: p.embedders, Index: p.index, LLM: p.llm, Reranker: p.reranker,
+	})
+}
+
+// look has the health checks look at the parts.
+func (f knowledgeFlags) look(p *knowledgeParts, at *health.Options) {
+	kind := "embedded"
+	if f.QdrantURL != "" {
+		kind = "qdrant"
+	}
+	at.Vectors = &health.Vectors{Kind: kind, Index: p.index}
+	if f.LLM != "none" {
+		at.LLM = health.LLM{Provider: f.LLM, Model: f.LLMModel}
+	}
+	at.Embed = health.Remembered(time.Minute, func(ctx context.Context) error {
+		_, err := p.embedders[0].Embed(ctx, knowledge.ForQuery, []string{"ready"})
+		return err
 	})
 }
 
