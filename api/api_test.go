@@ -19,7 +19,6 @@ import (
 
 	"millrace/api"
 	"millrace/events"
-	"millrace/health"
 	"millrace/jobs"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/fleet"
@@ -27,6 +26,7 @@ import (
 	"millrace/jobs/tune"
 	"millrace/jobs/wfo"
 	"millrace/ops"
+	"millrace/ops/health"
 	"millrace/store"
 	"millrace/store/pgtest"
 )

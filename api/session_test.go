@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/api"
-	"millrace/health"
+	"millrace/ops/health"
 	"millrace/store"
 )
 

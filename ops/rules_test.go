@@ -84,7 +84,7 @@ func requireHeading(t *testing.T, link string) {
 
 // What the health page links to exists as well.
 func TestEveryComponentHasARunbook(t *testing.T) {
-	sources, err := filepath.Glob("../health/*.go")
+	sources, err := filepath.Glob("health/*.go")
 	require.NoError(t, err)
 	links := 0
 	for _, source := range sources {

@@ -11,9 +11,9 @@ import (
 
 	"millrace/api"
 	"millrace/events"
-	"millrace/health"
 	"millrace/jobs"
 	"millrace/ops"
+	"millrace/ops/health"
 	"millrace/store"
 )
 

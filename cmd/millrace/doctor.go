@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"text/tabwriter"
 
-	"millrace/health"
 	"millrace/ops"
+	"millrace/ops/health"
 	"millrace/store"
 )
 

@@ -9,10 +9,10 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"millrace/health"
 	"millrace/jobs/ingestion/provider"
 	"millrace/jobs/knowledge"
 	"millrace/ops"
+	"millrace/ops/health"
 	"millrace/store"
 	"millrace/store/vector"
 )

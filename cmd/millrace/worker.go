@@ -11,13 +11,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 
-	"millrace/health"
 	"millrace/jobs"
 	"millrace/jobs/fleet"
 	"millrace/jobs/retention"
 	"millrace/jobs/tune"
 	"millrace/jobs/wfo"
 	"millrace/ops"
+	"millrace/ops/health"
 	"millrace/store"
 )
 

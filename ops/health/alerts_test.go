@@ -21,14 +21,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"millrace/health"
 	"millrace/ops"
+	"millrace/ops/health"
 )
 
 // shortened are the rules with windows of seconds, so that they can be seen to fire.
 func shortened(t *testing.T) string {
 	t.Helper()
-	rules, err := os.ReadFile("../ops/prometheus/alerts.rules.yml")
+	rules, err := os.ReadFile("../prometheus/alerts.rules.yml")
 	require.NoError(t, err)
 	text := regexp.MustCompile(`\n        for: \w+`).ReplaceAllString(string(rules), "\n        for: 500ms")
 	return regexp.MustCompile(`\[\w+\]`).ReplaceAllString(text, "[6s]")
@@ -137,7 +137,7 @@ func TestEveryAlertFiresForReal(t *testing.T) {
 	w.exec(`insert into idempotency_keys (workspace_id, route, key, fingerprint, created_at)
 		select id, 'r', 'k', sha256(''), now() - interval '31 minutes' from workspaces`)
 	w.exec(ingested("queued", "1 minute", 101))
-	rules, err := os.ReadFile("../ops/prometheus/alerts.rules.yml")
+	rules, err := os.ReadFile("../prometheus/alerts.rules.yml")
 	require.NoError(t, err)
 	var all []string
 	for _, m := range regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(string(rules), -1) {

@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/events"
-	"millrace/health"
 	"millrace/jobs/knowledge"
 	"millrace/ops"
+	"millrace/ops/health"
 	"millrace/store"
 )
 

@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
-	"millrace/health"
+	"millrace/ops/health"
 )
 
 func TestTheFleetsFiguresAreTrueAndBounded(t *testing.T) {

@@ -15,9 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/events"
-	"millrace/health"
 	"millrace/jobs/knowledge"
 	"millrace/ops"
+	"millrace/ops/health"
 	"millrace/store"
 	"millrace/store/pgtest"
 	"millrace/store/vector"
