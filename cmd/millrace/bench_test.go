@@ -20,6 +20,7 @@ import (
 	"millrace/jobs/fleet"
 	"millrace/jobs/sweep"
 	"millrace/jobs/tune"
+	"millrace/jobs/wfo"
 	"millrace/ops"
 	"millrace/store"
 	"millrace/store/pgtest"
@@ -130,10 +131,11 @@ func (s *benchStore) work(b *testing.B, slots int) {
 	b.Cleanup(pool.Close)
 	logger, metrics := slog.New(slog.DiscardHandler), ops.NewMetrics()
 	member, err := fleet.New(fleet.Options{
-		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: slots, jobs.QueueTunes: 1},
+		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: slots, jobs.QueueTunes: 1, jobs.QueueWFO: 1},
 		Metrics: metrics, Logger: logger, Version: "bench", Drain: time.Second,
 	}, func(st *store.Store, workers *river.Workers) {
 		tune.New(st, metrics, logger, tune.Options{Slots: slots}).Register(workers)
+		wfo.New(st, metrics, logger).Register(workers)
 	})
 	require.NoError(b, err)
 	require.NoError(b, member.Start(b.Context()))

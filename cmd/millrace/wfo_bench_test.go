@@ -1,0 +1,87 @@
+package main
+
+import (
+	"net/http"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+	"github.com/stretchr/testify/require"
+
+	"millrace/jobs"
+	"millrace/jobs/backtest"
+	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/sweep"
+	"millrace/store"
+)
+
+// BenchmarkWFO times a walk-forward of 100 folds × 1,000 trials of sma_cross, each fold 8,000 hourly
+// bars of training and 2,000 of test, from submission to the judged candidates: on two trial slots,
+// and as the same trials computed in a loop without queue or database.
+func BenchmarkWFO(b *testing.B) {
+	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: (333 + 100*83) * 24, Interval: time.Hour})
+	require.NoError(b, err)
+	spec := sweep.Spec{
+		StrategyName: "sma_cross", Gates: sweep.GateLimits{MaxDrawdownPct: new(95.0)},
+		ParamSpace: map[string]sweep.Range{"fast": {Low: new(2.0), High: new(26.0)}, "slow": {Low: new(30.0), High: new(187.0), Step: new(4.0)}},
+	}
+	spec.Normalize()
+	config := sweep.WFOConfig{TrainDays: new(333), TestDays: new(83)}
+	config.Normalize()
+	folds, _, errs := config.Folds(bars)
+	require.Empty(b, errs)
+	require.Len(b, folds, 100)
+	b.Run("compute", func(b *testing.B) {
+		for b.Loop() {
+			for _, fold := range folds {
+				plan, errs := sweep.NewPlan(spec.OfFold(fold), bars, backtest.CalendarContinuous)
+				require.Empty(b, errs)
+				require.Equal(b, 1000, plan.Trials())
+				_, err := plan.RunShard(b.Context(), plan.Shards(1000)[0], func(int) {})
+				require.NoError(b, err)
+			}
+		}
+		b.ReportMetric(100*1000*float64(b.N)/b.Elapsed().Seconds(), "trials/s")
+	})
+	b.Run("slots=2", func(b *testing.B) {
+		s := newBenchStore(b, bars)
+		s.work(b, 2)
+		for i := 0; b.Loop(); i++ {
+			id := s.submitWFO(b, store.NewWFO{
+				DatasetID: s.dataset.ID, Dataset: s.dataset.Name, Spec: spec, Config: config, Folds: folds, Trials: 1000,
+			}, strconv.Itoa(i))
+			for {
+				got, err := s.store.WFO(b.Context(), s.space.ID, id)
+				require.NoError(b, err)
+				if got.Status.Ended() {
+					require.Equal(b, store.WFOCompleted, got.Status, got.Error)
+					break
+				}
+				<-time.After(20 * time.Millisecond)
+			}
+		}
+		b.ReportMetric(100*1000*float64(b.N)/b.Elapsed().Seconds(), "trials/s")
+	})
+}
+
+func (s *benchStore) submitWFO(b *testing.B, in store.NewWFO, key string) uuid.UUID {
+	b.Helper()
+	var id uuid.UUID
+	_, err := s.store.CreateWFO(b.Context(), store.Submission{Workspace: s.space.ID, Route: "bench", Key: key}, in,
+		store.NewWFOJobs{
+			Plan: func(tune uuid.UUID) river.JobArgs {
+				return jobs.TunePlanArgs{WorkspaceID: s.space.ID, TuneID: tune}
+			},
+			Candidates: func(id uuid.UUID) river.JobArgs {
+				return jobs.WFOCandidatesArgs{WorkspaceID: s.space.ID, WFOID: id}
+			},
+		},
+		func(w *store.WFO, _ []store.WFOFold) (store.Response, error) {
+			id = w.ID
+			return store.Response{Status: http.StatusAccepted}, nil
+		})
+	require.NoError(b, err)
+	return id
+}
