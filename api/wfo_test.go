@@ -156,7 +156,7 @@ func TestBadWalkForwardsAreNamedAndStoreNothing(t *testing.T) {
 		{edit(`"train_days":1460`, `"train_days":7000`), 422, "wfo_config.train_days"},
 		{edit(`"train_days":1460,`, ``), 422, "wfo_config.train_days"},
 		{edit(`"test_days":730`, `"test_days":0`), 422, "wfo_config.test_days"},
-		{edit(`"test_days":730`, `"test_days":20`), 422, "wfo_config.test_days"},
+		{edit(`"test_days":730`, `"test_days":7,"step_days":90`), 422, "wfo_config.test_days"},
 		{edit(`"train_days":1460`, `"train_days":30`), 422, "wfo_config.train_days"},
 		{edit(`"test_days":730`, `"test_days":730,"step_days":1`), 422, "wfo_config.step_days"},
 		{edit(`"test_days":730`, `"test_days":730,"min_folds":99`), 422, "wfo_config.train_days"},

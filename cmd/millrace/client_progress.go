@@ -75,7 +75,7 @@ func (*lineProgress) done() {}
 
 // describe is what there is to say beside the count.
 func describe(t tuneState) string {
-	text := ""
+	text := t.note
 	if t.BestScore != nil {
 		text += fmt.Sprintf("  best %.4g", *t.BestScore)
 	}

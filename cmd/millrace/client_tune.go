@@ -45,6 +45,7 @@ type tuneState struct {
 	Warnings        []string        `json:"warnings"`
 	Error           *string         `json:"error"`
 	raw             []byte          // the answer as it came
+	note            string          // more to say beside the progress
 }
 
 type leader struct {

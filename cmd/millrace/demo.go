@@ -54,13 +54,14 @@ func demoTune(ctx context.Context, env *environment, settings devSettings) error
 		return err
 	}
 	fmt.Fprintf(env.stdout, "dataset %s: %d daily bars of the S&P 500, %.10s to %.10s\n", data.Name, data.Bars, data.From, data.To)
-	tune := tuneCmd{
-		Data: data.Name, Strategy: "sma_cross", Param: []string{"fast=2:101:1", "slow=102:301:1"}, OOS: new(0.3), MaxDrawdown: new(40.0),
+	search := searchFlags{
+		Data: data.Name, Strategy: "sma_cross", Param: []string{"fast=2:101:1", "slow=102:301:1"}, MaxDrawdown: new(40.0),
 	}
-	body, err := tune.body()
+	body, err := search.body()
 	if err != nil {
 		return err
 	}
+	body.OOSRatio = new(0.3)
 	submitted, err := api.submitTune(ctx, uuid.NewString(), body)
 	if err != nil {
 		return err

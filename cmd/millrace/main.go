@@ -28,8 +28,9 @@ type commands struct {
 	Worker workerCmd `cmd:"" help:"Work the queues."`
 
 	Tune   tuneCmd   `cmd:"" help:"Submit a tune, follow it and print its leaderboard."`
-	Watch  watchCmd  `cmd:"" help:"Follow a tune."`
-	Cancel cancelCmd `cmd:"" help:"Cancel a tune."`
+	WFO    wfoCmd    `cmd:"" name:"wfo" help:"Submit a walk-forward, follow it and print its candidates."`
+	Watch  watchCmd  `cmd:"" help:"Follow a tune or a walk-forward."`
+	Cancel cancelCmd `cmd:"" help:"Cancel a tune or a walk-forward."`
 	Data   dataCmd   `cmd:"" help:"Generate, upload and list OHLCV data."`
 	Demo   demoCmd   `cmd:"" help:"Run dev with the bundled sample and a tune; DEMO_EXIT=1 stops at its end."`
 

@@ -16,10 +16,8 @@ type showFlags struct {
 	Top  int  `default:"10" help:"Rows of the leaderboard to print."`
 }
 
-// tuneCmd is the verb `tune`: submit, follow, print.
-type tuneCmd struct {
-	clientFlags
-	showFlags
+// searchFlags say what is searched and how.
+type searchFlags struct {
 	Data        string   `required:"" placeholder:"DATASET" help:"Name or id of the dataset."`
 	Strategy    string   `required:"" help:"Strategy, as listed by GET /strategies."`
 	Param       []string `required:"" sep:"none" placeholder:"NAME=LOW:HIGH:STEP" help:"Values of a parameter: LOW:HIGH:STEP, LOW:HIGH, LOW:HIGH:log or A,B,C. Repeatable."`
@@ -29,11 +27,18 @@ type tuneCmd struct {
 	Trials      *int     `placeholder:"N" help:"Number of trials; a grid needs none."`
 	Seed        *uint64  `placeholder:"N" help:"Seed of everything random."`
 	Objective   string   `placeholder:"sharpe" help:"What trials are ranked by."`
-	OOS         *float64 `name:"oos" placeholder:"RATIO" help:"Share of the bars kept for judging out of sample, up to 0.5."`
 	MaxDrawdown *float64 `placeholder:"PCT" help:"Gate: deepest drawdown, in percent."`
 	MinTrades   *int     `placeholder:"N" help:"Gate: least number of trades."`
 	Key         string   `placeholder:"KEY" help:"Idempotency key; by default a new one for each run."`
-	Detach      bool     `help:"Submit and print the tune's id, without waiting."`
+	Detach      bool     `help:"Submit and print the id, without waiting."`
+}
+
+// tuneCmd is the verb `tune`: submit, follow, print.
+type tuneCmd struct {
+	clientFlags
+	showFlags
+	searchFlags
+	OOS *float64 `name:"oos" placeholder:"RATIO" help:"Share of the bars kept for judging out of sample, up to 0.5."`
 }
 
 // Run submits the tune and follows it.
@@ -46,11 +51,8 @@ func (c *tuneCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	key := c.Key
-	if key == "" {
-		key = uuid.NewString()
-	}
-	submitted, err := api.submitTune(ctx, key, body)
+	body.OOSRatio = c.OOS
+	submitted, err := api.submitTune(ctx, c.key(), body)
 	if err != nil {
 		return err
 	}
@@ -61,43 +63,64 @@ func (c *tuneCmd) Run(ctx context.Context, env *environment) error {
 	return followTune(ctx, env, api, submitted.TuneID, c.showFlags)
 }
 
-func (c *tuneCmd) body() (tuneBody, error) {
-	space, err := parseParams(c.Param)
+func (f *searchFlags) body() (tuneBody, error) {
+	space, err := parseParams(f.Param)
 	if err != nil {
 		return tuneBody{}, err
 	}
 	body := tuneBody{
-		Dataset: c.Data, StrategyName: c.Strategy, Side: c.Side, SearchType: c.Search, NTrials: c.Trials, Seed: c.Seed,
-		ParamSpace: space, Constraints: c.Constraint, ObjectiveType: c.Objective, OOSRatio: c.OOS,
+		Dataset: f.Data, StrategyName: f.Strategy, Side: f.Side, SearchType: f.Search, NTrials: f.Trials, Seed: f.Seed,
+		ParamSpace: space, Constraints: f.Constraint, ObjectiveType: f.Objective,
 	}
-	if c.MaxDrawdown != nil || c.MinTrades != nil {
-		body.Gates = &gatesBody{MaxDrawdownPct: c.MaxDrawdown, MinTrades: c.MinTrades}
+	if f.MaxDrawdown != nil || f.MinTrades != nil {
+		body.Gates = &gatesBody{MaxDrawdownPct: f.MaxDrawdown, MinTrades: f.MinTrades}
 	}
 	return body, nil
+}
+
+// key is the idempotency key that was asked for, or a new one.
+func (f *searchFlags) key() string {
+	if f.Key == "" {
+		return uuid.NewString()
+	}
+	return f.Key
 }
 
 // watchCmd is the verb `watch`.
 type watchCmd struct {
 	clientFlags
 	showFlags
-	ID string `arg:"" help:"Id of the tune."`
+	ID string `arg:"" help:"Id of the tune or walk-forward."`
 }
 
-// Run follows the tune to its end.
+// Run follows the tune or walk-forward to its end.
 func (c *watchCmd) Run(ctx context.Context, env *environment) error {
 	api, err := c.open()
+	if err != nil {
+		return err
+	}
+	if _, err = api.tune(ctx, c.ID); isNotFound(err) {
+		if _, err := api.wfo(ctx, c.ID, 0); err == nil {
+			return followWFO(ctx, env, api, c.ID, c.showFlags)
+		}
+	}
 	if err != nil {
 		return err
 	}
 	return followTune(ctx, env, api, c.ID, c.showFlags)
 }
 
+// isNotFound reports whether the server has no such thing.
+func isNotFound(err error) bool {
+	var p *problem
+	return errors.As(err, &p) && p.Status == http.StatusNotFound
+}
+
 // followTune shows progress on stderr and the result on stdout. An interrupt leaves the tune alone.
 func followTune(ctx context.Context, env *environment, api *client, id string, show showFlags) error {
 	ended, err := api.follow(ctx, id, newProgress(env.stderr))
 	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
-		fmt.Fprintf(env.stderr, "\nThe tune goes on without you.\n  millrace watch %[1]s    to see it again\n  millrace cancel %[1]s   to stop it\n", id)
-		return exitStatus(130)
+		return leftAlone(env, "tune", id)
 	}
 	if err != nil {
 		return err
@@ -119,21 +142,35 @@ func followTune(ctx context.Context, env *environment, api *client, id string, s
 	return fmt.Errorf("the tune was %s", printable(ended.Status))
 }
 
+// leftAlone says that an interrupt ends the watching only.
+func leftAlone(env *environment, what, id string) error {
+	fmt.Fprintf(env.stderr, "\nThe %[1]s goes on without you.\n  millrace watch %[2]s    to see it again\n  millrace cancel %[2]s   to stop it\n", what, id)
+	return exitStatus(130)
+}
+
 // cancelCmd is the verb `cancel`.
 type cancelCmd struct {
 	clientFlags
-	ID string `arg:"" help:"Id of the tune."`
+	ID string `arg:"" help:"Id of the tune or walk-forward."`
 }
 
-// Run cancels the tune. Repeating it has no further effect, so it is retried like a read.
+// Run cancels the tune or walk-forward. Repeating it has no further effect, so it is retried like a read.
 func (c *cancelCmd) Run(ctx context.Context, env *environment) error {
 	api, err := c.open()
 	if err != nil {
 		return err
 	}
-	raw, err := api.retry(ctx, func() (*http.Request, error) {
-		return api.request(ctx, http.MethodPost, "/backtests/tunes/"+url.PathEscape(c.ID)+"/cancel", nil)
-	})
+	cancel := func(list string) ([]byte, error) {
+		return api.retry(ctx, func() (*http.Request, error) {
+			return api.request(ctx, http.MethodPost, list+url.PathEscape(c.ID)+"/cancel", nil)
+		})
+	}
+	raw, err := cancel("/backtests/tunes/")
+	if isNotFound(err) {
+		if raw, err := cancel("/backtests/wfo/"); err == nil {
+			return printCanceledWFO(env.stdout, raw)
+		}
+	}
 	if err != nil {
 		return err
 	}

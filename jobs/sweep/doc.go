@@ -37,6 +37,22 @@
 //     neighbour without a score counts 0. In a space of steps the neighbours are the trials one step
 //     away along one parameter; elsewhere the 2·d nearest, every parameter scaled to [0,1].
 //
+// # Walk-forward
+//
+// WFOConfig cuts the bars into folds [train_start, train_end) [train_end, test_end), rolling by
+// step_days or anchored at the start. Each fold is a tune on its TrainTest. A candidate is a
+// parameter set in the in-sample top k of any fold; it is then scored on the test window of every
+// successful fold, as a mean over only those that chose it would be survivorship. Its coverage is
+// the share of folds whose top it is in; from 0.6 on it is eligible, and
+//
+//	selection = (mean − 0.5·stddev − 0.3·max(0, −worst)) · coverage
+//
+// over its out-of-sample scores, stddev that of a sample, an undefined score counting 0. The stitched
+// curve trades each fold's winner from the end of its training to the beginning of the next
+// successful fold's test window; a fold that selected nothing stays in cash. Walk-forward efficiency
+// is the yearly return of the winners out of sample over that in training (Pardo, "The Evaluation and
+// Optimization of Trading Strategies", 2008).
+//
 // # Regime
 //
 // A Regime says what the market was like at the end of the in-sample part, from its last 200 bars

@@ -199,7 +199,7 @@ func (c WFOConfig) explainShort(fold Fold, folds, bad int, f *faults) {
 		field, have, need, length = "wfo_config.test_days", fold.TestBars, MinTestBars, *c.TestDays
 	}
 	advice := "the bars have a gap there: begin after it, or set allow_partial"
-	if have > 0 && bad == folds {
+	if 2*have >= need || have > 0 && bad == folds {
 		advice = fmt.Sprintf("about %d days would do", int(math.Ceil(float64(length)*float64(need)/float64(have))))
 	}
 	f.add(field, need, "%d of %d folds cannot be run: fold %d, %s; %s", bad, folds, fold.Index, fold.Problem, advice)

@@ -82,7 +82,7 @@ func TestFoldsThatDoNotFitSayWhatToChange(t *testing.T) {
 	require.Contains(t, many.Message, "step_days 2 or more")
 	require.Equal(t, "wfo_config.train_days", first(wfoConfig(60, 50, 100)).Field)
 	require.Contains(t, first(wfoConfig(60, 50, 100)).Message, "about 100 days would do")
-	require.Equal(t, "wfo_config.test_days", first(wfoConfig(200, 10, 50)).Field)
+	require.Equal(t, "wfo_config.test_days", first(wfoConfig(200, 9, 50)).Field)
 	wide := wfoConfig(200, 30, 2)
 	wide.LeaderboardTopK = new(100)
 	require.Equal(t, "wfo_config.leaderboard_top_k", first(wide).Field)

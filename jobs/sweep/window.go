@@ -11,7 +11,7 @@ import (
 // a walk-forward judges by many short test windows together.
 const (
 	MinTrainBars = 100
-	MinTestBars  = 20
+	MinTestBars  = 10
 )
 
 // TrainTest is a split by time: trials are chosen on [TrainStart, TrainEnd), gates included, and

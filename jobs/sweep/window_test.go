@@ -83,7 +83,7 @@ func TestBadWindowsAreNamed(t *testing.T) {
 		{600, 600, 700, "window.train_end"},
 		{600, 800, 800, "window.test_end"},
 		{600, 699, 800, "window.train_start"},
-		{600, 800, 819, "window.test_end"},
+		{600, 800, 809, "window.test_end"},
 		{2000, 2200, 2400, "window.train_start"},
 	} {
 		_, errs := NewPlan(windowSpec(test.start, test.train, test.end), bars, backtest.CalendarExchange)

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"text/tabwriter"
+	"time"
+)
+
+// wfoCmd is the verb `wfo`: submit, follow, print.
+type wfoCmd struct {
+	clientFlags
+	showFlags
+	searchFlags
+	TrainDays    int        `required:"" placeholder:"N" help:"Days of each training window."`
+	TestDays     int        `required:"" placeholder:"N" help:"Days of each test window."`
+	StepDays     *int       `placeholder:"N" help:"Days from one fold to the next; by default the test days."`
+	MinFolds     *int       `placeholder:"N" help:"Folds that have to succeed."`
+	TopK         *int       `placeholder:"N" help:"Candidates of each fold."`
+	AllowPartial bool       `help:"Leave failed folds out instead of failing all."`
+	Anchored     bool       `help:"Begin every training window at the start."`
+	From         *time.Time `format:"2006-01-02" placeholder:"DAY" help:"First day, UTC."`
+	To           *time.Time `format:"2006-01-02" placeholder:"DAY" help:"Day before which all folds end, UTC."`
+}
+
+// Run submits the walk-forward and follows it.
+func (c *wfoCmd) Run(ctx context.Context, env *environment) error {
+	api, err := c.open()
+	if err != nil {
+		return err
+	}
+	search, err := c.body()
+	if err != nil {
+		return err
+	}
+	body := wfoBody{search, wfoConfigBody{
+		TrainDays: c.TrainDays, TestDays: c.TestDays, StepDays: c.StepDays, MinFolds: c.MinFolds, LeaderboardTopK: c.TopK,
+		AllowPartial: c.AllowPartial, Anchored: c.Anchored, StartTS: c.From, EndTS: c.To,
+	}}
+	submitted, err := api.submitWFO(ctx, c.key(), body)
+	if err != nil {
+		return err
+	}
+	if c.Detach {
+		_, err := fmt.Fprintln(env.stdout, submitted.WFOID)
+		return err
+	}
+	return followWFO(ctx, env, api, submitted.WFOID, c.showFlags)
+}
+
+// followWFO shows progress on stderr and the result on stdout. An interrupt leaves it alone.
+func followWFO(ctx context.Context, env *environment, api *client, id string, show showFlags) error {
+	ended, err := api.followWFO(ctx, id, max(show.Top, 0), newProgress(env.stderr))
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+		return leftAlone(env, "walk-forward", id)
+	}
+	if err != nil {
+		return err
+	}
+	if show.JSON {
+		_, err = env.stdout.Write(append(ended.raw, '\n'))
+	} else {
+		err = printWFO(env.stdout, ended)
+	}
+	switch {
+	case err != nil:
+		return err
+	case ended.Status == "completed", ended.Status == "partial":
+		return nil
+	case ended.Error != nil:
+		return fmt.Errorf("the walk-forward %s: %s", printable(ended.Status), printable(*ended.Error))
+	}
+	return fmt.Errorf("the walk-forward was %s", printable(ended.Status))
+}
+
+func printCanceledWFO(w io.Writer, raw []byte) error {
+	canceled, err := readWFO(raw)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "walk-forward %s %s after %d of %d folds\n", canceled.WFOID, printable(canceled.Status), canceled.FoldsDone, canceled.NFolds)
+	return err
+}
+
+// printWFO writes what came of a walk-forward: its folds, its best candidates, the stitched curve's
+// figures and warnings.
+func printWFO(w io.Writer, s *wfoState) error {
+	fmt.Fprintf(w, "walk-forward %s  %s  %s  by %s: %d folds, %d trials\n\n", s.WFOID, printable(s.Status), printable(s.StrategyName),
+		printable(s.ObjectiveType), s.NFolds, s.NTrials)
+	if err := printFolds(w, s.Folds); err != nil {
+		return err
+	}
+	if len(s.Candidates) > 0 {
+		fmt.Fprintln(w)
+		if err := printCandidates(w, s.Candidates); err != nil {
+			return err
+		}
+	}
+	if s.OOS != nil {
+		fmt.Fprintf(w, "\nout of sample: return %.2f %%  max drawdown %.2f %%  sharpe %s  trades %d  walk-forward efficiency %s\n",
+			s.OOS.ReturnPct, s.OOS.MaxDrawdownPct, figure(s.OOS.Sharpe, 3), s.OOS.Trades, figure(s.Efficiency, 2))
+	}
+	for _, warning := range s.Warnings {
+		fmt.Fprintf(w, "warning: %s\n", printable(warning))
+	}
+	return nil
+}
+
+func printFolds(w io.Writer, folds []wfoFold) error {
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	writeRow(out, []string{"fold", "train from", "test from", "to", "status", "score IS", "score OOS", "return % OOS"})
+	for _, f := range folds {
+		var returned *float64
+		if f.MetricsOOS != nil {
+			returned = f.MetricsOOS.ReturnPct
+		}
+		writeRow(out, []string{
+			strconv.Itoa(f.Fold), f.TrainStart.Format(time.DateOnly), f.TestStart.Format(time.DateOnly), f.TestEnd.Format(time.DateOnly),
+			f.Status, figure(f.ScoreIS, 4), figure(f.ScoreOOS, 4), figure(returned, 2),
+		})
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("print the folds: %w", err)
+	}
+	return nil
+}
+
+// printCandidates writes one line a candidate; those in too few folds' tops are marked.
+func printCandidates(w io.Writer, candidates []wfoCandidate) error {
+	names := slices.Sorted(maps.Keys(candidates[0].Params))
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	writeRow(out, append(append([]string{"rank"}, names...), "coverage", "eligible", "selection", "mean OOS", "median", "worst", "stddev"))
+	for _, c := range candidates {
+		row := []string{strconv.Itoa(c.Rank)}
+		for _, name := range names {
+			row = append(row, strconv.FormatFloat(c.Params[name], 'g', 6, 64))
+		}
+		eligible := "no"
+		if c.Eligible {
+			eligible = "yes"
+		}
+		writeRow(out, append(row, figure(&c.Coverage, 2), eligible, figure(&c.SelectionScore, 4),
+			figure(&c.MeanOOS, 4), figure(&c.MedianOOS, 4), figure(&c.WorstOOS, 4), figure(&c.StdDevOOS, 4)))
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("print the candidates: %w", err)
+	}
+	return nil
+}
