@@ -20,6 +20,12 @@ type Lease struct {
 	Complete func(ctx context.Context, tx pgx.Tx) error
 }
 
+// UnderLease saves a result that another package keeps: fn runs under the lease, in a transaction
+// that also completes the job, once at a time for each id. ErrFenced means that nothing is written.
+func (s *Store) UnderLease(ctx context.Context, lease Lease, id uuid.UUID, fn func(pgx.Tx) error) error {
+	return s.inLease(ctx, lease, id, fn)
+}
+
 // inLease runs fn under the tune's lock and the fence, then completes the job in the same
 // transaction. A lost lease is ErrFenced, and nothing is written.
 func (s *Store) inLease(ctx context.Context, lease Lease, tune uuid.UUID, fn func(pgx.Tx) error) error {
@@ -50,11 +56,16 @@ func (s *Store) underLock(ctx context.Context, lease Lease, lock, fn func(pgx.Tx
 }
 
 // fence locks the job's row and makes sure that this attempt still runs it. River's own completion
-// checks only that some attempt is running, so a zombie would complete its successor.
+// checks only that some attempt is running, so a zombie would complete its successor. A job handed
+// back by a stopping worker runs again under the same number, so the process must be the same too,
+// where the connection tells it.
 func fence(ctx context.Context, tx pgx.Tx, lease Lease) error {
 	var held int
 	err := tx.QueryRow(ctx, `
-		select 1 from river_job where id = $1 and attempt = $2 and state = 'running' for update`,
+		select 1 from river_job
+		 where id = $1 and attempt = $2 and state = 'running'
+		   and coalesce(nullif(current_setting('millrace.worker', true), '') = attempted_by[cardinality(attempted_by)], true)
+		   for update`,
 		lease.JobID, lease.Attempt).Scan(&held)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("job %d attempt %d: %w", lease.JobID, lease.Attempt, ErrFenced)

@@ -42,6 +42,7 @@ type PoolOptions struct {
 	DatabaseURL string
 	MaxConns    int32                // 0: pgx's default
 	Name        string               // application_name; default millrace
+	Worker      string               // id of the worker whose pool it is: outcomes count only from a job's holder
 	Acquire     prometheus.Histogram // seconds to get a connection; may be nil
 	ConnErrors  prometheus.Counter   // failed connection attempts; may be nil
 }
@@ -58,6 +59,9 @@ func OpenPool(ctx context.Context, opts PoolOptions) (*pgxpool.Pool, error) {
 	}
 	cfg.ConnConfig.RuntimeParams["role"] = AppRole
 	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	if opts.Worker != "" {
+		cfg.ConnConfig.RuntimeParams["millrace.worker"] = opts.Worker
+	}
 	if cfg.ConnConfig.RuntimeParams["application_name"] == "" || opts.Name != "" {
 		cfg.ConnConfig.RuntimeParams["application_name"] = cmp.Or(opts.Name, "millrace")
 	}

@@ -187,34 +187,60 @@ func TestConcurrentSubmissionsDoNotPassTheCap(t *testing.T) {
 func TestJobsOfALostWorkerRunAgain(t *testing.T) {
 	d := newDesk(t)
 	ctx := t.Context()
-	tune, plan := d.tune("k")
+	_, plan := d.tune("k")
 	d.claim(plan, "lost")
-	require.NoError(t, d.store.Beat(ctx, store.Worker{ID: "lost", Queues: map[string]int{"tunes": 1}}, []int64{plan}))
-	rescued, err := d.store.Rescue(ctx)
-	require.NoError(t, err)
-	require.Empty(t, rescued, "a job that is merely long is held")
-
-	_, err = d.owner.Exec(ctx, `update workers set beat_at = now() - interval '1 minute'`)
-	require.NoError(t, err)
-	rescued, err = d.store.Rescue(ctx)
-	require.NoError(t, err)
-	require.Len(t, rescued, 1)
+	beat := func(held ...store.Held) {
+		recalls, err := d.store.Beat(ctx, store.Worker{ID: "lost", Queues: map[string]int{"tunes": 1}}, held, nil)
+		require.NoError(t, err)
+		require.Empty(t, recalls)
+	}
+	rescue := func() []store.Rescued {
+		rescued, err := d.store.Rescue(ctx)
+		require.NoError(t, err)
+		return rescued
+	}
+	beat(store.Held{JobID: plan, Attempt: 1})
+	require.Empty(t, rescue(), "a job that is merely long is held")
+	d.exec(`update workers set beat_at = now() - interval '1 minute'`)
+	require.Len(t, rescue(), 1)
 	require.Equal(t, "available", d.state(plan))
 
 	// A live worker that does not know of the job has lost it all the same.
 	d.claim(plan, "lost")
-	require.NoError(t, d.store.Beat(ctx, store.Worker{ID: "lost"}, nil))
-	rescued, err = d.store.Rescue(ctx)
-	require.NoError(t, err)
-	require.Len(t, rescued, 1)
+	beat()
+	require.Len(t, rescue(), 1)
 
-	_, err = d.owner.Exec(ctx, `update river_job set max_attempts = attempt + 1`)
-	require.NoError(t, err)
+	// After the last attempt comes one to fail it in, and none after that.
+	d.exec(`update river_job set max_attempts = attempt + 1`)
 	d.claim(plan, "lost")
-	rescued, err = d.store.Rescue(ctx)
+	require.Equal(t, "available", rescue()[0].State)
+	d.claim(plan, "lost")
+	require.Equal(t, "discarded", rescue()[0].State)
+}
+
+func TestAHeartbeatRecallsWhatIsCancelledOrLost(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	tune, cancelled := d.tune("1")
+	_, kept := d.tune("2")
+	d.claim(cancelled, "w")
+	d.claim(kept, "w")
+	lost := store.Held{JobID: kept, Attempt: 0}
+	gone := store.Held{JobID: 1 << 40, Attempt: 1}
+	beat := func() []store.Recall {
+		recalls, err := d.store.Beat(ctx, store.Worker{ID: "w"},
+			[]store.Held{{JobID: cancelled, Attempt: 1}, {JobID: kept, Attempt: 1}, lost, gone}, nil)
+		require.NoError(t, err)
+		return recalls
+	}
+	require.ElementsMatch(t, []store.Recall{{Held: lost}, {Held: gone}}, beat())
+	_, err := d.store.CancelTune(ctx, d.space.ID, tune.ID)
 	require.NoError(t, err)
-	require.Equal(t, "discarded", rescued[0].State)
-	require.Equal(t, store.TuneFailed, d.status(tune.ID), "nobody would ever end this tune")
+	require.ElementsMatch(t, []store.Recall{{Held: lost}, {Held: gone}, {Held: store.Held{JobID: cancelled, Attempt: 1}, Cancelled: true}}, beat())
+	d.exec(`update river_job set state = 'completed', finalized_at = now() where id = $1`, kept)
+	require.Len(t, beat(), 3, "a completed job is about to return")
+	d.exec(`update river_job set state = 'running', finalized_at = null, attempted_by = '{w,other}' where id = $1`, kept)
+	require.Contains(t, beat(), store.Recall{Held: store.Held{JobID: kept, Attempt: 1}}, "handed back and taken by another under the same number")
 }
 
 func TestASubmissionIsAllOrNothing(t *testing.T) {

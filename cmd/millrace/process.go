@@ -68,13 +68,14 @@ func serve(ctx context.Context, env *environment, deadline time.Duration, start 
 	return err
 }
 
-// openPool opens the pool and makes sure that the schema is the one this binary was built with.
-func openPool(ctx context.Context, life *lifecycle, db databaseFlags, conns int32, metrics *ops.Metrics) (*pgxpool.Pool, error) {
+// openPool opens the pool, of a worker if one is named, and makes sure that the schema is the one
+// this binary was built with.
+func openPool(ctx context.Context, life *lifecycle, db databaseFlags, conns int32, worker string, metrics *ops.Metrics) (*pgxpool.Pool, error) {
 	if db.DatabaseURL == "" {
 		return nil, configError{errors.New("DATABASE_URL is not set: name the Postgres to use, or run `millrace dev`")}
 	}
 	pool, err := store.OpenPool(ctx, store.PoolOptions{
-		DatabaseURL: db.DatabaseURL, MaxConns: conns,
+		DatabaseURL: db.DatabaseURL, MaxConns: conns, Worker: worker,
 		Acquire: metrics.DBAcquire, ConnErrors: metrics.DBConnectionErrors,
 	})
 	if err != nil {

@@ -69,7 +69,8 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 		total += n + jobs.Ahead(name, n)
 	}
 	// A connection a slot for results, one for its reporter, and River's and the heartbeat's own.
-	pool, err := openPool(ctx, life, db, int32(2*total+6), metrics)
+	id := fleet.NewID()
+	pool, err := openPool(ctx, life, db, int32(2*total+6), id, metrics)
 	if err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 		return err
 	}
 	member, err := fleet.New(fleet.Options{
-		Pool: pool, Slots: slots, Metrics: metrics, Logger: env.logger, Version: env.version(), Drain: flags.Drain,
+		ID: id, Pool: pool, Slots: slots, Metrics: metrics, Logger: env.logger, Version: env.version(), Drain: flags.Drain,
 		Periodic: schedule,
 	}, func(st *store.Store, workers *river.Workers) {
 		tune.New(st, metrics, env.logger, tune.Options{Slots: slots[jobs.QueueTrials], ShardTime: flags.ShardTime}).Register(workers)

@@ -47,7 +47,12 @@ func (w *Worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 			return err
 		},
 	}
-	err := recovered(func() error { return w.Do(ctx, job.Args, lease) })
+	var err error
+	if job.Attempt > job.MaxAttempts {
+		err = &HopelessError{"every attempt at it lost its worker"} // see store.Rescue
+	} else {
+		err = recovered(func() error { return w.Do(ctx, job.Args, lease) })
+	}
 	switch {
 	case err == nil:
 		return nil

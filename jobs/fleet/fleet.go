@@ -26,6 +26,9 @@ const beatEvery = store.HeartbeatLease / 6
 
 // Options make a Fleet.
 type Options struct {
+	// ID names the process in the fleet, see NewID; made when empty. The pool should be opened for
+	// it, so that the database can tell the holder of a job from a zombie.
+	ID      string
 	Pool    *pgxpool.Pool
 	Slots   jobs.Slots
 	Metrics *ops.Metrics
@@ -49,21 +52,31 @@ type Fleet struct {
 	stop   sync.Once
 }
 
+// NewID makes an id that no other process has had.
+func NewID() string {
+	return fmt.Sprintf("%.40s-%d-%s", hostname(), os.Getpid(), uuid.NewString()[:8])
+}
+
+func hostname() string {
+	host, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return host
+}
+
 // New makes a fleet member that works nothing yet. register adds its workers, given the store whose
 // jobs this member inserts.
 func New(opts Options, register func(*store.Store, *river.Workers)) (*Fleet, error) {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
+	if opts.ID == "" {
+		opts.ID = NewID()
 	}
 	f := &Fleet{
 		opts: opts,
 		held: newHeld(),
-		self: store.Worker{
-			ID:   fmt.Sprintf("%.40s-%d-%s", host, os.Getpid(), uuid.NewString()[:8]),
-			Host: host, PID: os.Getpid(), Version: opts.Version, Queues: opts.Slots,
-		},
+		self: store.Worker{ID: opts.ID, Host: hostname(), PID: os.Getpid(), Version: opts.Version, Queues: opts.Slots},
 	}
+	var err error
 	f.store = store.New(opts.Pool, f)
 	f.store.OnEnded(opts.Metrics.Ended)
 	workers := river.NewWorkers()
@@ -103,7 +116,7 @@ func (f *Fleet) Start(ctx context.Context) error {
 	loops, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f.cancel = cancel
 	// The first beat comes before the first job, so that no job is ever held without one.
-	if err := f.store.Beat(ctx, f.self, nil); err != nil {
+	if _, err := f.store.Beat(ctx, f.self, nil, nil); err != nil {
 		cancel()
 		return err
 	}
@@ -180,7 +193,10 @@ func (f *Fleet) beatOnce(ctx context.Context) error {
 	if err := f.store.CountConnErrors(ctx); err != nil {
 		return err
 	}
-	return f.store.Beat(ctx, f.self, f.held.ids(time.Now()))
+	running, settling := f.held.now(time.Now())
+	recalls, err := f.store.Beat(ctx, f.self, running, settling)
+	f.held.recall(recalls)
+	return err
 }
 
 func (f *Fleet) rescue(ctx context.Context) {

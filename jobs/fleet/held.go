@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -12,45 +13,71 @@ import (
 	"millrace/store"
 )
 
+// errCancelled is why a job is stopped whose cancellation was asked for.
+var errCancelled = errors.New("cancelled")
+
 // held knows the jobs this process holds. A job stays a while after its work ended, because River
 // writes the outcome of failures in batches a moment later.
 type held struct {
-	mu    sync.Mutex
-	until map[int64]time.Time // zero: at work
+	mu   sync.Mutex
+	jobs map[store.Held]*hold
+}
+
+type hold struct {
+	stop  context.CancelCauseFunc
+	until time.Time // zero: at work
 }
 
 const afterglow = 5 * time.Second
 
-func newHeld() *held { return &held{until: map[int64]time.Time{}} }
+func newHeld() *held { return &held{jobs: map[store.Held]*hold{}} }
 
-func (h *held) begin(job int64) {
+func (h *held) begin(job store.Held, stop context.CancelCauseFunc) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.until[job] = time.Time{}
+	h.jobs[job] = &hold{stop: stop}
 }
 
-func (h *held) end(job int64, now time.Time) {
+func (h *held) end(job store.Held, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.until[job] = now.Add(afterglow)
+	h.jobs[job].until = now.Add(afterglow)
 }
 
-func (h *held) ids(now time.Time) []int64 {
+// now lists what is at work, and the jobs that have ended lately.
+func (h *held) now(at time.Time) (running []store.Held, settling []int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	ids := make([]int64, 0, len(h.until))
-	for job, until := range h.until {
-		if !until.IsZero() && now.After(until) {
-			delete(h.until, job)
-			continue
+	for job, hold := range h.jobs {
+		switch {
+		case hold.until.IsZero():
+			running = append(running, job)
+		case at.After(hold.until):
+			delete(h.jobs, job)
+		default:
+			settling = append(settling, job.JobID)
 		}
-		ids = append(ids, job)
 	}
-	return ids
+	return running, settling
 }
 
-// watch is the middleware around every job: it notes what is held, measures, and keeps a zombie
-// from touching its successor.
+// recall stops the work at jobs that are cancelled or lost.
+func (h *held) recall(recalls []store.Recall) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range recalls {
+		if hold := h.jobs[r.Held]; hold != nil {
+			why := store.ErrFenced
+			if r.Cancelled {
+				why = errCancelled
+			}
+			hold.stop(why)
+		}
+	}
+}
+
+// watch is the middleware around every job: it notes what is held, measures, and stops the work at
+// a job that is recalled.
 type watch struct {
 	river.MiddlewareDefaults
 	fleet *Fleet
@@ -59,13 +86,21 @@ type watch struct {
 // Work implements rivertype.WorkerMiddleware.
 func (w *watch) Work(ctx context.Context, job *rivertype.JobRow, next func(context.Context) error) error {
 	start := time.Now()
-	w.fleet.held.begin(job.ID)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	id := store.Held{JobID: job.ID, Attempt: job.Attempt}
+	w.fleet.held.begin(id, stop)
+	defer func() { w.fleet.held.end(id, time.Now()) }() // also after a panic
 	w.fleet.opts.Metrics.RiverJobWait.WithLabelValues(job.Queue).Observe(max(0, start.Sub(job.ScheduledAt).Seconds()))
 	err := next(ctx)
 	if err != nil {
-		w.outlive(ctx, job)
+		switch why := context.Cause(ctx); {
+		case errors.Is(why, errCancelled):
+			err = river.JobCancel(errCancelled)
+		case errors.Is(why, store.ErrFenced):
+			err = fmt.Errorf("job %d attempt %d: %w", job.ID, job.Attempt, store.ErrFenced)
+		}
 	}
-	w.fleet.held.end(job.ID, time.Now())
 	w.fleet.opts.Metrics.RiverJobRun.WithLabelValues(job.Kind, outcome(err)).Observe(time.Since(start).Seconds())
 	return err
 }
@@ -81,24 +116,5 @@ func outcome(err error) string {
 		return "fenced"
 	default:
 		return "error"
-	}
-}
-
-// outlive waits while a later attempt of the job runs elsewhere. River records a failure by job id
-// for whichever attempt is running, so a zombie that returned now would fail its successor.
-func (w *watch) outlive(ctx context.Context, job *rivertype.JobRow) {
-	pause := 100 * time.Millisecond
-	ctx = context.WithoutCancel(ctx)
-	deadline := time.Now().Add(time.Minute)
-	for time.Now().Before(deadline) {
-		ask, cancel := context.WithTimeout(ctx, 5*time.Second)
-		attempt, state, err := w.fleet.store.JobState(ask, job.ID)
-		cancel()
-		superseded := err == nil && attempt != job.Attempt && state == rivertype.JobStateRunning
-		if errors.Is(err, store.ErrNotFound) || err == nil && !superseded {
-			return
-		}
-		time.Sleep(pause)
-		pause = min(2*pause, 2*time.Second)
 	}
 }

@@ -7,7 +7,6 @@ alter table event_log alter column entity_id drop not null;
 create sequence event_log_row_seq increment by 1048576 start with 1048576 cache 32;
 grant usage on sequence event_log_row_seq to millrace_app, millrace_fleet;
 alter table event_log alter column id set default nextval('event_log_row_seq');
-drop sequence event_log_id_seq cascade; -- the partitions' own defaults, which nothing uses
 -- Cursors from before lie otherwise.
 update event_epoch set floor_xid = pg_current_xact_id();
 
@@ -70,8 +69,6 @@ begin
 end
 $$;
 -- +goose StatementEnd
-create sequence event_log_id_seq cache 32;
-grant usage on sequence event_log_id_seq to millrace_app, millrace_fleet;
 alter table event_log alter column id set default nextval('event_log_id_seq');
 drop sequence event_log_row_seq cascade;
 alter table event_log alter column entity_id set not null;
