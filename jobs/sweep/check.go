@@ -50,11 +50,12 @@ func (s Spec) compile() (*space, []truthFunc, []backtest.FieldError) {
 	}
 	sp := newSpace(strategy, s.ParamSpace)
 	s.checkSize(sp, &f)
+	s.checkSobol(len(sp.searched()), &f)
 	return sp, constraints, f
 }
 
 // Searches lists the kinds of search.
-func Searches() []Search { return []Search{SearchGrid, SearchRandom} }
+func Searches() []Search { return []Search{SearchGrid, SearchRandom, SearchSobol} }
 
 // Objectives lists the objectives.
 func Objectives() []Objective {
@@ -225,6 +226,12 @@ func (s Spec) checkStep(f *faults, field string, whole bool, r Range) {
 		f.add(field+".step", backtest.KindInt, "%v is not a whole number", *r.Step)
 	case r.Step != nil && (high-low) / *r.Step > maxAxisValues:
 		f.add(field+".step", nil, "%v makes more than %d values", *r.Step, maxAxisValues)
+	}
+}
+
+func (s Spec) checkSobol(axes int, f *faults) {
+	if s.SearchType == SearchSobol && axes > maxSobolAxes {
+		f.add("param_space", maxSobolAxes, "has %d parameters; a Sobol search has at most %d", axes, maxSobolAxes)
 	}
 }
 

@@ -7,6 +7,15 @@
 // numbers into ranges that any worker may run in any order, and Collect puts their results together:
 // the Outcome is the same, byte for byte, however the trials were cut.
 //
+// # Search
+//
+//   - grid: every point of the space in order, the last parameter fastest; above n_trials a seeded
+//     sample of them without replacement.
+//   - random: seeded draws; without replacement where every parameter has steps or a list.
+//   - sobol: a Sobol sequence (Joe & Kuo 2008) under Owen scrambling seeded by the spec. Where
+//     parameters have steps, several of its points can fall on one; a space that has no more points
+//     than n_trials is run whole.
+//
 // # Trials
 //
 // The windows are half-open: the first n − n_oos bars are in sample, the last n_oos =

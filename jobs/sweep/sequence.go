@@ -19,6 +19,7 @@ const (
 	orderNatural  order = iota // the grid as it is written, last parameter fastest
 	orderPermuted              // a seeded permutation of it
 	orderDrawn                 // seeded draws by counter
+	orderSobol                 // a scrambled Sobol sequence
 )
 
 // sequence enumerates raw points, of which the constraints accept some: trial i is the i-th accepted
@@ -28,6 +29,7 @@ type sequence struct {
 	constraints []truthFunc
 	order       order
 	perm        permutation
+	sobol       *sobol
 	seed        uint64
 	limit       uint64 // raw points there are
 	scanned     uint64 // of which the count of trials may look at so many
@@ -49,10 +51,13 @@ func newSequence(s Spec, sp *space, constraints []truthFunc) (*sequence, faults)
 		q.scanned = scanLimit(want)
 	}
 	switch {
+	case sp.discrete && s.SearchType != SearchRandom && q.wholeFits(want):
+		return q, q.scanFaults(s, want)
+	case s.SearchType == SearchSobol:
+		q.order, q.limit, q.scanned = orderSobol, scanLimit(want), scanLimit(want)
+		q.sobol = newSobol(len(sp.searched()), *s.Seed)
 	case !sp.discrete || sp.size > maxPoints:
 		q.order, q.limit = orderDrawn, q.scanned
-	case s.SearchType == SearchGrid && q.wholeFits(want):
-		return q, q.scanFaults(s, want)
 	default:
 		q.order, q.perm = orderPermuted, newPermutation(sp.size, *s.Seed)
 	}
@@ -76,15 +81,16 @@ func (q *sequence) wholeFits(want int) bool {
 // scan counts the accepted points, want at most, and marks places on the way.
 func (q *sequence) scan(want int) {
 	q.trials, q.marks, q.exhausted = 0, nil, false
+	endless := q.order == orderDrawn || q.order == orderSobol
 	if len(q.constraints) == 0 {
 		q.trials = int(min(q.limit, uint64(want)))
-		q.exhausted = q.order != orderDrawn && q.limit <= uint64(want)
+		q.exhausted = !endless && q.limit <= uint64(want)
 		return
 	}
 	point := make(backtest.Params, len(q.space.axes))
 	for cursor := uint64(0); q.trials < want; cursor++ {
 		if cursor == q.scanned {
-			q.exhausted = q.order != orderDrawn && q.scanned == q.limit
+			q.exhausted = !endless && q.scanned == q.limit
 			return
 		}
 		if !q.accepted(cursor, point) {
@@ -118,6 +124,16 @@ func (q *sequence) raw(cursor uint64, out backtest.Params) {
 		q.space.point(cursor, out)
 	case orderPermuted:
 		q.space.point(q.perm.at(cursor), out)
+	case orderSobol:
+		axis := 0
+		for k := range q.space.axes {
+			u := 0.0
+			if q.space.axes[k].searched {
+				u = q.sobol.at(uint32(cursor), axis)
+				axis++
+			}
+			out[k] = q.space.axes[k].draw(u)
+		}
 	case orderDrawn:
 		for k := range q.space.axes {
 			out[k] = q.space.axes[k].draw(uniform(draw64(q.seed, cursor, uint64(k))))

@@ -14,6 +14,7 @@ type Search string
 const (
 	SearchGrid   Search = "grid"   // every point, or a seeded sample of n_trials of them
 	SearchRandom Search = "random" // seeded; without replacement where the space is discrete
+	SearchSobol  Search = "sobol"  // a scrambled Sobol sequence, spread more evenly than random
 )
 
 // Objective is the figure that trials are ranked by; higher is better.
