@@ -1,10 +1,14 @@
 package api
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"net/http"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
@@ -61,12 +65,58 @@ func (s *Server) authorise(c echo.Context, needed store.Role) error {
 	if !principal.Role.Includes(needed) {
 		return problem(http.StatusForbidden, "The key's role is "+string(principal.Role)+"; this needs "+string(needed)+".")
 	}
-	if named := c.Request().Header.Get("X-Workspace-Id"); named != "" && named != principal.WorkspaceID.String() {
-		return problem(http.StatusBadRequest, "X-Workspace-Id is not the key's workspace.",
-			backtest.FieldError{Field: "X-Workspace-Id", Message: "does not agree with the key"})
+	if err := agrees(c, principal.WorkspaceID); err != nil {
+		return err
 	}
 	c.Set(principalKey, principal)
+	c.Set(passKey, pass{again: func(ctx context.Context) error {
+		holds, err := s.store.KeyHolds(ctx, principal.KeyID)
+		if err == nil && !holds {
+			return store.ErrNotFound
+		}
+		return err
+	}})
 	return nil
+}
+
+// agrees makes sure that wherever the request names a workspace, it names this one.
+func agrees(c echo.Context, workspace uuid.UUID) error {
+	check := func(field string, named []string) error {
+		for _, text := range named {
+			if id, err := uuid.Parse(text); err != nil || id != workspace {
+				return problem(http.StatusBadRequest, "The request names another workspace.",
+					backtest.FieldError{Field: field, Message: "does not agree with the workspace of this request"})
+			}
+		}
+		return nil
+	}
+	return errors.Join(
+		check(workspaceHeader, c.Request().Header.Values(workspaceHeader)),
+		check("workspace_id", c.QueryParams()["workspace_id"]))
+}
+
+const workspaceHeader = "X-Workspace-Id"
+
+// withoutWorkspace takes the workspace out of a body that names it; it has to be the key's own.
+func withoutWorkspace(c echo.Context, body []byte) ([]byte, error) {
+	if workspaceOf(c) == uuid.Nil || !bytes.Contains(body, []byte(`"workspace_id"`)) {
+		return body, nil
+	}
+	var members map[string]jsontext.Value
+	if err := json.Unmarshal(body, &members); err != nil {
+		return body, nil // whoever decodes it says what is wrong
+	}
+	named, ok := members["workspace_id"]
+	if !ok {
+		return body, nil
+	}
+	var id uuid.UUID
+	if err := json.Unmarshal(named, &id); err != nil || id != workspaceOf(c) {
+		return nil, problem(http.StatusBadRequest, "The request names another workspace.",
+			backtest.FieldError{Field: "workspace_id", Message: "does not agree with the workspace of this request"})
+	}
+	delete(members, "workspace_id")
+	return json.Marshal(members)
 }
 
 func bearer(c echo.Context) (string, bool) {
@@ -74,8 +124,11 @@ func bearer(c echo.Context) (string, bool) {
 	return secret, ok && strings.EqualFold(scheme, "Bearer") && secret != ""
 }
 
-// workspaceOf is the workspace that the request's key belongs to.
-func workspaceOf(c echo.Context) uuid.UUID {
+// principalOf is who the request comes from; of an admin's it is nobody.
+func principalOf(c echo.Context) store.Principal {
 	principal, _ := c.Get(principalKey).(store.Principal)
-	return principal.WorkspaceID
+	return principal
 }
+
+// workspaceOf is the workspace that the request's key belongs to.
+func workspaceOf(c echo.Context) uuid.UUID { return principalOf(c).WorkspaceID }

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -17,6 +18,18 @@ import (
 	"millrace/jobs/backtest"
 	"millrace/store"
 )
+
+// bind reads the JSON body of a request that is not a submission.
+func bind(c echo.Context, into any) error {
+	body, err := io.ReadAll(c.Request().Body)
+	if err != nil {
+		return bodyError(err)
+	}
+	if body, err = withoutWorkspace(c, body); err != nil {
+		return err
+	}
+	return decode(body, into)
+}
 
 // decode reads a body strictly: unknown and duplicate members and invalid UTF-8 are errors.
 func decode(body []byte, into any) error {

@@ -87,6 +87,7 @@ var idempotencyKey = openapi.Param{
 // enums are the types with a closed set of values.
 func enums() map[reflect.Type][]string {
 	return map[reflect.Type][]string{
+		reflect.TypeFor[store.Role]():              words(store.Roles()),
 		reflect.TypeFor[store.TuneStatus]():        words(tuneStatuses()),
 		reflect.TypeFor[store.WFOStatus]():         words(store.WFOStatuses()),
 		reflect.TypeFor[store.FoldStatus]():        {string(store.FoldPending), string(store.FoldRunning), string(store.FoldCompleted), string(store.FoldFailed), string(store.FoldCanceled)},

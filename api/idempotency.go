@@ -76,7 +76,11 @@ func (s *Server) submission(c echo.Context, into any) (store.Submission, error) 
 	if !ok {
 		return store.Submission{}, fmt.Errorf("the route %s does not declare that it creates work", c.Path())
 	}
-	return sub.Submission, decode(sub.body, into)
+	body, err := withoutWorkspace(c, sub.body)
+	if err != nil {
+		return sub.Submission, err
+	}
+	return sub.Submission, decode(body, into)
 }
 
 // readSubmission reads the whole request; the handler may read its body again.

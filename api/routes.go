@@ -19,6 +19,7 @@ const (
 	public   access = "public"
 	viewer   access = access(store.RoleViewer)
 	member   access = access(store.RoleMember)
+	keeper   access = access(store.RoleAdmin)
 	admin    access = "admin token"
 	ticketed access = "admin token or ticket"
 )
@@ -57,7 +58,7 @@ type route struct {
 
 // routes is the table of everything the server answers.
 func (s *Server) routes() []route {
-	const get, post = http.MethodGet, http.MethodPost
+	const get, post, patch, del = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete
 	return []route{
 		{get, "/healthz", public, s.healthz, bodyLimit, about{summary: "Whether the process lives", answer: statusView{}}},
 		{get, "/readyz", public, s.readyz, bodyLimit, about{summary: "Whether requests can be served", answer: map[string]string{}}},
@@ -116,6 +117,26 @@ func (s *Server) routes() []route {
 			summary: "Every workspace's events, live", params: params(text("workspace_id"), topics(), text("cursor"), lastEventID()), media: "text/event-stream"}},
 		{post, "/admin/events/ticket", admin, s.createTicket, bodyLimit, about{
 			summary: "A cookie that opens one workspace's event stream", body: ticketRequest{}, status: http.StatusCreated, answer: ticketView{}}},
+
+		{get, "/workspace", viewer, s.getOwnWorkspace, bodyLimit, about{summary: "The key's workspace", answer: ownWorkspaceView{}}},
+		{get, "/workspace/keys", keeper, s.listKeys, bodyLimit, about{
+			summary: "Its keys, newest first", params: paging(50, 200), answer: list[keyView]{}}},
+		{post, "/workspace/keys", keeper, s.createKey, bodyLimit, about{
+			summary: "Make a key; its secret is shown this once", body: keyRequest{}, sample: sampleKey, status: http.StatusCreated, answer: newKeyView{}}},
+		{del, "/workspace/keys/:key", keeper, s.revokeKey, bodyLimit, about{summary: "Revoke a key", status: http.StatusNoContent}},
+
+		{get, "/admin/workspaces", admin, s.listWorkspaces, bodyLimit, about{
+			summary: "Every workspace, newest first", params: paging(50, 200), answer: list[workspaceView]{}}},
+		{post, "/admin/workspaces", admin, s.createWorkspace, bodyLimit, about{
+			summary: "Make a workspace", body: workspaceRequest{}, sample: sampleWorkspace, status: http.StatusCreated, answer: workspaceView{}}},
+		{get, "/admin/workspaces/:id", admin, s.getWorkspace, bodyLimit, about{summary: "A workspace", answer: workspaceView{}}},
+		{patch, "/admin/workspaces/:id", admin, s.changeWorkspace, bodyLimit, about{
+			summary: "Change what is named; a limit of 0 is the server's again", body: workspaceRequest{}, sample: sampleLimits, answer: workspaceView{}}},
+		{get, "/admin/workspaces/:id/keys", admin, s.listKeys, bodyLimit, about{
+			summary: "A workspace's keys, newest first", params: paging(50, 200), answer: list[keyView]{}}},
+		{post, "/admin/workspaces/:id/keys", admin, s.createKey, bodyLimit, about{
+			summary: "Make a key; its secret is shown this once", body: keyRequest{}, sample: sampleKey, status: http.StatusCreated, answer: newKeyView{}}},
+		{del, "/admin/workspaces/:id/keys/:key", admin, s.revokeKey, bodyLimit, about{summary: "Revoke a key", status: http.StatusNoContent}},
 
 		{get, "/admin/login", public, s.loginPage, bodyLimit, about{page: true}},
 		{post, "/admin/login", public, s.logIn, login, about{

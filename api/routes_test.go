@@ -9,13 +9,22 @@ import (
 
 // repeatable are the unsafe routes that need no idempotency key, with the reason why.
 var repeatable = map[string]string{
-	"POST /datasets":                   "the content decides what is stored",
+	"POST /datasets": "the content decides what is stored",
+	"POST /query":    "it reads",
+
 	"POST /backtests/tunes/:id/cancel": "what is cancelled stays so",
 	"POST /backtests/wfo/:id/cancel":   "what is cancelled stays so",
-	"POST /admin/events/ticket":        "a ticket more does no harm",
-	"POST /query":                      "it reads",
-	"POST /admin/login":                "a session more does no harm",
-	"POST /admin/logout":               "who is out stays out",
+
+	"POST /workspace/keys":                   "the answer holds a secret, which must not be stored",
+	"DELETE /workspace/keys/:key":            "what is revoked stays so",
+	"POST /admin/workspaces":                 "names are unique",
+	"PATCH /admin/workspaces/:id":            "the same change again changes nothing",
+	"POST /admin/workspaces/:id/keys":        "the answer holds a secret, which must not be stored",
+	"DELETE /admin/workspaces/:id/keys/:key": "what is revoked stays so",
+
+	"POST /admin/events/ticket": "a ticket more does no harm",
+	"POST /admin/login":         "a session more does no harm",
+	"POST /admin/logout":        "who is out stays out",
 }
 
 func TestEveryRouteThatCreatesTakesAnIdempotencyKey(t *testing.T) {

@@ -15,7 +15,10 @@ const (
           "param_space": {"fast": {"low": 5, "high": 50, "step": 5}, "slow": [50, 100, 200]},
           "constraints": ["fast < slow"],
           "wfo_config": {"train_days": 1460, "test_days": 365}}`
-	samplePrune = `{"days": 90, "batch_size": 10000, "dry_run": true}`
+	sampleWorkspace = `{"name": "research", "tune_cap": 4}`
+	sampleLimits    = `{"tune_cap": 8, "limits": {"submissions_per_minute": 600}}`
+	sampleKey       = `{"name": "ci", "role": "member"}`
+	samplePrune     = `{"days": 90, "batch_size": 10000, "dry_run": true}`
 )
 
 // datasetForm are the parts of an upload.

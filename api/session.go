@@ -133,16 +133,15 @@ type ticketView struct {
 // for a while a cookie opens one workspace's stream to it.
 func (s *Server) createTicket(c echo.Context) error {
 	var req ticketRequest
-	body, err := io.ReadAll(c.Request().Body)
-	if err != nil {
-		return bodyError(err)
-	}
-	if err := decode(body, &req); err != nil {
+	if err := bind(c, &req); err != nil {
 		return err
 	}
 	workspace, err := uuid.Parse(req.WorkspaceID)
 	if err != nil {
 		return fieldProblem("workspace_id", "is required: the id of a workspace", nil)
+	}
+	if err := agrees(c, workspace); err != nil {
+		return err
 	}
 	passed, _ := c.Get(passKey).(pass)
 	secret := rand.Text()

@@ -114,6 +114,28 @@ func (s *Store) inTx(ctx context.Context, begin string, fn func(pgx.Tx) error) e
 	return nil
 }
 
+// fleetRow reads one row that any workspace may own, in one round trip. It is pgx.ErrNoRows when
+// there is none.
+func (s *Store) fleetRow(ctx context.Context, sql string, args []any, into ...any) error {
+	found := false
+	batch := &pgx.Batch{}
+	batch.Queue(`begin`)
+	batch.Queue(`set local role millrace_fleet`)
+	batch.Queue(sql, args...).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, into, func() error { found = true; return nil })
+		return err
+	})
+	batch.Queue(`commit`)
+	// After an error the transaction is still open, and the pool closes such a connection.
+	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
+		return err
+	}
+	if !found {
+		return pgx.ErrNoRows
+	}
+	return nil
+}
+
 // rollback ends tx even when ctx is already done, so that its connection goes back to the pool;
 // after a commit it does nothing.
 func rollback(ctx context.Context, tx pgx.Tx) {

@@ -141,17 +141,11 @@ func (c *devCmd) tenant(ctx context.Context, data string) (devSettings, error) {
 }
 
 func devWorkspace(ctx context.Context, st *store.Store) (uuid.UUID, error) {
-	all, err := st.Workspaces(ctx)
-	if err != nil {
-		return uuid.Nil, err
+	found, err := st.WorkspaceNamed(ctx, "dev")
+	if errors.Is(err, store.ErrNotFound) {
+		found, err = st.CreateWorkspace(ctx, "dev", 2)
 	}
-	for _, w := range all {
-		if w.Name == "dev" {
-			return w.ID, nil
-		}
-	}
-	made, err := st.CreateWorkspace(ctx, "dev", 2)
-	return made.ID, err
+	return found.ID, err
 }
 
 func randomToken() string {

@@ -1,0 +1,148 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"millrace/jobs/backtest"
+	"millrace/store"
+)
+
+// keyRequest is the body of a request for a key.
+type keyRequest struct {
+	Name      string     `json:"name"`
+	Role      store.Role `json:"role"`
+	ExpiresAt *time.Time `json:"expires_at"`
+}
+
+// keyView is a key as the API shows it.
+type keyView struct {
+	KeyID       string     `json:"key_id"`
+	WorkspaceID string     `json:"workspace_id"`
+	Name        string     `json:"name"`
+	Role        store.Role `json:"role"`
+	CreatedAt   time.Time  `json:"created_at"`
+	ExpiresAt   *time.Time `json:"expires_at"`
+	LastUsedAt  *time.Time `json:"last_used_at"`
+	RevokedAt   *time.Time `json:"revoked_at"`
+}
+
+// newKeyView is a key with its secret, which nobody can show again.
+type newKeyView struct {
+	keyView
+	Secret string `json:"secret"`
+}
+
+func viewKey(k store.Key) keyView {
+	return keyView{
+		KeyID: k.ID.String(), WorkspaceID: k.WorkspaceID.String(), Name: k.Name, Role: k.Role, CreatedAt: k.CreatedAt.UTC(),
+		ExpiresAt: utc(k.ExpiresAt), LastUsedAt: utc(k.LastUsedAt), RevokedAt: utc(k.RevokedAt),
+	}
+}
+
+func (r keyRequest) check(now time.Time) error {
+	var faults []backtest.FieldError
+	if !oneLine(r.Name, 100) {
+		faults = append(faults, lineFault("name", 100))
+	}
+	if !slices.Contains(store.Roles(), r.Role) {
+		faults = append(faults, backtest.FieldError{Field: "role", Message: fmt.Sprintf("%q is not a role", r.Role), Limit: store.Roles()})
+	}
+	if r.ExpiresAt != nil && !r.ExpiresAt.After(now) {
+		faults = append(faults, backtest.FieldError{Field: "expires_at", Message: "is in the past"})
+	}
+	return fieldProblems(faults)
+}
+
+// mayKeep refuses to let a key make or revoke one that may do more than itself.
+func mayKeep(c echo.Context, role store.Role) error {
+	if who := principalOf(c); who.WorkspaceID != uuid.Nil && !who.Role.Includes(role) {
+		return problem(http.StatusForbidden, "The key's role is "+string(who.Role)+"; it cannot make or revoke keys of role "+string(role)+".")
+	}
+	return nil
+}
+
+// createKey handles POST /workspace/keys and /admin/workspaces/:id/keys.
+func (s *Server) createKey(c echo.Context) error {
+	workspace, err := namedWorkspace(c)
+	if err != nil {
+		return err
+	}
+	var req keyRequest
+	if err := bind(c, &req); err != nil {
+		return err
+	}
+	if err := req.check(time.Now()); err != nil {
+		return err
+	}
+	if err := mayKeep(c, req.Role); err != nil {
+		return err
+	}
+	key, secret, err := s.store.IssueKey(c.Request().Context(), store.Key{
+		WorkspaceID: workspace, Name: req.Name, Role: req.Role, ExpiresAt: req.ExpiresAt,
+	})
+	if err != nil {
+		return err
+	}
+	return writeJSON(c, http.StatusCreated, "application/json", newKeyView{viewKey(key), secret})
+}
+
+// listKeys handles GET /workspace/keys and /admin/workspaces/:id/keys.
+func (s *Server) listKeys(c echo.Context) error {
+	workspace, err := namedWorkspace(c)
+	if err != nil {
+		return err
+	}
+	page, err := queryPage(c)
+	if err != nil {
+		return err
+	}
+	limit, err := queryInt(c, "limit", 50, 1, 200)
+	if err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	if _, err := s.store.Workspace(ctx, workspace); err != nil {
+		return err
+	}
+	found, err := s.store.Keys(ctx, workspace, page, limit+1)
+	if err != nil {
+		return err
+	}
+	kept := paged(found, limit, func(k store.Key) string { return pageCursor(k.CreatedAt, k.ID) })
+	views := list[keyView]{Items: make([]keyView, len(kept.Items)), NextCursor: kept.NextCursor}
+	for i, k := range kept.Items {
+		views.Items[i] = viewKey(k)
+	}
+	return ok(c, views)
+}
+
+// revokeKey handles DELETE /workspace/keys/:key and /admin/workspaces/:id/keys/:key. It holds from
+// the next request on, and ends the key's event streams at their next heartbeat.
+func (s *Server) revokeKey(c echo.Context) error {
+	workspace, err := namedWorkspace(c)
+	if err != nil {
+		return err
+	}
+	id, err := uuid.Parse(c.Param("key"))
+	if err != nil {
+		return fmt.Errorf("key: %w", store.ErrNotFound)
+	}
+	ctx := c.Request().Context()
+	key, err := s.store.Key(ctx, workspace, id)
+	if err != nil {
+		return err
+	}
+	if err := mayKeep(c, key.Role); err != nil {
+		return err
+	}
+	if err := s.store.RevokeKey(ctx, workspace, id); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}

@@ -1,0 +1,199 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"millrace/jobs/backtest"
+	"millrace/store"
+)
+
+// workspaceRequest is the body of POST and PATCH /admin/workspaces. What is left out is the default
+// in one, and stays as it is in the other.
+type workspaceRequest struct {
+	Name    *string       `json:"name"`
+	TuneCap *int          `json:"tune_cap"`
+	Limits  limitsRequest `json:"limits"`
+}
+
+type limitsRequest struct {
+	SubmissionsPerMinute *int `json:"submissions_per_minute"`
+	QueriesPerMinute     *int `json:"queries_per_minute"`
+	QueueDepth           *int `json:"queue_depth"`
+}
+
+// workspaceView is a workspace as the API shows it.
+type workspaceView struct {
+	WorkspaceID string     `json:"workspace_id"`
+	Name        string     `json:"name"`
+	TuneCap     int        `json:"tune_cap"`
+	Limits      limitsView `json:"limits"`
+	CreatedAt   time.Time  `json:"created_at"`
+}
+
+// limitsView are the limits of one workspace; where it is null the server's own holds.
+type limitsView struct {
+	SubmissionsPerMinute *int `json:"submissions_per_minute"`
+	QueriesPerMinute     *int `json:"queries_per_minute"`
+	QueueDepth           *int `json:"queue_depth"`
+}
+
+func viewWorkspace(w store.Workspace) workspaceView {
+	return workspaceView{
+		WorkspaceID: w.ID.String(), Name: w.Name, TuneCap: w.TuneCap, Limits: limitsView(w.Limits), CreatedAt: w.CreatedAt.UTC(),
+	}
+}
+
+// ownWorkspaceView is a workspace as its own keys see it.
+type ownWorkspaceView struct {
+	workspaceView
+	Role store.Role `json:"role"` // of the key that asks
+}
+
+// check holds what is given against its bounds.
+func (r workspaceRequest) check() error {
+	var faults []backtest.FieldError
+	if r.Name != nil && !oneLine(*r.Name, 100) {
+		faults = append(faults, lineFault("name", 100))
+	}
+	bounded := func(field string, value *int, low, high int) {
+		if value != nil && (*value < low || *value > high) {
+			faults = append(faults, backtest.FieldError{
+				Field: field, Message: fmt.Sprintf("must be from %d to %d", low, high), Limit: []int{low, high}})
+		}
+	}
+	bounded("tune_cap", r.TuneCap, 1, 1000)
+	bounded("limits.submissions_per_minute", r.Limits.SubmissionsPerMinute, 0, 1_000_000)
+	bounded("limits.queries_per_minute", r.Limits.QueriesPerMinute, 0, 1_000_000)
+	bounded("limits.queue_depth", r.Limits.QueueDepth, 0, 10_000_000)
+	return fieldProblems(faults)
+}
+
+// oneLine reports whether a text has 1 to most characters that can all be shown on one line.
+func oneLine(text string, most int) bool {
+	return strings.TrimSpace(text) == text && text != "" && len([]rune(text)) <= most &&
+		!strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
+func lineFault(field string, most int) backtest.FieldError {
+	return backtest.FieldError{Field: field, Message: fmt.Sprintf("must be 1 to %d printable characters on one line", most), Limit: most}
+}
+
+// listWorkspaces handles GET /admin/workspaces.
+func (s *Server) listWorkspaces(c echo.Context) error {
+	page, err := queryPage(c)
+	if err != nil {
+		return err
+	}
+	limit, err := queryInt(c, "limit", 50, 1, 200)
+	if err != nil {
+		return err
+	}
+	found, err := s.store.WorkspacePage(c.Request().Context(), page, limit+1)
+	if err != nil {
+		return err
+	}
+	kept := paged(found, limit, func(w store.Workspace) string { return pageCursor(w.CreatedAt, w.ID) })
+	views := list[workspaceView]{Items: make([]workspaceView, len(kept.Items)), NextCursor: kept.NextCursor}
+	for i, w := range kept.Items {
+		views.Items[i] = viewWorkspace(w)
+	}
+	return ok(c, views)
+}
+
+// createWorkspace handles POST /admin/workspaces.
+func (s *Server) createWorkspace(c echo.Context) error {
+	var req workspaceRequest
+	if err := bind(c, &req); err != nil {
+		return err
+	}
+	if req.Name == nil {
+		req.Name = new(string) // which is a fault
+	}
+	if err := req.check(); err != nil {
+		return err
+	}
+	w := store.Workspace{Name: *req.Name, TuneCap: 2}
+	if req.TuneCap != nil {
+		w.TuneCap = *req.TuneCap
+	}
+	own := func(limit *int) *int {
+		if limit != nil && *limit == 0 {
+			return nil
+		}
+		return limit
+	}
+	w.Limits = store.WorkspaceLimits{
+		SubmissionsPerMinute: own(req.Limits.SubmissionsPerMinute),
+		QueriesPerMinute:     own(req.Limits.QueriesPerMinute),
+		QueueDepth:           own(req.Limits.QueueDepth),
+	}
+	made, err := s.store.AddWorkspace(c.Request().Context(), w)
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set("Location", "/admin/workspaces/"+made.ID.String())
+	return writeJSON(c, http.StatusCreated, "application/json", viewWorkspace(made))
+}
+
+// getWorkspace handles GET /admin/workspaces/:id.
+func (s *Server) getWorkspace(c echo.Context) error {
+	id, err := namedWorkspace(c)
+	if err != nil {
+		return err
+	}
+	w, err := s.store.Workspace(c.Request().Context(), id)
+	if err != nil {
+		return err
+	}
+	return ok(c, viewWorkspace(w))
+}
+
+// changeWorkspace handles PATCH /admin/workspaces/:id.
+func (s *Server) changeWorkspace(c echo.Context) error {
+	id, err := namedWorkspace(c)
+	if err != nil {
+		return err
+	}
+	var req workspaceRequest
+	if err := bind(c, &req); err != nil {
+		return err
+	}
+	if err := req.check(); err != nil {
+		return err
+	}
+	w, err := s.store.ChangeWorkspace(c.Request().Context(), id, store.WorkspaceChange{
+		Name: req.Name, TuneCap: req.TuneCap, Limits: store.WorkspaceLimits(req.Limits),
+	})
+	if err != nil {
+		return err
+	}
+	return ok(c, viewWorkspace(w))
+}
+
+// getOwnWorkspace handles GET /workspace.
+func (s *Server) getOwnWorkspace(c echo.Context) error {
+	w, err := s.store.Workspace(c.Request().Context(), workspaceOf(c))
+	if err != nil {
+		return err
+	}
+	return ok(c, ownWorkspaceView{viewWorkspace(w), principalOf(c).Role})
+}
+
+// namedWorkspace is the workspace that a request is about: the key's, or the one in an admin's path.
+func namedWorkspace(c echo.Context) (uuid.UUID, error) {
+	if own := workspaceOf(c); own != uuid.Nil {
+		return own, nil
+	}
+	id, err := pathID(c)
+	if err != nil {
+		return id, err
+	}
+	return id, agrees(c, id)
+}
