@@ -126,7 +126,7 @@ func (s *Server) routes() []route {
 		{del, "/workspace/keys/:key", keeper, s.revokeKey, bodyLimit, about{summary: "Revoke a key", status: http.StatusNoContent}},
 
 		{get, "/admin/workspaces", admin, s.listWorkspaces, bodyLimit, about{
-			summary: "Every workspace, newest first", params: paging(50, 200), answer: list[workspaceView]{}}},
+			summary: "Every workspace, newest first, or the one of a name", params: paging(50, 200, text("name")), answer: list[workspaceView]{}}},
 		{post, "/admin/workspaces", admin, s.createWorkspace, bodyLimit, about{
 			summary: "Make a workspace", body: workspaceRequest{}, sample: sampleWorkspace, status: http.StatusCreated, answer: workspaceView{}}},
 		{get, "/admin/workspaces/:id", admin, s.getWorkspace, bodyLimit, about{summary: "A workspace", answer: workspaceView{}}},

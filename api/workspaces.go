@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -95,7 +96,7 @@ func (s *Server) listWorkspaces(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := s.store.WorkspacePage(c.Request().Context(), page, limit+1)
+	found, err := s.findWorkspaces(c, page, limit+1)
 	if err != nil {
 		return err
 	}
@@ -105,6 +106,19 @@ func (s *Server) listWorkspaces(c echo.Context) error {
 		views.Items[i] = viewWorkspace(w)
 	}
 	return ok(c, views)
+}
+
+// findWorkspaces reads a page of all workspaces, or the one of the name that the query asks for.
+func (s *Server) findWorkspaces(c echo.Context, page store.Page, limit int) ([]store.Workspace, error) {
+	ctx, name := c.Request().Context(), c.QueryParam("name")
+	if name == "" {
+		return s.store.WorkspacePage(ctx, page, limit)
+	}
+	w, err := s.store.WorkspaceNamed(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return []store.Workspace{w}, err
 }
 
 // createWorkspace handles POST /admin/workspaces.

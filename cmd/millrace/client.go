@@ -31,11 +31,16 @@ func (f clientFlags) open() (*client, error) {
 	if err := f.fill(); err != nil {
 		return nil, err
 	}
+	if f.APIKey == "" && f.URL != "" {
+		return nil, configError{errors.New("MILLRACE_API_KEY is not set: name a key of the workspace")}
+	}
+	return f.connect()
+}
+
+// connect returns a client of what is set.
+func (f clientFlags) connect() (*client, error) {
 	if f.URL == "" {
 		return nil, configError{errors.New("MILLRACE_URL is not set: start `millrace dev`, or name the server")}
-	}
-	if f.APIKey == "" {
-		return nil, configError{errors.New("MILLRACE_API_KEY is not set: name a key of the workspace")}
 	}
 	base, err := url.Parse(f.URL)
 	if err != nil || (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" {
@@ -44,19 +49,28 @@ func (f clientFlags) open() (*client, error) {
 	return newClient(base, f.APIKey, f.Workspace), nil
 }
 
-// fill takes what is missing from the settings file. The file that is found by itself gives its key
-// only to its own server.
-func (f *clientFlags) fill() error {
+// settings reads the settings file; there is none by default.
+func (f clientFlags) settings() (map[string]string, error) {
 	file := f.EnvFile
 	if file == "" {
 		file = defaultEnvFile
 	}
 	values, err := readEnvFile(file)
 	if errors.Is(err, fs.ErrNotExist) && f.EnvFile == "" {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return configError{fmt.Errorf("--env-file: %w", err)}
+		return nil, configError{fmt.Errorf("--env-file: %w", err)}
+	}
+	return values, nil
+}
+
+// fill takes what is missing from the settings file. The file that is found by itself gives its key
+// only to its own server.
+func (f *clientFlags) fill() error {
+	values, err := f.settings()
+	if err != nil || values == nil {
+		return err
 	}
 	if f.URL != "" && f.APIKey == "" && f.EnvFile == "" && strings.TrimSuffix(f.URL, "/") != values["MILLRACE_URL"] {
 		return nil

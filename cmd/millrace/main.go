@@ -35,6 +35,7 @@ type commands struct {
 	Demo   demoCmd   `cmd:"" help:"Run dev with the bundled sample and a tune; DEMO_EXIT=1 stops at its end."`
 
 	Doctor   doctorCmd   `cmd:"" help:"Look at every component and say what to do; the exit status is 1 unless all is well."`
+	Admin    adminCmd    `cmd:"" help:"Keep workspaces and their keys."`
 	Migrate  migrateCmd  `cmd:"" help:"Bring the database's schema to this version, or show where it is."`
 	Postgres postgresCmd `cmd:"" help:"Run a command beside a private Postgres."`
 	Probe    probeCmd    `cmd:"" help:"Ask an address whether it is well."`

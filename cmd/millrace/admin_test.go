@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"millrace/api"
+	"millrace/events"
+	"millrace/ops"
+	"millrace/store"
+	"millrace/store/pgtest"
+)
+
+const testAdminToken = "a-token-of-the-tests-0123"
+
+// verbs runs commands against a server of their own.
+type verbs struct {
+	t    *testing.T
+	url  string
+	file string // settings
+}
+
+func newVerbs(t *testing.T) *verbs {
+	t.Helper()
+	logger, metrics := slog.New(slog.DiscardHandler), ops.NewMetrics()
+	st := store.New(pgtest.New(t).Pool(t), nil)
+	feed := events.NewFeed(events.Options{Store: st, Metrics: metrics, Logger: logger})
+	require.NoError(t, feed.Start(t.Context()))
+	t.Cleanup(func() { _ = feed.Stop(context.Background()) })
+	server, err := api.New(api.Options{Store: st, Hub: feed.Hub(), Metrics: metrics, Logger: logger, AdminToken: testAdminToken})
+	require.NoError(t, err)
+	web := httptest.NewServer(server.Handler())
+	t.Cleanup(web.Close)
+	v := &verbs{t: t, url: web.URL, file: filepath.Join(t.TempDir(), "dev.env")}
+	require.NoError(t, os.WriteFile(v.file, []byte("MILLRACE_URL="+web.URL+"\nADMIN_TOKEN="+testAdminToken+"\n"), 0o600))
+	return v
+}
+
+func (v *verbs) run(args ...string) (status int, stdout, stderr string) {
+	v.t.Helper()
+	var out, errs bytes.Buffer
+	status = run(v.t.Context(), append(args, "--env-file", v.file), &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+func (v *verbs) ok(args ...string) string {
+	v.t.Helper()
+	status, out, errs := v.run(args...)
+	require.Zero(v.t, status, errs)
+	return out
+}
+
+func TestAdminVerbsKeepWorkspacesAndKeys(t *testing.T) {
+	v := newVerbs(t)
+	require.Contains(t, v.ok("admin", "workspace", "create", "research", "--queue-depth", "7"), "research")
+	require.Regexp(t, `research\s+5\s+–\s+–\s+–`, v.ok("admin", "workspace", "set", "research", "--tune-cap", "5", "--queue-depth", "0"))
+	secret := strings.TrimSpace(v.ok("admin", "key", "create", "research", "ci", "--role", "viewer", "--expires", "24h"))
+	require.Regexp(t, `^mr_\S+$`, secret)
+
+	list := v.ok("admin", "key", "list", "research")
+	require.NotContains(t, list, secret)
+	id := strings.Fields(strings.Split(list, "\n")[1])[0]
+	require.Contains(t, v.ok("admin", "key", "revoke", "research", id), "revoked")
+	require.Contains(t, v.ok("admin", "workspace", "list"), "research")
+
+	status, _, errs := v.run("admin", "key", "create", "elsewhere", "k")
+	require.Equal(t, 1, status)
+	require.Contains(t, errs, `"elsewhere"`)
+	status, _, errs = v.run("admin", "workspace", "create", "research")
+	require.Equal(t, 1, status)
+	require.Contains(t, errs, "409")
+	status, _, errs = v.run("admin", "workspace", "list", "--admin-token", "wrong")
+	require.Equal(t, 1, status)
+	require.Contains(t, errs, "401")
+	require.NotContains(t, errs, "wrong\n")
+}
+
+// The settings of one server are not sent to another.
+func TestTheAdminTokenOfAFileStaysWithItsServer(t *testing.T) {
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.Mkdir(".millrace", 0o700))
+	require.NoError(t, os.WriteFile(defaultEnvFile, []byte("MILLRACE_URL=http://127.0.0.1:1\nADMIN_TOKEN=secret\n"), 0o600))
+	t.Setenv("ADMIN_TOKEN", "")
+	_, err := adminFlags{URL: "http://elsewhere.test"}.open()
+	require.ErrorContains(t, err, "ADMIN_TOKEN")
+	own, err := adminFlags{}.open()
+	require.NoError(t, err)
+	require.Equal(t, "secret", own.key)
+}
