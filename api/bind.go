@@ -19,7 +19,7 @@ import (
 	"millrace/store"
 )
 
-// bind reads the JSON body of a request that is not a submission.
+// bind reads the JSON body of a request that creates nothing.
 func bind(c echo.Context, into any) error {
 	body, err := io.ReadAll(c.Request().Body)
 	if err != nil {

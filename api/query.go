@@ -2,7 +2,6 @@ package api
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -147,15 +146,6 @@ func (s *Server) query(c echo.Context) error {
 		view.Answer, view.ReasonCode, view.Degraded = &explained, explained.ReasonCode, view.Degraded || explained.Degraded
 	}
 	return ok(c, view)
-}
-
-// bind reads the JSON body of a request that creates nothing.
-func bind(c echo.Context, into any) error {
-	body, err := io.ReadAll(c.Request().Body)
-	if err != nil {
-		return bodyError(err)
-	}
-	return decode(body, into)
 }
 
 // check fills in the defaults and holds the request against its bounds.
