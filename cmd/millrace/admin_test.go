@@ -14,6 +14,7 @@ import (
 
 	"millrace/api"
 	"millrace/events"
+	"millrace/health"
 	"millrace/ops"
 	"millrace/store"
 	"millrace/store/pgtest"
@@ -35,7 +36,11 @@ func newVerbs(t *testing.T) *verbs {
 	feed := events.NewFeed(events.Options{Store: st, Metrics: metrics, Logger: logger})
 	require.NoError(t, feed.Start(t.Context()))
 	t.Cleanup(func() { _ = feed.Stop(context.Background()) })
-	server, err := api.New(api.Options{Store: st, Hub: feed.Hub(), Metrics: metrics, Logger: logger, AdminToken: testAdminToken})
+	look := health.Options{Store: st, Main: st, Feed: feed.Status}
+	server, err := api.New(api.Options{
+		Store: st, Hub: feed.Hub(), Health: health.New(look), Ready: health.Ready(look), Metrics: metrics, Logger: logger,
+		AdminToken: testAdminToken,
+	})
 	require.NoError(t, err)
 	web := httptest.NewServer(server.Handler())
 	t.Cleanup(web.Close)
