@@ -14,8 +14,8 @@ import (
 
 	"millrace/api"
 	"millrace/events"
-	"millrace/health"
 	"millrace/ops"
+	"millrace/ops/health"
 	"millrace/store"
 	"millrace/store/pgtest"
 )
