@@ -1,11 +1,7 @@
 package api
 
 import (
-	_ "embed"
-	"encoding/json"
-	"html/template"
 	"net/http"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -49,47 +45,6 @@ func (s *Server) readyz(c echo.Context) error {
 // systemHealth handles GET /admin/system/health.json.
 func (s *Server) systemHealth(c echo.Context) error {
 	return ok(c, s.opts.Health.Look(c.Request().Context()).Document(s.opts.Version))
-}
-
-//go:embed health.html
-var healthPage string
-
-// healthTemplate shows an overview to people.
-var healthTemplate = template.Must(template.New("health").Funcs(template.FuncMap{"show": showDetail}).Parse(healthPage))
-
-// showDetail is a figure as a page shows it.
-func showDetail(value any) string {
-	switch v := value.(type) {
-	case nil:
-		return "–"
-	case *time.Time:
-		if v == nil {
-			return "–"
-		}
-		return v.UTC().Format("2006-01-02 15:04:05 UTC")
-	case *string:
-		if v == nil {
-			return "–"
-		}
-		return *v
-	case string:
-		return v
-	}
-	body, err := json.Marshal(value)
-	if err != nil {
-		return "?"
-	}
-	return string(body)
-}
-
-// systemHealthPage handles GET /admin/system/health.
-func (s *Server) systemHealthPage(c echo.Context) error {
-	c.Response().Header().Set("Content-Type", "text/html; charset=utf-8")
-	c.Response().Header().Set("Cache-Control", "no-store")
-	return healthTemplate.Execute(c.Response(), struct {
-		ops.Overview
-		Version string
-	}{s.opts.Health.Look(c.Request().Context()), s.opts.Version})
 }
 
 // version handles GET /version.

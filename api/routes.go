@@ -144,7 +144,6 @@ func (s *Server) routes() []route {
 		{post, "/admin/logout", public, s.logOut, bodyLimit, about{summary: "End it", status: http.StatusNoContent}},
 
 		{get, "/admin/pprof/*", admin, s.profiles, bodyLimit, about{page: true}},
-		{get, "/admin/system/health", admin, s.systemHealthPage, bodyLimit, about{page: true}},
 		{get, "/admin/system/health.json", admin, s.systemHealth, bodyLimit, about{
 			summary: "The state of every component, with advice", answer: ops.HealthDocument{}}},
 		{post, "/admin/retention/prune/:job", admin, s.prune, creates, about{
@@ -174,6 +173,23 @@ func (s *Server) pageRoutes() []route {
 		page(get, "/admin/tunes/new", p.NewTune),
 		page(get, "/admin/tunes/:id", p.Tune),
 		page(post, "/admin/tunes/:id/cancel", p.CancelTune),
+		page(get, "/admin/leaderboard", p.Leaderboard),
+		page(get, "/admin/compare", p.Compare),
+		page(get, "/admin/wfo", p.WalkForwards),
+		page(post, "/admin/wfo", p.SubmitWalkForward),
+		page(get, "/admin/wfo/new", p.NewWalkForward),
+		page(get, "/admin/wfo/:id", p.WalkForward),
+		page(post, "/admin/wfo/:id/cancel", p.CancelWalkForward),
+		page(get, "/admin/events", p.Events),
+		page(get, "/admin/system/health", p.Health),
+		page(get, "/admin/query", p.Ask),
+		page(post, "/admin/query", p.Ask),
+		page(get, "/admin/access", p.Access),
+		page(post, "/admin/access/workspaces", p.CreateWorkspace),
+		page(post, "/admin/access/keys", p.CreateKey),
+		page(post, "/admin/access/keys/revoke", p.RevokeKey),
+		page(get, "/admin/retention", p.Retention),
+		page(post, "/admin/retention", p.Prune),
 		page(get, "/admin/datasets", p.Datasets),
 		{post, "/admin/datasets", admin, p.Upload, uploadLimit, about{page: true}},
 	}

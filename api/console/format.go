@@ -88,6 +88,11 @@ func figure(v any) (float64, bool) {
 		return float64(*f), true
 	case int64:
 		return float64(f), true
+	case *int64:
+		if f == nil {
+			return 0, false
+		}
+		return float64(*f), true
 	}
 	return 0, false
 }

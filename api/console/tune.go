@@ -80,9 +80,7 @@ func (p *Pages) Tune(c echo.Context) error {
 	if len(data.Tune.Leaderboard) > 0 {
 		data.Winner = &data.Tune.Leaderboard[0]
 	}
-	for _, name := range slices.Sorted(maps.Keys(data.Tune.Spec.ParamSpace)) {
-		data.Space = append(data.Space, spaceLine{name, data.Tune.Spec.ParamSpace[name].String()})
-	}
+	data.Space = spaceOf(data.Tune.Spec)
 	stored, err := p.store.Tune(ctx, v.Workspace.ID, id)
 	if err != nil {
 		return err
@@ -99,6 +97,14 @@ func (p *Pages) Tune(c echo.Context) error {
 	}
 	v.Data = data
 	return p.render(c, http.StatusOK, "tune", v)
+}
+
+func spaceOf(spec sweep.Spec) []spaceLine {
+	var space []spaceLine
+	for _, name := range slices.Sorted(maps.Keys(spec.ParamSpace)) {
+		space = append(space, spaceLine{name, spec.ParamSpace[name].String()})
+	}
+	return space
 }
 
 // reasons are why trials are not on the leaderboard, the commonest first.
@@ -184,17 +190,9 @@ func (p *Pages) drawCourse(ctx context.Context, t *store.Tune, data *tuneData) e
 	if data.Winner == nil || t.Status != store.TuneCompleted {
 		return nil
 	}
-	bars, calendar, err := p.store.DatasetBars(ctx, t.WorkspaceID, t.DatasetID)
+	course, bars, err := p.replay(ctx, t, data.Winner.Params)
 	if err != nil {
 		return err
-	}
-	plan, faults := sweep.NewPlan(t.Spec, bars, calendar)
-	if len(faults) > 0 {
-		return fmt.Errorf("plan of tune %s: %w", t.ID, faults[0])
-	}
-	course, faults := plan.Replay(data.Winner.Params)
-	if len(faults) > 0 {
-		return fmt.Errorf("replay of tune %s: %w", t.ID, faults[0])
 	}
 	equity := []chart.Series{{Name: "in sample", Class: "s1", Time: window(bars, course.IS), Values: course.EquityIS}}
 	down := []chart.Series{{Name: "drawdown", Class: "down", Time: window(bars, course.IS), Values: drawdown(course.EquityIS), Area: true}}
@@ -208,6 +206,23 @@ func (p *Pages) drawCourse(ctx context.Context, t *store.Tune, data *tuneData) e
 	data.Equity = chart.Lines("Equity of the winner; each part begins with the account's cash", 240, equity, spans...)
 	data.Drawdown = chart.Lines("Drawdown of the winner in percent", 130, down, spans...)
 	return nil
+}
+
+// replay runs a trial of a tune again.
+func (p *Pages) replay(ctx context.Context, t *store.Tune, params map[string]float64) (*sweep.Replay, *backtest.Bars, error) {
+	bars, calendar, err := p.store.DatasetBars(ctx, t.WorkspaceID, t.DatasetID)
+	if err != nil {
+		return nil, nil, err
+	}
+	plan, faults := sweep.NewPlan(t.Spec, bars, calendar)
+	if len(faults) > 0 {
+		return nil, nil, asFault(t, faults[0])
+	}
+	course, faults := plan.Replay(params)
+	if len(faults) > 0 {
+		return nil, nil, asFault(t, faults[0])
+	}
+	return course, bars, nil
 }
 
 func window(bars *backtest.Bars, w backtest.Window) []int64 { return bars.Time[w.From:w.To] }

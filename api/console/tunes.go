@@ -68,6 +68,9 @@ func strategyNames() []string {
 
 // tuneForm is what the submission form holds, as text.
 type tuneForm struct {
+	WFO                                                                      bool // a walk-forward over the same search
+	TrainDays, TestDays, StepDays, MinFolds, TopK                            string
+	Anchored, AllowPartial                                                   bool
 	Key, Strategy, Dataset, Side, Search, NTrials, Seed, Objective, OOSRatio string
 	MaxDrawdown, MinTrades, Commission, Constraints                          string
 	Params                                                                   map[string]string
@@ -195,20 +198,33 @@ func suggestion(spec backtest.ParamSpec) string {
 	return plain(low) + ":" + plain(high) + ":" + strconv.FormatFloat(step, 'g', 4, 64)
 }
 
-// SubmitTune handles POST /admin/tunes. The form's key makes a double click one tune.
+// SubmitTune handles POST /admin/tunes.
 func (p *Pages) SubmitTune(c echo.Context) error {
-	v, err := p.page(c, "Tunes", "New tune")
+	return p.submitForm(c, "Tunes", false, "/backtests/tune", func(answer Answer) (string, error) {
+		var made tune
+		err := answer.into(&made)
+		return "/admin/tunes/" + made.TuneID, err
+	})
+}
+
+// submitForm turns the form into the API's request. Its key makes a double click one submission.
+func (p *Pages) submitForm(c echo.Context, section string, wfo bool, path string, made func(Answer) (string, error)) error {
+	title := "New tune"
+	if wfo {
+		title = "New walk-forward"
+	}
+	v, err := p.page(c, section, title)
 	if err != nil || v.Workspace == nil {
 		return p.orEmpty(c, v, "tune_new", err)
 	}
-	form := readTuneForm(c)
+	form := readTuneForm(c, wfo)
 	body, faults := form.body()
 	if len(faults) > 0 {
 		return p.showTuneForm(c, v, http.StatusUnprocessableEntity, form, &Problem{
 			Title: "Not submitted", Status: http.StatusUnprocessableEntity, Detail: "Some fields could not be read.", Errors: faults,
 		})
 	}
-	answer, err := p.post(c, v, "/backtests/tune", form.Key, body)
+	answer, err := p.post(c, v, path, form.Key, body)
 	if err != nil {
 		problem, err := refused(err)
 		if err != nil {
@@ -217,20 +233,22 @@ func (p *Pages) SubmitTune(c echo.Context) error {
 		form.Key = "" // the body will differ
 		return p.showTuneForm(c, v, problem.Status, form, problem)
 	}
-	var made tune
-	if err := answer.into(&made); err != nil {
+	to, err := made(answer)
+	if err != nil {
 		return err
 	}
-	return c.Redirect(http.StatusSeeOther, "/admin/tunes/"+made.TuneID)
+	return c.Redirect(http.StatusSeeOther, to)
 }
 
-func readTuneForm(c echo.Context) tuneForm {
+func readTuneForm(c echo.Context, wfo bool) tuneForm {
 	text := func(name string) string { return strings.TrimSpace(c.FormValue(name)) }
 	form := tuneForm{
 		Key: text("key"), Strategy: text("strategy_name"), Dataset: text("dataset"), Side: text("side"), Search: text("search_type"),
 		NTrials: text("n_trials"), Seed: text("seed"), Objective: text("objective_type"), OOSRatio: text("oos_ratio"),
 		MaxDrawdown: text("max_drawdown_pct"), MinTrades: text("min_trades"), Commission: text("commission"),
 		Constraints: text("constraints"), Params: map[string]string{},
+		WFO: wfo, TrainDays: text("train_days"), TestDays: text("test_days"), StepDays: text("step_days"),
+		MinFolds: text("min_folds"), TopK: text("leaderboard_top_k"), Anchored: text("anchored") != "", AllowPartial: text("allow_partial") != "",
 	}
 	if strategy, ok := backtest.Lookup(form.Strategy); ok {
 		for _, spec := range strategy.Params() {
@@ -266,6 +284,15 @@ func (f tuneForm) body() (map[string]any, []FieldFault) {
 	number(gates, "max_drawdown_pct", "gates.max_drawdown_pct", f.MaxDrawdown)
 	number(gates, "min_trades", "gates.min_trades", f.MinTrades)
 	number(account, "commission", "account.commission", f.Commission)
+	if f.WFO {
+		config := map[string]any{"anchored": f.Anchored, "allow_partial": f.AllowPartial}
+		for name, text := range map[string]string{
+			"train_days": f.TrainDays, "test_days": f.TestDays, "step_days": f.StepDays, "min_folds": f.MinFolds, "leaderboard_top_k": f.TopK,
+		} {
+			number(config, name, "wfo_config."+name, text)
+		}
+		body["wfo_config"] = config
+	}
 	for name, text := range f.Params {
 		if text == "" {
 			continue
@@ -292,18 +319,22 @@ func lines(text string) []string {
 
 // CancelTune handles POST /admin/tunes/:id/cancel.
 func (p *Pages) CancelTune(c echo.Context) error {
-	v, err := p.page(c, "Tunes", "Tune")
+	return p.cancel(c, "/backtests/tunes/", "/admin/tunes/")
+}
+
+func (p *Pages) cancel(c echo.Context, resource, back string) error {
+	v, err := p.page(c, "", "")
 	if err != nil {
 		return err
 	}
 	if v.Workspace == nil {
 		return store.ErrNotFound
 	}
-	at := "/backtests/tunes/" + url.PathEscape(c.Param("id"))
-	if _, err := p.post(c, v, at+"/cancel", "", nil); err != nil {
+	id := url.PathEscape(c.Param("id"))
+	if _, err := p.post(c, v, resource+id+"/cancel", "", nil); err != nil {
 		if problem, _ := refused(err); problem == nil || problem.Status != http.StatusConflict { // it ended meanwhile: the page tells how
 			return err
 		}
 	}
-	return c.Redirect(http.StatusSeeOther, "/admin/tunes/"+url.PathEscape(c.Param("id")))
+	return c.Redirect(http.StatusSeeOther, back+id)
 }

@@ -77,6 +77,6 @@ func navigation() []navItem {
 		{"Events", "/admin/events", "events", "Operations"},
 		{"Health", "/admin/system/health", "health", "Operations"},
 		{"Retention", "/admin/retention", "retention", "Operations"},
-		{"Workspaces", "/admin/workspaces", "workspaces", "Operations"},
+		{"Workspaces", "/admin/access", "workspaces", "Operations"},
 	}
 }

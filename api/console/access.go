@@ -1,0 +1,106 @@
+package console
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// accessKey is a workspace's key as the API answers it.
+type accessKey struct {
+	KeyID      string     `json:"key_id"`
+	Name       string     `json:"name"`
+	Role       string     `json:"role"`
+	CreatedAt  time.Time  `json:"created_at"`
+	ExpiresAt  *time.Time `json:"expires_at"`
+	LastUsedAt *time.Time `json:"last_used_at"`
+	RevokedAt  *time.Time `json:"revoked_at"`
+}
+
+// Access handles GET /admin/access: the workspaces, and the keys of the one that is chosen.
+func (p *Pages) Access(c echo.Context) error { return p.showAccess(c, http.StatusOK, nil, "") }
+
+// showAccess shows a new key's secret once, in the answer to the request that made it.
+func (p *Pages) showAccess(c echo.Context, status int, problem *Problem, secret string) error {
+	v, err := p.page(c, "Workspaces", "Workspaces and keys")
+	if err != nil {
+		return err
+	}
+	data := struct {
+		Keys   []accessKey
+		Roles  []string
+		Secret string
+	}{Roles: []string{"viewer", "member", "admin", "owner"}, Secret: secret}
+	if v.Workspace != nil {
+		var keys page[accessKey]
+		req := Request{Method: http.MethodGet, Path: "/admin/workspaces/" + v.Workspace.ID.String() + "/keys?limit=200"}
+		if err := p.admin(c, v, req, &keys); err != nil {
+			return err
+		}
+		data.Keys = keys.Items
+	}
+	v.Problem, v.Data = problem, data
+	return p.render(c, status, "access", v)
+}
+
+// CreateWorkspace handles POST /admin/access/workspaces.
+func (p *Pages) CreateWorkspace(c echo.Context) error {
+	body := map[string]any{"name": strings.TrimSpace(c.FormValue("name"))}
+	if text := strings.TrimSpace(c.FormValue("tune_cap")); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return p.showAccess(c, http.StatusUnprocessableEntity, &Problem{
+				Title: "Not made", Errors: []FieldFault{{"tune_cap", strconv.Quote(text) + " is not a whole number"}}}, "")
+		}
+		body["tune_cap"] = n
+	}
+	return p.change(c, "/admin/workspaces", http.MethodPost, body, nil)
+}
+
+// CreateKey handles POST /admin/access/keys.
+func (p *Pages) CreateKey(c echo.Context) error {
+	var made struct {
+		Secret string `json:"secret"`
+	}
+	at := "/admin/workspaces/" + url.PathEscape(c.FormValue("workspace")) + "/keys"
+	if err := p.change(c, at, http.MethodPost, map[string]any{"name": strings.TrimSpace(c.FormValue("name")), "role": c.FormValue("role")}, &made); err != nil || made.Secret == "" {
+		return err
+	}
+	return p.showAccess(c, http.StatusCreated, nil, made.Secret)
+}
+
+// RevokeKey handles POST /admin/access/keys/revoke.
+func (p *Pages) RevokeKey(c echo.Context) error {
+	at := "/admin/workspaces/" + url.PathEscape(c.FormValue("workspace")) + "/keys/" + url.PathEscape(c.FormValue("key"))
+	return p.change(c, at, http.MethodDelete, nil, nil)
+}
+
+// change asks the API, and shows the page again with what it said. With into, a success is left to
+// the caller to show.
+func (p *Pages) change(c echo.Context, path, method string, body map[string]any, into any) error {
+	v, err := p.page(c, "Workspaces", "Workspaces and keys")
+	if err != nil {
+		return err
+	}
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	err = p.admin(c, v, Request{Method: method, Path: path, Body: strings.NewReader(string(raw))}, into)
+	if err != nil {
+		problem, err := refused(err)
+		if err != nil {
+			return err
+		}
+		return p.showAccess(c, problem.Status, problem, "")
+	}
+	if into != nil {
+		return nil
+	}
+	return c.Redirect(http.StatusSeeOther, "/admin/access")
+}

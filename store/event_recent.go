@@ -1,0 +1,28 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// RecentEvents reads the workspace's newest settled events, newest first.
+func (s *Store) RecentEvents(ctx context.Context, workspace uuid.UUID, topics []string, limit int) ([]Event, error) {
+	var events []Event
+	err := s.inWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select `+eventColumns+` from event_log
+			 where workspace_id = $1 and `+settled+` and (cardinality($2::text[]) = 0 or topic = any ($2))
+			 order by xid desc, id desc limit $3`, workspace, append([]string{}, topics...), limit)
+		if err != nil {
+			return fmt.Errorf("read recent events: %w", err)
+		}
+		if events, err = collectEvents(rows, 0); err != nil {
+			return fmt.Errorf("read recent events: %w", err)
+		}
+		return nil
+	})
+	return events, err
+}
