@@ -11,7 +11,7 @@ import (
 
 // contracting is what the version before this one would stumble over, if it still ran: a table or
 // column that is gone, has another name or type, or asks for a value it does not know to give.
-var contracting = regexp.MustCompile(`(?im)^\s*(drop\s+(table|view|sequence)|alter\s+table\s+\S+\s+(drop\s+column|rename|alter\s+column\s+\S+\s+(type|set\s+not\s+null)))\b`)
+var contracting = regexp.MustCompile(`(?im)^\s*(drop\s+(table|view)|alter\s+table\s+\S+\s+(drop\s+column|rename|alter\s+column\s+\S+\s+(type|set\s+not\s+null)))\b`)
 
 // While an upgrade is under way, servers of two versions run on the new schema. So a migration only
 // adds; what nothing uses any more is dropped by a release after the one that stopped using it, and

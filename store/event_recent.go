@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -13,16 +14,19 @@ func (s *Store) RecentEvents(ctx context.Context, workspace uuid.UUID, topics []
 	var events []Event
 	err := s.inWorkspace(ctx, workspace, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select `+eventColumns+` from event_log
-			 where workspace_id = $1 and `+settled+` and (cardinality($2::text[]) = 0 or topic = any ($2))
-			 order by xid desc, id desc limit $3`, workspace, append([]string{}, topics...), limit)
+			select xid, id, at, workspace_id, topic, type, entity_id, job_ids, payload
+			  from (select * from event_log
+			         where workspace_id = $1 and `+settled+` and (cardinality($2::text[]) = 0 or topic = any ($2))
+			         order by xid desc, id desc limit $3) newest
+			 order by xid, id`, workspace, append([]string{}, topics...), limit)
 		if err != nil {
 			return fmt.Errorf("read recent events: %w", err)
 		}
-		if events, err = collectEvents(rows, 0); err != nil {
+		if events, _, err = collectEvents(rows, Cursor{}, limit*rowStep); err != nil {
 			return fmt.Errorf("read recent events: %w", err)
 		}
 		return nil
 	})
-	return events, err
+	slices.Reverse(events)
+	return events[:min(limit, len(events))], err
 }

@@ -96,6 +96,7 @@ type view struct {
 	Title      string
 	Section    string // of the navigation
 	Topics     string // of events that make the page stale
+	Fleet      bool   // those of every workspace and of none
 	Path       string
 	Workspaces []store.Workspace
 	Workspace  *store.Workspace // nil while there is none

@@ -71,7 +71,7 @@ func (p *Pages) Health(c echo.Context) error {
 		// The page of health is most wanted when the database is away.
 		v = &view{Title: "Health", Section: "Health", Version: p.opts.Version, Docs: p.opts.Docs, River: p.opts.RiverUI}
 	}
-	v.Topics = "jobs"
+	v.Topics, v.Fleet = "jobs", true
 	var health ops.HealthDocument
 	if err := p.admin(c, v, Request{Method: http.MethodGet, Path: "/admin/system/health.json"}, &health); err != nil {
 		return err
@@ -157,7 +157,7 @@ func (p *Pages) showRetention(c echo.Context, status int, problem *Problem) erro
 	if err != nil {
 		return err
 	}
-	v.Topics = "retention"
+	v.Topics, v.Fleet = "retention", true
 	var state struct {
 		Scheduler string         `json:"scheduler"`
 		Jobs      []retentionJob `json:"jobs"`

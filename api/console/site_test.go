@@ -17,13 +17,19 @@ import (
 
 	"millrace/api"
 	"millrace/events"
+	"millrace/health"
 	"millrace/jobs"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/fleet"
+	"millrace/jobs/ingestion/provider"
+	"millrace/jobs/knowledge"
+	"millrace/jobs/retention"
 	"millrace/jobs/tune"
+	"millrace/jobs/wfo"
 	"millrace/ops"
 	"millrace/store"
 	"millrace/store/pgtest"
+	"millrace/store/vector"
 )
 
 const adminToken = "console-test-admin-token-0123456789"
@@ -39,6 +45,7 @@ type site struct {
 	web      *httptest.Server
 	alpha    store.Workspace
 	key      string // of an owner in alpha
+	parts    knowledge.Parts
 }
 
 func newSite(t *testing.T) *site {
@@ -54,8 +61,19 @@ func newSite(t *testing.T) *site {
 	feed := events.NewFeed(events.Options{Store: s.store, Metrics: metrics, Logger: logger})
 	require.NoError(t, feed.Start(t.Context()))
 	t.Cleanup(func() { _ = feed.Stop(context.Background()) })
+	look := health.Options{Store: s.store, Main: s.store, Feed: feed.Status}
+	short := provider.GuardOptions{QueryTimeout: time.Second, LLMTimeout: time.Second, RerankTimeout: time.Second}
+	s.parts = knowledge.Parts{
+		Texts:     s.store,
+		Embedders: knowledge.Embedders{provider.NewEmbedder(knowledge.HashEmbedder{}, &metrics.Knowledge, short)},
+		Index:     vector.NewGuarded(vector.NewEmbedded(pool, 64<<20), &metrics.Knowledge, vector.GuardOptions{}),
+		LLM:       provider.NewLLM(nil, &metrics.Knowledge, short, nil),
+	}
+	base, err := knowledge.NewBase(s.parts)
+	require.NoError(t, err)
 	s.server, err = api.New(api.Options{
-		Store: s.store, Hub: feed.Hub(), Metrics: metrics, Logger: logger, AdminToken: adminToken, Version: "test", Docs: true,
+		Store: s.store, Hub: feed.Hub(), Health: health.New(look), Ready: health.Ready(look), Knowledge: base,
+		Metrics: metrics, Logger: logger, AdminToken: adminToken, Version: "test", Docs: true,
 	})
 	require.NoError(t, err)
 	s.web = httptest.NewServer(s.server.Handler())
@@ -126,12 +144,31 @@ func (s *site) startWorker() {
 	require.NoError(s.t, err)
 	s.t.Cleanup(pool.Close)
 	member, err := fleet.New(fleet.Options{
-		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: 2, jobs.QueueTunes: 1}, Metrics: metrics, Logger: logger,
+		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: 2, jobs.QueueTunes: 1, jobs.QueueWFO: 1, jobs.QueueRetention: 1}, Metrics: metrics, Logger: logger,
 		Version: "test", Drain: 5 * time.Second,
 	}, func(st *store.Store, workers *river.Workers) {
 		tune.New(st, metrics, logger, tune.Options{ShardTime: 200 * time.Millisecond}).Register(workers)
+		wfo.New(st, metrics, logger).Register(workers)
+		retention.New(st, logger).Register(workers)
 	})
 	require.NoError(s.t, err)
 	require.NoError(s.t, member.Start(s.t.Context()))
 	s.t.Cleanup(func() { _ = member.Stop(context.Background()) })
+}
+
+// put ingests a document into alpha.
+func (s *site) put(d pgtest.Document) {
+	s.t.Helper()
+	document, chunks := d.Insert(s.t, s.db.OwnerPool(s.t), s.alpha.ID)
+	first := s.parts.Embedders[0]
+	place, err := s.store.Placement(s.t.Context(), s.alpha.ID, first.Model())
+	require.NoError(s.t, err)
+	vectors, err := first.Embed(s.t.Context(), knowledge.ForDocument, d.Texts)
+	require.NoError(s.t, err)
+	points := make([]knowledge.Point, len(chunks))
+	for i, id := range chunks {
+		points[i] = knowledge.Point{Chunk: id, Document: document, Revision: 1, SourceType: "text", Vector: vectors[i]}
+	}
+	require.NoError(s.t, s.parts.Index.Ensure(s.t.Context(), place.Collection))
+	require.NoError(s.t, s.parts.Index.Upsert(s.t.Context(), knowledge.Scope{Workspace: s.alpha.ID, Collection: place.Collection}, points))
 }

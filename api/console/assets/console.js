@@ -4,6 +4,7 @@
 (() => {
   const body = document.body;
   const state = document.querySelector("[data-stream]");
+  const fleet = body.dataset.fleet === "true";
   const topics = (body.dataset.topics || "").split(" ").filter(Boolean);
 
   document.querySelector("[data-menu]")?.addEventListener("click", (e) => {
@@ -111,16 +112,21 @@
     reading?.abort();
     const mine = reading = new AbortController();
     try {
-      const ticket = await fetch("/admin/events/ticket", {
-        method: "POST", headers: { "Content-Type": "application/json", Accept: "application/json" },
-        body: JSON.stringify({ workspace_id: body.dataset.workspace }), signal: mine.signal,
-      });
-      if (ticket.status === 401) return expired();
-      if (!ticket.ok) throw new Error(`ticket: ${ticket.status}`);
-      const { stream } = await ticket.json();
+      // What belongs to no workspace is told to the session alone; a ticket opens one workspace.
+      let stream = "/admin/events/stream?";
+      if (!fleet) {
+        const ticket = await fetch("/admin/events/ticket", {
+          method: "POST", headers: { "Content-Type": "application/json", Accept: "application/json" },
+          body: JSON.stringify({ workspace_id: body.dataset.workspace }), signal: mine.signal,
+        });
+        if (ticket.status === 401) return expired();
+        if (!ticket.ok) throw new Error(`ticket: ${ticket.status}`);
+        stream = (await ticket.json()).stream;
+      }
       const resp = await fetch(`${stream}&topics=${topics.join(",")}`, {
         headers: { Accept: "text/event-stream", ...(last ? { "Last-Event-ID": last } : {}) }, signal: mine.signal,
       });
+      if (resp.status === 401) return expired();
       if (resp.status === 400) last = "";
       if (!resp.ok) throw new Error(`stream: ${resp.status}`);
       if (tries) stale(0);
@@ -170,7 +176,7 @@
     }
     if (document.querySelector("[data-live]")) stale(e.topic === "jobs" ? 1500 : 250);
   }
-  if (topics.length && body.dataset.workspace) {
+  if (topics.length && (fleet || body.dataset.workspace)) {
     connect();
     addEventListener("online", connect);
     addEventListener("pagehide", () => { reading?.abort(); reading = null; clearTimeout(retry); });

@@ -1,0 +1,163 @@
+package console_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"millrace/store/pgtest"
+)
+
+// emptyPages are those that have to make sense before there is anything to show.
+var emptyPages = []string{
+	"/admin", "/admin/tunes", "/admin/tunes/new", "/admin/leaderboard", "/admin/compare", "/admin/wfo", "/admin/wfo/new",
+	"/admin/datasets", "/admin/query", "/admin/events", "/admin/retention",
+}
+
+func name(path string) string { return strings.ReplaceAll(strings.Trim(path, "/"), "/", "-") }
+
+func TestEveryPageMakesSenseWhileEmpty(t *testing.T) {
+	s := newSite(t)
+	b := s.openBrowser()
+	b.logIn()
+	for _, path := range emptyPages {
+		b.open(path)
+		require.NotContains(t, b.text("main"), "Internal Server Error", path)
+		if path != "/admin/retention" {
+			require.Contains(t, b.text("main"), "no workspace yet", path)
+		}
+	}
+	b.looksRight("no-workspace")
+	s.withWorkspace()
+	for _, path := range emptyPages {
+		b.open(path)
+		require.Contains(t, b.text(".top select"), "alpha", path)
+		require.NotContains(t, b.text("main"), "404", path)
+		b.looksRight("empty-" + name(path))
+	}
+	b.open("/admin/system/health")
+	require.Contains(t, b.text("main"), "Database")
+	b.looksRight("health")
+	b.open("/admin/nothing-here")
+	require.Contains(t, b.text("main"), "404")
+	b.looksRight("not-found")
+}
+
+func TestAWalkForwardIsSubmittedAndWatched(t *testing.T) {
+	s := newSite(t).withWorkspace().withSample()
+	s.startWorker()
+	b := s.openBrowser()
+	b.logIn()
+	b.open("/admin/wfo/new")
+	b.looksRight("wfo-new")
+	b.run(
+		chromedp.SetValue(chromedp.CSS(`[name="param.fast"]`), "5:20:5"), chromedp.SetValue(chromedp.CSS(`[name="param.slow"]`), "50,100,200"),
+		chromedp.SetValue(chromedp.CSS(`[name="train_days"]`), "1460"), chromedp.SetValue(chromedp.CSS(`[name="test_days"]`), "365"),
+		chromedp.SetValue(chromedp.CSS(`[name="max_drawdown_pct"]`), "90"),
+		chromedp.Click(chromedp.CSS(`form[method="post"] button.primary`), chromedp.NodeVisible), chromedp.WaitReady(chromedp.CSS(`#h-folds`)),
+	)
+	b.live()
+	b.until(`document.querySelector("#head .pill").textContent === "completed"`)
+	b.until(`document.querySelectorAll("#folds rect.test").length > 5 && document.querySelector("#equity path.line") && document.querySelector("#stable rect.cell")`)
+	b.looksRight("wfo")
+	b.open("/admin/wfo")
+	require.Contains(t, b.text("#list"), "sma_cross")
+	b.looksRight("wfos")
+}
+
+func TestTunesAreComparedAndRanked(t *testing.T) {
+	s := newSite(t).withWorkspace().withSample()
+	s.startWorker()
+	b := s.openBrowser()
+	b.logIn()
+	compare := "/admin/compare?"
+	for _, strategy := range []string{`"sma_cross","param_space":{"fast":[5,10,20],"slow":[50,100,200]}`, `"rsi_reversal","param_space":{"period":[7,14,21]}`} {
+		var made struct {
+			ID string `json:"tune_id"`
+		}
+		answer := s.submit("/backtests/tune", strategy, `{"dataset":"sp500","oos_ratio":0.3,"gates":{"max_drawdown_pct":99,"min_trades":1},"strategy_name":`+strategy+`}`)
+		require.NoError(t, json.Unmarshal([]byte(answer), &made))
+		b.open("/admin/tunes/" + made.ID)
+		b.live()
+		b.until(`document.querySelector("#head .pill").textContent === "completed"`)
+		compare += "tune=" + made.ID + "&"
+	}
+	b.looksRight("tune-one-parameter")
+	b.open(compare)
+	require.Contains(t, b.text("main"), "rsi_reversal")
+	require.Equal(t, 2, eval[int](b, `document.querySelectorAll("path.line").length`))
+	b.looksRight("compare")
+	b.open("/admin/leaderboard")
+	require.Contains(t, b.text("#list"), "sma_cross")
+	b.looksRight("leaderboard")
+	b.open("/admin/events")
+	require.Contains(t, b.text("main"), "backtest.tune.completed")
+	b.looksRight("events")
+	b.live()
+	s.submit("/backtests/tune", "tail", `{"dataset":"sp500","strategy_name":"sma_cross","param_space":{"fast":[5],"slow":[50]}}`)
+	b.until(`[...document.querySelectorAll("[data-tail] tr")].filter(r => r.textContent.includes("backtest.tune.completed")).length === 3`)
+}
+
+func TestARetentionJobIsRunDry(t *testing.T) {
+	s := newSite(t).withWorkspace()
+	s.startWorker()
+	b := s.openBrowser()
+	b.logIn()
+	b.open("/admin/retention")
+	eval[int](b, `window.confirm = () => true; 0`)
+	b.run(chromedp.SetValue(chromedp.CSS(`#d-job-runs`), "30"))
+	eval[int](b, `document.querySelector("#d-job-runs").form.requestSubmit(); 0`)
+	b.until(`document.querySelector("#runs .tag")?.textContent === "dry run"`)
+	b.until(`document.querySelector("#runs .pill.completed") !== null`)
+	b.looksRight("retention")
+}
+
+const scripted = `<script>document.title="owned"</script><img src=x onerror="document.title='owned'">`
+
+func TestAQuestionIsAnsweredWithItsSources(t *testing.T) {
+	s := newSite(t).withWorkspace()
+	s.put(pgtest.Document{Title: "Notes " + scripted, Texts: []string{
+		"A walk-forward chooses parameters on a training window and judges them on the window after it. " + scripted,
+		"The deflated Sharpe ratio corrects for the number of trials that were tried.",
+	}})
+	b := s.openBrowser()
+	b.logIn()
+	b.open("/admin/query")
+	b.run(chromedp.SendKeys(chromedp.CSS(`[name="question"]`), "What does a walk-forward judge?"), chromedp.Click(chromedp.CSS("main button.primary")))
+	b.until(`document.querySelector(".source") !== null`)
+	require.Contains(t, b.text(".answer"), "training window")
+	require.Contains(t, b.text(".source h3"), "<script>", "the title is text, not markup")
+	require.Positive(t, eval[int](b, `document.querySelectorAll(".answer a.cite").length`))
+	require.NotEqual(t, "owned", eval[string](b, `document.title`))
+	b.looksRight("query")
+	b.open("/admin/query")
+	b.run(chromedp.SendKeys(chromedp.CSS(`[name="question"]`), " \u00a0"))
+	eval[int](b, `document.querySelector("main form").requestSubmit(); 0`)
+	b.until(`document.querySelector("[role=alert].note.bad:not([hidden])") !== null`)
+}
+
+// What is wrong in a form is told beside its field, and nothing that was typed is lost.
+func TestAFormIsRefusedWithReasons(t *testing.T) {
+	s := newSite(t).withWorkspace().withSample()
+	b := s.openBrowser()
+	b.logIn()
+	b.open("/admin/tunes/new")
+	b.run(
+		chromedp.SetValue(chromedp.CSS(`[name="param.fast"]`), "5:ten"), chromedp.SetValue(chromedp.CSS(`[name="seed"]`), scripted),
+		chromedp.Click(chromedp.CSS(`form[method="post"] button.primary`), chromedp.NodeVisible), chromedp.WaitReady(chromedp.CSS(`.fault`)),
+	)
+	require.Contains(t, b.text(".fault"), "not a number")
+	require.Equal(t, scripted, eval[string](b, `document.querySelector('[name="seed"]').value`))
+	b.run(
+		chromedp.SetValue(chromedp.CSS(`[name="param.fast"]`), "5:99999"), chromedp.SetValue(chromedp.CSS(`[name="seed"]`), "1"),
+		chromedp.Click(chromedp.CSS(`form[method="post"] button.primary`), chromedp.NodeVisible), chromedp.WaitReady(chromedp.CSS(`.fault`)),
+	)
+	b.until(`document.querySelector('[name="param.fast"]')?.getAttribute("aria-invalid") === "true"`)
+	b.looksRight("tune-new-refused")
+	status, _ := s.do(http.MethodGet, "/backtests/tunes", "", nil)
+	require.Equal(t, http.StatusOK, status)
+}
