@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,7 +17,7 @@ import (
 // OpenAPI 3.1.
 func TestTheDocumentIsTheTableOfRoutes(t *testing.T) {
 	s := &Server{}
-	routes := append(append(s.routes(), s.pageRoutes()...), s.docsRoutes()...)
+	routes := slices.Concat(s.routes(), s.pageRoutes(), s.riverRoutes(), s.docsRoutes())
 	body, err := document(routes, "test")
 	require.NoError(t, err)
 

@@ -198,6 +198,7 @@ func (s *Server) pageRoutes() []route {
 // docsRoutes are the routes of the API's own document, when it is served.
 func (s *Server) docsRoutes() []route {
 	return []route{
+		{http.MethodGet, "/docs", public, s.docs, bodyLimit, about{page: true}},
 		{http.MethodGet, "/docs/openapi.json", public, s.openAPI, bodyLimit, about{summary: "This document", answer: map[string]any{}}},
 	}
 }

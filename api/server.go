@@ -29,6 +29,7 @@ type Options struct {
 	AdminToken string        // "" turns /admin off
 	Version    string        // shown by /version
 	Docs       bool          // serve /docs
+	River      http.Handler  // River's own pages; nil: none
 	Heartbeat  time.Duration // between comments on a quiet stream; default 15 s
 	Session    time.Duration // how long a session of the console lasts; default 12 h
 	Ticket     time.Duration // how long a ticket for an event stream lasts; default 10 min
@@ -50,15 +51,16 @@ func (o Options) validate() error {
 
 // Server answers HTTP.
 type Server struct {
-	opts     Options
-	store    *store.Store
-	echo     *echo.Echo
-	document []byte // OpenAPI
-	pages    *console.Pages
-	origins  *http.CrossOriginProtection
-	runs     chan struct{} // slots of synchronous backtests
-	ending   chan struct{} // closed when streams must end
-	endOnce  sync.Once
+	opts      Options
+	store     *store.Store
+	echo      *echo.Echo
+	document  []byte // OpenAPI
+	docGroups []console.DocGroup
+	pages     *console.Pages
+	origins   *http.CrossOriginProtection
+	runs      chan struct{} // slots of synchronous backtests
+	ending    chan struct{} // closed when streams must end
+	endOnce   sync.Once
 }
 
 // New makes a server with every route in place.
@@ -80,16 +82,22 @@ func New(opts Options) (*Server, error) {
 		runs: make(chan struct{}, runtime.NumCPU()), ending: make(chan struct{}),
 	}
 	var err error
-	if s.pages, err = console.New(console.Options{Store: opts.Store, API: s, Logger: opts.Logger, Version: opts.Version, Docs: opts.Docs}); err != nil {
+	if s.pages, err = console.New(console.Options{Store: opts.Store, API: s, Logger: opts.Logger, Version: opts.Version, Docs: opts.Docs, RiverUI: opts.River != nil}); err != nil {
 		return nil, err
 	}
 	s.echo.HTTPErrorHandler = s.renderError
 	s.echo.IPExtractor = ipExtractor(opts.TrustedProxies)
 	s.echo.Use(s.observed, securityHeaders, s.recovered)
 	routes := append(s.routes(), s.pageRoutes()...)
+	if opts.River != nil {
+		routes = append(routes, s.riverRoutes()...)
+	}
 	if opts.Docs {
 		routes = append(routes, s.docsRoutes()...)
 		if s.document, err = document(routes, opts.Version); err != nil {
+			return nil, err
+		}
+		if s.docGroups, err = docGroups(s.document, routes); err != nil {
 			return nil, err
 		}
 	}

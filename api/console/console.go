@@ -103,7 +103,9 @@ type view struct {
 	Version    string
 	Docs       bool
 	River      bool
-	Bare       bool // without navigation: the login
+	Bare       bool   // without navigation: the login and the API's document
+	Class      string // of a bare page
+	Every      int    // seconds after which the page is stale by itself; 0: never
 	Problem    *Problem
 	Data       any
 }
@@ -137,7 +139,7 @@ func (p *Pages) render(c echo.Context, status int, name string, v *view) error {
 func (p *Pages) Error(c echo.Context, problem Problem) error {
 	v, err := p.page(c, "", problem.Title)
 	if err != nil {
-		v = &view{Title: problem.Title, Bare: true, Version: p.opts.Version} // without the database, without the frame
+		v = &view{Title: problem.Title, Bare: true, Class: "login", Version: p.opts.Version} // without the database, without the frame
 	}
 	v.Problem = &problem
 	return p.render(c, problem.Status, "error", v)
@@ -145,7 +147,7 @@ func (p *Pages) Error(c echo.Context, problem Problem) error {
 
 // Login shows the form that begins a session.
 func (p *Pages) Login(c echo.Context, status int, next, message string) error {
-	v := &view{Title: "Log in", Bare: true, Version: p.opts.Version}
+	v := &view{Title: "Log in", Bare: true, Class: "login", Version: p.opts.Version}
 	v.Data = struct{ Next, Message string }{next, message}
 	return p.render(c, status, "login", v)
 }

@@ -241,8 +241,11 @@ func pretty(raw json.RawMessage) string {
 }
 
 func title(text string) string {
-	if text == "" {
+	switch text {
+	case "":
 		return text
+	case "llm", "sse", "wfo":
+		return strings.ToUpper(text)
 	}
 	return strings.ToUpper(text[:1]) + strings.ReplaceAll(text[1:], "_", " ")
 }

@@ -71,7 +71,7 @@ func (p *Pages) Health(c echo.Context) error {
 		// The page of health is most wanted when the database is away.
 		v = &view{Title: "Health", Section: "Health", Version: p.opts.Version, Docs: p.opts.Docs, River: p.opts.RiverUI}
 	}
-	v.Topics, v.Fleet = "jobs", true
+	v.Every = 10
 	var health ops.HealthDocument
 	if err := p.admin(c, v, Request{Method: http.MethodGet, Path: "/admin/system/health.json"}, &health); err != nil {
 		return err

@@ -161,3 +161,29 @@ func TestAFormIsRefusedWithReasons(t *testing.T) {
 	status, _ := s.do(http.MethodGet, "/backtests/tunes", "", nil)
 	require.Equal(t, http.StatusOK, status)
 }
+
+// Jobs are shown by River's own pages, behind the same login, for reading only.
+func TestJobsAreShownByRiver(t *testing.T) {
+	s := newSite(t).withWorkspace().withSample()
+	s.submit("/backtests/tune", "k", `{"dataset":"sp500","strategy_name":"sma_cross","param_space":{"fast":[5],"slow":[50]}}`)
+	b := s.openBrowser()
+	b.open("/admin/riverui/")
+	require.Contains(t, eval[string](b, `location.pathname`), "/admin/login")
+	b.logIn()
+	b.run(chromedp.Navigate(s.url + "/admin/riverui/jobs?state=available"))
+	b.until(`document.body.textContent.includes("tune.plan")`)
+	refused := eval[int](b, `fetch("/admin/riverui/api/jobs/cancel", {method: "POST", headers: {"Content-Type": "application/json"}, body: '{"ids":["1"]}'}).then(r => r.status)`)
+	require.Equal(t, http.StatusMethodNotAllowed, refused)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	require.Empty(t, b.errors)
+}
+
+func TestTheAPIsDocumentIsReadable(t *testing.T) {
+	s := newSite(t)
+	b := s.openBrowser()
+	b.open("/docs")
+	require.Contains(t, b.text("main"), "/backtests/tunes/{id}/trials")
+	require.Contains(t, b.text("main"), `-H "Authorization: Bearer $MILLRACE_API_KEY"`)
+	b.looksRight("docs")
+}

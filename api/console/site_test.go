@@ -14,10 +14,10 @@ import (
 
 	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
+	"riverqueue.com/riverui"
 
 	"millrace/api"
 	"millrace/events"
-	"millrace/health"
 	"millrace/jobs"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/fleet"
@@ -27,6 +27,7 @@ import (
 	"millrace/jobs/tune"
 	"millrace/jobs/wfo"
 	"millrace/ops"
+	"millrace/ops/health"
 	"millrace/store"
 	"millrace/store/pgtest"
 	"millrace/store/vector"
@@ -71,9 +72,14 @@ func newSite(t *testing.T) *site {
 	}
 	base, err := knowledge.NewBase(s.parts)
 	require.NoError(t, err)
+	river, err := riverui.NewHandler(&riverui.HandlerOpts{
+		Endpoints: riverui.NewEndpoints(client, nil), Logger: logger, Prefix: api.RiverPath, JobListHideArgsByDefault: true,
+	})
+	require.NoError(t, err)
+	require.NoError(t, river.Start(t.Context()))
 	s.server, err = api.New(api.Options{
 		Store: s.store, Hub: feed.Hub(), Health: health.New(look), Ready: health.Ready(look), Knowledge: base,
-		Metrics: metrics, Logger: logger, AdminToken: adminToken, Version: "test", Docs: true,
+		Metrics: metrics, Logger: logger, AdminToken: adminToken, Version: "test", Docs: true, River: river,
 	})
 	require.NoError(t, err)
 	s.web = httptest.NewServer(s.server.Handler())

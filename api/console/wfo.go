@@ -125,10 +125,10 @@ func (w walkForward) timeline() template.HTML {
 	var rows []chart.Fold
 	for _, f := range w.Folds {
 		rows = append(rows, chart.Fold{
-			Name: strconv.Itoa(f.Fold + 1), Status: f.Status,
+			Name: strconv.Itoa(f.Fold), Status: f.Status,
 			TrainFrom: f.TrainStart.UnixMicro(), TrainTo: f.TrainEnd.UnixMicro(), TestFrom: f.TestStart.UnixMicro(), TestTo: f.TestEnd.UnixMicro(),
-			TrainT: fmt.Sprintf("fold %d trains %s to %s, %d bars", f.Fold+1, f.TrainStart.Format("2006-01-02"), f.TrainEnd.Format("2006-01-02"), f.TrainBars),
-			TestT:  fmt.Sprintf("fold %d tests %s to %s, %d bars: %s", f.Fold+1, f.TestStart.Format("2006-01-02"), f.TestEnd.Format("2006-01-02"), f.TestBars, f.Status),
+			TrainT: fmt.Sprintf("fold %d trains %s to %s, %d bars", f.Fold, f.TrainStart.Format("2006-01-02"), f.TrainEnd.Format("2006-01-02"), f.TrainBars),
+			TestT:  fmt.Sprintf("fold %d tests %s to %s, %d bars: %s", f.Fold, f.TestStart.Format("2006-01-02"), f.TestEnd.Format("2006-01-02"), f.TestBars, f.Status),
 		})
 	}
 	return chart.Folds("Training and test windows of each fold", rows)
@@ -148,7 +148,7 @@ func (w walkForward) equity() template.HTML {
 func (w walkForward) scores() template.HTML {
 	var bars []chart.Bar
 	for _, f := range w.Folds {
-		b := chart.Bar{Name: strconv.Itoa(f.Fold + 1), Value: math.NaN(), Class: "good"}
+		b := chart.Bar{Name: strconv.Itoa(f.Fold), Value: math.NaN(), Class: "good"}
 		if f.ScoreOOS != nil {
 			if b.Value = *f.ScoreOOS; b.Value < 0 {
 				b.Class = "bad"
@@ -168,15 +168,15 @@ func (w walkForward) stability() template.HTML {
 	}
 	x, y := chart.Axis{Name: "fold"}, chart.Axis{Name: "candidate, by rank"}
 	for i := range top[0].FoldScores {
-		x.Labels = append(x.Labels, strconv.Itoa(i+1))
+		x.Labels = append(x.Labels, strconv.Itoa(i))
 	}
 	var cells []chart.Cell
 	for i := len(top) - 1; i >= 0; i-- { // the best on top
 		y.Labels = append(y.Labels, strconv.Itoa(top[i].Rank))
 		for k, score := range top[i].FoldScores {
-			cell := chart.Cell{Value: math.NaN(), Title: fmt.Sprintf("rank %d on fold %d: no score", top[i].Rank, k+1)}
+			cell := chart.Cell{Value: math.NaN(), Title: fmt.Sprintf("rank %d on fold %d: no score", top[i].Rank, k)}
 			if score != nil {
-				cell = chart.Cell{Value: *score, Title: fmt.Sprintf("rank %d (%s) on fold %d: %s", top[i].Rank, paramText(top[i].Params), k+1, chart.Short(*score))}
+				cell = chart.Cell{Value: *score, Title: fmt.Sprintf("rank %d (%s) on fold %d: %s", top[i].Rank, paramText(top[i].Params), k, chart.Short(*score))}
 			}
 			cells = append(cells, cell)
 		}

@@ -81,11 +81,15 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 	kb.look(parts, &look)
 	ready := health.Ready(look)
 	metrics.Registry.MustRegister(health.PoolMetrics(st), health.NewFleetMetrics(look.Store, ready, env.logger))
+	river, err := startRiverUI(life, env, client)
+	if err != nil {
+		return "", err
+	}
 	server, err := api.New(api.Options{
 		Store: st, Hub: feed.Hub(), Health: health.New(look), Ready: ready,
 		Metrics: metrics, Logger: env.logger, AdminToken: flags.AdminToken, Version: env.version(),
 		Limits: flags.limits(), TrustedProxies: proxies,
-		Docs: flags.Docs, Knowledge: base,
+		Docs: flags.Docs, Knowledge: base, River: river,
 	})
 	if err != nil {
 		return "", configError{err}

@@ -68,6 +68,8 @@
     }
   }
 
+  if (Number(body.dataset.every)) setInterval(() => { if (!document.hidden) stale(0); }, body.dataset.every * 1000);
+
   // Progress of a tune, in place.
   function progress(e) {
     const p = e.payload;

@@ -16,7 +16,7 @@ type Bar struct {
 
 // Bars draws values side by side from zero.
 func Bars(label string, height float64, bars []Bar) template.HTML {
-	const width = 880
+	const width = 520
 	low, high := 0.0, 0.0
 	any := false
 	for _, b := range bars {

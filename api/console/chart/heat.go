@@ -25,7 +25,7 @@ type Cell struct {
 // Heat draws cells by row, from the lowest row up. The colours are by rank, so that one outlier
 // does not wash out the rest; best, when not negative, is the field to point out.
 func Heat(label string, x, y Axis, cells []Cell, best int) template.HTML {
-	const width, height = 640, 420
+	const width, height = 600, 400
 	levels := ranks(cells)
 	if levels == nil {
 		return empty("heat", label, "no trial has a score yet", width, height)
