@@ -39,6 +39,12 @@ func (r rendered[T]) MarshalJSON() ([]byte, error) {
 	return r, nil
 }
 
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *rendered[T]) UnmarshalJSON(raw []byte) error {
+	*r = append((*r)[:0], raw...)
+	return nil
+}
+
 // JSONForms tells the document what it is.
 func (rendered[T]) JSONForms() []any {
 	var shape T
@@ -89,6 +95,7 @@ func enums() map[reflect.Type][]string {
 	return map[reflect.Type][]string{
 		reflect.TypeFor[store.Role]():              words(store.Roles()),
 		reflect.TypeFor[store.TuneStatus]():        words(tuneStatuses()),
+		reflect.TypeFor[store.RunPlanStatus]():     words(store.RunPlanStatuses()),
 		reflect.TypeFor[store.WFOStatus]():         words(store.WFOStatuses()),
 		reflect.TypeFor[store.FoldStatus]():        {string(store.FoldPending), string(store.FoldRunning), string(store.FoldCompleted), string(store.FoldFailed), string(store.FoldCanceled)},
 		reflect.TypeFor[sweep.Status]():            words(trialStatuses()),

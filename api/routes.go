@@ -109,6 +109,14 @@ func (s *Server) routes() []route {
 		{post, "/query", viewer, s.query, bodyLimit, about{
 			summary: "Ask the knowledge base: passages, and an answer that cites them", body: queryRequest{}, sample: sampleQuery, answer: queryView{}}},
 
+		{post, "/run-plans", member, s.submitRunPlan, creates, about{
+			summary: "Submit a tune with its variants", body: runPlanRequest{}, sample: sampleRunPlan, status: http.StatusAccepted, answer: runPlanView{}}},
+		{get, "/run-plans", viewer, s.listRunPlans, bodyLimit, about{
+			summary: "The run plans, newest first", params: paging(50, 200, oneOf("status", store.RunPlanStatuses())), answer: list[runPlanView]{}}},
+		{get, "/run-plans/:id", viewer, s.getRunPlan, bodyLimit, about{summary: "A run plan, its variants and its trail", answer: runPlanView{}}},
+		{post, "/run-plans/:id/cancel", member, s.cancelRunPlan, bodyLimit, about{
+			summary: "Cancel what of a run plan has not ended", answer: runPlanView{}}},
+
 		{get, "/events", viewer, s.listEvents, bodyLimit, about{
 			summary: "The event log by cursor", params: params(topics(), text("after"), whole("limit", 100, 1, 1000)), answer: eventPage{}}},
 		{get, "/events/stream", viewer, s.streamEvents, bodyLimit, about{

@@ -13,6 +13,7 @@ var repeatable = map[string]string{
 	"POST /query":    "it reads",
 
 	"POST /backtests/tunes/:id/cancel": "what is cancelled stays so",
+	"POST /run-plans/:id/cancel":       "what is cancelled stays so",
 	"POST /backtests/wfo/:id/cancel":   "what is cancelled stays so",
 
 	"POST /workspace/keys":                   "the answer holds a secret, which must not be stored",

@@ -11,6 +11,10 @@ const (
 	sampleTune  = `{"dataset": "sp500", "strategy_name": "sma_cross", "oos_ratio": 0.3,
           "param_space": {"fast": {"low": 5, "high": 50, "step": 5}, "slow": [50, 100, 200]},
           "constraints": ["fast < slow"]}`
+	sampleRunPlan = `{"name": "costs and stops",
+          "base": {"dataset": "sp500", "strategy_name": "sma_cross", "oos_ratio": 0.3, "stops": {"stop_pct": 10},
+                   "param_space": {"fast": [5, 10, 20], "slow": [50, 100, 200]}},
+          "grid": {"account.commission": [0, 0.001]}, "ablations": ["stops"]}`
 	sampleWFO = `{"dataset": "sp500", "strategy_name": "sma_cross",
           "param_space": {"fast": {"low": 5, "high": 50, "step": 5}, "slow": [50, 100, 200]},
           "constraints": ["fast < slow"],

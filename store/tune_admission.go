@@ -116,6 +116,9 @@ func (s *Store) endTune(ctx context.Context, tx pgx.Tx, tune *Tune, status TuneS
 	if tune.Fold != nil {
 		return true, s.foldEnded(ctx, tx, tune)
 	}
+	if err := variantEnded(ctx, tx, tune); err != nil {
+		return false, err
+	}
 	return true, s.admitNext(ctx, tx, tune.WorkspaceID)
 }
 

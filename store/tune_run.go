@@ -51,6 +51,9 @@ func (s *Store) BeginTune(ctx context.Context, lease Lease, id uuid.UUID, shards
 		if err := s.foldBegan(ctx, tx, tune); err != nil {
 			return err
 		}
+		if err := variantBegan(ctx, tx, tune); err != nil {
+			return err
+		}
 		return s.letIn(ctx, tx, tune, shardCounts{total: len(shards)}, next)
 	})
 }

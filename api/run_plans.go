@@ -1,0 +1,277 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+	"github.com/riverqueue/river"
+
+	"millrace/jobs"
+	"millrace/jobs/backtest"
+	"millrace/jobs/sweep"
+	"millrace/store"
+)
+
+// runPlanRequest is the body of POST /run-plans: a tune body and how its variants differ from it.
+type runPlanRequest struct {
+	Name      string                       `json:"name"`
+	Base      rendered[tuneRequest]        `json:"base"`
+	Overrides []map[string]json.RawMessage `json:"overrides"` // merge patches of base
+	Grid      map[string][]json.RawMessage `json:"grid"`      // values by path, as in "account.commission"
+	Ablations []string                     `json:"ablations"` // paths taken out of base, one at a time
+	Pinned    bool                         `json:"pinned"`    // its breadcrumbs are never pruned
+}
+
+// variantView is a variant as the API shows it.
+type variantView struct {
+	VariantID string                   `json:"variant_id"`
+	Kind      string                   `json:"kind"`
+	Label     string                   `json:"label"`
+	Overrides rendered[map[string]any] `json:"overrides"`
+	TuneID    string                   `json:"tune_id"`
+	Status    store.TuneStatus         `json:"status"`
+	BestScore *float64                 `json:"best_score"`
+	Delta     *float64                 `json:"delta"` // best_score less the baseline's, under one objective
+	Error     *string                  `json:"error"`
+}
+
+// crumbView is an entry of a plan's trail.
+type crumbView struct {
+	Type    string                   `json:"event_type"`
+	Pinned  bool                     `json:"pinned"`
+	Payload rendered[map[string]any] `json:"payload"`
+	At      time.Time                `json:"created_at"`
+}
+
+// runPlanView is a run plan as the API shows it.
+type runPlanView struct {
+	RunPlanID      string                   `json:"run_plan_id"`
+	Name           string                   `json:"name"`
+	Status         store.RunPlanStatus      `json:"status"`
+	Pinned         bool                     `json:"pinned"`
+	NVariants      int                      `json:"n_variants"`
+	VariantsDone   int                      `json:"variants_done"`
+	VariantsFailed int                      `json:"variants_failed"`
+	Base           rendered[map[string]any] `json:"base"`
+	Plan           rendered[map[string]any] `json:"plan"`
+	Variants       []variantView            `json:"variants"` // the baseline first; of one plan only
+	Events         []crumbView              `json:"events"`   // likewise; oldest first
+	CreatedAt      time.Time                `json:"created_at"`
+	CompletedAt    *time.Time               `json:"completed_at"`
+}
+
+func viewRunPlan(p *store.RunPlan, variants []store.RunPlanVariant, trail []store.TradeEvent) runPlanView {
+	view := runPlanView{
+		RunPlanID: p.ID.String(), Name: p.Name, Status: p.Status, Pinned: p.Pinned, NVariants: p.Variants,
+		VariantsDone: p.VariantsDone, VariantsFailed: p.VariantsFailed,
+		Base: rendered[map[string]any](p.Base), Plan: rendered[map[string]any](p.Plan), Variants: []variantView{}, Events: []crumbView{},
+		CreatedAt: p.CreatedAt.UTC(), CompletedAt: utc(p.CompletedAt),
+	}
+	for _, v := range variants {
+		row := variantView{
+			VariantID: v.VariantID, Kind: v.Kind, Label: v.Label, Overrides: rendered[map[string]any](v.Overrides),
+			TuneID: v.TuneID.String(), Status: v.Status, BestScore: v.BestScore,
+		}
+		if v.Error != "" {
+			row.Error = &v.Error
+		}
+		if base := variants[0].BestScore; base != nil && v.BestScore != nil && sameObjective(v.Overrides) {
+			delta := *v.BestScore - *base
+			row.Delta = &delta
+		}
+		view.Variants = append(view.Variants, row)
+	}
+	for _, e := range trail {
+		view.Events = append(view.Events, crumbView{e.Type, e.Pinned, rendered[map[string]any](e.Payload), e.CreatedAt.UTC()})
+	}
+	return view
+}
+
+// sameObjective reports whether a variant's scores are of the baseline's kind.
+func sameObjective(overrides json.RawMessage) bool {
+	var changed map[string]json.RawMessage
+	if json.Unmarshal(overrides, &changed) != nil {
+		return false
+	}
+	return changed["objective_type"] == nil && changed["objective_params"] == nil
+}
+
+// submitRunPlan handles POST /run-plans.
+func (s *Server) submitRunPlan(c echo.Context) error {
+	var req runPlanRequest
+	sub, err := s.submission(c, &req)
+	if err != nil {
+		return err
+	}
+	plan, err := s.checkRunPlan(c.Request().Context(), sub.Workspace, req)
+	if err != nil {
+		return err
+	}
+	resp, err := s.store.CreateRunPlan(c.Request().Context(), sub, plan,
+		func(tune uuid.UUID) river.JobArgs {
+			return jobs.TunePlanArgs{WorkspaceID: sub.Workspace, TuneID: tune}
+		},
+		func(p *store.RunPlan, variants []store.RunPlanVariant) (store.Response, error) {
+			body, err := json.Marshal(viewRunPlan(p, variants, nil))
+			return store.Response{Status: http.StatusAccepted, Location: "/run-plans/" + p.ID.String(), Body: body}, err
+		})
+	if err != nil {
+		return err
+	}
+	return respond(c, resp)
+}
+
+// checkRunPlan works out the variants and holds each against the rules of a tune; nothing is stored
+// when one fails.
+func (s *Server) checkRunPlan(ctx context.Context, workspace uuid.UUID, req runPlanRequest) (store.NewRunPlan, error) {
+	plan := store.NewRunPlan{Name: req.Name, Base: json.RawMessage(req.Base), Pinned: req.Pinned}
+	if len(req.Name) > 100 {
+		return plan, fieldProblem("name", fmt.Sprintf("has %d bytes, more than 100", len(req.Name)), 100)
+	}
+	if jsontext.Value(req.Base).Kind() != '{' {
+		return plan, fieldProblem("base", "is required: the body of a tune", nil)
+	}
+	variations, err := req.variations()
+	if err != nil {
+		return plan, err
+	}
+	variants, faults := sweep.Variants(jsontext.Value(req.Base), variations)
+	if err := fieldProblems(faults); err != nil {
+		return plan, err
+	}
+	trials := 0
+	for i, v := range variants {
+		if err := ctx.Err(); err != nil {
+			return plan, err
+		}
+		tune, err := s.checkVariant(ctx, workspace, i, v)
+		if err != nil {
+			return plan, err
+		}
+		if trials += tune.Trials; trials > sweep.MaxFoldTrials {
+			return plan, fieldProblem("base.n_trials", fmt.Sprintf("the first %d of %d variants have %d trials, more than %d together",
+				i+1, len(variants), trials, sweep.MaxFoldTrials), sweep.MaxFoldTrials)
+		}
+		plan.Variants = append(plan.Variants, store.NewVariant{ID: v.ID, Kind: v.Kind, Label: v.Label, Overrides: json.RawMessage(v.Overrides), Tune: tune})
+	}
+	plan.Plan, err = json.Marshal(map[string]any{"overrides": req.Overrides, "grid": req.Grid, "ablations": req.Ablations})
+	if err != nil {
+		return plan, fmt.Errorf("encode plan: %w", err)
+	}
+	return plan, nil
+}
+
+func (req runPlanRequest) variations() (sweep.Variations, error) {
+	v := sweep.Variations{Grid: map[string][]jsontext.Value{}, Ablations: req.Ablations}
+	for i, members := range req.Overrides {
+		patch, err := json.Marshal(members)
+		if err != nil {
+			return v, fmt.Errorf("encode override %d: %w", i, err)
+		}
+		v.Overrides = append(v.Overrides, jsontext.Value(patch))
+	}
+	for path, values := range req.Grid {
+		v.Grid[path] = []jsontext.Value{}
+		for _, value := range values {
+			v.Grid[path] = append(v.Grid[path], jsontext.Value(value))
+		}
+	}
+	return v, nil
+}
+
+// checkVariant is checkTune with the variant named in what it finds.
+func (s *Server) checkVariant(ctx context.Context, workspace uuid.UUID, i int, v sweep.Variant) (store.NewTune, error) {
+	var req tuneRequest
+	err := decode(v.Body, &req)
+	var tune store.NewTune
+	if err == nil {
+		tune, err = s.checkTune(ctx, workspace, req)
+	}
+	var p *problemError
+	if err == nil || !errors.As(err, &p) {
+		return tune, err
+	}
+	where, about := fmt.Sprintf("variants[%d].", i), fmt.Sprintf(" (variant %d, %s)", i, v.Label)
+	if v.Kind == sweep.VariantBaseline {
+		where, about = "base.", ""
+	}
+	named := *p
+	named.Errors = slices.Clone(p.Errors)
+	for i, e := range named.Errors {
+		named.Errors[i] = backtest.FieldError{Field: where + e.Field, Message: e.Message + about, Limit: e.Limit}
+	}
+	return tune, &named
+}
+
+// getRunPlan handles GET /run-plans/:id.
+func (s *Server) getRunPlan(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	return s.showRunPlan(c, id)
+}
+
+func (s *Server) showRunPlan(c echo.Context, id uuid.UUID) error {
+	const trailShown = 1000
+	ctx := c.Request().Context()
+	plan, variants, err := s.store.RunPlan(ctx, workspaceOf(c), id)
+	if err != nil {
+		return err
+	}
+	trail, err := s.store.TradeEvents(ctx, workspaceOf(c), id, trailShown)
+	if err != nil {
+		return err
+	}
+	return ok(c, viewRunPlan(plan, variants, trail))
+}
+
+// listRunPlans handles GET /run-plans.
+func (s *Server) listRunPlans(c echo.Context) error {
+	page, err := queryPage(c)
+	if err != nil {
+		return err
+	}
+	limit, err := queryInt(c, "limit", 50, 1, 200)
+	if err != nil {
+		return err
+	}
+	status := store.RunPlanStatus(strings.TrimSpace(c.QueryParam("status")))
+	if status != "" && !slices.Contains(store.RunPlanStatuses(), status) {
+		return problem(http.StatusBadRequest, "The query is not valid.", backtest.FieldError{
+			Field: "status", Message: fmt.Sprintf("%q is not a status", status), Limit: store.RunPlanStatuses(),
+		})
+	}
+	plans, err := s.store.RunPlans(c.Request().Context(), workspaceOf(c), status, page, limit+1)
+	if err != nil {
+		return err
+	}
+	all := paged(plans, limit, func(p *store.RunPlan) string { return pageCursor(p.CreatedAt, p.ID) })
+	views := list[runPlanView]{Items: make([]runPlanView, len(all.Items)), NextCursor: all.NextCursor}
+	for i, p := range all.Items {
+		views.Items[i] = viewRunPlan(p, nil, nil)
+	}
+	return ok(c, views)
+}
+
+// cancelRunPlan handles POST /run-plans/:id/cancel. Like canceling a tune it needs no idempotency
+// key.
+func (s *Server) cancelRunPlan(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	if err := s.store.CancelRunPlan(c.Request().Context(), workspaceOf(c), id); err != nil {
+		return err
+	}
+	return s.showRunPlan(c, id)
+}
