@@ -21,10 +21,15 @@ const principalKey = "principal"
 // guarded lets a request through to a route only when its access allows.
 func (s *Server) guarded(r route) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
-		if r.traits&creates != 0 {
+		if r.traits&(creates|streams) == creates {
 			next = s.once(next)
 		}
 		return func(c echo.Context) error {
+			if most := r.traits.maxBody(); c.Request().ContentLength > most {
+				// The answer must not wait for a body that nobody will read.
+				c.Response().Header().Set("Connection", "close")
+				return &http.MaxBytesError{Limit: most}
+			}
 			c.Request().Body = http.MaxBytesReader(c.Response(), c.Request().Body, r.traits.maxBody())
 			switch r.access {
 			case public:

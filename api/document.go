@@ -11,6 +11,7 @@ import (
 
 	"millrace/api/openapi"
 	"millrace/jobs/backtest"
+	"millrace/jobs/knowledge"
 	"millrace/jobs/sweep"
 	"millrace/store"
 )
@@ -98,6 +99,8 @@ func enums() map[reflect.Type][]string {
 		reflect.TypeFor[store.RunPlanStatus]():     words(store.RunPlanStatuses()),
 		reflect.TypeFor[store.WFOStatus]():         words(store.WFOStatuses()),
 		reflect.TypeFor[store.FoldStatus]():        {string(store.FoldPending), string(store.FoldRunning), string(store.FoldCompleted), string(store.FoldFailed), string(store.FoldCanceled)},
+		reflect.TypeFor[store.IngestStatus]():      words(store.IngestStatuses()),
+		reflect.TypeFor[knowledge.SourceType]():    words(knowledge.SourceTypes()),
 		reflect.TypeFor[sweep.Status]():            words(trialStatuses()),
 		reflect.TypeFor[sweep.Search]():            words(sweep.Searches()),
 		reflect.TypeFor[sweep.Objective]():         words(sweep.Objectives()),
@@ -184,6 +187,9 @@ func (r route) sample() string {
 		b.WriteString(" \\\n     -H 'X-Idempotency-Key: " + strings.Trim(strings.ReplaceAll(r.path, "/", "-"), "-") + "-1'")
 	}
 	for _, part := range r.about.form {
+		if r.about.sample != "" {
+			break // either way will do, and one is shown
+		}
 		fmt.Fprintf(&b, " \\\n     -F %s=%s", part.Name, formSamples[part.Name])
 	}
 	switch {

@@ -85,6 +85,10 @@ func asProblem(err error) (p *problemError, internal bool) {
 		p := answer(http.StatusConflict, "A run of the same job is queued or at work.")
 		p.retryAfter = "15"
 		return p, false
+	case errors.Is(err, store.ErrUploadsFull):
+		p := answer(http.StatusTooManyRequests, "Too much that was sent before still waits to be ingested.")
+		p.retryAfter = "30"
+		return p, false
 	case errors.Is(err, store.ErrEnded):
 		return answer(http.StatusConflict, "It has already ended."), false
 	case errors.Is(err, store.ErrConflict):

@@ -5,6 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"millrace/jobs/knowledge"
 	"millrace/jobs/sweep"
 	"millrace/ops"
 	"millrace/store"
@@ -33,6 +34,7 @@ const (
 	uploadLimit traits = 1 << iota // files: 100 MB of body
 	login                          // 4 KB of body, and few tries a minute
 	creates                        // work: once for each idempotency key
+	streams                        // the handler reads the body and its key: it is too long to hold
 )
 
 // maxBody is the most bytes that a request's body may have.
@@ -59,7 +61,7 @@ type route struct {
 // routes is the table of everything the server answers.
 func (s *Server) routes() []route {
 	const get, post, patch, del = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete
-	return []route{
+	return append(s.ingestRoutes(), []route{
 		{get, "/healthz", public, s.healthz, bodyLimit, about{summary: "Whether the process lives", answer: statusView{}}},
 		{get, "/readyz", public, s.readyz, bodyLimit, about{summary: "Whether requests can be served", answer: map[string]string{}}},
 		{get, "/version", public, s.version, bodyLimit, about{summary: "Which version this is", answer: versionView{}}},
@@ -105,6 +107,21 @@ func (s *Server) routes() []route {
 			summary: "Its stitched out-of-sample equity", params: asCSV(), answer: list[equityView]{}}},
 		{post, "/backtests/wfo/:id/cancel", member, s.cancelWFO, bodyLimit, about{
 			summary: "Cancel a walk-forward and its folds", answer: wfoView{}}},
+
+		{get, "/ingest/jobs", viewer, s.listIngests, bodyLimit, about{
+			summary: "The ingestions, newest first", answer: list[ingestView]{}, params: paging(50, 500,
+				oneOf("status", store.IngestStatuses()), oneOf("source_type", knowledge.SourceTypes()), text("document_id"))}},
+		{get, "/ingest/jobs/:id", viewer, s.getIngest, bodyLimit, about{summary: "An ingestion: how far it is, or why it failed", answer: ingestView{}}},
+		{post, "/ingest/jobs/:id/cancel", member, s.cancelIngest, bodyLimit, about{summary: "Cancel an ingestion", answer: ingestView{}}},
+		{get, "/documents", viewer, s.listDocuments, bodyLimit, about{
+			summary: "The documents, newest first", answer: list[documentView]{},
+			params: paging(50, 500, oneOf("source_type", knowledge.SourceTypes()), text("title"))}},
+		{get, "/documents/:id", viewer, s.getDocument, bodyLimit, about{
+			summary: "A document and its chunks", params: paging(50, 500), answer: documentDetail{}}},
+		{del, "/documents/:id", member, s.deleteDocument, bodyLimit, about{
+			summary: "Delete a document with its chunks and vectors", status: http.StatusNoContent}},
+		{post, "/documents/:id/reingest", member, s.reingestDocument, creates, about{
+			summary: "Fetch a document's source again", status: http.StatusAccepted, answer: ingestView{}}},
 
 		{post, "/query", viewer, s.query, bodyLimit, about{
 			summary: "Ask the knowledge base: passages, and an answer that cites them", body: queryRequest{}, sample: sampleQuery, answer: queryView{}}},
@@ -162,7 +179,7 @@ func (s *Server) routes() []route {
 		{get, "/admin/retention/logs/:entry", admin, s.getRetentionRun, bodyLimit, about{summary: "One of them", answer: retentionRunView{}}},
 		{get, "/admin/retention/status", admin, s.retentionStatus, bodyLimit, about{
 			summary: "The retention jobs, their schedule and how they have gone", answer: retentionView{}}},
-	}
+	}...)
 }
 
 // pageRoutes are the console's pages. They are for people, so the API's document leaves them out.

@@ -15,6 +15,8 @@ var repeatable = map[string]string{
 	"POST /backtests/tunes/:id/cancel": "what is cancelled stays so",
 	"POST /run-plans/:id/cancel":       "what is cancelled stays so",
 	"POST /backtests/wfo/:id/cancel":   "what is cancelled stays so",
+	"POST /ingest/jobs/:id/cancel":     "what is cancelled stays so",
+	"DELETE /documents/:id":            "what is deleted stays so",
 
 	"POST /workspace/keys":                   "the answer holds a secret, which must not be stored",
 	"DELETE /workspace/keys/:key":            "what is revoked stays so",

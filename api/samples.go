@@ -22,6 +22,7 @@ const (
 	sampleWorkspace = `{"name": "research", "tune_cap": 4}`
 	sampleLimits    = `{"tune_cap": 8, "limits": {"submissions_per_minute": 600}}`
 	sampleKey       = `{"name": "ci", "role": "member"}`
+	sampleIngest    = `{"title": "Opening range", "text": "The first half hour sets the range; a close above it is a long entry."}`
 	samplePrune     = `{"days": 90, "batch_size": 10000, "dry_run": true}`
 )
 
@@ -32,6 +33,20 @@ var datasetForm = []openapi.Part{
 	{Name: "symbol", Required: true},
 	{Name: "timeframe", Doc: "such as 1d or 5m", Required: true},
 	{Name: "calendar", Doc: "trading days a year: 252 (default) or 365"},
+}
+
+// ingestForm are the parts of a source that is sent as a form.
+var ingestForm = []openapi.Part{
+	{Name: "file", Doc: "a PDF, page, transcript (.vtt, .srt, json3), Pine Script, text, Markdown, or OHLCV as CSV or Parquet", File: true},
+	{Name: "url", Doc: "where it is from"},
+	{Name: "text", Doc: "the source, in place of a file"},
+	{Name: "name", Doc: "its file name; the same name again replaces the document"},
+	{Name: "title", Doc: "in place of the source's own; of a dataset, its name"},
+	{Name: "source_type", Doc: "default: found out"},
+	{Name: "language", Doc: "of the subtitles to fetch"},
+	{Name: "symbol", Doc: "of a dataset"},
+	{Name: "timeframe", Doc: "of a dataset; default: found in the bars"},
+	{Name: "calendar", Doc: "of a dataset: 252 (default) or 365"},
 }
 
 // formSamples are the values of the parts in examples.

@@ -17,7 +17,7 @@ type Operation struct {
 	Security     []string // names of security schemes, any one of which will do; none: public
 	Params       []Param  // of the query and the headers
 	Body         any      // a value of the type of the JSON body; nil: none
-	Form         []Part   // parts of a multipart body
+	Form         []Part   // parts of a multipart body, which may be sent in place of JSON
 	Status       int      // of success
 	Answer       any      // a value of the type of the JSON answer
 	Media        string   // of an answer that is not JSON
@@ -110,22 +110,26 @@ func (c *components) operation(op Operation, path string, names []string, proble
 	if params != nil {
 		o["parameters"] = params
 	}
-	switch {
-	case op.Form != nil:
-		o["requestBody"] = content("multipart/form-data", form(op.Form), true)
-	case op.Body != nil:
-		o["requestBody"] = content("application/json", c.schema(reflect.TypeOf(op.Body), request), true)
+	if op.Form != nil || op.Body != nil {
+		forms := Schema{}
+		if op.Form != nil {
+			forms["multipart/form-data"] = Schema{"schema": form(op.Form)}
+		}
+		if op.Body != nil {
+			forms["application/json"] = Schema{"schema": c.schema(reflect.TypeOf(op.Body), request)}
+		}
+		o["requestBody"] = Schema{"content": forms, "required": true}
 	}
 	success := Schema{"description": http.StatusText(op.Status)}
 	switch {
 	case op.Answer != nil:
-		success = content("application/json", c.schema(reflect.TypeOf(op.Answer), response), false)
+		success = content("application/json", c.schema(reflect.TypeOf(op.Answer), response))
 		success["description"] = http.StatusText(op.Status)
 	case op.Media != "":
-		success = content(op.Media, Schema{"type": "string"}, false)
+		success = content(op.Media, Schema{"type": "string"})
 		success["description"] = http.StatusText(op.Status)
 	}
-	failure := content("application/problem+json", problem, false)
+	failure := content("application/problem+json", problem)
 	failure["description"] = "What is wrong, naming the field and the limit"
 	o["responses"] = Schema{strconv.Itoa(op.Status): success, "default": failure}
 	security := []Schema{}
@@ -139,12 +143,8 @@ func (c *components) operation(op Operation, path string, names []string, proble
 	return o
 }
 
-func content(media string, schema Schema, required bool) Schema {
-	s := Schema{"content": Schema{media: Schema{"schema": schema}}}
-	if required {
-		s["required"] = true
-	}
-	return s
+func content(media string, schema Schema) Schema {
+	return Schema{"content": Schema{media: Schema{"schema": schema}}}
 }
 
 func form(parts []Part) Schema {

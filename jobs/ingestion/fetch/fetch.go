@@ -15,12 +15,12 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"code.dny.dev/ssrf"
 
 	"millrace/jobs/knowledge"
+	"millrace/jobs/knowledge/extract"
 )
 
 // Options configure a Fetcher. Zero fields take their defaults.
@@ -33,7 +33,6 @@ type Options struct {
 
 const (
 	maxRedirects = 5
-	maxURL       = 2000
 	// maxRetryAfter bounds what a source may ask to wait.
 	maxRetryAfter = time.Hour
 	userAgent     = "millrace (research ingestion)"
@@ -77,7 +76,7 @@ func New(opts Options) *Fetcher {
 				return refuse("the address redirects more than %d times", maxRedirects)
 			}
 			req.Header.Del("Referer")
-			return CheckURL(req.URL)
+			return extract.CheckAddress(req.URL)
 		},
 	}}
 }
@@ -87,44 +86,13 @@ func refuse(format string, args ...any) *knowledge.FetchError {
 	return &knowledge.FetchError{Reason: fmt.Sprintf(format, args...), Permanent: true}
 }
 
-// CheckURL refuses what no fetch will ever get: other schemes, credentials in the address, hosts that
-// are odd spellings of an IP address. It resolves nothing, so what it lets pass may be refused later.
-func CheckURL(u *url.URL) error {
-	switch {
-	case u.Scheme != "http" && u.Scheme != "https":
-		return refuse("the address must begin with http:// or https://")
-	case u.User != nil:
-		return refuse("the address must not hold a user name or password")
-	case u.Hostname() == "":
-		return refuse("the address has no host")
-	case len(u.String()) > maxURL:
-		return refuse("the address is over %d characters", maxURL)
-	}
-	if port := u.Port(); port != "" {
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return refuse("the address has no valid port")
-		}
-	}
-	// A host whose last label is a number is an IPv4 address to browsers and to the C library, in
-	// whatever spelling: 2130706433, 0x7f.1, 017700000001.
-	host := strings.TrimSuffix(u.Hostname(), ".")
-	last := host[strings.LastIndexByte(host, '.')+1:]
-	_, err := strconv.ParseUint(last, 0, 64)
-	if _, decimal := strconv.ParseUint(last, 10, 64); err == nil || decimal == nil {
-		if _, err := netip.ParseAddr(host); err != nil {
-			return refuse("the host %s is an IP address in a spelling that is not accepted", knowledge.Line(host, 60))
-		}
-	}
-	return nil
-}
-
 // Fetch implements knowledge.Fetcher. Bodies over most bytes, after decompression, are refused.
 func (f *Fetcher) Fetch(ctx context.Context, address string, most int64) (knowledge.Fetched, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return knowledge.Fetched{}, refuse("the address cannot be read")
 	}
-	if err := CheckURL(u); err != nil {
+	if err := extract.CheckAddress(u); err != nil {
 		return knowledge.Fetched{}, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -301,15 +300,4 @@ func TestASilentSourceTimesOut(t *testing.T) {
 	cancel()
 	_, err = fetcher.Fetch(ctx, base, 100)
 	require.ErrorIs(t, err, context.Canceled)
-}
-
-func FuzzCheckURL(f *testing.F) {
-	for _, seed := range []string{"http://example.com/", "http://0x7f.1/", "http://[::1]:80/", "http://1.2.3.4.", "http://.../"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, address string) {
-		if u, err := url.Parse(address); err == nil {
-			_ = fetch.CheckURL(u)
-		}
-	})
 }

@@ -1,11 +1,53 @@
 package extract
 
 import (
+	"fmt"
+	"net/netip"
 	"net/url"
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
+
+	"millrace/jobs/knowledge"
 )
+
+const maxAddress = 2000 // bytes
+
+// CheckAddress refuses, with a *knowledge.FetchError, what no fetch will ever get: other schemes,
+// credentials in the address, hosts that are odd spellings of an IP address. It resolves nothing, so
+// what it lets pass may be refused when it is dialled.
+func CheckAddress(u *url.URL) error {
+	refuse := func(format string, args ...any) error {
+		return &knowledge.FetchError{Reason: fmt.Sprintf(format, args...), Permanent: true}
+	}
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return refuse("the address must begin with http:// or https://")
+	case u.User != nil:
+		return refuse("the address must not hold a user name or password")
+	case u.Hostname() == "":
+		return refuse("the address has no host")
+	case len(u.String()) > maxAddress:
+		return refuse("the address is over %d characters", maxAddress)
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return refuse("the address has no valid port")
+		}
+	}
+	// A host whose last label is a number is an IPv4 address to browsers and to the C library, in
+	// whatever spelling: 2130706433, 0x7f.1, 017700000001.
+	host := strings.TrimSuffix(u.Hostname(), ".")
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	_, anyBase := strconv.ParseUint(last, 0, 64)
+	if _, decimal := strconv.ParseUint(last, 10, 64); anyBase == nil || decimal == nil {
+		if _, err := netip.ParseAddr(host); err != nil {
+			return refuse("the host %s is an IP address in a spelling that is not accepted", knowledge.Line(host, 60))
+		}
+	}
+	return nil
+}
 
 var (
 	youTubeID = regexp.MustCompile(`^[A-Za-z0-9_-]{11}$`)

@@ -2,6 +2,7 @@ package extract_test
 
 import (
 	"errors"
+	"net/url"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -101,5 +102,31 @@ func FuzzPages(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		e, err := extract.Pages(extract.PDF{Pages: strings.Split(text, "\f")}, "x.pdf")
 		sound(t, e, err)
+	})
+}
+
+func FuzzAddress(f *testing.F) {
+	for _, seed := range []string{"http://example.com/", "HTTP://0x7f.1/?b=1&a", "http://[::1]:80/", "http://1.2.3.4.", "http://.../", "https://youtu.be/dQw4w9WgXcQ"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, address string) {
+		u, err := url.Parse(address)
+		if err != nil || extract.CheckAddress(u) != nil {
+			return
+		}
+		known := extract.CanonicalURL(address)
+		require.Equal(t, known, extract.CanonicalURL(known))
+		again, err := url.Parse(known)
+		require.NoError(t, err)
+		require.Nil(t, again.User)
+	})
+}
+
+func FuzzVideoPage(f *testing.F) {
+	f.Add([]byte(watchPage), "en")
+	f.Fuzz(func(t *testing.T, page []byte, language string) {
+		if video, err := extract.VideoPage(page); err == nil {
+			video.Pick(language)
+		}
 	})
 }

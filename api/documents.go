@@ -1,0 +1,179 @@
+package api
+
+import (
+	"encoding/hex"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"millrace/jobs"
+	"millrace/jobs/knowledge"
+	"millrace/store"
+)
+
+// documentView is a document as the API shows it.
+type documentView struct {
+	DocumentID  string               `json:"document_id"`
+	Status      string               `json:"status" doc:"ready, or pending until its first ingestion has ended well"`
+	SourceType  knowledge.SourceType `json:"source_type"`
+	URL         string               `json:"url"`
+	Title       string               `json:"title"`
+	Author      string               `json:"author"`
+	PublishedAt *time.Time           `json:"published_at"`
+	Metadata    map[string]any       `json:"metadata"`
+	SHA256      string               `json:"sha256"`
+	Revision    int64                `json:"revision"`
+	ChunkCount  int                  `json:"chunk_count"`
+	Tokens      int                  `json:"tokens"`
+	CreatedAt   time.Time            `json:"created_at"`
+	UpdatedAt   time.Time            `json:"updated_at"`
+}
+
+func viewDocument(d knowledge.Document) documentView {
+	view := documentView{
+		DocumentID: d.ID.String(), Status: "pending", SourceType: d.SourceType, URL: d.CanonicalURL, Title: d.Title, Author: d.Author,
+		PublishedAt: utc(d.PublishedAt), Metadata: d.Metadata, SHA256: hex.EncodeToString(d.SHA256), Revision: d.Revision,
+		ChunkCount: d.Chunks, Tokens: d.Tokens, CreatedAt: d.CreatedAt.UTC(), UpdatedAt: d.UpdatedAt.UTC(),
+	}
+	if d.Revision > 0 {
+		view.Status = "ready"
+	}
+	return view
+}
+
+// chunkView is a passage of a document.
+type chunkView struct {
+	ChunkID  string             `json:"chunk_id"`
+	Index    int                `json:"index"`
+	Position knowledge.Position `json:"position"`
+	Cite     string             `json:"cite" doc:"the position as a citation shows it"`
+	Text     string             `json:"text"`
+	Tokens   int                `json:"tokens"`
+}
+
+// documentDetail is a document with a page of its chunks.
+type documentDetail struct {
+	documentView
+	Chunks     []chunkView `json:"chunks"`
+	NextCursor *string     `json:"next_cursor"`
+}
+
+// listDocuments handles GET /documents.
+func (s *Server) listDocuments(c echo.Context) error {
+	page, err := queryPage(c)
+	if err != nil {
+		return err
+	}
+	limit, err := queryInt(c, "limit", 50, 1, 500)
+	if err != nil {
+		return err
+	}
+	filter := store.DocumentFilter{Title: c.QueryParam("title")}
+	if filter.SourceType, err = querySource(c); err != nil {
+		return err
+	}
+	if len(filter.Title) > 300 || knowledge.Clean(filter.Title) != filter.Title {
+		return badQuery("title", "must be at most 300 bytes of text", 300)
+	}
+	found, err := s.store.Documents(c.Request().Context(), workspaceOf(c), filter, page, limit+1)
+	if err != nil {
+		return err
+	}
+	all := paged(found, limit, func(d knowledge.Document) string { return pageCursor(d.CreatedAt, d.ID) })
+	views := list[documentView]{Items: make([]documentView, len(all.Items)), NextCursor: all.NextCursor}
+	for i, d := range all.Items {
+		views.Items[i] = viewDocument(d)
+	}
+	return ok(c, views)
+}
+
+// getDocument handles GET /documents/:id.
+func (s *Server) getDocument(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	limit, err := queryInt(c, "limit", 50, 1, 500)
+	if err != nil {
+		return err
+	}
+	from, err := queryChunk(c)
+	if err != nil {
+		return err
+	}
+	doc, chunks, err := s.store.DocumentChunks(c.Request().Context(), workspaceOf(c), id, from, limit+1)
+	if err != nil {
+		return err
+	}
+	page := paged(chunks, limit, func(last knowledge.Chunk) string { return packCursor(strconv.Itoa(last.Index + 1)) })
+	detail := documentDetail{documentView: viewDocument(doc), Chunks: make([]chunkView, len(page.Items)), NextCursor: page.NextCursor}
+	for i, chunk := range page.Items {
+		detail.Chunks[i] = chunkView{
+			ChunkID: chunk.ID.String(), Index: chunk.Index, Position: chunk.Position, Cite: chunk.Position.String(),
+			Text: chunk.Text, Tokens: chunk.Tokens,
+		}
+	}
+	return ok(c, detail)
+}
+
+// queryChunk reads the cursor of a document's chunks.
+func queryChunk(c echo.Context) (int, error) {
+	text := c.QueryParam("cursor")
+	if text == "" {
+		return 0, nil
+	}
+	parts, err := unpackCursor(text, 1)
+	if err != nil {
+		return 0, err
+	}
+	from, err := strconv.ParseInt(parts[0], 10, 32)
+	if err != nil || from < 0 {
+		return 0, badCursor()
+	}
+	return int(from), nil
+}
+
+// deleteDocument handles DELETE /documents/:id.
+func (s *Server) deleteDocument(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	workspace := workspaceOf(c)
+	forget := jobs.IngestForgetArgs{WorkspaceID: workspace, DocumentID: id, Below: knowledge.AllRevisions}
+	if err := s.store.DeleteDocument(c.Request().Context(), workspace, id, forget); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}
+
+// reingestDocument handles POST /documents/:id/reingest: its source is fetched again.
+func (s *Server) reingestDocument(c echo.Context) error {
+	var none struct{}
+	sub, err := s.submission(c, &none)
+	if err != nil {
+		return err
+	}
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	doc, err := s.store.Document(c.Request().Context(), sub.Workspace, id)
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(doc.CanonicalURL, "http") {
+		return fieldProblem("id", "names a document that was sent and not fetched: send it again under the same name", doc.CanonicalURL)
+	}
+	resp, err := s.createIngest(c.Request().Context(), sub, store.NewIngest{
+		SourceType: doc.SourceType, CanonicalURL: doc.CanonicalURL, URL: doc.CanonicalURL, Upload: uuid.Nil,
+	})
+	if err != nil {
+		return err
+	}
+	return respond(c, resp)
+}

@@ -1,0 +1,217 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+	"github.com/riverqueue/river"
+
+	"millrace/jobs"
+	"millrace/jobs/backtest"
+	"millrace/jobs/knowledge"
+	"millrace/store"
+)
+
+// ingestRequest is a source to ingest: an address to fetch, or what is sent as text or as a file.
+// The parts of a form have the same names, and one more, file.
+type ingestRequest struct {
+	URL        string               `json:"url" doc:"where the source is, or where the text or file sent is from"`
+	Text       string               `json:"text" doc:"the source itself"`
+	Name       string               `json:"name" doc:"its file name; the same name again replaces the document"`
+	Title      string               `json:"title" doc:"in place of the source's own; of a dataset, its name"`
+	SourceType knowledge.SourceType `json:"source_type" doc:"default: found out"`
+	Language   string               `json:"language" doc:"of the subtitles to fetch, as in en or pt-BR"`
+	Symbol     string               `json:"symbol" doc:"of a dataset"`
+	Timeframe  string               `json:"timeframe" doc:"of a dataset; default: found in the bars"`
+	Calendar   int                  `json:"calendar" doc:"of a dataset: 252 (default) or 365"`
+}
+
+// ingestProgress is how far the present stage of an ingestion is.
+type ingestProgress struct {
+	Stage string `json:"stage"`
+	Done  int    `json:"done"`
+	Total int    `json:"total"`
+}
+
+// ingestView is an ingestion as the API shows it.
+type ingestView struct {
+	JobID         string               `json:"job_id"`
+	Status        store.IngestStatus   `json:"status"`
+	SourceType    knowledge.SourceType `json:"source_type"`
+	DocumentID    string               `json:"document_id"`
+	DatasetID     *uuid.UUID           `json:"dataset_id"`
+	URL           *string              `json:"url"`
+	Name          string               `json:"name"`
+	Outcome       *string              `json:"outcome"`
+	Reason        *string              `json:"reason"`
+	Progress      ingestProgress       `json:"progress"`
+	Attempts      int                  `json:"attempts"`
+	NextAttemptAt *time.Time           `json:"next_attempt_at"`
+	Bytes         int64                `json:"bytes"`
+	Chunks        int                  `json:"chunks"`
+	CreatedAt     time.Time            `json:"created_at"`
+	StartedAt     *time.Time           `json:"started_at"`
+	CompletedAt   *time.Time           `json:"completed_at"`
+}
+
+func viewIngest(in *store.Ingest) ingestView {
+	return ingestView{
+		JobID: in.ID.String(), Status: in.Status, SourceType: in.SourceType, DocumentID: in.DocumentID.String(),
+		DatasetID: in.DatasetID, URL: in.URL, Name: in.Name, Outcome: in.Outcome, Reason: in.Reason,
+		Progress: ingestProgress{in.Stage, in.Done, in.Total}, Attempts: in.Attempts, NextAttemptAt: utc(in.NextAttemptAt),
+		Bytes: in.Bytes, Chunks: in.Chunks,
+		CreatedAt: in.CreatedAt.UTC(), StartedAt: utc(in.StartedAt), CompletedAt: utc(in.CompletedAt),
+	}
+}
+
+// ingestRoutes are POST /ingest, which finds the type of the source out, and one route for each type.
+func (s *Server) ingestRoutes() []route {
+	about := about{
+		summary: "Ingest a source, whose type is found out", body: ingestRequest{}, form: ingestForm, sample: sampleIngest,
+		status: http.StatusAccepted, answer: ingestView{},
+	}
+	all := []route{{http.MethodPost, "/ingest", member, s.submitIngest(""), creates | streams | uploadLimit, about}}
+	for _, source := range knowledge.SourceTypes() {
+		about.summary, about.sample = "Ingest a source of type "+string(source), ""
+		all = append(all, route{http.MethodPost, "/ingest/" + string(source), member, s.submitIngest(source), creates | streams | uploadLimit, about})
+	}
+	return all
+}
+
+// submitIngest handles POST /ingest and POST /ingest/{type}.
+func (s *Server) submitIngest(source knowledge.SourceType) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		key, err := readKey(c.Request().Header)
+		if err != nil {
+			return err
+		}
+		sent, err := s.readIngest(c)
+		defer s.dropUnclaimed(c.Request().Context(), workspaceOf(c), sent)
+		if err != nil {
+			return err
+		}
+		in, err := sent.check(source)
+		if err != nil {
+			return err
+		}
+		sub := store.Submission{Workspace: workspaceOf(c), Route: c.Request().Method + " " + c.Path(), Key: key}
+		if sub.Fingerprint, err = sent.fingerprint(); err != nil {
+			return err
+		}
+		if in.Upload == uuid.Nil && sent.Text != "" {
+			if in.Upload, err = sent.store(c.Request().Context(), s.store, sub.Workspace); err != nil {
+				return err
+			}
+		}
+		resp, err := s.createIngest(c.Request().Context(), sub, in)
+		if err != nil {
+			return err
+		}
+		if resp.Replayed {
+			s.opts.Metrics.IdempotencyReplays.Inc()
+		}
+		return respond(c, resp)
+	}
+}
+
+func (s *Server) createIngest(ctx context.Context, sub store.Submission, in store.NewIngest) (store.Response, error) {
+	return s.store.CreateIngest(ctx, sub, in,
+		func(id uuid.UUID) river.JobArgs {
+			return jobs.IngestArgs{WorkspaceID: sub.Workspace, IngestID: id}
+		},
+		func(made *store.Ingest) (store.Response, error) {
+			body, err := json.Marshal(viewIngest(made))
+			return store.Response{Status: http.StatusAccepted, Location: "/ingest/jobs/" + made.ID.String(), Body: body}, err
+		})
+}
+
+// dropUnclaimed deletes what was uploaded for a request that came to nothing, or was a replay.
+func (s *Server) dropUnclaimed(ctx context.Context, workspace uuid.UUID, sent *sentSource) {
+	if sent == nil || sent.upload == uuid.Nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := s.store.DropUpload(ctx, workspace, sent.upload); err != nil {
+		s.opts.Logger.WarnContext(ctx, "an upload is left to upkeep", "error", err)
+	}
+}
+
+// listIngests handles GET /ingest/jobs.
+func (s *Server) listIngests(c echo.Context) error {
+	page, err := queryPage(c)
+	if err != nil {
+		return err
+	}
+	limit, err := queryInt(c, "limit", 50, 1, 500)
+	if err != nil {
+		return err
+	}
+	filter := store.IngestFilter{Status: store.IngestStatus(c.QueryParam("status"))}
+	if filter.Status != "" && !slices.Contains(store.IngestStatuses(), filter.Status) {
+		return badQuery("status", fmt.Sprintf("%q is not a status", filter.Status), store.IngestStatuses())
+	}
+	if filter.SourceType, err = querySource(c); err != nil {
+		return err
+	}
+	if text := c.QueryParam("document_id"); text != "" {
+		if filter.Document, err = uuid.Parse(text); err != nil {
+			return badQuery("document_id", "is not an id", nil)
+		}
+	}
+	found, err := s.store.Ingests(c.Request().Context(), workspaceOf(c), filter, page, limit+1)
+	if err != nil {
+		return err
+	}
+	all := paged(found, limit, func(in *store.Ingest) string { return pageCursor(in.CreatedAt, in.ID) })
+	views := list[ingestView]{Items: make([]ingestView, len(all.Items)), NextCursor: all.NextCursor}
+	for i, in := range all.Items {
+		views.Items[i] = viewIngest(in)
+	}
+	return ok(c, views)
+}
+
+func badQuery(field, message string, limit any) error {
+	return problem(http.StatusBadRequest, "The query is not valid.", backtest.FieldError{Field: field, Message: message, Limit: limit})
+}
+
+func querySource(c echo.Context) (knowledge.SourceType, error) {
+	source := knowledge.SourceType(c.QueryParam("source_type"))
+	if source != "" && !slices.Contains(knowledge.SourceTypes(), source) {
+		return "", badQuery("source_type", fmt.Sprintf("%q is not a source type", source), knowledge.SourceTypes())
+	}
+	return source, nil
+}
+
+// getIngest handles GET /ingest/jobs/:id.
+func (s *Server) getIngest(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	in, err := s.store.Ingest(c.Request().Context(), workspaceOf(c), id)
+	if err != nil {
+		return err
+	}
+	return ok(c, viewIngest(in))
+}
+
+// cancelIngest handles POST /ingest/jobs/:id/cancel.
+func (s *Server) cancelIngest(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	in, err := s.store.CancelIngest(c.Request().Context(), workspaceOf(c), id)
+	if err != nil {
+		return err
+	}
+	s.opts.Metrics.IngestJobs.WithLabelValues(string(in.SourceType), string(store.IngestCanceled)).Inc()
+	return ok(c, viewIngest(in))
+}
