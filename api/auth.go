@@ -81,6 +81,7 @@ func (s *Server) authorise(c echo.Context, needed store.Role) error {
 		}
 		return err
 	}})
+	inWorkspace(c, principal.WorkspaceID)
 	return nil
 }
 

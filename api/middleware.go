@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
+
+	"millrace/ops"
 )
 
 const requestIDKey = "request_id"
@@ -26,6 +28,8 @@ func (s *Server) observed(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		c.Set(requestIDKey, id)
 		c.Response().Header().Set("X-Request-Id", id)
+		finish := s.watched(c, id)
+		defer func() { finish(c.Response().Status) }()
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
@@ -46,6 +50,25 @@ func (s *Server) observed(next echo.HandlerFunc) echo.HandlerFunc {
 			slog.Int("status", status), slog.Duration("took", took))
 		return nil
 	}
+}
+
+// watched has what is logged and reported of the request name it. Streams last too long for their
+// time to tell anything.
+func (s *Server) watched(c echo.Context, id string) (finish func(status int)) {
+	ctx := ops.With(c.Request().Context(), slog.String("request_id", id))
+	finish = func(int) {}
+	if !strings.HasSuffix(c.Path(), "/stream") {
+		ctx, finish = s.opts.Reporter.Begin(ctx, "http.server", c.Request().Method+" "+c.Path())
+	}
+	c.SetRequest(c.Request().WithContext(ctx))
+	return finish
+}
+
+// inWorkspace says which workspace the request is for.
+func inWorkspace(c echo.Context, workspace uuid.UUID) {
+	ctx := ops.With(c.Request().Context(), slog.String("workspace_id", workspace.String()))
+	ops.Tag(ctx, "workspace_id", workspace.String())
+	c.SetRequest(c.Request().WithContext(ctx))
 }
 
 // recovered turns a handler's panic into an error, which is answered as a 500.

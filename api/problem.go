@@ -118,6 +118,7 @@ func (s *Server) renderError(err error, c echo.Context) {
 	if internal {
 		s.opts.Logger.ErrorContext(c.Request().Context(), "request failed",
 			slog.String("request_id", requestID(c)), slog.String("route", c.Path()), slog.Any("error", err))
+		s.opts.Reporter.Report(c.Request().Context(), err)
 	}
 	p.Instance = "urn:request:" + requestID(c)
 	if p.retryAfter != "" {

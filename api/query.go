@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"millrace/jobs/backtest"
 	"millrace/jobs/knowledge"
+	"millrace/ops"
 )
 
 // The modes of a query.
@@ -133,7 +135,7 @@ func (s *Server) query(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	s.measureSearch(found)
+	s.measureSearch(c.Request().Context(), found)
 	view := queryView{
 		Question: req.Question, Mode: req.Mode, Degraded: found.Degraded(), Search: viewSearch(found), Results: viewMatches(found.Matches),
 	}
@@ -211,7 +213,13 @@ func checkQuestion(text string) string {
 }
 
 // measureSearch counts a search and what it did without.
-func (s *Server) measureSearch(found *knowledge.Found) {
+func (s *Server) measureSearch(ctx context.Context, found *knowledge.Found) {
+	ops.Tag(ctx, "embed_model", found.Model.Provider+"/"+found.Model.Name)
+	ops.Tag(ctx, "kb_status", map[bool]string{false: "ok", true: "degraded"}[found.Degraded()])
+	ops.Measure(ctx, "kb.total_ms", found.Timings.Total)
+	ops.Measure(ctx, "kb.embed_ms", found.Timings.Embed)
+	ops.Measure(ctx, "kb.qdrant_ms", found.Timings.Vector)
+	ops.Measure(ctx, "kb.rerank_ms", found.Timings.Rerank)
 	m := &s.opts.Metrics.Knowledge
 	m.Total.Observe(found.Timings.Total.Seconds())
 	m.Embed.Observe(found.Timings.Embed.Seconds())

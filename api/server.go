@@ -26,6 +26,7 @@ type Options struct {
 	Ready      *ops.Health // what must answer for requests to be served
 	Metrics    *ops.Metrics
 	Logger     *slog.Logger
+	Reporter   *ops.Reporter // of internal errors; may be nil
 	AdminToken string        // "" turns /admin off
 	Version    string        // shown by /version
 	Docs       bool          // serve /docs

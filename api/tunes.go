@@ -16,6 +16,7 @@ import (
 	"millrace/jobs"
 	"millrace/jobs/backtest"
 	"millrace/jobs/sweep"
+	"millrace/ops"
 	"millrace/store"
 )
 
@@ -130,6 +131,7 @@ func (s *Server) submitTune(c echo.Context) error {
 
 // checkTune holds the request against its rules and its dataset; nothing is stored when it fails.
 func (s *Server) checkTune(ctx context.Context, workspace uuid.UUID, req tuneRequest) (store.NewTune, error) {
+	ops.Tag(ctx, "strategy", req.StrategyName)
 	tune := store.NewTune{Spec: req.Spec}
 	faults := req.Spec.Check()
 	if req.Dataset == "" {

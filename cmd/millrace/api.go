@@ -85,9 +85,13 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 	if err != nil {
 		return "", err
 	}
+	reporter, err := env.report.reporter(life, flags.AdminToken, db.DatabaseURL)
+	if err != nil {
+		return "", err
+	}
 	server, err := api.New(api.Options{
 		Store: st, Hub: feed.Hub(), Health: health.New(look), Ready: ready,
-		Metrics: metrics, Logger: env.logger, AdminToken: flags.AdminToken, Version: env.version(),
+		Metrics: metrics, Logger: env.logger, Reporter: reporter, AdminToken: flags.AdminToken, Version: env.version(),
 		Limits: flags.limits(), TrustedProxies: proxies,
 		Docs: flags.Docs, Knowledge: base, River: river,
 	})

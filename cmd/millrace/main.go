@@ -21,7 +21,9 @@ var gitSHA, buildTime = "dev", "unknown"
 
 // commands are the verbs.
 type commands struct {
-	LogLevel slog.Level `default:"info" env:"MILLRACE_LOG" help:"Least level that is logged: debug, info, warn, error."`
+	LogLevel  slog.Level `default:"info" env:"MILLRACE_LOG" help:"Least level that is logged: debug, info, warn, error."`
+	LogFormat string     `default:"text" enum:"text,json" env:"MILLRACE_LOG_FORMAT" help:"Form of the log: text (key=value) or json."`
+	reportFlags
 
 	Dev    devCmd    `cmd:"" help:"Run everything in one process, with a Postgres of its own."`
 	API    apiCmd    `cmd:"" name:"api" help:"Serve HTTP."`
@@ -46,6 +48,7 @@ type commands struct {
 type environment struct {
 	stdout, stderr io.Writer
 	logger         *slog.Logger
+	report         reportFlags
 }
 
 func (*environment) version() string { return gitSHA + " " + buildTime }
@@ -71,7 +74,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "millrace:", err)
 		return 2
 	}
-	env := &environment{stdout: stdout, stderr: stderr, logger: ops.NewLogger(stderr, cli.LogLevel, true)}
+	env := &environment{stdout: stdout, stderr: stderr, logger: ops.NewLogger(stderr, cli.LogLevel, cli.LogFormat == "text"), report: cli.reportFlags}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	err = parsed.Run(env)
 	var config configError

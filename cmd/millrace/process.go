@@ -21,6 +21,28 @@ type databaseFlags struct {
 	DatabaseURL string `name:"database-url" env:"DATABASE_URL" help:"Postgres connection URL."`
 }
 
+// reportFlags say where internal errors are reported.
+type reportFlags struct {
+	SentryDSN   string  `name:"sentry-dsn" env:"SENTRY_DSN" help:"Sentry's address with its key; unset, nothing is reported."`
+	SentryEnv   string  `name:"sentry-environment" env:"SENTRY_ENVIRONMENT" help:"Environment that reports name."`
+	SentryTrace float64 `name:"sentry-traces" env:"SENTRY_TRACES_SAMPLE_RATE" help:"Share of requests and jobs whose timing is sent, 0 to 1."`
+}
+
+// reporter makes the process's reporter, nil when there is none.
+func (f reportFlags) reporter(life *lifecycle, secrets ...string) (*ops.Reporter, error) {
+	if f.SentryTrace < 0 || f.SentryTrace > 1 {
+		return nil, configError{errors.New("--sentry-traces (SENTRY_TRACES_SAMPLE_RATE) must be from 0 to 1")}
+	}
+	reporter, err := ops.NewReporter(ops.ReportOptions{
+		DSN: f.SentryDSN, Environment: f.SentryEnv, Release: "millrace@" + gitSHA, TraceRate: f.SentryTrace, Secrets: secrets,
+	})
+	if err != nil {
+		return nil, configError{errors.New("--sentry-dsn (SENTRY_DSN) is not a Sentry DSN")} // the error would quote the key
+	}
+	life.onStop(reporter.Flush)
+	return reporter, nil
+}
+
 // internalFlags say where a process serves its metrics.
 type internalFlags struct {
 	MetricsAddr string `env:"MILLRACE_METRICS_ADDR" help:"Address for /metrics, /healthz and, with the admin token, /debug/pprof; inside the network only. Unset: none."`

@@ -83,8 +83,12 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 	if err != nil {
 		return err
 	}
+	reporter, err := env.report.reporter(life, db.DatabaseURL)
+	if err != nil {
+		return err
+	}
 	member, err := fleet.New(fleet.Options{
-		ID: id, Pool: pool, Slots: slots, Metrics: metrics, Logger: env.logger, Version: env.version(), Drain: flags.Drain,
+		ID: id, Pool: pool, Slots: slots, Metrics: metrics, Logger: env.logger, Reporter: reporter, Version: env.version(), Drain: flags.Drain,
 		Periodic: schedule,
 	}, func(st *store.Store, workers *river.Workers) {
 		tune.New(st, metrics, env.logger, tune.Options{Slots: slots[jobs.QueueTrials], ShardTime: flags.ShardTime}).Register(workers)

@@ -33,7 +33,9 @@ type Options struct {
 	Slots   jobs.Slots
 	Metrics *ops.Metrics
 	Logger  *slog.Logger
-	Version string
+	// Reporter is told of jobs that have failed for good; may be nil.
+	Reporter *ops.Reporter
+	Version  string
 	// Periodic is the schedule, beside the fleet's own upkeep.
 	Periodic []*river.PeriodicJob
 	// Drain is how long Stop waits for jobs at work before it cancels them.

@@ -2,14 +2,17 @@ package fleet
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
+	"millrace/ops"
 	"millrace/store"
 )
 
@@ -91,6 +94,8 @@ func (w *watch) Work(ctx context.Context, job *rivertype.JobRow, next func(conte
 	id := store.Held{JobID: job.ID, Attempt: job.Attempt}
 	w.fleet.held.begin(id, stop)
 	defer func() { w.fleet.held.end(id, time.Now()) }() // also after a panic
+	ctx, finish := w.watched(ctx, job)
+	defer finish(0)
 	w.fleet.opts.Metrics.RiverJobWait.WithLabelValues(job.Queue).Observe(max(0, start.Sub(job.ScheduledAt).Seconds()))
 	err := next(ctx)
 	if err != nil {
@@ -101,17 +106,38 @@ func (w *watch) Work(ctx context.Context, job *rivertype.JobRow, next func(conte
 			err = fmt.Errorf("job %d attempt %d: %w", job.ID, job.Attempt, store.ErrFenced)
 		}
 	}
+	if outcome(err) == "error" && job.Attempt >= job.MaxAttempts {
+		w.fleet.opts.Reporter.Report(ctx, err)
+	}
 	w.fleet.opts.Metrics.RiverJobRun.WithLabelValues(job.Kind, outcome(err)).Observe(time.Since(start).Seconds())
 	return err
 }
 
+// watched has what is logged and reported of the job name it.
+func (w *watch) watched(ctx context.Context, job *rivertype.JobRow) (context.Context, func(status int)) {
+	var args struct {
+		WorkspaceID string `json:"workspace_id"`
+	}
+	_ = json.Unmarshal(job.EncodedArgs, &args) // a kind without a workspace has none to tell
+	ctx = ops.With(ctx, slog.Int64("job_id", job.ID), slog.String("kind", job.Kind), slog.Int("attempt", job.Attempt))
+	if args.WorkspaceID != "" {
+		ctx = ops.With(ctx, slog.String("workspace_id", args.WorkspaceID))
+	}
+	ctx, finish := w.fleet.opts.Reporter.Begin(ctx, "queue.process", job.Kind)
+	ops.Tag(ctx, "workspace_id", args.WorkspaceID)
+	return ctx, finish
+}
+
 func outcome(err error) string {
 	var cancelled *river.JobCancelError
+	var snoozed *river.JobSnoozeError
 	switch {
 	case err == nil:
 		return "ok"
 	case errors.As(err, &cancelled):
 		return "cancelled"
+	case errors.As(err, &snoozed):
+		return "snoozed"
 	case errors.Is(err, store.ErrFenced):
 		return "fenced"
 	default:
