@@ -226,24 +226,6 @@ func TestAFailedFoldFailsTheWholeUnlessPartial(t *testing.T) {
 	require.Contains(t, now.Error, "fewer than min_folds 2")
 }
 
-// The candidates job of a walk-forward that takes down every worker fails it: nobody else would.
-func TestALostJudgeFailsItsWalkForward(t *testing.T) {
-	d := newDesk(t)
-	ctx := t.Context()
-	wfo, folds := d.wfo("w", 2, false)
-	for _, fold := range folds {
-		d.runFold(fold, outcomeOf(5))
-	}
-	job := d.jobOf(`select candidates_job_id from wfo_runs where id = $1`, wfo.ID)
-	_, err := d.owner.Exec(ctx, `update river_job set max_attempts = 1 where id = $1`, job)
-	require.NoError(t, err)
-	d.claim(job, "lost")
-	rescued, err := d.store.Rescue(ctx)
-	require.NoError(t, err)
-	require.Len(t, rescued, 1)
-	require.Equal(t, store.WFOFailed, d.wfoNow(wfo.ID).Status)
-}
-
 // Folds that end at once are all counted, and the judging is let in once.
 func TestConcurrentFoldsAreAllCounted(t *testing.T) {
 	d := newDesk(t)
