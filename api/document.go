@@ -106,6 +106,13 @@ func enums() map[reflect.Type][]string {
 		reflect.TypeFor[sweep.Objective]():         words(sweep.Objectives()),
 		reflect.TypeFor[backtest.Side]():           {string(backtest.SideLong), string(backtest.SideShort), string(backtest.SideBoth)},
 		reflect.TypeFor[backtest.IntrabarPolicy](): {string(backtest.PolicyWorst), string(backtest.PolicyBest), string(backtest.PolicyOHLCPath), string(backtest.PolicyRandom)},
+
+		reflect.TypeFor[knowledge.SourceType]():      words(knowledge.SourceTypes()),
+		reflect.TypeFor[knowledge.Axis]():            words(knowledge.Axes()),
+		reflect.TypeFor[knowledge.RecommendStatus](): {string(knowledge.RecommendOK), string(knowledge.RecommendDegraded), string(knowledge.RecommendNone)},
+		reflect.TypeFor[knowledge.Reason]():          words(knowledge.Reasons()),
+		reflect.TypeFor[store.GapStatus]():           words(store.GapStatuses()),
+		reflect.TypeFor[store.CandidateType]():       {string(store.CandidateTune), string(store.CandidateDocument)},
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"millrace/jobs/backtest"
 	"millrace/jobs/knowledge"
 	"millrace/ops"
+	"millrace/store"
 )
 
 // The modes of a query.
@@ -120,7 +121,7 @@ type queryView struct {
 // query handles POST /query.
 func (s *Server) query(c echo.Context) error {
 	if s.opts.Knowledge == nil {
-		return problem(http.StatusServiceUnavailable, "This server has no knowledge base.")
+		return noKnowledge()
 	}
 	var req queryRequest
 	if err := bind(c, &req); err != nil {
@@ -135,7 +136,11 @@ func (s *Server) query(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	s.measureSearch(c.Request().Context(), found)
+	s.measureSearch(ctx, found, found.Timings.Total)
+	ops.Tag(ctx, "kb_status", map[bool]string{false: "ok", true: "degraded"}[found.Degraded()])
+	if err := s.noteQuery(ctx, workspaceOf(c), req, question, found); err != nil {
+		return err
+	}
 	view := queryView{
 		Question: req.Question, Mode: req.Mode, Degraded: found.Degraded(), Search: viewSearch(found), Results: viewMatches(found.Matches),
 	}
@@ -150,23 +155,40 @@ func (s *Server) query(c echo.Context) error {
 	return ok(c, view)
 }
 
+func noKnowledge() error {
+	return problem(http.StatusServiceUnavailable, "This server has no knowledge base.")
+}
+
+// noteQuery keeps the question, and opens or closes a gap in coverage. A search that had to do
+// without its vectors says nothing of what the workspace knows.
+func (s *Server) noteQuery(ctx context.Context, workspace uuid.UUID, req queryRequest, q knowledge.Question, found *knowledge.Found) error {
+	for _, what := range found.Lacking {
+		if !strings.HasPrefix(what, "reranker_") {
+			return nil
+		}
+	}
+	run := store.NewMatchRun{
+		Text: q.Text, Intent: knowledge.QueryIntent(q), Request: req, Status: knowledge.RecommendOK, Matches: len(found.Matches), Best: found.Best,
+	}
+	if len(found.Matches) == 0 {
+		run.Status = knowledge.RecommendNone
+	} else {
+		run.CandidateType, run.CandidateID = store.CandidateDocument, found.Matches[0].DocumentID
+	}
+	_, err := s.store.RecordMatch(ctx, workspace, run)
+	return err
+}
+
 // check fills in the defaults and holds the request against its bounds.
 func (r *queryRequest) check() (knowledge.Question, []backtest.FieldError) {
 	var faults []backtest.FieldError
 	fault := func(field, message string, limit any) {
 		faults = append(faults, backtest.FieldError{Field: field, Message: message, Limit: limit})
 	}
-	// A control character means nothing, and Postgres takes no NUL.
-	r.Question = strings.Map(func(char rune) rune {
-		if unicode.IsControl(char) {
-			return ' '
-		}
-		return char
-	}, r.Question)
-	q := knowledge.Question{Text: r.Question, TopK: knowledge.DefaultTopK, Rerank: r.Rerank}
-	if message := checkQuestion(r.Question); message != "" {
+	if message := checkQuestion(&r.Question); message != "" {
 		fault("question", message, knowledge.MaxQuestion)
 	}
+	q := knowledge.Question{Text: r.Question, TopK: knowledge.DefaultTopK, Rerank: r.Rerank}
 	if r.Mode == "" {
 		r.Mode = modeAnswer
 	}
@@ -201,10 +223,22 @@ func (r *queryRequest) check() (knowledge.Question, []backtest.FieldError) {
 	return q, faults
 }
 
-// checkQuestion says what is wrong with a question; "" when nothing is.
-func checkQuestion(text string) string {
-	switch n := utf8.RuneCountInString(text); {
-	case !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }):
+// cleanText is a text with spaces for control characters: they mean nothing, and Postgres takes no
+// NUL.
+func cleanText(text string) string {
+	return strings.TrimSpace(strings.Map(func(char rune) rune {
+		if unicode.IsControl(char) && char != '\n' {
+			return ' '
+		}
+		return char
+	}, text))
+}
+
+// checkQuestion says what is wrong with a question, which it cleans; "" when nothing is.
+func checkQuestion(text *string) string {
+	*text = cleanText(*text)
+	switch n := utf8.RuneCountInString(*text); {
+	case !strings.ContainsFunc(*text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }):
 		return "is empty: ask something"
 	case n > knowledge.MaxQuestion:
 		return fmt.Sprintf("has %d characters of %d", n, knowledge.MaxQuestion)
@@ -213,15 +247,15 @@ func checkQuestion(text string) string {
 }
 
 // measureSearch counts a search and what it did without.
-func (s *Server) measureSearch(ctx context.Context, found *knowledge.Found) {
+func (s *Server) measureSearch(ctx context.Context, found *knowledge.Found, total time.Duration) {
+	ops.Tag(ctx, "collection", knowledge.PlacementOf(found.Model).Collection.Name)
 	ops.Tag(ctx, "embed_model", found.Model.Provider+"/"+found.Model.Name)
-	ops.Tag(ctx, "kb_status", map[bool]string{false: "ok", true: "degraded"}[found.Degraded()])
-	ops.Measure(ctx, "kb.total_ms", found.Timings.Total)
+	ops.Measure(ctx, "kb.total_ms", total)
 	ops.Measure(ctx, "kb.embed_ms", found.Timings.Embed)
 	ops.Measure(ctx, "kb.qdrant_ms", found.Timings.Vector)
 	ops.Measure(ctx, "kb.rerank_ms", found.Timings.Rerank)
 	m := &s.opts.Metrics.Knowledge
-	m.Total.Observe(found.Timings.Total.Seconds())
+	m.Total.Observe(total.Seconds())
 	m.Embed.Observe(found.Timings.Embed.Seconds())
 	m.Qdrant.Observe(found.Timings.Vector.Seconds())
 	if found.Timings.Rerank > 0 {

@@ -38,6 +38,7 @@ func newLibrary(t *testing.T, with ...func(*knowledge.Parts, *ops.Metrics)) *lib
 		m := &o.Metrics.Knowledge
 		l.parts = knowledge.Parts{
 			Texts:     o.Store,
+			Trials:    o.Store,
 			Embedders: knowledge.Embedders{provider.NewEmbedder(knowledge.HashEmbedder{}, m, limits)},
 			Index:     vector.NewGuarded(vector.NewEmbedded(o.Store.Pool(), 64<<20), m, vector.GuardOptions{}),
 			LLM:       provider.NewLLM(nil, m, limits, nil),

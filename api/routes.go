@@ -125,6 +125,12 @@ func (s *Server) routes() []route {
 
 		{post, "/query", viewer, s.query, bodyLimit, about{
 			summary: "Ask the knowledge base: passages, and an answer that cites them", body: queryRequest{}, sample: sampleQuery, answer: queryView{}}},
+		{post, "/kb/recommend", viewer, s.recommend, bodyLimit, about{
+			summary: "Parameters that past trials in such a market recommend", body: recommendRequest{}, sample: sampleRecommend, answer: recommendView{}}},
+		{post, "/backtests/tunes/:id/explain", member, s.explainTune, bodyLimit, about{
+			summary: "Explain a tune's result in words", answer: tuneExplanationView{}}},
+		{get, "/backtests/tunes/:id/explain", viewer, s.getExplanation, bodyLimit, about{
+			summary: "The last explanation of a tune", answer: tuneExplanationView{}}},
 
 		{post, "/run-plans", member, s.submitRunPlan, creates, about{
 			summary: "Submit a tune with its variants", body: runPlanRequest{}, sample: sampleRunPlan, status: http.StatusAccepted, answer: runPlanView{}}},
@@ -171,6 +177,16 @@ func (s *Server) routes() []route {
 		{get, "/admin/pprof/*", admin, s.profiles, bodyLimit, about{page: true}},
 		{get, "/admin/system/health.json", admin, s.systemHealth, bodyLimit, about{
 			summary: "The state of every component, with advice", answer: ops.HealthDocument{}}},
+		{get, "/admin/coverage/gaps", admin, s.listGaps, bodyLimit, about{
+			summary: "What workspaces asked for and do not know, the most pressing first", answer: list[gapView]{},
+			params: paging(50, 200, text("workspace_id"), oneOf("status", store.GapStatuses()), oneOf("kind", gapKinds()))}},
+		{get, "/admin/coverage/gaps/:id", admin, s.getGap, bodyLimit, about{summary: "One of them, or any run of a recommendation or query", answer: gapView{}}},
+		{post, "/admin/coverage/gaps/:id/acknowledge", admin, s.acknowledgeGap, bodyLimit, about{summary: "Say that somebody looks after a gap", answer: gapView{}}},
+		{post, "/admin/coverage/gaps/:id/resolve", admin, s.resolveGap, bodyLimit, about{
+			summary: "Resolve a gap with a candidate or a note", body: resolveRequest{}, answer: gapView{}}},
+		{post, "/admin/coverage/explain", admin, s.explainMatch, bodyLimit, about{
+			summary: "Explain how well a request was covered", body: explainMatchRequest{}, answer: matchExplanationView{}}},
+
 		{post, "/admin/retention/prune/:job", admin, s.prune, creates, about{
 			summary: "Run a retention job, or count what it would delete", body: pruneRequest{}, sample: samplePrune,
 			status: http.StatusAccepted, answer: retentionRunView{}}},

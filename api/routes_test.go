@@ -25,6 +25,12 @@ var repeatable = map[string]string{
 	"POST /admin/workspaces/:id/keys":        "the answer holds a secret, which must not be stored",
 	"DELETE /admin/workspaces/:id/keys/:key": "what is revoked stays so",
 
+	"POST /kb/recommend":                        "it reads, and notes that it was asked",
+	"POST /backtests/tunes/:id/explain":         "the last explanation stays",
+	"POST /admin/coverage/gaps/:id/acknowledge": "what is acknowledged stays so",
+	"POST /admin/coverage/gaps/:id/resolve":     "what is resolved stays so",
+	"POST /admin/coverage/explain":              "it reads",
+
 	"POST /admin/events/ticket": "a ticket more does no harm",
 	"POST /admin/login":         "a session more does no harm",
 	"POST /admin/logout":        "who is out stays out",

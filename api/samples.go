@@ -7,8 +7,9 @@ import "millrace/api/openapi"
 const (
 	sampleRun = `{"dataset": "sp500", "strategy_name": "sma_cross",
           "params": {"fast": 20, "slow": 100}}`
-	sampleQuery = `{"question": "When does a moving average crossover fail?", "mode": "answer", "top_k": 5}`
-	sampleTune  = `{"dataset": "sp500", "strategy_name": "sma_cross", "oos_ratio": 0.3,
+	sampleQuery     = `{"question": "When does a moving average crossover fail?", "mode": "answer", "top_k": 5}`
+	sampleRecommend = `{"strategy_name": "sma_cross", "dataset": "sp500"}`
+	sampleTune      = `{"dataset": "sp500", "strategy_name": "sma_cross", "oos_ratio": 0.3,
           "param_space": {"fast": {"low": 5, "high": 50, "step": 5}, "slow": [50, 100, 200]},
           "constraints": ["fast < slow"]}`
 	sampleRunPlan = `{"name": "costs and stops",

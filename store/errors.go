@@ -26,6 +26,8 @@ var (
 	ErrRunning = errors.New("already running")
 	// ErrUploadsFull: the workspace has too many bytes waiting to be ingested.
 	ErrUploadsFull = errors.New("too much waits to be ingested")
+	// ErrNoCandidate: what is to resolve a gap is not of the gap's workspace.
+	ErrNoCandidate = errors.New("no such candidate")
 	// ErrEnded: the tune has already ended, so the change does not apply.
 	ErrEnded = errors.New("already ended")
 )

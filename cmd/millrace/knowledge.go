@@ -80,7 +80,7 @@ func (f knowledgeFlags) openKnowledge(life *lifecycle, st *store.Store, pool *pg
 // base makes the knowledge base of an API process.
 func (p *knowledgeParts) base(st *store.Store) (*knowledge.Base, error) {
 	return knowledge.NewBase(knowledge.Parts{
-		Texts: st, Embedders: p.embedders, Index: p.index, LLM: p.llm, Reranker: p.reranker,
+		Texts: st, Trials: st, Embedders: p.embedders, Index: p.index, LLM: p.llm, Reranker: p.reranker,
 	})
 }
 

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // NoProvider is the Provider of an LLM that stands for none.
@@ -98,9 +96,7 @@ func quotable(matches []Match) []Passage {
 // have written, so they are marked as material.
 func answerPrompt(question string, passages []Passage) []Message {
 	var text strings.Builder
-	for i, p := range passages {
-		fmt.Fprintf(&text, "<passage number=\"%d\" title=%q position=%q>\n%s\n</passage>\n\n", i+1, p.Title, p.Position.String(), p.Text)
-	}
+	writePassages(&text, passages)
 	fmt.Fprintf(&text, "Question: %s", question)
 	return []Message{
 		{Role: RoleSystem, Text: "You answer questions about trading research from numbered passages. " +
@@ -112,20 +108,36 @@ func answerPrompt(question string, passages []Passage) []Message {
 	}
 }
 
+func writePassages(text *strings.Builder, passages []Passage) {
+	for i, p := range passages {
+		fmt.Fprintf(text, "<passage number=\"%d\" title=%q position=%q>\n%s\n</passage>\n\n", i+1, p.Title, p.Position.String(), p.Text)
+	}
+}
+
 // nothingFound is the answer when no passage fits.
 const nothingFound = "Nothing in the knowledge base answers this question."
 
 // citationMark is a mark in an answer; models write several numbers into one at times.
 var citationMark = regexp.MustCompile(`\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]`)
 
-// readAnswer makes the marks of an LLM's answer those of its citations, numbered from 1 in their
-// order. An answer that cites nothing that it was shown rests on nothing, and is an error.
+// readAnswer reads an LLM's answer to a question. One that cites nothing that it was shown rests on
+// nothing, and is an error.
 func readAnswer(answer string, passages []Passage) (string, []Citation, error) {
-	if strings.TrimSpace(strings.Trim(answer, "."+"`\"")) == notFound {
+	if strings.Trim(answer, ".`\" \n") == notFound {
 		return nothingFound, []Citation{}, nil
 	}
+	text, cited := readMarks(answer, passages)
+	if len(cited) == 0 {
+		return "", nil, &Fault{Kind: FaultProvider, Part: "llm", Err: errors.New("the answer cites no passage that it was shown")}
+	}
+	return text, cited, nil
+}
+
+// readMarks makes the marks of an LLM's answer those of its citations, numbered from 1 in their
+// order. Marks of what it was not shown are dropped.
+func readMarks(answer string, passages []Passage) (string, []Citation) {
 	marks := map[int]int{} // of passages, to those of citations
-	var cited []Citation
+	cited := []Citation{}
 	text := citationMark.ReplaceAllStringFunc(answer, func(mark string) string {
 		var kept strings.Builder
 		for number := range strings.SplitSeq(strings.Trim(mark, "[]"), ",") {
@@ -141,17 +153,5 @@ func readAnswer(answer string, passages []Passage) (string, []Citation, error) {
 		}
 		return kept.String()
 	})
-	if len(cited) == 0 {
-		return "", nil, &Fault{Kind: FaultProvider, Part: "llm", Err: errors.New("the answer cites no passage that it was shown")}
-	}
-	return strings.TrimSpace(text), cited, nil
-}
-
-// CitedChunks are the ids of what an explanation cites.
-func (e Explanation) CitedChunks() []uuid.UUID {
-	ids := make([]uuid.UUID, len(e.Citations))
-	for i, c := range e.Citations {
-		ids[i] = c.Passage.ID
-	}
-	return ids
+	return strings.TrimSpace(text), cited
 }

@@ -20,6 +20,7 @@ type Texts interface {
 // Base is the knowledge base: what questions are put to. It is safe for concurrent use.
 type Base struct {
 	texts     Texts
+	trials    Trials
 	embedders Embedders
 	index     VectorIndex
 	llm       LLM
@@ -29,6 +30,7 @@ type Base struct {
 // Parts are what a Base leans on. The Reranker may be nil.
 type Parts struct {
 	Texts     Texts
+	Trials    Trials
 	Embedders Embedders // the first is for workspaces that have none yet
 	Index     VectorIndex
 	LLM       LLM
@@ -37,8 +39,8 @@ type Parts struct {
 
 // NewBase makes a knowledge base.
 func NewBase(parts Parts) (*Base, error) {
-	if parts.Texts == nil || len(parts.Embedders) == 0 || parts.Index == nil || parts.LLM == nil {
-		return nil, errors.New("knowledge: Texts, Embedders, Index and LLM are required")
+	if parts.Texts == nil || parts.Trials == nil || len(parts.Embedders) == 0 || parts.Index == nil || parts.LLM == nil {
+		return nil, errors.New("knowledge: Texts, Trials, Embedders, Index and LLM are required")
 	}
-	return &Base{parts.Texts, parts.Embedders, parts.Index, parts.LLM, parts.Reranker}, nil
+	return &Base{parts.Texts, parts.Trials, parts.Embedders, parts.Index, parts.LLM, parts.Reranker}, nil
 }

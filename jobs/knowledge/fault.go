@@ -64,6 +64,11 @@ const (
 	ReasonRateLimit    Reason = "llm_rate_limit"
 )
 
+// Reasons lists the reasons.
+func Reasons() []Reason {
+	return []Reason{ReasonTimeout, ReasonUnconfigured, ReasonError, ReasonRateLimit}
+}
+
 // ReasonOf is the reason for doing without an LLM whose call failed with err; "" for nil.
 func ReasonOf(err error) Reason {
 	if err == nil {

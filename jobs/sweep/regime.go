@@ -88,6 +88,19 @@ func NewRegime(bars *backtest.Bars, end int) (*Regime, error) {
 	return r, nil
 }
 
+// RegimeOf is a regime that is told by its figures instead of bars.
+func RegimeOf(v RegimeVector) *Regime {
+	v.round()
+	return &Regime{Schema: RegimeSchema, Vector: v, Tags: v.tags(), Fingerprint: v.fingerprint()}
+}
+
+// round leaves four decimals.
+func (v *RegimeVector) round() {
+	for _, figure := range []*float64{&v.ATRNorm, &v.RSI, &v.BBWidth, &v.ER, &v.TrendStrength, &v.ZScore} {
+		*figure = math.Round(*figure*1e4)/1e4 + 0 // never −0
+	}
+}
+
 // measure computes the figures from these bars alone, so that they do not depend on how much
 // history a dataset has before them.
 func measure(b *backtest.Bars) RegimeVector {
@@ -104,9 +117,7 @@ func measure(b *backtest.Bars) RegimeVector {
 	if d := ind.Deviation(regimeZ)[last]; d > 1e-12*price {
 		v.ZScore = (price - ind.SMA(regimeZ)[last]) / d
 	}
-	for _, figure := range []*float64{&v.ATRNorm, &v.RSI, &v.BBWidth, &v.ER, &v.TrendStrength, &v.ZScore} {
-		*figure = math.Round(*figure*1e4)/1e4 + 0 // never −0
-	}
+	v.round()
 	return v
 }
 

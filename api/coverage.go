@@ -1,0 +1,221 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"millrace/jobs/backtest"
+	"millrace/jobs/knowledge"
+	"millrace/store"
+)
+
+// byAdmin is who triages gaps: the admin surface knows no names.
+const byAdmin = "admin"
+
+const maxNote = 2000 // characters
+
+// gapView is a gap in what a workspace knows, or any other run of a recommendation or query.
+type gapView struct {
+	RunID          string                    `json:"run_id"`
+	WorkspaceID    string                    `json:"workspace_id"`
+	Kind           string                    `json:"kind"`
+	Intent         string                    `json:"intent"`
+	Request        rendered[map[string]any]  `json:"request"`
+	Status         knowledge.RecommendStatus `json:"status"`
+	Confidence     *float64                  `json:"confidence"`
+	Matches        int                       `json:"matches"`
+	BestScore      float64                   `json:"best_score"`
+	ReasonCodes    []string                  `json:"reason_codes"`
+	Weak           bool                      `json:"weak"`
+	Priority       float64                   `json:"priority"`
+	CoverageStatus store.GapStatus           `json:"coverage_status"`
+	Resolution     *string                   `json:"resolution"`
+	Seen           int                       `json:"seen"`
+	LastSeenAt     time.Time                 `json:"last_seen_at"`
+	CandidateType  *store.CandidateType      `json:"candidate_type"`
+	CandidateID    *string                   `json:"candidate_id"`
+	Note           *string                   `json:"note"`
+	AcknowledgedAt *time.Time                `json:"acknowledged_at"`
+	AcknowledgedBy *string                   `json:"acknowledged_by"`
+	ResolvedAt     *time.Time                `json:"resolved_at"`
+	ResolvedBy     *string                   `json:"resolved_by"`
+	CreatedAt      time.Time                 `json:"created_at"`
+}
+
+func viewGap(r *store.MatchRun) gapView {
+	view := gapView{
+		RunID: r.ID.String(), WorkspaceID: r.WorkspaceID.String(), Kind: r.Kind, Intent: r.Intent,
+		Request: rendered[map[string]any](json.RawMessage(r.Request)),
+		Status:  r.Status, Confidence: r.Confidence, Matches: r.Matches, BestScore: r.Best, ReasonCodes: r.Codes, Weak: r.Weak,
+		Priority: r.Priority, CoverageStatus: r.CoverageStatus, Resolution: r.Resolution, Seen: r.Seen, LastSeenAt: r.LastSeenAt.UTC(),
+		CandidateType: r.CandidateType, Note: r.Note, AcknowledgedAt: utc(r.AcknowledgedAt), AcknowledgedBy: r.AcknowledgedBy,
+		ResolvedAt: utc(r.ResolvedAt), ResolvedBy: r.ResolvedBy, CreatedAt: r.CreatedAt.UTC(),
+	}
+	if r.CandidateID != nil {
+		id := r.CandidateID.String()
+		view.CandidateID = &id
+	}
+	return view
+}
+
+// gapKinds are what can show a gap.
+func gapKinds() []string { return []string{"recommend", "query"} }
+
+// listGaps handles GET /admin/coverage/gaps: the most pressing first.
+func (s *Server) listGaps(c echo.Context) error {
+	filter, err := gapFilter(c)
+	if err != nil {
+		return err
+	}
+	limit, err := queryInt(c, "limit", 50, 1, 200)
+	if err != nil {
+		return err
+	}
+	after, err := gapPlace(c)
+	if err != nil {
+		return err
+	}
+	gaps, err := s.store.Gaps(c.Request().Context(), filter, after, limit+1)
+	if err != nil {
+		return err
+	}
+	all := paged(gaps, limit, func(g *store.MatchRun) string {
+		return packCursor(after.AsOf.UTC().Format(time.RFC3339Nano), decimal(g.Priority), g.ID.String())
+	})
+	views := list[gapView]{Items: make([]gapView, len(all.Items)), NextCursor: all.NextCursor}
+	for i, g := range all.Items {
+		views.Items[i] = viewGap(g)
+	}
+	return ok(c, views)
+}
+
+func gapFilter(c echo.Context) (store.GapFilter, error) {
+	filter := store.GapFilter{Status: store.GapStatus(c.QueryParam("status")), Kind: c.QueryParam("kind")}
+	bad := func(field, message string, limit any) error {
+		return problem(http.StatusBadRequest, "The query is not valid.", backtest.FieldError{Field: field, Message: message, Limit: limit})
+	}
+	if filter.Status != "" && !slices.Contains(store.GapStatuses(), filter.Status) {
+		return filter, bad("status", fmt.Sprintf("%q is not a status", filter.Status), store.GapStatuses())
+	}
+	if filter.Kind != "" && !slices.Contains(gapKinds(), filter.Kind) {
+		return filter, bad("kind", fmt.Sprintf("%q is not a kind", filter.Kind), gapKinds())
+	}
+	if text := c.QueryParam("workspace_id"); text != "" {
+		var err error
+		if filter.Workspace, err = uuid.Parse(text); err != nil {
+			return filter, bad("workspace_id", "is no id", nil)
+		}
+	}
+	return filter, nil
+}
+
+// gapPlace reads the cursor; without one the list begins now.
+func gapPlace(c echo.Context) (store.GapKey, error) {
+	text := c.QueryParam("cursor")
+	if text == "" {
+		return store.GapKey{AsOf: time.Now()}, nil
+	}
+	parts, err := unpackCursor(text, 3)
+	if err != nil {
+		return store.GapKey{}, err
+	}
+	asOf, timeErr := time.Parse(time.RFC3339Nano, parts[0])
+	priority, numberErr := strconv.ParseFloat(parts[1], 64)
+	id, idErr := uuid.Parse(parts[2])
+	if errors.Join(timeErr, numberErr, idErr) != nil {
+		return store.GapKey{}, badCursor()
+	}
+	return store.GapKey{AsOf: asOf, Priority: priority, ID: id}, nil
+}
+
+// getGap handles GET /admin/coverage/gaps/:id.
+func (s *Server) getGap(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	run, err := s.store.MatchRun(c.Request().Context(), id)
+	if err != nil {
+		return err
+	}
+	return ok(c, viewGap(run))
+}
+
+// acknowledgeGap handles POST /admin/coverage/gaps/:id/acknowledge.
+func (s *Server) acknowledgeGap(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	gap, err := s.store.AcknowledgeGap(c.Request().Context(), id, byAdmin)
+	if err != nil {
+		return err
+	}
+	return ok(c, viewGap(gap))
+}
+
+// resolveRequest is the body of POST /admin/coverage/gaps/:id/resolve: a candidate, a note or both.
+type resolveRequest struct {
+	CandidateType store.CandidateType `json:"candidate_type"` // default tune
+	CandidateID   string              `json:"candidate_id"`
+	Note          string              `json:"note"`
+}
+
+// resolveGap handles POST /admin/coverage/gaps/:id/resolve.
+func (s *Server) resolveGap(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	var req resolveRequest
+	if err := bind(c, &req); err != nil {
+		return err
+	}
+	answer, err := req.check()
+	if err != nil {
+		return err
+	}
+	gap, err := s.store.ResolveGap(c.Request().Context(), id, byAdmin, answer)
+	if errors.Is(err, store.ErrNoCandidate) {
+		return fieldProblem("candidate_id", "is no "+string(answer.CandidateType)+" of the gap's workspace", nil)
+	}
+	if err != nil {
+		return err
+	}
+	return ok(c, viewGap(gap))
+}
+
+func (r resolveRequest) check() (store.GapAnswer, error) {
+	note := cleanText(r.Note)
+	answer := store.GapAnswer{Note: note}
+	switch {
+	case r.CandidateID == "" && note == "":
+		return answer, problem(http.StatusBadRequest, "A gap is resolved with a candidate or with a note.",
+			backtest.FieldError{Field: "candidate_id", Message: "is missing, and so is note"})
+	case utf8.RuneCountInString(note) > maxNote:
+		return answer, fieldProblem("note", fmt.Sprintf("has %d characters of %d", utf8.RuneCountInString(note), maxNote), maxNote)
+	case r.CandidateID == "":
+		return answer, nil
+	}
+	answer.CandidateType = store.CandidateTune
+	if r.CandidateType != "" {
+		answer.CandidateType = r.CandidateType
+	}
+	if answer.CandidateType != store.CandidateTune && answer.CandidateType != store.CandidateDocument {
+		return answer, fieldProblem("candidate_type", fmt.Sprintf("%q is not one", r.CandidateType), []store.CandidateType{store.CandidateTune, store.CandidateDocument})
+	}
+	var err error
+	if answer.CandidateID, err = uuid.Parse(r.CandidateID); err != nil {
+		return answer, fieldProblem("candidate_id", "is no id", nil)
+	}
+	return answer, nil
+}
