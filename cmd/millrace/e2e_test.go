@@ -28,7 +28,7 @@ import (
 // fleetUnderTest is a database of its own, an API process and any number of worker processes, as
 // they would be deployed.
 type fleetUnderTest struct {
-	t       *testing.T
+	t       testing.TB
 	binary  string
 	data    string
 	cluster *localpg.Cluster
@@ -36,7 +36,7 @@ type fleetUnderTest struct {
 	key     string
 }
 
-func startFleet(t *testing.T) *fleetUnderTest {
+func startFleet(t testing.TB) *fleetUnderTest {
 	t.Helper()
 	f := newFleet(t)
 	api := f.process("api", "--addr", "127.0.0.1:0")
@@ -45,7 +45,7 @@ func startFleet(t *testing.T) *fleetUnderTest {
 }
 
 // newFleet is a fleet without any process yet.
-func newFleet(t *testing.T) *fleetUnderTest {
+func newFleet(t testing.TB) *fleetUnderTest {
 	t.Helper()
 	f := &fleetUnderTest{t: t, binary: filepath.Join(t.TempDir(), "millrace"), data: filepath.Join(t.TempDir(), "pg")}
 	out, err := exec.Command("go", "build", "-o", f.binary, ".").CombinedOutput()
@@ -74,7 +74,7 @@ func (f *fleetUnderTest) startDatabase() {
 
 // process is one child of the test.
 type process struct {
-	t   *testing.T
+	t   testing.TB
 	cmd *exec.Cmd
 	log *lockedBuffer
 }
