@@ -48,6 +48,7 @@ type rig struct {
 	hub     *events.Hub
 	metrics *ops.Metrics
 	logger  *slog.Logger
+	server  *api.Server
 }
 
 // newRig starts a server; with changes its options.
@@ -77,7 +78,7 @@ func newRig(t *testing.T, with ...func(*api.Options)) *rig {
 	require.NoError(t, err)
 	web := httptest.NewServer(server.Handler())
 	t.Cleanup(func() { server.EndStreams(); web.Close() })
-	r.url = web.URL
+	r.url, r.server = web.URL, server
 	r.loadContract()
 
 	r.alpha, err = r.store.CreateWorkspace(t.Context(), "alpha", 2)

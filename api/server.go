@@ -32,10 +32,12 @@ type Options struct {
 	Docs       bool          // serve /docs
 	River      http.Handler  // River's own pages; nil: none
 	Heartbeat  time.Duration // between comments on a quiet stream; default 15 s
-	Session    time.Duration // how long a session of the console lasts; default 12 h
-	Ticket     time.Duration // how long a ticket for an event stream lasts; default 10 min
-	Limits     Limits
-	Knowledge  *knowledge.Base // nil: this server answers no questions
+	// StreamWrite bounds one write to an event stream; default 10 s.
+	StreamWrite time.Duration
+	Session     time.Duration // how long a session of the console lasts; default 12 h
+	Ticket      time.Duration // how long a ticket for an event stream lasts; default 10 min
+	Limits      Limits
+	Knowledge   *knowledge.Base // nil: this server answers no questions
 	// TrustedProxies may say whom they speak for in X-Forwarded-For; nobody else is believed.
 	TrustedProxies []netip.Prefix
 }
@@ -71,6 +73,9 @@ func New(opts Options) (*Server, error) {
 	}
 	if opts.Heartbeat == 0 {
 		opts.Heartbeat = 15 * time.Second
+	}
+	if opts.StreamWrite == 0 {
+		opts.StreamWrite = 10 * time.Second
 	}
 	if opts.Session == 0 {
 		opts.Session = 12 * time.Hour

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -101,17 +102,20 @@ func (s *Server) stream(c echo.Context, scope store.EventScope) error {
 	// The first page is taken before the status is sent: a database that is away is a problem then.
 	first, err := sub.Take(c.Request().Context())
 	gone := errors.Is(err, store.ErrCursorGone)
+	var anew store.Cursor
 	if gone {
 		sub = s.opts.Hub.Subscribe(scope, nil)
-	} else if err != nil {
+		anew, err = s.resumable(c.Request().Context(), sub.Last())
+	}
+	if err != nil {
 		return feedProblem(err)
 	}
-	w := newEventWriter(c)
+	w := newEventWriter(c, s.opts.StreamWrite)
 	defer w.end()
 	switch {
 	case gone:
 		err = w.begin(nil)
-		err = errors.Join(err, w.reset(sub.Last()))
+		err = errors.Join(err, w.reset(anew))
 	case after == nil:
 		now := sub.Last()
 		err = w.begin(&now)
@@ -123,6 +127,15 @@ func (s *Server) stream(c echo.Context, scope store.EventScope) error {
 		s.follow(c, w, sub)
 	}
 	return nil // the status is sent; a client that is gone needs no answer
+}
+
+// resumable is a place of the hub or, when the log has just been pruned beyond it, the log's floor.
+func (s *Server) resumable(ctx context.Context, at store.Cursor) (store.Cursor, error) {
+	bounds, err := s.store.EventBounds(ctx)
+	if err == nil && !bounds.Covers(at) {
+		return bounds.Floor, nil
+	}
+	return at, err
 }
 
 // follow writes events until the client, the subscription or the server ends.

@@ -13,9 +13,6 @@ import (
 	"millrace/store"
 )
 
-// writeWithin bounds one write to a stream: a client that takes nothing for so long is gone.
-const writeWithin = 10 * time.Second
-
 // eventView is an event as streams and lists show it.
 type eventView struct {
 	Cursor      string          `json:"cursor"`
@@ -52,10 +49,11 @@ func eventFrame(e store.Event) ([]byte, error) {
 type eventWriter struct {
 	out     *echo.Response
 	control *http.ResponseController
+	within  time.Duration // bounds one write: a client that takes nothing for so long is gone
 }
 
-func newEventWriter(c echo.Context) *eventWriter {
-	return &eventWriter{out: c.Response(), control: http.NewResponseController(c.Response().Writer)}
+func newEventWriter(c echo.Context, within time.Duration) *eventWriter {
+	return &eventWriter{out: c.Response(), control: http.NewResponseController(c.Response().Writer), within: within}
 }
 
 // begin sends the headers and the wait before a reconnect. A client that begins now also learns
@@ -118,7 +116,7 @@ func (w *eventWriter) writeOut(frame []byte) error {
 }
 
 func (w *eventWriter) write(frame []byte) error {
-	if err := w.control.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil {
+	if err := w.control.SetWriteDeadline(time.Now().Add(w.within)); err != nil {
 		return err
 	}
 	_, err := w.out.Write(frame)

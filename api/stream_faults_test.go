@@ -1,0 +1,197 @@
+package api_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"millrace/api"
+	"millrace/store"
+)
+
+// tell appends n events of a topic to alpha's part of the log, in one transaction.
+func (r *rig) tell(topic string, n int) {
+	r.t.Helper()
+	_, err := r.db.OwnerPool(r.t).Exec(r.t.Context(), `
+		insert into event_log (workspace_id, topic, type, entity_id, payload)
+		select $1, $2, 'test', n::text, jsonb_build_object('filler', repeat('x', 500)) from generate_series(1, $3) n`,
+		r.alpha.ID, topic, n)
+	require.NoError(r.t, err)
+}
+
+func TestBadPlacesTopicsAndLimits(t *testing.T) {
+	r := newRig(t)
+	bounds, err := r.store.EventBounds(t.Context())
+	require.NoError(t, err)
+	good := bounds.Floor.String()
+	for _, c := range []struct{ query, field string }{
+		{"after=nonsense", "after"},
+		{"after=" + good[:26], "after"},
+		{"after=" + good + "A", "after"},
+		{"after=" + url.QueryEscape(good[:26]+"\n"), "after"},
+		{"after=" + url.QueryEscape(good[:13]+"\n\n"+good[15:]), "after"},
+		{"after=" + strings.Repeat("_", 27), "after"}, // ids that no log has
+		{"topics=weather", "topics"},
+		{"topics=jobs,", "topics"},
+		{"topics=" + url.QueryEscape("jobs\x00"), "topics"},
+		{"limit=0", "limit"},
+		{"limit=1001", "limit"},
+		{"limit=1e9", "limit"},
+	} {
+		a := r.do(http.MethodGet, "/events?"+c.query, "")
+		require.Equal(t, http.StatusBadRequest, a.status, "%s: %s", c.query, a.body)
+		require.Contains(t, string(a.body), `"`+c.field+`"`)
+		if name, value, _ := strings.Cut(c.query, "="); name != "limit" {
+			stream := strings.Replace(name, "after", "cursor", 1) + "=" + value
+			a = r.do(http.MethodGet, "/events/stream?"+stream, "")
+			require.Equal(t, http.StatusBadRequest, a.status, "%s: %s", stream, a.body)
+		}
+	}
+	// Well-formed places that this log never had, or has no more.
+	for name, place := range map[string]store.Cursor{
+		"another life":    {Epoch: bounds.Floor.Epoch + 1, XID: bounds.Floor.XID, ID: 1},
+		"the future":      {Epoch: bounds.Floor.Epoch, XID: 1 << 40, ID: 1},
+		"below the floor": {Epoch: bounds.Floor.Epoch},
+	} {
+		a := r.do(http.MethodGet, "/events?after="+place.String(), "")
+		require.Equal(t, http.StatusGone, a.status, "%s: %s", name, a.body)
+		ctx, cancel := context.WithCancel(t.Context())
+		frames, _ := r.openStream(ctx, "/events/stream?cursor="+place.String())
+		require.Equal(t, "reset", next(t, frames).event, name)
+		cancel()
+	}
+	require.Equal(t, http.StatusOK, r.do(http.MethodGet, "/events?after="+good, "").status)
+}
+
+// What was pruned is told of: 410 to a list, reset to a stream, and the stream then goes on.
+func TestAPrunedPlaceIsGone(t *testing.T) {
+	r := newRig(t)
+	owner := r.db.OwnerPool(t)
+	_, err := owner.Exec(t.Context(), `create table event_log_20240501 (like event_log including defaults);
+		alter table event_log attach partition event_log_20240501 for values from ('2024-05-01 00:00+00') to ('2024-05-02 00:00+00')`)
+	require.NoError(t, err)
+	_, err = owner.Exec(t.Context(), `insert into event_log (workspace_id, topic, type, entity_id, at)
+		select $1, 'wfo', 'test', n::text, '2024-05-01 12:00+00' from generate_series(1, 3) n`, r.alpha.ID)
+	require.NoError(t, err)
+	type list struct {
+		Items []struct{ Cursor string }
+		Next  string `json:"next_cursor"`
+	}
+	var old list
+	require.Eventually(t, func() bool {
+		old = into[list](t, r.do(http.MethodGet, "/events?limit=2", ""))
+		return len(old.Items) == 2
+	}, 30*time.Second, 20*time.Millisecond)
+	dropped, err := r.store.DropEventPartitions(t.Context(), time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC))
+	require.NoError(t, err)
+	require.Len(t, dropped, 1)
+	require.Equal(t, http.StatusGone, r.do(http.MethodGet, "/events?after="+old.Next, "").status)
+	frames, _ := r.openStream(t.Context(), "/events/stream", "Last-Event-ID", old.Next)
+	reset := next(t, frames)
+	require.Equal(t, "reset", reset.event)
+	r.tell("wfo", 1)
+	f := next(t, frames)
+	require.Equal(t, "test", f.event)
+	require.Equal(t, http.StatusOK, r.do(http.MethodGet, "/events?after="+reset.id, "").status, "the place that reset names can be resumed from")
+}
+
+// While nothing is for it, a stream still learns how far it is, and can resume from there.
+func TestAQuietStreamLearnsItsPlace(t *testing.T) {
+	r := newRig(t, func(o *api.Options) { o.Heartbeat = 50 * time.Millisecond })
+	conn := r.rawStream("/events/stream?topics=wfo")
+	place := func() store.Cursor {
+		for {
+			line, err := conn.ReadString('\n')
+			require.NoError(t, err)
+			if id, ok := strings.CutPrefix(line, "id: "); ok {
+				c, err := store.ParseCursor(strings.TrimSpace(id))
+				require.NoError(t, err)
+				return c
+			}
+		}
+	}
+	first := place()
+	r.tell("jobs", 3)
+	at := place()
+	for !first.Before(at) {
+		at = place()
+	}
+	r.tell("wfo", 1)
+	frames, _ := r.openStream(t.Context(), "/events/stream?topics=wfo", "Last-Event-ID", at.String())
+	require.Equal(t, "test", next(t, frames).event)
+}
+
+// rawStream opens a stream by hand; nothing reads it but the test.
+func (r *rig) rawStream(path string) *bufio.Reader {
+	r.t.Helper()
+	host := strings.TrimPrefix(r.url, "http://")
+	conn, err := net.Dial("tcp", host)
+	require.NoError(r.t, err)
+	r.t.Cleanup(func() { _ = conn.Close() })
+	require.NoError(r.t, conn.(*net.TCPConn).SetReadBuffer(4096))
+	require.NoError(r.t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
+	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", path, host, r.key)
+	require.NoError(r.t, err)
+	in := bufio.NewReaderSize(conn, 16)
+	for line := ""; !strings.HasPrefix(line, "retry: "); {
+		line, err = in.ReadString('\n')
+		require.NoError(r.t, err)
+	}
+	return in
+}
+
+// A client that reads nothing is let go, whether its peer is slow or gone, and holds up nobody.
+func TestAClientThatReadsNothingIsLetGo(t *testing.T) {
+	r := newRig(t, func(o *api.Options) { o.StreamWrite = 200 * time.Millisecond })
+	r.rawStream("/events/stream?topics=wfo")
+	frames, _ := r.openStream(t.Context(), "/events/stream?topics=wfo")
+	open := func() int { return r.look.Feed().Subscribers }
+	require.Equal(t, 2, open())
+	const events = 20_000 // some 14 MB, more than the sockets of both ends hold
+	go func() {
+		for range events / 1000 {
+			r.tell("wfo", 1000)
+		}
+	}()
+	for range events {
+		next(t, frames)
+	}
+	require.Eventually(t, func() bool { return open() == 1 }, 30*time.Second, 20*time.Millisecond)
+}
+
+// A server that stops ends its streams, and asks each client to come back after a wait of its own.
+func TestAStopSpreadsTheReturnOfItsClients(t *testing.T) {
+	r := newRig(t)
+	var streams []*bufio.Reader
+	for range 20 {
+		streams = append(streams, r.rawStream("/events/stream"))
+	}
+	r.server.EndStreams()
+	waits := map[int]bool{}
+	for _, in := range streams {
+		var wait int
+		for {
+			line, err := in.ReadString('\n')
+			if err != nil || line == "0\r\n" {
+				break // the end of the body
+			}
+			if ms, ok := strings.CutPrefix(line, "retry: "); ok {
+				wait, err = strconv.Atoi(strings.TrimSpace(ms))
+				require.NoError(t, err)
+			}
+		}
+		require.GreaterOrEqual(t, wait, 1000)
+		require.LessOrEqual(t, wait, 5000)
+		waits[wait] = true
+	}
+	require.Greater(t, len(waits), 15, "all would come back at once")
+}
