@@ -268,3 +268,36 @@ func TestOnlyTheDatabasesClockCounts(t *testing.T) {
 		select abs(extract(epoch from cutoff_ts - started_at)) from retention_job_log where id = $1`, pruned.Entry).Scan(&skew))
 	require.Less(t, skew, 0.1)
 }
+
+// Whole days of the event log go with their partition; what is in the default one goes by batches.
+func TestOldDaysOfTheEventLogAreDropped(t *testing.T) {
+	d := newDesk(t)
+	_, err := d.owner.Exec(t.Context(), `
+		do $$ declare day date := (now() at time zone 'utc')::date - 10; begin
+			execute format('create table event_log_%s partition of event_log for values from (%L) to (%L)',
+				to_char(day, 'YYYYMMDD'), day::timestamp at time zone 'utc', (day + 1)::timestamp at time zone 'utc');
+		end $$`)
+	require.NoError(t, err)
+	for days, events := range map[int]int{9: 350, 6: 20} { // in the default partition
+		_, err = d.owner.Exec(t.Context(), `
+			insert into event_log (topic, type, entity_id, at) select 'jobs', 'job.available', i, now() - make_interval(days => $1) from generate_series(1, $2) i`, days, events)
+		require.NoError(t, err)
+	}
+	_, err = d.owner.Exec(t.Context(), `
+		insert into event_log (topic, type, entity_id, at)
+		select 'jobs', 'job.available', i, date_trunc('day', now() at time zone 'utc') at time zone 'utc' - interval '9 days 12 hours' from generate_series(1, 500) i`)
+	require.NoError(t, err)
+	before := d.count(`select count(*) from event_log`)
+	partitions := d.count(`select count(*) from pg_inherits where inhparent = 'event_log'::regclass`)
+	counted := d.prune("job_events", true)
+	require.EqualValues(t, 850, counted.Deleted)
+	require.Equal(t, before+2, d.count(`select count(*) from event_log`), "but for the run's own two events")
+	pruned := d.prune("job_events", false)
+	require.EqualValues(t, 850, pruned.Deleted)
+	require.Equal(t, before+4-850, d.count(`select count(*) from event_log`))
+	require.Equal(t, partitions-1, d.count(`select count(*) from pg_inherits where inhparent = 'event_log'::regclass`))
+	bounds, err := d.store.EventBounds(t.Context())
+	require.NoError(t, err)
+	require.Positive(t, bounds.Floor.XID, "a cursor from before cannot be resumed")
+	require.Zero(t, d.prune("job_events", false).Deleted)
+}
