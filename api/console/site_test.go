@@ -66,6 +66,7 @@ func newSite(t *testing.T) *site {
 	short := provider.GuardOptions{QueryTimeout: time.Second, LLMTimeout: time.Second, RerankTimeout: time.Second}
 	s.parts = knowledge.Parts{
 		Texts:     s.store,
+		Trials:    s.store,
 		Embedders: knowledge.Embedders{provider.NewEmbedder(knowledge.HashEmbedder{}, &metrics.Knowledge, short)},
 		Index:     vector.NewGuarded(vector.NewEmbedded(pool, 64<<20), &metrics.Knowledge, vector.GuardOptions{}),
 		LLM:       provider.NewLLM(nil, &metrics.Knowledge, short, nil),
