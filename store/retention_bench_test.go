@@ -45,7 +45,8 @@ func prunedBesideWriters(b *testing.B, rows int) {
 	for filled := 0; filled < rows; filled += 1_000_000 {
 		_, err = owner.Exec(b.Context(), `
 			insert into trade_events (id, workspace_id, event_type, payload, created_at)
-			select gen_random_uuid(), $1, 'RUN_STARTED', '{"variant": "0123456789abcdef"}', now() - interval '91 days' - i * interval '1 ms'
+			select ('0190f000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, $1, 'RUN_STARTED',
+			       '{"variant": "0123456789abcdef"}', now() - interval '100 days' + i * interval '10 ms'
 			  from generate_series($2::int, $3::int) i`, space.ID, filled+1, min(rows, filled+1_000_000))
 		require.NoError(b, err)
 	}
