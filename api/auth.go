@@ -22,7 +22,7 @@ const principalKey = "principal"
 func (s *Server) guarded(r route) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		if r.traits&(creates|streams) == creates {
-			next = s.once(next)
+			next = s.once(r, next)
 		}
 		return func(c echo.Context) error {
 			if most := r.traits.maxBody(); c.Request().ContentLength > most {
@@ -41,6 +41,9 @@ func (s *Server) guarded(r route) echo.MiddlewareFunc {
 				return next(c)
 			}
 			if err := s.authorise(c, store.Role(r.access)); err != nil {
+				return err
+			}
+			if err := s.metered(c, r); err != nil {
 				return err
 			}
 			return next(c)

@@ -31,11 +31,14 @@ type submitted struct {
 // once answers a request to create work that was made before with the response stored then, even
 // when what it needs is gone since. The handler sees only those that are new; it checks the request
 // and has store.Submit claim the key, create the work and store the response in one transaction.
-func (s *Server) once(next echo.HandlerFunc) echo.HandlerFunc {
+func (s *Server) once(r route, next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		sub, err := readSubmission(c)
 		if err != nil {
 			return err
+		}
+		if r.traits&inline == 0 {
+			sub.QueueDepth = s.queueDepth(c)
 		}
 		replayed, err := s.replay(c, sub)
 		if replayed || err != nil {
@@ -99,8 +102,8 @@ func readSubmission(c echo.Context) (submitted, error) {
 	if len(sub.body) == 0 {
 		sub.body = []byte("{}") // a request that says nothing
 	}
-	kind, params, _ := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
-	if kind == echo.MIMEMultipartForm {
+	if sendsForm(c) {
+		_, params, _ := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
 		sub.Fingerprint, err = formFingerprint(sub.body, params["boundary"])
 	} else {
 		sub.Fingerprint, err = fingerprint(sub.body)

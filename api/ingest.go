@@ -100,7 +100,7 @@ func (s *Server) submitIngest(source knowledge.SourceType) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		sub := store.Submission{Workspace: workspaceOf(c), Route: c.Request().Method + " " + c.Path(), Key: key}
+		sub := store.Submission{Workspace: workspaceOf(c), Route: c.Request().Method + " " + c.Path(), Key: key, QueueDepth: s.queueDepth(c)}
 		if sub.Fingerprint, err = sent.fingerprint(); err != nil {
 			return err
 		}

@@ -3,10 +3,12 @@ package api
 import (
 	"fmt"
 	"math"
+	"mime"
 	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -15,9 +17,59 @@ import (
 )
 
 // Limits are how often what may be done, across every API process of one database. A zero rate
-// limits nothing.
+// limits nothing. A workspace may have limits of its own, which stand in for those of workspaces.
 type Limits struct {
-	Login store.Rate // tries to log in to the console, an address
+	Login          store.Rate // tries to log in to the console, an address
+	Uploads        store.Rate // of files, an address
+	AddressQueries store.Rate // of the knowledge base, an address
+	Queries        store.Rate // of the knowledge base, a workspace
+	Submissions    store.Rate // requests to create work, a workspace
+	QueueDepth     int        // work of a workspace that waits or is done; 0: any
+}
+
+// metered takes a unit of each limit that the route is under.
+func (s *Server) metered(c echo.Context, r route) error {
+	limits, own := s.opts.Limits, principalOf(c).Limits
+	workspace := workspaceOf(c).String()
+	for _, limit := range []struct {
+		on           traits
+		name, caller string
+		rate         store.Rate
+	}{
+		{uploadLimit, "uploads", address(c), limits.Uploads},
+		{queries, "queries-address", address(c), limits.AddressQueries},
+		{queries, "queries", workspace, ownRate(own.QueriesPerMinute, limits.Queries)},
+		{creates, "submissions", workspace, ownRate(own.SubmissionsPerMinute, limits.Submissions)},
+	} {
+		if r.traits&limit.on == 0 || limit.on == uploadLimit && !sendsForm(c) {
+			continue
+		}
+		if err := s.take(c, limit.name, limit.caller, limit.rate); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sendsForm reports whether the request brings files, if it brings any.
+func sendsForm(c echo.Context) bool {
+	kind, _, _ := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
+	return kind == echo.MIMEMultipartForm
+}
+
+func ownRate(perMinute *int, def store.Rate) store.Rate {
+	if perMinute == nil {
+		return def
+	}
+	return store.Rate{Most: *perMinute, Window: time.Minute}
+}
+
+// queueDepth is how much work of the request's workspace may wait or be done; 0: any.
+func (s *Server) queueDepth(c echo.Context) int {
+	if own := principalOf(c).Limits.QueueDepth; own != nil {
+		return *own
+	}
+	return s.opts.Limits.QueueDepth
 }
 
 // take asks for one unit of a rate, for a caller. The answer says how much is left, in the fields of
@@ -26,9 +78,16 @@ func (s *Server) take(c echo.Context, name, caller string, rate store.Rate) erro
 	if rate == (store.Rate{}) {
 		return nil
 	}
-	quota, err := s.store.Take(c.Request().Context(), name+" "+caller, rate)
-	if err != nil {
-		return err
+	key, now := name+" "+caller, time.Now()
+	quota := store.Quota{Wait: s.refusals.wait(key, now)}
+	if quota.Wait == 0 {
+		var err error
+		if quota, err = s.store.Take(c.Request().Context(), key, rate); err != nil {
+			return err
+		}
+		if !quota.Admitted {
+			s.refusals.note(key, now, quota.Wait)
+		}
 	}
 	wait := int(math.Ceil(quota.Wait.Seconds()))
 	h := c.Response().Header()
@@ -42,6 +101,43 @@ func (s *Server) take(c echo.Context, name, caller string, rate store.Rate) erro
 		Detail:     fmt.Sprintf("Over the limit %q: %d in %s. Try again in %d s.", name, rate.Most, rate.Window, max(wait, 1)),
 		retryAfter: strconv.Itoa(max(wait, 1)),
 	}
+}
+
+// refusals are who was refused lately, and until when. Nothing that happens meanwhile brings a unit
+// back earlier, so they are refused again without asking the database.
+type refusals struct {
+	mu    sync.Mutex
+	until map[string]refusal
+}
+
+type refusal struct{ over, forget time.Time }
+
+const (
+	maxRefusals = 10_000
+	// forgetAfter is how long a raised limit may go unnoticed.
+	forgetAfter = time.Second
+)
+
+func newRefusals() *refusals { return &refusals{until: map[string]refusal{}} }
+
+// wait is how long a caller still has to wait; 0: the database has to be asked.
+func (r *refusals) wait(key string, now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	refused, ok := r.until[key]
+	if !ok || !now.Before(refused.forget) || !now.Before(refused.over) {
+		return 0
+	}
+	return refused.over.Sub(now)
+}
+
+func (r *refusals) note(key string, now time.Time, wait time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.until) >= maxRefusals {
+		clear(r.until)
+	}
+	r.until[key] = refusal{over: now.Add(wait), forget: now.Add(forgetAfter)}
 }
 
 // ipExtractor finds the client's address: the peer's, unless the peer is a proxy that may name it.

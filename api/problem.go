@@ -89,6 +89,10 @@ func asProblem(err error) (p *problemError, internal bool) {
 		p := answer(http.StatusTooManyRequests, "Too much that was sent before still waits to be ingested.")
 		p.retryAfter = "30"
 		return p, false
+	case errors.Is(err, store.ErrQueueFull):
+		p := answer(http.StatusTooManyRequests, "This workspace has as much work waiting as it may: wait until some of it is done.")
+		p.retryAfter = "10"
+		return p, false
 	case errors.Is(err, store.ErrEnded):
 		return answer(http.StatusConflict, "It has already ended."), false
 	case errors.Is(err, store.ErrConflict):

@@ -33,8 +33,10 @@ const (
 	bodyLimit   traits = 0         // nothing special: 10 MB of body
 	uploadLimit traits = 1 << iota // files: 100 MB of body
 	login                          // 4 KB of body, and few tries a minute
-	creates                        // work: once for each idempotency key
+	creates                        // work: once for each idempotency key, and not beyond the queue's depth
 	streams                        // the handler reads the body and its key: it is too long to hold
+	inline                         // creates what is done by the time of the answer: no queue matters
+	queries                        // the knowledge base
 )
 
 // maxBody is the most bytes that a request's body may have.
@@ -73,7 +75,7 @@ func (s *Server) routes() []route {
 		{get, "/datasets", viewer, s.listDatasets, bodyLimit, about{
 			summary: "The datasets, newest first", params: paging(50, 500), answer: list[datasetView]{}}},
 
-		{post, "/backtests/run", member, s.runBacktest, creates, about{
+		{post, "/backtests/run", member, s.runBacktest, creates | inline, about{
 			summary: "Run one backtest", body: runRequest{}, sample: sampleRun, status: http.StatusCreated, answer: runView{}}},
 		{get, "/backtests/runs/:id", viewer, s.getRun, bodyLimit, about{summary: "A run with its metrics", answer: runView{}}},
 		{get, "/backtests/runs/:id/trades", viewer, s.getRunTrades, bodyLimit, about{
@@ -123,11 +125,11 @@ func (s *Server) routes() []route {
 		{post, "/documents/:id/reingest", member, s.reingestDocument, creates, about{
 			summary: "Fetch a document's source again", status: http.StatusAccepted, answer: ingestView{}}},
 
-		{post, "/query", viewer, s.query, bodyLimit, about{
+		{post, "/query", viewer, s.query, queries, about{
 			summary: "Ask the knowledge base: passages, and an answer that cites them", body: queryRequest{}, sample: sampleQuery, answer: queryView{}}},
-		{post, "/kb/recommend", viewer, s.recommend, bodyLimit, about{
+		{post, "/kb/recommend", viewer, s.recommend, queries, about{
 			summary: "Parameters that past trials in such a market recommend", body: recommendRequest{}, sample: sampleRecommend, answer: recommendView{}}},
-		{post, "/backtests/tunes/:id/explain", member, s.explainTune, bodyLimit, about{
+		{post, "/backtests/tunes/:id/explain", member, s.explainTune, queries, about{
 			summary: "Explain a tune's result in words", answer: tuneExplanationView{}}},
 		{get, "/backtests/tunes/:id/explain", viewer, s.getExplanation, bodyLimit, about{
 			summary: "The last explanation of a tune", answer: tuneExplanationView{}}},

@@ -61,6 +61,7 @@ type Server struct {
 	docGroups []console.DocGroup
 	pages     *console.Pages
 	origins   *http.CrossOriginProtection
+	refusals  *refusals
 	runs      chan struct{} // slots of synchronous backtests
 	ending    chan struct{} // closed when streams must end
 	endOnce   sync.Once
@@ -84,7 +85,7 @@ func New(opts Options) (*Server, error) {
 		opts.Ticket = 10 * time.Minute
 	}
 	s := &Server{
-		opts: opts, store: opts.Store, echo: echo.New(), origins: http.NewCrossOriginProtection(),
+		opts: opts, store: opts.Store, echo: echo.New(), origins: http.NewCrossOriginProtection(), refusals: newRefusals(),
 		runs: make(chan struct{}, runtime.NumCPU()), ending: make(chan struct{}),
 	}
 	var err error

@@ -22,6 +22,8 @@ var (
 	ErrKeyReused = errors.New("idempotency key used with another body")
 	// ErrKeyBusy: a request with the same key is still being worked on.
 	ErrKeyBusy = errors.New("idempotency key in use")
+	// ErrQueueFull: the workspace has as much work waiting as it may.
+	ErrQueueFull = errors.New("the workspace's queue is full")
 	// ErrRunning: the same work is being done already.
 	ErrRunning = errors.New("already running")
 	// ErrUploadsFull: the workspace has too many bytes waiting to be ingested.

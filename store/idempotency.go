@@ -15,6 +15,7 @@ type Submission struct {
 	Route       string    // method and template
 	Key         string    // X-Idempotency-Key
 	Fingerprint [32]byte  // SHA-256 of the canonical body
+	QueueDepth  int       // work the workspace may have waiting or being done; 0: any
 }
 
 // Response is what a submission is answered with, now and at every replay.
@@ -28,7 +29,7 @@ type Response struct {
 // Submit runs effect once for the submission's key. The claim of the key, the effect and the
 // stored response are one transaction, so a crash leaves all or nothing. The same submission again
 // gets the stored response; another body is ErrKeyReused; one that is still at work after 5 s of
-// waiting is ErrKeyBusy. An error of effect stores nothing.
+// waiting is ErrKeyBusy. A new one beyond the queue's depth is ErrQueueFull. An error stores nothing.
 func (s *Store) Submit(ctx context.Context, sub Submission, effect func(context.Context, pgx.Tx) (Response, error)) (Response, error) {
 	var resp Response
 	err := s.inScope(ctx, sub, func(tx pgx.Tx) error {
@@ -40,6 +41,9 @@ func (s *Store) Submit(ctx context.Context, sub Submission, effect func(context.
 			if resp, err = storedResponse(ctx, tx, sub); errors.Is(err, ErrNotFound) {
 				return fmt.Errorf("key %q was just pruned: %w", sub.Key, ErrKeyBusy)
 			}
+			return err
+		}
+		if err := checkQueue(ctx, tx, sub); err != nil {
 			return err
 		}
 		if resp, err = effect(ctx, tx); err != nil {

@@ -9,14 +9,24 @@ import (
 	"millrace/store"
 )
 
-// limitFlags say how much the API takes from one caller, and whom it believes about who calls.
+// limitFlags say how much the API takes from one caller, and whom it believes about who calls. The
+// limits hold for all API processes of a database together.
 type limitFlags struct {
-	LimitLogins    int      `default:"5" env:"LIMIT_LOGINS" help:"Tries to log in to the console, a minute and address; 0 is no limit."`
-	TrustedProxies []string `env:"TRUSTED_PROXIES" placeholder:"CIDR,…" help:"Proxies whose X-Forwarded-For is believed. Default: none."`
+	LimitSubmissions    int      `default:"60" env:"LIMIT_SUBMISSIONS" help:"Requests to create work, a minute and workspace; 0 is no limit, here and below."`
+	LimitQueueDepth     int      `default:"1000" env:"LIMIT_QUEUE_DEPTH" help:"Pieces of work of a workspace that may wait or be at work."`
+	LimitUploads        int      `default:"5" env:"LIMIT_UPLOADS" help:"Uploads of files, a minute and address."`
+	LimitQueries        int      `default:"30" env:"LIMIT_QUERIES" help:"Queries of the knowledge base, a minute and workspace."`
+	LimitAddressQueries int      `default:"60" env:"LIMIT_ADDRESS_QUERIES" help:"Queries of the knowledge base, a minute and address."`
+	LimitLogins         int      `default:"5" env:"LIMIT_LOGINS" help:"Tries to log in to the console, a minute and address."`
+	TrustedProxies      []string `env:"TRUSTED_PROXIES" placeholder:"CIDR,…" help:"Proxies whose X-Forwarded-For is believed. Default: none."`
 }
 
 func (f limitFlags) limits() api.Limits {
-	return api.Limits{Login: perMinute(f.LimitLogins)}
+	return api.Limits{
+		Login: perMinute(f.LimitLogins), Uploads: perMinute(f.LimitUploads),
+		AddressQueries: perMinute(f.LimitAddressQueries), Queries: perMinute(f.LimitQueries),
+		Submissions: perMinute(f.LimitSubmissions), QueueDepth: max(f.LimitQueueDepth, 0),
+	}
 }
 
 // perMinute is the rate of so many a minute; none is no limit.
