@@ -5,6 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/openapi"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/sweep"
 	"millrace/ops"
@@ -91,11 +92,13 @@ func (s *Server) routes() []route {
 			summary: "A tune and its leaderboard", params: params(whole("leaderboard", 10, 0, 1000)), answer: tuneView{}}},
 		{get, "/backtests/tunes/:id/trials", viewer, s.listTrials, bodyLimit, about{
 			summary: "A tune's trials, by index or best first", answer: list[sweep.Trial]{},
-			params: paging(100, 1000, oneOf("status", trialStatuses()), oneOf("sort", []string{"index", "score"}))}},
+			params: paging(100, 1000, append(asCSV(), oneOf("status", trialStatuses()), oneOf("sort", []string{"index", "score"}))...)}},
 		{post, "/backtests/tunes/:id/cancel", member, s.cancelTune, bodyLimit, about{summary: "Cancel a tune", answer: tuneView{}}},
 		{get, "/backtests/leaderboard", viewer, s.getLeaderboard, bodyLimit, about{
-			summary: "The workspace's best trials under one objective", answer: list[standingView]{},
-			params: paging(50, 200, oneOf("objective", sweep.Objectives()), text("strategy"), text("dataset"))}},
+			summary: "The workspace's best trials under one objective", answer: list[standingView]{}, params: leaderboardParams()}},
+		{get, "/backtests/compare", viewer, s.compareTunes, bodyLimit, about{
+			summary: "Tunes side by side, and which fields differ", answer: comparison{},
+			params: append(asCSV(), inQuery("ids", "of 1 to 20 tunes, separated by commas", openapi.Schema{"type": "string"}))}},
 
 		{post, "/backtests/wfo", member, s.submitWFO, creates, about{
 			summary: "Submit a walk-forward", body: wfoRequest{}, sample: sampleWFO, status: http.StatusAccepted, answer: wfoView{}}},

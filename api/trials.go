@@ -44,6 +44,9 @@ func (s *Server) listTrials(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if wantsCSV(c) && c.QueryParam("limit") == "" && c.QueryParam("sort") != "score" {
+		return s.streamTrials(c, tune, from, status)
+	}
 	var page list[sweep.Trial]
 	switch sort := c.QueryParam("sort"); sort {
 	case "", "index":
@@ -57,6 +60,10 @@ func (s *Server) listTrials(c echo.Context) error {
 	}
 	if err != nil {
 		return err
+	}
+	if wantsCSV(c) {
+		linkNext(c, page.NextCursor)
+		return writeCSV(c, append([][]string{trialHead(tune)}, trialRows(tune, page.Items)...))
 	}
 	return ok(c, page)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -243,69 +242,4 @@ func (s *Server) cancelTune(c echo.Context) error {
 	}
 	s.opts.Metrics.TuneRuns.WithLabelValues(string(store.TuneCanceled)).Inc()
 	return ok(c, viewTune(tune, time.Now()))
-}
-
-// standingView is an entry of the workspace's leaderboard.
-type standingView struct {
-	TuneID       string                `json:"tune_id"`
-	Dataset      string                `json:"dataset"`
-	StrategyName string                `json:"strategy_name"`
-	Score        float64               `json:"score"`
-	RankInTune   int                   `json:"rank_in_tune"`
-	Entry        rendered[sweep.Entry] `json:"entry"`
-}
-
-// getLeaderboard handles GET /backtests/leaderboard: the best trials of the workspace under one
-// objective.
-func (s *Server) getLeaderboard(c echo.Context) error {
-	limit, err := queryInt(c, "limit", 50, 1, 200)
-	if err != nil {
-		return err
-	}
-	ctx := c.Request().Context()
-	filter := store.LeaderboardFilter{Objective: c.QueryParam("objective"), Strategy: c.QueryParam("strategy")}
-	if filter.Objective == "" {
-		filter.Objective = string(sweep.ObjectiveSharpe)
-	}
-	if name := c.QueryParam("dataset"); name != "" {
-		dataset, err := s.store.Dataset(ctx, workspaceOf(c), name)
-		if err != nil {
-			return datasetProblem(name, err)
-		}
-		filter.Dataset = dataset.ID
-	}
-	after, err := queryStanding(c)
-	if err != nil {
-		return err
-	}
-	found, err := s.store.Leaderboard(ctx, workspaceOf(c), filter, after, limit+1)
-	if err != nil {
-		return err
-	}
-	views := make([]standingView, len(found))
-	for i, st := range found {
-		views[i] = standingView{st.TuneID.String(), st.Dataset, st.Strategy, st.Score, st.Rank, rendered[sweep.Entry](st.Entry)}
-	}
-	return ok(c, paged(views, limit, func(v standingView) string {
-		return packCursor(decimal(v.Score), v.TuneID, strconv.Itoa(v.RankInTune))
-	}))
-}
-
-func queryStanding(c echo.Context) (store.StandingKey, error) {
-	var key store.StandingKey
-	text := c.QueryParam("cursor")
-	if text == "" {
-		return key, nil
-	}
-	parts, err := unpackCursor(text, 3)
-	if err != nil {
-		return key, err
-	}
-	score, scoreErr := strconv.ParseFloat(parts[0], 64)
-	tune, tuneErr := uuid.Parse(parts[1])
-	rank, rankErr := strconv.Atoi(parts[2])
-	if scoreErr != nil || tuneErr != nil || rankErr != nil || rank < 1 {
-		return key, badCursor()
-	}
-	return store.StandingKey{Score: score, TuneID: tune, Rank: rank}, nil
 }

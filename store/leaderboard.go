@@ -42,9 +42,16 @@ type Standing struct {
 // LeaderboardFilter narrows the workspace's leaderboard. Scores compare only within an objective,
 // so that one is required.
 type LeaderboardFilter struct {
-	Objective string
-	Strategy  string
-	Dataset   uuid.UUID // uuid.Nil: any
+	Objective  string
+	Strategy   string
+	Dataset    uuid.UUID // uuid.Nil: any
+	BestOfTune bool      // one entry a tune
+	// Limits on the part that trials are judged on; nil ones do not narrow, and an undefined figure
+	// is within none.
+	MinTrades      int
+	MaxDrawdownPct *float64
+	MinReturnPct   *float64
+	MaxOverfitGap  *float64
 }
 
 // StandingKey is a place in the leaderboard; the zero key is its beginning.
@@ -60,10 +67,17 @@ func (s *Store) Leaderboard(ctx context.Context, workspace uuid.UUID, filter Lea
 	err := s.inWorkspace(ctx, workspace, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select l.tune_id, d.name, l.strategy, l.score, l.rank, l.entry
-			  from tune_leaderboard l join datasets d on d.id = l.dataset_id
+			  from tune_leaderboard l join datasets d on d.id = l.dataset_id,
+			       lateral (select case when json_typeof(l.entry -> 'metrics_oos') = 'object'
+			                            then l.entry -> 'metrics_oos' else l.entry -> 'metrics_is' end) j (judged)
 			 where l.workspace_id = @workspace and l.objective = @objective and not l.fold
 			   and (@strategy = '' or l.strategy = @strategy)
 			   and (@dataset = '00000000-0000-0000-0000-000000000000'::uuid or l.dataset_id = @dataset)
+			   and (not @best or l.rank = 1)
+			   and (@trades = 0 or (judged ->> 'trades')::int >= @trades)
+			   and (@drawdown::float8 is null or (judged ->> 'max_drawdown_pct')::float8 <= @drawdown)
+			   and (@return::float8 is null or (judged ->> 'return_pct')::float8 >= @return)
+			   and (@gap::float8 is null or (l.entry ->> 'overfit_gap')::float8 <= @gap)
 			   and (@rank = 0 or l.score < @score
 			        or (l.score = @score and (l.tune_id, l.rank) > (@tune, @rank)))
 			 order by l.score desc, l.tune_id, l.rank
@@ -71,7 +85,8 @@ func (s *Store) Leaderboard(ctx context.Context, workspace uuid.UUID, filter Lea
 			pgx.NamedArgs{
 				"workspace": workspace, "objective": filter.Objective, "strategy": filter.Strategy,
 				"dataset": filter.Dataset, "score": after.Score, "tune": after.TuneID, "rank": after.Rank,
-				"limit": limit,
+				"best": filter.BestOfTune, "trades": filter.MinTrades, "drawdown": filter.MaxDrawdownPct,
+				"return": filter.MinReturnPct, "gap": filter.MaxOverfitGap, "limit": limit,
 			})
 		if err != nil {
 			return fmt.Errorf("read leaderboard: %w", err)
