@@ -62,7 +62,9 @@ func TestAWindowTradesItsBarsOnly(t *testing.T) {
 func TestAWindowDoesNotLookAhead(t *testing.T) {
 	bars := randomWalk(t, 1500, 6)
 	spec := windowSpec(600, 1000, 1200)
-	want := collect(t, plan(t, spec, bars), 7)
+	p := plan(t, spec, bars)
+	require.Equal(t, p.oos.To, p.bars.Len(), "no bar after the test part exists for it")
+	want := collect(t, p, 7)
 	require.Equal(t, want, collect(t, plan(t, spec, changed(t, bars, 1200)), 7), "bars after the test part count")
 
 	// The test part judges and does not choose: neither by score nor by gates.
