@@ -159,7 +159,7 @@ func (r route) operation() openapi.Operation {
 	}
 	switch r.access {
 	case public:
-	case admin:
+	case admin, ticketed:
 		op.Security = []string{"adminToken", "adminBearer"}
 	default:
 		op.Security = []string{"workspaceKey"}
@@ -185,13 +185,16 @@ func (r route) sample() string {
 	}
 	switch r.access {
 	case public:
-	case admin:
+	case admin, ticketed:
 		b.WriteString(` -H "X-Admin-Token: $ADMIN_TOKEN"`)
 	default:
 		b.WriteString(` -H "Authorization: Bearer $MILLRACE_API_KEY"`)
 	}
 	if r.traits&creates != 0 {
 		b.WriteString(" \\\n     -H 'X-Idempotency-Key: " + strings.Trim(strings.ReplaceAll(r.path, "/", "-"), "-") + "-1'")
+	}
+	if r.traits&login != 0 { // a form is taken there as well
+		b.WriteString(` -H "Content-Type: application/json"`)
 	}
 	for _, part := range r.about.form {
 		if r.about.sample != "" {
@@ -201,9 +204,14 @@ func (r route) sample() string {
 	}
 	switch {
 	case r.about.sample != "":
+		if r.method != http.MethodPost {
+			b.WriteString(" -X " + r.method)
+		}
 		b.WriteString(" \\\n     -d '" + r.about.sample + "'")
 	case r.method == http.MethodDelete:
 		b.WriteString(" -X DELETE")
+	case strings.HasSuffix(r.path, "/logout"): // a browser says where it is
+		b.WriteString(` -X POST -H "Origin: $MILLRACE_URL"`)
 	case r.method == http.MethodPost && r.about.form == nil:
 		b.WriteString(" -X POST")
 	}

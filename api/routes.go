@@ -152,7 +152,7 @@ func (s *Server) routes() []route {
 		{get, "/admin/events/stream", ticketed, s.streamAllEvents, bodyLimit, about{
 			summary: "Every workspace's events, live", params: params(text("workspace_id"), topics(), text("cursor"), lastEventID()), media: "text/event-stream"}},
 		{post, "/admin/events/ticket", admin, s.createTicket, bodyLimit, about{
-			summary: "A cookie that opens one workspace's event stream", body: ticketRequest{}, status: http.StatusCreated, answer: ticketView{}}},
+			summary: "A cookie that opens one workspace's event stream", body: ticketRequest{}, sample: sampleTicket, status: http.StatusCreated, answer: ticketView{}}},
 
 		{get, "/workspace", viewer, s.getOwnWorkspace, bodyLimit, about{summary: "The key's workspace", answer: ownWorkspaceView{}}},
 		{get, "/workspace/keys", keeper, s.listKeys, bodyLimit, about{
@@ -176,7 +176,7 @@ func (s *Server) routes() []route {
 
 		{get, "/admin/login", public, s.loginPage, bodyLimit, about{page: true}},
 		{post, "/admin/login", public, s.logIn, login, about{
-			summary: "Begin a session of the console", body: loginRequest{}, answer: sessionView{}}},
+			summary: "Begin a session of the console", body: loginRequest{}, sample: sampleLogin, answer: sessionView{}}},
 		{post, "/admin/logout", public, s.logOut, bodyLimit, about{summary: "End it", status: http.StatusNoContent}},
 
 		{get, "/admin/pprof/*", admin, s.profiles, bodyLimit, about{page: true}},

@@ -25,6 +25,10 @@ const (
 	sampleKey       = `{"name": "ci", "role": "member"}`
 	sampleIngest    = `{"title": "Opening range", "text": "The first half hour sets the range; a close above it is a long entry."}`
 	samplePrune     = `{"days": 90, "batch_size": 10000, "dry_run": true}`
+
+	// A shell puts the variables in.
+	sampleLogin  = `{"token": "'"$ADMIN_TOKEN"'"}`
+	sampleTicket = `{"workspace_id": "'"$MILLRACE_WORKSPACE_ID"'"}`
 )
 
 // datasetForm are the parts of an upload.

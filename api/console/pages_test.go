@@ -15,7 +15,7 @@ import (
 // emptyPages are those that have to make sense before there is anything to show.
 var emptyPages = []string{
 	"/admin", "/admin/tunes", "/admin/tunes/new", "/admin/leaderboard", "/admin/compare", "/admin/wfo", "/admin/wfo/new",
-	"/admin/datasets", "/admin/query", "/admin/events", "/admin/retention",
+	"/admin/datasets", "/admin/query", "/admin/events", "/admin/retention", "/admin/access",
 }
 
 func name(path string) string { return strings.ReplaceAll(strings.Trim(path, "/"), "/", "-") }
@@ -27,7 +27,7 @@ func TestEveryPageMakesSenseWhileEmpty(t *testing.T) {
 	for _, path := range emptyPages {
 		b.open(path)
 		require.NotContains(t, b.text("main"), "Internal Server Error", path)
-		if path != "/admin/retention" {
+		if path != "/admin/retention" && path != "/admin/access" {
 			require.Contains(t, b.text("main"), "no workspace yet", path)
 		}
 	}
@@ -186,4 +186,24 @@ func TestTheAPIsDocumentIsReadable(t *testing.T) {
 	require.Contains(t, b.text("main"), "/backtests/tunes/{id}/trials")
 	require.Contains(t, b.text("main"), `-H "Authorization: Bearer $MILLRACE_API_KEY"`)
 	b.looksRight("docs")
+}
+
+func TestAWorkspaceAndItsKeysAreKept(t *testing.T) {
+	s := newSite(t)
+	b := s.openBrowser()
+	b.logIn()
+	b.open("/admin/access")
+	b.run(chromedp.SendKeys(chromedp.CSS(`form[action$="/workspaces"] [name="name"]`), "desk"), chromedp.Click(chromedp.CSS(`form[action$="/workspaces"] button`)))
+	b.until(`document.querySelector(".top select")?.textContent.includes("desk")`)
+	b.run(chromedp.SendKeys(chromedp.CSS(`form[action$="/keys"] [name="name"]`), scripted), chromedp.Click(chromedp.CSS(`form[action$="/keys"] button`)))
+	b.until(`document.querySelector("#secret")?.textContent.startsWith("mr_")`)
+	s.key = b.text("#secret")
+	status, _ := s.do(http.MethodGet, "/datasets", "", nil)
+	require.Equal(t, http.StatusOK, status)
+	b.looksRight("access")
+	eval[int](b, `window.confirm = () => true; 0`)
+	b.run(chromedp.Click(chromedp.CSS("button.danger")))
+	b.until(`document.querySelector("main table + *, main")?.textContent.includes("revoked") && !document.querySelector("#secret")`)
+	status, _ = s.do(http.MethodGet, "/datasets", "", nil)
+	require.Equal(t, http.StatusUnauthorized, status)
 }

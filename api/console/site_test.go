@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,6 +48,7 @@ type site struct {
 	alpha    store.Workspace
 	key      string // of an owner in alpha
 	parts    knowledge.Parts
+	down     atomic.Bool // nothing is answered
 }
 
 func newSite(t *testing.T) *site {
@@ -81,9 +83,16 @@ func newSite(t *testing.T) *site {
 	s.server, err = api.New(api.Options{
 		Store: s.store, Hub: feed.Hub(), Health: health.New(look), Ready: health.Ready(look), Knowledge: base,
 		Metrics: metrics, Logger: logger, AdminToken: adminToken, Version: "test", Docs: true, River: river,
+		Limits: api.Limits{Login: store.Rate{Most: 5, Window: time.Minute}},
 	})
 	require.NoError(t, err)
-	s.web = httptest.NewServer(s.server.Handler())
+	handler := s.server.Handler()
+	s.web = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if s.down.Load() {
+			panic(http.ErrAbortHandler) // cut off, as by a network
+		}
+		handler.ServeHTTP(w, req)
+	}))
 	t.Cleanup(func() { s.server.EndStreams(); s.web.CloseClientConnections(); s.web.Close() })
 	s.url = s.web.URL
 	return s
