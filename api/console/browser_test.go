@@ -76,10 +76,10 @@ func (b *browser) hear(event any) {
 	}
 }
 
-// call does something that may take half a minute.
+// call does something that may take a minute: tests of other packages share the machine and the database.
 func (b *browser) call(do func(context.Context) error) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
 	defer cancel()
 	require.NoError(b.t, do(ctx))
 }
@@ -125,11 +125,19 @@ func (b *browser) until(script string) {
 			}
 			select {
 			case <-ctx.Done():
-				return fmt.Errorf("never true: %s: %w", script, errors.Join(ctx.Err(), err))
+				return fmt.Errorf("never true: %s: %w\n%s", script, errors.Join(ctx.Err(), err), b.seen())
 			case <-every.C:
 			}
 		}
 	})
+}
+
+// seen is what the page says, for a test that failed.
+func (b *browser) seen() string {
+	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+	defer cancel()
+	said, err := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText.slice(0, 2000)`))
+	return fmt.Sprintln(said, err)
 }
 
 // live waits until the page follows the stream.

@@ -81,9 +81,9 @@ func (p *Pages) post(c echo.Context, v *view, path, key string, body any) (Answe
 }
 
 // forward sends the browser's body to the API as it came: an upload.
-func (p *Pages) forward(c echo.Context, v *view, path string) (Answer, error) {
+func (p *Pages) forward(c echo.Context, v *view, path, key string) (Answer, error) {
 	return p.call(c, v, Request{
-		Method: http.MethodPost, Path: path, ContentType: c.Request().Header.Get(echo.HeaderContentType),
+		Method: http.MethodPost, Path: path, Key: key, ContentType: c.Request().Header.Get(echo.HeaderContentType),
 		Body: io.NopCloser(c.Request().Body),
 	})
 }

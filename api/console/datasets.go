@@ -44,7 +44,7 @@ func (p *Pages) Upload(c echo.Context) error {
 	if err != nil || v.Workspace == nil {
 		return p.orEmpty(c, v, "datasets", err)
 	}
-	answer, err := p.forward(c, v, "/datasets")
+	answer, err := p.forward(c, v, "/datasets", "")
 	if err != nil {
 		problem, err := refused(err)
 		if err != nil {

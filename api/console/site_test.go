@@ -8,6 +8,8 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -22,6 +24,9 @@ import (
 	"millrace/jobs"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/fleet"
+	"millrace/jobs/ingestion"
+	"millrace/jobs/ingestion/fetch"
+	"millrace/jobs/ingestion/pdf"
 	"millrace/jobs/ingestion/provider"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/retention"
@@ -152,6 +157,13 @@ func (s *site) submit(path, key, body string) string {
 	return answer
 }
 
+// post asks the API for something that it answers at once.
+func (s *site) post(path, body string) {
+	s.t.Helper()
+	status, answer := s.do(http.MethodPost, path, "application/json", strings.NewReader(body))
+	require.Equal(s.t, http.StatusOK, status, answer)
+}
+
 // startWorker works the queues until the test ends.
 func (s *site) startWorker() {
 	s.t.Helper()
@@ -159,13 +171,23 @@ func (s *site) startWorker() {
 	pool, err := store.OpenPool(s.t.Context(), store.PoolOptions{DatabaseURL: s.db.URL, MaxConns: 10})
 	require.NoError(s.t, err)
 	s.t.Cleanup(pool.Close)
+	cache, err := os.UserCacheDir()
+	require.NoError(s.t, err)
+	engine := pdf.New(pdf.Options{CacheDir: filepath.Join(cache, "millrace", "wasm")})
+	s.t.Cleanup(func() { _ = engine.Close(context.Background()) })
 	member, err := fleet.New(fleet.Options{
-		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: 2, jobs.QueueTunes: 1, jobs.QueueWFO: 1, jobs.QueueRetention: 1}, Metrics: metrics, Logger: logger,
+		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: 2, jobs.QueueTunes: 1, jobs.QueueWFO: 1, jobs.QueueRetention: 1, jobs.QueueIngestion: 1}, Metrics: metrics, Logger: logger,
 		Version: "test", Drain: 5 * time.Second,
 	}, func(st *store.Store, workers *river.Workers) {
 		tune.New(st, metrics, logger, tune.Options{ShardTime: 200 * time.Millisecond}).Register(workers)
 		wfo.New(st, metrics, logger).Register(workers)
 		retention.New(st, logger).Register(workers)
+		sources, err := ingestion.New(ingestion.Options{
+			Store: st, Metrics: metrics, Logger: logger, Fetcher: fetch.New(fetch.Options{}), PDF: engine,
+			Embedders: s.parts.Embedders, Index: s.parts.Index,
+		})
+		require.NoError(s.t, err)
+		sources.Register(workers)
 	})
 	require.NoError(s.t, err)
 	require.NoError(s.t, member.Start(s.t.Context()))

@@ -1,0 +1,230 @@
+package console
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+)
+
+// ingestion is the reading of one source as the API answers it.
+type ingestion struct {
+	JobID      string  `json:"job_id"`
+	Status     string  `json:"status"`
+	SourceType string  `json:"source_type"`
+	DocumentID string  `json:"document_id"`
+	URL        *string `json:"url"`
+	Name       string  `json:"name"`
+	Outcome    *string `json:"outcome"`
+	Reason     *string `json:"reason"`
+	Progress   struct {
+		Stage       string `json:"stage"`
+		Done, Total int
+	} `json:"progress"`
+	Chunks      int        `json:"chunks"`
+	CreatedAt   time.Time  `json:"created_at"`
+	StartedAt   *time.Time `json:"started_at"`
+	CompletedAt *time.Time `json:"completed_at"`
+}
+
+// Ended reports whether nothing more happens to it.
+func (i ingestion) Ended() bool {
+	return i.Status == "completed" || i.Status == "failed" || i.Status == "canceled"
+}
+
+// source is a document as the API answers it.
+type source struct {
+	DocumentID string    `json:"document_id"`
+	Status     string    `json:"status"`
+	SourceType string    `json:"source_type"`
+	URL        string    `json:"url"`
+	Title      string    `json:"title"`
+	ChunkCount int       `json:"chunk_count"`
+	Tokens     int       `json:"tokens"`
+	UpdatedAt  time.Time `json:"updated_at"`
+}
+
+// Link is where the source can be read, when that is an address a browser may follow.
+func (s source) Link() string { return passage{URL: s.URL}.Link() }
+
+// Ingestion handles GET /admin/ingestion.
+func (p *Pages) Ingestion(c echo.Context) error { return p.showIngestion(c, http.StatusOK, nil) }
+
+func (p *Pages) showIngestion(c echo.Context, status int, problem *Problem) error {
+	v, err := p.page(c, "Ingestion", "Ingestion")
+	if err != nil || v.Workspace == nil {
+		return p.orEmpty(c, v, "ingestion", err)
+	}
+	v.Topics, v.Problem = "ingestion", problem
+	query := pageQuery(c, "status", "cursor")
+	query.Set("limit", "25")
+	var running page[ingestion]
+	if err := p.get(c, v, "/ingest/jobs", query, &running); err != nil {
+		return err
+	}
+	query.Del("limit")
+	var documents page[source]
+	if err := p.get(c, v, "/documents", url.Values{"limit": {"50"}}, &documents); err != nil {
+		return err
+	}
+	v.Data = struct {
+		Jobs      []ingestion
+		Documents []source
+		Status    string
+		Statuses  []string
+		Key       string
+		Pager     pager
+	}{
+		running.Items, documents.Items, query.Get("status"), []string{"queued", "running", "retrying", "completed", "failed", "canceled"},
+		"console-" + uuid.NewString(), newPager(c, query, running.NextCursor),
+	}
+	return p.render(c, status, "ingestion", v)
+}
+
+// Ingest handles POST /admin/ingestion: an address or a text. A file comes by IngestFile.
+func (p *Pages) Ingest(c echo.Context) error {
+	body := map[string]any{}
+	for _, name := range []string{"url", "text", "title"} {
+		if value := strings.TrimSpace(c.FormValue(name)); value != "" {
+			body[name] = value
+		}
+	}
+	return p.ingested(c, func(v *view) error {
+		_, err := p.post(c, v, "/ingest", c.FormValue("key"), body)
+		return err
+	})
+}
+
+// IngestFile handles POST /admin/ingestion/file: the form is the API's own. Its idempotency key is in
+// the address, as the form may hold nothing else.
+func (p *Pages) IngestFile(c echo.Context) error {
+	return p.ingested(c, func(v *view) error {
+		_, err := p.forward(c, v, "/ingest", c.QueryParam("key"))
+		return err
+	})
+}
+
+// DeleteDocument handles POST /admin/ingestion/documents/:id/delete.
+func (p *Pages) DeleteDocument(c echo.Context) error {
+	return p.ingested(c, func(v *view) error {
+		_, err := p.call(c, v, Request{Method: http.MethodDelete, Path: "/documents/" + url.PathEscape(c.Param("id"))})
+		return err
+	})
+}
+
+// Reingest handles POST /admin/ingestion/documents/:id/reingest.
+func (p *Pages) Reingest(c echo.Context) error {
+	return p.ingested(c, func(v *view) error {
+		_, err := p.post(c, v, "/documents/"+url.PathEscape(c.Param("id"))+"/reingest", "console-"+uuid.NewString(), map[string]any{})
+		return err
+	})
+}
+
+func (p *Pages) ingested(c echo.Context, do func(*view) error) error {
+	v, err := p.page(c, "Ingestion", "Ingestion")
+	if err != nil || v.Workspace == nil {
+		return p.orEmpty(c, v, "ingestion", err)
+	}
+	if err := do(v); err != nil {
+		problem, err := refused(err)
+		if err != nil {
+			return err
+		}
+		return p.showIngestion(c, problem.Status, problem)
+	}
+	return c.Redirect(http.StatusSeeOther, "/admin/ingestion")
+}
+
+// gap is something that was asked for and is not known, as the API answers it.
+type gap struct {
+	RunID          string     `json:"run_id"`
+	Kind           string     `json:"kind"`
+	Intent         string     `json:"intent"`
+	Status         string     `json:"status"`
+	Matches        int        `json:"matches"`
+	BestScore      float64    `json:"best_score"`
+	ReasonCodes    []string   `json:"reason_codes"`
+	Priority       float64    `json:"priority"`
+	CoverageStatus string     `json:"coverage_status"`
+	Resolution     *string    `json:"resolution"`
+	Seen           int        `json:"seen"`
+	LastSeenAt     time.Time  `json:"last_seen_at"`
+	CandidateType  *string    `json:"candidate_type"`
+	CandidateID    *string    `json:"candidate_id"`
+	Note           *string    `json:"note"`
+	AcknowledgedBy *string    `json:"acknowledged_by"`
+	ResolvedBy     *string    `json:"resolved_by"`
+	ResolvedAt     *time.Time `json:"resolved_at"`
+}
+
+// Coverage handles GET /admin/coverage: the gaps of the workspace, the most pressing first.
+func (p *Pages) Coverage(c echo.Context) error { return p.showCoverage(c, http.StatusOK, nil) }
+
+func (p *Pages) showCoverage(c echo.Context, status int, problem *Problem) error {
+	v, err := p.page(c, "Coverage", "Coverage")
+	if err != nil || v.Workspace == nil {
+		return p.orEmpty(c, v, "coverage", err)
+	}
+	v.Topics, v.Problem = "coverage", problem
+	query := pageQuery(c, "status", "cursor")
+	if !c.QueryParams().Has("status") {
+		query.Set("status", "open")
+	}
+	query.Set("workspace_id", v.Workspace.ID.String())
+	var gaps page[gap]
+	if err := p.admin(c, v, Request{Method: http.MethodGet, Path: "/admin/coverage/gaps?" + query.Encode()}, &gaps); err != nil {
+		return err
+	}
+	query.Del("workspace_id")
+	v.Data = struct {
+		Gaps     []gap
+		Status   string
+		Statuses []string
+		Pager    pager
+	}{gaps.Items, query.Get("status"), []string{"open", "acknowledged", "resolved"}, newPager(c, query, gaps.NextCursor)}
+	return p.render(c, status, "coverage", v)
+}
+
+// AcknowledgeGap handles POST /admin/coverage/:id/acknowledge.
+func (p *Pages) AcknowledgeGap(c echo.Context) error { return p.triage(c, "acknowledge", nil) }
+
+// ResolveGap handles POST /admin/coverage/:id/resolve, with a candidate or a note.
+func (p *Pages) ResolveGap(c echo.Context) error {
+	body := map[string]any{}
+	for _, name := range []string{"candidate_id", "note"} {
+		if value := strings.TrimSpace(c.FormValue(name)); value != "" {
+			body[name] = value
+		}
+	}
+	if body["candidate_id"] != nil {
+		body["candidate_type"] = c.FormValue("candidate_type")
+	}
+	return p.triage(c, "resolve", body)
+}
+
+func (p *Pages) triage(c echo.Context, what string, body map[string]any) error {
+	v, err := p.page(c, "Coverage", "Coverage")
+	if err != nil {
+		return err
+	}
+	req := Request{Method: http.MethodPost, Path: "/admin/coverage/gaps/" + url.PathEscape(c.Param("id")) + "/" + what}
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		req.Body = strings.NewReader(string(raw))
+	}
+	if err := p.admin(c, v, req, nil); err != nil {
+		problem, err := refused(err)
+		if err != nil {
+			return err
+		}
+		return p.showCoverage(c, problem.Status, problem)
+	}
+	return c.Redirect(http.StatusSeeOther, "/admin/coverage?status="+url.QueryEscape(c.FormValue("status")))
+}
