@@ -23,6 +23,7 @@ type about struct {
 	body    any // a value of the type that the JSON body is bound to
 	form    []openapi.Part
 	sample  string // a body, for the example
+	query   string // a query, for the example
 	status  int    // of success; 0: 200
 	answer  any    // a value of the type that is rendered
 	media   string // of an answer that is not JSON
@@ -215,7 +216,11 @@ func (r route) sample() string {
 	case r.method == http.MethodPost && r.about.form == nil:
 		b.WriteString(" -X POST")
 	}
-	return b.String() + " \\\n     \"$MILLRACE_URL" + r.samplePath() + `"`
+	target := r.samplePath()
+	if r.about.query != "" {
+		target += "?" + r.about.query
+	}
+	return b.String() + " \\\n     \"$MILLRACE_URL" + target + `"`
 }
 
 // samplePath names what an id is of: /backtests/tunes/:id is /backtests/tunes/$TUNE_ID.

@@ -97,7 +97,7 @@ func (s *Server) routes() []route {
 		{get, "/backtests/leaderboard", viewer, s.getLeaderboard, bodyLimit, about{
 			summary: "The workspace's best trials under one objective", answer: list[standingView]{}, params: leaderboardParams()}},
 		{get, "/backtests/compare", viewer, s.compareTunes, bodyLimit, about{
-			summary: "Tunes side by side, and which fields differ", answer: comparison{},
+			summary: "Tunes side by side, and which fields differ", answer: comparison{}, query: "ids=$TUNE_ID",
 			params: append(asCSV(), inQuery("ids", "of 1 to 20 tunes, separated by commas", openapi.Schema{"type": "string"}))}},
 
 		{post, "/backtests/wfo", member, s.submitWFO, creates, about{
@@ -188,9 +188,9 @@ func (s *Server) routes() []route {
 		{get, "/admin/coverage/gaps/:id", admin, s.getGap, bodyLimit, about{summary: "One of them, or any run of a recommendation or query", answer: gapView{}}},
 		{post, "/admin/coverage/gaps/:id/acknowledge", admin, s.acknowledgeGap, bodyLimit, about{summary: "Say that somebody looks after a gap", answer: gapView{}}},
 		{post, "/admin/coverage/gaps/:id/resolve", admin, s.resolveGap, bodyLimit, about{
-			summary: "Resolve a gap with a candidate or a note", body: resolveRequest{}, answer: gapView{}}},
+			summary: "Resolve a gap with a candidate or a note", body: resolveRequest{}, sample: sampleResolve, answer: gapView{}}},
 		{post, "/admin/coverage/explain", admin, s.explainMatch, bodyLimit, about{
-			summary: "Explain how well a request was covered", body: explainMatchRequest{}, answer: matchExplanationView{}}},
+			summary: "Explain how well a request was covered", body: explainMatchRequest{}, sample: sampleMatch, answer: matchExplanationView{}}},
 
 		{post, "/admin/retention/prune/:job", admin, s.prune, creates, about{
 			summary: "Run a retention job, or count what it would delete", body: pruneRequest{}, sample: samplePrune,

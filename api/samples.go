@@ -27,8 +27,10 @@ const (
 	samplePrune     = `{"days": 90, "batch_size": 10000, "dry_run": true}`
 
 	// A shell puts the variables in.
-	sampleLogin  = `{"token": "'"$ADMIN_TOKEN"'"}`
-	sampleTicket = `{"workspace_id": "'"$MILLRACE_WORKSPACE_ID"'"}`
+	sampleLogin   = `{"token": "'"$ADMIN_TOKEN"'"}`
+	sampleResolve = `{"note": "Two papers on it are on their way."}`
+	sampleMatch   = `{"run_id": "'"$RUN_ID"'"}` // of a recommendation or query
+	sampleTicket  = `{"workspace_id": "'"$MILLRACE_WORKSPACE_ID"'"}`
 )
 
 // datasetForm are the parts of an upload.
