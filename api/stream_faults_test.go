@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -165,7 +166,13 @@ func TestAClientThatReadsNothingIsLetGo(t *testing.T) {
 	for range events {
 		next(t, frames)
 	}
-	require.Eventually(t, func() bool { return open() == 1 }, 30*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return open() == 1 && following() == 1 }, 30*time.Second, 20*time.Millisecond)
+}
+
+// following is how many handlers of streams are at work in this process.
+func following() int {
+	stacks := make([]byte, 4<<20)
+	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "api.(*Server).follow(")
 }
 
 // A server that stops ends its streams, and asks each client to come back after a wait of its own.
