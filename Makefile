@@ -10,7 +10,7 @@ PACKAGES ?= ./...
 # Nothing here needs C; without it the binary is static, and tests and build share their objects.
 export CGO_ENABLED := 0
 
-.PHONY: build dev demo test bench lint check fmt
+.PHONY: build dev demo test chaos bench lint check fmt
 
 build: ## bin/millrace
 	go build -ldflags '$(VERSION_FLAGS)' -o bin/millrace ./cmd/millrace
@@ -23,6 +23,9 @@ demo: build ## dev, the sample, and a tune of 2,000 trials and more; DEMO_EXIT=1
 
 test: build ## all tests, beside a throwaway Postgres
 	bin/millrace postgres -- $(GOTESTSUM) --format pkgname -- -timeout 12m $(PACKAGES)
+
+chaos: ## kill, stop and cut everything while it works, for some minutes, and print what held
+	go test -tags chaos -count=1 -v -timeout 12m ./cmd/millrace/chaos
 
 bench: build ## speed and memory, all side by side
 	bin/millrace postgres -- go test -run '^$$' -bench . -benchmem $(PACKAGES)

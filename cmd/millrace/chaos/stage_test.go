@@ -1,0 +1,303 @@
+package chaos
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"millrace/jobs"
+	"millrace/migrations"
+	"millrace/store"
+	"millrace/store/localpg"
+)
+
+// settings of the database. A commit that was answered must outlive the server's processes, though
+// not the machine: so it is written, but not flushed to disk.
+var settings = map[string]string{"fsync": "off", "synchronous_commit": "on", "max_connections": "300"}
+
+// stage is a database and the ways to it.
+type stage struct {
+	t      *testing.T
+	binary string
+	data   string
+
+	mu      sync.Mutex // held while the database is being restarted
+	cluster *localpg.Cluster
+
+	direct  string // the superuser's URL, around the proxies
+	proxies []*toxiproxy.Proxy
+	owner   *pgxpool.Pool // sees and may do everything
+	store   *store.Store  // as an API process has it, without faults
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	s := &stage{t: t, binary: build(t), data: filepath.Join(t.TempDir(), "pg")}
+	s.startDatabase()
+	t.Cleanup(func() { _ = s.cluster.Stop(context.Background()) })
+	s.direct = s.cluster.URL()
+	require.NoError(t, migrations.Up(t.Context(), s.direct))
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	for i := range 3 {
+		proxy := toxiproxy.NewProxy(server, fmt.Sprint("way", i), "127.0.0.1:0", s.host())
+		require.NoError(t, proxy.Start())
+		t.Cleanup(proxy.Stop)
+		s.proxies = append(s.proxies, proxy)
+	}
+	var err error
+	s.owner, err = pgxpool.New(t.Context(), s.direct+"&pool_max_conns=8")
+	require.NoError(t, err)
+	t.Cleanup(s.owner.Close)
+	s.store = s.newStore(s.direct)
+	return s
+}
+
+// build makes the binary once for all tests of this process.
+func build(t *testing.T) string {
+	t.Helper()
+	built.once.Do(func() {
+		dir, err := os.MkdirTemp("", "millrace-chaos-")
+		if err != nil {
+			built.err = err
+			return
+		}
+		built.path = filepath.Join(dir, "millrace")
+		out, err := exec.Command("go", "build", "-o", built.path, "millrace/cmd/millrace").CombinedOutput()
+		if err != nil {
+			built.err = fmt.Errorf("%w\n%s", err, out)
+		}
+	})
+	require.NoError(t, built.err)
+	return built.path
+}
+
+var built struct {
+	once sync.Once
+	path string
+	err  error
+}
+
+func (s *stage) newStore(url string) *store.Store {
+	s.t.Helper()
+	pool, err := store.OpenPool(s.t.Context(), store.PoolOptions{DatabaseURL: url, MaxConns: 10})
+	require.NoError(s.t, err)
+	s.t.Cleanup(pool.Close)
+	client, err := jobs.NewInsertClient(pool, slog.New(slog.DiscardHandler))
+	require.NoError(s.t, err)
+	return store.New(pool, client)
+}
+
+func (s *stage) startDatabase() {
+	s.t.Helper()
+	cluster, err := localpg.Start(context.Background(), localpg.Options{DataDir: s.data, Settings: settings})
+	if err != nil {
+		s.t.Errorf("the database does not start again: %v", err) // also from other goroutines
+		return
+	}
+	s.cluster = cluster
+}
+
+// restartDatabase ends every session: kindly, after a checkpoint, or as a crash does.
+func (s *stage) restartDatabase(crash bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ctx, cancel := context.WithCancel(context.Background())
+	if crash {
+		cancel() // a stop without patience is an immediate shutdown, and a recovery at the start
+	}
+	_ = s.cluster.Stop(ctx)
+	cancel()
+	s.startDatabase()
+}
+
+func (s *stage) host() string {
+	u, err := url.Parse(s.direct)
+	require.NoError(s.t, err)
+	return u.Host
+}
+
+// through is the database's URL by one of the proxies.
+func (s *stage) through(way int) string {
+	u, err := url.Parse(s.direct)
+	require.NoError(s.t, err)
+	u.Host = s.proxies[way%len(s.proxies)].Listen
+	return u.String()
+}
+
+// count reads one number, however often the database is away.
+func (s *stage) count(sql string, args ...any) (n int) {
+	s.t.Helper()
+	var err error
+	require.Eventually(s.t, func() bool {
+		ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+		defer cancel()
+		err = s.owner.QueryRow(ctx, sql, args...).Scan(&n)
+		return err == nil
+	}, time.Minute, 100*time.Millisecond, "%s: %v", sql, &err)
+	return n
+}
+
+// tenant makes a workspace that may do much, and a key to it.
+func (s *stage) tenant(name string) (store.Workspace, string) {
+	s.t.Helper()
+	w, err := s.store.CreateWorkspace(s.t.Context(), name, 2)
+	require.NoError(s.t, err)
+	key, err := s.store.CreateKey(s.t.Context(), w.ID, "chaos", store.RoleOwner)
+	require.NoError(s.t, err)
+	return w, key
+}
+
+// process is a child that is started again whenever it was killed.
+type process struct {
+	stage   *stage
+	command func() *exec.Cmd
+	mu      sync.Mutex
+	cmd     *exec.Cmd
+	log     *bytes.Buffer
+	ended   chan struct{} // of cmd
+	gone    bool          // for good
+}
+
+// run starts a process and keeps it running until the test ends.
+func (s *stage) run(env []string, name string, args ...string) *process {
+	s.t.Helper()
+	p := &process{stage: s, command: func() *exec.Cmd {
+		cmd := exec.Command(name, args...)
+		cmd.Env = append(os.Environ(), env...)
+		return cmd
+	}}
+	require.NoError(s.t, p.start())
+	s.t.Cleanup(func() {
+		p.mu.Lock()
+		p.gone = true
+		p.mu.Unlock()
+		p.signal(syscall.SIGCONT)
+		p.signal(syscall.SIGKILL)
+		<-p.ended // nothing starts it any more
+		if s.t.Failed() {
+			s.t.Logf("%s %v:\n…%s", filepath.Base(name), args, p.log.Bytes()[max(0, p.log.Len()-4000):])
+		}
+	})
+	return p
+}
+
+func (p *process) start() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone || p.runs() {
+		return nil // a supervisor and a fault may both want it started
+	}
+	cmd := p.command()
+	log, ended := &bytes.Buffer{}, make(chan struct{})
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	p.cmd, p.log, p.ended = cmd, log, ended
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
+	return nil
+}
+
+// runs reports whether the process is there; the caller holds the lock.
+func (p *process) runs() bool {
+	if p.cmd == nil {
+		return false
+	}
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+func (p *process) signal(sig syscall.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = p.cmd.Process.Signal(sig)
+}
+
+// replace ends the process by a signal and starts it again.
+func (p *process) replace(sig syscall.Signal) {
+	p.mu.Lock()
+	ended := p.ended
+	_ = p.cmd.Process.Signal(sig)
+	p.mu.Unlock()
+	<-ended
+	if err := p.start(); err != nil {
+		p.stage.t.Errorf("start again: %v", err)
+	}
+}
+
+// revive starts the process if it has ended by itself, as it does when the database is away at its
+// start; a supervisor would.
+func (p *process) revive() {
+	if err := p.start(); err != nil {
+		p.stage.t.Errorf("start again: %v", err)
+	}
+}
+
+// server is an API process and its address.
+type server struct {
+	*process
+	url string
+}
+
+// serve starts an API process on a port that it keeps over restarts.
+func (s *stage) serve(way int) *server {
+	s.t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(s.t, err)
+	address := listener.Addr().String()
+	require.NoError(s.t, listener.Close())
+	p := s.run([]string{"DATABASE_URL=" + s.through(way), "ADMIN_TOKEN=" + adminToken}, s.binary, "api", "--addr", address)
+	api := &server{process: p, url: "http://" + address}
+	require.Eventually(s.t, api.up, 30*time.Second, 20*time.Millisecond, "the API does not come up")
+	return api
+}
+
+const adminToken = "chaos-chaos-chaos-chaos-chaos-chaos"
+
+func (a *server) up() bool {
+	resp, err := (&http.Client{Timeout: time.Second}).Get(a.url + "/healthz")
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
+// supervise starts processes again that have ended by themselves, until ctx ends.
+func supervise(ctx context.Context, processes ...*process) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			for _, p := range processes {
+				p.revive()
+			}
+		}
+	}
+}
