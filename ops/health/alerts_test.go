@@ -132,7 +132,6 @@ func TestEveryAlertFiresForReal(t *testing.T) {
 	broken.Store(true)
 	doomed.Close()
 	w.exec(`update retention_rules set created_at = now() - interval '49 hours'`)
-	w.exec(run("job_runs", false, "1 minute"))
 	w.exec(keys(101))
 	w.exec(`insert into idempotency_keys (workspace_id, route, key, fingerprint, created_at)
 		select id, 'r', 'k', sha256(''), now() - interval '31 minutes' from workspaces`)
@@ -147,6 +146,7 @@ func TestEveryAlertFiresForReal(t *testing.T) {
 	seen, missing := map[string]bool{}, []string{}
 	require.Eventually(t, func() bool {
 		work(metrics, false)
+		w.exec(run("job_runs", false, "1 minute"))
 		for _, name := range firing(address) {
 			seen[name] = true
 		}
