@@ -212,6 +212,5 @@ func (s *Server) cancelIngest(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	s.opts.Metrics.IngestJobs.WithLabelValues(string(in.SourceType), string(store.IngestCanceled)).Inc()
 	return ok(c, viewIngest(in))
 }

@@ -44,7 +44,7 @@ func (l *library) ingesting() {
 		Pool: pool, Slots: jobs.Slots{jobs.QueueIngestion: 2}, Metrics: metrics, Logger: logger, Version: "test", Drain: time.Second,
 	}, func(st *store.Store, workers *river.Workers) {
 		all, err := ingestion.New(ingestion.Options{
-			Store: st, Metrics: metrics, Logger: logger, Fetcher: fetch.New(fetch.Options{}), PDF: engine,
+			Store: st, Logger: logger, Fetcher: fetch.New(fetch.Options{}), PDF: engine,
 			Embedders: l.parts.Embedders, Index: l.parts.Index,
 		})
 		require.NoError(l.t, err)

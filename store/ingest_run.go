@@ -282,6 +282,11 @@ func endIngest(ctx context.Context, tx pgx.Tx, ingest *Ingest, status IngestStat
 			return err
 		}
 	}
+	var took time.Duration
+	if ingest.StartedAt != nil {
+		took = ingest.CompletedAt.Sub(*ingest.StartedAt)
+	}
+	tell(tx, "ingest "+string(ingest.SourceType), string(status), took)
 	return appendIngestEvent(ctx, tx, ingest, string(status))
 }
 

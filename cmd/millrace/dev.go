@@ -62,7 +62,7 @@ func (c *devCmd) start(ctx context.Context, life *lifecycle, env *environment) (
 	if err != nil {
 		return devSettings{}, err
 	}
-	if err := startWorker(ctx, life, env, c.databaseFlags, c.workerFlags, metrics); err != nil {
+	if err := startWorker(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.workerFlags, metrics); err != nil {
 		return devSettings{}, err
 	}
 	if err := serveInternal(ctx, life, env, c.internalFlags, metrics, c.AdminToken); err != nil {

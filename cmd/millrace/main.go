@@ -31,6 +31,7 @@ type commands struct {
 
 	Tune   tuneCmd   `cmd:"" help:"Submit a tune, follow it and print its leaderboard."`
 	WFO    wfoCmd    `cmd:"" name:"wfo" help:"Submit a walk-forward, follow it and print its candidates."`
+	Ingest ingestCmd `cmd:"" help:"Ingest files, folders and addresses into the knowledge base, and follow them."`
 	Watch  watchCmd  `cmd:"" help:"Follow a tune or a walk-forward."`
 	Cancel cancelCmd `cmd:"" help:"Cancel a tune or a walk-forward."`
 	Data   dataCmd   `cmd:"" help:"Generate, upload and list OHLCV data."`

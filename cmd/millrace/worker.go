@@ -13,6 +13,7 @@ import (
 
 	"millrace/jobs"
 	"millrace/jobs/fleet"
+	"millrace/jobs/ingestion"
 	"millrace/jobs/retention"
 	"millrace/jobs/tune"
 	"millrace/jobs/wfo"
@@ -26,6 +27,7 @@ type workerFlags struct {
 	Queues    string        `env:"MILLRACE_QUEUES" help:"Queues to work and their slots, as in trials:8,tunes:2. Default: every queue, one trial slot a core."`
 	Drain     time.Duration `env:"MILLRACE_DRAIN" default:"10s" help:"How long a stop waits for jobs at work before it hands them back."`
 	ShardTime time.Duration `env:"MILLRACE_SHARD_TIME" default:"1s" help:"Compute that one shard of a tune is cut to."`
+	ingestionFlags
 }
 
 func (f workerFlags) slots() (jobs.Slots, error) {
@@ -43,6 +45,7 @@ func (f workerFlags) slots() (jobs.Slots, error) {
 type workerCmd struct {
 	databaseFlags
 	internalFlags
+	knowledgeFlags
 	workerFlags
 	AdminToken string `env:"ADMIN_TOKEN" help:"Token for the profiles at --metrics-addr; unset, there are none."`
 }
@@ -51,7 +54,7 @@ type workerCmd struct {
 func (c *workerCmd) Run(ctx context.Context, env *environment) error {
 	return serve(ctx, env, c.Drain+5*time.Second, func(life *lifecycle) error {
 		metrics := ops.NewMetrics()
-		if err := startWorker(ctx, life, env, c.databaseFlags, c.workerFlags, metrics); err != nil {
+		if err := startWorker(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.workerFlags, metrics); err != nil {
 			return err
 		}
 		return serveInternal(ctx, life, env, c.internalFlags, metrics, c.AdminToken)
@@ -59,7 +62,7 @@ func (c *workerCmd) Run(ctx context.Context, env *environment) error {
 }
 
 // startWorker opens the database and starts this process's part in the fleet.
-func startWorker(ctx context.Context, life *lifecycle, env *environment, db databaseFlags, flags workerFlags, metrics *ops.Metrics) error {
+func startWorker(ctx context.Context, life *lifecycle, env *environment, db databaseFlags, kb knowledgeFlags, flags workerFlags, metrics *ops.Metrics) error {
 	slots, err := flags.slots()
 	if err != nil {
 		return err
@@ -87,6 +90,8 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 	if err != nil {
 		return err
 	}
+	var sources *ingestion.Workers
+	var sourcesErr error
 	member, err := fleet.New(fleet.Options{
 		ID: id, Pool: pool, Slots: slots, Metrics: metrics, Logger: env.logger, Reporter: reporter, Version: env.version(), Drain: flags.Drain,
 		Periodic: schedule,
@@ -94,8 +99,15 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 		tune.New(st, metrics, env.logger, tune.Options{Slots: slots[jobs.QueueTrials], ShardTime: flags.ShardTime}).Register(workers)
 		wfo.New(st, metrics, env.logger).Register(workers)
 		retention.New(st, env.logger).Register(workers)
+		var parts *knowledgeParts
+		if parts, sourcesErr = kb.openKnowledge(life, st, pool, metrics, env.logger); sourcesErr != nil {
+			return
+		}
+		if sources, sourcesErr = flags.openIngestion(life, env, st, parts, slots[jobs.QueueIngestion]); sourcesErr == nil {
+			sources.Register(workers)
+		}
 	})
-	if err != nil {
+	if err := errors.Join(sourcesErr, err); err != nil {
 		return err
 	}
 	life.onStop(member.Stop)

@@ -75,7 +75,7 @@ func newRig(t testing.TB) *rig {
 	t.Cleanup(func() { _ = engine.Close(context.Background()) })
 	at := netip.MustParseAddrPort(r.site.Listener.Addr().String())
 	r.opts = ingestion.Options{
-		Metrics: r.metrics, Logger: slog.New(slog.DiscardHandler), PDF: engine, Index: r.index,
+		Logger: slog.New(slog.DiscardHandler), PDF: engine, Index: r.index,
 		Fetcher: fetch.New(fetch.Options{
 			AllowNetworks: []netip.Prefix{netip.PrefixFrom(at.Addr(), 32)}, AllowPorts: []uint16{at.Port()},
 		}),

@@ -14,7 +14,6 @@ import (
 	"millrace/jobs/attempt"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
-	"millrace/ops"
 	"millrace/store"
 )
 
@@ -29,7 +28,6 @@ type PDFReader interface {
 // Options make Workers. Those without a default are required.
 type Options struct {
 	Store     *store.Store
-	Metrics   *ops.Metrics
 	Logger    *slog.Logger
 	Fetcher   knowledge.Fetcher
 	PDF       PDFReader
@@ -80,9 +78,9 @@ type Workers struct {
 
 // New makes the workers.
 func New(opts Options) (*Workers, error) {
-	if opts.Store == nil || opts.Metrics == nil || opts.Logger == nil || opts.Fetcher == nil || opts.PDF == nil ||
+	if opts.Store == nil || opts.Logger == nil || opts.Fetcher == nil || opts.PDF == nil ||
 		len(opts.Embedders) == 0 || opts.Index == nil {
-		return nil, errors.New("ingestion: Store, Metrics, Logger, Fetcher, PDF, Embedders and Index are required")
+		return nil, errors.New("ingestion: Store, Logger, Fetcher, PDF, Embedders and Index are required")
 	}
 	chunker, err := knowledge.NewChunker()
 	if err != nil {
@@ -142,7 +140,6 @@ func (w *Workers) settle(ctx context.Context, lease store.Lease, id uuid.UUID, j
 	var fault *knowledge.Fault
 	switch {
 	case err == nil:
-		w.opts.Metrics.IngestJobs.WithLabelValues(string(job.SourceType), string(store.IngestCompleted)).Inc()
 		return nil
 	case errors.Is(err, store.ErrEnded), errors.Is(err, store.ErrNotFound):
 		return w.abandon(ctx, lease, id, job, err)
@@ -230,16 +227,7 @@ func (w *Workers) retry(ctx context.Context, lease store.Lease, job *store.Inges
 
 // fail ends an ingestion for good; it is called by attempt.Worker.
 func (w *Workers) fail(ctx context.Context, args jobs.IngestArgs, lease store.Lease, reason string) error {
-	job, err := w.store.Ingest(ctx, args.WorkspaceID, args.IngestID)
-	if err != nil {
-		return err
-	}
-	if err := w.store.FailIngest(ctx, lease, args.IngestID, reason); err != nil {
-		return err
-	}
-	w.opts.Metrics.IngestJobs.WithLabelValues(string(job.SourceType), string(store.IngestFailed)).Inc()
-	w.opts.Metrics.IngestFailures.WithLabelValues(string(job.SourceType)).Inc()
-	return nil
+	return w.store.FailIngest(ctx, lease, args.IngestID, reason)
 }
 
 // abandon ends the attempt at an ingestion that was cancelled or whose document is gone.
