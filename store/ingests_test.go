@@ -151,24 +151,6 @@ func TestALaterRevisionIsNotReplacedByAnEarlier(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrConflict)
 }
 
-func TestAnIngestionThatTakesDownItsWorkersFails(t *testing.T) {
-	d := newDesk(t)
-	ctx := t.Context()
-	in := d.ingest("k")
-	_, err := d.owner.Exec(ctx, `update river_job set max_attempts = attempt + 1 where id = $1`, in.RiverJobID)
-	require.NoError(t, err)
-	d.claim(in.RiverJobID, "lost")
-	rescued, err := d.store.Rescue(ctx)
-	require.NoError(t, err)
-	require.Equal(t, "available", rescued[0].State, "one attempt more, to fail it in")
-	require.NoError(t, d.store.FailIngest(ctx, d.claim(in.RiverJobID, "last"), in.ID, "every attempt at it lost its worker"))
-	in, err = d.store.Ingest(ctx, d.space.ID, in.ID)
-	require.NoError(t, err)
-	require.Equal(t, store.IngestFailed, in.Status)
-	_, err = d.store.Document(ctx, d.space.ID, in.DocumentID)
-	require.ErrorIs(t, err, store.ErrNotFound, "a document that never was is gone")
-}
-
 func TestUploads(t *testing.T) {
 	d := newDesk(t)
 	ctx := t.Context()

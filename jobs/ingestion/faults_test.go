@@ -228,3 +228,14 @@ func TestAPanicIsAFailureWhoseReasonTellsNothingOfIt(t *testing.T) {
 	require.Contains(t, why, "an error on our side")
 	require.NotContains(t, why, "range")
 }
+
+// A source that took down its worker at every attempt is failed in one more, see store.Rescue.
+func TestASourceThatTakesDownItsWorkersFails(t *testing.T) {
+	r := newRig(t)
+	in := r.text("a.txt", "Deadly.")
+	_, err := r.owner.Exec(t.Context(), `update river_job set attempt = max_attempts where id = $1`, in.RiverJobID)
+	require.NoError(t, err)
+	r.work()
+	require.Contains(t, r.failed(in), "lost its worker")
+	require.Zero(t, r.count(`select count(*) from documents`))
+}
