@@ -183,7 +183,7 @@ func (s *site) startWorker() {
 		wfo.New(st, metrics, logger).Register(workers)
 		retention.New(st, logger).Register(workers)
 		sources, err := ingestion.New(ingestion.Options{
-			Store: st, Metrics: metrics, Logger: logger, Fetcher: fetch.New(fetch.Options{}), PDF: engine,
+			Store: st, Logger: logger, Fetcher: fetch.New(fetch.Options{}), PDF: engine,
 			Embedders: s.parts.Embedders, Index: s.parts.Index,
 		})
 		require.NoError(s.t, err)
