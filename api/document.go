@@ -111,6 +111,7 @@ func enums() map[reflect.Type][]string {
 		reflect.TypeFor[knowledge.SourceType]():      words(knowledge.SourceTypes()),
 		reflect.TypeFor[knowledge.Axis]():            words(knowledge.Axes()),
 		reflect.TypeFor[knowledge.RecommendStatus](): {string(knowledge.RecommendOK), string(knowledge.RecommendDegraded), string(knowledge.RecommendNone)},
+		reflect.TypeFor[store.ReembedStatus]():       words(store.ReembedStatuses()),
 		reflect.TypeFor[knowledge.Reason]():          words(knowledge.Reasons()),
 		reflect.TypeFor[store.GapStatus]():           words(store.GapStatuses()),
 		reflect.TypeFor[store.CandidateType]():       {string(store.CandidateTune), string(store.CandidateDocument)},

@@ -182,6 +182,13 @@ func (s *Server) routes() []route {
 		{get, "/admin/pprof/*", admin, s.profiles, bodyLimit, about{page: true}},
 		{get, "/admin/system/health.json", admin, s.systemHealth, bodyLimit, about{
 			summary: "The state of every component, with advice", answer: ops.HealthDocument{}}},
+		{post, "/admin/workspaces/:id/reembed", admin, s.reembed, creates, about{
+			summary: "Embed a workspace's chunks again, with another model, and switch to it", body: reembedRequest{},
+			status: http.StatusAccepted, answer: reembedView{}}},
+		{get, "/admin/reembeds", admin, s.listReembeds, bodyLimit, about{
+			summary: "The moves to other embedding models, newest first", params: paging(50, 200), answer: list[reembedView]{}}},
+		{get, "/admin/reembeds/:id", admin, s.getReembed, bodyLimit, about{summary: "One of them", answer: reembedView{}}},
+
 		{get, "/admin/coverage/gaps", admin, s.listGaps, bodyLimit, about{
 			summary: "What workspaces asked for and do not know, the most pressing first", answer: list[gapView]{},
 			params: paging(50, 200, text("workspace_id"), oneOf("status", store.GapStatuses()), oneOf("kind", gapKinds()))}},

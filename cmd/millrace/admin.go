@@ -22,6 +22,8 @@ type adminCmd struct {
 		Create workspaceCreateCmd `cmd:"" help:"Make a workspace."`
 		List   workspaceListCmd   `cmd:"" help:"List the workspaces."`
 		Set    workspaceSetCmd    `cmd:"" help:"Change a workspace's name, cap or limits."`
+
+		Reembed workspaceReembedCmd `cmd:"" help:"Embed its documents again, with another model, and switch to it."`
 	} `cmd:"" help:"Keep workspaces."`
 	Key struct {
 		Create keyCreateCmd `cmd:"" help:"Make a key and print its secret, which is shown this once."`

@@ -14,6 +14,7 @@ import (
 
 	"millrace/api"
 	"millrace/events"
+	"millrace/jobs"
 	"millrace/ops"
 	"millrace/ops/health"
 	"millrace/store"
@@ -27,24 +28,36 @@ type verbs struct {
 	t    *testing.T
 	url  string
 	file string // settings
+
+	db    *pgtest.DB
+	store *store.Store
+	parts *knowledgeParts
 }
 
 func newVerbs(t *testing.T) *verbs {
 	t.Helper()
 	logger, metrics := slog.New(slog.DiscardHandler), ops.NewMetrics()
-	st := store.New(pgtest.New(t).Pool(t), nil)
+	db := pgtest.New(t)
+	pool := db.Pool(t)
+	client, err := jobs.NewInsertClient(pool, logger)
+	require.NoError(t, err)
+	st := store.New(pool, client)
+	parts, err := knowledgeFlags{VectorMemory: 64}.openKnowledge(&lifecycle{}, st, pool, metrics, logger)
+	require.NoError(t, err)
+	base, err := parts.base(st)
+	require.NoError(t, err)
 	feed := events.NewFeed(events.Options{Store: st, Metrics: metrics, Logger: logger})
 	require.NoError(t, feed.Start(t.Context()))
 	t.Cleanup(func() { _ = feed.Stop(context.Background()) })
 	look := health.Options{Store: st, Main: st, Feed: feed.Status}
 	server, err := api.New(api.Options{
 		Store: st, Hub: feed.Hub(), Health: health.New(look), Ready: health.Ready(look), Metrics: metrics, Logger: logger,
-		AdminToken: testAdminToken,
+		AdminToken: testAdminToken, Knowledge: base,
 	})
 	require.NoError(t, err)
 	web := httptest.NewServer(server.Handler())
 	t.Cleanup(web.Close)
-	v := &verbs{t: t, url: web.URL, file: filepath.Join(t.TempDir(), "dev.env")}
+	v := &verbs{t: t, url: web.URL, file: filepath.Join(t.TempDir(), "dev.env"), db: db, store: st, parts: parts}
 	require.NoError(t, os.WriteFile(v.file, []byte("MILLRACE_URL="+web.URL+"\nADMIN_TOKEN="+testAdminToken+"\n"), 0o600))
 	return v
 }

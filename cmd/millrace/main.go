@@ -35,6 +35,7 @@ type commands struct {
 	Watch  watchCmd  `cmd:"" help:"Follow a tune or a walk-forward."`
 	Cancel cancelCmd `cmd:"" help:"Cancel a tune or a walk-forward."`
 	Data   dataCmd   `cmd:"" help:"Generate, upload and list OHLCV data."`
+	Ask    askCmd    `cmd:"" help:"Ask the knowledge base a question."`
 	Demo   demoCmd   `cmd:"" help:"Run dev with the bundled sample and a tune; DEMO_EXIT=1 stops at its end."`
 
 	Doctor   doctorCmd   `cmd:"" help:"Look at every component and say what to do; the exit status is 1 unless all is well."`

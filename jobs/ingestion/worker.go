@@ -98,6 +98,11 @@ func (w *Workers) Register(to *river.Workers) {
 		Of: func(a jobs.IngestArgs) (workspace, id uuid.UUID) { return a.WorkspaceID, a.IngestID },
 	}})
 	river.AddWorker(to, &forgetWorker{all: w})
+	river.AddWorker(to, &attempt.Worker[jobs.ReembedArgs]{
+		Saver: w.saver, Limit: jobTimeout, Do: w.reembed, Fail: w.failReembed,
+		Of: func(a jobs.ReembedArgs) (workspace, id uuid.UUID) { return a.WorkspaceID, a.ReembedID },
+	})
+	river.AddWorker(to, &sweepWorker{all: w})
 }
 
 // sourceWorker is an attempt.Worker that waits longer between attempts: what fails here is mostly a

@@ -27,6 +27,15 @@ type Base struct {
 	reranker  Reranker
 }
 
+// Models are those that the base can embed with. The first is for workspaces that have none yet.
+func (b *Base) Models() []Model {
+	models := make([]Model, len(b.embedders))
+	for i, e := range b.embedders {
+		models[i] = e.Model()
+	}
+	return models
+}
+
 // Parts are what a Base leans on. The Reranker may be nil.
 type Parts struct {
 	Texts     Texts

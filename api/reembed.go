@@ -1,0 +1,123 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+	"github.com/riverqueue/river"
+
+	"millrace/jobs"
+	"millrace/jobs/knowledge"
+	"millrace/store"
+)
+
+// reembedRequest is the body of POST /admin/workspaces/:id/reembed.
+type reembedRequest struct {
+	Provider string `json:"provider"` // hash, or the one that the server is set up with; by default the latter
+}
+
+// reembedView is a workspace's move to another embedding model.
+type reembedView struct {
+	ReembedID      string              `json:"reembed_id"`
+	WorkspaceID    string              `json:"workspace_id"`
+	Status         store.ReembedStatus `json:"status"`
+	Reason         *string             `json:"reason"` // why it failed, or what it waits for
+	Provider       string              `json:"provider"`
+	Model          string              `json:"model"`
+	Dimensions     int                 `json:"dimensions"`
+	Collection     string              `json:"collection"`
+	FromCollection string              `json:"from_collection"`
+	Done           int                 `json:"done"` // chunks
+	Total          int                 `json:"total"`
+	CreatedAt      time.Time           `json:"created_at"`
+	StartedAt      *time.Time          `json:"started_at"`
+	CompletedAt    *time.Time          `json:"completed_at"`
+}
+
+func viewReembed(r *store.Reembed) reembedView {
+	m := r.To.Model
+	return reembedView{
+		ReembedID: r.ID.String(), WorkspaceID: r.WorkspaceID.String(), Status: r.Status, Reason: r.Reason,
+		Provider: m.Provider, Model: m.Name, Dimensions: m.Dimensions, Collection: r.To.Collection.Name, FromCollection: r.From.Name,
+		Done: r.Done, Total: r.Total, CreatedAt: r.CreatedAt.UTC(), StartedAt: utc(r.StartedAt), CompletedAt: utc(r.CompletedAt),
+	}
+}
+
+// reembed handles POST /admin/workspaces/:id/reembed. To the model that the workspace has it embeds
+// everything again, as after the index lost its vectors.
+func (s *Server) reembed(c echo.Context) error {
+	if s.opts.Knowledge == nil {
+		return noKnowledge()
+	}
+	var req reembedRequest
+	sub, err := s.submission(c, &req)
+	if err != nil {
+		return err
+	}
+	if sub.Workspace, err = pathID(c); err != nil {
+		return err
+	}
+	models := s.opts.Knowledge.Models()
+	to, ok := models[0], req.Provider == ""
+	var known []string
+	for _, m := range models {
+		known = append(known, m.Provider)
+		if m.Provider == req.Provider {
+			to, ok = m, true
+		}
+	}
+	if !ok {
+		return fieldProblem("provider", fmt.Sprintf("%q is not set up here", req.Provider), known)
+	}
+	resp, err := s.store.CreateReembed(c.Request().Context(), sub, knowledge.PlacementOf(to),
+		func(id uuid.UUID) river.JobArgs {
+			return jobs.ReembedArgs{WorkspaceID: sub.Workspace, ReembedID: id}
+		},
+		func(r *store.Reembed) (store.Response, error) {
+			body, err := json.Marshal(viewReembed(r))
+			return store.Response{Status: http.StatusAccepted, Location: "/admin/reembeds/" + r.ID.String(), Body: body}, err
+		})
+	if err != nil {
+		return err
+	}
+	return respond(c, resp)
+}
+
+// getReembed handles GET /admin/reembeds/:id.
+func (s *Server) getReembed(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	r, err := s.store.Reembed(c.Request().Context(), id)
+	if err != nil {
+		return err
+	}
+	return ok(c, viewReembed(r))
+}
+
+// listReembeds handles GET /admin/reembeds.
+func (s *Server) listReembeds(c echo.Context) error {
+	page, err := queryPage(c)
+	if err != nil {
+		return err
+	}
+	limit, err := queryInt(c, "limit", 50, 1, 200)
+	if err != nil {
+		return err
+	}
+	all, err := s.store.Reembeds(c.Request().Context(), page, limit+1)
+	if err != nil {
+		return err
+	}
+	found := paged(all, limit, func(r *store.Reembed) string { return pageCursor(r.CreatedAt, r.ID) })
+	views := list[reembedView]{Items: make([]reembedView, len(found.Items)), NextCursor: found.NextCursor}
+	for i, r := range found.Items {
+		views.Items[i] = viewReembed(r)
+	}
+	return ok(c, views)
+}

@@ -1,0 +1,161 @@
+package ingestion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+
+	"millrace/jobs"
+	"millrace/jobs/attempt"
+	"millrace/jobs/knowledge"
+	"millrace/store"
+)
+
+// reembed embeds every chunk of a workspace into another collection, and switches the workspace to
+// it once none is missing. Questions and ingestions go on where the workspace still is.
+func (w *Workers) reembed(ctx context.Context, args jobs.ReembedArgs, lease store.Lease) error {
+	job, err := w.store.BeginReembed(ctx, lease, args.ReembedID)
+	if err != nil {
+		return err
+	}
+	err = w.move(ctx, lease, job)
+	var fault *knowledge.Fault
+	if !errors.As(err, &fault) || ctx.Err() != nil {
+		return err
+	}
+	reason := faultReason(fault)
+	if !fault.Temporary() {
+		w.opts.Logger.ErrorContext(ctx, "re-embedding failed", "reembed_id", job.ID, "error", err)
+		return &attempt.HopelessError{Reason: reason}
+	}
+	if time.Since(job.CreatedAt) > w.opts.Patience {
+		return &attempt.HopelessError{Reason: fmt.Sprintf("%s; it was waited for %s in vain", reason, w.opts.Patience)}
+	}
+	w.opts.Logger.WarnContext(ctx, "re-embedding waits", "reembed_id", job.ID, "error", err)
+	if err := w.store.WaitReembed(ctx, lease, job.ID, reason); err != nil {
+		return err
+	}
+	return river.JobSnooze(max(fault.RetryAfter, w.opts.FaultPause))
+}
+
+// move embeds pass after pass what is missing, until the switch finds nothing missing any more.
+func (w *Workers) move(ctx context.Context, lease store.Lease, job *store.Reembed) error {
+	embedder, err := w.opts.Embedders.For(job.To.Model)
+	if err != nil {
+		return err
+	}
+	if err := w.opts.Index.Ensure(ctx, job.To.Collection); err != nil {
+		return err
+	}
+	for {
+		if err := w.pass(ctx, lease, job, embedder); err != nil {
+			return err
+		}
+		err := w.saver.Save(ctx, lease, func() error {
+			return w.store.FinishReembed(ctx, lease, job.ID, jobs.ReembedSweepArgs{WorkspaceID: job.WorkspaceID, ReembedID: job.ID})
+		})
+		if !errors.Is(err, store.ErrBehind) {
+			return err
+		}
+	}
+}
+
+// pass embeds, in batches, the chunks that are not in the new collection.
+func (w *Workers) pass(ctx context.Context, lease store.Lease, job *store.Reembed, embedder knowledge.Embedder) error {
+	scope := knowledge.Scope{Workspace: job.WorkspaceID, Collection: job.To.Collection}
+	for after := uuid.Nil; ; {
+		chunks, err := w.store.ReembedBatch(ctx, job.WorkspaceID, job.ID, after, embedBatch)
+		if err != nil || len(chunks) == 0 {
+			return err
+		}
+		texts := make([]string, len(chunks))
+		for i, c := range chunks {
+			texts[i] = c.EmbedText(c.Title)
+		}
+		vectors, err := embedder.Embed(ctx, knowledge.ForDocument, texts)
+		if err != nil {
+			return err
+		}
+		points := make([]knowledge.Point, len(chunks))
+		for i, c := range chunks {
+			points[i] = knowledge.Point{Chunk: c.ID, Document: c.DocumentID, Revision: c.Revision, SourceType: c.SourceType, Vector: vectors[i]}
+		}
+		if err := w.opts.Index.Upsert(ctx, scope, points); err != nil {
+			return err
+		}
+		if err := w.store.NoteReembedded(ctx, lease, job.ID, chunks); err != nil {
+			return err
+		}
+		after = chunks[len(chunks)-1].ID
+	}
+}
+
+// failReembed ends a re-embedding for good; it is called by attempt.Worker.
+func (w *Workers) failReembed(ctx context.Context, args jobs.ReembedArgs, lease store.Lease, reason string) error {
+	return w.store.FailReembed(ctx, lease, args.ReembedID, reason)
+}
+
+// sweepWorker deletes what a workspace left behind: its vectors in the old collection, and those in
+// the new one whose chunks went while they were being embedded. It can be repeated without harm, so
+// it needs no fence; an index that is away is waited for.
+type sweepWorker struct {
+	river.WorkerDefaults[jobs.ReembedSweepArgs]
+	all *Workers
+}
+
+// Timeout implements river.Worker.
+func (w *sweepWorker) Timeout(*river.Job[jobs.ReembedSweepArgs]) time.Duration {
+	return 5 * time.Minute
+}
+
+// Work implements river.Worker.
+func (w *sweepWorker) Work(ctx context.Context, job *river.Job[jobs.ReembedSweepArgs]) error {
+	err := w.all.sweep(ctx, job.Args.WorkspaceID, job.Args.ReembedID)
+	var fault *knowledge.Fault
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil // the workspace is gone, and its vectors with it
+	case errors.As(err, &fault) && fault.Temporary():
+		return river.JobSnooze(max(fault.RetryAfter, time.Minute))
+	}
+	return err
+}
+
+func (w *Workers) sweep(ctx context.Context, workspace, id uuid.UUID) error {
+	job, err := w.store.Reembed(ctx, id)
+	if err != nil {
+		return err
+	}
+	left, err := w.store.Leftovers(ctx, workspace, id)
+	if err != nil {
+		return err
+	}
+	scope := knowledge.Scope{Workspace: workspace, Collection: job.To.Collection}
+	for _, l := range left {
+		if err := w.opts.Index.DeleteRevisions(ctx, scope, l.Document, l.Below); err != nil {
+			return err
+		}
+	}
+	if err := w.leave(ctx, job); err != nil {
+		return err
+	}
+	return w.store.ForgetReembed(ctx, workspace, id)
+}
+
+// leave deletes the workspace's vectors where it came from, unless it is there again.
+func (w *Workers) leave(ctx context.Context, job *store.Reembed) error {
+	now, err := w.store.Placement(ctx, job.WorkspaceID, w.opts.Embedders[0].Model())
+	if err != nil || now.Collection == job.From {
+		return err
+	}
+	err = w.opts.Index.DeleteWorkspace(ctx, knowledge.Scope{Workspace: job.WorkspaceID, Collection: job.From})
+	var fault *knowledge.Fault
+	if errors.As(err, &fault) && fault.Kind == knowledge.FaultRefused {
+		return nil // the collection was never made
+	}
+	return err
+}
