@@ -55,7 +55,7 @@ func (s Spec) compile() (*space, []truthFunc, []backtest.FieldError) {
 }
 
 // Searches lists the kinds of search.
-func Searches() []Search { return []Search{SearchGrid, SearchRandom, SearchSobol} }
+func Searches() []Search { return []Search{SearchGrid, SearchRandom, SearchSobol, SearchTPE} }
 
 // Objectives lists the objectives.
 func Objectives() []Objective {
@@ -93,6 +93,8 @@ func (s Spec) checkSettings(f *faults) {
 	if s.NTrials != nil && (*s.NTrials < 1 || *s.NTrials > MaxTrials) {
 		f.add("n_trials", []int{1, MaxTrials}, "must be from 1 to %d", MaxTrials)
 	}
+	s.checkTPE(f)
+	s.checkPruning(f)
 	switch r := s.OOSRatio; {
 	case r != nil && !(*r > 0 && *r <= MaxOOSRatio):
 		f.add("oos_ratio", MaxOOSRatio, "must be above 0 and at most %v, or null for no split", MaxOOSRatio)

@@ -69,6 +69,19 @@ type Outcome struct {
 	Warnings    []string           `json:"warnings"`
 	Leaderboard []Entry            `json:"leaderboard,omitempty"` // at most 1,000, best first
 	Ranking     []int32            `json:"-"`                     // all trials by index, best first
+	Pruning     []Rung             `json:"pruning,omitempty"`     // the rungs of a pruned tune
+
+	settled *columns // of a pruned tune
+}
+
+// Settled is what to keep of a shard of rung 0 when the tune has ended: the trials as they came out,
+// those of later rungs among them. Nil when the shard's own columns are that.
+func (out *Outcome) Settled(sh Shard) ([]byte, error) {
+	if out.settled == nil || sh.Rung > 0 {
+		return nil, nil
+	}
+	part := out.settled.slice(sh.First, sh.First+sh.Trials)
+	return part.encode()
 }
 
 // Collect ranks the trials of all shards. load returns what Encode made of one shard.
@@ -87,6 +100,9 @@ func Collect(p *Plan, shards []Shard, load func(shard int) (columns, top, stats 
 		out.Gates.EvaluatedOn = "is"
 	}
 	out.count(p, all.cols)
+	if p.prunes() {
+		out.settled, out.Pruning = all.cols, all.countRungs(p)
+	}
 	all.rank(p, &out.Counts)
 	out.Ranking = all.ranking
 	if err := p.lead(out, all); err != nil {
@@ -126,6 +142,7 @@ func (out *Outcome) count(p *Plan, cols *columns) {
 type gathered struct {
 	cols    *columns
 	ratios  []float64
+	rungs   []uint8  // the last one that each trial ran in
 	tops    [][]byte // full metrics as the shards kept them; read once the leaders are known
 	blocks  []blockRow
 	ranking []int32
@@ -140,7 +157,7 @@ func gather(p *Plan, shards []Shard, load func(int) ([]byte, []byte, []byte, err
 	cols := newColumns(len(p.names), p.Trials())
 	all := &gathered{cols: &cols, ratios: make([]float64, 0, p.Trials())}
 	for _, sh := range shards {
-		if sh.First != cols.len() {
+		if sh.Rung == 0 && sh.First != cols.len() {
 			return nil, fmt.Errorf("shard %d begins at trial %d, not at %d", sh.Index, sh.First, cols.len())
 		}
 		columns, top, stats, err := load(sh.Index)
@@ -154,7 +171,20 @@ func gather(p *Plan, shards []Shard, load func(int) ([]byte, []byte, []byte, err
 	if cols.len() != p.Trials() {
 		return nil, fmt.Errorf("%d trials were run of %d", cols.len(), p.Trials())
 	}
+	all.settle(p)
 	return all, nil
+}
+
+// settle ends the trials of a pruned tune that did not come to the last rung.
+func (g *gathered) settle(p *Plan) {
+	if !p.prunes() {
+		return
+	}
+	for i, v := range g.cols.verdicts {
+		if v == screened {
+			g.cols.verdicts[i] = prunedFirst + verdict(g.rungs[i])
+		}
+	}
 }
 
 func (g *gathered) add(p *Plan, sh Shard, columns, top, stats []byte) error {
@@ -162,11 +192,17 @@ func (g *gathered) add(p *Plan, sh Shard, columns, top, stats []byte) error {
 	if err != nil {
 		return fmt.Errorf("columns: %w", err)
 	}
-	g.cols.extend(part)
 	if len(top) < 4 || len(top) != 4+fullBytes*int(binary.LittleEndian.Uint32(top)) {
 		return errors.New("full metrics are cut short")
 	}
 	g.tops = append(g.tops, top[4:])
+	if sh.Rung > 0 {
+		return g.overlay(p, sh, part)
+	}
+	g.cols.extend(part)
+	if p.prunes() {
+		g.rungs = append(g.rungs, make([]uint8, part.len())...)
+	}
 	if len(stats) < 8*sh.Trials {
 		return errors.New("ratios are cut short")
 	}
@@ -177,6 +213,39 @@ func (g *gathered) add(p *Plan, sh Shard, columns, top, stats []byte) error {
 	blocks, err := decodeBlocks(stats)
 	g.blocks = append(g.blocks, blocks...)
 	return err
+}
+
+// overlay puts the rows of a later rung in the place of those of the rungs before it.
+func (g *gathered) overlay(p *Plan, sh Shard, part *columns) error {
+	numbers, err := sh.numbers(len(p.names))
+	if err != nil {
+		return err
+	}
+	for row, number := range numbers {
+		if int(number) >= g.cols.len() {
+			return errLost
+		}
+		g.cols.replace(int(number), part, row)
+		g.rungs[number] = uint8(sh.Rung)
+	}
+	return nil
+}
+
+// countRungs says how many trials ran in each rung, and how many ended there.
+func (g *gathered) countRungs(p *Plan) []Rung {
+	rungs := make([]Rung, len(p.rungs))
+	for r := range rungs {
+		rungs[r].Bars = p.rungs[r].bars
+	}
+	for i, last := range g.rungs {
+		for r := range rungs[:last+1] {
+			rungs[r].Trials++
+		}
+		if r, ok := g.cols.verdicts[i].pruned(); ok {
+			rungs[r].Pruned++
+		}
+	}
+	return rungs
 }
 
 // fullBytes is the length of one trial's full metrics as Encode keeps them.

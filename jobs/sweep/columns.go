@@ -202,3 +202,35 @@ func (c *columns) extend(from *columns) {
 		c.trades[i] = append(c.trades[i], from.trades[i]...)
 	}
 }
+
+// slice is rows [from, to), sharing their memory.
+func (c *columns) slice(from, to int) *columns {
+	part := &columns{params: make([][]float64, len(c.params)), verdicts: c.verdicts[from:to]}
+	for i := range c.params {
+		part.params[i] = c.params[i][from:to]
+	}
+	for i := range c.scores {
+		part.scores[i] = c.scores[i][from:to]
+	}
+	for i := range c.figures {
+		part.figures[i] = c.figures[i][from:to]
+	}
+	for i := range c.trades {
+		part.trades[i] = c.trades[i][from:to]
+	}
+	return part
+}
+
+// replace puts a row of another in the place of row at; the parameters are the same.
+func (c *columns) replace(at int, from *columns, row int) {
+	c.verdicts[at] = from.verdicts[row]
+	for i := range c.scores {
+		c.scores[i][at] = from.scores[i][row]
+	}
+	for i := range c.figures {
+		c.figures[i][at] = from.figures[i][row]
+	}
+	for i := range c.trades {
+		c.trades[i][at] = from.trades[i][row]
+	}
+}

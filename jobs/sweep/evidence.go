@@ -17,7 +17,7 @@ const (
 // evidence fills in the overfit statistics.
 func (p *Plan) evidence(out *Outcome, all *gathered) {
 	o := &out.Overfit
-	sample := cutSample(all.blocks)
+	sample := cutSample(all.blocks, p.evidenceSample())
 	o.PBOTried = len(sample)
 	if result, missing := crossValidate(sample); missing == "" {
 		o.PBO, o.Slope, o.OOSLoss = defined(result.pbo), defined(result.slope), defined(result.loss)
@@ -29,14 +29,18 @@ func (p *Plan) evidence(out *Outcome, all *gathered) {
 			o.explain(name, missing)
 		}
 	}
+	variance, traded := spread(all.ratios)
+	if o.NTrials = traded; p.prunes() {
+		// The ratios are those of a sample; the winner is the best of all.
+		o.NTrials = out.Counts.Completed + out.Counts.Skipped
+	}
 	if len(out.Leaderboard) == 0 {
-		_, o.NTrials = spread(all.ratios)
 		for _, name := range []string{"psr", "dsr", "sr0", "stability"} {
 			o.explain(name, "no trial is on the leaderboard")
 		}
 		return
 	}
-	o.judgeWinner(p.selects(&out.Leaderboard[0]), all.ratios)
+	o.judgeWinner(p.selects(&out.Leaderboard[0]), variance)
 	p.stability(o, all)
 }
 

@@ -86,12 +86,10 @@ func (o *Overfit) explain(name, reason string) {
 	o.Undefined[name] = reason
 }
 
-// judgeWinner sets PSR and DSR from the winner's metrics on the part that selects, and all trials'
-// ratios there.
-func (o *Overfit) judgeWinner(winner *backtest.Metrics, ratios []float64) {
-	variance, n := spread(ratios)
-	o.NTrials = n
-	sr0 := expectedMaxSharpe(variance, n)
+// judgeWinner sets PSR and DSR from the winner's metrics on the part that selects, and the variance
+// of the trials' ratios there.
+func (o *Overfit) judgeWinner(winner *backtest.Metrics, variance float64) {
+	sr0 := expectedMaxSharpe(variance, o.NTrials)
 	o.SR0 = defined(sr0)
 	o.PSR = defined(probabilisticSharpe(winner.SR, 0, winner.Periods, winner.Skew, winner.Kurt))
 	o.DSR = defined(probabilisticSharpe(winner.SR, sr0, winner.Periods, winner.Skew, winner.Kurt))

@@ -148,7 +148,7 @@ func TestCrossValidationOfTwins(t *testing.T) {
 
 func TestSampleIsBoundedAndFixed(t *testing.T) {
 	for _, trials := range []int{1, 999, 1126, 5000, 1_000_000} {
-		s := newSampler(trials)
+		s := newSampler(trials, pboSample)
 		var rows []blockRow
 		for trial := range trials {
 			if s.takes(trial) {
@@ -157,13 +157,13 @@ func TestSampleIsBoundedAndFixed(t *testing.T) {
 		}
 		require.GreaterOrEqual(t, len(rows), min(trials, pboSample))
 		require.Less(t, len(rows), 1300)
-		cut := cutSample(rows)
+		cut := cutSample(rows, pboSample)
 		require.Len(t, cut, min(trials, pboSample))
 		for i := 1; i < len(cut); i++ {
 			require.Less(t, cut[i-1].trial, cut[i].trial)
 		}
 	}
-	require.Empty(t, cutSample([]blockRow{{trial: 3}}), "what never traded was never a choice")
+	require.Empty(t, cutSample([]blockRow{{trial: 3}}, pboSample), "what never traded was never a choice")
 }
 
 // On noise a tune may be called good, by a deflated Sharpe ratio above 0.95, for at most one seed in
@@ -182,7 +182,9 @@ func TestNoiseIsRarelyCalledGood(t *testing.T) {
 			}
 		}
 		var o Overfit
-		o.judgeWinner(&best, ratios)
+		var variance float64
+		variance, o.NTrials = spread(ratios)
+		o.judgeWinner(&best, variance)
 		if *o.DSR > dsrLow {
 			good++
 		}

@@ -25,27 +25,36 @@ const (
 // cutSample finds enough.
 type sampler struct{ below uint64 }
 
-func newSampler(trials int) sampler {
-	const margin = pboSample + pboSample/8 // four standard deviations
+func newSampler(trials, wanted int) sampler {
+	margin := wanted + int(4*math.Sqrt(float64(wanted))) // four standard deviations
 	if trials <= margin {
 		return sampler{math.MaxUint64}
 	}
-	return sampler{math.MaxUint64 / uint64(trials) * margin}
+	return sampler{math.MaxUint64 / uint64(trials) * uint64(margin)}
+}
+
+// evidenceSample is how many trials PBO is computed on. In a pruned tune they are those that run on
+// all bars only for that, a twentieth.
+func (p *Plan) evidenceSample() int {
+	if p.prunes() {
+		return min(pboSample, max(100, p.Trials()/20))
+	}
+	return pboSample
 }
 
 func (s sampler) takes(trial int) bool { return sampleHash(trial) <= s.below }
 
 func sampleHash(trial int) uint64 { return mix64(uint64(trial) + 1) }
 
-// cutSample keeps the rows that PBO is computed on, in order of trial: those that ever traded, and of them
-// the pboSample with the least hashes.
-func cutSample(rows []blockRow) []blockRow {
+// cutSample keeps the rows that PBO is computed on, in order of trial: those that ever traded, and of
+// them the wanted ones with the least hashes.
+func cutSample(rows []blockRow, wanted int) []blockRow {
 	rows = slices.DeleteFunc(rows, func(row blockRow) bool { return row.squares == [pboBlocks]float64{} })
-	if len(rows) <= pboSample {
+	if len(rows) <= wanted {
 		return rows
 	}
 	slices.SortFunc(rows, func(a, b blockRow) int { return cmp.Compare(sampleHash(a.trial), sampleHash(b.trial)) })
-	rows = rows[:pboSample]
+	rows = rows[:wanted]
 	slices.SortFunc(rows, func(a, b blockRow) int { return cmp.Compare(a.trial, b.trial) })
 	return rows
 }

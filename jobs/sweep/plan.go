@@ -25,6 +25,7 @@ type Plan struct {
 	offset   int
 	config   backtest.Config
 	is, oos  backtest.Window // of bars; oos is empty without a split
+	rungs    []rung          // of a pruned tune
 	seq      *sequence
 	names    []string
 	warnings []string
@@ -45,7 +46,9 @@ func NewPlan(spec Spec, bars *backtest.Bars, calendar backtest.Calendar) (*Plan,
 	p := &Plan{spec: spec, history: bars, config: spec.config(calendar), seq: seq, names: spec.ParamNames()}
 	p.strategy, _ = backtest.Lookup(spec.StrategyName)
 	var f faults
-	p.place(&f)
+	if p.place(&f); len(f) == 0 {
+		p.placeRungs(&f)
+	}
 	if len(f) > 0 {
 		return nil, f
 	}
@@ -137,37 +140,46 @@ func (p *Plan) Windows() (is, oos backtest.Window) {
 	return shift(p.is), shift(p.oos)
 }
 
-// Shard is a contiguous range of a plan's trials.
+// Shard is some of a plan's trials: a range, or those of a list.
 type Shard struct {
 	Index  int
 	First  int // number of the first trial
 	Trials int
-	Cursor uint64 // where the enumeration stands at First, so that no worker scans from the beginning
+	Cursor uint64  // where the enumeration stands at First, so that no worker scans from the beginning
+	Rung   int     // of a pruned tune; shards of rung 0 are ranges that have every trial once
+	Open   bool    // the trials do not end with the shard: some go on to the next rung
+	Cost   float64 // what a trial takes, in units of one on all of its bars
+	List   []byte  // numbers and parameters of trials that cannot be enumerated; nil: a range
 }
 
-// Shards cuts the trials into ranges of size, the last one shorter.
+// Shards cuts the trials of the first round into ranges of size, the last one shorter.
 func (p *Plan) Shards(size int) []Shard { return p.Cut(func(int) int { return size }) }
 
-// Cut cuts the trials into ranges. size says how many of the trials that are left the next one takes.
+// Cut cuts the trials of the first round into ranges. size says how many of the trials that are left the next one takes.
 func (p *Plan) Cut(size func(left int) int) []Shard {
 	var shards []Shard
-	for first := 0; first < p.Trials(); {
-		left := p.Trials() - first
-		n := min(max(size(left), 1), left)
-		shards = append(shards, Shard{Index: len(shards), First: first, Trials: n, Cursor: p.seq.cursor(first)})
-		first += n
+	for first := 0; first < p.opening(); {
+		left := p.opening() - first
+		sh := p.shard(0)
+		sh.Index, sh.First, sh.Trials, sh.Cursor = len(shards), first, min(max(size(left), 1), left), p.seq.cursor(first)
+		shards = append(shards, sh)
+		first += sh.Trials
 	}
 	return shards
 }
 
-// Head is a shard of the first trials.
+// Head is a shard of the first trials, on all bars.
 func (p *Plan) Head(trials int) Shard {
-	return Shard{Trials: min(trials, p.Trials()), Cursor: p.seq.cursor(0)}
+	return Shard{Trials: min(trials, p.Trials()), Cursor: p.seq.cursor(0), Cost: 1}
 }
 
 // Params yields each trial's number and parameters. The slice is reused from one trial to the next.
 func (p *Plan) Params(sh Shard) iter.Seq2[int, backtest.Params] {
 	return func(yield func(int, backtest.Params) bool) {
+		if sh.List != nil {
+			_ = listed(sh, len(p.names), func(_, number int, params backtest.Params) bool { return yield(number, params) })
+			return // RunShard counts the trials
+		}
 		point := make(backtest.Params, len(p.names))
 		cursor := sh.Cursor
 		for i := range sh.Trials {

@@ -10,11 +10,12 @@ import (
 // Status is how a trial ended.
 type Status string
 
-// The statuses of a trial that has ended.
+// The statuses of a trial; all but the last are final.
 const (
 	StatusCompleted Status = "completed"
 	StatusSkipped   Status = "skipped" // a gate or an undefined objective keeps it off the leaderboard
 	StatusFailed    Status = "failed"  // the strategy panicked
+	StatusRunning   Status = "running" // of a pruned tune, until it is known which trials go on
 )
 
 // verdict is why a trial is not on the leaderboard. The numbers are stored.
@@ -27,7 +28,14 @@ const (
 	tooFewTrades   verdict = 3
 	neverTraded    verdict = 4
 	panicked       verdict = 5
+	screened       verdict = 6  // has run on a rung's bars; whether it goes on is not settled
+	prunedFirst    verdict = 16 // in rung 0; the next numbers are the next rungs
 )
+
+// pruned is the rung that ended a trial.
+func (v verdict) pruned() (rung int, ok bool) {
+	return int(v) - int(prunedFirst), v >= prunedFirst && v < prunedFirst+maxRungs
+}
 
 func (v verdict) status() Status {
 	switch v {
@@ -35,6 +43,8 @@ func (v verdict) status() Status {
 		return StatusCompleted
 	case panicked:
 		return StatusFailed
+	case screened:
+		return StatusRunning
 	}
 	return StatusSkipped
 }
@@ -64,6 +74,11 @@ func (s Spec) reason(v verdict) string {
 		return fmt.Sprintf("fewer trades %s than the gate of %d", judged, *s.Gates.MinTrades)
 	case panicked:
 		return "the strategy failed on these parameters"
+	case screened:
+		return ""
+	}
+	if rung, ok := v.pruned(); ok {
+		return fmt.Sprintf("pruned after rung %d: others scored higher on its bars", rung+1)
 	}
 	return fmt.Sprintf("verdict %d of another version", v)
 }

@@ -144,8 +144,13 @@ func (q *sequence) raw(cursor uint64, out backtest.Params) {
 // accepted writes the point at a cursor and reports whether every constraint holds there.
 func (q *sequence) accepted(cursor uint64, out backtest.Params) bool {
 	q.raw(cursor, out)
+	return q.allows(out)
+}
+
+// allows reports whether every constraint holds at a point.
+func (q *sequence) allows(point backtest.Params) bool {
 	for _, holds := range q.constraints {
-		if !holds(out) {
+		if !holds(point) {
 			return false
 		}
 	}

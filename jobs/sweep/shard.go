@@ -25,6 +25,7 @@ type ShardResult struct {
 	Completed, Skipped, Failed int
 
 	shard   Shard
+	numbers []int32 // of the trials
 	columns columns
 	ratios  []float64     // per-period Sharpe ratio of each trial on the part that selects
 	full    []fullMetrics // of the best completed trials, unless the leaders are run again
@@ -37,6 +38,7 @@ type ShardResult struct {
 // fullMetrics are both parts of one trial.
 type fullMetrics struct {
 	trial     int
+	row       int // in its shard
 	is, outOf backtest.Metrics
 }
 
@@ -44,7 +46,7 @@ type fullMetrics struct {
 // ends early, with the context's error, when ctx does.
 func (p *Plan) RunShard(ctx context.Context, sh Shard, progress func(done int)) (*ShardResult, error) {
 	run := shardRun{
-		plan: p, runner: p.runner(), sampler: newSampler(p.Trials()),
+		plan: p, runner: p.runner(), sampler: newSampler(p.Trials(), p.evidenceSample()),
 		result: &ShardResult{shard: sh, best: -1, columns: newColumns(len(p.names), sh.Trials), ratios: make([]float64, 0, sh.Trials)},
 	}
 	defer func() { p.runners.Put(run.runner) }()
@@ -57,7 +59,7 @@ func (p *Plan) RunShard(ctx context.Context, sh Shard, progress func(done int)) 
 			}
 		}
 		run.trial(trial, params)
-		progress(trial + 1 - sh.First)
+		progress(run.result.columns.len())
 	}
 	if n := run.result.columns.len(); n != sh.Trials {
 		return nil, fmt.Errorf("shard %d ended after %d of %d trials", sh.Index, n, sh.Trials)
@@ -72,7 +74,7 @@ func (r *ShardResult) keepLeaders(p *Plan) {
 		return
 	}
 	slices.SortFunc(r.full, func(a, b fullMetrics) int {
-		return r.columns.compare(p.spec, a.trial-r.shard.First, b.trial-r.shard.First)
+		return r.columns.compare(p.spec, a.row, b.row)
 	})
 	r.full = r.full[:leaders]
 }
@@ -85,46 +87,78 @@ type shardRun struct {
 	result  *ShardResult
 	m       fullMetrics
 	row     trialRow
+	ratio   float64 // per-period Sharpe ratio on the part that selects; NaN when not measured
 }
 
 // trial runs one trial and adds it to the result. A strategy that panics fails its trial, not the
 // shard, as it would fail any other worker too.
 func (r *shardRun) trial(trial int, params backtest.Params) {
-	sampled := len(r.result.blocks)
-	if !r.run(trial, params) {
-		r.result.blocks = r.result.blocks[:sampled]
+	result := r.result
+	sampled := len(result.blocks)
+	r.m.trial, r.m.row = trial, result.columns.len()
+	ran := r.run(params)
+	if !ran {
+		result.blocks = result.blocks[:sampled]
 		r.runner = r.plan.newRunner()
-		r.row = trialRow{verdict: panicked, scoreIS: math.NaN(), scoreOOS: math.NaN()}
-		r.result.columns.append(params, &r.row)
-		r.result.ratios = append(r.result.ratios, math.NaN())
-		r.result.Failed++
-		return
+		r.row, r.ratio = trialRow{verdict: panicked, scoreIS: math.NaN(), scoreOOS: math.NaN()}, math.NaN()
 	}
-	p, result := r.plan, r.result
-	p.fill(&r.row, &r.m)
-	at := result.columns.len()
+	result.numbers = append(result.numbers, int32(trial))
 	result.columns.append(params, &r.row)
-	result.ratios = append(result.ratios, p.spec.selection(r.m.is.SR, r.m.outOf.SR))
-	if r.row.verdict != passed {
-		result.Skipped++
-		return
+	if result.shard.Rung == 0 {
+		result.ratios = append(result.ratios, r.ratio)
 	}
+	switch {
+	case !ran:
+		result.Failed++
+	case r.row.verdict == screened:
+	case r.row.verdict != passed:
+		result.Skipped++
+	default:
+		r.completed()
+	}
+}
+
+// completed keeps what the leaderboard needs of the trial just run.
+func (r *shardRun) completed() {
+	p, result := r.plan, r.result
 	result.Completed++
 	if p.Trials() < rerunFrom {
 		result.full = append(result.full, r.m)
 	}
 	if score := p.spec.selection(r.row.scoreIS, r.row.scoreOOS); result.best < 0 || score > result.bestScore {
-		result.best, result.bestScore = at, score
+		result.best, result.bestScore = r.m.row, score
 	}
 }
 
-// run backtests both parts, and samples the returns of the one that selects. It reports whether the
-// strategy came through.
-func (r *shardRun) run(trial int, params backtest.Params) (ok bool) {
+// run runs the trial as its rung says. It reports whether the strategy came through.
+func (r *shardRun) run(params backtest.Params) (ok bool) {
 	defer func() { ok = recover() == nil }()
-	r.m.trial = trial
-	r.plan.simulate(r.runner, params, &r.m, r.sampler.takes(trial), &r.result.blocks)
+	p, sampled := r.plan, r.sampler.takes(r.m.trial) && r.result.shard.Rung == 0
+	if r.result.shard.Open {
+		r.screen(params, sampled)
+		return
+	}
+	p.simulate(r.runner, params, &r.m, sampled, &r.result.blocks)
+	p.fill(&r.row, &r.m)
+	r.ratio = p.spec.selection(r.m.is.SR, r.m.outOf.SR)
 	return
+}
+
+// screen backtests the bars of a rung that is not the last. The trials of the sample run on the whole
+// part that selects beside, as the evidence is about all bars and about trials that were not chosen.
+func (r *shardRun) screen(params backtest.Params, sampled bool) {
+	p := r.plan
+	r.runner.Prepare(params)
+	r.runner.KeepReturns(false)
+	r.runner.Simulate(p.rungWindow(r.result.shard.Rung), &r.m.is)
+	score := p.spec.score(&r.m.is)
+	r.row, r.ratio = trialRow{verdict: screened, scoreIS: score, scoreOOS: score}, math.NaN()
+	if sampled {
+		r.runner.KeepReturns(true)
+		r.runner.Simulate(p.selecting(), &r.m.is)
+		r.result.blocks = append(r.result.blocks, newBlockRow(r.m.trial, r.runner.Returns()))
+		r.ratio = r.m.is.SR
+	}
 }
 
 // simulate backtests one parameter set on both parts; when sampled, the block sums of the part that
@@ -193,6 +227,6 @@ func (r *ShardResult) Best() (trial *int, score *float64) {
 	if r.best < 0 {
 		return nil, nil
 	}
-	index, value := r.shard.First+r.best, r.bestScore
+	index, value := int(r.numbers[r.best]), r.bestScore
 	return &index, &value
 }

@@ -114,7 +114,7 @@ func (a *axis) draw(u float64) float64 {
 func (a *axis) unit(value float64) float64 {
 	switch {
 	case a.values != nil:
-		return (float64(slices.Index(a.values, value)) + 0.5) / float64(len(a.values))
+		return (float64(a.position(value)) + 0.5) / float64(len(a.values))
 	case a.low == a.high:
 		return 0.5
 	case a.log:
@@ -127,7 +127,8 @@ func (a *axis) unit(value float64) float64 {
 // position is the index of the value nearest to the given one.
 func (a *axis) position(value float64) int {
 	if a.values != nil {
-		return slices.Index(a.values, value)
+		at, _ := slices.BinarySearch(a.values, value)
+		return at
 	}
 	return int(math.Round((value - a.low) / a.step))
 }

@@ -15,6 +15,7 @@ const (
 	SearchGrid   Search = "grid"   // every point, or a seeded sample of n_trials of them
 	SearchRandom Search = "random" // seeded; without replacement where the space is discrete
 	SearchSobol  Search = "sobol"  // a scrambled Sobol sequence, spread more evenly than random
+	SearchTPE    Search = "tpe"    // learns from the scores of earlier rounds
 )
 
 // Objective is the figure that trials are ranked by; higher is better.
@@ -51,6 +52,8 @@ type Spec struct {
 	SearchType      Search           `json:"search_type"`
 	NTrials         *int             `json:"n_trials"` // nil on a grid: every point
 	Seed            *uint64          `json:"seed"`
+	TPE             *TPE             `json:"tpe"`         // of search_type tpe only
+	Pruning         *Pruning         `json:"pruning"`     // nil: every trial runs on all bars
 	ParamSpace      map[string]Range `json:"param_space"` // a parameter not named keeps its default
 	Constraints     []string         `json:"constraints"` // such as "fast < slow"; all must hold
 	ObjectiveType   Objective        `json:"objective_type"`
@@ -101,6 +104,7 @@ func (s *Spec) Normalize() {
 		s.NTrials = new(DefaultTrials)
 	}
 	fill(&s.Seed, 1)
+	s.normalizeSearch()
 	if s.Constraints == nil {
 		s.Constraints = []string{}
 	}
@@ -117,6 +121,27 @@ func (s *Spec) Normalize() {
 	fill(&s.Account.Size, account.Size)
 	fill(&s.Account.WholeUnits, account.WholeUnits)
 	fill(&s.Account.Exclusive, account.Exclusive)
+}
+
+// normalizeSearch fills in how rounds are made.
+func (s *Spec) normalizeSearch() {
+	if s.SearchType == SearchTPE {
+		// A copy: the request's own stays as it was sent.
+		t := TPE{}
+		if s.TPE != nil {
+			t = *s.TPE
+		}
+		fill(&t.Startup, min(max(10, *s.NTrials/10), max(*s.NTrials, 1)))
+		fill(&t.Batch, max(1, (*s.NTrials-*t.Startup+defaultTPERounds-1)/defaultTPERounds))
+		fill(&t.Candidates, defaultCandidates)
+		s.TPE = &t
+	}
+	if s.Pruning != nil {
+		p := *s.Pruning
+		orElse(&p.Type, PruneHalving)
+		fill(&p.Eta, defaultEta)
+		s.Pruning = &p
+	}
 }
 
 func orElse[T comparable](p *T, value T) {

@@ -28,7 +28,9 @@ func (p *Plan) stability(o *Overfit, all *gathered) {
 	}
 	var sum float64
 	for _, n := range near {
-		if score := all.selection(p, n.trial); isFinite(score) {
+		// A pruned neighbour's score is one on other bars.
+		_, pruned := all.cols.verdicts[n.trial].pruned()
+		if score := all.selection(p, n.trial); isFinite(score) && !pruned {
 			sum += score
 		}
 	}

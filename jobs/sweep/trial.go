@@ -24,6 +24,13 @@ type Trial struct {
 	TradesIS       int                `json:"trades_is"`
 	TradesOOS      *int               `json:"trades_oos"`
 	Reason         string             `json:"reason,omitempty"` // of a trial that is not completed
+	Pruned         *PrunedAt          `json:"pruned,omitempty"` // nil: it ran on all bars, or will
+}
+
+// PrunedAt is where a trial was pruned, and its score on the few bars of that rung; from 1.
+type PrunedAt struct {
+	Rung  int      `json:"rung"`
+	Score *float64 `json:"score"`
 }
 
 // Columns are the stored trials of one shard. Making a Trial of one costs nothing for the others.
@@ -102,7 +109,11 @@ func (s Spec) trial(index int, params map[string]float64, row *trialRow) Trial {
 	t := Trial{
 		Index: index, Status: row.verdict.status(), Params: params, Reason: s.reason(row.verdict),
 	}
-	if row.verdict == panicked {
+	if rung, pruned := row.verdict.pruned(); pruned {
+		t.Pruned = &PrunedAt{Rung: rung + 1, Score: defined(s.selection(row.scoreIS, row.scoreOOS))}
+		return t
+	}
+	if row.verdict == panicked || row.verdict == screened {
 		return t
 	}
 	t.Score, t.ScoreIS = defined(s.selection(row.scoreIS, row.scoreOOS)), defined(row.scoreIS)
