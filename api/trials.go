@@ -152,7 +152,7 @@ func (s *Server) trialsByScore(ctx context.Context, tune *store.Tune, from, limi
 	return page, nil
 }
 
-func decodeRanked(tune *store.Tune, ranked []int32, shards []store.ShardColumns) (map[int]sweep.Trial, error) {
+func decodeRanked(tune *store.Tune, ranked []int32, shards []store.TrialShard) (map[int]sweep.Trial, error) {
 	wanted := make(map[int]sweep.Trial, len(ranked))
 	for _, index := range ranked {
 		wanted[int(index)] = sweep.Trial{}

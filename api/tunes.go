@@ -52,6 +52,7 @@ type tuneView struct {
 	Leaderboard     []rendered[sweep.Entry]       `json:"leaderboard"`
 	Gates           rendered[*sweep.Gates]        `json:"gates"`
 	Overfit         rendered[*sweep.Overfit]      `json:"overfit"`
+	Pruning         rendered[[]sweep.Rung]        `json:"pruning,omitempty"`
 	Regime          *sweep.Regime                 `json:"regime"`
 	Warnings        []string                      `json:"warnings"`
 	Error           *string                       `json:"error"`
@@ -87,9 +88,10 @@ func viewTune(t *store.Tune, now time.Time) tuneView {
 		view.WFOID, view.Fold = &wfo, &t.Fold.Index
 	}
 	if t.Outcome != nil {
-		var found struct{ Gates, Overfit json.RawMessage }
+		var found struct{ Gates, Overfit, Pruning json.RawMessage }
 		if err := json.Unmarshal(t.Outcome, &found); err == nil {
 			view.Gates, view.Overfit = rendered[*sweep.Gates](found.Gates), rendered[*sweep.Overfit](found.Overfit)
+			view.Pruning = rendered[[]sweep.Rung](found.Pruning)
 		}
 	}
 	return view

@@ -41,6 +41,21 @@ func (a TuneShardArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: QueueTrials, MaxAttempts: maxAttempts, Priority: priority}
 }
 
+// TuneAdvanceArgs plan the trials of a tune's next round once the last shard of the one before has ended.
+type TuneAdvanceArgs struct {
+	WorkspaceID uuid.UUID `json:"workspace_id"`
+	TuneID      uuid.UUID `json:"tune_id"`
+	Round       int       `json:"round"` // to be planned, from 1
+}
+
+// Kind implements river.JobArgs.
+func (TuneAdvanceArgs) Kind() string { return "tune.advance" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (TuneAdvanceArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueTunes, MaxAttempts: maxAttempts}
+}
+
 // TuneCollectArgs rank a tune's trials once its last shard has ended.
 type TuneCollectArgs struct {
 	WorkspaceID uuid.UUID `json:"workspace_id"`

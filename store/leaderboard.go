@@ -99,25 +99,27 @@ func (s *Store) Leaderboard(ctx context.Context, workspace uuid.UUID, filter Lea
 	return standings, err
 }
 
-// ShardColumns is the stored columns of one shard of trials.
-type ShardColumns struct {
+// TrialShard is one shard of trials with its stored columns.
+type TrialShard struct {
 	Shard   sweep.Shard
 	Columns []byte
 }
 
 // TrialShards reads the finished shards that hold trials from the given index on, at most limit of
 // them, in order: a page of trials touches only the shards it shows.
-func (s *Store) TrialShards(ctx context.Context, workspace, tune uuid.UUID, from, limit int) ([]ShardColumns, error) {
-	var shards []ShardColumns
+func (s *Store) TrialShards(ctx context.Context, workspace, tune uuid.UUID, from, limit int) ([]TrialShard, error) {
+	var shards []TrialShard
 	err := s.inWorkspace(ctx, workspace, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select shard, first_trial, n_trials, start_cursor, columns from tune_shards
-			 where tune_id = $1 and done and first_trial + n_trials > $2
-			 order by shard limit $3`, tune, from, limit)
+			select shard, first_trial, n_trials, columns from tune_shards
+			 where tune_id = $1 and rung = 0 and done
+			   and first_trial >= (select coalesce(max(first_trial), 0) from tune_shards
+			                        where tune_id = $1 and rung = 0 and first_trial <= $2)
+			 order by first_trial limit $3`, tune, from, limit)
 		if err != nil {
 			return fmt.Errorf("read trials of tune %s: %w", tune, err)
 		}
-		if shards, err = pgx.CollectRows(rows, scanShardColumns); err != nil {
+		if shards, err = pgx.CollectRows(rows, scanTrialShard); err != nil {
 			return fmt.Errorf("read trials of tune %s: %w", tune, err)
 		}
 		return nil
@@ -127,9 +129,9 @@ func (s *Store) TrialShards(ctx context.Context, workspace, tune uuid.UUID, from
 
 // RankedShards reads the trial indexes at ranks [from, from+limit) of a completed tune, and the
 // shards that hold them.
-func (s *Store) RankedShards(ctx context.Context, workspace, tune uuid.UUID, from, limit int) ([]int32, []ShardColumns, error) {
+func (s *Store) RankedShards(ctx context.Context, workspace, tune uuid.UUID, from, limit int) ([]int32, []TrialShard, error) {
 	var ranked []int32
-	var shards []ShardColumns
+	var shards []TrialShard
 	err := s.inWorkspace(ctx, workspace, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `
 			select coalesce(ranking[$2:$3], '{}') from tunes where id = $1`, tune, from+1, from+limit).Scan(&ranked)
@@ -140,14 +142,17 @@ func (s *Store) RankedShards(ctx context.Context, workspace, tune uuid.UUID, fro
 			return fmt.Errorf("read ranking of tune %s: %w", tune, err)
 		}
 		rows, err := tx.Query(ctx, `
-			select shard, first_trial, n_trials, start_cursor, columns from tune_shards s
-			 where tune_id = $1 and done
-			   and exists (select from unnest($2::int[]) i where i >= first_trial and i < first_trial + n_trials)
+			select shard, first_trial, n_trials, columns from tune_shards
+			 where tune_id = $1 and shard in (
+			       select holds.shard from unnest($2::int[]) trial
+			        cross join lateral (select shard from tune_shards
+			                             where tune_id = $1 and rung = 0 and first_trial <= trial
+			                             order by first_trial desc limit 1) holds)
 			 order by shard`, tune, ranked)
 		if err != nil {
 			return fmt.Errorf("read ranked trials of tune %s: %w", tune, err)
 		}
-		if shards, err = pgx.CollectRows(rows, scanShardColumns); err != nil {
+		if shards, err = pgx.CollectRows(rows, scanTrialShard); err != nil {
 			return fmt.Errorf("read ranked trials of tune %s: %w", tune, err)
 		}
 		return nil
@@ -155,10 +160,8 @@ func (s *Store) RankedShards(ctx context.Context, workspace, tune uuid.UUID, fro
 	return ranked, shards, err
 }
 
-func scanShardColumns(row pgx.CollectableRow) (ShardColumns, error) {
-	var c ShardColumns
-	var cursor int64
-	err := row.Scan(&c.Shard.Index, &c.Shard.First, &c.Shard.Trials, &cursor, &c.Columns)
-	c.Shard.Cursor = uint64(cursor)
+func scanTrialShard(row pgx.CollectableRow) (TrialShard, error) {
+	var c TrialShard
+	err := row.Scan(&c.Shard.Index, &c.Shard.First, &c.Shard.Trials, &c.Columns)
 	return c, err
 }

@@ -34,18 +34,12 @@ func (s *Store) Shards(ctx context.Context, workspace, tune uuid.UUID) ([]sweep.
 	var shards []sweep.Shard
 	err := s.inWorkspace(ctx, workspace, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select shard, first_trial, n_trials, start_cursor from tune_shards
+			select `+shardColumns+` from tune_shards
 			 where tune_id = $1 order by shard`, tune)
 		if err != nil {
 			return fmt.Errorf("list shards of tune %s: %w", tune, err)
 		}
-		shards, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (sweep.Shard, error) {
-			var sh sweep.Shard
-			var cursor int64
-			err := row.Scan(&sh.Index, &sh.First, &sh.Trials, &cursor)
-			sh.Cursor = uint64(cursor)
-			return sh, err
-		})
+		shards, err = pgx.CollectRows(rows, scanShard)
 		if err != nil {
 			return fmt.Errorf("list shards of tune %s: %w", tune, err)
 		}
@@ -86,7 +80,9 @@ func saveOutcome(ctx context.Context, tx pgx.Tx, tune *Tune, found *sweep.Outcom
 	if err != nil {
 		return fmt.Errorf("save outcome of tune %s: %w", tune.ID, err)
 	}
-	_, err = tx.Exec(ctx, `update tune_shards set top = null, stats = null where tune_id = $1`, tune.ID)
+	_, err = tx.Exec(ctx, `
+		with again as (delete from tune_shards where tune_id = $1 and rung > 0)
+		update tune_shards set top = null, stats = null where tune_id = $1 and rung = 0`, tune.ID)
 	if err != nil {
 		return fmt.Errorf("drop working figures of tune %s: %w", tune.ID, err)
 	}

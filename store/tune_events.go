@@ -32,10 +32,10 @@ func appendTuneEvent(ctx context.Context, tx pgx.Tx, tune *Tune, what string, et
 // ETA estimates the seconds a running tune still needs from its mean pace since it started; nil
 // while there is nothing to go by.
 func (t *Tune) ETA(now time.Time) *float64 {
-	done := t.Progress.Done()
-	if t.Status != TuneRunning || t.StartedAt == nil || done == 0 {
+	p := t.Progress
+	if t.Status != TuneRunning || t.StartedAt == nil || p.WorkDone <= 0 {
 		return nil
 	}
-	eta := now.Sub(*t.StartedAt).Seconds() / float64(done) * float64(t.Trials-done)
+	eta := max(0, now.Sub(*t.StartedAt).Seconds()/p.WorkDone*(p.Work-p.WorkDone))
 	return &eta
 }

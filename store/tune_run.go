@@ -16,14 +16,21 @@ import (
 // TuneJobs makes the jobs of a tune's later steps; package jobs knows their kinds.
 type TuneJobs struct {
 	Shard   func(shard int) river.JobArgs
+	Advance func(round int) river.JobArgs
 	Collect func() river.JobArgs
+}
+
+// TunePlan is a tune as it was planned: the shards of its first round, and what is known of the rest.
+type TunePlan struct {
+	Shards   []sweep.Shard
+	Rounds   int
+	Work     float64 // of all rounds, in units of a trial on all of its bars
+	Warnings []string
 }
 
 // BeginTune stores the shards of a planned tune and lets in the first of them, under the lease of
 // the plan job. A tune that has ended meanwhile is left alone.
-func (s *Store) BeginTune(ctx context.Context, lease Lease, id uuid.UUID, shards []sweep.Shard,
-	warnings []string, next TuneJobs,
-) error {
+func (s *Store) BeginTune(ctx context.Context, lease Lease, id uuid.UUID, plan TunePlan, next TuneJobs) error {
 	return s.inLease(ctx, lease, id, func(tx pgx.Tx) error {
 		tune, err := readTune(ctx, tx, lease.Workspace, id)
 		if err != nil || tune.Status != TuneQueued {
@@ -31,17 +38,17 @@ func (s *Store) BeginTune(ctx context.Context, lease Lease, id uuid.UUID, shards
 		}
 		err = tx.QueryRow(ctx, `
 			update tunes set status = 'running', started_at = clock_timestamp(), warnings = $2
-			 where id = $1 returning started_at`, id, append([]string{}, warnings...)).Scan(&tune.StartedAt)
+			 where id = $1 returning started_at`, id, append([]string{}, plan.Warnings...)).Scan(&tune.StartedAt)
 		if err != nil {
 			return fmt.Errorf("start tune %s: %w", id, err)
 		}
 		tune.Status = TuneRunning
-		if err := insertShards(ctx, tx, lease.Workspace, id, shards); err != nil {
+		if err := insertShards(ctx, tx, lease.Workspace, id, plan.Shards); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `
-			insert into tune_progress (tune_id, workspace_id, shards) values ($1, $2, $3)`,
-			id, lease.Workspace, len(shards))
+			insert into tune_progress (tune_id, workspace_id, shards, rounds, work) values ($1, $2, $3, greatest($4, 1), nullif($5::float8, 0))`,
+			id, lease.Workspace, len(plan.Shards), plan.Rounds, plan.Work)
 		if err != nil {
 			return fmt.Errorf("insert progress of tune %s: %w", id, err)
 		}
@@ -54,31 +61,36 @@ func (s *Store) BeginTune(ctx context.Context, lease Lease, id uuid.UUID, shards
 		if err := variantBegan(ctx, tx, tune); err != nil {
 			return err
 		}
-		return s.letIn(ctx, tx, tune, shardCounts{total: len(shards)}, next)
+		return s.letIn(ctx, tx, tune, shardCounts{total: len(plan.Shards)}, next)
 	})
 }
 
 // insertShards stores the plan. COPY would be faster, but Postgres refuses it under row-level
 // security.
 func insertShards(ctx context.Context, tx pgx.Tx, workspace, tune uuid.UUID, shards []sweep.Shard) error {
-	index := make([]int32, len(shards))
-	first := make([]int32, len(shards))
-	count := make([]int32, len(shards))
-	cursor := make([]int64, len(shards))
-	for i, sh := range shards {
-		index[i], first[i], count[i], cursor[i] = int32(sh.Index), int32(sh.First), int32(sh.Trials), int64(sh.Cursor)
+	var index, first, count, rung []int32
+	var cursor []int64
+	var open []bool
+	var cost []float64
+	var list [][]byte
+	for _, sh := range shards {
+		index, first, count = append(index, int32(sh.Index)), append(first, int32(sh.First)), append(count, int32(sh.Trials))
+		cursor, rung, open = append(cursor, int64(sh.Cursor)), append(rung, int32(sh.Rung)), append(open, sh.Open)
+		cost, list = append(cost, sh.Cost), append(list, sh.List)
 	}
 	_, err := tx.Exec(ctx, `
-		insert into tune_shards (tune_id, workspace_id, shard, first_trial, n_trials, start_cursor)
-		select $1, $2, * from unnest($3::int[], $4::int[], $5::int[], $6::bigint[])`,
-		tune, workspace, index, first, count, cursor)
+		insert into tune_shards (tune_id, workspace_id, shard, first_trial, n_trials, start_cursor, rung, open, cost, list)
+		select $1, $2, * from unnest($3::int[], $4::int[], $5::int[], $6::bigint[], $7::int[], $8::bool[], $9::float8[], $10::bytea[])`,
+		tune, workspace, index, first, count, cursor, rung, open, cost, list)
 	if err != nil {
 		return fmt.Errorf("insert shards of tune %s: %w", tune, err)
 	}
 	return nil
 }
 
-type shardCounts struct{ total, next, done int }
+// shardCounts is how far a tune is: shards that are planned, that have a job, and that are done; and
+// the round they are of.
+type shardCounts struct{ total, next, done, round, rounds int }
 
 // letIn gives the tune's next shards a job each, as many as keep the fleet's trial slots busy and
 // no more: the rest of a huge tune does not stand in the queue before a small one.
@@ -144,19 +156,27 @@ func (s *Store) ShardWork(ctx context.Context, workspace, id uuid.UUID, shard in
 	return work, err
 }
 
-func readShard(ctx context.Context, tx pgx.Tx, tune uuid.UUID, shard int) (sweep.Shard, error) {
-	sh := sweep.Shard{Index: shard}
+const shardColumns = `shard, first_trial, n_trials, start_cursor, rung, open, cost, list`
+
+func scanShard(row pgx.CollectableRow) (sh sweep.Shard, err error) {
 	var cursor int64
-	err := tx.QueryRow(ctx, `
-		select first_trial, n_trials, start_cursor from tune_shards where tune_id = $1 and shard = $2`,
-		tune, shard).Scan(&sh.First, &sh.Trials, &cursor)
+	err = row.Scan(&sh.Index, &sh.First, &sh.Trials, &cursor, &sh.Rung, &sh.Open, &sh.Cost, &sh.List)
+	sh.Cursor = uint64(cursor)
+	return sh, err
+}
+
+func readShard(ctx context.Context, tx pgx.Tx, tune uuid.UUID, shard int) (sweep.Shard, error) {
+	rows, err := tx.Query(ctx, `select `+shardColumns+` from tune_shards where tune_id = $1 and shard = $2`, tune, shard)
+	if err != nil {
+		return sweep.Shard{}, fmt.Errorf("read shard %d of tune %s: %w", shard, tune, err)
+	}
+	sh, err := pgx.CollectExactlyOneRow(rows, scanShard)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return sh, fmt.Errorf("shard %d of tune %s: %w", shard, tune, ErrNotFound)
 	}
 	if err != nil {
 		return sh, fmt.Errorf("read shard %d of tune %s: %w", shard, tune, err)
 	}
-	sh.Cursor = uint64(cursor)
 	return sh, nil
 }
 
@@ -185,7 +205,7 @@ func (s *Store) ReportShard(ctx context.Context, lease Lease, id uuid.UUID, shar
 		if err != nil {
 			return fmt.Errorf("report shard %d of tune %s: %w", shard, id, err)
 		}
-		if tune.Progress.Running, tune.Progress.InFlight, err = openTrials(ctx, tx, id); err != nil {
+		if err := openTrials(ctx, tx, tune); err != nil {
 			return err
 		}
 		if err := appendTuneEvent(ctx, tx, tune, "progress", tune.ETA(time.Now())); err != nil {
@@ -205,7 +225,7 @@ type ShardDone struct {
 }
 
 // FinishShard stores a shard's result under its lease, once; lets in the next shard; and after the
-// last one inserts the collect job. The result of a tune that has ended is dropped.
+// last one of a round inserts the job that follows it. The result of a tune that has ended is dropped.
 func (s *Store) FinishShard(ctx context.Context, lease Lease, id uuid.UUID, done ShardDone, next TuneJobs) error {
 	return s.inLease(ctx, lease, id, func(tx pgx.Tx) error {
 		tune, err := readTune(ctx, tx, lease.Workspace, id)
@@ -219,7 +239,7 @@ func (s *Store) FinishShard(ctx context.Context, lease Lease, id uuid.UUID, done
 		if err != nil {
 			return err
 		}
-		if tune.Progress.Running, tune.Progress.InFlight, err = openTrials(ctx, tx, id); err != nil {
+		if err := openTrials(ctx, tx, tune); err != nil {
 			return err
 		}
 		if err := appendTuneEvent(ctx, tx, tune, "progress", tune.ETA(time.Now())); err != nil {
@@ -231,15 +251,7 @@ func (s *Store) FinishShard(ctx context.Context, lease Lease, id uuid.UUID, done
 		if at.done < at.total {
 			return s.letIn(ctx, tx, tune, at, next)
 		}
-		job, err := s.jobs.InsertTx(ctx, tx, next.Collect(), nil)
-		if err != nil {
-			return fmt.Errorf("insert collect job: %w", err)
-		}
-		_, err = tx.Exec(ctx, `update tune_progress set collect_job_id = $2 where tune_id = $1`, id, job.Job.ID)
-		if err != nil {
-			return fmt.Errorf("note collect job: %w", err)
-		}
-		return nil
+		return s.endRound(ctx, tx, id, at, next)
 	})
 }
 
@@ -247,7 +259,7 @@ func saveShard(ctx context.Context, tx pgx.Tx, lease Lease, tune uuid.UUID, done
 	tag, err := tx.Exec(ctx, `
 		update tune_shards
 		   set done = true, attempt = $4, trials_done = n_trials, n_skipped = $5, n_failed = $6,
-		       columns = $7, top = $8, stats = $9
+		       columns = $7, top = $8, stats = $9, list = case when rung > 0 then list end
 		 where tune_id = $1 and shard = $2 and job_id = $3 and not done`,
 		tune, done.Shard, lease.JobID, lease.Attempt, done.Skipped, done.Failed,
 		done.Columns, done.Top, done.Stats)
@@ -272,14 +284,16 @@ func advance(ctx context.Context, tx pgx.Tx, tune *Tune, done ShardDone) (shardC
 		       trials_failed = trials_failed + $4,
 		       best_trial = case when better then $6 else best_trial end,
 		       best_score = case when better then $5 else best_score end,
+		       work_done = work_done + (select n_trials * cost from tune_shards where tune_id = $1 and shard = $7),
 		       updated_at = clock_timestamp()
 		  from (select coalesce($5 > best_score or ($5 = best_score and $6 < best_trial), $5::float8 is not null)
 		          from tune_progress where tune_id = $1) b (better)
 		 where tune_id = $1
-		returning shards, next_shard, shards_done,
-		          trials_completed, trials_skipped, trials_failed, best_score, best_trial`,
-		tune.ID, done.Completed, done.Skipped, done.Failed, done.BestScore, done.BestTrial).
-		Scan(&at.total, &at.next, &at.done, &p.Completed, &p.Skipped, &p.Failed, &p.BestScore, &p.BestTrial)
+		returning shards, next_shard, shards_done, round, rounds,
+		          trials_completed, trials_skipped, trials_failed, best_score, best_trial, work_done`,
+		tune.ID, done.Completed, done.Skipped, done.Failed, done.BestScore, done.BestTrial, done.Shard).
+		Scan(&at.total, &at.next, &at.done, &at.round, &at.rounds,
+			&p.Completed, &p.Skipped, &p.Failed, &p.BestScore, &p.BestTrial, &p.WorkDone)
 	if err != nil {
 		return at, fmt.Errorf("advance tune %s: %w", tune.ID, err)
 	}

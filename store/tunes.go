@@ -58,8 +58,10 @@ type Progress struct {
 	Completed int
 	Skipped   int
 	Failed    int
-	Running   int      // done within shards that have not ended
-	InFlight  int      // trials of shards now at work, done or not
+	Running   int     // done within shards that have not ended
+	InFlight  int     // trials of shards now at work, done or not
+	Work      float64 // of all rounds, in units of a trial on all of its bars
+	WorkDone  float64
 	BestScore *float64 // nil until a trial passes its gates
 	BestTrial *int
 }
@@ -130,7 +132,7 @@ const tuneColumns = `
 	t.id, t.workspace_id, t.dataset_id, d.name, t.spec, t.status, t.admitted, t.n_trials, t.warnings,
 	coalesce(t.error, ''), t.outcome, t.regime, t.created_at, t.started_at, t.completed_at,
 	coalesce(p.trials_completed, 0), coalesce(p.trials_skipped, 0), coalesce(p.trials_failed, 0),
-	p.best_score, p.best_trial, t.wfo_id, coalesce(t.wfo_fold, 0), t.leaders`
+	p.best_score, p.best_trial, coalesce(p.work, t.n_trials), coalesce(p.work_done, 0), t.wfo_id, coalesce(t.wfo_fold, 0), t.leaders`
 
 const tuneTables = `
 	from tunes t
@@ -145,7 +147,7 @@ func scanTune(row pgx.CollectableRow) (*Tune, error) {
 	err := row.Scan(&t.ID, &t.WorkspaceID, &t.DatasetID, &t.Dataset, &spec, &t.Status, &t.Admitted,
 		&t.Trials, &t.Warnings, &t.Error, &t.Outcome, &t.Regime, &t.CreatedAt, &t.StartedAt, &t.CompletedAt,
 		&t.Progress.Completed, &t.Progress.Skipped, &t.Progress.Failed,
-		&t.Progress.BestScore, &t.Progress.BestTrial, &wfo, &fold, &t.Leaders)
+		&t.Progress.BestScore, &t.Progress.BestTrial, &t.Progress.Work, &t.Progress.WorkDone, &wfo, &fold, &t.Leaders)
 	if err != nil {
 		return nil, err
 	}
@@ -182,22 +184,28 @@ func readTune(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) (*Tune, e
 		return nil, fmt.Errorf("read tune %s: %w", id, err)
 	}
 	if tune.Status == TuneRunning {
-		tune.Progress.Running, tune.Progress.InFlight, err = openTrials(ctx, tx, id)
+		err = openTrials(ctx, tx, tune)
 	}
 	return tune, err
 }
 
-// openTrials counts the trials of the shards that have a job but no result: those done within
-// their attempt, and all of them. The window of such shards is small however long the tune is.
-func openTrials(ctx context.Context, tx pgx.Tx, tune uuid.UUID) (done, inFlight int, err error) {
-	err = tx.QueryRow(ctx, `
-		select coalesce(sum(trials_done), 0), coalesce(sum(n_trials) filter (where attempt is not null), 0)
+// openTrials adds the shards that have a job but no result to a tune's progress: their trials done
+// within their attempt, all of them, and the work done. The window of such shards is small however
+// long the tune is.
+func openTrials(ctx context.Context, tx pgx.Tx, tune *Tune) error {
+	p := &tune.Progress
+	var work float64
+	err := tx.QueryRow(ctx, `
+		select coalesce(sum(trials_done) filter (where not open), 0),
+		       coalesce(sum(n_trials) filter (where attempt is not null), 0),
+		       coalesce(sum(trials_done * cost), 0)
 		  from tune_shards
-		 where tune_id = $1 and job_id is not null and not done`, tune).Scan(&done, &inFlight)
+		 where tune_id = $1 and job_id is not null and not done`, tune.ID).Scan(&p.Running, &p.InFlight, &work)
 	if err != nil {
-		return 0, 0, fmt.Errorf("count open trials of tune %s: %w", tune, err)
+		return fmt.Errorf("count open trials of tune %s: %w", tune.ID, err)
 	}
-	return done, inFlight, nil
+	p.WorkDone += work
+	return nil
 }
 
 // TuneFilter narrows a list of tunes; zero fields do not.

@@ -108,6 +108,9 @@ func (d *desk) nextJobs(id uuid.UUID) store.TuneJobs {
 		Shard: func(shard int) river.JobArgs {
 			return jobs.TuneShardArgs{WorkspaceID: d.space.ID, TuneID: id, Shard: shard}
 		},
+		Advance: func(round int) river.JobArgs {
+			return jobs.TuneAdvanceArgs{WorkspaceID: d.space.ID, TuneID: id, Round: round}
+		},
 		Collect: func() river.JobArgs { return jobs.TuneCollectArgs{WorkspaceID: d.space.ID, TuneID: id} },
 	}
 }
@@ -121,11 +124,11 @@ func TestAZombieWritesNothingAndCompletesNothing(t *testing.T) {
 	tune, plan := d.tune("k")
 	zombie := d.claim(plan, "first")
 	successor := d.claim(plan, "second")
-	require.ErrorIs(t, d.store.BeginTune(ctx, zombie, tune.ID, twoShards, nil, d.nextJobs(tune.ID)), store.ErrFenced)
+	require.ErrorIs(t, d.store.BeginTune(ctx, zombie, tune.ID, store.TunePlan{Shards: twoShards}, d.nextJobs(tune.ID)), store.ErrFenced)
 	require.Equal(t, store.TuneQueued, d.status(tune.ID))
 	require.Equal(t, "running", d.state(plan))
-	require.NoError(t, d.store.BeginTune(ctx, successor, tune.ID, twoShards, nil, d.nextJobs(tune.ID)))
-	require.ErrorIs(t, d.store.BeginTune(ctx, successor, tune.ID, twoShards, nil, d.nextJobs(tune.ID)), store.ErrFenced)
+	require.NoError(t, d.store.BeginTune(ctx, successor, tune.ID, store.TunePlan{Shards: twoShards}, d.nextJobs(tune.ID)))
+	require.ErrorIs(t, d.store.BeginTune(ctx, successor, tune.ID, store.TunePlan{Shards: twoShards}, d.nextJobs(tune.ID)), store.ErrFenced)
 	require.Equal(t, "completed", d.state(plan))
 
 	var shardJobs []int64

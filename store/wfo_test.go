@@ -73,7 +73,7 @@ func (d *desk) runFold(fold store.WFOFold, found *sweep.Outcome) {
 	d.t.Helper()
 	ctx, id := d.t.Context(), *fold.TuneID
 	require.Equal(d.t, "available", d.state(d.planJob(id)), "fold %d has not been let in", fold.Index)
-	require.NoError(d.t, d.store.BeginTune(ctx, d.claim(d.planJob(id), "w"), id, []sweep.Shard{{Trials: 4}}, nil, d.nextJobs(id)))
+	require.NoError(d.t, d.store.BeginTune(ctx, d.claim(d.planJob(id), "w"), id, store.TunePlan{Shards: []sweep.Shard{{Trials: 4}}}, d.nextJobs(id)))
 	shard := d.jobOf(`select job_id from tune_shards where tune_id = $1`, id)
 	require.NoError(d.t, d.store.FinishShard(ctx, d.claim(shard, "w"), id, store.ShardDone{Completed: 4, Columns: []byte{1}}, d.nextJobs(id)))
 	collect := d.jobOf(`select collect_job_id from tune_progress where tune_id = $1`, id)
@@ -177,7 +177,7 @@ func TestCancelingAWalkForwardCancelsItsFolds(t *testing.T) {
 	wfo, folds := d.wfo("w", 4, false)
 	d.runFold(folds[0], outcomeOf(5))
 	running := *folds[1].TuneID
-	require.NoError(t, d.store.BeginTune(ctx, d.claim(d.planJob(running), "w"), running, twoShards, nil, d.nextJobs(running)))
+	require.NoError(t, d.store.BeginTune(ctx, d.claim(d.planJob(running), "w"), running, store.TunePlan{Shards: twoShards}, d.nextJobs(running)))
 	shard := d.jobOf(`select job_id from tune_shards where tune_id = $1 and shard = 0`, running)
 	lease := d.claim(shard, "w")
 	_, err := d.store.CancelWFO(ctx, d.space.ID, wfo.ID)
@@ -241,7 +241,7 @@ func TestConcurrentFoldsAreAllCounted(t *testing.T) {
 	var collects []ready
 	for _, fold := range folds {
 		id := *fold.TuneID
-		require.NoError(t, d.store.BeginTune(ctx, d.claim(d.planJob(id), "w"), id, []sweep.Shard{{Trials: 4}}, nil, d.nextJobs(id)))
+		require.NoError(t, d.store.BeginTune(ctx, d.claim(d.planJob(id), "w"), id, store.TunePlan{Shards: []sweep.Shard{{Trials: 4}}}, d.nextJobs(id)))
 		require.NoError(t, d.store.FinishShard(ctx, d.claim(d.jobOf(`select job_id from tune_shards where tune_id = $1`, id), "w"), id,
 			store.ShardDone{Completed: 4, Columns: []byte{1}}, d.nextJobs(id)))
 		collects = append(collects, ready{d.claim(d.jobOf(`select collect_job_id from tune_progress where tune_id = $1`, id), "w"), id})

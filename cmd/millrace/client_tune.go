@@ -22,6 +22,7 @@ type tuneBody struct {
 	ObjectiveType string                 `json:"objective_type,omitempty"`
 	OOSRatio      *float64               `json:"oos_ratio,omitempty"`
 	Gates         *gatesBody             `json:"gates,omitempty"`
+	Pruning       *sweep.Pruning         `json:"pruning,omitempty"`
 }
 
 type gatesBody struct {

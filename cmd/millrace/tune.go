@@ -8,6 +8,8 @@ import (
 	"net/url"
 
 	"github.com/google/uuid"
+
+	"millrace/jobs/sweep"
 )
 
 // showFlags say how a tune is shown once it has ended.
@@ -24,6 +26,7 @@ type searchFlags struct {
 	Constraint  []string `sep:"none" placeholder:"EXPR" help:"Condition on the parameters, as in 'fast < slow'. Repeatable."`
 	Side        string   `placeholder:"both" help:"long, short or both."`
 	Search      string   `placeholder:"grid" help:"How the space is searched."`
+	Prune       bool     `help:"End trials early that do badly on few bars (successive halving)."`
 	Trials      *int     `placeholder:"N" help:"Number of trials; a grid needs none."`
 	Seed        *uint64  `placeholder:"N" help:"Seed of everything random."`
 	Objective   string   `placeholder:"sharpe" help:"What trials are ranked by."`
@@ -71,6 +74,9 @@ func (f *searchFlags) body() (tuneBody, error) {
 	body := tuneBody{
 		Dataset: f.Data, StrategyName: f.Strategy, Side: f.Side, SearchType: f.Search, NTrials: f.Trials, Seed: f.Seed,
 		ParamSpace: space, Constraints: f.Constraint, ObjectiveType: f.Objective,
+	}
+	if f.Prune {
+		body.Pruning = &sweep.Pruning{Type: sweep.PruneHalving}
 	}
 	if f.MaxDrawdown != nil || f.MinTrades != nil {
 		body.Gates = &gatesBody{MaxDrawdownPct: f.MaxDrawdown, MinTrades: f.MinTrades}

@@ -15,6 +15,13 @@
 //   - sobol: a Sobol sequence (Joe & Kuo 2008) under Owen scrambling seeded by the spec. Where
 //     parameters have steps, several of its points can fall on one; a space that has no more points
 //     than n_trials is run whole.
+//   - tpe: tree-structured Parzen estimator, in rounds. A first round of random trials is followed by
+//     batches that are each proposed from the in-sample scores of all trials before; gates have no say,
+//     as they look out of sample. What is proposed depends on the scores and the seed alone.
+//
+// Pruning by successive halving goes with every search but tpe. Rung by rung trials run on more of the
+// last bars of the part that selects, and 1/eta of them go on; the last rung runs what is left as every
+// trial runs without pruning. A pruned trial is skipped and keeps its score of the rung apart.
 //
 // # Trials
 //
@@ -45,6 +52,10 @@
 //   - Stability, the mean score of the trials around the winner over the winner's own, where a
 //     neighbour without a score counts 0. In a space of steps the neighbours are the trials one step
 //     away along one parameter; elsewhere the 2·d nearest, every parameter scaled to [0,1].
+//
+// In a pruned tune a twentieth of the trials, chosen by number, run on the whole part that selects
+// whether they are pruned or not: the variance behind SR₀ and PBO are theirs, as what survived would
+// flatter both. N is all trials.
 //
 // # Walk-forward
 //

@@ -164,7 +164,7 @@ func (p *Plan) loadColumns(sh Shard, load func(shard int) ([]byte, error)) (*col
 // steering is the score that later rounds are planned by: that of the part that selects, whatever
 // the gates say, which may look at the other part. NaN where there is none.
 func (p *Plan) steering(cols *columns, row int) float64 {
-	if score := p.spec.selection(cols.scores[0][row], cols.scores[1][row]); isFinite(score) && cols.verdicts[row] != panicked {
+	if score := p.spec.selection(cols.scores[0][row], cols.scores[1][row]); isFinite(score) {
 		return score
 	}
 	return math.NaN()

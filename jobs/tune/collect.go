@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"millrace/jobs"
 	"millrace/jobs/sweep"
 	"millrace/store"
@@ -12,18 +14,7 @@ import (
 
 // collect ranks the trials of all shards and ends the tune.
 func (w *Workers) collect(ctx context.Context, args jobs.TuneCollectArgs, lease store.Lease) error {
-	tune, err := w.store.Tune(ctx, args.WorkspaceID, args.TuneID)
-	if err != nil {
-		return err
-	}
-	if tune.Status != store.TuneRunning {
-		return fmt.Errorf("tune %s is %s: %w", args.TuneID, tune.Status, store.ErrEnded)
-	}
-	plan, err := w.plans.get(ctx, tune)
-	if err != nil {
-		return err
-	}
-	shards, err := w.store.Shards(ctx, args.WorkspaceID, args.TuneID)
+	tune, plan, shards, err := w.ended(ctx, args.WorkspaceID, args.TuneID)
 	if err != nil {
 		return err
 	}
@@ -33,6 +24,9 @@ func (w *Workers) collect(ctx context.Context, args jobs.TuneCollectArgs, lease 
 	if err != nil {
 		return fmt.Errorf("collect tune %s: %w", args.TuneID, err)
 	}
+	if err := w.settle(ctx, lease, args.TuneID, shards, found); err != nil {
+		return err
+	}
 	err = w.save.Save(ctx, lease, func() error {
 		return w.store.CompleteTune(ctx, lease, args.TuneID, found)
 	})
@@ -41,5 +35,24 @@ func (w *Workers) collect(ctx context.Context, args jobs.TuneCollectArgs, lease 
 	}
 	w.metrics.TuneRuns.WithLabelValues(string(store.TuneCompleted)).Inc()
 	w.metrics.TuneRunDuration.Observe(time.Since(*tune.StartedAt).Seconds())
+	return nil
+}
+
+// settle keeps the trials of a pruned tune as they came out, shard by shard: a worker that is lost on
+// the way has only to do it again.
+func (w *Workers) settle(ctx context.Context, lease store.Lease, tune uuid.UUID, shards []sweep.Shard, found *sweep.Outcome) error {
+	for _, sh := range shards {
+		columns, err := found.Settled(sh)
+		if err != nil {
+			return fmt.Errorf("encode shard %d: %w", sh.Index, err)
+		}
+		if columns == nil {
+			continue
+		}
+		err = w.save.Save(ctx, lease, func() error { return w.store.SettleShard(ctx, lease, tune, sh.Index, columns) })
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }

@@ -2,7 +2,10 @@ package tune
 
 import (
 	"context"
+	"fmt"
 	"time"
+
+	"github.com/google/uuid"
 
 	"millrace/jobs"
 	"millrace/jobs/sweep"
@@ -19,32 +22,80 @@ func (w *Workers) plan(ctx context.Context, args jobs.TunePlanArgs, lease store.
 	if err != nil {
 		return err
 	}
-	slots, err := w.store.TrialSlots(ctx)
+	size, err := w.shardSize(ctx, tune.ID, plan)
 	if err != nil {
 		return err
 	}
-	perTrial, err := w.perTrial(ctx, plan)
-	if err != nil {
-		return err
-	}
-	shards := plan.Cut(w.shardSize(perTrial, max(slots, 1)))
+	begin := store.TunePlan{Shards: plan.Cut(size), Rounds: plan.Rounds(), Work: plan.Work(), Warnings: plan.Warnings()}
 	return w.save.Save(ctx, lease, func() error {
-		return w.store.BeginTune(ctx, lease, args.TuneID, shards, plan.Warnings(), nextJobs(tune))
+		return w.store.BeginTune(ctx, lease, args.TuneID, begin, nextJobs(tune))
 	})
+}
+
+// advance plans the next round of a tune from the results of those before it.
+func (w *Workers) advance(ctx context.Context, args jobs.TuneAdvanceArgs, lease store.Lease) error {
+	tune, plan, shards, err := w.ended(ctx, args.WorkspaceID, args.TuneID)
+	if err != nil {
+		return err
+	}
+	batch, err := plan.Next(args.Round, shards, func(shard int) ([]byte, error) {
+		return w.store.ShardColumns(ctx, args.WorkspaceID, args.TuneID, shard)
+	})
+	if err != nil {
+		return fmt.Errorf("plan round %d of tune %s: %w", args.Round, args.TuneID, err)
+	}
+	size, err := w.shardSize(ctx, tune.ID, plan)
+	if err != nil {
+		return err
+	}
+	round := store.TuneRound{Round: args.Round, Shards: batch.Cut(len(shards), size), Pruned: batch.Pruned}
+	err = w.save.Save(ctx, lease, func() error {
+		return w.store.BeginRound(ctx, lease, args.TuneID, round, nextJobs(tune))
+	})
+	if err != nil {
+		return err
+	}
+	w.metrics.TuneTrials.WithLabelValues("skipped").Add(float64(round.Pruned))
+	return nil
+}
+
+// ended reads a tune whose round has ended, with its plan and shards.
+func (w *Workers) ended(ctx context.Context, workspace, id uuid.UUID) (*store.Tune, *sweep.Plan, []sweep.Shard, error) {
+	tune, err := w.store.Tune(ctx, workspace, id)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if tune.Status != store.TuneRunning {
+		return nil, nil, nil, fmt.Errorf("tune %s is %s: %w", id, tune.Status, store.ErrEnded)
+	}
+	plan, err := w.plans.get(ctx, tune)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	shards, err := w.store.Shards(ctx, workspace, id)
+	return tune, plan, shards, err
 }
 
 // shardSize cuts the trials that are left into shards of ShardTime, and finer towards the end, down
 // to a tenth of it, so that the slots of the fleet finish together. The results do not depend on
 // the cut.
-func (w *Workers) shardSize(perTrial time.Duration, slots int) func(left int) int {
-	return func(left int) int {
-		share := perTrial * time.Duration(left) / time.Duration(3*slots)
-		return int(min(w.opts.ShardTime, max(share, w.opts.ShardTime/10)) / perTrial)
+func (w *Workers) shardSize(ctx context.Context, id uuid.UUID, plan *sweep.Plan) (func(left int) int, error) {
+	slots, err := w.store.TrialSlots(ctx)
+	if err != nil {
+		return nil, err
 	}
+	perTrial, err := w.plans.pace(id, func() (time.Duration, error) { return perTrial(ctx, plan) })
+	if err != nil {
+		return nil, err
+	}
+	return func(left int) int {
+		share := perTrial * time.Duration(left) / time.Duration(3*max(slots, 1))
+		return int(min(w.opts.ShardTime, max(share, w.opts.ShardTime/10)) / perTrial)
+	}, nil
 }
 
 // perTrial is about how long a trial takes, found by running some.
-func (w *Workers) perTrial(ctx context.Context, plan *sweep.Plan) (time.Duration, error) {
+func perTrial(ctx context.Context, plan *sweep.Plan) (time.Duration, error) {
 	const sample = 10 * time.Millisecond
 	for trials := 4; ; trials *= 4 {
 		trials = min(trials, plan.Trials())

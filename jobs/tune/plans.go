@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -20,21 +21,26 @@ const plansKept = 8
 type plans struct {
 	store *store.Store
 	mu    sync.Mutex
-	byID  map[uuid.UUID]*sweep.Plan
+	byID  map[uuid.UUID]*planned
 	order []uuid.UUID // oldest first
 }
 
+type planned struct {
+	plan     *sweep.Plan
+	perTrial time.Duration // 0: not measured here yet
+}
+
 func newPlans(st *store.Store) *plans {
-	return &plans{store: st, byID: map[uuid.UUID]*sweep.Plan{}}
+	return &plans{store: st, byID: map[uuid.UUID]*planned{}}
 }
 
 // get makes the tune's plan, or finds it. A spec that does not fit its dataset is hopeless.
 func (p *plans) get(ctx context.Context, tune *store.Tune) (*sweep.Plan, error) {
 	p.mu.Lock()
-	plan := p.byID[tune.ID]
+	known := p.byID[tune.ID]
 	p.mu.Unlock()
-	if plan != nil {
-		return plan, nil
+	if known != nil {
+		return known.plan, nil
 	}
 	bars, calendar, err := p.store.DatasetBars(ctx, tune.WorkspaceID, tune.DatasetID)
 	if err != nil {
@@ -62,6 +68,24 @@ func (p *plans) keep(id uuid.UUID, plan *sweep.Plan) {
 		delete(p.byID, p.order[0])
 		p.order = p.order[1:]
 	}
-	p.byID[id] = plan
+	p.byID[id] = &planned{plan: plan}
 	p.order = append(p.order, id)
+}
+
+// pace is how long one of the tune's trials takes here; measured once a tune.
+func (p *plans) pace(id uuid.UUID, measure func() (time.Duration, error)) (time.Duration, error) {
+	p.mu.Lock()
+	known := p.byID[id]
+	if known != nil && known.perTrial > 0 {
+		defer p.mu.Unlock()
+		return known.perTrial, nil
+	}
+	p.mu.Unlock()
+	perTrial, err := measure()
+	if err == nil && known != nil {
+		p.mu.Lock()
+		known.perTrial = perTrial
+		p.mu.Unlock()
+	}
+	return perTrial, err
 }

@@ -58,6 +58,7 @@ func New(st *store.Store, metrics *ops.Metrics, logger *slog.Logger, opts Option
 func (w *Workers) Register(to *river.Workers) {
 	river.AddWorker(to, worker(w, w.plan, func(a jobs.TunePlanArgs) (uuid.UUID, uuid.UUID) { return a.WorkspaceID, a.TuneID }))
 	river.AddWorker(to, worker(w, w.shard, func(a jobs.TuneShardArgs) (uuid.UUID, uuid.UUID) { return a.WorkspaceID, a.TuneID }))
+	river.AddWorker(to, worker(w, w.advance, func(a jobs.TuneAdvanceArgs) (uuid.UUID, uuid.UUID) { return a.WorkspaceID, a.TuneID }))
 	river.AddWorker(to, worker(w, w.collect, func(a jobs.TuneCollectArgs) (uuid.UUID, uuid.UUID) { return a.WorkspaceID, a.TuneID }))
 }
 
@@ -81,6 +82,9 @@ func nextJobs(tune *store.Tune) store.TuneJobs {
 	return store.TuneJobs{
 		Shard: func(shard int) river.JobArgs {
 			return jobs.TuneShardArgs{WorkspaceID: tune.WorkspaceID, TuneID: tune.ID, Shard: shard, Fold: tune.Fold != nil}
+		},
+		Advance: func(round int) river.JobArgs {
+			return jobs.TuneAdvanceArgs{WorkspaceID: tune.WorkspaceID, TuneID: tune.ID, Round: round}
 		},
 		Collect: func() river.JobArgs {
 			return jobs.TuneCollectArgs{WorkspaceID: tune.WorkspaceID, TuneID: tune.ID}

@@ -1,0 +1,179 @@
+package tune_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/stretchr/testify/require"
+
+	"millrace/jobs"
+	"millrace/jobs/backtest"
+	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/fleet"
+	"millrace/jobs/sweep"
+	"millrace/jobs/tune"
+	"millrace/ops"
+	"millrace/store"
+	"millrace/store/pgtest"
+)
+
+// floor is a database with a dataset, and fleets that work it.
+type floor struct {
+	t       *testing.T
+	url     string
+	store   *store.Store
+	space   store.Workspace
+	dataset store.Dataset
+}
+
+func newFloor(t *testing.T) *floor {
+	t.Helper()
+	f := &floor{t: t, url: pgtest.New(t).URL}
+	pool := f.pool()
+	client, err := jobs.NewInsertClient(pool, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	f.store = store.New(pool, client)
+	f.space, err = f.store.CreateWorkspace(t.Context(), "floor", 2)
+	require.NoError(t, err)
+	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 3, Bars: 1400})
+	require.NoError(t, err)
+	f.dataset, err = f.store.PutDataset(t.Context(), f.space.ID,
+		store.Dataset{Name: "walk", Symbol: "W", Timeframe: "1d", Calendar: backtest.CalendarExchange}, bars)
+	require.NoError(t, err)
+	return f
+}
+
+func (f *floor) pool() *pgxpool.Pool {
+	pool, err := store.OpenPool(f.t.Context(), store.PoolOptions{DatabaseURL: f.url, MaxConns: 8})
+	require.NoError(f.t, err)
+	f.t.Cleanup(pool.Close)
+	return pool
+}
+
+// work starts a member of the fleet and returns what stops it.
+func (f *floor) work(slots int, opts tune.Options) (stop func()) {
+	logger, metrics := slog.New(slog.DiscardHandler), ops.NewMetrics()
+	opts.Slots = slots
+	member, err := fleet.New(fleet.Options{
+		Pool: f.pool(), Slots: jobs.Slots{jobs.QueueTrials: slots, jobs.QueueTunes: 1},
+		Metrics: metrics, Logger: logger, Version: "test", Drain: time.Second,
+	}, func(st *store.Store, workers *river.Workers) {
+		tune.New(st, metrics, logger, opts).Register(workers)
+	})
+	require.NoError(f.t, err)
+	require.NoError(f.t, member.Start(f.t.Context()))
+	stop = func() { _ = member.Stop(context.Background()) }
+	f.t.Cleanup(stop)
+	return stop
+}
+
+func (f *floor) submit(key string, spec sweep.Spec) uuid.UUID {
+	f.t.Helper()
+	spec.Normalize()
+	var id uuid.UUID
+	_, err := f.store.CreateTune(f.t.Context(), store.Submission{Workspace: f.space.ID, Route: "test", Key: key},
+		store.NewTune{DatasetID: f.dataset.ID, Dataset: f.dataset.Name, Spec: spec, Trials: *spec.NTrials},
+		func(id uuid.UUID) river.JobArgs { return jobs.TunePlanArgs{WorkspaceID: f.space.ID, TuneID: id} },
+		func(t *store.Tune) (store.Response, error) {
+			id = t.ID
+			return store.Response{Status: http.StatusAccepted}, nil
+		})
+	require.NoError(f.t, err)
+	return id
+}
+
+// result is everything that can be read of a completed tune.
+func (f *floor) result(id uuid.UUID) string {
+	f.t.Helper()
+	ctx := f.t.Context()
+	var got *store.Tune
+	require.Eventually(f.t, func() bool {
+		var err error
+		got, err = f.store.Tune(ctx, f.space.ID, id)
+		return err == nil && got.Status.Ended()
+	}, time.Minute, 10*time.Millisecond)
+	require.Equal(f.t, store.TuneCompleted, got.Status, got.Error)
+	require.Equal(f.t, got.Trials, got.Progress.Done(), "every trial is counted once")
+	entries, err := f.store.TuneLeaderboard(ctx, f.space.ID, id, 1000)
+	require.NoError(f.t, err)
+	ranked, shards, err := f.store.RankedShards(ctx, f.space.ID, id, 0, got.Trials)
+	require.NoError(f.t, err)
+	require.Len(f.t, ranked, got.Trials)
+	var trials []sweep.Trial
+	for _, sh := range shards {
+		page, err := sweep.DecodeColumns(got.Spec, sh.Shard, sh.Columns)
+		require.NoError(f.t, err)
+		trials = append(trials, page...)
+	}
+	body, err := json.Marshal(map[string]any{"outcome": got.Outcome, "entries": entries, "ranked": ranked, "trials": trials, "warnings": got.Warnings})
+	require.NoError(f.t, err)
+	return string(body)
+}
+
+// learning are the specs whose rounds depend on those before.
+func learning() map[string]sweep.Spec {
+	base := sweep.Spec{
+		StrategyName: "sma_cross", SearchType: sweep.SearchTPE, NTrials: new(120), OOSRatio: new(0.3),
+		ParamSpace:  map[string]sweep.Range{"fast": {Low: new(2.0), High: new(40.0)}, "slow": {Low: new(5.0), High: new(200.0)}},
+		Constraints: []string{"fast < slow"},
+		Gates:       sweep.GateLimits{MaxDrawdownPct: new(60.0), MinTrades: new(1)},
+	}
+	tpe, pruned := base, base
+	tpe.TPE = &sweep.TPE{Startup: new(30), Batch: new(30)}
+	pruned.SearchType, pruned.Pruning = sweep.SearchSobol, &sweep.Pruning{Eta: new(2)}
+	return map[string]sweep.Spec{"tpe": tpe, "pruned": pruned}
+}
+
+func TestRoundsAreTheSameWhateverTheFleet(t *testing.T) {
+	f := newFloor(t)
+	want := map[string]string{}
+	for i, fleet := range []struct {
+		members, slots int
+		opts           tune.Options
+	}{
+		{1, 1, tune.Options{ShardTime: time.Second}},
+		{2, 2, tune.Options{ShardTime: 200 * time.Microsecond, ReportEvery: time.Millisecond}},
+	} {
+		var stops []func()
+		for range fleet.members {
+			stops = append(stops, f.work(fleet.slots, fleet.opts))
+		}
+		for name, spec := range learning() {
+			got := f.result(f.submit(fmt.Sprint(name, i), spec))
+			if i == 0 {
+				want[name] = got
+				continue
+			}
+			require.Equal(t, want[name], got, name)
+		}
+		for _, stop := range stops {
+			stop()
+		}
+	}
+}
+
+// A member that is stopped in the middle of the rounds hands them on.
+func TestRoundsOutliveTheirWorker(t *testing.T) {
+	f := newFloor(t)
+	spec := learning()["tpe"]
+	spec.TPE = &sweep.TPE{Startup: new(20), Batch: new(5)}
+	stop := f.work(1, tune.Options{ShardTime: 200 * time.Microsecond})
+	undisturbed := f.result(f.submit("first", spec))
+
+	id := f.submit("second", spec)
+	require.Eventually(t, func() bool {
+		got, err := f.store.Tune(t.Context(), f.space.ID, id)
+		return err == nil && got.Progress.Done() > 30
+	}, time.Minute, time.Millisecond)
+	stop()
+	f.work(2, tune.Options{ShardTime: 200 * time.Microsecond})
+	require.Equal(t, undisturbed, f.result(id))
+}
