@@ -1,0 +1,67 @@
+package ingestion_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"millrace/jobs/ingestion/pdf/pdftest"
+	"millrace/jobs/knowledge"
+	"millrace/store"
+)
+
+// BenchmarkIngest is a document's whole way, from its submission to its last chunk in Postgres and its
+// last vector in the embedded index, with the hash embedder and one job at a time.
+func BenchmarkIngest(b *testing.B) {
+	page := strings.Repeat("The strategy buys when the fast average rises above the slow one, and sells.\n", 40)
+	for _, bench := range []struct {
+		source  knowledge.SourceType
+		pages   int
+		content func(i int) []byte
+	}{
+		{knowledge.SourceText, 0, func(i int) []byte {
+			return []byte(strings.Repeat(fmt.Sprintf("Note %d: %s\n\n", i, passage("momentum", 120)), 300))
+		}},
+		{knowledge.SourcePDF, 50, func(i int) []byte {
+			pages := make([]string, 50)
+			for p := range pages {
+				pages[p] = fmt.Sprintf("Page %d of document %d.\n%s", p, i, page)
+			}
+			return pdftest.Text(pages...)
+		}},
+		{knowledge.SourceArticle, 0, func(i int) []byte {
+			var html strings.Builder
+			fmt.Fprintf(&html, "<!doctype html><title>Article %d</title><body><article>", i)
+			for range 200 {
+				fmt.Fprintf(&html, "<p>%s</p>", passage("carry", 100))
+			}
+			return []byte(html.String())
+		}},
+	} {
+		b.Run(string(bench.source), func(b *testing.B) {
+			r := newRig(b)
+			r.work()
+			r.done(r.submit(store.NewIngest{SourceType: bench.source, Name: "warm"}, bench.content(-1)))
+			contents := [][]byte{}
+			for i := range 8 {
+				contents = append(contents, bench.content(i))
+			}
+			b.SetBytes(int64(len(contents[0])))
+			b.ReportAllocs()
+			n, chunks := 0, 0
+			for b.Loop() {
+				in := r.submit(store.NewIngest{SourceType: bench.source, Name: fmt.Sprint("document", n)}, contents[n%len(contents)])
+				done := r.done(in)
+				require.Equal(b, "created", *done.Outcome)
+				chunks += done.Chunks
+				n++
+			}
+			b.ReportMetric(float64(chunks)/b.Elapsed().Seconds(), "chunks/s")
+			if bench.pages > 0 {
+				b.ReportMetric(float64(n*bench.pages)/b.Elapsed().Seconds(), "pages/s")
+			}
+		})
+	}
+}
