@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/ingestion/pdf/pdftest"
 )
 
 // readmeCommands are the commands of a document's sh blocks, those over several lines in one.
@@ -53,6 +54,9 @@ func TestTheReadmesCommandsRun(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(r.dir, "bin"), 0o755))
 	require.NoError(t, os.Symlink(f.binary, filepath.Join(r.dir, "bin", "millrace")))
 	require.NoError(t, os.WriteFile(filepath.Join(r.dir, "prices.csv"), ohlcv.Sample(), 0o600))
+	require.NoError(t, os.Mkdir(filepath.Join(r.dir, "notes"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(r.dir, "notes", "crossover.md"), []byte("A moving average crossover fails in a market without trend.\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(r.dir, "paper.pdf"), pdftest.Text("A page of a paper on momentum."), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(r.dir, ".curlrc"), []byte("silent\nshow-error\nfail-with-body\nmax-time = 5\n"), 0o600))
 	r.env = append(os.Environ(), "HOME="+r.dir, "MILLRACE_ADDR="+freePort(t), "DATABASE_URL="+f.cluster.URL())
 	for _, command := range readmeCommands(t, "README.md") {
