@@ -100,7 +100,7 @@ func (w *forgetWorker) Work(ctx context.Context, job *river.Job[jobs.IngestForge
 	case errors.Is(err, store.ErrNotFound):
 		return nil // the workspace is gone, and its vectors with it
 	case errors.As(err, &fault) && fault.Temporary():
-		return river.JobSnooze(max(fault.RetryAfter, time.Minute))
+		return river.JobSnooze(max(fault.RetryAfter, w.all.opts.FaultPause))
 	}
 	return err
 }

@@ -59,6 +59,7 @@ create table ingest_jobs (
 );
 create index on ingest_jobs (workspace_id, created_at desc, id desc);
 create index on ingest_jobs (document_id) where status in ('queued', 'running', 'retrying');
+create index on ingest_jobs (workspace_id) where status in ('queued', 'running', 'retrying');
 create index on ingest_jobs (source_type, completed_at desc) where status in ('completed', 'failed');
 alter table ingest_jobs enable row level security, force row level security;
 create policy tenant on ingest_jobs to millrace_app using (workspace_id = millrace_workspace());
