@@ -42,6 +42,7 @@ type commands struct {
 	Admin    adminCmd    `cmd:"" help:"Keep workspaces and their keys."`
 	Migrate  migrateCmd  `cmd:"" help:"Bring the database's schema to this version, or show where it is."`
 	Postgres postgresCmd `cmd:"" help:"Run a command beside a private Postgres."`
+	Config   configCmd   `cmd:"" help:"Show every variable that the program reads, and what it is here."`
 	Probe    probeCmd    `cmd:"" help:"Ask an address whether it is well."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
