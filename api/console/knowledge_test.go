@@ -33,7 +33,7 @@ func TestASourceIsIngested(t *testing.T) {
 	b.until(`document.querySelectorAll("#documents tbody tr").length === 2`)
 
 	b.run(chromedp.SendKeys(chromedp.CSS(`[name="url"]`), "http://127.0.0.1/secret"), chromedp.Click(chromedp.CSS(`form[action="/admin/ingestion"] button`)))
-	b.until(`document.querySelector("[role=alert]:not([hidden])") !== null || document.querySelector("#jobs .pill.failed") !== null`)
+	b.until(`document.querySelector("[role=alert]:not([hidden])") !== null || document.querySelector("#jobs").textContent.includes("127.0.0.1/secret")`)
 
 	b.open("/admin/ingestion")
 	eval[int](b, `window.confirm = () => true; 0`)
