@@ -19,7 +19,7 @@ import (
 // sampleOrder is what has to be there before an example can run on it.
 var sampleOrder = []string{
 	"POST /datasets", "POST /admin/workspaces", "POST /backtests/run", "POST /backtests/tune", "POST /backtests/wfo", "POST /admin/retention/prune/{job}",
-	"POST /workspace/keys", "POST /admin/workspaces/{id}/keys",
+	"POST /workspace/keys", "POST /admin/workspaces/{id}/keys", "POST /ingest",
 }
 
 // Every example of the API's document runs as it is copied, and answers with the status that the

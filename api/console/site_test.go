@@ -88,7 +88,7 @@ func newSite(t *testing.T) *site {
 	s.server, err = api.New(api.Options{
 		Store: s.store, Hub: feed.Hub(), Health: health.New(look), Ready: health.Ready(look), Knowledge: base,
 		Metrics: metrics, Logger: logger, AdminToken: adminToken, Version: "test", Docs: true, River: river,
-		Limits: api.Limits{Login: store.Rate{Most: 5, Window: time.Minute}},
+		Limits: api.Limits{Login: store.Rate{Most: 5, Window: time.Hour}},
 	})
 	require.NoError(t, err)
 	handler := s.server.Handler()
