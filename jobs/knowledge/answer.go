@@ -108,9 +108,11 @@ func answerPrompt(question string, passages []Passage) []Message {
 	}
 }
 
+// writePassages frames each passage; what looks like the end of a frame within one is defused.
 func writePassages(text *strings.Builder, passages []Passage) {
 	for i, p := range passages {
-		fmt.Fprintf(text, "<passage number=\"%d\" title=%q position=%q>\n%s\n</passage>\n\n", i+1, p.Title, p.Position.String(), p.Text)
+		within := strings.ReplaceAll(p.Text, "</passage", "< /passage")
+		fmt.Fprintf(text, "<passage number=\"%d\" title=%q position=%q>\n%s\n</passage>\n\n", i+1, p.Title, p.Position.String(), within)
 	}
 }
 

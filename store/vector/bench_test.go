@@ -1,0 +1,176 @@
+package vector_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"millrace/jobs/knowledge"
+	"millrace/store/vector"
+)
+
+const (
+	benchChunks = 100_000
+	benchTexts  = 4000 // that differ; each is there 25 times, under as many ids and near-by vectors
+)
+
+// vocabulary are words whose frequencies follow Zipf's law, as those of language do.
+type vocabulary struct {
+	words []string
+	zipf  *rand.Zipf
+}
+
+func newVocabulary(r *rand.Rand) vocabulary {
+	v := vocabulary{zipf: rand.NewZipf(r, 1.1, 8, 29_999)}
+	for i := range 30_000 {
+		word := ""
+		for n := i + 27; n > 0; n /= 26 {
+			word += string(rune('a'+n%26)) + string("aeiou"[n%5])
+		}
+		v.words = append(v.words, word)
+	}
+	return v
+}
+
+func (v vocabulary) text(n int) string {
+	words := make([]string, n)
+	for i := range words {
+		words[i] = v.words[v.zipf.Uint64()]
+	}
+	return strings.Join(words, " ")
+}
+
+// fill puts 100,000 chunks of 300 words into a shelf, with their vectors, which it returns.
+func (s *shelf) fill(b *testing.B, r *rand.Rand, v vocabulary) map[uuid.UUID]knowledge.Point {
+	b.Helper()
+	owner, points := s.db.OwnerPool(b), map[uuid.UUID]knowledge.Point{}
+	document := uuid.New()
+	_, err := owner.Exec(b.Context(), `
+		insert into documents (id, workspace_id, source_type, canonical_url, title, revision, chunks)
+		values ($1, $2, 'text', 'text:bench', '', 1, $3)`, document, s.scope.Workspace, benchChunks)
+	require.NoError(b, err)
+	for start := 0; start < benchTexts; start += 500 {
+		texts, ids := make([]string, 500), []uuid.UUID{}
+		for i := range texts {
+			texts[i] = v.text(300)
+		}
+		vectors, err := knowledge.HashEmbedder{}.Embed(b.Context(), knowledge.ForDocument, texts)
+		require.NoError(b, err)
+		var batch []knowledge.Point
+		for range benchChunks / benchTexts {
+			for i := range texts {
+				near := slices.Clone(vectors[i])
+				for range 8 {
+					near[r.IntN(len(near))] += 0.05 * float32(r.NormFloat64())
+				}
+				p := knowledge.Point{Chunk: uuid.New(), Document: document, SourceType: "text", Vector: knowledge.Normalized(near)}
+				ids, batch, points[p.Chunk] = append(ids, p.Chunk), append(batch, p), p
+			}
+		}
+		_, err = owner.Exec(b.Context(), `
+			with t as materialized (select n - 1 as n, text, setweight(to_tsvector('english', text), 'D') s from unnest($3::text[]) with ordinality t (text, n))
+			insert into chunks (id, workspace_id, document_id, revision, idx, text, tokens, search)
+			select c.id, $1, $2, 1, $5::int + c.n, t.text, 400, t.s from unnest($4::uuid[]) with ordinality c (id, n) join t on t.n = (c.n - 1) % 500`,
+			s.scope.Workspace, document, texts, ids, start*benchChunks/benchTexts)
+		require.NoError(b, err)
+		require.NoError(b, s.index.Upsert(b.Context(), s.scope, batch))
+	}
+	_, err = owner.Exec(b.Context(), `vacuum analyze chunks`)
+	require.NoError(b, err)
+	_, err = owner.Exec(b.Context(), `vacuum analyze vectors`)
+	require.NoError(b, err)
+	return points
+}
+
+// report runs fn over and over and reports the times of a call.
+func report(b *testing.B, fn func() error) {
+	b.Helper()
+	var took []time.Duration
+	for b.Loop() {
+		start := time.Now()
+		if err := fn(); err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+}
+
+// BenchmarkKnowledge measures the embedded index and the hybrid query at 100,000 chunks of 384
+// dimensions: reading the copy, its memory, a search by a lexical and by a dense vector, the whole
+// query, and recall against brute force in double precision.
+func BenchmarkKnowledge(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 1))
+	s, v := newShelf(b), newVocabulary(r)
+	start := time.Now()
+	points := s.fill(b, r, v)
+	b.Logf("%d chunks and vectors written in %s", benchChunks, time.Since(start).Round(time.Millisecond))
+	question := func() string { return v.text(6) }
+	lexical := func() []float32 {
+		vectors, _ := knowledge.HashEmbedder{}.Embed(b.Context(), knowledge.ForQuery, []string{question()})
+		return vectors[0]
+	}
+	dense := func() []float32 { return knowledge.Normalized(direction(r, 384)) }
+	search := func(index *vector.Embedded, query []float32) ([]knowledge.Hit, error) {
+		return index.Search(b.Context(), s.scope, query, knowledge.Filter{}, 10)
+	}
+
+	b.Run("read", func(b *testing.B) {
+		var before, after runtime.MemStats
+		for b.Loop() {
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			fresh := vector.NewEmbedded(s.store.Pool(), 1<<30)
+			if _, err := search(fresh, lexical()); err != nil {
+				b.Fatal(err)
+			}
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			runtime.KeepAlive(fresh)
+		}
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6, "MB")
+	})
+	// The first of each reads: vectors into memory, and how frequent words are.
+	_, err := search(s.index, lexical())
+	require.NoError(b, err)
+	_, err = s.base.Search(b.Context(), s.scope.Workspace, knowledge.Question{Text: question(), TopK: 8})
+	require.NoError(b, err)
+	for name, query := range map[string]func() []float32{"search-lexical": lexical, "search-dense": dense} {
+		b.Run(name, func(b *testing.B) {
+			report(b, func() error { _, err := search(s.index, query()); return err })
+		})
+	}
+	b.Run("query", func(b *testing.B) {
+		report(b, func() error {
+			_, err := s.base.Search(b.Context(), s.scope.Workspace, knowledge.Question{Text: question(), TopK: 8})
+			return err
+		})
+	})
+	b.Run("recall", func(b *testing.B) {
+		var kept, wanted float64
+		for b.Loop() {
+			query := dense()
+			hits, err := search(s.index, query)
+			require.NoError(b, err)
+			best := brute(points, query, knowledge.Filter{}, 10)
+			for _, w := range best {
+				wanted++
+				// Two in single precision may change places with the eleventh.
+				if slices.ContainsFunc(hits, func(h knowledge.Hit) bool { return h.Chunk == w.Chunk }) ||
+					math.Abs(w.Score-hits[len(hits)-1].Score) < 1e-6 {
+					kept++
+				}
+			}
+		}
+		b.ReportMetric(kept/wanted, "recall@10")
+	})
+}
