@@ -217,7 +217,8 @@ func TestTPETriesNothingTwiceAndKeepsConstraints(t *testing.T) {
 func TestTPEFindsMoreThanRandom(t *testing.T) {
 	// Branin's function, whose best value is −0.397887.
 	branin := func(x, y float64) float64 {
-		return -(math.Pow(y-5.1/(4*math.Pi*math.Pi)*x*x+5/math.Pi*x-6, 2) + 10*(1-1/(8*math.Pi))*math.Cos(x) + 10)
+		valley := y - 5.1/(4*math.Pi*math.Pi)*x*x + 5/math.Pi*x - 6
+		return -(valley*valley + 10*(1-1/(8*math.Pi))*math.Cos(x) + 10)
 	}
 	space := &space{axes: []axis{{low: -5, high: 10, searched: true}, {low: 0, high: 15, searched: true}}}
 	best := func(seed uint64, startup int) float64 {

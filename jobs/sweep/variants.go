@@ -190,14 +190,16 @@ func membersOf(value jsontext.Value) (map[string]jsontext.Value, error) {
 	return members, nil
 }
 
-// What merge does with a member that the patch sets to null.
+// nullRule says what merge does with a member that the patch sets to null.
+type nullRule int
+
 const (
-	dropNull = false // RFC 7396: take it out
-	keepNull = true  // when patches are merged to one
+	dropNull nullRule = iota // RFC 7396: take it out
+	keepNull                 // when patches are merged to one
 )
 
 // merge applies a merge patch (RFC 7396).
-func merge(to, patch jsontext.Value, nulls bool) (jsontext.Value, error) {
+func merge(to, patch jsontext.Value, nulls nullRule) (jsontext.Value, error) {
 	if patch.Kind() != '{' {
 		return patch, nil
 	}
