@@ -24,6 +24,7 @@ type storm struct {
 	counts map[string]int
 	total  atomic.Int64
 	toxic  atomic.Int64 // names toxics
+	cuts   [3]sync.Mutex
 }
 
 // fault is one kind of fault; likely is its weight. It returns when the fault is over.
@@ -74,7 +75,10 @@ func freeze(p *process, length time.Duration) {
 
 // cut closes every connection of a way and refuses new ones for a moment.
 func (s *storm) cut(rng *rand.Rand) {
-	proxy := pick(rng, s.stage.proxies)
+	way := rng.IntN(len(s.stage.proxies))
+	s.cuts[way].Lock() // one at a time
+	defer s.cuts[way].Unlock()
+	proxy := s.stage.proxies[way]
 	proxy.Stop()
 	<-time.After(between(rng, 20, 400))
 	if err := proxy.Start(); err != nil {

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -83,12 +84,17 @@ func (w *effects) do(ctx context.Context, args effectArgs, lease store.Lease) er
 		return ctx.Err()
 	case <-timer.C:
 	}
-	return w.store.UnderLease(ctx, lease, args.ID, func(tx pgx.Tx) error {
+	err := w.store.UnderLease(ctx, lease, args.ID, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			insert into chaos_effects (n, job_id, attempt, worker) values ($1, $2, $3, current_setting('millrace.worker'))`,
 			args.N, lease.JobID, lease.Attempt)
 		return err
 	})
+	if errors.Is(err, store.ErrFenced) {
+		// For the report; a zombie that cannot tell of it was fenced all the same.
+		_, _ = w.store.Pool().Exec(context.WithoutCancel(ctx), `insert into chaos_fenced (n, attempt) values ($1, $2)`, args.N, lease.Attempt)
+	}
+	return err
 }
 
 // fail leaves a trace that is no effect.
