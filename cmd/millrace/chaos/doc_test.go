@@ -25,6 +25,8 @@ type size struct {
 	slow                              int // values of a tune's second parameter
 	writers, events, spaces, restarts int
 	keys, clients, kills              int
+	overload                          time.Duration
+	neighbours                        int // small tunes beside a huge one
 }
 
 func TestMain(m *testing.M) {
@@ -40,6 +42,7 @@ func TestMain(m *testing.M) {
 	began := time.Now()
 	code := m.Run()
 	report.print(time.Since(began))
+	_ = os.RemoveAll(built.dir)
 	os.Exit(code)
 }
 
@@ -69,6 +72,15 @@ func (f *findings) print(took time.Duration) {
 		fmt.Println("  " + line)
 	}
 	fmt.Println()
+}
+
+// beside lets the tests of the small course run side by side: they mostly wait, each has all that it
+// works with to itself, and none of these judges by the clock.
+func beside(t *testing.T) {
+	t.Helper()
+	if !full {
+		t.Parallel()
+	}
 }
 
 // chance is the choice of faults.

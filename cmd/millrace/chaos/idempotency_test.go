@@ -21,6 +21,7 @@ import (
 // it to are killed. Each key has one effect, all its clients get the same bytes, and no key is left
 // pending.
 func TestEachKeyHasOneEffectAndOneAnswer(t *testing.T) {
+	beside(t)
 	s := newStage(t)
 	servers := []*server{s.serve(0), s.serve(1)}
 	space, key := s.tenant("keys")

@@ -72,24 +72,22 @@ func newStage(t *testing.T) *stage {
 func build(t *testing.T) string {
 	t.Helper()
 	built.once.Do(func() {
-		dir, err := os.MkdirTemp("", "millrace-chaos-")
-		if err != nil {
-			built.err = err
+		if built.dir, built.err = os.MkdirTemp("", "millrace-chaos-"); built.err != nil {
 			return
 		}
-		built.path = filepath.Join(dir, "millrace")
-		out, err := exec.Command("go", "build", "-o", built.path, "millrace/cmd/millrace").CombinedOutput()
+		// Without symbols, which nobody reads here and which take their time to link.
+		out, err := exec.Command("go", "build", "-ldflags", "-s -w", "-o", built.dir, "millrace/cmd/millrace").CombinedOutput()
 		if err != nil {
 			built.err = fmt.Errorf("%w\n%s", err, out)
 		}
 	})
 	require.NoError(t, built.err)
-	return built.path
+	return filepath.Join(built.dir, "millrace")
 }
 
 var built struct {
 	once sync.Once
-	path string
+	dir  string // removed when all tests have ended
 	err  error
 }
 
@@ -140,23 +138,34 @@ func (s *stage) through(way int) string {
 	return u.String()
 }
 
-// count reads one number, however often the database is away.
+// insist asks the database until it answers: it may be away, or its pool's connections be those of
+// before its restart. A question that is answered with another error than that has failed.
+func (s *stage) insist(what string, ask func(context.Context) error) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	err := ask(ctx)
+	for store.Transient(err) && ctx.Err() == nil {
+		<-time.After(100 * time.Millisecond)
+		err = ask(ctx)
+	}
+	require.NoError(s.t, err, what)
+}
+
+// count reads one number.
 func (s *stage) count(sql string, args ...any) (n int) {
 	s.t.Helper()
-	var err error
-	require.Eventually(s.t, func() bool {
-		ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
-		defer cancel()
-		err = s.owner.QueryRow(ctx, sql, args...).Scan(&n)
-		return err == nil
-	}, time.Minute, 100*time.Millisecond, "%s: %v", sql, &err)
+	s.insist(sql, func(ctx context.Context) error { return s.owner.QueryRow(ctx, sql, args...).Scan(&n) })
 	return n
 }
+
+// capOfTenant is how many tunes a tenant may have running.
+const capOfTenant = 2
 
 // tenant makes a workspace that may do much, and a key to it.
 func (s *stage) tenant(name string) (store.Workspace, string) {
 	s.t.Helper()
-	w, err := s.store.CreateWorkspace(s.t.Context(), name, 2)
+	w, err := s.store.CreateWorkspace(s.t.Context(), name, capOfTenant)
 	require.NoError(s.t, err)
 	key, err := s.store.CreateKey(s.t.Context(), w.ID, "chaos", store.RoleOwner)
 	require.NoError(s.t, err)
@@ -262,14 +271,15 @@ type server struct {
 	url string
 }
 
-// serve starts an API process on a port that it keeps over restarts.
-func (s *stage) serve(way int) *server {
+// serve starts an API process on a port that it keeps over restarts, without limits but those given.
+func (s *stage) serve(way int, limits ...string) *server {
 	s.t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(s.t, err)
 	address := listener.Addr().String()
 	require.NoError(s.t, listener.Close())
-	p := s.run([]string{"DATABASE_URL=" + s.through(way), "ADMIN_TOKEN=" + adminToken}, s.binary, "api", "--addr", address)
+	env := append([]string{"DATABASE_URL=" + s.through(way), "ADMIN_TOKEN=" + adminToken, "LIMIT_SUBMISSIONS=0", "LIMIT_QUEUE_DEPTH=0", "LIMIT_UPLOADS=0"}, limits...)
+	p := s.run(env, s.binary, "api", "--addr", address)
 	api := &server{process: p, url: "http://" + address}
 	require.Eventually(s.t, api.up, 30*time.Second, 20*time.Millisecond, "the API does not come up")
 	return api

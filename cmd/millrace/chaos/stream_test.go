@@ -37,6 +37,7 @@ type tenant struct {
 // killed, the database is restarted and yesterday is pruned. Each reader ends with what the log
 // holds of its workspace from where it began: each event, once, in order.
 func TestNoStreamMissesOrRepeatsAnEvent(t *testing.T) {
+	beside(t)
 	r := &torrent{stage: newStage(t)}
 	r.servers = []*server{r.serve(0), r.serve(1)}
 	for i := range sizes.spaces {
@@ -183,13 +184,10 @@ func (r *torrent) disturb(rng *rand.Rand) string {
 			crashes++
 		}
 		if i == sizes.restarts {
-			_, err := r.store.DropEventPartitions(r.t.Context(), time.Now().UTC().Truncate(24*time.Hour))
-			for store.Transient(err) {
-				_, err = r.store.DropEventPartitions(r.t.Context(), time.Now().UTC().Truncate(24*time.Hour))
-			}
-			if err != nil {
-				r.t.Errorf("prune: %v", err)
-			}
+			r.insist("prune yesterday", func(ctx context.Context) error {
+				_, err := r.store.DropEventPartitions(ctx, time.Now().UTC().Truncate(24*time.Hour))
+				return err
+			})
 		}
 	}
 	return fmt.Sprintf("%d API kills, %d restarts and %d crashes of the database, a day pruned", kills, restarts, crashes)
@@ -198,11 +196,14 @@ func (r *torrent) disturb(rng *rand.Rand) string {
 // log is what the log holds of a workspace, but for yesterday.
 func (r *torrent) log(space tenant) (places []place) {
 	r.t.Helper()
-	rows, err := r.owner.Query(r.t.Context(), `
-		select xid, id from event_log where workspace_id = $1 and type = 'chaos' order by xid, id`, space.ID)
-	require.NoError(r.t, err)
-	places, err = pgx.CollectRows(rows, pgx.RowToStructByPos[place])
-	require.NoError(r.t, err)
+	r.insist("read the log", func(ctx context.Context) error {
+		rows, err := r.owner.Query(ctx, `
+			select xid, id from event_log where workspace_id = $1 and type = 'chaos' order by xid, id`, space.ID)
+		if err == nil {
+			places, err = pgx.CollectRows(rows, pgx.RowToStructByPos[place])
+		}
+		return err
+	})
 	return places
 }
 
@@ -216,24 +217,32 @@ func (r *torrent) expire() (resets, tries int) {
 		for _, space := range r.spaces {
 			for _, cursor := range space.expired {
 				tries++
-				status, first := 0, ""
-				for try := 0; try < 20 && status != http.StatusGone; try++ { // the database may be just back
-					status = get(client, api.url+"/events?after="+cursor, space.key)
+				list, first := r.comeBack(client, api, space, cursor)
+				for try := 0; try < 20 && (list == 0 || list >= 500 || first == ""); try++ {
+					<-time.After(50 * time.Millisecond) // the database is just back
+					list, first = r.comeBack(client, api, space, cursor)
 				}
-				ctx, cancel := context.WithTimeout(r.t.Context(), 10*time.Second)
-				s, err := openStream(ctx, client, api.url, space.key, cursor)
-				if err == nil {
-					first = s.next().event
-					s.close()
-				}
-				cancel()
-				if status == http.StatusGone && first == "reset" {
+				if list == http.StatusGone && first == "reset" {
 					resets++
 				}
 			}
 		}
 	}
 	return resets, tries
+}
+
+// comeBack asks with a cursor for the list and for the stream: the status of the one, and the first
+// event of the other, empty when there was none.
+func (r *torrent) comeBack(client *http.Client, api *server, space tenant, cursor string) (list int, first string) {
+	list = get(client, api.url+"/events?after="+cursor, space.key)
+	ctx, cancel := context.WithTimeout(r.t.Context(), 10*time.Second)
+	defer cancel()
+	s, err := openStream(ctx, client, api.url, space.key, cursor)
+	if err != nil {
+		return list, ""
+	}
+	defer s.close()
+	return list, s.next().event
 }
 
 func get(client *http.Client, url, key string) int {
