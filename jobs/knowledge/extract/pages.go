@@ -24,6 +24,8 @@ const hyphen = "\uFFFE"
 // minPageText is the letters a page has on average, at the least, unless it is a scan.
 const minPageText = 8
 
+var errScanned = knowledge.Rejectf("the PDF has no text: it looks scanned, so run text recognition (OCR) over it first")
+
 // Pages makes paragraphs of the lines of print of a PDF's pages. Lines that stand at the top or bottom
 // of most pages, page numbers aside, are running heads and are dropped. name is that of the file.
 func Pages(pdf PDF, name string) (*knowledge.Extracted, error) {
@@ -41,7 +43,7 @@ func Pages(pdf PDF, name string) (*knowledge.Extracted, error) {
 		return nil, knowledge.Rejectf("the PDF has no pages")
 	}
 	if letters < minPageText*len(pages) {
-		return nil, knowledge.Rejectf("the PDF has no text: it looks scanned, so run text recognition (OCR) over it first")
+		return nil, errScanned
 	}
 	dropRunning(pages)
 	e := &knowledge.Extracted{
@@ -54,6 +56,9 @@ func Pages(pdf PDF, name string) (*knowledge.Extracted, error) {
 		e.Blocks = append(e.Blocks, paragraphs(lines, i+1)...)
 	}
 	e.Tidy()
+	if len(e.Blocks) == 0 { // as of pages that hold broken hyphens only
+		return nil, errScanned
+	}
 	if e.Title == "" || strings.HasPrefix(e.Title, "Microsoft Word - ") || isFileName(e.Title) {
 		e.Title = titleOf(name, e.Blocks)
 	}
