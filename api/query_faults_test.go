@@ -2,18 +2,12 @@ package api_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"net/http"
-	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -72,6 +66,7 @@ func TestQdrantFailsInEveryWay(t *testing.T) {
 		"away":     {unexpected(status.Error(codes.Unavailable, "shutting down")), "vectors_unreachable"},
 		"bad key":  {unexpected(status.Error(codes.Unauthenticated, "Must provide an API key")), "vectors_refused"},
 		"odd":      {unexpected(errors.New("odd")), "vectors_error"},
+		"garbage":  {unexpected(qdranttest.ErrGarbage), "vectors_error"},
 		"hang":     {hang, "vectors_timeout"},
 		"not made": {unexpected(status.Error(codes.NotFound, "Collection doesn't exist")), ""},
 	} {
@@ -127,73 +122,4 @@ func TestAModelThatIsNotSetUp(t *testing.T) {
 	got := l.ask(crossoverQuestion)
 	require.Equal(t, []string{"embedder_unconfigured"}, got.Search.Lacking)
 	require.NotEmpty(t, got.Results)
-}
-
-// Under load Qdrant, the embedder and the language model are killed and come back, one after
-// another. Every question is answered, by the full text meanwhile, and none takes long.
-func TestEverythingIsKilledUnderLoad(t *testing.T) {
-	index, models := qdranttest.New(t), providertest.New(t)
-	l := newLibrary(t, inQdrant(index), embeddedBy(models), func(p *knowledge.Parts, m *ops.Metrics) {
-		llm, err := provider.NewOllamaLLM(provider.Endpoint{URL: models.URL, Model: "test"})
-		require.NoError(t, err)
-		short := limits
-		short.Cooldown = 100 * time.Millisecond
-		p.LLM = provider.NewLLM(llm, &m.Knowledge, short, nil)
-	})
-	_, chunks := l.put(l.alpha, crossovers)
-	ctx, stop := context.WithCancel(t.Context())
-	var clients errgroup.Group
-	var answered, whole, lesser atomic.Int64
-	for range 4 {
-		clients.Go(func() error {
-			for ctx.Err() == nil {
-				start := time.Now()
-				a, err := l.try(http.MethodPost, "/query", strings.NewReader(`{"question":"When is a crossover whipsawed?"}`), "Authorization", "Bearer "+l.key)
-				if err != nil {
-					return err
-				}
-				if a.status != http.StatusOK || !strings.Contains(string(a.body), chunks[1].String()) {
-					return fmt.Errorf("%d: %s", a.status, a.body)
-				}
-				if took := time.Since(start); took > 10*time.Second {
-					return fmt.Errorf("took %s", took)
-				}
-				answered.Add(1)
-				var got struct{ Degraded bool }
-				if err := json.Unmarshal(a.body, &got); err != nil {
-					return err
-				}
-				if got.Degraded {
-					lesser.Add(1)
-				} else {
-					whole.Add(1)
-				}
-			}
-			return nil
-		})
-	}
-	more := func(counter *atomic.Int64) {
-		from := counter.Load()
-		require.Eventually(t, func() bool { return counter.Load() >= from+5 }, 20*time.Second, 5*time.Millisecond)
-	}
-	more(&whole)
-	index.Stop()
-	more(&lesser)
-	index.Restart(t)
-	more(&whole)
-	for _, failure := range []providertest.Failure{providertest.Hanging, providertest.RateLimited, providertest.Broken, providertest.Garbage} {
-		models.Fail(failure) // the embedder and the language model at once
-		more(&lesser)
-		models.Fail(providertest.None)
-		more(&whole)
-	}
-	stop()
-	require.NoError(t, clients.Wait())
-	require.Positive(t, answered.Load())
-	m := l.metrics.Knowledge
-	require.Positive(t, testutil.ToFloat64(m.QdrantErrors.WithLabelValues("search")))
-	require.Positive(t, testutil.ToFloat64(m.EmbedErrors))
-	for _, reason := range []knowledge.Reason{knowledge.ReasonTimeout, knowledge.ReasonRateLimit, knowledge.ReasonError} {
-		require.Positive(t, testutil.ToFloat64(m.LLMDegraded.WithLabelValues(string(reason))), reason)
-	}
 }

@@ -6,6 +6,8 @@ package guard
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
@@ -13,7 +15,8 @@ import (
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 )
 
-// ErrOpen says that no call was made: too many have failed lately.
+// ErrOpen says that no call was made: too many have failed lately. It comes wrapped with the last of
+// their errors, so that whoever is turned away learns the reason.
 var ErrOpen = circuitbreaker.ErrOpen
 
 // Options make a Guard. Zero fields take their defaults.
@@ -37,6 +40,8 @@ type Guard struct {
 	timeout time.Duration
 	policy  failsafe.Executor[any]
 	breaker circuitbreaker.CircuitBreaker[any]
+	counts  func(error) bool
+	last    atomic.Pointer[error] // that counted
 }
 
 // New makes a guard.
@@ -50,10 +55,11 @@ func New(opts Options) *Guard {
 	if opts.RetryAfter == nil {
 		opts.RetryAfter = func(error) time.Duration { return 0 }
 	}
-	temporary := func(_ any, err error) bool {
+	counts := func(err error) bool {
 		// The caller's own end is no failure of whom it called.
 		return err != nil && !errors.Is(err, context.Canceled) && opts.Temporary(err)
 	}
+	temporary := func(_ any, err error) bool { return counts(err) }
 	breaker := circuitbreaker.NewBuilder[any]().HandleIf(temporary).
 		WithFailureThreshold(opts.Failures).WithDelay(opts.Cooldown).Build()
 	retry := retrypolicy.NewBuilder[any]().
@@ -68,22 +74,27 @@ func New(opts Options) *Guard {
 			return -1 // the backoff's
 		}).
 		ReturnLastFailure().Build()
-	return &Guard{timeout: opts.Timeout, policy: failsafe.With[any](retry, breaker), breaker: breaker}
+	return &Guard{timeout: opts.Timeout, policy: failsafe.With[any](retry, breaker), breaker: breaker, counts: counts}
 }
 
 // Open reports whether calls are being left out.
 func (g *Guard) Open() bool { return g.breaker.IsOpen() }
 
-// Call calls fn under the guard. It is ErrOpen when no call was made.
+// Call calls fn under the guard. The error is ErrOpen when no call was made.
 func Call[R any](ctx context.Context, g *Guard, fn func(context.Context) (R, error)) (R, error) {
 	var result R
 	err := g.policy.WithContext(ctx).RunWithExecution(func(failsafe.Execution[any]) error {
 		limited, cancel := context.WithTimeout(ctx, g.timeout)
 		defer cancel()
 		var err error
-		result, err = fn(limited)
+		if result, err = fn(limited); g.counts(err) {
+			g.last.Store(&err)
+		}
 		return err
 	})
+	if last := g.last.Load(); last != nil && errors.Is(err, ErrOpen) {
+		err = fmt.Errorf("%w: %w", err, *last)
+	}
 	return result, err
 }
 

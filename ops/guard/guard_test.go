@@ -89,6 +89,7 @@ func TestWhatKeepsFailingIsLeftAlone(t *testing.T) {
 	require.True(t, g.Open())
 	made, err := calls(t, g)
 	require.ErrorIs(t, err, guard.ErrOpen)
+	require.ErrorIs(t, err, errDown, "whoever is turned away learns why")
 	require.Zero(t, made)
 	require.Eventually(t, func() bool {
 		_, err := calls(t, g)

@@ -62,11 +62,7 @@ func measured[R any](ctx context.Context, g *Guarded, op string, by *guard.Guard
 	if !errors.Is(err, context.Canceled) {
 		g.metrics.QdrantErrors.WithLabelValues(op).Inc()
 	}
-	fault := knowledge.AsFault("vector index", err)
-	if errors.Is(err, guard.ErrOpen) {
-		fault.Kind = knowledge.FaultUnreachable
-	}
-	return result, fault
+	return result, knowledge.AsFault("vector index", err)
 }
 
 func (g *Guarded) write(ctx context.Context, op string, call func(context.Context) error) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"slices"
 	"strconv"
@@ -237,13 +238,20 @@ func readHits(scope knowledge.Scope, found []*qdrant.ScoredPoint) ([]knowledge.H
 		chunk, chunkErr := uuid.Parse(point.GetId().GetUuid())
 		document, documentErr := uuid.Parse(point.GetPayload()[fieldDocument].GetStringValue())
 		workspace := point.GetPayload()[fieldWorkspace].GetStringValue()
-		if err := errors.Join(chunkErr, documentErr); err != nil {
-			return nil, &knowledge.Fault{Kind: knowledge.FaultProvider, Part: qdrantPart, Err: fmt.Errorf("a point that is not ours: %w", err)}
+		score := float64(point.GetScore())
+		err := errors.Join(chunkErr, documentErr)
+		switch {
+		case err != nil:
+			err = fmt.Errorf("a point that is not ours: %w", err)
+		case workspace != scope.Workspace.String():
+			err = errors.New("a point of another workspace")
+		case math.IsNaN(score) || math.IsInf(score, 0):
+			err = fmt.Errorf("a score of %v", score)
 		}
-		if workspace != scope.Workspace.String() {
-			return nil, &knowledge.Fault{Kind: knowledge.FaultProvider, Part: qdrantPart, Err: errors.New("a point of another workspace")}
+		if err != nil {
+			return nil, &knowledge.Fault{Kind: knowledge.FaultProvider, Part: qdrantPart, Err: err}
 		}
-		hits[i] = knowledge.Hit{Chunk: chunk, Document: document, Score: float64(point.GetScore())}
+		hits[i] = knowledge.Hit{Chunk: chunk, Document: document, Score: score}
 	}
 	slices.SortStableFunc(hits, func(a, b knowledge.Hit) int {
 		if order := cmp.Compare(b.Score, a.Score); order != 0 {

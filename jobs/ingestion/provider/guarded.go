@@ -3,7 +3,6 @@ package provider
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"millrace/jobs/knowledge"
@@ -39,38 +38,13 @@ func newGuard(part string, timeout time.Duration, attempts int, cooldown time.Du
 	})
 }
 
-// lastFault remembers why a provider is being left alone, so that this is what callers are told.
-type lastFault struct {
-	part string
-	last atomic.Pointer[knowledge.Fault]
-}
-
-// of is err as a Fault; nil for nil.
-func (l *lastFault) of(err error) *knowledge.Fault {
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, guard.ErrOpen) {
-		fault := &knowledge.Fault{Kind: knowledge.FaultUnreachable, Part: l.part, Err: err}
-		if last := l.last.Load(); last != nil {
-			fault.Kind, fault.RetryAfter = last.Kind, last.RetryAfter
-		}
-		return fault
-	}
-	fault := knowledge.AsFault(l.part, err)
-	if fault.Temporary() {
-		l.last.Store(fault)
-	}
-	return fault
-}
-
 // Embedder guards and measures an embedder.
 type Embedder struct {
 	embedder  knowledge.Embedder
+	part      string
 	metrics   *ops.KnowledgeMetrics
 	passages  *guard.Guard
 	questions *guard.Guard
-	lastFault
 }
 
 // NewEmbedder guards an embedder.
@@ -78,7 +52,7 @@ func NewEmbedder(embedder knowledge.Embedder, metrics *ops.KnowledgeMetrics, opt
 	opts.fill()
 	part := "embedder " + embedder.Model().Provider
 	return &Embedder{
-		embedder: embedder, metrics: metrics, lastFault: lastFault{part: part},
+		embedder: embedder, part: part, metrics: metrics,
 		passages:  newGuard(part, opts.EmbedTimeout, 3, opts.Cooldown),
 		questions: newGuard(part, opts.QueryTimeout, 1, opts.Cooldown),
 	}
@@ -103,7 +77,7 @@ func (e *Embedder) Embed(ctx context.Context, use knowledge.Use, texts []string)
 		})
 		provider, status := e.Model().Provider, "ok"
 		e.metrics.EmbeddingDuration.WithLabelValues(provider).Observe(time.Since(start).Seconds())
-		if fault := e.of(err); fault != nil {
+		if fault := knowledge.AsFault(e.part, err); fault != nil {
 			e.metrics.EmbeddingRequests.WithLabelValues(provider, string(fault.Kind)).Inc()
 			return nil, fault
 		}
@@ -117,10 +91,10 @@ func (e *Embedder) Embed(ctx context.Context, use knowledge.Use, texts []string)
 // an answer without it.
 type LLM struct {
 	llm     knowledge.LLM
+	part    string
 	metrics *ops.KnowledgeMetrics
 	record  func(ctx context.Context, provider, model string, reason knowledge.Reason)
 	by      *guard.Guard
-	lastFault
 }
 
 // NewLLM guards a language model, or stands for none when llm is nil. record is told of every call
@@ -137,7 +111,7 @@ func NewLLM(llm knowledge.LLM, metrics *ops.KnowledgeMetrics, opts GuardOptions,
 	}
 	part := "llm " + llm.Provider()
 	return &LLM{
-		llm: llm, metrics: metrics, record: record, lastFault: lastFault{part: part},
+		llm: llm, part: part, metrics: metrics, record: record,
 		by: newGuard(part, opts.LLMTimeout, 1, opts.Cooldown),
 	}
 }
@@ -155,9 +129,9 @@ func (l *LLM) Complete(ctx context.Context, messages []knowledge.Message, maxTok
 		return l.llm.Complete(ctx, messages, maxTokens)
 	})
 	if errors.Is(err, context.Canceled) {
-		return done, l.of(err) // whoever asked is gone, which says nothing of the provider
+		return done, knowledge.AsFault(l.part, err) // whoever asked is gone, which says nothing of the provider
 	}
-	fault := l.of(err)
+	fault := knowledge.AsFault(l.part, err)
 	reason, status := knowledge.Reason(""), "ok"
 	if fault != nil {
 		reason, status = knowledge.ReasonOf(fault), "error"
@@ -192,20 +166,18 @@ func (noLLM) Complete(context.Context, []knowledge.Message, int) (knowledge.Comp
 	return knowledge.Completion{}, &knowledge.Fault{Kind: knowledge.FaultUnconfigured, Part: "llm"}
 }
 
+const rerankerPart = "reranker"
+
 // Reranker guards a reranker.
 type Reranker struct {
 	reranker knowledge.Reranker
 	by       *guard.Guard
-	lastFault
 }
 
 // NewGuardedReranker guards a reranker.
 func NewGuardedReranker(reranker knowledge.Reranker, opts GuardOptions) *Reranker {
 	opts.fill()
-	return &Reranker{
-		reranker: reranker, lastFault: lastFault{part: "reranker"},
-		by: newGuard("reranker", opts.RerankTimeout, 1, opts.Cooldown),
-	}
+	return &Reranker{reranker: reranker, by: newGuard(rerankerPart, opts.RerankTimeout, 1, opts.Cooldown)}
 }
 
 // Rerank implements knowledge.Reranker.
@@ -213,7 +185,7 @@ func (r *Reranker) Rerank(ctx context.Context, query string, texts []string) ([]
 	scores, err := guard.Call(ctx, r.by, func(ctx context.Context) ([]float64, error) {
 		return r.reranker.Rerank(ctx, query, texts)
 	})
-	if fault := r.of(err); fault != nil {
+	if fault := knowledge.AsFault(rerankerPart, err); fault != nil {
 		return nil, fault
 	}
 	return scores, nil

@@ -7,6 +7,7 @@ package qdranttest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"math"
 	"net"
 	"slices"
@@ -20,6 +21,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
+// ErrGarbage is what a function given to Fail returns for an answer that no client can read.
+var ErrGarbage = errors.New("garbage")
+
 // Server is a server that listens on a loopback port until its test ends.
 type Server struct {
 	URL    string
@@ -27,6 +31,7 @@ type Server struct {
 
 	mu          sync.Mutex
 	fail        func(ctx context.Context, method string) error
+	twist       func(*qdrant.ScoredPoint)
 	collections map[string]*collection
 	listener    net.Listener
 	server      *grpc.Server
@@ -86,6 +91,13 @@ func (s *Server) Fail(fail func(ctx context.Context, method string) error) {
 	s.fail = fail
 }
 
+// Twist makes twist change every point of every answer to a query. nil ends that.
+func (s *Server) Twist(twist func(*qdrant.ScoredPoint)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.twist = twist
+}
+
 // Wipe loses everything, as a server does whose disk was replaced.
 func (s *Server) Wipe() {
 	s.mu.Lock()
@@ -115,7 +127,10 @@ func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerI
 		return nil, status.Error(codes.Unauthenticated, "Must provide an API key or an Authorization bearer token")
 	}
 	if fail != nil {
-		if err := fail(ctx, info.FullMethod); err != nil {
+		switch err := fail(ctx, info.FullMethod); {
+		case errors.Is(err, ErrGarbage):
+			return &qdrant.IsEmptyCondition{Key: "garbage"}, nil // where each answer has its result
+		case err != nil:
 			return nil, err
 		}
 	}
@@ -258,7 +273,13 @@ func (p *points) Query(_ context.Context, req *qdrant.QueryPoints) (*qdrant.Quer
 	if req.Limit != nil {
 		limit = int(req.GetLimit())
 	}
-	return &qdrant.QueryResponse{Result: found[:min(limit, len(found))]}, nil
+	found = found[:min(limit, len(found))]
+	if p.all.twist != nil {
+		for _, hit := range found {
+			p.all.twist(hit)
+		}
+	}
+	return &qdrant.QueryResponse{Result: found}, nil
 }
 
 func done() *qdrant.PointsOperationResponse {
