@@ -100,15 +100,21 @@ func (r *rig) newKey(w store.Workspace, role store.Role) string {
 // startWorker works the queues until the test ends.
 func (r *rig) startWorker() {
 	r.t.Helper()
+	r.startSlots(jobs.Slots{jobs.QueueTrials: 2, jobs.QueueTunes: 1, jobs.QueueWFO: 1, jobs.QueueRetention: 1}, tune.Options{})
+}
+
+// startSlots works some queues until the test ends.
+func (r *rig) startSlots(slots jobs.Slots, opts tune.Options) {
+	r.t.Helper()
 	logger, metrics := slog.New(slog.DiscardHandler), ops.NewMetrics()
 	pool, err := store.OpenPool(r.t.Context(), store.PoolOptions{DatabaseURL: r.db.URL, MaxConns: 10})
 	require.NoError(r.t, err)
 	r.t.Cleanup(pool.Close)
 	member, err := fleet.New(fleet.Options{
-		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: 2, jobs.QueueTunes: 1, jobs.QueueWFO: 1, jobs.QueueRetention: 1}, Metrics: metrics, Logger: logger,
+		Pool: pool, Slots: slots, Metrics: metrics, Logger: logger,
 		Version: "test", Drain: 5 * time.Second,
 	}, func(st *store.Store, workers *river.Workers) {
-		tune.New(st, metrics, logger, tune.Options{}).Register(workers)
+		tune.New(st, metrics, logger, opts).Register(workers)
 		wfo.New(st, metrics, logger).Register(workers)
 		retention.New(st, logger).Register(workers)
 	})

@@ -16,7 +16,7 @@ func (TunePlanArgs) Kind() string { return "tune.plan" }
 
 // InsertOpts implements river.JobArgsWithInsertOpts.
 func (TunePlanArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: QueueTunes, MaxAttempts: maxAttempts}
+	return river.InsertOpts{Queue: QueueTunes, MaxAttempts: maxAttempts, Priority: 2}
 }
 
 // TuneShardArgs run one contiguous range of a tune's trials.
@@ -24,21 +24,14 @@ type TuneShardArgs struct {
 	WorkspaceID uuid.UUID `json:"workspace_id"`
 	TuneID      uuid.UUID `json:"tune_id"`
 	Shard       int       `json:"shard"`
-	Fold        bool      `json:"fold,omitempty"` // of a walk-forward
 }
 
 // Kind implements river.JobArgs.
 func (TuneShardArgs) Kind() string { return "tune.shard" }
 
-// InsertOpts implements river.JobArgsWithInsertOpts. The first shard of a tune goes ahead of the
-// later shards of others, so that a small tune does not queue behind a huge neighbour. A fold has no
-// such right: its walk-forward would have it again and again.
-func (a TuneShardArgs) InsertOpts() river.InsertOpts {
-	priority := 2
-	if a.Shard == 0 && !a.Fold {
-		priority = 1
-	}
-	return river.InsertOpts{Queue: QueueTrials, MaxAttempts: maxAttempts, Priority: priority}
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (TuneShardArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueTrials, MaxAttempts: maxAttempts, Priority: 2}
 }
 
 // TuneAdvanceArgs plan the trials of a tune's next round once the last shard of the one before has ended.
@@ -67,5 +60,5 @@ func (TuneCollectArgs) Kind() string { return "tune.collect" }
 
 // InsertOpts implements river.JobArgsWithInsertOpts.
 func (TuneCollectArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: QueueTunes, MaxAttempts: maxAttempts}
+	return river.InsertOpts{Queue: QueueTunes, MaxAttempts: maxAttempts, Priority: 2}
 }

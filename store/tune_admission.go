@@ -9,31 +9,40 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// admissible is how many more tunes the workspace may have at work. A walk-forward counts as one,
-// whatever the number of its folds, and these do not count: it can neither wait for itself nor take
-// more than its place. It locks the workspace's row, so that concurrent submissions and endings
-// count one after the other.
-func admissible(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) (int, error) {
-	var limit, active int
-	err := tx.QueryRow(ctx, `select tune_cap from workspaces where id = $1 for no key update`, workspace).
-		Scan(&limit)
+// admissible is how many more tunes the workspace may have at work, and how many it has. A
+// walk-forward counts as one, whatever the number of its folds, and these do not count: it can neither
+// wait for itself nor take more than its place. It locks the workspace's row, so that concurrent
+// submissions and endings count one after the other.
+func admissible(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) (room, active int, err error) {
+	var limit int
+	err = tx.QueryRow(ctx, `select tune_cap from workspaces where id = $1 for no key update`, workspace).Scan(&limit)
 	if err != nil {
-		return 0, fmt.Errorf("lock workspace %s: %w", workspace, err)
+		return 0, 0, fmt.Errorf("lock workspace %s: %w", workspace, err)
 	}
-	err = tx.QueryRow(ctx, `
-		select (select count(*) from tunes
-		         where workspace_id = $1 and admitted and status in ('queued', 'running') and wfo_id is null)
-		     + (select count(*) from wfo_runs
-		         where workspace_id = $1 and admitted and status in ('pending', 'running'))`, workspace).Scan(&active)
+	err = tx.QueryRow(ctx, `select `+activeWork, workspace).Scan(&active)
 	if err != nil {
-		return 0, fmt.Errorf("count active tunes: %w", err)
+		return 0, 0, fmt.Errorf("count active tunes: %w", err)
 	}
-	return limit - active, nil
+	return limit - active, active, nil
 }
+
+// activeWork counts what of workspace $1 is admitted and has not ended.
+const activeWork = `
+	(select count(*) from tunes
+	  where workspace_id = $1 and admitted and status in ('queued', 'running') and wfo_id is null)
+	+ (select count(*) from wfo_runs
+	    where workspace_id = $1 and admitted and status in ('pending', 'running'))`
+
+// River works jobs of a lower number first. What a workspace with nothing at work begins goes ahead of
+// what others have queued, so that it waits for no queue of a huge neighbour; all else takes its turn.
+const (
+	priorityFirst = 1
+	priorityTurn  = 2
+)
 
 // admitNext lets in the workspace's oldest waiting tunes and walk-forwards while its cap has room.
 func (s *Store) admitNext(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) error {
-	room, err := admissible(ctx, tx, workspace)
+	room, active, err := admissible(ctx, tx, workspace)
 	if err != nil || room < 1 {
 		return err
 	}
@@ -66,26 +75,32 @@ func (s *Store) admitNext(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) e
 		return fmt.Errorf("admit: %w", err)
 	}
 	for _, id := range wfos {
-		if err := s.letInFolds(ctx, tx, id); err != nil {
+		if err := s.letInFolds(ctx, tx, id, active == 0); err != nil {
 			return err
 		}
+		active++
 	}
-	return promote(ctx, tx, plans)
+	return promote(ctx, tx, plans, active == 0)
 }
 
 // promote makes jobs that were held back available. River wakes its fetchers for inserts only; a
-// promoted job would wait for their slow poll.
-func promote(ctx context.Context, tx pgx.Tx, held []int64) error {
+// promoted job would wait for their slow poll. With first, the first of them goes ahead.
+func promote(ctx context.Context, tx pgx.Tx, held []int64, first bool) error {
 	if len(held) == 0 {
 		return nil
 	}
+	ahead := int64(0)
+	if first {
+		ahead = held[0]
+	}
 	_, err := tx.Exec(ctx, `
 		with promoted as (
-			update river_job set state = 'available', scheduled_at = now()
+			update river_job
+			   set state = 'available', scheduled_at = now(), priority = case when id = $2 then $3 else priority end
 			 where id = any($1) and state = 'pending'
 			returning queue)
 		select pg_notify(current_schema() || '.river_insert', json_build_object('queue', queue)::text)
-		  from promoted`, held)
+		  from promoted`, held, ahead, priorityFirst)
 	if err != nil {
 		return fmt.Errorf("promote jobs: %w", err)
 	}
@@ -96,7 +111,7 @@ func promote(ctx context.Context, tx pgx.Tx, held []int64) error {
 // to its walk-forward. The caller holds the tune's lock. It reports false, and changes nothing, when the tune had ended before.
 func (s *Store) endTune(ctx context.Context, tx pgx.Tx, tune *Tune, status TuneStatus, reason string) (bool, error) {
 	// Before the tune's row, in the order in which admission takes them.
-	if _, err := admissible(ctx, tx, tune.WorkspaceID); err != nil {
+	if _, _, err := admissible(ctx, tx, tune.WorkspaceID); err != nil {
 		return false, err
 	}
 	tag, err := tx.Exec(ctx, `

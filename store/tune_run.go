@@ -92,8 +92,37 @@ func insertShards(ctx context.Context, tx pgx.Tx, workspace, tune uuid.UUID, sha
 // the round they are of.
 type shardCounts struct{ total, next, done, round, rounds int }
 
-// letIn gives the tune's next shards a job each, as many as keep the fleet's trial slots busy and
-// no more: the rest of a huge tune does not stand in the queue before a small one.
+// turn is a tune's place among all that its workspace has at work.
+type turn struct {
+	parts int  // how many share what the workspace may have in the queue
+	first bool // no shard of the workspace is in the queue or being run
+}
+
+// turnOf reads the tune's place. A walk-forward is one part, which its open folds share.
+func turnOf(ctx context.Context, tx pgx.Tx, tune *Tune) (turn, error) {
+	var t turn
+	var folds int
+	var wfo *uuid.UUID
+	if tune.Fold != nil {
+		wfo = &tune.Fold.WFO
+	}
+	err := tx.QueryRow(ctx, `
+		select `+activeWork+`,
+		       (select count(*) from tunes where wfo_id = $3 and admitted and status in ('queued', 'running')),
+		       not exists (select from tunes t join tune_progress p on p.tune_id = t.id
+		                    where t.workspace_id = $1 and t.admitted and t.status = 'running'
+		                      and t.id <> $2 and p.next_shard > p.shards_done)`,
+		tune.WorkspaceID, tune.ID, wfo).Scan(&t.parts, &folds, &t.first)
+	if err != nil {
+		return t, fmt.Errorf("find the turn of tune %s: %w", tune.ID, err)
+	}
+	t.parts = max(t.parts, 1) * max(folds, 1)
+	return t, nil
+}
+
+// letIn gives the tune's next shards a job each: of its workspace as many as keep the fleet's trial
+// slots busy and no more, shared by the tunes it has at work. So the rest of a huge tune does not stand
+// in the queue before a small one, nor many tunes of one workspace before the one of another.
 func (s *Store) letIn(ctx context.Context, tx pgx.Tx, tune *Tune, at shardCounts, next TuneJobs) error {
 	if at.next >= at.total {
 		return nil
@@ -102,18 +131,24 @@ func (s *Store) letIn(ctx context.Context, tx pgx.Tx, tune *Tune, at shardCounts
 	if err != nil {
 		return err
 	}
-	if slots, err = shareOfSlots(ctx, tx, tune, slots); err != nil {
+	turn, err := turnOf(ctx, tx, tune)
+	if err != nil {
 		return err
 	}
 	// As many as processes hold ahead of their slots (jobs.Ahead), and one more, so that a slot never
 	// waits for the next insert.
-	count := min(at.total-at.next, slots+1+(slots+3)/4-(at.next-at.done))
+	slots = max(slots, 1)
+	window := slots + 1 + (slots+3)/4
+	count := min(at.total-at.next, (window+turn.parts-1)/turn.parts-(at.next-at.done))
 	if count < 1 {
 		return nil
 	}
 	params := make([]river.InsertManyParams, count)
 	for i := range params {
-		params[i].Args = next.Shard(at.next + i)
+		params[i] = river.InsertManyParams{Args: next.Shard(at.next + i), InsertOpts: &river.InsertOpts{Priority: priorityTurn}}
+	}
+	if turn.first && at.next == at.done {
+		params[0].InsertOpts.Priority = priorityFirst
 	}
 	inserted, err := s.jobs.InsertManyTx(ctx, tx, params)
 	if err != nil {

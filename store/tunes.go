@@ -95,7 +95,7 @@ func (s *Store) CreateTune(ctx context.Context, sub Submission, in NewTune,
 func (s *Store) createTune(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewTune,
 	plan func(tune uuid.UUID) river.JobArgs,
 ) (*Tune, error) {
-	room, err := admissible(ctx, tx, workspace)
+	room, active, err := admissible(ctx, tx, workspace)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,11 @@ func (s *Store) createTune(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, 
 	if err != nil {
 		return nil, fmt.Errorf("encode spec: %w", err)
 	}
-	job, err := s.jobs.InsertTx(ctx, tx, plan(id), &river.InsertOpts{Pending: room < 1})
+	opts := &river.InsertOpts{Pending: room < 1, Priority: priorityTurn}
+	if active == 0 {
+		opts.Priority = priorityFirst
+	}
+	job, err := s.jobs.InsertTx(ctx, tx, plan(id), opts)
 	if err != nil {
 		return nil, fmt.Errorf("insert plan job: %w", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs"
+	"millrace/jobs/backtest"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/sweep"
 	"millrace/store"
@@ -29,6 +30,7 @@ type desk struct {
 	owner   *pgxpool.Pool
 	space   store.Workspace
 	dataset store.Dataset
+	bars    *backtest.Bars
 }
 
 func newDesk(t *testing.T) *desk {
@@ -42,10 +44,10 @@ func newDesk(t *testing.T) *desk {
 	d := &desk{t: t, store: store.New(pool, client), owner: db.OwnerPool(t)}
 	d.space, err = d.store.CreateWorkspace(t.Context(), "desk", 2)
 	require.NoError(t, err)
-	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: 500})
+	d.bars, err = ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: 500})
 	require.NoError(t, err)
 	d.dataset, err = d.store.PutDataset(t.Context(), d.space.ID,
-		store.Dataset{Name: "walk", Symbol: "W", Timeframe: "1d", Calendar: 252}, bars)
+		store.Dataset{Name: "walk", Symbol: "W", Timeframe: "1d", Calendar: 252}, d.bars)
 	require.NoError(t, err)
 	return d
 }

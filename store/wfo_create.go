@@ -45,7 +45,7 @@ func (s *Store) CreateWFO(ctx context.Context, sub Submission, in NewWFO, first 
 }
 
 func (s *Store) createWFO(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewWFO, first NewWFOJobs) (*WFO, []WFOFold, error) {
-	room, err := admissible(ctx, tx, workspace)
+	room, active, err := admissible(ctx, tx, workspace)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -84,7 +84,7 @@ func (s *Store) createWFO(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, i
 		return nil, nil, err
 	}
 	if wfo.Admitted {
-		err = s.letInFolds(ctx, tx, id)
+		err = s.letInFolds(ctx, tx, id, active == 0)
 	}
 	return wfo, folds, err
 }

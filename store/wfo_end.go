@@ -14,7 +14,7 @@ import (
 // and changes nothing, when it had ended before.
 func (s *Store) endWFO(ctx context.Context, tx pgx.Tx, wfo *WFO, status WFOStatus, reason string, asking int64) (bool, error) {
 	// Before its row, in the order in which admission takes them.
-	if _, err := admissible(ctx, tx, wfo.WorkspaceID); err != nil {
+	if _, _, err := admissible(ctx, tx, wfo.WorkspaceID); err != nil {
 		return false, err
 	}
 	tag, err := tx.Exec(ctx, `

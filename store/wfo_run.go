@@ -24,8 +24,8 @@ const maxFoldsAtWork = 16
 func foldsAtWork(slots int) int { return min(max(slots, 1)+1, maxFoldsAtWork) }
 
 // letInFolds releases the plan jobs of the next folds. The caller holds the walk-forward's lock, or
-// that of its workspace while nothing of it is at work.
-func (s *Store) letInFolds(ctx context.Context, tx pgx.Tx, wfo uuid.UUID) error {
+// that of its workspace while nothing of it is at work. With first, the first of them goes ahead.
+func (s *Store) letInFolds(ctx context.Context, tx pgx.Tx, wfo uuid.UUID, first bool) error {
 	slots, err := fleetSlots(ctx, tx, "trials")
 	if err != nil {
 		return err
@@ -45,25 +45,7 @@ func (s *Store) letInFolds(ctx context.Context, tx pgx.Tx, wfo uuid.UUID) error 
 	if err != nil {
 		return fmt.Errorf("let in folds of %s: %w", wfo, err)
 	}
-	return promote(ctx, tx, plans)
-}
-
-// shareOfSlots is how many of the fleet's trial slots one tune fills: all, or for a fold its part
-// among the folds at work, so that a walk-forward stands in the queue with no more shards than a
-// tune does.
-func shareOfSlots(ctx context.Context, tx pgx.Tx, tune *Tune, slots int) (int, error) {
-	slots = max(slots, 1)
-	if tune.Fold == nil {
-		return slots, nil
-	}
-	var open int
-	err := tx.QueryRow(ctx, `
-		select count(*) from tunes where wfo_id = $1 and admitted and status in ('queued', 'running')`, tune.Fold.WFO).Scan(&open)
-	if err != nil {
-		return 0, fmt.Errorf("count open folds of %s: %w", tune.Fold.WFO, err)
-	}
-	open = max(open, 1)
-	return (slots + open - 1) / open, nil
+	return promote(ctx, tx, plans, first)
 }
 
 // foldBegan notes that a fold's tune was planned; the first one starts the walk-forward.
@@ -164,13 +146,13 @@ func (s *Store) foldEnded(ctx context.Context, tx pgx.Tx, tune *Tune) error {
 		return err
 	}
 	if wfo.FoldsDone < wfo.Folds {
-		return s.letInFolds(ctx, tx, wfo.ID)
+		return s.letInFolds(ctx, tx, wfo.ID, false)
 	}
 	var job int64
 	if err := tx.QueryRow(ctx, `select candidates_job_id from wfo_runs where id = $1`, wfo.ID).Scan(&job); err != nil {
 		return fmt.Errorf("find candidates job of %s: %w", wfo.ID, err)
 	}
-	return promote(ctx, tx, []int64{job})
+	return promote(ctx, tx, []int64{job}, false)
 }
 
 // noteFold gives a fold its tune's final status and counts it. What a failed fold had run no longer

@@ -81,7 +81,7 @@ func worker[A river.JobArgs](w *Workers, do func(context.Context, A, store.Lease
 func nextJobs(tune *store.Tune) store.TuneJobs {
 	return store.TuneJobs{
 		Shard: func(shard int) river.JobArgs {
-			return jobs.TuneShardArgs{WorkspaceID: tune.WorkspaceID, TuneID: tune.ID, Shard: shard, Fold: tune.Fold != nil}
+			return jobs.TuneShardArgs{WorkspaceID: tune.WorkspaceID, TuneID: tune.ID, Shard: shard}
 		},
 		Advance: func(round int) river.JobArgs {
 			return jobs.TuneAdvanceArgs{WorkspaceID: tune.WorkspaceID, TuneID: tune.ID, Round: round}
