@@ -113,3 +113,6 @@ func (b *Bars) periodsPerYear(calendar Calendar) float64 {
 		return float64(calendar)
 	}
 }
+
+// SameInterval reports whether the typical distance between bars is that of another history.
+func (b *Bars) SameInterval(other *Bars) bool { return b.interval == other.interval }

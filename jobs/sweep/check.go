@@ -93,6 +93,7 @@ func (s Spec) checkSettings(f *faults) {
 	if s.NTrials != nil && (*s.NTrials < 1 || *s.NTrials > MaxTrials) {
 		f.add("n_trials", []int{1, MaxTrials}, "must be from 1 to %d", MaxTrials)
 	}
+	s.checkDatasets(f)
 	s.checkTPE(f)
 	s.checkPruning(f)
 	switch r := s.OOSRatio; {

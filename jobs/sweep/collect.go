@@ -47,7 +47,22 @@ type Entry struct {
 	OverfitGap *float64           `json:"overfit_gap"`
 	MetricsIS  backtest.Metrics   `json:"metrics_is"`
 	MetricsOOS *backtest.Metrics  `json:"metrics_oos"` // null without a split
+	// Of a tune over several datasets the figures above are their aggregate; those of each are here,
+	// for the first 100 entries.
+	Datasets []DatasetEntry `json:"datasets,omitempty"`
 }
+
+// DatasetEntry is one dataset's part in an entry.
+type DatasetEntry struct {
+	Dataset    string            `json:"dataset"`
+	ScoreIS    *float64          `json:"score_is"`
+	ScoreOOS   *float64          `json:"score_oos"`
+	MetricsIS  backtest.Metrics  `json:"metrics_is"`
+	MetricsOOS *backtest.Metrics `json:"metrics_oos"`
+}
+
+// leadersByDataset is how many entries show each dataset.
+const leadersByDataset = 100
 
 // Gates are the limits that trials were held against, and on which part.
 type Gates struct {
@@ -72,6 +87,20 @@ type Outcome struct {
 	Pruning     []Rung             `json:"pruning,omitempty"`     // the rungs of a pruned tune
 
 	settled *columns // of a pruned tune
+}
+
+// byDataset are the parts of the trial just run.
+func (p *Plan) byDataset(b *bench) []DatasetEntry {
+	var parts []DatasetEntry
+	for i, s := range p.sets {
+		part := DatasetEntry{Dataset: s.name, ScoreIS: defined(p.spec.score(&b.is[i])), MetricsIS: b.is[i]}
+		if p.hasSplit() {
+			oos := b.oos[i]
+			part.ScoreOOS, part.MetricsOOS = defined(p.spec.score(&oos)), &oos
+		}
+		parts = append(parts, part)
+	}
+	return parts
 }
 
 // Settled is what to keep of a shard of rung 0 when the tune has ended: the trials as they came out,
@@ -311,8 +340,8 @@ func (c *columns) compare(s Spec, a, b int) int {
 
 // lead fills the leaderboard, running the leaders again when their metrics were not kept.
 func (p *Plan) lead(out *Outcome, all *gathered) error {
-	runner := p.runner()
-	defer p.runners.Put(runner)
+	bench := p.bench()
+	defer p.clear(bench)
 	point := make(backtest.Params, len(p.names))
 	best := all.ranking[:min(leaders, out.Counts.Completed)]
 	full, err := all.leaderMetrics(best)
@@ -324,9 +353,10 @@ func (p *Plan) lead(out *Outcome, all *gathered) error {
 		all.cols.point(at, point)
 		m, kept := full[at]
 		row := all.cols.row(at)
-		if !kept {
-			p.simulate(runner, point, &m, false, nil)
-			if score := p.spec.score(&m.is); score != row.scoreIS && isFinite(score) {
+		apart := len(p.sets) > 1 && rank < leadersByDataset
+		if !kept || apart {
+			p.simulate(bench, point, &m, false, nil)
+			if score := p.score(bench.is, bench); score != row.scoreIS && isFinite(score) {
 				return fmt.Errorf("trial %d scores %v when run again, not %v: its shard was run by another version", at, score, row.scoreIS)
 			}
 		}
@@ -337,6 +367,9 @@ func (p *Plan) lead(out *Outcome, all *gathered) error {
 		}
 		if p.hasSplit() {
 			entry.MetricsOOS = &m.outOf
+		}
+		if apart {
+			entry.Datasets = p.byDataset(bench)
 		}
 		out.Leaderboard = append(out.Leaderboard, entry)
 	}

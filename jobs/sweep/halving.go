@@ -49,7 +49,8 @@ func (s Spec) checkPruning(f *faults) {
 
 // rung is one step of a pruned tune.
 type rung struct {
-	bars   int // of the part that selects, the last ones of it
+	share  int // one in how many bars of the part that selects, the last ones of it
+	bars   int // that makes, in the shortest dataset
 	trials int // at most
 }
 
@@ -61,7 +62,10 @@ func (p *Plan) placeRungs(f *faults) {
 	if spec == nil {
 		return
 	}
-	bars, eta := p.selecting().Len(), *spec.Eta
+	bars, eta := math.MaxInt, *spec.Eta
+	for _, s := range p.sets {
+		bars = min(bars, s.selecting(&p.spec).Len())
+	}
 	rungs, least := 1, bars
 	for rungs < maxRungs && least/eta >= minRungBars && (spec.Rungs != nil || rungs < defaultRungs) {
 		rungs, least = rungs+1, least/eta
@@ -79,23 +83,16 @@ func (p *Plan) placeRungs(f *faults) {
 	p.rungs = make([]rung, rungs)
 	trials := p.Trials()
 	for r := range p.rungs {
-		p.rungs[r] = rung{bars: bars / int(math.Pow(float64(eta), float64(rungs-1-r))), trials: trials}
+		share := int(math.Pow(float64(eta), float64(rungs-1-r)))
+		p.rungs[r] = rung{share: share, bars: bars / share, trials: trials}
 		trials = (trials + eta - 1) / eta
 	}
 }
 
-// selecting is the part that trials are ranked by.
-func (p *Plan) selecting() backtest.Window {
-	if p.spec.selectsOOS() {
-		return p.oos
-	}
-	return p.is
-}
-
-// rungWindow are the bars of a rung that is not the last.
-func (p *Plan) rungWindow(r int) backtest.Window {
-	w := p.selecting()
-	return backtest.Window{From: w.To - p.rungs[r].bars, To: w.To}
+// rungWindow are the bars of a dataset in a rung that is not the last.
+func (p *Plan) rungWindow(s *series, r int) backtest.Window {
+	w := s.selecting(&p.spec)
+	return backtest.Window{From: w.To - w.Len()/p.rungs[r].share, To: w.To}
 }
 
 // cost is what a trial of a rung takes, in units of one on all of its bars.
@@ -103,7 +100,11 @@ func (p *Plan) cost(rung int) float64 {
 	if !p.prunes() || rung == len(p.rungs)-1 {
 		return 1
 	}
-	return float64(p.rungs[rung].bars) / float64(p.is.Len()+p.oos.Len())
+	var some, all int
+	for _, s := range p.sets {
+		some, all = some+p.rungWindow(s, rung).Len(), all+s.traded()
+	}
+	return float64(some) / float64(all)
 }
 
 // promote chooses the trials of a rung from the results of the one before: the best by score, ties

@@ -64,27 +64,36 @@ func cutSample(rows []blockRow, wanted int) []blockRow {
 type blockRow struct {
 	trial   int
 	periods int
+	counts  [pboBlocks]int // of periods
 	sums    [pboBlocks]float64
 	squares [pboBlocks]float64
 }
 
 func newBlockRow(trial int, returns []float64) blockRow {
-	row := blockRow{trial: trial, periods: len(returns)}
+	row := blockRow{trial: trial}
+	row.add(returns)
+	return row
+}
+
+// add adds the returns of one dataset, cut into blocks of their own: those of several datasets make
+// one sample together.
+func (row *blockRow) add(returns []float64) {
+	row.periods += len(returns)
 	for b := range pboBlocks {
 		from, to := blockBounds(len(returns), b)
+		row.counts[b] += to - from
 		for _, r := range returns[from:to] {
 			row.sums[b] += r
 			row.squares[b] += r * r
 		}
 	}
-	return row
 }
 
 func blockBounds(periods, block int) (from, to int) {
 	return periods * block / pboBlocks, periods * (block + 1) / pboBlocks
 }
 
-const blockRowBytes = 4 + 4 + 2*8*pboBlocks
+const blockRowBytes = 4 + 4 + (4+2*8)*pboBlocks
 
 func appendBlocks(raw []byte, rows []blockRow) []byte {
 	raw = binary.LittleEndian.AppendUint32(raw, uint32(len(rows)))
@@ -93,6 +102,7 @@ func appendBlocks(raw []byte, rows []blockRow) []byte {
 		raw = binary.LittleEndian.AppendUint32(raw, uint32(row.trial))
 		raw = binary.LittleEndian.AppendUint32(raw, uint32(row.periods))
 		for b := range pboBlocks {
+			raw = binary.LittleEndian.AppendUint32(raw, uint32(row.counts[b]))
 			raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(row.sums[b]))
 			raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(row.squares[b]))
 		}
@@ -111,9 +121,10 @@ func decodeBlocks(raw []byte) ([]blockRow, error) {
 		rows[i].periods = int(binary.LittleEndian.Uint32(raw[4:]))
 		raw = raw[8:]
 		for b := range pboBlocks {
-			rows[i].sums[b] = math.Float64frombits(binary.LittleEndian.Uint64(raw))
-			rows[i].squares[b] = math.Float64frombits(binary.LittleEndian.Uint64(raw[8:]))
-			raw = raw[16:]
+			rows[i].counts[b] = int(binary.LittleEndian.Uint32(raw))
+			rows[i].sums[b] = math.Float64frombits(binary.LittleEndian.Uint64(raw[4:]))
+			rows[i].squares[b] = math.Float64frombits(binary.LittleEndian.Uint64(raw[12:]))
+			raw = raw[20:]
 		}
 	}
 	return rows, nil
@@ -207,8 +218,7 @@ type halfSums struct {
 func newHalfSums(rows []blockRow) *halfSums {
 	h := &halfSums{n: len(rows)}
 	for b := range pboBlocks {
-		from, to := blockBounds(rows[0].periods, b)
-		h.periods[b] = float64(to - from)
+		h.periods[b] = float64(rows[0].counts[b])
 	}
 	for side := range 2 {
 		h.sums[side][0], h.squares[side][0] = make([]float64, h.n), make([]float64, h.n)

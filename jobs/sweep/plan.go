@@ -3,8 +3,6 @@ package sweep
 import (
 	"fmt"
 	"iter"
-	"sync"
-	"weak"
 
 	"millrace/jobs/backtest"
 )
@@ -19,34 +17,34 @@ const (
 // for concurrent use.
 type Plan struct {
 	spec     Spec
-	strategy backtest.Strategy
-	history  *backtest.Bars // the whole dataset
-	bars     *backtest.Bars // what trials see of it, from the offset-th bar on
-	offset   int
-	config   backtest.Config
-	is, oos  backtest.Window // of bars; oos is empty without a split
-	rungs    []rung          // of a pruned tune
+	series             // the first dataset
+	sets     []*series // all of them
+	rungs    []rung    // of a pruned tune
 	seq      *sequence
 	names    []string
 	warnings []string
-	runners  sync.Pool // of *backtest.Runner
-
-	mu    sync.Mutex // of cache
-	cache weak.Pointer[backtest.IndicatorCache]
 }
 
 // NewPlan binds a spec to bars. What it adds to Check are the numbers of bars in each part, and
 // constraints that leave nothing.
 func NewPlan(spec Spec, bars *backtest.Bars, calendar backtest.Calendar) (*Plan, []backtest.FieldError) {
+	return NewPlanOver(spec, []Series{{Bars: bars, Calendar: calendar}})
+}
+
+// NewPlanOver binds a spec to its datasets, of which there are as many as it names, or one.
+func NewPlanOver(spec Spec, data []Series) (*Plan, []backtest.FieldError) {
 	spec = spec.normalized()
 	seq, errs := spec.sequence()
 	if len(errs) > 0 {
 		return nil, errs
 	}
-	p := &Plan{spec: spec, history: bars, config: spec.config(calendar), seq: seq, names: spec.ParamNames()}
-	p.strategy, _ = backtest.Lookup(spec.StrategyName)
 	var f faults
-	if p.place(&f); len(f) == 0 {
+	if len(data) != max(1, len(spec.Datasets)) {
+		f.add("datasets", len(data), "names %d datasets, of which %d are there", len(spec.Datasets), len(data))
+		return nil, f
+	}
+	p := &Plan{spec: spec, seq: seq, names: spec.ParamNames()}
+	if p.bind(data, &f); len(f) == 0 {
 		p.placeRungs(&f)
 	}
 	if len(f) > 0 {
@@ -57,13 +55,13 @@ func NewPlan(spec Spec, bars *backtest.Bars, calendar backtest.Calendar) (*Plan,
 }
 
 // place settles which bars trials see and trade.
-func (p *Plan) place(f *faults) {
+func (p *Plan) place(s *series, f *faults) {
 	if p.spec.Window != nil {
-		p.placeWindow(f)
+		p.placeWindow(s, f)
 		return
 	}
-	p.bars = p.history
-	p.is, p.oos = p.spec.windows(p.bars.Len(), f)
+	s.bars = s.history
+	s.is, s.oos = p.spec.windows(s.bars.Len(), f)
 }
 
 // warn notes what a user should know before any result.

@@ -3,6 +3,7 @@ package sweep
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"millrace/jobs/backtest"
 )
@@ -60,6 +61,9 @@ func (s Spec) reason(v verdict) string {
 		if s.selectsOOS() {
 			selects = judged
 		}
+	}
+	if len(s.Datasets) > 0 {
+		selects += " on some dataset"
 	}
 	switch v {
 	case passed:
@@ -132,11 +136,12 @@ func (s Spec) selection(is, oos float64) float64 {
 	return is
 }
 
-// judge holds a trial's score, and selects, the part that it is from, against its being defined; and
+// judge holds a trial's score, and selects, the parts that it is from, against its being defined; and
 // judged, the out-of-sample part of a split or else all bars, against the gates.
-func (s Spec) judge(score float64, selects, judged *backtest.Metrics) verdict {
+func (s Spec) judge(score float64, selects []backtest.Metrics, judged *backtest.Metrics) verdict {
+	idle := slices.ContainsFunc(selects, func(m backtest.Metrics) bool { return m.Trades == 0 })
 	switch {
-	case !isFinite(score) && selects.Trades == 0:
+	case !isFinite(score) && idle:
 		return neverTraded
 	case !isFinite(score):
 		return undefinedScore

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"weak"
 
 	"millrace/jobs/backtest"
 )
@@ -46,13 +45,17 @@ type fullMetrics struct {
 // ends early, with the context's error, when ctx does.
 func (p *Plan) RunShard(ctx context.Context, sh Shard, progress func(done int)) (*ShardResult, error) {
 	run := shardRun{
-		plan: p, runner: p.runner(), sampler: newSampler(p.Trials(), p.evidenceSample()),
+		plan: p, bench: p.bench(), sampler: newSampler(p.Trials(), p.evidenceSample()),
 		result: &ShardResult{shard: sh, best: -1, columns: newColumns(len(p.names), sh.Trials), ratios: make([]float64, 0, sh.Trials)},
 	}
-	defer func() { p.runners.Put(run.runner) }()
+	defer func() { p.clear(run.bench) }()
+	perTrial := 0
+	for _, s := range p.sets {
+		perTrial += s.traded()
+	}
 	bars := barsBetweenChecks
 	for trial, params := range p.Params(sh) {
-		if bars += p.is.Len() + p.oos.Len(); bars >= barsBetweenChecks {
+		if bars += perTrial; bars >= barsBetweenChecks {
 			bars = 0
 			if err := ctx.Err(); err != nil {
 				return nil, err
@@ -82,7 +85,7 @@ func (r *ShardResult) keepLeaders(p *Plan) {
 // shardRun is the scratch memory of one RunShard.
 type shardRun struct {
 	plan    *Plan
-	runner  *backtest.Runner
+	bench   *bench
 	sampler sampler
 	result  *ShardResult
 	m       fullMetrics
@@ -99,7 +102,9 @@ func (r *shardRun) trial(trial int, params backtest.Params) {
 	ran := r.run(params)
 	if !ran {
 		result.blocks = result.blocks[:sampled]
-		r.runner = r.plan.newRunner()
+		for i, s := range r.plan.sets {
+			r.bench.runners[i] = s.newRunner() // what panicked may be in no state to go on
+		}
 		r.row, r.ratio = trialRow{verdict: panicked, scoreIS: math.NaN(), scoreOOS: math.NaN()}, math.NaN()
 	}
 	result.numbers = append(result.numbers, int32(trial))
@@ -138,8 +143,8 @@ func (r *shardRun) run(params backtest.Params) (ok bool) {
 		r.screen(params, sampled)
 		return
 	}
-	p.simulate(r.runner, params, &r.m, sampled, &r.result.blocks)
-	p.fill(&r.row, &r.m)
+	p.simulate(r.bench, params, &r.m, sampled, &r.result.blocks)
+	p.fill(&r.row, &r.m, r.bench)
 	r.ratio = p.spec.selection(r.m.is.SR, r.m.outOf.SR)
 	return
 }
@@ -147,77 +152,108 @@ func (r *shardRun) run(params backtest.Params) (ok bool) {
 // screen backtests the bars of a rung that is not the last. The trials of the sample run on the whole
 // part that selects beside, as the evidence is about all bars and about trials that were not chosen.
 func (r *shardRun) screen(params backtest.Params, sampled bool) {
-	p := r.plan
-	r.runner.Prepare(params)
-	r.runner.KeepReturns(false)
-	r.runner.Simulate(p.rungWindow(r.result.shard.Rung), &r.m.is)
-	score := p.spec.score(&r.m.is)
-	r.row, r.ratio = trialRow{verdict: screened, scoreIS: score, scoreOOS: score}, math.NaN()
-	if sampled {
-		r.runner.KeepReturns(true)
-		r.runner.Simulate(p.selecting(), &r.m.is)
-		r.result.blocks = append(r.result.blocks, newBlockRow(r.m.trial, r.runner.Returns()))
-		r.ratio = r.m.is.SR
-	}
-}
-
-// simulate backtests one parameter set on both parts; when sampled, the block sums of the part that
-// selects are appended to blocks.
-func (p *Plan) simulate(runner *backtest.Runner, params backtest.Params, m *fullMetrics, sampled bool, blocks *[]blockRow) {
-	runner.Prepare(params)
-	simulate := func(w backtest.Window, into *backtest.Metrics, sampled bool) {
-		runner.KeepReturns(sampled)
-		runner.Simulate(w, into)
+	p, b := r.plan, r.bench
+	row := blockRow{trial: r.m.trial}
+	for i, s := range p.sets {
+		runner := b.runners[i]
+		runner.Prepare(params)
+		runner.KeepReturns(false)
+		runner.Simulate(p.rungWindow(s, r.result.shard.Rung), &b.is[i])
 		if sampled {
-			*blocks = append(*blocks, newBlockRow(m.trial, runner.Returns()))
+			runner.KeepReturns(true)
+			runner.Simulate(s.selecting(&p.spec), &b.oos[i])
+			row.add(runner.Returns())
 		}
 	}
-	simulate(p.is, &m.is, sampled && !p.spec.selectsOOS())
-	m.outOf = backtest.Metrics{}
-	if p.hasSplit() {
-		simulate(p.oos, &m.outOf, sampled && p.spec.selectsOOS())
+	score := p.score(b.is, b)
+	r.row, r.ratio = trialRow{verdict: screened, scoreIS: score, scoreOOS: score}, math.NaN()
+	if sampled {
+		r.result.blocks = append(r.result.blocks, row)
+		whole := p.spec.aggregateMetrics(b.oos, b.figures)
+		r.ratio = whole.SR
 	}
 }
 
-// runner takes a warmed-up runner, or makes one.
-func (p *Plan) runner() *backtest.Runner {
-	if r, ok := p.runners.Get().(*backtest.Runner); ok {
-		return r
+// score is the objective of a trial on the metrics of each dataset.
+func (p *Plan) score(parts []backtest.Metrics, b *bench) float64 {
+	scores := b.figures[:0]
+	for i := range parts {
+		scores = append(scores, p.spec.score(&parts[i]))
 	}
-	return p.newRunner()
+	b.figures = scores
+	return p.spec.aggregate(scores, false)
 }
 
-// newRunner makes a runner that shares the indicator arrays of those that there are. The plan itself
-// does not hold the arrays: those of a tune that rests for a while are freed with its runners.
-func (p *Plan) newRunner() *backtest.Runner {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	cache := p.cache.Value()
-	if cache == nil {
-		cache = backtest.NewIndicatorCache(p.bars)
-		p.cache = weak.Make(cache)
+// simulate backtests one parameter set on both parts of every dataset; when sampled, the block sums
+// of the part that selects are appended to blocks.
+func (p *Plan) simulate(bench *bench, params backtest.Params, m *fullMetrics, sampled bool, blocks *[]blockRow) {
+	selectsOOS := p.spec.selectsOOS()
+	row := blockRow{trial: m.trial}
+	for i, s := range p.sets {
+		runner := bench.runners[i]
+		runner.Prepare(params)
+		runner.KeepReturns(sampled && !selectsOOS)
+		runner.Simulate(s.is, &bench.is[i])
+		if sampled && !selectsOOS {
+			row.add(runner.Returns())
+		}
+		bench.oos[i] = backtest.Metrics{}
+		if !p.hasSplit() {
+			continue
+		}
+		runner.KeepReturns(sampled && selectsOOS)
+		runner.Simulate(s.oos, &bench.oos[i])
+		if sampled && selectsOOS {
+			row.add(runner.Returns())
+		}
 	}
-	return cache.NewRunner(p.strategy, p.config)
+	if sampled {
+		*blocks = append(*blocks, row)
+	}
+	m.is, m.outOf = p.spec.aggregateMetrics(bench.is, bench.figures), p.spec.aggregateMetrics(bench.oos, bench.figures)
+}
+
+// bench is what running trials needs beside the plan: a runner for each dataset, and what each found.
+type bench struct {
+	runners []*backtest.Runner
+	is, oos []backtest.Metrics
+	figures []float64 // scratch
+}
+
+func (p *Plan) bench() *bench {
+	b := &bench{}
+	for _, s := range p.sets {
+		b.runners = append(b.runners, s.runner())
+	}
+	b.is, b.oos = make([]backtest.Metrics, len(b.runners)), make([]backtest.Metrics, len(b.runners))
+	return b
+}
+
+// clear gives the runners back.
+func (p *Plan) clear(b *bench) {
+	for i, s := range p.sets {
+		s.runners.Put(b.runners[i])
+	}
 }
 
 func (p *Plan) hasSplit() bool { return p.oos.Len() > 0 }
 
 // fill sets what is kept of a trial for good.
-func (p *Plan) fill(row *trialRow, m *fullMetrics) {
+func (p *Plan) fill(row *trialRow, m *fullMetrics, b *bench) {
 	*row = trialRow{
-		scoreIS: p.spec.score(&m.is), scoreOOS: math.NaN(),
+		scoreIS: p.score(b.is, b), scoreOOS: math.NaN(),
 		returnIS: m.is.ReturnPct, drawdownIS: m.is.MaxDrawdownPct, tradesIS: m.is.Trades,
 	}
-	selects, judged := &m.is, &m.is
+	selects, judged := b.is, &m.is
 	if p.spec.gatesOOS() {
 		judged = &m.outOf
 	}
 	if p.hasSplit() {
-		row.scoreOOS = p.spec.score(&m.outOf)
+		row.scoreOOS = p.score(b.oos, b)
 		row.returnOOS, row.drawdownOOS, row.tradesOOS = m.outOf.ReturnPct, m.outOf.MaxDrawdownPct, m.outOf.Trades
 	}
 	if p.spec.selectsOOS() {
-		selects = &m.outOf
+		selects = b.oos
 	}
 	row.verdict = p.spec.judge(p.spec.selection(row.scoreIS, row.scoreOOS), selects, judged)
 }

@@ -65,6 +65,8 @@ type Spec struct {
 	Account         AccountSpec      `json:"account"`
 	Stops           *backtest.Stops  `json:"stops"`
 	IntrabarPolicy  IntrabarPolicy   `json:"intrabar_policy"`
+	Datasets        []string         `json:"datasets,omitempty"` // of a tune over several: their names or ids
+	Aggregate       Aggregate        `json:"aggregate"`          // of their figures
 }
 
 // IntrabarPolicy is backtest.IntrabarPolicy.
@@ -100,6 +102,7 @@ func (s *Spec) Normalize() {
 	orElse(&s.ObjectiveType, ObjectiveSharpe)
 	orElse(&s.SelectOn, SelectInSample)
 	orElse(&s.IntrabarPolicy, backtest.PolicyWorst)
+	orElse(&s.Aggregate, AggregateMean)
 	if s.NTrials == nil && s.SearchType != SearchGrid {
 		s.NTrials = new(DefaultTrials)
 	}

@@ -44,9 +44,9 @@ func barAt(bars *backtest.Bars, at time.Time) int {
 }
 
 // placeWindow cuts the plan's bars to the window and its warm-up.
-func (p *Plan) placeWindow(f *faults) {
+func (p *Plan) placeWindow(s *series, f *faults) {
 	w := p.spec.Window
-	from, to, end := w.span(p.history)
+	from, to, end := w.span(s.history)
 	if n := to - from; n < MinTrainBars {
 		f.add("window.train_start", MinTrainBars, "leaves %d bars to train on; at least %d are needed", n, MinTrainBars)
 	}
@@ -60,10 +60,10 @@ func (p *Plan) placeWindow(f *faults) {
 	for i := range longest {
 		longest[i] = p.seq.space.axes[i].most()
 	}
-	p.offset = max(0, from-backtest.Warmup(p.history, p.strategy, longest, p.spec.Stops))
-	p.bars = p.history.Slice(p.offset, end)
-	p.is = backtest.Window{From: from - p.offset, To: to - p.offset}
-	p.oos = backtest.Window{From: to - p.offset, To: end - p.offset}
+	s.offset = max(0, from-backtest.Warmup(s.history, s.strategy, longest, p.spec.Stops))
+	s.bars = s.history.Slice(s.offset, end)
+	s.is = backtest.Window{From: from - s.offset, To: to - s.offset}
+	s.oos = backtest.Window{From: to - s.offset, To: end - s.offset}
 }
 
 // most is the axis's largest value.
