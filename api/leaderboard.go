@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
@@ -19,7 +20,8 @@ import (
 // standingView is an entry of the workspace's leaderboard.
 type standingView struct {
 	TuneID       string                `json:"tune_id"`
-	Dataset      string                `json:"dataset"`
+	Dataset      string                `json:"dataset"`  // the first
+	Datasets     []string              `json:"datasets"` // all of them
 	StrategyName string                `json:"strategy_name"`
 	Score        float64               `json:"score"`
 	RankInTune   int                   `json:"rank_in_tune"`
@@ -58,7 +60,7 @@ func (s *Server) getLeaderboard(c echo.Context) error {
 	}
 	views := make([]standingView, len(found))
 	for i, st := range found {
-		views[i] = standingView{st.TuneID.String(), st.Dataset, st.Strategy, st.Score, st.Rank, rendered[sweep.Entry](st.Entry)}
+		views[i] = standingView{st.TuneID.String(), st.Datasets[0], st.Datasets, st.Strategy, st.Score, st.Rank, rendered[sweep.Entry](st.Entry)}
 	}
 	page := paged(views, limit, func(v standingView) string {
 		return packCursor(decimal(v.Score), v.TuneID, strconv.Itoa(v.RankInTune))
@@ -88,7 +90,7 @@ func (s *Server) leaderboardFilter(c echo.Context) (store.LeaderboardFilter, err
 	if name := c.QueryParam("dataset"); name != "" {
 		dataset, err := s.store.Dataset(c.Request().Context(), workspaceOf(c), name)
 		if err != nil {
-			return f, datasetProblem(name, err)
+			return f, datasetProblem("dataset", name, err)
 		}
 		f.Dataset = dataset.ID
 	}
@@ -158,7 +160,7 @@ func standingRows(views []standingView) ([][]string, error) {
 			return nil, fmt.Errorf("encode parameters: %w", err)
 		}
 		rows = append(rows, []string{
-			v.TuneID, v.Dataset, v.StrategyName, strconv.Itoa(v.RankInTune), strconv.Itoa(e.TrialIndex), decimal(v.Score),
+			v.TuneID, strings.Join(v.Datasets, ", "), v.StrategyName, strconv.Itoa(v.RankInTune), strconv.Itoa(e.TrialIndex), decimal(v.Score),
 			optional(e.ScoreIS), optional(e.ScoreOOS), optional(e.OverfitGap),
 			optional(finite(m.ReturnPct)), optional(finite(m.MaxDrawdownPct)), optional(finite(m.Sharpe)), optional(finite(m.Sortino)), optional(finite(m.Calmar)), optional(finite(m.ProfitFactor)),
 			optional(finite(m.WinRatePct)), strconv.Itoa(m.Trades), string(params),

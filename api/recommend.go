@@ -217,7 +217,7 @@ func (s *Server) checkRecommend(ctx context.Context, workspace uuid.UUID, req re
 	} else {
 		dataset, err := s.store.Dataset(ctx, workspace, req.Dataset)
 		if err != nil {
-			return want, datasetProblem(req.Dataset, err)
+			return want, datasetProblem("dataset", req.Dataset, err)
 		}
 		bars, _, err := s.store.DatasetBars(ctx, workspace, dataset.ID)
 		if err != nil {

@@ -53,7 +53,7 @@ func (s *Server) runBacktest(c echo.Context) error {
 	ctx := c.Request().Context()
 	dataset, err := s.store.Dataset(ctx, sub.Workspace, req.Dataset)
 	if err != nil {
-		return datasetProblem(req.Dataset, err)
+		return datasetProblem("dataset", req.Dataset, err)
 	}
 	if req.Account == nil {
 		req.Account = &account
@@ -103,10 +103,10 @@ func unknownStrategy(name string) error {
 }
 
 // datasetProblem names the dataset that is not there; one of another workspace is not there either.
-func datasetProblem(name string, err error) error {
+func datasetProblem(field, name string, err error) error {
 	if p, _ := asProblem(err); p.Status == http.StatusNotFound {
 		return problem(http.StatusNotFound, "This workspace has no such dataset.",
-			backtest.FieldError{Field: "dataset", Message: fmt.Sprintf("%q is not the id or name of a dataset here", name)})
+			backtest.FieldError{Field: field, Message: fmt.Sprintf("%q is not the id or name of a dataset here", name)})
 	}
 	return err
 }

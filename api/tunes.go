@@ -39,7 +39,8 @@ type tuneView struct {
 	TuneID          string                        `json:"tune_id"`
 	Status          store.TuneStatus              `json:"status"`
 	Admitted        bool                          `json:"admitted"`
-	Dataset         string                        `json:"dataset"`
+	Dataset         string                        `json:"dataset"`  // the first
+	Datasets        []string                      `json:"datasets"` // all of them
 	StrategyName    string                        `json:"strategy_name"`
 	SearchType      sweep.Search                  `json:"search_type"`
 	ObjectiveType   sweep.Objective               `json:"objective_type"`
@@ -68,7 +69,7 @@ type tuneView struct {
 func viewTune(t *store.Tune, now time.Time) tuneView {
 	p := t.Progress
 	view := tuneView{
-		TuneID: t.ID.String(), Status: t.Status, Admitted: t.Admitted, Dataset: t.Dataset,
+		TuneID: t.ID.String(), Status: t.Status, Admitted: t.Admitted, Dataset: t.Dataset, Datasets: t.Datasets(),
 		StrategyName: t.Spec.StrategyName, SearchType: t.Spec.SearchType, ObjectiveType: t.Spec.ObjectiveType,
 		NTrials: t.Trials, TrialsCompleted: p.Done(),
 		Counts: tuneCounts{
@@ -135,28 +136,62 @@ func (s *Server) checkTune(ctx context.Context, workspace uuid.UUID, req tuneReq
 	ops.Tag(ctx, "strategy", req.StrategyName)
 	tune := store.NewTune{Spec: req.Spec}
 	faults := req.Spec.Check()
-	if req.Dataset == "" {
-		faults = append(faults, backtest.FieldError{Field: "dataset", Message: "is required: the id or name of a dataset"})
+	switch several := len(req.Datasets) > 0; {
+	case several && req.Dataset != "":
+		faults = append(faults, backtest.FieldError{Field: "dataset", Message: "does not go with datasets; name one, or several"})
+	case !several && req.Dataset == "":
+		faults = append(faults, backtest.FieldError{Field: "dataset", Message: "is required: the id or name of a dataset, or several as datasets"})
 	}
 	if err := fieldProblems(faults); err != nil {
 		return tune, err
 	}
-	dataset, err := s.store.Dataset(ctx, workspace, req.Dataset)
-	if err != nil {
-		return tune, datasetProblem(req.Dataset, err)
-	}
-	bars, calendar, err := s.store.DatasetBars(ctx, workspace, dataset.ID)
+	tune.Spec.Normalize()
+	series, err := s.findDatasets(ctx, workspace, req.Dataset, &tune)
 	if err != nil {
 		return tune, err
 	}
-	tune.DatasetID, tune.Dataset = dataset.ID, dataset.Name
-	tune.Spec.Normalize()
-	plan, faults := sweep.NewPlan(tune.Spec, bars, calendar)
+	plan, faults := sweep.NewPlanOver(tune.Spec, series)
 	if err := fieldProblems(faults); err != nil {
 		return tune, err
 	}
 	tune.Trials = plan.Trials()
 	return tune, nil
+}
+
+// findDatasets reads the dataset or the datasets that a tune names, and notes them in it.
+func (s *Server) findDatasets(ctx context.Context, workspace uuid.UUID, one string, tune *store.NewTune) ([]sweep.Series, error) {
+	names, field := []string{one}, func(int) string { return "dataset" }
+	several := len(tune.Spec.Datasets) > 0
+	if several {
+		names, field = tune.Spec.Datasets, func(i int) string { return fmt.Sprintf("datasets[%d]", i) }
+		tune.Spec.Datasets = nil
+	}
+	var series []sweep.Series
+	total := 0
+	for i, name := range names {
+		dataset, err := s.store.Dataset(ctx, workspace, name)
+		if err != nil {
+			return nil, datasetProblem(field(i), name, err)
+		}
+		if total += dataset.Bars; several && total > sweep.MaxTuneBars {
+			return nil, fieldProblem("datasets", fmt.Sprintf("have more than %d bars together", sweep.MaxTuneBars), sweep.MaxTuneBars)
+		}
+		if slices.Contains(tune.Several, dataset.ID) {
+			return nil, fieldProblem(field(i), fmt.Sprintf("%s is named twice", dataset.Name), nil)
+		}
+		bars, calendar, err := s.store.DatasetBars(ctx, workspace, dataset.ID)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			tune.DatasetID, tune.Dataset = dataset.ID, dataset.Name
+		}
+		if several {
+			tune.Several, tune.Spec.Datasets = append(tune.Several, dataset.ID), append(tune.Spec.Datasets, dataset.Name)
+		}
+		series = append(series, sweep.Series{Name: dataset.Name, Bars: bars, Calendar: calendar})
+	}
+	return series, nil
 }
 
 // getTune handles GET /backtests/tunes/:id.

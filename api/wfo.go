@@ -182,7 +182,7 @@ func (s *Server) checkWFO(ctx context.Context, workspace uuid.UUID, req wfoReque
 	}
 	dataset, err := s.store.Dataset(ctx, workspace, req.Dataset)
 	if err != nil {
-		return wfo, datasetProblem(req.Dataset, err)
+		return wfo, datasetProblem("dataset", req.Dataset, err)
 	}
 	bars, calendar, err := s.store.DatasetBars(ctx, workspace, dataset.ID)
 	if err != nil {

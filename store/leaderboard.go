@@ -32,7 +32,7 @@ func (s *Store) TuneLeaderboard(ctx context.Context, workspace, tune uuid.UUID, 
 // Standing is a trial's place on the leaderboard of the whole workspace.
 type Standing struct {
 	TuneID   uuid.UUID
-	Dataset  string
+	Datasets []string // names
 	Strategy string
 	Score    float64
 	Rank     int // within its tune
@@ -66,13 +66,18 @@ func (s *Store) Leaderboard(ctx context.Context, workspace uuid.UUID, filter Lea
 	var standings []Standing
 	err := s.inWorkspace(ctx, workspace, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select l.tune_id, d.name, l.strategy, l.score, l.rank, l.entry
+			select l.tune_id,
+			       coalesce((select array_agg(x.name order by td.position)
+			                   from tune_datasets td join datasets x on x.id = td.dataset_id
+			                  where td.tune_id = l.tune_id), array[d.name]),
+			       l.strategy, l.score, l.rank, l.entry
 			  from tune_leaderboard l join datasets d on d.id = l.dataset_id,
 			       lateral (select case when json_typeof(l.entry -> 'metrics_oos') = 'object'
 			                            then l.entry -> 'metrics_oos' else l.entry -> 'metrics_is' end) j (judged)
 			 where l.workspace_id = @workspace and l.objective = @objective and not l.fold
 			   and (@strategy = '' or l.strategy = @strategy)
-			   and (@dataset = '00000000-0000-0000-0000-000000000000'::uuid or l.dataset_id = @dataset)
+			   and (@dataset = '00000000-0000-0000-0000-000000000000'::uuid or l.dataset_id = @dataset
+			        or exists (select from tune_datasets td where td.tune_id = l.tune_id and td.dataset_id = @dataset))
 			   and (not @best or l.rank = 1)
 			   and (@trades = 0 or (judged ->> 'trades')::int >= @trades)
 			   and (@drawdown::float8 is null or (judged ->> 'max_drawdown_pct')::float8 <= @drawdown)

@@ -53,6 +53,14 @@ type Tune struct {
 	Leaders     int     // rows of the leaderboard that are kept
 }
 
+// Datasets are the names of the datasets that the tune runs over.
+func (t *Tune) Datasets() []string {
+	if len(t.Spec.Datasets) > 0 {
+		return t.Spec.Datasets
+	}
+	return []string{t.Dataset}
+}
+
 // Progress counts the trials of a tune that have ended.
 type Progress struct {
 	Completed int
@@ -71,8 +79,9 @@ func (p Progress) Done() int { return p.Completed + p.Skipped + p.Failed + p.Run
 
 // NewTune is what a submission asks for, checked and with its defaults filled in.
 type NewTune struct {
-	DatasetID uuid.UUID
+	DatasetID uuid.UUID // the first of several
 	Dataset   string
+	Several   []uuid.UUID // of a tune over several, in the order of Spec.Datasets
 	Spec      sweep.Spec
 	Trials    int
 }
@@ -128,6 +137,14 @@ func (s *Store) createTune(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, 
 		spec, tune.Admitted, job.Job.ID, in.Trials).Scan(&tune.CreatedAt)
 	if err != nil {
 		return nil, fmt.Errorf("insert tune: %w", err)
+	}
+	if len(in.Several) > 0 {
+		_, err = tx.Exec(ctx, `
+			insert into tune_datasets (tune_id, workspace_id, position, dataset_id)
+			select $1, $2, at - 1, id from unnest($3::uuid[]) with ordinality u (id, at)`, id, workspace, in.Several)
+		if err != nil {
+			return nil, fmt.Errorf("insert datasets of tune: %w", err)
+		}
 	}
 	return tune, appendTuneEvent(ctx, tx, tune, "queued", nil)
 }

@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -12,12 +13,15 @@ import (
 // standing is an entry of the workspace's leaderboard as the API answers it.
 type standing struct {
 	TuneID       string      `json:"tune_id"`
-	Dataset      string      `json:"dataset"`
+	Datasets     []string    `json:"datasets"`
 	StrategyName string      `json:"strategy_name"`
 	Score        float64     `json:"score"`
 	RankInTune   int         `json:"rank_in_tune"`
 	Entry        sweep.Entry `json:"entry"`
 }
+
+// Dataset names what the tune ran over.
+func (s standing) Dataset() string { return strings.Join(s.Datasets, ", ") }
 
 // Leaderboard handles GET /admin/leaderboard.
 func (p *Pages) Leaderboard(c echo.Context) error {

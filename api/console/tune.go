@@ -74,7 +74,7 @@ func (p *Pages) Tune(c echo.Context) error {
 	if err := p.get(c, v, "/backtests/tunes/"+id.String(), url.Values{"leaderboard": {"1"}}, &data.Tune); err != nil {
 		return err
 	}
-	v.Title = data.Tune.StrategyName + " · " + data.Tune.Dataset
+	v.Title = data.Tune.StrategyName + " · " + data.Tune.Dataset()
 	v.Topics = "backtests"
 	data.Split = data.Tune.Spec.OOSRatio != nil || data.Tune.Spec.Window != nil
 	if len(data.Tune.Leaderboard) > 0 {
@@ -203,18 +203,22 @@ func (p *Pages) drawCourse(ctx context.Context, t *store.Tune, data *tuneData) e
 		down = append(down, chart.Series{Name: "drawdown", Class: "down", Time: times, Values: drawdown(course.EquityOOS), Area: true})
 		spans = append(spans, chart.Span{From: times[0], To: times[len(times)-1], Name: "out of sample"})
 	}
-	data.Equity = chart.Lines("Equity of the winner; each part begins with the account's cash", 240, equity, spans...)
-	data.Drawdown = chart.Lines("Drawdown of the winner in percent", 130, down, spans...)
+	on := ""
+	if len(t.Spec.Datasets) > 0 {
+		on = " on " + t.Dataset
+	}
+	data.Equity = chart.Lines("Equity of the winner"+on+"; each part begins with the account's cash", 240, equity, spans...)
+	data.Drawdown = chart.Lines("Drawdown of the winner"+on+" in percent", 130, down, spans...)
 	return nil
 }
 
-// replay runs a trial of a tune again.
+// replay runs a trial of a tune again, on the first of its datasets.
 func (p *Pages) replay(ctx context.Context, t *store.Tune, params map[string]float64) (*sweep.Replay, *backtest.Bars, error) {
-	bars, calendar, err := p.store.DatasetBars(ctx, t.WorkspaceID, t.DatasetID)
+	series, err := p.store.TuneSeries(ctx, t)
 	if err != nil {
 		return nil, nil, err
 	}
-	plan, faults := sweep.NewPlan(t.Spec, bars, calendar)
+	plan, faults := sweep.NewPlanOver(t.Spec, series)
 	if len(faults) > 0 {
 		return nil, nil, asFault(t, faults[0])
 	}
@@ -222,7 +226,7 @@ func (p *Pages) replay(ctx context.Context, t *store.Tune, params map[string]flo
 	if len(faults) > 0 {
 		return nil, nil, asFault(t, faults[0])
 	}
-	return course, bars, nil
+	return course, series[0].Bars, nil
 }
 
 func window(bars *backtest.Bars, w backtest.Window) []int64 { return bars.Time[w.From:w.To] }

@@ -73,6 +73,8 @@ type tuneForm struct {
 	Anchored, AllowPartial                                                   bool
 	Key, Strategy, Dataset, Side, Search, NTrials, Seed, Objective, OOSRatio string
 	MaxDrawdown, MinTrades, Commission, Constraints                          string
+	Several                                                                  []string // datasets of a tune over more than one
+	Aggregate                                                                string
 	Params                                                                   map[string]string
 }
 
@@ -122,10 +124,13 @@ func formOf(t tune) tuneForm {
 	s := t.Spec
 	s.Normalize()
 	form := tuneForm{
-		Strategy: s.StrategyName, Dataset: t.Dataset, Side: string(s.Side), Search: string(s.SearchType),
+		Strategy: s.StrategyName, Dataset: t.Datasets[0], Side: string(s.Side), Search: string(s.SearchType),
 		Seed: strconv.FormatUint(*s.Seed, 10), Objective: string(s.ObjectiveType), Constraints: strings.Join(s.Constraints, "\n"),
 		MaxDrawdown: plain(*s.Gates.MaxDrawdownPct), MinTrades: strconv.Itoa(*s.Gates.MinTrades), Commission: plain(*s.Account.Commission),
 		Params: map[string]string{},
+	}
+	if len(s.Datasets) > 0 {
+		form.Several, form.Aggregate = s.Datasets, string(s.Aggregate)
 	}
 	if s.NTrials != nil {
 		form.NTrials = strconv.Itoa(*s.NTrials)
@@ -246,10 +251,11 @@ func readTuneForm(c echo.Context, wfo bool) tuneForm {
 		Key: text("key"), Strategy: text("strategy_name"), Dataset: text("dataset"), Side: text("side"), Search: text("search_type"),
 		NTrials: text("n_trials"), Seed: text("seed"), Objective: text("objective_type"), OOSRatio: text("oos_ratio"),
 		MaxDrawdown: text("max_drawdown_pct"), MinTrades: text("min_trades"), Commission: text("commission"),
-		Constraints: text("constraints"), Params: map[string]string{},
+		Constraints: text("constraints"), Params: map[string]string{}, Aggregate: text("aggregate"),
 		WFO: wfo, TrainDays: text("train_days"), TestDays: text("test_days"), StepDays: text("step_days"),
 		MinFolds: text("min_folds"), TopK: text("leaderboard_top_k"), Anchored: text("anchored") != "", AllowPartial: text("allow_partial") != "",
 	}
+	form.Several = c.Request().Form["datasets"] // parsed by the first FormValue
 	if strategy, ok := backtest.Lookup(form.Strategy); ok {
 		for _, spec := range strategy.Params() {
 			form.Params[spec.Name] = text("param." + spec.Name)
@@ -277,6 +283,10 @@ func (f tuneForm) body() (map[string]any, []FieldFault) {
 	body := map[string]any{
 		"dataset": f.Dataset, "strategy_name": f.Strategy, "side": f.Side, "search_type": f.Search, "objective_type": f.Objective,
 		"gates": gates, "account": account, "param_space": space, "constraints": lines(f.Constraints),
+	}
+	if len(f.Several) > 0 {
+		delete(body, "dataset")
+		body["datasets"], body["aggregate"] = f.Several, f.Aggregate
 	}
 	number(body, "n_trials", "n_trials", f.NTrials)
 	number(body, "seed", "seed", f.Seed)

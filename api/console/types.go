@@ -1,6 +1,7 @@
 package console
 
 import (
+	"strings"
 	"time"
 
 	"millrace/jobs/sweep"
@@ -14,15 +15,15 @@ type page[T any] struct {
 
 // tune is a tune as the API answers it.
 type tune struct {
-	TuneID          string `json:"tune_id"`
-	Status          string `json:"status"`
-	Admitted        bool   `json:"admitted"`
-	Dataset         string `json:"dataset"`
-	StrategyName    string `json:"strategy_name"`
-	SearchType      string `json:"search_type"`
-	ObjectiveType   string `json:"objective_type"`
-	NTrials         int    `json:"n_trials"`
-	TrialsCompleted int    `json:"trials_completed"`
+	TuneID          string   `json:"tune_id"`
+	Status          string   `json:"status"`
+	Admitted        bool     `json:"admitted"`
+	Datasets        []string `json:"datasets"`
+	StrategyName    string   `json:"strategy_name"`
+	SearchType      string   `json:"search_type"`
+	ObjectiveType   string   `json:"objective_type"`
+	NTrials         int      `json:"n_trials"`
+	TrialsCompleted int      `json:"trials_completed"`
 	Counts          struct {
 		Queued, Running, Completed, Failed, Skipped int
 	} `json:"counts"`
@@ -39,6 +40,9 @@ type tune struct {
 	CompletedAt *time.Time     `json:"completed_at"`
 	ETASeconds  *float64       `json:"eta_seconds"`
 }
+
+// Dataset names what the tune runs over.
+func (t tune) Dataset() string { return strings.Join(t.Datasets, ", ") }
 
 // Ended reports whether nothing more happens to the tune.
 func (t tune) Ended() bool { return t.Status != "queued" && t.Status != "running" }

@@ -11,7 +11,9 @@ import (
 
 // tuneBody is what the client sends to POST /backtests/tune; the server fills in what is absent.
 type tuneBody struct {
-	Dataset       string                 `json:"dataset"`
+	Dataset       string                 `json:"dataset,omitempty"`
+	Datasets      []string               `json:"datasets,omitempty"`
+	Aggregate     string                 `json:"aggregate,omitempty"`
 	StrategyName  string                 `json:"strategy_name"`
 	Side          string                 `json:"side,omitempty"`
 	SearchType    string                 `json:"search_type,omitempty"`

@@ -55,7 +55,7 @@ func demoTune(ctx context.Context, env *environment, settings devSettings) error
 	}
 	fmt.Fprintf(env.stdout, "dataset %s: %d daily bars of the S&P 500, %.10s to %.10s\n", data.Name, data.Bars, data.From, data.To)
 	search := searchFlags{
-		Data: data.Name, Strategy: "sma_cross", Param: []string{"fast=2:101:1", "slow=102:301:1"}, MaxDrawdown: new(40.0),
+		Data: []string{data.Name}, Strategy: "sma_cross", Param: []string{"fast=2:101:1", "slow=102:301:1"}, MaxDrawdown: new(40.0),
 	}
 	body, err := search.body()
 	if err != nil {

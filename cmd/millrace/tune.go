@@ -20,7 +20,7 @@ type showFlags struct {
 
 // searchFlags say what is searched and how.
 type searchFlags struct {
-	Data        string   `required:"" placeholder:"DATASET" help:"Name or id of the dataset."`
+	Data        []string `required:"" placeholder:"DATASET" help:"Name or id of the dataset; of a tune also several, as in A,B."`
 	Strategy    string   `required:"" help:"Strategy, as listed by GET /strategies."`
 	Param       []string `required:"" sep:"none" placeholder:"NAME=LOW:HIGH:STEP" help:"Values of a parameter: LOW:HIGH:STEP, LOW:HIGH, LOW:HIGH:log or A,B,C. Repeatable."`
 	Constraint  []string `sep:"none" placeholder:"EXPR" help:"Condition on the parameters, as in 'fast < slow'. Repeatable."`
@@ -41,7 +41,8 @@ type tuneCmd struct {
 	clientFlags
 	showFlags
 	searchFlags
-	OOS *float64 `name:"oos" placeholder:"RATIO" help:"Share of the bars kept for judging out of sample, up to 0.5."`
+	Aggregate string   `placeholder:"mean" help:"What counts of several datasets: mean, median or worst."`
+	OOS       *float64 `name:"oos" placeholder:"RATIO" help:"Share of the bars kept for judging out of sample, up to 0.5."`
 }
 
 // Run submits the tune and follows it.
@@ -54,7 +55,7 @@ func (c *tuneCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	body.OOSRatio = c.OOS
+	body.OOSRatio, body.Aggregate = c.OOS, c.Aggregate
 	submitted, err := api.submitTune(ctx, c.key(), body)
 	if err != nil {
 		return err
@@ -72,8 +73,11 @@ func (f *searchFlags) body() (tuneBody, error) {
 		return tuneBody{}, err
 	}
 	body := tuneBody{
-		Dataset: f.Data, StrategyName: f.Strategy, Side: f.Side, SearchType: f.Search, NTrials: f.Trials, Seed: f.Seed,
+		StrategyName: f.Strategy, Side: f.Side, SearchType: f.Search, NTrials: f.Trials, Seed: f.Seed,
 		ParamSpace: space, Constraints: f.Constraint, ObjectiveType: f.Objective,
+	}
+	if body.Datasets = f.Data; len(f.Data) == 1 {
+		body.Dataset, body.Datasets = f.Data[0], nil
 	}
 	if f.Prune {
 		body.Pruning = &sweep.Pruning{Type: sweep.PruneHalving}

@@ -37,6 +37,16 @@
 //   - completed otherwise: ranked by score, ties by parameters in the strategy's order, then by
 //     number.
 //
+// # Several datasets
+//
+// A tune may run over up to 50 datasets with bars of one length. Each parameter set trades each
+// dataset by itself, from the same cash, on the split of that dataset's own bars. The trial's score
+// is the mean, median or worst of its scores on the datasets, and so is every other figure of its
+// own kind (the worst drawdown is the highest); gates look at those. A score that is undefined on one dataset is
+// undefined. The evidence takes no more data for it than the shortest dataset has: datasets move
+// together. PBO and DSR compare trials by the sums over all datasets and by the aggregated Sharpe ratio.
+// A leader's part on each dataset is in its entry.
+//
 // # Evidence of overfitting
 //
 // All of it is about the window that selects, in per-period Sharpe ratios (SR) that are not

@@ -52,6 +52,9 @@ func (c *WFOConfig) Normalize() {
 func (c WFOConfig) Check(spec Spec) []backtest.FieldError {
 	c.Normalize()
 	f := faults(spec.Check())
+	if len(spec.Datasets) > 0 {
+		f.add("datasets", nil, "do not go with a walk-forward, which runs over one dataset")
+	}
 	if spec.Window != nil {
 		f.add("window", nil, "cannot be set: the folds of a walk-forward are its windows")
 	}

@@ -42,11 +42,11 @@ func (p *plans) get(ctx context.Context, tune *store.Tune) (*sweep.Plan, error) 
 	if known != nil {
 		return known.plan, nil
 	}
-	bars, calendar, err := p.store.DatasetBars(ctx, tune.WorkspaceID, tune.DatasetID)
+	series, err := p.store.TuneSeries(ctx, tune)
 	if err != nil {
 		return nil, fmt.Errorf("bars of tune %s: %w", tune.ID, err)
 	}
-	plan, problems := sweep.NewPlan(tune.Spec, bars, calendar)
+	plan, problems := sweep.NewPlanOver(tune.Spec, series)
 	if len(problems) > 0 {
 		var reasons []string
 		for _, problem := range problems {

@@ -32,6 +32,7 @@ type floor struct {
 	store   *store.Store
 	space   store.Workspace
 	dataset store.Dataset
+	other   store.Dataset // with more bars
 }
 
 func newFloor(t *testing.T) *floor {
@@ -43,12 +44,17 @@ func newFloor(t *testing.T) *floor {
 	f.store = store.New(pool, client)
 	f.space, err = f.store.CreateWorkspace(t.Context(), "floor", 2)
 	require.NoError(t, err)
-	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 3, Bars: 1400})
-	require.NoError(t, err)
-	f.dataset, err = f.store.PutDataset(t.Context(), f.space.ID,
-		store.Dataset{Name: "walk", Symbol: "W", Timeframe: "1d", Calendar: backtest.CalendarExchange}, bars)
-	require.NoError(t, err)
+	f.dataset, f.other = f.put("walk", 3, 1400), f.put("other", 4, 1900)
 	return f
+}
+
+func (f *floor) put(name string, seed uint64, n int) store.Dataset {
+	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: seed, Bars: n})
+	require.NoError(f.t, err)
+	made, err := f.store.PutDataset(f.t.Context(), f.space.ID,
+		store.Dataset{Name: name, Symbol: "W", Timeframe: "1d", Calendar: backtest.CalendarExchange}, bars)
+	require.NoError(f.t, err)
+	return made
 }
 
 func (f *floor) pool() *pgxpool.Pool {
@@ -79,8 +85,11 @@ func (f *floor) submit(key string, spec sweep.Spec) uuid.UUID {
 	f.t.Helper()
 	spec.Normalize()
 	var id uuid.UUID
-	_, err := f.store.CreateTune(f.t.Context(), store.Submission{Workspace: f.space.ID, Route: "test", Key: key},
-		store.NewTune{DatasetID: f.dataset.ID, Dataset: f.dataset.Name, Spec: spec, Trials: *spec.NTrials},
+	in := store.NewTune{DatasetID: f.dataset.ID, Dataset: f.dataset.Name, Spec: spec, Trials: *spec.NTrials}
+	if len(spec.Datasets) > 0 {
+		in.Several = []uuid.UUID{f.dataset.ID, f.other.ID}
+	}
+	_, err := f.store.CreateTune(f.t.Context(), store.Submission{Workspace: f.space.ID, Route: "test", Key: key}, in,
 		func(id uuid.UUID) river.JobArgs { return jobs.TunePlanArgs{WorkspaceID: f.space.ID, TuneID: id} },
 		func(t *store.Tune) (store.Response, error) {
 			id = t.ID
@@ -126,10 +135,11 @@ func learning() map[string]sweep.Spec {
 		Constraints: []string{"fast < slow"},
 		Gates:       sweep.GateLimits{MaxDrawdownPct: new(60.0), MinTrades: new(1)},
 	}
-	tpe, pruned := base, base
+	tpe, pruned, several := base, base, base
 	tpe.TPE = &sweep.TPE{Startup: new(30), Batch: new(30)}
 	pruned.SearchType, pruned.Pruning = sweep.SearchSobol, &sweep.Pruning{Eta: new(2)}
-	return map[string]sweep.Spec{"tpe": tpe, "pruned": pruned}
+	several.Datasets, several.Aggregate = []string{"walk", "other"}, sweep.AggregateWorst
+	return map[string]sweep.Spec{"tpe": tpe, "pruned": pruned, "several datasets": several}
 }
 
 func TestRoundsAreTheSameWhateverTheFleet(t *testing.T) {
@@ -163,7 +173,7 @@ func TestRoundsAreTheSameWhateverTheFleet(t *testing.T) {
 // A member that is stopped in the middle of the rounds hands them on.
 func TestRoundsOutliveTheirWorker(t *testing.T) {
 	f := newFloor(t)
-	spec := learning()["tpe"]
+	spec := learning()["several datasets"]
 	spec.TPE = &sweep.TPE{Startup: new(20), Batch: new(5)}
 	stop := f.work(1, tune.Options{ShardTime: 200 * time.Microsecond})
 	undisturbed := f.result(f.submit("first", spec))
