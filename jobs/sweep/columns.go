@@ -186,6 +186,21 @@ func decompress(data []byte, n int) ([]byte, error) {
 	return raw, nil
 }
 
+// takeRungScores takes out the scores of trials that ran on a rung's bars only, by row.
+func (c *columns) takeRungScores(s Spec) map[int]float64 {
+	if s.Pruning == nil {
+		return nil
+	}
+	taken := map[int]float64{}
+	for i, v := range c.verdicts {
+		if _, pruned := v.pruned(); pruned || v == screened {
+			taken[i] = s.selection(c.scores[0][i], c.scores[1][i])
+			c.scores[0][i], c.scores[1][i] = math.NaN(), math.NaN()
+		}
+	}
+	return taken
+}
+
 // extend appends all rows of another.
 func (c *columns) extend(from *columns) {
 	for i := range c.params {

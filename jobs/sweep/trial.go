@@ -39,6 +39,8 @@ type Columns struct {
 	shard Shard
 	names []string
 	cols  *columns
+	// rungScores are the scores of pruned trials by row; cols has none of them.
+	rungScores map[int]float64
 }
 
 // OpenColumns reads what Encode kept of a shard.
@@ -49,7 +51,7 @@ func OpenColumns(spec Spec, sh Shard, data []byte) (*Columns, error) {
 	if err != nil {
 		return nil, fmt.Errorf("columns: %w", err)
 	}
-	return &Columns{spec: spec, shard: sh, names: names, cols: cols}, nil
+	return &Columns{spec: spec, shard: sh, names: names, cols: cols, rungScores: cols.takeRungScores(spec)}, nil
 }
 
 // Len is the number of trials in the shard.
@@ -60,6 +62,9 @@ func (c *Columns) Trial(i int) Trial {
 	point := make(backtest.Params, len(c.names))
 	c.cols.point(i, point)
 	row := c.cols.row(i)
+	if score, pruned := c.rungScores[i]; pruned {
+		row.scoreIS, row.scoreOOS = score, score
+	}
 	return c.spec.trial(c.shard.First+i, named(c.names, point), &row)
 }
 
@@ -72,8 +77,8 @@ func (c *Columns) Names() []string { return c.names }
 // Param is the column of the k-th parameter. It may not be changed.
 func (c *Columns) Param(k int) []float64 { return c.cols.params[k] }
 
-// Scores are the columns of the scores, in sample and out of sample; NaN where undefined. They may
-// not be changed.
+// Scores are the columns of the scores, in sample and out of sample; NaN where undefined, and where a
+// trial was pruned: the score of a rung is not one on all bars. They may not be changed.
 func (c *Columns) Scores() (is, oos []float64) { return c.cols.scores[0], c.cols.scores[1] }
 
 // DecodeColumns reads all trials of a shard from what Encode kept of them.

@@ -62,13 +62,15 @@ func (p *Plan) storedScores(candidates []backtest.Params, trials iter.Seq2[*Colu
 		if err != nil {
 			return nil, nil, err
 		}
+		_, oos := part.Scores()
 		for row := range part.Len() {
 			part.cols.point(row, point)
 			key = appendKey(key[:0], point)
 			if i, wanted := places[string(key)]; wanted {
-				// An undefined score may be that of a trial that was given up: it is run to be sure.
-				if score := part.cols.scores[1][row]; isFinite(score) {
-					scores[i] = score
+				// One without a score may have been given up, or pruned on few bars of the training
+				// window: it is run to be sure.
+				if isFinite(oos[row]) {
+					scores[i] = oos[row]
 					delete(places, string(key))
 				}
 			}

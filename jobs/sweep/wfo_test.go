@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -204,6 +205,68 @@ func wholeFold(t *testing.T, spec Spec, fold Fold, bars *backtest.Bars, k int) (
 				return
 			}
 		}
+	}
+}
+
+// roundsOfFold is the fold's tune as the fleet runs it, rounds and all, with its trials as they are
+// stored once it has ended.
+func roundsOfFold(t *testing.T, spec Spec, fold Fold, bars *backtest.Bars) (*Plan, *Outcome, iter.Seq2[*Columns, error]) {
+	t.Helper()
+	fresh := func() *Plan { return plan(t, spec.OfFold(fold), bars) }
+	p := fresh()
+	out, shards, results := runRounds(t, fresh, rand.New(rand.NewPCG(uint64(fold.Index), 1)), 11)
+	return p, out, func(yield func(*Columns, error) bool) {
+		for _, sh := range shards {
+			if sh.Rung > 0 {
+				continue
+			}
+			data, err := out.Settled(sh)
+			require.NoError(t, err)
+			if data == nil {
+				data = results[sh.Index].columns
+			}
+			if columns, err := OpenColumns(p.spec, sh, data); !yield(columns, err) {
+				return
+			}
+		}
+	}
+}
+
+// What a fold's tune stored of a pruned trial is about a few bars of its training window; as a
+// candidate of other folds the trial is judged on this one's test window all the same.
+func TestCandidatesOfEverySearchAreJudgedOnWholeTestWindows(t *testing.T) {
+	bars, cfg := randomWalk(t, 2000, 8), wfoConfig(900, 200, 200)
+	folds, _, errs := cfg.Folds(bars)
+	require.Empty(t, errs)
+	for name, spec := range searches() {
+		t.Run(name, func(t *testing.T) {
+			spec.OOSRatio = nil
+			p, out, trials := roundsOfFold(t, spec, folds[0], bars)
+			var all []backtest.Params // all trials of the fold, pruned or not
+			pruned, scored := 0, 0
+			for columns, err := range trials {
+				require.NoError(t, err)
+				for i := range columns.Len() {
+					trial := columns.Trial(i)
+					all = append(all, p.Vector(trial.Params))
+					if trial.Pruned != nil {
+						pruned++
+						require.Nil(t, trial.ScoreOOS)
+						if trial.Pruned.Score != nil {
+							scored++
+						}
+					}
+				}
+			}
+			require.Equal(t, spec.Pruning != nil, pruned > 0)
+			require.Equal(t, spec.Pruning != nil, scored > 0)
+			require.Len(t, all, out.Counts.Completed+out.Counts.Skipped)
+			got, err := p.ScoreCandidates(t.Context(), all, trials)
+			require.NoError(t, err)
+			want, err := p.ScoreCandidates(t.Context(), all, noTrials)
+			require.NoError(t, err)
+			require.Equal(t, fmt.Sprint(want), fmt.Sprint(got)) // NaN equals NaN
+		})
 	}
 }
 
