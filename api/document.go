@@ -155,7 +155,9 @@ func (r route) operation() openapi.Operation {
 		Sample: r.sample(),
 	}
 	if r.traits&creates != 0 {
-		op.Params = append([]openapi.Param{idempotencyKey}, op.Params...)
+		key := idempotencyKey
+		key.Required = r.traits&inline == 0
+		op.Params = append([]openapi.Param{key}, op.Params...)
 	}
 	if op.Status == 0 {
 		op.Status = http.StatusOK

@@ -33,7 +33,7 @@ type submitted struct {
 // and has store.Submit claim the key, create the work and store the response in one transaction.
 func (s *Server) once(r route, next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		sub, err := readSubmission(c)
+		sub, err := readSubmission(c, r.traits&inline != 0)
 		if err != nil {
 			return err
 		}
@@ -86,14 +86,17 @@ func (s *Server) submission(c echo.Context, into any) (store.Submission, error) 
 	return sub.Submission, decode(body, into)
 }
 
-// readSubmission reads the whole request; the handler may read its body again.
-func readSubmission(c echo.Context) (submitted, error) {
+// readSubmission reads the whole request; the handler may read its body again. What is done by the
+// time of the answer may go without a key: repeated, it is done again.
+func readSubmission(c echo.Context, keyOptional bool) (submitted, error) {
 	sub := submitted{Submission: store.Submission{
 		Workspace: workspaceOf(c), Route: c.Request().Method + " " + c.Path(),
 	}}
 	var err error
-	if sub.Key, err = readKey(c.Request().Header); err != nil {
-		return sub, err
+	if header := c.Request().Header; !keyOptional || len(header.Values(idempotencyHeader)) > 0 {
+		if sub.Key, err = readKey(header); err != nil {
+			return sub, err
+		}
 	}
 	if sub.body, err = io.ReadAll(c.Request().Body); err != nil {
 		return sub, bodyError(err)

@@ -35,6 +35,19 @@ func TestAReplayNeedsNothingOfTheFirst(t *testing.T) {
 	require.Equal(t, 2, r.count(`select count(*) from idempotency_keys`), "one key on two routes is two keys, and a refused one is none")
 }
 
+// A backtest is over by the time of its answer: without a key it is run anew, with one it is replayed.
+func TestARunNeedsNoKey(t *testing.T) {
+	r := newRig(t).withSample()
+	run := `{"dataset":"sp500","strategy_name":"sma_cross"}`
+	first, second := r.do(http.MethodPost, "/backtests/run", run), r.do(http.MethodPost, "/backtests/run", run)
+	require.Equal(t, http.StatusCreated, first.status, string(first.body))
+	require.NotEqual(t, first.header.Get("Location"), second.header.Get("Location"))
+	require.Equal(t, 2, r.count(`select count(*) from backtest_runs`))
+	require.Zero(t, r.count(`select count(*) from idempotency_keys`))
+	require.Equal(t, http.StatusBadRequest, r.do(http.MethodPost, "/backtests/run", run, "X-Idempotency-Key", strings.Repeat("k", 256)).status)
+	require.Equal(t, http.StatusBadRequest, r.do(http.MethodPost, "/backtests/tune", smallTune).status, "a tune needs one")
+}
+
 // Two at once: the second has looked for a stored response, found none, and is refused for what the
 // first did find. It gets the first's response all the same.
 func TestASecondAtOnceGetsTheFirstsResponse(t *testing.T) {

@@ -36,7 +36,7 @@ const (
 	login                          // 4 KB of body, and few tries a minute
 	creates                        // work: once for each idempotency key, and not beyond the queue's depth
 	streams                        // the handler reads the body and its key: it is too long to hold
-	inline                         // creates what is done by the time of the answer: no queue matters
+	inline                         // creates what is done by the time of the answer: no queue matters, and a key need not be sent
 	queries                        // the knowledge base
 )
 

@@ -13,7 +13,7 @@ import (
 type Submission struct {
 	Workspace   uuid.UUID // uuid.Nil: work of the fleet
 	Route       string    // method and template
-	Key         string    // X-Idempotency-Key
+	Key         string    // X-Idempotency-Key; "" for work that is done anew each time
 	Fingerprint [32]byte  // SHA-256 of the canonical body
 	QueueDepth  int       // work the workspace may have waiting or being done; 0: any
 }
@@ -46,7 +46,7 @@ func (s *Store) Submit(ctx context.Context, sub Submission, effect func(context.
 		if err := checkQueue(ctx, tx, sub); err != nil {
 			return err
 		}
-		if resp, err = effect(ctx, tx); err != nil {
+		if resp, err = effect(ctx, tx); err != nil || sub.Key == "" {
 			return err
 		}
 		_, err = tx.Exec(ctx, `
@@ -65,6 +65,9 @@ func (s *Store) Submit(ctx context.Context, sub Submission, effect func(context.
 // one before had another body.
 func (s *Store) Replay(ctx context.Context, sub Submission) (Response, error) {
 	var resp Response
+	if sub.Key == "" {
+		return resp, ErrNotFound
+	}
 	err := s.inScope(ctx, sub, func(tx pgx.Tx) (err error) {
 		resp, err = storedResponse(ctx, tx, sub)
 		return err
@@ -82,6 +85,9 @@ func (s *Store) inScope(ctx context.Context, sub Submission, fn func(pgx.Tx) err
 // claimKey inserts the key, or takes it over when it has expired. It waits for a concurrent claim
 // to commit or roll back, at most 5 s.
 func claimKey(ctx context.Context, tx pgx.Tx, sub Submission) (bool, error) {
+	if sub.Key == "" {
+		return true, nil
+	}
 	if _, err := tx.Exec(ctx, `set local lock_timeout = '5s'`); err != nil {
 		return false, fmt.Errorf("set lock timeout: %w", err)
 	}
