@@ -40,6 +40,8 @@ type Options struct {
 	Knowledge   *knowledge.Base // nil: this server answers no questions
 	// TrustedProxies may say whom they speak for in X-Forwarded-For; nobody else is believed.
 	TrustedProxies []netip.Prefix
+	CORSOrigins    []string // sites whose pages may call what a workspace's key opens; "*": all
+	TLSOnly        bool     // tell browsers never to come without TLS again
 }
 
 func (o Options) validate() error {
@@ -94,7 +96,10 @@ func New(opts Options) (*Server, error) {
 	}
 	s.echo.HTTPErrorHandler = s.renderError
 	s.echo.IPExtractor = ipExtractor(opts.TrustedProxies)
-	s.echo.Use(s.observed, securityHeaders, s.recovered)
+	s.echo.Use(s.observed, securityHeaders(opts.TLSOnly), s.recovered)
+	if len(opts.CORSOrigins) > 0 {
+		s.echo.Use(crossOrigin(opts.CORSOrigins))
+	}
 	routes := append(s.routes(), s.pageRoutes()...)
 	if opts.River != nil {
 		routes = append(routes, s.riverRoutes()...)

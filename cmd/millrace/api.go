@@ -19,9 +19,10 @@ import (
 
 // apiFlags are the settings of an API server, in `millrace api` and in `millrace dev`.
 type apiFlags struct {
-	Addr       string `default:"127.0.0.1:8080" env:"MILLRACE_ADDR" help:"Address to listen on; port 0 takes a free one."`
-	AdminToken string `env:"ADMIN_TOKEN" help:"Token for /admin; unset, /admin is off."`
-	Docs       bool   `default:"true" negatable:"" env:"DOCS_ENABLED" help:"Serve the API's document at /docs."`
+	Addr        string   `default:"127.0.0.1:8080" env:"MILLRACE_ADDR" help:"Address to listen on; port 0 takes a free one."`
+	AdminToken  string   `env:"ADMIN_TOKEN" help:"Token for /admin; unset, /admin is off. 16 characters at least, in production 32."`
+	Docs        *bool    `negatable:"" env:"DOCS_ENABLED" help:"Serve the API's document at /docs. Default: yes, but not in production."`
+	CORSOrigins []string `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Sites whose pages may call the API with a workspace's key, as in https://app.example.com; none, or * outside production. Default: none."`
 	limitFlags
 }
 
@@ -35,6 +36,9 @@ type apiCmd struct {
 
 // Run serves HTTP until a signal.
 func (c *apiCmd) Run(ctx context.Context, env *environment) error {
+	if err := checked(c.databaseFlags.check(), c.apiFlags.check(env.profile), c.knowledgeFlags.check()); err != nil {
+		return err
+	}
 	return serve(ctx, env, 15*time.Second, func(life *lifecycle) error {
 		metrics := ops.NewMetrics()
 		if _, err := startAPI(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.apiFlags, metrics); err != nil {
@@ -69,8 +73,9 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 	if err != nil {
 		return "", err
 	}
-	proxies, err := flags.proxies()
-	if err != nil {
+	proxies, proxiesErr := flags.proxies()
+	origins, originsErr := flags.origins(env.profile)
+	if err := checked(proxiesErr, originsErr); err != nil {
 		return "", err
 	}
 	look, err := healthOptions(ctx, life, db)
@@ -93,7 +98,8 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 		Store: st, Hub: feed.Hub(), Health: health.New(look), Ready: ready,
 		Metrics: metrics, Logger: env.logger, Reporter: reporter, AdminToken: flags.AdminToken, Version: env.version(),
 		Limits: flags.limits(), TrustedProxies: proxies,
-		Docs: flags.Docs, Knowledge: base, River: river,
+		CORSOrigins: origins, TLSOnly: env.profile == production,
+		Docs: flags.docs(env.profile), Knowledge: base, River: river,
 	})
 	if err != nil {
 		return "", configError{err}

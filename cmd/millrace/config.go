@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -14,11 +15,20 @@ import (
 
 // configCmd is the verb `config`: what the program reads from its environment.
 type configCmd struct {
-	Markdown bool `help:"Print the table of ops/docs/configuration.md, which has no values."`
+	Markdown bool   `help:"Print the table of ops/docs/configuration.md, which has no values."`
+	Check    string `enum:",api,worker" default:"" placeholder:"VERB" help:"Say what would keep api or worker from starting with the variables set here; the exit status is 2 if anything would."`
 }
 
-// Run prints the table.
+// Run prints the table, or what is wrong with it.
 func (c *configCmd) Run(env *environment, parsed *kong.Kong) error {
+	if c.Check != "" {
+		profile, err := serverProblems(c.Check, true)
+		if err != nil {
+			return configError{err}
+		}
+		_, err = fmt.Fprintf(env.stdout, "millrace %s may start with these variables, in %s.\n", c.Check, profile)
+		return err
+	}
 	table := settings(parsed.Model.Node)
 	if c.Markdown {
 		return writeSettings(env.stdout, table)
@@ -36,6 +46,8 @@ func (c *configCmd) Run(env *environment, parsed *kong.Kong) error {
 type setting struct {
 	Variable, Flag, Default, Help string
 	Verbs                         []string
+
+	typed bool // a number, time or choice: not any text will do
 }
 
 // settings are all variables of the program, by name. They are read off the flags, so that there is
@@ -48,7 +60,7 @@ func settings(root *kong.Node) []setting {
 			for _, variable := range flag.Envs {
 				s := found[variable]
 				if s == nil {
-					s = &setting{Variable: variable, Flag: "--" + flag.Name, Default: flag.Default, Help: flag.Help}
+					s = &setting{Variable: variable, Flag: "--" + flag.Name, Default: flag.Default, Help: flag.Help, typed: typed(flag.Value)}
 					found[variable] = s
 				}
 				if reader := cmp.Or(verb, "all"); !slices.Contains(s.Verbs, reader) {
@@ -67,6 +79,15 @@ func settings(root *kong.Node) []setting {
 	}
 	slices.SortFunc(table, func(a, b setting) int { return cmp.Compare(a.Variable, b.Variable) })
 	return table
+}
+
+// typed reports whether a value is read as more than text.
+func typed(v *kong.Value) bool {
+	kind := v.Target.Type()
+	for kind.Kind() == reflect.Slice || kind.Kind() == reflect.Pointer {
+		kind = kind.Elem()
+	}
+	return kind.Kind() != reflect.String || v.Enum != ""
 }
 
 // secret reports whether the value may not be shown.

@@ -39,6 +39,12 @@ func (c *devCmd) Run(ctx context.Context, env *environment) error {
 }
 
 func (c *devCmd) start(ctx context.Context, life *lifecycle, env *environment) (devSettings, error) {
+	if env.profile == production {
+		return devSettings{}, configError{errors.New("--profile (CONFIG_PROFILE): dev keeps its keys in a file; in production run migrate, api and worker")}
+	}
+	if err := checked(c.apiFlags.check(env.profile), c.workerFlags.check(), c.knowledgeFlags.check()); err != nil {
+		return devSettings{}, err
+	}
 	data, err := filepath.Abs(c.Data)
 	if err != nil {
 		return devSettings{}, configError{fmt.Errorf("--data (MILLRACE_DATA): %w", err)}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 
 	"millrace/ops"
@@ -53,6 +54,9 @@ func (c *doctorCmd) Run(ctx context.Context, env *environment) (err error) {
 			overview.Status = overview.Status.Worse(part.Status)
 		}
 	}
+	configuration := configurationCheck()
+	overview.Components = append(overview.Components, configuration)
+	overview.Status = overview.Status.Worse(configuration.Status)
 	if c.JSON {
 		err = json.NewEncoder(env.stdout).Encode(overview.Document(env.version()))
 	} else {
@@ -62,6 +66,19 @@ func (c *doctorCmd) Run(ctx context.Context, env *environment) (err error) {
 		return exitStatus(1)
 	}
 	return err
+}
+
+// configurationCheck looks at the variables that are set here, which are the servers' where the doctor
+// runs beside them.
+func configurationCheck() ops.Component {
+	profile, err := serverProblems("api", false)
+	if err != nil {
+		return ops.Component{Name: "configuration", Report: ops.Report{
+			Status: ops.StatusError, Summary: strings.ReplaceAll(err.Error(), "\n", "; "),
+			Advice: "Set what is named; `millrace config --check api` looks again.",
+		}}
+	}
+	return ops.Component{Name: "configuration", Report: ops.Report{Status: ops.StatusOK, Summary: "an API server may start in " + profile}}
 }
 
 func printOverview(env *environment, overview ops.Overview) error {

@@ -24,22 +24,28 @@ type ingestionFlags struct {
 
 // openIngestion makes the workers of ingestion. The PDF engine is compiled when the first PDF comes.
 func (f ingestionFlags) openIngestion(life *lifecycle, env *environment, st *store.Store, parts *knowledgeParts, slots int) (*ingestion.Workers, error) {
-	options := fetch.Options{AllowPorts: f.FetchPorts}
-	for _, text := range f.FetchNetworks {
-		network, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, configError{fmt.Errorf("--fetch-networks (FETCH_ALLOW_NETWORKS): %q is not a network such as 10.1.0.0/16", text)}
-		}
-		options.AllowNetworks = append(options.AllowNetworks, network.Masked())
-	}
-	if f.PDFPages < 1 || f.PDFTimeout <= 0 {
-		return nil, configError{fmt.Errorf("--pdf-pages (PDF_MAX_PAGES) and --pdf-timeout (PDF_TIMEOUT) must be above 0")}
+	options, err := f.fetchOptions()
+	if err != nil {
+		return nil, configError{err}
 	}
 	engine := pdf.New(pdf.Options{CacheDir: f.cache(), Sandboxes: max(slots, 1), MaxPages: f.PDFPages, Timeout: f.PDFTimeout})
 	life.onStop(engine.Close)
 	return ingestion.New(ingestion.Options{
 		Store: st, Logger: env.logger, Fetcher: fetch.New(options), PDF: engine, Embedders: parts.embedders, Index: parts.index,
 	})
+}
+
+// fetchOptions say what sources may be fetched from.
+func (f ingestionFlags) fetchOptions() (fetch.Options, error) {
+	options := fetch.Options{AllowPorts: f.FetchPorts}
+	for _, text := range f.FetchNetworks {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			return options, fmt.Errorf("--fetch-networks (FETCH_ALLOW_NETWORKS): %q is not a network such as 10.1.0.0/16", text)
+		}
+		options.AllowNetworks = append(options.AllowNetworks, network.Masked())
+	}
+	return options, nil
 }
 
 // cache is where the compiled PDF engine is kept; "" when there is no such place.

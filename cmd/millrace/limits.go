@@ -45,7 +45,7 @@ func (f limitFlags) proxies() ([]netip.Prefix, error) {
 			prefix, err = ip.Prefix(ip.BitLen())
 		}
 		if err != nil {
-			return nil, configError{fmt.Errorf("--trusted-proxies (TRUSTED_PROXIES): %q is no address or CIDR range", text)}
+			return nil, fmt.Errorf("--trusted-proxies (TRUSTED_PROXIES): %q is no address or CIDR range", text)
 		}
 		prefixes = append(prefixes, prefix)
 	}

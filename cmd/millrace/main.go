@@ -23,6 +23,7 @@ var gitSHA, buildTime = "dev", "unknown"
 type commands struct {
 	LogLevel  slog.Level `default:"info" env:"MILLRACE_LOG" help:"Least level that is logged: debug, info, warn, error."`
 	LogFormat string     `default:"text" enum:"text,json" env:"MILLRACE_LOG_FORMAT" help:"Form of the log: text (key=value) or json."`
+	Profile   string     `default:"development" enum:"development,production" env:"CONFIG_PROFILE" help:"What the process insists on: development, or production, which needs a long admin token and CORS_ORIGINS."`
 	reportFlags
 
 	Dev    devCmd    `cmd:"" help:"Run everything in one process, with a Postgres of its own."`
@@ -51,6 +52,7 @@ type commands struct {
 type environment struct {
 	stdout, stderr io.Writer
 	logger         *slog.Logger
+	profile        string
 	report         reportFlags
 }
 
@@ -74,10 +76,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintln(stderr, "millrace:", err)
+		fmt.Fprintln(stderr, "millrace:", withVariable(parser.Model.Node, err))
 		return 2
 	}
-	env := &environment{stdout: stdout, stderr: stderr, logger: ops.NewLogger(stderr, cli.LogLevel, cli.LogFormat == "text"), report: cli.reportFlags}
+	env := &environment{
+		stdout: stdout, stderr: stderr, logger: ops.NewLogger(stderr, cli.LogLevel, cli.LogFormat == "text"),
+		profile: cli.Profile, report: cli.reportFlags,
+	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	err = parsed.Run(env)
 	var config configError

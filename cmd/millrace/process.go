@@ -93,8 +93,8 @@ func serve(ctx context.Context, env *environment, deadline time.Duration, start 
 // openPool opens the pool, of a worker if one is named, and makes sure that the schema is the one
 // this binary was built with.
 func openPool(ctx context.Context, life *lifecycle, db databaseFlags, conns int32, worker string, metrics *ops.Metrics) (*pgxpool.Pool, error) {
-	if db.DatabaseURL == "" {
-		return nil, configError{errors.New("DATABASE_URL is not set: name the Postgres to use, or run `millrace dev`")}
+	if err := checked(db.check()); err != nil {
+		return nil, err
 	}
 	pool, err := store.OpenPool(ctx, store.PoolOptions{
 		DatabaseURL: db.DatabaseURL, MaxConns: conns, Worker: worker,

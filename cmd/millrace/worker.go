@@ -36,7 +36,7 @@ func (f workerFlags) slots() (jobs.Slots, error) {
 	}
 	slots, err := jobs.ParseSlots(f.Queues)
 	if err != nil {
-		return nil, configError{fmt.Errorf("--queues (MILLRACE_QUEUES): %w", err)}
+		return nil, fmt.Errorf("--queues (MILLRACE_QUEUES): %w", err)
 	}
 	return slots, nil
 }
@@ -52,6 +52,9 @@ type workerCmd struct {
 
 // Run works the queues until a signal.
 func (c *workerCmd) Run(ctx context.Context, env *environment) error {
+	if err := checked(c.databaseFlags.check(), c.check(env.profile)); err != nil {
+		return err
+	}
 	return serve(ctx, env, c.Drain+5*time.Second, func(life *lifecycle) error {
 		metrics := ops.NewMetrics()
 		if err := startWorker(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.workerFlags, metrics); err != nil {
@@ -65,7 +68,7 @@ func (c *workerCmd) Run(ctx context.Context, env *environment) error {
 func startWorker(ctx context.Context, life *lifecycle, env *environment, db databaseFlags, kb knowledgeFlags, flags workerFlags, metrics *ops.Metrics) error {
 	slots, err := flags.slots()
 	if err != nil {
-		return err
+		return configError{err}
 	}
 	total := 0
 	for name, n := range slots {
