@@ -97,6 +97,7 @@ type view struct {
 	Section    string // of the navigation
 	Topics     string // of events that make the page stale
 	Fleet      bool   // those of every workspace and of none
+	Cursor     string // of the last event that the page shows; "": it shows states
 	Path       string
 	Workspaces []store.Workspace
 	Workspace  *store.Workspace // nil while there is none

@@ -47,6 +47,32 @@ func TestALostStreamIsToldAndRecovered(t *testing.T) {
 	b.until(`document.querySelector("#list").textContent.includes("sma_cross")`)
 }
 
+// What happens after the page was made and before its stream has begun is in the page all the same,
+// once.
+func TestNothingIsLostWhileTheStreamBegins(t *testing.T) {
+	s := newSite(t).withWorkspace().withSample()
+	b := s.openBrowser()
+	b.logIn()
+	for _, page := range []struct{ path, rows, shows string }{
+		{"/admin/events", "[data-tail] tr", "backtest.tune.queued"},
+		{"/admin/tunes", "#list tbody tr", "rsi_reversal"},
+	} {
+		s.streams.Lock()
+		b.open(page.path)
+		s.submit("/backtests/tune", page.path, `{"dataset":"sp500","strategy_name":"rsi_reversal","param_space":{"period":[7,14]}}`)
+		s.published()
+		s.streams.Unlock()
+		shown := fmt.Sprintf(`[...document.querySelectorAll(%q)].filter(r => r.textContent.includes(%q)).length`, page.rows, page.shows)
+		b.live()
+		b.until(shown + ` > 0`)
+		if page.rows == "[data-tail] tr" {
+			require.Equal(t, 1, eval[int](b, shown))
+			continue
+		}
+		b.until(shown + ` === 2`)
+	}
+}
+
 func TestAnExpiredSessionIsTold(t *testing.T) {
 	s := newSite(t).withWorkspace()
 	b := s.openBrowser()

@@ -48,6 +48,15 @@ func (p *Pages) Events(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	bounds, err := p.store.EventBounds(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	at := bounds.Floor
+	if len(recent) > 0 && at.Before(recent[0].Cursor) {
+		at.XID, at.ID = recent[0].Cursor.XID, recent[0].Cursor.ID
+	}
+	v.Cursor = at.String()
 	v.Data = struct {
 		Topic  string
 		Topics []string

@@ -60,7 +60,6 @@ func TestAWalkForwardIsSubmittedAndWatched(t *testing.T) {
 		chromedp.SetValue(chromedp.CSS(`[name="max_drawdown_pct"]`), "90"),
 		chromedp.Click(chromedp.CSS(`form[method="post"] button.primary`), chromedp.NodeVisible), chromedp.WaitReady(chromedp.CSS(`#h-folds`)),
 	)
-	b.live()
 	b.until(`document.querySelector("#head .pill").textContent === "completed"`)
 	b.until(`document.querySelectorAll("#folds rect.test").length > 5 && document.querySelector("#equity path.line") && document.querySelector("#stable rect.cell")`)
 	b.looksRight("wfo")
@@ -82,7 +81,6 @@ func TestTunesAreComparedAndRanked(t *testing.T) {
 		answer := s.submit("/backtests/tune", strategy, `{"dataset":"sp500","oos_ratio":0.3,"gates":{"max_drawdown_pct":99,"min_trades":1},"strategy_name":`+strategy+`}`)
 		require.NoError(t, json.Unmarshal([]byte(answer), &made))
 		b.open("/admin/tunes/" + made.ID)
-		b.live()
 		b.until(`document.querySelector("#head .pill").textContent === "completed"`)
 		compare += "tune=" + made.ID + "&"
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -49,11 +50,13 @@ type site struct {
 	store    *store.Store
 	db       *pgtest.DB
 	server   *api.Server
+	hub      *events.Hub
 	web      *httptest.Server
 	alpha    store.Workspace
 	key      string // of an owner in alpha
 	parts    knowledge.Parts
-	down     atomic.Bool // nothing is answered
+	down     atomic.Bool  // nothing is answered
+	streams  sync.RWMutex // while locked, none begins
 }
 
 func newSite(t *testing.T) *site {
@@ -69,6 +72,7 @@ func newSite(t *testing.T) *site {
 	feed := events.NewFeed(events.Options{Store: s.store, Metrics: metrics, Logger: logger})
 	require.NoError(t, feed.Start(t.Context()))
 	t.Cleanup(func() { _ = feed.Stop(context.Background()) })
+	s.hub = feed.Hub()
 	look := health.Options{Store: s.store, Main: s.store, Feed: feed.Status}
 	short := provider.GuardOptions{QueryTimeout: time.Second, LLMTimeout: time.Second, RerankTimeout: time.Second}
 	s.parts = knowledge.Parts{
@@ -95,6 +99,10 @@ func newSite(t *testing.T) *site {
 	s.web = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if s.down.Load() {
 			panic(http.ErrAbortHandler) // cut off, as by a network
+		}
+		if strings.HasPrefix(req.URL.Path, "/admin/events/") {
+			s.streams.RLock()
+			s.streams.RUnlock() //nolint:staticcheck // a gate that is passed, not a section
 		}
 		handler.ServeHTTP(w, req)
 	}))
@@ -155,6 +163,18 @@ func (s *site) submit(path, key, body string) string {
 	status, answer := s.do(http.MethodPost, path, "application/json", strings.NewReader(body), "X-Idempotency-Key", key)
 	require.Equal(s.t, http.StatusAccepted, status, answer)
 	return answer
+}
+
+// published waits until what has happened in alpha has gone out to whoever is listening.
+func (s *site) published() {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		newest, err := s.store.RecentEvents(s.t.Context(), s.alpha.ID, nil, 1)
+		require.NoError(s.t, err)
+		sub := s.hub.Subscribe(store.EventScope{}, nil)
+		defer sub.Close()
+		return len(newest) > 0 && !sub.Last().Before(newest[0].Cursor)
+	}, time.Minute, 5*time.Millisecond)
 }
 
 // post asks the API for something that it answers at once.

@@ -75,7 +75,9 @@ func (p *Pages) Tune(c echo.Context) error {
 		return err
 	}
 	v.Title = data.Tune.StrategyName + " · " + data.Tune.Dataset()
-	v.Topics = "backtests"
+	if !data.Tune.Ended() {
+		v.Topics = "backtests"
+	}
 	data.Split = data.Tune.Spec.OOSRatio != nil || data.Tune.Spec.Window != nil
 	if len(data.Tune.Leaderboard) > 0 {
 		data.Winner = &data.Tune.Leaderboard[0]

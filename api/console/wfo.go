@@ -112,7 +112,10 @@ func (p *Pages) WalkForward(c echo.Context) error {
 	if err := p.get(c, v, "/backtests/wfo/"+id.String(), url.Values{"candidates": {"25"}}, &w); err != nil {
 		return err
 	}
-	v.Title, v.Topics = w.StrategyName+" · "+w.Dataset+" · walk-forward", "wfo"
+	v.Title = w.StrategyName + " · " + w.Dataset + " · walk-forward"
+	if !w.Ended() {
+		v.Topics = "wfo"
+	}
 	v.Data = struct {
 		Run                              walkForward
 		Timeline, Equity, Scores, Stable template.HTML

@@ -100,7 +100,7 @@
 
   // The stream. EventSource knows only event types that were named to it and hides why it failed, so
   // the stream is read with fetch: it resumes with Last-Event-ID in the same way.
-  let last = "", tries = 0, retry = 0, reading = null, wait = 2000;
+  let last = body.dataset.cursor || "", tries = 0, retry = 0, reading = null, wait = 2000;
   const say = (name, text) => { if (state) { state.dataset.state = name; state.textContent = text; } };
   function expired() {
     reading?.abort();
@@ -129,10 +129,11 @@
         headers: { Accept: "text/event-stream", ...(last ? { "Last-Event-ID": last } : {}) }, signal: mine.signal,
       });
       if (resp.status === 401) return expired();
-      if (resp.status === 400) last = "";
+      if (resp.status === 400) last = ""; // of another log
       if (!resp.ok) throw new Error(`stream: ${resp.status}`);
-      if (tries) stale(0);
       tries = 0;
+      // What happened between the making of the page and now is in no event to come.
+      if (!last) stale(0);
       say("live", "live");
       await read(resp.body.pipeThrough(new TextDecoderStream()).getReader(), mine);
     } catch { /* told below */ }
