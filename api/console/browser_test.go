@@ -28,7 +28,7 @@ import (
 //go:embed testdata/axe.min.js
 var axeJS string
 
-// browser is a real Chromium with a fresh profile, logged in nowhere.
+// browser is a window of a real Chromium with a profile of its own, logged in nowhere.
 type browser struct {
 	t      *testing.T
 	ctx    context.Context
@@ -37,9 +37,22 @@ type browser struct {
 	errors []string // of scripts, and of the content security policy
 }
 
-func (s *site) openBrowser() *browser {
-	t := s.t
-	t.Helper()
+// chromium is the one process that all tests share.
+var chromium struct {
+	once sync.Once
+	ctx  context.Context
+	err  error
+	stop func()
+}
+
+func TestMain(m *testing.M) {
+	chromium.stop = func() {}
+	code := m.Run()
+	chromium.stop()
+	os.Exit(code)
+}
+
+func startChromium() {
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
 		if found, err := exec.LookPath(name); err == nil {
@@ -47,17 +60,36 @@ func (s *site) openBrowser() *browser {
 			break
 		}
 	}
-	require.NotEmpty(t, path, "no Chromium here: apt-get install chromium")
+	if path == "" {
+		chromium.err = errors.New("no Chromium here: apt-get install chromium")
+		return
+	}
+	profile, err := os.MkdirTemp("", "millrace-chromium")
+	if err != nil {
+		chromium.err = err
+		return
+	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(profile),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("hide-scrollbars", true),
 		chromedp.WSURLReadTimeout(time.Minute))
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	allocator, free := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, cancel := chromedp.NewContext(allocator)
+	chromium.ctx = ctx
+	chromium.err = chromedp.Do(ctx) // starts it: the browser lives as long as this context
+	chromium.stop = func() { _ = chromedp.Cancel(ctx); cancel(); free(); _ = os.RemoveAll(profile) }
+}
+
+func (s *site) openBrowser() *browser {
+	t := s.t
+	t.Helper()
+	chromium.once.Do(startChromium)
+	require.NoError(t, chromium.err)
 	b := &browser{t: t, site: s}
 	var cancel context.CancelFunc
-	b.ctx, cancel = chromedp.NewContext(allocator, chromedp.WithListener(b.hear))
-	t.Cleanup(func() { _ = chromedp.Cancel(b.ctx); cancel(); stop() })
-	require.NoError(t, chromedp.Do(b.ctx)) // starts it: the browser lives as long as this context
+	b.ctx, cancel = chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.hear))
+	t.Cleanup(func() { _ = chromedp.Cancel(b.ctx); cancel() })
+	require.NoError(t, chromedp.Do(b.ctx))
 	b.call(func(ctx context.Context) error { _, err := chromedp.Call(ctx, log.Enable, cdp.Empty{}); return err })
 	return b
 }
@@ -130,6 +162,14 @@ func (b *browser) until(script string) {
 			}
 		}
 	})
+}
+
+// leave does what leads to another page, and waits for that, whatever both look like.
+func (b *browser) leave(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	eval[int](b, `window.left = true; 0`)
+	b.run(steps...)
+	b.until(`!window.left && document.readyState === "complete"`)
 }
 
 // seen is what the page says, for a test that failed.

@@ -144,15 +144,15 @@ func TestAFormIsRefusedWithReasons(t *testing.T) {
 	b := s.openBrowser()
 	b.logIn()
 	b.open("/admin/tunes/new")
-	b.run(
+	b.leave(
 		chromedp.SetValue(chromedp.CSS(`[name="param.fast"]`), "5:ten"), chromedp.SetValue(chromedp.CSS(`[name="seed"]`), scripted),
-		chromedp.Click(chromedp.CSS(`form[method="post"] button.primary`), chromedp.NodeVisible), chromedp.WaitReady(chromedp.CSS(`.fault`)),
+		chromedp.Click(chromedp.CSS(`form[method="post"] button.primary`), chromedp.NodeVisible),
 	)
 	require.Contains(t, b.text(".fault"), "not a number")
 	require.Equal(t, scripted, eval[string](b, `document.querySelector('[name="seed"]').value`))
-	b.run(
+	b.leave(
 		chromedp.SetValue(chromedp.CSS(`[name="param.fast"]`), "5:99999"), chromedp.SetValue(chromedp.CSS(`[name="seed"]`), "1"),
-		chromedp.Click(chromedp.CSS(`form[method="post"] button.primary`), chromedp.NodeVisible), chromedp.WaitReady(chromedp.CSS(`.fault`)),
+		chromedp.Click(chromedp.CSS(`form[method="post"] button.primary`), chromedp.NodeVisible),
 	)
 	b.until(`document.querySelector('[name="param.fast"]')?.getAttribute("aria-invalid") === "true"`)
 	b.looksRight("tune-new-refused")
@@ -191,16 +191,16 @@ func TestAWorkspaceAndItsKeysAreKept(t *testing.T) {
 	b := s.openBrowser()
 	b.logIn()
 	b.open("/admin/access")
-	b.run(chromedp.SendKeys(chromedp.CSS(`form[action$="/workspaces"] [name="name"]`), "desk"), chromedp.Click(chromedp.CSS(`form[action$="/workspaces"] button`)))
+	b.leave(chromedp.SendKeys(chromedp.CSS(`form[action$="/workspaces"] [name="name"]`), "desk"), chromedp.Click(chromedp.CSS(`form[action$="/workspaces"] button`)))
 	b.until(`document.querySelector(".top select")?.textContent.includes("desk")`)
-	b.run(chromedp.SendKeys(chromedp.CSS(`form[action$="/keys"] [name="name"]`), scripted), chromedp.Click(chromedp.CSS(`form[action$="/keys"] button`)))
+	b.leave(chromedp.SendKeys(chromedp.CSS(`form[action$="/keys"] [name="name"]`), scripted), chromedp.Click(chromedp.CSS(`form[action$="/keys"] button`)))
 	b.until(`document.querySelector("#secret")?.textContent.startsWith("mr_")`)
 	s.key = b.text("#secret")
 	status, _ := s.do(http.MethodGet, "/datasets", "", nil)
 	require.Equal(t, http.StatusOK, status)
 	b.looksRight("access")
 	eval[int](b, `window.confirm = () => true; 0`)
-	b.run(chromedp.Click(chromedp.CSS("button.danger")))
+	b.leave(chromedp.Click(chromedp.CSS("button.danger")))
 	b.until(`document.querySelector("main table + *, main")?.textContent.includes("revoked") && !document.querySelector("#secret")`)
 	status, _ = s.do(http.MethodGet, "/datasets", "", nil)
 	require.Equal(t, http.StatusUnauthorized, status)

@@ -61,6 +61,7 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
+	t.Parallel() // much of a test is waiting for what a page does by itself
 	s := &site{t: t, db: pgtest.New(t), pictures: t.TempDir()}
 	logger, metrics := slog.New(slog.DiscardHandler), ops.NewMetrics()
 	pool, err := store.OpenPool(t.Context(), store.PoolOptions{DatabaseURL: s.db.URL, MaxConns: 12})
