@@ -249,7 +249,7 @@ func checkQuestion(text *string) string {
 // measureSearch counts a search and what it did without.
 func (s *Server) measureSearch(ctx context.Context, found *knowledge.Found, total time.Duration) {
 	ops.Tag(ctx, "collection", knowledge.PlacementOf(found.Model).Collection.Name)
-	ops.Tag(ctx, "embed_model", found.Model.Provider+"/"+found.Model.Name)
+	ops.Tag(ctx, "embed_model", found.Model.String())
 	ops.Measure(ctx, "kb.total_ms", total)
 	ops.Measure(ctx, "kb.embed_ms", found.Timings.Embed)
 	ops.Measure(ctx, "kb.qdrant_ms", found.Timings.Vector)
@@ -301,7 +301,7 @@ func viewMatches(matches []knowledge.Match) []matchView {
 func viewSearch(f *knowledge.Found) searchView {
 	t := f.Timings
 	return searchView{
-		Model: f.Model.Provider + "/" + f.Model.Name, Lexical: f.Model.Lexical(), Degraded: f.Degraded(),
+		Model: f.Model.String(), Lexical: f.Model.Lexical(), Degraded: f.Degraded(),
 		Lacking: append([]string{}, f.Lacking...), BestFit: f.Best,
 		TimingsMS: timingsView{milliseconds(t.Embed), milliseconds(t.Vector), milliseconds(t.Text), milliseconds(t.Rerank), milliseconds(t.Total)},
 	}

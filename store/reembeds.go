@@ -167,6 +167,6 @@ type reembedEvent struct {
 // completed or failed.
 func appendReembedEvent(ctx context.Context, tx pgx.Tx, r *Reembed) error {
 	return appendEvent(ctx, tx, r.WorkspaceID, "ingestion", "ingestion.reembed."+string(r.Status), r.ID.String(), reembedEvent{
-		r.Status, r.To.Model.Provider + "/" + r.To.Model.Name, r.To.Collection.Name, r.Done, r.Total, r.Reason,
+		r.Status, r.To.Model.String(), r.To.Collection.Name, r.Done, r.Total, r.Reason,
 	})
 }

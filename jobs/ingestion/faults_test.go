@@ -46,10 +46,11 @@ func TestASourceThatFailsForAMomentIsTriedAgain(t *testing.T) {
 
 func TestASourceThatKeepsFailingIsADeadEndThatSaysWhy(t *testing.T) {
 	r := newRig(t)
-	r.opts.FirstPause = 50 * time.Microsecond
 	r.handle(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+	in := r.page("/a")
+	r.nearItsEnd(in)
 	r.work()
-	reason := r.failed(r.page("/a"))
+	reason := r.failed(in)
 	require.Contains(t, reason, "the source answered 500")
 	require.Contains(t, reason, "tried 8 times")
 }
@@ -94,23 +95,20 @@ func TestARateLimitSnoozes(t *testing.T) {
 }
 
 // An embedder or index that is away costs no attempts, loses no job and leaves the old document whole.
-func TestAnEmbedderThatIsAwayIsWaitedFor(t *testing.T) {
+func TestADocumentStaysAsItWasUntilTheEmbedderIsBack(t *testing.T) {
 	r := newRig(t)
 	r.work()
 	before := r.done(r.text("a.txt", passage("momentum", 300)))
 	_, old := r.document(before.DocumentID)
-	for _, kind := range []knowledge.FaultKind{knowledge.FaultUnreachable, knowledge.FaultRateLimit, knowledge.FaultTimeout, knowledge.FaultProvider} {
-		r.embedder.fault.Store(&knowledge.Fault{Kind: kind, Part: "embedder test", Err: errors.New("http://secret@host")})
-		in := r.text("a.txt", passage("carry in "+string(kind), 300))
-		waiting := r.until(in.ID, store.IngestRetrying)
-		require.NotContains(t, reason(waiting), "secret")
-		_, chunks := r.document(before.DocumentID)
-		require.Equal(t, old, chunks)
-		r.embedder.fault.Store(nil)
-		r.done(in)
-		_, old = r.document(before.DocumentID)
-	}
-	require.Contains(t, old[0].Text, "carry in error")
+	r.embedder.fault.Store(&knowledge.Fault{Kind: knowledge.FaultUnreachable, Part: "embedder test", Err: errors.New("http://secret@host")})
+	in := r.text("a.txt", passage("carry", 300))
+	require.NotContains(t, reason(r.until(in.ID, store.IngestRetrying)), "secret")
+	_, chunks := r.document(before.DocumentID)
+	require.Equal(t, old, chunks)
+	r.embedder.fault.Store(nil)
+	r.done(in)
+	_, chunks = r.document(before.DocumentID)
+	require.Contains(t, chunks[0].Text, "carry")
 }
 
 func TestAnAttemptThatDiesLeavesNothingAndIsMadeAgain(t *testing.T) {
@@ -140,7 +138,16 @@ func TestAnAttemptThatDiesLeavesNothingAndIsMadeAgain(t *testing.T) {
 // A document that is deleted while it is ingested, the first time or again, leaves nothing behind:
 // no row, no vector, no job.
 func TestADocumentDeletedWhileItIsIngested(t *testing.T) {
-	r := newRig(t)
+	t.Run("embedded", func(t *testing.T) { deletedWhileIngested(t, newRig(t)) })
+	t.Run("qdrant", func(t *testing.T) {
+		r := newRig(t)
+		r.remote()
+		r.opts.Embedders = knowledge.Embedders{r.embedder}
+		deletedWhileIngested(t, r)
+	})
+}
+
+func deletedWhileIngested(t *testing.T, r *rig) {
 	r.work()
 	for _, again := range []bool{false, true} {
 		if again {
@@ -162,9 +169,7 @@ func TestADocumentDeletedWhileItIsIngested(t *testing.T) {
 		require.Zero(t, r.count(`select count(*) from documents`))
 		require.Zero(t, r.count(`select count(*) from chunks`))
 		require.Zero(t, r.count(`select count(*) from ingest_uploads`))
-		require.Eventually(t, func() bool {
-			return r.count(`select count(*) from vectors where embedding is not null`) == 0
-		}, eventually, tick)
+		r.awaitVectors(0, "no vector without a document")
 	}
 	require.ErrorIs(t, r.store.DeleteDocument(t.Context(), r.space.ID, r.space.ID, jobs.IngestForgetArgs{}), store.ErrNotFound)
 }
@@ -222,9 +227,11 @@ func (broken) Read(context.Context, []byte, func(int, int)) (extract.PDF, error)
 
 func TestAPanicIsAFailureWhoseReasonTellsNothingOfIt(t *testing.T) {
 	r := newRig(t)
-	r.opts.PDF, r.opts.FirstPause = broken{}, 50*time.Microsecond
+	r.opts.PDF = broken{}
+	in := r.submit(store.NewIngest{SourceType: knowledge.SourcePDF, Name: "x.pdf"}, []byte("%PDF-1.4"))
+	r.nearItsEnd(in)
 	r.work()
-	why := r.failed(r.submit(store.NewIngest{SourceType: knowledge.SourcePDF, Name: "x.pdf"}, []byte("%PDF-1.4")))
+	why := r.failed(in)
 	require.Contains(t, why, "an error on our side")
 	require.NotContains(t, why, "range")
 }

@@ -11,6 +11,7 @@ import (
 
 	"millrace/jobs"
 	"millrace/jobs/knowledge"
+	"millrace/ops"
 	"millrace/store"
 )
 
@@ -63,6 +64,8 @@ func (w *Workers) placement(ctx context.Context, workspace uuid.UUID) (knowledge
 	if err != nil {
 		return placement, nil, err
 	}
+	ops.Tag(ctx, "collection", placement.Collection.Name)
+	ops.Tag(ctx, "embed_model", placement.Model.String())
 	embedder, err := w.opts.Embedders.For(placement.Model)
 	return placement, embedder, err
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
@@ -213,4 +214,25 @@ func TestBadSourcesFailWithAReason(t *testing.T) {
 	require.Zero(t, r.count(`select count(*) from river_job where state in ('available', 'running', 'retryable', 'scheduled') and kind like 'ingest%'`))
 	require.EqualValues(t, 6, testutil.ToFloat64(r.metrics.IngestFailures.WithLabelValues("pdf")))
 	require.True(t, strings.HasPrefix(reason(r.until(r.text("ok.txt", "All is well.").ID, store.IngestCompleted)), ""))
+}
+
+// Files are in old encodings, cut in the middle of a character, or have bytes that are nothing: what
+// is stored is text, with what could be read of it.
+func TestTextThatIsNotUTF8IsRead(t *testing.T) {
+	r := newRig(t)
+	r.work()
+	for source, content := range map[knowledge.SourceType]string{
+		knowledge.SourceText:    "Volatilit\xe9 of the caf\xe9 trade rises \xff in autumn.",
+		knowledge.SourceArticle: "<!doctype html><title>A \xff</title><p>" + strings.Repeat("Carry \xe2\x82 and momentum trade together. ", 10),
+		knowledge.SourceYouTube: "WEBVTT\n\n00:01.000 --> 00:04.000\nThe trade \xc3\x28 was closed.\n",
+		knowledge.SourcePine:    "//@version=5\nindicator(\"trade \xff\")\nplot(close) // \xed\xa0\x80\n",
+	} {
+		in := r.done(r.submit(store.NewIngest{SourceType: source, Name: "x-" + string(source)}, []byte(content)))
+		doc, chunks := r.document(in.DocumentID)
+		require.Contains(t, chunks[0].Text, "trade", source)
+		for _, text := range []string{doc.Title, chunks[0].Text} {
+			require.True(t, utf8.ValidString(text), source)
+			require.NotContains(t, text, "\x00", source)
+		}
+	}
 }

@@ -50,8 +50,12 @@ type rig struct {
 	keys     int
 }
 
+// newRig makes one. Most of a test's time is waiting, so it runs beside others.
 func newRig(t testing.TB) *rig {
 	t.Helper()
+	if t, ok := t.(*testing.T); ok {
+		t.Parallel()
+	}
 	r := &rig{t: t, db: pgtest.New(t), metrics: ops.NewMetrics(), embedder: &flaky{}}
 	pool, err := store.OpenPool(t.Context(), store.PoolOptions{DatabaseURL: r.db.URL, MaxConns: 8})
 	require.NoError(t, err)
@@ -169,6 +173,25 @@ func reason(in *store.Ingest) string {
 func (r *rig) done(in *store.Ingest) *store.Ingest { return r.until(in.ID, store.IngestCompleted) }
 
 func (r *rig) failed(in *store.Ingest) string { return reason(r.until(in.ID, store.IngestFailed)) }
+
+// nearItsEnd leaves an ingestion two attempts, in quick succession, of the workers yet to start.
+func (r *rig) nearItsEnd(in *store.Ingest) {
+	r.t.Helper()
+	r.opts.FirstPause = 50 * time.Microsecond
+	_, err := r.owner.Exec(r.t.Context(), `update river_job set attempt = max_attempts - 2 where id = $1`, in.RiverJobID)
+	require.NoError(r.t, err)
+}
+
+// awaitVectors waits for the workspace to have so many vectors.
+func (r *rig) awaitVectors(n int, why string) {
+	r.t.Helper()
+	placement, err := r.store.Placement(r.t.Context(), r.space.ID, r.embedder.Model())
+	require.NoError(r.t, err)
+	require.Eventually(r.t, func() bool {
+		info, err := r.index.Info(r.t.Context(), placement.Collection)
+		return err == nil && info.Vectors == int64(n)
+	}, eventually, tick, why)
+}
 
 // document reads a document with all its chunks.
 func (r *rig) document(id uuid.UUID) (knowledge.Document, []knowledge.Chunk) {

@@ -14,6 +14,9 @@ type Model struct {
 	Dimensions int
 }
 
+// String is the provider's name and the model's, as in "ollama/nomic-embed-text".
+func (m Model) String() string { return m.Provider + "/" + m.Name }
+
 // Lexical reports whether the model's vectors stand for words and not for meaning.
 func (m Model) Lexical() bool { return m.Provider == "hash" }
 
