@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"millrace/jobs"
+	"millrace/jobs/backtest"
+	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/sweep"
+)
+
+// benchCmd is the verb `bench`: what this machine does, for sizing a fleet. It has a throwaway
+// Postgres of its own, whatever DATABASE_URL says, so that it never adds load to a fleet's.
+type benchCmd struct {
+	Bars        int `default:"50000" help:"Synthetic daily bars that everything runs over."`
+	Trials      int `default:"20000" help:"Trials of the tune, at most 20000."`
+	Submissions int `default:"200" help:"Tunes submitted one after the other."`
+}
+
+// Validate is called by kong.
+func (c *benchCmd) Validate() error {
+	for _, n := range []struct {
+		flag             string
+		got, least, most int
+	}{
+		{"--bars", c.Bars, 1000, 5_000_000}, {"--trials", c.Trials, 100, 20_000}, {"--submissions", c.Submissions, 10, 10_000},
+	} {
+		if n.got < n.least || n.got > n.most {
+			return fmt.Errorf("%s is %d, not from %d to %d", n.flag, n.got, n.least, n.most)
+		}
+	}
+	return nil
+}
+
+// Run measures the engine alone, the same trials on all cores, and then the whole service.
+func (c *benchCmd) Run(ctx context.Context, env *environment) error {
+	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: c.Bars})
+	if err != nil {
+		return err
+	}
+	minutes, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: c.Bars, Interval: 5 * time.Minute})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(env.stdout, "%d cores, %d synthetic daily bars (orb: of 5 minutes), seed 1\n\n", runtime.NumCPU(), c.Bars)
+	if err := benchEngine(ctx, env.stdout, bars, minutes); err != nil {
+		return err
+	}
+	body := tuneBody{
+		Dataset: "bench", StrategyName: "sma_cross", SearchType: string(sweep.SearchRandom),
+		NTrials: &c.Trials, Seed: new(uint64(1)), OOSRatio: new(0.3), Gates: &gatesBody{MaxDrawdownPct: new(95.0)},
+		ParamSpace: map[string]sweep.Range{
+			"fast": {Low: new(2.0), High: new(101.0)}, "slow": {Low: new(102.0), High: new(301.0)},
+		},
+	}
+	alone, err := benchCompute(ctx, bars, body)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(env.stdout, "\nA tune of %d sma_cross trials, 70 %% in sample:\n", c.Trials)
+	fmt.Fprintf(env.stdout, "  computed alone        %8.0f trials/s on %d cores\n", alone, runtime.NumCPU())
+	return c.service(ctx, env, bars, body, alone)
+}
+
+// benchEngine times one trial of each strategy on one core, signals, fills and every metric, at the
+// default parameters. It is the fastest of several, which other work on the machine disturbs least.
+// Opening ranges need several bars a day.
+func benchEngine(ctx context.Context, w io.Writer, days, minutes *backtest.Bars) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(tw, "strategy\tns/bar\ttrials/s\ttrades\t")
+	for _, strategy := range backtest.Strategies() {
+		bars := days
+		if strategy.Name() == "orb" {
+			bars = minutes
+		}
+		params, _ := backtest.CheckParams(strategy, nil)
+		cfg := backtest.Config{Side: backtest.SideBoth, Account: backtest.DefaultAccount(), Policy: backtest.PolicyWorst, Calendar: backtest.CalendarExchange}
+		cfg.Account.Size, cfg.Account.WholeUnits = 0.1, false // so that it lives to the last bar
+		runner := backtest.NewRunner(bars, strategy, cfg)
+		var m backtest.Metrics
+		best := time.Duration(0)
+		for end := time.Now().Add(300 * time.Millisecond); best == 0 || time.Now().Before(end); {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			start := time.Now()
+			runner.Prepare(params)
+			runner.Simulate(backtest.Window{To: bars.Len()}, &m)
+			if took := time.Since(start); best == 0 || took < best {
+				best = took
+			}
+		}
+		fmt.Fprintf(tw, "%s\t%.1f\t%.0f\t%d\t\n", strategy.Name(), float64(best.Nanoseconds())/float64(bars.Len()), 1/best.Seconds(), m.Trades)
+	}
+	return tw.Flush()
+}
+
+// benchCompute is the trials a second of the tune without queue or database, on every core.
+func benchCompute(ctx context.Context, bars *backtest.Bars, body tuneBody) (float64, error) {
+	plan, faults := sweep.NewPlan(sweep.Spec{
+		StrategyName: body.StrategyName, SearchType: sweep.Search(body.SearchType), NTrials: body.NTrials, Seed: body.Seed,
+		OOSRatio: body.OOSRatio, ParamSpace: body.ParamSpace, Gates: sweep.GateLimits{MaxDrawdownPct: body.Gates.MaxDrawdownPct},
+	}, bars, backtest.CalendarExchange)
+	if len(faults) > 0 {
+		return 0, fmt.Errorf("plan the tune: %v", faults)
+	}
+	start := time.Now()
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.NumCPU())
+	for _, shard := range plan.Shards(max(1, plan.Trials()/(8*runtime.NumCPU()))) {
+		group.Go(func() error {
+			_, err := plan.RunShard(ctx, shard, func(int) {})
+			return err
+		})
+	}
+	err := group.Wait()
+	return float64(plan.Trials()) / time.Since(start).Seconds(), err
+}
+
+// service measures the same tune through HTTP, queue and database, and then submissions alone.
+func (c *benchCmd) service(ctx context.Context, env *environment, bars *backtest.Bars, body tuneBody, alone float64) error {
+	quiet := *env
+	quiet.stdout = io.Discard
+	quiet.logger = slog.New(slog.NewTextHandler(env.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	return serve(ctx, &quiet, 30*time.Second, func(life *lifecycle) error {
+		api, err := benchServer(ctx, life, &quiet)
+		if err != nil {
+			return err
+		}
+		csv := bytes.Buffer{}
+		if err := ohlcv.WriteCSV(&csv, bars); err != nil {
+			return err
+		}
+		if _, err := api.upload(ctx, csv.Bytes(), map[string]string{"name": "bench", "symbol": "BENCH", "timeframe": "1d"}); err != nil {
+			return err
+		}
+		if err := benchTune(ctx, env, api, body, alone); err != nil {
+			return err
+		}
+		defer stop()
+		return c.benchSubmissions(ctx, env.stdout, api, body)
+	})
+}
+
+// benchServer starts what dev does, over a throwaway database and without limits.
+func benchServer(ctx context.Context, life *lifecycle, env *environment) (*client, error) {
+	var dev devCmd
+	if err := kong.ApplyDefaults(&dev); err != nil {
+		return nil, err
+	}
+	data, err := os.MkdirTemp("", "millrace-bench-")
+	if err != nil {
+		return nil, err
+	}
+	life.onStop(func(context.Context) error { return os.RemoveAll(data) })
+	dev.DatabaseURL, dev.Data, dev.Addr, dev.MetricsAddr, dev.Queues = "", data, "127.0.0.1:0", "", ""
+	dev.LimitSubmissions, dev.LimitUploads, dev.LimitQueueDepth = 0, 0, 0
+	settings, err := dev.start(ctx, life, env)
+	if err != nil {
+		return nil, err
+	}
+	base, err := url.Parse(settings.URL)
+	if err != nil {
+		return nil, err
+	}
+	return newClient(base, settings.APIKey, settings.WorkspaceID.String()), nil
+}
+
+// benchTune times a tune from its submission to its leaderboard.
+func benchTune(ctx context.Context, env *environment, api *client, body tuneBody, alone float64) error {
+	start := time.Now()
+	submitted, err := api.submitTune(ctx, uuid.NewString(), body)
+	if err != nil {
+		return err
+	}
+	done, err := api.follow(ctx, submitted.TuneID, newProgress(env.stderr))
+	if err != nil {
+		return err
+	}
+	if done.Status != "completed" {
+		return fmt.Errorf("the tune ended as %s", done.Status)
+	}
+	rate := float64(done.NTrials) / time.Since(start).Seconds()
+	slots := jobs.DefaultSlots(runtime.NumCPU())[jobs.QueueTrials]
+	fmt.Fprintf(env.stdout, "  submission to result  %8.0f trials/s on %d slots beside Postgres: %.2f of that\n", rate, slots, rate/alone)
+	return nil
+}
+
+// benchSubmissions times submissions of small tunes one after the other, while the fleet is at work
+// on those before.
+func (c *benchCmd) benchSubmissions(ctx context.Context, w io.Writer, api *client, body tuneBody) error {
+	body.NTrials = new(100)
+	var took []time.Duration
+	begin := time.Now()
+	for i := range c.Submissions {
+		start := time.Now()
+		if _, err := api.submitTune(ctx, "bench-"+strconv.Itoa(i), body); err != nil {
+			return err
+		}
+		took = append(took, time.Since(start))
+	}
+	rate := float64(len(took)) / time.Since(begin).Seconds()
+	slices.Sort(took)
+	fmt.Fprintf(w, "\nSubmissions of 100 trials, one client, while those before are worked on: %.0f/s, p50 %.1f ms, p99 %.1f ms\n", rate,
+		took[len(took)/2].Seconds()*1000, took[len(took)*99/100].Seconds()*1000)
+	return nil
+}
