@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/ingestion/pdf/pdftest"
 	"millrace/jobs/knowledge"
 	"millrace/store"
@@ -14,6 +15,8 @@ import (
 
 // BenchmarkIngest is a document's whole way, from its submission to its last chunk in Postgres and its
 // last vector in the embedded index, with the hash embedder and one job at a time.
+// BenchmarkIngest is the whole way of an uploaded file of each source: stored in Postgres, worked by a
+// fleet of one, extracted, cut, embedded by the hash embedder, indexed in the embedded index and saved.
 func BenchmarkIngest(b *testing.B) {
 	page := strings.Repeat("The strategy buys when the fast average rises above the slow one, and sells.\n", 40)
 	for _, bench := range []struct {
@@ -39,8 +42,26 @@ func BenchmarkIngest(b *testing.B) {
 			}
 			return []byte(html.String())
 		}},
+		{knowledge.SourceYouTube, 0, func(i int) []byte {
+			captions := strings.Builder{}
+			captions.WriteString("WEBVTT\n\n")
+			for line := range 1000 {
+				fmt.Fprintf(&captions, "%02d:%02d.000 --> %02d:%02d.900\nCue %d of talk %d. %s\n\n", line/60, line%60, line/60, line%60, line, i, passage("gaps", 12))
+			}
+			return []byte(captions.String())
+		}},
+		{knowledge.SourcePine, 0, func(i int) []byte {
+			script := strings.Builder{}
+			fmt.Fprintf(&script, "//@version=5\nstrategy(\"Script %d\")\n", i)
+			for line := range 400 {
+				fmt.Fprintf(&script, "len%d = input.int(%d, \"Length %d\", minval = 1)\navg%d = ta.sma(close, len%d)\n\n", line, line+1, line, line, line)
+			}
+			return []byte(script.String())
+		}},
+		{knowledge.SourceDataset, 0, func(int) []byte { return ohlcv.Sample() }},
 	} {
 		b.Run(string(bench.source), func(b *testing.B) {
+			b.Log("timed: a file from its upload until its job has ended, one after another; MB/s is of the file")
 			r := newRig(b)
 			r.work()
 			r.done(r.submit(store.NewIngest{SourceType: bench.source, Name: "warm"}, bench.content(-1)))
