@@ -269,6 +269,8 @@ func TestATuneRunsToItsLeaderboard(t *testing.T) {
 	}, 20*time.Second, 20*time.Millisecond)
 	require.Equal(t, 12, view.Counts["completed"]+view.Counts["skipped"])
 	require.NotEmpty(t, view.BestParams)
+	listed := into[struct{ Items []tuneView }](t, r.do(http.MethodGet, "/backtests/tunes", ""))
+	require.Equal(t, view.BestParams, listed.Items[0].BestParams)
 	require.NotNil(t, view.Overfit["dsr"])
 	require.NotNil(t, view.Overfit["pbo"])
 	require.Equal(t, "regime_v1_1", view.Regime["schema"])

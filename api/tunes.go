@@ -75,7 +75,7 @@ func viewTune(t *store.Tune, now time.Time) tuneView {
 		Counts: tuneCounts{
 			Running: p.InFlight - p.Running, Completed: p.Completed + p.Running, Failed: p.Failed, Skipped: p.Skipped,
 		},
-		BestTrial: p.BestTrial, BestScore: p.BestScore,
+		BestTrial: p.BestTrial, BestParams: rendered[*map[string]float64](t.BestParams), BestScore: p.BestScore,
 		Leaderboard: []rendered[sweep.Entry]{}, Warnings: append([]string{}, t.Warnings...), Spec: t.Spec,
 		Regime: t.Regime, CreatedAt: t.CreatedAt.UTC(), StartedAt: utc(t.StartedAt), CompletedAt: utc(t.CompletedAt), ETASeconds: t.ETA(now),
 	}
@@ -210,18 +210,11 @@ func (s *Server) getTune(c echo.Context) error {
 		return err
 	}
 	view := viewTune(tune, time.Now())
-	entries, err := s.store.TuneLeaderboard(ctx, workspaceOf(c), id, max(limit, 1))
+	entries, err := s.store.TuneLeaderboard(ctx, workspaceOf(c), id, limit)
 	if err != nil {
 		return err
 	}
-	if len(entries) > 0 {
-		var best struct{ Params json.RawMessage }
-		if err := json.Unmarshal(entries[0], &best); err != nil {
-			return fmt.Errorf("decode best trial: %w", err)
-		}
-		view.BestParams = rendered[*map[string]float64](best.Params)
-	}
-	for _, entry := range entries[:min(limit, len(entries))] {
+	for _, entry := range entries {
 		view.Leaderboard = append(view.Leaderboard, rendered[sweep.Entry](entry))
 	}
 	return ok(c, view)

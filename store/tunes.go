@@ -49,8 +49,9 @@ type Tune struct {
 	StartedAt   *time.Time
 	CompletedAt *time.Time
 	Progress    Progress
-	Fold        *FoldOf // nil: it is no fold of a walk-forward
-	Leaders     int     // rows of the leaderboard that are kept
+	Fold        *FoldOf         // nil: it is no fold of a walk-forward
+	Leaders     int             // rows of the leaderboard that are kept
+	BestParams  json.RawMessage // of the leaderboard's first; nil until completed, and when no trial passed
 }
 
 // Datasets are the names of the datasets that the tune runs over.
@@ -153,12 +154,14 @@ const tuneColumns = `
 	t.id, t.workspace_id, t.dataset_id, d.name, t.spec, t.status, t.admitted, t.n_trials, t.warnings,
 	coalesce(t.error, ''), t.outcome, t.regime, t.created_at, t.started_at, t.completed_at,
 	coalesce(p.trials_completed, 0), coalesce(p.trials_skipped, 0), coalesce(p.trials_failed, 0),
-	p.best_score, p.best_trial, coalesce(p.work, t.n_trials), coalesce(p.work_done, 0), t.wfo_id, coalesce(t.wfo_fold, 0), t.leaders`
+	p.best_score, p.best_trial, coalesce(p.work, t.n_trials), coalesce(p.work_done, 0), t.wfo_id, coalesce(t.wfo_fold, 0), t.leaders,
+	l.entry->'params'`
 
 const tuneTables = `
 	from tunes t
 	join datasets d on d.id = t.dataset_id
-	left join tune_progress p on p.tune_id = t.id`
+	left join tune_progress p on p.tune_id = t.id
+	left join tune_leaderboard l on l.tune_id = t.id and l.rank = 1`
 
 func scanTune(row pgx.CollectableRow) (*Tune, error) {
 	var t Tune
@@ -168,7 +171,7 @@ func scanTune(row pgx.CollectableRow) (*Tune, error) {
 	err := row.Scan(&t.ID, &t.WorkspaceID, &t.DatasetID, &t.Dataset, &spec, &t.Status, &t.Admitted,
 		&t.Trials, &t.Warnings, &t.Error, &t.Outcome, &t.Regime, &t.CreatedAt, &t.StartedAt, &t.CompletedAt,
 		&t.Progress.Completed, &t.Progress.Skipped, &t.Progress.Failed,
-		&t.Progress.BestScore, &t.Progress.BestTrial, &t.Progress.Work, &t.Progress.WorkDone, &wfo, &fold, &t.Leaders)
+		&t.Progress.BestScore, &t.Progress.BestTrial, &t.Progress.Work, &t.Progress.WorkDone, &wfo, &fold, &t.Leaders, &t.BestParams)
 	if err != nil {
 		return nil, err
 	}
