@@ -178,3 +178,28 @@ func TestBadWalkForwardsAreNamedAndStoreNothing(t *testing.T) {
 	require.Zero(t, r.count(`select count(*) from river_job where kind like 'wfo%' or kind like 'tune%'`))
 	require.Zero(t, r.count(`select count(*) from idempotency_keys`))
 }
+
+// A fold's tune may learn from its own trials, round by round, or prune them.
+func TestWalkForwardsOfEverySearch(t *testing.T) {
+	r := newRig(t).withSample()
+	r.startWorker()
+	for name, change := range map[string]string{
+		"tpe":    `"search_type":"tpe","n_trials":40,"tpe":{"startup":10,"batch":10},`,
+		"pruned": `"search_type":"random","n_trials":12,"pruning":{"type":"halving","eta":2},`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := strings.Replace(smallWFO, `"oos_ratio":0.3,`, change, 1)
+			body = strings.Replace(body, `{"low":5,"high":20,"step":5}`, `{"low":2,"high":40}`, 1)
+			submitted := r.do(http.MethodPost, "/backtests/wfo", body, "X-Idempotency-Key", name)
+			require.Equal(t, http.StatusAccepted, submitted.status, string(submitted.body))
+			view := r.endedWFO(submitted.header.Get("Location"))
+			require.Equal(t, "completed", view.Status, "%v", view.Error)
+			require.Equal(t, view.Trials, view.Done)
+			require.NotEmpty(t, view.Candidates)
+			for _, c := range view.Candidates {
+				require.Len(t, c.FoldScores, view.NFolds)
+				require.NotContains(t, c.FoldScores, (*float64)(nil))
+			}
+		})
+	}
+}
