@@ -10,7 +10,7 @@ PACKAGES ?= ./...
 # Nothing here needs C; without it the binary is static, and tests and build share their objects.
 export CGO_ENABLED := 0
 
-.PHONY: build dev demo test chaos bench lint check fmt
+.PHONY: build dev demo test chaos scale bench lint check fmt
 
 build: ## bin/millrace
 	go build -ldflags '$(VERSION_FLAGS)' -o bin/millrace ./cmd/millrace
@@ -26,6 +26,9 @@ test: build ## all tests, beside a throwaway Postgres
 
 chaos: ## kill, stop and cut everything while it works, for some minutes, and print what held
 	go test -tags chaos -count=1 -v -timeout 12m ./cmd/millrace/chaos
+
+scale: ## a tune of 1,000,000 trials: time, bytes, memory, pages, cancel
+	go test -tags scale -count=1 -v -timeout 60m -run TestAMillionTrials ./cmd/millrace
 
 bench: build ## speed and memory, all side by side
 	bin/millrace postgres -- go test -run '^$$' -bench . -benchmem $(PACKAGES)

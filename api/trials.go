@@ -153,20 +153,22 @@ func (s *Server) trialsByScore(ctx context.Context, tune *store.Tune, from, limi
 }
 
 func decodeRanked(tune *store.Tune, ranked []int32, shards []store.TrialShard) (map[int]sweep.Trial, error) {
-	wanted := make(map[int]sweep.Trial, len(ranked))
-	for _, index := range ranked {
-		wanted[int(index)] = sweep.Trial{}
+	indexes := make([]int, len(ranked))
+	for i, index := range ranked {
+		indexes[i] = int(index)
 	}
+	slices.Sort(indexes)
+	found := make(map[int]sweep.Trial, len(ranked))
 	for _, sh := range shards {
-		trials, err := sweep.DecodeColumns(tune.Spec, sh.Shard, sh.Columns)
+		from, _ := slices.BinarySearch(indexes, sh.Shard.First)
+		to, _ := slices.BinarySearch(indexes, sh.Shard.First+sh.Shard.Trials)
+		trials, err := sweep.DecodeTrials(tune.Spec, sh.Shard, sh.Columns, indexes[from:to])
 		if err != nil {
 			return nil, fmt.Errorf("decode shard %d of tune %s: %w", sh.Shard.Index, tune.ID, err)
 		}
 		for _, trial := range trials {
-			if _, ok := wanted[trial.Index]; ok {
-				wanted[trial.Index] = trial
-			}
+			found[trial.Index] = trial
 		}
 	}
-	return wanted, nil
+	return found, nil
 }

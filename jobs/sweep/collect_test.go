@@ -246,6 +246,29 @@ func TestColumnsRoundTripAndStaySmall(t *testing.T) {
 	require.Error(t, err)
 }
 
+func TestSomeTrialsOfAShardAreThoseOfAll(t *testing.T) {
+	for name, spec := range searches() {
+		if spec.SearchType == SearchTPE || spec.Pruning != nil {
+			continue // these go by rounds
+		}
+		p := plan(t, spec, randomWalk(t, 1500, 8))
+		shards := p.Shards(20)
+		sh, data := shards[1], runAll(t, p, shards)[1].columns
+		all, err := DecodeColumns(spec, sh, data)
+		require.NoError(t, err, name)
+		for _, wanted := range [][]int{{}, {sh.First}, {sh.First + 7, sh.First + 3, sh.First + sh.Trials - 1}} {
+			some, err := DecodeTrials(spec, sh, data, wanted)
+			require.NoError(t, err)
+			require.Len(t, some, len(wanted))
+			for i, index := range wanted {
+				require.Equal(t, all[index-sh.First], some[i])
+			}
+		}
+		_, err = DecodeTrials(spec, sh, data, []int{sh.First + sh.Trials})
+		require.ErrorContains(t, err, "is not in the shard")
+	}
+}
+
 func TestCollectRefusesAnIncompleteTune(t *testing.T) {
 	p := plan(t, crossSpec(), randomWalk(t, 700, 8))
 	shards := p.Shards(10)

@@ -135,7 +135,8 @@ func takePlanes[T any](raw []byte, into *[]T, n, bytes int, value func(uint64) T
 	return raw[bytes*n:]
 }
 
-func decodeColumns(data []byte, params, n int) (*columns, error) {
+// openPlanes returns the planes of the encoded columns of n rows.
+func openPlanes(data []byte, params, n int) ([]byte, error) {
 	raw, err := decompress(data, headerBytes+(rowBytes+8*params)*n)
 	if err != nil {
 		return nil, err
@@ -143,7 +144,35 @@ func decodeColumns(data []byte, params, n int) (*columns, error) {
 	if raw[0] != columnsVersion || int(binary.LittleEndian.Uint32(raw[1:])) != n {
 		return nil, errors.New("columns of another version or length")
 	}
-	raw = raw[headerBytes:]
+	return raw[headerBytes:], nil
+}
+
+// decodeRows reads some of n rows, in the order asked for: a page of ranked trials has few of many
+// shards each.
+func decodeRows(data []byte, params, n int, rows []int) (*columns, error) {
+	raw, err := openPlanes(data, params, n)
+	if err != nil {
+		return nil, err
+	}
+	// The planes of those rows alone are encoded columns themselves.
+	few := make([]byte, 0, len(raw)/max(n, 1)*len(rows))
+	for plane := range len(raw) / max(n, 1) {
+		for _, row := range rows {
+			few = append(few, raw[plane*n+row])
+		}
+	}
+	return readPlanes(few, params, len(rows)), nil
+}
+
+func decodeColumns(data []byte, params, n int) (*columns, error) {
+	raw, err := openPlanes(data, params, n)
+	if err != nil {
+		return nil, err
+	}
+	return readPlanes(raw, params, n), nil
+}
+
+func readPlanes(raw []byte, params, n int) *columns {
 	c := newColumns(params, n)
 	raw = takePlanes(raw, &c.verdicts, n, 1, func(bits uint64) verdict { return verdict(bits) })
 	for i := range c.params {
@@ -158,7 +187,7 @@ func decodeColumns(data []byte, params, n int) (*columns, error) {
 	for i := range c.trades {
 		raw = takePlanes(raw, &c.trades[i], n, 4, func(bits uint64) uint32 { return uint32(bits) })
 	}
-	return &c, nil
+	return &c
 }
 
 func compress(raw []byte) ([]byte, error) {

@@ -94,6 +94,30 @@ func DecodeColumns(spec Spec, sh Shard, data []byte) ([]Trial, error) {
 	return trials, nil
 }
 
+// DecodeTrials reads some trials of a shard, by index and in that order; all must be in it.
+func DecodeTrials(spec Spec, sh Shard, data []byte, indexes []int) ([]Trial, error) {
+	spec = spec.normalized()
+	rows := make([]int, len(indexes))
+	for i, index := range indexes {
+		if rows[i] = index - sh.First; rows[i] < 0 || rows[i] >= sh.Trials {
+			return nil, fmt.Errorf("trial %d is not in the shard from %d", index, sh.First)
+		}
+	}
+	names := spec.ParamNames()
+	cols, err := decodeRows(data, len(names), sh.Trials, rows)
+	if err != nil {
+		return nil, fmt.Errorf("columns: %w", err)
+	}
+	point := make(backtest.Params, len(names))
+	trials := make([]Trial, len(rows))
+	for i, index := range indexes {
+		cols.point(i, point)
+		row := cols.row(i)
+		trials[i] = spec.trial(index, named(names, point), &row)
+	}
+	return trials, nil
+}
+
 func named(names []string, point backtest.Params) map[string]float64 {
 	values := make(map[string]float64, len(names))
 	for i, name := range names {
