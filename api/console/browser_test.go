@@ -192,11 +192,16 @@ func (b *browser) text(selector string) string {
 }
 
 // looks are how a page is looked at: on a telephone by day and on a desk by night. Between them they
-// show every rule of the style sheet.
+// show every rule of the style sheet. What depends on width and colours is checked in both, the rest
+// once, where everything is shown.
 var looks = []struct {
 	width  int64
 	scheme string
-}{{400, "light"}, {1280, "dark"}}
+	rules  string // of axe-core
+}{
+	{400, "light", `["color-contrast", "scrollable-region-focusable", "target-size"]`},
+	{1280, "dark", `["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]`},
+}
 
 // looksRight takes the page's picture and checks it: something is drawn, nothing sticks out
 // sideways, axe finds nothing serious, no script failed and nothing was refused by the content
@@ -225,7 +230,7 @@ func (b *browser) looksRight(name string) {
 			wide := eval[string](b, `[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll")).slice(0, 5).map(e => e.outerHTML.slice(0, 120)).join("\n")`)
 			b.t.Errorf("%s at %d: %d pixels stick out:\n%s", name, look.width, overflow, wide)
 		}
-		b.accessible(fmt.Sprintf("%s at %d, %s", name, look.width, look.scheme))
+		b.accessible(fmt.Sprintf("%s at %d, %s", name, look.width, look.scheme), look.rules)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -253,12 +258,12 @@ func (b *browser) keep(name string, shot []byte) {
 }
 
 // accessible asks axe-core about the page.
-func (b *browser) accessible(name string) {
+func (b *browser) accessible(name, rules string) {
 	b.t.Helper()
 	if !eval[bool](b, `typeof axe === "object"`) {
 		eval[int](b, axeJS+`;0`)
 	}
-	found := eval[string](b, `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}).then(r => JSON.stringify(
+	found := eval[string](b, `axe.run({exclude: [[".chart rect"], [".chart path"]]}, {resultTypes: ["violations"], runOnly: `+rules+`}).then(r => JSON.stringify(
 		r.violations.filter(v => v.impact === "serious" || v.impact === "critical").map(v => v.id + ": " + v.help + "\n  " + v.nodes.slice(0, 4).map(n => n.html.slice(0, 160) + " " + (n.any[0]?.message ?? "")).join("\n  "))))`)
 	var faults []string
 	require.NoError(b.t, json.Unmarshal([]byte(found), &faults))

@@ -87,7 +87,7 @@ func TestTunesAreComparedAndRanked(t *testing.T) {
 	b.looksRight("tune-one-parameter")
 	b.open(compare)
 	require.Contains(t, b.text("main"), "rsi_reversal")
-	require.Equal(t, 2, eval[int](b, `document.querySelectorAll("path.line").length`))
+	require.Equal(t, 2, eval[int](b, `document.querySelectorAll(".wide path.line").length`))
 	b.looksRight("compare")
 	b.open("/admin/leaderboard")
 	require.Contains(t, b.text("#list"), "sma_cross")

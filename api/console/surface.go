@@ -93,7 +93,11 @@ func (b bins) label(i int) string {
 	if b.values != nil {
 		return chart.Short(b.values[i])
 	}
-	return chart.Short(b.low + (float64(i)+0.5)*b.step)
+	middle := b.low + (float64(i)+0.5)*b.step
+	if b.step >= 1 {
+		middle = math.Round(middle)
+	}
+	return chart.Short(middle)
 }
 
 func (b bins) labels() []string {
@@ -145,7 +149,11 @@ func (s *surface) heat(of string, won map[string]float64) (template.HTML, string
 		if of == "mean" {
 			values[at] /= float64(counts[at])
 		}
-		cells[at] = chart.Cell{Value: values[at], Title: fmt.Sprintf("%s %s, %s %s: %s (%s)", s.x, xb.label(at%xb.n), s.y, yb.label(at/xb.n), chart.Short(values[at]), trials(counts[at]))}
+		where := s.x + " " + xb.label(at%xb.n)
+		if s.x != s.y {
+			where += ", " + s.y + " " + yb.label(at/xb.n)
+		}
+		cells[at] = chart.Cell{Value: values[at], Title: fmt.Sprintf("%s: %s (%s)", where, chart.Short(values[at]), trials(counts[at]))}
 	}
 	winner := -1
 	if won != nil {
@@ -154,15 +162,15 @@ func (s *surface) heat(of string, won map[string]float64) (template.HTML, string
 			winner += yb.at(won[s.y]) * xb.n
 		}
 	}
-	yName := s.y
+	up := chart.Axis{Name: s.y, Labels: yb.labels()}
 	if s.x == s.y {
-		yName = ""
+		up = chart.Axis{Labels: []string{""}}
 	}
 	note := count(len(s.best)) + " trials with a score"
 	if s.nothing > 0 {
 		note += ", " + count(s.nothing) + " without"
 	}
-	return chart.Heat(label, chart.Axis{Name: s.x, Labels: xb.labels()}, chart.Axis{Name: yName, Labels: yb.labels()}, cells, winner), note
+	return chart.Heat(label, chart.Axis{Name: s.x, Labels: xb.labels()}, up, cells, winner), note
 }
 
 func trials(n int) string {

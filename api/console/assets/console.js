@@ -182,6 +182,23 @@
   if (topics.length && (fleet || body.dataset.workspace)) {
     connect();
     addEventListener("online", connect);
+    // A browser opens few connections to one host: a page that nobody looks at gives its own back.
+    let rest = 0, resting = false;
+    document.addEventListener("visibilitychange", () => {
+      clearTimeout(rest);
+      if (!document.hidden) {
+        if (resting) connect();
+        resting = false;
+        return;
+      }
+      rest = setTimeout(() => {
+        resting = true;
+        reading?.abort();
+        reading = null;
+        clearTimeout(retry);
+        say("off", "paused while hidden");
+      }, 20000);
+    });
     addEventListener("pagehide", () => { reading?.abort(); reading = null; clearTimeout(retry); });
     addEventListener("pageshow", (e) => { if (e.persisted) connect(); });
   }

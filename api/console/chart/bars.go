@@ -55,16 +55,19 @@ type Fold struct {
 
 // Folds draws the windows of a walk-forward, one row a fold.
 func Folds(label string, folds []Fold) template.HTML {
-	const width = 880
+	return sizes(func(class string, width float64) template.HTML { return foldRows(class+" folds", label, width, folds) })
+}
+
+func foldRows(class, label string, width float64, folds []Fold) template.HTML {
 	if len(folds) == 0 {
-		return empty("folds", label, "no fold is planned yet", width, 120)
+		return empty(class, label, "no fold is planned yet", width, 120)
 	}
 	row := 18.0
 	if len(folds) > 40 {
 		row = math.Max(4, 720/float64(len(folds)))
 	}
 	height := row*float64(len(folds)) + 44
-	c := newCanvas("folds", label, width, height)
+	c := newCanvas(class, label, width, height)
 	lowT, highT := folds[0].TrainFrom, folds[0].TestTo
 	for _, f := range folds {
 		lowT, highT = min(lowT, f.TrainFrom), max(highT, f.TestTo)

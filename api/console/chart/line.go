@@ -24,17 +24,19 @@ type Span struct {
 	Class    string
 }
 
-// maxPoints is how many points of a line are drawn; more than the pixels of a wide screen are lost.
-const maxPoints = 1200
-
 // Lines draws series over a common time axis.
 func Lines(label string, height float64, series []Series, spans ...Span) template.HTML {
-	const width = 880
+	return sizes(func(class string, width float64) template.HTML {
+		return lines(class+" lines", label, width, height, series, spans)
+	})
+}
+
+func lines(class, label string, width, height float64, series []Series, spans []Span) template.HTML {
 	lowT, highT, lowV, highV := bounds(series)
 	if lowT > highT {
-		return empty("lines", label, "no values yet", width, height)
+		return empty(class, label, "no values yet", width, height)
 	}
-	c := newCanvas("lines", label, width, height)
+	c := newCanvas(class, label, width, height)
 	x := scale{float64(lowT), float64(highT), c.left, c.right}
 	y := scale{from: c.bottom, to: c.top}
 	y.low, y.high = around(lowV, highV)
@@ -50,7 +52,7 @@ func Lines(label string, height float64, series []Series, spans ...Span) templat
 	c.yAxis(y, max(2, int(height/50)))
 	c.timeAxis(x)
 	for _, s := range series {
-		d := path(thin(s), x, y)
+		d := path(thin(s, int(width*1.4)), x, y)
 		if s.Area && d != "" {
 			floor := y.at(math.Max(y.low, math.Min(y.high, 0)))
 			c.path("area "+s.Class, fmt.Sprintf("%sL%s %sL%s %sZ", d, num(x.at(float64(s.Time[len(s.Time)-1]))), num(floor), num(x.at(float64(s.Time[0]))), num(floor)))
@@ -74,18 +76,18 @@ func bounds(series []Series) (lowT, highT int64, lowV, highV float64) {
 	return lowT, highT, lowV, highV
 }
 
-// thin keeps the lowest and the highest point of each of maxPoints/2 stretches, so that no peak and
-// no trough of a long line is lost.
-func thin(s Series) Series {
+// thin keeps the lowest and the highest point of each of most/2 stretches, so that no peak and no
+// trough of a long line is lost; more points than pixels are.
+func thin(s Series, most int) Series {
 	n := len(s.Values)
-	if n <= maxPoints {
+	if n <= most {
 		return s
 	}
 	out := Series{}
 	keep := func(i int) {
 		out.Time, out.Values = append(out.Time, s.Time[i]), append(out.Values, s.Values[i])
 	}
-	stretches := maxPoints / 2
+	stretches := most / 2
 	for k := range stretches {
 		from, to := k*n/stretches, (k+1)*n/stretches
 		low, high := from, from
@@ -119,10 +121,11 @@ func path(s Series, x, y scale) string {
 	return d.String()
 }
 
-// timeAxis labels round dates.
+// timeAxis labels round dates, as many as have room.
 func (c *canvas) timeAxis(x scale) {
 	from, to := time.UnixMicro(int64(x.low)).UTC(), time.UnixMicro(int64(x.high)).UTC()
 	layout, step := calendarStep(to.Sub(from))
+	free := c.left // where the next label may begin
 	for at := step(from); !at.After(to); at = step(at.Add(time.Microsecond)) {
 		at := at
 		px := x.at(float64(at.UnixMicro()))
@@ -130,7 +133,13 @@ func (c *canvas) timeAxis(x scale) {
 			continue
 		}
 		c.line("grid", px, c.top, px, c.bottom)
-		c.text("tick", "middle", px, c.bottom+16, at.Format(layout))
+		text := at.Format(layout)
+		half := float64(len(text)) * 3.2
+		if px-half < free {
+			continue
+		}
+		free = px + half + 6
+		c.text("tick", "middle", px, c.bottom+16, text)
 	}
 }
 

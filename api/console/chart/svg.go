@@ -148,6 +148,12 @@ func (c *canvas) yAxis(s scale, n int) {
 	}
 }
 
+// sizes draws a chart that is wide twice, for a desk and for a telephone, so that its words are
+// legible on both; the style sheet shows one, by the room there is.
+func sizes(draw func(class string, width float64) template.HTML) template.HTML {
+	return draw("wide", 880) + draw("narrow", 380)
+}
+
 // empty is a chart that says why there is nothing in it.
 func empty(class, label, why string, width, height float64) template.HTML {
 	c := newCanvas(class, label+": "+why, width, height)
