@@ -49,6 +49,7 @@ func newLibrary(t *testing.T, with ...func(*knowledge.Parts, *ops.Metrics)) *lib
 		var err error
 		o.Knowledge, err = knowledge.NewBase(l.parts)
 		require.NoError(t, err)
+		o.River = http.NotFoundHandler() // so that its routes are there
 	})
 	return l
 }
