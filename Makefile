@@ -18,7 +18,7 @@ build: ## bin/millrace
 dev: build ## everything in one process, data in .millrace
 	bin/millrace dev
 
-demo: build ## dev, the sample, and a tune of 2,000 trials and more; DEMO_EXIT=1 exits at the end
+demo: build ## dev, the sample, and a tune of 20,000 trials; DEMO_EXIT=1 exits at the end
 	bin/millrace demo
 
 test: build ## all tests, beside a throwaway Postgres

@@ -68,3 +68,56 @@ func (s *Store) FailedJobs(ctx context.Context, workspace uuid.UUID, since time.
 	}
 	return all, nil
 }
+
+// JobLine is a job of something, as River has it.
+type JobLine struct {
+	ID          int64
+	Kind        string
+	State       string
+	Attempt     int
+	LastError   string
+	CreatedAt   time.Time
+	FinalizedAt *time.Time
+}
+
+// Jobs lists the newest of a workspace's jobs that are about something: of names its id in their
+// arguments, as tune_id or wfo_id. They are found by River's index of the arguments. Jobs that
+// retention has deleted are gone.
+func (s *Store) Jobs(ctx context.Context, workspace uuid.UUID, of string, id uuid.UUID, limit int) ([]JobLine, error) {
+	about, err := json.Marshal(map[string]uuid.UUID{"workspace_id": workspace, of: id})
+	if err != nil {
+		return nil, fmt.Errorf("list jobs: %w", err)
+	}
+	rows, err := s.pool.Query(ctx, `
+		select id, kind, state::text, attempt, coalesce(errors[cardinality(errors)] ->> 'error', ''), created_at, finalized_at
+		  from river_job
+		 where args @> $1::jsonb
+		 order by id desc limit $2`, about, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list jobs of %s %s: %w", of, id, err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[JobLine])
+	if err != nil {
+		return nil, fmt.Errorf("list jobs of %s %s: %w", of, id, err)
+	}
+	return all, nil
+}
+
+// IngestRiverJobs are the jobs that read sources, by the ids of the ingestions.
+func (s *Store) IngestRiverJobs(ctx context.Context, workspace uuid.UUID, ids []string) (map[string]int64, error) {
+	found := map[string]int64{}
+	err := s.inWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select id::text, river_job_id from ingest_jobs where workspace_id = $1 and id = any ($2::uuid[])`, workspace, ids)
+		if err != nil {
+			return fmt.Errorf("list jobs of ingestions: %w", err)
+		}
+		var id string
+		var job int64
+		if _, err = pgx.ForEachRow(rows, []any{&id, &job}, func() error { found[id] = job; return nil }); err != nil {
+			return fmt.Errorf("list jobs of ingestions: %w", err)
+		}
+		return nil
+	})
+	return found, err
+}

@@ -21,6 +21,7 @@ type ingestion struct {
 	Name       string  `json:"name"`
 	Outcome    *string `json:"outcome"`
 	Reason     *string `json:"reason"`
+	RiverJob   int64   `json:"-"`
 	Progress   struct {
 		Stage       string `json:"stage"`
 		Done, Total int
@@ -67,6 +68,9 @@ func (p *Pages) showIngestion(c echo.Context, status int, problem *Problem) erro
 		return err
 	}
 	query.Del("limit")
+	if err := p.riverJobs(c, v, running.Items); err != nil {
+		return err
+	}
 	var documents page[source]
 	if err := p.get(c, v, "/documents", url.Values{"limit": {"50"}}, &documents); err != nil {
 		return err
@@ -83,6 +87,19 @@ func (p *Pages) showIngestion(c echo.Context, status int, problem *Problem) erro
 		"console-" + uuid.NewString(), newPager(c, query, running.NextCursor),
 	}
 	return p.render(c, status, "ingestion", v)
+}
+
+// riverJobs tells each ingestion the job that reads it.
+func (p *Pages) riverJobs(c echo.Context, v *view, all []ingestion) error {
+	ids := make([]string, len(all))
+	for i, one := range all {
+		ids[i] = one.JobID
+	}
+	found, err := p.store.IngestRiverJobs(c.Request().Context(), v.Workspace.ID, ids)
+	for i := range all {
+		all[i].RiverJob = found[all[i].JobID]
+	}
+	return err
 }
 
 // Ingest handles POST /admin/ingestion: an address or a text. A file comes by IngestFile.

@@ -25,6 +25,7 @@ func TestASourceIsIngested(t *testing.T) {
 	b.until(`document.querySelector("#jobs .pill.completed") !== null`)
 	b.until(`document.querySelector("#documents td")?.textContent.includes("Turtles <script>")`)
 	require.NotEqual(t, "owned", eval[string](b, `document.title`))
+	require.Positive(t, eval[int](b, `document.querySelectorAll('#jobs a[href^="/admin/riverui/jobs/"]').length`))
 	b.looksRight("ingestion")
 
 	file := filepath.Join(t.TempDir(), "notes.md")

@@ -62,6 +62,7 @@ func TestAWalkForwardIsSubmittedAndWatched(t *testing.T) {
 	)
 	b.until(`document.querySelector("#head .pill").textContent === "completed"`)
 	b.until(`document.querySelectorAll("#folds rect.test").length > 5 && document.querySelector("#equity path.line") && document.querySelector("#stable rect.cell")`)
+	b.until(`document.querySelector('#jobs a[href^="/admin/riverui/jobs/"]')`)
 	b.looksRight("wfo")
 	b.open("/admin/wfo")
 	require.Contains(t, b.text("#list"), "sma_cross")
@@ -98,6 +99,7 @@ func TestTunesAreComparedAndRanked(t *testing.T) {
 	b.live()
 	s.submit("/backtests/tune", "tail", `{"dataset":"sp500","strategy_name":"sma_cross","param_space":{"fast":[5],"slow":[50]}}`)
 	b.until(`[...document.querySelectorAll("[data-tail] tr")].filter(r => r.textContent.includes("backtest.tune.completed")).length === 3`)
+	require.Positive(t, eval[int](b, `document.querySelectorAll('[data-tail] a[href^="/admin/riverui/jobs/"]').length`))
 }
 
 func TestARetentionJobIsRunDry(t *testing.T) {

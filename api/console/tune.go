@@ -38,7 +38,11 @@ type tuneData struct {
 	Trials           []trialLine
 	TrialsNote       string
 	Pager            pager
+	Jobs             []store.JobLine
 }
+
+// mostJobs is how many jobs of a tune or a walk-forward its page lists.
+const mostJobs = 20
 
 type choice struct{ Value, Name string }
 
@@ -95,6 +99,9 @@ func (p *Pages) Tune(c echo.Context) error {
 		return err
 	}
 	if err := p.listTrials(c, v, &data); err != nil {
+		return err
+	}
+	if data.Jobs, err = p.store.Jobs(ctx, v.Workspace.ID, "tune_id", id, mostJobs); err != nil {
 		return err
 	}
 	v.Data = data
@@ -198,19 +205,20 @@ func (p *Pages) drawCourse(ctx context.Context, t *store.Tune, data *tuneData) e
 	}
 	equity := []chart.Series{{Name: "in sample", Class: "s1", Time: window(bars, course.IS), Values: course.EquityIS}}
 	down := []chart.Series{{Name: "drawdown", Class: "down", Time: window(bars, course.IS), Values: drawdown(course.EquityIS), Area: true}}
-	var spans []chart.Span
+	var spans, unnamed []chart.Span // the second chart stands below the first
 	if course.OOS.Len() > 0 {
 		times := window(bars, course.OOS)
 		equity = append(equity, chart.Series{Name: "out of sample", Class: "s2", Time: times, Values: course.EquityOOS})
 		down = append(down, chart.Series{Name: "drawdown", Class: "down", Time: times, Values: drawdown(course.EquityOOS), Area: true})
 		spans = append(spans, chart.Span{From: times[0], To: times[len(times)-1], Name: "out of sample"})
+		unnamed = append(unnamed, chart.Span{From: times[0], To: times[len(times)-1]})
 	}
 	on := ""
 	if len(t.Spec.Datasets) > 0 {
 		on = " on " + t.Dataset
 	}
 	data.Equity = chart.Lines("Equity of the winner"+on+"; each part begins with the account's cash", 240, equity, spans...)
-	data.Drawdown = chart.Lines("Drawdown of the winner"+on+" in percent", 130, down, spans...)
+	data.Drawdown = chart.Lines("Drawdown of the winner"+on+" in percent", 130, down, unnamed...)
 	return nil
 }
 

@@ -35,6 +35,7 @@ func TestATuneIsSubmittedAndWatched(t *testing.T) {
 	b.until(`document.querySelector("#head .pill").textContent === "completed"`)
 	b.until(`document.querySelectorAll("#heat rect.cell").length > 500 && document.querySelector("#equity path.line") !== null`)
 	require.Contains(t, b.text("#trials"), "completed")
+	b.until(`document.querySelector('#jobs a[href^="/admin/riverui/jobs/"]') && document.querySelector("#jobs").textContent.includes("tune.collect")`)
 	b.looksRight("tune-completed")
 
 	b.open("/admin")

@@ -116,11 +116,16 @@ func (p *Pages) WalkForward(c echo.Context) error {
 	if !w.Ended() {
 		v.Topics = "wfo"
 	}
+	own, err := p.store.Jobs(c.Request().Context(), v.Workspace.ID, "wfo_id", id, mostJobs)
+	if err != nil {
+		return err
+	}
 	v.Data = struct {
 		Run                              walkForward
 		Timeline, Equity, Scores, Stable template.HTML
 		Space                            []spaceLine
-	}{w, w.timeline(), w.equity(), w.scores(), w.stability(), spaceOf(w.Spec)}
+		Jobs                             []store.JobLine
+	}{w, w.timeline(), w.equity(), w.scores(), w.stability(), spaceOf(w.Spec), own}
 	return p.render(c, http.StatusOK, "wfo", v)
 }
 

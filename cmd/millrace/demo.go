@@ -29,29 +29,30 @@ func (c *demoCmd) Run(ctx context.Context, env *environment) error {
 		if err != nil {
 			return err
 		}
-		if err := demoTune(ctx, env, settings); err != nil {
+		tune, err := demoTune(ctx, env, settings)
+		if err != nil {
 			return err
 		}
 		if c.Exit {
 			stop()
 			return nil
 		}
-		fmt.Fprintf(env.stdout, "\nMillrace stays up; Ctrl-C stops it.\n  console  %s/admin   (token %s)\n  stream   curl -N -H 'Authorization: Bearer %s' %[1]s/events/stream\n",
-			settings.URL, settings.AdminToken, settings.APIKey)
+		fmt.Fprintf(env.stdout, "\nMillrace stays up; Ctrl-C stops it.\n  console  %s/admin   (token %s)\n  tune     %[1]s/admin/tunes/%[4]s   (\"Run again with changes\" starts one like it, to watch)\n  stream   curl -N -H 'Authorization: Bearer %[3]s' %[1]s/events/stream\n",
+			settings.URL, settings.AdminToken, settings.APIKey, tune)
 		return nil
 	})
 }
 
-// demoTune uploads the sample and runs a tune of 20,000 trials over it.
-func demoTune(ctx context.Context, env *environment, settings devSettings) error {
+// demoTune uploads the sample, runs a tune of 20,000 trials over it, and returns its id.
+func demoTune(ctx context.Context, env *environment, settings devSettings) (string, error) {
 	base, err := url.Parse(settings.URL)
 	if err != nil {
-		return err
+		return "", err
 	}
 	api := newClient(base, settings.APIKey, settings.WorkspaceID.String())
 	data, err := api.upload(ctx, ohlcv.Sample(), map[string]string{"name": "sp500", "symbol": "SPX", "timeframe": "1d"})
 	if err != nil {
-		return err
+		return "", err
 	}
 	fmt.Fprintf(env.stdout, "dataset %s: %d daily bars of the S&P 500, %.10s to %.10s\n", data.Name, data.Bars, data.From, data.To)
 	search := searchFlags{
@@ -59,14 +60,14 @@ func demoTune(ctx context.Context, env *environment, settings devSettings) error
 	}
 	body, err := search.body()
 	if err != nil {
-		return err
+		return "", err
 	}
 	body.OOSRatio = new(0.3)
 	submitted, err := api.submitTune(ctx, uuid.NewString(), body)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return followTune(ctx, env, api, submitted.TuneID, showFlags{Top: 10})
+	return submitted.TuneID, followTune(ctx, env, api, submitted.TuneID, showFlags{Top: 10})
 }
 
 // freeUnless keeps an address that can be listened on, and otherwise takes a free port of its host.

@@ -91,7 +91,9 @@
     time.dateTime = e.at;
     time.textContent = e.at.replace("T", " ").slice(0, 19);
     cells[1].textContent = e.type;
-    cells[2].textContent = (e.entity_id || "").slice(-12);
+    const link = document.querySelector("[data-river]") && e.topic === "jobs" ? cells[2].appendChild(document.createElement("a")) : cells[2];
+    link.textContent = (e.entity_id || "").slice(-12);
+    if (link.href === "") link.href = `/admin/riverui/jobs/${encodeURIComponent(e.entity_id)}`;
     cells[3].querySelector("code").textContent = JSON.stringify(e.payload);
     list.prepend(row);
     while (list.children.length > 200) list.lastElementChild.remove();
