@@ -7,6 +7,7 @@ VERSION_FLAGS := -X main.gitSHA=$(shell git rev-parse --short HEAD 2>/dev/null |
 GOTESTSUM := go run gotest.tools/gotestsum@v1.13.0
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
 PACKAGES ?= ./...
+BENCH ?= .
 # Nothing here needs C; without it the binary is static, and tests and build share their objects.
 export CGO_ENABLED := 0
 
@@ -30,8 +31,8 @@ chaos: ## kill, stop and cut everything while it works, for some minutes, and pr
 scale: ## a tune of 1,000,000 trials: time, bytes, memory, pages, cancel
 	go test -tags scale -count=1 -v -timeout 60m -run TestAMillionTrials ./cmd/millrace
 
-bench: build ## speed and memory, all side by side
-	bin/millrace postgres -- go test -run '^$$' -bench . -benchmem $(PACKAGES)
+bench: build ## speed and memory, all side by side; BENCH='Noop|Stream' picks some, PACKAGES=./cmd/millrace where
+	bin/millrace postgres -- go test -run '^$$' -bench "$(BENCH)" -benchmem $(PACKAGES)
 
 lint: ## import rules and static checks
 	$(GOLANGCI) run

@@ -25,30 +25,35 @@ func (s *Server) guarded(r route) echo.MiddlewareFunc {
 			next = s.once(r, next)
 		}
 		return func(c echo.Context) error {
-			if most := r.traits.maxBody(); c.Request().ContentLength > most {
-				// The answer must not wait for a body that nobody will read.
-				c.Response().Header().Set("Connection", "close")
-				return &http.MaxBytesError{Limit: most}
-			}
-			c.Request().Body = http.MaxBytesReader(c.Response(), c.Request().Body, r.traits.maxBody())
-			switch r.access {
-			case public:
-				return next(c)
-			case admin, ticketed:
-				if err := s.authoriseAdmin(c, r); err != nil {
-					return orLogin(c, err)
-				}
-				return next(c)
-			}
-			if err := s.authorise(c, store.Role(r.access)); err != nil {
-				return err
-			}
-			if err := s.metered(c, r); err != nil {
+			if err := s.admit(c, &r); err != nil {
 				return err
 			}
 			return next(c)
 		}
 	}
+}
+
+// admit checks a request against its route: the length of the body, who asks, and how often.
+func (s *Server) admit(c echo.Context, r *route) error {
+	if most := r.traits.maxBody(); c.Request().ContentLength > most {
+		// The answer must not wait for a body that nobody will read.
+		c.Response().Header().Set("Connection", "close")
+		return &http.MaxBytesError{Limit: most}
+	}
+	c.Request().Body = http.MaxBytesReader(c.Response(), c.Request().Body, r.traits.maxBody())
+	switch r.access {
+	case public:
+		return nil
+	case admin, ticketed:
+		if err := s.authoriseAdmin(c, *r); err != nil {
+			return orLogin(c, err)
+		}
+		return nil
+	}
+	if err := s.authorise(c, store.Role(r.access)); err != nil {
+		return err
+	}
+	return s.metered(c, *r)
 }
 
 // authorise finds the key's principal and checks its role and workspace.

@@ -19,11 +19,10 @@ import (
 
 // streamEvents handles GET /events/stream: the key's workspace, live.
 func (s *Server) streamEvents(c echo.Context) error {
-	scope, err := eventScope(c)
+	scope, err := ownScope(c)
 	if err != nil {
 		return err
 	}
-	scope.Workspace = uuid.NullUUID{UUID: workspaceOf(c), Valid: true}
 	return s.stream(c, scope)
 }
 
@@ -49,6 +48,13 @@ func (s *Server) streamAllEvents(c echo.Context) error {
 		scope.Workspace = uuid.NullUUID{UUID: passed.ticket.Workspace, Valid: true}
 	}
 	return s.stream(c, scope)
+}
+
+// ownScope reads the topics of the query, of the key's workspace.
+func ownScope(c echo.Context) (store.EventScope, error) {
+	scope, err := eventScope(c)
+	scope.Workspace = uuid.NullUUID{UUID: workspaceOf(c), Valid: true}
+	return scope, err
 }
 
 // eventScope reads the topics of the query.
@@ -93,12 +99,27 @@ func resumeFrom(c echo.Context) (*store.Cursor, error) {
 
 // stream answers with the events of a scope, live, after those since the client's cursor.
 func (s *Server) stream(c echo.Context, scope store.EventScope) error {
-	after, err := resumeFrom(c)
-	if err != nil {
+	w := newEventWriter(c, s.opts.StreamWrite)
+	sub, err := s.beginStream(c, w, scope)
+	if sub == nil {
 		return err
 	}
+	defer sub.Close()
+	defer w.end()
+	if err == nil {
+		s.follow(c, w, sub)
+	}
+	return nil // the status is sent; a client that is gone needs no answer
+}
+
+// beginStream subscribes and sends what comes first. Without a subscription nothing is sent, and the
+// error is the answer; with one the error is that of writing.
+func (s *Server) beginStream(c echo.Context, w *eventWriter, scope store.EventScope) (*events.Subscription, error) {
+	after, err := resumeFrom(c)
+	if err != nil {
+		return nil, err
+	}
 	sub := s.opts.Hub.Subscribe(scope, after)
-	defer func() { sub.Close() }()
 	// The first page is taken before the status is sent: a database that is away is a problem then.
 	first, err := sub.Take(c.Request().Context())
 	gone := errors.Is(err, store.ErrCursorGone)
@@ -108,10 +129,9 @@ func (s *Server) stream(c echo.Context, scope store.EventScope) error {
 		anew, err = s.resumable(c.Request().Context(), sub.Last())
 	}
 	if err != nil {
-		return feedProblem(err)
+		sub.Close()
+		return nil, feedProblem(err)
 	}
-	w := newEventWriter(c, s.opts.StreamWrite)
-	defer w.end()
 	switch {
 	case gone:
 		err = w.begin(nil)
@@ -123,10 +143,7 @@ func (s *Server) stream(c echo.Context, scope store.EventScope) error {
 		err = w.begin(nil)
 		err = errors.Join(err, w.events(first))
 	}
-	if err == nil {
-		s.follow(c, w, sub)
-	}
-	return nil // the status is sent; a client that is gone needs no answer
+	return sub, err
 }
 
 // resumable is a place of the hub or, when the log has just been pruned beyond it, the log's floor.
@@ -164,20 +181,26 @@ func (s *Server) follow(c echo.Context, w *eventWriter, sub *events.Subscription
 			}
 			err = w.heartbeat(sub.Settle())
 		case <-sub.Ready():
-			var messages []*events.Message
-			if messages, err = sub.Take(ctx); err != nil {
-				if ctx.Err() == nil {
-					s.opts.Logger.DebugContext(ctx, "event stream ended", "request_id", requestID(c), "error", err)
-					_ = w.goodbye("resume from the last id")
-				}
-				return
-			}
-			err = w.events(messages)
+			err = s.deliver(c, w, sub)
 		}
 		if err != nil {
 			return
 		}
 	}
+}
+
+// deliver writes what is there for a subscription.
+func (s *Server) deliver(c echo.Context, w *eventWriter, sub *events.Subscription) error {
+	ctx := c.Request().Context()
+	messages, err := sub.Take(ctx)
+	if err == nil {
+		return w.events(messages)
+	}
+	if ctx.Err() == nil {
+		s.opts.Logger.DebugContext(ctx, "event stream ended", "request_id", requestID(c), "error", err)
+		_ = w.goodbye("resume from the last id")
+	}
+	return err
 }
 
 // feedProblem is the answer to a subscription that could not begin.
@@ -200,11 +223,10 @@ type eventPage struct {
 
 // listEvents handles GET /events: the log by cursor, for clients without a stream.
 func (s *Server) listEvents(c echo.Context) error {
-	scope, err := eventScope(c)
+	scope, err := ownScope(c)
 	if err != nil {
 		return err
 	}
-	scope.Workspace = uuid.NullUUID{UUID: workspaceOf(c), Valid: true}
 	limit, err := queryInt(c, "limit", 100, 1, 1000)
 	if err != nil {
 		return err

@@ -46,7 +46,7 @@ func TestEveryJobHasItsEffectOnce(t *testing.T) {
 	}
 	desk := &desk{stage: s, server: front, space: space.ID, key: key}
 	desk.upload()
-	calm := desk.tune("calm")
+	calm := desk.tune("calm", sizes.slow)
 	desk.await(calm)
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -61,7 +61,7 @@ func TestEveryJobHasItsEffectOnce(t *testing.T) {
 	tunes := make([]string, sizes.tunes)
 	submitting.Go(func() {
 		for i := range tunes {
-			tunes[i] = desk.tune(fmt.Sprint("tune", i))
+			tunes[i] = desk.tune(fmt.Sprint("tune", i), sizes.slow)
 		}
 	})
 	pace := 150 * time.Millisecond
@@ -219,10 +219,13 @@ func (d *desk) call(method, path, contentType string, body []byte, headers ...st
 	return resp.StatusCode, answer
 }
 
-// tuneBody is some seconds of one core, in shards of a tenth of one.
-var tuneBody = fmt.Sprintf(`{"dataset":"walk","strategy_name":"sma_cross","oos_ratio":0.3,
-	"param_space":{"fast":{"low":2,"high":61},"slow":{"low":62,"high":%d}},
-	"gates":{"max_drawdown_pct":95,"min_trades":1}}`, 61+sizes.slow)
+// tuneBody is a tune of sixty trials for each value of its second parameter: with a hundred values
+// some seconds of one core, in shards of a tenth of one.
+func tuneBody(slow int) []byte {
+	return fmt.Appendf(nil, `{"dataset":"walk","strategy_name":"sma_cross","oos_ratio":0.3,
+		"param_space":{"fast":{"low":2,"high":61},"slow":{"low":62,"high":%d}},
+		"gates":{"max_drawdown_pct":95,"min_trades":1}}`, 61+slow)
+}
 
 func (d *desk) upload() {
 	d.t.Helper()
@@ -242,9 +245,9 @@ func (d *desk) upload() {
 }
 
 // tune submits a tune until it is accepted.
-func (d *desk) tune(key string) string {
+func (d *desk) tune(key string, slow int) string {
 	for d.t.Context().Err() == nil {
-		status, answer := d.call(http.MethodPost, "/backtests/tune", "application/json", []byte(tuneBody), "X-Idempotency-Key", key)
+		status, answer := d.call(http.MethodPost, "/backtests/tune", "application/json", tuneBody(slow), "X-Idempotency-Key", key)
 		var tune struct {
 			ID string `json:"tune_id"`
 		}

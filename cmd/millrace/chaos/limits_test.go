@@ -107,7 +107,7 @@ func TestASmallNeighbourIsServedSoon(t *testing.T) {
 	dwarf := &desk{stage: s, server: front, space: small.ID, key: smallKey}
 	dwarf.upload()
 	for i := range sizes.neighbours {
-		dwarf.await(dwarf.tune(fmt.Sprint("small", i)))
+		dwarf.await(dwarf.tune(fmt.Sprint("small", i), 10))
 	}
 	var waited, length float64
 	require.NoError(t, s.owner.QueryRow(t.Context(), `
