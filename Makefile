@@ -25,8 +25,9 @@ demo: build ## dev, the sample, and a tune of 20,000 trials; DEMO_EXIT=1 exits a
 test: build ## all tests, beside a throwaway Postgres
 	bin/millrace postgres -- $(GOTESTSUM) --format pkgname -- -timeout 12m $(PACKAGES)
 
-chaos: ## kill, stop and cut everything while it works, for some minutes, and print what held
+chaos: build ## kill, stop and cut everything while it works, for some minutes, and print what held; then who gets at what
 	go test -tags chaos -count=1 -v -timeout 12m ./cmd/millrace/chaos
+	bin/millrace postgres -- go test -count=1 -v -run 'IsClosed|RowLevelSecurityAlone' ./api ./migrations
 
 scale: ## a tune of 1,000,000 trials: time, bytes, memory, pages, cancel
 	go test -tags scale -count=1 -v -timeout 60m -run TestAMillionTrials ./cmd/millrace
