@@ -93,6 +93,11 @@ func readSubmission(c echo.Context, keyOptional bool) (submitted, error) {
 		Workspace: workspaceOf(c), Route: c.Request().Method + " " + c.Path(),
 	}}
 	var err error
+	if strings.HasPrefix(c.Path(), "/admin/workspaces/:id/") {
+		if sub.Workspace, err = namedWorkspace(c); err != nil {
+			return sub, err
+		}
+	}
 	if header := c.Request().Header; !keyOptional || len(header.Values(idempotencyHeader)) > 0 {
 		if sub.Key, err = readKey(header); err != nil {
 			return sub, err

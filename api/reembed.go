@@ -58,9 +58,6 @@ func (s *Server) reembed(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if sub.Workspace, err = pathID(c); err != nil {
-		return err
-	}
 	models := s.opts.Knowledge.Models()
 	to, ok := models[0], req.Provider == ""
 	var known []string
