@@ -210,14 +210,9 @@ func (b *browser) looksRight(name string) {
 	b.t.Helper()
 	for _, look := range looks {
 		var shot []byte
+		b.resize(look.width)
 		b.call(func(ctx context.Context) error {
-			_, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
-				Width: look.width, Height: 900, DeviceScaleFactor: 1, Mobile: look.width < 600,
-			})
-			if err != nil {
-				return err
-			}
-			_, err = chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
 				{Name: "prefers-color-scheme", Value: look.scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
 			}})
 			if err == nil {
@@ -235,6 +230,17 @@ func (b *browser) looksRight(name string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	require.Empty(b.t, b.errors, name)
+}
+
+// resize makes the window as wide as a telephone or a desk.
+func (b *browser) resize(width int64) {
+	b.t.Helper()
+	b.call(func(ctx context.Context) error {
+		_, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+			Width: width, Height: 900, DeviceScaleFactor: 1, Mobile: width < 600,
+		})
+		return err
+	})
 }
 
 // keep checks that a picture shows something and writes it where SCREENSHOTS says.

@@ -141,6 +141,14 @@ func (s *site) withSample() *site {
 	return s
 }
 
+// sampleFile is the bundled sample as a file to upload.
+func sampleFile(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "bars.csv")
+	require.NoError(t, os.WriteFile(file, ohlcv.Sample(), 0o600))
+	return file
+}
+
 // do makes a request of the API with alpha's key.
 func (s *site) do(method, path, contentType string, body io.Reader, headers ...string) (int, string) {
 	s.t.Helper()

@@ -193,8 +193,11 @@ func pick(wanted string, known []string, otherwise int) string {
 // drawCourse runs the winner again, which takes milliseconds, for its equity.
 func (p *Pages) drawCourse(ctx context.Context, t *store.Tune, data *tuneData) error {
 	data.EquityNote = "The winner is known once all trials have ended."
-	if data.Tune.Ended() {
+	switch t.Status {
+	case store.TuneCompleted:
 		data.EquityNote = "No trial passed its gates, so there is no winner."
+	case store.TuneFailed, store.TuneCanceled:
+		data.EquityNote = "It ended before its trials were ranked, so there is no winner."
 	}
 	if data.Winner == nil || t.Status != store.TuneCompleted {
 		return nil
