@@ -362,6 +362,8 @@ func TestBadInputIsNamedAndStoresNothing(t *testing.T) {
 		{"unknown member", edit(`"gates"`, `"gate"`), key, 400, "gate"},
 		{"duplicate member", edit(`"dataset":"sp500"`, `"dataset":"sp500","dataset":"sp500"`), key, 400, "dataset"},
 		{"wrong type", edit("0.3", `"a third"`), key, 400, "oos_ratio"},
+		{"unknown commission", edit(`"gates"`, `"account":{"commission":"cheap"},"gates"`), key, 400, "account.commission"},
+		{"high commission", edit(`"gates"`, `"account":{"commission":0.5},"gates"`), key, 422, "account.commission"},
 		{"not JSON", "{", key, 400, "body"},
 		{"body over the limit", `{"dataset":"` + strings.Repeat("x", 10<<20) + `"}`, key, 413, "body"},
 	}

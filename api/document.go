@@ -106,6 +106,7 @@ func enums() map[reflect.Type][]string {
 		reflect.TypeFor[sweep.Search]():            words(sweep.Searches()),
 		reflect.TypeFor[sweep.Objective]():         words(sweep.Objectives()),
 		reflect.TypeFor[sweep.Aggregate]():         words(sweep.Aggregates()),
+		reflect.TypeFor[backtest.CommissionName](): words(backtest.CommissionNames()),
 		reflect.TypeFor[backtest.Side]():           {string(backtest.SideLong), string(backtest.SideShort), string(backtest.SideBoth)},
 		reflect.TypeFor[backtest.IntrabarPolicy](): {string(backtest.PolicyWorst), string(backtest.PolicyBest), string(backtest.PolicyOHLCPath), string(backtest.PolicyRandom)},
 

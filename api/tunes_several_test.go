@@ -25,7 +25,7 @@ func candles(t *testing.T, seed uint64, n int) []byte {
 }
 
 const severalTune = `{"datasets":["sp500","walk"],"aggregate":"worst","strategy_name":"sma_cross","oos_ratio":0.3,
-	"param_space":{"fast":{"low":5,"high":20,"step":5},"slow":[50,100,200]},"gates":{"max_drawdown_pct":100,"min_trades":0}}`
+	"param_space":{"fast":{"low":5,"high":20,"step":5},"slow":[50,100,200]},"gates":{"max_drawdown_pct":100,"min_trades":0},"account":{"commission":"futures"}}`
 
 func TestATuneRunsOverSeveralDatasets(t *testing.T) {
 	r := newRig(t).withSample()
@@ -48,6 +48,7 @@ func TestATuneRunsOverSeveralDatasets(t *testing.T) {
 		Leaderboard []entry
 		Spec        struct {
 			Aggregate string
+			Account   struct{ Commission float64 }
 			Datasets  []string
 		}
 	}
@@ -59,6 +60,7 @@ func TestATuneRunsOverSeveralDatasets(t *testing.T) {
 	require.Equal(t, "sp500", got.Dataset)
 	require.Equal(t, []string{"sp500", "walk"}, got.Datasets)
 	require.Equal(t, got.Datasets, got.Spec.Datasets)
+	require.InDelta(t, 0.00002, got.Spec.Account.Commission, 1e-15)
 	require.NotEmpty(t, got.Leaderboard)
 	for _, e := range got.Leaderboard {
 		require.Len(t, e.Datasets, 2)

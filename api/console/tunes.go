@@ -126,7 +126,7 @@ func formOf(t tune) tuneForm {
 	form := tuneForm{
 		Strategy: s.StrategyName, Dataset: t.Datasets[0], Side: string(s.Side), Search: string(s.SearchType),
 		Seed: strconv.FormatUint(*s.Seed, 10), Objective: string(s.ObjectiveType), Constraints: strings.Join(s.Constraints, "\n"),
-		MaxDrawdown: plain(*s.Gates.MaxDrawdownPct), MinTrades: strconv.Itoa(*s.Gates.MinTrades), Commission: plain(*s.Account.Commission),
+		MaxDrawdown: plain(*s.Gates.MaxDrawdownPct), MinTrades: strconv.Itoa(*s.Gates.MinTrades), Commission: plain(float64(*s.Account.Commission)),
 		Params: map[string]string{},
 	}
 	if len(s.Datasets) > 0 {

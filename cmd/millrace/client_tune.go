@@ -25,6 +25,12 @@ type tuneBody struct {
 	OOSRatio      *float64               `json:"oos_ratio,omitempty"`
 	Gates         *gatesBody             `json:"gates,omitempty"`
 	Pruning       *sweep.Pruning         `json:"pruning,omitempty"`
+	Account       *accountBody           `json:"account,omitempty"`
+}
+
+// accountBody has a fraction or the name of a preset.
+type accountBody struct {
+	Commission any `json:"commission"`
 }
 
 type gatesBody struct {

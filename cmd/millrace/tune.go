@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/google/uuid"
 
@@ -30,6 +31,7 @@ type searchFlags struct {
 	Trials      *int     `placeholder:"N" help:"Number of trials; a grid needs none."`
 	Seed        *uint64  `placeholder:"N" help:"Seed of everything random."`
 	Objective   string   `placeholder:"sharpe" help:"What trials are ranked by."`
+	Commission  string   `placeholder:"0.002" help:"Commission of each side: a fraction, or a preset such as futures, stocks or crypto_taker."`
 	MaxDrawdown *float64 `placeholder:"PCT" help:"Gate: deepest drawdown, in percent."`
 	MinTrades   *int     `placeholder:"N" help:"Gate: least number of trades."`
 	Key         string   `placeholder:"KEY" help:"Idempotency key; by default a new one for each run."`
@@ -81,6 +83,12 @@ func (f *searchFlags) body() (tuneBody, error) {
 	}
 	if f.Prune {
 		body.Pruning = &sweep.Pruning{Type: sweep.PruneHalving}
+	}
+	if f.Commission != "" {
+		body.Account = &accountBody{f.Commission}
+		if fraction, err := strconv.ParseFloat(f.Commission, 64); err == nil {
+			body.Account.Commission = fraction
+		}
 	}
 	if f.MaxDrawdown != nil || f.MinTrades != nil {
 		body.Gates = &gatesBody{MaxDrawdownPct: f.MaxDrawdown, MinTrades: f.MinTrades}

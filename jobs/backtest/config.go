@@ -73,7 +73,7 @@ func (c Config) Validate() []FieldError {
 	oneOf("side", string(c.Side), string(SideLong), string(SideShort), string(SideBoth))
 	oneOf("intrabar_policy", string(c.Policy), string(PolicyWorst), string(PolicyBest), string(PolicyOHLCPath), string(PolicyRandom))
 	within("account.cash", c.Account.Cash, 1, 1e12)
-	within("account.commission", c.Account.Commission, 0, 0.1)
+	within("account.commission", float64(c.Account.Commission), 0, 0.1)
 	within("account.slippage", c.Account.Slippage, 0, 0.1)
 	if !(c.Account.Size > 0) || c.Account.Size > 1e12 || math.IsNaN(c.Account.Size) {
 		errs = append(errs, FieldError{"account.size", "must be a fraction of equity in (0, 1] or a number of units above 1", 1e12})

@@ -4,7 +4,8 @@
 // # Fills
 //
 // A signal is decided on a bar's close and filled at the next bar's open, moved against the trader
-// by Account.Slippage. Commission is a fraction of the traded value, paid on entry and on exit.
+// by Account.Slippage. Commission is a fraction of the traded value, paid on entry and on exit;
+// CommissionPresets name usual ones.
 //
 //   - Size in (0,1] spends that fraction of equity: units = size·equity / (price·(1+commission)),
 //     rounded down with WholeUnits. Size above 1 is a number of units, and an entry that equity

@@ -81,17 +81,17 @@ func (e *plainEngine) act(i int, signal float64) {
 	a, price := e.cfg.Account, e.slip(open, signal)
 	units := a.Size
 	if a.Size <= 1 {
-		units = e.cash * a.Size / (price * (1 + a.Commission))
+		units = e.cash * a.Size / (price * (1 + float64(a.Commission)))
 		if a.WholeUnits {
 			units = math.Floor(units)
 		}
-	} else if units*(price*(1+a.Commission)) > e.cash {
+	} else if units*(price*(1+float64(a.Commission))) > e.cash {
 		return
 	}
 	if units <= 0 {
 		return
 	}
-	e.cost = units * price * a.Commission
+	e.cost = units * price * float64(a.Commission)
 	e.cash -= e.cost
 	e.units, e.entry, e.entryBar, e.best = signal*units, price, i, price
 	s := e.cfg.Stops
@@ -164,7 +164,7 @@ func (e *plainEngine) protect(i int) {
 
 func (e *plainEngine) leave(i int, price float64, reason string) {
 	a := e.cfg.Account
-	gross, fee := e.units*(price-e.entry), math.Abs(e.units)*price*a.Commission
+	gross, fee := e.units*(price-e.entry), math.Abs(e.units)*price*float64(a.Commission)
 	e.cash += gross - fee
 	trade := backtest.Trade{
 		Side: backtest.SideLong, Size: math.Abs(e.units), EntryBar: e.entryBar, EntryTime: e.bars.Time[e.entryBar], EntryPrice: e.entry,
@@ -262,7 +262,7 @@ func drawnConfig(t *rapid.T) backtest.Config {
 		Side: rapid.SampledFrom([]backtest.Side{backtest.SideLong, backtest.SideShort, backtest.SideBoth}).Draw(t, "side"),
 		Account: backtest.Account{
 			Cash:       rapid.SampledFrom([]float64{150, 10_000, 1e6}).Draw(t, "cash"),
-			Commission: rapid.SampledFrom([]float64{0, 0.002, 0.05}).Draw(t, "commission"),
+			Commission: rapid.SampledFrom([]backtest.Commission{0, 0.002, 0.05}).Draw(t, "commission"),
 			Slippage:   rapid.SampledFrom([]float64{0, 0.001, 0.03}).Draw(t, "slippage"),
 			Size:       rapid.SampledFrom([]float64{0.3, 0.9999, 1, 2, 60}).Draw(t, "size"),
 			WholeUnits: rapid.Bool().Draw(t, "whole"),

@@ -278,7 +278,7 @@ func (r *Runner) turn(pos *position, t *tally, bar int, open float64, short bool
 func (r *Runner) enter(pos *position, t *tally, bar int, price float64, long bool) {
 	a := &r.cfg.Account
 	units := a.Size
-	unitCost := price * (1 + a.Commission)
+	unitCost := price * (1 + float64(a.Commission))
 	if a.Size <= 1 {
 		units = t.cash * a.Size / unitCost
 		if a.WholeUnits {
@@ -290,7 +290,7 @@ func (r *Runner) enter(pos *position, t *tally, bar int, price float64, long boo
 	if units <= 0 {
 		return
 	}
-	cost := units * price * a.Commission
+	cost := units * price * float64(a.Commission)
 	t.cash -= cost
 	if !long {
 		units = -units
@@ -308,7 +308,7 @@ func (r *Runner) exit(pos *position, t *tally, bar int, price float64, reason st
 	if value < 0 {
 		value = -value
 	}
-	commission := value * r.cfg.Account.Commission
+	commission := value * float64(r.cfg.Account.Commission)
 	t.cash += gross - commission
 	pnl := gross - pos.cost - commission
 	size := pos.units

@@ -37,12 +37,12 @@ const (
 
 // Account holds the cash, cost and sizing rules of a run.
 type Account struct {
-	Cash       float64 `json:"cash"`        // starting equity, in quote currency
-	Commission float64 `json:"commission"`  // fraction of traded value, paid on entry and on exit
-	Slippage   float64 `json:"slippage"`    // fraction of price, against the trader on every market fill
-	Size       float64 `json:"size"`        // (0,1]: fraction of equity; above 1: a number of units
-	WholeUnits bool    `json:"whole_units"` // round fractional sizes down to whole units
-	Exclusive  bool    `json:"exclusive"`   // an opposite entry closes the open position first
+	Cash       float64    `json:"cash"`        // starting equity, in quote currency
+	Commission Commission `json:"commission"`  // fraction of traded value, paid on entry and on exit
+	Slippage   float64    `json:"slippage"`    // fraction of price, against the trader on every market fill
+	Size       float64    `json:"size"`        // (0,1]: fraction of equity; above 1: a number of units
+	WholeUnits bool       `json:"whole_units"` // round fractional sizes down to whole units
+	Exclusive  bool       `json:"exclusive"`   // an opposite entry closes the open position first
 }
 
 // IntrabarPolicy decides which of stop and target fills first when one bar touches both.

@@ -86,12 +86,12 @@ type GateLimits struct {
 
 // AccountSpec is a backtest.Account of which any part may be left out.
 type AccountSpec struct {
-	Cash       *float64 `json:"cash"`
-	Commission *float64 `json:"commission"`
-	Slippage   *float64 `json:"slippage"`
-	Size       *float64 `json:"size"`
-	WholeUnits *bool    `json:"whole_units"`
-	Exclusive  *bool    `json:"exclusive"`
+	Cash       *float64             `json:"cash"`
+	Commission *backtest.Commission `json:"commission"`
+	Slippage   *float64             `json:"slippage"`
+	Size       *float64             `json:"size"`
+	WholeUnits *bool                `json:"whole_units"`
+	Exclusive  *bool                `json:"exclusive"`
 }
 
 // Normalize fills in every default, so that a stored spec says all there is to know. Doing it

@@ -12,7 +12,7 @@ import (
 )
 
 func TestNormalizeIsCompleteAndIdempotent(t *testing.T) {
-	spec := Spec{StrategyName: "sma_cross", Account: AccountSpec{Commission: new(0.0)}}
+	spec := Spec{StrategyName: "sma_cross", Account: AccountSpec{Commission: new(backtest.Commission(0))}}
 	spec.Normalize()
 	require.Equal(t, backtest.SideBoth, spec.Side)
 	require.Equal(t, SearchGrid, spec.SearchType)
