@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -14,9 +15,11 @@ import (
 
 // goldenRun is one run of an independent engine: see testdata/README.md.
 type goldenRun struct {
+	Data        string             `json:"data"` // sp500 or hourly
 	Strategy    string             `json:"strategy"`
 	Params      map[string]float64 `json:"params"`
 	Side        backtest.Side      `json:"side"`
+	Stops       *backtest.Stops    `json:"stops"`
 	Trades      [][5]float64       `json:"trades"`
 	Open        [][3]float64       `json:"open"`
 	FinalEquity float64            `json:"final_equity"`
@@ -27,6 +30,14 @@ func sample(t testing.TB) *backtest.Bars {
 	bars, err := ohlcv.Read(ohlcv.Sample())
 	require.NoError(t, err)
 	return bars
+}
+
+// goldenData are the bars of the golden runs.
+func goldenData(t testing.TB) map[string]*backtest.Bars {
+	t.Helper()
+	hourly, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 21, Bars: 4000, Interval: time.Hour})
+	require.NoError(t, err)
+	return map[string]*backtest.Bars{"sp500": sample(t), "hourly": hourly}
 }
 
 func runner(t testing.TB, bars *backtest.Bars, name string, params map[string]float64, cfg backtest.Config) *backtest.Runner {
@@ -48,16 +59,20 @@ func defaults(side backtest.Side) backtest.Config {
 }
 
 func TestTradesEqualAnIndependentEngine(t *testing.T) {
-	data, err := os.ReadFile("testdata/backtesting_py.json")
+	file, err := os.ReadFile("testdata/backtesting_py.json")
 	require.NoError(t, err)
 	var runs []goldenRun
-	require.NoError(t, json.Unmarshal(data, &runs))
+	require.NoError(t, json.Unmarshal(file, &runs))
 	require.NotEmpty(t, runs)
-	bars := sample(t)
-	whole := backtest.Window{To: bars.Len()}
+	data := goldenData(t)
+	covered := map[string]bool{}
 	for _, want := range runs {
+		covered[want.Strategy] = true
 		t.Run(want.Strategy+"/"+string(want.Side), func(t *testing.T) {
-			r := runner(t, bars, want.Strategy, want.Params, defaults(want.Side))
+			bars, cfg := data[want.Data], defaults(want.Side)
+			cfg.Stops = want.Stops
+			whole := backtest.Window{To: bars.Len()}
+			r := runner(t, bars, want.Strategy, want.Params, cfg)
 			trades, equity := r.Trace(whole)
 			require.Len(t, trades, len(want.Trades)+len(want.Open))
 			for i, golden := range want.Trades {
@@ -84,6 +99,9 @@ func TestTradesEqualAnIndependentEngine(t *testing.T) {
 			require.InEpsilon(t, final, m.FinalEquity, 1e-9)
 			require.Equal(t, len(trades), m.Trades)
 		})
+	}
+	for _, strategy := range backtest.Strategies() {
+		require.True(t, covered[strategy.Name()], "%s has no golden run", strategy.Name())
 	}
 }
 
