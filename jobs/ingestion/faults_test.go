@@ -174,6 +174,38 @@ func deletedWhileIngested(t *testing.T, r *rig) {
 	require.ErrorIs(t, r.store.DeleteDocument(t.Context(), r.space.ID, r.space.ID, jobs.IngestForgetArgs{}), store.ErrNotFound)
 }
 
+// late is an index that writes when it is let, whatever has become of the caller.
+type late struct {
+	knowledge.VectorIndex
+	gate    chan struct{}
+	waiting atomic.Int64
+}
+
+func (l *late) Upsert(ctx context.Context, scope knowledge.Scope, points []knowledge.Point) error {
+	l.waiting.Add(1)
+	<-l.gate
+	return l.VectorIndex.Upsert(context.WithoutCancel(ctx), scope, points)
+}
+
+// A write that was under way when its document was deleted lands after the vectors were forgotten.
+func TestVectorsThatOutlastTheirDocumentGo(t *testing.T) {
+	r := newRig(t)
+	index := &late{VectorIndex: r.index, gate: make(chan struct{})}
+	r.opts.Index = index
+	r.work()
+	in := r.text("a.txt", passage("momentum", 300))
+	require.Eventually(t, func() bool { return index.waiting.Load() > 0 }, eventually, tick)
+	require.NoError(t, r.store.DeleteDocument(t.Context(), r.space.ID, in.DocumentID,
+		jobs.IngestForgetArgs{WorkspaceID: r.space.ID, DocumentID: in.DocumentID, Below: knowledge.AllRevisions}))
+	require.Eventually(t, func() bool {
+		return r.count(`select count(*) from river_job where kind = 'ingest.forget' and state = 'completed'`) > 0
+	}, eventually, tick)
+	close(index.gate)
+	require.Eventually(t, func() bool {
+		return r.count(`select count(*) from vectors`) > 0 && r.count(`select count(*) from vectors where embedding is not null`) == 0
+	}, eventually, tick)
+}
+
 func TestACanceledIngestionKeepsTheDocumentThatWas(t *testing.T) {
 	r := newRig(t)
 	r.work()

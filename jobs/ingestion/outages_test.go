@@ -107,6 +107,7 @@ func TestNoIngestionIsLostWhateverIsKilled(t *testing.T) {
 	require.Equal(t, chunks, r.count(`select count(*) from chunks`))
 	r.awaitVectors(chunks, "those of attempts that failed and of the deleted document go")
 	require.Zero(t, r.count(`select count(*) from ingest_jobs where status in ('failed', 'canceled')`))
+	require.Equal(t, 1, r.count(`select max(attempt) from river_job where kind = 'ingest.source'`), "to wait costs no attempt")
 	require.EqualValues(t, len(all)+1, testutil.ToFloat64(r.metrics.IngestJobs.WithLabelValues("text", "completed")))
 	require.Zero(t, testutil.ToFloat64(r.metrics.IngestFailures.WithLabelValues("text")))
 	_, last := r.document(all[len(all)-1].DocumentID)
