@@ -124,11 +124,12 @@ func (c *caller) refused(resp *http.Response, content []byte) error {
 
 // excerpt is the beginning of what the provider says, for the log, without the key it may repeat.
 func (c *caller) excerpt(content []byte) string {
-	text := strings.ToValidUTF8(string(content[:min(len(content), 300)]), "�")
+	const most = 300
+	text := string(content[:min(len(content), most+len(c.secret))]) // a key at the end is taken out whole
 	if c.secret != "" {
 		text = strings.ReplaceAll(text, c.secret, "[key]")
 	}
-	return strconv.Quote(text)
+	return strconv.Quote(strings.ToValidUTF8(text[:min(len(text), most)], "�"))
 }
 
 func (c *caller) fault(kind knowledge.FaultKind, status int, err error) *knowledge.Fault {
