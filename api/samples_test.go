@@ -84,10 +84,6 @@ func TestTheDocumentsExamplesRun(t *testing.T) {
 	late := func(name string) bool {
 		return strings.HasPrefix(name, "DELETE") || strings.HasSuffix(name, "/logout") || strings.HasSuffix(name, "/explain")
 	}
-	all(func(name string) bool {
-		return strings.HasPrefix(name, "POST") && !strings.Contains(name, "{") && !late(name)
-	})
-	all(func(name string) bool { return strings.HasPrefix(name, "POST") && !late(name) })
 	all(func(name string) bool { return !late(name) })
 	// A completed tune is explained, and then the explanation can be read.
 	r.startWorker()

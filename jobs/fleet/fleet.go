@@ -90,7 +90,7 @@ func New(opts Options, register func(*store.Store, *river.Workers)) (*Fleet, err
 	}
 	f.Client, err = river.NewClient(riverpgxv5.New(opts.Pool), &river.Config{
 		ID:      f.self.ID,
-		Logger:  opts.Logger,
+		Logger:  slog.New(quieted{opts.Logger.Handler()}),
 		Queues:  queues,
 		Workers: workers,
 		// The default of 100 ms is added to every job's wait.
