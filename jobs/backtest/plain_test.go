@@ -146,8 +146,7 @@ func (e *plainEngine) protect(i int) {
 		case e.cfg.Policy == backtest.PolicyBest:
 			stopped = false
 		case e.cfg.Policy == backtest.PolicyOHLCPath:
-			lowFirst := open-low < high-open
-			stopped = lowFirst == (sign > 0)
+			stopped = sign*(open-adverse) <= sign*(favourable-open)
 		}
 	}
 	switch {

@@ -115,7 +115,7 @@ func (r *Runner) touched(bar int, long bool, stop, target float64) (price float6
 	stopped := stop > 0 && sign*adverse <= sign*stop
 	reached := target > 0 && sign*favourable >= sign*target
 	if stopped && reached {
-		stopped = r.stopFirst(bar, sign, open, stop, target)
+		stopped = r.stopFirst(bar, sign, stop, target)
 	}
 	if stopped {
 		worse := open
@@ -128,7 +128,8 @@ func (r *Runner) touched(bar int, long bool, stop, target float64) (price float6
 }
 
 // stopFirst decides between a stop and a target that one bar touches both.
-func (r *Runner) stopFirst(bar int, sign, open, stop, target float64) bool {
+func (r *Runner) stopFirst(bar int, sign, stop, target float64) bool {
+	open, low, high := r.bars.Open[bar], r.bars.Low[bar], r.bars.High[bar]
 	switch {
 	case sign*open <= sign*stop:
 		return true // the bar opens beyond the stop
@@ -139,8 +140,10 @@ func (r *Runner) stopFirst(bar int, sign, open, stop, target float64) bool {
 	case PolicyBest:
 		return false
 	case PolicyOHLCPath:
-		lowFirst := open-r.bars.Low[bar] < r.bars.High[bar]-open
-		return lowFirst == (sign > 0)
+		if sign > 0 {
+			return open-low <= high-open
+		}
+		return high-open <= open-low
 	case PolicyRandom:
 		return mix(r.cfg.Seed^uint64(bar)*0x9e3779b97f4a7c15)&1 == 0
 	default:
