@@ -10,6 +10,7 @@ import (
 // BenchmarkPBO times cross-validation of 1,000 trials over 2,000 daily returns: block sums and all
 // 12,870 splits.
 func BenchmarkPBO(b *testing.B) {
+	b.Log("cross-validation of 1,000 trials over 2,000 daily returns of noise: block sums and all 12,870 splits")
 	returns := noise(rand.New(rand.NewPCG(1, 1)), 1000, 2000, func(int) float64 { return 0 })
 	for b.Loop() {
 		_, missing := crossValidate(rowsOf(returns))
@@ -26,6 +27,7 @@ func wideSpec() Spec {
 
 // BenchmarkShard times 1,000 trials of sma_cross over 2,000 daily bars with a split, on one core.
 func BenchmarkShard(b *testing.B) {
+	b.Log("1,000 trials of sma_cross over 2,000 daily bars of a random walk, split 70:30; one core")
 	p := plan(b, wideSpec(), randomWalk(b, 2000, 1))
 	sh := p.Shards(1000)[3]
 	b.ReportAllocs()
@@ -38,8 +40,29 @@ func BenchmarkShard(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/trials/2000, "ns/bar")
 }
 
+// BenchmarkGrid times a grid of 100,000 trials over 100,000 bars on one core, shard by shard: each
+// iteration is the next 200 trials, so that seconds tell of what takes a minute.
+func BenchmarkGrid(b *testing.B) {
+	b.Log("sma_cross, fast 2..201 x slow 202..701, over 100,000 daily bars of a random walk, split 70:30; one core, 200 trials an iteration; indicator arrays shared within 96 MB")
+	spec := crossSpec()
+	spec.ParamSpace = map[string]Range{"fast": {Low: new(2.0), High: new(201.0)}, "slow": {Low: new(202.0), High: new(701.0)}}
+	p := plan(b, spec, randomWalk(b, 100_000, 1))
+	require.Equal(b, 100_000, p.Trials())
+	shards, next := p.Shards(200), 0
+	for b.Loop() {
+		_, err := p.RunShard(b.Context(), shards[next%len(shards)], func(int) {})
+		require.NoError(b, err)
+		next++
+	}
+	trials := 200 * float64(b.N)
+	b.ReportMetric(trials/b.Elapsed().Seconds(), "trials/s")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/trials/100_000, "ns/bar")
+	b.ReportMetric(b.Elapsed().Seconds()/trials*100_000, "s/grid")
+}
+
 // BenchmarkCollect times the ranking and the evidence of 10,000 trials in ten shards.
 func BenchmarkCollect(b *testing.B) {
+	b.Log("ranking and evidence of 10,000 trials of sma_cross over 2,000 daily bars, in ten shards")
 	p := plan(b, wideSpec(), randomWalk(b, 2000, 1))
 	shards := p.Shards(1000)
 	results := runAll(b, p, shards)
@@ -53,6 +76,7 @@ func BenchmarkCollect(b *testing.B) {
 
 // BenchmarkSize times the counting of a constrained grid of 920,000 points.
 func BenchmarkSize(b *testing.B) {
+	b.Log("counting a constrained grid of 920,000 points")
 	spec := Spec{
 		StrategyName: "macd_cross", Constraints: []string{"fast < slow", "signal < slow"},
 		ParamSpace: map[string]Range{
