@@ -73,6 +73,22 @@ func TestNothingIsLostWhileTheStreamBegins(t *testing.T) {
 	}
 }
 
+// A page that nobody looks at gives its connection back, and catches up when it is looked at again.
+func TestAHiddenPageRests(t *testing.T) {
+	s := newSite(t).withWorkspace().withSample()
+	b := s.openBrowser()
+	b.logIn()
+	b.open("/admin/tunes")
+	b.live()
+	hide := `Object.defineProperty(document, "hidden", {value: %v, configurable: true}); document.dispatchEvent(new Event("visibilitychange")); 0`
+	eval[int](b, `const later = setTimeout; window.setTimeout = (f, ms) => later(f, ms === 20000 ? 0 : ms); `+fmt.Sprintf(hide, true))
+	b.until(`document.querySelector("[data-stream]").dataset.state === "off"`)
+	s.submit("/backtests/tune", "meanwhile", `{"dataset":"sp500","strategy_name":"sma_cross","param_space":{"fast":[5],"slow":[50]}}`)
+	eval[int](b, fmt.Sprintf(hide, false))
+	b.live()
+	b.until(`document.querySelector("#list").textContent.includes("sma_cross")`)
+}
+
 func TestAnExpiredSessionIsTold(t *testing.T) {
 	s := newSite(t).withWorkspace()
 	b := s.openBrowser()
