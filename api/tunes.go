@@ -54,6 +54,7 @@ type tuneView struct {
 	Gates           rendered[*sweep.Gates]        `json:"gates"`
 	Overfit         rendered[*sweep.Overfit]      `json:"overfit"`
 	Pruning         rendered[[]sweep.Rung]        `json:"pruning,omitempty"`
+	Reasons         rendered[*map[string]int]     `json:"reasons"` // why trials are not on the leaderboard, and how many; null until completed
 	Regime          *sweep.Regime                 `json:"regime"`
 	Warnings        []string                      `json:"warnings"`
 	Error           *string                       `json:"error"`
@@ -89,10 +90,10 @@ func viewTune(t *store.Tune, now time.Time) tuneView {
 		view.WFOID, view.Fold = &wfo, &t.Fold.Index
 	}
 	if t.Outcome != nil {
-		var found struct{ Gates, Overfit, Pruning json.RawMessage }
+		var found struct{ Gates, Overfit, Pruning, Reasons json.RawMessage }
 		if err := json.Unmarshal(t.Outcome, &found); err == nil {
 			view.Gates, view.Overfit = rendered[*sweep.Gates](found.Gates), rendered[*sweep.Overfit](found.Overfit)
-			view.Pruning = rendered[[]sweep.Rung](found.Pruning)
+			view.Pruning, view.Reasons = rendered[[]sweep.Rung](found.Pruning), rendered[*map[string]int](found.Reasons)
 		}
 	}
 	return view

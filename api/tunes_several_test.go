@@ -85,6 +85,37 @@ func TestATuneRunsOverSeveralDatasets(t *testing.T) {
 	require.Equal(t, 1, r.count(`select count(*) from tune_datasets td join datasets d on d.id = td.dataset_id where d.name = 'walk' and td.position = 1`))
 }
 
+// A strategy that never trades leaves the objective undefined for every trial: the tune completes and
+// says so.
+func TestATuneWithoutATradeCompletesWithReasons(t *testing.T) {
+	r := newRig(t).withSample()
+	r.startWorker()
+	submitted := r.do(http.MethodPost, "/backtests/tune", `{"dataset":"sp500","strategy_name":"orb","param_space":{"bars":[2,4,8]}}`, "X-Idempotency-Key", "idle")
+	require.Equal(t, http.StatusAccepted, submitted.status, string(submitted.body))
+	type view struct {
+		Status      string
+		Error       *string
+		Counts      map[string]int
+		Leaderboard []any
+		Warnings    []string
+		Reasons     map[string]int
+		BestTrial   *int `json:"best_trial"`
+		Overfit     struct{ Undefined map[string]string }
+	}
+	var got view
+	require.Eventually(t, func() bool {
+		got = into[view](t, r.do(http.MethodGet, submitted.header.Get("Location"), ""))
+		return got.Status != "queued" && got.Status != "running"
+	}, 20*time.Second, 20*time.Millisecond)
+	require.Equal(t, "completed", got.Status, "%v", got.Error)
+	require.Equal(t, map[string]int{"objective sharpe is undefined on all bars: no trade was made": 3}, got.Reasons)
+	require.Equal(t, 3, got.Counts["skipped"])
+	require.Empty(t, got.Leaderboard)
+	require.Nil(t, got.BestTrial)
+	require.NotEmpty(t, got.Overfit.Undefined["dsr"])
+	require.Contains(t, strings.Join(got.Warnings, ";"), "no trial passed its gates")
+}
+
 func TestDatasetsOfATuneAreHeldAgainstItsRules(t *testing.T) {
 	r := newRig(t).withSample()
 	require.Equal(t, http.StatusCreated, r.upload(r.key, "walk", candles(t, 1, 400)).status)
