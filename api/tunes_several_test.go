@@ -37,8 +37,9 @@ func TestATuneRunsOverSeveralDatasets(t *testing.T) {
 		Score    float64
 		ScoreIS  float64 `json:"score_is"`
 		Datasets []struct {
-			Dataset string
-			ScoreIS float64 `json:"score_is"`
+			Dataset   string
+			ScoreIS   float64            `json:"score_is"`
+			MetricsIS struct{ Bars int } `json:"metrics_is"`
 		}
 	}
 	type view struct {
@@ -65,6 +66,7 @@ func TestATuneRunsOverSeveralDatasets(t *testing.T) {
 	for _, e := range got.Leaderboard {
 		require.Len(t, e.Datasets, 2)
 		require.Equal(t, "walk", e.Datasets[1].Dataset)
+		require.Equal(t, 1050, e.Datasets[1].MetricsIS.Bars, "its own bars")
 		require.Equal(t, min(e.Datasets[0].ScoreIS, e.Datasets[1].ScoreIS), e.ScoreIS)
 	}
 
