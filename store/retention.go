@@ -9,7 +9,7 @@ import (
 	"github.com/riverqueue/river"
 )
 
-// Prune is one run of a retention job; migrations/sql/0070_retention.sql holds what it does.
+// Prune is one run of a retention job; migrations/sql/0028_retention.sql holds what it does.
 type Prune struct {
 	Job       string         // a job_name of retention_rules
 	Age       *time.Duration // nil: the rule's
