@@ -22,7 +22,8 @@ dev: build ## everything in one process, data in .millrace
 demo: build ## dev, the sample, and a tune of 20,000 trials; DEMO_EXIT=1 exits at the end
 	bin/millrace demo
 
-test: build ## all tests, beside a throwaway Postgres
+test: build ## all tests, beside a throwaway Postgres; as root on Debian it installs what they run beside it
+	-@.ci/packages
 	bin/millrace postgres -- $(GOTESTSUM) --format pkgname -- -timeout 12m $(PACKAGES)
 
 chaos: build ## kill, stop and cut everything while it works, for some minutes, and print what held; then who gets at what

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/backtest/ohlcv"
+	"millrace/ops/program"
 )
 
 // sampleOrder is what has to be there before an example can run on it.
@@ -25,6 +26,7 @@ var sampleOrder = []string{
 // Every example of the API's document runs as it is copied, and answers with the status that the
 // document promises.
 func TestTheDocumentsExamplesRun(t *testing.T) {
+	program.Find(t, "curl", "curl")
 	r := newLibrary(t).rig.withSample()
 	var doc struct {
 		Paths map[string]map[string]struct {

@@ -9,16 +9,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"millrace/ops/program"
 )
 
 // Promtool checks the rules and runs their unit tests.
 func TestTheAlertsDoWhatTheirTestsSay(t *testing.T) {
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		require.Empty(t, os.Getenv("MILLRACE_REQUIRE"), "promtool is not installed: apt-get install prometheus")
-		t.Log("promtool is not installed, so only the form of the rules is checked; .ci/run installs it")
-		return
-	}
+	promtool := program.Find(t, "prometheus", "promtool")
 	tests, err := filepath.Glob("prometheus/tests/*.test.yml")
 	require.NoError(t, err)
 	require.Len(t, tests, 11, "one file a subsystem")

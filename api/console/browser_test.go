@@ -10,7 +10,6 @@ import (
 	"image/color"
 	"image/png"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -23,6 +22,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
+
+	"millrace/ops/program"
 )
 
 //go:embed testdata/axe.min.js
@@ -52,18 +53,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func startChromium() {
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		chromium.err = errors.New("no Chromium here: apt-get install chromium")
-		return
-	}
+func startChromium(path string) {
 	profile, err := os.MkdirTemp("", "millrace-chromium")
 	if err != nil {
 		chromium.err = err
@@ -83,7 +73,8 @@ func startChromium() {
 func (s *site) openBrowser() *browser {
 	t := s.t
 	t.Helper()
-	chromium.once.Do(startChromium)
+	path := program.Find(t, "chromium", "chromium", "chromium-browser", "google-chrome", "chrome")
+	chromium.once.Do(func() { startChromium(path) })
 	require.NoError(t, chromium.err)
 	b := &browser{t: t, site: s}
 	var cancel context.CancelFunc

@@ -14,6 +14,7 @@ import (
 
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/ingestion/pdf/pdftest"
+	"millrace/ops/program"
 )
 
 // readmeCommands are the commands of a document's sh blocks, those over several lines in one.
@@ -49,6 +50,7 @@ type reader struct {
 
 // Everything that the README tells a reader to type does what it says.
 func TestTheReadmesCommandsRun(t *testing.T) {
+	program.Find(t, "curl", "curl")
 	f := newFleet(t)
 	r := &reader{t: t, dir: t.TempDir()}
 	require.NoError(t, os.Mkdir(filepath.Join(r.dir, "bin"), 0o755))

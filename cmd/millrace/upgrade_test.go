@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/backtest/ohlcv"
+	"millrace/ops/program"
 )
 
 // freePort is a port of loopback that nobody listens on.
@@ -35,10 +36,7 @@ func freePort(t *testing.T) string {
 // startProxy runs Debian's nginx with the configuration of docker-compose.yml.
 func startProxy(t *testing.T, apiA, apiB string) string {
 	t.Helper()
-	nginx, err := exec.LookPath("nginx")
-	if err != nil {
-		nginx = "/usr/sbin/nginx"
-	}
+	nginx := program.Find(t, "nginx-light", "nginx")
 	dir, listen := t.TempDir(), freePort(t)
 	template, err := os.ReadFile("../../ops/nginx/millrace.conf.template")
 	require.NoError(t, err)
@@ -60,7 +58,7 @@ http {
 	cmd := exec.Command(nginx, "-e", filepath.Join(dir, "error.log"), "-p", dir, "-c", file)
 	var log lockedBuffer
 	cmd.Stdout, cmd.Stderr = &log, &log
-	require.NoError(t, cmd.Start(), "no nginx here: apt-get install nginx-light")
+	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()

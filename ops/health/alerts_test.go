@@ -23,6 +23,7 @@ import (
 
 	"millrace/ops"
 	"millrace/ops/health"
+	"millrace/ops/program"
 )
 
 // shortened are the rules with windows of seconds, so that they can be seen to fire.
@@ -35,7 +36,7 @@ func shortened(t *testing.T) string {
 }
 
 // startPrometheus runs a real one on the shortened rules against two targets, and returns its address.
-func startPrometheus(t *testing.T, program, target, doomed string) string {
+func startPrometheus(t *testing.T, path, target, doomed string) string {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "alerts.rules.yml"), []byte(shortened(t)), 0o600))
@@ -52,7 +53,7 @@ scrape_configs:
 	address := listener.Addr().String()
 	require.NoError(t, listener.Close())
 	var log bytes.Buffer
-	cmd := exec.Command(program, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
+	cmd := exec.Command(path, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+address, "--log.level=warn")
 	cmd.Stdout, cmd.Stderr = &log, &log
 	require.NoError(t, cmd.Start())
@@ -97,12 +98,7 @@ func firing(address string) []string {
 // Every alert fires in a real Prometheus that scrapes a real process's metrics, once what it tells of
 // is so; and none does before.
 func TestEveryAlertFiresForReal(t *testing.T) {
-	program, err := exec.LookPath("prometheus")
-	if err != nil {
-		require.Empty(t, os.Getenv("MILLRACE_REQUIRE"), "prometheus is not installed: apt-get install prometheus")
-		t.Log("prometheus is not installed, so no alert is seen firing; .ci/run installs it")
-		return
-	}
+	prometheus := program.Find(t, "prometheus", "prometheus")
 	t.Parallel()
 	w := newWorld(t)
 	metrics := ops.NewMetrics()
@@ -118,7 +114,7 @@ func TestEveryAlertFiresForReal(t *testing.T) {
 	server := httptest.NewServer(ops.Internal(metrics.Registry, ""))
 	defer server.Close()
 	doomed := httptest.NewServer(ops.Internal(ops.NewMetrics().Registry, ""))
-	address := startPrometheus(t, program, strings.TrimPrefix(server.URL, "http://"), strings.TrimPrefix(doomed.URL, "http://"))
+	address := startPrometheus(t, prometheus, strings.TrimPrefix(server.URL, "http://"), strings.TrimPrefix(doomed.URL, "http://"))
 
 	// A while of good work, during which nothing may fire.
 	work(metrics, true)
