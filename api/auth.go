@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
-	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/store"
 )
 
@@ -99,7 +99,7 @@ func agrees(c echo.Context, workspace uuid.UUID) error {
 		for _, text := range named {
 			if id, err := uuid.Parse(text); err != nil || id != workspace {
 				return problem(http.StatusBadRequest, "The request names another workspace.",
-					backtest.FieldError{Field: field, Message: "does not agree with the workspace of this request"})
+					invalid.FieldError{Field: field, Message: "does not agree with the workspace of this request"})
 			}
 		}
 		return nil
@@ -127,7 +127,7 @@ func withoutWorkspace(c echo.Context, body []byte) ([]byte, error) {
 	var id uuid.UUID
 	if err := json.Unmarshal(named, &id); err != nil || id != workspaceOf(c) {
 		return nil, problem(http.StatusBadRequest, "The request names another workspace.",
-			backtest.FieldError{Field: "workspace_id", Message: "does not agree with the workspace of this request"})
+			invalid.FieldError{Field: "workspace_id", Message: "does not agree with the workspace of this request"})
 	}
 	delete(members, "workspace_id")
 	return json.Marshal(members)

@@ -15,7 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
-	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/store"
 )
 
@@ -60,7 +60,7 @@ func malformed(err error) error {
 		message = fmt.Sprintf("%v at byte %d", syntactic.Err, syntactic.ByteOffset)
 	}
 	return problem(http.StatusBadRequest, "The body is not the JSON that this request takes.",
-		backtest.FieldError{Field: field, Message: message})
+		invalid.FieldError{Field: field, Message: message})
 }
 
 // pointed is a JSON pointer as problems name fields.
@@ -111,14 +111,14 @@ func queryInt(c echo.Context, name string, def, low, high int) (int, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < low || n > high {
 		return 0, problem(http.StatusBadRequest, "The query is not valid.",
-			backtest.FieldError{Field: name, Message: fmt.Sprintf("must be a whole number from %d to %d", low, high), Limit: []int{low, high}})
+			invalid.FieldError{Field: name, Message: fmt.Sprintf("must be a whole number from %d to %d", low, high), Limit: []int{low, high}})
 	}
 	return n, nil
 }
 
 func badCursor() error {
 	return problem(http.StatusBadRequest, "The query is not valid.",
-		backtest.FieldError{Field: "cursor", Message: "is not a cursor of this list"})
+		invalid.FieldError{Field: "cursor", Message: "is not a cursor of this list"})
 }
 
 // packCursor and unpackCursor make a list's place opaque.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 )
 
 const (
@@ -78,7 +78,7 @@ func sorted(plain []byte) ([]byte, error) {
 
 func malformedAt(in *jsontext.Decoder, message string, limit any) error {
 	return problem(http.StatusBadRequest, "The body is not the JSON that this request takes.",
-		backtest.FieldError{Field: pointed(in.StackPointer()), Message: message, Limit: limit})
+		invalid.FieldError{Field: pointed(in.StackPointer()), Message: message, Limit: limit})
 }
 
 // exactNumber writes equal numbers alike, as a whole number times a power of ten, without rounding.
@@ -116,7 +116,7 @@ func exactNumber(text string) (string, bool) {
 func formFingerprint(body []byte, boundary string) ([32]byte, error) {
 	bad := func(message string) ([32]byte, error) {
 		return [32]byte{}, problem(http.StatusBadRequest, "The form could not be read.",
-			backtest.FieldError{Field: "body", Message: message, Limit: maxParts})
+			invalid.FieldError{Field: "body", Message: message, Limit: maxParts})
 	}
 	parts := multipart.NewReader(bytes.NewReader(body), boundary)
 	var lines []string

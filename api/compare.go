@@ -14,7 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
-	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/store"
 )
 
@@ -60,7 +60,7 @@ func (s *Server) compareTunes(c echo.Context) error {
 		tune, err := s.store.Tune(ctx, workspaceOf(c), id)
 		if errors.Is(err, store.ErrNotFound) {
 			return problem(http.StatusNotFound, "This workspace has no such tune.",
-				backtest.FieldError{Field: fmt.Sprintf("ids[%d]", i), Message: fmt.Sprintf("%s is not the id of a tune here", id)})
+				invalid.FieldError{Field: fmt.Sprintf("ids[%d]", i), Message: fmt.Sprintf("%s is not the id of a tune here", id)})
 		}
 		if err != nil {
 			return err

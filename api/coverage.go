@@ -13,7 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
-	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/jobs/knowledge"
 	"millrace/store"
 )
@@ -101,7 +101,7 @@ func (s *Server) listGaps(c echo.Context) error {
 func gapFilter(c echo.Context) (store.GapFilter, error) {
 	filter := store.GapFilter{Status: store.GapStatus(c.QueryParam("status")), Kind: c.QueryParam("kind")}
 	bad := func(field, message string, limit any) error {
-		return problem(http.StatusBadRequest, "The query is not valid.", backtest.FieldError{Field: field, Message: message, Limit: limit})
+		return problem(http.StatusBadRequest, "The query is not valid.", invalid.FieldError{Field: field, Message: message, Limit: limit})
 	}
 	if filter.Status != "" && !slices.Contains(store.GapStatuses(), filter.Status) {
 		return filter, bad("status", fmt.Sprintf("%q is not a status", filter.Status), store.GapStatuses())
@@ -200,7 +200,7 @@ func (r resolveRequest) check() (store.GapAnswer, error) {
 	switch {
 	case r.CandidateID == "" && note == "":
 		return answer, problem(http.StatusBadRequest, "A gap is resolved with a candidate or with a note.",
-			backtest.FieldError{Field: "candidate_id", Message: "is missing, and so is note"})
+			invalid.FieldError{Field: "candidate_id", Message: "is missing, and so is note"})
 	case utf8.RuneCountInString(note) > maxNote:
 		return answer, fieldProblem("note", fmt.Sprintf("has %d characters of %d", utf8.RuneCountInString(note), maxNote), maxNote)
 	case r.CandidateID == "":

@@ -15,6 +15,7 @@ import (
 
 	"millrace/jobs/backtest"
 	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/invalid"
 	"millrace/store"
 )
 
@@ -53,7 +54,7 @@ func (s *Server) uploadDataset(c echo.Context) error {
 	stored, err := s.store.PutDataset(c.Request().Context(), workspaceOf(c), meta, bars)
 	if errors.Is(err, store.ErrConflict) {
 		return problem(http.StatusConflict, "Datasets are immutable: this name holds other bars.",
-			backtest.FieldError{Field: "name", Message: fmt.Sprintf("%q is taken", meta.Name)})
+			invalid.FieldError{Field: "name", Message: fmt.Sprintf("%q is taken", meta.Name)})
 	}
 	if err != nil {
 		return err
@@ -89,11 +90,11 @@ func readUpload(c echo.Context) (store.Dataset, []byte, error) {
 			return meta, nil, err
 		}
 	}
-	var faults []backtest.FieldError
+	var faults []invalid.FieldError
 	text := func(field string, limit int) string {
 		value := strings.TrimSpace(values[field])
 		if value == "" || len([]rune(value)) > limit || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			faults = append(faults, backtest.FieldError{Field: field, Message: fmt.Sprintf("is required: 1 to %d characters on one line", limit), Limit: limit})
+			faults = append(faults, invalid.FieldError{Field: field, Message: fmt.Sprintf("is required: 1 to %d characters on one line", limit), Limit: limit})
 		}
 		return value
 	}
@@ -101,12 +102,12 @@ func readUpload(c echo.Context) (store.Dataset, []byte, error) {
 	if given, ok := values["calendar"]; ok {
 		days, err := strconv.Atoi(given)
 		if err != nil || days != 252 && days != 365 {
-			faults = append(faults, backtest.FieldError{Field: "calendar", Message: "must be 252 or 365", Limit: []int{252, 365}})
+			faults = append(faults, invalid.FieldError{Field: "calendar", Message: "must be 252 or 365", Limit: []int{252, 365}})
 		}
 		meta.Calendar = backtest.Calendar(days)
 	}
 	if len(file) == 0 {
-		faults = append(faults, backtest.FieldError{Field: "file", Message: "is required: a CSV or Parquet file that is not empty"})
+		faults = append(faults, invalid.FieldError{Field: "file", Message: "is required: a CSV or Parquet file that is not empty"})
 	}
 	return meta, file, fieldProblems(faults)
 }
@@ -117,7 +118,7 @@ func readField(part *multipart.Part, into map[string]string) error {
 	case "name", "symbol", "timeframe", "calendar":
 	default:
 		return problem(http.StatusBadRequest, "The form is not valid.",
-			backtest.FieldError{Field: name, Message: "is not a part of this request"})
+			invalid.FieldError{Field: name, Message: "is not a part of this request"})
 	}
 	value, err := io.ReadAll(io.LimitReader(part, 4096))
 	if err != nil {
@@ -132,7 +133,7 @@ func barsProblem(err error) error {
 	var row *ohlcv.RowError
 	if errors.As(err, &row) {
 		return problem(http.StatusUnprocessableEntity, "The file is not a valid set of bars.",
-			backtest.FieldError{Field: fmt.Sprintf("file.row[%d].%s", row.Row, row.Column), Message: err.Error()})
+			invalid.FieldError{Field: fmt.Sprintf("file.row[%d].%s", row.Row, row.Column), Message: err.Error()})
 	}
 	return fieldProblem("file", err.Error(), nil)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
-	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/sweep"
 	"millrace/store"
@@ -118,7 +118,7 @@ func (s *Server) explainMatch(c echo.Context) error {
 	id, err := uuid.Parse(req.RunID)
 	if err != nil {
 		return problem(http.StatusUnprocessableEntity, "The request is not valid.",
-			backtest.FieldError{Field: "run_id", Message: "is required: the id of a recommendation or query"})
+			invalid.FieldError{Field: "run_id", Message: "is required: the id of a recommendation or query"})
 	}
 	run, err := s.store.MatchRun(c.Request().Context(), id)
 	if err != nil {

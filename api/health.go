@@ -5,7 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/ops"
 )
 
@@ -29,11 +29,11 @@ func (s *Server) healthz(c echo.Context) error {
 func (s *Server) readyz(c echo.Context) error {
 	overview := s.opts.Ready.Look(c.Request().Context())
 	parts := map[string]string{}
-	var missing []backtest.FieldError
+	var missing []invalid.FieldError
 	for _, part := range overview.Components {
 		parts[part.Name] = string(part.Status)
 		if part.Status == ops.StatusError {
-			missing = append(missing, backtest.FieldError{Field: part.Name, Message: "is not ready"})
+			missing = append(missing, invalid.FieldError{Field: part.Name, Message: "is not ready"})
 		}
 	}
 	if len(missing) > 0 {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/store"
 )
 
@@ -127,7 +127,7 @@ func readSubmission(c echo.Context, keyOptional bool) (submitted, error) {
 func readKey(h http.Header) (string, error) {
 	bad := func(message string) (string, error) {
 		return "", problem(http.StatusBadRequest, "Send an idempotency key, so that this request can be repeated safely.",
-			backtest.FieldError{Field: idempotencyHeader, Message: message, Limit: maxKeyLength})
+			invalid.FieldError{Field: idempotencyHeader, Message: message, Limit: maxKeyLength})
 	}
 	given := h.Values(idempotencyHeader)
 	switch {

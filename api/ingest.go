@@ -13,7 +13,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"millrace/jobs"
-	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/jobs/knowledge"
 	"millrace/store"
 )
@@ -178,7 +178,7 @@ func (s *Server) listIngests(c echo.Context) error {
 }
 
 func badQuery(field, message string, limit any) error {
-	return problem(http.StatusBadRequest, "The query is not valid.", backtest.FieldError{Field: field, Message: message, Limit: limit})
+	return problem(http.StatusBadRequest, "The query is not valid.", invalid.FieldError{Field: field, Message: message, Limit: limit})
 }
 
 func querySource(c echo.Context) (knowledge.SourceType, error) {

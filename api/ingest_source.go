@@ -22,6 +22,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
 	"millrace/store"
@@ -109,7 +110,7 @@ func (s *Server) readForm(c echo.Context, parts *multipart.Reader, sent *sentSou
 }
 
 func badForm(field, message string) error {
-	return problem(http.StatusBadRequest, "The form is not valid.", backtest.FieldError{Field: field, Message: message})
+	return problem(http.StatusBadRequest, "The form is not valid.", invalid.FieldError{Field: field, Message: message})
 }
 
 func readText(part *multipart.Part, name string, into *string) error {
@@ -186,9 +187,9 @@ func (sent *sentSource) fingerprint() ([32]byte, error) {
 
 // check holds the request against its rules. named is the type that its route names; "": none.
 func (sent *sentSource) check(named knowledge.SourceType) (store.NewIngest, error) {
-	var faults []backtest.FieldError
+	var faults []invalid.FieldError
 	fault := func(field, message string, limit any) {
-		faults = append(faults, backtest.FieldError{Field: field, Message: message, Limit: limit})
+		faults = append(faults, invalid.FieldError{Field: field, Message: message, Limit: limit})
 	}
 	switch {
 	case sent.hasFile && sent.Text != "":

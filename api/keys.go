@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
-	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/store"
 )
 
@@ -46,15 +46,15 @@ func viewKey(k store.Key) keyView {
 }
 
 func (r keyRequest) check(now time.Time) error {
-	var faults []backtest.FieldError
+	var faults []invalid.FieldError
 	if !oneLine(r.Name, 100) {
 		faults = append(faults, lineFault("name", 100))
 	}
 	if !slices.Contains(store.Roles(), r.Role) {
-		faults = append(faults, backtest.FieldError{Field: "role", Message: fmt.Sprintf("%q is not a role", r.Role), Limit: store.Roles()})
+		faults = append(faults, invalid.FieldError{Field: "role", Message: fmt.Sprintf("%q is not a role", r.Role), Limit: store.Roles()})
 	}
 	if r.ExpiresAt != nil && !r.ExpiresAt.After(now) {
-		faults = append(faults, backtest.FieldError{Field: "expires_at", Message: "is in the past"})
+		faults = append(faults, invalid.FieldError{Field: "expires_at", Message: "is in the past"})
 	}
 	return fieldProblems(faults)
 }

@@ -9,18 +9,18 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"millrace/api/console"
-	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/store"
 )
 
 // problemError is an answer in the form of RFC 9457.
 type problemError struct {
-	Type       string                `json:"type"`
-	Title      string                `json:"title"`
-	Status     int                   `json:"status"`
-	Detail     string                `json:"detail,omitempty"`
-	Instance   string                `json:"instance,omitempty"`
-	Errors     []backtest.FieldError `json:"errors,omitempty"`
+	Type       string               `json:"type"`
+	Title      string               `json:"title"`
+	Status     int                  `json:"status"`
+	Detail     string               `json:"detail,omitempty"`
+	Instance   string               `json:"instance,omitempty"`
+	Errors     []invalid.FieldError `json:"errors,omitempty"`
 	retryAfter string
 }
 
@@ -28,7 +28,7 @@ type problemError struct {
 func (p *problemError) Error() string { return p.Title + ": " + p.Detail }
 
 // problem makes an answer for a mistake of the caller, naming the fields at fault.
-func problem(status int, detail string, fields ...backtest.FieldError) error {
+func problem(status int, detail string, fields ...invalid.FieldError) error {
 	return &problemError{
 		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Errors: fields,
 	}
@@ -37,11 +37,11 @@ func problem(status int, detail string, fields ...backtest.FieldError) error {
 // fieldProblem is a 422 for one field.
 func fieldProblem(field, message string, limit any) error {
 	return problem(http.StatusUnprocessableEntity, "The request is not valid.",
-		backtest.FieldError{Field: field, Message: message, Limit: limit})
+		invalid.FieldError{Field: field, Message: message, Limit: limit})
 }
 
 // fieldProblems is a 422 for several fields, or nil for none.
-func fieldProblems(fields []backtest.FieldError) error {
+func fieldProblems(fields []invalid.FieldError) error {
 	if len(fields) == 0 {
 		return nil
 	}
@@ -66,12 +66,12 @@ func asProblem(err error) (p *problemError, internal bool) {
 	case errors.As(err, &shown): // the API's own answer to a page
 		p := answer(shown.Status, shown.Detail)
 		for _, fault := range shown.Errors {
-			p.Errors = append(p.Errors, backtest.FieldError{Field: fault.Field, Message: fault.Message})
+			p.Errors = append(p.Errors, invalid.FieldError{Field: fault.Field, Message: fault.Message})
 		}
 		return p, false
 	case errors.As(err, &tooLarge):
 		p := answer(http.StatusRequestEntityTooLarge, "The body is over the limit.")
-		p.Errors = []backtest.FieldError{{Field: "body", Message: "too large", Limit: tooLarge.Limit}}
+		p.Errors = []invalid.FieldError{{Field: "body", Message: "too large", Limit: tooLarge.Limit}}
 		return p, false
 	case errors.Is(err, store.ErrNotFound):
 		return answer(http.StatusNotFound, "There is no such thing in this workspace."), false

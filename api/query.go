@@ -13,7 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
-	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/jobs/knowledge"
 	"millrace/ops"
 	"millrace/store"
@@ -180,10 +180,10 @@ func (s *Server) noteQuery(ctx context.Context, workspace uuid.UUID, req queryRe
 }
 
 // check fills in the defaults and holds the request against its bounds.
-func (r *queryRequest) check() (knowledge.Question, []backtest.FieldError) {
-	var faults []backtest.FieldError
+func (r *queryRequest) check() (knowledge.Question, []invalid.FieldError) {
+	var faults []invalid.FieldError
 	fault := func(field, message string, limit any) {
-		faults = append(faults, backtest.FieldError{Field: field, Message: message, Limit: limit})
+		faults = append(faults, invalid.FieldError{Field: field, Message: message, Limit: limit})
 	}
 	if message := checkQuestion(&r.Question); message != "" {
 		fault("question", message, knowledge.MaxQuestion)

@@ -13,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/sweep"
 	"millrace/ops"
@@ -235,10 +236,10 @@ func (s *Server) checkRecommend(ctx context.Context, workspace uuid.UUID, req re
 }
 
 // faults lists what is wrong with the request itself.
-func (r *recommendRequest) faults() []backtest.FieldError {
-	var faults []backtest.FieldError
+func (r *recommendRequest) faults() []invalid.FieldError {
+	var faults []invalid.FieldError
 	fault := func(field, message string, limit any) {
-		faults = append(faults, backtest.FieldError{Field: field, Message: message, Limit: limit})
+		faults = append(faults, invalid.FieldError{Field: field, Message: message, Limit: limit})
 	}
 	if _, ok := backtest.Lookup(r.StrategyName); !ok {
 		fault("strategy_name", fmt.Sprintf("%q is no strategy", r.StrategyName), nil)
@@ -274,19 +275,19 @@ type bound struct {
 	low, high float64
 }
 
-func (f recommendFloors) faults() []backtest.FieldError {
+func (f recommendFloors) faults() []invalid.FieldError {
 	var trades *float64
 	if f.MinTrades != nil {
 		trades = new(float64(*f.MinTrades))
 	}
-	var faults []backtest.FieldError
+	var faults []invalid.FieldError
 	for _, b := range []bound{
 		{"min_oos_sharpe", f.MinOOSSharpe, -100, 100}, {"min_return_pct", f.MinReturnPct, -100, 1e6}, {"min_calmar", f.MinCalmar, -1e6, 1e6},
 		{"max_drawdown_pct", f.MaxDrawdownPct, 0, 100}, {"min_trades", trades, 0, 1e6}, {"max_overfit_gap", f.MaxOverfitGap, -100, 100},
 		{"min_similarity", f.MinSimilarity, 0, 1},
 	} {
 		if b.value != nil && !(*b.value >= b.low && *b.value <= b.high) {
-			faults = append(faults, backtest.FieldError{
+			faults = append(faults, invalid.FieldError{
 				Field: "floors." + b.name, Message: fmt.Sprintf("must be from %g to %g", b.low, b.high), Limit: []float64{b.low, b.high},
 			})
 		}

@@ -15,7 +15,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"millrace/jobs"
-	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/store"
 )
 
@@ -32,7 +32,7 @@ func pruneJob(c echo.Context) (string, error) {
 	job := strings.ReplaceAll(c.Param("job"), "-", "_")
 	if _, ok := jobs.PruneSchedules()[job]; !ok || strings.Contains(c.Param("job"), "_") {
 		return "", problem(http.StatusNotFound, "There is no such retention job.",
-			backtest.FieldError{Field: "job", Message: "is not one of those that can be pruned", Limit: pruneJobs()})
+			invalid.FieldError{Field: "job", Message: "is not one of those that can be pruned", Limit: pruneJobs()})
 	}
 	return job, nil
 }
@@ -54,10 +54,10 @@ func (r pruneRequest) prune(job string) (store.Prune, error) {
 	if job == "match_runs" {
 		mostDays = 730
 	}
-	var faults []backtest.FieldError
+	var faults []invalid.FieldError
 	if r.Days != nil {
 		if *r.Days < 1 || *r.Days > mostDays {
-			faults = append(faults, backtest.FieldError{
+			faults = append(faults, invalid.FieldError{
 				Field: "days", Message: fmt.Sprintf("must be from 1 to %d", mostDays), Limit: []int{1, mostDays}})
 		}
 		age := time.Duration(*r.Days) * 24 * time.Hour
@@ -65,7 +65,7 @@ func (r pruneRequest) prune(job string) (store.Prune, error) {
 	}
 	if r.BatchSize != nil {
 		if *r.BatchSize < 100 || *r.BatchSize > 100_000 {
-			faults = append(faults, backtest.FieldError{
+			faults = append(faults, invalid.FieldError{
 				Field: "batch_size", Message: "must be from 100 to 100000", Limit: []int{100, 100_000}})
 		}
 		prune.BatchSize = *r.BatchSize
@@ -148,7 +148,7 @@ func (s *Server) listRetentionLog(c echo.Context) error {
 	job := c.QueryParam("job_name")
 	if _, ok := jobs.PruneSchedules()[job]; job != "" && !ok {
 		return problem(http.StatusBadRequest, "The query is not valid.",
-			backtest.FieldError{Field: "job_name", Message: "is not a retention job"})
+			invalid.FieldError{Field: "job_name", Message: "is not a retention job"})
 	}
 	var before int64
 	if text := c.QueryParam("cursor"); text != "" {

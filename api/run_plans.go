@@ -16,7 +16,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"millrace/jobs"
-	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/jobs/sweep"
 	"millrace/store"
 )
@@ -207,7 +207,7 @@ func (s *Server) checkVariant(ctx context.Context, workspace uuid.UUID, i int, v
 	named := *p
 	named.Errors = slices.Clone(p.Errors)
 	for i, e := range named.Errors {
-		named.Errors[i] = backtest.FieldError{Field: where + e.Field, Message: e.Message + about, Limit: e.Limit}
+		named.Errors[i] = invalid.FieldError{Field: where + e.Field, Message: e.Message + about, Limit: e.Limit}
 	}
 	return tune, &named
 }
@@ -247,7 +247,7 @@ func (s *Server) listRunPlans(c echo.Context) error {
 	}
 	status := store.RunPlanStatus(strings.TrimSpace(c.QueryParam("status")))
 	if status != "" && !slices.Contains(store.RunPlanStatuses(), status) {
-		return problem(http.StatusBadRequest, "The query is not valid.", backtest.FieldError{
+		return problem(http.StatusBadRequest, "The query is not valid.", invalid.FieldError{
 			Field: "status", Message: fmt.Sprintf("%q is not a status", status), Limit: store.RunPlanStatuses(),
 		})
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/store"
 )
 
@@ -106,7 +107,7 @@ func unknownStrategy(name string) error {
 func datasetProblem(field, name string, err error) error {
 	if p, _ := asProblem(err); p.Status == http.StatusNotFound {
 		return problem(http.StatusNotFound, "This workspace has no such dataset.",
-			backtest.FieldError{Field: field, Message: fmt.Sprintf("%q is not the id or name of a dataset here", name)})
+			invalid.FieldError{Field: field, Message: fmt.Sprintf("%q is not the id or name of a dataset here", name)})
 	}
 	return err
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
-	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 )
 
 // The cookies of the console.
@@ -66,7 +66,7 @@ func (s *Server) logIn(c echo.Context) error {
 		if form {
 			return s.pages.Login(c, http.StatusUnauthorized, localPath(req.Next), "This is not the admin token.")
 		}
-		return problem(http.StatusUnauthorized, "This is not the admin token.", backtest.FieldError{Field: "token", Message: "is wrong"})
+		return problem(http.StatusUnauthorized, "This is not the admin token.", invalid.FieldError{Field: "token", Message: "is wrong"})
 	}
 	secret := rand.Text()
 	expires, err := s.store.CreateAdminSession(c.Request().Context(), s.sealed(sessionCookie, secret), s.opts.Session)

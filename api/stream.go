@@ -13,7 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"millrace/events"
-	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/store"
 )
 
@@ -36,14 +36,14 @@ func (s *Server) streamAllEvents(c echo.Context) error {
 		id, err := uuid.Parse(named)
 		if err != nil {
 			return problem(http.StatusBadRequest, "The query is not valid.",
-				backtest.FieldError{Field: "workspace_id", Message: "is not a UUID"})
+				invalid.FieldError{Field: "workspace_id", Message: "is not a UUID"})
 		}
 		scope.Workspace = uuid.NullUUID{UUID: id, Valid: true}
 	}
 	if passed, _ := c.Get(passKey).(pass); passed.ticket != nil {
 		if scope.Workspace.Valid && scope.Workspace.UUID != passed.ticket.Workspace {
 			return problem(http.StatusBadRequest, "The ticket is for another workspace.",
-				backtest.FieldError{Field: "workspace_id", Message: "does not agree with the ticket"})
+				invalid.FieldError{Field: "workspace_id", Message: "does not agree with the ticket"})
 		}
 		scope.Workspace = uuid.NullUUID{UUID: passed.ticket.Workspace, Valid: true}
 	}
@@ -67,7 +67,7 @@ func eventScope(c echo.Context) (store.EventScope, error) {
 	known := store.Topics()
 	for topic := range strings.SplitSeq(text, ",") {
 		if !slices.Contains(known, topic) {
-			return scope, problem(http.StatusBadRequest, "The query is not valid.", backtest.FieldError{
+			return scope, problem(http.StatusBadRequest, "The query is not valid.", invalid.FieldError{
 				Field:   "topics",
 				Message: fmt.Sprintf("%q is not a topic; choose from %s", topic, strings.Join(known, ", ")),
 				Limit:   known,
@@ -92,7 +92,7 @@ func resumeFrom(c echo.Context) (*store.Cursor, error) {
 	cursor, err := store.ParseCursor(text)
 	if err != nil {
 		return nil, problem(http.StatusBadRequest, "The place to resume from is not valid.",
-			backtest.FieldError{Field: field, Message: err.Error()})
+			invalid.FieldError{Field: field, Message: err.Error()})
 	}
 	return &cursor, nil
 }
@@ -238,13 +238,13 @@ func (s *Server) listEvents(c echo.Context) error {
 	after := bounds.Floor
 	if text := c.QueryParam("after"); text != "" {
 		if after, err = store.ParseCursor(text); err != nil {
-			return problem(http.StatusBadRequest, "The query is not valid.", backtest.FieldError{Field: "after", Message: err.Error()})
+			return problem(http.StatusBadRequest, "The query is not valid.", invalid.FieldError{Field: "after", Message: err.Error()})
 		}
 	}
 	found, err := s.store.Events(c.Request().Context(), scope, after, limit)
 	if errors.Is(err, store.ErrCursorGone) {
 		return problem(http.StatusGone, "Events after this cursor are no longer kept: begin without one.",
-			backtest.FieldError{Field: "after", Message: store.ErrCursorGone.Error()})
+			invalid.FieldError{Field: "after", Message: store.ErrCursorGone.Error()})
 	}
 	if err != nil {
 		return err

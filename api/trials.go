@@ -9,7 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/jobs/sweep"
 	"millrace/store"
 )
@@ -31,7 +31,7 @@ func (s *Server) listTrials(c echo.Context) error {
 	}
 	status := c.QueryParam("status")
 	if status != "" && !slices.Contains(trialStatuses(), sweep.Status(status)) {
-		return problem(http.StatusBadRequest, "The query is not valid.", backtest.FieldError{
+		return problem(http.StatusBadRequest, "The query is not valid.", invalid.FieldError{
 			Field: "status", Message: fmt.Sprintf("%q is not a final status of a trial", status), Limit: trialStatuses(),
 		})
 	}
@@ -54,7 +54,7 @@ func (s *Server) listTrials(c echo.Context) error {
 	case "score":
 		page, err = s.trialsByScore(ctx, tune, from, limit, status)
 	default:
-		return problem(http.StatusBadRequest, "The query is not valid.", backtest.FieldError{
+		return problem(http.StatusBadRequest, "The query is not valid.", invalid.FieldError{
 			Field: "sort", Message: fmt.Sprintf("%q is not an order", sort), Limit: []string{"index", "score"},
 		})
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"millrace/jobs"
-	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/jobs/sweep"
 	"millrace/ops"
 	"millrace/store"
@@ -139,9 +139,9 @@ func (s *Server) checkTune(ctx context.Context, workspace uuid.UUID, req tuneReq
 	faults := req.Spec.Check()
 	switch several := len(req.Datasets) > 0; {
 	case several && req.Dataset != "":
-		faults = append(faults, backtest.FieldError{Field: "dataset", Message: "does not go with datasets; name one, or several"})
+		faults = append(faults, invalid.FieldError{Field: "dataset", Message: "does not go with datasets; name one, or several"})
 	case !several && req.Dataset == "":
-		faults = append(faults, backtest.FieldError{Field: "dataset", Message: "is required: the id or name of a dataset, or several as datasets"})
+		faults = append(faults, invalid.FieldError{Field: "dataset", Message: "is required: the id or name of a dataset, or several as datasets"})
 	}
 	if err := fieldProblems(faults); err != nil {
 		return tune, err
@@ -237,14 +237,14 @@ func (s *Server) listTunes(c echo.Context) error {
 	}
 	filter := store.TuneFilter{Status: store.TuneStatus(c.QueryParam("status")), Strategy: c.QueryParam("strategy")}
 	if filter.Status != "" && !slices.Contains(tuneStatuses(), filter.Status) {
-		return problem(http.StatusBadRequest, "The query is not valid.", backtest.FieldError{
+		return problem(http.StatusBadRequest, "The query is not valid.", invalid.FieldError{
 			Field: "status", Message: fmt.Sprintf("%q is not a status", filter.Status),
 			Limit: tuneStatuses(),
 		})
 	}
 	if text := c.QueryParam("wfo_id"); text != "" {
 		if filter.WFO, err = uuid.Parse(text); err != nil {
-			return problem(http.StatusBadRequest, "The query is not valid.", backtest.FieldError{Field: "wfo_id", Message: "is not an id"})
+			return problem(http.StatusBadRequest, "The query is not valid.", invalid.FieldError{Field: "wfo_id", Message: "is not an id"})
 		}
 	}
 	tunes, err := s.store.Tunes(c.Request().Context(), workspaceOf(c), filter, page, limit+1)

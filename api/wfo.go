@@ -14,6 +14,7 @@ import (
 
 	"millrace/jobs"
 	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/jobs/sweep"
 	"millrace/store"
 )
@@ -175,7 +176,7 @@ func (s *Server) checkWFO(ctx context.Context, workspace uuid.UUID, req wfoReque
 	wfo := store.NewWFO{Spec: req.Spec, Config: req.WFOConfig}
 	faults := wfo.Config.Check(wfo.Spec)
 	if req.Dataset == "" {
-		faults = append(faults, backtest.FieldError{Field: "dataset", Message: "is required: the id or name of a dataset"})
+		faults = append(faults, invalid.FieldError{Field: "dataset", Message: "is required: the id or name of a dataset"})
 	}
 	if err := fieldProblems(faults); err != nil {
 		return wfo, err
@@ -284,7 +285,7 @@ func (s *Server) listWFOs(c echo.Context) error {
 	}
 	filter := store.WFOFilter{Status: store.WFOStatus(c.QueryParam("status")), Strategy: c.QueryParam("strategy")}
 	if filter.Status != "" && !slices.Contains(store.WFOStatuses(), filter.Status) {
-		return problem(http.StatusBadRequest, "The query is not valid.", backtest.FieldError{
+		return problem(http.StatusBadRequest, "The query is not valid.", invalid.FieldError{
 			Field: "status", Message: fmt.Sprintf("%q is not a status", filter.Status), Limit: store.WFOStatuses(),
 		})
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
-	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/store"
 )
 
@@ -59,13 +59,13 @@ type ownWorkspaceView struct {
 
 // check holds what is given against its bounds.
 func (r workspaceRequest) check() error {
-	var faults []backtest.FieldError
+	var faults []invalid.FieldError
 	if r.Name != nil && !oneLine(*r.Name, 100) {
 		faults = append(faults, lineFault("name", 100))
 	}
 	bounded := func(field string, value *int, low, high int) {
 		if value != nil && (*value < low || *value > high) {
-			faults = append(faults, backtest.FieldError{
+			faults = append(faults, invalid.FieldError{
 				Field: field, Message: fmt.Sprintf("must be from %d to %d", low, high), Limit: []int{low, high}})
 		}
 	}
@@ -82,8 +82,8 @@ func oneLine(text string, most int) bool {
 		!strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
-func lineFault(field string, most int) backtest.FieldError {
-	return backtest.FieldError{Field: field, Message: fmt.Sprintf("must be 1 to %d printable characters on one line", most), Limit: most}
+func lineFault(field string, most int) invalid.FieldError {
+	return invalid.FieldError{Field: field, Message: fmt.Sprintf("must be 1 to %d printable characters on one line", most), Limit: most}
 }
 
 // listWorkspaces handles GET /admin/workspaces.

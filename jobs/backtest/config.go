@@ -3,6 +3,8 @@ package backtest
 import (
 	"fmt"
 	"math"
+
+	"millrace/jobs/invalid"
 )
 
 // Stops are protective exits. A zero distance is off.
@@ -44,30 +46,20 @@ func DefaultAccount() Account {
 	return Account{Cash: 10_000, Commission: 0.002, Size: 0.9999, WholeUnits: true, Exclusive: true}
 }
 
-// FieldError says what is wrong with one field of a request, and the limit it breaks.
-type FieldError struct {
-	Field   string `json:"field"`
-	Message string `json:"message"`
-	Limit   any    `json:"limit,omitempty"`
-}
-
-// Error implements error.
-func (e FieldError) Error() string { return e.Field + ": " + e.Message }
-
 // Validate names every setting that is out of its range, by the field names of the API.
-func (c Config) Validate() []FieldError {
-	var errs []FieldError
+func (c Config) Validate() []invalid.FieldError {
+	var errs []invalid.FieldError
 	oneOf := func(field, value string, allowed ...string) {
 		for _, a := range allowed {
 			if value == a {
 				return
 			}
 		}
-		errs = append(errs, FieldError{field, fmt.Sprintf("%q is unknown", value), allowed})
+		errs = append(errs, invalid.FieldError{Field: field, Message: fmt.Sprintf("%q is unknown", value), Limit: allowed})
 	}
 	within := func(field string, value, low, high float64) {
 		if !(value >= low && value <= high) {
-			errs = append(errs, FieldError{field, fmt.Sprintf("must be from %v to %v", low, high), []float64{low, high}})
+			errs = append(errs, invalid.FieldError{Field: field, Message: fmt.Sprintf("must be from %v to %v", low, high), Limit: []float64{low, high}})
 		}
 	}
 	oneOf("side", string(c.Side), string(SideLong), string(SideShort), string(SideBoth))
@@ -76,10 +68,12 @@ func (c Config) Validate() []FieldError {
 	within("account.commission", float64(c.Account.Commission), 0, 0.1)
 	within("account.slippage", c.Account.Slippage, 0, 0.1)
 	if !(c.Account.Size > 0) || c.Account.Size > 1e12 || math.IsNaN(c.Account.Size) {
-		errs = append(errs, FieldError{"account.size", "must be a fraction of equity in (0, 1] or a number of units above 1", 1e12})
+		errs = append(errs, invalid.FieldError{
+			Field: "account.size", Message: "must be a fraction of equity in (0, 1] or a number of units above 1", Limit: 1e12,
+		})
 	}
 	if c.Calendar != CalendarExchange && c.Calendar != CalendarContinuous {
-		errs = append(errs, FieldError{"calendar", "must be 252 or 365", []int{252, 365}})
+		errs = append(errs, invalid.FieldError{Field: "calendar", Message: "must be 252 or 365", Limit: []int{252, 365}})
 	}
 	if s := c.Stops; s != nil {
 		within("stops.stop_pct", s.StopPct, 0, 99)

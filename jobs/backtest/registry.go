@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"millrace/jobs/invalid"
 )
 
 // Strategy turns parameters into signals. A Strategy is stateless and safe for concurrent use.
@@ -37,10 +39,10 @@ func Lookup(name string) (Strategy, bool) {
 
 // CheckParams puts named values into the strategy's order. A parameter that is not named takes its
 // default; a name that is unknown, a value out of bounds and a fraction for an integer are errors.
-func CheckParams(s Strategy, values map[string]float64) (Params, []FieldError) {
+func CheckParams(s Strategy, values map[string]float64) (Params, []invalid.FieldError) {
 	specs := s.Params()
 	params := make(Params, len(specs))
-	var errs []FieldError
+	var errs []invalid.FieldError
 	seen := 0
 	for i, spec := range specs {
 		value, ok := values[spec.Name]
@@ -57,21 +59,25 @@ func CheckParams(s Strategy, values map[string]float64) (Params, []FieldError) {
 	if seen < len(values) {
 		for name := range values {
 			if !slices.ContainsFunc(specs, func(spec ParamSpec) bool { return spec.Name == name }) {
-				errs = append(errs, FieldError{"params." + name, fmt.Sprintf("%s has no such parameter", s.Name()), names(specs)})
+				errs = append(errs, invalid.FieldError{
+					Field: "params." + name, Message: fmt.Sprintf("%s has no such parameter", s.Name()), Limit: names(specs),
+				})
 			}
 		}
-		slices.SortFunc(errs, func(a, b FieldError) int { return strings.Compare(a.Field, b.Field) })
+		slices.SortFunc(errs, func(a, b invalid.FieldError) int { return strings.Compare(a.Field, b.Field) })
 	}
 	return params, errs
 }
 
 // Check tells what is wrong with a value of the parameter, or nil.
-func (p ParamSpec) Check(field string, value float64) *FieldError {
+func (p ParamSpec) Check(field string, value float64) *invalid.FieldError {
 	switch {
 	case !(value >= p.Min && value <= p.Max):
-		return &FieldError{field, fmt.Sprintf("%v is outside %v to %v", value, p.Min, p.Max), []float64{p.Min, p.Max}}
+		return &invalid.FieldError{
+			Field: field, Message: fmt.Sprintf("%v is outside %v to %v", value, p.Min, p.Max), Limit: []float64{p.Min, p.Max},
+		}
 	case p.Kind == KindInt && value != math.Trunc(value):
-		return &FieldError{field, fmt.Sprintf("%v is not a whole number", value), "int"}
+		return &invalid.FieldError{Field: field, Message: fmt.Sprintf("%v is not a whole number", value), Limit: "int"}
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 )
 
 // Limits on a spec.
@@ -22,13 +23,13 @@ const (
 
 // Check names everything wrong with the spec that shows without bars, by the API's field names.
 // Defaults count as filled in.
-func (s Spec) Check() []backtest.FieldError {
+func (s Spec) Check() []invalid.FieldError {
 	_, _, errs := s.compile()
 	return errs
 }
 
 // compile checks the normalized spec and returns what Check had to build.
-func (s Spec) compile() (*space, []truthFunc, []backtest.FieldError) {
+func (s Spec) compile() (*space, []truthFunc, []invalid.FieldError) {
 	s = s.normalized()
 	var f faults
 	strategy, ok := backtest.Lookup(s.StrategyName)
@@ -65,10 +66,10 @@ func Objectives() []Objective {
 	}
 }
 
-type faults []backtest.FieldError
+type faults []invalid.FieldError
 
 func (f *faults) add(field string, limit any, format string, args ...any) {
-	*f = append(*f, backtest.FieldError{Field: field, Message: fmt.Sprintf(format, args...), Limit: limit})
+	*f = append(*f, invalid.FieldError{Field: field, Message: fmt.Sprintf(format, args...), Limit: limit})
 }
 
 func oneOf[T ~string](f *faults, field string, value T, allowed ...T) {

@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 )
 
 // The least numbers of bars that make a figure worth ranking by.
@@ -27,12 +28,12 @@ type Plan struct {
 
 // NewPlan binds a spec to bars. What it adds to Check are the numbers of bars in each part, and
 // constraints that leave nothing.
-func NewPlan(spec Spec, bars *backtest.Bars, calendar backtest.Calendar) (*Plan, []backtest.FieldError) {
+func NewPlan(spec Spec, bars *backtest.Bars, calendar backtest.Calendar) (*Plan, []invalid.FieldError) {
 	return NewPlanOver(spec, []Series{{Bars: bars, Calendar: calendar}})
 }
 
 // NewPlanOver binds a spec to its datasets, of which there are as many as it names, or one.
-func NewPlanOver(spec Spec, data []Series) (*Plan, []backtest.FieldError) {
+func NewPlanOver(spec Spec, data []Series) (*Plan, []invalid.FieldError) {
 	spec = spec.normalized()
 	seq, errs := spec.sequence()
 	if len(errs) > 0 {
@@ -81,7 +82,7 @@ func (p *Plan) warn() {
 }
 
 // Size is the number of trials of a spec, found without bars.
-func Size(spec Spec) (int, []backtest.FieldError) {
+func Size(spec Spec) (int, []invalid.FieldError) {
 	seq, errs := spec.sequence()
 	if len(errs) > 0 {
 		return 0, errs
@@ -90,7 +91,7 @@ func Size(spec Spec) (int, []backtest.FieldError) {
 }
 
 // sequence checks the spec and lays out its trials.
-func (s Spec) sequence() (*sequence, []backtest.FieldError) {
+func (s Spec) sequence() (*sequence, []invalid.FieldError) {
 	s = s.normalized()
 	sp, constraints, errs := s.compile()
 	if len(errs) > 0 {

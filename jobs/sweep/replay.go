@@ -1,6 +1,9 @@
 package sweep
 
-import "millrace/jobs/backtest"
+import (
+	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
+)
 
 // Replay is one trial run again for its course: the equity at each bar's close and the trades, in
 // sample and out of sample. Each part begins with the account's cash.
@@ -11,7 +14,7 @@ type Replay struct {
 }
 
 // Replay runs one trial again. A parameter that is not named takes its default.
-func (p *Plan) Replay(params map[string]float64) (*Replay, []backtest.FieldError) {
+func (p *Plan) Replay(params map[string]float64) (*Replay, []invalid.FieldError) {
 	values, faults := backtest.CheckParams(p.strategy, params)
 	if len(faults) > 0 {
 		return nil, faults

@@ -11,7 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 )
 
 // MaxVariants is how many tunes one run plan may have.
@@ -44,7 +44,7 @@ type Variant struct {
 
 // Variants lists the baseline, the overrides, the grid in order of its paths, the last fastest, and
 // the ablations. Variants that come to the same are one, the first.
-func Variants(base jsontext.Value, v Variations) ([]Variant, []backtest.FieldError) {
+func Variants(base jsontext.Value, v Variations) ([]Variant, []invalid.FieldError) {
 	var f faults
 	patches := v.patches(base, &f)
 	if len(f) > 0 {

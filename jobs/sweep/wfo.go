@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 )
 
 // Limits on a walk-forward.
@@ -49,7 +50,7 @@ func (c *WFOConfig) Normalize() {
 }
 
 // Check names everything wrong with the walk-forward of a spec that shows without bars.
-func (c WFOConfig) Check(spec Spec) []backtest.FieldError {
+func (c WFOConfig) Check(spec Spec) []invalid.FieldError {
 	c.Normalize()
 	f := faults(spec.Check())
 	if len(spec.Datasets) > 0 {
@@ -96,7 +97,7 @@ const oneDay = 24 * time.Hour
 // + train_days), with anchored from start on, and tests on the test_days after that; every fold
 // whose test window ends by the end is one. A fold with too few bars in a window is an error, or
 // with allow_partial one that fails.
-func (c WFOConfig) Folds(bars *backtest.Bars) (folds []Fold, warnings []string, errs []backtest.FieldError) {
+func (c WFOConfig) Folds(bars *backtest.Bars) (folds []Fold, warnings []string, errs []invalid.FieldError) {
 	start, end, warnings := c.span(bars)
 	var f faults
 	train, test, step := days(*c.TrainDays), days(*c.TestDays), days(*c.StepDays)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 )
 
 func wfoConfig(train, test, step int) WFOConfig {
@@ -59,7 +60,7 @@ func TestFoldsAreHalfOpenAndStep(t *testing.T) {
 
 func TestFoldsThatDoNotFitSayWhatToChange(t *testing.T) {
 	bars := randomWalk(t, 1000, 1)
-	first := func(c WFOConfig) backtest.FieldError {
+	first := func(c WFOConfig) invalid.FieldError {
 		_, _, errs := c.Folds(bars)
 		require.NotEmpty(t, errs)
 		return errs[0]

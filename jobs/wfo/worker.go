@@ -13,6 +13,7 @@ import (
 	"millrace/jobs"
 	"millrace/jobs/attempt"
 	"millrace/jobs/backtest"
+	"millrace/jobs/invalid"
 	"millrace/jobs/sweep"
 	"millrace/ops"
 	"millrace/store"
@@ -198,7 +199,7 @@ func split(wfo *store.WFO, flat []float64) []backtest.Params {
 	return sets
 }
 
-func explain(problems []backtest.FieldError) string {
+func explain(problems []invalid.FieldError) string {
 	reasons := make([]string, len(problems))
 	for i, p := range problems {
 		reasons[i] = p.Error()
