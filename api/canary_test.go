@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"millrace/jobs/ingestion/provider"
-	"millrace/jobs/ingestion/provider/providertest"
 	"millrace/jobs/knowledge"
+	"millrace/jobs/worker/ingestion/provider"
+	"millrace/jobs/worker/ingestion/provider/providertest"
 	"millrace/ops"
 )
 

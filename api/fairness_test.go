@@ -12,7 +12,7 @@ import (
 
 	"millrace/jobs"
 	"millrace/jobs/backtest/ohlcv"
-	"millrace/jobs/tune"
+	"millrace/jobs/worker/tune"
 	"millrace/store"
 )
 

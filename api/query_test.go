@@ -13,9 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/api"
-	"millrace/jobs/ingestion/provider"
-	"millrace/jobs/ingestion/provider/providertest"
 	"millrace/jobs/knowledge"
+	"millrace/jobs/worker/ingestion/provider"
+	"millrace/jobs/worker/ingestion/provider/providertest"
 	"millrace/ops"
 	"millrace/store"
 	"millrace/store/pgtest"

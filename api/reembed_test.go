@@ -7,9 +7,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"millrace/jobs/ingestion/provider"
-	"millrace/jobs/ingestion/provider/providertest"
 	"millrace/jobs/knowledge"
+	"millrace/jobs/worker/ingestion/provider"
+	"millrace/jobs/worker/ingestion/provider/providertest"
 	"millrace/ops"
 )
 

@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"millrace/jobs/ingestion"
-	"millrace/jobs/ingestion/fetch"
-	"millrace/jobs/ingestion/pdf"
+	"millrace/jobs/worker/ingestion"
+	"millrace/jobs/worker/ingestion/fetch"
+	"millrace/jobs/worker/ingestion/pdf"
 	"millrace/store"
 )
 

@@ -9,8 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"millrace/jobs/ingestion/provider"
 	"millrace/jobs/knowledge"
+	"millrace/jobs/worker/ingestion/provider"
 	"millrace/ops"
 	"millrace/ops/health"
 	"millrace/store"

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/backtest/ohlcv"
-	"millrace/jobs/ingestion/pdf/pdftest"
+	"millrace/jobs/worker/ingestion/pdf/pdftest"
 	"millrace/ops/program"
 )
 

@@ -22,7 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/backtest/ohlcv"
-	"millrace/jobs/ingestion/provider/providertest"
+	"millrace/jobs/worker/ingestion/provider/providertest"
 	"millrace/store/pgtest"
 )
 

@@ -10,8 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"millrace/jobs/ingestion/provider"
 	"millrace/jobs/knowledge"
+	"millrace/jobs/worker/ingestion/provider"
 	"millrace/ops"
 	"millrace/store"
 	"millrace/store/pgtest"

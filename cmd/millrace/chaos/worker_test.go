@@ -14,9 +14,9 @@ import (
 	"github.com/riverqueue/river"
 
 	"millrace/jobs"
-	"millrace/jobs/attempt"
-	"millrace/jobs/fleet"
-	"millrace/jobs/tune"
+	"millrace/jobs/worker/attempt"
+	"millrace/jobs/worker/fleet"
+	"millrace/jobs/worker/tune"
 	"millrace/ops"
 	"millrace/store"
 )

@@ -11,7 +11,7 @@ import (
 )
 
 // BenchmarkExtract is the speed of each extractor on one core, on sources of common shape. Reading
-// the pages of a PDF is jobs/ingestion/pdf's; here their lines become paragraphs.
+// the pages of a PDF is jobs/worker/ingestion/pdf's; here their lines become paragraphs.
 func BenchmarkExtract(b *testing.B) {
 	sentence := "The strategy buys when the fast average rises above the slow one and sells when it falls below. "
 	var markdown, article, captions, pine strings.Builder

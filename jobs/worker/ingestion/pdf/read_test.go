@@ -14,9 +14,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"millrace/jobs/ingestion/pdf"
-	"millrace/jobs/ingestion/pdf/pdftest"
 	"millrace/jobs/knowledge"
+	"millrace/jobs/worker/ingestion/pdf"
+	"millrace/jobs/worker/ingestion/pdf/pdftest"
 )
 
 func newEngine(t testing.TB, opts pdf.Options) *pdf.Engine {

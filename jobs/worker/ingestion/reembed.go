@@ -10,8 +10,8 @@ import (
 	"github.com/riverqueue/river"
 
 	"millrace/jobs"
-	"millrace/jobs/attempt"
 	"millrace/jobs/knowledge"
+	"millrace/jobs/worker/attempt"
 	"millrace/store"
 )
 

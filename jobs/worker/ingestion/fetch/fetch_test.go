@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/dns/dnsmessage"
 
-	"millrace/jobs/ingestion/fetch"
 	"millrace/jobs/knowledge"
+	"millrace/jobs/worker/ingestion/fetch"
 )
 
 // site serves on an address of loopback; reached says how many requests came.

@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/backtest/ohlcv"
-	"millrace/jobs/ingestion/pdf/pdftest"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
+	"millrace/jobs/worker/ingestion/pdf/pdftest"
 	"millrace/store"
 )
 

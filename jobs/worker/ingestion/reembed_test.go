@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"millrace/jobs"
-	"millrace/jobs/ingestion/provider"
 	"millrace/jobs/knowledge"
+	"millrace/jobs/worker/ingestion/provider"
 	"millrace/ops"
 	"millrace/store"
 )

@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"millrace/jobs/attempt"
 	"millrace/jobs/sweep"
+	"millrace/jobs/worker/attempt"
 	"millrace/store"
 )
 

@@ -22,8 +22,8 @@ import (
 	"go.uber.org/goleak"
 
 	"millrace/jobs"
-	"millrace/jobs/attempt"
-	"millrace/jobs/fleet"
+	"millrace/jobs/worker/attempt"
+	"millrace/jobs/worker/fleet"
 	"millrace/ops"
 	"millrace/store"
 	"millrace/store/pgtest"

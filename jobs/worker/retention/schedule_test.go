@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs"
-	"millrace/jobs/fleet"
-	"millrace/jobs/retention"
+	"millrace/jobs/worker/fleet"
+	"millrace/jobs/worker/retention"
 	"millrace/migrations"
 	"millrace/ops"
 	"millrace/store"

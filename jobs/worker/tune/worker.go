@@ -10,7 +10,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"millrace/jobs"
-	"millrace/jobs/attempt"
+	"millrace/jobs/worker/attempt"
 	"millrace/ops"
 	"millrace/store"
 )

@@ -11,9 +11,9 @@ import (
 	"github.com/riverqueue/river"
 
 	"millrace/jobs"
-	"millrace/jobs/attempt"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
+	"millrace/jobs/worker/attempt"
 	"millrace/store"
 )
 

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/backtest/ohlcv"
-	"millrace/jobs/ingestion/pdf/pdftest"
 	"millrace/jobs/knowledge"
+	"millrace/jobs/worker/ingestion/pdf/pdftest"
 	"millrace/store"
 )
 

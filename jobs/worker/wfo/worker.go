@@ -11,10 +11,10 @@ import (
 	"github.com/riverqueue/river"
 
 	"millrace/jobs"
-	"millrace/jobs/attempt"
 	"millrace/jobs/backtest"
 	"millrace/jobs/invalid"
 	"millrace/jobs/sweep"
+	"millrace/jobs/worker/attempt"
 	"millrace/ops"
 	"millrace/store"
 )

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs"
-	"millrace/jobs/fleet"
+	"millrace/jobs/worker/fleet"
 	"millrace/ops"
 	"millrace/store"
 )

@@ -8,9 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"millrace/jobs/ingestion/provider"
-	"millrace/jobs/ingestion/provider/providertest"
 	"millrace/jobs/knowledge"
+	"millrace/jobs/worker/ingestion/provider"
+	"millrace/jobs/worker/ingestion/provider/providertest"
 )
 
 // A key that a provider repeats is taken out wherever its words are cut off.

@@ -13,9 +13,9 @@ import (
 	"google.golang.org/grpc/status"
 
 	"millrace/jobs"
-	"millrace/jobs/ingestion/provider"
-	"millrace/jobs/ingestion/provider/providertest"
 	"millrace/jobs/knowledge"
+	"millrace/jobs/worker/ingestion/provider"
+	"millrace/jobs/worker/ingestion/provider/providertest"
 	"millrace/store"
 	"millrace/store/vector"
 	"millrace/store/vector/qdranttest"
