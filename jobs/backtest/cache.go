@@ -2,12 +2,12 @@ package backtest
 
 import "sync"
 
-// indicatorBytes bounds what a cache keeps when nothing is in use. Trials of a grid that share a
-// period find its array here; a sweep over more periods than fit computes some again.
+// indicatorBytes bounds the idle arrays of a cache. Trials of a grid that share a period share its
+// array; a sweep over more periods than fit computes some again.
 const indicatorBytes = 96 << 20
 
-// IndicatorCache keeps indicator arrays over one history for the trials that follow. Runners made
-// of one cache share its arrays, also when they run at the same time.
+// IndicatorCache keeps indicator arrays over one history for later trials. Runners of one cache share
+// its arrays, also concurrently.
 type IndicatorCache struct {
 	bars  *Bars
 	limit int // arrays kept when none is in use
@@ -15,7 +15,7 @@ type IndicatorCache struct {
 	mu    sync.Mutex
 	byKey map[indicatorKey]*indicatorArray
 	all   []*indicatorArray
-	dice  uint64
+	rng   uint64 // state of the generator that picks what to evict
 }
 
 type indicatorKey struct {
@@ -39,9 +39,9 @@ func NewIndicatorCache(b *Bars) *IndicatorCache {
 	}
 }
 
-// take finds the array of key, which may still be filling, or makes one for the caller to fill. The
-// caller gives it back.
-func (c *IndicatorCache) take(key indicatorKey) (a *indicatorArray, found bool) {
+// acquire finds the array of key, which may still be filling, or makes one for the caller to fill.
+// The caller releases it.
+func (c *IndicatorCache) acquire(key indicatorKey) (a *indicatorArray, found bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if a := c.byKey[key]; a != nil {
@@ -49,7 +49,7 @@ func (c *IndicatorCache) take(key indicatorKey) (a *indicatorArray, found bool) 
 		return a, true
 	}
 	if len(c.all) >= c.limit {
-		a = c.idle()
+		a = c.evict()
 	}
 	if a == nil {
 		a = &indicatorArray{values: make([]float64, c.bars.Len())}
@@ -62,11 +62,11 @@ func (c *IndicatorCache) take(key indicatorKey) (a *indicatorArray, found bool) 
 	return a, false
 }
 
-// idle picks an array that nobody uses, by lot: a sweep that goes round more arrays than fit finds
-// the least recently used one gone each time, but one picked by lot only now and then.
-func (c *IndicatorCache) idle() *indicatorArray {
-	c.dice = mix(c.dice + 0x9e3779b97f4a7c15)
-	from := int(c.dice % uint64(len(c.all)))
+// evict picks an unused array at random: a sweep that cycles over more arrays than fit would find the
+// least recently used one evicted each time, a random one only now and then.
+func (c *IndicatorCache) evict() *indicatorArray {
+	c.rng = mix(c.rng + 0x9e3779b97f4a7c15)
+	from := int(c.rng % uint64(len(c.all)))
 	for i := range c.all {
 		if a := c.all[(from+i)%len(c.all)]; a.users == 0 {
 			return a
@@ -75,7 +75,7 @@ func (c *IndicatorCache) idle() *indicatorArray {
 	return nil
 }
 
-func (c *IndicatorCache) giveBack(arrays []*indicatorArray) {
+func (c *IndicatorCache) release(arrays []*indicatorArray) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, a := range arrays {
@@ -83,8 +83,8 @@ func (c *IndicatorCache) giveBack(arrays []*indicatorArray) {
 	}
 }
 
-// forget ends the filling of an array that panicked; whoever waits for it tries for itself.
-func (c *IndicatorCache) forget(a *indicatorArray) {
+// discard drops an array whose fill panicked; a runner that waits for it fills its own.
+func (c *IndicatorCache) discard(a *indicatorArray) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a.failed = true
@@ -112,7 +112,7 @@ func (ind *Indicators) Bars() *Bars { return ind.cache.bars }
 // others, for this one.
 func (ind *Indicators) cached(key indicatorKey, fill func(out []float64)) []float64 {
 	for {
-		a, found := ind.cache.take(key)
+		a, found := ind.cache.acquire(key)
 		ind.inUse = append(ind.inUse, a)
 		if !found {
 			ind.fill(a, fill)
@@ -130,15 +130,15 @@ func (ind *Indicators) fill(a *indicatorArray, fill func(out []float64)) {
 		if done {
 			close(a.filled)
 		} else {
-			ind.cache.forget(a)
+			ind.cache.discard(a)
 		}
 	}()
 	fill(a.values)
 	done = true
 }
 
-// release gives back what the last Signals asked for.
+// release ends the use of the arrays of the last Signals.
 func (ind *Indicators) release() {
-	ind.cache.giveBack(ind.inUse)
+	ind.cache.release(ind.inUse)
 	ind.inUse = ind.inUse[:0]
 }

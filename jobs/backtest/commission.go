@@ -46,7 +46,7 @@ func CommissionNames() []CommissionName {
 // MarshalJSON writes the fraction.
 func (c Commission) MarshalJSON() ([]byte, error) { return json.Marshal(float64(c)) }
 
-// UnmarshalJSON reads a fraction or the name of a preset. Whatever is stored is the fraction.
+// UnmarshalJSON reads a fraction or the name of a preset. The fraction is what is stored.
 func (c *Commission) UnmarshalJSON(data []byte) error {
 	if string(data) == "null" {
 		return nil
@@ -69,8 +69,8 @@ func (c *Commission) UnmarshalJSON(data []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is no preset: must be a fraction or one of %v", name, CommissionNames())
+	return fmt.Errorf("%q is not a preset: must be a fraction or one of %v", name, CommissionNames())
 }
 
-// JSONForms tells the API's document that a commission is a number or a name.
+// JSONForms gives the API's document both forms: a number or a name.
 func (Commission) JSONForms() []any { return []any{0.0, CommissionName("")} }

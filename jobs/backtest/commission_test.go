@@ -9,7 +9,7 @@ import (
 	"millrace/jobs/backtest"
 )
 
-func TestACommissionIsAFractionOrAPreset(t *testing.T) {
+func TestCommissionIsAFractionOrAPreset(t *testing.T) {
 	read := func(text string) (backtest.Account, error) {
 		account := backtest.DefaultAccount()
 		err := json.Unmarshal([]byte(`{"commission":`+text+`}`), &account)

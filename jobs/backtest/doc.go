@@ -29,7 +29,8 @@
 //   - A target fills at its limit price, even when the bar opens beyond it, without slippage.
 //   - A bar that opens beyond one of them has met that one first. Otherwise, when the bar touches
 //     both: PolicyWorst takes the stop, PolicyBest the target, PolicyOHLCPath the one on the side of
-//     the extreme nearer to the open (the stop, when both are as near), PolicyRandom tosses a coin seeded by Config.Seed and the bar.
+//     the extreme nearer to the open (the stop, when both are as near),
+//     PolicyRandom picks by Config.Seed and the bar.
 //
 // # Windows and warm-up
 //

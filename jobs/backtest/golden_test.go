@@ -58,7 +58,7 @@ func defaults(side backtest.Side) backtest.Config {
 	}
 }
 
-func TestTradesEqualAnIndependentEngine(t *testing.T) {
+func TestTradesEqualBacktestingPy(t *testing.T) {
 	file, err := os.ReadFile("testdata/backtesting_py.json")
 	require.NoError(t, err)
 	var runs []goldenRun
@@ -131,7 +131,7 @@ func TestEquityIsCashPlusProfits(t *testing.T) {
 	}
 }
 
-func TestNothingLooksAhead(t *testing.T) {
+func TestFutureBarsDoNotChangePastTrades(t *testing.T) {
 	bars := sample(t)
 	n := bars.Len()
 	for _, cut := range []int{400, 1777, 3333} {
@@ -160,7 +160,7 @@ func TestNothingLooksAhead(t *testing.T) {
 	}
 }
 
-func TestARunAllocatesNothingOnceWarm(t *testing.T) {
+func TestWarmRunAllocatesNothing(t *testing.T) {
 	daily := sample(t)
 	hourly := walk(t, 4000, walkShape{seed: 1, step: 3_600_000_000, vol: 0.01})
 	for _, strategy := range backtest.Strategies() {

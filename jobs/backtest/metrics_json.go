@@ -7,7 +7,7 @@ import (
 	"math"
 )
 
-// metricsJSON is how Metrics look in JSON: undefined figures are null, with their reason beside.
+// metricsJSON is the JSON form of Metrics: undefined figures are null, their reasons beside them.
 type metricsJSON struct {
 	Bars            int               `json:"bars"`
 	Trades          int               `json:"trades"`
@@ -43,7 +43,7 @@ const (
 	reasonBars     = "no bars"
 )
 
-// floats lists the figures with their JSON names and what it means when one is undefined.
+// floats lists the figures with their JSON names and why one can be undefined.
 func (m *Metrics) floats() []struct {
 	name   string
 	value  *float64
@@ -73,7 +73,7 @@ func (m *Metrics) floats() []struct {
 	}
 }
 
-// JSONForms tells the API's document how Metrics look in JSON.
+// JSONForms gives the API's document the JSON form of Metrics.
 func (Metrics) JSONForms() []any { return []any{metricsJSON{}} }
 
 // MarshalJSON implements json.Marshaler.

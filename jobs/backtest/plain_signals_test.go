@@ -8,7 +8,7 @@ import (
 )
 
 // plainSignals are the strategies written from their descriptions, each bar on its own and without
-// regard for speed: what the engine's own must say too.
+// regard for speed: the reference for the engine's own.
 var plainSignals = map[string]func(b *backtest.Bars, p backtest.Params, i int) int{
 	"sma_cross": func(b *backtest.Bars, p backtest.Params, i int) int {
 		return plainCross(func(i int) float64 { return plainMean(b.Close, int(p[0]), i) - plainMean(b.Close, int(p[1]), i) }, i)

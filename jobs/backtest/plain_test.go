@@ -186,7 +186,7 @@ func drawnBars(t *rapid.T, n int) *backtest.Bars {
 	return walk(t, n, walkShape{seed: seed, step: step, tick: tick, vol: vol})
 }
 
-func TestTheEngineEqualsOneWrittenBarByBar(t *testing.T) {
+func TestEngineEqualsBarByBarReference(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		bars := drawnBars(t, rapid.IntRange(1, 260).Draw(t, "bars"))
 		strategy := rapid.SampledFrom(backtest.Strategies()).Draw(t, "strategy")
@@ -267,7 +267,7 @@ func drawnConfig(t *rapid.T) backtest.Config {
 			WholeUnits: rapid.Bool().Draw(t, "whole"),
 			Exclusive:  rapid.Bool().Draw(t, "exclusive"),
 		},
-		// A coin has no second opinion: PolicyRandom is tested on its own.
+		// PolicyRandom has a test of its own: the reference has no random policy.
 		Policy:   rapid.SampledFrom([]backtest.IntrabarPolicy{backtest.PolicyWorst, backtest.PolicyBest, backtest.PolicyOHLCPath}).Draw(t, "policy"),
 		Calendar: rapid.SampledFrom([]backtest.Calendar{backtest.CalendarExchange, backtest.CalendarContinuous}).Draw(t, "calendar"),
 	}

@@ -102,7 +102,7 @@ func TestStopsFillAtTheWorseOfStopAndOpen(t *testing.T) {
 
 // A run over a window knows no bar behind its end, so it is the same on bars that end there; and what
 // it does before a bar does not depend on where it ends.
-func TestAWindowEndsWhereTheBarsMayEnd(t *testing.T) {
+func TestBarsAfterTheWindowDoNotChangeTheRun(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		bars := drawnBars(t, rapid.IntRange(40, 260).Draw(t, "bars"))
 		strategy := rapid.SampledFrom(backtest.Strategies()).Draw(t, "strategy")
@@ -125,7 +125,7 @@ func TestAWindowEndsWhereTheBarsMayEnd(t *testing.T) {
 
 // PolicyRandom takes the stop of some bars that touch both and the target of others, the same ones for
 // the same seed.
-func TestTheCoinIsSeeded(t *testing.T) {
+func TestRandomIntrabarPolicyIsSeeded(t *testing.T) {
 	bars := walk(t, 3000, walkShape{seed: 4, step: 3_600_000_000, vol: 0.02})
 	reasons := func(policy backtest.IntrabarPolicy, seed uint64) (counts map[string]int, trades []backtest.Trade) {
 		cfg := defaults(backtest.SideBoth)
@@ -150,9 +150,9 @@ func TestTheCoinIsSeeded(t *testing.T) {
 	require.NotEqual(t, trades, other)
 }
 
-// What is filled at a bar's open was decided on the close before: it is the same whatever the bar
-// goes on to do. (That earlier fills do not look ahead is TestNothingLooksAhead's.)
-func TestFillsAtTheOpenDoNotKnowTheBar(t *testing.T) {
+// What is filled at a bar's open was decided on the close before: the rest of the bar does not
+// change it. (TestFutureBarsDoNotChangePastTrades covers earlier fills.)
+func TestOpenFillsDoNotDependOnTheRestOfTheBar(t *testing.T) {
 	fills := 0
 	rapid.Check(t, func(t *rapid.T) {
 		bars := drawnBars(t, 200)

@@ -2,9 +2,9 @@ package backtest
 
 import "math"
 
-// arm sets the stop and target of a position just entered. Distances in true ranges are those of
+// setStops sets the stop and target of a position just entered. Distances in true ranges are those of
 // the bar that gave the signal: the entry bar's own range is not known at its open.
-func (r *Runner) arm(pos *position, bar int, long bool) {
+func (r *Runner) setStops(pos *position, bar int, long bool) {
 	s := r.cfg.Stops
 	sign := 1.0
 	if !long {
@@ -39,7 +39,7 @@ func nearer(sign, a float64, hasA bool, b float64, hasB bool) float64 {
 	return 0
 }
 
-// protect walks bars [bar, end) with stops and targets in force. It returns the bar to go on from.
+// protect walks bars [bar, end) with stops and targets in force. It returns the next bar.
 func (r *Runner) protect(pos *position, t *tally, bar, end int) int {
 	closes := r.bars.Close[bar:end]
 	lows, highs := r.bars.Low[bar:][:len(closes)], r.bars.High[bar:][:len(closes)]

@@ -9,14 +9,14 @@ import (
 	"millrace/jobs/invalid"
 )
 
-// Strategy turns parameters into signals. A Strategy is stateless and safe for concurrent use.
+// Strategy computes signals from parameters. A Strategy is stateless and safe for concurrent use.
 type Strategy interface {
 	Name() string
 	Doc() string
 	// Params are the parameters, in the order of Params.
 	Params() []ParamSpec
-	// Signals tells out, in order of bars, where the strategy wants to be long or short at the
-	// close. What it says of a bar may depend on that bar and earlier ones only.
+	// Signals adds to out, in order of bars, where the strategy wants to be long or short at the
+	// close. A signal may depend on its own bar and earlier ones only.
 	Signals(ind *Indicators, p Params, out *Signals)
 }
 
@@ -69,7 +69,7 @@ func CheckParams(s Strategy, values map[string]float64) (Params, []invalid.Field
 	return params, errs
 }
 
-// Check tells what is wrong with a value of the parameter, or nil.
+// Check returns what is wrong with a value of the parameter, or nil.
 func (p ParamSpec) Check(field string, value float64) *invalid.FieldError {
 	switch {
 	case !(value >= p.Min && value <= p.Max):

@@ -11,12 +11,12 @@ func (b *Bars) AppendReturns(to []float64, w Window, start float64, equity []flo
 		if start > 0 {
 			to = append(to, e/start-1)
 		} else {
-			to = append(to, 0) // nothing grows from ruin
+			to = append(to, 0) // a ruined account has no returns
 		}
 		start = e
 	}
 	return to
 }
 
-// PeriodsPerYear is by how many such returns a year has they are annualised.
+// PeriodsPerYear is the number of such returns in a year, by which figures are annualised.
 func (b *Bars) PeriodsPerYear(calendar Calendar) float64 { return b.periodsPerYear(calendar) }

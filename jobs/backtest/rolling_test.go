@@ -29,7 +29,7 @@ func rough(t *rapid.T) []float64 {
 	return values
 }
 
-func TestRollingFiguresEqualThoseOfEachWindow(t *testing.T) {
+func TestRollingIndicatorsEqualEachWindowComputedAlone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		values := rough(t)
 		period := rapid.IntRange(1, 60).Draw(t, "period")
@@ -81,7 +81,7 @@ func exactDeviation(window []float64) float64 {
 	return math.Sqrt(variance)
 }
 
-func TestRunnersOfACacheShareItsArrays(t *testing.T) {
+func TestRunnersOfOneCacheShareItsArrays(t *testing.T) {
 	bars := &Bars{Time: make([]int64, 300), Close: make([]float64, 300)}
 	for i := range bars.Close {
 		bars.Close[i] = float64(i%17 + 1)
@@ -107,7 +107,7 @@ func TestRunnersOfACacheShareItsArrays(t *testing.T) {
 	require.Len(t, c.byKey, count)
 }
 
-func TestAnArrayWhoseFillingPanicsIsNotKept(t *testing.T) {
+func TestCacheDropsAnArrayWhoseFillPanics(t *testing.T) {
 	c := NewIndicatorCache(&Bars{Time: make([]int64, 3), Close: []float64{1, 2, 3}})
 	ind := Indicators{cache: c}
 	key := indicatorKey{kind: "broken"}
@@ -123,5 +123,5 @@ func TestAnArrayWhoseFillingPanicsIsNotKept(t *testing.T) {
 			panic("broken")
 		})
 	})
-	require.Equal(t, 7.0, (<-waiting)[0], "whoever waits fills it for itself")
+	require.Equal(t, 7.0, (<-waiting)[0], "the waiting runner fills its own array")
 }

@@ -1,7 +1,7 @@
 package backtest
 
-// Runner runs one strategy over one history again and again. It keeps its scratch memory, so that
-// a run allocates nothing once warmed up. Not safe for concurrent use: make one per goroutine.
+// Runner runs one strategy over one history repeatedly. It keeps its scratch memory, so that
+// a run allocates nothing once warm. Not safe for concurrent use: make one per goroutine.
 type Runner struct {
 	bars     *Bars
 	strategy Strategy
@@ -13,9 +13,9 @@ type Runner struct {
 	protected     bool // stops or targets are in force
 
 	signals Signals
-	equity  []float64 // at the close of the bars from first on that are yet to be measured
+	equity  []float64 // at the close of the bars from first on that are not yet measured
 	first   int
-	gauge   gauge
+	stats   equityStats
 	window  Window    // of the last Simulate
 	keep    bool      // the returns of every Simulate
 	atr     []float64 // nil unless a stop is measured in true ranges
@@ -23,9 +23,9 @@ type Runner struct {
 	trace   bool
 }
 
-// measuredAtOnce is how many bars of equity are written before the gauge reads them: few enough to
-// be still in the first cache.
-const measuredAtOnce = 1024
+// equityChunk is how many bars of equity are written before the statistics read them: few enough to
+// stay in the first cache.
+const equityChunk = 1024
 
 // NewRunner makes a runner with a cache of its own. The config must be valid.
 func NewRunner(b *Bars, s Strategy, cfg Config) *Runner {
@@ -35,7 +35,7 @@ func NewRunner(b *Bars, s Strategy, cfg Config) *Runner {
 // NewRunner makes a runner over the cache's bars. The config must be valid.
 func (c *IndicatorCache) NewRunner(s Strategy, cfg Config) *Runner {
 	r := &Runner{
-		bars: c.bars, strategy: s, cfg: cfg, ind: Indicators{cache: c}, equity: make([]float64, measuredAtOnce),
+		bars: c.bars, strategy: s, cfg: cfg, ind: Indicators{cache: c}, equity: make([]float64, equityChunk),
 		longs: cfg.Side != SideShort, shorts: cfg.Side != SideLong, protected: cfg.Stops.active(),
 	}
 	if r.protected && cfg.Stops.usesATR() {
@@ -48,12 +48,12 @@ func (c *IndicatorCache) NewRunner(s Strategy, cfg Config) *Runner {
 // Prepare computes the signals of every bar for the parameters; Simulate and Trace use them.
 func (r *Runner) Prepare(p Params) {
 	defer r.ind.release()
-	r.signals.turns = r.signals.turns[:0]
+	r.signals.list = r.signals.list[:0]
 	r.strategy.Signals(&r.ind, p, &r.signals)
 }
 
-// KeepReturns says whether the returns of the runs that follow will be asked for. Asking for them
-// without having said so runs the window again.
+// KeepReturns sets whether later runs keep their returns for Returns, which otherwise runs the window
+// again.
 func (r *Runner) KeepReturns(keep bool) { r.keep = keep }
 
 // Simulate trades the window, from flat and with the account's cash, and measures the result.
@@ -72,13 +72,13 @@ func (r *Runner) Simulate(w Window, m *Metrics) {
 
 // Returns are the per-period returns behind the last Simulate, valid until the next one.
 func (r *Runner) Returns() []float64 {
-	if w := r.window; w.Len() > 0 && !r.gauge.kept() {
+	if w := r.window; w.Len() > 0 && !r.stats.kept() {
 		keep := r.keep
 		r.keep = true
 		r.run(w, &tally{})
 		r.keep = keep
 	}
-	return r.gauge.returns
+	return r.stats.returns
 }
 
 // Trace runs the window as Simulate does and returns every trade, and the equity at each bar's
@@ -95,7 +95,7 @@ func (r *Runner) Trace(w Window) ([]Trade, []float64) {
 	return trades, equity
 }
 
-// position is what is open between two events. A units of zero is flat.
+// position is the open position; zero units are flat.
 type position struct {
 	units    float64 // negative when short
 	entry    float64 // price
@@ -108,7 +108,7 @@ type position struct {
 	best     float64 // best price of the completed bars since the entry
 }
 
-// tally adds up what the trades of a run did.
+// tally sums the results of a run's trades.
 type tally struct {
 	trades, wins  int
 	profit, loss  float64 // sums of winning and losing pnl, both positive
@@ -120,34 +120,34 @@ type tally struct {
 	ruined        bool
 }
 
-// run walks the window from one turn that changes something to the next, writes the equity of every
-// bar, and has the gauge read it.
+// run walks the window from one effective signal to the next, writes the equity of every bar, and
+// feeds it to the equity statistics.
 func (r *Runner) run(w Window, t *tally) {
 	t.cash = r.cfg.Account.Cash
 	var pos position
-	r.gauge.reset(r.bars, w, t.cash, r.keep)
+	r.stats.reset(r.bars, w, t.cash, r.keep)
 	r.first = w.From
-	turns := turnsFrom(r.signals.turns, w.From)
-	var open float64 // of the bar that the next turn is filled on
+	signals := signalsFrom(r.signals.list, w.From)
+	var open float64 // of the bar on which the next signal is filled
 	for bar := w.From; bar < w.To; {
 		// Fill what was decided on the bar before, at this bar's open.
-		if len(turns) > 0 && turns[0].bar() == bar-1 {
-			r.turn(&pos, t, bar, open, turns[0].short())
-			turns = turns[1:]
+		if len(signals) > 0 && signals[0].bar() == bar-1 {
+			r.followSignal(&pos, t, bar, open, signals[0].short())
+			signals = signals[1:]
 		}
 		if pos.units == 0 || !r.protected {
-			turns = r.changing(turns, &pos, t)
+			signals = r.dropRedundant(signals, &pos, t)
 		}
 		// Up to and including the next deciding bar nothing changes but the price.
 		end := w.To
-		if len(turns) > 0 && turns[0].bar()+1 < w.To {
-			end = turns[0].bar() + 1
-			open = r.bars.Open[end] // asked for now, so that it is there when it is needed
+		if len(signals) > 0 && signals[0].bar()+1 < w.To {
+			end = signals[0].bar() + 1
+			open = r.bars.Open[end] // loaded early, so that it is in the cache when needed
 		}
 		if pos.units == 0 {
 			r.measure(bar)
-			r.gauge.rest(t.cash, end-bar)
-			r.rest(t.cash, bar, end)
+			r.stats.idleBars(t.cash, end-bar)
+			r.idle(t.cash, bar, end)
 			bar = end
 			continue
 		}
@@ -167,52 +167,52 @@ func (r *Runner) run(w Window, t *tally) {
 		r.equity[last-r.first] = t.cash
 	}
 	r.measure(w.To)
-	r.gauge.finish(t.cash)
+	r.stats.finish(t.cash)
 }
 
-// measure has the gauge read the equity up to bar, unless the whole of it is to be kept.
+// measure feeds the equity up to bar to the statistics, unless a trace keeps all of it.
 func (r *Runner) measure(bar int) {
 	if r.trace {
 		return
 	}
-	r.gauge.read(r.equity[:bar-r.first])
+	r.stats.read(r.equity[:bar-r.first])
 	r.first = bar
 }
 
-// turnsFrom are the turns at or after bar.
-func turnsFrom(turns []turn, bar int) []turn {
-	low, high := 0, len(turns)
+// signalsFrom are the signals at or after bar.
+func signalsFrom(signals []signal, bar int) []signal {
+	low, high := 0, len(signals)
 	for low < high {
-		if mid := (low + high) / 2; turns[mid].bar() < bar {
+		if mid := (low + high) / 2; signals[mid].bar() < bar {
 			low = mid + 1
 		} else {
 			high = mid
 		}
 	}
-	return turns[low:]
+	return signals[low:]
 }
 
-// changing drops the leading turns that change nothing: those in the position's own direction or,
+// changing drops the leading signals that change nothing: those in the position's own direction or,
 // when flat, those to a side that is not entered.
-func (r *Runner) changing(turns []turn, pos *position, t *tally) []turn {
+func (r *Runner) dropRedundant(signals []signal, pos *position, t *tally) []signal {
 	switch {
 	case pos.units > 0, pos.units == 0 && !r.longs:
-		for len(turns) > 0 && !turns[0].short() {
-			turns = turns[1:]
+		for len(signals) > 0 && !signals[0].short() {
+			signals = signals[1:]
 		}
 	case pos.units < 0, !r.shorts:
-		for len(turns) > 0 && turns[0].short() {
-			turns = turns[1:]
+		for len(signals) > 0 && signals[0].short() {
+			signals = signals[1:]
 		}
 	}
 	if t.ruined {
 		return nil
 	}
-	return turns
+	return signals
 }
 
-// rest passes over bars [bar, end) without a position, whose equity the gauge knows.
-func (r *Runner) rest(cash float64, bar, end int) {
+// idle passes over bars [bar, end) without a position, which the statistics have counted.
+func (r *Runner) idle(cash float64, bar, end int) {
 	if !r.trace {
 		r.first = end
 		return
@@ -223,8 +223,8 @@ func (r *Runner) rest(cash float64, bar, end int) {
 	}
 }
 
-// hold marks the equity of bars [bar, end) with the position unchanged, unless it is ruined. It
-// returns the bar to go on from.
+// hold writes the equity of bars [bar, end) with the position unchanged, unless it is ruined. It
+// returns the next bar.
 func (r *Runner) hold(pos *position, t *tally, bar, end int) int {
 	closes := r.bars.Close[bar:end]
 	equity := r.equity[bar-r.first:]
@@ -257,8 +257,8 @@ func (r *Runner) slipped(price float64, sale bool) float64 {
 	return price * (1 + r.cfg.Account.Slippage)
 }
 
-// turn acts on a signal at the open of bar.
-func (r *Runner) turn(pos *position, t *tally, bar int, open float64, short bool) {
+// followSignal acts on a signal at the open of bar.
+func (r *Runner) followSignal(pos *position, t *tally, bar int, open float64, short bool) {
 	if pos.units != 0 {
 		if (pos.units < 0) == short {
 			return
@@ -297,7 +297,7 @@ func (r *Runner) enter(pos *position, t *tally, bar int, price float64, long boo
 	}
 	*pos = position{units: units, entry: price, entryBar: bar, cost: cost, best: price}
 	if r.protected {
-		r.arm(pos, bar, long)
+		r.setStops(pos, bar, long)
 	}
 }
 

@@ -1,52 +1,52 @@
 package backtest
 
-// Signals are what a strategy wants, in order of bars. Only bars on which it wants something are
-// kept: on most it wants nothing, and a run goes from one to the next.
-type Signals struct{ turns []turn }
+// Signals are the bars on which a strategy wants a position, in order, and its direction. Most bars
+// have no signal, so only those that have one are kept.
+type Signals struct{ list []signal }
 
-// turn is twice the bar, and one more when the signal is short.
-type turn int32
+// signal is twice the bar, and one more when the signal is short.
+type signal int32
 
-func (t turn) bar() int    { return int(t >> 1) }
-func (t turn) short() bool { return t&1 == 1 }
+func (s signal) bar() int    { return int(s >> 1) }
+func (s signal) short() bool { return s&1 == 1 }
 
-// Long says that the strategy wants to be long at the bar's close. Bars are told in ascending
+// Long says that the strategy wants to be long at the bar's close. Bars come in ascending
 // order, each at most once.
-func (s *Signals) Long(bar int) { s.turns = append(s.turns, turn(bar)<<1) }
+func (s *Signals) Long(bar int) { s.list = append(s.list, signal(bar)<<1) }
 
 // Short says that the strategy wants to be short at the bar's close.
-func (s *Signals) Short(bar int) { s.turns = append(s.turns, turn(bar)<<1|1) }
+func (s *Signals) Short(bar int) { s.list = append(s.list, signal(bar)<<1|1) }
 
-// pen is Signals for a strategy that wants something so often that the processor cannot foresee it:
-// every bar is written, and the next one overwrites it when it was for nothing.
-type pen struct {
-	turns []turn
-	n     int
+// signalWriter appends signals without a branch, for strategies whose signals the processor cannot
+// predict: every bar is written, and the next bar overwrites it when it had no signal.
+type signalWriter struct {
+	list []signal
+	n    int
 }
 
-// pen begins with no signals and room for those of every bar. put ends it.
-func (s *Signals) pen(bars int) pen {
-	if cap(s.turns) < bars {
-		s.turns = make([]turn, bars)
+// writer starts with no signals and room for one a bar; finish keeps what it wrote.
+func (s *Signals) writer(bars int) signalWriter {
+	if cap(s.list) < bars {
+		s.list = make([]signal, bars)
 	}
-	return pen{turns: s.turns[:bars]}
+	return signalWriter{list: s.list[:bars]}
 }
 
-// tell writes a bar on which the strategy wants to be long or, failing that, short; each is a bit.
-func (p *pen) tell(bar int, long, short turn) {
-	p.turns[p.n] = turn(bar)<<1 | short&^long
-	p.n += int(long | short)
+// write keeps the bar when one of the two bits is set; long wins over short.
+func (w *signalWriter) write(bar int, long, short signal) {
+	w.list[w.n] = signal(bar)<<1 | short&^long
+	w.n += int(long | short)
 }
 
 // bit is 1 for true, without a branch.
-func bit(b bool) turn {
+func bit(b bool) signal {
 	if b {
 		return 1
 	}
 	return 0
 }
 
-func (s *Signals) put(p pen) { s.turns = p.turns[:p.n] }
+func (s *Signals) finish(w signalWriter) { s.list = w.list[:w.n] }
 
 // cross signals where a crosses b: long where it was not above one bar before and is now, short
 // where it was not below and is. NaN on either bar is no cross.

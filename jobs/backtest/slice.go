@@ -1,7 +1,6 @@
 package backtest
 
-// Slice is the bars [from, to), sharing their memory: what a run may know when nothing before from
-// and nothing from to on exists. The distance between bars stays that of the whole history.
+// Slice is the bars [from, to), sharing their memory: for a run that must see no other bar. The distance between bars stays that of the whole history.
 func (b *Bars) Slice(from, to int) *Bars {
 	part := &Bars{
 		Time: b.Time[from:to:to], Open: b.Open[from:to:to], High: b.High[from:to:to], Low: b.Low[from:to:to],

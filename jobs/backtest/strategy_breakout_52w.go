@@ -21,11 +21,11 @@ func (breakout52w) Params() []ParamSpec {
 func (breakout52w) Signals(ind *Indicators, p Params, out *Signals) {
 	high, mean, closes := ind.Highest(int(p[0])), ind.SMA(int(p[1])), ind.Bars().Close
 	high, mean = high[:len(closes)], mean[:len(closes)]
-	pen := out.pen(len(closes))
-	highest, wasAbove := math.NaN(), turn(0) // one bar before: the high, and the close not below the mean
+	w := out.writer(len(closes))
+	highest, wasAbove := math.NaN(), signal(0) // one bar before: the high, and the close not below the mean
 	for i, c := range closes {
-		pen.tell(i, bit(c > highest), bit(c < mean[i])&wasAbove)
+		w.write(i, bit(c > highest), bit(c < mean[i])&wasAbove)
 		highest, wasAbove = high[i], bit(c >= mean[i])
 	}
-	out.put(pen)
+	out.finish(w)
 }

@@ -21,11 +21,11 @@ func (donchianBreakout) Params() []ParamSpec {
 func (donchianBreakout) Signals(ind *Indicators, p Params, out *Signals) {
 	high, low, closes := ind.Highest(int(p[0])), ind.Lowest(int(p[1])), ind.Bars().Close
 	high, low = high[:len(closes)], low[:len(closes)]
-	pen := out.pen(len(closes))
+	w := out.writer(len(closes))
 	highest, lowest := math.NaN(), math.NaN() // one bar before
 	for i, c := range closes {
-		pen.tell(i, bit(c > highest), bit(c < lowest))
+		w.write(i, bit(c > highest), bit(c < lowest))
 		highest, lowest = high[i], low[i]
 	}
-	out.put(pen)
+	out.finish(w)
 }

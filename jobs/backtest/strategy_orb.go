@@ -26,7 +26,7 @@ func (openingRange) Signals(ind *Indicators, p Params, out *Signals) {
 	}
 }
 
-// breakout tells of the first close in bars [opened, to) that is out of the range of bars
+// breakout signals the first close in bars [opened, to) that is out of the range of bars
 // [from, opened).
 func breakout(b *Bars, from, opened, to int, out *Signals) {
 	high, low := b.High[from], b.Low[from]

@@ -2,7 +2,7 @@ package backtest
 
 import "math"
 
-// summarise measures what run left behind.
+// summarise computes the metrics of a finished run.
 func (r *Runner) summarise(w Window, t *tally, m *Metrics) {
 	cash := r.cfg.Account.Cash
 	m.FinalEquity = t.cash // every position has been closed
@@ -10,13 +10,13 @@ func (r *Runner) summarise(w Window, t *tally, m *Metrics) {
 	m.ReturnPct = 100 * (m.FinalEquity/cash - 1)
 	m.ExposurePct = 100 * float64(t.exposed) / float64(w.Len())
 	m.BuyHoldPct = 100 * (r.bars.Close[w.To-1]/r.bars.Close[w.From] - 1)
-	m.MaxDrawdownPct, m.MaxDrawdownBars = 100*r.gauge.drawdown, r.gauge.longest()
+	m.MaxDrawdownPct, m.MaxDrawdownBars = 100*r.stats.drawdown, r.stats.longest()
 	perYear := r.bars.periodsPerYear(r.cfg.Calendar)
 	m.Periods = w.Len()
-	moments, ok := r.gauge.sums.moments(float64(w.Len()))
-	if r.gauge.daily || !ok {
+	moments, ok := r.stats.sums.moments(float64(w.Len()))
+	if r.stats.daily || !ok {
 		moments = momentsOf(r.Returns())
-		m.Periods = len(r.gauge.returns)
+		m.Periods = len(r.stats.returns)
 	}
 	m.ofReturns(moments, perYear)
 	m.CAGRPct = math.NaN()
@@ -28,7 +28,7 @@ func (r *Runner) summarise(w Window, t *tally, m *Metrics) {
 }
 
 // roundOff is the square of what rounding leaves of values that do not differ: a variance below it
-// is no spread.
+// counts as zero.
 const roundOff = 1e-24
 
 // ofReturns sets what is computed from the per-period returns.
@@ -69,7 +69,7 @@ func ratio(a, b float64) float64 {
 	return math.NaN()
 }
 
-// undefined marks every figure that a run without bars does not have.
+// undefined sets every figure that needs bars to NaN.
 func (m *Metrics) undefined() {
 	nan := math.NaN()
 	m.CAGRPct, m.Sharpe, m.Sortino, m.Calmar, m.WinRatePct, m.ProfitFactor = nan, nan, nan, nan, nan, nan

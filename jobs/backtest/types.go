@@ -88,7 +88,7 @@ type ParamSpec struct {
 // Params holds one value for each of a strategy's parameters, in the order of Strategy.Params.
 type Params []float64
 
-// Trade is one closed position. Size is in units and positive; Side tells the direction.
+// Trade is one closed position. Size is in units and positive; Side gives the direction.
 type Trade struct {
 	Side       Side    `json:"side"` // SideLong or SideShort
 	Size       float64 `json:"size"`

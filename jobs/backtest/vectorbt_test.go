@@ -12,7 +12,7 @@ import (
 
 // Long positions of all the equity in fractions of a unit, as vectorbt trades them: see
 // testdata/README.md.
-func TestTradesEqualThoseOfVectorbt(t *testing.T) {
+func TestTradesEqualVectorbt(t *testing.T) {
 	file, err := os.ReadFile("testdata/vectorbt.json")
 	require.NoError(t, err)
 	var runs []struct {

@@ -10,7 +10,7 @@ import (
 )
 
 // From its warm-up on, a strategy on a part of the history trades as on the whole of it.
-func TestAWarmedUpSliceTradesAsTheWholeHistory(t *testing.T) {
+func TestWarmedUpSliceTradesLikeTheWholeHistory(t *testing.T) {
 	const n, from, to = 12_000, 9_000, 12_000
 	rng := rand.New(rand.NewPCG(4, 4))
 	at, volume := make([]int64, n), make([]float64, n)

@@ -129,7 +129,7 @@ func parseNumber(s string, volume bool) (float64, error) {
 	return v, nil
 }
 
-// csvError turns a reader's error into a *RowError, unless it came from the source.
+// csvError makes a reader's error a *RowError, unless it came from the source.
 func csvError(in *csv.Reader, err error) error {
 	var parse *csv.ParseError
 	var row *RowError

@@ -116,7 +116,7 @@ func TestReadCSVTooManyRows(t *testing.T) {
 }
 
 func TestReadCSVSourceError(t *testing.T) {
-	broken := errors.New("line is down")
+	broken := errors.New("source failed")
 	_, err := ohlcv.ReadCSV(io.MultiReader(strings.NewReader(header+"2020-01-01,1,3"), iotest.ErrReader(broken)))
 	require.ErrorIs(t, err, broken)
 	var row *ohlcv.RowError

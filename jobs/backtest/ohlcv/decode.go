@@ -11,7 +11,7 @@ import (
 )
 
 // Decode unpacks what Encode packed. Its memory is bounded by the number of bars that the data
-// states, at most MaxRows, whatever the data holds.
+// states, at most MaxRows.
 func Decode(data []byte) (*backtest.Bars, error) {
 	if len(data) < len(magic) || string(data[:len(magic)]) != magic {
 		return nil, fmt.Errorf("%w: no %s magic", ErrEncoding, magic)

@@ -1,4 +1,4 @@
-// Package ohlcv turns files into backtest.Bars and back: it reads CSV and Parquet, packs bars into
+// Package ohlcv converts files to backtest.Bars and back: it reads CSV and Parquet, packs bars into
 // the compact columns that the store keeps, makes seeded synthetic bars, and holds the sample.
 //
 // A file names its columns in any case and any order: time (or timestamp, or date), open, high,

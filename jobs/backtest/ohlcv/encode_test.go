@@ -83,7 +83,7 @@ func anyBars(t *rapid.T) *backtest.Bars {
 	return bars
 }
 
-func TestEncodeAnything(t *testing.T) {
+func TestEncodeRoundTripOfAnyBars(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := anyBars(t)
 		data, err := ohlcv.Encode(b)

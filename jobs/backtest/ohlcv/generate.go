@@ -58,7 +58,7 @@ const (
 	maxPrice = 1e6
 )
 
-// regime is one mood of the synthetic market.
+// regime is one state of the synthetic market.
 type regime struct {
 	drift float64 // annual, of the log price
 	vol   float64 // multiple of Synthetic.Vol
@@ -76,8 +76,7 @@ func regimes() [4]regime {
 
 // Generate makes synthetic bars: a geometric random walk whose drift and volatility change with a
 // hidden regime, with volatility that clusters (GARCH(1,1)) and fat tails. The same Synthetic
-// makes the same bars. They are for tests and trials of the machinery; nothing in them can be
-// learnt.
+// makes the same bars. They test the machinery; they hold nothing that a strategy could learn.
 func Generate(s Synthetic) (*backtest.Bars, error) {
 	s.setDefaults()
 	if err := s.validate(); err != nil {

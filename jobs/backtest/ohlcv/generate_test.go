@@ -26,8 +26,8 @@ func TestGenerateIsSeeded(t *testing.T) {
 	require.InDelta(t, 100, a.Open[0], 5)
 }
 
-// Whatever is asked for, NewBars accepts the result; its invariants are checked there.
-func TestGenerateAnything(t *testing.T) {
+// NewBars accepts the result, and checks the invariants.
+func TestGenerateMakesValidBarsForAnySpec(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b, err := ohlcv.Generate(ohlcv.Synthetic{
 			Seed: rapid.Uint64().Draw(t, "seed"), Bars: rapid.IntRange(1, 300).Draw(t, "bars"),

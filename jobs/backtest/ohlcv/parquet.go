@@ -18,8 +18,8 @@ import (
 // encoded, uncompressed or packed by snappy, gzip or zstd. Times may be timestamps, dates, INT96,
 // text or plain Unix integers; prices any number. A wrong file gives a *RowError.
 func ReadParquet(data []byte) (b *backtest.Bars, err error) {
-	// guardParquet rejects what would allocate without bound; for what else is malformed the
-	// library panics here and there, always on this goroutine.
+	// The guards reject what would allocate without bound; the library panics on some other
+	// malformed files, always on this goroutine.
 	defer func() {
 		if p := recover(); p != nil {
 			b, err = nil, &RowError{Reason: fmt.Sprintf("the Parquet file is malformed: %v", p)}

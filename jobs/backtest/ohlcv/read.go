@@ -15,7 +15,7 @@ const (
 	FormatParquet Format = "parquet"
 )
 
-// Detect tells the format of a file from how it begins: Parquet by its magic, else CSV.
+// Detect returns the format of a file by its first bytes: Parquet by its magic, else CSV.
 func Detect(data []byte) Format {
 	if bytes.HasPrefix(data, []byte("PAR1")) || bytes.HasPrefix(data, []byte("PARE")) {
 		return FormatParquet

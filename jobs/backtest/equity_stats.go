@@ -1,0 +1,206 @@
+package backtest
+
+import (
+	"math"
+	"slices"
+)
+
+// equityStats follow the equity as it is written: the drawdown, and the sums behind the moments of
+// the per-period returns. Where a day has several bars, or returns are kept, they hold the returns.
+type equityStats struct {
+	bar int // the next to read
+
+	peak     float64
+	floor    float64 // equity below it deepens the drawdown
+	drawdown float64 // deepest, as a fraction of its peak
+	peakAt   int     // bar of the peak; the one before the window for the starting cash
+	below    int     // longest time below a peak, in bars
+
+	last    float64 // equity at the end of the last period
+	daily   bool    // a period has several bars
+	ends    []int32 // of the periods to come, when daily
+	endedAt int     // bar that ended the last period, when daily
+	keep    bool
+	returns []float64 // when daily or kept
+	sums    powerSums // when not daily
+}
+
+// reset begins a window.
+func (s *equityStats) reset(b *Bars, w Window, cash float64, keep bool) {
+	*s = equityStats{
+		bar: w.From, endedAt: w.From - 1, peak: cash, floor: cash, peakAt: w.From - 1, last: cash,
+		daily: b.dayEnds != nil, keep: keep, returns: s.returns[:0],
+	}
+	if s.daily {
+		at, _ := slices.BinarySearch(b.dayEnds, int32(w.From))
+		s.ends = b.dayEnds[at:]
+	}
+}
+
+// read takes the equity of the next bars. Sums add one return at a time, so they do not depend on how
+// the bars are cut into chunks.
+func (s *equityStats) read(equity []float64) {
+	if len(equity) == 0 {
+		return
+	}
+	switch {
+	case s.daily:
+		s.trackDrawdown(equity)
+		for len(s.ends) > 0 && int(s.ends[0]) < s.bar+len(equity) {
+			s.endDay(equity[int(s.ends[0])-s.bar])
+		}
+	case s.last <= 0:
+		s.trackDrawdown(equity) // a ruined account has no returns
+	default:
+		s.drawdownAndSum(equity)
+	}
+	if s.keep && !s.daily {
+		for _, e := range equity {
+			s.period(e)
+		}
+	}
+	if !s.daily {
+		s.last = equity[len(equity)-1]
+	}
+	s.bar += len(equity)
+}
+
+// trackDrawdown follows the peak and the deepest drawdown from it. Positive floats order as their
+// bits do, so one integer comparison skips the bars that change neither, which most are.
+func (s *equityStats) trackDrawdown(equity []float64) {
+	floor := math.Float64bits(s.floor)
+	width := math.Float64bits(s.peak) - floor
+	for i, e := range equity {
+		if math.Float64bits(e)-floor >= width {
+			floor, width = s.newExtreme(s.bar+i, e)
+		}
+	}
+}
+
+// drawdownAndSum is trackDrawdown in one pass with the sums of the returns.
+func (s *equityStats) drawdownAndSum(equity []float64) {
+	floor := math.Float64bits(s.floor)
+	width := math.Float64bits(s.peak) - floor
+	last, r1, squares, r3, r4 := s.last, s.sums.r1, s.sums.squares, s.sums.r3, s.sums.r4
+	for i, e := range equity {
+		r := (e - last) / last
+		last = e
+		rr := r * r
+		r1 += r
+		squares[math.Float64bits(r)>>63] += rr
+		r3 += r * rr
+		r4 += rr * rr
+		if math.Float64bits(e)-floor >= width {
+			floor, width = s.newExtreme(s.bar+i, e)
+		}
+	}
+	s.sums = powerSums{r1, squares, r3, r4}
+}
+
+// newExtreme records a new peak or a deeper drawdown, and returns the bits of the floor and their
+// distance to those of the peak.
+//
+//go:noinline
+func (s *equityStats) newExtreme(bar int, equity float64) (floor, width uint64) {
+	if equity >= s.peak {
+		s.below = max(s.below, bar-s.peakAt-1)
+		s.peak, s.peakAt = equity, bar
+		s.floor = equity * (1 - s.drawdown)
+	} else {
+		s.drawdown = 1 - equity/s.peak
+		s.floor = equity
+	}
+	floor = math.Float64bits(s.floor)
+	return floor, math.Float64bits(s.peak) - floor
+}
+
+// idleBars counts bars that all have the same equity: only the first can move a figure.
+func (s *equityStats) idleBars(equity float64, bars int) {
+	first := [1]float64{equity}
+	s.read(first[:])
+	if equity >= s.peak {
+		s.peakAt += bars - 1
+	}
+	s.bar += bars - 1
+	switch {
+	case s.daily:
+		for len(s.ends) > 0 && int(s.ends[0]) < s.bar {
+			s.endDay(equity)
+		}
+	case s.keep:
+		for range bars - 1 {
+			s.period(equity)
+		}
+	}
+}
+
+func (s *equityStats) endDay(equity float64) {
+	s.period(equity)
+	s.endedAt = int(s.ends[0])
+	s.ends = s.ends[1:]
+}
+
+// finish ends the day that the window cuts short, when it does.
+func (s *equityStats) finish(equity float64) {
+	if s.daily && s.endedAt < s.bar-1 {
+		s.period(equity)
+	}
+}
+
+// period ends a period; a ruined account has a return of zero.
+func (s *equityStats) period(equity float64) {
+	growth := 0.0
+	if s.last > 0 {
+		growth = (equity - s.last) / s.last
+	}
+	s.returns = append(s.returns, growth)
+	s.last = equity
+}
+
+// kept reports whether returns holds every period read.
+func (s *equityStats) kept() bool { return s.daily || s.keep }
+
+// longest is the longest time below a peak up to the last bar read.
+func (s *equityStats) longest() int { return max(s.below, s.bar-1-s.peakAt) }
+
+// powerSums are Σr, Σr² of gains and of losses, Σr³ and Σr⁴ of returns.
+type powerSums struct {
+	r1      float64
+	squares [2]float64 // gains, losses: by the sign bit
+	r3, r4  float64
+}
+
+// moments are those of n returns about their mean. ok is false when the sums lost them: a mean that
+// is large beside the spread cancels it, and extreme equities overflow.
+func (s *powerSums) moments(n float64) (m moments, ok bool) {
+	mean, r2 := s.r1/n, s.squares[0]+s.squares[1]
+	m = moments{
+		n: n, mean: mean, down: s.squares[1],
+		m2: r2 - n*mean*mean,
+		m3: s.r3 - 3*mean*r2 + 2*n*mean*mean*mean,
+		m4: s.r4 - 4*mean*s.r3 + 6*mean*mean*r2 - 3*n*mean*mean*mean*mean,
+	}
+	return m, r2 == 0 || m.m2 > n*mean*mean && !math.IsInf(s.r4, 0)
+}
+
+// moments are Σ(r−mean)ᵏ of n returns, and Σmin(r,0)².
+type moments struct{ n, mean, m2, m3, m4, down float64 }
+
+// momentsOf computes the moments in two passes.
+func momentsOf(returns []float64) moments {
+	m := moments{n: float64(len(returns))}
+	for _, r := range returns {
+		m.mean += r
+	}
+	m.mean /= m.n
+	for _, r := range returns {
+		d := r - m.mean
+		dd := d * d
+		m.m2 += dd
+		m.m3 += dd * d
+		m.m4 += dd * dd
+		down := min(r, 0)
+		m.down += down * down
+	}
+	return m
+}
