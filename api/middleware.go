@@ -1,10 +1,9 @@
 package api
 
 import (
-	"fmt"
+	"errors"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 
 	"millrace/ops"
+	"millrace/ops/routine"
 )
 
 const requestIDKey = "request_id"
@@ -81,16 +81,13 @@ func inWorkspace(c echo.Context, workspace uuid.UUID) {
 
 // recovered turns a handler's panic into an error, which is answered as a 500.
 func (s *Server) recovered(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) (err error) {
-		defer func() {
-			if cause := recover(); cause != nil {
-				if cause == http.ErrAbortHandler {
-					panic(cause)
-				}
-				err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
-			}
-		}()
-		return next(c)
+	return func(c echo.Context) error {
+		err := routine.Do(func() error { return next(c) })
+		var panicked *routine.PanicError
+		if errors.As(err, &panicked) && panicked.Value == http.ErrAbortHandler {
+			panic(http.ErrAbortHandler) // the server's own way to drop a connection
+		}
+		return err
 	}
 }
 

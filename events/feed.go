@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"millrace/ops"
+	"millrace/ops/routine"
 	"millrace/store"
 )
 
@@ -21,28 +22,31 @@ const (
 
 // Options make a Feed.
 type Options struct {
-	Store   *store.Store
-	Metrics *ops.Metrics
-	Logger  *slog.Logger
+	Store    *store.Store
+	Metrics  *ops.Metrics
+	Logger   *slog.Logger
+	Reporter *ops.Reporter // of internal errors; may be nil
 }
 
 // Feed is a process's part in the event feed: its listener, its hub, and its candidate for relay.
 type Feed struct {
-	store   *store.Store
-	metrics *ops.Metrics
-	logger  *slog.Logger
-	hub     *Hub
-	pulse   pulse
-	cancel  context.CancelFunc
-	loops   sync.WaitGroup
-	stop    sync.Once
+	store    *store.Store
+	metrics  *ops.Metrics
+	logger   *slog.Logger
+	failures ops.Failures
+	hub      *Hub
+	pulse    pulse
+	cancel   context.CancelFunc
+	loops    routine.Group
+	stop     sync.Once
 }
 
 // NewFeed makes a feed that is not started.
 func NewFeed(opts Options) *Feed {
 	return &Feed{
 		store: opts.Store, metrics: opts.Metrics, logger: opts.Logger,
-		hub: newHub(opts.Store, opts.Metrics),
+		failures: ops.Failures{Logger: opts.Logger, Metrics: opts.Metrics, Reporter: opts.Reporter},
+		hub:      newHub(opts.Store, opts.Metrics),
 	}
 }
 
@@ -65,9 +69,9 @@ func (f *Feed) Start(ctx context.Context) error {
 	f.pulse.begin(time.Now())
 	var loops context.Context
 	loops, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	f.loops.Go(func() { f.forever(loops, "listener", f.listen) })
-	f.loops.Go(func() { f.forever(loops, "relay", f.relay) })
-	f.loops.Go(func() { f.count(loops) })
+	f.keep(loops, "listener", func() { f.forever(loops, "listener", f.listen) })
+	f.keep(loops, "relay", func() { f.forever(loops, "relay", f.relay) })
+	f.keep(loops, "counters", func() { f.count(loops) })
 	return nil
 }
 
@@ -76,11 +80,19 @@ func (f *Feed) Stop(context.Context) error {
 	f.stop.Do(func() {
 		if f.cancel != nil {
 			f.cancel()
-			f.loops.Wait()
+			_ = f.loops.Wait() // keep has handled their errors
 		}
 		f.hub.close()
 	})
 	return nil
+}
+
+// keep runs a part of the feed, and again after a panic.
+func (f *Feed) keep(ctx context.Context, part string, loop func()) {
+	f.loops.Keep(ctx, retryFirst, func() error { loop(); return nil }, func(err error) {
+		f.pulse.lost(part)
+		f.failures.Report(ctx, "event feed failed", err, slog.String("part", part))
+	})
 }
 
 // forever runs a loop on a session of its own, again after each loss of it.

@@ -3,10 +3,12 @@ package ops
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"millrace/ops/routine"
 )
 
 // Status is how a component is, or all of them together.
@@ -155,29 +157,34 @@ func (h *Health) start(ctx context.Context, i int) *flight {
 	}
 	f := &flight{began: time.Now(), done: make(chan struct{})}
 	h.flying[i] = f
-	go func() {
+	routine.Go(func() error {
 		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.within)
 		defer cancel()
-		f.report = run(own, h.checks[i])
+		f.report = h.checks[i].Run(own)
+		return nil
+	}, func(err error) {
+		f.report = complete(f.report, err)
 		f.took = time.Since(f.began)
 		h.mu.Lock()
 		h.flying[i] = nil
 		h.mu.Unlock()
 		close(f.done)
-	}()
+	})
 	return f
 }
 
-// run makes sure that a check that panics or says nothing is not taken for one that found all well.
-func run(ctx context.Context, check Check) (report Report) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			report = Report{Status: StatusError, Summary: fmt.Sprintf("the check itself failed: %v", cause), Details: []Detail{{"stack", string(debug.Stack())}}}
-		}
-	}()
-	report = check.Run(ctx)
-	if report.Status == "" {
+// complete makes sure that a check that panics or reports nothing does not pass for one without faults.
+func complete(report Report, err error) Report {
+	switch {
+	case err != nil:
+		return Report{Status: StatusError, Summary: fmt.Sprintf("the check itself failed: %v", firstLine(err)), Details: []Detail{{"stack", err.Error()}}}
+	case report.Status == "":
 		report.Status, report.Summary = StatusUnknown, "the check found nothing"
 	}
 	return report
+}
+
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
 }

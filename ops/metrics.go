@@ -41,6 +41,8 @@ type Metrics struct {
 
 	IdempotencyReplays prometheus.Counter
 
+	InternalErrors *prometheus.CounterVec // kind
+
 	RiverJobWait *prometheus.HistogramVec // queue
 	RiverJobRun  *prometheus.HistogramVec // kind, status
 	JobsRescued  prometheus.Counter
@@ -84,6 +86,8 @@ func NewMetrics() *Metrics {
 
 		IdempotencyReplays: counter("idempotency_replays_total", "Submissions answered with a stored response."),
 
+		InternalErrors: counters("internal_errors_total", "Errors of ours in requests, jobs and loops, by kind: error or panic.", "kind"),
+
 		RiverJobWait: histograms("river_job_wait_seconds", "Time a job waited between being due and being worked.",
 			exponential(0.001, 20), "queue"),
 		RiverJobRun: histograms("river_job_run_seconds", "Time a job's attempt took.",
@@ -98,7 +102,7 @@ func NewMetrics() *Metrics {
 		m.SSESubscribers, m.SSEEventsPublished, m.SSEQueueDrops, m.SSERelayLag,
 		m.WFORuns, m.WFOFolds, m.WFORunDuration, m.WFOEligible, m.RunPlanFailures,
 		m.IngestJobs, m.IngestFailures,
-		m.IdempotencyReplays, m.RiverJobWait, m.RiverJobRun, m.JobsRescued,
+		m.IdempotencyReplays, m.InternalErrors, m.RiverJobWait, m.RiverJobRun, m.JobsRescued,
 	)
 	m.Registry.MustRegister(m.Knowledge.collectors()...)
 	m.begin()
@@ -117,6 +121,7 @@ func (m *Metrics) begin() {
 		each(m.IngestFailures, []string{source})
 		each(m.IngestJobs, []string{source}, ended)
 	}
+	each(m.InternalErrors, []string{"error", "panic"})
 	m.Knowledge.begin()
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"millrace/ops/routine"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 )
@@ -36,7 +38,7 @@ func (s *Store) Prune(ctx context.Context, p Prune) (Pruned, error) {
 	}
 	defer conn.Release()
 	// An ended context would only drop the connection, and the server would go on by itself.
-	stop := context.AfterFunc(ctx, func() {
+	stop := routine.OnDone(ctx, func() {
 		cancel, done := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
 		defer done()
 		_ = conn.Conn().PgConn().CancelRequest(cancel) // without it the run ends by itself, later

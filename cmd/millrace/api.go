@@ -14,6 +14,7 @@ import (
 	"millrace/jobs"
 	"millrace/ops"
 	"millrace/ops/health"
+	"millrace/ops/routine"
 	"millrace/store"
 )
 
@@ -60,7 +61,11 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 	}
 	st := store.New(pool, client)
 	st.OnEnded(metrics.Ended)
-	feed := events.NewFeed(events.Options{Store: st, Metrics: metrics, Logger: env.logger})
+	reporter, err := env.report.reporter(life, flags.AdminToken, db.DatabaseURL)
+	if err != nil {
+		return "", err
+	}
+	feed := events.NewFeed(events.Options{Store: st, Metrics: metrics, Logger: env.logger, Reporter: reporter})
 	if err := feed.Start(ctx); err != nil {
 		return "", fmt.Errorf("start the event feed: %w", err)
 	}
@@ -87,10 +92,6 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 	ready := health.Ready(look)
 	metrics.Registry.MustRegister(health.PoolMetrics(st), health.NewFleetMetrics(look.Store, ready, env.logger))
 	river, err := startRiverUI(life, env, client)
-	if err != nil {
-		return "", err
-	}
-	reporter, err := env.report.reporter(life, flags.AdminToken, db.DatabaseURL)
 	if err != nil {
 		return "", err
 	}
@@ -124,7 +125,7 @@ func serveHTTP(life *lifecycle, env *environment, listener net.Listener, server 
 		ErrorLog:          slog.NewLogLogger(env.logger.Handler(), slog.LevelWarn),
 	}
 	done := make(chan error, 1)
-	go func() { done <- httpServer.Serve(listener) }()
+	routine.Go(func() error { return httpServer.Serve(listener) }, func(err error) { done <- err })
 	life.onStop(func(ctx context.Context) error {
 		server.EndStreams()
 		err := httpServer.Shutdown(ctx)

@@ -16,12 +16,12 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/google/uuid"
-	"golang.org/x/sync/errgroup"
 
 	"millrace/jobs"
 	"millrace/jobs/backtest"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/sweep"
+	"millrace/ops/routine"
 )
 
 // benchCmd is the verb `bench`: what this machine does, for sizing a fleet. It has a throwaway
@@ -120,10 +120,10 @@ func benchCompute(ctx context.Context, bars *backtest.Bars, body tuneBody) (floa
 		return 0, fmt.Errorf("plan the tune: %v", faults)
 	}
 	start := time.Now()
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.NumCPU())
+	group, ctx := routine.NewGroup(ctx)
+	group.Limit(runtime.NumCPU())
 	for _, shard := range plan.Shards(max(1, plan.Trials()/(8*runtime.NumCPU()))) {
-		group.Go(func() error {
+		group.Run(func() error {
 			_, err := plan.RunShard(ctx, shard, func(int) {})
 			return err
 		})

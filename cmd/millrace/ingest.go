@@ -13,7 +13,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"golang.org/x/sync/errgroup"
+	"millrace/ops/routine"
 )
 
 // ingestCmd is the verb `ingest`: submit every source, follow them all, print what became of each.
@@ -74,9 +74,9 @@ func (c *ingestCmd) Run(ctx context.Context, env *environment) error {
 func (c *ingestCmd) follow(ctx context.Context, api *client, board *ingestBoard) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	work, working := errgroup.WithContext(ctx)
+	work, working := routine.NewGroup(ctx)
 	if !c.Detach {
-		work.Go(func() error {
+		work.Run(func() error {
 			err := api.followIngests(working, board)
 			if board.allEnded() {
 				return nil
@@ -84,11 +84,11 @@ func (c *ingestCmd) follow(ctx context.Context, api *client, board *ingestBoard)
 			return err
 		})
 	}
-	work.Go(func() error {
-		send, sending := errgroup.WithContext(working)
-		send.SetLimit(submitters)
+	work.Run(func() error {
+		send, sending := routine.NewGroup(working)
+		send.Limit(submitters)
 		for _, source := range board.sources {
-			send.Go(func() error {
+			send.Run(func() error {
 				state, err := api.submitIngest(sending, source, c.fields(source))
 				if err != nil && fatal(err) {
 					return err

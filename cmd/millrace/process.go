@@ -13,6 +13,7 @@ import (
 
 	"millrace/migrations"
 	"millrace/ops"
+	"millrace/ops/routine"
 	"millrace/store"
 )
 
@@ -59,7 +60,7 @@ func serveInternal(ctx context.Context, life *lifecycle, env *environment, flags
 	}
 	server := &http.Server{Handler: ops.Internal(metrics.Registry, adminToken), ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan error, 1)
-	go func() { done <- server.Serve(listener) }()
+	routine.Go(func() error { return server.Serve(listener) }, func(err error) { done <- err })
 	life.onStop(func(ctx context.Context) error {
 		err := server.Shutdown(ctx)
 		if served := <-done; !errors.Is(served, http.ErrServerClosed) {

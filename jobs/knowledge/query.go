@@ -5,8 +5,9 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"time"
+
+	"millrace/ops/routine"
 
 	"github.com/google/uuid"
 )
@@ -100,13 +101,16 @@ func (b *Base) Search(ctx context.Context, workspace uuid.UUID, q Question) (*Fo
 // legs runs the vector search beside the full-text search. A failure of the first is noted.
 func (b *Base) legs(ctx context.Context, workspace uuid.UUID, placement Placement, q Question, found *Found) (near, worded []Hit, err error) {
 	limit := max(legLimit, 2*q.TopK)
-	var legs sync.WaitGroup
+	var legs routine.Group
 	var lacking string
-	legs.Go(func() { near, lacking = b.nearest(ctx, workspace, placement, q, limit, &found.Timings) })
+	legs.Run(func() error {
+		near, lacking = b.nearest(ctx, workspace, placement, q, limit, &found.Timings)
+		return nil
+	})
 	start := time.Now()
 	worded, err = b.texts.MatchText(ctx, workspace, q.Text, q.Filter, limit)
 	found.Timings.Text = time.Since(start)
-	legs.Wait()
+	err = errors.Join(err, legs.Wait())
 	if lacking != "" {
 		found.Lacking = append(found.Lacking, lacking)
 	}

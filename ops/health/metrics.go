@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"millrace/ops"
+	"millrace/ops/routine"
 	"millrace/store"
 )
 
@@ -99,7 +100,12 @@ func (m *FleetMetrics) figures() []prometheus.Metric {
 	ctx, cancel := context.WithTimeout(context.Background(), figuresWithin)
 	defer cancel()
 	parts := make(chan ops.Overview, 1)
-	go func() { parts <- m.ready.Look(ctx) }()
+	routine.Go(func() error { parts <- m.ready.Look(ctx); return nil }, func(err error) {
+		if err != nil {
+			m.logger.Error("the readiness checks failed", "error", err)
+		}
+		close(parts)
+	})
 	figures, err := m.store.FleetFigures(ctx)
 	m.last = nil
 	for _, part := range (<-parts).Components {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"millrace/ops/routine"
 )
 
 // process is the server's first process, the postmaster.
@@ -27,17 +29,19 @@ type process struct {
 func startProcess(cmd *exec.Cmd) (*process, error) {
 	p := &process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)
-	go func() {
+	routine.Go(func() error {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
 		started <- err
 		if err != nil {
-			return
+			return err
 		}
-		p.err = cmd.Wait()
+		return cmd.Wait()
+	}, func(err error) {
+		p.err = err
 		close(p.done)
-	}()
+	})
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("run %s: %w", cmd.Path, err)
 	}
@@ -108,14 +112,19 @@ func stopLeftover(ctx context.Context, pgdata string, logger *slog.Logger) error
 	ctx, cancel := context.WithTimeout(ctx, 2*stopGrace)
 	defer cancel()
 	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	routine.Go(func() error {
 		for alive(pid) && servesFolder(pid, pgdata) {
-			if pause(context.WithoutCancel(ctx), poll) != nil {
-				return
+			if err := pause(context.WithoutCancel(ctx), poll); err != nil {
+				return err
 			}
 		}
-	}()
+		return nil
+	}, func(err error) {
+		if err != nil {
+			logger.Warn("watching the earlier postgres failed", "pid", pid, "error", err)
+		}
+		close(done)
+	})
 	send := func(sig os.Signal) error { return syscall.Kill(pid, sig.(syscall.Signal)) }
 	if _, err := stopPID(ctx, send, done); err != nil {
 		return fmt.Errorf("stop process %d: %w", pid, err)

@@ -4,15 +4,16 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"math"
 	"runtime"
 	"slices"
-	"sync"
 
 	"github.com/google/uuid"
 	blas "gonum.org/v1/gonum/blas/gonum"
 
 	"millrace/jobs/knowledge"
+	"millrace/ops/routine"
 )
 
 // blockRows is how many vectors a block holds: the scores of a block and a column of it fit the
@@ -120,25 +121,28 @@ func (s *set) search(ctx context.Context, query []float32, filter knowledge.Filt
 		return nil, nil
 	}
 	const perCore = 8 // blocks below which a second core is not worth waking
-	cores := min(runtime.GOMAXPROCS(0), (len(s.blocks)+perCore-1)/perCore)
+	// A set that shrank keeps a spare block, which has no rows to compare.
+	used := (len(s.rows) + blockRows - 1) / blockRows
+	cores := min(runtime.GOMAXPROCS(0), (used+perCore-1)/perCore)
 	best := make([]leaders, cores)
-	var scans sync.WaitGroup
+	var err error
+	var scans routine.Group
 	for core := range cores {
 		best[core] = leaders{set: s, limit: limit}
-		scan := func() {
+		scan := func() error {
 			var scores [blockRows]float32
-			for b := core; b < len(s.blocks) && ctx.Err() == nil; b += cores {
+			for b := core; b < used && ctx.Err() == nil; b += cores {
 				s.scan(b, query, &scores, keep, &best[core])
 			}
+			return ctx.Err()
 		}
 		if core == cores-1 {
-			scan()
+			err = routine.Do(scan)
 		} else {
-			scans.Go(scan)
+			scans.Run(scan)
 		}
 	}
-	scans.Wait()
-	if err := ctx.Err(); err != nil {
+	if err := errors.Join(err, scans.Wait()); err != nil {
 		return nil, err
 	}
 	return merge(best, limit), nil

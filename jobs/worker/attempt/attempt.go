@@ -5,9 +5,7 @@ package attempt
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,6 +14,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
 
+	"millrace/ops/routine"
 	"millrace/store"
 )
 
@@ -51,7 +50,7 @@ func (w *Worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 	if job.Attempt > job.MaxAttempts {
 		err = &HopelessError{"every attempt at it lost its worker"} // see store.Rescue
 	} else {
-		err = recovered(func() error { return w.Do(ctx, job.Args, lease) })
+		err = routine.Do(func() error { return w.Do(ctx, job.Args, lease) })
 	}
 	switch {
 	case err == nil:
@@ -74,16 +73,6 @@ type HopelessError struct{ Reason string }
 
 // Error implements error.
 func (e *HopelessError) Error() string { return e.Reason }
-
-// recovered turns a panic of fn into an error, so that it is handled as any other.
-func recovered(fn func() error) (err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
-		}
-	}()
-	return fn()
-}
 
 // Saver saves results.
 type Saver struct {

@@ -18,6 +18,7 @@ import (
 
 	"millrace/jobs"
 	"millrace/ops"
+	"millrace/ops/routine"
 	"millrace/store"
 )
 
@@ -45,13 +46,14 @@ type Options struct {
 // Fleet is this process's part in the fleet. It is also the store.Jobs of what its workers insert.
 type Fleet struct {
 	*jobs.Client
-	opts   Options
-	self   store.Worker
-	held   *held
-	store  *store.Store
-	cancel context.CancelFunc
-	loops  sync.WaitGroup
-	stop   sync.Once
+	opts     Options
+	self     store.Worker
+	held     *held
+	failures ops.Failures
+	store    *store.Store
+	cancel   context.CancelFunc
+	loops    routine.Group
+	stop     sync.Once
 }
 
 // NewID makes an id that no other process has had.
@@ -74,9 +76,10 @@ func New(opts Options, register func(*store.Store, *river.Workers)) (*Fleet, err
 		opts.ID = NewID()
 	}
 	f := &Fleet{
-		opts: opts,
-		held: newHeld(),
-		self: store.Worker{ID: opts.ID, Host: hostname(), PID: os.Getpid(), Version: opts.Version, Queues: opts.Slots},
+		opts:     opts,
+		held:     newHeld(),
+		failures: ops.Failures{Logger: opts.Logger, Metrics: opts.Metrics, Reporter: opts.Reporter},
+		self:     store.Worker{ID: opts.ID, Host: hostname(), PID: os.Getpid(), Version: opts.Version, Queues: opts.Slots},
 	}
 	var err error
 	f.store = store.New(opts.Pool, f)
@@ -122,11 +125,13 @@ func (f *Fleet) Start(ctx context.Context) error {
 		cancel()
 		return err
 	}
-	f.loops.Go(func() { f.beat(loops) })
+	f.loops.Keep(loops, beatEvery, func() error { f.beat(loops); return nil }, func(err error) {
+		f.failures.Report(loops, "heartbeat failed", err)
+	})
 	// River's context outlives ours: it is Stop that ends the work, not a signal.
 	if err := f.Client.Start(context.WithoutCancel(ctx)); err != nil {
 		cancel()
-		f.loops.Wait()
+		_ = f.loops.Wait() // Keep has handled their errors
 		return fmt.Errorf("start River: %w", err)
 	}
 	return nil
@@ -151,7 +156,7 @@ func (f *Fleet) shutDown(ctx context.Context) error {
 	if f.cancel != nil {
 		f.cancel()
 	}
-	f.loops.Wait()
+	_ = f.loops.Wait() // Keep has handled their errors
 	retire, cancelRetire := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancelRetire()
 	return errors.Join(err, f.store.Retire(retire, f.self.ID))

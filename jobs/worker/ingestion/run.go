@@ -3,13 +3,12 @@ package ingestion
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"time"
 
 	"millrace/jobs"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
+	"millrace/ops/routine"
 	"millrace/store"
 )
 
@@ -33,22 +32,12 @@ func (r *run) do(parent context.Context) error {
 	ctx, stop := context.WithCancelCause(parent)
 	defer stop(nil)
 	r.stop = stop
-	err := recovered(func() error { return r.steps(ctx) })
+	err := routine.Do(func() error { return r.steps(ctx) })
 	// A report that found the ingestion ended has stopped the rest: that is the error.
 	if cause := context.Cause(ctx); cause != nil && parent.Err() == nil {
 		return cause
 	}
 	return err
-}
-
-// recovered turns a panic, as of an extractor, into an error: its text is for the log alone.
-func recovered(fn func() error) (err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
-		}
-	}()
-	return fn()
 }
 
 func (r *run) steps(ctx context.Context) error {

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"millrace/jobs"
 	"millrace/jobs/sweep"
+	"millrace/ops/routine"
 	"millrace/store"
 )
 
@@ -69,11 +69,11 @@ func (w *Workers) compute(ctx context.Context, plan *sweep.Plan, work store.Shar
 func (w *Workers) run(ctx context.Context, plan *sweep.Plan, work store.ShardWork, lease store.Lease) (*sweep.ShardResult, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	var done atomic.Int64
-	var reporter sync.WaitGroup
-	reporter.Go(func() { w.report(ctx, stop, work, lease, &done) })
+	var reporter routine.Group
+	reporter.Run(func() error { w.report(ctx, stop, work, lease, &done); return nil })
 	result, err := plan.RunShard(ctx, work.Shard, func(n int) { done.Store(int64(n)) })
 	stop(nil)
-	reporter.Wait()
+	err = errors.Join(err, reporter.Wait())
 	if err != nil && context.Cause(ctx) != nil && !errors.Is(context.Cause(ctx), context.Canceled) {
 		return nil, context.Cause(ctx)
 	}

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 
+	"millrace/ops/routine"
+
 	"github.com/qdrant/go-client/qdrant"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -69,7 +71,7 @@ func (s *Server) listen(address string) error {
 	s.server = grpc.NewServer(grpc.UnaryInterceptor(s.intercept))
 	qdrant.RegisterCollectionsServer(s.server, &collections{all: s})
 	qdrant.RegisterPointsServer(s.server, &points{all: s})
-	go func() { _ = s.server.Serve(listener) }()
+	routine.Go(func() error { return s.server.Serve(listener) }, func(error) {})
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
+	"millrace/ops/routine"
 )
 
 // Read reads the text of every page; progress, which may be nil, is told the pages done. A file that is
@@ -36,7 +37,7 @@ func (e *Engine) Read(ctx context.Context, data []byte, progress func(done, page
 	limited, cancel := context.WithTimeout(ctx, e.opts.Timeout)
 	defer cancel()
 	killed := make(chan struct{})
-	stop := context.AfterFunc(limited, func() {
+	stop := routine.OnDone(limited, func() {
 		defer close(killed)
 		_ = sandbox.Kill()
 	})
