@@ -179,7 +179,7 @@ func (s *Server) follow(c echo.Context, w *eventWriter, sub *events.Subscription
 				_ = w.goodbye("the session or ticket has ended")
 				return
 			}
-			err = w.heartbeat(sub.Settle())
+			err = w.heartbeat(sub.Advance())
 		case <-sub.Ready():
 			err = s.deliver(c, w, sub)
 		}

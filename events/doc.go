@@ -1,7 +1,7 @@
-// Package events carries the event log to those who watch.
+// Package events carries the event log to its subscribers.
 //
-// Events are rows of event_log. Domain events are written by package store in the transaction of
-// what they tell of. Those of River's jobs are written by the triggers event_log_river_insert and
+// Events are rows of event_log. Package store writes domain events in the transaction of
+// the change they report. Those of River's jobs are written by the triggers event_log_river_insert and
 // event_log_river_update of migrations/sql: the one step on a job's way that no Go code shows. Jobs
 // that change alike in one statement share a row, which readers of the log see as an event each.
 //
@@ -12,6 +12,6 @@
 // once a second, so that a lost one costs a moment and no event.
 //
 // An event is read once every transaction of the server that began before its own has ended: a
-// transaction that stays open, in whatever database of the server, holds the feed up, which
-// Status.Lag shows.
+// transaction that stays open, in any database of the server, delays the feed, which Status.Lag
+// shows.
 package events

@@ -69,8 +69,8 @@ func (f *Feed) Start(ctx context.Context) error {
 	f.pulse.begin(time.Now())
 	var loops context.Context
 	loops, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	f.keep(loops, "listener", func() { f.forever(loops, "listener", f.listen) })
-	f.keep(loops, "relay", func() { f.forever(loops, "relay", f.relay) })
+	f.keep(loops, "listener", func() { f.inSessions(loops, "listener", f.listen) })
+	f.keep(loops, "relay", func() { f.inSessions(loops, "relay", f.relay) })
 	f.keep(loops, "counters", func() { f.count(loops) })
 	return nil
 }
@@ -95,8 +95,8 @@ func (f *Feed) keep(ctx context.Context, part string, loop func()) {
 	})
 }
 
-// forever runs a loop on a session of its own, again after each loss of it.
-func (f *Feed) forever(ctx context.Context, part string, loop func(context.Context, *store.EventSession) error) {
+// inSessions runs a loop on a session of its own, and reconnects after each lost one.
+func (f *Feed) inSessions(ctx context.Context, part string, loop func(context.Context, *store.EventSession) error) {
 	wait := retryFirst
 	for {
 		start := time.Now()

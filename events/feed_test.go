@@ -27,60 +27,60 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // server, so it is no measure of speed.
 const soon = 30 * time.Second
 
-// river is a database with a log, and feeds on it as processes of a fleet would have them.
-type river struct {
+// fixture is a database with an event log, on which feeds run as processes of a fleet run them.
+type fixture struct {
 	t     *testing.T
 	db    *pgtest.DB
 	owner *pgxpool.Pool
 	space uuid.UUID
 }
 
-func newRiver(t *testing.T) *river {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	db := pgtest.New(t)
-	return &river{t: t, db: db, owner: db.OwnerPool(t), space: uuid.New()}
+	return &fixture{t: t, db: db, owner: db.OwnerPool(t), space: uuid.New()}
 }
 
 // feed starts a feed of its own process; Stop is called at the end in any case.
-func (r *river) feed() (*events.Feed, *store.Store) {
-	r.t.Helper()
-	pool, err := store.OpenPool(r.t.Context(), store.PoolOptions{DatabaseURL: r.db.URL, MaxConns: 4})
-	require.NoError(r.t, err)
-	r.t.Cleanup(pool.Close)
+func (f *fixture) feed() (*events.Feed, *store.Store) {
+	f.t.Helper()
+	pool, err := store.OpenPool(f.t.Context(), store.PoolOptions{DatabaseURL: f.db.URL, MaxConns: 4})
+	require.NoError(f.t, err)
+	f.t.Cleanup(pool.Close)
 	st := store.New(pool, nil)
 	feed := events.NewFeed(events.Options{Store: st, Metrics: ops.NewMetrics(), Logger: slog.New(slog.DiscardHandler)})
-	require.NoError(r.t, feed.Start(r.t.Context()))
-	r.t.Cleanup(func() { require.NoError(r.t, feed.Stop(context.Background())) })
+	require.NoError(f.t, feed.Start(f.t.Context()))
+	f.t.Cleanup(func() { require.NoError(f.t, feed.Stop(context.Background())) })
 	return feed, st
 }
 
-func (r *river) mine(topics ...string) store.EventScope {
-	return store.EventScope{Workspace: uuid.NullUUID{UUID: r.space, Valid: true}, Topics: topics}
+func (f *fixture) mine(topics ...string) store.EventScope {
+	return store.EventScope{Workspace: uuid.NullUUID{UUID: f.space, Valid: true}, Topics: topics}
 }
 
-func (r *river) exec(sql string, args ...any) {
-	r.t.Helper()
-	_, err := r.owner.Exec(r.t.Context(), sql, args...)
-	require.NoError(r.t, err)
+func (f *fixture) exec(sql string, args ...any) {
+	f.t.Helper()
+	_, err := f.owner.Exec(f.t.Context(), sql, args...)
+	require.NoError(f.t, err)
 }
 
 const insertEvent = `insert into event_log (workspace_id, topic, type, entity_id) values ($1, $2, 'test', $3)`
 
-// tell appends events in a transaction each.
-func (r *river) tell(topic string, names ...string) {
-	r.t.Helper()
+// append writes events in a transaction each.
+func (f *fixture) append(topic string, names ...string) {
+	f.t.Helper()
 	for _, name := range names {
-		r.exec(insertEvent, r.space, topic, name)
+		f.exec(insertEvent, f.space, topic, name)
 	}
 }
 
 // logged is what the log holds of the workspace, in order.
-func (r *river) logged() []string {
-	r.t.Helper()
-	rows, err := r.owner.Query(r.t.Context(), `select entity_id from event_log where workspace_id = $1 order by xid, id`, r.space)
-	require.NoError(r.t, err)
+func (f *fixture) logged() []string {
+	f.t.Helper()
+	rows, err := f.owner.Query(f.t.Context(), `select entity_id from event_log where workspace_id = $1 order by xid, id`, f.space)
+	require.NoError(f.t, err)
 	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	require.NoError(r.t, err)
+	require.NoError(f.t, err)
 	return names
 }
 
@@ -126,23 +126,23 @@ func ended(t *testing.T, sub *events.Subscription) (got []string, why error) {
 
 // Ids are given before transactions commit, so events become visible out of the order of their
 // ids: a reader that goes by id alone loses those of slow transactions.
-func TestNothingIsLostToConcurrentWriters(t *testing.T) {
-	r := newRiver(t)
-	feed, _ := r.feed()
-	live := feed.Hub().Subscribe(r.mine(), nil)
+func TestConcurrentWritersLoseNoEvent(t *testing.T) {
+	f := newFixture(t)
+	feed, _ := f.feed()
+	live := feed.Hub().Subscribe(f.mine(), nil)
 	defer live.Close()
 	const writers, each = 16, 40
 	var work errgroup.Group
 	for w := range writers {
 		work.Go(func() error {
-			conn, err := pgx.Connect(t.Context(), r.db.OwnerURL)
+			conn, err := pgx.Connect(t.Context(), f.db.OwnerURL)
 			if err != nil {
 				return err
 			}
 			defer func() { _ = conn.Close(context.Background()) }()
 			for i := range each {
 				err := pgx.BeginFunc(t.Context(), conn, func(tx pgx.Tx) error {
-					if _, err := tx.Exec(t.Context(), insertEvent, r.space, "backtests", fmt.Sprint(w, "/", i)); err != nil {
+					if _, err := tx.Exec(t.Context(), insertEvent, f.space, "backtests", fmt.Sprint(w, "/", i)); err != nil {
 						return err
 					}
 					_, err := tx.Exec(t.Context(), `select pg_sleep(random() * 0.004)`)
@@ -157,19 +157,19 @@ func TestNothingIsLostToConcurrentWriters(t *testing.T) {
 	}
 	got := take(t, live, writers*each)
 	require.NoError(t, work.Wait())
-	require.Equal(t, r.logged(), got)
+	require.Equal(t, f.logged(), got)
 }
 
-func TestStateChangesOfJobsAreEvents(t *testing.T) {
-	r := newRiver(t)
-	feed, _ := r.feed()
-	sub := feed.Hub().Subscribe(r.mine("jobs"), nil)
+func TestJobStateChangesAreEvents(t *testing.T) {
+	f := newFixture(t)
+	feed, _ := f.feed()
+	sub := feed.Hub().Subscribe(f.mine("jobs"), nil)
 	defer sub.Close()
-	r.exec(`insert into river_job (kind, args, queue, max_attempts, state)
-		select 'test', jsonb_build_object('workspace_id', $1::text), 'q', 3, 'available' from generate_series(1, 2)`, r.space)
-	r.exec(`update river_job set state = 'running', attempt = 1`)
-	r.exec(`update river_job set metadata = '{"a": 1}'`) // no change of state
-	r.exec(`update river_job set state = 'completed', finalized_at = now()`)
+	f.exec(`insert into river_job (kind, args, queue, max_attempts, state)
+		select 'test', jsonb_build_object('workspace_id', $1::text), 'q', 3, 'available' from generate_series(1, 2)`, f.space)
+	f.exec(`update river_job set state = 'running', attempt = 1`)
+	f.exec(`update river_job set metadata = '{"a": 1}'`) // no change of state
+	f.exec(`update river_job set state = 'completed', finalized_at = now()`)
 	var seen []string
 	for len(seen) < 6 {
 		<-sub.Ready()
@@ -189,10 +189,10 @@ func TestStateChangesOfJobsAreEvents(t *testing.T) {
 }
 
 // kill ends server sessions of the test's database by a condition, and returns how many.
-func (r *river) kill(condition string) int {
-	r.t.Helper()
+func (f *fixture) kill(condition string) int {
+	f.t.Helper()
 	var n int
-	require.NoError(r.t, r.owner.QueryRow(r.t.Context(), `
+	require.NoError(f.t, f.owner.QueryRow(f.t.Context(), `
 		select count(pg_terminate_backend(pid)) from pg_stat_activity
 		 where datname = current_database() and pid <> pg_backend_pid() and `+condition).Scan(&n))
 	return n
@@ -200,14 +200,14 @@ func (r *river) kill(condition string) int {
 
 const holdsRelayLock = `pid in (select pid from pg_locks where locktype = 'advisory' and objid = 1835625580 and granted)`
 
-func TestAKilledRelayIsFollowed(t *testing.T) {
-	r := newRiver(t)
-	r.feed()
-	r.feed()
+func TestAnotherRelayReplacesAKilledOne(t *testing.T) {
+	f := newFixture(t)
+	f.feed()
+	f.feed()
 	var first int
 	relay := func() bool {
 		var pid int
-		err := r.owner.QueryRow(t.Context(), `select pid from pg_stat_activity where datname = current_database() and `+holdsRelayLock).Scan(&pid)
+		err := f.owner.QueryRow(t.Context(), `select pid from pg_stat_activity where datname = current_database() and `+holdsRelayLock).Scan(&pid)
 		found := err == nil && pid != first
 		if found {
 			first = pid
@@ -215,22 +215,22 @@ func TestAKilledRelayIsFollowed(t *testing.T) {
 		return found
 	}
 	require.Eventually(t, relay, soon, 10*time.Millisecond)
-	ear, err := pgx.Connect(t.Context(), r.db.URL)
+	listener, err := pgx.Connect(t.Context(), f.db.URL)
 	require.NoError(t, err)
-	defer func() { _ = ear.Close(context.Background()) }()
-	_, err = ear.Exec(t.Context(), `listen millrace_events`)
+	defer func() { _ = listener.Close(context.Background()) }()
+	_, err = listener.Exec(t.Context(), `listen millrace_events`)
 	require.NoError(t, err)
-	require.Equal(t, 1, r.kill(holdsRelayLock))
+	require.Equal(t, 1, f.kill(holdsRelayLock))
 	require.Eventually(t, relay, soon, 10*time.Millisecond)
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
 	// The first may be in the hint that a new relay begins with; the second is one it looked for.
 	for _, entity := range []string{"first", "second"} {
-		r.tell("backtests", entity)
+		f.append("backtests", entity)
 		var at store.Cursor
-		require.NoError(t, r.owner.QueryRow(ctx, `select xid, id from event_log where entity_id = $1`, entity).Scan(&at.XID, &at.ID))
+		require.NoError(t, f.owner.QueryRow(ctx, `select xid, id from event_log where entity_id = $1`, entity).Scan(&at.XID, &at.ID))
 		for hinted := (store.Cursor{}); hinted.Before(at); {
-			hint, err := ear.WaitForNotification(ctx)
+			hint, err := listener.WaitForNotification(ctx)
 			require.NoError(t, err, "no hint of the %s event", entity)
 			hinted, err = store.ParseCursor(hint.Payload)
 			require.NoError(t, err)
@@ -240,38 +240,38 @@ func TestAKilledRelayIsFollowed(t *testing.T) {
 
 // Every session of the feed is ended again and again while events are written, as a restarting
 // server or a failing network does.
-func TestALostListenerReconnectsAndCatchesUp(t *testing.T) {
-	r := newRiver(t)
-	feed, _ := r.feed()
-	r.feed()
-	sub := feed.Hub().Subscribe(r.mine(), nil)
+func TestLostListenerReconnectsAndCatchesUp(t *testing.T) {
+	f := newFixture(t)
+	feed, _ := f.feed()
+	f.feed()
+	sub := feed.Hub().Subscribe(f.mine(), nil)
 	defer sub.Close()
 	var want []string
 	for round := range 4 {
 		for i := range 50 {
 			want = append(want, fmt.Sprint(round, "/", i))
 		}
-		r.tell("backtests", want[len(want)-50:len(want)-25]...)
+		f.append("backtests", want[len(want)-50:len(want)-25]...)
 		require.Eventually(t, func() bool {
-			return r.kill(`usename <> current_user and (query like '%event%' or query like 'listen%' or query like '%snapshot%')`) > 0
+			return f.kill(`usename <> current_user and (query like '%event%' or query like 'listen%' or query like '%snapshot%')`) > 0
 		}, soon, time.Millisecond)
-		r.tell("backtests", want[len(want)-25:]...)
+		f.append("backtests", want[len(want)-25:]...)
 	}
 	require.Equal(t, want, take(t, sub, len(want)))
 }
 
-func TestASlowSubscriberIsDroppedAndResumes(t *testing.T) {
-	r := newRiver(t)
-	feed, st := r.feed()
-	slow := feed.Hub().Subscribe(r.mine(), nil)
+func TestSlowSubscriberIsDroppedAndResumes(t *testing.T) {
+	f := newFixture(t)
+	feed, st := f.feed()
+	slow := feed.Hub().Subscribe(f.mine(), nil)
 	defer slow.Close()
-	r.tell("backtests", "first")
+	f.append("backtests", "first")
 	require.Equal(t, []string{"first"}, take(t, slow, 1))
-	r.exec(`insert into event_log (workspace_id, topic, type, entity_id)
-		select $1, 'backtests', 'test', n::text from generate_series(1, 3000) n`, r.space)
-	quick := feed.Hub().Subscribe(r.mine(), nil)
+	f.exec(`insert into event_log (workspace_id, topic, type, entity_id)
+		select $1, 'backtests', 'test', n::text from generate_series(1, 3000) n`, f.space)
+	quick := feed.Hub().Subscribe(f.mine(), nil)
 	defer quick.Close()
-	r.tell("backtests", "last")
+	f.append("backtests", "last")
 	for seen := ""; seen != "last"; {
 		got := take(t, quick, 1)
 		seen = got[len(got)-1]
@@ -280,77 +280,77 @@ func TestASlowSubscriberIsDroppedAndResumes(t *testing.T) {
 	require.ErrorIs(t, why, events.ErrSlow)
 	require.Empty(t, got, "what is left of a dropped queue would leave a gap")
 	at := slow.Last()
-	again := feed.Hub().Subscribe(r.mine(), &at)
+	again := feed.Hub().Subscribe(f.mine(), &at)
 	defer again.Close()
-	require.Equal(t, r.logged()[1:], take(t, again, 3001))
+	require.Equal(t, f.logged()[1:], take(t, again, 3001))
 	require.Eventually(t, func() bool {
 		c, err := st.Counters(t.Context(), uuid.NullUUID{})
 		return err == nil && c.Hour["sse.drop"] >= 1
 	}, soon, 50*time.Millisecond, "drops are counted for the fleet")
 }
 
-func TestALogOfAnotherLifeResetsItsSubscribers(t *testing.T) {
-	r := newRiver(t)
-	feed, _ := r.feed()
-	sub := feed.Hub().Subscribe(r.mine(), nil)
+func TestReplacedLogResetsItsSubscribers(t *testing.T) {
+	f := newFixture(t)
+	feed, _ := f.feed()
+	sub := feed.Hub().Subscribe(f.mine(), nil)
 	defer sub.Close()
-	r.tell("backtests", "before")
+	f.append("backtests", "before")
 	take(t, sub, 1)
 	at := sub.Last()
-	r.exec(`update event_epoch set id = gen_random_uuid()`)
+	f.exec(`update event_epoch set id = gen_random_uuid()`)
 	_, why := ended(t, sub)
 	require.ErrorIs(t, why, events.ErrReset)
-	old := feed.Hub().Subscribe(r.mine(), &at)
+	old := feed.Hub().Subscribe(f.mine(), &at)
 	defer old.Close()
 	_, why = ended(t, old)
 	require.ErrorIs(t, why, store.ErrCursorGone)
-	fresh := feed.Hub().Subscribe(r.mine(), nil)
+	fresh := feed.Hub().Subscribe(f.mine(), nil)
 	defer fresh.Close()
-	r.tell("backtests", "after")
+	f.append("backtests", "after")
 	require.Equal(t, []string{"after"}, take(t, fresh, 1))
 }
 
-// A subscriber that has seen everything is not bothered when old days are dropped, even if its
-// last event was in one of them; one that comes back from before is told.
-func TestPruningResetsOnlyThoseWhoMissedSomething(t *testing.T) {
-	r := newRiver(t)
-	feed, _ := r.feed()
-	sub := feed.Hub().Subscribe(r.mine(), nil)
+// A subscriber that has seen everything continues when old days are dropped, even if its
+// last event was in one of them; one that resumes from before them gets an error.
+func TestPruningResetsOnlySubscribersThatMissedEvents(t *testing.T) {
+	f := newFixture(t)
+	feed, _ := f.feed()
+	sub := feed.Hub().Subscribe(f.mine(), nil)
 	defer sub.Close()
-	r.tell("backtests", "one", "two")
+	f.append("backtests", "one", "two")
 	take(t, sub, 2)
 	at := sub.Last()
-	r.exec(`delete from event_log`)
-	r.exec(`update event_epoch set floor_xid = pg_current_xact_id()`)
-	require.Eventually(t, func() bool { return at.Before(sub.Settle()) }, soon, 10*time.Millisecond)
-	r.tell("backtests", "three")
+	f.exec(`delete from event_log`)
+	f.exec(`update event_epoch set floor_xid = pg_current_xact_id()`)
+	require.Eventually(t, func() bool { return at.Before(sub.Advance()) }, soon, 10*time.Millisecond)
+	f.append("backtests", "three")
 	require.Equal(t, []string{"three"}, take(t, sub, 1))
-	back := feed.Hub().Subscribe(r.mine(), &at)
+	back := feed.Hub().Subscribe(f.mine(), &at)
 	defer back.Close()
 	_, why := ended(t, back)
 	require.ErrorIs(t, why, store.ErrCursorGone)
 }
 
-func TestAFeedStartsOnceAndStopsTwice(t *testing.T) {
-	r := newRiver(t)
-	feed, st := r.feed()
+func TestFeedStartsOnceAndStopsTwice(t *testing.T) {
+	f := newFixture(t)
+	feed, st := f.feed()
 	require.Error(t, feed.Start(t.Context()))
-	sub := feed.Hub().Subscribe(r.mine(), nil)
+	sub := feed.Hub().Subscribe(f.mine(), nil)
 	require.NoError(t, feed.Stop(t.Context()))
 	require.NoError(t, feed.Stop(t.Context()))
 	_, why := ended(t, sub)
 	require.ErrorIs(t, why, events.ErrClosed)
 	sub.Close()
 	sub.Close()
-	late := feed.Hub().Subscribe(r.mine(), nil)
+	late := feed.Hub().Subscribe(f.mine(), nil)
 	_, why = ended(t, late)
 	require.ErrorIs(t, why, events.ErrClosed)
 	require.NoError(t, events.NewFeed(events.Options{Store: st, Metrics: ops.NewMetrics(), Logger: slog.Default()}).Stop(t.Context()))
 }
 
-func TestStatusTellsWhatIsDown(t *testing.T) {
-	r := newRiver(t)
-	feed, _ := r.feed()
+func TestStatusReportsWhichPartIsDown(t *testing.T) {
+	f := newFixture(t)
+	feed, _ := f.feed()
 	well := func() bool {
 		s := feed.Status()
 		return s.ListenerDown == 0 && s.RelayDown == 0
@@ -358,7 +358,7 @@ func TestStatusTellsWhatIsDown(t *testing.T) {
 	require.Eventually(t, well, soon, 10*time.Millisecond)
 	var subs []*events.Subscription
 	for range 3 {
-		subs = append(subs, feed.Hub().Subscribe(r.mine(), nil))
+		subs = append(subs, feed.Hub().Subscribe(f.mine(), nil))
 	}
 	require.Equal(t, 3, feed.Status().Subscribers)
 	for _, sub := range subs {
@@ -366,13 +366,13 @@ func TestStatusTellsWhatIsDown(t *testing.T) {
 	}
 	require.Zero(t, feed.Status().Subscribers)
 
-	// No new session is let in, and those there are end.
+	// New sessions are refused, and open ones end.
 	var once sync.Once
-	open := func() { r.exec(`alter database ` + r.name() + ` connection limit -1`) }
+	open := func() { f.exec(`alter database ` + f.name() + ` connection limit -1`) }
 	defer once.Do(open)
-	r.exec(`alter database ` + r.name() + ` connection limit 0`)
+	f.exec(`alter database ` + f.name() + ` connection limit 0`)
 	require.Eventually(t, func() bool {
-		r.kill(`usename <> current_user`)
+		f.kill(`usename <> current_user`)
 		s := feed.Status()
 		return s.ListenerDown > time.Second && s.RelayDown > time.Second
 	}, soon, 50*time.Millisecond)
@@ -380,8 +380,8 @@ func TestStatusTellsWhatIsDown(t *testing.T) {
 	require.Eventually(t, well, soon, 10*time.Millisecond)
 }
 
-func (r *river) name() string {
-	cfg, err := pgx.ParseConfig(r.db.OwnerURL)
-	require.NoError(r.t, err)
+func (f *fixture) name() string {
+	cfg, err := pgx.ParseConfig(f.db.OwnerURL)
+	require.NoError(f.t, err)
 	return pgx.Identifier{cfg.Database}.Sanitize()
 }

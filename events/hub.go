@@ -16,14 +16,14 @@ import (
 // behind is disconnected, and resumes from the log by its cursor.
 const queueLength = 1024
 
-// Why a subscription ended. Whoever has a cursor can subscribe again from it.
+// Why a subscription ended. A client that has a cursor can subscribe again from it.
 var (
 	// ErrSlow: too many events were waiting.
 	ErrSlow = errors.New("subscriber fell too far behind")
 	// ErrClosed: the hub closed, or the subscription was.
 	ErrClosed = errors.New("subscription closed")
-	// ErrReset: the log began a new life, so the subscriber's cursors mean nothing any more.
-	ErrReset = errors.New("the event log began anew")
+	// ErrReset: the log was replaced, so the subscriber's cursors are void.
+	ErrReset = errors.New("the event log was replaced")
 )
 
 // Message is an event on its way to many subscribers, who share one encoding of it.
@@ -46,7 +46,7 @@ type eventLog interface {
 	Events(ctx context.Context, scope store.EventScope, after store.Cursor, limit int) ([]store.Event, error)
 }
 
-// Hub hands every event the listener reads to the subscribers that asked for its like.
+// Hub gives every event that the listener reads to the subscribers of its workspace and topic.
 type Hub struct {
 	log     eventLog
 	metrics *ops.Metrics
@@ -73,7 +73,7 @@ func (h *Hub) Subscribe(scope store.EventScope, after *store.Cursor) *Subscripti
 	sub := &Subscription{hub: h, scope: scope, ready: make(chan struct{}, 1)}
 	if after != nil {
 		sub.last, sub.phase = *after, replaying
-		sub.wake() // the log is read by whoever takes
+		sub.wake() // Take reads the log
 		return sub
 	}
 	sub.last, sub.phase = h.add(sub), live
@@ -95,7 +95,7 @@ func (h *Hub) add(sub *Subscription) store.Cursor {
 		h.of[sub.scope.Workspace.UUID] = set
 	}
 	set[sub] = struct{}{}
-	h.gauge(sub, 1)
+	h.countSubscriber(sub, 1)
 	return h.at
 }
 
@@ -108,7 +108,7 @@ func (h *Hub) set(scope store.EventScope) map[*Subscription]struct{} {
 	return h.of[scope.Workspace.UUID]
 }
 
-func (h *Hub) gauge(sub *Subscription, by float64) {
+func (h *Hub) countSubscriber(sub *Subscription, by float64) {
 	topics := sub.scope.Topics
 	if len(topics) == 0 {
 		topics = store.Topics()
@@ -130,7 +130,7 @@ func (h *Hub) drop(sub *Subscription, why error) {
 	if sub.scope.Workspace.Valid && len(set) == 0 {
 		delete(h.of, sub.scope.Workspace.UUID)
 	}
-	h.gauge(sub, -1)
+	h.countSubscriber(sub, -1)
 }
 
 // place is the last event published.

@@ -14,14 +14,14 @@ import (
 	"millrace/store"
 )
 
-// settledLog is a log in memory: what the database has settled, read as the store reads it. The
-// store's own reading is tested on a real one; this one lets thousands of schedules run a second.
-type settledLog struct {
+// memoryLog holds the events that are safe to read, as the store returns them. The store's own reading
+// has tests on a database; this one runs thousands of schedules a second.
+type memoryLog struct {
 	events []store.Event
-	after  func() // what happens between a read and what its reader makes of it
+	after  func() // runs between a read and its use
 }
 
-func (l *settledLog) Events(_ context.Context, scope store.EventScope, after store.Cursor, limit int) ([]store.Event, error) {
+func (l *memoryLog) Events(_ context.Context, scope store.EventScope, after store.Cursor, limit int) ([]store.Event, error) {
 	var page []store.Event
 	for _, e := range l.events {
 		if after.Before(e.Cursor) && wanted(scope, e) && len(page) < limit {
@@ -51,14 +51,14 @@ type watcher struct {
 
 // schedule is a hub that lags behind its log, and clients that take, stall, leave and come back.
 type schedule struct {
-	log      settledLog
+	log      memoryLog
 	hub      *Hub
 	watchers []*watcher
 }
 
 var spaces = []uuid.NullUUID{{UUID: uuid.UUID{1}, Valid: true}, {UUID: uuid.UUID{2}, Valid: true}, {}}
 
-func (s *schedule) settle(t *rapid.T) {
+func (s *schedule) commit(t *rapid.T) {
 	for range rapid.SampledFrom([]int{1, 2, 10, 700}).Draw(t, "events") {
 		n := len(s.log.events) + 1
 		s.log.events = append(s.log.events, store.Event{
@@ -89,7 +89,7 @@ func (s *schedule) join(t *rapid.T) {
 
 func (s *schedule) any(t *rapid.T) *watcher {
 	if len(s.watchers) == 0 {
-		t.Skip("nobody watches")
+		t.Skip("no watchers")
 	}
 	return rapid.SampledFrom(s.watchers).Draw(t, "watcher")
 }
@@ -114,7 +114,7 @@ func (s *schedule) take(t *rapid.T) {
 		return
 	}
 	if rapid.Bool().Draw(t, "meanwhile") {
-		s.log.after = func() { s.settle(t); s.publish(t) }
+		s.log.after = func() { s.commit(t); s.publish(t) }
 	}
 	w.take(t)
 	s.log.after = nil
@@ -122,7 +122,7 @@ func (s *schedule) take(t *rapid.T) {
 
 func (w *watcher) take(t *rapid.T) {
 	messages, err := w.sub.Take(context.Background())
-	if err != nil { // dropped: it comes back from where it was
+	if err != nil { // dropped: it resumes from its cursor
 		require.ErrorIs(t, err, ErrSlow)
 		w.sub = nil
 		return
@@ -135,7 +135,7 @@ func (w *watcher) take(t *rapid.T) {
 
 func (s *schedule) heartbeat(t *rapid.T) {
 	if w := s.any(t); w.sub != nil {
-		at := w.sub.Settle()
+		at := w.sub.Advance()
 		require.False(t, at.Before(w.at), "a place never runs backwards")
 		w.at = at
 	}
@@ -160,15 +160,15 @@ func (s *schedule) due(w *watcher) []string {
 	return want
 }
 
-// Whatever the order in which events settle, are published and taken, and clients fall behind,
-// leave and come back: each sees every event that is for it once, in order.
+// Each client sees every event of its scope once, in order, for any order in which events commit, are
+// published and taken, and clients lag, leave and come back.
 func TestEveryWatcherSeesEachEventOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := &schedule{}
 		s.hub = newHub(&s.log, ops.NewMetrics())
 		s.hub.restart(store.Cursor{Epoch: 1})
 		t.Repeat(map[string]func(*rapid.T){
-			"settle": s.settle, "publish": s.publish, "join": s.join, "resume": s.resume,
+			"commit": s.commit, "publish": s.publish, "join": s.join, "resume": s.resume,
 			"leave": s.leave, "take": s.take, "heartbeat": s.heartbeat, "": s.check,
 		})
 		behind, _ := s.log.Events(context.Background(), store.EventScope{}, s.hub.place(), len(s.log.events))

@@ -8,14 +8,14 @@ import (
 )
 
 const (
-	// pollEvery is how often a listener looks by itself, hint or not.
+	// pollEvery is how often a listener polls without a hint.
 	pollEvery = time.Second
 	// readPage is how many events are read and published at once.
 	readPage = queueLength / 2
 )
 
 // place makes sure that the hub's place can be followed from, and else moves it to the log's end:
-// the first time, and when the log has begun a new life.
+// the first time, and when the log was replaced.
 func (f *Feed) place(ctx context.Context, session *store.EventSession) error {
 	bounds, _, err := session.Bounds(ctx)
 	if err != nil {
@@ -30,14 +30,14 @@ func (f *Feed) place(ctx context.Context, session *store.EventSession) error {
 		return err
 	}
 	if at != (store.Cursor{}) {
-		f.logger.WarnContext(ctx, "the event log is another one now; subscribers begin anew")
+		f.logger.WarnContext(ctx, "the event log was replaced; subscribers start again")
 	}
 	f.hub.restart(end)
 	return nil
 }
 
 // listen waits for hints and publishes what is new. It LISTENs first and catches up then, so that
-// nothing falls between.
+// no event is missed between the two.
 func (f *Feed) listen(ctx context.Context, session *store.EventSession) error {
 	if err := session.Listen(ctx); err != nil {
 		return err
@@ -62,7 +62,7 @@ func (f *Feed) listen(ctx context.Context, session *store.EventSession) error {
 	}
 }
 
-// catchUp publishes every settled event after the hub's place.
+// catchUp publishes every event after the hub's place that is safe to read.
 func (f *Feed) catchUp(ctx context.Context, session *store.EventSession) error {
 	for more := true; more; {
 		var events []store.Event
@@ -81,8 +81,8 @@ func (f *Feed) catchUp(ctx context.Context, session *store.EventSession) error {
 	return nil
 }
 
-// spaced gives subscribers a moment to take what they were just given, so that a burst that is
-// longer than a queue drops only those who do not take at all.
+// spaced gives subscribers a moment to take what they were just given, so that a burst longer than a
+// queue drops only subscribers that do not take at all.
 func (f *Feed) spaced(ctx context.Context, waiting int) error {
 	for try := 0; waiting > queueLength/2 && try < 10; try++ {
 		if err := pause(ctx, 2*time.Millisecond); err != nil {

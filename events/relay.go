@@ -16,8 +16,8 @@ const (
 	electEvery = time.Second
 )
 
-// relay waits to be the one of the fleet, then notifies of new events, many commits at a time. The
-// lock goes with the session, so a relay that dies is followed within a second.
+// relay waits to be elected, the only one of the fleet, then notifies of new events, many commits at a time. The
+// lock goes with the session, so another replaces a dead relay within a second.
 func (f *Feed) relay(ctx context.Context, session *store.EventSession) error {
 	for {
 		elected, err := session.Elect(ctx)
@@ -52,12 +52,12 @@ func (f *Feed) notifyNew(ctx context.Context, session *store.EventSession) error
 	var seen uint64
 	var last time.Time
 	for {
-		settled, err := session.Settled(ctx)
+		oldest, err := session.Settled(ctx)
 		if err != nil {
 			return err
 		}
-		if settled != seen {
-			seen = settled
+		if oldest != seen {
+			seen = oldest
 			newest, found, err := session.Newest(ctx, at)
 			if err != nil {
 				return err

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Status is how this process's part in the feed is doing.
+// Status is the state of this process's part in the feed.
 type Status struct {
 	Subscribers int
 	Lag         time.Duration // how old events are when they get here

@@ -42,10 +42,10 @@ func (s *Subscription) Ready() <-chan struct{} { return s.ready }
 // Last is the place that everything taken so far comes up to.
 func (s *Subscription) Last() store.Cursor { return s.last }
 
-// Settle moves a subscription that nothing waits for up to the hub's place, and returns its own. A
-// client that is told of it now and then resumes from near the end of the log, however long none
-// of the events were for it. It is for the goroutine that calls Take.
-func (s *Subscription) Settle() store.Cursor {
+// Advance moves a subscription with an empty queue up to the hub's place, and returns its own. A client
+// that gets it now and then resumes near the end of the log, even when no event was for it for long.
+// Only the goroutine that calls Take may call it.
+func (s *Subscription) Advance() store.Cursor {
 	if s.phase != live {
 		return s.last
 	}
@@ -129,7 +129,7 @@ func (s *Subscription) length() int {
 	return len(s.queue)
 }
 
-// end records why the subscription is over, the first time; what was queued is let go.
+// end records why the subscription is over, the first time; the queue is dropped.
 func (s *Subscription) end(why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

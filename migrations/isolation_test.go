@@ -198,14 +198,14 @@ func TestRowLevelSecurityAloneLeaksNothing(t *testing.T) {
 	}
 }
 
-// denied reports whether the database refused: for want of a grant, or by a policy.
+// denied reports whether the database refused: by a missing grant or by a policy.
 func denied(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.Code == "42501"
 }
 
 // What a workspace's session may read without row-level security is shared on purpose.
-func TestNothingIsSharedByAccident(t *testing.T) {
+func TestOnlyListedTablesAreSharedBetweenWorkspaces(t *testing.T) {
 	pool := pgtest.New(t).OwnerPool(t)
 	rows, err := pool.Query(t.Context(), `
 		select c.relname::text from pg_class c

@@ -18,7 +18,7 @@ import (
 // A database of the first files alone, with a workspace, jobs and events in it, is brought up to
 // date: nothing it holds is lost, and what is derived counts it. Going down there shows that every
 // later file takes back what it did.
-func TestUpKeepsWhatAnOlderDatabaseHolds(t *testing.T) {
+func TestUpKeepsTheRowsOfAnOlderDatabase(t *testing.T) {
 	db := pgtest.NewEmpty(t)
 	ctx := t.Context()
 	require.NoError(t, migrations.Up(ctx, db.OwnerURL))
@@ -49,7 +49,7 @@ func TestUpKeepsWhatAnOlderDatabaseHolds(t *testing.T) {
 	// As ever, and a change after it: seven inserted, two begun, one done; each counted once.
 	_, err = owner.Exec(ctx, `update river_job set state = 'completed', finalized_at = now() where id = 1`)
 	require.NoError(t, err)
-	// An older transaction, in whatever database of the server, holds the counting up while it lasts.
+	// An older transaction, in any database of the server, delays the counting.
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		_, err := owner.Exec(ctx, `set role millrace_fleet; select counters_fold(1000); reset role`)
 		require.NoError(c, err)

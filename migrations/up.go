@@ -16,15 +16,15 @@ import (
 )
 
 const (
-	// lockID is the session advisory lock that migrating processes take turns under; its bytes
+	// lockID is the session advisory lock that serialises migrating processes; its bytes
 	// spell "millrace".
 	lockID   = 0x6d696c6c72616365
 	lockPoll = 50 * time.Millisecond
 )
 
-// Up applies whatever is missing. Processes that start at once take turns under an advisory lock,
+// Up applies every migration that is missing. Processes that start together are serialised by an advisory lock,
 // so each migration runs once; those that come late find nothing to do. Each migration commits by
-// itself: after a failure the earlier ones stay, and the next Up goes on from there. The URL's
+// itself: after a failure the earlier ones stay, and the next Up continues from there. The URL's
 // login must own the schema and, on a cluster that lacks our two roles, be allowed to create them.
 func Up(ctx context.Context, databaseURL string) error {
 	pool, err := lockedPool(ctx, databaseURL)
@@ -102,7 +102,7 @@ func lockedPool(ctx context.Context, databaseURL string) (*pgxpool.Pool, error) 
 }
 
 // lock polls: a session that waits inside pg_advisory_lock holds a snapshot, and an index build
-// in the holder's migration (CREATE INDEX CONCURRENTLY) would wait for that snapshot for ever.
+// in the holder's migration (CREATE INDEX CONCURRENTLY) would never get past that snapshot.
 func lock(ctx context.Context, conn *pgx.Conn) error {
 	tick := time.NewTicker(lockPoll)
 	defer tick.Stop()

@@ -85,7 +85,7 @@ type Health struct {
 	within time.Duration
 	checks []Check
 	mu     sync.Mutex
-	flying []*flight // one a check; nil: none at work
+	flying []*flight // one a check; nil: not running
 }
 
 // flight is one run of a check, which everyone who asks meanwhile shares.
@@ -147,8 +147,8 @@ func (f *flight) late(within time.Duration) Report {
 	}
 }
 
-// start runs a check unless it is at work already. The run's time limit is its own: it must not end
-// with the request of whoever happened to start it.
+// start runs a check unless it is running. The run has its own time limit, so that it does not end with
+// the request that started it.
 func (h *Health) start(ctx context.Context, i int) *flight {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -16,7 +16,7 @@ func fixed(name string, status ops.Status) ops.Check {
 	return ops.Check{Name: name, Run: func(context.Context) ops.Report { return ops.Report{Status: status} }}
 }
 
-func TestTheWorstStatusCounts(t *testing.T) {
+func TestOverallStatusIsTheWorst(t *testing.T) {
 	for _, test := range []struct {
 		want ops.Status
 		of   []ops.Status
@@ -35,7 +35,7 @@ func TestTheWorstStatusCounts(t *testing.T) {
 }
 
 // A check that ignores its context is an error in time, and hangs once, not once a request.
-func TestAHangingCheckIsAnErrorInTime(t *testing.T) {
+func TestHangingCheckBecomesAnErrorAtItsDeadline(t *testing.T) {
 	release := make(chan struct{})
 	var started atomic.Int32
 	health := ops.NewHealth(50*time.Millisecond, fixed("fine", ops.StatusOK), ops.Check{Name: "stuck", Run: func(context.Context) ops.Report {
@@ -62,7 +62,7 @@ func TestAHangingCheckIsAnErrorInTime(t *testing.T) {
 	require.Eventually(t, func() bool { return health.Look(t.Context()).Status == ops.StatusOK }, 5*time.Second, time.Millisecond)
 }
 
-func TestACheckThatFailsIsNeverOK(t *testing.T) {
+func TestFailedCheckIsNeverOK(t *testing.T) {
 	overview := ops.NewHealth(time.Second,
 		ops.Check{Name: "panics", Run: func(context.Context) ops.Report { panic("broken") }},
 		ops.Check{Name: "silent", Run: func(context.Context) ops.Report { return ops.Report{} }},
@@ -72,7 +72,7 @@ func TestACheckThatFailsIsNeverOK(t *testing.T) {
 	require.Equal(t, ops.StatusUnknown, overview.Components[1].Status)
 }
 
-func TestTheWorstFindingIsTold(t *testing.T) {
+func TestWorstFindingIsReported(t *testing.T) {
 	var r ops.Report
 	r.Raise(ops.StatusOK, "all well", "")
 	r.Raise(ops.StatusDegraded, "slow", "look")

@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// Metrics is every metric the binary exports. One is made in each process and handed to whoever
-// measures; nothing registers itself anywhere else.
+// Metrics is every metric the binary exports. Each process makes one and passes it to
+// the code that measures; nothing else registers a metric.
 type Metrics struct {
 	Registry *prometheus.Registry
 
@@ -109,8 +109,8 @@ func NewMetrics() *Metrics {
 	return m
 }
 
-// begin makes the series of every known status start at nought: a counter that first appears with its
-// first failure has no increase to alert on.
+// begin makes the series of every known status start at zero: a counter that appears with its first
+// failure has no increase to alert on.
 func (m *Metrics) begin() {
 	ended := []string{"completed", "failed", "canceled"}
 	each(m.TuneRuns, ended)

@@ -53,7 +53,7 @@ func newKnowledgeMetrics() KnowledgeMetrics {
 	}
 }
 
-// begin makes the series of what is known beforehand start at nought: see Metrics.begin.
+// begin makes the series of every known label start at zero: see Metrics.begin.
 func (k *KnowledgeMetrics) begin() {
 	each(k.LLMDegraded, []string{"llm_timeout", "llm_unconfigured", "llm_error", "llm_rate_limit"})
 	each(k.RecommendRequests, []string{"ok", "degraded", "none"}, []string{"none", "low", "medium", "high"})

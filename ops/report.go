@@ -86,7 +86,7 @@ func (r *Reporter) Report(ctx context.Context, err error) {
 	})
 }
 
-// Tag says something about the request or job of a context that reports are told apart by:
+// Tag labels the reports of a context's request or job with one of:
 // kb_status, kb_confidence, strategy, workspace_id, collection, embed_model.
 func Tag(ctx context.Context, name, value string) {
 	if hub := sentry.GetHubFromContext(ctx); hub != nil && value != "" {

@@ -139,7 +139,7 @@ func TestReportsAreTaggedMeasuredAndScrubbed(t *testing.T) {
 	require.InDelta(t, 1.5, data["kb.rerank_ms"], 1e-9)
 }
 
-func TestWithoutADSNNothingIsReported(t *testing.T) {
+func TestNothingIsReportedWithoutADSN(t *testing.T) {
 	reporter, err := ops.NewReporter(ops.ReportOptions{})
 	require.NoError(t, err)
 	ctx, finish := reporter.Begin(t.Context(), "http.server", "GET /")
@@ -153,7 +153,7 @@ func TestWithoutADSNNothingIsReported(t *testing.T) {
 }
 
 // A line names the request, job and workspace that it is about, once.
-func TestLinesNameWhatTheyAreAbout(t *testing.T) {
+func TestLogLinesNameTheirRequestAndJob(t *testing.T) {
 	var out bytes.Buffer
 	logger := ops.NewLogger(&out, slog.LevelInfo, false).With("process", "api")
 	ctx := ops.With(t.Context(), slog.String("request_id", "r1"))

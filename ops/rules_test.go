@@ -14,7 +14,7 @@ import (
 )
 
 // Promtool checks the rules and runs their unit tests.
-func TestTheAlertsDoWhatTheirTestsSay(t *testing.T) {
+func TestAlertRulesPassTheirPromtoolTests(t *testing.T) {
 	promtool := program.Find(t, "prometheus", "promtool")
 	tests, err := filepath.Glob("prometheus/tests/*.test.yml")
 	require.NoError(t, err)

@@ -41,7 +41,7 @@ func Internal(registry *prometheus.Registry, adminToken string) http.Handler {
 	mux.Handle("GET /metrics", MetricsHandler(registry))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write([]byte(`{"status":"ok"}`)) // whoever asked is gone: nothing to tell
+		_, _ = w.Write([]byte(`{"status":"ok"}`)) // fails only when the client has gone
 	})
 	if adminToken != "" {
 		mux.Handle("/debug/pprof/", withToken(adminToken, Profiles("/debug/pprof")))

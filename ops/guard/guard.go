@@ -16,7 +16,7 @@ import (
 )
 
 // ErrOpen says that no call was made: too many have failed lately. It comes wrapped with the last of
-// their errors, so that whoever is turned away learns the reason.
+// their errors, so that the refused caller gets the reason.
 var ErrOpen = circuitbreaker.ErrOpen
 
 // Options make a Guard. Zero fields take their defaults.
@@ -24,10 +24,10 @@ type Options struct {
 	Timeout  time.Duration // of one attempt; default 5 s
 	Attempts int           // in all; default 1
 	Pause    time.Duration // before the second attempt, then twice as long each time; default 100 ms
-	Failures uint          // in a row after which calls are left out; default 5
-	Cooldown time.Duration // how long they are, until one is let through to see; default 5 s
-	// Temporary tells the errors that speak against whom is called from those that speak against the
-	// request. Only they are tried again, and only they count.
+	Failures uint          // in a row that open the circuit; default 5
+	Cooldown time.Duration // how long it stays open before one call probes; default 5 s
+	// Temporary reports whether an error is the service's fault, not the request's. Only such errors
+	// are retried and counted.
 	Temporary func(error) bool
 	// RetryAfter is what the error asks to wait, 0 when it does not say. An error that asks for more
 	// than MostWait is not tried again.
@@ -56,7 +56,7 @@ func New(opts Options) *Guard {
 		opts.RetryAfter = func(error) time.Duration { return 0 }
 	}
 	counts := func(err error) bool {
-		// The caller's own end is no failure of whom it called.
+		// A caller that cancels is not a failure of the service.
 		return err != nil && !errors.Is(err, context.Canceled) && opts.Temporary(err)
 	}
 	temporary := func(_ any, err error) bool { return counts(err) }

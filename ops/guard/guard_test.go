@@ -50,7 +50,7 @@ func calls(t *testing.T, g *guard.Guard, errs ...error) (made int, err error) {
 	return made, err
 }
 
-func TestWhatMayPassIsTriedAgain(t *testing.T) {
+func TestTemporaryErrorsAreRetried(t *testing.T) {
 	tests := []struct {
 		name string
 		errs []error
@@ -73,7 +73,7 @@ func TestWhatMayPassIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestWhatKeepsFailingIsLeftAlone(t *testing.T) {
+func TestCircuitOpensAfterRepeatedFailures(t *testing.T) {
 	opts := options()
 	opts.Attempts, opts.Cooldown = 1, 50*time.Millisecond
 	g := guard.New(opts)
@@ -89,7 +89,7 @@ func TestWhatKeepsFailingIsLeftAlone(t *testing.T) {
 	require.True(t, g.Open())
 	made, err := calls(t, g)
 	require.ErrorIs(t, err, guard.ErrOpen)
-	require.ErrorIs(t, err, errDown, "whoever is turned away learns why")
+	require.ErrorIs(t, err, errDown, "the refused caller gets the reason")
 	require.Zero(t, made)
 	require.Eventually(t, func() bool {
 		_, err := calls(t, g)
@@ -98,7 +98,7 @@ func TestWhatKeepsFailingIsLeftAlone(t *testing.T) {
 	require.False(t, g.Open())
 }
 
-func TestAnAttemptHasATimeLimitAndItsCallerAnother(t *testing.T) {
+func TestAttemptAndCallerHaveSeparateTimeLimits(t *testing.T) {
 	opts := options()
 	opts.Timeout, opts.Attempts = 20*time.Millisecond, 2
 	g := guard.New(opts)
@@ -121,5 +121,5 @@ func TestAnAttemptHasATimeLimitAndItsCallerAnother(t *testing.T) {
 		cancel()
 		require.ErrorIs(t, err, context.Canceled)
 	}
-	require.False(t, g.Open(), "a caller who leaves is no failure")
+	require.False(t, g.Open(), "a caller that cancels is not a failure")
 }

@@ -95,9 +95,9 @@ func firing(address string) []string {
 	return names
 }
 
-// Every alert fires in a real Prometheus that scrapes a real process's metrics, once what it tells of
-// is so; and none does before.
-func TestEveryAlertFiresForReal(t *testing.T) {
+// Every alert fires in a real Prometheus that scrapes a real process's metrics, once its condition
+// holds; and none does before.
+func TestEveryAlertFiresInPrometheus(t *testing.T) {
 	prometheus := program.Find(t, "prometheus", "prometheus")
 	t.Parallel()
 	w := newWorld(t)

@@ -16,7 +16,7 @@ import (
 	"millrace/store"
 )
 
-// fault is something that breaks, and what has to be told of it.
+// fault is something that breaks, and what health must report.
 type fault struct {
 	name      string
 	component string
@@ -76,7 +76,7 @@ func tunes(status string, n int) string {
 		select gen_random_uuid(), d.workspace_id, d.id, 's', 'o', 'grid', '{}', '%s', true, 1, now(), now() from d, generate_series(1, %d)`, status, n)
 }
 
-const nobodyWorks = `delete from workers`
+const noWorker = `delete from workers`
 
 func keys(n int) string {
 	return fmt.Sprintf(`insert into idempotency_keys (workspace_id, route, key, fingerprint, status, expires_at)
@@ -161,8 +161,8 @@ var faults = []fault{
 	{"table of keys gone", "idempotency", ops.StatusError, sql(`drop table idempotency_keys`)},
 	{"column of keys gone", "idempotency", ops.StatusError, sql(`alter table idempotency_keys rename expires_at to ends_at`)},
 
-	{"work and no worker", "tunes", ops.StatusError, sql(nobodyWorks, job("trials", "available", "1 minute"))},
-	{"worker died at work", "tunes", ops.StatusError, sql(`update workers set beat_at = now() - interval '20 s'`, job("trials", "running", "1 minute"))},
+	{"work and no worker", "tunes", ops.StatusError, sql(noWorker, job("trials", "available", "1 minute"))},
+	{"worker died with a running job", "tunes", ops.StatusError, sql(`update workers set beat_at = now() - interval '20 s'`, job("trials", "running", "1 minute"))},
 	{"worker of other queues", "tunes", ops.StatusError, sql(`update workers set queues = '{"ingestion": 4}'`, job("tunes", "available", "1 minute"))},
 	{"queue stands still", "tunes", ops.StatusDegraded, sql(job("tunes", "available", "11 minutes"))},
 	{"job stuck", "tunes", ops.StatusDegraded, sql(job("trials", "running", "61 minutes"))},
@@ -189,7 +189,7 @@ func (y yellow) Info(ctx context.Context, c knowledge.Collection) (knowledge.Col
 
 // Each fault shows at its component, with its status, within five seconds; the answer takes no longer
 // than 1.2 s; and what is broken is never called ok.
-func TestEveryFaultShowsWhereItIs(t *testing.T) {
+func TestEveryFaultShowsInItsComponent(t *testing.T) {
 	require.GreaterOrEqual(t, len(faults), 40)
 	for _, fault := range faults {
 		t.Run(fault.name, func(t *testing.T) {
@@ -223,7 +223,7 @@ func TestEveryFaultShowsWhereItIs(t *testing.T) {
 }
 
 // With everything hanging at once, the answer comes in time and calls nothing ok that was not asked.
-func TestAnAnswerComesInTimeThoughEverythingHangs(t *testing.T) {
+func TestHealthAnswersInTimeWhenEveryPartHangs(t *testing.T) {
 	w := newWorld(t)
 	qdrantFails(func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() })(w)
 	w.opts.Embed = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
@@ -242,7 +242,7 @@ func TestAnAnswerComesInTimeThoughEverythingHangs(t *testing.T) {
 	require.Equal(t, ops.StatusError, ready.Status)
 }
 
-func TestReadinessTellsWhatIsMissing(t *testing.T) {
+func TestReadinessNamesWhatIsMissing(t *testing.T) {
 	w := newWorld(t)
 	w.useQdrant()
 	part := func(name string) ops.Status {

@@ -65,7 +65,7 @@ func (c checks) sse(ctx context.Context) ops.Report {
 	}
 	if drops > 0 {
 		r.Raise(ops.StatusDegraded, fmt.Sprintf("%d subscribers were too slow and were disconnected in the last hour", drops),
-			"They resume by themselves; if it goes on, look at their network and at proxies that buffer.")
+			"They resume by themselves; if it continues, look at their network and at proxies that buffer.")
 	}
 	r.Raise(ops.StatusOK, fmt.Sprintf("%d events in the last hour", events), "")
 	return r

@@ -39,7 +39,7 @@ func (c checks) vectors(ctx context.Context) ops.Report {
 		switch {
 		case !info.Exists:
 			r.Raise(ops.StatusDegraded, fmt.Sprintf("the collection %s is not there, though documents are", collection.Name),
-				"The index has lost it: embed anew.")
+				"The index has lost it: embed again.")
 		case info.Status != "green":
 			r.Raise(ops.StatusDegraded, fmt.Sprintf("the status of the collection %s is %s", collection.Name, info.Status),
 				"Look at the index's own log: it optimises, or has lost a part.")

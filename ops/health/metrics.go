@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// figuresFresh is how long figures are given out before they are taken anew: several scrapers
-	// cost no more than one.
+	// figuresFresh is how long figures are served before they are measured again, so that several
+	// scrapers cost no more than one.
 	figuresFresh = 10 * time.Second
 	// figuresWithin bounds what a scrape waits for the database.
 	figuresWithin = 2 * time.Second
@@ -59,14 +59,14 @@ func NewFleetMetrics(st *store.Store, ready *ops.Health, logger *slog.Logger) *F
 
 var (
 	figuresUp       = desc("fleet_figures_up", "Whether the figures of the fleet could be taken; if 0, the others are missing.")
-	partReady       = desc("ready", "Whether a part that requests need is there, as /readyz tells.", "part")
+	partReady       = desc("ready", "Whether a part that requests need is there, as /readyz reports.", "part")
 	riverJobs       = desc("river_jobs", "Jobs by queue and state.", "queue", "state")
 	workersHeard    = desc("worker_heartbeats", "Worker processes heard lately.")
 	tableSize       = desc("pg_table_size_bytes", "Bytes of a table with its indexes and partitions.", "table")
 	ingestPending   = desc("ingest_queue_pending_count", "Ingestion jobs queued, running or to be tried again.")
 	keysTotal       = desc("idempotency_keys_total", "Idempotency keys kept; the planner's figure.")
 	keysExpired     = desc("idempotency_expired_pending_total", "Expired keys that await the retention job, counted up to 1001.")
-	keysPending     = desc("idempotency_pending_requests_total", "Requests at work on their idempotency key.")
+	keysPending     = desc("idempotency_pending_requests_total", "Requests that hold their idempotency key.")
 	keysOldest      = desc("idempotency_oldest_pending_age_minutes", "How long the oldest of them has been.")
 	retentionRuns   = desc("retention_job_runs_total", "Runs of a retention job by status, dry runs left out.", "job_name", "status")
 	retentionRows   = desc("retention_rows_deleted_total", "Rows deleted by retention.", "table")

@@ -14,7 +14,7 @@ import (
 	"millrace/ops/health"
 )
 
-func TestTheFleetsFiguresAreTrueAndBounded(t *testing.T) {
+func TestFleetMetricsAreTrueAndBounded(t *testing.T) {
 	w := newWorld(t)
 	w.exec(run("job_runs", true, "1 hour"))
 	w.exec(run("job_runs", false, "30 minutes"))

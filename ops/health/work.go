@@ -68,7 +68,7 @@ func (c checks) idempotency(ctx context.Context) ops.Report {
 	r.Add("pending", state.Pending)
 	r.Add("oldest_pending_minutes", state.OldestAge.Round(time.Second).Minutes())
 	if state.OldestAge > pendingStuck {
-		r.Raise(ops.StatusError, fmt.Sprintf("a request has been at work on its key for %v", state.OldestAge.Round(time.Second)),
+		r.Raise(ops.StatusError, fmt.Sprintf("a request has held its key for %v", state.OldestAge.Round(time.Second)),
 			"Find its transaction and end it: select pid, xact_start, query from pg_stat_activity order by xact_start.")
 	}
 	const advice = "The retention job idempotency_keys should have taken them: see /admin/retention/status."
@@ -116,7 +116,7 @@ func (c checks) tunes(ctx context.Context) ops.Report {
 			"Add workers or slots, or find out what they are busy with: /admin.")
 	}
 	if state.LongestRunning > jobStuck {
-		r.Raise(ops.StatusDegraded, fmt.Sprintf("a job has been at work for %v", state.LongestRunning.Round(time.Second)),
+		r.Raise(ops.StatusDegraded, fmt.Sprintf("a job has been running for %v", state.LongestRunning.Round(time.Second)),
 			"It should have been cut off: stop the worker that holds it, and another runs it again.")
 	}
 	if state.Failed24h > state.Completed24h {

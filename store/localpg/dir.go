@@ -59,7 +59,7 @@ func openDir(path string) (*dir, error) {
 		return nil, err
 	}
 	if os.Geteuid() == 0 {
-		err = d.settle()
+		err = d.chooseUser()
 	}
 	if err == nil {
 		err = d.ensurePassword()
@@ -73,8 +73,8 @@ func openDir(path string) (*dir, error) {
 
 func (d *dir) close() { _ = d.lock.Close() } // releases the lock
 
-// settle decides, for root, which user the server runs as and where it can work.
-func (d *dir) settle() error {
+// chooseUser decides, for root, which user the server runs as and where it can work.
+func (d *dir) chooseUser() error {
 	if to, err := os.ReadFile(d.path("location")); err == nil {
 		d.root = strings.TrimSpace(string(to))
 	}

@@ -119,7 +119,7 @@ func TestStopAndStartAgainKeepsDataPortAndPassword(t *testing.T) {
 	require.Equal(t, 1, query[int](t, second.URL(), "select n from kept"))
 }
 
-func TestOnlyThePasswordLetsIn(t *testing.T) {
+func TestLoginNeedsThePassword(t *testing.T) {
 	dir := folder(t)
 	cluster := start(t, dir)
 	u, err := url.Parse(cluster.URL())
@@ -158,7 +158,7 @@ func startHelper(t *testing.T, dir string) (process *exec.Cmd, url string) {
 	return cmd, strings.TrimSpace(line)
 }
 
-func TestKillOfEverythingIsRecovered(t *testing.T) {
+func TestStartRecoversAfterEveryProcessIsKilled(t *testing.T) {
 	dir := folder(t)
 	owner, url := startHelper(t, dir)
 	makeKept(t, url)
@@ -172,7 +172,7 @@ func TestKillOfEverythingIsRecovered(t *testing.T) {
 	require.Equal(t, 1, query[int](t, cluster.URL(), "select n from kept"))
 }
 
-func TestServerEndsWithAKilledOwner(t *testing.T) {
+func TestServerEndsWhenItsOwnerIsKilled(t *testing.T) {
 	dir := folder(t)
 	owner, _ := startHelper(t, dir)
 	pid := serverPID(t, dir)
@@ -211,7 +211,7 @@ func TestLockFileOfAReusedProcessIDIsRemoved(t *testing.T) {
 	require.Equal(t, 1, query[int](t, second.URL(), "select 1"))
 }
 
-func TestUnfinishedClusterIsMadeAnew(t *testing.T) {
+func TestUnfinishedClusterIsCreatedAgain(t *testing.T) {
 	dir := folder(t)
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "pgdata.new", "base"), 0o700))
 	cluster := start(t, dir)
@@ -219,7 +219,7 @@ func TestUnfinishedClusterIsMadeAnew(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(dir, "pgdata.new"))
 }
 
-func TestDoneTellsOfAServerThatDied(t *testing.T) {
+func TestDoneReportsAServerThatDied(t *testing.T) {
 	dir := folder(t)
 	cluster := start(t, dir)
 	require.NoError(t, syscall.Kill(serverPID(t, dir), syscall.SIGKILL))
@@ -228,7 +228,7 @@ func TestDoneTellsOfAServerThatDied(t *testing.T) {
 }
 
 // As root this is the case of a checkout below /root, which the server's user cannot enter.
-func TestThrowawayInAFolderThatOthersCannotEnter(t *testing.T) {
+func TestThrowawayServerInAPrivateFolder(t *testing.T) {
 	closed := t.TempDir()
 	require.NoError(t, os.Chmod(closed, 0o700))
 	dir := filepath.Join(closed, "data")
@@ -242,7 +242,7 @@ func TestThrowawayInAFolderThatOthersCannotEnter(t *testing.T) {
 	require.NoDirExists(t, dir)
 }
 
-func TestStopKillsWhatDoesNotStopInTime(t *testing.T) {
+func TestStopKillsAServerThatDoesNotStopInTime(t *testing.T) {
 	dir := folder(t)
 	cluster, err := localpg.Start(t.Context(), localpg.Options{DataDir: dir})
 	require.NoError(t, err)
@@ -254,7 +254,7 @@ func TestStopKillsWhatDoesNotStopInTime(t *testing.T) {
 	require.False(t, running(pid))
 }
 
-func TestStartSaysWhatIsWrong(t *testing.T) {
+func TestStartErrorsNameTheCause(t *testing.T) {
 	_, err := localpg.Start(t.Context(), localpg.Options{})
 	require.ErrorContains(t, err, "no data folder")
 	_, err = localpg.Start(t.Context(), localpg.Options{DataDir: folder(t), BinDir: t.TempDir()})

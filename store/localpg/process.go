@@ -138,7 +138,7 @@ func alive(pid int) bool {
 }
 
 // servesFolder reports whether the process is a server on this cluster: its command line names
-// the folder. A zombie has no command line, and is no server.
+// the folder. A zombie has no command line, so it is not a server.
 func servesFolder(pid int, pgdata string) bool {
 	line, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
 	if err != nil {

@@ -32,7 +32,7 @@ func TestDatabasesAreSeparate(t *testing.T) {
 	require.Nil(t, found)
 }
 
-func TestLoginCannotWalkPastRowLevelSecurity(t *testing.T) {
+func TestLoginIsBoundByRowLevelSecurity(t *testing.T) {
 	db := pgtest.New(t)
 	ctx := t.Context()
 	_, err := db.OwnerPool(t).Exec(ctx, "insert into workspaces (id, name) values (gen_random_uuid(), 'a'), (gen_random_uuid(), 'b')")

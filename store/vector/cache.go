@@ -105,7 +105,7 @@ func (c *cache) refresh(ctx context.Context, e *Embedded, scope knowledge.Scope,
 		return copy.read(ctx, tx, scope)
 	})
 	if copy.set != nil {
-		c.settle(key, copy)
+		c.evictOver(key, copy)
 	}
 	if err != nil {
 		return fmt.Errorf("read vectors: %w", err)
@@ -160,8 +160,8 @@ func (k *copied) read(ctx context.Context, tx pgx.Tx, scope knowledge.Scope) err
 	return nil
 }
 
-// settle notes what the copy takes, and lets go of the least recently used others over the limit.
-func (c *cache) settle(key copyKey, fresh *copied) {
+// evictOver counts the copy's bytes, and evicts the least recently used others over the limit.
+func (c *cache) evictOver(key copyKey, fresh *copied) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	fresh.bytes = fresh.set.bytes()
@@ -181,6 +181,6 @@ func (c *cache) settle(key copyKey, fresh *copied) {
 			return
 		}
 		total -= found.bytes
-		delete(c.copies, oldest) // a search that holds it goes on with it
+		delete(c.copies, oldest) // a running search keeps it
 	}
 }

@@ -194,9 +194,9 @@ func TestSearchFindsTheNearest(t *testing.T) {
 	})
 }
 
-// Workspaces write, replace, delete and search in turns, through two processes. Each finds what it
+// Workspaces write, replace, delete and search in any order, through two processes. Each finds what it
 // holds, exactly, and nothing of what the others hold.
-func TestNobodyFindsWhatAnotherHolds(t *testing.T) {
+func TestSearchFindsOnlyTheOwnWorkspace(t *testing.T) {
 	conform(t, func(t *testing.T, b bench) {
 		r := rand.New(rand.NewPCG(2, 2))
 		c := b.collection(t, 8)
@@ -268,7 +268,7 @@ func TestNobodyFindsWhatAnotherHolds(t *testing.T) {
 	})
 }
 
-func TestWhatDoesNotFitIsRefusedWhole(t *testing.T) {
+func TestInvalidPointsAreRefusedWhole(t *testing.T) {
 	conform(t, func(t *testing.T, b bench) {
 		ctx := t.Context()
 		c := b.collection(t, 4)
@@ -350,7 +350,7 @@ func TestEveryCallCanBeRepeated(t *testing.T) {
 	})
 }
 
-func TestACallEndsWithItsContext(t *testing.T) {
+func TestCallEndsWithItsContext(t *testing.T) {
 	conform(t, func(t *testing.T, b bench) {
 		scope := knowledge.Scope{Workspace: b.spaces[0], Collection: b.collection(t, 2)}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -152,7 +152,7 @@ func (e *Embedded) change(ctx context.Context, scope knowledge.Scope, fn func(tx
 const mostDead = 10_000
 
 // count keeps the set's tally, and clears deleted rows away once they are many: a copy older than
-// that starts anew.
+// that is read again in full.
 func (e *Embedded) count(ctx context.Context, tx pgx.Tx, scope knowledge.Scope, live, dead int64) error {
 	var clear bool
 	err := tx.QueryRow(ctx, `

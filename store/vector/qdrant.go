@@ -303,7 +303,7 @@ func rootError(err error) error {
 	return err
 }
 
-// fault tells what gRPC's codes mean for the caller; nil for nil.
+// fault maps gRPC's codes to the caller's errors; nil for nil.
 func (q *Qdrant) fault(what string, err error) error {
 	if err == nil {
 		return nil

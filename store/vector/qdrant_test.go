@@ -24,7 +24,7 @@ func qdrantAt(t *testing.T, server *qdranttest.Server, key string) (*vector.Qdra
 }
 
 // A server that forgets the filter, mixes up its points or gives no numbers is a fault, never a hit.
-func TestAnAnswerOfQdrantIsNotBelieved(t *testing.T) {
+func TestQdrantAnswersAreFilteredByWorkspace(t *testing.T) {
 	server := qdranttest.New(t)
 	q, scope, point := qdrantAt(t, server, "")
 	require.NoError(t, q.Ensure(t.Context(), scope.Collection))
@@ -49,7 +49,7 @@ func TestAnAnswerOfQdrantIsNotBelieved(t *testing.T) {
 	require.Equal(t, point.Chunk, hits[0].Chunk)
 }
 
-func TestQdrantIsGivenItsKey(t *testing.T) {
+func TestQdrantRequestsCarryTheAPIKey(t *testing.T) {
 	server := qdranttest.New(t)
 	server.APIKey = "right"
 	q, scope, _ := qdrantAt(t, server, "wrong")
@@ -59,7 +59,7 @@ func TestQdrantIsGivenItsKey(t *testing.T) {
 }
 
 // A collection that is dropped behind our back is made again by the next that asks for it.
-func TestADroppedCollectionIsMadeAgain(t *testing.T) {
+func TestDroppedCollectionIsCreatedAgain(t *testing.T) {
 	server := qdranttest.New(t)
 	q, scope, point := qdrantAt(t, server, "")
 	require.NoError(t, q.Ensure(t.Context(), scope.Collection))

@@ -21,7 +21,7 @@ import (
 const blockRows = 1024
 
 // block holds up to blockRows vectors column by column: value d of row r is at d·blockRows + r. A
-// search touches only the columns in which the query is not nought, which for a lexical query are
+// search touches only the columns in which the query is not zero, which for a lexical query are
 // few, and a column times a number is what a processor does best.
 type block []float32
 
