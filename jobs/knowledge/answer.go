@@ -73,7 +73,7 @@ func (b *Base) Answer(ctx context.Context, question string, found *Found) (Expla
 	}, nil
 }
 
-// complete asks the LLM. An index out of time while whoever asks is still there is its time-out.
+// complete asks the LLM. The call's time-out is reported as such while the caller still waits.
 func (b *Base) complete(ctx context.Context, messages []Message) (string, error) {
 	done, err := b.llm.Complete(ctx, messages, answerTokens)
 	return done.Text, err
@@ -119,7 +119,7 @@ func writePassages(text *strings.Builder, passages []Passage) {
 // nothingFound is the answer when no passage fits.
 const nothingFound = "Nothing in the knowledge base answers this question."
 
-// citationMark is a mark in an answer; models write several numbers into one at times.
+// citationMark is a mark in an answer; models sometimes write several numbers into one.
 var citationMark = regexp.MustCompile(`\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]`)
 
 // readAnswer reads an LLM's answer to a question. One that cites nothing that it was shown rests on

@@ -91,7 +91,7 @@ func Axes() []Axis {
 	return []Axis{AxisSharpe, AxisReturn, AxisCalmar, AxisDrawdown, AxisTrades, AxisGap, AxisSimilarity, AxisTimeframe}
 }
 
-// Terms are what candidates are held to. A NaN figure meets no floor.
+// Terms are what candidates are held to. A NaN figure meets no lower limit.
 type Terms struct {
 	MinSharpe      float64
 	MinReturnPct   float64

@@ -144,8 +144,7 @@ func (p Position) through(last Position) Position {
 	return p
 }
 
-// maxPiece bounds a piece to the overlap, so that an overlap is never empty for want of a piece
-// that fits.
+// maxPiece bounds a piece to the overlap, so that at least one piece fits into an overlap.
 const maxPiece = OverlapTokens
 
 // pieces cuts blocks into sentences, and sentences that are too long between words.
@@ -237,7 +236,7 @@ func sentences(text string) []string {
 }
 
 // ends reports whether before, with the white space at its end, is a whole sentence when next
-// follows: it ends a line, or ends with a full stop before what is no small letter.
+// follows: it ends a line, or ends with a full stop before anything but a small letter.
 func ends(before string, next rune) bool {
 	trimmed := strings.TrimRight(before, " \t\n")
 	if strings.Contains(before[len(trimmed):], "\n") {

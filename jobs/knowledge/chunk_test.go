@@ -52,7 +52,7 @@ func TestTokensAreThoseOfCL100K(t *testing.T) {
 	}
 }
 
-func TestAShortTextIsOneChunk(t *testing.T) {
+func TestShortTextIsOneChunk(t *testing.T) {
 	require.Empty(t, chunk(t))
 	require.Empty(t, chunk(t, knowledge.Block{Text: " \n "}))
 	chunks := chunk(t, knowledge.Block{Text: "First."}, knowledge.Block{Text: "Second.", Break: knowledge.BreakParagraph})
@@ -60,7 +60,7 @@ func TestAShortTextIsOneChunk(t *testing.T) {
 	require.Equal(t, "First.\n\nSecond.", chunks[0].Text)
 }
 
-func TestChunksHoldToTheirSizeAndOverlap(t *testing.T) {
+func TestChunksKeepTheirSizeAndOverlap(t *testing.T) {
 	chunks := chunk(t, knowledge.Block{Text: prose(0, 400)})
 	require.Greater(t, len(chunks), 5)
 	tokens, err := knowledge.NewTokenizer()
@@ -90,7 +90,7 @@ func sharedWith(a, b string) int {
 	return 0
 }
 
-func TestAChunkPrefersToEndAtAPage(t *testing.T) {
+func TestChunkPrefersToEndAtAPage(t *testing.T) {
 	chunks := chunk(t,
 		knowledge.Block{Text: prose(0, 20), Position: knowledge.Position{Page: 1}},
 		knowledge.Block{Text: prose(100, 20), Position: knowledge.Position{Page: 2}, Break: knowledge.BreakSection},
@@ -106,7 +106,7 @@ func TestAChunkPrefersToEndAtAPage(t *testing.T) {
 	require.Equal(t, "p. 3", chunks[len(chunks)-1].Position.String())
 }
 
-func TestAChunkPrefersToEndAtAParagraph(t *testing.T) {
+func TestChunkPrefersToEndAtAParagraph(t *testing.T) {
 	chunks := chunk(t,
 		knowledge.Block{Text: prose(0, 25)},
 		knowledge.Block{Text: prose(100, 40), Break: knowledge.BreakParagraph},
@@ -146,7 +146,7 @@ func TestPositionsFollowTheText(t *testing.T) {
 	}
 }
 
-func TestHeadingIsOfWhatIsNewInAChunk(t *testing.T) {
+func TestHeadingBelongsToTheNewPartOfAChunk(t *testing.T) {
 	chunks := chunk(t,
 		knowledge.Block{Text: prose(0, 25), Position: knowledge.Position{Heading: "Entries"}},
 		knowledge.Block{Text: prose(100, 10), Position: knowledge.Position{Heading: "Exits"}, Break: knowledge.BreakSection},
@@ -155,7 +155,7 @@ func TestHeadingIsOfWhatIsNewInAChunk(t *testing.T) {
 }
 
 // Whatever comes in, every word of it is in a chunk, in order, and no chunk is far over its size.
-func TestChunksLoseNothing(t *testing.T) {
+func TestChunksKeepTheWholeText(t *testing.T) {
 	chunker := newChunker(t)
 	rapid.Check(t, func(t *rapid.T) {
 		alphabet := rapid.SampledFrom([]string{"a", "Be", "12", ". ", "! ", "\n", "\n\n", " ", "é", "日本。", "\t", "\x00", "\xff", "🙂", "word ", strings.Repeat("x", 300)})
@@ -193,7 +193,7 @@ func TestChunksLoseNothing(t *testing.T) {
 	})
 }
 
-// carried is a length by which text begins with the end of before and goes on with rest.
+// carried is a length by which text begins with the end of before and continues with rest.
 func carried(before, text, rest string) int {
 	for n := min(len(before), len(text)); n > 0; n-- {
 		if strings.HasSuffix(before, text[:n]) && strings.HasPrefix(rest, text[n:]) {

@@ -43,7 +43,7 @@ func Cover(matches int, best float64) Coverage {
 	return c
 }
 
-// Intent is what somebody wanted to know, in the form that asking again has too.
+// Intent is what a request asks for, in a form that the same request has again.
 type Intent struct {
 	Kind  string   // recommend or query
 	Parts []string // in any order

@@ -128,7 +128,7 @@ type Fetched struct {
 	Body        []byte
 }
 
-// FetchError says why a source could not be had, in words for the one who asked for it.
+// FetchError is why a source could not be fetched, in words for the user.
 type FetchError struct {
 	Reason     string
 	Permanent  bool          // asking again would meet the same answer

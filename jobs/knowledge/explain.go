@@ -53,7 +53,7 @@ func (b *Base) Explain(ctx context.Context, workspace uuid.UUID, s Subject) (Exp
 	return e, nil
 }
 
-// fitting are the passages that really are about the subject: nobody asked for them.
+// fitting are the passages that are about the subject: the user did not ask for them.
 func fitting(found *Found) []Passage {
 	var passages []Passage
 	for _, m := range found.Matches {

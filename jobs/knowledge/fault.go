@@ -52,7 +52,7 @@ func AsFault(part string, err error) *Fault {
 	return f
 }
 
-// Reason says why an answer was given without an LLM. The empty Reason is that of an answer that
+// Reason is why an answer was given without an LLM. The empty Reason is that of an answer that
 // was not.
 type Reason string
 
@@ -85,7 +85,7 @@ func ReasonOf(err error) Reason {
 	return ReasonError
 }
 
-// Sentence is what a user may be told of the reason: nothing of addresses, keys or providers.
+// Sentence is the reason for users: without addresses, keys or providers.
 func (r Reason) Sentence() string {
 	switch r {
 	case "":

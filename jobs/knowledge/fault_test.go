@@ -12,7 +12,7 @@ import (
 	"millrace/jobs/knowledge"
 )
 
-func TestErrorsFindTheirKind(t *testing.T) {
+func TestErrorsAreMappedToTheirKind(t *testing.T) {
 	fault := &knowledge.Fault{Kind: knowledge.FaultRateLimit, Part: "llm", Status: 429}
 	tests := []struct {
 		err    error

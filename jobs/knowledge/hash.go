@@ -10,7 +10,7 @@ import (
 const hashDimensions = 384
 
 // pairWeight is what a pair of neighbouring words counts beside a single word. A pair is rarer, so
-// a match of one says more; but a text has few pairs in common with a question, so it is no more.
+// a match of one says more; but a text has few pairs in common with a question, so it adds no more.
 const pairWeight = 0.7
 
 // HashEmbedder is the embedder that is always there: it needs no network and no model. It hashes
@@ -83,7 +83,7 @@ func mix(h uint64) uint64 {
 	return h ^ h>>33
 }
 
-// Normalized is the vector at Euclidean length 1, or as it is when its length is nought or not
+// Normalized is the vector at Euclidean length 1, or as it is when its length is zero or not
 // finite.
 func Normalized[F float32 | float64](v []F) []float32 {
 	var square float64

@@ -43,7 +43,7 @@ func TestHashVectorsFollowTheWords(t *testing.T) {
 }
 
 // A vector stored today is compared with one made by another build next year.
-func TestHashVectorsAreTheSameForEver(t *testing.T) {
+func TestHashVectorsAreStable(t *testing.T) {
 	v := embed(t, "momentum momentum momentum crash")[0]
 	found := map[int]float32{}
 	for i, x := range v {

@@ -20,7 +20,7 @@ func (m Model) String() string { return m.Provider + "/" + m.Name }
 // Lexical reports whether the model's vectors stand for words and not for meaning.
 func (m Model) Lexical() bool { return m.Provider == "hash" }
 
-// Use says what a text is embedded for. Some models want each marked with its own prefix.
+// Use is what a text is embedded for. Some models want a prefix for each use.
 type Use int
 
 // The uses of a text.
@@ -29,7 +29,7 @@ const (
 	ForQuery
 )
 
-// Embedder turns texts into vectors of one model. It is safe for concurrent use.
+// Embedder computes the vectors of texts by one model. It is safe for concurrent use.
 type Embedder interface {
 	Model() Model
 	// Embed returns one vector of Model().Dimensions and Euclidean length 1 for each text, in order.
@@ -107,7 +107,7 @@ type VectorIndex interface {
 // AllRevisions is above every revision.
 const AllRevisions int64 = 1<<63 - 1
 
-// Message is one turn of a conversation with an LLM.
+// Message is one message of a conversation with an LLM.
 type Message struct {
 	Role Role
 	Text string

@@ -38,7 +38,7 @@ type Question struct {
 type Found struct {
 	Matches []Match
 	Model   Model
-	// Lacking says what the search had to do without, as in "embedder_timeout"; empty when nothing.
+	// Lacking names what the search had to do without, as in "embedder_timeout"; empty when nothing.
 	Lacking []string
 	// Best is how well the best match fits, from 0 to 1, see Match.Fit.
 	Best    float64

@@ -159,7 +159,7 @@ func confidence(candidates []Candidate) float64 {
 }
 
 // medoid is the candidate with the least weighted distance to all others. A mean of parameters may
-// be a set that nobody ever ran, or that a constraint forbids; this one was run.
+// be a set that was never run, or that a constraint forbids; this one was run.
 func medoid(candidates []Candidate) int {
 	scale := spans(candidates)
 	best, least := 0, math.Inf(1)
@@ -225,7 +225,7 @@ func quantile(sorted []Candidate, name string, share float64) float64 {
 }
 
 // suggest relaxes each axis alone, just so far that three more candidates come in, or all there are.
-// Axes that would admit nobody are left out; the most promising come first.
+// Axes that would admit no candidate are left out; the most promising come first.
 func suggest(all []Candidate, terms Terms) []Relaxation {
 	met := len(terms.admit(all))
 	suggestions := []Relaxation{}

@@ -55,7 +55,7 @@ func TestStatusFollowsTheNumberOfCandidates(t *testing.T) {
 }
 
 // Every axis alone rejects a candidate, is counted, and is suggested to be relaxed just enough.
-func TestEachTermRejectsAndIsSuggested(t *testing.T) {
+func TestEachLimitRejectsAndIsSuggested(t *testing.T) {
 	for axis, spoil := range map[knowledge.Axis]struct {
 		change   func(*knowledge.Candidate)
 		from, to float64
@@ -73,7 +73,7 @@ func TestEachTermRejectsAndIsSuggested(t *testing.T) {
 		require.Equal(t, map[knowledge.Axis]int{axis: 5}, r.RejectedBy)
 		require.Equal(t, []knowledge.Relaxation{{Axis: axis, From: spoil.from, To: spoil.to, Admits: 7}}, r.Relax)
 	}
-	// Two faults are no single axis' matter; an undefined figure meets no floor and suggests none.
+	// Two faults are no single axis' matter; an undefined figure meets no limit and suggests none.
 	r := knowledge.Recommend(many(5, func(c *knowledge.Candidate) { c.Sharpe, c.Trades = 0, 0 }), terms())
 	require.Empty(t, r.Relax)
 	r = knowledge.Recommend(many(5, func(c *knowledge.Candidate) { c.Sharpe = math.NaN() }), terms())
@@ -81,7 +81,7 @@ func TestEachTermRejectsAndIsSuggested(t *testing.T) {
 	require.Empty(t, r.Relax)
 }
 
-func TestASuggestionGoesNoFurtherThanItMust(t *testing.T) {
+func TestSuggestionRelaxesNoMoreThanNeeded(t *testing.T) {
 	all := many(20, nil)
 	for i := range all {
 		all[i].MaxDrawdownPct = 21 + float64(i)
@@ -90,7 +90,7 @@ func TestASuggestionGoesNoFurtherThanItMust(t *testing.T) {
 	require.Equal(t, []knowledge.Relaxation{{Axis: knowledge.AxisDrawdown, From: 20, To: 23, Admits: 3}}, r.Relax)
 }
 
-func TestNearnessAndTimeframeAreRelaxedAndSaid(t *testing.T) {
+func TestRelaxedNearnessAndTimeframeAreReported(t *testing.T) {
 	far := func(c *knowledge.Candidate) { c.Similarity = 0.3 }
 	other := func(c *knowledge.Candidate) { c.Timeframe = "5m" }
 	for _, test := range []struct {
@@ -111,7 +111,7 @@ func TestNearnessAndTimeframeAreRelaxedAndSaid(t *testing.T) {
 }
 
 // The parameters are a set that was run, in the middle of those that did well.
-func TestTheParametersAreOfACandidateInTheMiddle(t *testing.T) {
+func TestRecommendedParametersAreOfACentralCandidate(t *testing.T) {
 	all := many(11, nil)
 	all[10].Params = map[string]float64{"fast": 500, "slow": 100}
 	all[10].Sharpe = 1.2 // the best of all, and an outlier
@@ -145,7 +145,7 @@ func TestConfidenceGrowsWithNumberAndFallsWithSpread(t *testing.T) {
 			rt.Fatalf("confidence %v, best %v", r.Confidence, r.BestScore)
 		}
 		if r.Params != nil && !slices.ContainsFunc(all, func(c knowledge.Candidate) bool { return fmt.Sprint(c.Params) == fmt.Sprint(r.Params) }) {
-			rt.Fatalf("nobody ran %v", r.Params)
+			rt.Fatalf("no candidate has the parameters %v", r.Params)
 		}
 	})
 }
@@ -160,7 +160,7 @@ func TestSimilarityIsOneForTheSameAndFallsWithDistance(t *testing.T) {
 	require.Positive(t, knowledge.Similarity(a, sweep.RegimeVector{}), "a market that never moves")
 }
 
-func TestACandidateHasAnOutOfSamplePart(t *testing.T) {
+func TestCandidateNeedsAnOutOfSamplePart(t *testing.T) {
 	entry := sweep.Entry{MetricsIS: backtest.Metrics{Sharpe: 1.5}}
 	_, ok := knowledge.NewCandidate(&entry)
 	require.False(t, ok)
@@ -192,7 +192,7 @@ func TestPriorityOfAGap(t *testing.T) {
 	}
 }
 
-func TestAnIntentIsTheSameHoweverItIsPut(t *testing.T) {
+func TestIntentDoesNotDependOnWordOrder(t *testing.T) {
 	ask := func(text string, f knowledge.Filter) [32]byte {
 		return knowledge.QueryIntent(knowledge.Question{Text: text, Filter: f}).Signature()
 	}

@@ -41,7 +41,7 @@ func BenchmarkShard(b *testing.B) {
 }
 
 // BenchmarkGrid times a grid of 100,000 trials over 100,000 bars on one core, shard by shard: each
-// iteration is the next 200 trials, so that seconds tell of what takes a minute.
+// iteration is the next 200 trials, so that seconds measure what takes a minute.
 func BenchmarkGrid(b *testing.B) {
 	b.Log("sma_cross, fast 2..201 x slow 202..701, over 100,000 daily bars of a random walk, split 70:30; one core, 200 trials an iteration; indicator arrays shared within 96 MB")
 	spec := crossSpec()

@@ -86,11 +86,11 @@ type Outcome struct {
 	Ranking     []int32            `json:"-"`                     // all trials by index, best first
 	Pruning     []Rung             `json:"pruning,omitempty"`     // the rungs of a pruned tune
 
-	settled *columns // of a pruned tune
+	final *columns // of a pruned tune
 }
 
 // byDataset are the parts of the trial just run.
-func (p *Plan) byDataset(b *bench) []DatasetEntry {
+func (p *Plan) byDataset(b *scratch) []DatasetEntry {
 	var parts []DatasetEntry
 	for i, s := range p.sets {
 		part := DatasetEntry{Dataset: s.name, ScoreIS: defined(p.spec.score(&b.is[i])), MetricsIS: b.is[i]}
@@ -103,13 +103,13 @@ func (p *Plan) byDataset(b *bench) []DatasetEntry {
 	return parts
 }
 
-// Settled is what to keep of a shard of rung 0 when the tune has ended: the trials as they came out,
-// those of later rungs among them. Nil when the shard's own columns are that.
-func (out *Outcome) Settled(sh Shard) ([]byte, error) {
-	if out.settled == nil || sh.Rung > 0 {
+// FinalColumns are the columns to store for a shard of rung 0 when the tune has ended: its trials with
+// the results of later rungs. Nil when the shard's own columns are final.
+func (out *Outcome) FinalColumns(sh Shard) ([]byte, error) {
+	if out.final == nil || sh.Rung > 0 {
 		return nil, nil
 	}
-	part := out.settled.slice(sh.First, sh.First+sh.Trials)
+	part := out.final.slice(sh.First, sh.First+sh.Trials)
 	return part.encode()
 }
 
@@ -130,7 +130,7 @@ func Collect(p *Plan, shards []Shard, load func(shard int) (columns, top, stats 
 	}
 	out.count(p, all.cols)
 	if p.prunes() {
-		out.settled, out.Pruning = all.cols, all.countRungs(p)
+		out.final, out.Pruning = all.cols, all.countRungs(p)
 	}
 	all.rank(p, &out.Counts)
 	out.Ranking = all.ranking
@@ -200,12 +200,12 @@ func gather(p *Plan, shards []Shard, load func(int) ([]byte, []byte, []byte, err
 	if cols.len() != p.Trials() {
 		return nil, fmt.Errorf("%d trials were run of %d", cols.len(), p.Trials())
 	}
-	all.settle(p)
+	all.prune(p)
 	return all, nil
 }
 
-// settle ends the trials of a pruned tune that did not come to the last rung.
-func (g *gathered) settle(p *Plan) {
+// prune ends the trials of a pruned tune that did not come to the last rung.
+func (g *gathered) prune(p *Plan) {
 	if !p.prunes() {
 		return
 	}
@@ -340,8 +340,8 @@ func (c *columns) compare(s Spec, a, b int) int {
 
 // lead fills the leaderboard, running the leaders again when their metrics were not kept.
 func (p *Plan) lead(out *Outcome, all *gathered) error {
-	bench := p.bench()
-	defer p.clear(bench)
+	scratch := p.scratch()
+	defer p.clear(scratch)
 	point := make(backtest.Params, len(p.names))
 	best := all.ranking[:min(leaders, out.Counts.Completed)]
 	full, err := all.leaderMetrics(best)
@@ -355,8 +355,8 @@ func (p *Plan) lead(out *Outcome, all *gathered) error {
 		row := all.cols.row(at)
 		apart := len(p.sets) > 1 && rank < leadersByDataset
 		if !kept || apart {
-			p.simulate(bench, point, &m, false, nil)
-			if score := p.score(bench.is, bench); score != row.scoreIS && isFinite(score) {
+			p.simulate(scratch, point, &m, false, nil)
+			if score := p.score(scratch.is, scratch); score != row.scoreIS && isFinite(score) {
 				return fmt.Errorf("trial %d scores %v when run again, not %v: its shard was run by another version", at, score, row.scoreIS)
 			}
 		}
@@ -369,7 +369,7 @@ func (p *Plan) lead(out *Outcome, all *gathered) error {
 			entry.MetricsOOS = &m.outOf
 		}
 		if apart {
-			entry.Datasets = p.byDataset(bench)
+			entry.Datasets = p.byDataset(scratch)
 		}
 		out.Leaderboard = append(out.Leaderboard, entry)
 	}

@@ -89,7 +89,7 @@ func TestOutcomeDoesNotDependOnShards(t *testing.T) {
 	}
 }
 
-func TestOutcomeOfATune(t *testing.T) {
+func TestTuneOutcomeIsComplete(t *testing.T) {
 	p := plan(t, crossSpec(), randomWalk(t, 900, 6))
 	out := collect(t, p, 7)
 	require.Equal(t, p.Trials(), out.Counts.Completed+out.Counts.Skipped)
@@ -164,7 +164,7 @@ func TestGatesSkipWithTheirReason(t *testing.T) {
 		out := collect(t, p, 5)
 		require.Zero(t, out.Counts.Completed)
 		require.Equal(t, p.Trials(), out.Counts.Skipped)
-		// Some trials hold through the whole part without a trade, whatever the gates.
+		// Some trials hold through the whole part without a trade, with any gates.
 		idle := out.Reasons["objective sharpe is undefined in sample: no trade was made"]
 		if out.Reasons[reason] != idle {
 			require.Equal(t, p.Trials()-idle, out.Reasons[reason], out.Reasons)
@@ -246,7 +246,7 @@ func TestColumnsRoundTripAndStaySmall(t *testing.T) {
 	require.Error(t, err)
 }
 
-func TestSomeTrialsOfAShardAreThoseOfAll(t *testing.T) {
+func TestColumnsOpenOneTrialAlone(t *testing.T) {
 	for name, spec := range searches() {
 		if spec.SearchType == SearchTPE || spec.Pruning != nil {
 			continue // these go by rounds
@@ -290,7 +290,7 @@ func TestCollectRefusesAnIncompleteTune(t *testing.T) {
 	require.ErrorContains(t, err, "full metrics")
 }
 
-func TestLeadersRunAgainAreTheSame(t *testing.T) {
+func TestReplayedLeadersEqualTheirTrials(t *testing.T) {
 	p := plan(t, crossSpec(), randomWalk(t, 700, 8))
 	shards := p.Shards(10)
 	results := runAll(t, p, shards)
@@ -328,7 +328,7 @@ func TestRunShardStopsWithItsContext(t *testing.T) {
 	require.LessOrEqual(t, last, 100+barsBetweenChecks/700+1)
 }
 
-func TestStabilityTellsPlateauFromSpike(t *testing.T) {
+func TestStabilitySeparatesPlateauFromSpike(t *testing.T) {
 	p := plan(t, crossSpec(), randomWalk(t, 700, 8))
 	score := func(f func(fast, slow float64) float64) *float64 {
 		cols := newColumns(len(p.names), 0)

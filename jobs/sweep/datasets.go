@@ -77,7 +77,7 @@ func (s *series) runner() *backtest.Runner {
 }
 
 // newRunner makes a runner that shares the indicator arrays of those that there are. The plan itself
-// does not hold the arrays: those of a tune that rests for a while are freed with its runners.
+// does not hold the arrays: those of an idle tune are freed with its runners.
 func (s *series) newRunner() *backtest.Runner {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,7 +100,7 @@ func (s *series) selecting(spec *Spec) backtest.Window {
 // traded is the number of bars that a trial trades.
 func (s *series) traded() int { return s.is.Len() + s.oos.Len() }
 
-// bind makes the plan's series and settles which bars trials see of them.
+// bind makes the plan's series and sets which of their bars trials see.
 func (p *Plan) bind(data []Series, f *faults) {
 	strategy, _ := backtest.Lookup(p.spec.StrategyName)
 	total := 0

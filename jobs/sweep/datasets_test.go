@@ -32,7 +32,7 @@ func planOver(tb testing.TB, spec Spec, data []Series) *Plan {
 	return p
 }
 
-func TestATrialOverDatasetsIsTheirAggregate(t *testing.T) {
+func TestTrialOverDatasetsIsTheirAggregate(t *testing.T) {
 	data := threeWalks(t)
 	middle := func(a, b, c float64) float64 { return a + b + c - min(a, b, c) - max(a, b, c) }
 	for aggregate, of := range map[Aggregate]func(a, b, c float64) float64{
@@ -101,7 +101,7 @@ func TestTunesOverDatasetsDoNotDependOnShards(t *testing.T) {
 	}
 }
 
-func TestATrialThatIsIdleOnADatasetIsSkipped(t *testing.T) {
+func TestTrialWithoutTradesOnADatasetIsSkipped(t *testing.T) {
 	data := threeWalks(t)
 	still := randomWalk(t, 700, 4)
 	for i := range still.Close {
@@ -113,7 +113,7 @@ func TestATrialThatIsIdleOnADatasetIsSkipped(t *testing.T) {
 	require.Equal(t, 32, out.Reasons["objective sharpe is undefined in sample on some dataset: no trade was made"], out.Reasons)
 }
 
-func TestDatasetsAreChecked(t *testing.T) {
+func TestInvalidDatasetsNameTheField(t *testing.T) {
 	data := threeWalks(t)
 	short := append([]Series{}, data...)
 	short[2].Bars = randomWalk(t, 250, 3)

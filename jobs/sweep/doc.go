@@ -16,11 +16,11 @@
 //     parameters have steps, several of its points can fall on one; a space that has no more points
 //     than n_trials is run whole.
 //   - tpe: tree-structured Parzen estimator, in rounds. A first round of random trials is followed by
-//     batches that are each proposed from the in-sample scores of all trials before; gates have no say,
+//     batches that are each proposed from the in-sample scores of all trials before; gates are left out,
 //     as they look out of sample. What is proposed depends on the scores and the seed alone.
 //
-// Pruning by successive halving goes with every search but tpe. Rung by rung trials run on more of the
-// last bars of the part that selects, and 1/eta of them go on; the last rung runs what is left as every
+// Pruning by successive halving works with every search but tpe. Rung by rung trials run on more of the
+// last bars of the part that selects, and 1/eta of them continue; the last rung runs what is left as every
 // trial runs without pruning. A pruned trial is skipped and keeps its score of the rung apart.
 //
 // # Trials
@@ -31,7 +31,7 @@
 // A trial trades both from flat and is
 //
 //   - skipped, when it fails a gate out of sample (in sample without a split, and in a TrainTest,
-//     whose test part has no say in what is chosen), or when its objective
+//     whose test part does not select), or when its objective
 //     is undefined on the part that selects;
 //   - failed, when the strategy panics;
 //   - completed otherwise: ranked by score, ties by parameters in the strategy's order, then by
@@ -85,7 +85,7 @@
 //
 // # Regime
 //
-// A Regime says what the market was like at the end of the in-sample part, from its last 200 bars
+// A Regime describes the market at the end of the in-sample part, from its last 200 bars
 // alone: six figures, tags where one stands out, and a fingerprint that equal figures share. It
 // tells which past tunes were made in a market like today's, and knows nothing of the bars that
 // those were judged on.

@@ -112,7 +112,7 @@ func TestCrossValidationEqualsTheDefinition(t *testing.T) {
 	}
 }
 
-func TestCrossValidationTellsSkillFromLuck(t *testing.T) {
+func TestCrossValidationSeparatesSkillFromLuck(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	skill, _ := crossValidate(rowsOf(noise(rng, 50, 1000, func(trial int) float64 {
 		if trial == 7 {
@@ -133,7 +133,7 @@ func TestCrossValidationTellsSkillFromLuck(t *testing.T) {
 	require.Less(t, slope, 0.0, "what is good in one half of fixed noise is bad in the other")
 }
 
-func TestCrossValidationOfTwins(t *testing.T) {
+func TestCrossValidationOfIdenticalTrials(t *testing.T) {
 	// Trials that are all the same rank in the middle: no evidence for the choice.
 	series := noise(rand.New(rand.NewPCG(5, 6)), 1, 200, func(int) float64 { return 0.001 })[0]
 	got, missing := crossValidate(rowsOf([][]float64{series, series, series}))
@@ -168,7 +168,7 @@ func TestSampleIsBoundedAndFixed(t *testing.T) {
 
 // On noise a tune may be called good, by a deflated Sharpe ratio above 0.95, for at most one seed in
 // twenty.
-func TestNoiseIsRarelyCalledGood(t *testing.T) {
+func TestNoiseIsRarelyJudgedGood(t *testing.T) {
 	const seeds, trials, periods = 1000, 20, 250
 	good := 0
 	for seed := range uint64(seeds) {

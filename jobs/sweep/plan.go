@@ -14,7 +14,7 @@ const (
 	MinOutOfSampleBars = 100
 )
 
-// Plan is a spec bound to its bars: every trial's parameters are settled. It is immutable and safe
+// Plan is a spec bound to its bars: every trial's parameters are fixed. It is immutable and safe
 // for concurrent use.
 type Plan struct {
 	spec     Spec
@@ -55,7 +55,7 @@ func NewPlanOver(spec Spec, data []Series) (*Plan, []invalid.FieldError) {
 	return p, nil
 }
 
-// place settles which bars trials see and trade.
+// place sets which bars trials see and trade.
 func (p *Plan) place(s *series, f *faults) {
 	if p.spec.Window != nil {
 		p.placeWindow(s, f)
@@ -146,7 +146,7 @@ type Shard struct {
 	Trials int
 	Cursor uint64  // where the enumeration stands at First, so that no worker scans from the beginning
 	Rung   int     // of a pruned tune; shards of rung 0 are ranges that have every trial once
-	Open   bool    // the trials do not end with the shard: some go on to the next rung
+	Open   bool    // the trials do not end with the shard: some continue in the next rung
 	Cost   float64 // what a trial takes, in units of one on all of its bars
 	List   []byte  // numbers and parameters of trials that cannot be enumerated; nil: a range
 }

@@ -16,7 +16,7 @@ const RegimeSchema = "regime_v1_1"
 
 const (
 	regimeWindow = 200 // bars looked at, the last of them the newest
-	// MinRegimeBars is the least number of bars that a regime can be told from.
+	// MinRegimeBars is the least number of bars that a regime can be computed from.
 	MinRegimeBars = 50
 )
 
@@ -77,7 +77,7 @@ func NewRegime(bars *backtest.Bars, end int) (*Regime, error) {
 	from := max(0, end-regimeWindow)
 	n := end - from
 	if n < MinRegimeBars {
-		return nil, fmt.Errorf("%d bars are fewer than the %d that a regime is told from", n, MinRegimeBars)
+		return nil, fmt.Errorf("%d bars are fewer than the %d that a regime needs", n, MinRegimeBars)
 	}
 	r := &Regime{
 		Schema: RegimeSchema, Vector: measure(bars.Slice(from, end)), Bars: n,
@@ -88,7 +88,7 @@ func NewRegime(bars *backtest.Bars, end int) (*Regime, error) {
 	return r, nil
 }
 
-// RegimeOf is a regime that is told by its figures instead of bars.
+// RegimeOf makes a regime of its figures instead of bars.
 func RegimeOf(v RegimeVector) *Regime {
 	v.round()
 	return &Regime{Schema: RegimeSchema, Vector: v, Tags: v.tags(), Fingerprint: v.fingerprint()}
@@ -188,5 +188,5 @@ func (v RegimeVector) fingerprint() string {
 }
 
 // Regime is the market's as it was when the parameters were chosen: at the end of the in-sample
-// part, so that it tells nothing of what they were then judged on.
+// part, so that it holds nothing of the bars they were then judged on.
 func (p *Plan) Regime() (*Regime, error) { return NewRegime(p.history, p.offset+p.is.To) }

@@ -65,7 +65,7 @@ func TestRegimeTagsFollowTheirThresholds(t *testing.T) {
 }
 
 // Nothing but the bars of the window counts, and none after it.
-func TestRegimeLooksAtItsWindowOnly(t *testing.T) {
+func TestRegimeReadsItsWindowOnly(t *testing.T) {
 	bars := randomWalk(t, 600, 3)
 	want, err := NewRegime(bars, 400)
 	require.NoError(t, err)
@@ -79,7 +79,7 @@ func TestRegimeLooksAtItsWindowOnly(t *testing.T) {
 	require.ErrorContains(t, err, "49 bars are fewer than the 50")
 }
 
-func TestRegimeOfBarsThatNeverMove(t *testing.T) {
+func TestRegimeOfConstantPrices(t *testing.T) {
 	n := 60
 	at, price, volume := make([]int64, n), make([]float64, n), make([]float64, n)
 	for i := range n {

@@ -5,8 +5,8 @@ import (
 	"millrace/jobs/invalid"
 )
 
-// Replay is one trial run again for its course: the equity at each bar's close and the trades, in
-// sample and out of sample. Each part begins with the account's cash.
+// Replay is one trial run again to show its equity at each bar's close and its trades, in sample and
+// out of sample. Each part begins with the account's cash.
 type Replay struct {
 	IS, OOS             backtest.Window // of the dataset's bars; OOS is empty without a split
 	EquityIS, EquityOOS []float64

@@ -91,7 +91,7 @@ func settledTrials(tb testing.TB, p *Plan, out *Outcome, shards []Shard) []Trial
 	tb.Helper()
 	var all []Trial
 	for _, sh := range shards {
-		columns, err := out.Settled(sh)
+		columns, err := out.FinalColumns(sh)
 		require.NoError(tb, err)
 		if columns == nil {
 			continue
@@ -103,7 +103,7 @@ func settledTrials(tb testing.TB, p *Plan, out *Outcome, shards []Shard) []Trial
 	return all
 }
 
-func TestPrunedTrialsAreSkippedAndNeverLost(t *testing.T) {
+func TestPrunedTrialsAreSkippedAndKept(t *testing.T) {
 	bars := randomWalk(t, 1400, 5)
 	spec := searches()["random pruned=true"]
 	spec.Gates = GateLimits{MaxDrawdownPct: new(100.0), MinTrades: new(0)}
@@ -161,23 +161,23 @@ func TestPrunedTrialsAreSkippedAndNeverLost(t *testing.T) {
 		}
 	}
 	require.Equal(t, 45+15, out.Overfit.NTrials)
-	// While it runs, a trial that may go on says so.
+	// While it runs, a trial that may continue has status running.
 	running, err := DecodeColumns(spec, shards[0], results[0].columns)
 	require.NoError(t, err)
 	require.Equal(t, StatusRunning, running[0].Status)
 }
 
-func TestSettlingTwiceChangesNothing(t *testing.T) {
+func TestFinalColumnsAreIdempotent(t *testing.T) {
 	bars := randomWalk(t, 1400, 5)
 	spec := searches()["grid pruned=true"]
 	fresh := func() *Plan { return plan(t, spec, bars) }
 	out, shards, results := runRounds(t, fresh, rand.New(rand.NewPCG(1, 1)), 9)
 	for _, sh := range shards {
-		settled, err := out.Settled(sh)
+		final, err := out.FinalColumns(sh)
 		require.NoError(t, err)
-		if settled != nil {
+		if final != nil {
 			kept := results[sh.Index]
-			kept.columns = settled
+			kept.columns = final
 			results[sh.Index] = kept
 		}
 	}
@@ -189,7 +189,7 @@ func TestSettlingTwiceChangesNothing(t *testing.T) {
 	require.Equal(t, settledTrials(t, fresh(), out, shards), settledTrials(t, fresh(), again, shards))
 }
 
-func TestTPETriesNothingTwiceAndKeepsConstraints(t *testing.T) {
+func TestTPENeverRepeatsATrialAndKeepsConstraints(t *testing.T) {
 	bars := randomWalk(t, 400, 5)
 	spec := searches()["tpe pruned=false"]
 	spec.OOSRatio = nil

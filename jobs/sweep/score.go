@@ -16,7 +16,7 @@ const (
 	StatusCompleted Status = "completed"
 	StatusSkipped   Status = "skipped" // a gate or an undefined objective keeps it off the leaderboard
 	StatusFailed    Status = "failed"  // the strategy panicked
-	StatusRunning   Status = "running" // of a pruned tune, until it is known which trials go on
+	StatusRunning   Status = "running" // of a pruned tune, until it is known which trials continue
 )
 
 // verdict is why a trial is not on the leaderboard. The numbers are stored.
@@ -29,7 +29,7 @@ const (
 	tooFewTrades   verdict = 3
 	neverTraded    verdict = 4
 	panicked       verdict = 5
-	screened       verdict = 6  // has run on a rung's bars; whether it goes on is not settled
+	screened       verdict = 6  // ran on a rung's bars; the next rung is not decided
 	prunedFirst    verdict = 16 // in rung 0; the next numbers are the next rungs
 )
 

@@ -10,8 +10,8 @@ import (
 // its constraints leave: about 0.4 s of work, or up to 1.6 s for the largest tunes.
 func scanLimit(want int) uint64 { return uint64(min(max(1<<22, 32*want), 1<<24)) }
 
-// markEvery is how many accepted points lie between two remembered places.
-const markEvery = 1024
+// cursorEvery is how many accepted points lie between two remembered places.
+const cursorEvery = 1024
 
 type order uint8
 
@@ -35,7 +35,7 @@ type sequence struct {
 	scanned     uint64 // of which the count of trials may look at so many
 
 	trials    int
-	marks     []uint64 // cursor of every markEvery-th trial; nil without constraints
+	cursors   []uint64 // cursor of every cursorEvery-th trial; nil without constraints
 	exhausted bool     // no point was left unseen
 }
 
@@ -78,9 +78,9 @@ func (q *sequence) wholeFits(want int) bool {
 	return q.trials <= want
 }
 
-// scan counts the accepted points, want at most, and marks places on the way.
+// scan counts the accepted points, want at most, and keeps cursors on the way.
 func (q *sequence) scan(want int) {
-	q.trials, q.marks, q.exhausted = 0, nil, false
+	q.trials, q.cursors, q.exhausted = 0, nil, false
 	endless := q.order == orderDrawn || q.order == orderSobol
 	if len(q.constraints) == 0 {
 		q.trials = int(min(q.limit, uint64(want)))
@@ -96,8 +96,8 @@ func (q *sequence) scan(want int) {
 		if !q.accepted(cursor, point) {
 			continue
 		}
-		if q.trials%markEvery == 0 {
-			q.marks = append(q.marks, cursor)
+		if q.trials%cursorEvery == 0 {
+			q.cursors = append(q.cursors, cursor)
 		}
 		q.trials++
 	}
@@ -174,8 +174,8 @@ func (q *sequence) cursor(trial int) uint64 {
 		return uint64(trial)
 	}
 	point := make(backtest.Params, len(q.space.axes))
-	at := q.marks[trial/markEvery]
-	for range trial % markEvery {
+	at := q.cursors[trial/cursorEvery]
+	for range trial % cursorEvery {
 		at, _ = q.next(at, point)
 	}
 	return at

@@ -38,7 +38,7 @@ func TestPermutationShuffles(t *testing.T) {
 		}
 		last = at
 	}
-	require.InDelta(t, 5000, inOrder, 300, "neighbours rise as often as they fall")
+	require.InDelta(t, 5000, inOrder, 300, "neighbours rise as often as they sink")
 	require.Zero(t, same, "another seed is another order")
 }
 
@@ -169,7 +169,7 @@ func TestDrawsDependOnSeedAndIndexOnly(t *testing.T) {
 	require.Equal(t, long[:100], allParams(plan(t, spec, bars)))
 }
 
-func TestConstraintsThatLeaveTooLittle(t *testing.T) {
+func TestConstraintsThatAdmitTooFewPoints(t *testing.T) {
 	_, errs := Size(gridOf([]float64{5, 10}, []float64{3, 4}, []string{"fast < slow"}))
 	require.Equal(t, "constraints", errs[0].Field)
 	require.Contains(t, errs[0].Message, "none of the 4 points")
@@ -221,7 +221,7 @@ func TestShardsAgreeOnEveryTrial(t *testing.T) {
 	})
 }
 
-func TestHugeSpacesCostNothing(t *testing.T) {
+func TestHugeSpacesAreEnumeratedLazily(t *testing.T) {
 	spec := Spec{
 		StrategyName: "macd_cross", NTrials: new(1000),
 		ParamSpace: map[string]Range{

@@ -41,14 +41,14 @@ type fullMetrics struct {
 	is, outOf backtest.Metrics
 }
 
-// RunShard runs the shard's trials on the calling goroutine. progress is told how many are done. It
+// RunShard runs the shard's trials on the calling goroutine. progress receives how many are done. It
 // ends early, with the context's error, when ctx does.
 func (p *Plan) RunShard(ctx context.Context, sh Shard, progress func(done int)) (*ShardResult, error) {
 	run := shardRun{
-		plan: p, bench: p.bench(), sampler: newSampler(p.Trials(), p.evidenceSample()),
+		plan: p, scratch: p.scratch(), sampler: newSampler(p.Trials(), p.evidenceSample()),
 		result: &ShardResult{shard: sh, best: -1, columns: newColumns(len(p.names), sh.Trials), ratios: make([]float64, 0, sh.Trials)},
 	}
-	defer func() { p.clear(run.bench) }()
+	defer func() { p.clear(run.scratch) }()
 	perTrial := 0
 	for _, s := range p.sets {
 		perTrial += s.traded()
@@ -85,7 +85,7 @@ func (r *ShardResult) keepLeaders(p *Plan) {
 // shardRun is the scratch memory of one RunShard.
 type shardRun struct {
 	plan    *Plan
-	bench   *bench
+	scratch *scratch
 	sampler sampler
 	result  *ShardResult
 	m       fullMetrics
@@ -103,7 +103,7 @@ func (r *shardRun) trial(trial int, params backtest.Params) {
 	if !ran {
 		result.blocks = result.blocks[:sampled]
 		for i, s := range r.plan.sets {
-			r.bench.runners[i] = s.newRunner() // what panicked may be in no state to go on
+			r.scratch.runners[i] = s.newRunner() // its state after a panic is unknown
 		}
 		r.row, r.ratio = trialRow{verdict: panicked, scoreIS: math.NaN(), scoreOOS: math.NaN()}, math.NaN()
 	}
@@ -143,8 +143,8 @@ func (r *shardRun) run(params backtest.Params) (ok bool) {
 		r.screen(params, sampled)
 		return
 	}
-	p.simulate(r.bench, params, &r.m, sampled, &r.result.blocks)
-	p.fill(&r.row, &r.m, r.bench)
+	p.simulate(r.scratch, params, &r.m, sampled, &r.result.blocks)
+	p.fill(&r.row, &r.m, r.scratch)
 	r.ratio = p.spec.selection(r.m.is.SR, r.m.outOf.SR)
 	return
 }
@@ -152,7 +152,7 @@ func (r *shardRun) run(params backtest.Params) (ok bool) {
 // screen backtests the bars of a rung that is not the last. The trials of the sample run on the whole
 // part that selects beside, as the evidence is about all bars and about trials that were not chosen.
 func (r *shardRun) screen(params backtest.Params, sampled bool) {
-	p, b := r.plan, r.bench
+	p, b := r.plan, r.scratch
 	row := blockRow{trial: r.m.trial}
 	for i, s := range p.sets {
 		runner := b.runners[i]
@@ -175,7 +175,7 @@ func (r *shardRun) screen(params backtest.Params, sampled bool) {
 }
 
 // score is the objective of a trial on the metrics of each dataset.
-func (p *Plan) score(parts []backtest.Metrics, b *bench) float64 {
+func (p *Plan) score(parts []backtest.Metrics, b *scratch) float64 {
 	scores := b.figures[:0]
 	for i := range parts {
 		scores = append(scores, p.spec.score(&parts[i]))
@@ -186,23 +186,23 @@ func (p *Plan) score(parts []backtest.Metrics, b *bench) float64 {
 
 // simulate backtests one parameter set on both parts of every dataset; when sampled, the block sums
 // of the part that selects are appended to blocks.
-func (p *Plan) simulate(bench *bench, params backtest.Params, m *fullMetrics, sampled bool, blocks *[]blockRow) {
+func (p *Plan) simulate(scratch *scratch, params backtest.Params, m *fullMetrics, sampled bool, blocks *[]blockRow) {
 	selectsOOS := p.spec.selectsOOS()
 	row := blockRow{trial: m.trial}
 	for i, s := range p.sets {
-		runner := bench.runners[i]
+		runner := scratch.runners[i]
 		runner.Prepare(params)
 		runner.KeepReturns(sampled && !selectsOOS)
-		runner.Simulate(s.is, &bench.is[i])
+		runner.Simulate(s.is, &scratch.is[i])
 		if sampled && !selectsOOS {
 			row.add(runner.Returns())
 		}
-		bench.oos[i] = backtest.Metrics{}
+		scratch.oos[i] = backtest.Metrics{}
 		if !p.hasSplit() {
 			continue
 		}
 		runner.KeepReturns(sampled && selectsOOS)
-		runner.Simulate(s.oos, &bench.oos[i])
+		runner.Simulate(s.oos, &scratch.oos[i])
 		if sampled && selectsOOS {
 			row.add(runner.Returns())
 		}
@@ -210,18 +210,18 @@ func (p *Plan) simulate(bench *bench, params backtest.Params, m *fullMetrics, sa
 	if sampled {
 		*blocks = append(*blocks, row)
 	}
-	m.is, m.outOf = p.spec.aggregateMetrics(bench.is, bench.figures), p.spec.aggregateMetrics(bench.oos, bench.figures)
+	m.is, m.outOf = p.spec.aggregateMetrics(scratch.is, scratch.figures), p.spec.aggregateMetrics(scratch.oos, scratch.figures)
 }
 
-// bench is what running trials needs beside the plan: a runner for each dataset, and what each found.
-type bench struct {
+// scratch is what running trials needs beside the plan: a runner for each dataset, and what each found.
+type scratch struct {
 	runners []*backtest.Runner
 	is, oos []backtest.Metrics
 	figures []float64 // scratch
 }
 
-func (p *Plan) bench() *bench {
-	b := &bench{}
+func (p *Plan) scratch() *scratch {
+	b := &scratch{}
 	for _, s := range p.sets {
 		b.runners = append(b.runners, s.runner())
 	}
@@ -230,7 +230,7 @@ func (p *Plan) bench() *bench {
 }
 
 // clear gives the runners back.
-func (p *Plan) clear(b *bench) {
+func (p *Plan) clear(b *scratch) {
 	for i, s := range p.sets {
 		s.runners.Put(b.runners[i])
 	}
@@ -239,7 +239,7 @@ func (p *Plan) clear(b *bench) {
 func (p *Plan) hasSplit() bool { return p.oos.Len() > 0 }
 
 // fill sets what is kept of a trial for good.
-func (p *Plan) fill(row *trialRow, m *fullMetrics, b *bench) {
+func (p *Plan) fill(row *trialRow, m *fullMetrics, b *scratch) {
 	*row = trialRow{
 		scoreIS: p.score(b.is, b), scoreOOS: math.NaN(),
 		returnIS: m.is.ReturnPct, drawdownIS: m.is.MaxDrawdownPct, tradesIS: m.is.Trades,

@@ -77,7 +77,7 @@ func TestSobolSearchesDependOnTheSeedAlone(t *testing.T) {
 	require.NotEqual(t, all, allParams(plan(t, spec, bars)))
 }
 
-func TestASmallSpaceIsRunWholeBySobol(t *testing.T) {
+func TestSobolRunsASmallSpaceWhole(t *testing.T) {
 	spec := gridOf([]float64{5, 10}, []float64{8, 20, 30}, []string{"fast < slow"})
 	spec.SearchType, spec.NTrials = SearchSobol, new(100)
 	p := plan(t, spec, randomWalk(t, 300, 1))

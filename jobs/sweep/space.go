@@ -32,7 +32,7 @@ type rangeObject struct {
 	Type string   `json:"type,omitzero"`
 }
 
-// JSONForms tells the API's document that a range is a list or an object.
+// JSONForms gives the API's document both forms of a range: a list or an object.
 func (Range) JSONForms() []any { return []any{[]float64{}, rangeObject{}} }
 
 // MarshalJSON writes a list or an object, as the request had it.
@@ -182,7 +182,7 @@ func (r Range) isInt(spec backtest.ParamSpec) bool {
 	return spec.Kind == backtest.KindInt || r.Type == string(backtest.KindInt)
 }
 
-// point writes the parameters of the i-th point of a discrete space; the last axis turns fastest.
+// point writes the parameters of the i-th point of a discrete space; the last axis varies fastest.
 func (sp *space) point(i uint64, out backtest.Params) {
 	for k := len(sp.axes) - 1; k >= 0; k-- {
 		a := &sp.axes[k]

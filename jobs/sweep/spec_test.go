@@ -69,7 +69,7 @@ func TestSpecReadsTheTuneBody(t *testing.T) {
 	require.Equal(t, spec, again)
 }
 
-func TestRangeRejectsWhatItCannotMean(t *testing.T) {
+func TestRangeRejectsInvalidJSON(t *testing.T) {
 	for _, text := range []string{
 		`5`, `"5"`, `null`, `true`, `[5, "6"]`, `[null]`, `{"low": 1, "high": 2, "stepp": 1}`,
 		`{"low": 1, "low": 2, "high": 3}`, `{"low": "1", "high": 2}`, `[[1]]`,
@@ -150,7 +150,7 @@ func TestCheckNamesTheField(t *testing.T) {
 	}
 }
 
-func TestCheckReportsAllFaultsAtOnce(t *testing.T) {
+func TestCheckReportsEveryInvalidField(t *testing.T) {
 	spec := crossSpec()
 	spec.Side, spec.ObjectiveType, spec.OOSRatio = "up", "luck", new(0.9)
 	spec.ParamSpace["fast"] = Range{Values: []float64{-1}}

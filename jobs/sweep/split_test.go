@@ -8,7 +8,7 @@ import (
 
 // What trials do in sample does not depend on the bars that are kept for judging: it is the same
 // where those bars do not exist, and where they are others.
-func TestTheInSamplePartDoesNotDependOnTheRest(t *testing.T) {
+func TestInSampleResultsDoNotDependOnLaterBars(t *testing.T) {
 	bars := randomWalk(t, 1000, 5)
 	split := crossSpec()
 	split.OOSRatio = new(0.3)

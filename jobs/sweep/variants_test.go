@@ -59,7 +59,7 @@ func TestVariantIDsAreCanonical(t *testing.T) {
 	require.Equal(t, hex.EncodeToString(sum[:])[:16], a[1].ID)
 }
 
-func TestBadVariationsAreNamed(t *testing.T) {
+func TestInvalidVariationsNameTheField(t *testing.T) {
 	many := values()
 	for range 11 {
 		many = append(many, jsontext.Value("1"))

@@ -58,7 +58,7 @@ func TestFoldsAreHalfOpenAndStep(t *testing.T) {
 	require.Len(t, warnings, 2)
 }
 
-func TestFoldsThatDoNotFitSayWhatToChange(t *testing.T) {
+func TestFoldsThatDoNotFitNameTheRemedy(t *testing.T) {
 	bars := randomWalk(t, 1000, 1)
 	first := func(c WFOConfig) invalid.FieldError {
 		_, _, errs := c.Folds(bars)
@@ -91,7 +91,7 @@ func TestFoldsThatDoNotFitSayWhatToChange(t *testing.T) {
 }
 
 // A gap in the bars fails its folds, which partial walk-forwards do without.
-func TestFoldsInAGap(t *testing.T) {
+func TestFoldsInAGapOfTheBarsAreSkipped(t *testing.T) {
 	walk := randomWalk(t, 1000, 1)
 	at := append([]int64(nil), walk.Time...)
 	for i := 500; i < len(at); i++ {
@@ -120,7 +120,7 @@ func TestFoldsInAGap(t *testing.T) {
 	require.NotEmpty(t, errs)
 }
 
-func TestBadWalkForwardsAreNamed(t *testing.T) {
+func TestInvalidWalkForwardsNameTheField(t *testing.T) {
 	for field, change := range map[string]func(*WFOConfig, *Spec){
 		"wfo_config.train_days":        func(c *WFOConfig, _ *Spec) { c.TrainDays = nil },
 		"wfo_config.test_days":         func(c *WFOConfig, _ *Spec) { c.TestDays = new(0) },
@@ -175,7 +175,7 @@ func TestCandidatesAreJudgedOnEveryFold(t *testing.T) {
 	require.InDelta(t, 0.6, second.Coverage, 1e-15)
 	require.InDelta(t, 0.0908950373970605, second.SelectionScore, 1e-12)
 	require.False(t, third.Eligible, "the best scores do not make up for one fold in five")
-	require.InDelta(t, 3.6, third.MeanOOS, 1e-12, "an undefined fold counts as nought")
+	require.InDelta(t, 3.6, third.MeanOOS, 1e-12, "an undefined fold counts as zero")
 	require.Nil(t, third.FoldScores[0])
 	require.Equal(t, []int{1, 2, 3}, []int{best.Rank, second.Rank, third.Rank})
 
@@ -221,7 +221,7 @@ func roundsOfFold(t *testing.T, spec Spec, fold Fold, bars *backtest.Bars) (*Pla
 			if sh.Rung > 0 {
 				continue
 			}
-			data, err := out.Settled(sh)
+			data, err := out.FinalColumns(sh)
 			require.NoError(t, err)
 			if data == nil {
 				data = results[sh.Index].columns
@@ -273,7 +273,7 @@ func TestCandidatesOfEverySearchAreJudgedOnWholeTestWindows(t *testing.T) {
 
 func noTrials(func(*Columns, error) bool) {}
 
-func TestAWalkForwardFromFoldsToCurve(t *testing.T) {
+func TestWalkForwardFromFoldsToCurve(t *testing.T) {
 	bars, spec := randomWalk(t, 1200, 8), crossSpec()
 	cfg := wfoConfig(400, 200, 150) // test windows overlap by 50 days
 	folds, _, errs := cfg.Folds(bars)

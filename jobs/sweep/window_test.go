@@ -35,7 +35,7 @@ func changed(t *testing.T, bars *backtest.Bars, from int) *backtest.Bars {
 	return other
 }
 
-func TestAWindowTradesItsBarsOnly(t *testing.T) {
+func TestWindowTradesItsBarsOnly(t *testing.T) {
 	bars := randomWalk(t, 1500, 5)
 	p := plan(t, windowSpec(600, 1000, 1200), bars)
 	is, oos := p.Windows()
@@ -59,7 +59,7 @@ func TestAWindowTradesItsBarsOnly(t *testing.T) {
 	require.Equal(t, m, *best.MetricsOOS)
 }
 
-func TestAWindowDoesNotLookAhead(t *testing.T) {
+func TestWindowDoesNotLookAhead(t *testing.T) {
 	bars := randomWalk(t, 1500, 6)
 	spec := windowSpec(600, 1000, 1200)
 	p := plan(t, spec, bars)
@@ -76,7 +76,7 @@ func TestAWindowDoesNotLookAhead(t *testing.T) {
 	require.Equal(t, want.Leaderboard[0].MetricsIS, got.Leaderboard[0].MetricsIS)
 }
 
-func TestBadWindowsAreNamed(t *testing.T) {
+func TestInvalidWindowsNameTheField(t *testing.T) {
 	bars := randomWalk(t, 1500, 5)
 	for _, test := range []struct {
 		start, train, end int

@@ -37,7 +37,7 @@ func CheckAddress(u *url.URL) error {
 		}
 	}
 	// A host whose last label is a number is an IPv4 address to browsers and to the C library, in
-	// whatever spelling: 2130706433, 0x7f.1, 017700000001.
+	// any spelling: 2130706433, 0x7f.1, 017700000001.
 	host := strings.TrimSuffix(u.Hostname(), ".")
 	last := host[strings.LastIndexByte(host, '.')+1:]
 	_, anyBase := strconv.ParseUint(last, 0, 64)

@@ -56,7 +56,7 @@ func TestArticleKeepsItsTextAndDropsTheRest(t *testing.T) {
 	require.Equal(t, "How it is measured", last.Position.Heading)
 }
 
-func TestAPageWithoutAnArticleIsTakenWhole(t *testing.T) {
+func TestPageWithoutAnArticleIsTakenWhole(t *testing.T) {
 	e, err := extract.Article([]byte("<html><title>Note</title><body><p>Sell in May.</p></body></html>"), "", "")
 	require.NoError(t, err)
 	require.Equal(t, "Note", e.Title)
@@ -74,7 +74,7 @@ func TestArticleInAnotherEncoding(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoArticle(t *testing.T) {
+func TestInvalidArticlesAreRejected(t *testing.T) {
 	for data, want := range map[string]string{
 		"":                                     "not an HTML page",
 		`{"error": "not found"}`:               "not an HTML page",
@@ -90,7 +90,7 @@ func TestWhatIsNoArticle(t *testing.T) {
 	}
 }
 
-func TestAnArticleOfManyElementsIsRead(t *testing.T) {
+func TestArticleOfManyElementsIsRead(t *testing.T) {
 	e, err := extract.Article([]byte("<html><body>"+strings.Repeat("<p>Short paragraph.</p>", 60_000)+"</body></html>"), "", "")
 	require.NoError(t, err)
 	require.Len(t, e.Blocks, 60_000)

@@ -44,7 +44,7 @@ func textOrSubtitles(text []byte) knowledge.SourceType {
 	return knowledge.SourceText
 }
 
-// startsAsHTML is stricter than LooksLikeHTML: prose about HTML is no page.
+// startsAsHTML is stricter than LooksLikeHTML: prose about HTML is not a page.
 func startsAsHTML(text []byte) bool {
 	head := bytes.ToLower(text[:min(len(text), 1024)])
 	for bytes.HasPrefix(head, []byte("<!--")) || bytes.HasPrefix(head, []byte("<?xml")) {

@@ -13,7 +13,7 @@ import (
 	"millrace/jobs/knowledge/extract"
 )
 
-// sound asserts what holds of every extractor whatever it is given: a rejection with a reason, or
+// sound asserts what holds of every extractor for any input: a rejection with a reason, or
 // text that can be stored and whose positions make sense.
 func sound(t *testing.T, e *knowledge.Extracted, err error) {
 	t.Helper()

@@ -80,7 +80,7 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoTranscript(t *testing.T) {
+func TestInvalidTranscriptsAreRejected(t *testing.T) {
 	for _, data := range []string{"", "WEBVTT\n\n", "just text", `{"events":[]}`, "1\n00:00:01,000 --> 00:00:02,000\n\n"} {
 		_, err := extract.Transcript([]byte(data), "x.srt")
 		rejected(t, err, "no subtitle")

@@ -200,7 +200,7 @@ func (s *scanner) line(text string, number int) {
 	}
 }
 
-// headingOf reads "## Heading"; level 0 is no heading.
+// headingOf reads "## Heading"; level 0 is not a heading.
 func headingOf(line string) (level int, text string) {
 	rest := strings.TrimLeft(line, "#")
 	level = len(line) - len(rest)

@@ -12,7 +12,7 @@ import (
 	"millrace/jobs/knowledge/extract"
 )
 
-// rejected asserts that err tells the sender why, in words that contain want.
+// rejected asserts that err gives the sender a reason that contains want.
 func rejected(t *testing.T, err error, want string) {
 	t.Helper()
 	var rejection *knowledge.Rejection
@@ -64,11 +64,11 @@ func TestPlainTextHasNoHeadings(t *testing.T) {
 
 func TestEncodings(t *testing.T) {
 	for name, test := range map[string]struct{ data, want string }{
-		"UTF-8 with a mark": {"\xEF\xBB\xBFcafé", "café"},
-		"UTF-16":            {"\xFF\xFEc\x00a\x00f\x00\xE9\x00", "café"},
-		"Windows-1252":      {"caf\xE9 \x93quoted\x94", "café “quoted”"},
-		"damaged UTF-8":     {"ééééé caf\xC3 é", "ééééé caf\uFFFD é"},
-		"control":           {"a\x1b[31mred\x07 text that is long enough to be one, and then some more of it, so that it is", ""},
+		"UTF-8 with a byte order mark": {"\xEF\xBB\xBFcafé", "café"},
+		"UTF-16":                       {"\xFF\xFEc\x00a\x00f\x00\xE9\x00", "café"},
+		"Windows-1252":                 {"caf\xE9 \x93quoted\x94", "café “quoted”"},
+		"damaged UTF-8":                {"ééééé caf\xC3 é", "ééééé caf\uFFFD é"},
+		"control":                      {"a\x1b[31mred\x07 text that is long enough to be one, and then some more of it, so that it is", ""},
 	} {
 		e, err := extract.Text([]byte(test.data), "")
 		require.NoError(t, err, name)

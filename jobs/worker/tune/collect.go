@@ -42,7 +42,7 @@ func (w *Workers) collect(ctx context.Context, args jobs.TuneCollectArgs, lease 
 // the way has only to do it again.
 func (w *Workers) settle(ctx context.Context, lease store.Lease, tune uuid.UUID, shards []sweep.Shard, found *sweep.Outcome) error {
 	for _, sh := range shards {
-		columns, err := found.Settled(sh)
+		columns, err := found.FinalColumns(sh)
 		if err != nil {
 			return fmt.Errorf("encode shard %d: %w", sh.Index, err)
 		}
