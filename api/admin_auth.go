@@ -15,15 +15,16 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"millrace/store"
+	"millrace/store/tenants"
 )
 
 const passKey = "pass"
 
 // pass is what let an admin request in.
 type pass struct {
-	expires time.Time          // zero: never
-	session *[32]byte          // the digest of the console's session, when it was one
-	ticket  *store.EventTicket // the ticket, when it was one
+	expires time.Time            // zero: never
+	session *[32]byte            // the digest of the console's session, when it was one
+	ticket  *tenants.EventTicket // the ticket, when it was one
 	// again asks whether the request would still be let in; nil when nothing can change.
 	again func(context.Context) error
 }
@@ -78,9 +79,9 @@ func (s *Server) bySession(c echo.Context) (pass, error) {
 		return pass{}, store.ErrNotFound
 	}
 	digest := s.sealed(sessionCookie, secret)
-	expires, err := s.store.AdminSession(c.Request().Context(), digest)
+	expires, err := s.store.Tenants.AdminSession(c.Request().Context(), digest)
 	return pass{expires: expires, session: &digest, again: func(ctx context.Context) error {
-		_, err := s.store.AdminSession(ctx, digest)
+		_, err := s.store.Tenants.AdminSession(ctx, digest)
 		return err
 	}}, err
 }
@@ -91,9 +92,9 @@ func (s *Server) byTicket(c echo.Context) (pass, error) {
 		return pass{}, store.ErrNotFound
 	}
 	digest := s.sealed(ticketCookie, secret)
-	ticket, err := s.store.EventTicket(c.Request().Context(), digest)
+	ticket, err := s.store.Tenants.EventTicket(c.Request().Context(), digest)
 	return pass{expires: ticket.Expires, ticket: &ticket, again: func(ctx context.Context) error {
-		_, err := s.store.EventTicket(ctx, digest)
+		_, err := s.store.Tenants.EventTicket(ctx, digest)
 		return err
 	}}, err
 }

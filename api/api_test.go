@@ -29,6 +29,8 @@ import (
 	"millrace/ops/health"
 	"millrace/store"
 	"millrace/store/pgtest"
+	"millrace/store/stores"
+	"millrace/store/tenants"
 )
 
 const adminToken = "test-admin-token-0123456789"
@@ -37,13 +39,13 @@ const adminToken = "test-admin-token-0123456789"
 type rig struct {
 	look  health.Options
 	t     *testing.T
-	store *store.Store
+	store *stores.Set
 	url   string
 	db    *pgtest.DB
 	key   string // of an owner in workspace "alpha"
 	other string // of an owner in workspace "beta"
-	alpha store.Workspace
-	beta  store.Workspace
+	alpha tenants.Workspace
+	beta  tenants.Workspace
 
 	hub     *events.Hub
 	metrics *ops.Metrics
@@ -62,7 +64,7 @@ func newRig(t *testing.T, with ...func(*api.Options)) *rig {
 	t.Cleanup(pool.Close)
 	client, err := jobs.NewInsertClient(pool, logger)
 	require.NoError(t, err)
-	r.store = store.New(pool, client)
+	r.store = stores.New(pool, client)
 	feed := events.NewFeed(events.Options{Store: r.store, Metrics: metrics, Logger: logger})
 	require.NoError(t, feed.Start(t.Context()))
 	t.Cleanup(func() { _ = feed.Stop(context.Background()) })
@@ -81,18 +83,18 @@ func newRig(t *testing.T, with ...func(*api.Options)) *rig {
 	r.url, r.server = web.URL, server
 	r.loadContract()
 
-	r.alpha, err = r.store.CreateWorkspace(t.Context(), "alpha", 2)
+	r.alpha, err = r.store.Tenants.CreateWorkspace(t.Context(), "alpha", 2)
 	require.NoError(t, err)
-	r.beta, err = r.store.CreateWorkspace(t.Context(), "beta", 2)
+	r.beta, err = r.store.Tenants.CreateWorkspace(t.Context(), "beta", 2)
 	require.NoError(t, err)
-	r.key = r.newKey(r.alpha, store.RoleOwner)
-	r.other = r.newKey(r.beta, store.RoleOwner)
+	r.key = r.newKey(r.alpha, tenants.RoleOwner)
+	r.other = r.newKey(r.beta, tenants.RoleOwner)
 	return r
 }
 
-func (r *rig) newKey(w store.Workspace, role store.Role) string {
+func (r *rig) newKey(w tenants.Workspace, role tenants.Role) string {
 	r.t.Helper()
-	key, err := r.store.CreateKey(r.t.Context(), w.ID, "test", role)
+	key, err := r.store.Tenants.CreateKey(r.t.Context(), w.ID, "test", role)
 	require.NoError(r.t, err)
 	return key
 }
@@ -113,7 +115,7 @@ func (r *rig) startSlots(slots jobs.Slots, opts tune.Options) {
 	member, err := fleet.New(fleet.Options{
 		Pool: pool, Slots: slots, Metrics: metrics, Logger: logger,
 		Version: "test", Drain: 5 * time.Second,
-	}, func(st *store.Store, workers *river.Workers) {
+	}, func(st *stores.Set, workers *river.Workers) {
 		tune.New(st, metrics, logger, opts).Register(workers)
 		wfo.New(st, metrics, logger).Register(workers)
 		retention.New(st, logger).Register(workers)
@@ -311,7 +313,7 @@ func TestAWorkspaceDoesNotSeeAnothers(t *testing.T) {
 	}
 	require.Equal(t, http.StatusBadRequest,
 		r.do(http.MethodGet, "/datasets", "", "X-Workspace-Id", "018f0000-0000-7000-8000-000000000000").status)
-	viewer := r.newKey(r.alpha, store.RoleViewer)
+	viewer := r.newKey(r.alpha, tenants.RoleViewer)
 	require.Equal(t, http.StatusForbidden,
 		r.do(http.MethodPost, "/backtests/tune", smallTune, "Authorization", "Bearer "+viewer, "X-Idempotency-Key", "v").status)
 	require.Equal(t, http.StatusUnauthorized, r.do(http.MethodGet, "/datasets", "", "Authorization", "").status)

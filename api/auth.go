@@ -14,6 +14,7 @@ import (
 
 	"millrace/jobs/invalid"
 	"millrace/store"
+	"millrace/store/tenants"
 )
 
 const principalKey = "principal"
@@ -50,14 +51,14 @@ func (s *Server) admit(c echo.Context, r *route) error {
 		}
 		return nil
 	}
-	if err := s.authorise(c, store.Role(r.access)); err != nil {
+	if err := s.authorise(c, tenants.Role(r.access)); err != nil {
 		return err
 	}
 	return s.metered(c, *r)
 }
 
 // authorise finds the key's principal and checks its role and workspace.
-func (s *Server) authorise(c echo.Context, needed store.Role) error {
+func (s *Server) authorise(c echo.Context, needed tenants.Role) error {
 	if who, ok := insiderOf(c.Request()); ok {
 		c.Set(principalKey, who.principal)
 		return nil
@@ -67,7 +68,7 @@ func (s *Server) authorise(c echo.Context, needed store.Role) error {
 		c.Response().Header().Set("WWW-Authenticate", `Bearer realm="millrace"`)
 		return problem(http.StatusUnauthorized, "Send a workspace key: Authorization: Bearer mr_…")
 	}
-	principal, err := s.store.KeyBySecret(c.Request().Context(), secret)
+	principal, err := s.store.Tenants.KeyBySecret(c.Request().Context(), secret)
 	if errors.Is(err, store.ErrNotFound) {
 		c.Response().Header().Set("WWW-Authenticate", `Bearer realm="millrace", error="invalid_token"`)
 		return problem(http.StatusUnauthorized, "The key is unknown or was revoked.")
@@ -83,7 +84,7 @@ func (s *Server) authorise(c echo.Context, needed store.Role) error {
 	}
 	c.Set(principalKey, principal)
 	c.Set(passKey, pass{again: func(ctx context.Context) error {
-		holds, err := s.store.KeyHolds(ctx, principal.KeyID)
+		holds, err := s.store.Tenants.KeyHolds(ctx, principal.KeyID)
 		if err == nil && !holds {
 			return store.ErrNotFound
 		}
@@ -139,8 +140,8 @@ func bearer(c echo.Context) (string, bool) {
 }
 
 // principalOf is who the request comes from; of an admin's it is nobody.
-func principalOf(c echo.Context) store.Principal {
-	principal, _ := c.Get(principalKey).(store.Principal)
+func principalOf(c echo.Context) tenants.Principal {
+	principal, _ := c.Get(principalKey).(tenants.Principal)
 	return principal
 }
 

@@ -81,7 +81,7 @@ func TestLLMTimeoutFallback(t *testing.T) {
 		})
 	})
 	record = func(ctx context.Context, name, model string, reason knowledge.Reason) {
-		if err := l.store.RecordLLMCall(ctx, name, model, reason); err != nil {
+		if err := l.store.Recommend.RecordLLMCall(ctx, name, model, reason); err != nil {
 			t.Error(err)
 		}
 	}

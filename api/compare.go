@@ -16,6 +16,7 @@ import (
 
 	"millrace/jobs/invalid"
 	"millrace/store"
+	"millrace/store/tuning"
 )
 
 // maxCompared is how many tunes are compared at once.
@@ -23,10 +24,10 @@ const maxCompared = 20
 
 // comparedTune heads a column of a comparison.
 type comparedTune struct {
-	TuneID       string           `json:"tune_id"`
-	Status       store.TuneStatus `json:"status"`
-	Dataset      string           `json:"dataset"`
-	StrategyName string           `json:"strategy_name"`
+	TuneID       string        `json:"tune_id"`
+	Status       tuning.Status `json:"status"`
+	Dataset      string        `json:"dataset"`
+	StrategyName string        `json:"strategy_name"`
 }
 
 // comparedField is a row of it: one field of every tune, null where a tune has none.
@@ -57,7 +58,7 @@ func (s *Server) compareTunes(c echo.Context) error {
 	result := comparison{Differs: []string{}}
 	var columns []map[string]map[string]json.RawMessage
 	for i, id := range ids {
-		tune, err := s.store.Tune(ctx, workspaceOf(c), id)
+		tune, err := s.store.Tuning.Get(ctx, workspaceOf(c), id)
 		if errors.Is(err, store.ErrNotFound) {
 			return problem(http.StatusNotFound, "This workspace has no such tune.",
 				invalid.FieldError{Field: fmt.Sprintf("ids[%d]", i), Message: fmt.Sprintf("%s is not the id of a tune here", id)})
@@ -99,7 +100,7 @@ func queryIDs(c echo.Context) ([]uuid.UUID, error) {
 }
 
 // comparedColumn flattens what there is to compare of a tune: fields by group.
-func (s *Server) comparedColumn(ctx context.Context, tune *store.Tune) (map[string]map[string]json.RawMessage, error) {
+func (s *Server) comparedColumn(ctx context.Context, tune *tuning.Tune) (map[string]map[string]json.RawMessage, error) {
 	view := viewTune(tune, tune.CreatedAt)
 	parts := map[string]any{
 		"settings": struct {
@@ -112,7 +113,7 @@ func (s *Server) comparedColumn(ctx context.Context, tune *store.Tune) (map[stri
 		},
 		"overfit": view.Overfit, "regime": tune.Regime,
 	}
-	leaders, err := s.store.TuneLeaderboard(ctx, tune.WorkspaceID, tune.ID, 1)
+	leaders, err := s.store.Tuning.LeaderboardOf(ctx, tune.WorkspaceID, tune.ID, 1)
 	if err != nil {
 		return nil, err
 	}

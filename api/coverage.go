@@ -16,6 +16,7 @@ import (
 	"millrace/jobs/invalid"
 	"millrace/jobs/knowledge"
 	"millrace/store"
+	"millrace/store/recommend"
 )
 
 // byAdmin is who triages gaps: the admin surface knows no names.
@@ -37,11 +38,11 @@ type gapView struct {
 	ReasonCodes    []string                  `json:"reason_codes"`
 	Weak           bool                      `json:"weak"`
 	Priority       float64                   `json:"priority"`
-	CoverageStatus store.GapStatus           `json:"coverage_status"`
+	CoverageStatus recommend.GapStatus       `json:"coverage_status"`
 	Resolution     *string                   `json:"resolution"`
 	Seen           int                       `json:"seen"`
 	LastSeenAt     time.Time                 `json:"last_seen_at"`
-	CandidateType  *store.CandidateType      `json:"candidate_type"`
+	CandidateType  *recommend.CandidateType  `json:"candidate_type"`
 	CandidateID    *string                   `json:"candidate_id"`
 	Note           *string                   `json:"note"`
 	AcknowledgedAt *time.Time                `json:"acknowledged_at"`
@@ -51,7 +52,7 @@ type gapView struct {
 	CreatedAt      time.Time                 `json:"created_at"`
 }
 
-func viewGap(r *store.MatchRun) gapView {
+func viewGap(r *recommend.MatchRun) gapView {
 	view := gapView{
 		RunID: r.ID.String(), WorkspaceID: r.WorkspaceID.String(), Kind: r.Kind, Intent: r.Intent,
 		Request: rendered[map[string]any](json.RawMessage(r.Request)),
@@ -84,11 +85,11 @@ func (s *Server) listGaps(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	gaps, err := s.store.Gaps(c.Request().Context(), filter, after, limit+1)
+	gaps, err := s.store.Recommend.Gaps(c.Request().Context(), filter, after, limit+1)
 	if err != nil {
 		return err
 	}
-	all := paged(gaps, limit, func(g *store.MatchRun) string {
+	all := paged(gaps, limit, func(g *recommend.MatchRun) string {
 		return packCursor(after.AsOf.UTC().Format(time.RFC3339Nano), decimal(g.Priority), g.ID.String())
 	})
 	views := list[gapView]{Items: make([]gapView, len(all.Items)), NextCursor: all.NextCursor}
@@ -98,13 +99,13 @@ func (s *Server) listGaps(c echo.Context) error {
 	return ok(c, views)
 }
 
-func gapFilter(c echo.Context) (store.GapFilter, error) {
-	filter := store.GapFilter{Status: store.GapStatus(c.QueryParam("status")), Kind: c.QueryParam("kind")}
+func gapFilter(c echo.Context) (recommend.GapFilter, error) {
+	filter := recommend.GapFilter{Status: recommend.GapStatus(c.QueryParam("status")), Kind: c.QueryParam("kind")}
 	bad := func(field, message string, limit any) error {
 		return problem(http.StatusBadRequest, "The query is not valid.", invalid.FieldError{Field: field, Message: message, Limit: limit})
 	}
-	if filter.Status != "" && !slices.Contains(store.GapStatuses(), filter.Status) {
-		return filter, bad("status", fmt.Sprintf("%q is not a status", filter.Status), store.GapStatuses())
+	if filter.Status != "" && !slices.Contains(recommend.GapStatuses(), filter.Status) {
+		return filter, bad("status", fmt.Sprintf("%q is not a status", filter.Status), recommend.GapStatuses())
 	}
 	if filter.Kind != "" && !slices.Contains(gapKinds(), filter.Kind) {
 		return filter, bad("kind", fmt.Sprintf("%q is not a kind", filter.Kind), gapKinds())
@@ -119,22 +120,22 @@ func gapFilter(c echo.Context) (store.GapFilter, error) {
 }
 
 // gapPlace reads the cursor; without one the list begins now.
-func gapPlace(c echo.Context) (store.GapKey, error) {
+func gapPlace(c echo.Context) (recommend.GapKey, error) {
 	text := c.QueryParam("cursor")
 	if text == "" {
-		return store.GapKey{AsOf: time.Now()}, nil
+		return recommend.GapKey{AsOf: time.Now()}, nil
 	}
 	parts, err := unpackCursor(text, 3)
 	if err != nil {
-		return store.GapKey{}, err
+		return recommend.GapKey{}, err
 	}
 	asOf, timeErr := time.Parse(time.RFC3339Nano, parts[0])
 	priority, numberErr := strconv.ParseFloat(parts[1], 64)
 	id, idErr := uuid.Parse(parts[2])
 	if errors.Join(timeErr, numberErr, idErr) != nil {
-		return store.GapKey{}, badCursor()
+		return recommend.GapKey{}, badCursor()
 	}
-	return store.GapKey{AsOf: asOf, Priority: priority, ID: id}, nil
+	return recommend.GapKey{AsOf: asOf, Priority: priority, ID: id}, nil
 }
 
 // getGap handles GET /admin/coverage/gaps/:id.
@@ -143,7 +144,7 @@ func (s *Server) getGap(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	run, err := s.store.MatchRun(c.Request().Context(), id)
+	run, err := s.store.Recommend.MatchRun(c.Request().Context(), id)
 	if err != nil {
 		return err
 	}
@@ -156,7 +157,7 @@ func (s *Server) acknowledgeGap(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	gap, err := s.store.AcknowledgeGap(c.Request().Context(), id, byAdmin)
+	gap, err := s.store.Recommend.AcknowledgeGap(c.Request().Context(), id, byAdmin)
 	if err != nil {
 		return err
 	}
@@ -165,9 +166,9 @@ func (s *Server) acknowledgeGap(c echo.Context) error {
 
 // resolveRequest is the body of POST /admin/coverage/gaps/:id/resolve: a candidate, a note or both.
 type resolveRequest struct {
-	CandidateType store.CandidateType `json:"candidate_type"` // default tune
-	CandidateID   string              `json:"candidate_id"`
-	Note          string              `json:"note"`
+	CandidateType recommend.CandidateType `json:"candidate_type"` // default tune
+	CandidateID   string                  `json:"candidate_id"`
+	Note          string                  `json:"note"`
 }
 
 // resolveGap handles POST /admin/coverage/gaps/:id/resolve.
@@ -184,7 +185,7 @@ func (s *Server) resolveGap(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	gap, err := s.store.ResolveGap(c.Request().Context(), id, byAdmin, answer)
+	gap, err := s.store.Recommend.ResolveGap(c.Request().Context(), id, byAdmin, answer)
 	if errors.Is(err, store.ErrNoCandidate) {
 		return fieldProblem("candidate_id", "is no "+string(answer.CandidateType)+" of the gap's workspace", nil)
 	}
@@ -194,9 +195,9 @@ func (s *Server) resolveGap(c echo.Context) error {
 	return ok(c, viewGap(gap))
 }
 
-func (r resolveRequest) check() (store.GapAnswer, error) {
+func (r resolveRequest) check() (recommend.GapAnswer, error) {
 	note := cleanText(r.Note)
-	answer := store.GapAnswer{Note: note}
+	answer := recommend.GapAnswer{Note: note}
 	switch {
 	case r.CandidateID == "" && note == "":
 		return answer, problem(http.StatusBadRequest, "A gap is resolved with a candidate or with a note.",
@@ -206,12 +207,12 @@ func (r resolveRequest) check() (store.GapAnswer, error) {
 	case r.CandidateID == "":
 		return answer, nil
 	}
-	answer.CandidateType = store.CandidateTune
+	answer.CandidateType = recommend.CandidateTune
 	if r.CandidateType != "" {
 		answer.CandidateType = r.CandidateType
 	}
-	if answer.CandidateType != store.CandidateTune && answer.CandidateType != store.CandidateDocument {
-		return answer, fieldProblem("candidate_type", fmt.Sprintf("%q is not one", r.CandidateType), []store.CandidateType{store.CandidateTune, store.CandidateDocument})
+	if answer.CandidateType != recommend.CandidateTune && answer.CandidateType != recommend.CandidateDocument {
+		return answer, fieldProblem("candidate_type", fmt.Sprintf("%q is not one", r.CandidateType), []recommend.CandidateType{recommend.CandidateTune, recommend.CandidateDocument})
 	}
 	var err error
 	if answer.CandidateID, err = uuid.Parse(r.CandidateID); err != nil {

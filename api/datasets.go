@@ -17,6 +17,7 @@ import (
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/invalid"
 	"millrace/store"
+	"millrace/store/market"
 )
 
 // datasetView is a dataset as the API shows it.
@@ -33,7 +34,7 @@ type datasetView struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-func viewDataset(d store.Dataset) datasetView {
+func viewDataset(d market.Dataset) datasetView {
 	return datasetView{
 		DatasetID: d.ID.String(), Name: d.Name, Symbol: d.Symbol, Timeframe: d.Timeframe, Calendar: int(d.Calendar),
 		Bars: d.Bars, From: d.From.UTC(), To: d.To.UTC(), SHA256: hex.EncodeToString(d.SHA256), CreatedAt: d.CreatedAt.UTC(),
@@ -51,7 +52,7 @@ func (s *Server) uploadDataset(c echo.Context) error {
 	if err != nil {
 		return barsProblem(err)
 	}
-	stored, err := s.store.PutDataset(c.Request().Context(), workspaceOf(c), meta, bars)
+	stored, err := s.store.Market.PutDataset(c.Request().Context(), workspaceOf(c), meta, bars)
 	if errors.Is(err, store.ErrConflict) {
 		return problem(http.StatusConflict, "Datasets are immutable: this name holds other bars.",
 			invalid.FieldError{Field: "name", Message: fmt.Sprintf("%q is taken", meta.Name)})
@@ -64,8 +65,8 @@ func (s *Server) uploadDataset(c echo.Context) error {
 }
 
 // readUpload reads the parts of the form; the order of parts is free.
-func readUpload(c echo.Context) (store.Dataset, []byte, error) {
-	meta := store.Dataset{Calendar: backtest.CalendarExchange}
+func readUpload(c echo.Context) (market.Dataset, []byte, error) {
+	meta := market.Dataset{Calendar: backtest.CalendarExchange}
 	parts, err := c.Request().MultipartReader()
 	if err != nil {
 		return meta, nil, problem(http.StatusBadRequest, "Send multipart/form-data with the parts file, name, symbol, timeframe and, if you like, calendar.")
@@ -148,12 +149,12 @@ func (s *Server) listDatasets(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := s.store.Datasets(c.Request().Context(), workspaceOf(c), page, limit+1)
+	found, err := s.store.Market.Datasets(c.Request().Context(), workspaceOf(c), page, limit+1)
 	if err != nil {
 		return err
 	}
 	views := make([]datasetView, len(found))
-	ids := map[string]store.Dataset{}
+	ids := map[string]market.Dataset{}
 	for i, d := range found {
 		views[i] = viewDataset(d)
 		ids[views[i].DatasetID] = d

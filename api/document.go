@@ -13,7 +13,12 @@ import (
 	"millrace/jobs/backtest"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/sweep"
-	"millrace/store"
+	"millrace/store/eventlog"
+	"millrace/store/library"
+	"millrace/store/recommend"
+	"millrace/store/tenants"
+	"millrace/store/tuning"
+	"millrace/store/walkforward"
 )
 
 // about is what the API's document says of a route. A console page is not part of the API.
@@ -79,7 +84,7 @@ func oneOf[T ~string](name string, values []T) openapi.Param {
 }
 
 func topics() openapi.Param {
-	return inQuery("topics", "separated by commas, of "+strings.Join(store.Topics(), ", ")+"; default: all", openapi.Schema{"type": "string"})
+	return inQuery("topics", "separated by commas, of "+strings.Join(eventlog.Topics(), ", ")+"; default: all", openapi.Schema{"type": "string"})
 }
 
 func lastEventID() openapi.Param {
@@ -95,12 +100,12 @@ var idempotencyKey = openapi.Param{
 // enums are the types with a closed set of values.
 func enums() map[reflect.Type][]string {
 	return map[reflect.Type][]string{
-		reflect.TypeFor[store.Role]():              words(store.Roles()),
-		reflect.TypeFor[store.TuneStatus]():        words(tuneStatuses()),
-		reflect.TypeFor[store.RunPlanStatus]():     words(store.RunPlanStatuses()),
-		reflect.TypeFor[store.WFOStatus]():         words(store.WFOStatuses()),
-		reflect.TypeFor[store.FoldStatus]():        {string(store.FoldPending), string(store.FoldRunning), string(store.FoldCompleted), string(store.FoldFailed), string(store.FoldCanceled)},
-		reflect.TypeFor[store.IngestStatus]():      words(store.IngestStatuses()),
+		reflect.TypeFor[tenants.Role]():            words(tenants.Roles()),
+		reflect.TypeFor[tuning.Status]():           words(tuneStatuses()),
+		reflect.TypeFor[tuning.RunPlanStatus]():    words(tuning.RunPlanStatuses()),
+		reflect.TypeFor[walkforward.Status]():      words(walkforward.Statuses()),
+		reflect.TypeFor[walkforward.FoldStatus]():  {string(walkforward.FoldPending), string(walkforward.FoldRunning), string(walkforward.FoldCompleted), string(walkforward.FoldFailed), string(walkforward.FoldCanceled)},
+		reflect.TypeFor[library.IngestStatus]():    words(library.IngestStatuses()),
 		reflect.TypeFor[knowledge.SourceType]():    words(knowledge.SourceTypes()),
 		reflect.TypeFor[sweep.Status]():            words(trialStatuses()),
 		reflect.TypeFor[sweep.Search]():            words(sweep.Searches()),
@@ -113,10 +118,10 @@ func enums() map[reflect.Type][]string {
 		reflect.TypeFor[knowledge.SourceType]():      words(knowledge.SourceTypes()),
 		reflect.TypeFor[knowledge.Axis]():            words(knowledge.Axes()),
 		reflect.TypeFor[knowledge.RecommendStatus](): {string(knowledge.RecommendOK), string(knowledge.RecommendDegraded), string(knowledge.RecommendNone)},
-		reflect.TypeFor[store.ReembedStatus]():       words(store.ReembedStatuses()),
+		reflect.TypeFor[library.ReembedStatus]():     words(library.ReembedStatuses()),
 		reflect.TypeFor[knowledge.Reason]():          words(knowledge.Reasons()),
-		reflect.TypeFor[store.GapStatus]():           words(store.GapStatuses()),
-		reflect.TypeFor[store.CandidateType]():       {string(store.CandidateTune), string(store.CandidateDocument)},
+		reflect.TypeFor[recommend.GapStatus]():       words(recommend.GapStatuses()),
+		reflect.TypeFor[recommend.CandidateType]():   {string(recommend.CandidateTune), string(recommend.CandidateDocument)},
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 
 	"millrace/jobs"
 	"millrace/jobs/knowledge"
-	"millrace/store"
+	"millrace/store/library"
 )
 
 // documentView is a document as the API shows it.
@@ -72,14 +72,14 @@ func (s *Server) listDocuments(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	filter := store.DocumentFilter{Title: c.QueryParam("title")}
+	filter := library.DocumentFilter{Title: c.QueryParam("title")}
 	if filter.SourceType, err = querySource(c); err != nil {
 		return err
 	}
 	if len(filter.Title) > 300 || knowledge.Clean(filter.Title) != filter.Title {
 		return badQuery("title", "must be at most 300 bytes of text", 300)
 	}
-	found, err := s.store.Documents(c.Request().Context(), workspaceOf(c), filter, page, limit+1)
+	found, err := s.store.Library.Documents(c.Request().Context(), workspaceOf(c), filter, page, limit+1)
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (s *Server) getDocument(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	doc, chunks, err := s.store.DocumentChunks(c.Request().Context(), workspaceOf(c), id, from, limit+1)
+	doc, chunks, err := s.store.Library.DocumentChunks(c.Request().Context(), workspaceOf(c), id, from, limit+1)
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (s *Server) deleteDocument(c echo.Context) error {
 	}
 	workspace := workspaceOf(c)
 	forget := jobs.IngestForgetArgs{WorkspaceID: workspace, DocumentID: id, Below: knowledge.AllRevisions}
-	if err := s.store.DeleteDocument(c.Request().Context(), workspace, id, forget); err != nil {
+	if err := s.store.Library.DeleteDocument(c.Request().Context(), workspace, id, forget); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)
@@ -162,14 +162,14 @@ func (s *Server) reingestDocument(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	doc, err := s.store.Document(c.Request().Context(), sub.Workspace, id)
+	doc, err := s.store.Library.Document(c.Request().Context(), sub.Workspace, id)
 	if err != nil {
 		return err
 	}
 	if !strings.HasPrefix(doc.CanonicalURL, "http") {
 		return fieldProblem("id", "names a document that was sent and not fetched: send it again under the same name", doc.CanonicalURL)
 	}
-	resp, err := s.createIngest(c.Request().Context(), sub, store.NewIngest{
+	resp, err := s.createIngest(c.Request().Context(), sub, library.NewIngest{
 		SourceType: doc.SourceType, CanonicalURL: doc.CanonicalURL, URL: doc.CanonicalURL, Upload: uuid.Nil,
 	})
 	if err != nil {

@@ -15,6 +15,8 @@ import (
 	"millrace/jobs/knowledge"
 	"millrace/jobs/sweep"
 	"millrace/store"
+	"millrace/store/recommend"
+	"millrace/store/tuning"
 )
 
 // tuneExplanationView is the explanation of a tune.
@@ -47,7 +49,7 @@ func (s *Server) explainTune(c echo.Context) error {
 	if err != nil {
 		return fmt.Errorf("encode explanation: %w", err)
 	}
-	if err := s.store.PutExplanation(ctx, workspace, id, body); err != nil {
+	if err := s.store.Tuning.PutExplanation(ctx, workspace, id, body); err != nil {
 		return err
 	}
 	return ok(c, view)
@@ -59,7 +61,7 @@ func (s *Server) getExplanation(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	body, err := s.store.Explanation(c.Request().Context(), workspaceOf(c), id)
+	body, err := s.store.Tuning.Explanation(c.Request().Context(), workspaceOf(c), id)
 	if errors.Is(err, store.ErrNotFound) {
 		return problem(http.StatusNotFound, "This tune was not explained yet: POST to the same address explains it.")
 	}
@@ -71,20 +73,20 @@ func (s *Server) getExplanation(c echo.Context) error {
 
 // tuneFacts reads what is known of a tune. One that is not completed has nothing to be explained.
 func (s *Server) tuneFacts(ctx context.Context, workspace, id uuid.UUID) (knowledge.TuneFacts, error) {
-	tune, err := s.store.Tune(ctx, workspace, id)
+	tune, err := s.store.Tuning.Get(ctx, workspace, id)
 	if err != nil {
 		return knowledge.TuneFacts{}, err
 	}
 	facts := knowledge.TuneFacts{
 		Spec: tune.Spec, Dataset: tune.Dataset, Trials: tune.Trials, Regime: tune.Regime, Warnings: tune.Warnings, Outcome: &sweep.Outcome{},
 	}
-	if tune.Status != store.TuneCompleted {
+	if tune.Status != tuning.Completed {
 		return facts, problem(http.StatusConflict, fmt.Sprintf("The tune is %s; a completed one can be explained.", tune.Status))
 	}
 	if err := json.Unmarshal(tune.Outcome, facts.Outcome); err != nil {
 		return facts, fmt.Errorf("decode outcome of tune %s: %w", id, err)
 	}
-	entries, err := s.store.TuneLeaderboard(ctx, workspace, id, 1)
+	entries, err := s.store.Tuning.LeaderboardOf(ctx, workspace, id, 1)
 	if err != nil || len(entries) == 0 {
 		return facts, err
 	}
@@ -120,7 +122,7 @@ func (s *Server) explainMatch(c echo.Context) error {
 		return problem(http.StatusUnprocessableEntity, "The request is not valid.",
 			invalid.FieldError{Field: "run_id", Message: "is required: the id of a recommendation or query"})
 	}
-	run, err := s.store.MatchRun(c.Request().Context(), id)
+	run, err := s.store.Recommend.MatchRun(c.Request().Context(), id)
 	if err != nil {
 		return err
 	}
@@ -131,7 +133,7 @@ func (s *Server) explainMatch(c echo.Context) error {
 	return ok(c, matchExplanationView{run.ID.String(), s.explained(explanation)})
 }
 
-func matchFacts(r *store.MatchRun) knowledge.MatchFacts {
+func matchFacts(r *recommend.MatchRun) knowledge.MatchFacts {
 	facts := knowledge.MatchFacts{
 		Kind: r.Kind, Intent: r.Intent, Status: r.Status, Confidence: r.Confidence, Matches: r.Matches, Best: r.Best,
 		Codes: r.Codes, Seen: r.Seen, Coverage: string(r.CoverageStatus),

@@ -13,7 +13,7 @@ import (
 	"millrace/jobs"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/worker/tune"
-	"millrace/store"
+	"millrace/store/tenants"
 )
 
 // A workspace that is let have twenty tunes of thousands of shards each at work, and has just
@@ -21,7 +21,7 @@ import (
 // most: the one being run and one that the worker holds ahead.
 func TestASmallWorkspaceWaitsForTwoShardsOfAHugeOne(t *testing.T) {
 	r := newRig(t).withSample()
-	_, err := r.store.ChangeWorkspace(t.Context(), r.alpha.ID, store.WorkspaceChange{TuneCap: ptr(20)})
+	_, err := r.store.Tenants.ChangeWorkspace(t.Context(), r.alpha.ID, tenants.WorkspaceChange{TuneCap: ptr(20)})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusCreated, r.upload(r.other, "sp500", ohlcv.Sample()).status)
 	const huge = `{"dataset":"sp500","strategy_name":"sma_cross","search_type":"random","n_trials":1000000,

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"millrace/store"
+	"millrace/store/tenants"
 )
 
 // What was answered once is answered again, whatever has become of it since.
@@ -118,6 +118,6 @@ func TestAKeyBelongsToItsWorkspace(t *testing.T) {
 	theirs := r.do(http.MethodPost, "/backtests/tune", plainTune, "X-Idempotency-Key", "k", "Authorization", "Bearer "+r.other)
 	require.Equal(t, http.StatusAccepted, theirs.status)
 	require.NotEqual(t, mine.header.Get("Location"), theirs.header.Get("Location"))
-	member := r.do(http.MethodPost, "/backtests/tune", plainTune, "X-Idempotency-Key", "k", "Authorization", "Bearer "+r.newKey(r.alpha, store.RoleMember))
+	member := r.do(http.MethodPost, "/backtests/tune", plainTune, "X-Idempotency-Key", "k", "Authorization", "Bearer "+r.newKey(r.alpha, tenants.RoleMember))
 	require.Equal(t, string(mine.body), string(member.body), "another key of the same workspace")
 }

@@ -16,6 +16,7 @@ import (
 	"millrace/jobs/invalid"
 	"millrace/jobs/knowledge"
 	"millrace/store"
+	"millrace/store/library"
 )
 
 // ingestRequest is a source to ingest: an address to fetch, or what is sent as text or as a file.
@@ -42,7 +43,7 @@ type ingestProgress struct {
 // ingestView is an ingestion as the API shows it.
 type ingestView struct {
 	JobID         string               `json:"job_id"`
-	Status        store.IngestStatus   `json:"status"`
+	Status        library.IngestStatus `json:"status"`
 	SourceType    knowledge.SourceType `json:"source_type"`
 	DocumentID    string               `json:"document_id"`
 	DatasetID     *uuid.UUID           `json:"dataset_id"`
@@ -60,7 +61,7 @@ type ingestView struct {
 	CompletedAt   *time.Time           `json:"completed_at"`
 }
 
-func viewIngest(in *store.Ingest) ingestView {
+func viewIngest(in *library.Ingest) ingestView {
 	return ingestView{
 		JobID: in.ID.String(), Status: in.Status, SourceType: in.SourceType, DocumentID: in.DocumentID.String(),
 		DatasetID: in.DatasetID, URL: in.URL, Name: in.Name, Outcome: in.Outcome, Reason: in.Reason,
@@ -120,12 +121,12 @@ func (s *Server) submitIngest(source knowledge.SourceType) echo.HandlerFunc {
 	}
 }
 
-func (s *Server) createIngest(ctx context.Context, sub store.Submission, in store.NewIngest) (store.Response, error) {
-	return s.store.CreateIngest(ctx, sub, in,
+func (s *Server) createIngest(ctx context.Context, sub store.Submission, in library.NewIngest) (store.Response, error) {
+	return s.store.Library.CreateIngest(ctx, sub, in,
 		func(id uuid.UUID) river.JobArgs {
 			return jobs.IngestArgs{WorkspaceID: sub.Workspace, IngestID: id}
 		},
-		func(made *store.Ingest) (store.Response, error) {
+		func(made *library.Ingest) (store.Response, error) {
 			body, err := json.Marshal(viewIngest(made))
 			return store.Response{Status: http.StatusAccepted, Location: "/ingest/jobs/" + made.ID.String(), Body: body}, err
 		})
@@ -138,7 +139,7 @@ func (s *Server) dropUnclaimed(ctx context.Context, workspace uuid.UUID, sent *s
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if err := s.store.DropUpload(ctx, workspace, sent.upload); err != nil {
+	if err := s.store.Library.DropUpload(ctx, workspace, sent.upload); err != nil {
 		s.opts.Logger.WarnContext(ctx, "an upload is left to upkeep", "error", err)
 	}
 }
@@ -153,9 +154,9 @@ func (s *Server) listIngests(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	filter := store.IngestFilter{Status: store.IngestStatus(c.QueryParam("status"))}
-	if filter.Status != "" && !slices.Contains(store.IngestStatuses(), filter.Status) {
-		return badQuery("status", fmt.Sprintf("%q is not a status", filter.Status), store.IngestStatuses())
+	filter := library.IngestFilter{Status: library.IngestStatus(c.QueryParam("status"))}
+	if filter.Status != "" && !slices.Contains(library.IngestStatuses(), filter.Status) {
+		return badQuery("status", fmt.Sprintf("%q is not a status", filter.Status), library.IngestStatuses())
 	}
 	if filter.SourceType, err = querySource(c); err != nil {
 		return err
@@ -165,11 +166,11 @@ func (s *Server) listIngests(c echo.Context) error {
 			return badQuery("document_id", "is not an id", nil)
 		}
 	}
-	found, err := s.store.Ingests(c.Request().Context(), workspaceOf(c), filter, page, limit+1)
+	found, err := s.store.Library.Ingests(c.Request().Context(), workspaceOf(c), filter, page, limit+1)
 	if err != nil {
 		return err
 	}
-	all := paged(found, limit, func(in *store.Ingest) string { return pageCursor(in.CreatedAt, in.ID) })
+	all := paged(found, limit, func(in *library.Ingest) string { return pageCursor(in.CreatedAt, in.ID) })
 	views := list[ingestView]{Items: make([]ingestView, len(all.Items)), NextCursor: all.NextCursor}
 	for i, in := range all.Items {
 		views.Items[i] = viewIngest(in)
@@ -195,7 +196,7 @@ func (s *Server) getIngest(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	in, err := s.store.Ingest(c.Request().Context(), workspaceOf(c), id)
+	in, err := s.store.Library.Ingest(c.Request().Context(), workspaceOf(c), id)
 	if err != nil {
 		return err
 	}
@@ -208,7 +209,7 @@ func (s *Server) cancelIngest(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	in, err := s.store.CancelIngest(c.Request().Context(), workspaceOf(c), id)
+	in, err := s.store.Library.CancelIngest(c.Request().Context(), workspaceOf(c), id)
 	if err != nil {
 		return err
 	}

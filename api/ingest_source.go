@@ -26,6 +26,8 @@ import (
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
 	"millrace/store"
+	"millrace/store/library"
+	"millrace/store/stores"
 )
 
 // sentSource is a request to ingest as it was read. A file has gone into the database while it came
@@ -135,7 +137,7 @@ func (s *Server) readFile(c echo.Context, part *multipart.Part, sent *sentSource
 	content := io.TeeReader(part, io.MultiWriter(sum, head, count))
 	sent.hasFile = true
 	var err error
-	sent.upload, err = s.store.PutUpload(c.Request().Context(), workspaceOf(c), content)
+	sent.upload, err = s.store.Library.PutUpload(c.Request().Context(), workspaceOf(c), content)
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) || errors.Is(err, store.ErrUploadsFull) || store.Transient(err) {
@@ -167,9 +169,9 @@ func (n *countWriter) Write(p []byte) (int, error) {
 }
 
 // store keeps text that was sent as it keeps files.
-func (sent *sentSource) store(ctx context.Context, st *store.Store, workspace uuid.UUID) (uuid.UUID, error) {
+func (sent *sentSource) store(ctx context.Context, st *stores.Set, workspace uuid.UUID) (uuid.UUID, error) {
 	var err error
-	sent.upload, err = st.PutUpload(ctx, workspace, strings.NewReader(sent.Text))
+	sent.upload, err = st.Library.PutUpload(ctx, workspace, strings.NewReader(sent.Text))
 	return sent.upload, err
 }
 
@@ -186,7 +188,7 @@ func (sent *sentSource) fingerprint() ([32]byte, error) {
 }
 
 // check holds the request against its rules. named is the type that its route names; "": none.
-func (sent *sentSource) check(named knowledge.SourceType) (store.NewIngest, error) {
+func (sent *sentSource) check(named knowledge.SourceType) (library.NewIngest, error) {
 	var faults []invalid.FieldError
 	fault := func(field, message string, limit any) {
 		faults = append(faults, invalid.FieldError{Field: field, Message: message, Limit: limit})
@@ -232,11 +234,11 @@ func (sent *sentSource) check(named knowledge.SourceType) (store.NewIngest, erro
 		fault("title", "is required for a dataset that has no file name: it is the dataset's name", nil)
 	}
 	if err := fieldProblems(faults); err != nil {
-		return store.NewIngest{}, err
+		return library.NewIngest{}, err
 	}
-	in := store.NewIngest{
+	in := library.NewIngest{
 		SourceType: source, Detected: detected, CanonicalURL: sent.canonical(), URL: sent.URL, Name: sent.Name, Upload: sent.upload,
-		Options: store.IngestOptions{
+		Options: library.IngestOptions{
 			Title: sent.Title, Language: sent.Language, Symbol: sent.Symbol, Timeframe: sent.Timeframe, Calendar: sent.Calendar,
 			ContentType: sent.contentType,
 		},

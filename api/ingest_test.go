@@ -27,6 +27,8 @@ import (
 	"millrace/ops"
 	"millrace/store"
 	"millrace/store/pgtest"
+	"millrace/store/stores"
+	"millrace/store/tenants"
 )
 
 // ingesting works the library's ingestions until the test ends.
@@ -42,7 +44,7 @@ func (l *library) ingesting() {
 	l.t.Cleanup(func() { _ = engine.Close(context.Background()) })
 	member, err := fleet.New(fleet.Options{
 		Pool: pool, Slots: jobs.Slots{jobs.QueueIngestion: 2}, Metrics: metrics, Logger: logger, Version: "test", Drain: time.Second,
-	}, func(st *store.Store, workers *river.Workers) {
+	}, func(st *stores.Set, workers *river.Workers) {
 		all, err := ingestion.New(ingestion.Options{
 			Store: st, Logger: logger, Fetcher: fetch.New(fetch.Options{}), PDF: engine,
 			Embedders: l.parts.Embedders, Index: l.parts.Index,
@@ -204,7 +206,7 @@ func TestABadIngestRequestIsNamedAndStoresNothing(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, r.send("/ingest", "k", "a.txt", []byte("x"), "colour", "y").status)
 	require.Equal(t, http.StatusBadRequest, r.send("/ingest", "k", "a.txt", []byte("x"), "title", "y", "title", "z").status)
 	require.Equal(t, http.StatusBadRequest, r.do(http.MethodPost, "/ingest", "--x\r\nbroken", "Content-Type", "multipart/form-data; boundary=x", "X-Idempotency-Key", "k").status)
-	viewer := r.newKey(r.alpha, store.RoleViewer)
+	viewer := r.newKey(r.alpha, tenants.RoleViewer)
 	require.Equal(t, http.StatusForbidden, r.do(http.MethodPost, "/ingest", `{"text":"x"}`, "Authorization", "Bearer "+viewer, "X-Idempotency-Key", "k").status)
 	for _, table := range []string{"ingest_jobs", "ingest_uploads", "ingest_upload_parts", "documents", "river_job", "idempotency_keys"} {
 		require.Zero(t, r.count(`select count(*) from `+table), table)

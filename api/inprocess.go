@@ -7,13 +7,13 @@ import (
 	"net/url"
 
 	"millrace/api/console"
-	"millrace/store"
+	"millrace/store/tenants"
 )
 
 // insider is who a request from within the process comes from. Nothing that arrives over the network
 // can have one.
 type insider struct {
-	principal store.Principal
+	principal tenants.Principal
 	admin     bool
 }
 
@@ -27,7 +27,7 @@ func insiderOf(req *http.Request) (insider, bool) {
 // Call answers a request of the console as the same request over HTTP would be: by the table of
 // routes, with its checks and limits.
 func (s *Server) Call(ctx context.Context, call console.Request) console.Answer {
-	who := insider{principal: store.Principal{WorkspaceID: call.Workspace, Role: store.RoleOwner}, admin: call.Admin}
+	who := insider{principal: tenants.Principal{WorkspaceID: call.Workspace, Role: tenants.RoleOwner}, admin: call.Admin}
 	ctx = context.WithValue(ctx, insiderKey{}, who)
 	answer := &keptAnswer{header: http.Header{}, status: http.StatusOK}
 	target, err := url.Parse(call.Path)

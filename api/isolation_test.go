@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/api"
-	"millrace/store"
+	"millrace/store/tenants"
 )
 
 // forAnybody are the routes that ask for nothing, with the reason why.
@@ -123,14 +123,14 @@ func (n *neighbours) rows() map[string]string {
 // routes are those of the router: one without access in the table, or without a case here, fails.
 func TestEveryRouteIsClosedToWhomItIsNotFor(t *testing.T) {
 	n := settle(t)
-	roles := store.Roles() // least first
-	foreign, own := map[store.Role]string{}, map[store.Role]string{}
+	roles := tenants.Roles() // least first
+	foreign, own := map[tenants.Role]string{}, map[tenants.Role]string{}
 	for _, role := range roles {
 		foreign[role], own[role] = n.newKey(n.beta, role), n.newKey(n.alpha, role)
 	}
-	revoked, expired := n.newKey(n.alpha, store.RoleOwner), n.newKey(n.alpha, store.RoleOwner)
+	revoked, expired := n.newKey(n.alpha, tenants.RoleOwner), n.newKey(n.alpha, tenants.RoleOwner)
 	for secret, change := range map[string]string{revoked: `revoked_at = now()`, expired: `expires_at = now()`} {
-		principal, err := n.store.KeyBySecret(t.Context(), secret)
+		principal, err := n.store.Tenants.KeyBySecret(t.Context(), secret)
 		require.NoError(t, err)
 		n.exec(`update api_keys set `+change+` where id = $1`, principal.KeyID)
 	}
@@ -143,14 +143,14 @@ func TestEveryRouteIsClosedToWhomItIsNotFor(t *testing.T) {
 	tried, public := 0, map[string]string{}
 	for _, route := range n.server.Table() {
 		name, path := route.Method+" "+route.Path, n.at(route)
-		needed := store.Role(route.Access)
+		needed := tenants.Role(route.Access)
 		switch {
 		case route.Access == "":
 			t.Errorf("%s is not in the table of routes", name)
 		case route.Access == "public":
 			require.NotEmpty(t, forAnybody[name], "%s: say why it is for anybody", name)
 			public[name] = forAnybody[name]
-		case needed.Includes(store.RoleViewer):
+		case needed.Includes(tenants.RoleViewer):
 			for who, headers := range strangers {
 				tried++
 				require.Equal(t, http.StatusUnauthorized, n.call(route, path, route.Sample, headers...).status, "%s for %s", name, who)
@@ -166,8 +166,8 @@ func TestEveryRouteIsClosedToWhomItIsNotFor(t *testing.T) {
 
 	// A key may do what its role includes, and nothing else.
 	for _, route := range n.server.Table() {
-		needed := store.Role(route.Access)
-		if !needed.Includes(store.RoleViewer) {
+		needed := tenants.Role(route.Access)
+		if !needed.Includes(tenants.RoleViewer) {
 			continue
 		}
 		for _, role := range roles {
@@ -179,11 +179,11 @@ func TestEveryRouteIsClosedToWhomItIsNotFor(t *testing.T) {
 		}
 	}
 	t.Logf("%d requests were denied", tried)
-	n.owned(own[store.RoleOwner])
+	n.owned(own[tenants.RoleOwner])
 }
 
 // foreign makes sure that a key of the other workspace gets nothing out of a route.
-func (n *neighbours) foreign(route api.Route, path string, role, needed store.Role, key string) {
+func (n *neighbours) foreign(route api.Route, path string, role, needed tenants.Role, key string) {
 	n.t.Helper()
 	name := fmt.Sprintf("%s %s for a foreign %s", route.Method, route.Path, role)
 	as := []string{"Authorization", "Bearer " + key}
@@ -224,7 +224,7 @@ func (n *neighbours) owned(key string) {
 	}
 	var last []api.Route
 	for _, route := range n.server.Table() {
-		if !store.Role(route.Access).Includes(store.RoleViewer) || route.Streams {
+		if !tenants.Role(route.Access).Includes(tenants.RoleViewer) || route.Streams {
 			continue
 		}
 		if parameter.MatchString(route.Path) && route.Method != http.MethodGet {

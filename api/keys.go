@@ -11,25 +11,26 @@ import (
 
 	"millrace/jobs/invalid"
 	"millrace/store"
+	"millrace/store/tenants"
 )
 
 // keyRequest is the body of a request for a key.
 type keyRequest struct {
-	Name      string     `json:"name"`
-	Role      store.Role `json:"role"`
-	ExpiresAt *time.Time `json:"expires_at"`
+	Name      string       `json:"name"`
+	Role      tenants.Role `json:"role"`
+	ExpiresAt *time.Time   `json:"expires_at"`
 }
 
 // keyView is a key as the API shows it.
 type keyView struct {
-	KeyID       string     `json:"key_id"`
-	WorkspaceID string     `json:"workspace_id"`
-	Name        string     `json:"name"`
-	Role        store.Role `json:"role"`
-	CreatedAt   time.Time  `json:"created_at"`
-	ExpiresAt   *time.Time `json:"expires_at"`
-	LastUsedAt  *time.Time `json:"last_used_at"`
-	RevokedAt   *time.Time `json:"revoked_at"`
+	KeyID       string       `json:"key_id"`
+	WorkspaceID string       `json:"workspace_id"`
+	Name        string       `json:"name"`
+	Role        tenants.Role `json:"role"`
+	CreatedAt   time.Time    `json:"created_at"`
+	ExpiresAt   *time.Time   `json:"expires_at"`
+	LastUsedAt  *time.Time   `json:"last_used_at"`
+	RevokedAt   *time.Time   `json:"revoked_at"`
 }
 
 // newKeyView is a key with its secret, which nobody can show again.
@@ -38,7 +39,7 @@ type newKeyView struct {
 	Secret string `json:"secret"`
 }
 
-func viewKey(k store.Key) keyView {
+func viewKey(k tenants.Key) keyView {
 	return keyView{
 		KeyID: k.ID.String(), WorkspaceID: k.WorkspaceID.String(), Name: k.Name, Role: k.Role, CreatedAt: k.CreatedAt.UTC(),
 		ExpiresAt: utc(k.ExpiresAt), LastUsedAt: utc(k.LastUsedAt), RevokedAt: utc(k.RevokedAt),
@@ -50,8 +51,8 @@ func (r keyRequest) check(now time.Time) error {
 	if !oneLine(r.Name, 100) {
 		faults = append(faults, lineFault("name", 100))
 	}
-	if !slices.Contains(store.Roles(), r.Role) {
-		faults = append(faults, invalid.FieldError{Field: "role", Message: fmt.Sprintf("%q is not a role", r.Role), Limit: store.Roles()})
+	if !slices.Contains(tenants.Roles(), r.Role) {
+		faults = append(faults, invalid.FieldError{Field: "role", Message: fmt.Sprintf("%q is not a role", r.Role), Limit: tenants.Roles()})
 	}
 	if r.ExpiresAt != nil && !r.ExpiresAt.After(now) {
 		faults = append(faults, invalid.FieldError{Field: "expires_at", Message: "is in the past"})
@@ -60,7 +61,7 @@ func (r keyRequest) check(now time.Time) error {
 }
 
 // mayKeep refuses to let a key make or revoke one that may do more than itself.
-func mayKeep(c echo.Context, role store.Role) error {
+func mayKeep(c echo.Context, role tenants.Role) error {
 	if who := principalOf(c); who.WorkspaceID != uuid.Nil && !who.Role.Includes(role) {
 		return problem(http.StatusForbidden, "The key's role is "+string(who.Role)+"; it cannot make or revoke keys of role "+string(role)+".")
 	}
@@ -83,7 +84,7 @@ func (s *Server) createKey(c echo.Context) error {
 	if err := mayKeep(c, req.Role); err != nil {
 		return err
 	}
-	key, secret, err := s.store.IssueKey(c.Request().Context(), store.Key{
+	key, secret, err := s.store.Tenants.IssueKey(c.Request().Context(), tenants.Key{
 		WorkspaceID: workspace, Name: req.Name, Role: req.Role, ExpiresAt: req.ExpiresAt,
 	})
 	if err != nil {
@@ -107,14 +108,14 @@ func (s *Server) listKeys(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	if _, err := s.store.Workspace(ctx, workspace); err != nil {
+	if _, err := s.store.Tenants.Workspace(ctx, workspace); err != nil {
 		return err
 	}
-	found, err := s.store.Keys(ctx, workspace, page, limit+1)
+	found, err := s.store.Tenants.Keys(ctx, workspace, page, limit+1)
 	if err != nil {
 		return err
 	}
-	kept := paged(found, limit, func(k store.Key) string { return pageCursor(k.CreatedAt, k.ID) })
+	kept := paged(found, limit, func(k tenants.Key) string { return pageCursor(k.CreatedAt, k.ID) })
 	views := list[keyView]{Items: make([]keyView, len(kept.Items)), NextCursor: kept.NextCursor}
 	for i, k := range kept.Items {
 		views.Items[i] = viewKey(k)
@@ -134,14 +135,14 @@ func (s *Server) revokeKey(c echo.Context) error {
 		return fmt.Errorf("key: %w", store.ErrNotFound)
 	}
 	ctx := c.Request().Context()
-	key, err := s.store.Key(ctx, workspace, id)
+	key, err := s.store.Tenants.Key(ctx, workspace, id)
 	if err != nil {
 		return err
 	}
 	if err := mayKeep(c, key.Role); err != nil {
 		return err
 	}
-	if err := s.store.RevokeKey(ctx, workspace, id); err != nil {
+	if err := s.store.Tenants.RevokeKey(ctx, workspace, id); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)

@@ -14,7 +14,7 @@ import (
 	"millrace/api/openapi"
 	"millrace/jobs/backtest"
 	"millrace/jobs/sweep"
-	"millrace/store"
+	"millrace/store/tuning"
 )
 
 // standingView is an entry of the workspace's leaderboard.
@@ -54,7 +54,7 @@ func (s *Server) getLeaderboard(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := s.store.Leaderboard(c.Request().Context(), workspaceOf(c), filter, after, limit+1)
+	found, err := s.store.Tuning.Leaderboard(c.Request().Context(), workspaceOf(c), filter, after, limit+1)
 	if err != nil {
 		return err
 	}
@@ -76,8 +76,8 @@ func (s *Server) getLeaderboard(c echo.Context) error {
 	return writeCSV(c, rows)
 }
 
-func (s *Server) leaderboardFilter(c echo.Context) (store.LeaderboardFilter, error) {
-	f := store.LeaderboardFilter{Objective: c.QueryParam("objective"), Strategy: c.QueryParam("strategy"), BestOfTune: c.QueryParam("best_of_tune") == "true"}
+func (s *Server) leaderboardFilter(c echo.Context) (tuning.LeaderboardFilter, error) {
+	f := tuning.LeaderboardFilter{Objective: c.QueryParam("objective"), Strategy: c.QueryParam("strategy"), BestOfTune: c.QueryParam("best_of_tune") == "true"}
 	if f.Objective == "" {
 		f.Objective = string(sweep.ObjectiveSharpe)
 	}
@@ -88,7 +88,7 @@ func (s *Server) leaderboardFilter(c echo.Context) (store.LeaderboardFilter, err
 		return f, badQuery("strategy", fmt.Sprintf("%q is unknown", f.Strategy), nil)
 	}
 	if name := c.QueryParam("dataset"); name != "" {
-		dataset, err := s.store.Dataset(c.Request().Context(), workspaceOf(c), name)
+		dataset, err := s.store.Market.Dataset(c.Request().Context(), workspaceOf(c), name)
 		if err != nil {
 			return f, datasetProblem("dataset", name, err)
 		}
@@ -121,8 +121,8 @@ func queryNumber(c echo.Context, name string) (*float64, error) {
 	return &v, nil
 }
 
-func queryStanding(c echo.Context) (store.StandingKey, error) {
-	var key store.StandingKey
+func queryStanding(c echo.Context) (tuning.StandingKey, error) {
+	var key tuning.StandingKey
 	text := c.QueryParam("cursor")
 	if text == "" {
 		return key, nil
@@ -137,7 +137,7 @@ func queryStanding(c echo.Context) (store.StandingKey, error) {
 	if scoreErr != nil || tuneErr != nil || rankErr != nil || rank < 1 {
 		return key, badCursor()
 	}
-	return store.StandingKey{Score: score, TuneID: tune, Rank: rank}, nil
+	return tuning.StandingKey{Score: score, TuneID: tune, Rank: rank}, nil
 }
 
 // standingRows are the standings as CSV, with the figures of the part that trials are judged on.

@@ -13,18 +13,18 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"millrace/store"
+	"millrace/store/tenants"
 )
 
 // Limits are how often what may be done, across every API process of one database. A zero rate
 // limits nothing. A workspace may have limits of its own, which stand in for those of workspaces.
 type Limits struct {
-	Login          store.Rate // tries to log in to the console, an address
-	Uploads        store.Rate // of files, an address
-	AddressQueries store.Rate // of the knowledge base, an address
-	Queries        store.Rate // of the knowledge base, a workspace
-	Submissions    store.Rate // requests to create work, a workspace
-	QueueDepth     int        // work of a workspace that waits or is done; 0: any
+	Login          tenants.Rate // tries to log in to the console, an address
+	Uploads        tenants.Rate // of files, an address
+	AddressQueries tenants.Rate // of the knowledge base, an address
+	Queries        tenants.Rate // of the knowledge base, a workspace
+	Submissions    tenants.Rate // requests to create work, a workspace
+	QueueDepth     int          // work of a workspace that waits or is done; 0: any
 }
 
 // metered takes a unit of each limit that the route is under.
@@ -34,7 +34,7 @@ func (s *Server) metered(c echo.Context, r route) error {
 	for _, limit := range []struct {
 		on           traits
 		name, caller string
-		rate         store.Rate
+		rate         tenants.Rate
 	}{
 		{uploadLimit, "uploads", address(c), limits.Uploads},
 		{queries, "queries-address", address(c), limits.AddressQueries},
@@ -57,11 +57,11 @@ func sendsForm(c echo.Context) bool {
 	return kind == echo.MIMEMultipartForm
 }
 
-func ownRate(perMinute *int, def store.Rate) store.Rate {
+func ownRate(perMinute *int, def tenants.Rate) tenants.Rate {
 	if perMinute == nil {
 		return def
 	}
-	return store.Rate{Most: *perMinute, Window: time.Minute}
+	return tenants.Rate{Most: *perMinute, Window: time.Minute}
 }
 
 // queueDepth is how much work of the request's workspace may wait or be done; 0: any.
@@ -74,15 +74,15 @@ func (s *Server) queueDepth(c echo.Context) int {
 
 // take asks for one unit of a rate, for a caller. The answer says how much is left, in the fields of
 // draft-ietf-httpapi-ratelimit-headers; over the limit it is a 429.
-func (s *Server) take(c echo.Context, name, caller string, rate store.Rate) error {
-	if rate == (store.Rate{}) {
+func (s *Server) take(c echo.Context, name, caller string, rate tenants.Rate) error {
+	if rate == (tenants.Rate{}) {
 		return nil
 	}
 	key, now := name+" "+caller, time.Now()
-	quota := store.Quota{Wait: s.refusals.wait(key, now)}
+	quota := tenants.Quota{Wait: s.refusals.wait(key, now)}
 	if quota.Wait == 0 {
 		var err error
-		if quota, err = s.store.Take(c.Request().Context(), key, rate); err != nil {
+		if quota, err = s.store.Tenants.Take(c.Request().Context(), key, rate); err != nil {
 			return err
 		}
 		if !quota.Admitted {

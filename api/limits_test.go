@@ -14,6 +14,8 @@ import (
 	"millrace/api"
 	"millrace/ops/health"
 	"millrace/store"
+	"millrace/store/stores"
+	"millrace/store/tenants"
 )
 
 // another starts one more API process of the rig's database, as far as a process can tell, and
@@ -24,7 +26,7 @@ func (r *rig) another(with func(*api.Options)) string {
 	require.NoError(r.t, err)
 	r.t.Cleanup(pool.Close)
 	opts := api.Options{
-		Store: store.New(pool, nil), Hub: r.hub, Health: health.New(r.look), Ready: health.Ready(r.look),
+		Store: stores.New(pool, nil), Hub: r.hub, Health: health.New(r.look), Ready: health.Ready(r.look),
 		Metrics: r.metrics, Logger: r.logger, AdminToken: adminToken,
 	}
 	with(&opts)
@@ -39,7 +41,7 @@ func (r *rig) another(with func(*api.Options)) string {
 // more is admitted in it than the limit.
 func TestFourProcessesAdmitNoMoreThanTheLimit(t *testing.T) {
 	r := newRig(t)
-	rate := store.Rate{Most: 20, Window: 700 * time.Millisecond}
+	rate := tenants.Rate{Most: 20, Window: 700 * time.Millisecond}
 	type span struct{ before, after time.Time }
 	var mu sync.Mutex
 	var admitted []span
@@ -96,7 +98,7 @@ func TestFourProcessesAdmitNoMoreThanTheLimit(t *testing.T) {
 }
 
 func TestAWorkspacesLimitsStandInForTheServers(t *testing.T) {
-	minute := func(n int) store.Rate { return store.Rate{Most: n, Window: time.Minute} }
+	minute := func(n int) tenants.Rate { return tenants.Rate{Most: n, Window: time.Minute} }
 	r := newRig(t, func(o *api.Options) {
 		o.Limits = api.Limits{Submissions: minute(2), Queries: minute(3), AddressQueries: minute(5), Uploads: minute(1)}
 	})
@@ -104,7 +106,7 @@ func TestAWorkspacesLimitsStandInForTheServers(t *testing.T) {
 		return r.do(http.MethodPost, "/backtests/tune", "{}", "Authorization", "Bearer "+key)
 	}
 	require.Regexp(t, `^"submissions";r=1;t=6[01]$`, submit(r.key).header.Get("RateLimit"))
-	require.Equal(t, http.StatusBadRequest, submit(r.newKey(r.alpha, store.RoleMember)).status)
+	require.Equal(t, http.StatusBadRequest, submit(r.newKey(r.alpha, tenants.RoleMember)).status)
 	over := submit(r.key)
 	require.Equal(t, http.StatusTooManyRequests, over.status)
 	require.Equal(t, "application/problem+json", over.header.Get("Content-Type"))
@@ -113,7 +115,7 @@ func TestAWorkspacesLimitsStandInForTheServers(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, submit(r.other).status, "another workspace pays")
 	require.Equal(t, http.StatusOK, r.do(http.MethodGet, "/backtests/tunes", "").status, "reading counts")
 
-	_, err := r.store.ChangeWorkspace(t.Context(), r.alpha.ID, store.WorkspaceChange{Limits: store.WorkspaceLimits{SubmissionsPerMinute: ptr(4)}})
+	_, err := r.store.Tenants.ChangeWorkspace(t.Context(), r.alpha.ID, tenants.WorkspaceChange{Limits: tenants.WorkspaceLimits{SubmissionsPerMinute: ptr(4)}})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return submit(r.key).status == http.StatusBadRequest }, 5*time.Second, 50*time.Millisecond,
 		"a raised limit holds within a second")
@@ -172,7 +174,7 @@ func TestAFullQueueIsAnsweredBeforeAnythingDegrades(t *testing.T) {
 
 	r.exec(`update tunes set status = 'completed' where id = (select id from tunes where workspace_id = $1 limit 1)`, r.alpha.ID)
 	require.Equal(t, http.StatusAccepted, r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", "more").status)
-	_, err := r.store.ChangeWorkspace(t.Context(), r.alpha.ID, store.WorkspaceChange{Limits: store.WorkspaceLimits{QueueDepth: ptr(6)}})
+	_, err := r.store.Tenants.ChangeWorkspace(t.Context(), r.alpha.ID, tenants.WorkspaceChange{Limits: tenants.WorkspaceLimits{QueueDepth: ptr(6)}})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusAccepted, r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", "sixth").status)
 }

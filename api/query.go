@@ -16,7 +16,7 @@ import (
 	"millrace/jobs/invalid"
 	"millrace/jobs/knowledge"
 	"millrace/ops"
-	"millrace/store"
+	"millrace/store/recommend"
 )
 
 // The modes of a query.
@@ -167,15 +167,15 @@ func (s *Server) noteQuery(ctx context.Context, workspace uuid.UUID, req queryRe
 			return nil
 		}
 	}
-	run := store.NewMatchRun{
+	run := recommend.NewMatchRun{
 		Text: q.Text, Intent: knowledge.QueryIntent(q), Request: req, Status: knowledge.RecommendOK, Matches: len(found.Matches), Best: found.Best,
 	}
 	if len(found.Matches) == 0 {
 		run.Status = knowledge.RecommendNone
 	} else {
-		run.CandidateType, run.CandidateID = store.CandidateDocument, found.Matches[0].DocumentID
+		run.CandidateType, run.CandidateID = recommend.CandidateDocument, found.Matches[0].DocumentID
 	}
-	_, err := s.store.RecordMatch(ctx, workspace, run)
+	_, err := s.store.Recommend.RecordMatch(ctx, workspace, run)
 	return err
 }
 

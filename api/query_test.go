@@ -17,8 +17,8 @@ import (
 	"millrace/jobs/worker/ingestion/provider"
 	"millrace/jobs/worker/ingestion/provider/providertest"
 	"millrace/ops"
-	"millrace/store"
 	"millrace/store/pgtest"
+	"millrace/store/tenants"
 	"millrace/store/vector"
 	"millrace/store/vector/qdranttest"
 )
@@ -37,8 +37,8 @@ func newLibrary(t *testing.T, with ...func(*knowledge.Parts, *ops.Metrics)) *lib
 	l.rig = newRig(t, func(o *api.Options) {
 		m := &o.Metrics.Knowledge
 		l.parts = knowledge.Parts{
-			Texts:     o.Store,
-			Trials:    o.Store,
+			Texts:     o.Store.Library,
+			Trials:    o.Store.Recommend,
 			Embedders: knowledge.Embedders{provider.NewEmbedder(knowledge.HashEmbedder{}, m, limits)},
 			Index:     vector.NewGuarded(vector.NewEmbedded(o.Store.Pool(), 64<<20), m, vector.GuardOptions{}),
 			LLM:       provider.NewLLM(nil, m, limits, nil),
@@ -60,11 +60,11 @@ var limits = provider.GuardOptions{
 }
 
 // put adds a document with its vectors, and returns its id and its chunks'.
-func (l *library) put(w store.Workspace, d pgtest.Document) (document uuid.UUID, chunks []uuid.UUID) {
+func (l *library) put(w tenants.Workspace, d pgtest.Document) (document uuid.UUID, chunks []uuid.UUID) {
 	l.t.Helper()
 	document, chunks = d.Insert(l.t, l.db.OwnerPool(l.t), w.ID)
 	first := l.parts.Embedders[0]
-	place, err := l.store.Placement(l.t.Context(), w.ID, first.Model())
+	place, err := l.store.Library.Placement(l.t.Context(), w.ID, first.Model())
 	require.NoError(l.t, err)
 	vectors, err := first.Embed(l.t.Context(), knowledge.ForDocument, d.Texts)
 	require.NoError(l.t, err)
@@ -327,7 +327,7 @@ func TestBadQuestionsAreNamed(t *testing.T) {
 		require.NotEmpty(t, problem.Errors, string(a.body))
 		require.True(t, strings.HasPrefix(problem.Errors[0].Field, test.field), string(a.body))
 	}
-	viewer := l.newKey(l.alpha, store.RoleViewer)
+	viewer := l.newKey(l.alpha, tenants.RoleViewer)
 	require.Equal(t, http.StatusOK, l.do(http.MethodPost, "/query", `{"question":"a \u0000 word"}`, "Authorization", "Bearer "+viewer).status)
 	require.Equal(t, http.StatusUnauthorized, l.do(http.MethodPost, "/query", `{"question":"a"}`, "Authorization", "").status)
 }

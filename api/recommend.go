@@ -17,7 +17,7 @@ import (
 	"millrace/jobs/knowledge"
 	"millrace/jobs/sweep"
 	"millrace/ops"
-	"millrace/store"
+	"millrace/store/recommend"
 )
 
 // recommendTimeout bounds a recommendation as a whole.
@@ -188,7 +188,7 @@ func confidenceBucket(a *knowledge.Advice) string {
 
 // noteRecommend keeps the run, and opens or closes a gap in coverage.
 func (s *Server) noteRecommend(ctx context.Context, workspace uuid.UUID, req recommendRequest, want knowledge.Wanted, a *knowledge.Advice) (uuid.UUID, error) {
-	run := store.NewMatchRun{
+	run := recommend.NewMatchRun{
 		Text:   fmt.Sprintf("parameters of %s in %s", want.Strategy, marketText(want.Regime.Tags)),
 		Intent: knowledge.RecommendIntent(want.Strategy, want.Regime.Tags, want.Terms), Request: req,
 		Status: a.Status, Confidence: &a.Confidence, Matches: len(a.Candidates), Best: a.BestScore,
@@ -198,9 +198,9 @@ func (s *Server) noteRecommend(ctx context.Context, workspace uuid.UUID, req rec
 		run.Best = 0
 	}
 	if a.BasedOn != nil {
-		run.CandidateType, run.CandidateID = store.CandidateTune, a.BasedOn.TuneID
+		run.CandidateType, run.CandidateID = recommend.CandidateTune, a.BasedOn.TuneID
 	}
-	return s.store.RecordMatch(ctx, workspace, run)
+	return s.store.Recommend.RecordMatch(ctx, workspace, run)
 }
 
 // checkRecommend holds the request against its bounds and finds the regime that it asks about.
@@ -216,11 +216,11 @@ func (s *Server) checkRecommend(ctx context.Context, workspace uuid.UUID, req re
 	if req.Regime != nil {
 		want.Regime = sweep.RegimeOf(*req.Regime)
 	} else {
-		dataset, err := s.store.Dataset(ctx, workspace, req.Dataset)
+		dataset, err := s.store.Market.Dataset(ctx, workspace, req.Dataset)
 		if err != nil {
 			return want, datasetProblem("dataset", req.Dataset, err)
 		}
-		bars, _, err := s.store.DatasetBars(ctx, workspace, dataset.ID)
+		bars, _, err := s.store.Market.Bars(ctx, workspace, dataset.ID)
 		if err != nil {
 			return want, err
 		}

@@ -16,8 +16,8 @@ import (
 	"millrace/jobs/knowledge"
 	"millrace/jobs/sweep"
 	"millrace/ops"
-	"millrace/store"
 	"millrace/store/pgtest"
+	"millrace/store/tenants"
 )
 
 // market is a regime that tests ask about.
@@ -26,7 +26,7 @@ var market = sweep.RegimeVector{ATRNorm: 0.01, RSI: 55, BBWidth: 0.06, ER: 0.5, 
 const marketJSON = `{"atr_norm":0.01,"rsi":55,"bb_width":0.06,"er":0.5,"trend_strength":0.7,"zscore":0.5}`
 
 // pastTune puts a completed tune with leaders into a workspace that has the dataset sp500.
-func (l *library) pastTune(w store.Workspace, regime sweep.RegimeVector, leaders int, change func(i int, m *backtest.Metrics)) uuid.UUID {
+func (l *library) pastTune(w tenants.Workspace, regime sweep.RegimeVector, leaders int, change func(i int, m *backtest.Metrics)) uuid.UUID {
 	l.t.Helper()
 	owner, id := l.db.OwnerPool(l.t), uuid.New()
 	_, err := owner.Exec(l.t.Context(), `

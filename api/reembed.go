@@ -13,6 +13,7 @@ import (
 	"millrace/jobs"
 	"millrace/jobs/knowledge"
 	"millrace/store"
+	"millrace/store/library"
 )
 
 // reembedRequest is the body of POST /admin/workspaces/:id/reembed.
@@ -22,23 +23,23 @@ type reembedRequest struct {
 
 // reembedView is a workspace's move to another embedding model.
 type reembedView struct {
-	ReembedID      string              `json:"reembed_id"`
-	WorkspaceID    string              `json:"workspace_id"`
-	Status         store.ReembedStatus `json:"status"`
-	Reason         *string             `json:"reason"` // why it failed, or what it waits for
-	Provider       string              `json:"provider"`
-	Model          string              `json:"model"`
-	Dimensions     int                 `json:"dimensions"`
-	Collection     string              `json:"collection"`
-	FromCollection string              `json:"from_collection"`
-	Done           int                 `json:"done"` // chunks
-	Total          int                 `json:"total"`
-	CreatedAt      time.Time           `json:"created_at"`
-	StartedAt      *time.Time          `json:"started_at"`
-	CompletedAt    *time.Time          `json:"completed_at"`
+	ReembedID      string                `json:"reembed_id"`
+	WorkspaceID    string                `json:"workspace_id"`
+	Status         library.ReembedStatus `json:"status"`
+	Reason         *string               `json:"reason"` // why it failed, or what it waits for
+	Provider       string                `json:"provider"`
+	Model          string                `json:"model"`
+	Dimensions     int                   `json:"dimensions"`
+	Collection     string                `json:"collection"`
+	FromCollection string                `json:"from_collection"`
+	Done           int                   `json:"done"` // chunks
+	Total          int                   `json:"total"`
+	CreatedAt      time.Time             `json:"created_at"`
+	StartedAt      *time.Time            `json:"started_at"`
+	CompletedAt    *time.Time            `json:"completed_at"`
 }
 
-func viewReembed(r *store.Reembed) reembedView {
+func viewReembed(r *library.Reembed) reembedView {
 	m := r.To.Model
 	return reembedView{
 		ReembedID: r.ID.String(), WorkspaceID: r.WorkspaceID.String(), Status: r.Status, Reason: r.Reason,
@@ -70,11 +71,11 @@ func (s *Server) reembed(c echo.Context) error {
 	if !ok {
 		return fieldProblem("provider", fmt.Sprintf("%q is not set up here", req.Provider), known)
 	}
-	resp, err := s.store.CreateReembed(c.Request().Context(), sub, knowledge.PlacementOf(to),
+	resp, err := s.store.Library.CreateReembed(c.Request().Context(), sub, knowledge.PlacementOf(to),
 		func(id uuid.UUID) river.JobArgs {
 			return jobs.ReembedArgs{WorkspaceID: sub.Workspace, ReembedID: id}
 		},
-		func(r *store.Reembed) (store.Response, error) {
+		func(r *library.Reembed) (store.Response, error) {
 			body, err := json.Marshal(viewReembed(r))
 			return store.Response{Status: http.StatusAccepted, Location: "/admin/reembeds/" + r.ID.String(), Body: body}, err
 		})
@@ -90,7 +91,7 @@ func (s *Server) getReembed(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := s.store.Reembed(c.Request().Context(), id)
+	r, err := s.store.Library.Reembed(c.Request().Context(), id)
 	if err != nil {
 		return err
 	}
@@ -107,11 +108,11 @@ func (s *Server) listReembeds(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := s.store.Reembeds(c.Request().Context(), page, limit+1)
+	all, err := s.store.Library.Reembeds(c.Request().Context(), page, limit+1)
 	if err != nil {
 		return err
 	}
-	found := paged(all, limit, func(r *store.Reembed) string { return pageCursor(r.CreatedAt, r.ID) })
+	found := paged(all, limit, func(r *library.Reembed) string { return pageCursor(r.CreatedAt, r.ID) })
 	views := list[reembedView]{Items: make([]reembedView, len(found.Items)), NextCursor: found.NextCursor}
 	for i, r := range found.Items {
 		views.Items[i] = viewReembed(r)

@@ -17,6 +17,7 @@ import (
 	"millrace/jobs"
 	"millrace/jobs/invalid"
 	"millrace/store"
+	"millrace/store/upkeep"
 )
 
 // pruneRequest is the body of POST /admin/retention/prune/:job. A body that says nothing asks for a
@@ -48,8 +49,8 @@ func pruneJobs() []string {
 
 func retentionJobs() []string { return slices.Sorted(maps.Keys(jobs.PruneSchedules())) }
 
-func (r pruneRequest) prune(job string) (store.Prune, error) {
-	prune := store.Prune{Job: job, BatchSize: 10_000, DryRun: true, Source: "admin"}
+func (r pruneRequest) prune(job string) (upkeep.Prune, error) {
+	prune := upkeep.Prune{Job: job, BatchSize: 10_000, DryRun: true, Source: "admin"}
 	mostDays := 365
 	if job == "match_runs" {
 		mostDays = 730
@@ -91,11 +92,11 @@ func (s *Server) prune(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	resp, err := s.store.RequestPrune(c.Request().Context(), sub, prune,
+	resp, err := s.store.Upkeep.RequestPrune(c.Request().Context(), sub, prune,
 		func(entry int64) river.JobArgs { return jobs.PruneArgs{Job: job, Entry: entry} },
-		func(run store.RetentionRun) (store.Response, error) {
+		func(run upkeep.RetentionRun) (store.Response, error) {
 			body, err := json.Marshal(viewRetentionRun(run))
-			return store.Response{Status: http.StatusAccepted, Location: store.RetentionLocation(run.ID), Body: body}, err
+			return store.Response{Status: http.StatusAccepted, Location: upkeep.RetentionLocation(run.ID), Body: body}, err
 		})
 	if err != nil {
 		return err
@@ -122,7 +123,7 @@ type retentionRunView struct {
 	Error        *string    `json:"error"`
 }
 
-func viewRetentionRun(r store.RetentionRun) retentionRunView {
+func viewRetentionRun(r upkeep.RetentionRun) retentionRunView {
 	status := "queued"
 	switch {
 	case r.OK != nil && *r.OK:
@@ -160,7 +161,7 @@ func (s *Server) listRetentionLog(c echo.Context) error {
 			return badCursor()
 		}
 	}
-	runs, err := s.store.RetentionLog(c.Request().Context(), job, before, limit+1)
+	runs, err := s.store.Upkeep.RetentionLog(c.Request().Context(), job, before, limit+1)
 	if err != nil {
 		return err
 	}
@@ -177,7 +178,7 @@ func (s *Server) getRetentionRun(c echo.Context) error {
 	if err != nil || entry < 1 {
 		return fmt.Errorf("entry: %w", store.ErrNotFound)
 	}
-	run, err := s.store.RetentionRun(c.Request().Context(), entry)
+	run, err := s.store.Upkeep.RetentionRun(c.Request().Context(), entry)
 	if err != nil {
 		return err
 	}
@@ -215,7 +216,7 @@ type retentionView struct {
 }
 
 func (s *Server) viewRetention(ctx context.Context) (retentionView, error) {
-	status, err := s.store.RetentionStatus(ctx)
+	status, err := s.store.Upkeep.RetentionStatus(ctx)
 	if err != nil {
 		return retentionView{}, err
 	}

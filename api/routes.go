@@ -9,7 +9,11 @@ import (
 	"millrace/jobs/knowledge"
 	"millrace/jobs/sweep"
 	"millrace/ops"
-	"millrace/store"
+	"millrace/store/library"
+	"millrace/store/recommend"
+	"millrace/store/tenants"
+	"millrace/store/tuning"
+	"millrace/store/walkforward"
 )
 
 // access says who may call a route.
@@ -19,9 +23,9 @@ type access string
 // session of the console, or else a ticket for one workspace's events.
 const (
 	public   access = "public"
-	viewer   access = access(store.RoleViewer)
-	member   access = access(store.RoleMember)
-	keeper   access = access(store.RoleAdmin)
+	viewer   access = access(tenants.RoleViewer)
+	member   access = access(tenants.RoleMember)
+	keeper   access = access(tenants.RoleAdmin)
 	admin    access = "admin token"
 	ticketed access = "admin token or ticket"
 )
@@ -103,7 +107,7 @@ func (s *Server) routes() []route {
 		{post, "/backtests/wfo", member, s.submitWFO, creates, about{
 			summary: "Submit a walk-forward", body: wfoRequest{}, sample: sampleWFO, status: http.StatusAccepted, answer: wfoView{}}},
 		{get, "/backtests/wfo", viewer, s.listWFOs, bodyLimit, about{
-			summary: "The walk-forwards, newest first", params: paging(50, 200, oneOf("status", store.WFOStatuses()), text("strategy")), answer: list[wfoView]{}}},
+			summary: "The walk-forwards, newest first", params: paging(50, 200, oneOf("status", walkforward.Statuses()), text("strategy")), answer: list[wfoView]{}}},
 		{get, "/backtests/wfo/:id", viewer, s.getWFO, bodyLimit, about{
 			summary: "A walk-forward, its folds and best candidates", params: params(whole("candidates", 10, 0, 1000)), answer: wfoView{}}},
 		{get, "/backtests/wfo/:id/candidates", viewer, s.listWFOCandidates, bodyLimit, about{
@@ -115,7 +119,7 @@ func (s *Server) routes() []route {
 
 		{get, "/ingest/jobs", viewer, s.listIngests, bodyLimit, about{
 			summary: "The ingestions, newest first", answer: list[ingestView]{}, params: paging(50, 500,
-				oneOf("status", store.IngestStatuses()), oneOf("source_type", knowledge.SourceTypes()), text("document_id"))}},
+				oneOf("status", library.IngestStatuses()), oneOf("source_type", knowledge.SourceTypes()), text("document_id"))}},
 		{get, "/ingest/jobs/:id", viewer, s.getIngest, bodyLimit, about{summary: "An ingestion: how far it is, or why it failed", answer: ingestView{}}},
 		{post, "/ingest/jobs/:id/cancel", member, s.cancelIngest, bodyLimit, about{summary: "Cancel an ingestion", answer: ingestView{}}},
 		{get, "/documents", viewer, s.listDocuments, bodyLimit, about{
@@ -140,7 +144,7 @@ func (s *Server) routes() []route {
 		{post, "/run-plans", member, s.submitRunPlan, creates, about{
 			summary: "Submit a tune with its variants", body: runPlanRequest{}, sample: sampleRunPlan, status: http.StatusAccepted, answer: runPlanView{}}},
 		{get, "/run-plans", viewer, s.listRunPlans, bodyLimit, about{
-			summary: "The run plans, newest first", params: paging(50, 200, oneOf("status", store.RunPlanStatuses())), answer: list[runPlanView]{}}},
+			summary: "The run plans, newest first", params: paging(50, 200, oneOf("status", tuning.RunPlanStatuses())), answer: list[runPlanView]{}}},
 		{get, "/run-plans/:id", viewer, s.getRunPlan, bodyLimit, about{summary: "A run plan, its variants and its trail", answer: runPlanView{}}},
 		{post, "/run-plans/:id/cancel", member, s.cancelRunPlan, bodyLimit, about{
 			summary: "Cancel what of a run plan has not ended", answer: runPlanView{}}},
@@ -191,7 +195,7 @@ func (s *Server) routes() []route {
 
 		{get, "/admin/coverage/gaps", admin, s.listGaps, bodyLimit, about{
 			summary: "What workspaces asked for and do not know, the most pressing first", answer: list[gapView]{},
-			params: paging(50, 200, text("workspace_id"), oneOf("status", store.GapStatuses()), oneOf("kind", gapKinds()))}},
+			params: paging(50, 200, text("workspace_id"), oneOf("status", recommend.GapStatuses()), oneOf("kind", gapKinds()))}},
 		{get, "/admin/coverage/gaps/:id", admin, s.getGap, bodyLimit, about{summary: "One of them, or any run of a recommendation or query", answer: gapView{}}},
 		{post, "/admin/coverage/gaps/:id/acknowledge", admin, s.acknowledgeGap, bodyLimit, about{summary: "Say that somebody looks after a gap", answer: gapView{}}},
 		{post, "/admin/coverage/gaps/:id/resolve", admin, s.resolveGap, bodyLimit, about{

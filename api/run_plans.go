@@ -19,6 +19,7 @@ import (
 	"millrace/jobs/invalid"
 	"millrace/jobs/sweep"
 	"millrace/store"
+	"millrace/store/tuning"
 )
 
 // runPlanRequest is the body of POST /run-plans: a tune body and how its variants differ from it.
@@ -38,7 +39,7 @@ type variantView struct {
 	Label     string                   `json:"label"`
 	Overrides rendered[map[string]any] `json:"overrides"`
 	TuneID    string                   `json:"tune_id"`
-	Status    store.TuneStatus         `json:"status"`
+	Status    tuning.Status            `json:"status"`
 	BestScore *float64                 `json:"best_score"`
 	Delta     *float64                 `json:"delta"` // best_score less the baseline's, under one objective
 	Error     *string                  `json:"error"`
@@ -56,7 +57,7 @@ type crumbView struct {
 type runPlanView struct {
 	RunPlanID      string                   `json:"run_plan_id"`
 	Name           string                   `json:"name"`
-	Status         store.RunPlanStatus      `json:"status"`
+	Status         tuning.RunPlanStatus     `json:"status"`
 	Pinned         bool                     `json:"pinned"`
 	NVariants      int                      `json:"n_variants"`
 	VariantsDone   int                      `json:"variants_done"`
@@ -69,7 +70,7 @@ type runPlanView struct {
 	CompletedAt    *time.Time               `json:"completed_at"`
 }
 
-func viewRunPlan(p *store.RunPlan, variants []store.RunPlanVariant, trail []store.TradeEvent) runPlanView {
+func viewRunPlan(p *tuning.RunPlan, variants []tuning.RunPlanVariant, trail []tuning.TradeEvent) runPlanView {
 	view := runPlanView{
 		RunPlanID: p.ID.String(), Name: p.Name, Status: p.Status, Pinned: p.Pinned, NVariants: p.Variants,
 		VariantsDone: p.VariantsDone, VariantsFailed: p.VariantsFailed,
@@ -116,11 +117,11 @@ func (s *Server) submitRunPlan(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	resp, err := s.store.CreateRunPlan(c.Request().Context(), sub, plan,
+	resp, err := s.store.Tuning.CreateRunPlan(c.Request().Context(), sub, plan,
 		func(tune uuid.UUID) river.JobArgs {
 			return jobs.TunePlanArgs{WorkspaceID: sub.Workspace, TuneID: tune}
 		},
-		func(p *store.RunPlan, variants []store.RunPlanVariant) (store.Response, error) {
+		func(p *tuning.RunPlan, variants []tuning.RunPlanVariant) (store.Response, error) {
 			body, err := json.Marshal(viewRunPlan(p, variants, nil))
 			return store.Response{Status: http.StatusAccepted, Location: "/run-plans/" + p.ID.String(), Body: body}, err
 		})
@@ -132,8 +133,8 @@ func (s *Server) submitRunPlan(c echo.Context) error {
 
 // checkRunPlan works out the variants and holds each against the rules of a tune; nothing is stored
 // when one fails.
-func (s *Server) checkRunPlan(ctx context.Context, workspace uuid.UUID, req runPlanRequest) (store.NewRunPlan, error) {
-	plan := store.NewRunPlan{Name: req.Name, Base: json.RawMessage(req.Base), Pinned: req.Pinned}
+func (s *Server) checkRunPlan(ctx context.Context, workspace uuid.UUID, req runPlanRequest) (tuning.NewRunPlan, error) {
+	plan := tuning.NewRunPlan{Name: req.Name, Base: json.RawMessage(req.Base), Pinned: req.Pinned}
 	if len(req.Name) > 100 {
 		return plan, fieldProblem("name", fmt.Sprintf("has %d bytes, more than 100", len(req.Name)), 100)
 	}
@@ -161,7 +162,7 @@ func (s *Server) checkRunPlan(ctx context.Context, workspace uuid.UUID, req runP
 			return plan, fieldProblem("base.n_trials", fmt.Sprintf("the first %d of %d variants have %d trials, more than %d together",
 				i+1, len(variants), trials, sweep.MaxFoldTrials), sweep.MaxFoldTrials)
 		}
-		plan.Variants = append(plan.Variants, store.NewVariant{ID: v.ID, Kind: v.Kind, Label: v.Label, Overrides: json.RawMessage(v.Overrides), Tune: tune})
+		plan.Variants = append(plan.Variants, tuning.NewVariant{ID: v.ID, Kind: v.Kind, Label: v.Label, Overrides: json.RawMessage(v.Overrides), Tune: tune})
 	}
 	plan.Plan, err = json.Marshal(map[string]any{"overrides": req.Overrides, "grid": req.Grid, "ablations": req.Ablations})
 	if err != nil {
@@ -189,10 +190,10 @@ func (req runPlanRequest) variations() (sweep.Variations, error) {
 }
 
 // checkVariant is checkTune with the variant named in what it finds.
-func (s *Server) checkVariant(ctx context.Context, workspace uuid.UUID, i int, v sweep.Variant) (store.NewTune, error) {
+func (s *Server) checkVariant(ctx context.Context, workspace uuid.UUID, i int, v sweep.Variant) (tuning.NewTune, error) {
 	var req tuneRequest
 	err := decode(v.Body, &req)
-	var tune store.NewTune
+	var tune tuning.NewTune
 	if err == nil {
 		tune, err = s.checkTune(ctx, workspace, req)
 	}
@@ -224,11 +225,11 @@ func (s *Server) getRunPlan(c echo.Context) error {
 func (s *Server) showRunPlan(c echo.Context, id uuid.UUID) error {
 	const trailShown = 1000
 	ctx := c.Request().Context()
-	plan, variants, err := s.store.RunPlan(ctx, workspaceOf(c), id)
+	plan, variants, err := s.store.Tuning.RunPlan(ctx, workspaceOf(c), id)
 	if err != nil {
 		return err
 	}
-	trail, err := s.store.TradeEvents(ctx, workspaceOf(c), id, trailShown)
+	trail, err := s.store.Tuning.TradeEvents(ctx, workspaceOf(c), id, trailShown)
 	if err != nil {
 		return err
 	}
@@ -245,17 +246,17 @@ func (s *Server) listRunPlans(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	status := store.RunPlanStatus(strings.TrimSpace(c.QueryParam("status")))
-	if status != "" && !slices.Contains(store.RunPlanStatuses(), status) {
+	status := tuning.RunPlanStatus(strings.TrimSpace(c.QueryParam("status")))
+	if status != "" && !slices.Contains(tuning.RunPlanStatuses(), status) {
 		return problem(http.StatusBadRequest, "The query is not valid.", invalid.FieldError{
-			Field: "status", Message: fmt.Sprintf("%q is not a status", status), Limit: store.RunPlanStatuses(),
+			Field: "status", Message: fmt.Sprintf("%q is not a status", status), Limit: tuning.RunPlanStatuses(),
 		})
 	}
-	plans, err := s.store.RunPlans(c.Request().Context(), workspaceOf(c), status, page, limit+1)
+	plans, err := s.store.Tuning.RunPlans(c.Request().Context(), workspaceOf(c), status, page, limit+1)
 	if err != nil {
 		return err
 	}
-	all := paged(plans, limit, func(p *store.RunPlan) string { return pageCursor(p.CreatedAt, p.ID) })
+	all := paged(plans, limit, func(p *tuning.RunPlan) string { return pageCursor(p.CreatedAt, p.ID) })
 	views := list[runPlanView]{Items: make([]runPlanView, len(all.Items)), NextCursor: all.NextCursor}
 	for i, p := range all.Items {
 		views.Items[i] = viewRunPlan(p, nil, nil)
@@ -270,7 +271,7 @@ func (s *Server) cancelRunPlan(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.store.CancelRunPlan(c.Request().Context(), workspaceOf(c), id); err != nil {
+	if err := s.store.Tuning.CancelRunPlan(c.Request().Context(), workspaceOf(c), id); err != nil {
 		return err
 	}
 	return s.showRunPlan(c, id)

@@ -14,6 +14,7 @@ import (
 	"millrace/jobs/backtest"
 	"millrace/jobs/invalid"
 	"millrace/store"
+	"millrace/store/market"
 )
 
 // runRequest is the body of POST /backtests/run.
@@ -52,7 +53,7 @@ func (s *Server) runBacktest(c echo.Context) error {
 		return unknownStrategy(req.Strategy)
 	}
 	ctx := c.Request().Context()
-	dataset, err := s.store.Dataset(ctx, sub.Workspace, req.Dataset)
+	dataset, err := s.store.Market.Dataset(ctx, sub.Workspace, req.Dataset)
 	if err != nil {
 		return datasetProblem("dataset", req.Dataset, err)
 	}
@@ -66,7 +67,7 @@ func (s *Server) runBacktest(c echo.Context) error {
 	if err := fieldProblems(append(faults, cfg.Validate()...)); err != nil {
 		return err
 	}
-	bars, _, err := s.store.DatasetBars(ctx, sub.Workspace, dataset.ID)
+	bars, _, err := s.store.Market.Bars(ctx, sub.Workspace, dataset.ID)
 	if err != nil {
 		return err
 	}
@@ -76,7 +77,7 @@ func (s *Server) runBacktest(c echo.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	run := store.Run{DatasetID: dataset.ID, Dataset: dataset.Name, Strategy: strategy.Name()}
+	run := market.Run{DatasetID: dataset.ID, Dataset: dataset.Name, Strategy: strategy.Name()}
 	if run.Spec, err = json.Marshal(req); err != nil {
 		return fmt.Errorf("encode run: %w", err)
 	}
@@ -85,7 +86,7 @@ func (s *Server) runBacktest(c echo.Context) error {
 	runner.Prepare(params)
 	runner.Simulate(whole, &run.Metrics)
 	run.Trades, run.Equity = runner.Trace(whole)
-	resp, err := s.store.PutRun(ctx, sub, run, func(run *store.Run) (store.Response, error) {
+	resp, err := s.store.Market.PutRun(ctx, sub, run, func(run *market.Run) (store.Response, error) {
 		body, err := json.Marshal(viewRun(run))
 		return store.Response{Status: http.StatusCreated, Location: "/backtests/runs/" + run.ID.String(), Body: body}, err
 	})
@@ -112,18 +113,18 @@ func datasetProblem(field, name string, err error) error {
 	return err
 }
 
-func viewRun(run *store.Run) runView {
+func viewRun(run *market.Run) runView {
 	return runView{
 		RunID: run.ID.String(), Dataset: run.Dataset, Strategy: run.Strategy, Spec: run.Spec, Metrics: run.Metrics, CreatedAt: run.CreatedAt.UTC(),
 	}
 }
 
-func (s *Server) pathRun(c echo.Context) (*store.Run, error) {
+func (s *Server) pathRun(c echo.Context) (*market.Run, error) {
 	id, err := pathID(c)
 	if err != nil {
 		return nil, err
 	}
-	return s.store.RunDetail(c.Request().Context(), workspaceOf(c), id)
+	return s.store.Market.RunDetail(c.Request().Context(), workspaceOf(c), id)
 }
 
 // getRun handles GET /backtests/runs/:id.
@@ -189,7 +190,7 @@ func (s *Server) getRunEquity(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	bars, _, err := s.store.DatasetBars(c.Request().Context(), workspaceOf(c), run.DatasetID)
+	bars, _, err := s.store.Market.Bars(c.Request().Context(), workspaceOf(c), run.DatasetID)
 	if err != nil {
 		return err
 	}

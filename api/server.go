@@ -15,12 +15,12 @@ import (
 	"millrace/events"
 	"millrace/jobs/knowledge"
 	"millrace/ops"
-	"millrace/store"
+	"millrace/store/stores"
 )
 
 // Options make a Server.
 type Options struct {
-	Store      *store.Store
+	Store      *stores.Set
 	Hub        *events.Hub
 	Health     *ops.Health // of the system, for the admin
 	Ready      *ops.Health // what must answer for requests to be served
@@ -57,7 +57,7 @@ func (o Options) validate() error {
 // Server answers HTTP.
 type Server struct {
 	opts      Options
-	store     *store.Store
+	store     *stores.Set
 	echo      *echo.Echo
 	document  []byte // OpenAPI
 	docGroups []console.DocGroup

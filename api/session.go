@@ -69,7 +69,7 @@ func (s *Server) logIn(c echo.Context) error {
 		return problem(http.StatusUnauthorized, "This is not the admin token.", invalid.FieldError{Field: "token", Message: "is wrong"})
 	}
 	secret := rand.Text()
-	expires, err := s.store.CreateAdminSession(c.Request().Context(), s.sealed(sessionCookie, secret), s.opts.Session)
+	expires, err := s.store.Tenants.CreateAdminSession(c.Request().Context(), s.sealed(sessionCookie, secret), s.opts.Session)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (s *Server) logOut(c echo.Context) error {
 		return err
 	}
 	if secret, ok := cookie(c, sessionCookie); ok {
-		if err := s.store.EndAdminSession(c.Request().Context(), s.sealed(sessionCookie, secret)); err != nil {
+		if err := s.store.Tenants.EndAdminSession(c.Request().Context(), s.sealed(sessionCookie, secret)); err != nil {
 			return err
 		}
 	}
@@ -145,7 +145,7 @@ func (s *Server) createTicket(c echo.Context) error {
 	}
 	passed, _ := c.Get(passKey).(pass)
 	secret := rand.Text()
-	ticket, err := s.store.CreateEventTicket(c.Request().Context(), s.sealed(ticketCookie, secret), passed.session, workspace, s.opts.Ticket)
+	ticket, err := s.store.Tenants.CreateEventTicket(c.Request().Context(), s.sealed(ticketCookie, secret), passed.session, workspace, s.opts.Ticket)
 	if err != nil {
 		return err
 	}

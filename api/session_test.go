@@ -14,7 +14,7 @@ import (
 
 	"millrace/api"
 	"millrace/ops/health"
-	"millrace/store"
+	"millrace/store/tenants"
 )
 
 // logIn returns the session's cookie.
@@ -143,7 +143,7 @@ func TestASessionEnds(t *testing.T) {
 
 func TestLoginsAreThrottledByAddress(t *testing.T) {
 	r := newRig(t, func(o *api.Options) {
-		o.Limits.Login = store.Rate{Most: 5, Window: time.Minute}
+		o.Limits.Login = tenants.Rate{Most: 5, Window: time.Minute}
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 	})
 	try := func(from, token string) answer {
@@ -175,7 +175,7 @@ func TestLoginsAreThrottledByAddress(t *testing.T) {
 }
 
 func TestNobodyIsBelievedAboutAddressesByDefault(t *testing.T) {
-	r := newRig(t, func(o *api.Options) { o.Limits.Login = store.Rate{Most: 2, Window: time.Minute} })
+	r := newRig(t, func(o *api.Options) { o.Limits.Login = tenants.Rate{Most: 2, Window: time.Minute} })
 	statuses := map[int]int{}
 	for _, from := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.3"} {
 		a, err := r.try(http.MethodPost, "/admin/login", strings.NewReader(`{"token":"wrong"}`), "X-Forwarded-For", from, "X-Real-Ip", from)

@@ -14,7 +14,7 @@ import (
 
 	"millrace/events"
 	"millrace/jobs/invalid"
-	"millrace/store"
+	"millrace/store/eventlog"
 )
 
 // streamEvents handles GET /events/stream: the key's workspace, live.
@@ -51,20 +51,20 @@ func (s *Server) streamAllEvents(c echo.Context) error {
 }
 
 // ownScope reads the topics of the query, of the key's workspace.
-func ownScope(c echo.Context) (store.EventScope, error) {
+func ownScope(c echo.Context) (eventlog.Scope, error) {
 	scope, err := eventScope(c)
 	scope.Workspace = uuid.NullUUID{UUID: workspaceOf(c), Valid: true}
 	return scope, err
 }
 
 // eventScope reads the topics of the query.
-func eventScope(c echo.Context) (store.EventScope, error) {
-	var scope store.EventScope
+func eventScope(c echo.Context) (eventlog.Scope, error) {
+	var scope eventlog.Scope
 	text := c.QueryParam("topics")
 	if text == "" {
 		return scope, nil
 	}
-	known := store.Topics()
+	known := eventlog.Topics()
 	for topic := range strings.SplitSeq(text, ",") {
 		if !slices.Contains(known, topic) {
 			return scope, problem(http.StatusBadRequest, "The query is not valid.", invalid.FieldError{
@@ -81,7 +81,7 @@ func eventScope(c echo.Context) (store.EventScope, error) {
 }
 
 // resumeFrom reads where the client was; nil when it begins now.
-func resumeFrom(c echo.Context) (*store.Cursor, error) {
+func resumeFrom(c echo.Context) (*eventlog.Cursor, error) {
 	field, text := "Last-Event-ID", c.Request().Header.Get("Last-Event-ID")
 	if text == "" {
 		field, text = "cursor", c.QueryParam("cursor")
@@ -89,7 +89,7 @@ func resumeFrom(c echo.Context) (*store.Cursor, error) {
 	if text == "" {
 		return nil, nil
 	}
-	cursor, err := store.ParseCursor(text)
+	cursor, err := eventlog.ParseCursor(text)
 	if err != nil {
 		return nil, problem(http.StatusBadRequest, "The place to resume from is not valid.",
 			invalid.FieldError{Field: field, Message: err.Error()})
@@ -98,7 +98,7 @@ func resumeFrom(c echo.Context) (*store.Cursor, error) {
 }
 
 // stream answers with the events of a scope, live, after those since the client's cursor.
-func (s *Server) stream(c echo.Context, scope store.EventScope) error {
+func (s *Server) stream(c echo.Context, scope eventlog.Scope) error {
 	w := newEventWriter(c, s.opts.StreamWrite)
 	sub, err := s.beginStream(c, w, scope)
 	if sub == nil {
@@ -114,7 +114,7 @@ func (s *Server) stream(c echo.Context, scope store.EventScope) error {
 
 // beginStream subscribes and sends what comes first. Without a subscription nothing is sent, and the
 // error is the answer; with one the error is that of writing.
-func (s *Server) beginStream(c echo.Context, w *eventWriter, scope store.EventScope) (*events.Subscription, error) {
+func (s *Server) beginStream(c echo.Context, w *eventWriter, scope eventlog.Scope) (*events.Subscription, error) {
 	after, err := resumeFrom(c)
 	if err != nil {
 		return nil, err
@@ -122,8 +122,8 @@ func (s *Server) beginStream(c echo.Context, w *eventWriter, scope store.EventSc
 	sub := s.opts.Hub.Subscribe(scope, after)
 	// The first page is taken before the status is sent: a database that is away is a problem then.
 	first, err := sub.Take(c.Request().Context())
-	gone := errors.Is(err, store.ErrCursorGone)
-	var anew store.Cursor
+	gone := errors.Is(err, eventlog.ErrCursorGone)
+	var anew eventlog.Cursor
 	if gone {
 		sub = s.opts.Hub.Subscribe(scope, nil)
 		anew, err = s.resumable(c.Request().Context(), sub.Last())
@@ -147,8 +147,8 @@ func (s *Server) beginStream(c echo.Context, w *eventWriter, scope store.EventSc
 }
 
 // resumable is a place of the hub or, when the log has just been pruned beyond it, the log's floor.
-func (s *Server) resumable(ctx context.Context, at store.Cursor) (store.Cursor, error) {
-	bounds, err := s.store.EventBounds(ctx)
+func (s *Server) resumable(ctx context.Context, at eventlog.Cursor) (eventlog.Cursor, error) {
+	bounds, err := s.store.EventLog.Bounds(ctx)
 	if err == nil && !bounds.Covers(at) {
 		return bounds.Floor, nil
 	}
@@ -231,20 +231,20 @@ func (s *Server) listEvents(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	bounds, err := s.store.EventBounds(c.Request().Context())
+	bounds, err := s.store.EventLog.Bounds(c.Request().Context())
 	if err != nil {
 		return err
 	}
 	after := bounds.Floor
 	if text := c.QueryParam("after"); text != "" {
-		if after, err = store.ParseCursor(text); err != nil {
+		if after, err = eventlog.ParseCursor(text); err != nil {
 			return problem(http.StatusBadRequest, "The query is not valid.", invalid.FieldError{Field: "after", Message: err.Error()})
 		}
 	}
-	found, err := s.store.Events(c.Request().Context(), scope, after, limit)
-	if errors.Is(err, store.ErrCursorGone) {
+	found, err := s.store.EventLog.Events(c.Request().Context(), scope, after, limit)
+	if errors.Is(err, eventlog.ErrCursorGone) {
 		return problem(http.StatusGone, "Events after this cursor are no longer kept: begin without one.",
-			invalid.FieldError{Field: "after", Message: store.ErrCursorGone.Error()})
+			invalid.FieldError{Field: "after", Message: eventlog.ErrCursorGone.Error()})
 	}
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/api"
-	"millrace/store"
+	"millrace/store/eventlog"
 )
 
 // tell appends n events of a topic to alpha's part of the log, in one transaction.
@@ -31,7 +31,7 @@ func (r *rig) tell(topic string, n int) {
 
 func TestBadPlacesTopicsAndLimits(t *testing.T) {
 	r := newRig(t)
-	bounds, err := r.store.EventBounds(t.Context())
+	bounds, err := r.store.EventLog.Bounds(t.Context())
 	require.NoError(t, err)
 	good := bounds.Floor.String()
 	for _, c := range []struct{ query, field string }{
@@ -58,7 +58,7 @@ func TestBadPlacesTopicsAndLimits(t *testing.T) {
 		}
 	}
 	// Well-formed places that this log never had, or has no more.
-	for name, place := range map[string]store.Cursor{
+	for name, place := range map[string]eventlog.Cursor{
 		"another life":    {Epoch: bounds.Floor.Epoch + 1, XID: bounds.Floor.XID, ID: 1},
 		"the future":      {Epoch: bounds.Floor.Epoch, XID: 1 << 40, ID: 1},
 		"below the floor": {Epoch: bounds.Floor.Epoch},
@@ -92,7 +92,7 @@ func TestAPrunedPlaceIsGone(t *testing.T) {
 		old = into[list](t, r.do(http.MethodGet, "/events?limit=2", ""))
 		return len(old.Items) == 2
 	}, 30*time.Second, 20*time.Millisecond)
-	dropped, err := r.store.DropEventPartitions(t.Context(), time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC))
+	dropped, err := r.store.EventLog.DropExpired(t.Context(), time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC))
 	require.NoError(t, err)
 	require.Len(t, dropped, 1)
 	require.Equal(t, http.StatusGone, r.do(http.MethodGet, "/events?after="+old.Next, "").status)
@@ -109,12 +109,12 @@ func TestAPrunedPlaceIsGone(t *testing.T) {
 func TestAQuietStreamLearnsItsPlace(t *testing.T) {
 	r := newRig(t, func(o *api.Options) { o.Heartbeat = 50 * time.Millisecond })
 	conn := r.rawStream("/events/stream?topics=wfo")
-	place := func() store.Cursor {
+	place := func() eventlog.Cursor {
 		for {
 			line, err := conn.ReadString('\n')
 			require.NoError(t, err)
 			if id, ok := strings.CutPrefix(line, "id: "); ok {
-				c, err := store.ParseCursor(strings.TrimSpace(id))
+				c, err := eventlog.ParseCursor(strings.TrimSpace(id))
 				require.NoError(t, err)
 				return c
 			}

@@ -10,7 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"millrace/events"
-	"millrace/store"
+	"millrace/store/eventlog"
 )
 
 // eventView is an event as streams and lists show it.
@@ -24,7 +24,7 @@ type eventView struct {
 	Payload     json.RawMessage `json:"payload"`
 }
 
-func viewEvent(e store.Event) eventView {
+func viewEvent(e eventlog.Event) eventView {
 	view := eventView{
 		Cursor: e.Cursor.String(), Topic: e.Topic, Type: e.Type, EntityID: e.EntityID, At: e.At.UTC(), Payload: e.Payload,
 	}
@@ -36,7 +36,7 @@ func viewEvent(e store.Event) eventView {
 }
 
 // eventFrame encodes an event as one message of a stream. It is shared by all who get the event.
-func eventFrame(e store.Event) ([]byte, error) {
+func eventFrame(e eventlog.Event) ([]byte, error) {
 	data, err := json.Marshal(viewEvent(e))
 	if err != nil {
 		return nil, fmt.Errorf("encode event: %w", err)
@@ -58,7 +58,7 @@ func newEventWriter(c echo.Context, within time.Duration) *eventWriter {
 
 // begin sends the headers and the wait before a reconnect. A client that begins now also learns
 // the place it begins at, so that it can resume even if it is cut off before its first event.
-func (w *eventWriter) begin(now *store.Cursor) error {
+func (w *eventWriter) begin(now *eventlog.Cursor) error {
 	h := w.out.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
@@ -89,13 +89,13 @@ func (w *eventWriter) events(messages []*events.Message) error {
 }
 
 // reset tells the client that it has missed events for good: it must read the state anew.
-func (w *eventWriter) reset(now store.Cursor) error {
+func (w *eventWriter) reset(now eventlog.Cursor) error {
 	return w.writeOut(fmt.Appendf(nil, "id: %s\nevent: reset\ndata: {\"type\":\"reset\",\"cursor\":%[1]q}\n\n", now))
 }
 
 // heartbeat keeps the connection from looking dead, and tells the client the place that it has
 // everything up to, so that after a long quiet it need not resume from far back.
-func (w *eventWriter) heartbeat(at store.Cursor) error {
+func (w *eventWriter) heartbeat(at eventlog.Cursor) error {
 	return w.writeOut(fmt.Appendf(nil, ":\nid: %s\n\n", at))
 }
 

@@ -11,7 +11,7 @@ import (
 
 	"millrace/jobs/invalid"
 	"millrace/jobs/sweep"
-	"millrace/store"
+	"millrace/store/tuning"
 )
 
 // shardsAPage bounds how many shards one page of trials may open; a page that a filter leaves thin
@@ -40,7 +40,7 @@ func (s *Server) listTrials(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	tune, err := s.store.Tune(ctx, workspaceOf(c), id)
+	tune, err := s.store.Tuning.Get(ctx, workspaceOf(c), id)
 	if err != nil {
 		return err
 	}
@@ -95,9 +95,9 @@ func next(at int) *string {
 }
 
 // trialsByIndex opens the shards that hold the page and no others.
-func (s *Server) trialsByIndex(ctx context.Context, tune *store.Tune, from, limit int, status string) (list[sweep.Trial], error) {
+func (s *Server) trialsByIndex(ctx context.Context, tune *tuning.Tune, from, limit int, status string) (list[sweep.Trial], error) {
 	page := list[sweep.Trial]{Items: []sweep.Trial{}}
-	shards, err := s.store.TrialShards(ctx, tune.WorkspaceID, tune.ID, from, shardsAPage)
+	shards, err := s.store.Tuning.TrialShards(ctx, tune.WorkspaceID, tune.ID, from, shardsAPage)
 	if err != nil {
 		return page, err
 	}
@@ -128,12 +128,12 @@ func (s *Server) trialsByIndex(ctx context.Context, tune *store.Tune, from, limi
 }
 
 // trialsByScore reads the ranking, which the collect step makes.
-func (s *Server) trialsByScore(ctx context.Context, tune *store.Tune, from, limit int, status string) (list[sweep.Trial], error) {
+func (s *Server) trialsByScore(ctx context.Context, tune *tuning.Tune, from, limit int, status string) (list[sweep.Trial], error) {
 	page := list[sweep.Trial]{Items: []sweep.Trial{}}
-	if tune.Status != store.TuneCompleted {
+	if tune.Status != tuning.Completed {
 		return page, problem(http.StatusConflict, "Trials are ranked once the tune is completed; it is "+string(tune.Status)+".")
 	}
-	ranked, shards, err := s.store.RankedShards(ctx, tune.WorkspaceID, tune.ID, from, limit)
+	ranked, shards, err := s.store.Tuning.RankedShards(ctx, tune.WorkspaceID, tune.ID, from, limit)
 	if err != nil {
 		return page, err
 	}
@@ -152,7 +152,7 @@ func (s *Server) trialsByScore(ctx context.Context, tune *store.Tune, from, limi
 	return page, nil
 }
 
-func decodeRanked(tune *store.Tune, ranked []int32, shards []store.TrialShard) (map[int]sweep.Trial, error) {
+func decodeRanked(tune *tuning.Tune, ranked []int32, shards []tuning.TrialShard) (map[int]sweep.Trial, error) {
 	indexes := make([]int, len(ranked))
 	for i, index := range ranked {
 		indexes[i] = int(index)

@@ -10,20 +10,20 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"millrace/jobs/sweep"
-	"millrace/store"
+	"millrace/store/tuning"
 )
 
 // trialsAtOnce is how many trials of a stream are in memory.
 const trialsAtOnce = 1000
 
 // trialHead names the columns of trials as CSV: a column a parameter.
-func trialHead(tune *store.Tune) []string {
+func trialHead(tune *tuning.Tune) []string {
 	head := append([]string{"trial_index", "status"}, tune.Spec.ParamNames()...)
 	return append(head, "score", "score_is", "score_oos", "overfit_gap", "return_pct_is", "return_pct_oos",
 		"max_drawdown_pct_is", "max_drawdown_pct_oos", "trades_is", "trades_oos", "reason")
 }
 
-func trialRows(tune *store.Tune, trials []sweep.Trial) [][]string {
+func trialRows(tune *tuning.Tune, trials []sweep.Trial) [][]string {
 	names := tune.Spec.ParamNames()
 	rows := make([][]string, len(trials))
 	for i, t := range trials {
@@ -44,7 +44,7 @@ func trialRows(tune *store.Tune, trials []sweep.Trial) [][]string {
 
 // streamTrials writes all trials from an index on as CSV, in memory for a few of them. When the
 // rest cannot be read, the connection is broken off: what ends as it should is whole.
-func (s *Server) streamTrials(c echo.Context, tune *store.Tune, from int, status string) error {
+func (s *Server) streamTrials(c echo.Context, tune *tuning.Tune, from int, status string) error {
 	out := csv.NewWriter(c.Response())
 	page, err := s.trialsByIndex(c.Request().Context(), tune, from, trialsAtOnce, status)
 	if err != nil {

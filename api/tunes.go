@@ -17,6 +17,7 @@ import (
 	"millrace/jobs/sweep"
 	"millrace/ops"
 	"millrace/store"
+	"millrace/store/tuning"
 )
 
 // tuneRequest is the body of POST /backtests/tune.
@@ -37,7 +38,7 @@ type tuneCounts struct {
 // tuneView is a tune as the API shows it.
 type tuneView struct {
 	TuneID          string                        `json:"tune_id"`
-	Status          store.TuneStatus              `json:"status"`
+	Status          tuning.Status                 `json:"status"`
 	Admitted        bool                          `json:"admitted"`
 	Dataset         string                        `json:"dataset"`  // the first
 	Datasets        []string                      `json:"datasets"` // all of them
@@ -67,7 +68,7 @@ type tuneView struct {
 	Fold            *int                          `json:"fold"`
 }
 
-func viewTune(t *store.Tune, now time.Time) tuneView {
+func viewTune(t *tuning.Tune, now time.Time) tuneView {
 	p := t.Progress
 	view := tuneView{
 		TuneID: t.ID.String(), Status: t.Status, Admitted: t.Admitted, Dataset: t.Dataset, Datasets: t.Datasets(),
@@ -118,11 +119,11 @@ func (s *Server) submitTune(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	resp, err := s.store.CreateTune(c.Request().Context(), sub, tune,
+	resp, err := s.store.Tuning.Create(c.Request().Context(), sub, tune,
 		func(id uuid.UUID) river.JobArgs {
 			return jobs.TunePlanArgs{WorkspaceID: sub.Workspace, TuneID: id}
 		},
-		func(t *store.Tune) (store.Response, error) {
+		func(t *tuning.Tune) (store.Response, error) {
 			body, err := json.Marshal(viewTune(t, t.CreatedAt))
 			return store.Response{Status: http.StatusAccepted, Location: "/backtests/tunes/" + t.ID.String(), Body: body}, err
 		})
@@ -133,9 +134,9 @@ func (s *Server) submitTune(c echo.Context) error {
 }
 
 // checkTune holds the request against its rules and its dataset; nothing is stored when it fails.
-func (s *Server) checkTune(ctx context.Context, workspace uuid.UUID, req tuneRequest) (store.NewTune, error) {
+func (s *Server) checkTune(ctx context.Context, workspace uuid.UUID, req tuneRequest) (tuning.NewTune, error) {
 	ops.Tag(ctx, "strategy", req.StrategyName)
-	tune := store.NewTune{Spec: req.Spec}
+	tune := tuning.NewTune{Spec: req.Spec}
 	faults := req.Spec.Check()
 	switch several := len(req.Datasets) > 0; {
 	case several && req.Dataset != "":
@@ -160,7 +161,7 @@ func (s *Server) checkTune(ctx context.Context, workspace uuid.UUID, req tuneReq
 }
 
 // findDatasets reads the dataset or the datasets that a tune names, and notes them in it.
-func (s *Server) findDatasets(ctx context.Context, workspace uuid.UUID, one string, tune *store.NewTune) ([]sweep.Series, error) {
+func (s *Server) findDatasets(ctx context.Context, workspace uuid.UUID, one string, tune *tuning.NewTune) ([]sweep.Series, error) {
 	names, field := []string{one}, func(int) string { return "dataset" }
 	several := len(tune.Spec.Datasets) > 0
 	if several {
@@ -170,7 +171,7 @@ func (s *Server) findDatasets(ctx context.Context, workspace uuid.UUID, one stri
 	var series []sweep.Series
 	total := 0
 	for i, name := range names {
-		dataset, err := s.store.Dataset(ctx, workspace, name)
+		dataset, err := s.store.Market.Dataset(ctx, workspace, name)
 		if err != nil {
 			return nil, datasetProblem(field(i), name, err)
 		}
@@ -180,7 +181,7 @@ func (s *Server) findDatasets(ctx context.Context, workspace uuid.UUID, one stri
 		if slices.Contains(tune.Several, dataset.ID) {
 			return nil, fieldProblem(field(i), fmt.Sprintf("%s is named twice", dataset.Name), nil)
 		}
-		bars, calendar, err := s.store.DatasetBars(ctx, workspace, dataset.ID)
+		bars, calendar, err := s.store.Market.Bars(ctx, workspace, dataset.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -206,12 +207,12 @@ func (s *Server) getTune(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	tune, err := s.store.Tune(ctx, workspaceOf(c), id)
+	tune, err := s.store.Tuning.Get(ctx, workspaceOf(c), id)
 	if err != nil {
 		return err
 	}
 	view := viewTune(tune, time.Now())
-	entries, err := s.store.TuneLeaderboard(ctx, workspaceOf(c), id, limit)
+	entries, err := s.store.Tuning.LeaderboardOf(ctx, workspaceOf(c), id, limit)
 	if err != nil {
 		return err
 	}
@@ -221,8 +222,8 @@ func (s *Server) getTune(c echo.Context) error {
 	return ok(c, view)
 }
 
-func tuneStatuses() []store.TuneStatus {
-	return []store.TuneStatus{store.TuneQueued, store.TuneRunning, store.TuneCompleted, store.TuneFailed, store.TuneCanceled}
+func tuneStatuses() []tuning.Status {
+	return []tuning.Status{tuning.Queued, tuning.Running, tuning.Completed, tuning.Failed, tuning.Canceled}
 }
 
 // listTunes handles GET /backtests/tunes.
@@ -235,7 +236,7 @@ func (s *Server) listTunes(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	filter := store.TuneFilter{Status: store.TuneStatus(c.QueryParam("status")), Strategy: c.QueryParam("strategy")}
+	filter := tuning.Filter{Status: tuning.Status(c.QueryParam("status")), Strategy: c.QueryParam("strategy")}
 	if filter.Status != "" && !slices.Contains(tuneStatuses(), filter.Status) {
 		return problem(http.StatusBadRequest, "The query is not valid.", invalid.FieldError{
 			Field: "status", Message: fmt.Sprintf("%q is not a status", filter.Status),
@@ -247,12 +248,12 @@ func (s *Server) listTunes(c echo.Context) error {
 			return problem(http.StatusBadRequest, "The query is not valid.", invalid.FieldError{Field: "wfo_id", Message: "is not an id"})
 		}
 	}
-	tunes, err := s.store.Tunes(c.Request().Context(), workspaceOf(c), filter, page, limit+1)
+	tunes, err := s.store.Tuning.List(c.Request().Context(), workspaceOf(c), filter, page, limit+1)
 	if err != nil {
 		return err
 	}
 	now := time.Now()
-	all := paged(tunes, limit, func(t *store.Tune) string { return pageCursor(t.CreatedAt, t.ID) })
+	all := paged(tunes, limit, func(t *tuning.Tune) string { return pageCursor(t.CreatedAt, t.ID) })
 	views := list[tuneView]{Items: make([]tuneView, len(all.Items)), NextCursor: all.NextCursor}
 	for i, t := range all.Items {
 		views.Items[i] = viewTune(t, now)
@@ -267,10 +268,10 @@ func (s *Server) cancelTune(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	tune, err := s.store.CancelTune(c.Request().Context(), workspaceOf(c), id)
+	tune, err := s.store.Tuning.Cancel(c.Request().Context(), workspaceOf(c), id)
 	if err != nil {
 		return err
 	}
-	s.opts.Metrics.TuneRuns.WithLabelValues(string(store.TuneCanceled)).Inc()
+	s.opts.Metrics.TuneRuns.WithLabelValues(string(tuning.Canceled)).Inc()
 	return ok(c, viewTune(tune, time.Now()))
 }

@@ -17,6 +17,7 @@ import (
 	"millrace/jobs/invalid"
 	"millrace/jobs/sweep"
 	"millrace/store"
+	"millrace/store/walkforward"
 )
 
 // wfoRequest is the body of POST /backtests/wfo: a tune and how it walks.
@@ -27,27 +28,27 @@ type wfoRequest struct {
 
 // foldView is a fold as the API shows it; its windows are half-open.
 type foldView struct {
-	Fold       int                 `json:"fold"`
-	Status     store.FoldStatus    `json:"status"`
-	TrainStart time.Time           `json:"train_start"`
-	TrainEnd   time.Time           `json:"train_end"`
-	TestStart  time.Time           `json:"test_start"`
-	TestEnd    time.Time           `json:"test_end"`
-	TrainBars  int                 `json:"train_bars"`
-	TestBars   int                 `json:"test_bars"`
-	TuneID     *string             `json:"tune_id"` // null when it cannot be run
-	Params     *map[string]float64 `json:"params"`  // chosen in training
-	ScoreIS    *float64            `json:"score_is"`
-	ScoreOOS   *float64            `json:"score_oos"`
-	MetricsIS  *backtest.Metrics   `json:"metrics_is"`
-	MetricsOOS *backtest.Metrics   `json:"metrics_oos"`
-	Error      *string             `json:"error"`
+	Fold       int                    `json:"fold"`
+	Status     walkforward.FoldStatus `json:"status"`
+	TrainStart time.Time              `json:"train_start"`
+	TrainEnd   time.Time              `json:"train_end"`
+	TestStart  time.Time              `json:"test_start"`
+	TestEnd    time.Time              `json:"test_end"`
+	TrainBars  int                    `json:"train_bars"`
+	TestBars   int                    `json:"test_bars"`
+	TuneID     *string                `json:"tune_id"` // null when it cannot be run
+	Params     *map[string]float64    `json:"params"`  // chosen in training
+	ScoreIS    *float64               `json:"score_is"`
+	ScoreOOS   *float64               `json:"score_oos"`
+	MetricsIS  *backtest.Metrics      `json:"metrics_is"`
+	MetricsOOS *backtest.Metrics      `json:"metrics_oos"`
+	Error      *string                `json:"error"`
 }
 
 // wfoView is a walk-forward as the API shows it.
 type wfoView struct {
 	WFOID           string                      `json:"wfo_id"`
-	Status          store.WFOStatus             `json:"status"`
+	Status          walkforward.Status          `json:"status"`
 	Admitted        bool                        `json:"admitted"`
 	Dataset         string                      `json:"dataset"`
 	StrategyName    string                      `json:"strategy_name"`
@@ -81,7 +82,7 @@ type wfoView struct {
 // curvePoints is how many points of the curve are shown beside the rest.
 const curvePoints = 500
 
-func viewWFO(w *store.WFO, folds []store.WFOFold, now time.Time) (wfoView, error) {
+func viewWFO(w *walkforward.Run, folds []walkforward.Fold, now time.Time) (wfoView, error) {
 	view := wfoView{
 		WFOID: w.ID.String(), Status: w.Status, Admitted: w.Admitted, Dataset: w.Dataset, StrategyName: w.Spec.StrategyName,
 		SearchType: w.Spec.SearchType, ObjectiveType: w.Spec.ObjectiveType, WFOConfig: w.Config, NFolds: w.Folds,
@@ -116,7 +117,7 @@ func nullable(params map[string]float64) *map[string]float64 {
 	return &params
 }
 
-func viewFold(f store.WFOFold, outcomes []sweep.FoldOutcome) foldView {
+func viewFold(f walkforward.Fold, outcomes []sweep.FoldOutcome) foldView {
 	view := foldView{
 		Fold: f.Index, Status: f.Status, TrainStart: f.TrainStart, TrainEnd: f.TrainEnd, TestStart: f.TrainEnd, TestEnd: f.TestEnd,
 		TrainBars: f.TrainBars, TestBars: f.TestBars,
@@ -148,8 +149,8 @@ func (s *Server) submitWFO(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	resp, err := s.store.CreateWFO(c.Request().Context(), sub, wfo,
-		store.NewWFOJobs{
+	resp, err := s.store.WalkForward.Create(c.Request().Context(), sub, wfo,
+		walkforward.FirstJobs{
 			Plan: func(tune uuid.UUID) river.JobArgs {
 				return jobs.TunePlanArgs{WorkspaceID: sub.Workspace, TuneID: tune}
 			},
@@ -157,7 +158,7 @@ func (s *Server) submitWFO(c echo.Context) error {
 				return jobs.WFOCandidatesArgs{WorkspaceID: sub.Workspace, WFOID: id}
 			},
 		},
-		func(w *store.WFO, folds []store.WFOFold) (store.Response, error) {
+		func(w *walkforward.Run, folds []walkforward.Fold) (store.Response, error) {
 			view, err := viewWFO(w, folds, w.CreatedAt)
 			if err != nil {
 				return store.Response{}, err
@@ -172,8 +173,8 @@ func (s *Server) submitWFO(c echo.Context) error {
 }
 
 // checkWFO holds the request against its rules and its dataset; nothing is stored when it fails.
-func (s *Server) checkWFO(ctx context.Context, workspace uuid.UUID, req wfoRequest) (store.NewWFO, error) {
-	wfo := store.NewWFO{Spec: req.Spec, Config: req.WFOConfig}
+func (s *Server) checkWFO(ctx context.Context, workspace uuid.UUID, req wfoRequest) (walkforward.NewRun, error) {
+	wfo := walkforward.NewRun{Spec: req.Spec, Config: req.WFOConfig}
 	faults := wfo.Config.Check(wfo.Spec)
 	if req.Dataset == "" {
 		faults = append(faults, invalid.FieldError{Field: "dataset", Message: "is required: the id or name of a dataset"})
@@ -181,11 +182,11 @@ func (s *Server) checkWFO(ctx context.Context, workspace uuid.UUID, req wfoReque
 	if err := fieldProblems(faults); err != nil {
 		return wfo, err
 	}
-	dataset, err := s.store.Dataset(ctx, workspace, req.Dataset)
+	dataset, err := s.store.Market.Dataset(ctx, workspace, req.Dataset)
 	if err != nil {
 		return wfo, datasetProblem("dataset", req.Dataset, err)
 	}
-	bars, calendar, err := s.store.DatasetBars(ctx, workspace, dataset.ID)
+	bars, calendar, err := s.store.Market.Bars(ctx, workspace, dataset.ID)
 	if err != nil {
 		return wfo, err
 	}
@@ -224,11 +225,11 @@ func (s *Server) getWFO(c echo.Context) error {
 		return err
 	}
 	ctx, workspace := c.Request().Context(), workspaceOf(c)
-	wfo, err := s.store.WFO(ctx, workspace, id)
+	wfo, err := s.store.WalkForward.Get(ctx, workspace, id)
 	if err != nil {
 		return err
 	}
-	folds, err := s.store.WFOFolds(ctx, workspace, id)
+	folds, err := s.store.WalkForward.Folds(ctx, workspace, id)
 	if err != nil {
 		return err
 	}
@@ -236,7 +237,7 @@ func (s *Server) getWFO(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	entries, err := s.store.WFOCandidates(ctx, workspace, id, 0, limit)
+	entries, err := s.store.WalkForward.Candidates(ctx, workspace, id, 0, limit)
 	if err != nil {
 		return err
 	}
@@ -251,13 +252,13 @@ func (s *Server) getWFO(c echo.Context) error {
 
 // wfoCurve reads the stitched curve, thinned evenly to at most so many points of which the last is
 // the last; 0 is all.
-func (s *Server) wfoCurve(ctx context.Context, wfo *store.WFO, points int) ([]equityView, error) {
+func (s *Server) wfoCurve(ctx context.Context, wfo *walkforward.Run, points int) ([]equityView, error) {
 	views := []equityView{}
-	curve, err := s.store.WFOCurve(ctx, wfo.WorkspaceID, wfo.ID)
+	curve, err := s.store.WalkForward.Curve(ctx, wfo.WorkspaceID, wfo.ID)
 	if err != nil || len(curve.Bars) == 0 {
 		return views, err
 	}
-	bars, _, err := s.store.DatasetBars(ctx, wfo.WorkspaceID, wfo.DatasetID)
+	bars, _, err := s.store.Market.Bars(ctx, wfo.WorkspaceID, wfo.DatasetID)
 	if err != nil {
 		return nil, err
 	}
@@ -283,17 +284,17 @@ func (s *Server) listWFOs(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	filter := store.WFOFilter{Status: store.WFOStatus(c.QueryParam("status")), Strategy: c.QueryParam("strategy")}
-	if filter.Status != "" && !slices.Contains(store.WFOStatuses(), filter.Status) {
+	filter := walkforward.Filter{Status: walkforward.Status(c.QueryParam("status")), Strategy: c.QueryParam("strategy")}
+	if filter.Status != "" && !slices.Contains(walkforward.Statuses(), filter.Status) {
 		return problem(http.StatusBadRequest, "The query is not valid.", invalid.FieldError{
-			Field: "status", Message: fmt.Sprintf("%q is not a status", filter.Status), Limit: store.WFOStatuses(),
+			Field: "status", Message: fmt.Sprintf("%q is not a status", filter.Status), Limit: walkforward.Statuses(),
 		})
 	}
-	found, err := s.store.WFOs(c.Request().Context(), workspaceOf(c), filter, page, limit+1)
+	found, err := s.store.WalkForward.List(c.Request().Context(), workspaceOf(c), filter, page, limit+1)
 	if err != nil {
 		return err
 	}
-	all := paged(found, limit, func(w *store.WFO) string { return pageCursor(w.CreatedAt, w.ID) })
+	all := paged(found, limit, func(w *walkforward.Run) string { return pageCursor(w.CreatedAt, w.ID) })
 	views := list[wfoView]{Items: make([]wfoView, len(all.Items)), NextCursor: all.NextCursor}
 	for i, w := range all.Items {
 		if views.Items[i], err = viewWFO(w, nil, time.Now()); err != nil {
@@ -311,11 +312,11 @@ func (s *Server) cancelWFO(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	wfo, err := s.store.CancelWFO(ctx, workspaceOf(c), id)
+	wfo, err := s.store.WalkForward.Cancel(ctx, workspaceOf(c), id)
 	if err != nil {
 		return err
 	}
-	folds, err := s.store.WFOFolds(ctx, workspaceOf(c), id)
+	folds, err := s.store.WalkForward.Folds(ctx, workspaceOf(c), id)
 	if err != nil {
 		return err
 	}

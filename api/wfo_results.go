@@ -26,11 +26,11 @@ func (s *Server) listWFOCandidates(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	wfo, err := s.store.WFO(ctx, workspaceOf(c), id)
+	wfo, err := s.store.WalkForward.Get(ctx, workspaceOf(c), id)
 	if err != nil {
 		return err
 	}
-	entries, err := s.store.WFOCandidates(ctx, workspaceOf(c), id, after, limit+1)
+	entries, err := s.store.WalkForward.Candidates(ctx, workspaceOf(c), id, after, limit+1)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (s *Server) getWFOEquity(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	wfo, err := s.store.WFO(ctx, workspaceOf(c), id)
+	wfo, err := s.store.WalkForward.Get(ctx, workspaceOf(c), id)
 	if err != nil {
 		return err
 	}

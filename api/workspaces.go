@@ -13,6 +13,7 @@ import (
 
 	"millrace/jobs/invalid"
 	"millrace/store"
+	"millrace/store/tenants"
 )
 
 // workspaceRequest is the body of POST and PATCH /admin/workspaces. What is left out is the default
@@ -45,7 +46,7 @@ type limitsView struct {
 	QueueDepth           *int `json:"queue_depth"`
 }
 
-func viewWorkspace(w store.Workspace) workspaceView {
+func viewWorkspace(w tenants.Workspace) workspaceView {
 	return workspaceView{
 		WorkspaceID: w.ID.String(), Name: w.Name, TuneCap: w.TuneCap, Limits: limitsView(w.Limits), CreatedAt: w.CreatedAt.UTC(),
 	}
@@ -54,7 +55,7 @@ func viewWorkspace(w store.Workspace) workspaceView {
 // ownWorkspaceView is a workspace as its own keys see it.
 type ownWorkspaceView struct {
 	workspaceView
-	Role store.Role `json:"role"` // of the key that asks
+	Role tenants.Role `json:"role"` // of the key that asks
 }
 
 // check holds what is given against its bounds.
@@ -100,7 +101,7 @@ func (s *Server) listWorkspaces(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	kept := paged(found, limit, func(w store.Workspace) string { return pageCursor(w.CreatedAt, w.ID) })
+	kept := paged(found, limit, func(w tenants.Workspace) string { return pageCursor(w.CreatedAt, w.ID) })
 	views := list[workspaceView]{Items: make([]workspaceView, len(kept.Items)), NextCursor: kept.NextCursor}
 	for i, w := range kept.Items {
 		views.Items[i] = viewWorkspace(w)
@@ -109,16 +110,16 @@ func (s *Server) listWorkspaces(c echo.Context) error {
 }
 
 // findWorkspaces reads a page of all workspaces, or the one of the name that the query asks for.
-func (s *Server) findWorkspaces(c echo.Context, page store.Page, limit int) ([]store.Workspace, error) {
+func (s *Server) findWorkspaces(c echo.Context, page store.Page, limit int) ([]tenants.Workspace, error) {
 	ctx, name := c.Request().Context(), c.QueryParam("name")
 	if name == "" {
-		return s.store.WorkspacePage(ctx, page, limit)
+		return s.store.Tenants.WorkspacePage(ctx, page, limit)
 	}
-	w, err := s.store.WorkspaceNamed(ctx, name)
+	w, err := s.store.Tenants.WorkspaceNamed(ctx, name)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}
-	return []store.Workspace{w}, err
+	return []tenants.Workspace{w}, err
 }
 
 // createWorkspace handles POST /admin/workspaces.
@@ -133,7 +134,7 @@ func (s *Server) createWorkspace(c echo.Context) error {
 	if err := req.check(); err != nil {
 		return err
 	}
-	w := store.Workspace{Name: *req.Name, TuneCap: 2}
+	w := tenants.Workspace{Name: *req.Name, TuneCap: 2}
 	if req.TuneCap != nil {
 		w.TuneCap = *req.TuneCap
 	}
@@ -143,12 +144,12 @@ func (s *Server) createWorkspace(c echo.Context) error {
 		}
 		return limit
 	}
-	w.Limits = store.WorkspaceLimits{
+	w.Limits = tenants.WorkspaceLimits{
 		SubmissionsPerMinute: own(req.Limits.SubmissionsPerMinute),
 		QueriesPerMinute:     own(req.Limits.QueriesPerMinute),
 		QueueDepth:           own(req.Limits.QueueDepth),
 	}
-	made, err := s.store.AddWorkspace(c.Request().Context(), w)
+	made, err := s.store.Tenants.AddWorkspace(c.Request().Context(), w)
 	if err != nil {
 		return err
 	}
@@ -162,7 +163,7 @@ func (s *Server) getWorkspace(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	w, err := s.store.Workspace(c.Request().Context(), id)
+	w, err := s.store.Tenants.Workspace(c.Request().Context(), id)
 	if err != nil {
 		return err
 	}
@@ -182,8 +183,8 @@ func (s *Server) changeWorkspace(c echo.Context) error {
 	if err := req.check(); err != nil {
 		return err
 	}
-	w, err := s.store.ChangeWorkspace(c.Request().Context(), id, store.WorkspaceChange{
-		Name: req.Name, TuneCap: req.TuneCap, Limits: store.WorkspaceLimits(req.Limits),
+	w, err := s.store.Tenants.ChangeWorkspace(c.Request().Context(), id, tenants.WorkspaceChange{
+		Name: req.Name, TuneCap: req.TuneCap, Limits: tenants.WorkspaceLimits(req.Limits),
 	})
 	if err != nil {
 		return err
@@ -193,7 +194,7 @@ func (s *Server) changeWorkspace(c echo.Context) error {
 
 // getOwnWorkspace handles GET /workspace.
 func (s *Server) getOwnWorkspace(c echo.Context) error {
-	w, err := s.store.Workspace(c.Request().Context(), workspaceOf(c))
+	w, err := s.store.Tenants.Workspace(c.Request().Context(), workspaceOf(c))
 	if err != nil {
 		return err
 	}

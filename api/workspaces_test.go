@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/api"
-	"millrace/store"
+	"millrace/store/tenants"
 )
 
 type keyView struct {
@@ -138,16 +138,18 @@ func TestAKeyIsShownOnceAndWorksUntilRevoked(t *testing.T) {
 
 func TestAKeyMakesNoKeyThatMayDoMore(t *testing.T) {
 	r := newRig(t)
-	by := func(role store.Role) []string { return []string{"Authorization", "Bearer " + r.newKey(r.alpha, role)} }
+	by := func(role tenants.Role) []string {
+		return []string{"Authorization", "Bearer " + r.newKey(r.alpha, role)}
+	}
 	for _, test := range []struct {
-		by, makes store.Role
+		by, makes tenants.Role
 		status    int
 	}{
-		{store.RoleOwner, store.RoleOwner, http.StatusCreated},
-		{store.RoleAdmin, store.RoleAdmin, http.StatusCreated},
-		{store.RoleAdmin, store.RoleOwner, http.StatusForbidden},
-		{store.RoleMember, store.RoleViewer, http.StatusForbidden},
-		{store.RoleViewer, store.RoleViewer, http.StatusForbidden},
+		{tenants.RoleOwner, tenants.RoleOwner, http.StatusCreated},
+		{tenants.RoleAdmin, tenants.RoleAdmin, http.StatusCreated},
+		{tenants.RoleAdmin, tenants.RoleOwner, http.StatusForbidden},
+		{tenants.RoleMember, tenants.RoleViewer, http.StatusForbidden},
+		{tenants.RoleViewer, tenants.RoleViewer, http.StatusForbidden},
 	} {
 		a := r.do(http.MethodPost, "/workspace/keys", `{"name":"k","role":"`+string(test.makes)+`"}`, by(test.by)...)
 		require.Equal(t, test.status, a.status, "%s makes %s", test.by, test.makes)
@@ -158,7 +160,7 @@ func TestAKeyMakesNoKeyThatMayDoMore(t *testing.T) {
 	owners := into[struct{ Items []keyView }](t, r.do(http.MethodGet, "/workspace/keys", "")).Items
 	for _, k := range owners {
 		if k.Role == "owner" {
-			require.Equal(t, http.StatusForbidden, r.do(http.MethodDelete, "/workspace/keys/"+k.KeyID, "", by(store.RoleAdmin)...).status)
+			require.Equal(t, http.StatusForbidden, r.do(http.MethodDelete, "/workspace/keys/"+k.KeyID, "", by(tenants.RoleAdmin)...).status)
 			require.Equal(t, http.StatusNotFound, r.do(http.MethodDelete, "/workspace/keys/"+k.KeyID, "", "Authorization", "Bearer "+r.other).status)
 		}
 	}

@@ -37,10 +37,10 @@ func (f *Feed) countOnce(ctx context.Context) error {
 	if err := f.countDrops(ctx); err != nil {
 		return err
 	}
-	if err := f.store.CountConnErrors(ctx); err != nil {
+	if err := f.store.EventLog.CountConnErrors(ctx); err != nil {
 		return err
 	}
-	return f.store.FoldCounters(ctx)
+	return f.store.EventLog.FoldCounters(ctx)
 }
 
 func (f *Feed) countDrops(ctx context.Context) error {
@@ -48,7 +48,7 @@ func (f *Feed) countDrops(ctx context.Context) error {
 	if n == 0 {
 		return nil
 	}
-	err := f.store.AddCount(ctx, dropCount, n)
+	err := f.store.EventLog.AddCount(ctx, dropCount, n)
 	if err != nil {
 		f.hub.returnDrops(n)
 	}

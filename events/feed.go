@@ -10,7 +10,8 @@ import (
 
 	"millrace/ops"
 	"millrace/ops/routine"
-	"millrace/store"
+	"millrace/store/eventlog"
+	"millrace/store/stores"
 )
 
 const (
@@ -22,7 +23,7 @@ const (
 
 // Options make a Feed.
 type Options struct {
-	Store    *store.Store
+	Store    *stores.Set
 	Metrics  *ops.Metrics
 	Logger   *slog.Logger
 	Reporter *ops.Reporter // of internal errors; may be nil
@@ -30,7 +31,7 @@ type Options struct {
 
 // Feed is a process's part in the event feed: its listener, its hub, and its candidate for relay.
 type Feed struct {
-	store    *store.Store
+	store    *stores.Set
 	metrics  *ops.Metrics
 	logger   *slog.Logger
 	failures ops.Failures
@@ -46,7 +47,7 @@ func NewFeed(opts Options) *Feed {
 	return &Feed{
 		store: opts.Store, metrics: opts.Metrics, logger: opts.Logger,
 		failures: ops.Failures{Logger: opts.Logger, Metrics: opts.Metrics, Reporter: opts.Reporter},
-		hub:      newHub(opts.Store, opts.Metrics),
+		hub:      newHub(opts.Store.EventLog, opts.Metrics),
 	}
 }
 
@@ -58,7 +59,7 @@ func (f *Feed) Start(ctx context.Context) error {
 	if f.cancel != nil {
 		return errors.New("event feed already started")
 	}
-	session, err := f.store.EventSession(ctx)
+	session, err := f.store.EventLog.OpenSession(ctx)
 	if err != nil {
 		return err
 	}
@@ -96,7 +97,7 @@ func (f *Feed) keep(ctx context.Context, part string, loop func()) {
 }
 
 // inSessions runs a loop on a session of its own, and reconnects after each lost one.
-func (f *Feed) inSessions(ctx context.Context, part string, loop func(context.Context, *store.EventSession) error) {
+func (f *Feed) inSessions(ctx context.Context, part string, loop func(context.Context, *eventlog.Session) error) {
 	wait := retryFirst
 	for {
 		start := time.Now()
@@ -117,8 +118,8 @@ func (f *Feed) inSessions(ctx context.Context, part string, loop func(context.Co
 	}
 }
 
-func (f *Feed) inSession(ctx context.Context, loop func(context.Context, *store.EventSession) error) error {
-	session, err := f.store.EventSession(ctx)
+func (f *Feed) inSession(ctx context.Context, loop func(context.Context, *eventlog.Session) error) error {
+	session, err := f.store.EventLog.OpenSession(ctx)
 	if err != nil {
 		return err
 	}

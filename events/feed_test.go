@@ -18,7 +18,9 @@ import (
 	"millrace/events"
 	"millrace/ops"
 	"millrace/store"
+	"millrace/store/eventlog"
 	"millrace/store/pgtest"
+	"millrace/store/stores"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -42,20 +44,20 @@ func newFixture(t *testing.T) *fixture {
 }
 
 // feed starts a feed of its own process; Stop is called at the end in any case.
-func (f *fixture) feed() (*events.Feed, *store.Store) {
+func (f *fixture) feed() (*events.Feed, *stores.Set) {
 	f.t.Helper()
 	pool, err := store.OpenPool(f.t.Context(), store.PoolOptions{DatabaseURL: f.db.URL, MaxConns: 4})
 	require.NoError(f.t, err)
 	f.t.Cleanup(pool.Close)
-	st := store.New(pool, nil)
+	st := stores.New(pool, nil)
 	feed := events.NewFeed(events.Options{Store: st, Metrics: ops.NewMetrics(), Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(f.t, feed.Start(f.t.Context()))
 	f.t.Cleanup(func() { require.NoError(f.t, feed.Stop(context.Background())) })
 	return feed, st
 }
 
-func (f *fixture) mine(topics ...string) store.EventScope {
-	return store.EventScope{Workspace: uuid.NullUUID{UUID: f.space, Valid: true}, Topics: topics}
+func (f *fixture) mine(topics ...string) eventlog.Scope {
+	return eventlog.Scope{Workspace: uuid.NullUUID{UUID: f.space, Valid: true}, Topics: topics}
 }
 
 func (f *fixture) exec(sql string, args ...any) {
@@ -227,12 +229,12 @@ func TestAnotherRelayReplacesAKilledOne(t *testing.T) {
 	// The first may be in the hint that a new relay begins with; the second is one it looked for.
 	for _, entity := range []string{"first", "second"} {
 		f.append("backtests", entity)
-		var at store.Cursor
+		var at eventlog.Cursor
 		require.NoError(t, f.owner.QueryRow(ctx, `select xid, id from event_log where entity_id = $1`, entity).Scan(&at.XID, &at.ID))
-		for hinted := (store.Cursor{}); hinted.Before(at); {
+		for hinted := (eventlog.Cursor{}); hinted.Before(at); {
 			hint, err := listener.WaitForNotification(ctx)
 			require.NoError(t, err, "no hint of the %s event", entity)
-			hinted, err = store.ParseCursor(hint.Payload)
+			hinted, err = eventlog.ParseCursor(hint.Payload)
 			require.NoError(t, err)
 		}
 	}
@@ -284,7 +286,7 @@ func TestSlowSubscriberIsDroppedAndResumes(t *testing.T) {
 	defer again.Close()
 	require.Equal(t, f.logged()[1:], take(t, again, 3001))
 	require.Eventually(t, func() bool {
-		c, err := st.Counters(t.Context(), uuid.NullUUID{})
+		c, err := st.EventLog.Counters(t.Context(), uuid.NullUUID{})
 		return err == nil && c.Hour["sse.drop"] >= 1
 	}, soon, 50*time.Millisecond, "drops are counted for the fleet")
 }
@@ -303,7 +305,7 @@ func TestReplacedLogResetsItsSubscribers(t *testing.T) {
 	old := feed.Hub().Subscribe(f.mine(), &at)
 	defer old.Close()
 	_, why = ended(t, old)
-	require.ErrorIs(t, why, store.ErrCursorGone)
+	require.ErrorIs(t, why, eventlog.ErrCursorGone)
 	fresh := feed.Hub().Subscribe(f.mine(), nil)
 	defer fresh.Close()
 	f.append("backtests", "after")
@@ -328,7 +330,7 @@ func TestPruningResetsOnlySubscribersThatMissedEvents(t *testing.T) {
 	back := feed.Hub().Subscribe(f.mine(), &at)
 	defer back.Close()
 	_, why := ended(t, back)
-	require.ErrorIs(t, why, store.ErrCursorGone)
+	require.ErrorIs(t, why, eventlog.ErrCursorGone)
 }
 
 func TestFeedStartsOnceAndStopsTwice(t *testing.T) {

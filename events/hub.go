@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"millrace/ops"
-	"millrace/store"
+	"millrace/store/eventlog"
 )
 
 // queueLength bounds the events that wait for one subscriber. A subscriber that falls further
@@ -28,7 +28,7 @@ var (
 
 // Message is an event on its way to many subscribers, who share one encoding of it.
 type Message struct {
-	store.Event
+	eventlog.Event
 	once    sync.Once
 	encoded []byte
 	err     error
@@ -36,14 +36,14 @@ type Message struct {
 
 // Encoded is what the first caller's encode made of the event. All callers must pass the same
 // function, and none may change the bytes.
-func (m *Message) Encoded(encode func(store.Event) ([]byte, error)) ([]byte, error) {
+func (m *Message) Encoded(encode func(eventlog.Event) ([]byte, error)) ([]byte, error) {
 	m.once.Do(func() { m.encoded, m.err = encode(m.Event) })
 	return m.encoded, m.err
 }
 
 // eventLog is the part of the store that subscribers catch up from.
 type eventLog interface {
-	Events(ctx context.Context, scope store.EventScope, after store.Cursor, limit int) ([]store.Event, error)
+	Events(ctx context.Context, scope eventlog.Scope, after eventlog.Cursor, limit int) ([]eventlog.Event, error)
 }
 
 // Hub gives every event that the listener reads to the subscribers of its workspace and topic.
@@ -51,7 +51,7 @@ type Hub struct {
 	log     eventLog
 	metrics *ops.Metrics
 	mu      sync.Mutex
-	at      store.Cursor // the last event published
+	at      eventlog.Cursor // the last event published
 	all     map[*Subscription]struct{}
 	of      map[uuid.UUID]map[*Subscription]struct{} // by workspace
 	open    int                                      // subscriptions in both
@@ -68,7 +68,7 @@ func newHub(log eventLog, metrics *ops.Metrics) *Hub {
 
 // Subscribe follows the events of a scope that come after a cursor or, when it is nil, from now on.
 // Close the subscription when done.
-func (h *Hub) Subscribe(scope store.EventScope, after *store.Cursor) *Subscription {
+func (h *Hub) Subscribe(scope eventlog.Scope, after *eventlog.Cursor) *Subscription {
 	scope.Topics = slices.Clone(scope.Topics)
 	sub := &Subscription{hub: h, scope: scope, ready: make(chan struct{}, 1)}
 	if after != nil {
@@ -82,7 +82,7 @@ func (h *Hub) Subscribe(scope store.EventScope, after *store.Cursor) *Subscripti
 
 // add queues for the subscription what is published from now on, which is what comes after the
 // cursor returned.
-func (h *Hub) add(sub *Subscription) store.Cursor {
+func (h *Hub) add(sub *Subscription) eventlog.Cursor {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
@@ -101,7 +101,7 @@ func (h *Hub) add(sub *Subscription) store.Cursor {
 
 // set is where subscriptions of a scope are kept, nil when there are none; the caller holds the
 // lock.
-func (h *Hub) set(scope store.EventScope) map[*Subscription]struct{} {
+func (h *Hub) set(scope eventlog.Scope) map[*Subscription]struct{} {
 	if !scope.Workspace.Valid {
 		return h.all
 	}
@@ -111,7 +111,7 @@ func (h *Hub) set(scope store.EventScope) map[*Subscription]struct{} {
 func (h *Hub) countSubscriber(sub *Subscription, by float64) {
 	topics := sub.scope.Topics
 	if len(topics) == 0 {
-		topics = store.Topics()
+		topics = eventlog.Topics()
 	}
 	for _, topic := range topics {
 		h.metrics.SSESubscribers.WithLabelValues(topic).Add(by)
@@ -134,7 +134,7 @@ func (h *Hub) drop(sub *Subscription, why error) {
 }
 
 // place is the last event published.
-func (h *Hub) place() store.Cursor {
+func (h *Hub) place() eventlog.Cursor {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.at
@@ -142,7 +142,7 @@ func (h *Hub) place() store.Cursor {
 
 // raise moves the place up to the floor of its log, and reports whether it was below. A hub that
 // has read to the log's end has missed nothing when days of it are dropped.
-func (h *Hub) raise(floor store.Cursor) bool {
+func (h *Hub) raise(floor eventlog.Cursor) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.at.Epoch != floor.Epoch || h.at.XID >= floor.XID {
@@ -177,7 +177,7 @@ func (h *Hub) returnDrops(n int64) {
 
 // idleAt is the hub's place, and whether everything up to it that is for the subscription has been
 // taken from its queue.
-func (h *Hub) idleAt(sub *Subscription) (store.Cursor, bool) {
+func (h *Hub) idleAt(sub *Subscription) (eventlog.Cursor, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	sub.mu.Lock()
@@ -187,7 +187,7 @@ func (h *Hub) idleAt(sub *Subscription) (store.Cursor, bool) {
 
 // publish hands events out in order and moves the hub's place. It returns how many events wait in
 // the longest queue.
-func (h *Hub) publish(events []store.Event) (waiting int) {
+func (h *Hub) publish(events []eventlog.Event) (waiting int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, e := range events {
@@ -235,7 +235,7 @@ func (h *Hub) offer(set map[*Subscription]struct{}, m *Message) (waiting int) {
 
 // restart moves the hub to a place from which the log is followed again, and ends every
 // subscription: their cursors are of another log.
-func (h *Hub) restart(at store.Cursor) {
+func (h *Hub) restart(at eventlog.Cursor) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.at = at

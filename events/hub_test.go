@@ -11,18 +11,18 @@ import (
 	"pgregory.net/rapid"
 
 	"millrace/ops"
-	"millrace/store"
+	"millrace/store/eventlog"
 )
 
 // memoryLog holds the events that are safe to read, as the store returns them. The store's own reading
 // has tests on a database; this one runs thousands of schedules a second.
 type memoryLog struct {
-	events []store.Event
+	events []eventlog.Event
 	after  func() // runs between a read and its use
 }
 
-func (l *memoryLog) Events(_ context.Context, scope store.EventScope, after store.Cursor, limit int) ([]store.Event, error) {
-	var page []store.Event
+func (l *memoryLog) Events(_ context.Context, scope eventlog.Scope, after eventlog.Cursor, limit int) ([]eventlog.Event, error) {
+	var page []eventlog.Event
 	for _, e := range l.events {
 		if after.Before(e.Cursor) && wanted(scope, e) && len(page) < limit {
 			page = append(page, e)
@@ -35,17 +35,17 @@ func (l *memoryLog) Events(_ context.Context, scope store.EventScope, after stor
 	return page, nil
 }
 
-func wanted(scope store.EventScope, e store.Event) bool {
+func wanted(scope eventlog.Scope, e eventlog.Event) bool {
 	return (!scope.Workspace.Valid || e.Workspace == scope.Workspace) &&
 		(len(scope.Topics) == 0 || slices.Contains(scope.Topics, e.Topic))
 }
 
 // watcher is one client: what it has seen, and the subscription it has open, if any.
 type watcher struct {
-	scope store.EventScope
+	scope eventlog.Scope
 	since int // events of the log before it began
 	sub   *Subscription
-	at    store.Cursor // what it would resume from
+	at    eventlog.Cursor // what it would resume from
 	seen  []string
 }
 
@@ -61,15 +61,15 @@ var spaces = []uuid.NullUUID{{UUID: uuid.UUID{1}, Valid: true}, {UUID: uuid.UUID
 func (s *schedule) commit(t *rapid.T) {
 	for range rapid.SampledFrom([]int{1, 2, 10, 700}).Draw(t, "events") {
 		n := len(s.log.events) + 1
-		s.log.events = append(s.log.events, store.Event{
-			Cursor: store.Cursor{Epoch: 1, XID: uint64(n/3 + 1), ID: int64(n)}, EntityID: strconv.Itoa(n),
+		s.log.events = append(s.log.events, eventlog.Event{
+			Cursor: eventlog.Cursor{Epoch: 1, XID: uint64(n/3 + 1), ID: int64(n)}, EntityID: strconv.Itoa(n),
 			Workspace: spaces[n%3], Topic: []string{"jobs", "wfo"}[n/2%2],
 		})
 	}
 }
 
 func (s *schedule) publish(t *rapid.T) {
-	behind, _ := s.log.Events(context.Background(), store.EventScope{}, s.hub.place(), 2000)
+	behind, _ := s.log.Events(context.Background(), eventlog.Scope{}, s.hub.place(), 2000)
 	s.hub.publish(behind[:rapid.IntRange(0, len(behind)).Draw(t, "published")])
 }
 
@@ -166,12 +166,12 @@ func TestEveryWatcherSeesEachEventOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := &schedule{}
 		s.hub = newHub(&s.log, ops.NewMetrics())
-		s.hub.restart(store.Cursor{Epoch: 1})
+		s.hub.restart(eventlog.Cursor{Epoch: 1})
 		t.Repeat(map[string]func(*rapid.T){
 			"commit": s.commit, "publish": s.publish, "join": s.join, "resume": s.resume,
 			"leave": s.leave, "take": s.take, "heartbeat": s.heartbeat, "": s.check,
 		})
-		behind, _ := s.log.Events(context.Background(), store.EventScope{}, s.hub.place(), len(s.log.events))
+		behind, _ := s.log.Events(context.Background(), eventlog.Scope{}, s.hub.place(), len(s.log.events))
 		s.hub.publish(behind)
 		for _, w := range s.watchers {
 			for len(w.seen) < len(s.due(w)) {

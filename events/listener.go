@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"millrace/store"
+	"millrace/store/eventlog"
 )
 
 const (
@@ -16,7 +16,7 @@ const (
 
 // place makes sure that the hub's place can be followed from, and else moves it to the log's end:
 // the first time, and when the log was replaced.
-func (f *Feed) place(ctx context.Context, session *store.EventSession) error {
+func (f *Feed) place(ctx context.Context, session *eventlog.Session) error {
 	bounds, _, err := session.Bounds(ctx)
 	if err != nil {
 		return err
@@ -29,7 +29,7 @@ func (f *Feed) place(ctx context.Context, session *store.EventSession) error {
 	if err != nil {
 		return err
 	}
-	if at != (store.Cursor{}) {
+	if at != (eventlog.Cursor{}) {
 		f.logger.WarnContext(ctx, "the event log was replaced; subscribers start again")
 	}
 	f.hub.restart(end)
@@ -38,7 +38,7 @@ func (f *Feed) place(ctx context.Context, session *store.EventSession) error {
 
 // listen waits for hints and publishes what is new. It LISTENs first and catches up then, so that
 // no event is missed between the two.
-func (f *Feed) listen(ctx context.Context, session *store.EventSession) error {
+func (f *Feed) listen(ctx context.Context, session *eventlog.Session) error {
 	if err := session.Listen(ctx); err != nil {
 		return err
 	}
@@ -63,9 +63,9 @@ func (f *Feed) listen(ctx context.Context, session *store.EventSession) error {
 }
 
 // catchUp publishes every event after the hub's place that is safe to read.
-func (f *Feed) catchUp(ctx context.Context, session *store.EventSession) error {
+func (f *Feed) catchUp(ctx context.Context, session *eventlog.Session) error {
 	for more := true; more; {
-		var events []store.Event
+		var events []eventlog.Event
 		var err error
 		if events, more, err = session.Events(ctx, f.hub.place(), readPage); err != nil {
 			return err
@@ -95,7 +95,7 @@ func (f *Feed) spaced(ctx context.Context, waiting int) error {
 
 // check makes sure once in a while that the log is still the same, which also pings the server,
 // and reports how long events have been kept waiting by a transaction that does not end.
-func (f *Feed) check(ctx context.Context, session *store.EventSession) error {
+func (f *Feed) check(ctx context.Context, session *eventlog.Session) error {
 	bounds, waiting, err := session.Bounds(ctx)
 	if err != nil {
 		return err

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"millrace/store"
+	"millrace/store/eventlog"
 )
 
 const (
@@ -18,7 +18,7 @@ const (
 
 // relay waits to be elected, the only one of the fleet, then notifies of new events, many commits at a time. The
 // lock goes with the session, so another replaces a dead relay within a second.
-func (f *Feed) relay(ctx context.Context, session *store.EventSession) error {
+func (f *Feed) relay(ctx context.Context, session *eventlog.Session) error {
 	for {
 		elected, err := session.Elect(ctx)
 		if err != nil {
@@ -36,7 +36,7 @@ func (f *Feed) relay(ctx context.Context, session *store.EventSession) error {
 
 // notifyNew notifies at most once a tick. A tick on which no transaction of the server ended asks
 // for one number and touches no table.
-func (f *Feed) notifyNew(ctx context.Context, session *store.EventSession) error {
+func (f *Feed) notifyNew(ctx context.Context, session *eventlog.Session) error {
 	bounds, _, err := session.Bounds(ctx)
 	if err != nil {
 		return err

@@ -4,7 +4,7 @@ import (
 	"context"
 	"sync"
 
-	"millrace/store"
+	"millrace/store/eventlog"
 )
 
 // replayPage is how many events are read from the log at once while a subscriber catches up.
@@ -26,10 +26,10 @@ const (
 // Subscription is one watcher's place in the feed. Take is for one goroutine at a time.
 type Subscription struct {
 	hub   *Hub
-	scope store.EventScope
+	scope eventlog.Scope
 	ready chan struct{}
 	phase phase
-	last  store.Cursor // of the last event taken
+	last  eventlog.Cursor // of the last event taken
 
 	mu    sync.Mutex
 	queue []*Message
@@ -40,12 +40,12 @@ type Subscription struct {
 func (s *Subscription) Ready() <-chan struct{} { return s.ready }
 
 // Last is the place that everything taken so far comes up to.
-func (s *Subscription) Last() store.Cursor { return s.last }
+func (s *Subscription) Last() eventlog.Cursor { return s.last }
 
 // Advance moves a subscription with an empty queue up to the hub's place, and returns its own. A client
 // that gets it now and then resumes near the end of the log, even when no event was for it for long.
 // Only the goroutine that calls Take may call it.
-func (s *Subscription) Advance() store.Cursor {
+func (s *Subscription) Advance() eventlog.Cursor {
 	if s.phase != live {
 		return s.last
 	}
@@ -57,7 +57,7 @@ func (s *Subscription) Advance() store.Cursor {
 }
 
 // Take returns the events that are there, perhaps none, in order, each once and none left out. It
-// is store.ErrCursorGone when the log cannot be resumed from where the subscription is, and ErrSlow,
+// is eventlog.ErrCursorGone when the log cannot be resumed from where the subscription is, and ErrSlow,
 // ErrClosed or ErrReset once the subscription has ended.
 func (s *Subscription) Take(ctx context.Context) ([]*Message, error) {
 	if s.phase == live {

@@ -12,6 +12,7 @@ import (
 
 	"millrace/store"
 	"millrace/store/pgtest"
+	"millrace/store/stores"
 )
 
 // BenchmarkCounters reads the fleet's counters beside 200,000 jobs, or MILLRACE_BENCH_JOBS of them,
@@ -42,14 +43,14 @@ func BenchmarkCounters(b *testing.B) {
 	pool, err := store.OpenPool(b.Context(), store.PoolOptions{DatabaseURL: db.URL, MaxConns: 2})
 	require.NoError(b, err)
 	b.Cleanup(pool.Close)
-	st := store.New(pool, nil)
-	require.NoError(b, st.FoldCounters(b.Context()))
+	st := stores.New(pool, nil)
+	require.NoError(b, st.EventLog.FoldCounters(b.Context()))
 
 	b.Run("read", func(b *testing.B) {
 		var took []time.Duration
 		for b.Loop() {
 			start := time.Now()
-			c, err := st.Counters(b.Context(), uuid.NullUUID{})
+			c, err := st.EventLog.Counters(b.Context(), uuid.NullUUID{})
 			took = append(took, time.Since(start))
 			require.NoError(b, err)
 			var all int64

@@ -12,27 +12,27 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"millrace/store"
+	"millrace/store/eventlog"
 )
 
 // counted is what a scan of river_job counts, of the workspace or of the fleet.
-func (d *desk) counted(workspace uuid.NullUUID) []store.JobCount {
+func (d *desk) counted(workspace uuid.NullUUID) []eventlog.JobCount {
 	d.t.Helper()
 	rows, err := d.owner.Query(d.t.Context(), `
 		select queue, state::text, count(*) from river_job
 		 where $1::uuid is null or args ->> 'workspace_id' = $1::text
 		 group by 1, 2 order by 1, 2`, workspace)
 	require.NoError(d.t, err)
-	counts, err := pgx.CollectRows(rows, pgx.RowToStructByPos[store.JobCount])
+	counts, err := pgx.CollectRows(rows, pgx.RowToStructByPos[eventlog.JobCount])
 	require.NoError(d.t, err)
 	return counts
 }
 
-func (d *desk) counters(workspace uuid.NullUUID) *store.Counters {
+func (d *desk) counters(workspace uuid.NullUUID) *eventlog.Counters {
 	d.t.Helper()
 	d.settle()
-	require.NoError(d.t, d.store.FoldCounters(d.t.Context()))
-	c, err := d.store.Counters(d.t.Context(), workspace)
+	require.NoError(d.t, d.store.EventLog.FoldCounters(d.t.Context()))
+	c, err := d.store.EventLog.Counters(d.t.Context(), workspace)
 	require.NoError(d.t, err)
 	return c
 }
@@ -109,7 +109,7 @@ func TestCountersAgreeWithAScan(t *testing.T) {
 	for range 2 {
 		folding.Go(func() error {
 			for stop.Err() == nil {
-				if err := d.store.FoldCounters(ctx); err != nil {
+				if err := d.store.EventLog.FoldCounters(ctx); err != nil {
 					return err
 				}
 			}
@@ -136,7 +136,7 @@ func TestCountersWaitForOpenTransactions(t *testing.T) {
 	d.counters(uuid.NullUUID{})
 	early := d.open(insert)
 	d.exec(insert)
-	require.NoError(t, d.store.FoldCounters(ctx))
+	require.NoError(t, d.store.EventLog.FoldCounters(ctx))
 	require.NoError(t, early.Commit(ctx))
 	require.EqualValues(t, 2, d.counters(uuid.NullUUID{}).Depth("q", "available"))
 
@@ -145,7 +145,7 @@ func TestCountersWaitForOpenTransactions(t *testing.T) {
 	d.exec(insert)
 	d.exec(`update river_job set state = 'running' where id = (select max(id) from river_job)`)
 	d.exec(`update counters_place set epoch = 'another life'`)
-	require.NoError(t, d.store.FoldCounters(ctx))
+	require.NoError(t, d.store.EventLog.FoldCounters(ctx))
 	require.NoError(t, early.Commit(ctx))
 	require.Equal(t, d.counted(uuid.NullUUID{}), d.counters(uuid.NullUUID{}).Jobs)
 }
@@ -172,7 +172,7 @@ func TestARestoredLogIsDisowned(t *testing.T) {
 	var old int
 	require.NoError(t, d.owner.QueryRow(t.Context(), `select count(*) from event_log where entity_id = 'old'`).Scan(&old))
 	require.Zero(t, old)
-	bounds, err := d.store.EventBounds(t.Context())
+	bounds, err := d.store.EventLog.Bounds(t.Context())
 	require.NoError(t, err)
 	require.False(t, bounds.Covers(kept), "a cursor of the former life")
 }
@@ -189,15 +189,15 @@ func TestStatusesAndWindowsAreCounted(t *testing.T) {
 	require.EqualValues(t, 2, c.Hour["backtest.tune.queued"])
 	require.EqualValues(t, 2, c.Day["backtest.tune.queued"])
 	require.WithinDuration(t, time.Now(), c.AsOf, time.Minute)
-	_, err := d.store.CancelTune(ctx, d.space.ID, first.ID)
+	_, err := d.store.Tuning.Cancel(ctx, d.space.ID, first.ID)
 	require.NoError(t, err)
 	for _, scope := range []uuid.NullUUID{mine, {}} {
 		c = d.counters(scope)
 		require.Equal(t, map[string]int64{"queued": 1, "canceled": 1}, c.Statuses["tune"])
 		require.EqualValues(t, 1, c.Day["backtest.tune.canceled"])
 	}
-	require.NoError(t, d.store.AddCount(ctx, "sse.drop", 3))
-	require.NoError(t, d.store.AddCount(ctx, "sse.drop", 4))
+	require.NoError(t, d.store.EventLog.AddCount(ctx, "sse.drop", 3))
+	require.NoError(t, d.store.EventLog.AddCount(ctx, "sse.drop", 4))
 	require.EqualValues(t, 7, d.counters(uuid.NullUUID{}).Hour["sse.drop"])
 	require.Zero(t, d.counters(mine).Hour["sse.drop"])
 
@@ -206,7 +206,7 @@ func TestStatusesAndWindowsAreCounted(t *testing.T) {
 	require.Zero(t, c.Hour["sse.drop"], "over an hour ago")
 	require.EqualValues(t, 7, c.Day["sse.drop"])
 	d.exec(`update event_counts set began_at = began_at - interval '25 hours'`)
-	require.NoError(t, d.store.TidyCounters(ctx))
+	require.NoError(t, d.store.EventLog.TidyCounters(ctx))
 	var left int
 	require.NoError(t, d.owner.QueryRow(ctx, `select count(*) from event_counts`).Scan(&left))
 	require.Zero(t, left)

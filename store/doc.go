@@ -1,5 +1,9 @@
-// Package store keeps everything durable, in Postgres: one file per aggregate, each function's
-// SQL beside it. An exported method owns its transaction; an unexported helper takes one.
+// Package store is the way to Postgres: the pool, transactions that see one workspace or the whole
+// fleet, the lease and the fence that results are written under, idempotent submissions, and the
+// errors that callers tell apart. Each aggregate has a package below it, with the SQL beside each
+// function; package stores puts them all on one pool.
+//
+// An exported method of an aggregate owns its transaction; an unexported helper takes one.
 //
 // Connections act as the role millrace_app, which row-level security shows one workspace per
 // transaction and nothing when none is set. Work that spans tenants (key lookup, event relay,

@@ -12,17 +12,17 @@ type Ended func(what, status string, took time.Duration)
 
 // OnEnded has fn told of what ends by this store's transactions, once they are committed. Set it
 // before the store is used.
-func (s *Store) OnEnded(fn Ended) { s.onEnded = fn }
+func (s *DB) OnEnded(fn Ended) { s.onEnded = fn }
 
 // tellingTx keeps what there is to tell until its commit.
 type tellingTx struct {
 	pgx.Tx
-	store *Store
+	store *DB
 	ended []func()
 }
 
-// tell notes an ending; a rollback forgets it.
-func tell(tx pgx.Tx, what, status string, took time.Duration) {
+// ReportEnded notes an ending; a rollback forgets it.
+func ReportEnded(tx pgx.Tx, what, status string, took time.Duration) {
 	if t, ok := tx.(*tellingTx); ok && t.store.onEnded != nil {
 		t.ended = append(t.ended, func() { t.store.onEnded(what, status, took) })
 	}

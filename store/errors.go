@@ -41,7 +41,7 @@ func Transient(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return false
 	}
-	if code := pgCode(err); code != "" {
+	if code := SQLState(err); code != "" {
 		// Connection exceptions, operator intervention, deadlock, serialization, too many clients.
 		return strings.HasPrefix(code, "08") || strings.HasPrefix(code, "57P") ||
 			code == "40001" || code == "40P01" || code == "53300"

@@ -6,14 +6,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"millrace/store"
+	"millrace/store/eventlog"
 )
 
 // Jobs that change alike share rows of the log, and each is an event of its own to readers: pages
 // of any length, which begin and end within rows, join without a gap or a repetition.
 func TestPagesJoinWithinSharedRows(t *testing.T) {
 	d := newDesk(t)
-	bounds, err := d.store.EventBounds(t.Context())
+	bounds, err := d.store.EventLog.Bounds(t.Context())
 	require.NoError(t, err)
 	const jobs = 450
 	d.exec(`insert into river_job (kind, args, queue, max_attempts, state)
@@ -25,7 +25,7 @@ func TestPagesJoinWithinSharedRows(t *testing.T) {
 	var rows int
 	require.NoError(t, d.owner.QueryRow(t.Context(), `select count(*) from event_log where workspace_id = $1`, d.space.ID).Scan(&rows))
 	require.Less(t, rows, 20, "a row for each job would cost River a third of its rate")
-	all, err := d.store.Events(t.Context(), d.scope(), bounds.Floor, 10_000)
+	all, err := d.store.EventLog.Events(t.Context(), d.scope(), bounds.Floor, 10_000)
 	require.NoError(t, err)
 	seen := map[string]int{}
 	for i, e := range all {
@@ -40,9 +40,9 @@ func TestPagesJoinWithinSharedRows(t *testing.T) {
 	require.Equal(t, 1, seen["job.available"+strconv.FormatInt(first, 10)])
 
 	for _, size := range []int{1, 7, 199, 200, 201, 450} {
-		var paged []store.Event
+		var paged []eventlog.Event
 		for at := bounds.Floor; ; {
-			page, err := d.store.Events(t.Context(), d.scope(), at, size)
+			page, err := d.store.EventLog.Events(t.Context(), d.scope(), at, size)
 			require.NoError(t, err)
 			paged = append(paged, page...)
 			if len(page) < size {
@@ -53,13 +53,13 @@ func TestPagesJoinWithinSharedRows(t *testing.T) {
 		require.Equal(t, all, paged, "pages of %d", size)
 	}
 
-	session, err := d.store.EventSession(t.Context())
+	session, err := d.store.EventLog.OpenSession(t.Context())
 	require.NoError(t, err)
 	defer session.Close(t.Context())
-	var followed []store.Event
+	var followed []eventlog.Event
 	at := bounds.Floor
 	for more := true; more; {
-		var page []store.Event
+		var page []eventlog.Event
 		page, more, err = session.Events(t.Context(), at, 130)
 		require.NoError(t, err)
 		if len(page) > 0 {

@@ -9,16 +9,16 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"millrace/store"
+	"millrace/store/eventlog"
 )
 
 // logged appends an event of the workspace at the time given, in a transaction of its own, and
 // returns its cursor.
-func (d *desk) logged(at time.Time) store.Cursor {
+func (d *desk) logged(at time.Time) eventlog.Cursor {
 	d.t.Helper()
-	bounds, err := d.store.EventBounds(d.t.Context())
+	bounds, err := d.store.EventLog.Bounds(d.t.Context())
 	require.NoError(d.t, err)
-	c := store.Cursor{Epoch: bounds.Floor.Epoch}
+	c := eventlog.Cursor{Epoch: bounds.Floor.Epoch}
 	require.NoError(d.t, d.owner.QueryRow(d.t.Context(), `
 		insert into event_log (workspace_id, topic, type, entity_id, at) values ($1, 'backtests', 'test', 'e', $2)
 		returning xid, id`, d.space.ID, at).Scan(&c.XID, &c.ID))
@@ -37,8 +37,8 @@ func (d *desk) settle() {
 	}, time.Minute, 2*time.Millisecond)
 }
 
-func (d *desk) scope() store.EventScope {
-	return store.EventScope{Workspace: uuid.NullUUID{UUID: d.space.ID, Valid: true}}
+func (d *desk) scope() eventlog.Scope {
+	return eventlog.Scope{Workspace: uuid.NullUUID{UUID: d.space.ID, Valid: true}}
 }
 
 // day makes the partition of a UTC day.
@@ -63,34 +63,34 @@ func TestDroppingDaysOfTheLogRaisesItsFloor(t *testing.T) {
 	d.settle()
 
 	cutoff := time.Date(2024, 5, 2, 23, 59, 59, 0, time.UTC) // within the second day: it stays
-	want := []store.EventPartition{{Name: "event_log_20240501", Events: 2}, {Name: "event_log_default", Events: 1}}
-	expired, err := d.store.ExpiredEventPartitions(ctx, cutoff)
+	want := []eventlog.Partition{{Name: "event_log_20240501", Events: 2}, {Name: "event_log_default", Events: 1}}
+	expired, err := d.store.EventLog.Expired(ctx, cutoff)
 	require.NoError(t, err)
 	require.Equal(t, want, expired)
-	found, err := d.store.Events(ctx, d.scope(), astray, 10)
+	found, err := d.store.EventLog.Events(ctx, d.scope(), astray, 10)
 	require.NoError(t, err)
 	require.Len(t, found, 4, "a list drops nothing")
 
-	dropped, err := d.store.DropEventPartitions(ctx, cutoff)
+	dropped, err := d.store.EventLog.DropExpired(ctx, cutoff)
 	require.NoError(t, err)
 	require.Equal(t, want, dropped)
-	for _, gone := range []store.Cursor{{Epoch: now.Epoch}, astray, oldest, newer} {
-		_, err = d.store.Events(ctx, d.scope(), gone, 10)
-		require.ErrorIs(t, err, store.ErrCursorGone, "%+v", gone)
+	for _, gone := range []eventlog.Cursor{{Epoch: now.Epoch}, astray, oldest, newer} {
+		_, err = d.store.EventLog.Events(ctx, d.scope(), gone, 10)
+		require.ErrorIs(t, err, eventlog.ErrCursorGone, "%+v", gone)
 	}
-	found, err = d.store.Events(ctx, d.scope(), kept, 10)
+	found, err = d.store.EventLog.Events(ctx, d.scope(), kept, 10)
 	require.NoError(t, err)
 	require.Len(t, found, 1)
 	require.Equal(t, now, found[0].Cursor)
-	bounds, err := d.store.EventBounds(ctx)
+	bounds, err := d.store.EventLog.Bounds(ctx)
 	require.NoError(t, err)
-	found, err = d.store.Events(ctx, d.scope(), bounds.Floor, 10)
+	found, err = d.store.EventLog.Events(ctx, d.scope(), bounds.Floor, 10)
 	require.NoError(t, err)
 	require.Equal(t, kept, found[0].Cursor, "the floor is a place to begin from")
 
-	dropped, err = d.store.DropEventPartitions(ctx, time.Now().AddDate(1, 0, 0))
+	dropped, err = d.store.EventLog.DropExpired(ctx, time.Now().AddDate(1, 0, 0))
 	require.NoError(t, err)
-	require.Equal(t, []store.EventPartition{{Name: "event_log_20240502", Events: 1}}, dropped, "today and the days to come stay")
+	require.Equal(t, []eventlog.Partition{{Name: "event_log_20240502", Events: 1}}, dropped, "today and the days to come stay")
 }
 
 // A writer that is at work keeps the partition's lock; dropping waits its turn without making the
@@ -103,7 +103,7 @@ func TestDroppingADayYieldsToWriters(t *testing.T) {
 	tx := d.open(`insert into event_log (topic, type, entity_id) values ('jobs', 'test', 'e')`)
 	done := make(chan error, 1)
 	go func() {
-		_, err := d.store.DropEventPartitions(ctx, time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC))
+		_, err := d.store.EventLog.DropExpired(ctx, time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC))
 		done <- err
 	}()
 	var waiting bool
@@ -123,10 +123,10 @@ func TestDroppingADayYieldsToWriters(t *testing.T) {
 
 func TestPartitionsAreMadeAhead(t *testing.T) {
 	d := newDesk(t)
-	made, err := d.store.RollEventLog(t.Context(), 3)
+	made, err := d.store.EventLog.Roll(t.Context(), 3)
 	require.NoError(t, err)
 	require.Zero(t, made, "the migration made them")
-	made, err = d.store.RollEventLog(t.Context(), 5)
+	made, err = d.store.EventLog.Roll(t.Context(), 5)
 	require.NoError(t, err)
 	require.Equal(t, 2, made)
 	d.logged(time.Now().AddDate(0, 0, 5))

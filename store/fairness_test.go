@@ -9,7 +9,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/sweep"
-	"millrace/store"
+	"millrace/store/market"
+	"millrace/store/tenants"
+	"millrace/store/tuning"
+	"millrace/store/workers"
 )
 
 // Of what a workspace has in the queue only one shard, the first, goes ahead of others', and all its
@@ -17,11 +20,11 @@ import (
 func TestAWorkspaceHasOneShardAheadAndAWindowForAllItsTunes(t *testing.T) {
 	d := newDesk(t)
 	ctx := t.Context()
-	_, err := d.store.Beat(ctx, store.Worker{ID: "w", Queues: map[string]int{"trials": 4}}, nil, nil)
+	_, err := d.store.Workers.Beat(ctx, workers.Worker{ID: "w", Queues: map[string]int{"trials": 4}}, nil, nil)
 	require.NoError(t, err)
 	_, err = d.owner.Exec(ctx, `update workers set beat_at = now() + interval '1 hour'`) // however slow the test is
 	require.NoError(t, err)
-	_, err = d.store.ChangeWorkspace(ctx, d.space.ID, store.WorkspaceChange{TuneCap: ptr(8)})
+	_, err = d.store.Tenants.ChangeWorkspace(ctx, d.space.ID, tenants.WorkspaceChange{TuneCap: ptr(8)})
 	require.NoError(t, err)
 	many := make([]sweep.Shard, 50)
 	for i := range many {
@@ -33,18 +36,18 @@ func TestAWorkspaceHasOneShardAheadAndAWindowForAllItsTunes(t *testing.T) {
 			 where s.tune_id = $1`, id).Scan(&priorities))
 		return priorities
 	}
-	begin := func(key string) *store.Tune {
+	begin := func(key string) *tuning.Tune {
 		tune, plan := d.tune(key)
-		require.NoError(t, d.store.BeginTune(ctx, d.claim(plan, "w"), tune.ID, store.TunePlan{Shards: many}, d.nextJobs(tune.ID)))
+		require.NoError(t, d.store.Tuning.Begin(ctx, d.claim(plan, "w"), tune.ID, tuning.Plan{Shards: many}, d.nextJobs(tune.ID)))
 		return tune
 	}
 	lone := begin("lone")
 	require.Equal(t, []int{1, 2, 2, 2, 2, 2}, queued(lone.ID), "four slots, one held ahead, and one more")
-	_, err = d.store.CancelTune(ctx, d.space.ID, lone.ID)
+	_, err = d.store.Tuning.Cancel(ctx, d.space.ID, lone.ID)
 	require.NoError(t, err)
 
 	var plans []int
-	var tunes []*store.Tune
+	var tunes []*tuning.Tune
 	for i := range 8 {
 		tune, plan := d.tune(fmt.Sprint(i))
 		tunes = append(tunes, tune)
@@ -57,16 +60,16 @@ func TestAWorkspaceHasOneShardAheadAndAWindowForAllItsTunes(t *testing.T) {
 	for _, tune := range tunes {
 		var plan int64
 		require.NoError(t, d.owner.QueryRow(ctx, `select plan_job_id from tunes where id = $1`, tune.ID).Scan(&plan))
-		require.NoError(t, d.store.BeginTune(ctx, d.claim(plan, "w"), tune.ID, store.TunePlan{Shards: many}, d.nextJobs(tune.ID)))
+		require.NoError(t, d.store.Tuning.Begin(ctx, d.claim(plan, "w"), tune.ID, tuning.Plan{Shards: many}, d.nextJobs(tune.ID)))
 		all = append(all, queued(tune.ID)...)
 	}
 	require.Equal(t, []int{1, 2, 2, 2, 2, 2, 2, 2}, all, "one for each, so that each goes on")
 
 	// Another workspace is not held back by any of it.
-	other, err := d.store.CreateWorkspace(ctx, "other", 2)
+	other, err := d.store.Tenants.CreateWorkspace(ctx, "other", 2)
 	require.NoError(t, err)
 	d.space = other
-	d.dataset, err = d.store.PutDataset(ctx, other.ID, store.Dataset{Name: "walk", Symbol: "W", Timeframe: "1d", Calendar: 252}, d.bars)
+	d.dataset, err = d.store.Market.PutDataset(ctx, other.ID, market.Dataset{Name: "walk", Symbol: "W", Timeframe: "1d", Calendar: 252}, d.bars)
 	require.NoError(t, err)
 	require.Equal(t, 1, queued(begin("theirs").ID)[0])
 }
@@ -102,13 +105,13 @@ func TestTheCapHoldsUnderEverythingAtOnce(t *testing.T) {
 					open = append(open, tune.ID)
 					mu.Unlock()
 				case client == 0:
-					if _, err := d.store.ChangeWorkspace(ctx, d.space.ID, store.WorkspaceChange{TuneCap: ptr(2 + i%4)}); err != nil {
+					if _, err := d.store.Tenants.ChangeWorkspace(ctx, d.space.ID, tenants.WorkspaceChange{TuneCap: ptr(2 + i%4)}); err != nil {
 						t.Error(err)
 						return
 					}
 				default:
 					if id := take(); id != uuid.Nil {
-						if _, err := d.store.CancelTune(ctx, d.space.ID, id); err != nil {
+						if _, err := d.store.Tuning.Cancel(ctx, d.space.ID, id); err != nil {
 							t.Error(err)
 							return
 						}
@@ -130,13 +133,13 @@ func TestTheCapHoldsUnderEverythingAtOnce(t *testing.T) {
 		require.NoError(t, d.owner.QueryRow(ctx, admitted).Scan(&in, &waiting))
 		require.LessOrEqual(t, in, most)
 	}
-	_, err := d.store.ChangeWorkspace(ctx, d.space.ID, store.WorkspaceChange{TuneCap: ptr(most)})
+	_, err := d.store.Tenants.ChangeWorkspace(ctx, d.space.ID, tenants.WorkspaceChange{TuneCap: ptr(most)})
 	require.NoError(t, err)
 	require.NoError(t, d.owner.QueryRow(ctx, admitted).Scan(&in, &waiting))
 	require.Equal(t, most, in)
 	require.Positive(t, waiting)
 	for range in + waiting {
-		_, err := d.store.CancelTune(ctx, d.space.ID, take())
+		_, err := d.store.Tuning.Cancel(ctx, d.space.ID, take())
 		require.NoError(t, err)
 		require.NoError(t, d.owner.QueryRow(ctx, admitted).Scan(&in, &waiting))
 		require.True(t, in == most || in < most && waiting == 0, "%d are in, %d wait", in, waiting)

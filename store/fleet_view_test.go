@@ -15,12 +15,12 @@ func TestJobsOfATune(t *testing.T) {
 		d.exec(`insert into river_job (kind, args, queue, max_attempts, state)
 			values ('tune.shard', jsonb_build_object('workspace_id', $1::text, 'tune_id', $2::text), 'trials', 3, 'available')`, d.space.ID, of)
 	}
-	jobs, err := d.store.Jobs(t.Context(), d.space.ID, "tune_id", tune, 2)
+	jobs, err := d.store.Workers.Jobs(t.Context(), d.space.ID, "tune_id", tune, 2)
 	require.NoError(t, err)
 	require.Len(t, jobs, 2)
 	require.Greater(t, jobs[0].ID, jobs[1].ID)
 	require.Equal(t, "available", jobs[0].State)
-	jobs, err = d.store.Jobs(t.Context(), uuid.New(), "tune_id", tune, 10)
+	jobs, err = d.store.Workers.Jobs(t.Context(), uuid.New(), "tune_id", tune, 10)
 	require.NoError(t, err)
 	require.Empty(t, jobs, "of another workspace")
 }

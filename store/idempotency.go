@@ -30,7 +30,7 @@ type Response struct {
 // stored response are one transaction, so a crash leaves all or nothing. The same submission again
 // gets the stored response; another body is ErrKeyReused; one that is still at work after 5 s of
 // waiting is ErrKeyBusy. A new one beyond the queue's depth is ErrQueueFull. An error stores nothing.
-func (s *Store) Submit(ctx context.Context, sub Submission, effect func(context.Context, pgx.Tx) (Response, error)) (Response, error) {
+func (s *DB) Submit(ctx context.Context, sub Submission, effect func(context.Context, pgx.Tx) (Response, error)) (Response, error) {
 	var resp Response
 	err := s.inScope(ctx, sub, func(tx pgx.Tx) error {
 		claimed, err := claimKey(ctx, tx, sub)
@@ -63,7 +63,7 @@ func (s *Store) Submit(ctx context.Context, sub Submission, effect func(context.
 
 // Replay is the response stored for a submission made before, or ErrNotFound. ErrKeyReused when the
 // one before had another body.
-func (s *Store) Replay(ctx context.Context, sub Submission) (Response, error) {
+func (s *DB) Replay(ctx context.Context, sub Submission) (Response, error) {
 	var resp Response
 	if sub.Key == "" {
 		return resp, ErrNotFound
@@ -75,11 +75,11 @@ func (s *Store) Replay(ctx context.Context, sub Submission) (Response, error) {
 	return resp, err
 }
 
-func (s *Store) inScope(ctx context.Context, sub Submission, fn func(pgx.Tx) error) error {
+func (s *DB) inScope(ctx context.Context, sub Submission, fn func(pgx.Tx) error) error {
 	if sub.Workspace == uuid.Nil {
-		return s.inFleet(ctx, fn)
+		return s.InFleet(ctx, fn)
 	}
-	return s.inWorkspace(ctx, sub.Workspace, fn)
+	return s.InWorkspace(ctx, sub.Workspace, fn)
 }
 
 // claimKey inserts the key, or takes it over when it has expired. It waits for a concurrent claim
@@ -99,7 +99,7 @@ func claimKey(ctx context.Context, tx pgx.Tx, sub Submission) (bool, error) {
 		       created_at = now(), expires_at = excluded.expires_at
 		 where k.expires_at < now()`,
 		sub.Workspace, sub.Route, sub.Key, sub.Fingerprint[:])
-	if pgCode(err) == lockNotAvailable {
+	if SQLState(err) == LockNotAvailable {
 		return false, fmt.Errorf("key %q: %w", sub.Key, ErrKeyBusy)
 	}
 	if err != nil {

@@ -17,26 +17,27 @@ import (
 	"millrace/jobs"
 	"millrace/jobs/knowledge"
 	"millrace/store"
+	"millrace/store/library"
 )
 
 // ingest submits an ingestion of a text that is already extracted, as it were.
-func (d *desk) ingest(key string) *store.Ingest {
+func (d *desk) ingest(key string) *library.Ingest {
 	d.t.Helper()
-	var made *store.Ingest
-	_, err := d.store.CreateIngest(d.t.Context(), store.Submission{Workspace: d.space.ID, Route: "test", Key: key},
-		store.NewIngest{SourceType: knowledge.SourceText, CanonicalURL: "upload:a.txt", Name: "a.txt", URL: "http://a.test/"},
+	var made *library.Ingest
+	_, err := d.store.Library.CreateIngest(d.t.Context(), store.Submission{Workspace: d.space.ID, Route: "test", Key: key},
+		library.NewIngest{SourceType: knowledge.SourceText, CanonicalURL: "upload:a.txt", Name: "a.txt", URL: "http://a.test/"},
 		func(id uuid.UUID) river.JobArgs { return jobs.IngestArgs{WorkspaceID: d.space.ID, IngestID: id} },
-		func(in *store.Ingest) (store.Response, error) { made = in; return store.Response{Status: 202}, nil })
+		func(in *library.Ingest) (store.Response, error) { made = in; return store.Response{Status: 202}, nil })
 	require.NoError(d.t, err)
 	return made
 }
 
 // ingested is a document of n chunks that all say the same.
-func (d *desk) ingested(in *store.Ingest, n int, text string) store.Ingested {
+func (d *desk) ingested(in *library.Ingest, n int, text string) library.Ingested {
 	d.t.Helper()
-	placement, err := d.store.Placement(d.t.Context(), d.space.ID, knowledge.HashEmbedder{}.Model())
+	placement, err := d.store.Library.Placement(d.t.Context(), d.space.ID, knowledge.HashEmbedder{}.Model())
 	require.NoError(d.t, err)
-	made := store.Ingested{Collection: placement.Collection.Name, Document: knowledge.Document{
+	made := library.Ingested{Collection: placement.Collection.Name, Document: knowledge.Document{
 		ID: in.DocumentID, WorkspaceID: d.space.ID, SourceType: in.SourceType, Title: text, Metadata: map[string]any{},
 		SHA256: bytes.Repeat([]byte{byte(n)}, 32), Revision: in.Revision,
 	}}
@@ -48,7 +49,7 @@ func (d *desk) ingested(in *store.Ingest, n int, text string) store.Ingested {
 	return made
 }
 
-func forget(in *store.Ingest) river.JobArgs {
+func forget(in *library.Ingest) river.JobArgs {
 	return jobs.IngestForgetArgs{WorkspaceID: in.WorkspaceID, DocumentID: in.DocumentID, Below: in.Revision}
 }
 
@@ -57,32 +58,32 @@ func TestAnAttemptThatLostItsJobStoresNothing(t *testing.T) {
 	ctx := t.Context()
 	in := d.ingest("k")
 	zombie := d.claim(in.RiverJobID, "zombie")
-	first, _, err := d.store.BeginIngest(ctx, zombie, in.ID)
+	first, _, err := d.store.Library.BeginIngest(ctx, zombie, in.ID)
 	require.NoError(t, err)
 	made := d.ingested(first, 3, "of the zombie")
 	lease := d.claim(in.RiverJobID, "heir")
-	second, _, err := d.store.BeginIngest(ctx, lease, in.ID)
+	second, _, err := d.store.Library.BeginIngest(ctx, lease, in.ID)
 	require.NoError(t, err)
 	require.Greater(t, second.Revision, first.Revision)
 
-	_, err = d.store.FinishIngest(ctx, zombie, in.ID, made, forget(in))
+	_, err = d.store.Library.FinishIngest(ctx, zombie, in.ID, made, forget(in))
 	require.ErrorIs(t, err, store.ErrFenced)
-	require.ErrorIs(t, d.store.ReportIngest(ctx, zombie, in.ID, "embed", 1, 2), store.ErrFenced)
-	require.ErrorIs(t, d.store.FailIngest(ctx, zombie, in.ID, "x"), store.ErrFenced)
-	_, chunks, err := d.store.DocumentChunks(ctx, d.space.ID, in.DocumentID, 0, 10)
+	require.ErrorIs(t, d.store.Library.ReportIngest(ctx, zombie, in.ID, "embed", 1, 2), store.ErrFenced)
+	require.ErrorIs(t, d.store.Library.FailIngest(ctx, zombie, in.ID, "x"), store.ErrFenced)
+	_, chunks, err := d.store.Library.DocumentChunks(ctx, d.space.ID, in.DocumentID, 0, 10)
 	require.NoError(t, err)
 	require.Empty(t, chunks)
 
-	done, err := d.store.FinishIngest(ctx, lease, in.ID, d.ingested(second, 2, "of the heir"), forget(in))
+	done, err := d.store.Library.FinishIngest(ctx, lease, in.ID, d.ingested(second, 2, "of the heir"), forget(in))
 	require.NoError(t, err)
 	require.Equal(t, "created", *done.Outcome)
 	require.Equal(t, "completed", d.state(in.RiverJobID))
-	doc, chunks, err := d.store.DocumentChunks(ctx, d.space.ID, in.DocumentID, 1, 10)
+	doc, chunks, err := d.store.Library.DocumentChunks(ctx, d.space.ID, in.DocumentID, 1, 10)
 	require.NoError(t, err)
 	require.Equal(t, 2, doc.Chunks)
 	require.Len(t, chunks, 1)
 	require.Equal(t, "p. 2", chunks[0].Position.String())
-	_, err = d.store.FinishIngest(ctx, lease, in.ID, d.ingested(second, 5, "again"), forget(in))
+	_, err = d.store.Library.FinishIngest(ctx, lease, in.ID, d.ingested(second, 5, "again"), forget(in))
 	require.ErrorIs(t, err, store.ErrFenced, "once")
 }
 
@@ -96,7 +97,7 @@ func TestAReaderNeverSeesHalfADocument(t *testing.T) {
 	for range 2 {
 		readers.Go(func() {
 			for ctx.Err() == nil {
-				doc, chunks, err := d.store.DocumentChunks(context.Background(), d.space.ID, document, 0, 2000)
+				doc, chunks, err := d.store.Library.DocumentChunks(context.Background(), d.space.ID, document, 0, 2000)
 				if err != nil || len(chunks) != doc.Chunks {
 					t.Errorf("%d chunks of %d: %v", len(chunks), doc.Chunks, err)
 					return
@@ -113,9 +114,9 @@ func TestAReaderNeverSeesHalfADocument(t *testing.T) {
 	for i := range 8 {
 		in := d.ingest(fmt.Sprint("k", i))
 		lease := d.claim(in.RiverJobID, "w")
-		begun, _, err := d.store.BeginIngest(ctx, lease, in.ID)
+		begun, _, err := d.store.Library.BeginIngest(ctx, lease, in.ID)
 		require.NoError(t, err)
-		_, err = d.store.FinishIngest(ctx, lease, in.ID, d.ingested(begun, 700-100*(i%3), fmt.Sprint("revision ", i)), forget(in))
+		_, err = d.store.Library.FinishIngest(ctx, lease, in.ID, d.ingested(begun, 700-100*(i%3), fmt.Sprint("revision ", i)), forget(in))
 		require.NoError(t, err)
 	}
 	stop()
@@ -127,27 +128,27 @@ func TestALaterRevisionIsNotReplacedByAnEarlier(t *testing.T) {
 	ctx := t.Context()
 	slow, quick := d.ingest("slow"), d.ingest("quick")
 	slowLease, quickLease := d.claim(slow.RiverJobID, "a"), d.claim(quick.RiverJobID, "b")
-	slow, _, err := d.store.BeginIngest(ctx, slowLease, slow.ID)
+	slow, _, err := d.store.Library.BeginIngest(ctx, slowLease, slow.ID)
 	require.NoError(t, err)
-	quick, _, err = d.store.BeginIngest(ctx, quickLease, quick.ID)
+	quick, _, err = d.store.Library.BeginIngest(ctx, quickLease, quick.ID)
 	require.NoError(t, err)
-	_, err = d.store.FinishIngest(ctx, quickLease, quick.ID, d.ingested(quick, 1, "new"), forget(quick))
+	_, err = d.store.Library.FinishIngest(ctx, quickLease, quick.ID, d.ingested(quick, 1, "new"), forget(quick))
 	require.NoError(t, err)
-	_, err = d.store.FinishIngest(ctx, slowLease, slow.ID, d.ingested(slow, 1, "old"), forget(slow))
+	_, err = d.store.Library.FinishIngest(ctx, slowLease, slow.ID, d.ingested(slow, 1, "old"), forget(slow))
 	require.ErrorIs(t, err, store.ErrConflict)
-	doc, err := d.store.Document(ctx, d.space.ID, slow.DocumentID)
+	doc, err := d.store.Library.Document(ctx, d.space.ID, slow.DocumentID)
 	require.NoError(t, err)
 	require.Equal(t, "new", doc.Title)
 
 	// Nor does anything go where the workspace's vectors are no longer.
 	again := d.ingest("again")
 	lease := d.claim(again.RiverJobID, "c")
-	again, _, err = d.store.BeginIngest(ctx, lease, again.ID)
+	again, _, err = d.store.Library.BeginIngest(ctx, lease, again.ID)
 	require.NoError(t, err)
 	made := d.ingested(again, 1, "newer")
 	_, err = d.owner.Exec(ctx, `update workspace_models set collection = 'another'`)
 	require.NoError(t, err)
-	_, err = d.store.FinishIngest(ctx, lease, again.ID, made, forget(again))
+	_, err = d.store.Library.FinishIngest(ctx, lease, again.ID, made, forget(again))
 	require.ErrorIs(t, err, store.ErrConflict)
 }
 
@@ -155,40 +156,40 @@ func TestUploads(t *testing.T) {
 	d := newDesk(t)
 	ctx := t.Context()
 	content := bytes.Repeat([]byte("0123456789abcdef"), 200_000) // over three parts
-	id, err := d.store.PutUpload(ctx, d.space.ID, iotest.OneByteReader(bytes.NewReader(content[:100])))
+	id, err := d.store.Library.PutUpload(ctx, d.space.ID, iotest.OneByteReader(bytes.NewReader(content[:100])))
 	require.NoError(t, err)
-	got, err := d.store.Upload(ctx, d.space.ID, id)
+	got, err := d.store.Library.Upload(ctx, d.space.ID, id)
 	require.NoError(t, err)
 	require.Equal(t, content[:100], got)
 
-	big, err := d.store.PutUpload(ctx, d.space.ID, bytes.NewReader(content))
+	big, err := d.store.Library.PutUpload(ctx, d.space.ID, bytes.NewReader(content))
 	require.NoError(t, err)
-	got, err = d.store.Upload(ctx, d.space.ID, big)
+	got, err = d.store.Library.Upload(ctx, d.space.ID, big)
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(content, got))
-	empty, err := d.store.PutUpload(ctx, d.space.ID, bytes.NewReader(nil))
+	empty, err := d.store.Library.PutUpload(ctx, d.space.ID, bytes.NewReader(nil))
 	require.NoError(t, err)
-	got, err = d.store.Upload(ctx, d.space.ID, empty)
+	got, err = d.store.Library.Upload(ctx, d.space.ID, empty)
 	require.NoError(t, err)
 	require.Empty(t, got)
 
-	other, err := d.store.CreateWorkspace(ctx, "other", 2)
+	other, err := d.store.Tenants.CreateWorkspace(ctx, "other", 2)
 	require.NoError(t, err)
-	_, err = d.store.Upload(ctx, other.ID, id)
+	_, err = d.store.Library.Upload(ctx, other.ID, id)
 	require.ErrorIs(t, err, store.ErrNotFound)
-	require.NoError(t, d.store.DropUpload(ctx, other.ID, id))
-	require.NoError(t, d.store.DropUpload(ctx, d.space.ID, empty))
-	_, err = d.store.Upload(ctx, d.space.ID, id)
+	require.NoError(t, d.store.Library.DropUpload(ctx, other.ID, id))
+	require.NoError(t, d.store.Library.DropUpload(ctx, d.space.ID, empty))
+	_, err = d.store.Library.Upload(ctx, d.space.ID, id)
 	require.NoError(t, err, "another workspace's drop does nothing")
 
 	boom := errors.New("the client went away")
-	broken, err := d.store.PutUpload(ctx, d.space.ID, io.MultiReader(bytes.NewReader(content), iotest.ErrReader(boom)))
+	broken, err := d.store.Library.PutUpload(ctx, d.space.ID, io.MultiReader(bytes.NewReader(content), iotest.ErrReader(boom)))
 	require.ErrorIs(t, err, boom)
 	_, err = d.owner.Exec(ctx, `update ingest_uploads set created_at = now() - interval '2 hours', claimed = id = $1`, id)
 	require.NoError(t, err)
-	forgotten, err := d.store.ForgetUploads(ctx)
+	forgotten, err := d.store.Library.ForgetUploads(ctx)
 	require.NoError(t, err)
 	require.EqualValues(t, 2, forgotten, "%s and %s", big, broken)
-	_, err = d.store.Upload(ctx, d.space.ID, id)
+	_, err = d.store.Library.Upload(ctx, d.space.ID, id)
 	require.NoError(t, err, "one that a job has claimed stays")
 }

@@ -8,26 +8,27 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"millrace/store"
 	"millrace/store/pgtest"
+	"millrace/store/stores"
+	"millrace/store/tenants"
 )
 
 // Wherever a window begins, it holds no more than the limit, however many ask at once; and what
 // has left the window comes back.
 func TestNoWindowHoldsMoreThanItsLimit(t *testing.T) {
 	db := pgtest.New(t)
-	rate := store.Rate{Most: 20, Window: 600 * time.Millisecond}
+	rate := tenants.Rate{Most: 20, Window: 600 * time.Millisecond}
 	type span struct{ before, after time.Time }
 	var mu sync.Mutex
 	var admitted []span
 	var clients sync.WaitGroup
 	for range 4 { // processes
-		st := store.New(db.Pool(t), nil)
+		st := stores.New(db.Pool(t), nil)
 		for range 4 {
 			clients.Go(func() {
 				for {
 					before := time.Now()
-					quota, err := st.Take(t.Context(), "somebody", rate)
+					quota, err := st.Tenants.Take(t.Context(), "somebody", rate)
 					if err != nil {
 						t.Error(err)
 						return
@@ -60,25 +61,25 @@ func TestNoWindowHoldsMoreThanItsLimit(t *testing.T) {
 
 func TestAQuotaSaysWhatIsLeftAndForHowLong(t *testing.T) {
 	db := pgtest.New(t)
-	st := store.New(db.Pool(t), nil)
-	rate := store.Rate{Most: 3, Window: time.Minute}
+	st := stores.New(db.Pool(t), nil)
+	rate := tenants.Rate{Most: 3, Window: time.Minute}
 	for left := 2; left >= 0; left-- {
-		quota, err := st.Take(t.Context(), "a", rate)
+		quota, err := st.Tenants.Take(t.Context(), "a", rate)
 		require.NoError(t, err)
 		require.True(t, quota.Admitted)
 		require.Equal(t, left, quota.Remaining)
 	}
 	for range 3 {
-		quota, err := st.Take(t.Context(), "a", rate)
+		quota, err := st.Tenants.Take(t.Context(), "a", rate)
 		require.NoError(t, err)
 		require.False(t, quota.Admitted)
 		require.Zero(t, quota.Remaining)
 		require.InDelta(t, time.Minute, quota.Wait, float64(2*time.Second))
 	}
-	other, err := st.Take(t.Context(), "b", rate)
+	other, err := st.Tenants.Take(t.Context(), "b", rate)
 	require.NoError(t, err)
 	require.True(t, other.Admitted, "a caller pays for another")
-	lower, err := st.Take(t.Context(), "b", store.Rate{Most: 0, Window: time.Minute})
+	lower, err := st.Tenants.Take(t.Context(), "b", tenants.Rate{Most: 0, Window: time.Minute})
 	require.NoError(t, err)
 	require.False(t, lower.Admitted)
 
@@ -88,7 +89,7 @@ func TestAQuotaSaysWhatIsLeftAndForHowLong(t *testing.T) {
 	require.Equal(t, rate.Most, counted, "what was refused counts")
 	_, err = owner.Exec(t.Context(), `update rate_limits set head = head - 61, idle_at = now() where key = 'a'`)
 	require.NoError(t, err)
-	require.NoError(t, st.ForgetRates(t.Context()))
+	require.NoError(t, st.Tenants.ForgetRates(t.Context()))
 	var keys []string
 	require.NoError(t, owner.QueryRow(t.Context(), `select array_agg(key) from rate_limits`).Scan(&keys))
 	require.Equal(t, []string{"b"}, keys)
@@ -97,20 +98,20 @@ func TestAQuotaSaysWhatIsLeftAndForHowLong(t *testing.T) {
 // A unit comes back when its slice has left the window, not before and not long after.
 func TestAUnitComesBackWhenItsSliceLeaves(t *testing.T) {
 	db := pgtest.New(t)
-	st := store.New(db.Pool(t), nil)
+	st := stores.New(db.Pool(t), nil)
 	owner := db.OwnerPool(t)
-	rate := store.Rate{Most: 1, Window: time.Hour}
+	rate := tenants.Rate{Most: 1, Window: time.Hour}
 	for _, test := range []struct {
 		slicesAgo int
 		admitted  bool
 	}{{1, false}, {59, false}, {62, true}, {500, true}, {-5, false}} {
 		key := fmt.Sprint(test.slicesAgo)
-		first, err := st.Take(t.Context(), key, rate)
+		first, err := st.Tenants.Take(t.Context(), key, rate)
 		require.NoError(t, err)
 		require.True(t, first.Admitted)
 		_, err = owner.Exec(t.Context(), `update rate_limits set head = head - $2 where key = $1`, key, test.slicesAgo)
 		require.NoError(t, err)
-		second, err := st.Take(t.Context(), key, rate)
+		second, err := st.Tenants.Take(t.Context(), key, rate)
 		require.NoError(t, err)
 		require.Equal(t, test.admitted, second.Admitted, "%d slices ago", test.slicesAgo)
 	}
@@ -120,14 +121,14 @@ func BenchmarkTake(b *testing.B) {
 	db := pgtest.New(b)
 	for _, over := range []bool{false, true} {
 		b.Run(fmt.Sprintf("over=%v", over), func(b *testing.B) {
-			st := store.New(db.Pool(b), nil)
-			rate := store.Rate{Most: 1 << 30, Window: time.Minute}
+			st := stores.New(db.Pool(b), nil)
+			rate := tenants.Rate{Most: 1 << 30, Window: time.Minute}
 			if over {
 				rate.Most = 1
 			}
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					if _, err := st.Take(b.Context(), fmt.Sprint(over), rate); err != nil {
+					if _, err := st.Tenants.Take(b.Context(), fmt.Sprint(over), rate); err != nil {
 						b.Error(err)
 						return
 					}

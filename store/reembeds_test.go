@@ -10,6 +10,7 @@ import (
 	"millrace/jobs"
 	"millrace/jobs/knowledge"
 	"millrace/store"
+	"millrace/store/library"
 )
 
 // What came between the last look and the switch is embedded first; and only the attempt that holds
@@ -20,45 +21,45 @@ func TestAWorkspaceMovesOnceNothingIsMissing(t *testing.T) {
 	keep := func(key string) {
 		in := d.ingest(key)
 		lease := d.claim(in.RiverJobID, key)
-		begun, _, err := d.store.BeginIngest(ctx, lease, in.ID)
+		begun, _, err := d.store.Library.BeginIngest(ctx, lease, in.ID)
 		require.NoError(t, err)
-		_, err = d.store.FinishIngest(ctx, lease, in.ID, d.ingested(begun, len(key), "of "+key), forget(begun))
+		_, err = d.store.Library.FinishIngest(ctx, lease, in.ID, d.ingested(begun, len(key), "of "+key), forget(begun))
 		require.NoError(t, err)
 	}
 	keep("first")
 	to := knowledge.PlacementOf(knowledge.Model{Provider: "other", Name: "words", Dimensions: 8})
 	var id uuid.UUID
-	_, err := d.store.CreateReembed(ctx, store.Submission{Workspace: d.space.ID, Route: "test", Key: "move"}, to,
+	_, err := d.store.Library.CreateReembed(ctx, store.Submission{Workspace: d.space.ID, Route: "test", Key: "move"}, to,
 		func(id uuid.UUID) river.JobArgs { return jobs.ReembedArgs{WorkspaceID: d.space.ID, ReembedID: id} },
-		func(r *store.Reembed) (store.Response, error) { id = r.ID; return store.Response{Status: 202}, nil })
+		func(r *library.Reembed) (store.Response, error) { id = r.ID; return store.Response{Status: 202}, nil })
 	require.NoError(t, err)
 	var job int64
 	require.NoError(t, d.owner.QueryRow(ctx, `select id from river_job where kind = 'ingest.reembed'`).Scan(&job))
 	zombie := d.claim(job, "zombie")
 	lease := d.claim(job, "heir")
-	_, err = d.store.BeginReembed(ctx, lease, id)
+	_, err = d.store.Library.BeginReembed(ctx, lease, id)
 	require.NoError(t, err)
 	sweep := jobs.ReembedSweepArgs{WorkspaceID: d.space.ID, ReembedID: id}
 	embed := func() {
-		chunks, err := d.store.ReembedBatch(ctx, d.space.ID, id, uuid.Nil, 100)
+		chunks, err := d.store.Library.ReembedBatch(ctx, d.space.ID, id, uuid.Nil, 100)
 		require.NoError(t, err)
 		require.NotEmpty(t, chunks)
-		require.ErrorIs(t, d.store.NoteReembedded(ctx, zombie, id, chunks), store.ErrFenced)
-		require.NoError(t, d.store.NoteReembedded(ctx, lease, id, chunks))
+		require.ErrorIs(t, d.store.Library.NoteReembedded(ctx, zombie, id, chunks), store.ErrFenced)
+		require.NoError(t, d.store.Library.NoteReembedded(ctx, lease, id, chunks))
 	}
 	embed()
 	keep("second")
-	require.ErrorIs(t, d.store.FinishReembed(ctx, lease, id, sweep), store.ErrBehind)
+	require.ErrorIs(t, d.store.Library.FinishReembed(ctx, lease, id, sweep), library.ErrBehind)
 	place := func() knowledge.Placement {
-		at, err := d.store.Placement(ctx, d.space.ID, knowledge.HashEmbedder{}.Model())
+		at, err := d.store.Library.Placement(ctx, d.space.ID, knowledge.HashEmbedder{}.Model())
 		require.NoError(t, err)
 		return at
 	}
 	require.Equal(t, knowledge.HashEmbedder{}.Model(), place().Model)
 	embed()
-	require.ErrorIs(t, d.store.FinishReembed(ctx, zombie, id, sweep), store.ErrFenced)
+	require.ErrorIs(t, d.store.Library.FinishReembed(ctx, zombie, id, sweep), store.ErrFenced)
 	require.Equal(t, knowledge.HashEmbedder{}.Model(), place().Model)
-	require.NoError(t, d.store.FinishReembed(ctx, lease, id, sweep))
+	require.NoError(t, d.store.Library.FinishReembed(ctx, lease, id, sweep))
 	require.Equal(t, to, place())
 	require.Equal(t, "completed", d.state(job))
 }

@@ -15,6 +15,8 @@ import (
 
 	"millrace/store"
 	"millrace/store/pgtest"
+	"millrace/store/stores"
+	"millrace/store/upkeep"
 )
 
 // BenchmarkPruneBesideWriters prunes MILLRACE_BENCH_ROWS breadcrumbs (200,000 without it) while
@@ -39,8 +41,8 @@ func prunedBesideWriters(b *testing.B, rows int) {
 	pool, err := store.OpenPool(b.Context(), store.PoolOptions{DatabaseURL: db.URL, MaxConns: 4})
 	require.NoError(b, err)
 	defer pool.Close()
-	st := store.New(pool, nil)
-	space, err := st.CreateWorkspace(b.Context(), "bench", 2)
+	st := stores.New(pool, nil)
+	space, err := st.Tenants.CreateWorkspace(b.Context(), "bench", 2)
 	require.NoError(b, err)
 	for filled := 0; filled < rows; filled += 1_000_000 {
 		_, err = owner.Exec(b.Context(), `
@@ -65,13 +67,13 @@ func prunedBesideWriters(b *testing.B, rows int) {
 	seen := longestSeen(until, owner)
 	b.StartTimer()
 	began := time.Now()
-	pruned, err := st.Prune(b.Context(), store.Prune{Job: "trade_events", BatchSize: 10_000, Source: "sql"})
+	pruned, err := st.Upkeep.Prune(b.Context(), upkeep.Prune{Job: "trade_events", BatchSize: 10_000, Source: "sql"})
 	took := time.Since(began)
 	b.StopTimer()
 	stop()
 	require.NoError(b, err)
 	require.EqualValues(b, rows, pruned.Deleted)
-	run, err := st.RetentionRun(context.Background(), pruned.Entry)
+	run, err := st.Upkeep.RetentionRun(context.Background(), pruned.Entry)
 	require.NoError(b, err)
 	beside := during()
 	b.ReportMetric(float64(rows)/took.Seconds(), "rows/s")

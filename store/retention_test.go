@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/store"
+	"millrace/store/upkeep"
 )
 
 // prunable is what each retention job finds: rows that are due and rows that are not. In the
@@ -68,9 +69,9 @@ func (d *desk) count(query string, args ...any) (n int) {
 	return n
 }
 
-func (d *desk) prune(job string, dry bool) store.Pruned {
+func (d *desk) prune(job string, dry bool) upkeep.Pruned {
 	d.t.Helper()
-	pruned, err := d.store.Prune(d.t.Context(), store.Prune{Job: job, BatchSize: 500, DryRun: dry, Source: "sql"})
+	pruned, err := d.store.Upkeep.Prune(d.t.Context(), upkeep.Prune{Job: job, BatchSize: 500, DryRun: dry, Source: "sql"})
 	require.NoError(d.t, err)
 	return pruned
 }
@@ -89,7 +90,7 @@ func TestADryRunCountsWhatARunDeletes(t *testing.T) {
 			require.Equal(t, before-rows.due, d.count(`select count(*) from `+rows.table))
 			require.Zero(t, d.prune(job, false).Deleted, "nothing is left to delete")
 
-			run, err := d.store.RetentionRun(t.Context(), pruned.Entry)
+			run, err := d.store.Upkeep.RetentionRun(t.Context(), pruned.Entry)
 			require.NoError(t, err)
 			require.True(t, *run.OK)
 			require.EqualValues(t, rows.due, run.Deleted)
@@ -111,16 +112,16 @@ func TestAFailedRunKeepsItsLogAndItsBatches(t *testing.T) {
 		end $$;
 		create trigger refuse before delete on trade_events for each row execute function refuse()`)
 	require.NoError(t, err)
-	_, err = d.store.Prune(t.Context(), store.Prune{Job: "trade_events", BatchSize: 500, Source: "river"})
+	_, err = d.store.Upkeep.Prune(t.Context(), upkeep.Prune{Job: "trade_events", BatchSize: 500, Source: "river"})
 	require.ErrorContains(t, err, "this row may not go")
-	runs, err := d.store.RetentionLog(t.Context(), "trade_events", 0, 10)
+	runs, err := d.store.Upkeep.RetentionLog(t.Context(), "trade_events", 0, 10)
 	require.NoError(t, err)
 	require.Len(t, runs, 1)
 	require.False(t, *runs[0].OK)
 	require.Contains(t, *runs[0].Error, "this row may not go")
 	require.EqualValues(t, 1000, runs[0].Deleted)
 	require.Equal(t, 238, d.count(`select count(*) from trade_events`))
-	status, err := d.store.RetentionStatus(t.Context())
+	status, err := d.store.Upkeep.RetentionStatus(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "trade_events", status.Jobs[0].Name)
 	require.Equal(t, 1, status.Jobs[0].Failures)
@@ -130,10 +131,10 @@ func TestAFailedRunKeepsItsLogAndItsBatches(t *testing.T) {
 	// The failed run does not stand in the way of the day's next attempt.
 	_, err = d.owner.Exec(t.Context(), `drop trigger refuse on trade_events`)
 	require.NoError(t, err)
-	pruned, err := d.store.Prune(t.Context(), store.Prune{Job: "trade_events", BatchSize: 500, Source: "river"})
+	pruned, err := d.store.Upkeep.Prune(t.Context(), upkeep.Prune{Job: "trade_events", BatchSize: 500, Source: "river"})
 	require.NoError(t, err)
 	require.EqualValues(t, 234, pruned.Deleted)
-	again, err := d.store.Prune(t.Context(), store.Prune{Job: "trade_events", BatchSize: 500, Source: "river"})
+	again, err := d.store.Upkeep.Prune(t.Context(), upkeep.Prune{Job: "trade_events", BatchSize: 500, Source: "river"})
 	require.NoError(t, err)
 	require.Zero(t, again.Entry, "a scheduled run is made once a day")
 }
@@ -162,7 +163,7 @@ func TestOneRunOfAJobAtATime(t *testing.T) {
 	defer holder.Release()
 	_, err = holder.Exec(t.Context(), `select pg_advisory_lock(retention_lock('job_runs'))`)
 	require.NoError(t, err)
-	_, err = d.store.Prune(t.Context(), store.Prune{Job: "job_runs", BatchSize: 500, Source: "sql"})
+	_, err = d.store.Upkeep.Prune(t.Context(), upkeep.Prune{Job: "job_runs", BatchSize: 500, Source: "sql"})
 	require.ErrorIs(t, err, store.ErrRunning)
 	require.Zero(t, d.prune("idempotency_keys", false).Deleted, "another job is not in the way")
 	_, err = holder.Exec(t.Context(), `select pg_advisory_unlock_all()`)
@@ -188,7 +189,7 @@ func TestAStoppedRunIsTakenUpOrCountedAsFailed(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
 	go func() {
-		_, err := d.store.Prune(ctx, store.Prune{Job: "trade_events", BatchSize: 100, Source: "admin", Entry: &entry})
+		_, err := d.store.Upkeep.Prune(ctx, upkeep.Prune{Job: "trade_events", BatchSize: 100, Source: "admin", Entry: &entry})
 		stopped <- err
 	}()
 	require.Eventually(t, func() bool {
@@ -197,18 +198,18 @@ func TestAStoppedRunIsTakenUpOrCountedAsFailed(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, <-stopped, context.Canceled)
 	require.NoError(t, tx.Rollback(t.Context()))
-	run, err := d.store.RetentionRun(t.Context(), entry)
+	run, err := d.store.Upkeep.RetentionRun(t.Context(), entry)
 	require.NoError(t, err)
 	require.Nil(t, run.OK, "it is open for the next attempt")
-	status, err := d.store.RetentionStatus(t.Context())
+	status, err := d.store.Upkeep.RetentionStatus(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 1, status.Jobs[0].Failures)
 	require.Equal(t, "interrupted", *status.Jobs[0].Error)
 
-	pruned, err := d.store.Prune(t.Context(), store.Prune{Job: "trade_events", BatchSize: 100, Source: "admin", Entry: &entry})
+	pruned, err := d.store.Upkeep.Prune(t.Context(), upkeep.Prune{Job: "trade_events", BatchSize: 100, Source: "admin", Entry: &entry})
 	require.NoError(t, err)
-	require.Equal(t, store.Pruned{Deleted: 1234, Entry: entry}, pruned)
-	again, err := d.store.Prune(t.Context(), store.Prune{Job: "trade_events", BatchSize: 100, Source: "admin", Entry: &entry})
+	require.Equal(t, upkeep.Pruned{Deleted: 1234, Entry: entry}, pruned)
+	again, err := d.store.Upkeep.Prune(t.Context(), upkeep.Prune{Job: "trade_events", BatchSize: 100, Source: "admin", Entry: &entry})
 	require.NoError(t, err)
 	require.Zero(t, again.Entry, "an entry that has ended is not run again")
 
@@ -216,22 +217,22 @@ func TestAStoppedRunIsTakenUpOrCountedAsFailed(t *testing.T) {
 		insert into retention_job_log (job_name, source, started_at, dry_run, age, batch_size)
 		values ('match_runs', 'river', now(), false, '180 days', 100)`)
 	require.NoError(t, err)
-	_, _, err = d.store.ScheduleRetention(t.Context())
+	_, _, err = d.store.Upkeep.ScheduleRetention(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 1, d.count(`select count(*) from retention_job_log where error like 'interrupted%'`))
 }
 
 func TestMissedRunsAreNamed(t *testing.T) {
 	d := newDesk(t)
-	scheduler, overdue, err := d.store.ScheduleRetention(t.Context())
+	scheduler, overdue, err := d.store.Upkeep.ScheduleRetention(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "river", scheduler)
 	require.Empty(t, overdue, "a new installation has missed nothing")
 	_, err = d.owner.Exec(t.Context(), `update retention_rules set created_at = now() - interval '26 hours'`)
 	require.NoError(t, err)
-	_, err = d.store.Prune(t.Context(), store.Prune{Job: "job_runs", BatchSize: 500, Source: "river"})
+	_, err = d.store.Upkeep.Prune(t.Context(), upkeep.Prune{Job: "job_runs", BatchSize: 500, Source: "river"})
 	require.NoError(t, err)
-	_, overdue, err = d.store.ScheduleRetention(t.Context())
+	_, overdue, err = d.store.Upkeep.ScheduleRetention(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []string{"trade_events", "match_runs", "idempotency_keys", "job_events"}, overdue)
 }
@@ -239,14 +240,14 @@ func TestMissedRunsAreNamed(t *testing.T) {
 func TestARunRefusesWhatIsOutOfRange(t *testing.T) {
 	d := newDesk(t)
 	past := -time.Hour
-	for name, prune := range map[string]store.Prune{
+	for name, prune := range map[string]upkeep.Prune{
 		"unknown job":  {Job: "orders", BatchSize: 500, Source: "sql"},
 		"small batch":  {Job: "job_runs", BatchSize: 99, Source: "sql"},
 		"large batch":  {Job: "job_runs", BatchSize: 100_001, Source: "sql"},
 		"future rows":  {Job: "job_runs", BatchSize: 500, Source: "sql", Age: &past},
 		"other source": {Job: "job_runs", BatchSize: 500, Source: "somebody"},
 	} {
-		_, err := d.store.Prune(t.Context(), prune)
+		_, err := d.store.Upkeep.Prune(t.Context(), prune)
 		require.Error(t, err, name)
 		require.False(t, errors.Is(err, store.ErrRunning), name)
 	}
@@ -296,7 +297,7 @@ func TestOldDaysOfTheEventLogAreDropped(t *testing.T) {
 	require.EqualValues(t, 850, pruned.Deleted)
 	require.Equal(t, before+4-850, d.count(`select count(*) from event_log`))
 	require.Equal(t, partitions-1, d.count(`select count(*) from pg_inherits where inhparent = 'event_log'::regclass`))
-	bounds, err := d.store.EventBounds(t.Context())
+	bounds, err := d.store.EventLog.Bounds(t.Context())
 	require.NoError(t, err)
 	require.Positive(t, bounds.Floor.XID, "a cursor from before cannot be resumed")
 	require.Zero(t, d.prune("job_events", false).Deleted)

@@ -15,7 +15,7 @@ import (
 
 func (d *desk) match(question string, filter knowledge.Filter) []knowledge.Hit {
 	d.t.Helper()
-	hits, err := d.store.MatchText(d.t.Context(), d.space.ID, question, filter, 10)
+	hits, err := d.store.Library.MatchText(d.t.Context(), d.space.ID, question, filter, 10)
 	require.NoError(d.t, err)
 	return hits
 }
@@ -60,7 +60,7 @@ func TestNoQuestionIsAQuery(t *testing.T) {
 // The search runs where row-level security does not hold, so its own condition has to.
 func TestFullTextFindsOnesOwnOnly(t *testing.T) {
 	d := newDesk(t)
-	other, err := d.store.CreateWorkspace(t.Context(), "other", 1)
+	other, err := d.store.Tenants.CreateWorkspace(t.Context(), "other", 1)
 	require.NoError(t, err)
 	theirs, foreign := pgtest.Document{Texts: []string{"The secret whipsaw."}}.Insert(t, d.owner, other.ID)
 	_, mine := pgtest.Document{Texts: []string{"My whipsaw."}}.Insert(t, d.owner, d.space.ID)
@@ -68,7 +68,7 @@ func TestFullTextFindsOnesOwnOnly(t *testing.T) {
 	require.Len(t, hits, 1)
 	require.Equal(t, mine[0], hits[0].Chunk)
 	require.Empty(t, d.match("secret whipsaw workspace "+other.ID.String(), knowledge.Filter{Documents: []uuid.UUID{theirs}}))
-	passages, err := d.store.Passages(t.Context(), d.space.ID, append(foreign, mine...))
+	passages, err := d.store.Library.Passages(t.Context(), d.space.ID, append(foreign, mine...))
 	require.NoError(t, err)
 	require.Len(t, passages, 1)
 	require.Equal(t, "My whipsaw.", passages[0].Text)
@@ -92,22 +92,22 @@ func TestFrequentWordsDoNotDrive(t *testing.T) {
 func TestLLMCallsAreCountedByTheMinute(t *testing.T) {
 	d := newDesk(t)
 	for range 3 {
-		require.NoError(t, d.store.RecordLLMCall(t.Context(), "openai", "m", ""))
+		require.NoError(t, d.store.Recommend.RecordLLMCall(t.Context(), "openai", "m", ""))
 	}
-	require.NoError(t, d.store.RecordLLMCall(t.Context(), "openai", "m", knowledge.ReasonTimeout))
+	require.NoError(t, d.store.Recommend.RecordLLMCall(t.Context(), "openai", "m", knowledge.ReasonTimeout))
 	_, err := d.owner.Exec(t.Context(), `
 		insert into llm_minutes (minute, provider, model, reason_code, calls, last_at)
 		values (now() - interval '8 days', 'old', 'm', '', 1, now()), (now() - interval '2 hours', 'openai', 'm', '', 10, now())`)
 	require.NoError(t, err)
-	require.NoError(t, d.store.RecordLLMCall(t.Context(), "none", "none", knowledge.ReasonUnconfigured)) // a new row clears old ones
-	calls, err := d.store.LLMCalls(t.Context(), time.Now().Add(-time.Hour))
+	require.NoError(t, d.store.Recommend.RecordLLMCall(t.Context(), "none", "none", knowledge.ReasonUnconfigured)) // a new row clears old ones
+	calls, err := d.store.Recommend.LLMCalls(t.Context(), time.Now().Add(-time.Hour))
 	require.NoError(t, err)
 	found := map[string]int{}
 	for _, c := range calls {
 		found[c.Provider+" "+string(c.Reason)] += c.Calls
 	}
 	require.Equal(t, map[string]int{"openai ": 3, "openai llm_timeout": 1, "none llm_unconfigured": 1}, found)
-	all, err := d.store.LLMCalls(t.Context(), time.Now().Add(-30*24*time.Hour))
+	all, err := d.store.Recommend.LLMCalls(t.Context(), time.Now().Add(-30*24*time.Hour))
 	require.NoError(t, err)
 	for _, c := range all {
 		require.NotEqual(t, "old", c.Provider)

@@ -8,6 +8,7 @@ import (
 
 	"millrace/jobs/sweep"
 	"millrace/store"
+	"millrace/store/tuning"
 )
 
 // roundJob is the job that follows the round at work.
@@ -26,21 +27,21 @@ func (d *desk) shardJob(id uuid.UUID, shard int) int64 {
 }
 
 // begun is a tune of four trials whose first round, of three, has been run: rung 0 of a pruned one.
-func (d *desk) begun() *store.Tune {
+func (d *desk) begun() *tuning.Tune {
 	d.t.Helper()
 	ctx := d.t.Context()
 	tune, plan := d.tune("k")
 	first := []sweep.Shard{{Trials: 4, Open: true, Cost: 0.25}}
-	require.NoError(d.t, d.store.BeginTune(ctx, d.claim(plan, "w"), tune.ID,
-		store.TunePlan{Shards: first, Rounds: 3, Work: 4*0.25 + 2*0.5 + 1}, d.nextJobs(tune.ID)))
-	require.NoError(d.t, d.store.FinishShard(ctx, d.claim(d.shardJob(tune.ID, 0), "w"), tune.ID,
-		store.ShardDone{Columns: []byte("rung 0")}, d.nextJobs(tune.ID)))
+	require.NoError(d.t, d.store.Tuning.Begin(ctx, d.claim(plan, "w"), tune.ID,
+		tuning.Plan{Shards: first, Rounds: 3, Work: 4*0.25 + 2*0.5 + 1}, d.nextJobs(tune.ID)))
+	require.NoError(d.t, d.store.Tuning.FinishShard(ctx, d.claim(d.shardJob(tune.ID, 0), "w"), tune.ID,
+		tuning.ShardDone{Columns: []byte("rung 0")}, d.nextJobs(tune.ID)))
 	return tune
 }
 
-func (d *desk) progress(id uuid.UUID) store.Progress {
+func (d *desk) progress(id uuid.UUID) tuning.Progress {
 	d.t.Helper()
-	tune, err := d.store.Tune(d.t.Context(), d.space.ID, id)
+	tune, err := d.store.Tuning.Get(d.t.Context(), d.space.ID, id)
 	require.NoError(d.t, err)
 	return tune.Progress
 }
@@ -54,49 +55,49 @@ func TestRoundsFollowOneAnother(t *testing.T) {
 
 	job, kind := d.roundJob(tune.ID)
 	require.Equal(t, "tune.advance", kind)
-	second := store.TuneRound{Round: 1, Pruned: 2, Shards: []sweep.Shard{{Index: 1, First: 1, Trials: 2, Rung: 1, Open: true, Cost: 0.5, List: []byte("list")}}}
+	second := tuning.Round{Round: 1, Pruned: 2, Shards: []sweep.Shard{{Index: 1, First: 1, Trials: 2, Rung: 1, Open: true, Cost: 0.5, List: []byte("list")}}}
 	zombie, lease := d.claim(job, "first"), d.claim(job, "second")
-	require.ErrorIs(t, d.store.BeginRound(ctx, zombie, tune.ID, second, d.nextJobs(tune.ID)), store.ErrFenced)
+	require.ErrorIs(t, d.store.Tuning.BeginRound(ctx, zombie, tune.ID, second, d.nextJobs(tune.ID)), store.ErrFenced)
 	require.Zero(t, d.progress(tune.ID).Skipped)
-	require.NoError(t, d.store.BeginRound(ctx, lease, tune.ID, second, d.nextJobs(tune.ID)))
-	require.ErrorIs(t, d.store.BeginRound(ctx, lease, tune.ID, second, d.nextJobs(tune.ID)), store.ErrFenced)
+	require.NoError(t, d.store.Tuning.BeginRound(ctx, lease, tune.ID, second, d.nextJobs(tune.ID)))
+	require.ErrorIs(t, d.store.Tuning.BeginRound(ctx, lease, tune.ID, second, d.nextJobs(tune.ID)), store.ErrFenced)
 	require.Equal(t, 2, d.progress(tune.ID).Skipped, "a round begun twice")
 
 	// A job of the same round that somehow runs besides cannot begin it again either.
 	_, err := d.owner.Exec(ctx, `update river_job set state = 'available', finalized_at = null where id = $1`, job)
 	require.NoError(t, err)
-	again := store.TuneRound{Round: 1, Pruned: 2, Shards: []sweep.Shard{{Index: 2, Trials: 1, Rung: 1}}}
-	require.ErrorIs(t, d.store.BeginRound(ctx, d.claim(job, "third"), tune.ID, again, d.nextJobs(tune.ID)), store.ErrFenced)
+	again := tuning.Round{Round: 1, Pruned: 2, Shards: []sweep.Shard{{Index: 2, Trials: 1, Rung: 1}}}
+	require.ErrorIs(t, d.store.Tuning.BeginRound(ctx, d.claim(job, "third"), tune.ID, again, d.nextJobs(tune.ID)), store.ErrFenced)
 
-	work, err := d.store.ShardWork(ctx, d.space.ID, tune.ID, 1)
+	work, err := d.store.Tuning.ShardWork(ctx, d.space.ID, tune.ID, 1)
 	require.NoError(t, err)
 	require.Equal(t, second.Shards[0], work.Shard)
-	require.NoError(t, d.store.FinishShard(ctx, d.claim(d.shardJob(tune.ID, 1), "w"), tune.ID,
-		store.ShardDone{Shard: 1, Columns: []byte("rung 1")}, d.nextJobs(tune.ID)))
-	columns, err := d.store.ShardColumns(ctx, d.space.ID, tune.ID, 1)
+	require.NoError(t, d.store.Tuning.FinishShard(ctx, d.claim(d.shardJob(tune.ID, 1), "w"), tune.ID,
+		tuning.ShardDone{Shard: 1, Columns: []byte("rung 1")}, d.nextJobs(tune.ID)))
+	columns, err := d.store.Tuning.ShardColumns(ctx, d.space.ID, tune.ID, 1)
 	require.NoError(t, err)
 	require.Equal(t, "rung 1", string(columns))
 
 	// A round without trials goes straight on; after the last one the tune is ranked.
 	job, kind = d.roundJob(tune.ID)
 	require.Equal(t, "tune.advance", kind)
-	require.NoError(t, d.store.BeginRound(ctx, d.claim(job, "w"), tune.ID, store.TuneRound{Round: 2, Pruned: 2}, d.nextJobs(tune.ID)))
+	require.NoError(t, d.store.Tuning.BeginRound(ctx, d.claim(job, "w"), tune.ID, tuning.Round{Round: 2, Pruned: 2}, d.nextJobs(tune.ID)))
 	job, kind = d.roundJob(tune.ID)
 	require.Equal(t, "tune.collect", kind)
 
 	// Pages show each trial once, settled or not, and the ranking job settles them under its lease.
-	shards, err := d.store.TrialShards(ctx, d.space.ID, tune.ID, 3, 10)
+	shards, err := d.store.Tuning.TrialShards(ctx, d.space.ID, tune.ID, 3, 10)
 	require.NoError(t, err)
 	require.Len(t, shards, 1)
 	zombie, lease = d.claim(job, "first"), d.claim(job, "second")
-	require.ErrorIs(t, d.store.SettleShard(ctx, zombie, tune.ID, 0, []byte("lost")), store.ErrFenced)
-	require.NoError(t, d.store.SettleShard(ctx, lease, tune.ID, 0, []byte("settled")))
-	require.NoError(t, d.store.CompleteTune(ctx, lease, tune.ID, &sweep.Outcome{Ranking: []int32{0, 1, 2, 3}}))
-	_, shards, err = d.store.RankedShards(ctx, d.space.ID, tune.ID, 0, 4)
+	require.ErrorIs(t, d.store.Tuning.ResolveShard(ctx, zombie, tune.ID, 0, []byte("lost")), store.ErrFenced)
+	require.NoError(t, d.store.Tuning.ResolveShard(ctx, lease, tune.ID, 0, []byte("settled")))
+	require.NoError(t, d.store.Tuning.Complete(ctx, lease, tune.ID, &sweep.Outcome{Ranking: []int32{0, 1, 2, 3}}))
+	_, shards, err = d.store.Tuning.RankedShards(ctx, d.space.ID, tune.ID, 0, 4)
 	require.NoError(t, err)
 	require.Len(t, shards, 1)
 	require.Equal(t, "settled", string(shards[0].Columns))
-	left, err := d.store.Shards(ctx, d.space.ID, tune.ID)
+	left, err := d.store.Tuning.Shards(ctx, d.space.ID, tune.ID)
 	require.NoError(t, err)
 	require.Len(t, left, 1, "shards of later rungs go")
 }
@@ -105,7 +106,7 @@ func TestCancelingBetweenRoundsCancelsTheJobThatPlansTheNext(t *testing.T) {
 	d := newDesk(t)
 	tune := d.begun()
 	job, _ := d.roundJob(tune.ID)
-	_, err := d.store.CancelTune(t.Context(), d.space.ID, tune.ID)
+	_, err := d.store.Tuning.Cancel(t.Context(), d.space.ID, tune.ID)
 	require.NoError(t, err)
 	require.Equal(t, "cancelled", d.state(job))
 }

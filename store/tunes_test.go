@@ -20,16 +20,21 @@ import (
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/sweep"
 	"millrace/store"
+	"millrace/store/market"
 	"millrace/store/pgtest"
+	"millrace/store/stores"
+	"millrace/store/tenants"
+	"millrace/store/tuning"
+	"millrace/store/workers"
 )
 
 // desk is a store with a workspace and a dataset, and an owner's eye on the tables.
 type desk struct {
 	t       *testing.T
-	store   *store.Store
+	store   *stores.Set
 	owner   *pgxpool.Pool
-	space   store.Workspace
-	dataset store.Dataset
+	space   tenants.Workspace
+	dataset market.Dataset
 	bars    *backtest.Bars
 }
 
@@ -41,19 +46,19 @@ func newDesk(t *testing.T) *desk {
 	t.Cleanup(pool.Close)
 	client, err := jobs.NewInsertClient(pool, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	d := &desk{t: t, store: store.New(pool, client), owner: db.OwnerPool(t)}
-	d.space, err = d.store.CreateWorkspace(t.Context(), "desk", 2)
+	d := &desk{t: t, store: stores.New(pool, client), owner: db.OwnerPool(t)}
+	d.space, err = d.store.Tenants.CreateWorkspace(t.Context(), "desk", 2)
 	require.NoError(t, err)
 	d.bars, err = ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: 500})
 	require.NoError(t, err)
-	d.dataset, err = d.store.PutDataset(t.Context(), d.space.ID,
-		store.Dataset{Name: "walk", Symbol: "W", Timeframe: "1d", Calendar: 252}, d.bars)
+	d.dataset, err = d.store.Market.PutDataset(t.Context(), d.space.ID,
+		market.Dataset{Name: "walk", Symbol: "W", Timeframe: "1d", Calendar: 252}, d.bars)
 	require.NoError(t, err)
 	return d
 }
 
 // tune submits a tune of four trials and returns it with its plan job.
-func (d *desk) tune(key string) (*store.Tune, int64) {
+func (d *desk) tune(key string) (*tuning.Tune, int64) {
 	d.t.Helper()
 	tune, err := d.submit(key)
 	require.NoError(d.t, err)
@@ -63,14 +68,14 @@ func (d *desk) tune(key string) (*store.Tune, int64) {
 }
 
 // submit may be called from any goroutine.
-func (d *desk) submit(key string) (*store.Tune, error) {
+func (d *desk) submit(key string) (*tuning.Tune, error) {
 	spec := sweep.Spec{StrategyName: "sma_cross", ParamSpace: map[string]sweep.Range{"fast": {Values: []float64{5, 10, 15, 20}}}}
 	spec.Normalize()
-	var tune *store.Tune
-	_, err := d.store.CreateTune(d.t.Context(), store.Submission{Workspace: d.space.ID, Route: "test", Key: key},
-		store.NewTune{DatasetID: d.dataset.ID, Dataset: d.dataset.Name, Spec: spec, Trials: 4},
+	var tune *tuning.Tune
+	_, err := d.store.Tuning.Create(d.t.Context(), store.Submission{Workspace: d.space.ID, Route: "test", Key: key},
+		tuning.NewTune{DatasetID: d.dataset.ID, Dataset: d.dataset.Name, Spec: spec, Trials: 4},
 		func(id uuid.UUID) river.JobArgs { return jobs.TunePlanArgs{WorkspaceID: d.space.ID, TuneID: id} },
-		func(t *store.Tune) (store.Response, error) {
+		func(t *tuning.Tune) (store.Response, error) {
 			tune = t
 			return store.Response{Status: http.StatusAccepted}, nil
 		})
@@ -98,15 +103,15 @@ func (d *desk) state(job int64) string {
 	return state
 }
 
-func (d *desk) status(id uuid.UUID) store.TuneStatus {
+func (d *desk) status(id uuid.UUID) tuning.Status {
 	d.t.Helper()
-	tune, err := d.store.Tune(d.t.Context(), d.space.ID, id)
+	tune, err := d.store.Tuning.Get(d.t.Context(), d.space.ID, id)
 	require.NoError(d.t, err)
 	return tune.Status
 }
 
-func (d *desk) nextJobs(id uuid.UUID) store.TuneJobs {
-	return store.TuneJobs{
+func (d *desk) nextJobs(id uuid.UUID) tuning.Jobs {
+	return tuning.Jobs{
 		Shard: func(shard int) river.JobArgs {
 			return jobs.TuneShardArgs{WorkspaceID: d.space.ID, TuneID: id, Shard: shard}
 		},
@@ -126,11 +131,11 @@ func TestAZombieWritesNothingAndCompletesNothing(t *testing.T) {
 	tune, plan := d.tune("k")
 	zombie := d.claim(plan, "first")
 	successor := d.claim(plan, "second")
-	require.ErrorIs(t, d.store.BeginTune(ctx, zombie, tune.ID, store.TunePlan{Shards: twoShards}, d.nextJobs(tune.ID)), store.ErrFenced)
-	require.Equal(t, store.TuneQueued, d.status(tune.ID))
+	require.ErrorIs(t, d.store.Tuning.Begin(ctx, zombie, tune.ID, tuning.Plan{Shards: twoShards}, d.nextJobs(tune.ID)), store.ErrFenced)
+	require.Equal(t, tuning.Queued, d.status(tune.ID))
 	require.Equal(t, "running", d.state(plan))
-	require.NoError(t, d.store.BeginTune(ctx, successor, tune.ID, store.TunePlan{Shards: twoShards}, d.nextJobs(tune.ID)))
-	require.ErrorIs(t, d.store.BeginTune(ctx, successor, tune.ID, store.TunePlan{Shards: twoShards}, d.nextJobs(tune.ID)), store.ErrFenced)
+	require.NoError(t, d.store.Tuning.Begin(ctx, successor, tune.ID, tuning.Plan{Shards: twoShards}, d.nextJobs(tune.ID)))
+	require.ErrorIs(t, d.store.Tuning.Begin(ctx, successor, tune.ID, tuning.Plan{Shards: twoShards}, d.nextJobs(tune.ID)), store.ErrFenced)
 	require.Equal(t, "completed", d.state(plan))
 
 	var shardJobs []int64
@@ -141,12 +146,12 @@ func TestAZombieWritesNothingAndCompletesNothing(t *testing.T) {
 	require.Len(t, shardJobs, 2)
 	zombie = d.claim(shardJobs[0], "first")
 	successor = d.claim(shardJobs[0], "second")
-	done := store.ShardDone{Shard: 0, Completed: 2, Columns: []byte{1}}
-	require.ErrorIs(t, d.store.FinishShard(ctx, zombie, tune.ID, done, d.nextJobs(tune.ID)), store.ErrFenced)
-	require.ErrorIs(t, d.store.ReportShard(ctx, zombie, tune.ID, 0, 1), store.ErrFenced)
-	require.NoError(t, d.store.FinishShard(ctx, successor, tune.ID, done, d.nextJobs(tune.ID)))
-	require.ErrorIs(t, d.store.FinishShard(ctx, zombie, tune.ID, done, d.nextJobs(tune.ID)), store.ErrFenced)
-	now, err := d.store.Tune(ctx, d.space.ID, tune.ID)
+	done := tuning.ShardDone{Shard: 0, Completed: 2, Columns: []byte{1}}
+	require.ErrorIs(t, d.store.Tuning.FinishShard(ctx, zombie, tune.ID, done, d.nextJobs(tune.ID)), store.ErrFenced)
+	require.ErrorIs(t, d.store.Tuning.ReportShard(ctx, zombie, tune.ID, 0, 1), store.ErrFenced)
+	require.NoError(t, d.store.Tuning.FinishShard(ctx, successor, tune.ID, done, d.nextJobs(tune.ID)))
+	require.ErrorIs(t, d.store.Tuning.FinishShard(ctx, zombie, tune.ID, done, d.nextJobs(tune.ID)), store.ErrFenced)
+	now, err := d.store.Tuning.Get(ctx, d.space.ID, tune.ID)
 	require.NoError(t, err)
 	require.Equal(t, 2, now.Progress.Completed, "a trial counted twice")
 }
@@ -159,16 +164,16 @@ func TestTheCapHoldsBackAndLetsIn(t *testing.T) {
 	fourth, fourthPlan := d.tune("4")
 	require.Equal(t, []string{"available", "available", "pending", "pending"},
 		[]string{d.state(firstPlan), d.state(secondPlan), d.state(thirdPlan), d.state(fourthPlan)})
-	_, err := d.store.CancelTune(t.Context(), d.space.ID, third.ID)
+	_, err := d.store.Tuning.Cancel(t.Context(), d.space.ID, third.ID)
 	require.NoError(t, err)
 	require.Equal(t, "cancelled", d.state(thirdPlan))
 	require.Equal(t, "pending", d.state(fourthPlan), "a tune that waited frees no slot")
-	_, err = d.store.CancelTune(t.Context(), d.space.ID, first.ID)
+	_, err = d.store.Tuning.Cancel(t.Context(), d.space.ID, first.ID)
 	require.NoError(t, err)
 	require.Equal(t, "available", d.state(fourthPlan))
-	_, err = d.store.CancelTune(t.Context(), d.space.ID, first.ID)
+	_, err = d.store.Tuning.Cancel(t.Context(), d.space.ID, first.ID)
 	require.ErrorIs(t, err, store.ErrEnded)
-	require.Equal(t, store.TuneQueued, d.status(fourth.ID))
+	require.Equal(t, tuning.Queued, d.status(fourth.ID))
 }
 
 func TestConcurrentSubmissionsDoNotPassTheCap(t *testing.T) {
@@ -194,17 +199,17 @@ func TestJobsOfALostWorkerRunAgain(t *testing.T) {
 	ctx := t.Context()
 	_, plan := d.tune("k")
 	d.claim(plan, "lost")
-	beat := func(held ...store.Held) {
-		recalls, err := d.store.Beat(ctx, store.Worker{ID: "lost", Queues: map[string]int{"tunes": 1}}, held, nil)
+	beat := func(held ...workers.Held) {
+		recalls, err := d.store.Workers.Beat(ctx, workers.Worker{ID: "lost", Queues: map[string]int{"tunes": 1}}, held, nil)
 		require.NoError(t, err)
 		require.Empty(t, recalls)
 	}
-	rescue := func() []store.Rescued {
-		rescued, err := d.store.Rescue(ctx)
+	rescue := func() []workers.Rescued {
+		rescued, err := d.store.Workers.Rescue(ctx)
 		require.NoError(t, err)
 		return rescued
 	}
-	beat(store.Held{JobID: plan, Attempt: 1})
+	beat(workers.Held{JobID: plan, Attempt: 1})
 	require.Empty(t, rescue(), "a job that is merely long is held")
 	d.exec(`update workers set beat_at = now() - interval '1 minute'`)
 	require.Len(t, rescue(), 1)
@@ -230,22 +235,22 @@ func TestAHeartbeatRecallsWhatIsCancelledOrLost(t *testing.T) {
 	_, kept := d.tune("2")
 	d.claim(cancelled, "w")
 	d.claim(kept, "w")
-	lost := store.Held{JobID: kept, Attempt: 0}
-	gone := store.Held{JobID: 1 << 40, Attempt: 1}
-	beat := func() []store.Recall {
-		recalls, err := d.store.Beat(ctx, store.Worker{ID: "w"},
-			[]store.Held{{JobID: cancelled, Attempt: 1}, {JobID: kept, Attempt: 1}, lost, gone}, nil)
+	lost := workers.Held{JobID: kept, Attempt: 0}
+	gone := workers.Held{JobID: 1 << 40, Attempt: 1}
+	beat := func() []workers.Recall {
+		recalls, err := d.store.Workers.Beat(ctx, workers.Worker{ID: "w"},
+			[]workers.Held{{JobID: cancelled, Attempt: 1}, {JobID: kept, Attempt: 1}, lost, gone}, nil)
 		require.NoError(t, err)
 		return recalls
 	}
-	require.ElementsMatch(t, []store.Recall{{Held: lost}, {Held: gone}}, beat())
-	_, err := d.store.CancelTune(ctx, d.space.ID, tune.ID)
+	require.ElementsMatch(t, []workers.Recall{{Held: lost}, {Held: gone}}, beat())
+	_, err := d.store.Tuning.Cancel(ctx, d.space.ID, tune.ID)
 	require.NoError(t, err)
-	require.ElementsMatch(t, []store.Recall{{Held: lost}, {Held: gone}, {Held: store.Held{JobID: cancelled, Attempt: 1}, Cancelled: true}}, beat())
+	require.ElementsMatch(t, []workers.Recall{{Held: lost}, {Held: gone}, {Held: workers.Held{JobID: cancelled, Attempt: 1}, Cancelled: true}}, beat())
 	d.exec(`update river_job set state = 'completed', finalized_at = now() where id = $1`, kept)
 	require.Len(t, beat(), 3, "a completed job is about to return")
 	d.exec(`update river_job set state = 'running', finalized_at = null, attempted_by = '{w,other}' where id = $1`, kept)
-	require.Contains(t, beat(), store.Recall{Held: store.Held{JobID: kept, Attempt: 1}}, "handed back and taken by another under the same number")
+	require.Contains(t, beat(), workers.Recall{Held: workers.Held{JobID: kept, Attempt: 1}}, "handed back and taken by another under the same number")
 }
 
 func TestASubmissionIsAllOrNothing(t *testing.T) {

@@ -14,25 +14,27 @@ import (
 	"millrace/jobs/backtest"
 	"millrace/jobs/sweep"
 	"millrace/store"
+	"millrace/store/tuning"
+	"millrace/store/walkforward"
 )
 
 // wfo submits a walk-forward of so many folds of four trials each.
-func (d *desk) wfo(key string, folds int, partial bool) (*store.WFO, []store.WFOFold) {
+func (d *desk) wfo(key string, folds int, partial bool) (*walkforward.Run, []walkforward.Fold) {
 	d.t.Helper()
 	spec := sweep.Spec{StrategyName: "sma_cross", ParamSpace: map[string]sweep.Range{"fast": {Values: []float64{5, 10, 15, 20}}}}
 	spec.Normalize()
 	config := sweep.WFOConfig{TrainDays: new(100), TestDays: new(50), AllowPartial: &partial, MinFolds: new(2)}
 	config.Normalize()
-	in := store.NewWFO{DatasetID: d.dataset.ID, Dataset: d.dataset.Name, Spec: spec, Config: config, Trials: 4}
+	in := walkforward.NewRun{DatasetID: d.dataset.ID, Dataset: d.dataset.Name, Spec: spec, Config: config, Trials: 4}
 	for i := range folds {
 		start := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, 50*i)
 		in.Folds = append(in.Folds, sweep.Fold{Index: i, TrainBars: 100, TestBars: 50,
 			TrainTest: sweep.TrainTest{TrainStart: start, TrainEnd: start.AddDate(0, 0, 100), TestEnd: start.AddDate(0, 0, 150)}})
 	}
-	var wfo *store.WFO
-	var made []store.WFOFold
-	_, err := d.store.CreateWFO(d.t.Context(), store.Submission{Workspace: d.space.ID, Route: "test", Key: key}, in,
-		store.NewWFOJobs{
+	var wfo *walkforward.Run
+	var made []walkforward.Fold
+	_, err := d.store.WalkForward.Create(d.t.Context(), store.Submission{Workspace: d.space.ID, Route: "test", Key: key}, in,
+		walkforward.FirstJobs{
 			Plan: func(id uuid.UUID) river.JobArgs {
 				return jobs.TunePlanArgs{WorkspaceID: d.space.ID, TuneID: id}
 			},
@@ -40,7 +42,7 @@ func (d *desk) wfo(key string, folds int, partial bool) (*store.WFO, []store.WFO
 				return jobs.WFOCandidatesArgs{WorkspaceID: d.space.ID, WFOID: id}
 			},
 		},
-		func(w *store.WFO, folds []store.WFOFold) (store.Response, error) {
+		func(w *walkforward.Run, folds []walkforward.Fold) (store.Response, error) {
 			wfo, made = w, folds
 			return store.Response{Status: http.StatusAccepted}, nil
 		})
@@ -48,9 +50,9 @@ func (d *desk) wfo(key string, folds int, partial bool) (*store.WFO, []store.WFO
 	return wfo, made
 }
 
-func (d *desk) wfoNow(id uuid.UUID) *store.WFO {
+func (d *desk) wfoNow(id uuid.UUID) *walkforward.Run {
 	d.t.Helper()
-	now, err := d.store.WFO(d.t.Context(), d.space.ID, id)
+	now, err := d.store.WalkForward.Get(d.t.Context(), d.space.ID, id)
 	require.NoError(d.t, err)
 	return now
 }
@@ -69,15 +71,15 @@ func (d *desk) planJob(tune uuid.UUID) int64 {
 }
 
 // runFold takes a fold's tune to its end: planned into one shard, run, collected.
-func (d *desk) runFold(fold store.WFOFold, found *sweep.Outcome) {
+func (d *desk) runFold(fold walkforward.Fold, found *sweep.Outcome) {
 	d.t.Helper()
 	ctx, id := d.t.Context(), *fold.TuneID
 	require.Equal(d.t, "available", d.state(d.planJob(id)), "fold %d has not been let in", fold.Index)
-	require.NoError(d.t, d.store.BeginTune(ctx, d.claim(d.planJob(id), "w"), id, store.TunePlan{Shards: []sweep.Shard{{Trials: 4}}}, d.nextJobs(id)))
+	require.NoError(d.t, d.store.Tuning.Begin(ctx, d.claim(d.planJob(id), "w"), id, tuning.Plan{Shards: []sweep.Shard{{Trials: 4}}}, d.nextJobs(id)))
 	shard := d.jobOf(`select job_id from tune_shards where tune_id = $1`, id)
-	require.NoError(d.t, d.store.FinishShard(ctx, d.claim(shard, "w"), id, store.ShardDone{Completed: 4, Columns: []byte{1}}, d.nextJobs(id)))
+	require.NoError(d.t, d.store.Tuning.FinishShard(ctx, d.claim(shard, "w"), id, tuning.ShardDone{Completed: 4, Columns: []byte{1}}, d.nextJobs(id)))
 	collect := d.jobOf(`select collect_job_id from tune_progress where tune_id = $1`, id)
-	require.NoError(d.t, d.store.CompleteTune(ctx, d.claim(collect, "w"), id, found))
+	require.NoError(d.t, d.store.Tuning.Complete(ctx, d.claim(collect, "w"), id, found))
 }
 
 func outcomeOf(fast ...float64) *sweep.Outcome {
@@ -91,8 +93,8 @@ func outcomeOf(fast ...float64) *sweep.Outcome {
 	return out
 }
 
-func (d *desk) wfoJobs(id uuid.UUID) store.WFOJobs {
-	return store.WFOJobs{
+func (d *desk) wfoJobs(id uuid.UUID) walkforward.Jobs {
+	return walkforward.Jobs{
 		Score:   func(fold int) river.JobArgs { return jobs.WFOScoreArgs{WorkspaceID: d.space.ID, WFOID: id, Fold: fold} },
 		Collect: func() river.JobArgs { return jobs.WFOCollectArgs{WorkspaceID: d.space.ID, WFOID: id} },
 	}
@@ -112,7 +114,7 @@ func TestAWalkForwardLetsItsFoldsInAndItsJudgingAfterTheLast(t *testing.T) {
 	}
 	require.Equal(t, []string{"available", "available", "pending", "pending"}, states())
 	d.runFold(folds[1], outcomeOf(5, 10))
-	require.Equal(t, store.WFORunning, d.wfoNow(wfo.ID).Status)
+	require.Equal(t, walkforward.Running, d.wfoNow(wfo.ID).Status)
 	require.Equal(t, []string{"available", "completed", "available", "pending"}, states())
 	d.runFold(folds[0], outcomeOf(5))
 	d.runFold(folds[2], outcomeOf(10))
@@ -123,17 +125,17 @@ func TestAWalkForwardLetsItsFoldsInAndItsJudgingAfterTheLast(t *testing.T) {
 
 	zombie, successor := d.claim(candidates, "first"), d.claim(candidates, "second")
 	flat := []float64{5, 50, 10, 50}
-	require.ErrorIs(t, d.store.BeginScoring(ctx, zombie, wfo.ID, flat, d.wfoJobs(wfo.ID)), store.ErrFenced)
-	require.NoError(t, d.store.BeginScoring(ctx, successor, wfo.ID, flat, d.wfoJobs(wfo.ID)))
+	require.ErrorIs(t, d.store.WalkForward.BeginScoring(ctx, zombie, wfo.ID, flat, d.wfoJobs(wfo.ID)), store.ErrFenced)
+	require.NoError(t, d.store.WalkForward.BeginScoring(ctx, successor, wfo.ID, flat, d.wfoJobs(wfo.ID)))
 	for i := range 4 {
 		job := d.jobOf(`select score_job_id from wfo_folds where wfo_id = $1 and fold = $2`, wfo.ID, i)
 		zombie, successor = d.claim(job, "first"), d.claim(job, "second")
 		stretch := sweep.Stretch{From: 100 + i, Growth: []float64{1}}
-		require.ErrorIs(t, d.store.FinishScore(ctx, zombie, wfo.ID, i, []float64{1, 2}, stretch, d.wfoJobs(wfo.ID)), store.ErrFenced)
-		require.NoError(t, d.store.FinishScore(ctx, successor, wfo.ID, i, []float64{1, 2}, stretch, d.wfoJobs(wfo.ID)))
-		require.ErrorIs(t, d.store.FinishScore(ctx, successor, wfo.ID, i, []float64{1, 2}, stretch, d.wfoJobs(wfo.ID)), store.ErrFenced)
+		require.ErrorIs(t, d.store.WalkForward.FinishScore(ctx, zombie, wfo.ID, i, []float64{1, 2}, stretch, d.wfoJobs(wfo.ID)), store.ErrFenced)
+		require.NoError(t, d.store.WalkForward.FinishScore(ctx, successor, wfo.ID, i, []float64{1, 2}, stretch, d.wfoJobs(wfo.ID)))
+		require.ErrorIs(t, d.store.WalkForward.FinishScore(ctx, successor, wfo.ID, i, []float64{1, 2}, stretch, d.wfoJobs(wfo.ID)), store.ErrFenced)
 	}
-	results, err := d.store.FoldResults(ctx, d.space.ID, wfo.ID)
+	results, err := d.store.WalkForward.FoldResults(ctx, d.space.ID, wfo.ID)
 	require.NoError(t, err)
 	require.Len(t, results, 4)
 	require.Nil(t, results[3].Winner)
@@ -141,13 +143,13 @@ func TestAWalkForwardLetsItsFoldsInAndItsJudgingAfterTheLast(t *testing.T) {
 	collect := d.jobOf(`select collect_job_id from wfo_runs where id = $1`, wfo.ID)
 	found := &sweep.WFOOutcome{Eligible: 1, Ranked: []sweep.Candidate{{Rank: 1}, {Rank: 2}}, Curve: sweep.Curve{Bars: []int32{7}, Equity: []float64{1}}}
 	zombie, successor = d.claim(collect, "first"), d.claim(collect, "second")
-	require.ErrorIs(t, d.store.CompleteWFO(ctx, zombie, wfo.ID, found), store.ErrFenced)
-	require.NoError(t, d.store.CompleteWFO(ctx, successor, wfo.ID, found))
-	require.Equal(t, store.WFOCompleted, d.wfoNow(wfo.ID).Status)
-	kept, err := d.store.WFOCandidates(ctx, d.space.ID, wfo.ID, 1, 10)
+	require.ErrorIs(t, d.store.WalkForward.Complete(ctx, zombie, wfo.ID, found), store.ErrFenced)
+	require.NoError(t, d.store.WalkForward.Complete(ctx, successor, wfo.ID, found))
+	require.Equal(t, walkforward.Completed, d.wfoNow(wfo.ID).Status)
+	kept, err := d.store.WalkForward.Candidates(ctx, d.space.ID, wfo.ID, 1, 10)
 	require.NoError(t, err)
 	require.Len(t, kept, 1)
-	_, err = d.store.CancelWFO(ctx, d.space.ID, wfo.ID)
+	_, err = d.store.WalkForward.Cancel(ctx, d.space.ID, wfo.ID)
 	require.ErrorIs(t, err, store.ErrEnded)
 }
 
@@ -164,7 +166,7 @@ func TestAWalkForwardCountsAsOne(t *testing.T) {
 	require.Equal(t, "pending", d.state(later))
 	d.runFold(folds[0], outcomeOf(5))
 	require.Equal(t, "pending", d.state(later), "the end of a fold frees no place")
-	_, err := d.store.CancelWFO(t.Context(), d.space.ID, first.ID)
+	_, err := d.store.WalkForward.Cancel(t.Context(), d.space.ID, first.ID)
 	require.NoError(t, err)
 	require.Equal(t, "available", d.state(d.planJob(*waiting[0].TuneID)), "the next in line")
 	require.Equal(t, "pending", d.state(later))
@@ -177,43 +179,43 @@ func TestCancelingAWalkForwardCancelsItsFolds(t *testing.T) {
 	wfo, folds := d.wfo("w", 4, false)
 	d.runFold(folds[0], outcomeOf(5))
 	running := *folds[1].TuneID
-	require.NoError(t, d.store.BeginTune(ctx, d.claim(d.planJob(running), "w"), running, store.TunePlan{Shards: twoShards}, d.nextJobs(running)))
+	require.NoError(t, d.store.Tuning.Begin(ctx, d.claim(d.planJob(running), "w"), running, tuning.Plan{Shards: twoShards}, d.nextJobs(running)))
 	shard := d.jobOf(`select job_id from tune_shards where tune_id = $1 and shard = 0`, running)
 	lease := d.claim(shard, "w")
-	_, err := d.store.CancelWFO(ctx, d.space.ID, wfo.ID)
+	_, err := d.store.WalkForward.Cancel(ctx, d.space.ID, wfo.ID)
 	require.NoError(t, err)
-	require.Equal(t, store.TuneCompleted, d.status(*folds[0].TuneID))
+	require.Equal(t, tuning.Completed, d.status(*folds[0].TuneID))
 	for _, fold := range folds[1:] {
-		require.Equal(t, store.TuneCanceled, d.status(*fold.TuneID))
+		require.Equal(t, tuning.Canceled, d.status(*fold.TuneID))
 	}
 	var open int
 	require.NoError(t, d.owner.QueryRow(ctx, `select count(*) from river_job where finalized_at is null and id <> $1`, shard).Scan(&open))
 	require.Zero(t, open, "a job was left in the queue")
-	require.ErrorIs(t, d.store.ReportShard(ctx, lease, running, 0, 1), store.ErrEnded, "the worker is told to stop")
-	require.NoError(t, d.store.FinishShard(ctx, lease, running, store.ShardDone{Completed: 2}, d.nextJobs(running)), "its result is dropped")
-	require.Equal(t, store.WFOCanceled, d.wfoNow(wfo.ID).Status)
+	require.ErrorIs(t, d.store.Tuning.ReportShard(ctx, lease, running, 0, 1), store.ErrEnded, "the worker is told to stop")
+	require.NoError(t, d.store.Tuning.FinishShard(ctx, lease, running, tuning.ShardDone{Completed: 2}, d.nextJobs(running)), "its result is dropped")
+	require.Equal(t, walkforward.Canceled, d.wfoNow(wfo.ID).Status)
 }
 
 func TestAFailedFoldFailsTheWholeUnlessPartial(t *testing.T) {
 	d := newDesk(t)
 	ctx := t.Context()
-	fail := func(fold store.WFOFold) {
-		require.NoError(t, d.store.FailTune(ctx, d.claim(d.planJob(*fold.TuneID), "w"), *fold.TuneID, "no luck"))
+	fail := func(fold walkforward.Fold) {
+		require.NoError(t, d.store.Tuning.Fail(ctx, d.claim(d.planJob(*fold.TuneID), "w"), *fold.TuneID, "no luck"))
 	}
 	whole, folds := d.wfo("whole", 4, false)
 	fail(folds[1])
 	now := d.wfoNow(whole.ID)
-	require.Equal(t, store.WFOFailed, now.Status)
+	require.Equal(t, walkforward.Failed, now.Status)
 	require.Equal(t, "fold 1 failed: no luck", now.Error)
-	require.Equal(t, store.TuneCanceled, d.status(*folds[0].TuneID))
+	require.Equal(t, tuning.Canceled, d.status(*folds[0].TuneID))
 
 	part, folds := d.wfo("part", 4, true)
 	fail(folds[0])
 	d.runFold(folds[1], outcomeOf(5))
 	require.Equal(t, 12, d.wfoNow(part.ID).TrialsTotal(), "a failed fold is not waited for")
-	_, err := d.store.CancelTune(ctx, d.space.ID, *folds[2].TuneID)
+	_, err := d.store.Tuning.Cancel(ctx, d.space.ID, *folds[2].TuneID)
 	require.NoError(t, err)
-	require.Equal(t, store.WFORunning, d.wfoNow(part.ID).Status)
+	require.Equal(t, walkforward.Running, d.wfoNow(part.ID).Status)
 	d.runFold(folds[3], outcomeOf(5))
 	require.Equal(t, "available", d.state(d.jobOf(`select candidates_job_id from wfo_runs where id = $1`, part.ID)))
 
@@ -222,7 +224,7 @@ func TestAFailedFoldFailsTheWholeUnlessPartial(t *testing.T) {
 		fail(fold)
 	}
 	now = d.wfoNow(few.ID)
-	require.Equal(t, store.WFOFailed, now.Status)
+	require.Equal(t, walkforward.Failed, now.Status)
 	require.Contains(t, now.Error, "fewer than min_folds 2")
 }
 
@@ -241,14 +243,14 @@ func TestConcurrentFoldsAreAllCounted(t *testing.T) {
 	var collects []ready
 	for _, fold := range folds {
 		id := *fold.TuneID
-		require.NoError(t, d.store.BeginTune(ctx, d.claim(d.planJob(id), "w"), id, store.TunePlan{Shards: []sweep.Shard{{Trials: 4}}}, d.nextJobs(id)))
-		require.NoError(t, d.store.FinishShard(ctx, d.claim(d.jobOf(`select job_id from tune_shards where tune_id = $1`, id), "w"), id,
-			store.ShardDone{Completed: 4, Columns: []byte{1}}, d.nextJobs(id)))
+		require.NoError(t, d.store.Tuning.Begin(ctx, d.claim(d.planJob(id), "w"), id, tuning.Plan{Shards: []sweep.Shard{{Trials: 4}}}, d.nextJobs(id)))
+		require.NoError(t, d.store.Tuning.FinishShard(ctx, d.claim(d.jobOf(`select job_id from tune_shards where tune_id = $1`, id), "w"), id,
+			tuning.ShardDone{Completed: 4, Columns: []byte{1}}, d.nextJobs(id)))
 		collects = append(collects, ready{d.claim(d.jobOf(`select collect_job_id from tune_progress where tune_id = $1`, id), "w"), id})
 	}
 	errs := make(chan error, n)
 	for _, c := range collects {
-		go func() { errs <- d.store.CompleteTune(ctx, c.lease, c.id, outcomeOf(5)) }()
+		go func() { errs <- d.store.Tuning.Complete(ctx, c.lease, c.id, outcomeOf(5)) }()
 	}
 	for range n {
 		require.NoError(t, <-errs)

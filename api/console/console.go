@@ -16,7 +16,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
-	"millrace/store"
+	"millrace/store/stores"
+	"millrace/store/tenants"
 )
 
 //go:embed templates assets
@@ -47,7 +48,7 @@ type API interface {
 
 // Options make Pages.
 type Options struct {
-	Store   *store.Store
+	Store   *stores.Set
 	API     API
 	Logger  *slog.Logger
 	Version string
@@ -58,7 +59,7 @@ type Options struct {
 // Pages are the console.
 type Pages struct {
 	opts      Options
-	store     *store.Store
+	store     *stores.Set
 	templates map[string]*template.Template
 	assets    map[string]asset
 }
@@ -99,8 +100,8 @@ type view struct {
 	Fleet      bool   // those of every workspace and of none
 	Cursor     string // of the last event that the page shows; "": it shows states
 	Path       string
-	Workspaces []store.Workspace
-	Workspace  *store.Workspace // nil while there is none
+	Workspaces []tenants.Workspace
+	Workspace  *tenants.Workspace // nil while there is none
 	Version    string
 	Docs       bool
 	River      bool
@@ -114,7 +115,7 @@ type view struct {
 // page makes the frame of a page.
 func (p *Pages) page(c echo.Context, section, title string) (*view, error) {
 	v := &view{Title: title, Section: section, Path: c.Request().URL.RequestURI(), Version: p.opts.Version, Docs: p.opts.Docs, River: p.opts.RiverUI}
-	all, err := p.store.Workspaces(c.Request().Context())
+	all, err := p.store.Tenants.Workspaces(c.Request().Context())
 	if err != nil {
 		return nil, err
 	}

@@ -117,7 +117,7 @@ func TestAnotherOriginCannotAct(t *testing.T) {
 	b.logIn()
 	b.run(chromedp.Navigate(evil.URL), chromedp.Click(chromedp.CSS("button")))
 	b.until(`document.body.textContent.includes("403")`)
-	all, err := s.store.Workspaces(t.Context())
+	all, err := s.store.Tenants.Workspaces(t.Context())
 	require.NoError(t, err)
 	require.Len(t, all, 1)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"millrace/jobs"
-	"millrace/store"
+	"millrace/store/workers"
 )
 
 // homeData is what runs and what broke.
@@ -16,7 +16,7 @@ type homeData struct {
 	Running, Queued, Failed, Recent []tune
 	Workers                         []homeWorker
 	Slots, Busy                     int
-	Jobs                            []store.FailedJob
+	Jobs                            []workers.FailedJob
 }
 
 type homeWorker struct {
@@ -54,10 +54,10 @@ func (p *Pages) Home(c echo.Context) error {
 	}
 	data.Failed = recent
 	ctx := c.Request().Context()
-	if data.Jobs, err = p.store.FailedJobs(ctx, v.Workspace.ID, yesterday, 10); err != nil {
+	if data.Jobs, err = p.store.Workers.FailedJobs(ctx, v.Workspace.ID, yesterday, 10); err != nil {
 		return err
 	}
-	workers, err := p.store.LiveWorkers(ctx)
+	workers, err := p.store.Workers.Live(ctx)
 	if err != nil {
 		return err
 	}

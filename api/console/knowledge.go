@@ -95,7 +95,7 @@ func (p *Pages) riverJobs(c echo.Context, v *view, all []ingestion) error {
 	for i, one := range all {
 		ids[i] = one.JobID
 	}
-	found, err := p.store.IngestRiverJobs(c.Request().Context(), v.Workspace.ID, ids)
+	found, err := p.store.Library.IngestRiverJobs(c.Request().Context(), v.Workspace.ID, ids)
 	for i := range all {
 		all[i].RiverJob = found[all[i].JobID]
 	}

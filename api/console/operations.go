@@ -14,7 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"millrace/ops"
-	"millrace/store"
+	"millrace/store/eventlog"
 )
 
 // admin asks the API as the admin.
@@ -37,18 +37,18 @@ func (p *Pages) Events(c echo.Context) error {
 		return p.orEmpty(c, v, "events", err)
 	}
 	topic := c.QueryParam("topic")
-	topics := store.Topics()
+	topics := eventlog.Topics()
 	if topic != "" && slices.Contains(topics, topic) {
 		topics = []string{topic}
 	} else {
 		topic = ""
 	}
 	v.Topics = strings.Join(topics, " ")
-	recent, err := p.store.RecentEvents(c.Request().Context(), v.Workspace.ID, topics, 100)
+	recent, err := p.store.EventLog.Recent(c.Request().Context(), v.Workspace.ID, topics, 100)
 	if err != nil {
 		return err
 	}
-	bounds, err := p.store.EventBounds(c.Request().Context())
+	bounds, err := p.store.EventLog.Bounds(c.Request().Context())
 	if err != nil {
 		return err
 	}
@@ -60,8 +60,8 @@ func (p *Pages) Events(c echo.Context) error {
 	v.Data = struct {
 		Topic  string
 		Topics []string
-		Events []store.Event
-	}{topic, store.Topics(), recent}
+		Events []eventlog.Event
+	}{topic, eventlog.Topics(), recent}
 	return p.render(c, http.StatusOK, "events", v)
 }
 

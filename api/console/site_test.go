@@ -36,7 +36,10 @@ import (
 	"millrace/ops"
 	"millrace/ops/health"
 	"millrace/store"
+	"millrace/store/eventlog"
 	"millrace/store/pgtest"
+	"millrace/store/stores"
+	"millrace/store/tenants"
 	"millrace/store/vector"
 )
 
@@ -47,12 +50,12 @@ type site struct {
 	t        *testing.T
 	url      string
 	pictures string
-	store    *store.Store
+	store    *stores.Set
 	db       *pgtest.DB
 	server   *api.Server
 	hub      *events.Hub
 	web      *httptest.Server
-	alpha    store.Workspace
+	alpha    tenants.Workspace
 	key      string // of an owner in alpha
 	parts    knowledge.Parts
 	down     atomic.Bool  // nothing is answered
@@ -69,7 +72,7 @@ func newSite(t *testing.T) *site {
 	t.Cleanup(pool.Close)
 	client, err := jobs.NewInsertClient(pool, logger)
 	require.NoError(t, err)
-	s.store = store.New(pool, client)
+	s.store = stores.New(pool, client)
 	feed := events.NewFeed(events.Options{Store: s.store, Metrics: metrics, Logger: logger})
 	require.NoError(t, feed.Start(t.Context()))
 	t.Cleanup(func() { _ = feed.Stop(context.Background()) })
@@ -77,8 +80,8 @@ func newSite(t *testing.T) *site {
 	look := health.Options{Store: s.store, Main: s.store, Feed: feed.Status}
 	short := provider.GuardOptions{QueryTimeout: time.Second, LLMTimeout: time.Second, RerankTimeout: time.Second}
 	s.parts = knowledge.Parts{
-		Texts:     s.store,
-		Trials:    s.store,
+		Texts:     s.store.Library,
+		Trials:    s.store.Recommend,
 		Embedders: knowledge.Embedders{provider.NewEmbedder(knowledge.HashEmbedder{}, &metrics.Knowledge, short)},
 		Index:     vector.NewGuarded(vector.NewEmbedded(pool, 64<<20), &metrics.Knowledge, vector.GuardOptions{}),
 		LLM:       provider.NewLLM(nil, &metrics.Knowledge, short, nil),
@@ -93,7 +96,7 @@ func newSite(t *testing.T) *site {
 	s.server, err = api.New(api.Options{
 		Store: s.store, Hub: feed.Hub(), Health: health.New(look), Ready: health.Ready(look), Knowledge: base,
 		Metrics: metrics, Logger: logger, AdminToken: adminToken, Version: "test", Docs: true, River: river,
-		Limits: api.Limits{Login: store.Rate{Most: 5, Window: time.Hour}},
+		Limits: api.Limits{Login: tenants.Rate{Most: 5, Window: time.Hour}},
 	})
 	require.NoError(t, err)
 	handler := s.server.Handler()
@@ -116,9 +119,9 @@ func newSite(t *testing.T) *site {
 func (s *site) withWorkspace() *site {
 	s.t.Helper()
 	var err error
-	s.alpha, err = s.store.CreateWorkspace(s.t.Context(), "alpha", 2)
+	s.alpha, err = s.store.Tenants.CreateWorkspace(s.t.Context(), "alpha", 2)
 	require.NoError(s.t, err)
-	s.key, err = s.store.CreateKey(s.t.Context(), s.alpha.ID, "test", store.RoleOwner)
+	s.key, err = s.store.Tenants.CreateKey(s.t.Context(), s.alpha.ID, "test", tenants.RoleOwner)
 	require.NoError(s.t, err)
 	return s
 }
@@ -178,9 +181,9 @@ func (s *site) submit(path, key, body string) string {
 func (s *site) published() {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
-		newest, err := s.store.RecentEvents(s.t.Context(), s.alpha.ID, nil, 1)
+		newest, err := s.store.EventLog.Recent(s.t.Context(), s.alpha.ID, nil, 1)
 		require.NoError(s.t, err)
-		sub := s.hub.Subscribe(store.EventScope{}, nil)
+		sub := s.hub.Subscribe(eventlog.Scope{}, nil)
 		defer sub.Close()
 		return len(newest) > 0 && !sub.Last().Before(newest[0].Cursor)
 	}, time.Minute, 5*time.Millisecond)
@@ -207,7 +210,7 @@ func (s *site) startWorker() {
 	member, err := fleet.New(fleet.Options{
 		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: 2, jobs.QueueTunes: 1, jobs.QueueWFO: 1, jobs.QueueRetention: 1, jobs.QueueIngestion: 1}, Metrics: metrics, Logger: logger,
 		Version: "test", Drain: 5 * time.Second,
-	}, func(st *store.Store, workers *river.Workers) {
+	}, func(st *stores.Set, workers *river.Workers) {
 		tune.New(st, metrics, logger, tune.Options{ShardTime: 200 * time.Millisecond}).Register(workers)
 		wfo.New(st, metrics, logger).Register(workers)
 		retention.New(st, logger).Register(workers)
@@ -228,7 +231,7 @@ func (s *site) put(d pgtest.Document) {
 	s.t.Helper()
 	document, chunks := d.Insert(s.t, s.db.OwnerPool(s.t), s.alpha.ID)
 	first := s.parts.Embedders[0]
-	place, err := s.store.Placement(s.t.Context(), s.alpha.ID, first.Model())
+	place, err := s.store.Library.Placement(s.t.Context(), s.alpha.ID, first.Model())
 	require.NoError(s.t, err)
 	vectors, err := first.Embed(s.t.Context(), knowledge.ForDocument, d.Texts)
 	require.NoError(s.t, err)

@@ -18,6 +18,8 @@ import (
 	"millrace/jobs/backtest"
 	"millrace/jobs/sweep"
 	"millrace/store"
+	"millrace/store/tuning"
+	"millrace/store/workers"
 )
 
 // tuneData is one tune with its charts.
@@ -38,7 +40,7 @@ type tuneData struct {
 	Trials           []trialLine
 	TrialsNote       string
 	Pager            pager
-	Jobs             []store.JobLine
+	Jobs             []workers.JobLine
 }
 
 // mostJobs is how many jobs of a tune or a walk-forward its page lists.
@@ -87,7 +89,7 @@ func (p *Pages) Tune(c echo.Context) error {
 		data.Winner = &data.Tune.Leaderboard[0]
 	}
 	data.Space = spaceOf(data.Tune.Spec)
-	stored, err := p.store.Tune(ctx, v.Workspace.ID, id)
+	stored, err := p.store.Tuning.Get(ctx, v.Workspace.ID, id)
 	if err != nil {
 		return err
 	}
@@ -101,7 +103,7 @@ func (p *Pages) Tune(c echo.Context) error {
 	if err := p.listTrials(c, v, &data); err != nil {
 		return err
 	}
-	if data.Jobs, err = p.store.Jobs(ctx, v.Workspace.ID, "tune_id", id, mostJobs); err != nil {
+	if data.Jobs, err = p.store.Workers.Jobs(ctx, v.Workspace.ID, "tune_id", id, mostJobs); err != nil {
 		return err
 	}
 	v.Data = data
@@ -117,7 +119,7 @@ func spaceOf(spec sweep.Spec) []spaceLine {
 }
 
 // reasons are why trials are not on the leaderboard, the commonest first.
-func (d *tuneData) reasons(t *store.Tune) {
+func (d *tuneData) reasons(t *tuning.Tune) {
 	var outcome struct{ Reasons map[string]int }
 	if t.Outcome == nil || json.Unmarshal(t.Outcome, &outcome) != nil {
 		return
@@ -129,7 +131,7 @@ func (d *tuneData) reasons(t *store.Tune) {
 }
 
 // drawSurface reads every finished trial once, shard by shard, into the heat map and the scatter.
-func (p *Pages) drawSurface(ctx context.Context, c echo.Context, t *store.Tune, data *tuneData) error {
+func (p *Pages) drawSurface(ctx context.Context, c echo.Context, t *tuning.Tune, data *tuneData) error {
 	data.Axes = slices.Sorted(maps.Keys(t.Spec.ParamSpace))
 	data.X, data.Y = pick(c.QueryParam("x"), data.Axes, 0), pick(c.QueryParam("y"), data.Axes, 1)
 	if data.X == data.Y && len(data.Axes) > 1 {
@@ -159,10 +161,10 @@ func (p *Pages) drawSurface(ctx context.Context, c echo.Context, t *store.Tune, 
 }
 
 // eachShard opens the finished shards in order, a few at a time.
-func (p *Pages) eachShard(ctx context.Context, t *store.Tune, add func(*sweep.Columns)) error {
+func (p *Pages) eachShard(ctx context.Context, t *tuning.Tune, add func(*sweep.Columns)) error {
 	const atOnce = 32
 	for from := 0; ; {
-		shards, err := p.store.TrialShards(ctx, t.WorkspaceID, t.ID, from, atOnce)
+		shards, err := p.store.Tuning.TrialShards(ctx, t.WorkspaceID, t.ID, from, atOnce)
 		if err != nil {
 			return err
 		}
@@ -191,15 +193,15 @@ func pick(wanted string, known []string, otherwise int) string {
 }
 
 // drawCourse runs the winner again, which takes milliseconds, for its equity.
-func (p *Pages) drawCourse(ctx context.Context, t *store.Tune, data *tuneData) error {
+func (p *Pages) drawCourse(ctx context.Context, t *tuning.Tune, data *tuneData) error {
 	data.EquityNote = "The winner is known once all trials have ended."
 	switch t.Status {
-	case store.TuneCompleted:
+	case tuning.Completed:
 		data.EquityNote = "No trial passed its gates, so there is no winner."
-	case store.TuneFailed, store.TuneCanceled:
+	case tuning.Failed, tuning.Canceled:
 		data.EquityNote = "It ended before its trials were ranked, so there is no winner."
 	}
-	if data.Winner == nil || t.Status != store.TuneCompleted {
+	if data.Winner == nil || t.Status != tuning.Completed {
 		return nil
 	}
 	course, bars, err := p.replay(ctx, t, data.Winner.Params)
@@ -226,8 +228,8 @@ func (p *Pages) drawCourse(ctx context.Context, t *store.Tune, data *tuneData) e
 }
 
 // replay runs a trial of a tune again, on the first of its datasets.
-func (p *Pages) replay(ctx context.Context, t *store.Tune, params map[string]float64) (*sweep.Replay, *backtest.Bars, error) {
-	series, err := p.store.TuneSeries(ctx, t)
+func (p *Pages) replay(ctx context.Context, t *tuning.Tune, params map[string]float64) (*sweep.Replay, *backtest.Bars, error) {
+	series, err := p.store.Tuning.Series(ctx, t)
 	if err != nil {
 		return nil, nil, err
 	}

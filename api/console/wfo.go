@@ -15,6 +15,7 @@ import (
 	"millrace/api/console/chart"
 	"millrace/jobs/sweep"
 	"millrace/store"
+	"millrace/store/workers"
 )
 
 // fold is one fold of a walk-forward as the API answers it.
@@ -116,7 +117,7 @@ func (p *Pages) WalkForward(c echo.Context) error {
 	if !w.Ended() {
 		v.Topics = "wfo"
 	}
-	own, err := p.store.Jobs(c.Request().Context(), v.Workspace.ID, "wfo_id", id, mostJobs)
+	own, err := p.store.Workers.Jobs(c.Request().Context(), v.Workspace.ID, "wfo_id", id, mostJobs)
 	if err != nil {
 		return err
 	}
@@ -124,7 +125,7 @@ func (p *Pages) WalkForward(c echo.Context) error {
 		Run                              walkForward
 		Timeline, Equity, Scores, Stable template.HTML
 		Space                            []spaceLine
-		Jobs                             []store.JobLine
+		Jobs                             []workers.JobLine
 	}{w, w.timeline(), w.equity(), w.scores(), w.stability(), spaceOf(w.Spec), own}
 	return p.render(c, http.StatusOK, "wfo", v)
 }

@@ -17,8 +17,8 @@ import (
 	"millrace/jobs"
 	"millrace/ops"
 	"millrace/ops/health"
-	"millrace/store"
 	"millrace/store/pgtest"
+	"millrace/store/stores"
 )
 
 const testAdminToken = "a-token-of-the-tests-0123"
@@ -30,7 +30,7 @@ type verbs struct {
 	file string // settings
 
 	db    *pgtest.DB
-	store *store.Store
+	store *stores.Set
 	parts *knowledgeParts
 }
 
@@ -41,7 +41,7 @@ func newVerbs(t *testing.T) *verbs {
 	pool := db.Pool(t)
 	client, err := jobs.NewInsertClient(pool, logger)
 	require.NoError(t, err)
-	st := store.New(pool, client)
+	st := stores.New(pool, client)
 	parts, err := knowledgeFlags{VectorMemory: 64}.openKnowledge(&lifecycle{}, st, pool, metrics, logger)
 	require.NoError(t, err)
 	base, err := parts.base(st)

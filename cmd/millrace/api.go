@@ -15,7 +15,7 @@ import (
 	"millrace/ops"
 	"millrace/ops/health"
 	"millrace/ops/routine"
-	"millrace/store"
+	"millrace/store/stores"
 )
 
 // apiFlags are the settings of an API server, in `millrace api` and in `millrace dev`.
@@ -59,7 +59,7 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 	if err != nil {
 		return "", err
 	}
-	st := store.New(pool, client)
+	st := stores.New(pool, client)
 	st.OnEnded(metrics.Ended)
 	reporter, err := env.report.reporter(life, flags.AdminToken, db.DatabaseURL)
 	if err != nil {

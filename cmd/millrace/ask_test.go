@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/knowledge"
-	"millrace/store"
 	"millrace/store/pgtest"
+	"millrace/store/tenants"
 )
 
 // put adds a document with its vectors to a workspace.
@@ -17,7 +17,7 @@ func (v *verbs) put(workspace uuid.UUID, d pgtest.Document) {
 	v.t.Helper()
 	document, chunks := d.Insert(v.t, v.db.OwnerPool(v.t), workspace)
 	embedder := v.parts.embedders[0]
-	place, err := v.store.Placement(v.t.Context(), workspace, embedder.Model())
+	place, err := v.store.Library.Placement(v.t.Context(), workspace, embedder.Model())
 	require.NoError(v.t, err)
 	vectors, err := embedder.Embed(v.t.Context(), knowledge.ForDocument, d.Texts)
 	require.NoError(v.t, err)
@@ -31,9 +31,9 @@ func (v *verbs) put(workspace uuid.UUID, d pgtest.Document) {
 
 func TestAskPrintsAnAnswerAndWhatItCites(t *testing.T) {
 	v := newVerbs(t)
-	space, err := v.store.CreateWorkspace(t.Context(), "alpha", 1)
+	space, err := v.store.Tenants.CreateWorkspace(t.Context(), "alpha", 1)
 	require.NoError(t, err)
-	key, err := v.store.CreateKey(t.Context(), space.ID, "cli", store.RoleViewer)
+	key, err := v.store.Tenants.CreateKey(t.Context(), space.ID, "cli", tenants.RoleViewer)
 	require.NoError(t, err)
 	v.put(space.ID, pgtest.Document{Title: "Notes\x1b[2J", Texts: []string{"A crossover is whipsawed without a trend.", "Coffee is harvested late."}})
 
@@ -60,7 +60,7 @@ func TestAskPrintsAnAnswerAndWhatItCites(t *testing.T) {
 
 func TestReembedVerbStartsAMove(t *testing.T) {
 	v := newVerbs(t)
-	_, err := v.store.CreateWorkspace(t.Context(), "alpha", 1)
+	_, err := v.store.Tenants.CreateWorkspace(t.Context(), "alpha", 1)
 	require.NoError(t, err)
 	require.Regexp(t, `^[0-9a-f-]{36}\n$`, v.ok("admin", "workspace", "reembed", "alpha", "--to", "hash", "--detach"))
 	status, _, errs := v.run("admin", "workspace", "reembed", "alpha", "--to", "openai", "--detach")

@@ -16,7 +16,9 @@ import (
 	"millrace/events"
 	"millrace/ops"
 	"millrace/store"
+	"millrace/store/eventlog"
 	"millrace/store/pgtest"
+	"millrace/store/stores"
 )
 
 type noopArgs struct {
@@ -70,10 +72,10 @@ func noopRound(b *testing.B, pool, owner *pgxpool.Pool, jobs int, feed bool) tim
 	_, err = owner.Exec(b.Context(), `vacuum analyze river_job`)
 	require.NoError(b, err)
 	if feed {
-		f := events.NewFeed(events.Options{Store: store.New(pool, nil), Metrics: ops.NewMetrics(), Logger: slog.New(slog.DiscardHandler)})
+		f := events.NewFeed(events.Options{Store: stores.New(pool, nil), Metrics: ops.NewMetrics(), Logger: slog.New(slog.DiscardHandler)})
 		require.NoError(b, f.Start(b.Context()))
 		defer func() { _ = f.Stop(context.Background()) }()
-		sub := f.Hub().Subscribe(store.EventScope{}, nil)
+		sub := f.Hub().Subscribe(eventlog.Scope{}, nil)
 		defer sub.Close()
 		ctx, cancel := context.WithCancel(b.Context())
 		defer cancel()

@@ -23,7 +23,11 @@ import (
 	"millrace/jobs/worker/wfo"
 	"millrace/ops"
 	"millrace/store"
+	"millrace/store/market"
 	"millrace/store/pgtest"
+	"millrace/store/stores"
+	"millrace/store/tenants"
+	"millrace/store/tuning"
 )
 
 // benchSpec is a grid of sma_cross over 50,000 synthetic daily bars, split 70:30: some six
@@ -73,10 +77,10 @@ func BenchmarkTune(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
 				id := s.submit(b, spec, strconv.Itoa(i))
 				for {
-					got, err := s.store.Tune(b.Context(), s.space.ID, id)
+					got, err := s.store.Tuning.Get(b.Context(), s.space.ID, id)
 					require.NoError(b, err)
 					if got.Status.Ended() {
-						require.Equal(b, store.TuneCompleted, got.Status, got.Error)
+						require.Equal(b, tuning.Completed, got.Status, got.Error)
 						break
 					}
 					<-time.After(10 * time.Millisecond)
@@ -108,9 +112,9 @@ func BenchmarkSubmit(b *testing.B) {
 
 type benchStore struct {
 	url     string
-	store   *store.Store
-	space   store.Workspace
-	dataset store.Dataset
+	store   *stores.Set
+	space   tenants.Workspace
+	dataset market.Dataset
 }
 
 func newBenchStore(b *testing.B, bars *backtest.Bars) *benchStore {
@@ -121,11 +125,11 @@ func newBenchStore(b *testing.B, bars *backtest.Bars) *benchStore {
 	b.Cleanup(pool.Close)
 	client, err := jobs.NewInsertClient(pool, slog.New(slog.DiscardHandler))
 	require.NoError(b, err)
-	s.store = store.New(pool, client)
-	s.space, err = s.store.CreateWorkspace(b.Context(), "bench", 2)
+	s.store = stores.New(pool, client)
+	s.space, err = s.store.Tenants.CreateWorkspace(b.Context(), "bench", 2)
 	require.NoError(b, err)
-	s.dataset, err = s.store.PutDataset(b.Context(), s.space.ID,
-		store.Dataset{Name: "walk", Symbol: "W", Timeframe: "1d", Calendar: backtest.CalendarExchange}, bars)
+	s.dataset, err = s.store.Market.PutDataset(b.Context(), s.space.ID,
+		market.Dataset{Name: "walk", Symbol: "W", Timeframe: "1d", Calendar: backtest.CalendarExchange}, bars)
 	require.NoError(b, err)
 	return s
 }
@@ -139,7 +143,7 @@ func (s *benchStore) work(b *testing.B, slots int) {
 	member, err := fleet.New(fleet.Options{
 		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: slots, jobs.QueueTunes: 1, jobs.QueueWFO: 1},
 		Metrics: metrics, Logger: logger, Version: "bench", Drain: time.Second,
-	}, func(st *store.Store, workers *river.Workers) {
+	}, func(st *stores.Set, workers *river.Workers) {
 		tune.New(st, metrics, logger, tune.Options{Slots: slots}).Register(workers)
 		wfo.New(st, metrics, logger).Register(workers)
 	})
@@ -151,10 +155,10 @@ func (s *benchStore) work(b *testing.B, slots int) {
 func (s *benchStore) submit(b *testing.B, spec sweep.Spec, key string) uuid.UUID {
 	b.Helper()
 	var id uuid.UUID
-	_, err := s.store.CreateTune(b.Context(), store.Submission{Workspace: s.space.ID, Route: "bench", Key: key},
-		store.NewTune{DatasetID: s.dataset.ID, Dataset: s.dataset.Name, Spec: spec, Trials: 20_000},
+	_, err := s.store.Tuning.Create(b.Context(), store.Submission{Workspace: s.space.ID, Route: "bench", Key: key},
+		tuning.NewTune{DatasetID: s.dataset.ID, Dataset: s.dataset.Name, Spec: spec, Trials: 20_000},
 		func(tune uuid.UUID) river.JobArgs { return jobs.TunePlanArgs{WorkspaceID: s.space.ID, TuneID: tune} },
-		func(t *store.Tune) (store.Response, error) {
+		func(t *tuning.Tune) (store.Response, error) {
 			id = t.ID
 			return store.Response{Status: http.StatusAccepted}, nil
 		})

@@ -17,6 +17,8 @@ import (
 	"millrace/ops"
 	"millrace/store"
 	"millrace/store/localpg"
+	"millrace/store/stores"
+	"millrace/store/tenants"
 )
 
 // devCmd is the verb `dev`: everything in one process, with a Postgres of its own unless
@@ -126,9 +128,9 @@ func (c *devCmd) tenant(ctx context.Context, data string) (devSettings, error) {
 		return settings, configError{fmt.Errorf("DATABASE_URL: %w", err)}
 	}
 	defer pool.Close()
-	st := store.New(pool, nil)
+	st := stores.New(pool, nil)
 	if settings.APIKey != "" {
-		principal, err := st.KeyBySecret(ctx, settings.APIKey)
+		principal, err := st.Tenants.KeyBySecret(ctx, settings.APIKey)
 		if err == nil {
 			settings.WorkspaceID = principal.WorkspaceID
 			return settings, nil
@@ -142,14 +144,14 @@ func (c *devCmd) tenant(ctx context.Context, data string) (devSettings, error) {
 		return settings, err
 	}
 	settings.WorkspaceID = workspace
-	settings.APIKey, err = st.CreateKey(ctx, workspace, "dev", store.RoleOwner)
+	settings.APIKey, err = st.Tenants.CreateKey(ctx, workspace, "dev", tenants.RoleOwner)
 	return settings, err
 }
 
-func devWorkspace(ctx context.Context, st *store.Store) (uuid.UUID, error) {
-	found, err := st.WorkspaceNamed(ctx, "dev")
+func devWorkspace(ctx context.Context, st *stores.Set) (uuid.UUID, error) {
+	found, err := st.Tenants.WorkspaceNamed(ctx, "dev")
 	if errors.Is(err, store.ErrNotFound) {
-		found, err = st.CreateWorkspace(ctx, "dev", 2)
+		found, err = st.Tenants.CreateWorkspace(ctx, "dev", 2)
 	}
 	return found.ID, err
 }

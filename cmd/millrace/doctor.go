@@ -11,6 +11,7 @@ import (
 	"millrace/ops"
 	"millrace/ops/health"
 	"millrace/store"
+	"millrace/store/stores"
 )
 
 // healthOptions opens the small pool that the checks ask the database through: they must see that
@@ -21,7 +22,7 @@ func healthOptions(ctx context.Context, life *lifecycle, db databaseFlags) (heal
 		return health.Options{}, configError{fmt.Errorf("DATABASE_URL: %w", err)}
 	}
 	life.onStop(func(context.Context) error { pool.Close(); return nil })
-	return health.Options{Store: store.New(pool, nil)}, nil
+	return health.Options{Store: stores.New(pool, nil)}, nil
 }
 
 // doctorCmd is the verb `doctor`.

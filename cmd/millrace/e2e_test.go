@@ -23,6 +23,8 @@ import (
 	"millrace/migrations"
 	"millrace/store"
 	"millrace/store/localpg"
+	"millrace/store/stores"
+	"millrace/store/tenants"
 )
 
 // fleetUnderTest is a database of its own, an API process and any number of worker processes, as
@@ -57,10 +59,10 @@ func newFleet(t testing.TB) *fleetUnderTest {
 	pool, err := store.OpenPool(t.Context(), store.PoolOptions{DatabaseURL: f.cluster.URL(), MaxConns: 2})
 	require.NoError(t, err)
 	defer pool.Close()
-	st := store.New(pool, nil)
-	workspace, err := st.CreateWorkspace(t.Context(), "e2e", 2)
+	st := stores.New(pool, nil)
+	workspace, err := st.Tenants.CreateWorkspace(t.Context(), "e2e", 2)
 	require.NoError(t, err)
-	f.key, err = st.CreateKey(t.Context(), workspace.ID, "e2e", store.RoleOwner)
+	f.key, err = st.Tenants.CreateKey(t.Context(), workspace.ID, "e2e", tenants.RoleOwner)
 	require.NoError(t, err)
 	return f
 }

@@ -23,6 +23,8 @@ import (
 	"millrace/ops"
 	"millrace/store"
 	"millrace/store/pgtest"
+	"millrace/store/stores"
+	"millrace/store/tenants"
 )
 
 // servers is an API and a worker in this process, and the flags by which a client reaches them.
@@ -47,10 +49,10 @@ func servers(t *testing.T, site string) []string {
 	pool, err := store.OpenPool(t.Context(), store.PoolOptions{DatabaseURL: db.DatabaseURL, MaxConns: 2})
 	require.NoError(t, err)
 	defer pool.Close()
-	st := store.New(pool, nil)
-	space, err := st.CreateWorkspace(t.Context(), "cli", 2)
+	st := stores.New(pool, nil)
+	space, err := st.Tenants.CreateWorkspace(t.Context(), "cli", 2)
 	require.NoError(t, err)
-	key, err := st.CreateKey(t.Context(), space.ID, "cli", store.RoleMember)
+	key, err := st.Tenants.CreateKey(t.Context(), space.ID, "cli", tenants.RoleMember)
 	require.NoError(t, err)
 	return []string{"--url", "http://" + address, "--api-key", key}
 }

@@ -10,7 +10,7 @@ import (
 	"millrace/jobs/worker/ingestion"
 	"millrace/jobs/worker/ingestion/fetch"
 	"millrace/jobs/worker/ingestion/pdf"
-	"millrace/store"
+	"millrace/store/stores"
 )
 
 // ingestionFlags are the settings of ingestion in a worker.
@@ -23,7 +23,7 @@ type ingestionFlags struct {
 }
 
 // openIngestion makes the workers of ingestion. The PDF engine is compiled when the first PDF comes.
-func (f ingestionFlags) openIngestion(life *lifecycle, env *environment, st *store.Store, parts *knowledgeParts, slots int) (*ingestion.Workers, error) {
+func (f ingestionFlags) openIngestion(life *lifecycle, env *environment, st *stores.Set, parts *knowledgeParts, slots int) (*ingestion.Workers, error) {
 	options, err := f.fetchOptions()
 	if err != nil {
 		return nil, configError{err}

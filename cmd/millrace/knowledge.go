@@ -13,7 +13,7 @@ import (
 	"millrace/jobs/worker/ingestion/provider"
 	"millrace/ops"
 	"millrace/ops/health"
-	"millrace/store"
+	"millrace/store/stores"
 	"millrace/store/vector"
 )
 
@@ -50,7 +50,7 @@ type knowledgeParts struct {
 }
 
 // openKnowledge makes the parts. It calls none of them, so that a process starts without them.
-func (f knowledgeFlags) openKnowledge(life *lifecycle, st *store.Store, pool *pgxpool.Pool, metrics *ops.Metrics, logger *slog.Logger) (*knowledgeParts, error) {
+func (f knowledgeFlags) openKnowledge(life *lifecycle, st *stores.Set, pool *pgxpool.Pool, metrics *ops.Metrics, logger *slog.Logger) (*knowledgeParts, error) {
 	m := &metrics.Knowledge
 	limits := provider.GuardOptions{LLMTimeout: f.LLMTime}
 	parts := &knowledgeParts{}
@@ -67,7 +67,7 @@ func (f knowledgeFlags) openKnowledge(life *lifecycle, st *store.Store, pool *pg
 	parts.embedders = append(parts.embedders, provider.NewEmbedder(knowledge.HashEmbedder{}, m, limits))
 	parts.index = vector.NewGuarded(index, m, vector.GuardOptions{})
 	parts.llm = provider.NewLLM(llm, m, limits, func(ctx context.Context, name, model string, reason knowledge.Reason) {
-		if err := st.RecordLLMCall(ctx, name, model, reason); err != nil {
+		if err := st.Recommend.RecordLLMCall(ctx, name, model, reason); err != nil {
 			logger.WarnContext(ctx, "a call to the language model was not recorded", "error", err)
 		}
 	})
@@ -78,9 +78,9 @@ func (f knowledgeFlags) openKnowledge(life *lifecycle, st *store.Store, pool *pg
 }
 
 // base makes the knowledge base of an API process.
-func (p *knowledgeParts) base(st *store.Store) (*knowledge.Base, error) {
+func (p *knowledgeParts) base(st *stores.Set) (*knowledge.Base, error) {
 	return knowledge.NewBase(knowledge.Parts{
-		Texts: st, Trials: st, Embedders: p.embedders, Index: p.index, LLM: p.llm, Reranker: p.reranker,
+		Texts: st.Library, Trials: st.Recommend, Embedders: p.embedders, Index: p.index, LLM: p.llm, Reranker: p.reranker,
 	})
 }
 

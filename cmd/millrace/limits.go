@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"millrace/api"
-	"millrace/store"
+	"millrace/store/tenants"
 )
 
 // limitFlags say how much the API takes from one caller, and whom it believes about who calls. The
@@ -30,11 +30,11 @@ func (f limitFlags) limits() api.Limits {
 }
 
 // perMinute is the rate of so many a minute; none is no limit.
-func perMinute(n int) store.Rate {
+func perMinute(n int) tenants.Rate {
 	if n < 1 {
-		return store.Rate{}
+		return tenants.Rate{}
 	}
-	return store.Rate{Most: n, Window: time.Minute}
+	return tenants.Rate{Most: n, Window: time.Minute}
 }
 
 func (f limitFlags) proxies() ([]netip.Prefix, error) {

@@ -15,6 +15,7 @@ import (
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/sweep"
 	"millrace/store"
+	"millrace/store/walkforward"
 )
 
 // BenchmarkWFO times a walk-forward of 100 folds × 1,000 trials of sma_cross, each fold 8,000 hourly
@@ -50,14 +51,14 @@ func BenchmarkWFO(b *testing.B) {
 		s := newBenchStore(b, bars)
 		s.work(b, 2)
 		for i := 0; b.Loop(); i++ {
-			id := s.submitWFO(b, store.NewWFO{
+			id := s.submitWFO(b, walkforward.NewRun{
 				DatasetID: s.dataset.ID, Dataset: s.dataset.Name, Spec: spec, Config: config, Folds: folds, Trials: 1000,
 			}, strconv.Itoa(i))
 			for {
-				got, err := s.store.WFO(b.Context(), s.space.ID, id)
+				got, err := s.store.WalkForward.Get(b.Context(), s.space.ID, id)
 				require.NoError(b, err)
 				if got.Status.Ended() {
-					require.Equal(b, store.WFOCompleted, got.Status, got.Error)
+					require.Equal(b, walkforward.Completed, got.Status, got.Error)
 					break
 				}
 				<-time.After(20 * time.Millisecond)
@@ -67,11 +68,11 @@ func BenchmarkWFO(b *testing.B) {
 	})
 }
 
-func (s *benchStore) submitWFO(b *testing.B, in store.NewWFO, key string) uuid.UUID {
+func (s *benchStore) submitWFO(b *testing.B, in walkforward.NewRun, key string) uuid.UUID {
 	b.Helper()
 	var id uuid.UUID
-	_, err := s.store.CreateWFO(b.Context(), store.Submission{Workspace: s.space.ID, Route: "bench", Key: key}, in,
-		store.NewWFOJobs{
+	_, err := s.store.WalkForward.Create(b.Context(), store.Submission{Workspace: s.space.ID, Route: "bench", Key: key}, in,
+		walkforward.FirstJobs{
 			Plan: func(tune uuid.UUID) river.JobArgs {
 				return jobs.TunePlanArgs{WorkspaceID: s.space.ID, TuneID: tune}
 			},
@@ -79,7 +80,7 @@ func (s *benchStore) submitWFO(b *testing.B, in store.NewWFO, key string) uuid.U
 				return jobs.WFOCandidatesArgs{WorkspaceID: s.space.ID, WFOID: id}
 			},
 		},
-		func(w *store.WFO, _ []store.WFOFold) (store.Response, error) {
+		func(w *walkforward.Run, _ []walkforward.Fold) (store.Response, error) {
 			id = w.ID
 			return store.Response{Status: http.StatusAccepted}, nil
 		})

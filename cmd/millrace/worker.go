@@ -19,7 +19,7 @@ import (
 	"millrace/jobs/worker/wfo"
 	"millrace/ops"
 	"millrace/ops/health"
-	"millrace/store"
+	"millrace/store/stores"
 )
 
 // workerFlags are the settings of a worker, in `millrace worker` and in `millrace dev`.
@@ -82,7 +82,7 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 	}
 	// In `millrace dev` the API's pool is the one that is measured.
 	var registered prometheus.AlreadyRegisteredError
-	if err := metrics.Registry.Register(health.PoolMetrics(store.New(pool, nil))); err != nil && !errors.As(err, &registered) {
+	if err := metrics.Registry.Register(health.PoolMetrics(stores.New(pool, nil))); err != nil && !errors.As(err, &registered) {
 		return fmt.Errorf("measure the pool: %w", err)
 	}
 	schedule, err := retention.Periodic()
@@ -98,7 +98,7 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 	member, err := fleet.New(fleet.Options{
 		ID: id, Pool: pool, Slots: slots, Metrics: metrics, Logger: env.logger, Reporter: reporter, Version: env.version(), Drain: flags.Drain,
 		Periodic: schedule,
-	}, func(st *store.Store, workers *river.Workers) {
+	}, func(st *stores.Set, workers *river.Workers) {
 		tune.New(st, metrics, env.logger, tune.Options{Slots: slots[jobs.QueueTrials], ShardTime: flags.ShardTime}).Register(workers)
 		wfo.New(st, metrics, env.logger).Register(workers)
 		retention.New(st, env.logger).Register(workers)

@@ -29,7 +29,7 @@ func (c checks) database(ctx context.Context) ops.Report {
 		grade(&r, pool.AcquireP95, acquireSlow, acquireBroken, "95 % of the waits for a connection took up to",
 			"Raise the pool's size or find what holds its connections: see pg_stat_activity.")
 	}
-	state, err := c.Store.DatabaseState(ctx)
+	state, err := c.Store.Upkeep.DatabaseState(ctx)
 	if err != nil {
 		r.Raise(ops.StatusError, err.Error(), "Is Postgres up, and does DATABASE_URL lead to it? Then: millrace migrate status.")
 		return r

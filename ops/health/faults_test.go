@@ -13,7 +13,7 @@ import (
 	"millrace/jobs/knowledge"
 	"millrace/ops"
 	"millrace/ops/health"
-	"millrace/store"
+	"millrace/store/upkeep"
 )
 
 // fault is something that breaks, and what health must report.
@@ -122,7 +122,7 @@ var faults = []fault{
 	{"every LLM call times out", "llm", ops.StatusError, sql(llm(3, "llm_timeout", "14 minutes"))},
 	{"record of LLM calls gone", "llm", ops.StatusError, sql(`drop table llm_minutes`)},
 
-	{"subscribers dropped", "sse", ops.StatusDegraded, func(w *world) { require.NoError(w.t, w.main.AddCount(w.t.Context(), "sse.drop", 2)) }},
+	{"subscribers dropped", "sse", ops.StatusDegraded, func(w *world) { require.NoError(w.t, w.main.EventLog.AddCount(w.t.Context(), "sse.drop", 2)) }},
 	{"events held up", "sse", ops.StatusDegraded, func(w *world) {
 		w.hold(`select pg_current_xact_id()`)
 		w.exec(`insert into event_log (topic, type, entity_id, at) values ('jobs', 'job.available', '1', clock_timestamp() - interval '2 s')`)
@@ -148,7 +148,7 @@ var faults = []fault{
 		values ('match_runs', 'river', now(), false, '1 day', 100)`)},
 	{"retention refused by the table", "retention", ops.StatusDegraded, func(w *world) {
 		w.exec(`drop table trade_events`)
-		_, err := w.main.Prune(w.t.Context(), store.Prune{Job: "trade_events", BatchSize: 100, Source: "river"})
+		_, err := w.main.Upkeep.Prune(w.t.Context(), upkeep.Prune{Job: "trade_events", BatchSize: 100, Source: "river"})
 		require.Error(w.t, err)
 	}},
 	{"retention rules gone", "retention", ops.StatusError, sql(`drop table retention_rules cascade`)},

@@ -35,11 +35,11 @@ func (c checks) sse(ctx context.Context) ops.Report {
 			}
 		}
 	}
-	counts, err := c.Store.Counters(ctx, uuid.NullUUID{})
+	counts, err := c.Store.EventLog.Counters(ctx, uuid.NullUUID{})
 	if err != nil {
 		return failed(r, err)
 	}
-	waiting, relayed, err := c.Store.EventsWaiting(ctx)
+	waiting, relayed, err := c.Store.EventLog.Waiting(ctx)
 	if err != nil {
 		return failed(r, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"millrace/jobs/knowledge"
 	"millrace/ops"
 	"millrace/store"
+	"millrace/store/stores"
 )
 
 // Within is the time that all checks have, side by side.
@@ -30,9 +31,9 @@ type LLM struct{ Provider, Model string }
 type Options struct {
 	// Store asks the database, best on a pool of its own: the checks must see a full pool, not stand
 	// in its queue.
-	Store *store.Store
+	Store *stores.Set
 	// Main is the store on whose pool the process does its work; nil: it does none.
-	Main *store.Store
+	Main *stores.Set
 	// Feed is this process's part in the event feed; nil: it has none.
 	Feed    func() events.Status
 	Vectors *Vectors // nil: not set up in this process

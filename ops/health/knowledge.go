@@ -21,7 +21,7 @@ func (c checks) vectors(ctx context.Context) ops.Report {
 		r.Raise(ops.StatusUnknown, "this process has no vector index", "")
 		return r
 	}
-	used, err := c.Store.Collections(ctx)
+	used, err := c.Store.Library.Collections(ctx)
 	if err != nil {
 		return failed(r, err)
 	}
@@ -71,7 +71,7 @@ func (c checks) llm(ctx context.Context) ops.Report {
 		r.Add("provider", c.LLM.Provider)
 		r.Add("model", c.LLM.Model)
 	}
-	state, err := c.Store.LLMState(ctx)
+	state, err := c.Store.Upkeep.LLMState(ctx)
 	if err != nil {
 		return failed(r, err)
 	}

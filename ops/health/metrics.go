@@ -10,7 +10,8 @@ import (
 
 	"millrace/ops"
 	"millrace/ops/routine"
-	"millrace/store"
+	"millrace/store/stores"
+	"millrace/store/upkeep"
 )
 
 const (
@@ -22,9 +23,9 @@ const (
 )
 
 // PoolMetrics measure a process's own pool.
-func PoolMetrics(st *store.Store) prometheus.Collector { return poolMetrics{st} }
+func PoolMetrics(st *stores.Set) prometheus.Collector { return poolMetrics{st} }
 
-type poolMetrics struct{ store *store.Store }
+type poolMetrics struct{ store *stores.Set }
 
 var (
 	poolSize      = desc("db_pool_size", "Connections of this process's pool that are open.")
@@ -44,7 +45,7 @@ func (p poolMetrics) Collect(to chan<- prometheus.Metric) {
 // FleetMetrics measure the fleet as a whole, from the database: every API process exports the same
 // figures, so rules take the maximum over instances, never the sum.
 type FleetMetrics struct {
-	store  *store.Store
+	store  *stores.Set
 	ready  *ops.Health
 	logger *slog.Logger
 	mu     sync.Mutex
@@ -53,7 +54,7 @@ type FleetMetrics struct {
 }
 
 // NewFleetMetrics makes the collector.
-func NewFleetMetrics(st *store.Store, ready *ops.Health, logger *slog.Logger) *FleetMetrics {
+func NewFleetMetrics(st *stores.Set, ready *ops.Health, logger *slog.Logger) *FleetMetrics {
 	return &FleetMetrics{store: st, ready: ready, logger: logger}
 }
 
@@ -106,7 +107,7 @@ func (m *FleetMetrics) figures() []prometheus.Metric {
 		}
 		close(parts)
 	})
-	figures, err := m.store.FleetFigures(ctx)
+	figures, err := m.store.Upkeep.FleetFigures(ctx)
 	m.last = nil
 	for _, part := range (<-parts).Components {
 		m.last = append(m.last, gauge(partReady, truth(part.Status != ops.StatusError), part.Name))
@@ -121,7 +122,7 @@ func (m *FleetMetrics) figures() []prometheus.Metric {
 	return m.last
 }
 
-func figureMetrics(f store.FleetFigures) []prometheus.Metric {
+func figureMetrics(f upkeep.FleetFigures) []prometheus.Metric {
 	metrics := []prometheus.Metric{
 		gauge(workersHeard, float64(f.Workers)),
 		gauge(ingestPending, float64(f.IngestPending)),

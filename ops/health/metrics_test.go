@@ -23,7 +23,7 @@ func TestFleetMetricsAreTrueAndBounded(t *testing.T) {
 	w.exec(ingested("queued", "1 minute", 4))
 	w.exec(job("trials", "available", "1 minute"))
 	require.Eventually(t, func() bool {
-		counts, err := w.main.Counters(t.Context(), uuid.NullUUID{})
+		counts, err := w.main.EventLog.Counters(t.Context(), uuid.NullUUID{})
 		return err == nil && counts.Depth("trials", "available") == 1
 	}, 10*time.Second, 20*time.Millisecond)
 	w.exec(`update workers set beat_at = clock_timestamp()`) // the wait may have been longer than a heartbeat lasts

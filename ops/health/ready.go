@@ -48,7 +48,7 @@ func (c checks) vectorsReady(ctx context.Context) (r ops.Report) {
 		r.Raise(ops.StatusOK, "not used", "")
 		return r
 	}
-	used, err := c.Store.Collections(ctx)
+	used, err := c.Store.Library.Collections(ctx)
 	if err != nil {
 		return failed(r, err)
 	}

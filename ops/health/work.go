@@ -18,7 +18,7 @@ const (
 
 func (c checks) retention(ctx context.Context) ops.Report {
 	r := ops.Report{Runbook: "retention.md#retention"}
-	status, err := c.Store.RetentionStatus(ctx)
+	status, err := c.Store.Upkeep.RetentionStatus(ctx)
 	if err != nil {
 		return failed(r, err)
 	}
@@ -59,7 +59,7 @@ const (
 
 func (c checks) idempotency(ctx context.Context) ops.Report {
 	r := ops.Report{Runbook: "idempotency.md#idempotency"}
-	state, err := c.Store.IdempotencyState(ctx)
+	state, err := c.Store.Upkeep.IdempotencyState(ctx)
 	if err != nil {
 		return failed(r, err)
 	}
@@ -92,11 +92,11 @@ const (
 
 func (c checks) tunes(ctx context.Context) ops.Report {
 	r := ops.Report{Runbook: "backtests.md#tunes"}
-	counts, err := c.Store.Counters(ctx, uuid.NullUUID{})
+	counts, err := c.Store.EventLog.Counters(ctx, uuid.NullUUID{})
 	if err != nil {
 		return failed(r, err)
 	}
-	state, err := c.Store.TunesState(ctx)
+	state, err := c.Store.Upkeep.TunesState(ctx)
 	if err != nil {
 		return failed(r, err)
 	}
@@ -132,7 +132,7 @@ const backlogLong = 30 * time.Minute
 
 func (c checks) ingestion(ctx context.Context) ops.Report {
 	r := ops.Report{Runbook: "ingestion.md#ingestion"}
-	state, err := c.Store.IngestionState(ctx)
+	state, err := c.Store.Upkeep.IngestionState(ctx)
 	if err != nil {
 		return failed(r, err)
 	}

@@ -20,6 +20,8 @@ import (
 	"millrace/ops/health"
 	"millrace/store"
 	"millrace/store/pgtest"
+	"millrace/store/stores"
+	"millrace/store/tenants"
 	"millrace/store/vector"
 	"millrace/store/vector/qdranttest"
 )
@@ -29,10 +31,10 @@ type world struct {
 	t      *testing.T
 	owner  *pgxpool.Pool
 	wire   *wire
-	main   *store.Store
+	main   *stores.Set
 	opts   health.Options
 	qdrant *qdranttest.Server
-	space  store.Workspace
+	space  tenants.Workspace
 }
 
 // collection is where the world's one document has its vectors.
@@ -47,7 +49,7 @@ func newWorld(t *testing.T) *world {
 	w.wire = newWire(t, target.Host)
 	target.Host = w.wire.address()
 	w.main = w.open(target.String(), 4)
-	w.space, err = w.main.CreateWorkspace(t.Context(), "w", 2)
+	w.space, err = w.main.Tenants.CreateWorkspace(t.Context(), "w", 2)
 	require.NoError(t, err)
 	feed := events.NewFeed(events.Options{Store: w.main, Metrics: ops.NewMetrics(), Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, feed.Start(t.Context()))
@@ -68,13 +70,13 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) open(url string, conns int32) *store.Store {
+func (w *world) open(url string, conns int32) *stores.Set {
 	w.t.Helper()
 	pool, err := store.OpenPool(w.t.Context(), store.PoolOptions{DatabaseURL: url, MaxConns: conns})
 	require.NoError(w.t, err)
 	// A pool whose connections hang in a cut wire takes its time to close.
 	w.t.Cleanup(func() { w.wire.set(pass, 0); pool.Close() })
-	return store.New(pool, nil)
+	return stores.New(pool, nil)
 }
 
 // exec changes the database as its owner, who does not go through the wire.

@@ -17,6 +17,7 @@ import (
 	"millrace/ops"
 	"millrace/store"
 	"millrace/store/pgtest"
+	"millrace/store/stores"
 	"millrace/store/vector"
 	"millrace/store/vector/qdranttest"
 )
@@ -50,7 +51,7 @@ func embeddedBench(t *testing.T) bench {
 		*index = guarded(vector.NewEmbedded(pool, 1<<20)) // so little memory that copies have to go
 		for _, name := range []string{"one", "two", "three"} {
 			if len(b.spaces) < 3 {
-				space, err := store.New(pool, nil).CreateWorkspace(t.Context(), name, 1)
+				space, err := stores.New(pool, nil).Tenants.CreateWorkspace(t.Context(), name, 1)
 				require.NoError(t, err)
 				b.spaces = append(b.spaces, space.ID)
 			}

@@ -15,6 +15,7 @@ import (
 	"millrace/ops"
 	"millrace/store"
 	"millrace/store/pgtest"
+	"millrace/store/stores"
 	"millrace/store/vector"
 )
 
@@ -29,7 +30,7 @@ type judged struct {
 
 // shelf is a workspace with documents, and what searches it.
 type shelf struct {
-	store *store.Store
+	store *stores.Set
 	index *vector.Embedded
 	base  *knowledge.Base
 	scope knowledge.Scope
@@ -42,15 +43,15 @@ func newShelf(t testing.TB) *shelf {
 	pool, err := store.OpenPool(t.Context(), store.PoolOptions{DatabaseURL: db.URL, MaxConns: 8})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	s := &shelf{store: store.New(pool, nil), index: vector.NewEmbedded(pool, 1<<30), db: db}
-	space, err := s.store.CreateWorkspace(t.Context(), "shelf", 1)
+	s := &shelf{store: stores.New(pool, nil), index: vector.NewEmbedded(pool, 1<<30), db: db}
+	space, err := s.store.Tenants.CreateWorkspace(t.Context(), "shelf", 1)
 	require.NoError(t, err)
-	place, err := s.store.Placement(t.Context(), space.ID, knowledge.HashEmbedder{}.Model())
+	place, err := s.store.Library.Placement(t.Context(), space.ID, knowledge.HashEmbedder{}.Model())
 	require.NoError(t, err)
 	require.NoError(t, s.index.Ensure(t.Context(), place.Collection))
 	s.scope = knowledge.Scope{Workspace: space.ID, Collection: place.Collection}
 	s.base, err = knowledge.NewBase(knowledge.Parts{
-		Texts: s.store, Trials: s.store, Embedders: knowledge.Embedders{knowledge.HashEmbedder{}}, Index: s.index,
+		Texts: s.store.Library, Trials: s.store.Recommend, Embedders: knowledge.Embedders{knowledge.HashEmbedder{}}, Index: s.index,
 		LLM: provider.NewLLM(nil, &ops.NewMetrics().Knowledge, provider.GuardOptions{}, nil),
 	})
 	require.NoError(t, err)
@@ -106,7 +107,7 @@ func quality(t testing.TB) (lexical, near, hybrid float64) {
 		names[s.put(t, "", p.Text)[0]] = p.ID
 	}
 	for _, q := range set.Questions {
-		words, err := s.store.MatchText(t.Context(), s.scope.Workspace, q.Text, knowledge.Filter{}, 10)
+		words, err := s.store.Library.MatchText(t.Context(), s.scope.Workspace, q.Text, knowledge.Filter{}, 10)
 		require.NoError(t, err)
 		lexical += ndcg(named(names, words), q.Relevant)
 		vectors, err := knowledge.HashEmbedder{}.Embed(t.Context(), knowledge.ForQuery, []string{q.Text})

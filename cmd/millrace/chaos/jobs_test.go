@@ -25,6 +25,8 @@ import (
 	"millrace/jobs"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/store"
+	"millrace/store/eventlog"
+	"millrace/store/stores"
 )
 
 // Jobs of several kinds are submitted and worked while everything fails. In the end each has had
@@ -135,7 +137,7 @@ func (s *stage) watchCap(ctx context.Context) *capWatch {
 func (s *stage) requireTrueCounters() {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
-		c, err := s.store.Counters(s.t.Context(), uuid.NullUUID{})
+		c, err := s.store.EventLog.Counters(s.t.Context(), uuid.NullUUID{})
 		if err != nil {
 			return false
 		}
@@ -143,7 +145,7 @@ func (s *stage) requireTrueCounters() {
 		if err != nil {
 			return false
 		}
-		scanned, err := pgx.CollectRows(rows, pgx.RowToStructByPos[store.JobCount])
+		scanned, err := pgx.CollectRows(rows, pgx.RowToStructByPos[eventlog.JobCount])
 		return err == nil && fmt.Sprint(scanned) == fmt.Sprint(c.Jobs)
 	}, 30*time.Second, 100*time.Millisecond, "the counters do not agree with a scan")
 }
@@ -183,7 +185,7 @@ func (d *desk) submitEffects(ctx context.Context, seed uint64, done *atomic.Int6
 	all.Wait()
 }
 
-func (d *desk) submitEffect(ctx context.Context, front *store.Store, client *jobs.Client, args effectArgs) bool {
+func (d *desk) submitEffect(ctx context.Context, front *stores.Set, client *jobs.Client, args effectArgs) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	sub := store.Submission{Workspace: d.space, Route: "chaos", Key: fmt.Sprint(args.N), Fingerprint: sha256.Sum256(nil)}

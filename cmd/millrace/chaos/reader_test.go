@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"millrace/store"
+	"millrace/store/eventlog"
 )
 
 // place is an event's place in the log.
@@ -75,7 +75,7 @@ func (rd *reader) stream(ctx context.Context, client *http.Client, last string) 
 		if f.id == "" {
 			continue
 		}
-		cursor, err := store.ParseCursor(f.id)
+		cursor, err := eventlog.ParseCursor(f.id)
 		if err != nil {
 			rd.oddity(fmt.Sprintf("id %q: %v", f.id, err))
 			return last

@@ -25,6 +25,8 @@ import (
 	"millrace/migrations"
 	"millrace/store"
 	"millrace/store/localpg"
+	"millrace/store/stores"
+	"millrace/store/tenants"
 )
 
 // settings of the database. A commit that was answered must outlive the server's processes, though
@@ -43,7 +45,7 @@ type stage struct {
 	direct  string // the superuser's URL, around the proxies
 	proxies []*toxiproxy.Proxy
 	owner   *pgxpool.Pool // sees and may do everything
-	store   *store.Store  // as an API process has it, without faults
+	store   *stores.Set   // as an API process has it, without faults
 }
 
 func newStage(t *testing.T) *stage {
@@ -91,14 +93,14 @@ var built struct {
 	err  error
 }
 
-func (s *stage) newStore(url string) *store.Store {
+func (s *stage) newStore(url string) *stores.Set {
 	s.t.Helper()
 	pool, err := store.OpenPool(s.t.Context(), store.PoolOptions{DatabaseURL: url, MaxConns: 10})
 	require.NoError(s.t, err)
 	s.t.Cleanup(pool.Close)
 	client, err := jobs.NewInsertClient(pool, slog.New(slog.DiscardHandler))
 	require.NoError(s.t, err)
-	return store.New(pool, client)
+	return stores.New(pool, client)
 }
 
 func (s *stage) startDatabase() {
@@ -163,11 +165,11 @@ func (s *stage) count(sql string, args ...any) (n int) {
 const capOfTenant = 2
 
 // tenant makes a workspace that may do much, and a key to it.
-func (s *stage) tenant(name string) (store.Workspace, string) {
+func (s *stage) tenant(name string) (tenants.Workspace, string) {
 	s.t.Helper()
-	w, err := s.store.CreateWorkspace(s.t.Context(), name, capOfTenant)
+	w, err := s.store.Tenants.CreateWorkspace(s.t.Context(), name, capOfTenant)
 	require.NoError(s.t, err)
-	key, err := s.store.CreateKey(s.t.Context(), w.ID, "chaos", store.RoleOwner)
+	key, err := s.store.Tenants.CreateKey(s.t.Context(), w.ID, "chaos", tenants.RoleOwner)
 	require.NoError(s.t, err)
 	return w, key
 }

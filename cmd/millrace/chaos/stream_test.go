@@ -15,7 +15,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"millrace/store"
+	"millrace/store/eventlog"
+	"millrace/store/tenants"
 )
 
 // torrent is a log that many write and many follow.
@@ -28,7 +29,7 @@ type torrent struct {
 }
 
 type tenant struct {
-	store.Workspace
+	tenants.Workspace
 	key     string
 	expired []string // cursors into yesterday
 }
@@ -112,10 +113,10 @@ func (r *torrent) yesterday() {
 			insert into event_log (workspace_id, topic, type, entity_id, at)
 			select $1, 'wfo', 'chaos.yesterday', '', $2 from generate_series(1, 10)`, space.ID, day.Add(-time.Hour))
 		require.NoError(r.t, err)
-		bounds, err := r.store.EventBounds(r.t.Context())
+		bounds, err := r.store.EventLog.Bounds(r.t.Context())
 		require.NoError(r.t, err)
 		require.Eventually(r.t, func() bool {
-			found, err := r.store.Events(r.t.Context(), store.EventScope{Workspace: space.scope()}, bounds.Floor, 100)
+			found, err := r.store.EventLog.Events(r.t.Context(), eventlog.Scope{Workspace: space.scope()}, bounds.Floor, 100)
 			if err != nil || len(found) < 10 {
 				return false
 			}
@@ -185,7 +186,7 @@ func (r *torrent) disturb(rng *rand.Rand) string {
 		}
 		if i == sizes.restarts {
 			r.insist("prune yesterday", func(ctx context.Context) error {
-				_, err := r.store.DropEventPartitions(ctx, time.Now().UTC().Truncate(24*time.Hour))
+				_, err := r.store.EventLog.DropExpired(ctx, time.Now().UTC().Truncate(24*time.Hour))
 				return err
 			})
 		}

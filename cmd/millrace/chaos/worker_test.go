@@ -19,6 +19,7 @@ import (
 	"millrace/jobs/worker/tune"
 	"millrace/ops"
 	"millrace/store"
+	"millrace/store/stores"
 )
 
 // workerEnv makes the test binary a worker process on the database it names: as `millrace worker`
@@ -38,7 +39,7 @@ func beWorker() error {
 	member, err := fleet.New(fleet.Options{
 		ID: id, Pool: pool, Metrics: metrics, Logger: logger, Version: "chaos", Drain: 3 * time.Second,
 		Slots: jobs.Slots{jobs.QueueIngestion: 8, jobs.QueueTrials: 1, jobs.QueueTunes: 1, jobs.QueueMaintenance: 1},
-	}, func(st *store.Store, workers *river.Workers) {
+	}, func(st *stores.Set, workers *river.Workers) {
 		tune.New(st, metrics, logger, tune.Options{ShardTime: 100 * time.Millisecond}).Register(workers)
 		w := &effects{store: st}
 		river.AddWorker(workers, &attempt.Worker[effectArgs]{
@@ -71,7 +72,7 @@ func (effectArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: jobs.QueueIngestion, MaxAttempts: 100}
 }
 
-type effects struct{ store *store.Store }
+type effects struct{ store *stores.Set }
 
 func (w *effects) do(ctx context.Context, args effectArgs, lease store.Lease) error {
 	if args.Stubborn {

@@ -16,6 +16,7 @@ import (
 
 	"millrace/ops/routine"
 	"millrace/store"
+	"millrace/store/stores"
 )
 
 // Worker works the jobs of one kind.
@@ -48,7 +49,7 @@ func (w *Worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 	}
 	var err error
 	if job.Attempt > job.MaxAttempts {
-		err = &HopelessError{"every attempt at it lost its worker"} // see store.Rescue
+		err = &HopelessError{"every attempt at it lost its worker"} // see workers.Rescue
 	} else {
 		err = routine.Do(func() error { return w.Do(ctx, job.Args, lease) })
 	}
@@ -76,12 +77,12 @@ func (e *HopelessError) Error() string { return e.Reason }
 
 // Saver saves results.
 type Saver struct {
-	store  *store.Store
+	store  *stores.Set
 	logger *slog.Logger
 }
 
 // NewSaver makes a saver.
-func NewSaver(st *store.Store, logger *slog.Logger) *Saver { return &Saver{st, logger} }
+func NewSaver(st *stores.Set, logger *slog.Logger) *Saver { return &Saver{st, logger} }
 
 // Save saves a result, waiting out a database that is away for a moment: computing again would
 // cost more. A save whose commit went through while its answer was lost finds the fence closed by

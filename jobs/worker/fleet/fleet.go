@@ -19,11 +19,12 @@ import (
 	"millrace/jobs"
 	"millrace/ops"
 	"millrace/ops/routine"
-	"millrace/store"
+	"millrace/store/stores"
+	"millrace/store/workers"
 )
 
 // beatEvery is how often a worker says that it lives; a lease is several beats long.
-const beatEvery = store.HeartbeatLease / 6
+const beatEvery = workers.HeartbeatLease / 6
 
 // Options make a Fleet.
 type Options struct {
@@ -43,14 +44,14 @@ type Options struct {
 	Drain time.Duration
 }
 
-// Fleet is this process's part in the fleet. It is also the store.Jobs of what its workers insert.
+// Fleet is this process's part in the fleet. It is also the workers.Jobs of what its workers insert.
 type Fleet struct {
 	*jobs.Client
 	opts     Options
-	self     store.Worker
+	self     workers.Worker
 	held     *held
 	failures ops.Failures
-	store    *store.Store
+	store    *stores.Set
 	cancel   context.CancelFunc
 	loops    routine.Group
 	stop     sync.Once
@@ -71,7 +72,7 @@ func hostname() string {
 
 // New makes a fleet member that works nothing yet. register adds its workers, given the store whose
 // jobs this member inserts.
-func New(opts Options, register func(*store.Store, *river.Workers)) (*Fleet, error) {
+func New(opts Options, register func(*stores.Set, *river.Workers)) (*Fleet, error) {
 	if opts.ID == "" {
 		opts.ID = NewID()
 	}
@@ -79,10 +80,10 @@ func New(opts Options, register func(*store.Store, *river.Workers)) (*Fleet, err
 		opts:     opts,
 		held:     newHeld(),
 		failures: ops.Failures{Logger: opts.Logger, Metrics: opts.Metrics, Reporter: opts.Reporter},
-		self:     store.Worker{ID: opts.ID, Host: hostname(), PID: os.Getpid(), Version: opts.Version, Queues: opts.Slots},
+		self:     workers.Worker{ID: opts.ID, Host: hostname(), PID: os.Getpid(), Version: opts.Version, Queues: opts.Slots},
 	}
 	var err error
-	f.store = store.New(opts.Pool, f)
+	f.store = stores.New(opts.Pool, f)
 	f.store.OnEnded(opts.Metrics.Ended)
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &upkeepWorker{store: f.store})
@@ -121,7 +122,7 @@ func (f *Fleet) Start(ctx context.Context) error {
 	loops, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f.cancel = cancel
 	// The first beat comes before the first job, so that no job is ever held without one.
-	if _, err := f.store.Beat(ctx, f.self, nil, nil); err != nil {
+	if _, err := f.store.Workers.Beat(ctx, f.self, nil, nil); err != nil {
 		cancel()
 		return err
 	}
@@ -159,7 +160,7 @@ func (f *Fleet) shutDown(ctx context.Context) error {
 	_ = f.loops.Wait() // Keep has handled their errors
 	retire, cancelRetire := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancelRetire()
-	return errors.Join(err, f.store.Retire(retire, f.self.ID))
+	return errors.Join(err, f.store.Workers.Retire(retire, f.self.ID))
 }
 
 // beat renews the heartbeat and rescues orphans, until ctx ends. Only a worker that has itself
@@ -184,32 +185,32 @@ func (f *Fleet) beat(ctx context.Context) {
 			continue
 		}
 		now := time.Now()
-		if now.Sub(lastBeat) > store.HeartbeatLease/2 {
+		if now.Sub(lastBeat) > workers.HeartbeatLease/2 {
 			heardSince = now // we were stopped ourselves, or the database was slow for all
 		}
 		lastBeat = now
-		if now.Sub(heardSince) >= store.HeartbeatLease {
+		if now.Sub(heardSince) >= workers.HeartbeatLease {
 			f.rescue(ctx)
 		}
 	}
 }
 
 func (f *Fleet) beatOnce(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, store.HeartbeatLease/2)
+	ctx, cancel := context.WithTimeout(ctx, workers.HeartbeatLease/2)
 	defer cancel()
-	if err := f.store.CountConnErrors(ctx); err != nil {
+	if err := f.store.EventLog.CountConnErrors(ctx); err != nil {
 		return err
 	}
 	running, settling := f.held.now(time.Now())
-	recalls, err := f.store.Beat(ctx, f.self, running, settling)
+	recalls, err := f.store.Workers.Beat(ctx, f.self, running, settling)
 	f.held.recall(recalls)
 	return err
 }
 
 func (f *Fleet) rescue(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, store.HeartbeatLease/2)
+	ctx, cancel := context.WithTimeout(ctx, workers.HeartbeatLease/2)
 	defer cancel()
-	rescued, err := f.store.Rescue(ctx)
+	rescued, err := f.store.Workers.Rescue(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
 			f.opts.Logger.WarnContext(ctx, "rescue failed", "error", err)

@@ -13,6 +13,7 @@ import (
 	"millrace/jobs/worker/fleet"
 	"millrace/ops"
 	"millrace/store"
+	"millrace/store/workers"
 )
 
 const (
@@ -47,7 +48,7 @@ func TestAJobThatIsMerelyLongIsLeftAlone(t *testing.T) {
 	y := newYard(t)
 	y.start()
 	y.start()
-	id := y.submit(taskArgs{Takes: []time.Duration{store.HeartbeatLease + 3*time.Second}})
+	id := y.submit(taskArgs{Takes: []time.Duration{workers.HeartbeatLease + 3*time.Second}})
 	j := y.await(id, "completed", 1)
 	require.Zero(t, j.errors)
 	require.Equal(t, []string{"1 done"}, y.effects(id))

@@ -14,6 +14,7 @@ import (
 
 	"millrace/ops"
 	"millrace/store"
+	"millrace/store/workers"
 )
 
 // errCancelled is why a job is stopped whose cancellation was asked for.
@@ -23,7 +24,7 @@ var errCancelled = errors.New("cancelled")
 // writes the outcome of failures in batches a moment later.
 type held struct {
 	mu   sync.Mutex
-	jobs map[store.Held]*hold
+	jobs map[workers.Held]*hold
 }
 
 type hold struct {
@@ -33,22 +34,22 @@ type hold struct {
 
 const afterglow = 5 * time.Second
 
-func newHeld() *held { return &held{jobs: map[store.Held]*hold{}} }
+func newHeld() *held { return &held{jobs: map[workers.Held]*hold{}} }
 
-func (h *held) begin(job store.Held, stop context.CancelCauseFunc) {
+func (h *held) begin(job workers.Held, stop context.CancelCauseFunc) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.jobs[job] = &hold{stop: stop}
 }
 
-func (h *held) end(job store.Held, now time.Time) {
+func (h *held) end(job workers.Held, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.jobs[job].until = now.Add(afterglow)
 }
 
 // now lists what is at work, and the jobs that have ended lately.
-func (h *held) now(at time.Time) (running []store.Held, settling []int64) {
+func (h *held) now(at time.Time) (running []workers.Held, settling []int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for job, hold := range h.jobs {
@@ -65,7 +66,7 @@ func (h *held) now(at time.Time) (running []store.Held, settling []int64) {
 }
 
 // recall stops the work at jobs that are cancelled or lost.
-func (h *held) recall(recalls []store.Recall) {
+func (h *held) recall(recalls []workers.Recall) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, r := range recalls {
@@ -91,7 +92,7 @@ func (w *watch) Work(ctx context.Context, job *rivertype.JobRow, next func(conte
 	start := time.Now()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	id := store.Held{JobID: job.ID, Attempt: job.Attempt}
+	id := workers.Held{JobID: job.ID, Attempt: job.Attempt}
 	w.fleet.held.begin(id, stop)
 	defer func() { w.fleet.held.end(id, time.Now()) }() // also after a panic
 	ctx, finish := w.watched(ctx, job)

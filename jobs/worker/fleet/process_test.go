@@ -27,6 +27,7 @@ import (
 	"millrace/ops"
 	"millrace/store"
 	"millrace/store/pgtest"
+	"millrace/store/stores"
 )
 
 // workerEnv makes the test binary a worker process on the database it names.
@@ -90,10 +91,10 @@ func (taskArgs) InsertOpts() river.InsertOpts {
 // taskWorker does tasks. Each result is a row of effects, which nothing keeps from being there twice.
 type taskWorker struct {
 	attempt.Worker[taskArgs]
-	store *store.Store
+	store *stores.Set
 }
 
-func register(st *store.Store, workers *river.Workers) {
+func register(st *stores.Set, workers *river.Workers) {
 	w := &taskWorker{store: st}
 	w.Worker = attempt.Worker[taskArgs]{
 		Saver: attempt.NewSaver(st, slog.Default()), Limit: time.Minute,

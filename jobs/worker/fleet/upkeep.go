@@ -9,7 +9,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"millrace/jobs"
-	"millrace/store"
+	"millrace/store/stores"
 )
 
 // partitionDays is how many days of event log partitions are made ahead: an outage of upkeep
@@ -20,7 +20,7 @@ const partitionDays = 3
 // long past, and keeps the retention jobs scheduled.
 type upkeepWorker struct {
 	river.WorkerDefaults[jobs.UpkeepArgs]
-	store *store.Store
+	store *stores.Set
 }
 
 func upkeepSchedule() *river.PeriodicJob {
@@ -31,22 +31,22 @@ func upkeepSchedule() *river.PeriodicJob {
 
 // Work implements river.Worker. Every step can be repeated without harm, so they need no fence.
 func (w *upkeepWorker) Work(ctx context.Context, _ *river.Job[jobs.UpkeepArgs]) error {
-	if _, err := w.store.RollEventLog(ctx, partitionDays); err != nil {
+	if _, err := w.store.EventLog.Roll(ctx, partitionDays); err != nil {
 		return err
 	}
-	if err := w.store.TidyCounters(ctx); err != nil {
+	if err := w.store.EventLog.TidyCounters(ctx); err != nil {
 		return err
 	}
-	if err := w.store.ForgetRates(ctx); err != nil {
+	if err := w.store.Tenants.ForgetRates(ctx); err != nil {
 		return err
 	}
-	if err := w.store.ForgetWorkers(ctx); err != nil {
+	if err := w.store.Workers.Forget(ctx); err != nil {
 		return err
 	}
-	if _, err := w.store.ForgetUploads(ctx); err != nil {
+	if _, err := w.store.Library.ForgetUploads(ctx); err != nil {
 		return err
 	}
-	_, overdue, err := w.store.ScheduleRetention(ctx)
+	_, overdue, err := w.store.Upkeep.ScheduleRetention(ctx)
 	if err != nil {
 		return err
 	}

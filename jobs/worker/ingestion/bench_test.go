@@ -10,7 +10,7 @@ import (
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/worker/ingestion/pdf/pdftest"
-	"millrace/store"
+	"millrace/store/library"
 )
 
 // BenchmarkIngest is a document's whole way, from its submission to its last chunk in Postgres and its
@@ -64,7 +64,7 @@ func BenchmarkIngest(b *testing.B) {
 			b.Log("timed: a file from its upload until its job has ended, one after another; MB/s is of the file")
 			r := newRig(b)
 			r.work()
-			r.done(r.submit(store.NewIngest{SourceType: bench.source, Name: "warm"}, bench.content(-1)))
+			r.done(r.submit(library.NewIngest{SourceType: bench.source, Name: "warm"}, bench.content(-1)))
 			contents := [][]byte{}
 			for i := range 8 {
 				contents = append(contents, bench.content(i))
@@ -73,7 +73,7 @@ func BenchmarkIngest(b *testing.B) {
 			b.ReportAllocs()
 			n, chunks := 0, 0
 			for b.Loop() {
-				in := r.submit(store.NewIngest{SourceType: bench.source, Name: fmt.Sprint("document", n)}, contents[n%len(contents)])
+				in := r.submit(library.NewIngest{SourceType: bench.source, Name: fmt.Sprint("document", n)}, contents[n%len(contents)])
 				done := r.done(in)
 				require.Equal(b, "created", *done.Outcome)
 				chunks += done.Chunks

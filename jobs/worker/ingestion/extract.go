@@ -13,6 +13,8 @@ import (
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
 	"millrace/store"
+	"millrace/store/library"
+	"millrace/store/market"
 )
 
 func isHTML(contentType string) bool {
@@ -21,7 +23,7 @@ func isHTML(contentType string) bool {
 }
 
 // extract makes text of the source, in the way of its type.
-func (r *run) extract(ctx context.Context, src source) (made store.Ingested, extracted *knowledge.Extracted, err error) {
+func (r *run) extract(ctx context.Context, src source) (made library.Ingested, extracted *knowledge.Extracted, err error) {
 	if len(src.data) == 0 {
 		return made, nil, knowledge.Rejectf("the source is empty")
 	}
@@ -70,10 +72,10 @@ func (r *run) pages(ctx context.Context, src source) (*knowledge.Extracted, erro
 
 // dataset stores the bars as a dataset, and describes them as a document. Storing them again under the
 // same name is the same dataset.
-func (r *run) dataset(ctx context.Context, src source) (store.Ingested, *knowledge.Extracted, error) {
+func (r *run) dataset(ctx context.Context, src source) (library.Ingested, *knowledge.Extracted, error) {
 	bars, err := ohlcv.Read(src.data)
 	if err != nil {
-		return store.Ingested{}, nil, knowledge.Rejectf("this is not a valid set of bars: %v", err)
+		return library.Ingested{}, nil, knowledge.Rejectf("this is not a valid set of bars: %v", err)
 	}
 	options := r.job.Options
 	name := options.Title
@@ -81,9 +83,9 @@ func (r *run) dataset(ctx context.Context, src source) (store.Ingested, *knowled
 		name = strings.TrimSuffix(path.Base(src.name), path.Ext(src.name))
 	}
 	if name = knowledge.Line(name, 100); name == "" || name == "." || name == "/" {
-		return store.Ingested{}, nil, knowledge.Rejectf("the dataset has no name: give it a title")
+		return library.Ingested{}, nil, knowledge.Rejectf("the dataset has no name: give it a title")
 	}
-	meta := store.Dataset{Name: name, Symbol: options.Symbol, Timeframe: options.Timeframe, Calendar: backtest.Calendar(options.Calendar)}
+	meta := market.Dataset{Name: name, Symbol: options.Symbol, Timeframe: options.Timeframe, Calendar: backtest.Calendar(options.Calendar)}
 	if meta.Symbol == "" {
 		meta.Symbol = knowledge.Line(strings.ToUpper(name), 40)
 	}
@@ -93,16 +95,16 @@ func (r *run) dataset(ctx context.Context, src source) (store.Ingested, *knowled
 	if meta.Calendar == 0 {
 		meta.Calendar = backtest.CalendarExchange
 	}
-	stored, err := r.store.PutDataset(ctx, r.lease.Workspace, meta, bars)
+	stored, err := r.store.Market.PutDataset(ctx, r.lease.Workspace, meta, bars)
 	if errors.Is(err, store.ErrConflict) {
-		return store.Ingested{}, nil, knowledge.Rejectf("datasets are immutable, and %q holds other bars: take another name", name)
+		return library.Ingested{}, nil, knowledge.Rejectf("datasets are immutable, and %q holds other bars: take another name", name)
 	}
 	if err != nil {
-		return store.Ingested{}, nil, err
+		return library.Ingested{}, nil, err
 	}
 	extracted := extract.Bars(stored.Name, stored.Symbol, stored.Timeframe, bars)
 	extracted.Metadata["dataset_id"] = stored.ID.String()
-	return store.Ingested{DatasetID: &stored.ID}, extracted, nil
+	return library.Ingested{DatasetID: &stored.ID}, extracted, nil
 }
 
 // transcript fetches the subtitles of a video: its page says where they are.

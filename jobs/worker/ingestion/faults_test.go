@@ -14,6 +14,7 @@ import (
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
 	"millrace/store"
+	"millrace/store/library"
 )
 
 const (
@@ -21,9 +22,9 @@ const (
 	tick       = 5 * time.Millisecond
 )
 
-func (r *rig) page(path string) *store.Ingest {
+func (r *rig) page(path string) *library.Ingest {
 	r.t.Helper()
-	return r.submit(store.NewIngest{SourceType: knowledge.SourceArticle, URL: r.site.URL + path}, nil)
+	return r.submit(library.NewIngest{SourceType: knowledge.SourceArticle, URL: r.site.URL + path}, nil)
 }
 
 func TestASourceThatFailsForAMomentIsTriedAgain(t *testing.T) {
@@ -70,7 +71,7 @@ func TestARateLimitSnoozes(t *testing.T) {
 	})
 	r.work()
 	in := r.page("/a")
-	waiting := r.until(in.ID, store.IngestRetrying)
+	waiting := r.until(in.ID, library.IngestRetrying)
 	require.Contains(t, reason(waiting), "too many requests")
 	require.WithinDuration(t, time.Now().Add(time.Hour), *waiting.NextAttemptAt, time.Minute)
 	require.Eventually(t, func() bool {
@@ -83,7 +84,7 @@ func TestARateLimitSnoozes(t *testing.T) {
 
 	limited.Store(true)
 	late := r.page("/b")
-	r.until(late.ID, store.IngestRetrying)
+	r.until(late.ID, library.IngestRetrying)
 	_, err = r.owner.Exec(t.Context(), `update ingest_jobs set created_at = now() - interval '24 hours' where id = $1`, late.ID)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { // once it is snoozed, its turn comes at once
@@ -102,7 +103,7 @@ func TestADocumentStaysAsItWasUntilTheEmbedderIsBack(t *testing.T) {
 	_, old := r.document(before.DocumentID)
 	r.embedder.fault.Store(&knowledge.Fault{Kind: knowledge.FaultUnreachable, Part: "embedder test", Err: errors.New("http://secret@host")})
 	in := r.text("a.txt", passage("carry", 300))
-	require.NotContains(t, reason(r.until(in.ID, store.IngestRetrying)), "secret")
+	require.NotContains(t, reason(r.until(in.ID, library.IngestRetrying)), "secret")
 	_, chunks := r.document(before.DocumentID)
 	require.Equal(t, old, chunks)
 	r.embedder.fault.Store(nil)
@@ -158,11 +159,11 @@ func deletedWhileIngested(t *testing.T, r *rig) {
 		calls := r.embedder.calls.Load()
 		in := r.text("a.txt", passage("carry", 3000))
 		require.Eventually(t, func() bool { return r.embedder.calls.Load() > calls }, eventually, tick)
-		require.NoError(t, r.store.DeleteDocument(t.Context(), r.space.ID, in.DocumentID,
+		require.NoError(t, r.store.Library.DeleteDocument(t.Context(), r.space.ID, in.DocumentID,
 			jobs.IngestForgetArgs{WorkspaceID: r.space.ID, DocumentID: in.DocumentID, Below: knowledge.AllRevisions}))
 		close(gate)
 		r.embedder.gate.Store(nil)
-		require.Contains(t, reason(r.until(in.ID, store.IngestCanceled)), "deleted")
+		require.Contains(t, reason(r.until(in.ID, library.IngestCanceled)), "deleted")
 		require.Eventually(t, func() bool {
 			return r.count(`select count(*) from river_job where kind = 'ingest.source' and finalized_at is null`) == 0
 		}, eventually, tick, "no stuck job")
@@ -171,7 +172,7 @@ func deletedWhileIngested(t *testing.T, r *rig) {
 		require.Zero(t, r.count(`select count(*) from ingest_uploads`))
 		r.awaitVectors(0, "no vector without a document")
 	}
-	require.ErrorIs(t, r.store.DeleteDocument(t.Context(), r.space.ID, r.space.ID, jobs.IngestForgetArgs{}), store.ErrNotFound)
+	require.ErrorIs(t, r.store.Library.DeleteDocument(t.Context(), r.space.ID, r.space.ID, jobs.IngestForgetArgs{}), store.ErrNotFound)
 }
 
 // late is an index that writes when it is let, whatever has become of the caller.
@@ -195,7 +196,7 @@ func TestVectorsThatOutlastTheirDocumentGo(t *testing.T) {
 	r.work()
 	in := r.text("a.txt", passage("momentum", 300))
 	require.Eventually(t, func() bool { return index.waiting.Load() > 0 }, eventually, tick)
-	require.NoError(t, r.store.DeleteDocument(t.Context(), r.space.ID, in.DocumentID,
+	require.NoError(t, r.store.Library.DeleteDocument(t.Context(), r.space.ID, in.DocumentID,
 		jobs.IngestForgetArgs{WorkspaceID: r.space.ID, DocumentID: in.DocumentID, Below: knowledge.AllRevisions}))
 	require.Eventually(t, func() bool {
 		return r.count(`select count(*) from river_job where kind = 'ingest.forget' and state = 'completed'`) > 0
@@ -216,10 +217,10 @@ func TestACanceledIngestionKeepsTheDocumentThatWas(t *testing.T) {
 	calls := r.embedder.calls.Load()
 	in := r.text("a.txt", passage("carry", 300))
 	require.Eventually(t, func() bool { return r.embedder.calls.Load() > calls }, eventually, tick)
-	ended, err := r.store.CancelIngest(t.Context(), r.space.ID, in.ID)
+	ended, err := r.store.Library.CancelIngest(t.Context(), r.space.ID, in.ID)
 	require.NoError(t, err)
-	require.Equal(t, store.IngestCanceled, ended.Status)
-	_, err = r.store.CancelIngest(t.Context(), r.space.ID, in.ID)
+	require.Equal(t, library.IngestCanceled, ended.Status)
+	_, err = r.store.Library.CancelIngest(t.Context(), r.space.ID, in.ID)
 	require.ErrorIs(t, err, store.ErrEnded)
 	require.Eventually(t, func() bool {
 		return r.count(`select count(*) from river_job where id = $1 and state = 'cancelled'`, in.RiverJobID) == 1
@@ -233,7 +234,7 @@ func TestConcurrentIngestionsOfOneSource(t *testing.T) {
 	r := newRig(t)
 	r.work()
 	r.work()
-	var all []*store.Ingest
+	var all []*library.Ingest
 	for _, subject := range []string{"momentum", "carry", "value", "quality", "size"} {
 		all = append(all, r.text("same.txt", passage(subject, 1500)))
 	}
@@ -260,7 +261,7 @@ func (broken) Read(context.Context, []byte, func(int, int)) (extract.PDF, error)
 func TestAPanicIsAFailureWhoseReasonTellsNothingOfIt(t *testing.T) {
 	r := newRig(t)
 	r.opts.PDF = broken{}
-	in := r.submit(store.NewIngest{SourceType: knowledge.SourcePDF, Name: "x.pdf"}, []byte("%PDF-1.4"))
+	in := r.submit(library.NewIngest{SourceType: knowledge.SourcePDF, Name: "x.pdf"}, []byte("%PDF-1.4"))
 	r.nearItsEnd(in)
 	r.work()
 	why := r.failed(in)
@@ -268,7 +269,7 @@ func TestAPanicIsAFailureWhoseReasonTellsNothingOfIt(t *testing.T) {
 	require.NotContains(t, why, "range")
 }
 
-// A source that took down its worker at every attempt is failed in one more, see store.Rescue.
+// A source that took down its worker at every attempt is failed in one more, see workers.Rescue.
 func TestASourceThatTakesDownItsWorkersFails(t *testing.T) {
 	r := newRig(t)
 	in := r.text("a.txt", "Deadly.")

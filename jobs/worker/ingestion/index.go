@@ -13,6 +13,7 @@ import (
 	"millrace/jobs/knowledge"
 	"millrace/ops"
 	"millrace/store"
+	"millrace/store/library"
 )
 
 // embedBatch is how many chunks are embedded and indexed at once.
@@ -20,7 +21,7 @@ const embedBatch = 128
 
 // embed puts a vector of each chunk into the index, where the workspace's vectors are, before the
 // chunks themselves are stored: a search drops hits that have no chunk yet. It returns the collection.
-func (r *run) embed(ctx context.Context, made store.Ingested) (string, error) {
+func (r *run) embed(ctx context.Context, made library.Ingested) (string, error) {
 	placement, embedder, err := r.placement(ctx, r.lease.Workspace)
 	if err != nil {
 		return "", err
@@ -60,7 +61,7 @@ func (r *run) index(ctx context.Context, scope knowledge.Scope, embedder knowled
 
 // placement finds where the workspace's vectors are and who makes them.
 func (w *Workers) placement(ctx context.Context, workspace uuid.UUID) (knowledge.Placement, knowledge.Embedder, error) {
-	placement, err := w.store.Placement(ctx, workspace, w.opts.Embedders[0].Model())
+	placement, err := w.store.Library.Placement(ctx, workspace, w.opts.Embedders[0].Model())
 	if err != nil {
 		return placement, nil, err
 	}
@@ -72,7 +73,7 @@ func (w *Workers) placement(ctx context.Context, workspace uuid.UUID) (knowledge
 
 // forget deletes the vectors of a document's revisions below one.
 func (w *Workers) forget(ctx context.Context, workspace, document uuid.UUID, below int64) error {
-	placement, err := w.store.Placement(ctx, workspace, w.opts.Embedders[0].Model())
+	placement, err := w.store.Library.Placement(ctx, workspace, w.opts.Embedders[0].Model())
 	if err != nil {
 		return err
 	}

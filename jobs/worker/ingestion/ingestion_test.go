@@ -15,6 +15,7 @@ import (
 	"millrace/jobs/knowledge/extract"
 	"millrace/jobs/worker/ingestion/pdf/pdftest"
 	"millrace/store"
+	"millrace/store/library"
 )
 
 const subtitles = "WEBVTT\n\n00:01.000 --> 00:04.000\nThe turtle traders bought breakouts of twenty days.\n\n00:10.000 --> 00:14.000\nThey sold at ten day lows.\n"
@@ -43,8 +44,8 @@ func TestEverySourceBecomesAFindableDocument(t *testing.T) {
 		{knowledge.SourcePine, "keltner.pine", []byte(pineSource), "Keltner squeeze", "keltner squeeze ema length", "ta.ema(close, len)", "lines 1–6"},
 		{knowledge.SourceDataset, "spx500.csv", ohlcv.Sample(), "spx500 (SPX500, 1d bars)", "SPX500 price bars maximum drawdown", "maximum drawdown", ""},
 	} {
-		in := r.submit(store.NewIngest{SourceType: test.source, Name: test.name}, test.content)
-		require.Equal(t, store.IngestQueued, in.Status)
+		in := r.submit(library.NewIngest{SourceType: test.source, Name: test.name}, test.content)
+		require.Equal(t, library.IngestQueued, in.Status)
 		ended := r.done(in)
 		require.Equal(t, "created", *ended.Outcome)
 		doc, chunks := r.document(in.DocumentID)
@@ -64,10 +65,10 @@ func TestEverySourceBecomesAFindableDocument(t *testing.T) {
 		require.Equal(t, "ingestion.job.completed", types[len(types)-1])
 	}
 	require.Zero(t, r.count(`select count(*) from ingest_uploads`), "what was sent is not kept")
-	dataset, err := r.store.Dataset(t.Context(), r.space.ID, "spx500")
+	dataset, err := r.store.Market.Dataset(t.Context(), r.space.ID, "spx500")
 	require.NoError(t, err)
 	require.Equal(t, "1d", dataset.Timeframe)
-	docs, err := r.store.Documents(t.Context(), r.space.ID, store.DocumentFilter{}, store.Page{}, 10)
+	docs, err := r.store.Library.Documents(t.Context(), r.space.ID, library.DocumentFilter{}, store.Page{}, 10)
 	require.NoError(t, err)
 	require.Len(t, docs, 6)
 	require.Equal(t, dataset.ID.String(), docs[0].Metadata["dataset_id"])
@@ -109,17 +110,17 @@ func TestFetchedSourcesAreDetected(t *testing.T) {
 	for address, want := range map[string]knowledge.SourceType{
 		"/paper": knowledge.SourcePDF, "/blog": knowledge.SourceArticle, "/x.pine": knowledge.SourcePine,
 	} {
-		in := r.done(r.submit(store.NewIngest{SourceType: knowledge.SourceArticle, Detected: true, URL: r.site.URL + address}, nil))
+		in := r.done(r.submit(library.NewIngest{SourceType: knowledge.SourceArticle, Detected: true, URL: r.site.URL + address}, nil))
 		require.Equal(t, want, in.SourceType, address)
 		doc, _ := r.document(in.DocumentID)
 		require.Equal(t, want, doc.SourceType)
 		require.Equal(t, r.site.URL+address, doc.CanonicalURL)
 	}
 	require.Equal(t, 3, r.count(`select count(*) from documents`), "a document of a type that was guessed wrong is gone")
-	named := r.submit(store.NewIngest{SourceType: knowledge.SourceArticle, URL: r.site.URL + "/paper"}, nil)
+	named := r.submit(library.NewIngest{SourceType: knowledge.SourceArticle, URL: r.site.URL + "/paper"}, nil)
 	require.Contains(t, r.failed(named), "not an HTML page", "a type that was named is not changed")
 
-	video := r.done(r.submit(store.NewIngest{SourceType: knowledge.SourceYouTube, URL: "https://youtu.be/dQw4w9WgXcQ"}, nil))
+	video := r.done(r.submit(library.NewIngest{SourceType: knowledge.SourceYouTube, URL: "https://youtu.be/dQw4w9WgXcQ"}, nil))
 	doc, chunks := r.document(video.DocumentID)
 	require.Equal(t, "https://www.youtube.com/watch?v=dQw4w9WgXcQ", doc.CanonicalURL)
 	require.Equal(t, "Turtles", doc.Title)
@@ -180,13 +181,13 @@ func TestBadSourcesFailWithAReason(t *testing.T) {
 		}
 	})
 	r.work()
-	file := func(source knowledge.SourceType, name string, content []byte) *store.Ingest {
-		return r.submit(store.NewIngest{SourceType: source, Name: name}, content)
+	file := func(source knowledge.SourceType, name string, content []byte) *library.Ingest {
+		return r.submit(library.NewIngest{SourceType: source, Name: name}, content)
 	}
-	fetched := func(source knowledge.SourceType, address string) *store.Ingest {
-		return r.submit(store.NewIngest{SourceType: source, URL: address}, nil)
+	fetched := func(source knowledge.SourceType, address string) *library.Ingest {
+		return r.submit(library.NewIngest{SourceType: source, URL: address}, nil)
 	}
-	for want, in := range map[string]*store.Ingest{
+	for want, in := range map[string]*library.Ingest{
 		"the PDF is encrypted":        file(knowledge.SourcePDF, "secret.pdf", pdftest.Encrypted()),
 		"the PDF is damaged":          file(knowledge.SourcePDF, "cut.pdf", pdftest.Text("One")[:30]),
 		"not a PDF":                   file(knowledge.SourcePDF, "no.pdf", []byte("hello")),
@@ -213,7 +214,7 @@ func TestBadSourcesFailWithAReason(t *testing.T) {
 	require.Zero(t, r.count(`select count(*) from vectors where embedding is not null`))
 	require.Zero(t, r.count(`select count(*) from river_job where state in ('available', 'running', 'retryable', 'scheduled') and kind like 'ingest%'`))
 	require.EqualValues(t, 6, testutil.ToFloat64(r.metrics.IngestFailures.WithLabelValues("pdf")))
-	require.True(t, strings.HasPrefix(reason(r.until(r.text("ok.txt", "All is well.").ID, store.IngestCompleted)), ""))
+	require.True(t, strings.HasPrefix(reason(r.until(r.text("ok.txt", "All is well.").ID, library.IngestCompleted)), ""))
 }
 
 // Files are in old encodings, cut in the middle of a character, or have bytes that are nothing: what
@@ -227,7 +228,7 @@ func TestTextThatIsNotUTF8IsRead(t *testing.T) {
 		knowledge.SourceYouTube: "WEBVTT\n\n00:01.000 --> 00:04.000\nThe trade \xc3\x28 was closed.\n",
 		knowledge.SourcePine:    "//@version=5\nindicator(\"trade \xff\")\nplot(close) // \xed\xa0\x80\n",
 	} {
-		in := r.done(r.submit(store.NewIngest{SourceType: source, Name: "x-" + string(source)}, []byte(content)))
+		in := r.done(r.submit(library.NewIngest{SourceType: source, Name: "x-" + string(source)}, []byte(content)))
 		doc, chunks := r.document(in.DocumentID)
 		require.Contains(t, chunks[0].Text, "trade", source)
 		for _, text := range []string{doc.Title, chunks[0].Text} {

@@ -16,7 +16,7 @@ import (
 	"millrace/jobs/knowledge"
 	"millrace/jobs/worker/ingestion/provider"
 	"millrace/jobs/worker/ingestion/provider/providertest"
-	"millrace/store"
+	"millrace/store/library"
 	"millrace/store/vector"
 	"millrace/store/vector/qdranttest"
 )
@@ -82,20 +82,20 @@ func TestNoIngestionIsLostWhateverIsKilled(t *testing.T) {
 	index, embeddings := r.remote()
 	r.work()
 	gone := r.done(r.text("gone.txt", passage("value", 900)))
-	var all []*store.Ingest
-	submit := func() *store.Ingest {
+	var all []*library.Ingest
+	submit := func() *library.Ingest {
 		all = append(all, r.text(fmt.Sprint(len(all), ".txt"), passage(fmt.Sprint("subject ", len(all)), 1200)))
 		return all[len(all)-1]
 	}
 	for _, o := range r.outages(index, embeddings) {
 		before := testutil.ToFloat64(o.counted)
 		o.begin()
-		waiting := r.until(submit().ID, store.IngestRetrying)
+		waiting := r.until(submit().ID, library.IngestRetrying)
 		require.Contains(t, reason(waiting), o.reason, o.name)
 		require.NotNil(t, waiting.NextAttemptAt, o.name)
 		require.Greater(t, testutil.ToFloat64(o.counted), before, o.name)
 		if o.name == "qdrant killed" {
-			require.NoError(t, r.store.DeleteDocument(t.Context(), r.space.ID, gone.DocumentID,
+			require.NoError(t, r.store.Library.DeleteDocument(t.Context(), r.space.ID, gone.DocumentID,
 				jobs.IngestForgetArgs{WorkspaceID: r.space.ID, DocumentID: gone.DocumentID, Below: knowledge.AllRevisions}))
 		}
 		o.end()

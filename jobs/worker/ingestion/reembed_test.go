@@ -18,6 +18,7 @@ import (
 	"millrace/jobs/worker/ingestion/provider"
 	"millrace/ops"
 	"millrace/store"
+	"millrace/store/library"
 )
 
 // renamed is the embedder of a rig under another name: another model for all that depends on it.
@@ -40,7 +41,7 @@ func newMover(t *testing.T) *mover {
 	m.opts.Embedders = knowledge.Embedders{m.embedder, m.other}
 	var err error
 	m.base, err = knowledge.NewBase(knowledge.Parts{
-		Texts: m.store, Trials: m.store, Embedders: m.opts.Embedders, Index: m.index,
+		Texts: m.store.Library, Trials: m.store.Recommend, Embedders: m.opts.Embedders, Index: m.index,
 		LLM: provider.NewLLM(nil, &ops.NewMetrics().Knowledge, provider.GuardOptions{}, nil),
 	})
 	require.NoError(t, err)
@@ -51,20 +52,20 @@ func newMover(t *testing.T) *mover {
 func (m *mover) move(to knowledge.Embedder) (uuid.UUID, error) {
 	m.keys++
 	var id uuid.UUID
-	_, err := m.store.CreateReembed(m.t.Context(), store.Submission{Workspace: m.space.ID, Route: "test", Key: fmt.Sprint("move-", m.keys)},
+	_, err := m.store.Library.CreateReembed(m.t.Context(), store.Submission{Workspace: m.space.ID, Route: "test", Key: fmt.Sprint("move-", m.keys)},
 		knowledge.PlacementOf(to.Model()),
 		func(id uuid.UUID) river.JobArgs { return jobs.ReembedArgs{WorkspaceID: m.space.ID, ReembedID: id} },
-		func(r *store.Reembed) (store.Response, error) { id = r.ID; return store.Response{Status: 202}, nil })
+		func(r *library.Reembed) (store.Response, error) { id = r.ID; return store.Response{Status: 202}, nil })
 	return id, err
 }
 
 // settled waits for a re-embedding to have a status.
-func (m *mover) settled(id uuid.UUID, status store.ReembedStatus) *store.Reembed {
+func (m *mover) settled(id uuid.UUID, status library.ReembedStatus) *library.Reembed {
 	m.t.Helper()
-	var r *store.Reembed
+	var r *library.Reembed
 	require.Eventually(m.t, func() bool {
 		var err error
-		r, err = m.store.Reembed(context.Background(), id)
+		r, err = m.store.Library.Reembed(context.Background(), id)
 		return err == nil && r.Status == status
 	}, 30*time.Second, 5*time.Millisecond, "%+v", &r)
 	return r
@@ -92,7 +93,7 @@ func (m *mover) chunks() int { return m.count(`select count(*) from chunks`) }
 
 func (m *mover) model() knowledge.Model {
 	m.t.Helper()
-	place, err := m.store.Placement(m.t.Context(), m.space.ID, m.embedder.Model())
+	place, err := m.store.Library.Placement(m.t.Context(), m.space.ID, m.embedder.Model())
 	require.NoError(m.t, err)
 	return place.Model
 }
@@ -108,7 +109,7 @@ func TestAWorkspaceMovesToAnotherModelAndBack(t *testing.T) {
 
 	id, err := m.move(m.other)
 	require.NoError(t, err)
-	moved := m.settled(id, store.ReembedCompleted)
+	moved := m.settled(id, library.ReembedCompleted)
 	require.Equal(t, before, moved.Done)
 	require.Equal(t, m.other.Model(), m.model())
 	require.Equal(t, before, m.vectors(m.other))
@@ -131,7 +132,7 @@ func TestAWorkspaceMovesToAnotherModelAndBack(t *testing.T) {
 	require.Equal(t, m.chunks(), m.vectors(m.other))
 	id, err = m.move(m.embedder)
 	require.NoError(t, err)
-	m.settled(id, store.ReembedCompleted)
+	m.settled(id, library.ReembedCompleted)
 	m.sweepNow()
 	require.Equal(t, m.chunks(), m.vectors(m.embedder))
 	require.Zero(t, m.vectors(m.other))
@@ -147,7 +148,7 @@ func TestLostVectorsComeBack(t *testing.T) {
 	require.Zero(t, m.vectors(m.embedder))
 	id, err := m.move(m.embedder)
 	require.NoError(t, err)
-	m.settled(id, store.ReembedCompleted)
+	m.settled(id, library.ReembedCompleted)
 	m.sweepNow()
 	require.Equal(t, m.chunks(), m.vectors(m.embedder))
 }
@@ -195,11 +196,11 @@ func TestMovingDisturbsNobody(t *testing.T) {
 	// A batch has been read and is not embedded yet.
 	m.done(m.text("changed", passage("momentum", 2000)))
 	forget := jobs.IngestForgetArgs{WorkspaceID: m.space.ID, DocumentID: gone.DocumentID, Below: knowledge.AllRevisions}
-	require.NoError(t, m.store.DeleteDocument(t.Context(), m.space.ID, gone.DocumentID, forget))
+	require.NoError(t, m.store.Library.DeleteDocument(t.Context(), m.space.ID, gone.DocumentID, forget))
 	m.done(m.text("new", passage("carry", 2000)))
 	m.other.gate.Store(nil)
 	close(gate)
-	m.settled(id, store.ReembedCompleted)
+	m.settled(id, library.ReembedCompleted)
 	m.done(m.text("after", passage("gaps", 500)))
 	from := asked.Load()
 	require.Eventually(t, func() bool { return asked.Load() > from+10 }, 30*time.Second, time.Millisecond)
@@ -221,7 +222,7 @@ func TestAMoveGoesOnAfterFailures(t *testing.T) {
 	id, err := m.move(m.other)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
-		r, err := m.store.Reembed(t.Context(), id)
+		r, err := m.store.Library.Reembed(t.Context(), id)
 		return err == nil && r.Reason != nil
 	}, 30*time.Second, 5*time.Millisecond)
 	require.Equal(t, m.embedder.Model(), m.model(), "the workspace stays where it is meanwhile")
@@ -238,7 +239,7 @@ func TestAMoveGoesOnAfterFailures(t *testing.T) {
 	m.other.gate.Store(nil)
 	calls.Store(m.other.calls.Load())
 	m.work()
-	r := m.settled(id, store.ReembedCompleted)
+	r := m.settled(id, library.ReembedCompleted)
 	require.Equal(t, total, r.Done)
 	require.LessOrEqual(t, m.other.calls.Load()-calls.Load(), int64((total-128+127)/128), "what was done is done")
 }
@@ -250,7 +251,7 @@ func TestAMoveThatCannotBeSaysWhy(t *testing.T) {
 	m.other.fault.Store(&knowledge.Fault{Kind: knowledge.FaultDimensions, Err: errors.New("at 10.0.0.1")})
 	id, err := m.move(m.other)
 	require.NoError(t, err)
-	r := m.settled(id, store.ReembedFailed)
+	r := m.settled(id, library.ReembedFailed)
 	require.Contains(t, *r.Reason, "another length")
 	require.NotContains(t, *r.Reason, "10.0.0.1")
 	require.Equal(t, m.embedder.Model(), m.model())

@@ -30,7 +30,10 @@ import (
 	"millrace/jobs/worker/ingestion/pdf"
 	"millrace/ops"
 	"millrace/store"
+	"millrace/store/library"
 	"millrace/store/pgtest"
+	"millrace/store/stores"
+	"millrace/store/tenants"
 	"millrace/store/vector"
 )
 
@@ -39,10 +42,10 @@ type rig struct {
 	t        testing.TB
 	db       *pgtest.DB
 	owner    *pgxpool.Pool // sees every row
-	store    *store.Store
+	store    *stores.Set
 	index    knowledge.VectorIndex
 	metrics  *ops.Metrics
-	space    store.Workspace
+	space    tenants.Workspace
 	site     *httptest.Server
 	serve    atomic.Pointer[http.HandlerFunc]
 	embedder *flaky
@@ -62,9 +65,9 @@ func newRig(t testing.TB) *rig {
 	t.Cleanup(pool.Close)
 	client, err := jobs.NewInsertClient(pool, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	r.store = store.New(pool, client)
+	r.store = stores.New(pool, client)
 	r.owner = r.db.OwnerPool(t)
-	r.space, err = r.store.CreateWorkspace(t.Context(), "alpha", 2)
+	r.space, err = r.store.Tenants.CreateWorkspace(t.Context(), "alpha", 2)
 	require.NoError(t, err)
 	r.index = vector.NewEmbedded(pool, 64<<20)
 	r.site = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -107,7 +110,7 @@ func (r *rig) work() (stop func()) {
 	member, err := fleet.New(fleet.Options{
 		Pool: pool, Slots: jobs.Slots{jobs.QueueIngestion: 2}, Metrics: r.metrics, Logger: slog.New(slog.DiscardHandler),
 		Version: "test", Drain: 300 * time.Millisecond,
-	}, func(st *store.Store, workers *river.Workers) {
+	}, func(st *stores.Set, workers *river.Workers) {
 		opts := r.opts
 		opts.Store = st
 		all, err := ingestion.New(opts)
@@ -122,10 +125,10 @@ func (r *rig) work() (stop func()) {
 }
 
 // submit stores an ingestion of what was sent or is to be fetched.
-func (r *rig) submit(in store.NewIngest, content []byte) *store.Ingest {
+func (r *rig) submit(in library.NewIngest, content []byte) *library.Ingest {
 	r.t.Helper()
 	if content != nil {
-		id, err := r.store.PutUpload(r.t.Context(), r.space.ID, bytes.NewReader(content))
+		id, err := r.store.Library.PutUpload(r.t.Context(), r.space.ID, bytes.NewReader(content))
 		require.NoError(r.t, err)
 		in.Upload = id
 	}
@@ -136,46 +139,48 @@ func (r *rig) submit(in store.NewIngest, content []byte) *store.Ingest {
 		}
 	}
 	r.keys++
-	var made *store.Ingest
-	_, err := r.store.CreateIngest(r.t.Context(),
+	var made *library.Ingest
+	_, err := r.store.Library.CreateIngest(r.t.Context(),
 		store.Submission{Workspace: r.space.ID, Route: "POST /ingest", Key: fmt.Sprint("key-", r.keys)}, in,
 		func(id uuid.UUID) river.JobArgs { return jobs.IngestArgs{WorkspaceID: r.space.ID, IngestID: id} },
-		func(in *store.Ingest) (store.Response, error) { made = in; return store.Response{Status: 202}, nil })
+		func(in *library.Ingest) (store.Response, error) { made = in; return store.Response{Status: 202}, nil })
 	require.NoError(r.t, err)
 	return made
 }
 
-func (r *rig) text(name, content string) *store.Ingest {
+func (r *rig) text(name, content string) *library.Ingest {
 	r.t.Helper()
-	return r.submit(store.NewIngest{SourceType: knowledge.SourceText, Name: name}, []byte(content))
+	return r.submit(library.NewIngest{SourceType: knowledge.SourceText, Name: name}, []byte(content))
 }
 
 // until waits for an ingestion to have a status.
-func (r *rig) until(id uuid.UUID, status store.IngestStatus) *store.Ingest {
+func (r *rig) until(id uuid.UUID, status library.IngestStatus) *library.Ingest {
 	r.t.Helper()
-	var got *store.Ingest
+	var got *library.Ingest
 	require.Eventually(r.t, func() bool {
 		var err error
-		got, err = r.store.Ingest(context.Background(), r.space.ID, id)
+		got, err = r.store.Library.Ingest(context.Background(), r.space.ID, id)
 		return err == nil && (got.Status == status || got.Status.Ended())
 	}, 30*time.Second, 5*time.Millisecond, "%v", id)
 	require.Equal(r.t, status, got.Status, "%s", reason(got))
 	return got
 }
 
-func reason(in *store.Ingest) string {
+func reason(in *library.Ingest) string {
 	if in.Reason == nil {
 		return ""
 	}
 	return *in.Reason
 }
 
-func (r *rig) done(in *store.Ingest) *store.Ingest { return r.until(in.ID, store.IngestCompleted) }
+func (r *rig) done(in *library.Ingest) *library.Ingest {
+	return r.until(in.ID, library.IngestCompleted)
+}
 
-func (r *rig) failed(in *store.Ingest) string { return reason(r.until(in.ID, store.IngestFailed)) }
+func (r *rig) failed(in *library.Ingest) string { return reason(r.until(in.ID, library.IngestFailed)) }
 
 // nearItsEnd leaves an ingestion two attempts, in quick succession, of the workers yet to start.
-func (r *rig) nearItsEnd(in *store.Ingest) {
+func (r *rig) nearItsEnd(in *library.Ingest) {
 	r.t.Helper()
 	r.opts.FirstPause = 50 * time.Microsecond
 	_, err := r.owner.Exec(r.t.Context(), `update river_job set attempt = max_attempts - 2 where id = $1`, in.RiverJobID)
@@ -185,7 +190,7 @@ func (r *rig) nearItsEnd(in *store.Ingest) {
 // awaitVectors waits for the workspace to have so many vectors.
 func (r *rig) awaitVectors(n int, why string) {
 	r.t.Helper()
-	placement, err := r.store.Placement(r.t.Context(), r.space.ID, r.embedder.Model())
+	placement, err := r.store.Library.Placement(r.t.Context(), r.space.ID, r.embedder.Model())
 	require.NoError(r.t, err)
 	require.Eventually(r.t, func() bool {
 		info, err := r.index.Info(r.t.Context(), placement.Collection)
@@ -196,7 +201,7 @@ func (r *rig) awaitVectors(n int, why string) {
 // document reads a document with all its chunks.
 func (r *rig) document(id uuid.UUID) (knowledge.Document, []knowledge.Chunk) {
 	r.t.Helper()
-	doc, chunks, err := r.store.DocumentChunks(r.t.Context(), r.space.ID, id, 0, 10_000)
+	doc, chunks, err := r.store.Library.DocumentChunks(r.t.Context(), r.space.ID, id, 0, 10_000)
 	require.NoError(r.t, err)
 	return doc, chunks
 }
@@ -204,7 +209,7 @@ func (r *rig) document(id uuid.UUID) (knowledge.Document, []knowledge.Chunk) {
 // find searches the index for the chunk nearest to a question, as a reader would: among what is stored.
 func (r *rig) find(question string, chunks []knowledge.Chunk) *knowledge.Chunk {
 	r.t.Helper()
-	placement, err := r.store.Placement(r.t.Context(), r.space.ID, r.embedder.Model())
+	placement, err := r.store.Library.Placement(r.t.Context(), r.space.ID, r.embedder.Model())
 	require.NoError(r.t, err)
 	vectors, err := knowledge.HashEmbedder{}.Embed(r.t.Context(), knowledge.ForQuery, []string{question})
 	require.NoError(r.t, err)

@@ -10,20 +10,21 @@ import (
 	"millrace/jobs/knowledge/extract"
 	"millrace/ops/routine"
 	"millrace/store"
+	"millrace/store/library"
 )
 
 // run is one attempt at one ingestion.
 type run struct {
 	*Workers
 	lease    store.Lease
-	job      *store.Ingest
+	job      *library.Ingest
 	doc      knowledge.Document
 	stop     context.CancelCauseFunc
 	reported time.Time
 	stage    string
 }
 
-func newRun(w *Workers, lease store.Lease, job *store.Ingest, doc knowledge.Document) *run {
+func newRun(w *Workers, lease store.Lease, job *library.Ingest, doc knowledge.Document) *run {
 	return &run{Workers: w, lease: lease, job: job, doc: doc, stage: job.Stage, reported: time.Now()}
 }
 
@@ -76,10 +77,10 @@ func (r *run) steps(ctx context.Context) error {
 	return r.finish(ctx, made)
 }
 
-func (r *run) finish(ctx context.Context, made store.Ingested) error {
+func (r *run) finish(ctx context.Context, made library.Ingested) error {
 	forget := jobs.IngestForgetArgs{WorkspaceID: r.lease.Workspace, DocumentID: r.doc.ID, Below: r.job.Revision}
 	return r.saver.Save(ctx, r.lease, func() error {
-		job, err := r.store.FinishIngest(ctx, r.lease, r.job.ID, made, forget)
+		job, err := r.store.Library.FinishIngest(ctx, r.lease, r.job.ID, made, forget)
 		if err == nil {
 			r.job = job
 		}
@@ -88,7 +89,7 @@ func (r *run) finish(ctx context.Context, made store.Ingested) error {
 }
 
 // chunk cuts the text. A title given with the submission goes before the source's own.
-func (r *run) chunk(ctx context.Context, extracted *knowledge.Extracted, made *store.Ingested) error {
+func (r *run) chunk(ctx context.Context, extracted *knowledge.Extracted, made *library.Ingested) error {
 	const perChunk = 2 << 10 // bytes of text, roughly
 	tooLong := func() error {
 		return knowledge.Rejectf("the text makes over %d chunks of %d tokens: split it", r.opts.MaxChunks, knowledge.ChunkTokens)
@@ -113,7 +114,7 @@ func (r *run) report(ctx context.Context, stage string, done, total int) {
 		return
 	}
 	r.stage, r.reported = stage, time.Now()
-	err := r.store.ReportIngest(ctx, r.lease, r.job.ID, stage, done, total)
+	err := r.store.Library.ReportIngest(ctx, r.lease, r.job.ID, stage, done, total)
 	if errors.Is(err, store.ErrFenced) || errors.Is(err, store.ErrEnded) || errors.Is(err, store.ErrNotFound) {
 		r.stop(err)
 	}
@@ -136,7 +137,7 @@ type source struct {
 func (r *run) read(ctx context.Context) (source, error) {
 	src := source{name: r.job.Name, contentType: r.job.Options.ContentType}
 	if r.job.UploadID != nil {
-		data, err := r.store.Upload(ctx, r.lease.Workspace, *r.job.UploadID)
+		data, err := r.store.Library.Upload(ctx, r.lease.Workspace, *r.job.UploadID)
 		if r.job.URL != nil {
 			src.address = *r.job.URL
 		}
@@ -172,7 +173,7 @@ func (r *run) retype(ctx context.Context, src source) error {
 	if found == r.job.SourceType {
 		return nil
 	}
-	job, doc, err := r.store.RetypeIngest(ctx, r.lease, r.job.ID, found)
+	job, doc, err := r.store.Library.RetypeIngest(ctx, r.lease, r.job.ID, found)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,8 @@ import (
 	"millrace/jobs/knowledge/extract"
 	"millrace/jobs/worker/attempt"
 	"millrace/store"
+	"millrace/store/library"
+	"millrace/store/stores"
 )
 
 // jobTimeout bounds one attempt; below River's own rescue age.
@@ -27,7 +29,7 @@ type PDFReader interface {
 
 // Options make Workers. Those without a default are required.
 type Options struct {
-	Store     *store.Store
+	Store     *stores.Set
 	Logger    *slog.Logger
 	Fetcher   knowledge.Fetcher
 	PDF       PDFReader
@@ -71,7 +73,7 @@ func (o Options) withDefaults() Options {
 // Workers work ingestions.
 type Workers struct {
 	opts    Options
-	store   *store.Store
+	store   *stores.Set
 	saver   *attempt.Saver
 	chunker *knowledge.Chunker
 }
@@ -129,7 +131,7 @@ func (w *Workers) pause(attempt int) time.Duration {
 
 // ingest makes one attempt, and tells the ingestion what became of it.
 func (w *Workers) ingest(ctx context.Context, args jobs.IngestArgs, lease store.Lease) error {
-	job, doc, err := w.store.BeginIngest(ctx, lease, args.IngestID)
+	job, doc, err := w.store.Library.BeginIngest(ctx, lease, args.IngestID)
 	if err != nil {
 		return w.settle(ctx, lease, args.IngestID, nil, err)
 	}
@@ -139,7 +141,7 @@ func (w *Workers) ingest(ctx context.Context, args jobs.IngestArgs, lease store.
 }
 
 // settle tells what an error means for the ingestion. job is nil when it could not even begin.
-func (w *Workers) settle(ctx context.Context, lease store.Lease, id uuid.UUID, job *store.Ingest, err error) error {
+func (w *Workers) settle(ctx context.Context, lease store.Lease, id uuid.UUID, job *library.Ingest, err error) error {
 	var rejection *knowledge.Rejection
 	var fetch *knowledge.FetchError
 	var fault *knowledge.Fault
@@ -207,24 +209,24 @@ func faultReason(fault *knowledge.Fault) string {
 }
 
 // wait snoozes the job: waiting is no attempt. Beyond the patience for it the ingestion fails.
-func (w *Workers) wait(ctx context.Context, lease store.Lease, job *store.Ingest, reason string, pause time.Duration) error {
+func (w *Workers) wait(ctx context.Context, lease store.Lease, job *library.Ingest, reason string, pause time.Duration) error {
 	next := time.Now().Add(pause)
 	if next.Sub(job.CreatedAt) > w.opts.Patience {
 		return &attempt.HopelessError{Reason: fmt.Sprintf("%s; it was waited for %s in vain", reason, w.opts.Patience)}
 	}
-	if err := w.store.RetryIngest(ctx, lease, job.ID, reason, next); err != nil {
+	if err := w.store.Library.RetryIngest(ctx, lease, job.ID, reason, next); err != nil {
 		return err
 	}
 	return river.JobSnooze(pause)
 }
 
 // retry notes why this attempt failed; after the last one the ingestion fails for good.
-func (w *Workers) retry(ctx context.Context, lease store.Lease, job *store.Ingest, reason string, err error) error {
+func (w *Workers) retry(ctx context.Context, lease store.Lease, job *library.Ingest, reason string, err error) error {
 	if lease.Attempt >= jobs.IngestAttempts {
 		w.opts.Logger.ErrorContext(ctx, "ingestion failed", "ingest_id", job.ID, "job_id", lease.JobID, "error", err)
 		return &attempt.HopelessError{Reason: fmt.Sprintf("%s; it was tried %d times", reason, lease.Attempt)}
 	}
-	if noted := w.store.RetryIngest(ctx, lease, job.ID, reason, time.Now().Add(w.pause(lease.Attempt))); noted != nil {
+	if noted := w.store.Library.RetryIngest(ctx, lease, job.ID, reason, time.Now().Add(w.pause(lease.Attempt))); noted != nil {
 		return noted
 	}
 	return err
@@ -232,13 +234,13 @@ func (w *Workers) retry(ctx context.Context, lease store.Lease, job *store.Inges
 
 // fail ends an ingestion for good; it is called by attempt.Worker.
 func (w *Workers) fail(ctx context.Context, args jobs.IngestArgs, lease store.Lease, reason string) error {
-	return w.store.FailIngest(ctx, lease, args.IngestID, reason)
+	return w.store.Library.FailIngest(ctx, lease, args.IngestID, reason)
 }
 
 // abandon ends the attempt at an ingestion that was cancelled or whose document is gone.
-func (w *Workers) abandon(ctx context.Context, lease store.Lease, id uuid.UUID, job *store.Ingest, cause error) error {
+func (w *Workers) abandon(ctx context.Context, lease store.Lease, id uuid.UUID, job *library.Ingest, cause error) error {
 	w.clean(ctx, lease.Workspace, job)
-	if err := w.store.AbandonIngest(ctx, lease, id, "the document was deleted"); err != nil {
+	if err := w.store.Library.AbandonIngest(ctx, lease, id, "the document was deleted"); err != nil {
 		return cause
 	}
 	return nil
@@ -246,13 +248,13 @@ func (w *Workers) abandon(ctx context.Context, lease store.Lease, id uuid.UUID, 
 
 // clean deletes the vectors that an attempt has put in the index for a document that is gone by now.
 // What it cannot delete, a job that was inserted with the deletion will.
-func (w *Workers) clean(ctx context.Context, workspace uuid.UUID, job *store.Ingest) {
+func (w *Workers) clean(ctx context.Context, workspace uuid.UUID, job *library.Ingest) {
 	if job == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	_, err := w.store.Document(ctx, workspace, job.DocumentID)
+	_, err := w.store.Library.Document(ctx, workspace, job.DocumentID)
 	if errors.Is(err, store.ErrNotFound) {
 		err = w.forget(ctx, workspace, job.DocumentID, knowledge.AllRevisions)
 	}

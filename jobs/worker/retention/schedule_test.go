@@ -20,20 +20,22 @@ import (
 	"millrace/store"
 	"millrace/store/localpg"
 	"millrace/store/pgtest"
+	"millrace/store/stores"
+	"millrace/store/upkeep"
 )
 
-func openStore(t *testing.T, url string) *store.Store {
+func openStore(t *testing.T, url string) *stores.Set {
 	t.Helper()
 	pool, err := store.OpenPool(t.Context(), store.PoolOptions{DatabaseURL: url, MaxConns: 8})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	return store.New(pool, nil)
+	return stores.New(pool, nil)
 }
 
 // Whoever runs the schedule, it is the same one.
 func TestBothSchedulersHaveTheSameSchedule(t *testing.T) {
 	st := openStore(t, pgtest.New(t).URL)
-	status, err := st.RetentionStatus(t.Context())
+	status, err := st.Upkeep.RetentionStatus(t.Context())
 	require.NoError(t, err)
 	rules := map[string]string{}
 	for _, job := range status.Jobs {
@@ -56,7 +58,7 @@ func TestRiverRunsTheSchedule(t *testing.T) {
 	pool, err := store.OpenPool(t.Context(), store.PoolOptions{DatabaseURL: db.URL, MaxConns: 8})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	st := store.New(pool, nil)
+	st := stores.New(pool, nil)
 	schedule, err := jobs.Schedule("@every 1s")
 	require.NoError(t, err)
 	logger := slog.New(slog.DiscardHandler)
@@ -66,7 +68,7 @@ func TestRiverRunsTheSchedule(t *testing.T) {
 		Periodic: []*river.PeriodicJob{river.NewPeriodicJob(schedule, func() (river.JobArgs, *river.InsertOpts) {
 			return jobs.PruneArgs{Job: "job_runs"}, nil
 		}, nil)},
-	}, func(st *store.Store, workers *river.Workers) { retention.New(st, logger).Register(workers) })
+	}, func(st *stores.Set, workers *river.Workers) { retention.New(st, logger).Register(workers) })
 	require.NoError(t, err)
 	require.NoError(t, member.Start(t.Context()))
 	t.Cleanup(func() { _ = member.Stop(context.Background()) })
@@ -76,7 +78,7 @@ func TestRiverRunsTheSchedule(t *testing.T) {
 		err := owner.QueryRow(t.Context(), `select count(*) from river_job where kind = 'retention.prune' and state = 'completed'`).Scan(&done)
 		return err == nil && done >= 2
 	}, 20*time.Second, 50*time.Millisecond)
-	runs, err := st.RetentionLog(t.Context(), "job_runs", 0, 10)
+	runs, err := st.Upkeep.RetentionLog(t.Context(), "job_runs", 0, 10)
 	require.NoError(t, err)
 	require.Len(t, runs, 1, "two scheduled jobs, one run")
 	require.Equal(t, "river", runs[0].Source)
@@ -134,15 +136,15 @@ func TestPgCronRunsTheScheduleWhereItIs(t *testing.T) {
 		return n
 	}
 	st := openStore(t, cluster.URL())
-	scheduled := func(job, source string) store.Pruned {
+	scheduled := func(job, source string) upkeep.Pruned {
 		t.Helper()
-		pruned, err := st.Prune(ctx, store.Prune{Job: job, BatchSize: 1000, Source: source})
+		pruned, err := st.Upkeep.Prune(ctx, upkeep.Prune{Job: job, BatchSize: 1000, Source: source})
 		require.NoError(t, err)
 		return pruned
 	}
 	reschedule := func() string {
 		t.Helper()
-		scheduler, _, err := st.ScheduleRetention(ctx)
+		scheduler, _, err := st.Upkeep.ScheduleRetention(ctx)
 		require.NoError(t, err)
 		return scheduler
 	}
@@ -198,13 +200,13 @@ func TestPgCronOfAnotherDatabaseIsNotCountedOn(t *testing.T) {
 	require.NoError(t, err)
 	beside := onDatabase(t, cluster.URL(), "beside")
 	require.NoError(t, migrations.Up(ctx, beside))
-	scheduler, _, err := openStore(t, beside).ScheduleRetention(ctx)
+	scheduler, _, err := openStore(t, beside).Upkeep.ScheduleRetention(ctx)
 	require.NoError(t, err)
 	require.Equal(t, "river", scheduler)
 
 	// The database is renamed: the extension and its jobs come along, the launcher does not.
 	st := openStore(t, cluster.URL())
-	scheduler, _, err = st.ScheduleRetention(ctx)
+	scheduler, _, err = st.Upkeep.ScheduleRetention(ctx)
 	require.NoError(t, err)
 	require.Equal(t, "pg_cron", scheduler)
 	st.Pool().Close()
@@ -219,10 +221,10 @@ func TestPgCronOfAnotherDatabaseIsNotCountedOn(t *testing.T) {
 	}, 10*time.Second, 20*time.Millisecond)
 	require.NoError(t, other.Close(ctx))
 	moved := openStore(t, onDatabase(t, cluster.URL(), "moved"))
-	pruned, err := moved.Prune(ctx, store.Prune{Job: "job_runs", BatchSize: 1000, Source: "river"})
+	pruned, err := moved.Upkeep.Prune(ctx, upkeep.Prune{Job: "job_runs", BatchSize: 1000, Source: "river"})
 	require.NoError(t, err)
 	require.NotZero(t, pruned.Entry, "River does it, even before the jobs are taken out")
-	scheduler, _, err = moved.ScheduleRetention(ctx)
+	scheduler, _, err = moved.Upkeep.ScheduleRetention(ctx)
 	require.NoError(t, err)
 	require.Equal(t, "river", scheduler)
 	var left int

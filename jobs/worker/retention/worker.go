@@ -11,6 +11,8 @@ import (
 
 	"millrace/jobs"
 	"millrace/store"
+	"millrace/store/stores"
+	"millrace/store/upkeep"
 )
 
 const (
@@ -26,12 +28,12 @@ const (
 
 // Workers work the retention queue.
 type Workers struct {
-	store  *store.Store
+	store  *stores.Set
 	logger *slog.Logger
 }
 
 // New makes the workers.
-func New(st *store.Store, logger *slog.Logger) *Workers { return &Workers{store: st, logger: logger} }
+func New(st *stores.Set, logger *slog.Logger) *Workers { return &Workers{store: st, logger: logger} }
 
 // Register adds the workers to those of the process.
 func (w *Workers) Register(to *river.Workers) { river.AddWorker(to, &pruneWorker{all: w}) }
@@ -67,15 +69,15 @@ func (w *pruneWorker) NextRetry(job *river.Job[jobs.PruneArgs]) time.Time {
 // Work implements river.Worker. The run's lock is its fence: an attempt given up for dead that still
 // deletes holds it, and this one waits.
 func (w *pruneWorker) Work(ctx context.Context, job *river.Job[jobs.PruneArgs]) error {
-	prune := store.Prune{Job: job.Args.Job, BatchSize: batchSize, Source: "river"}
+	prune := upkeep.Prune{Job: job.Args.Job, BatchSize: batchSize, Source: "river"}
 	if job.Args.Entry != 0 {
-		run, err := w.all.store.RetentionRun(ctx, job.Args.Entry)
+		run, err := w.all.store.Upkeep.RetentionRun(ctx, job.Args.Entry)
 		if err != nil {
 			return err
 		}
 		prune.Source, prune.Entry, prune.BatchSize, prune.DryRun = run.Source, &run.ID, run.BatchSize, run.DryRun
 	}
-	pruned, err := w.all.store.Prune(ctx, prune)
+	pruned, err := w.all.store.Upkeep.Prune(ctx, prune)
 	log := w.all.logger.With("job_name", prune.Job, "source", prune.Source, "job_id", job.ID)
 	switch {
 	case errors.Is(err, store.ErrRunning):

@@ -10,6 +10,7 @@ import (
 	"millrace/jobs"
 	"millrace/jobs/sweep"
 	"millrace/store"
+	"millrace/store/tuning"
 )
 
 // collect ranks the trials of all shards and ends the tune.
@@ -19,7 +20,7 @@ func (w *Workers) collect(ctx context.Context, args jobs.TuneCollectArgs, lease 
 		return err
 	}
 	found, err := sweep.Collect(plan, shards, func(shard int) (columns, top, stats []byte, err error) {
-		return w.store.ShardParts(ctx, args.WorkspaceID, args.TuneID, shard)
+		return w.store.Tuning.ShardParts(ctx, args.WorkspaceID, args.TuneID, shard)
 	})
 	if err != nil {
 		return fmt.Errorf("collect tune %s: %w", args.TuneID, err)
@@ -28,12 +29,12 @@ func (w *Workers) collect(ctx context.Context, args jobs.TuneCollectArgs, lease 
 		return err
 	}
 	err = w.save.Save(ctx, lease, func() error {
-		return w.store.CompleteTune(ctx, lease, args.TuneID, found)
+		return w.store.Tuning.Complete(ctx, lease, args.TuneID, found)
 	})
 	if err != nil {
 		return err
 	}
-	w.metrics.TuneRuns.WithLabelValues(string(store.TuneCompleted)).Inc()
+	w.metrics.TuneRuns.WithLabelValues(string(tuning.Completed)).Inc()
 	w.metrics.TuneRunDuration.Observe(time.Since(*tune.StartedAt).Seconds())
 	return nil
 }
@@ -49,7 +50,7 @@ func (w *Workers) settle(ctx context.Context, lease store.Lease, tune uuid.UUID,
 		if columns == nil {
 			continue
 		}
-		err = w.save.Save(ctx, lease, func() error { return w.store.SettleShard(ctx, lease, tune, sh.Index, columns) })
+		err = w.save.Save(ctx, lease, func() error { return w.store.Tuning.ResolveShard(ctx, lease, tune, sh.Index, columns) })
 		if err != nil {
 			return err
 		}

@@ -10,11 +10,12 @@ import (
 	"millrace/jobs"
 	"millrace/jobs/sweep"
 	"millrace/store"
+	"millrace/store/tuning"
 )
 
 // plan cuts the tune into shards of about a second of compute each and lets in the first.
 func (w *Workers) plan(ctx context.Context, args jobs.TunePlanArgs, lease store.Lease) error {
-	tune, err := w.store.Tune(ctx, args.WorkspaceID, args.TuneID)
+	tune, err := w.store.Tuning.Get(ctx, args.WorkspaceID, args.TuneID)
 	if err != nil {
 		return err
 	}
@@ -26,9 +27,9 @@ func (w *Workers) plan(ctx context.Context, args jobs.TunePlanArgs, lease store.
 	if err != nil {
 		return err
 	}
-	begin := store.TunePlan{Shards: plan.Cut(size), Rounds: plan.Rounds(), Work: plan.Work(), Warnings: plan.Warnings()}
+	begin := tuning.Plan{Shards: plan.Cut(size), Rounds: plan.Rounds(), Work: plan.Work(), Warnings: plan.Warnings()}
 	return w.save.Save(ctx, lease, func() error {
-		return w.store.BeginTune(ctx, lease, args.TuneID, begin, nextJobs(tune))
+		return w.store.Tuning.Begin(ctx, lease, args.TuneID, begin, nextJobs(tune))
 	})
 }
 
@@ -39,7 +40,7 @@ func (w *Workers) advance(ctx context.Context, args jobs.TuneAdvanceArgs, lease 
 		return err
 	}
 	batch, err := plan.Next(args.Round, shards, func(shard int) ([]byte, error) {
-		return w.store.ShardColumns(ctx, args.WorkspaceID, args.TuneID, shard)
+		return w.store.Tuning.ShardColumns(ctx, args.WorkspaceID, args.TuneID, shard)
 	})
 	if err != nil {
 		return fmt.Errorf("plan round %d of tune %s: %w", args.Round, args.TuneID, err)
@@ -48,9 +49,9 @@ func (w *Workers) advance(ctx context.Context, args jobs.TuneAdvanceArgs, lease 
 	if err != nil {
 		return err
 	}
-	round := store.TuneRound{Round: args.Round, Shards: batch.Cut(len(shards), size), Pruned: batch.Pruned}
+	round := tuning.Round{Round: args.Round, Shards: batch.Cut(len(shards), size), Pruned: batch.Pruned}
 	err = w.save.Save(ctx, lease, func() error {
-		return w.store.BeginRound(ctx, lease, args.TuneID, round, nextJobs(tune))
+		return w.store.Tuning.BeginRound(ctx, lease, args.TuneID, round, nextJobs(tune))
 	})
 	if err != nil {
 		return err
@@ -60,19 +61,19 @@ func (w *Workers) advance(ctx context.Context, args jobs.TuneAdvanceArgs, lease 
 }
 
 // ended reads a tune whose round has ended, with its plan and shards.
-func (w *Workers) ended(ctx context.Context, workspace, id uuid.UUID) (*store.Tune, *sweep.Plan, []sweep.Shard, error) {
-	tune, err := w.store.Tune(ctx, workspace, id)
+func (w *Workers) ended(ctx context.Context, workspace, id uuid.UUID) (*tuning.Tune, *sweep.Plan, []sweep.Shard, error) {
+	tune, err := w.store.Tuning.Get(ctx, workspace, id)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if tune.Status != store.TuneRunning {
+	if tune.Status != tuning.Running {
 		return nil, nil, nil, fmt.Errorf("tune %s is %s: %w", id, tune.Status, store.ErrEnded)
 	}
 	plan, err := w.plans.get(ctx, tune)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	shards, err := w.store.Shards(ctx, workspace, id)
+	shards, err := w.store.Tuning.Shards(ctx, workspace, id)
 	return tune, plan, shards, err
 }
 
@@ -80,7 +81,7 @@ func (w *Workers) ended(ctx context.Context, workspace, id uuid.UUID) (*store.Tu
 // to a tenth of it, so that the slots of the fleet finish together. The results do not depend on
 // the cut.
 func (w *Workers) shardSize(ctx context.Context, id uuid.UUID, plan *sweep.Plan) (func(left int) int, error) {
-	slots, err := w.store.TrialSlots(ctx)
+	slots, err := w.store.Workers.TrialSlots(ctx)
 	if err != nil {
 		return nil, err
 	}

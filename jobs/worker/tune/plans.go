@@ -11,7 +11,8 @@ import (
 
 	"millrace/jobs/sweep"
 	"millrace/jobs/worker/attempt"
-	"millrace/store"
+	"millrace/store/stores"
+	"millrace/store/tuning"
 )
 
 // plansKept bounds the cache; a process works few tunes at a time.
@@ -19,7 +20,7 @@ const plansKept = 8
 
 // plans caches the plan of each tune lately worked. A plan is immutable, so its shards share it.
 type plans struct {
-	store *store.Store
+	store *stores.Set
 	mu    sync.Mutex
 	byID  map[uuid.UUID]*planned
 	order []uuid.UUID // oldest first
@@ -30,19 +31,19 @@ type planned struct {
 	perTrial time.Duration // 0: not measured here yet
 }
 
-func newPlans(st *store.Store) *plans {
+func newPlans(st *stores.Set) *plans {
 	return &plans{store: st, byID: map[uuid.UUID]*planned{}}
 }
 
 // get makes the tune's plan, or finds it. A spec that does not fit its dataset is hopeless.
-func (p *plans) get(ctx context.Context, tune *store.Tune) (*sweep.Plan, error) {
+func (p *plans) get(ctx context.Context, tune *tuning.Tune) (*sweep.Plan, error) {
 	p.mu.Lock()
 	known := p.byID[tune.ID]
 	p.mu.Unlock()
 	if known != nil {
 		return known.plan, nil
 	}
-	series, err := p.store.TuneSeries(ctx, tune)
+	series, err := p.store.Tuning.Series(ctx, tune)
 	if err != nil {
 		return nil, fmt.Errorf("bars of tune %s: %w", tune.ID, err)
 	}

@@ -22,17 +22,21 @@ import (
 	"millrace/jobs/worker/tune"
 	"millrace/ops"
 	"millrace/store"
+	"millrace/store/market"
 	"millrace/store/pgtest"
+	"millrace/store/stores"
+	"millrace/store/tenants"
+	"millrace/store/tuning"
 )
 
 // floor is a database with a dataset, and fleets that work it.
 type floor struct {
 	t       *testing.T
 	url     string
-	store   *store.Store
-	space   store.Workspace
-	dataset store.Dataset
-	other   store.Dataset // with more bars
+	store   *stores.Set
+	space   tenants.Workspace
+	dataset market.Dataset
+	other   market.Dataset // with more bars
 }
 
 func newFloor(t *testing.T) *floor {
@@ -41,18 +45,18 @@ func newFloor(t *testing.T) *floor {
 	pool := f.pool()
 	client, err := jobs.NewInsertClient(pool, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	f.store = store.New(pool, client)
-	f.space, err = f.store.CreateWorkspace(t.Context(), "floor", 2)
+	f.store = stores.New(pool, client)
+	f.space, err = f.store.Tenants.CreateWorkspace(t.Context(), "floor", 2)
 	require.NoError(t, err)
 	f.dataset, f.other = f.put("walk", 3, 1400), f.put("other", 4, 1900)
 	return f
 }
 
-func (f *floor) put(name string, seed uint64, n int) store.Dataset {
+func (f *floor) put(name string, seed uint64, n int) market.Dataset {
 	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: seed, Bars: n})
 	require.NoError(f.t, err)
-	made, err := f.store.PutDataset(f.t.Context(), f.space.ID,
-		store.Dataset{Name: name, Symbol: "W", Timeframe: "1d", Calendar: backtest.CalendarExchange}, bars)
+	made, err := f.store.Market.PutDataset(f.t.Context(), f.space.ID,
+		market.Dataset{Name: name, Symbol: "W", Timeframe: "1d", Calendar: backtest.CalendarExchange}, bars)
 	require.NoError(f.t, err)
 	return made
 }
@@ -71,7 +75,7 @@ func (f *floor) work(slots int, opts tune.Options) (stop func()) {
 	member, err := fleet.New(fleet.Options{
 		Pool: f.pool(), Slots: jobs.Slots{jobs.QueueTrials: slots, jobs.QueueTunes: 1},
 		Metrics: metrics, Logger: logger, Version: "test", Drain: time.Second,
-	}, func(st *store.Store, workers *river.Workers) {
+	}, func(st *stores.Set, workers *river.Workers) {
 		tune.New(st, metrics, logger, opts).Register(workers)
 	})
 	require.NoError(f.t, err)
@@ -85,13 +89,13 @@ func (f *floor) submit(key string, spec sweep.Spec) uuid.UUID {
 	f.t.Helper()
 	spec.Normalize()
 	var id uuid.UUID
-	in := store.NewTune{DatasetID: f.dataset.ID, Dataset: f.dataset.Name, Spec: spec, Trials: *spec.NTrials}
+	in := tuning.NewTune{DatasetID: f.dataset.ID, Dataset: f.dataset.Name, Spec: spec, Trials: *spec.NTrials}
 	if len(spec.Datasets) > 0 {
 		in.Several = []uuid.UUID{f.dataset.ID, f.other.ID}
 	}
-	_, err := f.store.CreateTune(f.t.Context(), store.Submission{Workspace: f.space.ID, Route: "test", Key: key}, in,
+	_, err := f.store.Tuning.Create(f.t.Context(), store.Submission{Workspace: f.space.ID, Route: "test", Key: key}, in,
 		func(id uuid.UUID) river.JobArgs { return jobs.TunePlanArgs{WorkspaceID: f.space.ID, TuneID: id} },
-		func(t *store.Tune) (store.Response, error) {
+		func(t *tuning.Tune) (store.Response, error) {
 			id = t.ID
 			return store.Response{Status: http.StatusAccepted}, nil
 		})
@@ -103,17 +107,17 @@ func (f *floor) submit(key string, spec sweep.Spec) uuid.UUID {
 func (f *floor) result(id uuid.UUID) string {
 	f.t.Helper()
 	ctx := f.t.Context()
-	var got *store.Tune
+	var got *tuning.Tune
 	require.Eventually(f.t, func() bool {
 		var err error
-		got, err = f.store.Tune(ctx, f.space.ID, id)
+		got, err = f.store.Tuning.Get(ctx, f.space.ID, id)
 		return err == nil && got.Status.Ended()
 	}, time.Minute, 10*time.Millisecond)
-	require.Equal(f.t, store.TuneCompleted, got.Status, got.Error)
+	require.Equal(f.t, tuning.Completed, got.Status, got.Error)
 	require.Equal(f.t, got.Trials, got.Progress.Done(), "every trial is counted once")
-	entries, err := f.store.TuneLeaderboard(ctx, f.space.ID, id, 1000)
+	entries, err := f.store.Tuning.LeaderboardOf(ctx, f.space.ID, id, 1000)
 	require.NoError(f.t, err)
-	ranked, shards, err := f.store.RankedShards(ctx, f.space.ID, id, 0, got.Trials)
+	ranked, shards, err := f.store.Tuning.RankedShards(ctx, f.space.ID, id, 0, got.Trials)
 	require.NoError(f.t, err)
 	require.Len(f.t, ranked, got.Trials)
 	var trials []sweep.Trial
@@ -180,7 +184,7 @@ func TestRoundsOutliveTheirWorker(t *testing.T) {
 
 	id := f.submit("second", spec)
 	require.Eventually(t, func() bool {
-		got, err := f.store.Tune(t.Context(), f.space.ID, id)
+		got, err := f.store.Tuning.Get(t.Context(), f.space.ID, id)
 		return err == nil && got.Progress.Done() > 30
 	}, time.Minute, time.Millisecond)
 	stop()

@@ -11,15 +11,16 @@ import (
 	"millrace/jobs/sweep"
 	"millrace/ops/routine"
 	"millrace/store"
+	"millrace/store/tuning"
 )
 
 // shard runs one range of trials and saves what they found.
 func (w *Workers) shard(ctx context.Context, args jobs.TuneShardArgs, lease store.Lease) error {
-	work, err := w.store.ShardWork(ctx, args.WorkspaceID, args.TuneID, args.Shard)
+	work, err := w.store.Tuning.ShardWork(ctx, args.WorkspaceID, args.TuneID, args.Shard)
 	if err != nil {
 		return err
 	}
-	if work.Tune.Status != store.TuneRunning {
+	if work.Tune.Status != tuning.Running {
 		return fmt.Errorf("tune %s is %s: %w", args.TuneID, work.Tune.Status, store.ErrEnded)
 	}
 	plan, err := w.plans.get(ctx, work.Tune)
@@ -31,7 +32,7 @@ func (w *Workers) shard(ctx context.Context, args jobs.TuneShardArgs, lease stor
 		return err
 	}
 	err = w.save.Save(ctx, lease, func() error {
-		return w.store.FinishShard(ctx, lease, args.TuneID, done, nextJobs(work.Tune))
+		return w.store.Tuning.FinishShard(ctx, lease, args.TuneID, done, nextJobs(work.Tune))
 	})
 	if err != nil {
 		return err
@@ -43,18 +44,18 @@ func (w *Workers) shard(ctx context.Context, args jobs.TuneShardArgs, lease stor
 }
 
 // compute runs the shard on one of the process's slots, as soon as one is free.
-func (w *Workers) compute(ctx context.Context, plan *sweep.Plan, work store.ShardWork, lease store.Lease) (store.ShardDone, error) {
+func (w *Workers) compute(ctx context.Context, plan *sweep.Plan, work tuning.ShardWork, lease store.Lease) (tuning.ShardDone, error) {
 	select {
 	case w.slots <- struct{}{}:
 		defer func() { <-w.slots }()
 	case <-ctx.Done():
-		return store.ShardDone{}, ctx.Err()
+		return tuning.ShardDone{}, ctx.Err()
 	}
 	result, err := w.run(ctx, plan, work, lease)
 	if err != nil {
-		return store.ShardDone{}, err
+		return tuning.ShardDone{}, err
 	}
-	done := store.ShardDone{
+	done := tuning.ShardDone{
 		Shard: work.Shard.Index, Completed: result.Completed, Skipped: result.Skipped, Failed: result.Failed,
 	}
 	done.BestTrial, done.BestScore = result.Best()
@@ -66,7 +67,7 @@ func (w *Workers) compute(ctx context.Context, plan *sweep.Plan, work store.Shar
 
 // run computes the shard while a reporter beside it tells how far it is. The reporter is also how
 // a cancellation arrives when its notification is lost: it stops the computation.
-func (w *Workers) run(ctx context.Context, plan *sweep.Plan, work store.ShardWork, lease store.Lease) (*sweep.ShardResult, error) {
+func (w *Workers) run(ctx context.Context, plan *sweep.Plan, work tuning.ShardWork, lease store.Lease) (*sweep.ShardResult, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	var done atomic.Int64
 	var reporter routine.Group
@@ -82,7 +83,7 @@ func (w *Workers) run(ctx context.Context, plan *sweep.Plan, work store.ShardWor
 
 // report tells of the shard's progress until ctx ends, and stops the computation when the tune has
 // ended or another attempt has the shard.
-func (w *Workers) report(ctx context.Context, stop context.CancelCauseFunc, work store.ShardWork,
+func (w *Workers) report(ctx context.Context, stop context.CancelCauseFunc, work tuning.ShardWork,
 	lease store.Lease, done *atomic.Int64,
 ) {
 	tick := time.NewTicker(w.opts.ReportEvery)
@@ -93,7 +94,7 @@ func (w *Workers) report(ctx context.Context, stop context.CancelCauseFunc, work
 			return
 		case <-tick.C:
 		}
-		err := w.store.ReportShard(ctx, lease, work.Tune.ID, work.Shard.Index, int(done.Load()))
+		err := w.store.Tuning.ReportShard(ctx, lease, work.Tune.ID, work.Shard.Index, int(done.Load()))
 		switch {
 		case errors.Is(err, store.ErrEnded), errors.Is(err, store.ErrFenced):
 			stop(err)

@@ -13,6 +13,8 @@ import (
 	"millrace/jobs/worker/attempt"
 	"millrace/ops"
 	"millrace/store"
+	"millrace/store/stores"
+	"millrace/store/tuning"
 )
 
 // jobTimeout bounds one attempt. It is far above the second a shard is cut to, and below River's
@@ -28,7 +30,7 @@ type Options struct {
 
 // Workers work tunes. They share a cache of plans, as a process meets the same tune shard after shard.
 type Workers struct {
-	store   *store.Store
+	store   *stores.Set
 	save    *attempt.Saver
 	plans   *plans
 	slots   chan struct{} // held while a shard computes, not while it is read or saved
@@ -38,7 +40,7 @@ type Workers struct {
 }
 
 // New makes the workers.
-func New(st *store.Store, metrics *ops.Metrics, logger *slog.Logger, opts Options) *Workers {
+func New(st *stores.Set, metrics *ops.Metrics, logger *slog.Logger, opts Options) *Workers {
 	if opts.Slots == 0 {
 		opts.Slots = runtime.GOMAXPROCS(0)
 	}
@@ -68,9 +70,9 @@ func worker[A river.JobArgs](w *Workers, do func(context.Context, A, store.Lease
 		Saver: w.save, Limit: jobTimeout, Of: of, Do: do,
 		Fail: func(ctx context.Context, args A, lease store.Lease, reason string) error {
 			_, tune := of(args)
-			err := w.store.FailTune(ctx, lease, tune, reason)
+			err := w.store.Tuning.Fail(ctx, lease, tune, reason)
 			if err == nil {
-				w.metrics.TuneRuns.WithLabelValues(string(store.TuneFailed)).Inc()
+				w.metrics.TuneRuns.WithLabelValues(string(tuning.Failed)).Inc()
 			}
 			return err
 		},
@@ -78,8 +80,8 @@ func worker[A river.JobArgs](w *Workers, do func(context.Context, A, store.Lease
 }
 
 // nextJobs makes the jobs of a tune's later steps.
-func nextJobs(tune *store.Tune) store.TuneJobs {
-	return store.TuneJobs{
+func nextJobs(tune *tuning.Tune) tuning.Jobs {
+	return tuning.Jobs{
 		Shard: func(shard int) river.JobArgs {
 			return jobs.TuneShardArgs{WorkspaceID: tune.WorkspaceID, TuneID: tune.ID, Shard: shard}
 		},

@@ -17,6 +17,8 @@ import (
 	"millrace/jobs/worker/attempt"
 	"millrace/ops"
 	"millrace/store"
+	"millrace/store/stores"
+	"millrace/store/walkforward"
 )
 
 // jobTimeout bounds one attempt, below River's own rescue age.
@@ -24,13 +26,13 @@ const jobTimeout = 20 * time.Minute
 
 // Workers work walk-forwards.
 type Workers struct {
-	store   *store.Store
+	store   *stores.Set
 	save    *attempt.Saver
 	metrics *ops.Metrics
 }
 
 // New makes the workers.
-func New(st *store.Store, metrics *ops.Metrics, logger *slog.Logger) *Workers {
+func New(st *stores.Set, metrics *ops.Metrics, logger *slog.Logger) *Workers {
 	return &Workers{store: st, save: attempt.NewSaver(st, logger), metrics: metrics}
 }
 
@@ -47,14 +49,14 @@ func worker[A river.JobArgs](w *Workers, do func(context.Context, A, store.Lease
 		Saver: w.save, Limit: jobTimeout, Of: of, Do: do,
 		Fail: func(ctx context.Context, args A, lease store.Lease, reason string) error {
 			_, wfo := of(args)
-			return w.store.FailWFO(ctx, lease, wfo, reason)
+			return w.store.WalkForward.Fail(ctx, lease, wfo, reason)
 		},
 	}
 }
 
 // nextJobs makes the jobs of a walk-forward's later steps.
-func nextJobs(wfo *store.WFO) store.WFOJobs {
-	return store.WFOJobs{
+func nextJobs(wfo *walkforward.Run) walkforward.Jobs {
+	return walkforward.Jobs{
 		Score: func(fold int) river.JobArgs {
 			return jobs.WFOScoreArgs{WorkspaceID: wfo.WorkspaceID, WFOID: wfo.ID, Fold: fold}
 		},
@@ -65,9 +67,9 @@ func nextJobs(wfo *store.WFO) store.WFOJobs {
 }
 
 // work reads what a step needs. A walk-forward that has ended needs none.
-func (w *Workers) work(ctx context.Context, workspace, id uuid.UUID) (store.WFOWork, error) {
-	work, err := w.store.WFOWork(ctx, workspace, id)
-	if err == nil && work.WFO.Status != store.WFORunning {
+func (w *Workers) work(ctx context.Context, workspace, id uuid.UUID) (walkforward.Work, error) {
+	work, err := w.store.WalkForward.Work(ctx, workspace, id)
+	if err == nil && work.WFO.Status != walkforward.Running {
 		err = fmt.Errorf("walk-forward %s is %s: %w", id, work.WFO.Status, store.ErrEnded)
 	}
 	return work, err
@@ -84,7 +86,7 @@ func (w *Workers) candidates(ctx context.Context, args jobs.WFOCandidatesArgs, l
 		flat = append(flat, params...)
 	}
 	return w.save.Save(ctx, lease, func() error {
-		return w.store.BeginScoring(ctx, lease, args.WFOID, flat, nextJobs(work.WFO))
+		return w.store.WalkForward.BeginScoring(ctx, lease, args.WFOID, flat, nextJobs(work.WFO))
 	})
 }
 
@@ -95,7 +97,7 @@ func (w *Workers) score(ctx context.Context, args jobs.WFOScoreArgs, lease store
 		return err
 	}
 	fold := work.Folds[args.Fold]
-	bars, calendar, err := w.store.DatasetBars(ctx, args.WorkspaceID, work.WFO.DatasetID)
+	bars, calendar, err := w.store.Market.Bars(ctx, args.WorkspaceID, work.WFO.DatasetID)
 	if err != nil {
 		return err
 	}
@@ -113,14 +115,14 @@ func (w *Workers) score(ctx context.Context, args jobs.WFOScoreArgs, lease store
 	}
 	stretch := plan.Stretch(winner, nextTest(work.Folds, fold))
 	return w.save.Save(ctx, lease, func() error {
-		return w.store.FinishScore(ctx, lease, args.WFOID, args.Fold, scores, stretch, nextJobs(work.WFO))
+		return w.store.WalkForward.FinishScore(ctx, lease, args.WFOID, args.Fold, scores, stretch, nextJobs(work.WFO))
 	})
 }
 
 // nextTest is where the test window of the next successful fold begins, or else this fold's ends.
-func nextTest(folds []store.WFOFold, fold store.WFOFold) time.Time {
+func nextTest(folds []walkforward.Fold, fold walkforward.Fold) time.Time {
 	for _, later := range folds[fold.Index+1:] {
-		if later.Status == store.FoldCompleted {
+		if later.Status == walkforward.FoldCompleted {
 			return later.TrainEnd
 		}
 	}
@@ -128,12 +130,12 @@ func nextTest(folds []store.WFOFold, fold store.WFOFold) time.Time {
 }
 
 // trials reads the stored trials of a fold's tune, some shards at a time.
-func (w *Workers) trials(ctx context.Context, wfo *store.WFO, fold store.WFOFold) func(yield func(*sweep.Columns, error) bool) {
+func (w *Workers) trials(ctx context.Context, wfo *walkforward.Run, fold walkforward.Fold) func(yield func(*sweep.Columns, error) bool) {
 	const shardsAtOnce = 16
 	spec := wfo.Spec.OfFold(fold.Fold)
 	return func(yield func(*sweep.Columns, error) bool) {
 		for from := 0; from < wfo.Trials; {
-			shards, err := w.store.TrialShards(ctx, wfo.WorkspaceID, *fold.TuneID, from, shardsAtOnce)
+			shards, err := w.store.Tuning.TrialShards(ctx, wfo.WorkspaceID, *fold.TuneID, from, shardsAtOnce)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -158,11 +160,11 @@ func (w *Workers) collect(ctx context.Context, args jobs.WFOCollectArgs, lease s
 	if err != nil {
 		return err
 	}
-	bars, calendar, err := w.store.DatasetBars(ctx, args.WorkspaceID, work.WFO.DatasetID)
+	bars, calendar, err := w.store.Market.Bars(ctx, args.WorkspaceID, work.WFO.DatasetID)
 	if err != nil {
 		return err
 	}
-	results, err := w.store.FoldResults(ctx, args.WorkspaceID, args.WFOID)
+	results, err := w.store.WalkForward.FoldResults(ctx, args.WorkspaceID, args.WFOID)
 	if err != nil {
 		return err
 	}
@@ -171,7 +173,7 @@ func (w *Workers) collect(ctx context.Context, args jobs.WFOCollectArgs, lease s
 	}
 	found := sweep.CombineFolds(work.WFO.Spec, work.WFO.Config, bars, calendar, split(work.WFO, work.Candidates), results)
 	err = w.save.Save(ctx, lease, func() error {
-		return w.store.CompleteWFO(ctx, lease, args.WFOID, found)
+		return w.store.WalkForward.Complete(ctx, lease, args.WFOID, found)
 	})
 	if err == nil {
 		w.metrics.WFOEligible.Observe(float64(found.Eligible))
@@ -180,9 +182,9 @@ func (w *Workers) collect(ctx context.Context, args jobs.WFOCollectArgs, lease s
 }
 
 // tops are the candidates of each successful fold, in order.
-func tops(work store.WFOWork) (tops [][]backtest.Params) {
+func tops(work walkforward.Work) (tops [][]backtest.Params) {
 	for _, fold := range work.Folds {
-		if fold.Status == store.FoldCompleted {
+		if fold.Status == walkforward.FoldCompleted {
 			tops = append(tops, split(work.WFO, fold.Top))
 		}
 	}
@@ -190,7 +192,7 @@ func tops(work store.WFOWork) (tops [][]backtest.Params) {
 }
 
 // split cuts parameters that lie one set after the other.
-func split(wfo *store.WFO, flat []float64) []backtest.Params {
+func split(wfo *walkforward.Run, flat []float64) []backtest.Params {
 	n := len(wfo.Spec.ParamNames())
 	sets := make([]backtest.Params, len(flat)/n)
 	for i := range sets {

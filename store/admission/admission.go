@@ -1,0 +1,141 @@
+package admission
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"millrace/store/workers"
+)
+
+// Room is how many more tunes the workspace may have at work, and how many it has. A
+// walk-forward counts as one, whatever the number of its folds, and these do not count: it can neither
+// wait for itself nor take more than its place. It locks the workspace's row, so that concurrent
+// submissions and endings count one after the other.
+func Room(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) (room, active int, err error) {
+	var limit int
+	err = tx.QueryRow(ctx, `select tune_cap from workspaces where id = $1 for no key update`, workspace).Scan(&limit)
+	if err != nil {
+		return 0, 0, fmt.Errorf("lock workspace %s: %w", workspace, err)
+	}
+	err = tx.QueryRow(ctx, `select `+ActiveWork, workspace).Scan(&active)
+	if err != nil {
+		return 0, 0, fmt.Errorf("count active tunes: %w", err)
+	}
+	return limit - active, active, nil
+}
+
+// ActiveWork counts what of workspace $1 is admitted and has not ended.
+const ActiveWork = `
+	(select count(*) from tunes
+	  where workspace_id = $1 and admitted and status in ('queued', 'running') and wfo_id is null)
+	+ (select count(*) from wfo_runs
+	    where workspace_id = $1 and admitted and status in ('pending', 'running'))`
+
+// River works jobs of a lower number first. What a workspace with nothing at work begins goes ahead of
+// what others have queued, so that it waits for no queue of a huge neighbour; all else takes its turn.
+const (
+	PriorityFirst = 1
+	PriorityTurn  = 2
+)
+
+// Next lets in the workspace's oldest waiting tunes and walk-forwards while its cap has room.
+func Next(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) error {
+	room, active, err := Room(ctx, tx, workspace)
+	if err != nil || room < 1 {
+		return err
+	}
+	rows, err := tx.Query(ctx, `
+		with line as (
+			select id, created_at from tunes
+			 where workspace_id = $1 and not admitted and status = 'queued' and wfo_id is null
+			union all
+			select id, created_at from wfo_runs where workspace_id = $1 and not admitted and status = 'pending'
+			 order by created_at, id limit $2),
+		tune as (update tunes t set admitted = true from line where line.id = t.id returning t.plan_job_id),
+		wfo as (update wfo_runs w set admitted = true from line where line.id = w.id returning w.id)
+		select plan_job_id, null::uuid from tune union all select null::bigint, id from wfo`, workspace, room)
+	if err != nil {
+		return fmt.Errorf("admit: %w", err)
+	}
+	var plans []int64
+	var wfos []uuid.UUID
+	var plan *int64
+	var wfo *uuid.UUID
+	_, err = pgx.ForEachRow(rows, []any{&plan, &wfo}, func() error {
+		if plan != nil {
+			plans = append(plans, *plan)
+		} else {
+			wfos = append(wfos, *wfo)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("admit: %w", err)
+	}
+	for _, id := range wfos {
+		if err := EnqueueFolds(ctx, tx, id, active == 0); err != nil {
+			return err
+		}
+		active++
+	}
+	return Release(ctx, tx, plans, active == 0)
+}
+
+// Release makes jobs that were held back available. River wakes its fetchers for inserts only; a
+// promoted job would wait for their slow poll. With first, the first of them goes ahead.
+func Release(ctx context.Context, tx pgx.Tx, held []int64, first bool) error {
+	if len(held) == 0 {
+		return nil
+	}
+	ahead := int64(0)
+	if first {
+		ahead = held[0]
+	}
+	_, err := tx.Exec(ctx, `
+		with promoted as (
+			update river_job
+			   set state = 'available', scheduled_at = now(), priority = case when id = $2 then $3 else priority end
+			 where id = any($1) and state = 'pending'
+			returning queue)
+		select pg_notify(current_schema() || '.river_insert', json_build_object('queue', queue)::text)
+		  from promoted`, held, ahead, PriorityFirst)
+	if err != nil {
+		return fmt.Errorf("promote jobs: %w", err)
+	}
+	return nil
+}
+
+// Most folds of one walk-forward that are at work at once.
+const maxFoldsAtWork = 16
+
+// foldsAtWork is one more than the fleet has trial slots, so that none is idle while a fold is
+// planned or collected.
+func foldsAtWork(slots int) int { return min(max(slots, 1)+1, maxFoldsAtWork) }
+
+// EnqueueFolds releases the plan jobs of the next folds. The caller holds the walk-forward's lock, or
+// that of its workspace while nothing of it is at work. With first, the first of them goes ahead.
+func EnqueueFolds(ctx context.Context, tx pgx.Tx, wfo uuid.UUID, first bool) error {
+	slots, err := workers.Slots(ctx, tx, "trials")
+	if err != nil {
+		return err
+	}
+	rows, err := tx.Query(ctx, `
+		update tunes set admitted = true
+		 where id in (select id from tunes
+		               where wfo_id = $1 and not admitted and status = 'queued'
+		               order by wfo_fold
+		               limit greatest(0, $2 - (select count(*) from tunes
+		                                        where wfo_id = $1 and admitted and status in ('queued', 'running'))))
+		returning plan_job_id`, wfo, foldsAtWork(slots))
+	if err != nil {
+		return fmt.Errorf("let in folds of %s: %w", wfo, err)
+	}
+	plans, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return fmt.Errorf("let in folds of %s: %w", wfo, err)
+	}
+	return Release(ctx, tx, plans, first)
+}

@@ -1,0 +1,219 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+)
+
+// AppRole is the role every connection acts as; row-level security applies to it.
+const AppRole = "millrace_app"
+
+// FleetRole sees every workspace's rows.
+const FleetRole = "millrace_fleet"
+
+// AnswerWithin bounds one statement on a connection of its own; a server that is silent for longer
+// is gone.
+const AnswerWithin = 5 * time.Second
+
+// Jobs inserts and cancels River jobs inside the caller's transaction. The River client is one.
+type Jobs interface {
+	InsertTx(ctx context.Context, tx pgx.Tx, args river.JobArgs, opts *river.InsertOpts) (*rivertype.JobInsertResult, error)
+	InsertManyTx(ctx context.Context, tx pgx.Tx, params []river.InsertManyParams) ([]*rivertype.JobInsertResult, error)
+	JobCancelTx(ctx context.Context, tx pgx.Tx, jobID int64) (*rivertype.JobRow, error)
+}
+
+// DB is the pool and the transactions on it; the packages below keep their aggregates in it. It is safe for concurrent use.
+type DB struct {
+	pool    *pgxpool.Pool
+	jobs    Jobs
+	onEnded Ended // may be nil
+}
+
+// PoolOptions configure OpenPool.
+type PoolOptions struct {
+	DatabaseURL string
+	MaxConns    int32                // 0: pgx's default
+	Name        string               // application_name; default millrace
+	Worker      string               // id of the worker whose pool it is: outcomes count only from a job's holder
+	Acquire     prometheus.Histogram // seconds to get a connection; may be nil
+	ConnErrors  prometheus.Counter   // failed connection attempts; may be nil
+}
+
+// OpenPool opens a pool whose connections act as AppRole. It does not wait for the database:
+// the first query does, so that a process can start before Postgres does.
+func OpenPool(ctx context.Context, opts PoolOptions) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(opts.DatabaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("parse database URL: %w", err)
+	}
+	if opts.MaxConns > 0 {
+		cfg.MaxConns = opts.MaxConns
+	}
+	cfg.ConnConfig.RuntimeParams["role"] = AppRole
+	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	if opts.Worker != "" {
+		cfg.ConnConfig.RuntimeParams["millrace.worker"] = opts.Worker
+	}
+	if cfg.ConnConfig.RuntimeParams["application_name"] == "" || opts.Name != "" {
+		cfg.ConnConfig.RuntimeParams["application_name"] = cmp.Or(opts.Name, "millrace")
+	}
+	cfg.ConnConfig.Tracer = &poolTracer{acquire: opts.Acquire, connErrors: opts.ConnErrors}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open pool: %w", err)
+	}
+	return pool, nil
+}
+
+// New returns the database on the pool. jobs may be nil where nothing is submitted.
+func New(pool *pgxpool.Pool, jobs Jobs) *DB { return &DB{pool: pool, jobs: jobs} }
+
+// River inserts and cancels jobs within a transaction.
+func (s *DB) River() Jobs { return s.jobs }
+
+// Pool is the pool the store runs on, for the listener's and River's own use.
+func (s *DB) Pool() *pgxpool.Pool { return s.pool }
+
+// Ping reports whether the database answers.
+func (s *DB) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
+
+// InWorkspace runs fn in a transaction that sees only the given workspace's rows.
+func (s *DB) InWorkspace(ctx context.Context, workspace uuid.UUID, fn func(pgx.Tx) error) error {
+	// One round trip for both; a UUID's text needs no quoting.
+	return s.InTx(ctx, "begin; set local millrace.workspace = '"+workspace.String()+"'", fn)
+}
+
+// InFleet runs fn in a transaction that sees every workspace's rows.
+func (s *DB) InFleet(ctx context.Context, fn func(pgx.Tx) error) error {
+	return s.InTx(ctx, "begin; set local role millrace_fleet", fn)
+}
+
+func (s *DB) InTx(ctx context.Context, begin string, fn func(pgx.Tx) error) error {
+	plain, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer rollback(ctx, plain)
+	tx := &tellingTx{Tx: plain, store: s}
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	for _, tell := range tx.ended {
+		tell()
+	}
+	return nil
+}
+
+// FleetRow reads one row that any workspace may own, in one round trip. It is pgx.ErrNoRows when
+// there is none.
+func (s *DB) FleetRow(ctx context.Context, sql string, args []any, into ...any) error {
+	found := false
+	batch := &pgx.Batch{}
+	batch.Queue(`begin`)
+	batch.Queue(`set local role millrace_fleet`)
+	batch.Queue(sql, args...).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, into, func() error { found = true; return nil })
+		return err
+	})
+	batch.Queue(`commit`)
+	// After an error the transaction is still open, and the pool closes such a connection.
+	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
+		return err
+	}
+	if !found {
+		return pgx.ErrNoRows
+	}
+	return nil
+}
+
+// rollback ends tx even when ctx is already done, so that its connection goes back to the pool;
+// after a commit it does nothing.
+func rollback(ctx context.Context, tx pgx.Tx) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	_ = tx.Rollback(ctx)
+}
+
+// SQLSTATEs that callers are told apart by.
+const (
+	UniqueViolation     = "23505"
+	ForeignKeyViolation = "23503"
+	LockNotAvailable    = "55P03"
+	ObjectInUse         = "55006"
+)
+
+// SQLState returns the SQLSTATE of err, or "" when Postgres did not raise it.
+func SQLState(err error) string {
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		return pgErr.Code
+	}
+	return ""
+}
+
+// poolTracer measures what callers wait for a connection, and counts attempts that failed.
+type poolTracer struct {
+	acquire    prometheus.Histogram
+	connErrors prometheus.Counter
+	recent     recent
+	uncounted  atomic.Int64 // failed attempts that the fleet's count does not have yet
+}
+
+type acquireStart struct{}
+
+func (t *poolTracer) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
+	return context.WithValue(ctx, acquireStart{}, time.Now())
+}
+
+func (t *poolTracer) TraceAcquireEnd(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireEndData) {
+	start, ok := ctx.Value(acquireStart{}).(time.Time)
+	if !ok {
+		return
+	}
+	took := time.Since(start)
+	t.recent.add(took)
+	if t.acquire != nil {
+		t.acquire.Observe(took.Seconds())
+	}
+}
+
+func (t *poolTracer) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectStartData) context.Context {
+	return ctx
+}
+
+func (t *poolTracer) TraceConnectEnd(_ context.Context, data pgx.TraceConnectEndData) {
+	if data.Err == nil {
+		return
+	}
+	t.uncounted.Add(1)
+	if t.connErrors != nil {
+		t.connErrors.Inc()
+	}
+}
+
+func (t *poolTracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+
+func (t *poolTracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// Page is a place in a list that is ordered newest first; the zero Page is its beginning.
+type Page struct {
+	Before   time.Time
+	BeforeID uuid.UUID
+}

@@ -1,0 +1,26 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// AppendEvent adds an event to the workspace's stream; readers see it once tx has committed. Its
+// place in the stream is the transaction's id, then the order of the calls within it.
+func AppendEvent(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, topic, typ, entityID string, payload any) error {
+	body, err := json.Marshal(payload)
+	if err != nil {
+		return fmt.Errorf("encode event %s: %w", typ, err)
+	}
+	_, err = tx.Exec(ctx, `
+		insert into event_log (workspace_id, topic, type, entity_id, payload) values ($1, $2, $3, $4, $5)`,
+		workspace, topic, typ, entityID, body)
+	if err != nil {
+		return fmt.Errorf("append event %s of %s: %w", typ, entityID, err)
+	}
+	return nil
+}

@@ -1,0 +1,215 @@
+package eventlog
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// ErrCursorGone says that the log no longer holds everything after the cursor, or the cursor is of another
+// log, so nothing can be resumed from it without a gap.
+var ErrCursorGone = errors.New("cursor is older than the log, or of another one")
+
+// Topics are what a subscriber can choose from.
+func Topics() []string {
+	return []string{"coverage", "backtests", "wfo", "ingestion", "retention", "jobs"}
+}
+
+// Cursor is a place in the event log: after the event of that transaction and id. The epoch names
+// the life of the log in which the place means something.
+type Cursor struct {
+	Epoch uint32
+	XID   uint64
+	ID    int64
+}
+
+// Before reports whether c comes before other in the log.
+func (c Cursor) Before(other Cursor) bool {
+	return c.XID < other.XID || c.XID == other.XID && c.ID < other.ID
+}
+
+// String is the opaque form that clients hold.
+func (c Cursor) String() string {
+	raw := make([]byte, 0, 20)
+	raw = binary.BigEndian.AppendUint32(raw, c.Epoch)
+	raw = binary.BigEndian.AppendUint64(raw, c.XID)
+	raw = binary.BigEndian.AppendUint64(raw, uint64(c.ID))
+	return base64.RawURLEncoding.EncodeToString(raw)
+}
+
+// cursorLength is the length of every cursor's text.
+const cursorLength = 27
+
+// ParseCursor reads what String wrote, and nothing else.
+func ParseCursor(text string) (Cursor, error) {
+	bad := errors.New("not a cursor of this server")
+	if len(text) != cursorLength {
+		return Cursor{}, bad
+	}
+	var raw [20]byte
+	// Strict still skips line breaks, which leave the text short of 20 bytes.
+	n, err := base64.RawURLEncoding.Strict().Decode(raw[:], []byte(text))
+	if err != nil || n != len(raw) || raw[4] > 0x7f || raw[12] > 0x7f {
+		return Cursor{}, bad
+	}
+	return Cursor{
+		Epoch: binary.BigEndian.Uint32(raw[:]),
+		XID:   binary.BigEndian.Uint64(raw[4:]),
+		ID:    int64(binary.BigEndian.Uint64(raw[12:])),
+	}, nil
+}
+
+// Event is one entry of the log.
+type Event struct {
+	Cursor    Cursor
+	At        time.Time
+	Workspace uuid.NullUUID // not valid: the event belongs to the fleet
+	Topic     string
+	Type      string
+	EntityID  string
+	Payload   json.RawMessage
+}
+
+// Scope says whose events are read; a Workspace that is not valid reads the whole fleet's.
+type Scope struct {
+	Workspace uuid.NullUUID
+	Topics    []string // empty: all
+}
+
+// settled is the condition for reading: every transaction below the oldest one still running has
+// ended, so that no event can appear later in a place already passed.
+const settled = `xid < pg_snapshot_xmin(pg_current_snapshot())`
+
+// rowStep is what the ids of the log's rows lie apart. A row with job_ids is as many events, whose
+// ids count up from its own.
+const rowStep = 1 << 20
+
+// eventPage reads the rows that hold the next events after a cursor: of $3 rows from the cursor's
+// own on, those that begin before $4 events. %s is a further condition.
+const eventPage = `
+	select xid, id, at, workspace_id, topic, type, entity_id, job_ids, payload
+	  from (select *, sum(n) over (order by xid, id rows unbounded preceding) - n as ahead
+	          from (select *, coalesce(cardinality(job_ids), 1) as n from event_log
+	                 where (xid, id) >= ($1, $2) and ` + settled + ` %s
+	                 order by xid, id limit $3) next_rows) counted
+	 where ahead < $4
+	 order by xid, id`
+
+// pageArgs are the arguments of eventPage, for limit events out of so many rows.
+func (c Cursor) pageArgs(limit, rows int) []any {
+	row := c.ID &^ (rowStep - 1)
+	passed := c.ID - row + 1 // at most so many events of the cursor's row are behind it
+	return []any{c.XID, row, rows, int64(limit) + passed}
+}
+
+// boundsSQL is run after events were read, so that what was pruned before shows.
+const boundsSQL = `
+	select event_log_epoch(), floor_xid, pg_snapshot_xmin(pg_current_snapshot()) from event_epoch`
+
+// Events reads at most limit settled events after a cursor, in order. A page shorter than limit
+// ends at the log's end. It is ErrCursorGone when events after the cursor may be missing.
+func (s *Store) Events(ctx context.Context, scope Scope, after Cursor, limit int) ([]Event, error) {
+	var events []Event
+	read := func(tx pgx.Tx) error {
+		var bounds Bounds
+		batch := &pgx.Batch{}
+		// The workspace is named even though row-level security holds: so the index is used. One row
+		// more than events, as the cursor's own may have none left to give.
+		where := `and (cardinality($5::text[]) = 0 or topic = any ($5))`
+		args := append(after.pageArgs(limit, limit+1), append([]string{}, scope.Topics...))
+		if scope.Workspace.Valid {
+			where, args = where+` and workspace_id = $6`, append(args, scope.Workspace.UUID)
+		}
+		batch.Queue(fmt.Sprintf(eventPage, where), args...).Query(func(rows pgx.Rows) (err error) {
+			events, _, err = collectEvents(rows, after, limit)
+			return err
+		})
+		batch.Queue(boundsSQL).QueryRow(bounds.scan)
+		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+			return fmt.Errorf("read events: %w", err)
+		}
+		if !bounds.Covers(after) {
+			events = nil
+			return fmt.Errorf("read events: %w", ErrCursorGone)
+		}
+		return nil
+	}
+	if scope.Workspace.Valid {
+		err := s.db.InWorkspace(ctx, scope.Workspace.UUID, read)
+		return events, err
+	}
+	err := s.db.InFleet(ctx, read)
+	return events, err
+}
+
+// collectEvents reads the events after a cursor, at most limit, out of rows from the cursor's on.
+func collectEvents(rows pgx.Rows, after Cursor, limit int) (events []Event, read int, err error) {
+	var row Event
+	var entity *string
+	var jobs []int64
+	_, err = pgx.ForEachRow(rows, []any{&row.Cursor.XID, &row.Cursor.ID, &row.At, &row.Workspace, &row.Topic, &row.Type,
+		&entity, &jobs, &row.Payload}, func() error {
+		read++
+		row.Cursor.Epoch = after.Epoch
+		if entity != nil {
+			row.EntityID = *entity
+			events = row.append(events, after, limit)
+		}
+		for _, job := range jobs {
+			row.EntityID = strconv.FormatInt(job, 10)
+			events = row.append(events, after, limit)
+			row.Cursor.ID++
+		}
+		row.Payload = nil // the events have it; the next row gets bytes of its own
+		return nil
+	})
+	return events, read, err
+}
+
+func (e Event) append(to []Event, after Cursor, limit int) []Event {
+	if len(to) == limit || !after.Before(e.Cursor) {
+		return to
+	}
+	return append(to, e)
+}
+
+// Bounds are the places that can be resumed from: at or after Floor, of its epoch, and not
+// yet to come.
+type Bounds struct {
+	Floor   Cursor
+	running uint64 // the oldest transaction still running
+}
+
+// Bounds reads the bounds of the log.
+func (s *Store) Bounds(ctx context.Context) (Bounds, error) {
+	var b Bounds
+	if err := b.scan(s.db.Pool().QueryRow(ctx, boundsSQL)); err != nil {
+		return b, fmt.Errorf("read the event log's bounds: %w", err)
+	}
+	return b, nil
+}
+
+func (b *Bounds) scan(row pgx.Row) error {
+	var life string
+	if err := row.Scan(&life, &b.Floor.XID, &b.running); err != nil {
+		return err
+	}
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(life)) // a hash never fails
+	b.Floor.Epoch = hash.Sum32()
+	return nil
+}
+
+// Covers reports whether the log still holds everything after the cursor.
+func (b Bounds) Covers(c Cursor) bool {
+	return c.Epoch == b.Floor.Epoch && c.XID >= b.Floor.XID && c.XID < b.running
+}

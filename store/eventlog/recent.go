@@ -1,0 +1,32 @@
+package eventlog
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Recent reads the workspace's newest settled events, newest first.
+func (s *Store) Recent(ctx context.Context, workspace uuid.UUID, topics []string, limit int) ([]Event, error) {
+	var events []Event
+	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select xid, id, at, workspace_id, topic, type, entity_id, job_ids, payload
+			  from (select * from event_log
+			         where workspace_id = $1 and `+settled+` and (cardinality($2::text[]) = 0 or topic = any ($2))
+			         order by xid desc, id desc limit $3) newest
+			 order by xid, id`, workspace, append([]string{}, topics...), limit)
+		if err != nil {
+			return fmt.Errorf("read recent events: %w", err)
+		}
+		if events, _, err = collectEvents(rows, Cursor{}, limit*rowStep); err != nil {
+			return fmt.Errorf("read recent events: %w", err)
+		}
+		return nil
+	})
+	slices.Reverse(events)
+	return events[:min(limit, len(events))], err
+}

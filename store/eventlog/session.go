@@ -1,0 +1,201 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"millrace/store"
+)
+
+const (
+	// eventChannel is where the relay notifies.
+	eventChannel = "millrace_events"
+	// relayLock is the session advisory lock that one relay of the fleet holds: "mill" in ASCII.
+	relayLock = int64(0x6d696c6c)
+)
+
+// OpenSession is a connection of its own that sees the whole fleet's events. LISTEN and the
+// relay's lock belong to a connection, so neither can live in the pool. It is not safe for
+// concurrent use.
+type Session struct{ conn *pgx.Conn }
+
+// OpenSession connects. Close it when done.
+func (s *Store) OpenSession(ctx context.Context) (*Session, error) {
+	cfg := s.db.Pool().Config().ConnConfig
+	cfg.RuntimeParams["role"] = store.FleetRole
+	// A peer that vanished without a word must not keep the relay's lock for hours.
+	cfg.RuntimeParams["tcp_keepalives_idle"] = "5"
+	cfg.RuntimeParams["tcp_keepalives_interval"] = "2"
+	cfg.RuntimeParams["tcp_keepalives_count"] = "3"
+	ctx, cancel := context.WithTimeout(ctx, store.AnswerWithin)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open an event session: %w", err)
+	}
+	return &Session{conn: conn}, nil
+}
+
+// Close ends the session, and with it what it listens to and its lock.
+func (s *Session) Close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = s.conn.Close(ctx) // the socket is closed in any case
+}
+
+// Listen asks for the relay's hints. What is committed before it returns gives none.
+func (s *Session) Listen(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, store.AnswerWithin)
+	defer cancel()
+	if _, err := s.conn.Exec(ctx, `listen `+eventChannel); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	return nil
+}
+
+// Hint waits at most so long for a hint that there are events after the cursor. No hint is no
+// error; hints of what the cursor has passed are not counted.
+func (s *Session) Hint(ctx context.Context, after Cursor, within time.Duration) (bool, error) {
+	wait, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	for {
+		n, err := s.conn.WaitForNotification(wait)
+		switch {
+		case ctx.Err() != nil:
+			return false, ctx.Err()
+		case err != nil && wait.Err() != nil:
+			return false, nil
+		case err != nil:
+			return false, fmt.Errorf("wait for a notification: %w", err)
+		}
+		if told, err := ParseCursor(n.Payload); err != nil || after.Before(told) {
+			return true, nil
+		}
+	}
+}
+
+// followRows is how many rows of the log are read at once.
+const followRows = 200
+
+// Events reads settled events after the cursor, in order, at most limit; more says that there may
+// be more.
+func (s *Session) Events(ctx context.Context, after Cursor, limit int) (events []Event, more bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, store.AnswerWithin)
+	defer cancel()
+	rows, err := s.conn.Query(ctx, fmt.Sprintf(eventPage, ""), after.pageArgs(limit, followRows)...)
+	if err != nil {
+		return nil, false, fmt.Errorf("follow events: %w", err)
+	}
+	events, read, err := collectEvents(rows, after, limit)
+	if err != nil {
+		return nil, false, fmt.Errorf("follow events: %w", err)
+	}
+	return events, read == followRows || len(events) == limit, nil
+}
+
+// Bounds reads the bounds of the log, and for how long the oldest committed event has been waiting
+// for transactions that began before it; zero when none waits.
+func (s *Session) Bounds(ctx context.Context) (b Bounds, waiting time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, store.AnswerWithin)
+	defer cancel()
+	var seconds float64
+	batch := &pgx.Batch{}
+	batch.Queue(`
+		select coalesce(extract(epoch from max(clock_timestamp() - at)), 0)::float8
+		  from event_log where not ` + settled).QueryRow(func(row pgx.Row) error { return row.Scan(&seconds) })
+	batch.Queue(boundsSQL).QueryRow(b.scan)
+	if err := s.conn.SendBatch(ctx, batch).Close(); err != nil {
+		return b, 0, fmt.Errorf("read the event log's bounds: %w", err)
+	}
+	return b, time.Duration(seconds * float64(time.Second)), nil
+}
+
+// Elect tries to become the fleet's relay for the rest of the session.
+func (s *Session) Elect(ctx context.Context) (elected bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, store.AnswerWithin)
+	defer cancel()
+	if err := s.conn.QueryRow(ctx, `select pg_try_advisory_lock($1)`, relayLock).Scan(&elected); err != nil {
+		return false, fmt.Errorf("stand for relay: %w", err)
+	}
+	return elected, nil
+}
+
+// Relayed reports whether the fleet has a relay.
+func (s *Session) Relayed(ctx context.Context) (relayed bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, store.AnswerWithin)
+	defer cancel()
+	err = s.conn.QueryRow(ctx, `
+		select exists (select from pg_locks
+		                where locktype = 'advisory' and granted and objsubid = 1 and classid = 0 and objid = $1
+		                  and database = (select oid from pg_database where datname = current_database()))`,
+		relayLock).Scan(&relayed)
+	if err != nil {
+		return false, fmt.Errorf("look for the relay: %w", err)
+	}
+	return relayed, nil
+}
+
+// Settled is the oldest transaction still running. While it stays the same no event can have
+// become readable, so it tells without touching the log whether to look.
+func (s *Session) Settled(ctx context.Context) (xid uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, store.AnswerWithin)
+	defer cancel()
+	if err := s.conn.QueryRow(ctx, `select pg_snapshot_xmin(pg_current_snapshot())`).Scan(&xid); err != nil {
+		return 0, fmt.Errorf("read the snapshot: %w", err)
+	}
+	return xid, nil
+}
+
+// Newest is the cursor of the last settled event after the given one; ok is false when there is
+// none.
+func (s *Session) Newest(ctx context.Context, after Cursor) (newest Cursor, ok bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, store.AnswerWithin)
+	defer cancel()
+	newest = Cursor{Epoch: after.Epoch}
+	err = s.conn.QueryRow(ctx, `
+		select xid, id + coalesce(cardinality(job_ids), 1) - 1 from event_log
+		 where (xid, id) > ($1, $2) and `+settled+`
+		 order by xid desc, id desc limit 1`, after.XID, after.ID).Scan(&newest.XID, &newest.ID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return after, false, nil
+	}
+	if err != nil {
+		return after, false, fmt.Errorf("look for new events: %w", err)
+	}
+	return newest, true, nil
+}
+
+// Notify hints to every listener that there are events up to the cursor.
+func (s *Session) Notify(ctx context.Context, upTo Cursor) error {
+	ctx, cancel := context.WithTimeout(ctx, store.AnswerWithin)
+	defer cancel()
+	if _, err := s.conn.Exec(ctx, `select pg_notify($1, $2)`, eventChannel, upTo.String()); err != nil {
+		return fmt.Errorf("notify: %w", err)
+	}
+	return nil
+}
+
+// Waiting is for how long the oldest event that is committed, but not passed on, has been
+// waiting, by the database's clock: readers wait for transactions that began before it. It also tells
+// whether the fleet has a relay.
+func (s *Store) Waiting(ctx context.Context) (waiting time.Duration, relayed bool, err error) {
+	err = s.db.InFleet(ctx, func(tx pgx.Tx) error {
+		var seconds float64
+		err := tx.QueryRow(ctx, `
+			select coalesce(extract(epoch from max(clock_timestamp() - at)), 0)::float8,
+			       exists (select from pg_locks l join pg_database d on d.oid = l.database
+			                where l.locktype = 'advisory' and l.objsubid = 1 and l.granted and d.datname = current_database()
+			                  and l.classid::bigint << 32 | l.objid::bigint = $1)
+			  from event_log where not `+settled, relayLock).Scan(&seconds, &relayed)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("read the event log: %w", err)
+		}
+		waiting = time.Duration(seconds * float64(time.Second))
+		return nil
+	})
+	return waiting, relayed, err
+}

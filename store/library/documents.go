@@ -1,0 +1,176 @@
+package library
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"millrace/jobs/knowledge"
+	"millrace/store"
+)
+
+const documentColumns = `
+	id, workspace_id, source_type, canonical_url, title, author, published_at, metadata,
+	coalesce(sha256, ''), revision, chunks, tokens, created_at, updated_at`
+
+// Document reads one document of the workspace, or ErrNotFound. One whose first ingestion has not
+// ended well yet has revision 0.
+func (s *Store) Document(ctx context.Context, workspace, id uuid.UUID) (knowledge.Document, error) {
+	var found knowledge.Document
+	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
+		found, err = readDocument(ctx, tx, workspace, id, "")
+		return err
+	})
+	return found, err
+}
+
+// readDocument reads a document; lock is "" or a locking clause.
+func readDocument(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID, lock string) (knowledge.Document, error) {
+	rows, err := tx.Query(ctx, `select `+documentColumns+` from documents
+		where workspace_id = $1 and id = $2 `+lock, workspace, id)
+	if err != nil {
+		return knowledge.Document{}, fmt.Errorf("read document %s: %w", id, err)
+	}
+	found, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[knowledge.Document])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return found, fmt.Errorf("document %s: %w", id, store.ErrNotFound)
+	}
+	if err != nil {
+		return found, fmt.Errorf("read document %s: %w", id, err)
+	}
+	return found, nil
+}
+
+// DocumentFilter narrows a list of documents; zero fields do not.
+type DocumentFilter struct {
+	SourceType knowledge.SourceType
+	Title      string // part of it, in any case
+}
+
+// Documents lists the workspace's documents that have chunks, newest first, from after the page's
+// place.
+func (s *Store) Documents(ctx context.Context, workspace uuid.UUID, filter DocumentFilter, page store.Page, limit int) ([]knowledge.Document, error) {
+	var list []knowledge.Document
+	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `select `+documentColumns+` from documents
+			where workspace_id = @workspace and revision > 0
+			  and (@source = '' or source_type = @source)
+			  and (@title = '' or position(lower(@title) in lower(title)) > 0)
+			  and (@before_id = '00000000-0000-0000-0000-000000000000'::uuid
+			       or (created_at, id) < (@before, @before_id))
+			order by created_at desc, id desc
+			limit @limit`,
+			pgx.NamedArgs{
+				"workspace": workspace, "source": string(filter.SourceType), "title": filter.Title,
+				"before": page.Before, "before_id": page.BeforeID, "limit": limit,
+			})
+		if err != nil {
+			return fmt.Errorf("list documents: %w", err)
+		}
+		if list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[knowledge.Document]); err != nil {
+			return fmt.Errorf("list documents: %w", err)
+		}
+		return nil
+	})
+	return list, err
+}
+
+// DocumentChunks reads a document with its chunks from an index on, in order: both of one moment, so
+// that they belong together.
+func (s *Store) DocumentChunks(ctx context.Context, workspace, id uuid.UUID, from, limit int) (knowledge.Document, []knowledge.Chunk, error) {
+	var found knowledge.Document
+	var chunks []knowledge.Chunk
+	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
+		// The lock keeps a new revision out until both are read.
+		if found, err = readDocument(ctx, tx, workspace, id, "for key share"); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `
+			select id, document_id, idx, position, text, tokens from chunks
+			 where workspace_id = $1 and document_id = $2 and idx >= $3 order by idx limit $4`,
+			workspace, id, from, limit)
+		if err != nil {
+			return fmt.Errorf("read chunks of document %s: %w", id, err)
+		}
+		if chunks, err = pgx.CollectRows(rows, pgx.RowToStructByPos[knowledge.Chunk]); err != nil {
+			return fmt.Errorf("read chunks of document %s: %w", id, err)
+		}
+		return nil
+	})
+	return found, chunks, err
+}
+
+// DeleteDocument deletes a document with its chunks and inserts forget, the job that deletes its
+// vectors. Jobs that are ingesting it are cancelled.
+func (s *Store) DeleteDocument(ctx context.Context, workspace, id uuid.UUID, forget river.JobArgs) error {
+	return s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		if _, err := readDocument(ctx, tx, workspace, id, ""); err != nil {
+			return err
+		}
+		live, err := liveIngests(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		// In the order in which a worker locks: the ingestion, its River job, the document.
+		for _, job := range live {
+			if err := s.endIngestByUser(ctx, tx, workspace, job, "the document was deleted"); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.Exec(ctx, `delete from documents where id = $1`, id); err != nil {
+			return fmt.Errorf("delete document %s: %w", id, err)
+		}
+		if _, err := s.db.River().InsertTx(ctx, tx, forget, nil); err != nil {
+			return fmt.Errorf("insert job to forget document %s: %w", id, err)
+		}
+		if len(live) > 0 {
+			// One that is embedding just now may put vectors in until it notices.
+			later := &river.InsertOpts{ScheduledAt: time.Now().Add(2 * time.Minute)}
+			if _, err := s.db.River().InsertTx(ctx, tx, forget, later); err != nil {
+				return fmt.Errorf("insert job to forget document %s again: %w", id, err)
+			}
+		}
+		return store.AppendEvent(ctx, tx, workspace, "ingestion", "ingestion.document.deleted", id.String(), struct{}{})
+	})
+}
+
+// replaceChunks puts the chunks of a new revision in the place of those before, within one
+// transaction, so that no reader sees half a document.
+func replaceChunks(ctx context.Context, tx pgx.Tx, doc knowledge.Document, chunks []knowledge.Chunk) error {
+	if _, err := tx.Exec(ctx, `delete from chunks where document_id = $1`, doc.ID); err != nil {
+		return fmt.Errorf("drop chunks of document %s: %w", doc.ID, err)
+	}
+	const batch = 500 // bounds the size of a statement
+	for start := 0; start < len(chunks); start += batch {
+		if err := insertChunks(ctx, tx, doc, chunks[start:min(start+batch, len(chunks))]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func insertChunks(ctx context.Context, tx pgx.Tx, doc knowledge.Document, chunks []knowledge.Chunk) error {
+	n := len(chunks)
+	ids, indexes, tokens := make([]uuid.UUID, n), make([]int32, n), make([]int32, n)
+	positions, headings, texts := make([]knowledge.Position, n), make([]string, n), make([]string, n)
+	for i, c := range chunks {
+		ids[i], indexes[i], tokens[i] = c.ID, int32(c.Index), int32(c.Tokens)
+		positions[i], headings[i], texts[i] = c.Position, c.Position.Heading, c.Text
+	}
+	_, err := tx.Exec(ctx, `
+		insert into chunks (id, workspace_id, document_id, revision, idx, position, text, tokens, search)
+		select id, $1, $2, $3, idx, position, text, tokens,
+		       setweight(to_tsvector('english', $4 || ' ' || heading), 'A') || setweight(to_tsvector('english', text), 'D')
+		  from unnest($5::uuid[], $6::int[], $7::jsonb[], $8::text[], $9::text[], $10::int[])
+		       as c (id, idx, position, heading, text, tokens)`,
+		doc.WorkspaceID, doc.ID, doc.Revision, doc.Title, ids, indexes, positions, headings, texts, tokens)
+	if err != nil {
+		return fmt.Errorf("insert chunks of document %s: %w", doc.ID, err)
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package library
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"millrace/store"
+)
+
+const (
+	// uploadPart is how much of an upload is held in memory at once.
+	uploadPart = 1 << 20
+	// maxPendingUploads bounds what a workspace's unfinished ingestions keep in the database.
+	maxPendingUploads = 2 << 30
+)
+
+// PutUpload copies content into the database, part by part, each in a transaction of its own: one
+// over the whole of a slow upload would hold up the event feed of everybody. The upload belongs to no
+// job yet; CreateIngest claims it. It is ErrUploadsFull when the workspace has too much waiting.
+func (s *Store) PutUpload(ctx context.Context, workspace uuid.UUID, content io.Reader) (uuid.UUID, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return id, fmt.Errorf("upload id: %w", err)
+	}
+	err = s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		var pending int64
+		err := tx.QueryRow(ctx, `select coalesce(sum(size), 0) from ingest_uploads where workspace_id = $1`, workspace).Scan(&pending)
+		if err != nil {
+			return fmt.Errorf("count pending uploads: %w", err)
+		}
+		if pending > maxPendingUploads {
+			return fmt.Errorf("%d bytes of uploads wait to be ingested: %w", pending, store.ErrUploadsFull)
+		}
+		_, err = tx.Exec(ctx, `insert into ingest_uploads (id, workspace_id) values ($1, $2)`, id, workspace)
+		if err != nil {
+			return fmt.Errorf("insert upload: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return id, err
+	}
+	buffer := make([]byte, uploadPart)
+	for part := 0; ; part++ {
+		n, err := io.ReadFull(content, buffer)
+		if n > 0 {
+			if err := s.putPart(ctx, workspace, id, part, buffer[:n]); err != nil {
+				return id, err
+			}
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return id, nil
+		}
+		if err != nil {
+			return id, fmt.Errorf("read upload: %w", err)
+		}
+	}
+}
+
+func (s *Store) putPart(ctx context.Context, workspace, upload uuid.UUID, part int, data []byte) error {
+	return s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			insert into ingest_upload_parts (upload_id, workspace_id, part, data) values ($1, $2, $3, $4)`,
+			upload, workspace, part, data)
+		if err != nil {
+			return fmt.Errorf("insert part %d of upload: %w", part, err)
+		}
+		_, err = tx.Exec(ctx, `update ingest_uploads set size = size + $2 where id = $1`, upload, len(data))
+		if err != nil {
+			return fmt.Errorf("count part %d of upload: %w", part, err)
+		}
+		return nil
+	})
+}
+
+// DropUpload deletes an upload that no job has claimed; one that a job has is left to the job.
+func (s *Store) DropUpload(ctx context.Context, workspace, id uuid.UUID) error {
+	return s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `delete from ingest_uploads where id = $1 and not claimed`, id); err != nil {
+			return fmt.Errorf("drop upload: %w", err)
+		}
+		return nil
+	})
+}
+
+// Upload reads the content of an upload, or ErrNotFound when it is gone.
+func (s *Store) Upload(ctx context.Context, workspace, id uuid.UUID) ([]byte, error) {
+	var content []byte
+	for part := 0; ; part++ {
+		var data []byte
+		var size int64
+		err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+			return tx.QueryRow(ctx, `
+				select u.size, p.data from ingest_uploads u
+				  left join ingest_upload_parts p on p.upload_id = u.id and p.part = $2
+				 where u.id = $1`, id, part).Scan(&size, &data)
+		})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil, fmt.Errorf("upload %s: %w", id, store.ErrNotFound)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read part %d of upload: %w", part, err)
+		}
+		if data == nil {
+			return content, nil
+		}
+		if content == nil {
+			content = make([]byte, 0, size)
+		}
+		content = append(content, data...)
+	}
+}
+
+// ForgetUploads deletes uploads that no job claimed within an hour: their request was given up.
+func (s *Store) ForgetUploads(ctx context.Context) (deleted int64, err error) {
+	err = s.db.InFleet(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			delete from ingest_uploads where not claimed and created_at < clock_timestamp() - interval '1 hour'`)
+		if err != nil {
+			return fmt.Errorf("forget uploads: %w", err)
+		}
+		deleted = tag.RowsAffected()
+		return nil
+	})
+	return deleted, err
+}

@@ -1,0 +1,143 @@
+package market
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"millrace/jobs/backtest"
+	"millrace/jobs/backtest/ohlcv"
+	"millrace/store"
+)
+
+// Dataset is what is known of an immutable set of bars.
+type Dataset struct {
+	ID        uuid.UUID
+	Name      string // unique within the workspace
+	Symbol    string
+	Timeframe string
+	Calendar  backtest.Calendar
+	Bars      int
+	From, To  time.Time // of the first and the last bar
+	SHA256    []byte    // of the uncompressed columns
+	CreatedAt time.Time
+}
+
+const datasetColumns = `id, name, symbol, timeframe, calendar, bars, from_at, to_at, sha256, created_at`
+
+// PutDataset stores the bars under meta's name. The same bars under the same name again are the
+// dataset that is there; other bars are ErrConflict.
+func (s *Store) PutDataset(ctx context.Context, workspace uuid.UUID, meta Dataset, bars *backtest.Bars) (Dataset, error) {
+	data, err := ohlcv.Encode(bars)
+	if err != nil {
+		return Dataset{}, fmt.Errorf("encode bars: %w", err)
+	}
+	sum := ohlcv.Sum(bars)
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Dataset{}, fmt.Errorf("dataset id: %w", err)
+	}
+	last := bars.Len() - 1
+	err = s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			insert into datasets (id, workspace_id, name, symbol, timeframe, calendar, bars, from_at, to_at, sha256, data)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+			on conflict (workspace_id, name) do nothing`,
+			id, workspace, meta.Name, meta.Symbol, meta.Timeframe, meta.Calendar, bars.Len(),
+			time.UnixMicro(bars.Time[0]).UTC(), time.UnixMicro(bars.Time[last]).UTC(), sum[:], data)
+		if err != nil {
+			return fmt.Errorf("insert dataset: %w", err)
+		}
+		if meta, err = readDataset(ctx, tx, workspace, meta.Name); err != nil {
+			return err
+		}
+		if !bytes.Equal(meta.SHA256, sum[:]) {
+			return fmt.Errorf("dataset %q holds other bars: %w", meta.Name, store.ErrConflict)
+		}
+		return nil
+	})
+	return meta, err
+}
+
+// Dataset finds a dataset of the workspace by id or by name, or ErrNotFound.
+func (s *Store) Dataset(ctx context.Context, workspace uuid.UUID, idOrName string) (Dataset, error) {
+	var found Dataset
+	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
+		found, err = readDataset(ctx, tx, workspace, idOrName)
+		return err
+	})
+	return found, err
+}
+
+func readDataset(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, idOrName string) (Dataset, error) {
+	id, _ := uuid.Parse(idOrName) // not an id: matches none
+	rows, err := tx.Query(ctx, `
+		select `+datasetColumns+` from datasets
+		 where workspace_id = $1 and (id = $2 or name = $3) order by id = $2 desc limit 1`,
+		workspace, id, idOrName)
+	if err != nil {
+		return Dataset{}, fmt.Errorf("read dataset: %w", err)
+	}
+	found, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Dataset])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Dataset{}, fmt.Errorf("dataset %q: %w", idOrName, store.ErrNotFound)
+	}
+	if err != nil {
+		return Dataset{}, fmt.Errorf("read dataset: %w", err)
+	}
+	return found, nil
+}
+
+// Datasets lists the workspace's datasets, newest first, from after the page's place.
+func (s *Store) Datasets(ctx context.Context, workspace uuid.UUID, page store.Page, limit int) ([]Dataset, error) {
+	var list []Dataset
+	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select `+datasetColumns+` from datasets
+			 where workspace_id = $1
+			   and ($3 = '00000000-0000-0000-0000-000000000000'::uuid or (created_at, id) < ($2, $3))
+			 order by created_at desc, id desc limit $4`,
+			workspace, page.Before, page.BeforeID, limit)
+		if err != nil {
+			return fmt.Errorf("list datasets: %w", err)
+		}
+		if list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Dataset]); err != nil {
+			return fmt.Errorf("list datasets: %w", err)
+		}
+		return nil
+	})
+	return list, err
+}
+
+// Bars reads a dataset's bars and calendar, from memory when this process read them before.
+// The bars are shared: they may not be changed.
+func (s *Store) Bars(ctx context.Context, workspace, id uuid.UUID) (*backtest.Bars, backtest.Calendar, error) {
+	return s.bars.get(ctx, barsKey{workspace, id}, func(ctx context.Context) (*backtest.Bars, backtest.Calendar, error) {
+		var data []byte
+		var calendar backtest.Calendar
+		err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+			err := tx.QueryRow(ctx, `select data, calendar from datasets where workspace_id = $1 and id = $2`, workspace, id).
+				Scan(&data, &calendar)
+			if errors.Is(err, pgx.ErrNoRows) {
+				return fmt.Errorf("dataset %s: %w", id, store.ErrNotFound)
+			}
+			if err != nil {
+				return fmt.Errorf("read bars: %w", err)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, 0, err
+		}
+		bars, err := ohlcv.Decode(data)
+		if err != nil {
+			return nil, 0, fmt.Errorf("decode dataset %s: %w", id, err)
+		}
+		return bars, calendar, nil
+	})
+}

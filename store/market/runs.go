@@ -1,0 +1,85 @@
+package market
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"millrace/jobs/backtest"
+	"millrace/store"
+)
+
+// Run is one backtest kept with its trades and equity.
+type Run struct {
+	ID        uuid.UUID
+	DatasetID uuid.UUID
+	Dataset   string // name
+	Strategy  string
+	Spec      json.RawMessage // the request with its defaults filled in
+	Metrics   backtest.Metrics
+	CreatedAt time.Time
+	// The next are read by RunDetail only.
+	Trades   []backtest.Trade
+	Equity   []float64 // at each bar's close, quote currency
+	FirstBar int       // index of the first equity in the dataset
+}
+
+// PutRun stores a run, in the transaction of its submission.
+func (s *Store) PutRun(ctx context.Context, sub store.Submission, run Run, render func(*Run) (store.Response, error)) (store.Response, error) {
+	return s.db.Submit(ctx, sub, func(ctx context.Context, tx pgx.Tx) (store.Response, error) {
+		var err error
+		if run.ID, err = uuid.NewV7(); err != nil {
+			return store.Response{}, fmt.Errorf("run id: %w", err)
+		}
+		metrics, err := json.Marshal(run.Metrics)
+		if err != nil {
+			return store.Response{}, fmt.Errorf("encode metrics: %w", err)
+		}
+		trades, err := json.Marshal(append([]backtest.Trade{}, run.Trades...))
+		if err != nil {
+			return store.Response{}, fmt.Errorf("encode trades: %w", err)
+		}
+		err = tx.QueryRow(ctx, `
+			insert into backtest_runs (id, workspace_id, dataset_id, strategy, spec, metrics, trades, equity, first_bar)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning created_at`,
+			run.ID, sub.Workspace, run.DatasetID, run.Strategy, run.Spec, metrics, trades, run.Equity, run.FirstBar).
+			Scan(&run.CreatedAt)
+		if err != nil {
+			return store.Response{}, fmt.Errorf("insert run: %w", err)
+		}
+		return render(&run)
+	})
+}
+
+// RunDetail reads a run of the workspace with its trades and equity, or ErrNotFound.
+func (s *Store) RunDetail(ctx context.Context, workspace, id uuid.UUID) (*Run, error) {
+	var run Run
+	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		var metrics, trades []byte
+		err := tx.QueryRow(ctx, `
+			select r.id, r.dataset_id, d.name, r.strategy, r.spec, r.metrics, r.created_at, r.trades, r.equity, r.first_bar
+			  from backtest_runs r join datasets d on d.id = r.dataset_id
+			 where r.workspace_id = $1 and r.id = $2`, workspace, id).
+			Scan(&run.ID, &run.DatasetID, &run.Dataset, &run.Strategy, &run.Spec, &metrics, &run.CreatedAt,
+				&trades, &run.Equity, &run.FirstBar)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("run %s: %w", id, store.ErrNotFound)
+		}
+		if err != nil {
+			return fmt.Errorf("read run %s: %w", id, err)
+		}
+		if err := json.Unmarshal(metrics, &run.Metrics); err != nil {
+			return fmt.Errorf("decode metrics of run %s: %w", id, err)
+		}
+		if err := json.Unmarshal(trades, &run.Trades); err != nil {
+			return fmt.Errorf("decode trades of run %s: %w", id, err)
+		}
+		return nil
+	})
+	return &run, err
+}

@@ -1,0 +1,49 @@
+// Package stores puts the stores of all aggregates on one pool.
+package stores
+
+import (
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"millrace/store"
+	"millrace/store/eventlog"
+	"millrace/store/library"
+	"millrace/store/market"
+	"millrace/store/recommend"
+	"millrace/store/tenants"
+	"millrace/store/tuning"
+	"millrace/store/upkeep"
+	"millrace/store/walkforward"
+	"millrace/store/workers"
+)
+
+// Set is a store for each aggregate, all on one database. It is safe for concurrent use.
+type Set struct {
+	*store.DB
+	EventLog    *eventlog.Store
+	Library     *library.Store
+	Market      *market.Store
+	Recommend   *recommend.Store
+	Tenants     *tenants.Store
+	Tuning      *tuning.Store
+	Upkeep      *upkeep.Store
+	WalkForward *walkforward.Store
+	Workers     *workers.Store
+}
+
+// New makes the stores on the pool. jobs may be nil where nothing is submitted.
+func New(pool *pgxpool.Pool, jobs store.Jobs) *Set {
+	db := store.New(pool, jobs)
+	set := &Set{
+		DB:          db,
+		EventLog:    eventlog.New(db),
+		Library:     library.New(db),
+		Market:      market.New(db),
+		Recommend:   recommend.New(db),
+		Tenants:     tenants.New(db),
+		WalkForward: walkforward.New(db),
+		Workers:     workers.New(db),
+	}
+	set.Tuning = tuning.New(db, set.Market, set.WalkForward)
+	set.Upkeep = upkeep.New(db, set.EventLog)
+	return set
+}

@@ -1,0 +1,189 @@
+package tenants
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"millrace/store"
+)
+
+// Role is what a key may do in its workspace; each role includes those before it.
+type Role string
+
+// The roles, from the least to the most.
+const (
+	RoleViewer Role = "viewer"
+	RoleMember Role = "member"
+	RoleAdmin  Role = "admin"
+	RoleOwner  Role = "owner"
+)
+
+// Roles lists them, from the least to the most.
+func Roles() []Role { return []Role{RoleViewer, RoleMember, RoleAdmin, RoleOwner} }
+
+// Includes reports whether r may do what needs the other role.
+func (r Role) Includes(needed Role) bool {
+	return slices.Index(Roles(), r) >= slices.Index(Roles(), needed)
+}
+
+// Principal is who a request comes from.
+type Principal struct {
+	WorkspaceID uuid.UUID
+	KeyID       uuid.UUID
+	Role        Role
+	Limits      WorkspaceLimits
+}
+
+// Key is a key of a workspace, without its secret, which is nowhere.
+type Key struct {
+	ID          uuid.UUID
+	WorkspaceID uuid.UUID
+	Name        string
+	Role        Role
+	CreatedAt   time.Time
+	ExpiresAt   *time.Time // nil: never
+	LastUsedAt  *time.Time // to the minute
+	RevokedAt   *time.Time
+}
+
+const keyColumns = `id, workspace_id, name, role, created_at, expires_at, last_used_at, revoked_at`
+
+// CreateKey makes a key that does not expire and returns its secret.
+func (s *Store) CreateKey(ctx context.Context, workspace uuid.UUID, name string, role Role) (secret string, err error) {
+	_, secret, err = s.IssueKey(ctx, Key{WorkspaceID: workspace, Name: name, Role: role})
+	return secret, err
+}
+
+// IssueKey makes a key and returns its secret, which is stored only as a digest and never shown
+// again. ErrNotFound when there is no such workspace.
+func (s *Store) IssueKey(ctx context.Context, key Key) (made Key, secret string, err error) {
+	var raw [24]byte
+	_, _ = rand.Read(raw[:]) // never fails: crypto/rand ends the process instead
+	secret = "mr_" + base64.RawURLEncoding.EncodeToString(raw[:])
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Key{}, "", fmt.Errorf("key id: %w", err)
+	}
+	err = s.db.InFleet(ctx, func(tx pgx.Tx) error {
+		digest := sha256.Sum256([]byte(secret))
+		rows, err := tx.Query(ctx, `
+			insert into api_keys (id, workspace_id, name, role, key_sha256, expires_at) values ($1, $2, $3, $4, $5, $6)
+			returning `+keyColumns, id, key.WorkspaceID, key.Name, key.Role, digest[:], key.ExpiresAt)
+		if err != nil {
+			return fmt.Errorf("create key: %w", err)
+		}
+		made, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Key])
+		if store.SQLState(err) == store.ForeignKeyViolation {
+			return fmt.Errorf("workspace %s: %w", key.WorkspaceID, store.ErrNotFound)
+		}
+		if err != nil {
+			return fmt.Errorf("create key: %w", err)
+		}
+		return nil
+	})
+	return made, secret, err
+}
+
+// KeyBySecret finds whose key a secret is, and notes that it was used. ErrNotFound when there is
+// none, or it has expired or was revoked: a revocation holds from the next request on.
+func (s *Store) KeyBySecret(ctx context.Context, secret string) (Principal, error) {
+	var p Principal
+	digest := sha256.Sum256([]byte(secret))
+	err := s.db.FleetRow(ctx, `
+		with key as (
+			select k.workspace_id, k.id, k.role, w.submissions_per_minute, w.queries_per_minute, w.queue_depth
+			  from api_keys k join workspaces w on w.id = k.workspace_id
+			 where k.key_sha256 = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
+		), used as (
+			-- Once a minute, and by whoever comes first: the others do not wait.
+			update api_keys set last_used_at = now()
+			 where id = (select k.id from api_keys k join key on key.id = k.id
+			              where k.last_used_at is null or k.last_used_at < now() - interval '1 minute'
+			                for update of k skip locked)
+		)
+		select * from key`, []any{digest[:]},
+		&p.WorkspaceID, &p.KeyID, &p.Role, &p.Limits.SubmissionsPerMinute, &p.Limits.QueriesPerMinute, &p.Limits.QueueDepth)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Principal{}, fmt.Errorf("key: %w", store.ErrNotFound)
+	}
+	if err != nil {
+		return Principal{}, fmt.Errorf("look up key: %w", err)
+	}
+	return p, nil
+}
+
+// KeyHolds reports whether a key still opens its workspace.
+func (s *Store) KeyHolds(ctx context.Context, id uuid.UUID) (holds bool, err error) {
+	err = s.db.FleetRow(ctx, `
+		select exists (select from api_keys
+		                where id = $1 and revoked_at is null and (expires_at is null or expires_at > now()))`,
+		[]any{id}, &holds)
+	if err != nil {
+		return false, fmt.Errorf("look up key %s: %w", id, err)
+	}
+	return holds, nil
+}
+
+// Keys lists the workspace's keys, revoked ones too, newest first, from after the page's place.
+func (s *Store) Keys(ctx context.Context, workspace uuid.UUID, page store.Page, limit int) ([]Key, error) {
+	var keys []Key
+	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select `+keyColumns+` from api_keys
+			 where workspace_id = $1
+			   and ($3 = '00000000-0000-0000-0000-000000000000'::uuid or (created_at, id) < ($2, $3))
+			 order by created_at desc, id desc limit $4`, workspace, page.Before, page.BeforeID, limit)
+		if err != nil {
+			return fmt.Errorf("list keys: %w", err)
+		}
+		if keys, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Key]); err != nil {
+			return fmt.Errorf("list keys: %w", err)
+		}
+		return nil
+	})
+	return keys, err
+}
+
+// Key reads one key of the workspace, or ErrNotFound.
+func (s *Store) Key(ctx context.Context, workspace, id uuid.UUID) (Key, error) {
+	var key Key
+	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `select `+keyColumns+` from api_keys where workspace_id = $1 and id = $2`, workspace, id)
+		if err != nil {
+			return fmt.Errorf("read key %s: %w", id, err)
+		}
+		key, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Key])
+		if errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("key %s: %w", id, store.ErrNotFound)
+		}
+		if err != nil {
+			return fmt.Errorf("read key %s: %w", id, err)
+		}
+		return nil
+	})
+	return key, err
+}
+
+// RevokeKey ends a key of the workspace for good, or ErrNotFound. One that has ended stays as it is.
+func (s *Store) RevokeKey(ctx context.Context, workspace, id uuid.UUID) error {
+	return s.db.InFleet(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			update api_keys set revoked_at = coalesce(revoked_at, now()) where workspace_id = $1 and id = $2`, workspace, id)
+		if err != nil {
+			return fmt.Errorf("revoke key: %w", err)
+		}
+		if tag.RowsAffected() == 0 {
+			return fmt.Errorf("key %s: %w", id, store.ErrNotFound)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,154 @@
+package tenants
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"millrace/store"
+	"millrace/store/admission"
+)
+
+// Workspace is one tenant.
+type Workspace struct {
+	ID        uuid.UUID
+	Name      string
+	TuneCap   int // tunes it may have at work at once, across the fleet
+	Limits    WorkspaceLimits
+	CreatedAt time.Time
+}
+
+// WorkspaceLimits are those of one workspace; where it is nil the server's own holds.
+type WorkspaceLimits struct {
+	SubmissionsPerMinute *int
+	QueriesPerMinute     *int
+	QueueDepth           *int // pieces of work that may wait or be at work
+}
+
+const workspaceColumns = `id, name, tune_cap, submissions_per_minute, queries_per_minute, queue_depth, created_at`
+
+func scanWorkspace(row pgx.CollectableRow) (w Workspace, err error) {
+	err = row.Scan(&w.ID, &w.Name, &w.TuneCap,
+		&w.Limits.SubmissionsPerMinute, &w.Limits.QueriesPerMinute, &w.Limits.QueueDepth, &w.CreatedAt)
+	return w, err
+}
+
+// CreateWorkspace makes a tenant. ErrConflict when the name is taken.
+func (s *Store) CreateWorkspace(ctx context.Context, name string, tuneCap int) (Workspace, error) {
+	return s.AddWorkspace(ctx, Workspace{Name: name, TuneCap: tuneCap})
+}
+
+// AddWorkspace makes a tenant with limits of its own. ErrConflict when the name is taken.
+func (s *Store) AddWorkspace(ctx context.Context, w Workspace) (Workspace, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return w, fmt.Errorf("workspace id: %w", err)
+	}
+	err = s.db.InFleet(ctx, func(tx pgx.Tx) (err error) {
+		w, err = oneWorkspace(ctx, tx, `
+			insert into workspaces (id, name, tune_cap, submissions_per_minute, queries_per_minute, queue_depth)
+			values ($1, $2, $3, $4, $5, $6) returning `+workspaceColumns,
+			id, w.Name, w.TuneCap, w.Limits.SubmissionsPerMinute, w.Limits.QueriesPerMinute, w.Limits.QueueDepth)
+		return err
+	})
+	return w, err
+}
+
+// WorkspaceChange says what becomes of a workspace; what is nil stays. A limit of 0 is the server's
+// again.
+type WorkspaceChange struct {
+	Name    *string
+	TuneCap *int
+	Limits  WorkspaceLimits
+}
+
+// ChangeWorkspace changes a tenant, and lets in the tunes that a higher cap has room for. ErrNotFound
+// when there is none, ErrConflict when the name is taken.
+func (s *Store) ChangeWorkspace(ctx context.Context, id uuid.UUID, change WorkspaceChange) (Workspace, error) {
+	var w Workspace
+	err := s.db.InFleet(ctx, func(tx pgx.Tx) (err error) {
+		w, err = oneWorkspace(ctx, tx, `
+			update workspaces
+			   set name = coalesce($2, name), tune_cap = coalesce($3, tune_cap),
+			       submissions_per_minute = nullif(coalesce($4, submissions_per_minute), 0),
+			       queries_per_minute = nullif(coalesce($5, queries_per_minute), 0),
+			       queue_depth = nullif(coalesce($6, queue_depth), 0)
+			 where id = $1 returning `+workspaceColumns,
+			id, change.Name, change.TuneCap, change.Limits.SubmissionsPerMinute, change.Limits.QueriesPerMinute, change.Limits.QueueDepth)
+		if err != nil {
+			return err
+		}
+		return admission.Next(ctx, tx, id)
+	})
+	return w, err
+}
+
+// oneWorkspace runs a statement that yields a workspace.
+func oneWorkspace(ctx context.Context, tx pgx.Tx, sql string, args ...any) (Workspace, error) {
+	rows, err := tx.Query(ctx, sql, args...)
+	if err != nil {
+		return Workspace{}, fmt.Errorf("workspace: %w", err)
+	}
+	w, err := pgx.CollectExactlyOneRow(rows, scanWorkspace)
+	switch {
+	case store.SQLState(err) == store.UniqueViolation:
+		return Workspace{}, fmt.Errorf("workspace: %w", store.ErrConflict)
+	case errors.Is(err, pgx.ErrNoRows):
+		return Workspace{}, fmt.Errorf("workspace: %w", store.ErrNotFound)
+	case err != nil:
+		return Workspace{}, fmt.Errorf("workspace: %w", err)
+	}
+	return w, nil
+}
+
+// Workspaces lists every tenant, by name.
+func (s *Store) Workspaces(ctx context.Context) ([]Workspace, error) {
+	return s.listWorkspaces(ctx, `select `+workspaceColumns+` from workspaces order by name`)
+}
+
+// WorkspacePage lists the tenants, newest first, from after the page's place.
+func (s *Store) WorkspacePage(ctx context.Context, page store.Page, limit int) ([]Workspace, error) {
+	return s.listWorkspaces(ctx, `
+		select `+workspaceColumns+` from workspaces
+		 where $2 = '00000000-0000-0000-0000-000000000000'::uuid or (created_at, id) < ($1, $2)
+		 order by created_at desc, id desc limit $3`, page.Before, page.BeforeID, limit)
+}
+
+func (s *Store) listWorkspaces(ctx context.Context, sql string, args ...any) ([]Workspace, error) {
+	var all []Workspace
+	err := s.db.InFleet(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, sql, args...)
+		if err != nil {
+			return fmt.Errorf("list workspaces: %w", err)
+		}
+		if all, err = pgx.CollectRows(rows, scanWorkspace); err != nil {
+			return fmt.Errorf("list workspaces: %w", err)
+		}
+		return nil
+	})
+	return all, err
+}
+
+// Workspace reads one tenant, or ErrNotFound.
+func (s *Store) Workspace(ctx context.Context, id uuid.UUID) (Workspace, error) {
+	var w Workspace
+	err := s.db.InFleet(ctx, func(tx pgx.Tx) (err error) {
+		w, err = oneWorkspace(ctx, tx, `select `+workspaceColumns+` from workspaces where id = $1`, id)
+		return err
+	})
+	return w, err
+}
+
+// WorkspaceNamed finds a tenant by its name, or ErrNotFound.
+func (s *Store) WorkspaceNamed(ctx context.Context, name string) (Workspace, error) {
+	var w Workspace
+	err := s.db.InFleet(ctx, func(tx pgx.Tx) (err error) {
+		w, err = oneWorkspace(ctx, tx, `select `+workspaceColumns+` from workspaces where name = $1`, name)
+		return err
+	})
+	return w, err
+}

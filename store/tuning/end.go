@@ -1,0 +1,92 @@
+package tuning
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"millrace/store"
+	"millrace/store/admission"
+)
+
+// end gives a tune its final status, tells of it, and lets in the next; the end of a fold goes on
+// to its walk-forward. The caller holds the tune's lock. It reports false, and changes nothing, when the tune had ended before.
+func (s *Store) end(ctx context.Context, tx pgx.Tx, tune *Tune, status Status, reason string) (bool, error) {
+	// Before the tune's row, in the order in which admission takes them.
+	if _, _, err := admission.Room(ctx, tx, tune.WorkspaceID); err != nil {
+		return false, err
+	}
+	tag, err := tx.Exec(ctx, `
+		update tunes set status = $2, error = nullif($3, ''), completed_at = clock_timestamp()
+		 where id = $1 and status in ('queued', 'running')`, tune.ID, status, reason)
+	if err != nil {
+		return false, fmt.Errorf("end tune %s: %w", tune.ID, err)
+	}
+	if tag.RowsAffected() == 0 {
+		return false, nil
+	}
+	now := time.Now().UTC()
+	tune.Status, tune.Error, tune.CompletedAt = status, reason, &now
+	if err := AppendEvent(ctx, tx, tune, string(status), nil); err != nil {
+		return false, err
+	}
+	if tune.Fold != nil {
+		return true, s.folds.FoldEnded(ctx, tx, tune)
+	}
+	if err := variantEnded(ctx, tx, tune); err != nil {
+		return false, err
+	}
+	return true, admission.Next(ctx, tx, tune.WorkspaceID)
+}
+
+// Cancel ends a tune for its user: jobs that wait are cancelled, and those at work are told to
+// stop. ErrEnded when it had ended before.
+func (s *Store) Cancel(ctx context.Context, workspace, id uuid.UUID) (*Tune, error) {
+	var tune *Tune
+	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
+		if err := store.LockTune(ctx, tx, id); err != nil {
+			return err
+		}
+		if tune, err = readTune(ctx, tx, workspace, id); err != nil {
+			return err
+		}
+		ended, err := s.end(ctx, tx, tune, Canceled, "")
+		if err != nil {
+			return err
+		}
+		if !ended {
+			return fmt.Errorf("tune %s is %s: %w", id, tune.Status, store.ErrEnded)
+		}
+		return s.cancelOtherJobs(ctx, tx, id, 0)
+	})
+	return tune, err
+}
+
+// cancelOtherJobs cancels every job the tune still has, but for the one that asks.
+func (s *Store) cancelOtherJobs(ctx context.Context, tx pgx.Tx, tune uuid.UUID, asking int64) error {
+	rows, err := tx.Query(ctx, `
+		select j.id from river_job j
+		  join (select plan_job_id as id from tunes where id = $1
+		        union all
+		        select job_id from tune_shards where tune_id = $1 and job_id is not null and not done
+		        union all
+		        select collect_job_id from tune_progress where tune_id = $1) own on own.id = j.id
+		 where j.finalized_at is null and j.id <> $2
+		 order by j.id`, tune, asking)
+	if err != nil {
+		return fmt.Errorf("list jobs of tune %s: %w", tune, err)
+	}
+	open, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return fmt.Errorf("list jobs of tune %s: %w", tune, err)
+	}
+	for _, job := range open {
+		if _, err := s.db.River().JobCancelTx(ctx, tx, job); err != nil {
+			return fmt.Errorf("cancel job %d: %w", job, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,43 @@
+package tuning
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"millrace/store"
+)
+
+// tuneEvent is the payload of backtest.tune.* events.
+type tuneEvent struct {
+	Status          Status   `json:"status"`
+	Trials          int      `json:"n_trials"`
+	TrialsCompleted int      `json:"trials_completed"`
+	BestScore       *float64 `json:"best_score"`
+	BestTrial       *int     `json:"best_trial"`
+	ETASeconds      *float64 `json:"eta_seconds"`
+	Error           string   `json:"error,omitempty"`
+}
+
+// AppendEvent tells of the tune as it now is. Its place in the stream is that of the lock the
+// transaction holds, see store.LockTune.
+func AppendEvent(ctx context.Context, tx pgx.Tx, tune *Tune, what string, eta *float64) error {
+	return store.AppendEvent(ctx, tx, tune.WorkspaceID, "backtests", "backtest.tune."+what, tune.ID.String(),
+		tuneEvent{
+			Status: tune.Status, Trials: tune.Trials, TrialsCompleted: tune.Progress.Done(),
+			BestScore: tune.Progress.BestScore, BestTrial: tune.Progress.BestTrial,
+			ETASeconds: eta, Error: tune.Error,
+		})
+}
+
+// ETA estimates the seconds a running tune still needs from its mean pace since it started; nil
+// while there is nothing to go by.
+func (t *Tune) ETA(now time.Time) *float64 {
+	p := t.Progress
+	if t.Status != Running || t.StartedAt == nil || p.WorkDone <= 0 {
+		return nil
+	}
+	eta := max(0, now.Sub(*t.StartedAt).Seconds()/p.WorkDone*(p.Work-p.WorkDone))
+	return &eta
+}

@@ -1,0 +1,286 @@
+package tuning
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"millrace/jobs/sweep"
+	"millrace/store"
+	"millrace/store/admission"
+)
+
+// Status is where a tune is in its life; the last three are final.
+type Status string
+
+// The statuses of a tune.
+const (
+	Queued    Status = "queued"
+	Running   Status = "running"
+	Completed Status = "completed"
+	Failed    Status = "failed"
+	Canceled  Status = "canceled"
+)
+
+// Ended reports whether the status is final.
+func (s Status) Ended() bool {
+	return s == Completed || s == Failed || s == Canceled
+}
+
+// Get is one parameter sweep: what was asked, how far it is, and what it found.
+type Tune struct {
+	ID          uuid.UUID
+	WorkspaceID uuid.UUID
+	DatasetID   uuid.UUID
+	Dataset     string // name
+	Spec        sweep.Spec
+	Status      Status
+	Admitted    bool // false: waits for the workspace's cap
+	Trials      int
+	Warnings    []string
+	Error       string
+	Outcome     json.RawMessage // sweep.Outcome without leaderboard, ranking and regime; nil until completed
+	Regime      *sweep.Regime   // nil until completed
+	CreatedAt   time.Time
+	StartedAt   *time.Time
+	CompletedAt *time.Time
+	Progress    Progress
+	Fold        *FoldOf         // nil: it is no fold of a walk-forward
+	Leaders     int             // rows of the leaderboard that are kept
+	BestParams  json.RawMessage // of the leaderboard's first; nil until completed, and when no trial passed
+}
+
+// Datasets are the names of the datasets that the tune runs over.
+func (t *Tune) Datasets() []string {
+	if len(t.Spec.Datasets) > 0 {
+		return t.Spec.Datasets
+	}
+	return []string{t.Dataset}
+}
+
+// Progress counts the trials of a tune that have ended.
+type Progress struct {
+	Completed int
+	Skipped   int
+	Failed    int
+	Running   int     // done within shards that have not ended
+	InFlight  int     // trials of shards now at work, done or not
+	Work      float64 // of all rounds, in units of a trial on all of its bars
+	WorkDone  float64
+	BestScore *float64 // nil until a trial passes its gates
+	BestTrial *int
+}
+
+// Done is the number of trials computed so far.
+func (p Progress) Done() int { return p.Completed + p.Skipped + p.Failed + p.Running }
+
+// NewTune is what a submission asks for, checked and with its defaults filled in.
+type NewTune struct {
+	DatasetID uuid.UUID // the first of several
+	Dataset   string
+	Several   []uuid.UUID // of a tune over several, in the order of Spec.Datasets
+	Spec      sweep.Spec
+	Trials    int
+}
+
+// Create stores a tune and its plan job in the transaction of the submission; render makes the
+// response that is kept with the idempotency key. Over the workspace's cap the plan job is held
+// back until another tune ends.
+func (s *Store) Create(ctx context.Context, sub store.Submission, in NewTune,
+	plan func(tune uuid.UUID) river.JobArgs, render func(*Tune) (store.Response, error),
+) (store.Response, error) {
+	return s.db.Submit(ctx, sub, func(ctx context.Context, tx pgx.Tx) (store.Response, error) {
+		tune, err := s.create(ctx, tx, sub.Workspace, in, plan)
+		if err != nil {
+			return store.Response{}, err
+		}
+		return render(tune)
+	})
+}
+
+func (s *Store) create(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewTune,
+	plan func(tune uuid.UUID) river.JobArgs,
+) (*Tune, error) {
+	room, active, err := admission.Room(ctx, tx, workspace)
+	if err != nil {
+		return nil, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, fmt.Errorf("tune id: %w", err)
+	}
+	spec, err := json.Marshal(in.Spec)
+	if err != nil {
+		return nil, fmt.Errorf("encode spec: %w", err)
+	}
+	opts := &river.InsertOpts{Pending: room < 1, Priority: admission.PriorityTurn}
+	if active == 0 {
+		opts.Priority = admission.PriorityFirst
+	}
+	job, err := s.db.River().InsertTx(ctx, tx, plan(id), opts)
+	if err != nil {
+		return nil, fmt.Errorf("insert plan job: %w", err)
+	}
+	tune := &Tune{
+		ID: id, WorkspaceID: workspace, DatasetID: in.DatasetID, Dataset: in.Dataset, Spec: in.Spec,
+		Status: Queued, Admitted: room > 0, Trials: in.Trials,
+	}
+	err = tx.QueryRow(ctx, `
+		insert into tunes (id, workspace_id, dataset_id, strategy, objective, search_type, spec,
+		                   admitted, plan_job_id, n_trials)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		returning created_at`,
+		id, workspace, in.DatasetID, in.Spec.StrategyName, in.Spec.ObjectiveType, in.Spec.SearchType,
+		spec, tune.Admitted, job.Job.ID, in.Trials).Scan(&tune.CreatedAt)
+	if err != nil {
+		return nil, fmt.Errorf("insert tune: %w", err)
+	}
+	if len(in.Several) > 0 {
+		_, err = tx.Exec(ctx, `
+			insert into tune_datasets (tune_id, workspace_id, position, dataset_id)
+			select $1, $2, at - 1, id from unnest($3::uuid[]) with ordinality u (id, at)`, id, workspace, in.Several)
+		if err != nil {
+			return nil, fmt.Errorf("insert datasets of tune: %w", err)
+		}
+	}
+	return tune, AppendEvent(ctx, tx, tune, "queued", nil)
+}
+
+const tuneColumns = `
+	t.id, t.workspace_id, t.dataset_id, d.name, t.spec, t.status, t.admitted, t.n_trials, t.warnings,
+	coalesce(t.error, ''), t.outcome, t.regime, t.created_at, t.started_at, t.completed_at,
+	coalesce(p.trials_completed, 0), coalesce(p.trials_skipped, 0), coalesce(p.trials_failed, 0),
+	p.best_score, p.best_trial, coalesce(p.work, t.n_trials), coalesce(p.work_done, 0), t.wfo_id, coalesce(t.wfo_fold, 0), t.leaders,
+	l.entry->'params'`
+
+const tuneTables = `
+	from tunes t
+	join datasets d on d.id = t.dataset_id
+	left join tune_progress p on p.tune_id = t.id
+	left join tune_leaderboard l on l.tune_id = t.id and l.rank = 1`
+
+func scanTune(row pgx.CollectableRow) (*Tune, error) {
+	var t Tune
+	var spec []byte
+	var wfo *uuid.UUID
+	var fold int
+	err := row.Scan(&t.ID, &t.WorkspaceID, &t.DatasetID, &t.Dataset, &spec, &t.Status, &t.Admitted,
+		&t.Trials, &t.Warnings, &t.Error, &t.Outcome, &t.Regime, &t.CreatedAt, &t.StartedAt, &t.CompletedAt,
+		&t.Progress.Completed, &t.Progress.Skipped, &t.Progress.Failed,
+		&t.Progress.BestScore, &t.Progress.BestTrial, &t.Progress.Work, &t.Progress.WorkDone, &wfo, &fold, &t.Leaders, &t.BestParams)
+	if err != nil {
+		return nil, err
+	}
+	if wfo != nil {
+		t.Fold = &FoldOf{*wfo, fold}
+	}
+	if err := json.Unmarshal(spec, &t.Spec); err != nil {
+		return nil, fmt.Errorf("decode spec of tune %s: %w", t.ID, err)
+	}
+	return &t, nil
+}
+
+// Get reads one tune of the workspace, or ErrNotFound.
+func (s *Store) Get(ctx context.Context, workspace, id uuid.UUID) (*Tune, error) {
+	var tune *Tune
+	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
+		tune, err = readTune(ctx, tx, workspace, id)
+		return err
+	})
+	return tune, err
+}
+
+func readTune(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) (*Tune, error) {
+	rows, err := tx.Query(ctx, `select `+tuneColumns+tuneTables+`
+		where t.workspace_id = $1 and t.id = $2`, workspace, id)
+	if err != nil {
+		return nil, fmt.Errorf("read tune %s: %w", id, err)
+	}
+	tune, err := pgx.CollectExactlyOneRow(rows, scanTune)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, fmt.Errorf("tune %s: %w", id, store.ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read tune %s: %w", id, err)
+	}
+	if tune.Status == Running {
+		err = openTrials(ctx, tx, tune)
+	}
+	return tune, err
+}
+
+// openTrials adds the shards that have a job but no result to a tune's progress: their trials done
+// within their attempt, all of them, and the work done. The window of such shards is small however
+// long the tune is.
+func openTrials(ctx context.Context, tx pgx.Tx, tune *Tune) error {
+	p := &tune.Progress
+	var work float64
+	err := tx.QueryRow(ctx, `
+		select coalesce(sum(trials_done) filter (where not open), 0),
+		       coalesce(sum(n_trials) filter (where attempt is not null), 0),
+		       coalesce(sum(trials_done * cost), 0)
+		  from tune_shards
+		 where tune_id = $1 and job_id is not null and not done`, tune.ID).Scan(&p.Running, &p.InFlight, &work)
+	if err != nil {
+		return fmt.Errorf("count open trials of tune %s: %w", tune.ID, err)
+	}
+	p.WorkDone += work
+	return nil
+}
+
+// Filter narrows a list of tunes; zero fields do not.
+type Filter struct {
+	Status   Status
+	Strategy string
+	WFO      uuid.UUID // the folds of that walk-forward; uuid.Nil: tunes that are no folds
+}
+
+// List lists the workspace's tunes, newest first, from after the page's place.
+func (s *Store) List(ctx context.Context, workspace uuid.UUID, filter Filter, page store.Page, limit int) ([]*Tune, error) {
+	var tunes []*Tune
+	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `select `+tuneColumns+tuneTables+`
+			where t.workspace_id = @workspace
+			  and (@status = '' or t.status = @status)
+			  and (@strategy = '' or t.strategy = @strategy)
+			  and t.wfo_id is not distinct from nullif(@wfo, '00000000-0000-0000-0000-000000000000'::uuid)
+			  and (@before_id = '00000000-0000-0000-0000-000000000000'::uuid
+			       or (t.created_at, t.id) < (@before, @before_id))
+			order by t.created_at desc, t.id desc
+			limit @limit`,
+			pgx.NamedArgs{
+				"workspace": workspace, "status": string(filter.Status), "strategy": filter.Strategy, "wfo": filter.WFO,
+				"before": page.Before, "before_id": page.BeforeID, "limit": limit,
+			})
+		if err != nil {
+			return fmt.Errorf("list tunes: %w", err)
+		}
+		if tunes, err = pgx.CollectRows(rows, scanTune); err != nil {
+			return fmt.Errorf("list tunes: %w", err)
+		}
+		return nil
+	})
+	return tunes, err
+}
+
+// FoldOf says whose fold a tune is.
+type FoldOf struct {
+	WFO   uuid.UUID
+	Index int
+}
+
+// Folds is what a tune that is a fold of a walk-forward reports to, in the transaction in which it
+// happens and under the lock of the walk-forward. Each does nothing for a tune that is not a fold.
+type Folds interface {
+	FoldBegan(ctx context.Context, tx pgx.Tx, tune *Tune) error
+	// FoldAdvanced adds trials that have ended; 0 when a shard has merely come further.
+	FoldAdvanced(ctx context.Context, tx pgx.Tx, tune *Tune, trials int) error
+	FoldRanked(ctx context.Context, tx pgx.Tx, tune *Tune, leaderboard []sweep.Entry) error
+	FoldEnded(ctx context.Context, tx pgx.Tx, tune *Tune) error
+}

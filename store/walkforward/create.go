@@ -1,0 +1,178 @@
+package walkforward
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"millrace/jobs/sweep"
+	"millrace/store"
+	"millrace/store/admission"
+)
+
+// NewRun is what a submission asks for, checked and with its defaults filled in.
+type NewRun struct {
+	DatasetID uuid.UUID
+	Dataset   string
+	Spec      sweep.Spec
+	Config    sweep.WFOConfig
+	Folds     []sweep.Fold // at least one of them without a problem
+	Trials    int          // of each fold
+	Warnings  []string
+}
+
+// FirstJobs make the jobs that a walk-forward is born with; package jobs knows their kinds.
+type FirstJobs struct {
+	Plan       func(tune uuid.UUID) river.JobArgs // of each fold's tune
+	Candidates func(wfo uuid.UUID) river.JobArgs
+}
+
+// Create stores a walk-forward, its folds, their tunes and their jobs in the transaction of the
+// submission. The jobs are held back: the first of them until the workspace's cap has room, each
+// further one until a fold ends, and the candidates job until the last one has.
+func (s *Store) Create(ctx context.Context, sub store.Submission, in NewRun, first FirstJobs,
+	render func(*Run, []Fold) (store.Response, error),
+) (store.Response, error) {
+	return s.db.Submit(ctx, sub, func(ctx context.Context, tx pgx.Tx) (store.Response, error) {
+		wfo, folds, err := s.create(ctx, tx, sub.Workspace, in, first)
+		if err != nil {
+			return store.Response{}, err
+		}
+		return render(wfo, folds)
+	})
+}
+
+func (s *Store) create(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewRun, first FirstJobs) (*Run, []Fold, error) {
+	room, active, err := admission.Room(ctx, tx, workspace)
+	if err != nil {
+		return nil, nil, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, nil, fmt.Errorf("walk-forward id: %w", err)
+	}
+	wfo := &Run{
+		ID: id, WorkspaceID: workspace, DatasetID: in.DatasetID, Dataset: in.Dataset, Spec: in.Spec, Config: in.Config,
+		Status: Pending, Admitted: room > 0, Folds: len(in.Folds), Trials: in.Trials, Warnings: in.Warnings,
+	}
+	if err := s.insertWFO(ctx, tx, wfo, first); err != nil {
+		return nil, nil, err
+	}
+	folds := make([]Fold, len(in.Folds))
+	for i, fold := range in.Folds {
+		folds[i] = Fold{Fold: fold, Status: FoldPending, Error: fold.Problem}
+		if fold.Problem != "" {
+			folds[i].Status = FoldFailed
+			wfo.FoldsDone, wfo.FoldsFailed = wfo.FoldsDone+1, wfo.FoldsFailed+1
+		}
+	}
+	_, err = tx.Exec(ctx, `
+		insert into wfo_progress (wfo_id, workspace_id, folds_done, folds_failed) values ($1, $2, $3, $4)`,
+		id, workspace, wfo.FoldsDone, wfo.FoldsFailed)
+	if err != nil {
+		return nil, nil, fmt.Errorf("insert progress of walk-forward: %w", err)
+	}
+	if err := s.insertFoldTunes(ctx, tx, wfo, folds, first.Plan); err != nil {
+		return nil, nil, err
+	}
+	if err := insertFolds(ctx, tx, wfo, folds); err != nil {
+		return nil, nil, err
+	}
+	if err := appendWFOEvent(ctx, tx, wfo, string(Pending)); err != nil {
+		return nil, nil, err
+	}
+	if wfo.Admitted {
+		err = admission.EnqueueFolds(ctx, tx, id, active == 0)
+	}
+	return wfo, folds, err
+}
+
+func (s *Store) insertWFO(ctx context.Context, tx pgx.Tx, wfo *Run, first FirstJobs) error {
+	spec, err := json.Marshal(wfo.Spec)
+	if err != nil {
+		return fmt.Errorf("encode spec: %w", err)
+	}
+	config, err := json.Marshal(wfo.Config)
+	if err != nil {
+		return fmt.Errorf("encode config: %w", err)
+	}
+	job, err := s.db.River().InsertTx(ctx, tx, first.Candidates(wfo.ID), &river.InsertOpts{Pending: true})
+	if err != nil {
+		return fmt.Errorf("insert candidates job: %w", err)
+	}
+	err = tx.QueryRow(ctx, `
+		insert into wfo_runs (id, workspace_id, dataset_id, strategy, objective, search_type, spec, config, admitted,
+		                      n_folds, n_trials, min_folds, top_k, allow_partial, candidates_job_id, warnings)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+		returning created_at`,
+		wfo.ID, wfo.WorkspaceID, wfo.DatasetID, wfo.Spec.StrategyName, wfo.Spec.ObjectiveType, wfo.Spec.SearchType,
+		spec, config, wfo.Admitted, wfo.Folds, wfo.Trials, *wfo.Config.MinFolds, *wfo.Config.LeaderboardTopK,
+		*wfo.Config.AllowPartial, job.Job.ID, append([]string{}, wfo.Warnings...)).Scan(&wfo.CreatedAt)
+	if err != nil {
+		return fmt.Errorf("insert walk-forward: %w", err)
+	}
+	return nil
+}
+
+// insertFoldTunes makes the tune of each fold that can be run, with its plan job held back.
+func (s *Store) insertFoldTunes(ctx context.Context, tx pgx.Tx, wfo *Run, folds []Fold, plan func(uuid.UUID) river.JobArgs) error {
+	var ids []uuid.UUID
+	var index []int32
+	var specs []string
+	var params []river.InsertManyParams
+	for i := range folds {
+		if folds[i].Status == FoldFailed {
+			continue
+		}
+		id, err := uuid.NewV7()
+		if err != nil {
+			return fmt.Errorf("tune id: %w", err)
+		}
+		spec, err := json.Marshal(wfo.Spec.OfFold(folds[i].Fold))
+		if err != nil {
+			return fmt.Errorf("encode spec of fold %d: %w", i, err)
+		}
+		folds[i].TuneID = &id
+		ids, index, specs = append(ids, id), append(index, int32(i)), append(specs, string(spec))
+		params = append(params, river.InsertManyParams{Args: plan(id), InsertOpts: &river.InsertOpts{Pending: true}})
+	}
+	inserted, err := s.db.River().InsertManyTx(ctx, tx, params)
+	if err != nil {
+		return fmt.Errorf("insert plan jobs of folds: %w", err)
+	}
+	planJobs := make([]int64, len(inserted))
+	for i, job := range inserted {
+		planJobs[i] = job.Job.ID
+	}
+	_, err = tx.Exec(ctx, `
+		insert into tunes (id, workspace_id, dataset_id, strategy, objective, search_type, admitted, n_trials,
+		                   wfo_id, leaders, wfo_fold, spec, plan_job_id)
+		select u.id, r.workspace_id, r.dataset_id, r.strategy, r.objective, r.search_type, false, r.n_trials,
+		       r.id, r.top_k, u.fold, u.spec::json, u.job
+		  from wfo_runs r, unnest($2::uuid[], $3::int[], $4::text[], $5::bigint[]) as u (id, fold, spec, job)
+		 where r.id = $1`, wfo.ID, ids, index, specs, planJobs)
+	if err != nil {
+		return fmt.Errorf("insert tunes of folds: %w", err)
+	}
+	return nil
+}
+
+func insertFolds(ctx context.Context, tx pgx.Tx, wfo *Run, folds []Fold) error {
+	batch := &pgx.Batch{}
+	for _, f := range folds {
+		batch.Queue(`
+			insert into wfo_folds (wfo_id, fold, workspace_id, train_start, train_end, test_end, train_bars, test_bars,
+			                       tune_id, status, error)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nullif($11, ''))`,
+			wfo.ID, f.Index, wfo.WorkspaceID, f.TrainStart, f.TrainEnd, f.TestEnd, f.TrainBars, f.TestBars,
+			f.TuneID, f.Status, f.Error)
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("insert folds: %w", err)
+	}
+	return nil
+}

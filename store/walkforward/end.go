@@ -1,0 +1,152 @@
+package walkforward
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"millrace/store"
+	"millrace/store/admission"
+	"millrace/store/tuning"
+)
+
+// end gives a walk-forward its final status, tells of it, cancels what of it is still at work but
+// for the asking job, and lets in the workspace's next. The caller holds its lock. It reports false,
+// and changes nothing, when it had ended before.
+func (s *Store) end(ctx context.Context, tx pgx.Tx, wfo *Run, status Status, reason string, asking int64) (bool, error) {
+	// Before its row, in the order in which admission takes them.
+	if _, _, err := admission.Room(ctx, tx, wfo.WorkspaceID); err != nil {
+		return false, err
+	}
+	tag, err := tx.Exec(ctx, `
+		update wfo_runs set status = $2, error = nullif($3, ''), completed_at = clock_timestamp()
+		 where id = $1 and status in ('pending', 'running')`, wfo.ID, status, reason)
+	if err != nil {
+		return false, fmt.Errorf("end walk-forward %s: %w", wfo.ID, err)
+	}
+	if tag.RowsAffected() == 0 {
+		return false, nil
+	}
+	if status == Failed || status == Canceled {
+		if err := s.cancelFolds(ctx, tx, wfo, asking); err != nil {
+			return false, err
+		}
+	}
+	now := time.Now().UTC()
+	wfo.Status, wfo.Error, wfo.CompletedAt = status, reason, &now
+	if err := appendWFOEvent(ctx, tx, wfo, string(status)); err != nil {
+		return false, err
+	}
+	var took time.Duration
+	if wfo.StartedAt != nil {
+		took = now.Sub(*wfo.StartedAt)
+	}
+	store.ReportEnded(tx, "wfo", string(status), took)
+	return true, admission.Next(ctx, tx, wfo.WorkspaceID)
+}
+
+// cancelFolds cancels the tunes that have not ended, and every job of the walk-forward.
+func (s *Store) cancelFolds(ctx context.Context, tx pgx.Tx, wfo *Run, asking int64) error {
+	rows, err := tx.Query(ctx, `
+		update tunes t set status = 'canceled', completed_at = clock_timestamp()
+		 where wfo_id = $1 and status in ('queued', 'running')
+		returning t.id, t.wfo_fold, t.n_trials,
+		          coalesce((select trials_completed + trials_skipped + trials_failed from tune_progress p where p.tune_id = t.id), 0)`, wfo.ID)
+	if err != nil {
+		return fmt.Errorf("cancel folds of %s: %w", wfo.ID, err)
+	}
+	canceled, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*tuning.Tune, error) {
+		t := &tuning.Tune{WorkspaceID: wfo.WorkspaceID, Status: tuning.Canceled, Fold: &tuning.FoldOf{WFO: wfo.ID}}
+		return t, row.Scan(&t.ID, &t.Fold.Index, &t.Trials, &t.Progress.Completed)
+	})
+	if err != nil {
+		return fmt.Errorf("cancel folds of %s: %w", wfo.ID, err)
+	}
+	_, err = tx.Exec(ctx, `
+		update wfo_folds set status = 'canceled' where wfo_id = $1 and status in ('pending', 'running')`, wfo.ID)
+	if err != nil {
+		return fmt.Errorf("cancel folds of %s: %w", wfo.ID, err)
+	}
+	for _, tune := range canceled {
+		if err := tuning.AppendEvent(ctx, tx, tune, string(tuning.Canceled), nil); err != nil {
+			return err
+		}
+		store.ReportEnded(tx, "fold", string(tuning.Canceled), 0)
+	}
+	return s.cancelWFOJobs(ctx, tx, wfo.ID, asking)
+}
+
+// cancelWFOJobs ends every job that the walk-forward and its canceled tunes still have, but for the
+// one that asks: those that wait at once, and those at work by telling their workers.
+func (s *Store) cancelWFOJobs(ctx context.Context, tx pgx.Tx, wfo uuid.UUID, asking int64) error {
+	rows, err := tx.Query(ctx, `
+		with own as (
+			select plan_job_id as id from tunes where wfo_id = $1 and status = 'canceled'
+			union all
+			select s.job_id from tunes t join tune_shards s on s.tune_id = t.id
+			 where t.wfo_id = $1 and t.status = 'canceled' and s.job_id is not null and not s.done
+			union all
+			select p.collect_job_id from tunes t join tune_progress p on p.tune_id = t.id
+			 where t.wfo_id = $1 and t.status = 'canceled'
+			union all
+			select score_job_id from wfo_folds where wfo_id = $1
+			union all
+			select unnest(array[candidates_job_id, collect_job_id]) from wfo_runs where id = $1),
+		waiting as (
+			update river_job j set state = 'cancelled', finalized_at = clock_timestamp()
+			  from own where j.id = own.id and j.id <> $2 and j.state in ('available', 'pending', 'retryable', 'scheduled'))
+		select j.id from river_job j join own on own.id = j.id
+		 where j.state = 'running' and j.id <> $2 order by j.id`, wfo, asking)
+	if err != nil {
+		return fmt.Errorf("cancel jobs of walk-forward %s: %w", wfo, err)
+	}
+	running, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return fmt.Errorf("cancel jobs of walk-forward %s: %w", wfo, err)
+	}
+	for _, job := range running {
+		if _, err := s.db.River().JobCancelTx(ctx, tx, job); err != nil {
+			return fmt.Errorf("cancel job %d: %w", job, err)
+		}
+	}
+	return nil
+}
+
+// Cancel ends a walk-forward for its user, and with it the tunes of its folds. ErrEnded when it
+// had ended before.
+func (s *Store) Cancel(ctx context.Context, workspace, id uuid.UUID) (*Run, error) {
+	var wfo *Run
+	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
+		if err := store.LockRoot(ctx, tx, id); err != nil {
+			return err
+		}
+		if wfo, err = readWFO(ctx, tx, workspace, id); err != nil {
+			return err
+		}
+		ended, err := s.end(ctx, tx, wfo, Canceled, "", 0)
+		if err != nil {
+			return err
+		}
+		if !ended {
+			return fmt.Errorf("walk-forward %s is %s: %w", id, wfo.Status, store.ErrEnded)
+		}
+		return nil
+	})
+	return wfo, err
+}
+
+// Fail ends a walk-forward that cannot be worked, with a reason for its user, under the lease of
+// the job that found out.
+func (s *Store) Fail(ctx context.Context, lease store.Lease, id uuid.UUID, reason string) error {
+	return s.db.InWFOLease(ctx, lease, id, func(tx pgx.Tx) error {
+		wfo, err := readWFO(ctx, tx, lease.Workspace, id)
+		if err != nil {
+			return err
+		}
+		_, err = s.end(ctx, tx, wfo, Failed, reason, lease.JobID)
+		return err
+	})
+}

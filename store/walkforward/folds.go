@@ -1,0 +1,155 @@
+package walkforward
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"millrace/jobs/sweep"
+	"millrace/store"
+	"millrace/store/admission"
+	"millrace/store/tuning"
+)
+
+// FoldBegan notes that a fold's tune was planned; the first one starts the walk-forward.
+func (s *Store) FoldBegan(ctx context.Context, tx pgx.Tx, tune *tuning.Tune) error {
+	if tune.Fold == nil {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `update wfo_folds set status = 'running' where wfo_id = $1 and fold = $2`, tune.Fold.WFO, tune.Fold.Index)
+	if err != nil {
+		return fmt.Errorf("start fold %d of %s: %w", tune.Fold.Index, tune.Fold.WFO, err)
+	}
+	tag, err := tx.Exec(ctx, `
+		update wfo_runs set status = 'running', started_at = clock_timestamp() where id = $1 and status = 'pending'`, tune.Fold.WFO)
+	if err != nil {
+		return fmt.Errorf("start walk-forward %s: %w", tune.Fold.WFO, err)
+	}
+	if tag.RowsAffected() == 1 {
+		wfo, err := readWFO(ctx, tx, tune.WorkspaceID, tune.Fold.WFO)
+		if err != nil {
+			return err
+		}
+		if err := appendWFOEvent(ctx, tx, wfo, string(Running)); err != nil {
+			return err
+		}
+	}
+	return appendFoldEvent(ctx, tx, tune, FoldRunning, "")
+}
+
+// FoldAdvanced adds the trials of a shard that has ended, or none when one has merely come further,
+// and tells of the progress, four times a second at most.
+func (s *Store) FoldAdvanced(ctx context.Context, tx pgx.Tx, tune *tuning.Tune, trials int) error {
+	if tune.Fold == nil {
+		return nil
+	}
+	var due bool
+	err := tx.QueryRow(ctx, `
+		update wfo_progress p
+		   set trials_done = trials_done + $2, told_at = case when o.due then clock_timestamp() else told_at end
+		  from (select coalesce(told_at < clock_timestamp() - interval '250 ms', true)
+		          from wfo_progress where wfo_id = $1) o (due)
+		 where wfo_id = $1 returning o.due`, tune.Fold.WFO, trials).Scan(&due)
+	if err != nil {
+		return fmt.Errorf("advance walk-forward %s: %w", tune.Fold.WFO, err)
+	}
+	if !due {
+		return nil
+	}
+	wfo, err := readWFO(ctx, tx, tune.WorkspaceID, tune.Fold.WFO)
+	if err != nil {
+		return err
+	}
+	return appendWFOEvent(ctx, tx, wfo, "progress")
+}
+
+// FoldRanked keeps the parameters of a fold's candidates for the judging of all folds.
+func (s *Store) FoldRanked(ctx context.Context, tx pgx.Tx, tune *tuning.Tune, entries []sweep.Entry) error {
+	if tune.Fold == nil {
+		return nil
+	}
+	top := []float64{}
+	for _, entry := range entries[:min(tune.Leaders, len(entries))] {
+		for _, name := range tune.Spec.ParamNames() {
+			top = append(top, entry.Params[name])
+		}
+	}
+	_, err := tx.Exec(ctx, `update wfo_folds set top = $3 where wfo_id = $1 and fold = $2`, tune.Fold.WFO, tune.Fold.Index, top)
+	if err != nil {
+		return fmt.Errorf("save candidates of fold %d of %s: %w", tune.Fold.Index, tune.Fold.WFO, err)
+	}
+	return nil
+}
+
+// FoldEnded takes a fold's tune that has ended into account: one failure too many ends the
+// walk-forward, otherwise the next fold is let in, and after the last one the candidates job. The
+// caller holds the walk-forward's lock.
+func (s *Store) FoldEnded(ctx context.Context, tx pgx.Tx, tune *tuning.Tune) error {
+	wfo, err := readWFO(ctx, tx, tune.WorkspaceID, tune.Fold.WFO)
+	if err != nil || wfo.Status.Ended() {
+		return err
+	}
+	if err := noteFold(ctx, tx, tune); err != nil {
+		return err
+	}
+	if wfo, err = readWFO(ctx, tx, tune.WorkspaceID, wfo.ID); err != nil {
+		return err
+	}
+	store.ReportEnded(tx, "fold", string(tune.Status), 0)
+	if tune.Status != tuning.Completed && (!*wfo.Config.AllowPartial || wfo.Folds-wfo.FoldsFailed < *wfo.Config.MinFolds) {
+		reason := fmt.Sprintf("fold %d %s", tune.Fold.Index, foldReason(tune))
+		if *wfo.Config.AllowPartial {
+			reason = fmt.Sprintf("%d of %d folds failed, which leaves fewer than min_folds %d; the last: %s",
+				wfo.FoldsFailed, wfo.Folds, *wfo.Config.MinFolds, reason)
+		}
+		_, err := s.end(ctx, tx, wfo, Failed, reason, 0)
+		return err
+	}
+	if err := appendWFOEvent(ctx, tx, wfo, "progress"); err != nil {
+		return err
+	}
+	if wfo.FoldsDone < wfo.Folds {
+		return admission.EnqueueFolds(ctx, tx, wfo.ID, false)
+	}
+	var job int64
+	if err := tx.QueryRow(ctx, `select candidates_job_id from wfo_runs where id = $1`, wfo.ID).Scan(&job); err != nil {
+		return fmt.Errorf("find candidates job of %s: %w", wfo.ID, err)
+	}
+	return admission.Release(ctx, tx, []int64{job}, false)
+}
+
+// noteFold gives a fold its tune's final status and counts it. What a failed fold had run no longer
+// counts.
+func noteFold(ctx context.Context, tx pgx.Tx, tune *tuning.Tune) error {
+	failed, undone := 0, 0
+	if tune.Status != tuning.Completed {
+		failed, undone = 1, tune.Progress.Completed+tune.Progress.Skipped+tune.Progress.Failed
+	}
+	reason := ""
+	if failed == 1 {
+		reason = foldReason(tune)
+	}
+	_, err := tx.Exec(ctx, `
+		update wfo_folds set status = $3, error = nullif($4, '') where wfo_id = $1 and fold = $2`,
+		tune.Fold.WFO, tune.Fold.Index, tune.Status, reason)
+	if err != nil {
+		return fmt.Errorf("end fold %d of %s: %w", tune.Fold.Index, tune.Fold.WFO, err)
+	}
+	_, err = tx.Exec(ctx, `
+		update wfo_progress
+		   set folds_done = folds_done + 1, folds_failed = folds_failed + $2, trials_done = trials_done - $3
+		 where wfo_id = $1`, tune.Fold.WFO, failed, undone)
+	if err != nil {
+		return fmt.Errorf("count fold %d of %s: %w", tune.Fold.Index, tune.Fold.WFO, err)
+	}
+	return appendFoldEvent(ctx, tx, tune, FoldStatus(tune.Status), reason)
+}
+
+// foldReason is what happened to the tune of a fold that has no result.
+func foldReason(tune *tuning.Tune) string {
+	if tune.Error != "" {
+		return "failed: " + tune.Error
+	}
+	return "was " + string(tune.Status)
+}

@@ -1,0 +1,257 @@
+package walkforward
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"millrace/jobs/sweep"
+	"millrace/store"
+)
+
+// Status is where a walk-forward is in its life; the last four are final.
+type Status string
+
+// The statuses of a walk-forward.
+const (
+	Pending   Status = "pending"
+	Running   Status = "running"
+	Completed Status = "completed"
+	Partial   Status = "partial" // some folds failed, enough did not
+	Failed    Status = "failed"
+	Canceled  Status = "canceled"
+)
+
+// Statuses lists the statuses.
+func Statuses() []Status {
+	return []Status{Pending, Running, Completed, Partial, Failed, Canceled}
+}
+
+// Ended reports whether the status is final.
+func (s Status) Ended() bool { return s != Pending && s != Running }
+
+// Run is one walk-forward: what was asked, how far it is, and what it found.
+type Run struct {
+	ID          uuid.UUID
+	WorkspaceID uuid.UUID
+	DatasetID   uuid.UUID
+	Dataset     string // name
+	Spec        sweep.Spec
+	Config      sweep.WFOConfig
+	Status      Status
+	Admitted    bool // false: waits for the workspace's cap
+	Folds       int
+	Trials      int // of each fold
+	Warnings    []string
+	Error       string
+	Outcome     json.RawMessage // sweep.WFOOutcome; nil until it has ended well
+	CreatedAt   time.Time
+	StartedAt   *time.Time
+	CompletedAt *time.Time
+	FoldsDone   int // ended, whatever their status
+	FoldsFailed int // of them
+	TrialsDone  int // of folds that have not failed
+	ScoresDone  int // folds on whose test window all candidates were scored
+}
+
+// TrialsTotal is how many trials the folds that have not failed have.
+func (w *Run) TrialsTotal() int { return w.Trials * (w.Folds - w.FoldsFailed) }
+
+// ETA estimates the seconds a running walk-forward still needs from its mean pace since it started;
+// nil while there is nothing to go by.
+func (w *Run) ETA(now time.Time) *float64 {
+	if w.Status != Running || w.StartedAt == nil || w.TrialsDone == 0 {
+		return nil
+	}
+	eta := now.Sub(*w.StartedAt).Seconds() / float64(w.TrialsDone) * float64(w.TrialsTotal()-w.TrialsDone)
+	return &eta
+}
+
+// FoldStatus is where a fold is: that of its tune, with pending for one that is queued.
+type FoldStatus string
+
+// The statuses of a fold.
+const (
+	FoldPending   FoldStatus = "pending"
+	FoldRunning   FoldStatus = "running"
+	FoldCompleted FoldStatus = "completed"
+	FoldFailed    FoldStatus = "failed"
+	FoldCanceled  FoldStatus = "canceled"
+)
+
+// Fold is one fold of a walk-forward.
+type Fold struct {
+	sweep.Fold
+	TuneID *uuid.UUID // nil when it cannot be run
+	Status FoldStatus
+	Error  string
+	Top    []float64 // parameters of its candidates, one after the other; nil until completed
+}
+
+const wfoColumns = `
+	r.id, r.workspace_id, r.dataset_id, d.name, r.spec, r.config, r.status, r.admitted, r.n_folds, r.n_trials,
+	r.warnings, coalesce(r.error, ''), r.outcome, r.created_at, r.started_at, r.completed_at,
+	p.folds_done, p.folds_failed, p.trials_done, p.scores_done`
+
+const wfoTables = `
+	from wfo_runs r
+	join datasets d on d.id = r.dataset_id
+	join wfo_progress p on p.wfo_id = r.id`
+
+func scanWFO(row pgx.CollectableRow) (*Run, error) {
+	var w Run
+	var spec, config []byte
+	err := row.Scan(&w.ID, &w.WorkspaceID, &w.DatasetID, &w.Dataset, &spec, &config, &w.Status, &w.Admitted,
+		&w.Folds, &w.Trials, &w.Warnings, &w.Error, &w.Outcome, &w.CreatedAt, &w.StartedAt, &w.CompletedAt,
+		&w.FoldsDone, &w.FoldsFailed, &w.TrialsDone, &w.ScoresDone)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(spec, &w.Spec); err != nil {
+		return nil, fmt.Errorf("decode spec of walk-forward %s: %w", w.ID, err)
+	}
+	if err := json.Unmarshal(config, &w.Config); err != nil {
+		return nil, fmt.Errorf("decode config of walk-forward %s: %w", w.ID, err)
+	}
+	return &w, nil
+}
+
+// Run reads one walk-forward of the workspace, or ErrNotFound.
+func (s *Store) Get(ctx context.Context, workspace, id uuid.UUID) (*Run, error) {
+	var wfo *Run
+	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
+		wfo, err = readWFO(ctx, tx, workspace, id)
+		return err
+	})
+	return wfo, err
+}
+
+func readWFO(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) (*Run, error) {
+	rows, err := tx.Query(ctx, `select `+wfoColumns+wfoTables+`
+		where r.workspace_id = $1 and r.id = $2`, workspace, id)
+	if err != nil {
+		return nil, fmt.Errorf("read walk-forward %s: %w", id, err)
+	}
+	wfo, err := pgx.CollectExactlyOneRow(rows, scanWFO)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, fmt.Errorf("walk-forward %s: %w", id, store.ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read walk-forward %s: %w", id, err)
+	}
+	if wfo.Status != Running {
+		return wfo, nil
+	}
+	var open int // done within shards of running folds that have not ended
+	err = tx.QueryRow(ctx, `
+		select coalesce(sum(s.trials_done), 0)
+		  from tunes t join tune_shards s on s.tune_id = t.id
+		 where t.wfo_id = $1 and t.status = 'running' and s.job_id is not null and not s.done`, id).Scan(&open)
+	if err != nil {
+		return nil, fmt.Errorf("count open trials of walk-forward %s: %w", id, err)
+	}
+	wfo.TrialsDone += open
+	return wfo, nil
+}
+
+// Filter narrows a list of walk-forwards; zero fields do not.
+type Filter struct {
+	Status   Status
+	Strategy string
+}
+
+// List lists the workspace's walk-forwards, newest first, from after the page's place.
+func (s *Store) List(ctx context.Context, workspace uuid.UUID, filter Filter, page store.Page, limit int) ([]*Run, error) {
+	var list []*Run
+	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `select `+wfoColumns+wfoTables+`
+			where r.workspace_id = @workspace
+			  and (@status = '' or r.status = @status)
+			  and (@strategy = '' or r.strategy = @strategy)
+			  and (@before_id = '00000000-0000-0000-0000-000000000000'::uuid
+			       or (r.created_at, r.id) < (@before, @before_id))
+			order by r.created_at desc, r.id desc
+			limit @limit`,
+			pgx.NamedArgs{
+				"workspace": workspace, "status": string(filter.Status), "strategy": filter.Strategy,
+				"before": page.Before, "before_id": page.BeforeID, "limit": limit,
+			})
+		if err != nil {
+			return fmt.Errorf("list walk-forwards: %w", err)
+		}
+		if list, err = pgx.CollectRows(rows, scanWFO); err != nil {
+			return fmt.Errorf("list walk-forwards: %w", err)
+		}
+		return nil
+	})
+	return list, err
+}
+
+// Folds reads the folds of a walk-forward, in order.
+func (s *Store) Folds(ctx context.Context, workspace, id uuid.UUID) ([]Fold, error) {
+	var folds []Fold
+	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
+		folds, err = readFolds(ctx, tx, id)
+		return err
+	})
+	return folds, err
+}
+
+func readFolds(ctx context.Context, tx pgx.Tx, id uuid.UUID) ([]Fold, error) {
+	rows, err := tx.Query(ctx, `
+		select fold, train_start, train_end, test_end, train_bars, test_bars, tune_id, status, coalesce(error, ''), top
+		  from wfo_folds where wfo_id = $1 order by fold`, id)
+	if err != nil {
+		return nil, fmt.Errorf("read folds of walk-forward %s: %w", id, err)
+	}
+	folds, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (f Fold, err error) {
+		err = row.Scan(&f.Index, &f.TrainStart, &f.TrainEnd, &f.TestEnd, &f.TrainBars, &f.TestBars,
+			&f.TuneID, &f.Status, &f.Error, &f.Top)
+		f.TrainStart, f.TrainEnd, f.TestEnd = f.TrainStart.UTC(), f.TrainEnd.UTC(), f.TestEnd.UTC()
+		return f, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read folds of walk-forward %s: %w", id, err)
+	}
+	return folds, nil
+}
+
+// Candidates reads the candidates of a walk-forward from after a rank, best first, as
+// sweep.Candidate encodes them.
+func (s *Store) Candidates(ctx context.Context, workspace, id uuid.UUID, after, limit int) ([]json.RawMessage, error) {
+	entries := []json.RawMessage{}
+	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select entry from wfo_candidates where wfo_id = $1 and rank > $2 order by rank limit $3`, id, after, limit)
+		if err != nil {
+			return fmt.Errorf("read candidates of walk-forward %s: %w", id, err)
+		}
+		if entries, err = pgx.AppendRows(entries, rows, pgx.RowTo[json.RawMessage]); err != nil {
+			return fmt.Errorf("read candidates of walk-forward %s: %w", id, err)
+		}
+		return nil
+	})
+	return entries, err
+}
+
+// Curve reads the stitched out-of-sample curve; it is empty until the walk-forward has ended well.
+func (s *Store) Curve(ctx context.Context, workspace, id uuid.UUID) (sweep.Curve, error) {
+	var curve sweep.Curve
+	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `select curve_bars, curve_equity from wfo_runs where workspace_id = $1 and id = $2`, workspace, id).
+			Scan(&curve.Bars, &curve.Equity)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("walk-forward %s: %w", id, store.ErrNotFound)
+		}
+		if err != nil {
+			return fmt.Errorf("read curve of walk-forward %s: %w", id, err)
+		}
+		return nil
+	})
+	return curve, err
+}

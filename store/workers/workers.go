@@ -1,0 +1,119 @@
+package workers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Worker is one worker process as the fleet sees it.
+type Worker struct {
+	ID      string // its River client id
+	Host    string
+	PID     int
+	Version string
+	Queues  map[string]int // slots of each queue
+}
+
+// LeaseSeconds is how long a heartbeat counts. Jobs that no counted heartbeat holds run again.
+const LeaseSeconds = 4
+
+// HeartbeatLease is how long the fleet waits for a silent worker.
+const HeartbeatLease = LeaseSeconds * time.Second
+
+// Held is a job that a worker works, in the attempt it works it.
+type Held struct {
+	JobID   int64
+	Attempt int
+}
+
+// Recall says that a held job is not to be worked on: its cancellation was asked for, or it is
+// another attempt's by now.
+type Recall struct {
+	Held
+	Cancelled bool // else lost
+}
+
+// Beat renews the worker's heartbeat. running are the jobs it works, and settling those whose
+// outcome River has yet to record; both are held. It returns which of the running it should stop.
+func (s *Store) Beat(ctx context.Context, w Worker, running []Held, settling []int64) ([]Recall, error) {
+	queues, err := json.Marshal(w.Queues)
+	if err != nil {
+		return nil, fmt.Errorf("encode queues: %w", err)
+	}
+	ids := make([]int64, len(running))
+	attempts := make([]int, len(running))
+	for i, h := range running {
+		ids[i], attempts[i] = h.JobID, h.Attempt
+	}
+	held := append(append([]int64{}, ids...), settling...)
+	var recalls []Recall
+	batch := &pgx.Batch{}
+	batch.Queue(`
+		insert into workers (id, host, pid, version, queues, running)
+		values ($1, $2, $3, $4, $5, $6)
+		on conflict (id) do update set running = excluded.running, beat_at = clock_timestamp()`,
+		w.ID, w.Host, w.PID, w.Version, queues, held)
+	batch.Queue(`
+		select h.id, h.attempt, coalesce(j.attempt = h.attempt and j.metadata ? 'cancel_attempted_at', false)
+		  from unnest($1::bigint[], $2::int[]) h (id, attempt)
+		  left join river_job j on j.id = h.id
+		 where j.id is null
+		    or j.attempt <> h.attempt
+		    or j.state not in ('running', 'completed') -- completed: it is about to return
+		    or j.state = 'running' and (j.metadata ? 'cancel_attempted_at'
+		                                or j.attempted_by[cardinality(j.attempted_by)] <> $3)`,
+		ids, attempts, w.ID).Query(func(rows pgx.Rows) error {
+		recalls, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r Recall, err error) {
+			err = row.Scan(&r.JobID, &r.Attempt, &r.Cancelled)
+			return r, err
+		})
+		return err
+	})
+	if err := s.db.Pool().SendBatch(ctx, batch).Close(); err != nil {
+		return nil, fmt.Errorf("heartbeat of %s: %w", w.ID, err)
+	}
+	return recalls, nil
+}
+
+// Retire removes the heartbeat of a worker that has stopped, so that what it still held is run
+// again at once.
+func (s *Store) Retire(ctx context.Context, id string) error {
+	if _, err := s.db.Pool().Exec(ctx, `delete from workers where id = $1`, id); err != nil {
+		return fmt.Errorf("retire worker %s: %w", id, err)
+	}
+	return nil
+}
+
+// Slots is how many jobs of a queue the live workers can run at once.
+func Slots(ctx context.Context, tx pgx.Tx, queue string) (int, error) {
+	var slots int
+	err := tx.QueryRow(ctx, `
+		select coalesce(sum((queues ->> $1)::int), 0) from workers
+		 where beat_at > clock_timestamp() - make_interval(secs => $2)`, queue, LeaseSeconds).Scan(&slots)
+	if err != nil {
+		return 0, fmt.Errorf("count %s slots: %w", queue, err)
+	}
+	return slots, nil
+}
+
+// TrialSlots is how many shards the live workers can run at once.
+func (s *Store) TrialSlots(ctx context.Context) (slots int, err error) {
+	err = pgx.BeginFunc(ctx, s.db.Pool(), func(tx pgx.Tx) error {
+		slots, err = Slots(ctx, tx, "trials")
+		return err
+	})
+	return slots, err
+}
+
+// Forget removes heartbeats that have been silent for a day.
+func (s *Store) Forget(ctx context.Context) error {
+	_, err := s.db.Pool().Exec(ctx, `delete from workers where beat_at < clock_timestamp() - interval '1 day'`)
+	if err != nil {
+		return fmt.Errorf("forget silent workers: %w", err)
+	}
+	return nil
+}
