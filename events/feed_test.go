@@ -26,7 +26,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // soon bounds a wait. The log of one database waits for open transactions of all others on the
-// server, so it is no measure of speed.
+// server, so a wait does not measure speed.
 const soon = 30 * time.Second
 
 // fixture is a database with an event log, on which feeds run as processes of a fleet run them.

@@ -5,7 +5,7 @@ import (
 	"github.com/riverqueue/river"
 )
 
-// TunePlanArgs cut a tune into shards and let in the first of them.
+// TunePlanArgs cut a tune into shards and enqueue the first of them.
 type TunePlanArgs struct {
 	WorkspaceID uuid.UUID `json:"workspace_id"`
 	TuneID      uuid.UUID `json:"tune_id"`

@@ -5,7 +5,7 @@ import (
 	"github.com/riverqueue/river"
 )
 
-// WFOCandidatesArgs gather the candidates of a walk-forward once its last fold has ended, and let in
+// WFOCandidatesArgs gather the candidates of a walk-forward once its last fold has ended, and enqueue
 // the scoring of them.
 type WFOCandidatesArgs struct {
 	WorkspaceID uuid.UUID `json:"workspace_id"`

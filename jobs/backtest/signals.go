@@ -49,7 +49,7 @@ func bit(b bool) signal {
 func (s *Signals) finish(w signalWriter) { s.list = w.list[:w.n] }
 
 // cross signals where a crosses b: long where it was not above one bar before and is now, short
-// where it was not below and is. NaN on either bar is no cross.
+// where it was not below and is. NaN on either bar gives no signal.
 func cross(a, b []float64, out *Signals) {
 	b = b[:len(a)]
 	i := 0

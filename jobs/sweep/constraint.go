@@ -152,7 +152,7 @@ func (c *constraintCompiler) number(node ast.Node) (numberFunc, error) {
 	case *ast.IdentifierNode:
 		at := slices.Index(c.names, n.Value)
 		if at < 0 {
-			return nil, fmt.Errorf("%q is no parameter of the strategy; those are %s", n.Value, strings.Join(c.names, ", "))
+			return nil, fmt.Errorf("%q is not a parameter of the strategy; those are %s", n.Value, strings.Join(c.names, ", "))
 		}
 		c.named = true
 		return func(p backtest.Params) float64 { return p[at] }, nil

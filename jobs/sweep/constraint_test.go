@@ -42,7 +42,7 @@ func TestConstraintRefuses(t *testing.T) {
 	for source, reason := range map[string]string{
 		"":                                    "cannot be read",
 		"fast <":                              "cannot be read at column",
-		"fast < slwo":                         `"slwo" is no parameter`,
+		"fast < slwo":                         `"slwo" is not a parameter`,
 		"fast":                                "number where a comparison",
 		"1 < 2":                               "names no parameter",
 		"fast + (fast < slow) > 1":            "comparison where a number",

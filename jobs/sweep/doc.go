@@ -87,6 +87,6 @@
 //
 // A Regime describes the market at the end of the in-sample part, from its last 200 bars
 // alone: six figures, tags where one stands out, and a fingerprint that equal figures share. It
-// tells which past tunes were made in a market like today's, and knows nothing of the bars that
-// those were judged on.
+// finds past tunes made in a market like today's, and holds nothing of the bars that those were
+// judged on.
 package sweep

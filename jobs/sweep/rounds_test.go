@@ -75,19 +75,19 @@ func TestRoundsDoNotDependOnShards(t *testing.T) {
 			out, shards, _ := runRounds(t, fresh, rand.New(rand.NewPCG(1, 1)), 1000)
 			require.Equal(t, 60, len(out.Ranking))
 			want := asJSON(t, out)
-			wantTrials := settledTrials(t, fresh(), out, shards)
+			wantTrials := finalTrials(t, fresh(), out, shards)
 			for _, most := range []int{1, 2, 7, 30} {
 				rng := rand.New(rand.NewPCG(uint64(most), 2))
 				got, shards, _ := runRounds(t, fresh, rng, most)
 				require.Equal(t, want, asJSON(t, got))
-				require.Equal(t, wantTrials, settledTrials(t, fresh(), got, shards))
+				require.Equal(t, wantTrials, finalTrials(t, fresh(), got, shards))
 			}
 		})
 	}
 }
 
-// settledTrials reads every trial as the API would once the tune is completed.
-func settledTrials(tb testing.TB, p *Plan, out *Outcome, shards []Shard) []Trial {
+// finalTrials reads every trial as the API would once the tune is completed.
+func finalTrials(tb testing.TB, p *Plan, out *Outcome, shards []Shard) []Trial {
 	tb.Helper()
 	var all []Trial
 	for _, sh := range shards {
@@ -116,7 +116,7 @@ func TestPrunedTrialsAreSkippedAndKept(t *testing.T) {
 	require.Equal(t, 30, out.Reasons["pruned after rung 1: others scored higher on its bars"])
 	require.Equal(t, 15, out.Reasons["pruned after rung 2: others scored higher on its bars"])
 
-	trials := settledTrials(t, p, out, shards)
+	trials := finalTrials(t, p, out, shards)
 	require.Len(t, trials, 60)
 	byRung := map[int][]float64{}
 	whole := plan(t, func() Spec { s := spec; s.Pruning = nil; return s }(), bars)
@@ -186,7 +186,7 @@ func TestFinalColumnsAreIdempotent(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, asJSON(t, out), asJSON(t, again))
-	require.Equal(t, settledTrials(t, fresh(), out, shards), settledTrials(t, fresh(), again, shards))
+	require.Equal(t, finalTrials(t, fresh(), out, shards), finalTrials(t, fresh(), again, shards))
 }
 
 func TestTPENeverRepeatsATrialAndKeepsConstraints(t *testing.T) {

@@ -48,7 +48,7 @@ func TestFoldsAreHalfOpenAndStep(t *testing.T) {
 	bounded.StartTS, bounded.EndTS = new(day(100)), new(day(799))
 	folds, _, errs = bounded.Folds(bars)
 	require.Empty(t, errs)
-	require.Len(t, folds, 3, "a test window that ends a day too late is no fold")
+	require.Len(t, folds, 3, "a test window that ends a day too late makes no fold")
 	require.Equal(t, day(100), folds[0].TrainStart)
 
 	bounded.StartTS, bounded.EndTS = new(day(-50)), new(day(5000))

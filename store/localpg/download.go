@@ -3,6 +3,7 @@ package localpg
 import (
 	"archive/tar"
 	"archive/zip"
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -19,7 +20,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xi2/xz"
+	"github.com/ulikunitz/xz"
 )
 
 const (
@@ -169,7 +170,7 @@ func openTar(jar []byte) (*tar.Reader, error) {
 		if err != nil {
 			return nil, err
 		}
-		unpacked, err := xz.NewReader(r, 0)
+		unpacked, err := xz.NewReader(bufio.NewReader(r))
 		if err != nil {
 			return nil, err
 		}

@@ -5,20 +5,22 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 
 	"github.com/google/uuid"
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/jackc/pgx/v5"
 
 	"millrace/jobs/knowledge"
 )
 
-// cache holds the sets lately searched.
+// cache holds the sets lately searched, at most most bytes of them.
 type cache struct {
-	most   int64 // bytes
+	most   int64
 	mu     sync.Mutex
-	copies map[copyKey]*copied
-	clock  int64
+	copies *simplelru.LRU[copyKey, *copied]
+	total  int64 // bytes of all copies
 }
 
 type copyKey struct {
@@ -26,17 +28,19 @@ type copyKey struct {
 	collection string
 }
 
-// copied is the copy of one set. Whoever finds it out of date brings it up to date; the others wait.
+// copied is the copy of one set. The search that finds it out of date reads the changes; others wait.
 type copied struct {
 	mu      sync.RWMutex
 	set     *set // nil: nothing read yet
 	version int64
-	bytes   int64 // as of the last reading; guarded by the cache's lock, like used
-	used    int64
+	bytes   int64 // as of the last reading; guarded by the cache's lock
 }
 
 func newCache(most int64) *cache {
-	return &cache{most: most, copies: map[copyKey]*copied{}}
+	c := &cache{most: most}
+	// The bound is in bytes, so the number of copies has none; a positive number is no error.
+	c.copies, _ = simplelru.NewLRU(math.MaxInt, func(_ copyKey, evicted *copied) { c.total -= evicted.bytes })
+	return c
 }
 
 func (c *cache) search(ctx context.Context, e *Embedded, scope knowledge.Scope, vector []float32,
@@ -84,13 +88,11 @@ func (e *Embedded) version(ctx context.Context, scope knowledge.Scope) (int64, e
 func (c *cache) copy(key copyKey) *copied {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	found, ok := c.copies[key]
+	found, ok := c.copies.Get(key)
 	if !ok {
 		found = &copied{}
-		c.copies[key] = found
+		c.copies.Add(key, found)
 	}
-	c.clock++
-	found.used = c.clock
 	return found
 }
 
@@ -160,27 +162,18 @@ func (k *copied) read(ctx context.Context, tx pgx.Tx, scope knowledge.Scope) err
 	return nil
 }
 
-// evictOver counts the copy's bytes, and evicts the least recently used others over the limit.
+// evictOver counts the copy's bytes, and evicts the least recently used others over the limit. A
+// search that runs keeps what it holds.
 func (c *cache) evictOver(key copyKey, fresh *copied) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	fresh.bytes = fresh.set.bytes()
-	var total int64
-	for _, copy := range c.copies {
-		total += copy.bytes
+	if kept, _ := c.copies.Get(key); kept != fresh {
+		return // evicted while it was read
 	}
-	for total > c.most {
-		var oldest copyKey
-		var found *copied
-		for k, copy := range c.copies {
-			if k != key && (found == nil || copy.used < found.used) {
-				oldest, found = k, copy
-			}
-		}
-		if found == nil {
-			return
-		}
-		total -= found.bytes
-		delete(c.copies, oldest) // a running search keeps it
+	size := fresh.set.bytes()
+	c.total += size - fresh.bytes
+	fresh.bytes = size
+	for c.total > c.most && c.copies.Len() > 1 {
+		c.copies.RemoveOldest()
 	}
 }

@@ -68,8 +68,8 @@ func titleOf(name string, blocks []knowledge.Block) string {
 	return knowledge.Line(line, 80)
 }
 
-// decode finds the encoding of a text: a byte order mark, else UTF-8, else Windows-1252. What is no
-// text in any of them is rejected.
+// decode finds the encoding of a text: a byte order mark, else UTF-8, else Windows-1252. Data
+// that is not text in any of them is rejected.
 func decode(data []byte) (string, error) {
 	var from encoding.Encoding
 	switch {
