@@ -1,0 +1,186 @@
+package broker
+
+import "math"
+
+// Emulator holds the orders, lots and money of one run. Its zero value is not usable: call New. One
+// emulator serves any number of runs, one after the other.
+type Emulator struct {
+	s     Settings
+	grid  grid
+	point float64
+
+	orders []order // live, in order of creation
+	lots   []Lot   // open, oldest first
+	spent  []exitKey
+	closed []Trade
+	keep   bool
+	err    error
+
+	serial  int64 // of the last order
+	version int64 // of lots and exits; exits recompute their levels when it changes
+
+	bar     int
+	close   float64 // of the last bar
+	atClose bool    // fills now are at the bar's close
+	filling int32   // id of the entry that is being filled
+	markets int     // live orders without a price
+	exits   int     // live exits
+	trails  int     // live trailing exits
+
+	size, cost float64 // of the lots: sum of sizes, sum of size·price
+	account
+	risk
+}
+
+// exitKey names an exit of one entry.
+type exitKey struct{ id, from int32 }
+
+// New is an emulator ready for a run.
+func New(s Settings) *Emulator {
+	e := &Emulator{}
+	e.Reset(s)
+	return e
+}
+
+// Reset makes the emulator as New does, and keeps its memory and KeepTrades.
+func (e *Emulator) Reset(s Settings) {
+	if s.Pyramiding < 1 {
+		s.Pyramiding = 1
+	}
+	if s.PointValue == 0 {
+		s.PointValue = 1
+	}
+	g := e.grid
+	if g.tick != s.Tick {
+		g = newGrid(s.Tick)
+	}
+	*e = Emulator{
+		s: s, grid: g, point: s.PointValue, keep: e.keep,
+		orders: e.orders[:0], lots: e.lots[:0], spent: e.spent[:0], closed: e.closed[:0],
+		close: math.NaN(),
+	}
+	e.account.reset(s.Capital)
+	e.risk.reset()
+}
+
+// KeepTrades says whether Closed keeps a row for each closed lot. Counters and sums are kept either way.
+func (e *Emulator) KeepTrades(keep bool) { e.keep = keep }
+
+// Err is the bound that the run exceeded, or nil.
+func (e *Emulator) Err() error { return e.err }
+
+// Idle says that the position is flat and no order is live: a bar changes nothing.
+func (e *Emulator) Idle() bool { return len(e.orders) == 0 && len(e.lots) == 0 }
+
+// Bar works off the orders of earlier bars on one bar. day numbers the trading day in the exchange's
+// time zone. The error is a *LimitError, and then the run is over.
+func (e *Emulator) Bar(bar int, day int32, open, high, low, closing float64) error {
+	return e.BarDetail(bar, day, open, high, low, closing, Inner{})
+}
+
+// BarDetail is Bar with the bars of a lower timeframe in place of the assumed path. Without any it
+// assumes the path.
+func (e *Emulator) BarDetail(bar int, day int32, open, high, low, closing float64, inner Inner) error {
+	e.bar, e.close = bar, closing
+	if e.err != nil {
+		return e.err
+	}
+	if e.daily {
+		e.newDay(day)
+	}
+	if len(e.orders) == 0 && len(e.lots) == 0 {
+		return nil
+	}
+	h, l := e.grid.ticks(high), e.grid.ticks(low)
+	if e.quiet(h, l) {
+		e.passQuietly(open, high, low)
+	} else {
+		e.walkBar(e.grid.ticks(open), h, l, e.grid.ticks(closing), inner)
+	}
+	if len(e.lots) > 0 {
+		e.callMargin(high, low)
+	}
+	return e.err
+}
+
+// walkBar fills market orders at the open and walks the path.
+func (e *Emulator) walkBar(open, high, low, closing float64, inner Inner) {
+	e.fillMarkets(open, false)
+	e.follow(open)
+	if len(inner.Open) == 0 {
+		e.walk(open, open)
+		e.walkPath(open, high, low, closing)
+		return
+	}
+	for i := range inner.Open {
+		o, c := e.grid.ticks(inner.Open[i]), e.grid.ticks(inner.Close[i])
+		e.follow(o)
+		e.walk(o, o)
+		e.walkPath(o, e.grid.ticks(inner.High[i]), e.grid.ticks(inner.Low[i]), c)
+	}
+}
+
+// walkPath walks the three legs of a bar whose inside is not known.
+func (e *Emulator) walkPath(open, high, low, closing float64) {
+	first, second := low, high
+	if high-open < open-low {
+		first, second = high, low
+	}
+	e.walk(open, first)
+	e.walk(first, second)
+	e.walk(second, closing)
+}
+
+// passQuietly marks the extremes of a bar on which nothing fills.
+func (e *Emulator) passQuietly(open, high, low float64) {
+	if len(e.lots) == 0 {
+		return
+	}
+	first, second := low, high
+	if high-open < open-low {
+		first, second = high, low
+	}
+	e.see(first)
+	e.see(second)
+}
+
+// see updates the extremes of lots and equity by one price.
+func (e *Emulator) see(price float64) {
+	for i := range e.lots {
+		l := &e.lots[i]
+		if price > l.high {
+			l.high = price
+		}
+		if price < l.low {
+			l.low = price
+		}
+	}
+	e.watch(e.equityAt(price))
+}
+
+// AfterScript fills what may fill at the close of the bar whose strategy has placed its orders:
+// everything marketable with ProcessOnClose, else the closes placed with immediately.
+func (e *Emulator) AfterScript() {
+	if len(e.orders) == 0 || e.markets == 0 && !e.s.ProcessOnClose {
+		return
+	}
+	if !e.s.ProcessOnClose && !e.anyImmediate() {
+		return
+	}
+	c := e.grid.ticks(e.close)
+	e.atClose = true
+	e.fillMarkets(c, !e.s.ProcessOnClose)
+	if e.s.ProcessOnClose {
+		e.walk(c, c)
+	}
+	e.atClose = false
+}
+
+func (e *Emulator) anyImmediate() bool {
+	for i := range e.orders {
+		if e.orders[i].immediate {
+			return true
+		}
+	}
+	return false
+}

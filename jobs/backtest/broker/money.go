@@ -1,0 +1,193 @@
+package broker
+
+import "math"
+
+// account is the money of a run and its statistics.
+type account struct {
+	capital             float64
+	net                 float64 // closed profit after fees
+	grossProfit         float64
+	grossLoss           float64 // positive
+	wins, losses, evens int
+	rows                int
+	peak, trough        float64 // of the equity inside bars
+	drawdown, runup     float64
+	heldLong, heldShort float64
+	heldAll             float64
+}
+
+func (a *account) reset(capital float64) {
+	*a = account{capital: capital, peak: capital, trough: capital}
+}
+
+// fee is the share of part units in the commission of an order that trades traded units.
+func (e *Emulator) fee(part, traded, price float64) float64 {
+	switch e.s.FeeType {
+	case FeeCashPerOrder:
+		return e.s.Fee * part / traded
+	case FeeCashPerContract:
+		return e.s.Fee * part
+	}
+	return e.s.Fee / 100 * part * price * e.point
+}
+
+// book closes part of a lot and counts the result.
+func (e *Emulator) book(l *Lot, part, exitFee, price float64, by taker) {
+	sign := 1.0
+	if l.Size < 0 {
+		sign = -1
+	}
+	whole := math.Abs(l.Size)
+	entryFee := l.Fee * part / whole
+	profit := float64(sign*part*(price-l.Price)*e.point) - entryFee - exitFee
+	e.net += profit
+	e.rows++
+	switch {
+	case profit > 0:
+		e.grossProfit += profit
+		e.wins++
+	case profit < 0:
+		e.grossLoss -= profit
+		e.losses++
+	default:
+		e.evens++
+	}
+	if e.keep {
+		up, down := l.excursions(price, part*e.point)
+		e.closed = append(e.closed, Trade{
+			EntryID: l.ID, EntryComment: l.Comment, ExitID: by.id, ExitComment: by.comment,
+			Size: sign * part, EntryPrice: l.Price, ExitPrice: price, EntryBar: l.Bar, ExitBar: e.bar,
+			EntryAtClose: l.AtClose, ExitAtClose: e.atClose, Profit: profit, Fee: entryFee + exitFee,
+			MaxRunup: up, MaxDrawdown: down, Reason: by.reason,
+		})
+	}
+	l.Size -= sign * part
+	l.Fee -= entryFee
+}
+
+// excursions are the best and worst open profit of a lot, as positive money for value money a point.
+func (l *Lot) excursions(price, value float64) (up, down float64) {
+	high, low := math.Max(l.high, price), math.Min(l.low, price)
+	if l.Size > 0 {
+		return (high - l.Price) * value, (l.Price - low) * value
+	}
+	return (l.Price - low) * value, (high - l.Price) * value
+}
+
+// floorLot rounds a quantity down to the lot step; one within rounding error of a lot is that lot.
+func (e *Emulator) floorLot(qty float64) float64 {
+	step := e.s.LotStep
+	if step <= 0 {
+		return qty
+	}
+	k := qty / step
+	r := math.Floor(k + 0.5)
+	if math.Abs(k-r) > 1e-6 {
+		r = math.Floor(k)
+	}
+	if inverse := math.Floor(1/step + 0.5); inverse >= 1 && math.Abs(float64(inverse*step)-1) < 1e-9 {
+		return r / inverse
+	}
+	return r * step
+}
+
+// defaultQty is the size of an order that names none, at a price.
+func (e *Emulator) defaultQty(price float64) float64 {
+	value := price * e.point
+	switch e.s.QtyType {
+	case Cash:
+		return e.floorLot(e.s.Qty / value)
+	case PercentOfEquity:
+		money := e.equityAt(price) * e.s.Qty / 100
+		if e.s.FeeType == FeeCashPerOrder {
+			money -= e.s.Fee
+		}
+		return e.floorLot(money / value)
+	}
+	return e.floorLot(e.s.Qty)
+}
+
+// openProfitAt is the open profit at a price.
+func (e *Emulator) openProfitAt(price float64) float64 {
+	sum := 0.0
+	for i := range e.lots {
+		l := &e.lots[i]
+		sum += float64(l.Size * (price - l.Price) * e.point)
+	}
+	return sum
+}
+
+func (e *Emulator) equityAt(price float64) float64 {
+	return e.capital + e.net + e.openProfitAt(price)
+}
+
+// watch folds one value of the equity into its extremes.
+func (e *Emulator) watch(equity float64) {
+	if equity > e.peak {
+		e.peak = equity
+	}
+	if d := e.peak - equity; d > e.drawdown {
+		e.drawdown = d
+	}
+	if equity < e.trough {
+		e.trough = equity
+	}
+	if u := equity - e.trough; u > e.runup {
+		e.runup = u
+	}
+	e.risk.watch(equity)
+}
+
+func (a *account) noteSize(size float64) {
+	q := math.Abs(size)
+	a.heldAll = math.Max(a.heldAll, q)
+	if size > 0 {
+		a.heldLong = math.Max(a.heldLong, q)
+	} else {
+		a.heldShort = math.Max(a.heldShort, q)
+	}
+}
+
+// affords says whether equity at the price covers the margin of an entry.
+func (e *Emulator) affords(d Dir, closing, opening, price float64) bool {
+	margin := e.margin(d)
+	if margin == 0 {
+		return true
+	}
+	size := math.Abs(e.size) - closing
+	if closing > 0 && e.lots[0].Bar == e.bar {
+		size += closing // both legs of a pair of one bar
+	}
+	return (size+opening)*price*e.point*margin <= e.equityAt(price)
+}
+
+func (e *Emulator) margin(d Dir) float64 {
+	if d > 0 {
+		return e.s.MarginLong / 100
+	}
+	return e.s.MarginShort / 100
+}
+
+// callMargin closes part of a position whose margin the equity does not cover at the worst price.
+func (e *Emulator) callMargin(high, low float64) {
+	margin := e.margin(e.side())
+	if margin == 0 {
+		return
+	}
+	price := low
+	if e.size < 0 {
+		price = high
+	}
+	size := math.Abs(e.size)
+	need := size * price * e.point * margin
+	have := e.equityAt(price)
+	if have >= need {
+		return
+	}
+	cover := e.floorLot((need-have)/(price*e.point*margin)) * 4
+	if cover <= 0 {
+		cover = 1
+	}
+	cover = math.Min(cover, size)
+	e.take(cover, cover, price, taker{reason: ByMargin}, 0)
+}
