@@ -1,0 +1,486 @@
+package ir
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"millrace/jobs/pine/syntax"
+	"millrace/jobs/pine/types"
+)
+
+// call lowers a call of any kind.
+func (l *lowerer) call(x *syntax.Call, want bool) value {
+	if id, ok := x.Fun.(*syntax.Ident); ok {
+		for _, name := range []string{id.Name, id.Name + "()"} {
+			if s := l.find(name); s != nil && s.kind == symFunc {
+				return l.callUser(x, s.funcs, nil)
+			}
+		}
+	}
+	if name := l.dotted(x.Fun); name != "" {
+		base, rest, _ := strings.Cut(name, ".")
+		if s := l.find(base); s != nil && s.kind == symType && rest != "" {
+			return l.construct(x, s.typ, rest)
+		}
+		return l.callBuiltin(x, name, nil, want)
+	}
+	m, ok := x.Fun.(*syntax.Member)
+	if !ok {
+		l.errorAt(x.Pos, "P201", "only a function can be called", "")
+		return l.na()
+	}
+	return l.callMethod(x, m, want)
+}
+
+// callMethod lowers x.name(…).
+func (l *lowerer) callMethod(x *syntax.Call, m *syntax.Member, want bool) value {
+	recv := l.scalar(m.X, "a method")
+	if s := l.scopes[0][m.Name]; s != nil && s.kind == symFunc {
+		var methods []*syntax.FuncDecl
+		for _, f := range s.funcs {
+			if f.Method {
+				methods = append(methods, f)
+			}
+		}
+		if f := l.overload(methods, append([]value{recv}, make([]value, 0)...), x.Args); f != nil {
+			return l.callUser(x, []*syntax.FuncDecl{f}, &recv)
+		}
+	}
+	prefix := ""
+	switch recv.typ.Kind {
+	case types.Array:
+		prefix = "array."
+	case types.Matrix:
+		prefix = "matrix."
+	case types.Map:
+		prefix = "map."
+	case types.Handle, types.NA:
+		if strings.HasPrefix(m.Name, "get_") {
+			return l.refused(x.Pos, "drawings hold no values here", "keep the value in a variable of your own", types.FloatType)
+		}
+		return l.drawing(m.Name)
+	case types.Object:
+		if m.Name == "copy" {
+			dst := l.temp(recv.typ)
+			l.emit(&Inst{Op: OpObject, Dst: []Slot{dst}, Args: []Slot{recv.slot()}, Name: "object.copy", Class: recv.typ.String(), Pos: x.Pos})
+			return one(recv.typ, dst)
+		}
+	}
+	if prefix == "" || types.Function(prefix+m.Name) == nil {
+		l.errorAt(x.Pos, "P201", fmt.Sprintf("a %s has no method %q", recv.typ, m.Name), "")
+		return l.na()
+	}
+	return l.callBuiltin(x, prefix+m.Name, &recv, want)
+}
+
+// drawing is the result of a call that only draws.
+func (l *lowerer) drawing(name string) value {
+	t := types.HandleOf(name)
+	return one(t, l.constant(t, 1))
+}
+
+// construct lowers Type.new and Type.copy.
+func (l *lowerer) construct(x *syntax.Call, t *objectType, name string) value {
+	switch name {
+	case "new":
+	case "copy":
+		if len(x.Args) == 1 {
+			v := l.convert(x.Pos, l.scalar(x.Args[0].Value, "copy"), t.typ, "copy")
+			dst := l.temp(t.typ)
+			l.emit(&Inst{Op: OpObject, Dst: []Slot{dst}, Args: []Slot{v.slot()}, Name: "object.copy", Class: t.typ.String(), Pos: x.Pos})
+			return one(t.typ, dst)
+		}
+		fallthrough
+	default:
+		l.errorAt(x.Pos, "P201", fmt.Sprintf("%s has no function %q", t.typ, name), "use new")
+		return l.na()
+	}
+	args := make([]Slot, len(t.decl.Fields))
+	given := make([]bool, len(args))
+	for i, a := range x.Args {
+		n := i
+		if a.Name != "" {
+			n = -1
+			for j, f := range t.decl.Fields {
+				if f.Name == a.Name {
+					n = j
+				}
+			}
+		}
+		if n < 0 || n >= len(args) || given[n] {
+			l.errorAt(a.Pos, "P204", fmt.Sprintf("%s has no such field", t.typ), "")
+			return l.na()
+		}
+		given[n] = true
+		args[n] = l.convert(a.Pos, l.scalar(a.Value, "a field"), t.fields[n], t.decl.Fields[n].Name).slot()
+	}
+	for n, f := range t.decl.Fields {
+		switch {
+		case given[n]:
+		case f.Default != nil:
+			args[n] = l.convert(f.Pos, l.scalar(f.Default, "a field"), t.fields[n], f.Name).slot()
+		case t.fields[n].Kind == types.Bool && l.version >= 6:
+			args[n] = l.boolean(false).slot()
+		default:
+			args[n] = l.constant(t.fields[n], math.NaN())
+		}
+	}
+	dst := l.temp(t.typ)
+	l.emit(&Inst{Op: OpNew, Dst: []Slot{dst}, Args: args, Class: t.typ.String(), Pos: x.Pos})
+	return one(t.typ, dst)
+}
+
+// overload picks the function whose parameters take the arguments.
+func (l *lowerer) overload(funcs []*syntax.FuncDecl, first []value, args []syntax.Arg) *syntax.FuncDecl {
+	n := len(first) + len(args)
+	var fits []*syntax.FuncDecl
+	for _, f := range funcs {
+		required := 0
+		for _, p := range f.Params {
+			if p.Default == nil {
+				required++
+			}
+		}
+		if n > len(f.Params) || n < required {
+			continue
+		}
+		if len(first) > 0 && f.Params[0].Type != nil {
+			t := l.resolve(f.Params[0].Type)
+			if !types.Same(t, first[0].typ) && !types.Accepts(t, first[0].typ, l.version) {
+				continue
+			}
+		}
+		fits = append(fits, f)
+	}
+	if len(fits) == 0 {
+		return nil
+	}
+	return fits[0]
+}
+
+// pickTyped chooses among functions of one name by the types of the arguments.
+func (l *lowerer) pickTyped(funcs []*syntax.FuncDecl, args []value) *syntax.FuncDecl {
+	var best *syntax.FuncDecl
+	bestScore := -1
+	for _, f := range funcs {
+		if len(args) > len(f.Params) {
+			continue
+		}
+		score, ok := 0, true
+		for i, p := range f.Params {
+			switch {
+			case i >= len(args):
+				ok = ok && p.Default != nil
+			case p.Type == nil:
+			default:
+				t := l.resolve(p.Type)
+				switch {
+				case types.Same(t, args[i].typ):
+					score += 2
+				case types.Accepts(t, args[i].typ, l.version):
+					score++
+				default:
+					ok = false
+				}
+			}
+		}
+		if ok && score > bestScore {
+			best, bestScore = f, score
+		}
+	}
+	return best
+}
+
+// callUser inlines a user function.
+func (l *lowerer) callUser(x *syntax.Call, funcs []*syntax.FuncDecl, recv *value) value {
+	f := funcs[0]
+	var lowered []value
+	if recv != nil {
+		lowered = append(lowered, *recv)
+	}
+	named := false
+	for _, a := range x.Args {
+		named = named || a.Name != ""
+		lowered = append(lowered, l.scalar(a.Value, "an argument"))
+	}
+	if len(funcs) > 1 && !named {
+		if g := l.pickTyped(funcs, lowered); g != nil {
+			f = g
+		}
+	} else if len(funcs) > 1 {
+		if g := l.overload(funcs, nil, x.Args); g != nil {
+			f = g
+		}
+	}
+	if len(l.inlining) > 64 {
+		l.errorAt(x.Pos, "P402", "functions call one another more than 64 deep", "")
+		return l.na()
+	}
+	for _, g := range l.inlining {
+		if g == f {
+			l.errorAt(x.Pos, "P303", fmt.Sprintf("the function %q calls itself", f.Name), "use a loop")
+			return l.na()
+		}
+	}
+	args := make([]*value, len(f.Params))
+	offset := 0
+	if recv != nil {
+		args[0], offset = recv, 1
+	}
+	for i, a := range x.Args {
+		n := i + offset
+		if a.Name != "" {
+			n = -1
+			for j, p := range f.Params {
+				if p.Name == a.Name {
+					n = j
+				}
+			}
+		}
+		if n < 0 || n >= len(f.Params) || args[n] != nil {
+			l.errorAt(a.Pos, "P204", fmt.Sprintf("the function %q has no such parameter", f.Name), fmt.Sprintf("it takes %d", len(f.Params)))
+			return l.na()
+		}
+		args[n] = &lowered[i+offset]
+	}
+	// Functions see globals and their own names only.
+	outer, depthLoops, name := l.scopes, l.loops, l.declName
+	l.scopes = []scope{outer[0], {}}
+	l.loops = 0
+	l.inlining = append(l.inlining, f)
+	ok := true
+	for i, p := range f.Params {
+		if args[i] == nil {
+			if p.Default == nil {
+				l.errorAt(x.Pos, "P204", fmt.Sprintf("the function %q is called without its parameter %q", f.Name, p.Name), "")
+				ok = false
+				break
+			}
+			v := l.scalar(p.Default, "a default")
+			args[i] = &v
+		}
+		v := *args[i]
+		if t := l.resolve(p.Type); t != nil {
+			v = l.convert(x.Pos, v, t, p.Name)
+		}
+		if v.typ.Kind == types.NA {
+			v.typ = types.FloatType
+		}
+		l.bindParam(x.Pos, f, p.Name, v)
+	}
+	out := l.na()
+	if ok {
+		out = l.statements(f.Body, true)
+	}
+	l.inlining = l.inlining[:len(l.inlining)-1]
+	l.scopes, l.loops, l.declName = outer, depthLoops, name
+	return out
+}
+
+// bindParam gives a parameter its argument, by a copy where the body changes it or where the history
+// of the parameter is that of the calls.
+func (l *lowerer) bindParam(p syntax.Pos, f *syntax.FuncDecl, name string, v value) {
+	changed, indexed := false, false
+	walkStatements(f.Body, func(s syntax.Stmt) {
+		if a, ok := s.(*syntax.Assign); ok {
+			if id, ok := a.Target.(*syntax.Ident); ok && id.Name == name {
+				changed = true
+			}
+		}
+	})
+	walkBody(f.Body, func(e syntax.Expr) {
+		if i, ok := e.(*syntax.Index); ok {
+			if id, ok := i.X.(*syntax.Ident); ok && id.Name == name {
+				indexed = true
+			}
+		}
+	})
+	kind := l.info(v.slot()).Kind
+	if changed || indexed && l.depth > 0 && kind != SlotBar {
+		slot := l.newSlot(SlotInfo{Type: v.typ, Name: name})
+		l.set(p, slot, v.slot())
+		if o := l.own[v.slot()]; o != notOwn {
+			l.own[slot] = o
+		}
+		v = one(v.typ, slot)
+	}
+	l.declare(name, &symbol{kind: symVar, val: v})
+}
+
+// walkStatements visits statements and those inside their expressions.
+func walkStatements(body []syntax.Stmt, visit func(syntax.Stmt)) {
+	for _, s := range body {
+		visit(s)
+	}
+	walkBody(body, func(e syntax.Expr) {
+		var inner [][]syntax.Stmt
+		switch e := e.(type) {
+		case *syntax.If:
+			inner = append(inner, e.Then, e.Else)
+		case *syntax.For:
+			inner = append(inner, e.Body)
+		case *syntax.ForIn:
+			inner = append(inner, e.Body)
+		case *syntax.While:
+			inner = append(inner, e.Body)
+		case *syntax.Switch:
+			for _, c := range e.Cases {
+				inner = append(inner, c.Body)
+			}
+		}
+		for _, b := range inner {
+			for _, s := range b {
+				visit(s)
+			}
+		}
+	})
+}
+
+// arguments are those of a built-in call by parameter; nil where not given.
+type arguments struct {
+	l     *lowerer
+	call  *syntax.Call
+	sig   *types.Signature
+	vals  []*value
+	extra []value // of the repeated parameter
+}
+
+// bindArguments lowers a built-in call's arguments in the order in which they are written.
+func (l *lowerer) bindArguments(x *syntax.Call, sig *types.Signature, recv *value) (*arguments, bool) {
+	a := &arguments{l: l, call: x, sig: sig, vals: make([]*value, len(sig.Params))}
+	at := 0
+	if recv != nil {
+		a.vals[0], at = recv, 1
+	}
+	positional := len(x.Args)
+	for _, arg := range x.Args {
+		if arg.Name != "" {
+			positional--
+		}
+	}
+	if recv != nil {
+		positional++
+	}
+	// The short forms of highest, pivothigh and the like leave out the source.
+	if len(sig.Params) > 0 && sig.Params[0].Optional && !sig.Params[len(sig.Params)-1].Optional && positional < len(sig.Params) && recv == nil && !a.named("source") {
+		at = 1
+	}
+	for _, arg := range x.Args {
+		n := -1
+		if arg.Name == "" {
+			n = at
+			if at < len(sig.Params) && !sig.Params[at].Repeated {
+				at++
+			}
+		} else {
+			for i, p := range sig.Params {
+				if p.Name == arg.Name || oldName(arg.Name) == p.Name {
+					n = i
+				}
+			}
+			if n < 0 && len(sig.Params) > 0 && sig.Params[len(sig.Params)-1].Repeated {
+				n = len(sig.Params) - 1
+			}
+		}
+		if n < 0 || n >= len(sig.Params) {
+			if arg.Name != "" {
+				l.errorAt(arg.Pos, "P204", fmt.Sprintf("%s has no parameter %q", sig.Name, arg.Name), "")
+			} else {
+				l.errorAt(arg.Pos, "P204", fmt.Sprintf("%s takes at most %d arguments", sig.Name, len(sig.Params)), "")
+			}
+			return nil, false
+		}
+		v := l.scalar(arg.Value, sig.Name)
+		if sig.Params[n].Repeated {
+			a.extra = append(a.extra, v)
+			continue
+		}
+		a.vals[n] = &v
+	}
+	for i, p := range sig.Params {
+		if a.vals[i] == nil && !p.Optional && !p.Repeated {
+			l.errorAt(x.Pos, "P204", fmt.Sprintf("%s is called without its parameter %q", sig.Name, p.Name), "")
+			return nil, false
+		}
+	}
+	return a, true
+}
+
+func (a *arguments) named(name string) bool {
+	for _, arg := range a.call.Args {
+		if arg.Name == name || oldName(arg.Name) == name {
+			return true
+		}
+	}
+	return false
+}
+
+// oldName maps parameter names of older versions.
+func oldName(name string) string {
+	switch name {
+	case "x", "x1":
+		return "source"
+	case "y":
+		return "length"
+	case "long":
+		return "direction"
+	case "resolution":
+		return "timeframe"
+	}
+	return name
+}
+
+// slot is the argument converted to its parameter's type, or na.
+func (a *arguments) slot(i int, first *types.Type) Slot {
+	l, p := a.l, a.sig.Params[i]
+	t := paramType(p.Type, first)
+	v := a.vals[i]
+	if v == nil {
+		if t == nil {
+			t = types.FloatType
+		}
+		return l.constant(t, math.NaN())
+	}
+	return l.argument(a.call.Pos, *v, p, t)
+}
+
+func (l *lowerer) argument(pos syntax.Pos, v value, p types.Param, t *types.Type) Slot {
+	if t == nil {
+		if p.Type == "num" {
+			n, ok := l.number(v)
+			if !ok {
+				l.errorAt(pos, "P203", fmt.Sprintf("%s wants a number and gets a %s", p.Name, v.typ), "")
+			}
+			return n.slot()
+		}
+		return v.slot()
+	}
+	if t.Kind == types.String && v.typ.Kind == types.Enum {
+		return v.slot()
+	}
+	c := l.convert(pos, v, t, p.Name)
+	if t.Kind == types.Int && v.typ.Kind != types.NA {
+		if info := l.info(c.slot()); info.Kind == SlotConst && info.Value != math.Trunc(info.Value) || info.Kind == SlotVar && (v.typ.Kind == types.Float || l.version < 6) {
+			return l.op(pos, OpTrunc, types.IntType, c.slot())
+		}
+	}
+	return c.slot()
+}
+
+// paramType is the type a parameter of a table wants, or nil for any.
+func paramType(name string, first *types.Type) *types.Type {
+	switch name {
+	case "elem":
+		if first != nil {
+			return first.Elem
+		}
+	case "key":
+		if first != nil {
+			return first.Key
+		}
+	case "any", "num", "arr", "mat", "map":
+		return nil
+	}
+	return types.Scalar(name)
+}

@@ -1,0 +1,162 @@
+package ir
+
+import (
+	"millrace/jobs/pine/syntax"
+	"millrace/jobs/pine/types"
+)
+
+var securityOrder = []string{"symbol", "timeframe", "expression", "gaps", "lookahead", "ignore_invalid_symbol", "currency", "calc_bars_count"}
+
+// security lowers request.security of the chart's own symbol: everything its expression reaches is
+// copied into a program that runs over the bars of the other timeframe.
+func (l *lowerer) security(x *syntax.Call) value {
+	args := map[string]syntax.Arg{}
+	for i, a := range x.Args {
+		name := a.Name
+		if name == "resolution" {
+			name = "timeframe"
+		}
+		if name == "" && i < len(securityOrder) {
+			name = securityOrder[i]
+		}
+		args[name] = a
+	}
+	for _, need := range securityOrder[:3] {
+		if _, ok := args[need]; !ok {
+			l.errorAt(x.Pos, "P204", "request.security is called without its parameter \""+need+"\"", "")
+			return l.na()
+		}
+	}
+	sub := &Sub{Pos: x.Pos}
+	symbol := l.scalar(args["symbol"].Value, "a symbol")
+	kind := l.own[symbol.slot()]
+	if text, ok := l.constText(symbol.slot()); ok && text == "" {
+		kind = ownStandard
+	}
+	if kind == notOwn {
+		l.errorAt(args["symbol"].Pos, "P305", "request.security of another symbol is not available", "use syminfo.tickerid, the chart's own symbol")
+		return l.na()
+	}
+	sub.HeikinAshi = kind == ownHeikinAshi
+	tf := l.convert(x.Pos, l.scalar(args["timeframe"].Value, "a timeframe"), types.StringType, "a timeframe")
+	sub.Gaps = l.flag(args, "gaps", "gaps_on", false)
+	sub.LookAhead = l.flag(args, "lookahead", "lookahead_on", l.version <= 2)
+	if sub.LookAhead && !offsetByOne(args["expression"].Value) {
+		l.errorAt(x.Pos, "P308", "request.security with lookahead on reads prices before they are known", "drop lookahead, or request the value one bar back, as in close[1]")
+		return l.na()
+	}
+	// What has been computed so far, and then the expression.
+	var prefix Block
+	for _, b := range append(append([]*Block{}, l.stack...), l.block) {
+		if b != &l.prologue {
+			prefix = append(prefix, *b...)
+		}
+	}
+	var v value
+	depth := l.depth
+	l.depth = 0
+	code := l.inBlock(func() { v = l.expr(args["expression"].Value, true) })
+	l.depth = depth
+	if len(v.slots) == 0 {
+		l.errorAt(args["expression"].Pos, "P203", "request.security wants a value", "")
+		return l.na()
+	}
+	sub.Code = append(append(clone(l.prologue), clone(prefix)...), code...)
+	sub.Results = v.slots
+	l.reduce(&sub.Body, sub.Results)
+	l.checkSub(sub)
+	in := &Inst{Op: OpSecurity, Args: []Slot{tf.slot()}, N: len(l.p.Subs), Pos: x.Pos}
+	l.p.Subs = append(l.p.Subs, sub)
+	out := value{typ: v.typ}
+	for _, s := range v.slots {
+		t := l.info(s).Type
+		if t.Kind == types.NA {
+			t = types.FloatType
+		}
+		out.slots = append(out.slots, l.temp(t))
+	}
+	if len(v.slots) == 1 {
+		out.typ = l.info(out.slots[0]).Type
+		if v.typ.Kind != types.NA {
+			out.typ = v.typ
+		}
+	}
+	in.Dst = out.slots
+	l.emit(in)
+	return out
+}
+
+// flag reads a fixed argument that is a constant of barmerge or a bool.
+func (l *lowerer) flag(args map[string]syntax.Arg, name, on string, def bool) bool {
+	a, ok := args[name]
+	if !ok {
+		return def
+	}
+	s := l.scalar(a.Value, name).slot()
+	if text, ok := l.constText(s); ok {
+		return text == on
+	}
+	if v, ok := l.constNumber(s); ok {
+		return True(v)
+	}
+	l.errorAt(a.Pos, "P208", name+" of request.security is fixed", "write the value itself")
+	return def
+}
+
+// offsetByOne reports whether a whole expression is at least one bar old.
+func offsetByOne(x syntax.Expr) bool {
+	switch x := x.(type) {
+	case *syntax.Index:
+		n, ok := x.I.(*syntax.Number)
+		return ok && n.Value >= 1
+	case *syntax.Tuple:
+		for _, i := range x.Items {
+			if !offsetByOne(i) {
+				return false
+			}
+		}
+		return len(x.Items) > 0
+	case *syntax.Number, *syntax.Bool, *syntax.Text:
+		return true
+	case *syntax.Binary:
+		return offsetByOne(x.X) && offsetByOne(x.Y)
+	case *syntax.Unary:
+		return offsetByOne(x.X)
+	}
+	return false
+}
+
+// checkSub refuses what another timeframe cannot compute.
+func (l *lowerer) checkSub(sub *Sub) {
+	visit(sub.Code, func(in *Inst) {
+		switch in.Op {
+		case OpRead:
+			l.errorAt(in.Pos, "P305", in.Name+" cannot be read inside request.security", "request prices, and combine them with it outside")
+		case OpRefuse:
+			l.errorAt(in.Pos, "P305", in.Name, in.Advice)
+		}
+	})
+}
+
+// visit calls f for every instruction.
+func visit(b Block, f func(*Inst)) {
+	for _, in := range b {
+		f(in)
+		for _, inner := range in.Blocks {
+			visit(inner, f)
+		}
+	}
+}
+
+func clone(b Block) Block {
+	out := make(Block, len(b))
+	for i, in := range b {
+		c := *in
+		c.Blocks = make([]Block, len(in.Blocks))
+		for j, inner := range in.Blocks {
+			c.Blocks[j] = clone(inner)
+		}
+		out[i] = &c
+	}
+	return out
+}
