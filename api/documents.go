@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
-	"millrace/jobs"
 	"millrace/jobs/knowledge"
 	"millrace/store/library"
 )
@@ -144,8 +143,7 @@ func (s *Server) deleteDocument(c echo.Context) error {
 		return err
 	}
 	workspace := workspaceOf(c)
-	forget := jobs.IngestForgetArgs{WorkspaceID: workspace, DocumentID: id, Below: knowledge.AllRevisions}
-	if err := s.store.Library.DeleteDocument(c.Request().Context(), workspace, id, forget); err != nil {
+	if err := s.store.Library.DeleteDocument(c.Request().Context(), workspace, id); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)

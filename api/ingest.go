@@ -10,9 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
-	"github.com/riverqueue/river"
 
-	"millrace/jobs"
 	"millrace/jobs/invalid"
 	"millrace/jobs/knowledge"
 	"millrace/store"
@@ -123,9 +121,6 @@ func (s *Server) submitIngest(source knowledge.SourceType) echo.HandlerFunc {
 
 func (s *Server) createIngest(ctx context.Context, sub store.Submission, in library.NewIngest) (store.Response, error) {
 	return s.store.Library.CreateIngest(ctx, sub, in,
-		func(id uuid.UUID) river.JobArgs {
-			return jobs.IngestArgs{WorkspaceID: sub.Workspace, IngestID: id}
-		},
 		func(made *library.Ingest) (store.Response, error) {
 			body, err := json.Marshal(viewIngest(made))
 			return store.Response{Status: http.StatusAccepted, Location: "/ingest/jobs/" + made.ID.String(), Body: body}, err

@@ -6,11 +6,8 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
-	"github.com/riverqueue/river"
 
-	"millrace/jobs"
 	"millrace/jobs/knowledge"
 	"millrace/store"
 	"millrace/store/library"
@@ -72,9 +69,6 @@ func (s *Server) reembed(c echo.Context) error {
 		return fieldProblem("provider", fmt.Sprintf("%q is not set up here", req.Provider), known)
 	}
 	resp, err := s.store.Library.CreateReembed(c.Request().Context(), sub, knowledge.PlacementOf(to),
-		func(id uuid.UUID) river.JobArgs {
-			return jobs.ReembedArgs{WorkspaceID: sub.Workspace, ReembedID: id}
-		},
 		func(r *library.Reembed) (store.Response, error) {
 			body, err := json.Marshal(viewReembed(r))
 			return store.Response{Status: http.StatusAccepted, Location: "/admin/reembeds/" + r.ID.String(), Body: body}, err

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"github.com/riverqueue/river"
 
 	"millrace/jobs"
 	"millrace/jobs/invalid"
@@ -93,7 +92,6 @@ func (s *Server) prune(c echo.Context) error {
 		return err
 	}
 	resp, err := s.store.Upkeep.RequestPrune(c.Request().Context(), sub, prune,
-		func(entry int64) river.JobArgs { return jobs.PruneArgs{Job: job, Entry: entry} },
 		func(run upkeep.RetentionRun) (store.Response, error) {
 			body, err := json.Marshal(viewRetentionRun(run))
 			return store.Response{Status: http.StatusAccepted, Location: upkeep.RetentionLocation(run.ID), Body: body}, err

@@ -13,9 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
-	"github.com/riverqueue/river"
 
-	"millrace/jobs"
 	"millrace/jobs/invalid"
 	"millrace/jobs/sweep"
 	"millrace/store"
@@ -118,9 +116,6 @@ func (s *Server) submitRunPlan(c echo.Context) error {
 		return err
 	}
 	resp, err := s.store.Tuning.CreateRunPlan(c.Request().Context(), sub, plan,
-		func(tune uuid.UUID) river.JobArgs {
-			return jobs.TunePlanArgs{WorkspaceID: sub.Workspace, TuneID: tune}
-		},
 		func(p *tuning.RunPlan, variants []tuning.RunPlanVariant) (store.Response, error) {
 			body, err := json.Marshal(viewRunPlan(p, variants, nil))
 			return store.Response{Status: http.StatusAccepted, Location: "/run-plans/" + p.ID.String(), Body: body}, err

@@ -10,9 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
-	"github.com/riverqueue/river"
 
-	"millrace/jobs"
 	"millrace/jobs/invalid"
 	"millrace/jobs/sweep"
 	"millrace/ops"
@@ -120,9 +118,6 @@ func (s *Server) submitTune(c echo.Context) error {
 		return err
 	}
 	resp, err := s.store.Tuning.Create(c.Request().Context(), sub, tune,
-		func(id uuid.UUID) river.JobArgs {
-			return jobs.TunePlanArgs{WorkspaceID: sub.Workspace, TuneID: id}
-		},
 		func(t *tuning.Tune) (store.Response, error) {
 			body, err := json.Marshal(viewTune(t, t.CreatedAt))
 			return store.Response{Status: http.StatusAccepted, Location: "/backtests/tunes/" + t.ID.String(), Body: body}, err

@@ -10,9 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
-	"github.com/riverqueue/river"
 
-	"millrace/jobs"
 	"millrace/jobs/backtest"
 	"millrace/jobs/invalid"
 	"millrace/jobs/sweep"
@@ -150,14 +148,6 @@ func (s *Server) submitWFO(c echo.Context) error {
 		return err
 	}
 	resp, err := s.store.WalkForward.Create(c.Request().Context(), sub, wfo,
-		walkforward.FirstJobs{
-			Plan: func(tune uuid.UUID) river.JobArgs {
-				return jobs.TunePlanArgs{WorkspaceID: sub.Workspace, TuneID: tune}
-			},
-			Candidates: func(id uuid.UUID) river.JobArgs {
-				return jobs.WFOCandidatesArgs{WorkspaceID: sub.Workspace, WFOID: id}
-			},
-		},
 		func(w *walkforward.Run, folds []walkforward.Fold) (store.Response, error) {
 			view, err := viewWFO(w, folds, w.CreatedAt)
 			if err != nil {

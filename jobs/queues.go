@@ -20,6 +20,14 @@ const (
 	QueueMaintenance = "maintenance" // partitions and other upkeep
 )
 
+// River works jobs of a lower number first. What a workspace with nothing running begins goes ahead of
+// what others have queued, so that it does not wait behind the queue of a huge neighbour; everything
+// else takes its share.
+const (
+	PriorityFirst = 1
+	PriorityShare = 2
+)
+
 // maxAttempts bounds how often a job that errors, or whose worker dies, is run again.
 const maxAttempts = 8
 

@@ -16,7 +16,7 @@ func (TunePlanArgs) Kind() string { return "tune.plan" }
 
 // InsertOpts implements river.JobArgsWithInsertOpts.
 func (TunePlanArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: QueueTunes, MaxAttempts: maxAttempts, Priority: 2}
+	return river.InsertOpts{Queue: QueueTunes, MaxAttempts: maxAttempts, Priority: PriorityShare}
 }
 
 // TuneShardArgs run one contiguous range of a tune's trials.
@@ -31,7 +31,7 @@ func (TuneShardArgs) Kind() string { return "tune.shard" }
 
 // InsertOpts implements river.JobArgsWithInsertOpts.
 func (TuneShardArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: QueueTrials, MaxAttempts: maxAttempts, Priority: 2}
+	return river.InsertOpts{Queue: QueueTrials, MaxAttempts: maxAttempts, Priority: PriorityShare}
 }
 
 // TuneAdvanceArgs plan the trials of a tune's next round once the last shard of the one before has ended.
@@ -60,5 +60,5 @@ func (TuneCollectArgs) Kind() string { return "tune.collect" }
 
 // InsertOpts implements river.JobArgsWithInsertOpts.
 func (TuneCollectArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: QueueTunes, MaxAttempts: maxAttempts, Priority: 2}
+	return river.InsertOpts{Queue: QueueTunes, MaxAttempts: maxAttempts, Priority: PriorityShare}
 }

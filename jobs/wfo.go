@@ -33,7 +33,7 @@ func (WFOScoreArgs) Kind() string { return "wfo.score" }
 // InsertOpts implements river.JobArgsWithInsertOpts. It is compute, so it takes a trial slot, behind
 // the first shards of others.
 func (WFOScoreArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: QueueTrials, MaxAttempts: maxAttempts, Priority: 2}
+	return river.InsertOpts{Queue: QueueTrials, MaxAttempts: maxAttempts, Priority: PriorityShare}
 }
 
 // WFOCollectArgs judge the candidates of a walk-forward once its last fold has been scored.

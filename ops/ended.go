@@ -1,29 +1,30 @@
 package ops
 
-import (
-	"strings"
-	"time"
-)
+import "time"
 
-// Ended counts what has come to its end: a "wfo", a "fold" of one, or a "run_plan".
-func (m *Metrics) Ended(what, status string, took time.Duration) {
-	if source, ok := strings.CutPrefix(what, "ingest "); ok {
-		m.IngestJobs.WithLabelValues(source, status).Inc()
-		if status == "failed" {
-			m.IngestFailures.WithLabelValues(source).Inc()
-		}
+// FoldEnded counts a fold of a walk-forward that has ended.
+func (m *Metrics) FoldEnded(status string) { m.WFOFolds.WithLabelValues(status).Inc() }
+
+// IngestionEnded counts an ingestion that has ended.
+func (m *Metrics) IngestionEnded(sourceType, status string) {
+	m.IngestJobs.WithLabelValues(sourceType, status).Inc()
+	if status == "failed" {
+		m.IngestFailures.WithLabelValues(sourceType).Inc()
 	}
-	switch what {
-	case "wfo":
-		m.WFORuns.WithLabelValues(status).Inc()
-		if took > 0 {
-			m.WFORunDuration.Observe(took.Seconds())
-		}
-	case "fold":
-		m.WFOFolds.WithLabelValues(status).Inc()
-	case "run_plan":
-		if status != "completed" && status != "canceled" {
-			m.RunPlanFailures.Inc()
-		}
+}
+
+// RunPlanEnded counts a run plan that has ended other than well or by its user.
+func (m *Metrics) RunPlanEnded(status string) {
+	if status != "completed" && status != "canceled" {
+		m.RunPlanFailures.Inc()
+	}
+}
+
+// WalkForwardEnded counts a walk-forward that has ended, with how long after its start; 0 when it never
+// started.
+func (m *Metrics) WalkForwardEnded(status string, took time.Duration) {
+	m.WFORuns.WithLabelValues(status).Inc()
+	if took > 0 {
+		m.WFORunDuration.Observe(took.Seconds())
 	}
 }

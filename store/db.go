@@ -36,9 +36,9 @@ type Jobs interface {
 
 // DB is the pool and the transactions on it; the packages below keep their aggregates in it. It is safe for concurrent use.
 type DB struct {
-	pool    *pgxpool.Pool
-	jobs    Jobs
-	onEnded Ended // may be nil
+	pool     *pgxpool.Pool
+	jobs     Jobs
+	recorder Recorder
 }
 
 // PoolOptions configure OpenPool.
@@ -78,7 +78,7 @@ func OpenPool(ctx context.Context, opts PoolOptions) (*pgxpool.Pool, error) {
 }
 
 // New returns the database on the pool. jobs may be nil where nothing is submitted.
-func New(pool *pgxpool.Pool, jobs Jobs) *DB { return &DB{pool: pool, jobs: jobs} }
+func New(pool *pgxpool.Pool, jobs Jobs) *DB { return &DB{pool: pool, jobs: jobs, recorder: nobody{}} }
 
 // River inserts and cancels jobs within a transaction.
 func (s *DB) River() Jobs { return s.jobs }
@@ -90,31 +90,31 @@ func (s *DB) Pool() *pgxpool.Pool { return s.pool }
 func (s *DB) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 
 // InWorkspace runs fn in a transaction that sees only the given workspace's rows.
-func (s *DB) InWorkspace(ctx context.Context, workspace uuid.UUID, fn func(pgx.Tx) error) error {
+func (s *DB) InWorkspace(ctx context.Context, workspace uuid.UUID, fn func(*Tx) error) error {
 	// One round trip for both; a UUID's text needs no quoting.
 	return s.InTx(ctx, "begin; set local millrace.workspace = '"+workspace.String()+"'", fn)
 }
 
 // InFleet runs fn in a transaction that sees every workspace's rows.
-func (s *DB) InFleet(ctx context.Context, fn func(pgx.Tx) error) error {
+func (s *DB) InFleet(ctx context.Context, fn func(*Tx) error) error {
 	return s.InTx(ctx, "begin; set local role millrace_fleet", fn)
 }
 
-func (s *DB) InTx(ctx context.Context, begin string, fn func(pgx.Tx) error) error {
+func (s *DB) InTx(ctx context.Context, begin string, fn func(*Tx) error) error {
 	plain, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer rollback(ctx, plain)
-	tx := &tellingTx{Tx: plain, store: s}
+	tx := &Tx{Tx: plain}
 	if err := fn(tx); err != nil {
 		return err
 	}
 	if err := tx.Commit(ctx); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
-	for _, tell := range tx.ended {
-		tell()
+	for _, fn := range tx.afterCommit {
+		fn()
 	}
 	return nil
 }

@@ -1,29 +1,25 @@
 package store
 
-import (
-	"time"
+import "time"
 
-	"github.com/jackc/pgx/v5"
-)
-
-// Ended is told what came to its end ("wfo", "fold" or "run_plan"), with which status, and how long
-// after its start, 0 when it never started.
-type Ended func(what, status string, took time.Duration)
-
-// OnEnded has fn told of what ends by this store's transactions, once they are committed. Set it
-// before the store is used.
-func (s *DB) OnEnded(fn Ended) { s.onEnded = fn }
-
-// tellingTx keeps what there is to tell until its commit.
-type tellingTx struct {
-	pgx.Tx
-	store *DB
-	ended []func()
+// Recorder is told of what has come to its end, once that is committed. Durations count from the
+// start, and are 0 for what never started.
+type Recorder interface {
+	FoldEnded(status string)
+	IngestionEnded(sourceType, status string)
+	RunPlanEnded(status string)
+	WalkForwardEnded(status string, took time.Duration)
 }
 
-// ReportEnded notes an ending; a rollback forgets it.
-func ReportEnded(tx pgx.Tx, what, status string, took time.Duration) {
-	if t, ok := tx.(*tellingTx); ok && t.store.onEnded != nil {
-		t.ended = append(t.ended, func() { t.store.onEnded(what, status, took) })
-	}
-}
+// SetRecorder sets who is told. Set it before the database is used.
+func (s *DB) SetRecorder(r Recorder) { s.recorder = r }
+
+// Recorder is who is told; call it after the commit, see Tx.AfterCommit.
+func (s *DB) Recorder() Recorder { return s.recorder }
+
+type nobody struct{}
+
+func (nobody) FoldEnded(string)                       {}
+func (nobody) IngestionEnded(string, string)          {}
+func (nobody) RunPlanEnded(string)                    {}
+func (nobody) WalkForwardEnded(string, time.Duration) {}

@@ -38,7 +38,7 @@ func TestAWorkspaceHasOneShardAheadAndAWindowForAllItsTunes(t *testing.T) {
 	}
 	begin := func(key string) *tuning.Tune {
 		tune, plan := d.tune(key)
-		require.NoError(t, d.store.Tuning.Begin(ctx, d.claim(plan, "w"), tune.ID, tuning.Plan{Shards: many}, d.nextJobs(tune.ID)))
+		require.NoError(t, d.store.Tuning.Begin(ctx, d.claim(plan, "w"), tune.ID, tuning.Plan{Shards: many}))
 		return tune
 	}
 	lone := begin("lone")
@@ -60,7 +60,7 @@ func TestAWorkspaceHasOneShardAheadAndAWindowForAllItsTunes(t *testing.T) {
 	for _, tune := range tunes {
 		var plan int64
 		require.NoError(t, d.owner.QueryRow(ctx, `select plan_job_id from tunes where id = $1`, tune.ID).Scan(&plan))
-		require.NoError(t, d.store.Tuning.Begin(ctx, d.claim(plan, "w"), tune.ID, tuning.Plan{Shards: many}, d.nextJobs(tune.ID)))
+		require.NoError(t, d.store.Tuning.Begin(ctx, d.claim(plan, "w"), tune.ID, tuning.Plan{Shards: many}))
 		all = append(all, queued(tune.ID)...)
 	}
 	require.Equal(t, []int{1, 2, 2, 2, 2, 2, 2, 2}, all, "one for each, so that each goes on")

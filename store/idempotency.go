@@ -30,9 +30,9 @@ type Response struct {
 // stored response are one transaction, so a crash leaves all or nothing. The same submission again
 // gets the stored response; another body is ErrKeyReused; one that is still at work after 5 s of
 // waiting is ErrKeyBusy. A new one beyond the queue's depth is ErrQueueFull. An error stores nothing.
-func (s *DB) Submit(ctx context.Context, sub Submission, effect func(context.Context, pgx.Tx) (Response, error)) (Response, error) {
+func (s *DB) Submit(ctx context.Context, sub Submission, effect func(context.Context, *Tx) (Response, error)) (Response, error) {
 	var resp Response
-	err := s.inScope(ctx, sub, func(tx pgx.Tx) error {
+	err := s.inScope(ctx, sub, func(tx *Tx) error {
 		claimed, err := claimKey(ctx, tx, sub)
 		if err != nil {
 			return err
@@ -68,14 +68,14 @@ func (s *DB) Replay(ctx context.Context, sub Submission) (Response, error) {
 	if sub.Key == "" {
 		return resp, ErrNotFound
 	}
-	err := s.inScope(ctx, sub, func(tx pgx.Tx) (err error) {
+	err := s.inScope(ctx, sub, func(tx *Tx) (err error) {
 		resp, err = storedResponse(ctx, tx, sub)
 		return err
 	})
 	return resp, err
 }
 
-func (s *DB) inScope(ctx context.Context, sub Submission, fn func(pgx.Tx) error) error {
+func (s *DB) inScope(ctx context.Context, sub Submission, fn func(*Tx) error) error {
 	if sub.Workspace == uuid.Nil {
 		return s.InFleet(ctx, fn)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"millrace/store"
@@ -15,8 +14,8 @@ func TestAKilledSubmissionLeavesNoKey(t *testing.T) {
 	d := newDesk(t)
 	ctx := t.Context()
 	sub := store.Submission{Workspace: d.space.ID, Route: "test", Key: "k"}
-	effect := func(kill bool) func(context.Context, pgx.Tx) (store.Response, error) {
-		return func(ctx context.Context, tx pgx.Tx) (store.Response, error) {
+	effect := func(kill bool) func(context.Context, *store.Tx) (store.Response, error) {
+		return func(ctx context.Context, tx *store.Tx) (store.Response, error) {
 			_, err := tx.Exec(ctx, `insert into trade_events (id, workspace_id, event_type) select gen_random_uuid(), id, 'RUN_STARTED' from workspaces`)
 			if err != nil {
 				return store.Response{}, err

@@ -11,10 +11,8 @@ import (
 	"testing/iotest"
 
 	"github.com/google/uuid"
-	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
 
-	"millrace/jobs"
 	"millrace/jobs/knowledge"
 	"millrace/store"
 	"millrace/store/library"
@@ -26,7 +24,6 @@ func (d *desk) ingest(key string) *library.Ingest {
 	var made *library.Ingest
 	_, err := d.store.Library.CreateIngest(d.t.Context(), store.Submission{Workspace: d.space.ID, Route: "test", Key: key},
 		library.NewIngest{SourceType: knowledge.SourceText, CanonicalURL: "upload:a.txt", Name: "a.txt", URL: "http://a.test/"},
-		func(id uuid.UUID) river.JobArgs { return jobs.IngestArgs{WorkspaceID: d.space.ID, IngestID: id} },
 		func(in *library.Ingest) (store.Response, error) { made = in; return store.Response{Status: 202}, nil })
 	require.NoError(d.t, err)
 	return made
@@ -49,10 +46,6 @@ func (d *desk) ingested(in *library.Ingest, n int, text string) library.Ingested
 	return made
 }
 
-func forget(in *library.Ingest) river.JobArgs {
-	return jobs.IngestForgetArgs{WorkspaceID: in.WorkspaceID, DocumentID: in.DocumentID, Below: in.Revision}
-}
-
 func TestAnAttemptThatLostItsJobStoresNothing(t *testing.T) {
 	d := newDesk(t)
 	ctx := t.Context()
@@ -66,7 +59,7 @@ func TestAnAttemptThatLostItsJobStoresNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Greater(t, second.Revision, first.Revision)
 
-	_, err = d.store.Library.FinishIngest(ctx, zombie, in.ID, made, forget(in))
+	_, err = d.store.Library.FinishIngest(ctx, zombie, in.ID, made)
 	require.ErrorIs(t, err, store.ErrFenced)
 	require.ErrorIs(t, d.store.Library.ReportIngest(ctx, zombie, in.ID, "embed", 1, 2), store.ErrFenced)
 	require.ErrorIs(t, d.store.Library.FailIngest(ctx, zombie, in.ID, "x"), store.ErrFenced)
@@ -74,7 +67,7 @@ func TestAnAttemptThatLostItsJobStoresNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, chunks)
 
-	done, err := d.store.Library.FinishIngest(ctx, lease, in.ID, d.ingested(second, 2, "of the heir"), forget(in))
+	done, err := d.store.Library.FinishIngest(ctx, lease, in.ID, d.ingested(second, 2, "of the heir"))
 	require.NoError(t, err)
 	require.Equal(t, "created", *done.Outcome)
 	require.Equal(t, "completed", d.state(in.RiverJobID))
@@ -83,7 +76,7 @@ func TestAnAttemptThatLostItsJobStoresNothing(t *testing.T) {
 	require.Equal(t, 2, doc.Chunks)
 	require.Len(t, chunks, 1)
 	require.Equal(t, "p. 2", chunks[0].Position.String())
-	_, err = d.store.Library.FinishIngest(ctx, lease, in.ID, d.ingested(second, 5, "again"), forget(in))
+	_, err = d.store.Library.FinishIngest(ctx, lease, in.ID, d.ingested(second, 5, "again"))
 	require.ErrorIs(t, err, store.ErrFenced, "once")
 }
 
@@ -116,7 +109,7 @@ func TestAReaderNeverSeesHalfADocument(t *testing.T) {
 		lease := d.claim(in.RiverJobID, "w")
 		begun, _, err := d.store.Library.BeginIngest(ctx, lease, in.ID)
 		require.NoError(t, err)
-		_, err = d.store.Library.FinishIngest(ctx, lease, in.ID, d.ingested(begun, 700-100*(i%3), fmt.Sprint("revision ", i)), forget(in))
+		_, err = d.store.Library.FinishIngest(ctx, lease, in.ID, d.ingested(begun, 700-100*(i%3), fmt.Sprint("revision ", i)))
 		require.NoError(t, err)
 	}
 	stop()
@@ -132,9 +125,9 @@ func TestALaterRevisionIsNotReplacedByAnEarlier(t *testing.T) {
 	require.NoError(t, err)
 	quick, _, err = d.store.Library.BeginIngest(ctx, quickLease, quick.ID)
 	require.NoError(t, err)
-	_, err = d.store.Library.FinishIngest(ctx, quickLease, quick.ID, d.ingested(quick, 1, "new"), forget(quick))
+	_, err = d.store.Library.FinishIngest(ctx, quickLease, quick.ID, d.ingested(quick, 1, "new"))
 	require.NoError(t, err)
-	_, err = d.store.Library.FinishIngest(ctx, slowLease, slow.ID, d.ingested(slow, 1, "old"), forget(slow))
+	_, err = d.store.Library.FinishIngest(ctx, slowLease, slow.ID, d.ingested(slow, 1, "old"))
 	require.ErrorIs(t, err, store.ErrConflict)
 	doc, err := d.store.Library.Document(ctx, d.space.ID, slow.DocumentID)
 	require.NoError(t, err)
@@ -148,7 +141,7 @@ func TestALaterRevisionIsNotReplacedByAnEarlier(t *testing.T) {
 	made := d.ingested(again, 1, "newer")
 	_, err = d.owner.Exec(ctx, `update workspace_models set collection = 'another'`)
 	require.NoError(t, err)
-	_, err = d.store.Library.FinishIngest(ctx, lease, again.ID, made, forget(again))
+	_, err = d.store.Library.FinishIngest(ctx, lease, again.ID, made)
 	require.ErrorIs(t, err, store.ErrConflict)
 }
 

@@ -20,31 +20,11 @@ type Lease struct {
 	Complete func(ctx context.Context, tx pgx.Tx) error
 }
 
-// UnderLease saves a result that another package keeps: fn runs under the lease, in a transaction
-// that also completes the job, once at a time for each id. ErrFenced means that nothing is written.
-func (s *DB) UnderLease(ctx context.Context, lease Lease, id uuid.UUID, fn func(pgx.Tx) error) error {
-	return s.InLease(ctx, lease, id, fn)
-}
-
-// InLease runs fn under the tune's lock and the fence, then completes the job in the same
-// transaction. A lost lease is ErrFenced, and nothing is written.
-func (s *DB) InLease(ctx context.Context, lease Lease, tune uuid.UUID, fn func(pgx.Tx) error) error {
-	return s.underLock(ctx, lease, func(tx pgx.Tx) error { return LockTune(ctx, tx, tune) }, fn)
-}
-
-// InWFOLease is InLease for the jobs of a walk-forward.
-func (s *DB) InWFOLease(ctx context.Context, lease Lease, wfo uuid.UUID, fn func(pgx.Tx) error) error {
-	return s.underLock(ctx, lease, func(tx pgx.Tx) error { return LockRoot(ctx, tx, wfo) }, fn)
-}
-
-func (s *DB) underLock(ctx context.Context, lease Lease, lock, fn func(pgx.Tx) error) error {
-	return s.InWorkspace(ctx, lease.Workspace, func(tx pgx.Tx) error {
-		if err := lock(tx); err != nil {
-			return err
-		}
-		if err := Fence(ctx, tx, lease); err != nil {
-			return err
-		}
+// CompleteUnderLease saves a job's result and completes the job: fn runs under the lease and the lock of
+// the entity that the job is about, and the job is completed in the same transaction. A lost lease is
+// ErrFenced, and nothing is written.
+func (s *DB) CompleteUnderLease(ctx context.Context, lease Lease, entity uuid.UUID, fn func(*Tx) error) error {
+	return s.ContinueUnderLease(ctx, lease, entity, func(tx *Tx) error {
 		if err := fn(tx); err != nil {
 			return err
 		}
@@ -55,11 +35,25 @@ func (s *DB) underLock(ctx context.Context, lease Lease, lock, fn func(pgx.Tx) e
 	})
 }
 
-// Fence locks the job's row and makes sure that this attempt still runs it. River's own completion
+// ContinueUnderLease is CompleteUnderLease for an attempt that continues afterwards: the job stays
+// running.
+func (s *DB) ContinueUnderLease(ctx context.Context, lease Lease, entity uuid.UUID, fn func(*Tx) error) error {
+	return s.InWorkspace(ctx, lease.Workspace, func(tx *Tx) error {
+		if err := Lock(ctx, tx, entity); err != nil {
+			return err
+		}
+		if err := fence(ctx, tx, lease); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+}
+
+// fence locks the job's row and makes sure that this attempt still runs it. River's own completion
 // checks only that some attempt is running, so a zombie would complete its successor. A job handed
 // back by a stopping worker runs again under the same number, so the process must be the same too,
 // where the connection tells it.
-func Fence(ctx context.Context, tx pgx.Tx, lease Lease) error {
+func fence(ctx context.Context, tx pgx.Tx, lease Lease) error {
 	var held int
 	err := tx.QueryRow(ctx, `
 		select 1 from river_job
@@ -76,23 +70,15 @@ func Fence(ctx context.Context, tx pgx.Tx, lease Lease) error {
 	return nil
 }
 
-// LockTune serialises the transactions that tell of one tune, and for a fold those that tell of its
-// whole walk-forward. It comes before the transaction's first write on purpose: the transaction id,
-// and with it the event's place in the stream, is then given in the order in which the lock was.
-func LockTune(ctx context.Context, tx pgx.Tx, tune uuid.UUID) error {
+// Lock serialises the transactions that change one entity: a tune, a walk-forward, an ingestion, a
+// re-embedding. The folds of a walk-forward share its lock. Take it before the transaction's first
+// write: the transaction id, and with it the events' place in the log, is then given in the order in
+// which the lock was.
+func Lock(ctx context.Context, tx pgx.Tx, entity uuid.UUID) error {
 	_, err := tx.Exec(ctx, `
-		select pg_advisory_xact_lock(hashtextextended(coalesce(wfo_id, id)::text, 0)) from tunes where id = $1`, tune)
+		select pg_advisory_xact_lock(hashtextextended(coalesce((select wfo_id from tunes where id = $1), $1)::text, 0))`, entity)
 	if err != nil {
-		return fmt.Errorf("lock tune %s: %w", tune, err)
-	}
-	return nil
-}
-
-// LockRoot is LockTune for what is not a fold: a walk-forward, by its id.
-func LockRoot(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
-	_, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended($1, 0))`, id.String())
-	if err != nil {
-		return fmt.Errorf("lock %s: %w", id, err)
+		return fmt.Errorf("lock %s: %w", entity, err)
 	}
 	return nil
 }

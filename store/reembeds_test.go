@@ -4,10 +4,8 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
-	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
 
-	"millrace/jobs"
 	"millrace/jobs/knowledge"
 	"millrace/store"
 	"millrace/store/library"
@@ -23,14 +21,13 @@ func TestAWorkspaceMovesOnceNothingIsMissing(t *testing.T) {
 		lease := d.claim(in.RiverJobID, key)
 		begun, _, err := d.store.Library.BeginIngest(ctx, lease, in.ID)
 		require.NoError(t, err)
-		_, err = d.store.Library.FinishIngest(ctx, lease, in.ID, d.ingested(begun, len(key), "of "+key), forget(begun))
+		_, err = d.store.Library.FinishIngest(ctx, lease, in.ID, d.ingested(begun, len(key), "of "+key))
 		require.NoError(t, err)
 	}
 	keep("first")
 	to := knowledge.PlacementOf(knowledge.Model{Provider: "other", Name: "words", Dimensions: 8})
 	var id uuid.UUID
 	_, err := d.store.Library.CreateReembed(ctx, store.Submission{Workspace: d.space.ID, Route: "test", Key: "move"}, to,
-		func(id uuid.UUID) river.JobArgs { return jobs.ReembedArgs{WorkspaceID: d.space.ID, ReembedID: id} },
 		func(r *library.Reembed) (store.Response, error) { id = r.ID; return store.Response{Status: 202}, nil })
 	require.NoError(t, err)
 	var job int64
@@ -39,7 +36,6 @@ func TestAWorkspaceMovesOnceNothingIsMissing(t *testing.T) {
 	lease := d.claim(job, "heir")
 	_, err = d.store.Library.BeginReembed(ctx, lease, id)
 	require.NoError(t, err)
-	sweep := jobs.ReembedSweepArgs{WorkspaceID: d.space.ID, ReembedID: id}
 	embed := func() {
 		chunks, err := d.store.Library.ReembedBatch(ctx, d.space.ID, id, uuid.Nil, 100)
 		require.NoError(t, err)
@@ -49,7 +45,7 @@ func TestAWorkspaceMovesOnceNothingIsMissing(t *testing.T) {
 	}
 	embed()
 	keep("second")
-	require.ErrorIs(t, d.store.Library.FinishReembed(ctx, lease, id, sweep), library.ErrBehind)
+	require.ErrorIs(t, d.store.Library.FinishReembed(ctx, lease, id), library.ErrBehind)
 	place := func() knowledge.Placement {
 		at, err := d.store.Library.Placement(ctx, d.space.ID, knowledge.HashEmbedder{}.Model())
 		require.NoError(t, err)
@@ -57,9 +53,9 @@ func TestAWorkspaceMovesOnceNothingIsMissing(t *testing.T) {
 	}
 	require.Equal(t, knowledge.HashEmbedder{}.Model(), place().Model)
 	embed()
-	require.ErrorIs(t, d.store.Library.FinishReembed(ctx, zombie, id, sweep), store.ErrFenced)
+	require.ErrorIs(t, d.store.Library.FinishReembed(ctx, zombie, id), store.ErrFenced)
 	require.Equal(t, knowledge.HashEmbedder{}.Model(), place().Model)
-	require.NoError(t, d.store.Library.FinishReembed(ctx, lease, id, sweep))
+	require.NoError(t, d.store.Library.FinishReembed(ctx, lease, id))
 	require.Equal(t, to, place())
 	require.Equal(t, "completed", d.state(job))
 }

@@ -33,9 +33,9 @@ func (d *desk) begun() *tuning.Tune {
 	tune, plan := d.tune("k")
 	first := []sweep.Shard{{Trials: 4, Open: true, Cost: 0.25}}
 	require.NoError(d.t, d.store.Tuning.Begin(ctx, d.claim(plan, "w"), tune.ID,
-		tuning.Plan{Shards: first, Rounds: 3, Work: 4*0.25 + 2*0.5 + 1}, d.nextJobs(tune.ID)))
+		tuning.Plan{Shards: first, Rounds: 3, Work: 4*0.25 + 2*0.5 + 1}))
 	require.NoError(d.t, d.store.Tuning.FinishShard(ctx, d.claim(d.shardJob(tune.ID, 0), "w"), tune.ID,
-		tuning.ShardDone{Columns: []byte("rung 0")}, d.nextJobs(tune.ID)))
+		tuning.ShardDone{Columns: []byte("rung 0")}))
 	return tune
 }
 
@@ -57,23 +57,23 @@ func TestRoundsFollowOneAnother(t *testing.T) {
 	require.Equal(t, "tune.advance", kind)
 	second := tuning.Round{Round: 1, Pruned: 2, Shards: []sweep.Shard{{Index: 1, First: 1, Trials: 2, Rung: 1, Open: true, Cost: 0.5, List: []byte("list")}}}
 	zombie, lease := d.claim(job, "first"), d.claim(job, "second")
-	require.ErrorIs(t, d.store.Tuning.BeginRound(ctx, zombie, tune.ID, second, d.nextJobs(tune.ID)), store.ErrFenced)
+	require.ErrorIs(t, d.store.Tuning.BeginRound(ctx, zombie, tune.ID, second), store.ErrFenced)
 	require.Zero(t, d.progress(tune.ID).Skipped)
-	require.NoError(t, d.store.Tuning.BeginRound(ctx, lease, tune.ID, second, d.nextJobs(tune.ID)))
-	require.ErrorIs(t, d.store.Tuning.BeginRound(ctx, lease, tune.ID, second, d.nextJobs(tune.ID)), store.ErrFenced)
+	require.NoError(t, d.store.Tuning.BeginRound(ctx, lease, tune.ID, second))
+	require.ErrorIs(t, d.store.Tuning.BeginRound(ctx, lease, tune.ID, second), store.ErrFenced)
 	require.Equal(t, 2, d.progress(tune.ID).Skipped, "a round begun twice")
 
 	// A job of the same round that somehow runs besides cannot begin it again either.
 	_, err := d.owner.Exec(ctx, `update river_job set state = 'available', finalized_at = null where id = $1`, job)
 	require.NoError(t, err)
 	again := tuning.Round{Round: 1, Pruned: 2, Shards: []sweep.Shard{{Index: 2, Trials: 1, Rung: 1}}}
-	require.ErrorIs(t, d.store.Tuning.BeginRound(ctx, d.claim(job, "third"), tune.ID, again, d.nextJobs(tune.ID)), store.ErrFenced)
+	require.ErrorIs(t, d.store.Tuning.BeginRound(ctx, d.claim(job, "third"), tune.ID, again), store.ErrFenced)
 
 	work, err := d.store.Tuning.ShardWork(ctx, d.space.ID, tune.ID, 1)
 	require.NoError(t, err)
 	require.Equal(t, second.Shards[0], work.Shard)
 	require.NoError(t, d.store.Tuning.FinishShard(ctx, d.claim(d.shardJob(tune.ID, 1), "w"), tune.ID,
-		tuning.ShardDone{Shard: 1, Columns: []byte("rung 1")}, d.nextJobs(tune.ID)))
+		tuning.ShardDone{Shard: 1, Columns: []byte("rung 1")}))
 	columns, err := d.store.Tuning.ShardColumns(ctx, d.space.ID, tune.ID, 1)
 	require.NoError(t, err)
 	require.Equal(t, "rung 1", string(columns))
@@ -81,7 +81,7 @@ func TestRoundsFollowOneAnother(t *testing.T) {
 	// A round without trials goes straight on; after the last one the tune is ranked.
 	job, kind = d.roundJob(tune.ID)
 	require.Equal(t, "tune.advance", kind)
-	require.NoError(t, d.store.Tuning.BeginRound(ctx, d.claim(job, "w"), tune.ID, tuning.Round{Round: 2, Pruned: 2}, d.nextJobs(tune.ID)))
+	require.NoError(t, d.store.Tuning.BeginRound(ctx, d.claim(job, "w"), tune.ID, tuning.Round{Round: 2, Pruned: 2}))
 	job, kind = d.roundJob(tune.ID)
 	require.Equal(t, "tune.collect", kind)
 

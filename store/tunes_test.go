@@ -12,7 +12,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs"
@@ -74,7 +73,6 @@ func (d *desk) submit(key string) (*tuning.Tune, error) {
 	var tune *tuning.Tune
 	_, err := d.store.Tuning.Create(d.t.Context(), store.Submission{Workspace: d.space.ID, Route: "test", Key: key},
 		tuning.NewTune{DatasetID: d.dataset.ID, Dataset: d.dataset.Name, Spec: spec, Trials: 4},
-		func(id uuid.UUID) river.JobArgs { return jobs.TunePlanArgs{WorkspaceID: d.space.ID, TuneID: id} },
 		func(t *tuning.Tune) (store.Response, error) {
 			tune = t
 			return store.Response{Status: http.StatusAccepted}, nil
@@ -110,18 +108,6 @@ func (d *desk) status(id uuid.UUID) tuning.Status {
 	return tune.Status
 }
 
-func (d *desk) nextJobs(id uuid.UUID) tuning.Jobs {
-	return tuning.Jobs{
-		Shard: func(shard int) river.JobArgs {
-			return jobs.TuneShardArgs{WorkspaceID: d.space.ID, TuneID: id, Shard: shard}
-		},
-		Advance: func(round int) river.JobArgs {
-			return jobs.TuneAdvanceArgs{WorkspaceID: d.space.ID, TuneID: id, Round: round}
-		},
-		Collect: func() river.JobArgs { return jobs.TuneCollectArgs{WorkspaceID: d.space.ID, TuneID: id} },
-	}
-}
-
 var twoShards = []sweep.Shard{{Index: 0, First: 0, Trials: 2}, {Index: 1, First: 2, Trials: 2, Cursor: 2}}
 
 // A zombie is an attempt that was given up for dead and comes back while its successor runs.
@@ -131,11 +117,11 @@ func TestAZombieWritesNothingAndCompletesNothing(t *testing.T) {
 	tune, plan := d.tune("k")
 	zombie := d.claim(plan, "first")
 	successor := d.claim(plan, "second")
-	require.ErrorIs(t, d.store.Tuning.Begin(ctx, zombie, tune.ID, tuning.Plan{Shards: twoShards}, d.nextJobs(tune.ID)), store.ErrFenced)
+	require.ErrorIs(t, d.store.Tuning.Begin(ctx, zombie, tune.ID, tuning.Plan{Shards: twoShards}), store.ErrFenced)
 	require.Equal(t, tuning.Queued, d.status(tune.ID))
 	require.Equal(t, "running", d.state(plan))
-	require.NoError(t, d.store.Tuning.Begin(ctx, successor, tune.ID, tuning.Plan{Shards: twoShards}, d.nextJobs(tune.ID)))
-	require.ErrorIs(t, d.store.Tuning.Begin(ctx, successor, tune.ID, tuning.Plan{Shards: twoShards}, d.nextJobs(tune.ID)), store.ErrFenced)
+	require.NoError(t, d.store.Tuning.Begin(ctx, successor, tune.ID, tuning.Plan{Shards: twoShards}))
+	require.ErrorIs(t, d.store.Tuning.Begin(ctx, successor, tune.ID, tuning.Plan{Shards: twoShards}), store.ErrFenced)
 	require.Equal(t, "completed", d.state(plan))
 
 	var shardJobs []int64
@@ -147,10 +133,10 @@ func TestAZombieWritesNothingAndCompletesNothing(t *testing.T) {
 	zombie = d.claim(shardJobs[0], "first")
 	successor = d.claim(shardJobs[0], "second")
 	done := tuning.ShardDone{Shard: 0, Completed: 2, Columns: []byte{1}}
-	require.ErrorIs(t, d.store.Tuning.FinishShard(ctx, zombie, tune.ID, done, d.nextJobs(tune.ID)), store.ErrFenced)
+	require.ErrorIs(t, d.store.Tuning.FinishShard(ctx, zombie, tune.ID, done), store.ErrFenced)
 	require.ErrorIs(t, d.store.Tuning.ReportShard(ctx, zombie, tune.ID, 0, 1), store.ErrFenced)
-	require.NoError(t, d.store.Tuning.FinishShard(ctx, successor, tune.ID, done, d.nextJobs(tune.ID)))
-	require.ErrorIs(t, d.store.Tuning.FinishShard(ctx, zombie, tune.ID, done, d.nextJobs(tune.ID)), store.ErrFenced)
+	require.NoError(t, d.store.Tuning.FinishShard(ctx, successor, tune.ID, done))
+	require.ErrorIs(t, d.store.Tuning.FinishShard(ctx, zombie, tune.ID, done), store.ErrFenced)
 	now, err := d.store.Tuning.Get(ctx, d.space.ID, tune.ID)
 	require.NoError(t, err)
 	require.Equal(t, 2, now.Progress.Completed, "a trial counted twice")
@@ -258,13 +244,13 @@ func TestASubmissionIsAllOrNothing(t *testing.T) {
 	ctx := t.Context()
 	sub := store.Submission{Workspace: d.space.ID, Route: "test", Key: "k", Fingerprint: [32]byte{1}}
 	boom := errors.New("boom")
-	_, err := d.store.Submit(ctx, sub, func(ctx context.Context, tx pgx.Tx) (store.Response, error) {
+	_, err := d.store.Submit(ctx, sub, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
 		return store.Response{}, boom
 	})
 	require.ErrorIs(t, err, boom)
 	effects := 0
 	submit := func(sub store.Submission) (store.Response, error) {
-		return d.store.Submit(ctx, sub, func(context.Context, pgx.Tx) (store.Response, error) {
+		return d.store.Submit(ctx, sub, func(context.Context, *store.Tx) (store.Response, error) {
 			effects++
 			return store.Response{Status: 202, Location: "/there", Body: []byte("body")}, nil
 		})
@@ -294,7 +280,7 @@ func TestTheFleetSubmitsUnderKeysOfItsOwn(t *testing.T) {
 	ctx := t.Context()
 	submit := func(workspace uuid.UUID) (resp store.Response, role string) {
 		resp, err := d.store.Submit(ctx, store.Submission{Workspace: workspace, Route: "prune", Key: "k"},
-			func(ctx context.Context, tx pgx.Tx) (store.Response, error) {
+			func(ctx context.Context, tx *store.Tx) (store.Response, error) {
 				return store.Response{Status: 202}, tx.QueryRow(ctx, `select current_user`).Scan(&role)
 			})
 		require.NoError(t, err)
@@ -325,7 +311,7 @@ func TestAKeyAtWorkIsBusy(t *testing.T) {
 	sub := store.Submission{Workspace: d.space.ID, Route: "test", Key: "k"}
 	begun, release, finished := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
-		_, err := d.store.Submit(ctx, sub, func(context.Context, pgx.Tx) (store.Response, error) {
+		_, err := d.store.Submit(ctx, sub, func(context.Context, *store.Tx) (store.Response, error) {
 			close(begun)
 			<-release
 			return store.Response{Status: 202}, nil
@@ -333,7 +319,7 @@ func TestAKeyAtWorkIsBusy(t *testing.T) {
 		finished <- err
 	}()
 	<-begun
-	_, err := d.store.Submit(ctx, sub, func(context.Context, pgx.Tx) (store.Response, error) {
+	_, err := d.store.Submit(ctx, sub, func(context.Context, *store.Tx) (store.Response, error) {
 		return store.Response{}, errors.New("the effect ran twice")
 	})
 	require.ErrorIs(t, err, store.ErrKeyBusy)

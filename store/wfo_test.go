@@ -7,10 +7,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
 
-	"millrace/jobs"
 	"millrace/jobs/backtest"
 	"millrace/jobs/sweep"
 	"millrace/store"
@@ -34,14 +32,6 @@ func (d *desk) wfo(key string, folds int, partial bool) (*walkforward.Run, []wal
 	var wfo *walkforward.Run
 	var made []walkforward.Fold
 	_, err := d.store.WalkForward.Create(d.t.Context(), store.Submission{Workspace: d.space.ID, Route: "test", Key: key}, in,
-		walkforward.FirstJobs{
-			Plan: func(id uuid.UUID) river.JobArgs {
-				return jobs.TunePlanArgs{WorkspaceID: d.space.ID, TuneID: id}
-			},
-			Candidates: func(id uuid.UUID) river.JobArgs {
-				return jobs.WFOCandidatesArgs{WorkspaceID: d.space.ID, WFOID: id}
-			},
-		},
 		func(w *walkforward.Run, folds []walkforward.Fold) (store.Response, error) {
 			wfo, made = w, folds
 			return store.Response{Status: http.StatusAccepted}, nil
@@ -75,9 +65,9 @@ func (d *desk) runFold(fold walkforward.Fold, found *sweep.Outcome) {
 	d.t.Helper()
 	ctx, id := d.t.Context(), *fold.TuneID
 	require.Equal(d.t, "available", d.state(d.planJob(id)), "fold %d has not been let in", fold.Index)
-	require.NoError(d.t, d.store.Tuning.Begin(ctx, d.claim(d.planJob(id), "w"), id, tuning.Plan{Shards: []sweep.Shard{{Trials: 4}}}, d.nextJobs(id)))
+	require.NoError(d.t, d.store.Tuning.Begin(ctx, d.claim(d.planJob(id), "w"), id, tuning.Plan{Shards: []sweep.Shard{{Trials: 4}}}))
 	shard := d.jobOf(`select job_id from tune_shards where tune_id = $1`, id)
-	require.NoError(d.t, d.store.Tuning.FinishShard(ctx, d.claim(shard, "w"), id, tuning.ShardDone{Completed: 4, Columns: []byte{1}}, d.nextJobs(id)))
+	require.NoError(d.t, d.store.Tuning.FinishShard(ctx, d.claim(shard, "w"), id, tuning.ShardDone{Completed: 4, Columns: []byte{1}}))
 	collect := d.jobOf(`select collect_job_id from tune_progress where tune_id = $1`, id)
 	require.NoError(d.t, d.store.Tuning.Complete(ctx, d.claim(collect, "w"), id, found))
 }
@@ -91,13 +81,6 @@ func outcomeOf(fast ...float64) *sweep.Outcome {
 		})
 	}
 	return out
-}
-
-func (d *desk) wfoJobs(id uuid.UUID) walkforward.Jobs {
-	return walkforward.Jobs{
-		Score:   func(fold int) river.JobArgs { return jobs.WFOScoreArgs{WorkspaceID: d.space.ID, WFOID: id, Fold: fold} },
-		Collect: func() river.JobArgs { return jobs.WFOCollectArgs{WorkspaceID: d.space.ID, WFOID: id} },
-	}
 }
 
 // With no worker known there is one slot, so two folds are let in at once.
@@ -125,15 +108,15 @@ func TestAWalkForwardLetsItsFoldsInAndItsJudgingAfterTheLast(t *testing.T) {
 
 	zombie, successor := d.claim(candidates, "first"), d.claim(candidates, "second")
 	flat := []float64{5, 50, 10, 50}
-	require.ErrorIs(t, d.store.WalkForward.BeginScoring(ctx, zombie, wfo.ID, flat, d.wfoJobs(wfo.ID)), store.ErrFenced)
-	require.NoError(t, d.store.WalkForward.BeginScoring(ctx, successor, wfo.ID, flat, d.wfoJobs(wfo.ID)))
+	require.ErrorIs(t, d.store.WalkForward.BeginScoring(ctx, zombie, wfo.ID, flat), store.ErrFenced)
+	require.NoError(t, d.store.WalkForward.BeginScoring(ctx, successor, wfo.ID, flat))
 	for i := range 4 {
 		job := d.jobOf(`select score_job_id from wfo_folds where wfo_id = $1 and fold = $2`, wfo.ID, i)
 		zombie, successor = d.claim(job, "first"), d.claim(job, "second")
 		stretch := sweep.Stretch{From: 100 + i, Growth: []float64{1}}
-		require.ErrorIs(t, d.store.WalkForward.FinishScore(ctx, zombie, wfo.ID, i, []float64{1, 2}, stretch, d.wfoJobs(wfo.ID)), store.ErrFenced)
-		require.NoError(t, d.store.WalkForward.FinishScore(ctx, successor, wfo.ID, i, []float64{1, 2}, stretch, d.wfoJobs(wfo.ID)))
-		require.ErrorIs(t, d.store.WalkForward.FinishScore(ctx, successor, wfo.ID, i, []float64{1, 2}, stretch, d.wfoJobs(wfo.ID)), store.ErrFenced)
+		require.ErrorIs(t, d.store.WalkForward.FinishScore(ctx, zombie, wfo.ID, i, []float64{1, 2}, stretch), store.ErrFenced)
+		require.NoError(t, d.store.WalkForward.FinishScore(ctx, successor, wfo.ID, i, []float64{1, 2}, stretch))
+		require.ErrorIs(t, d.store.WalkForward.FinishScore(ctx, successor, wfo.ID, i, []float64{1, 2}, stretch), store.ErrFenced)
 	}
 	results, err := d.store.WalkForward.FoldResults(ctx, d.space.ID, wfo.ID)
 	require.NoError(t, err)
@@ -179,7 +162,7 @@ func TestCancelingAWalkForwardCancelsItsFolds(t *testing.T) {
 	wfo, folds := d.wfo("w", 4, false)
 	d.runFold(folds[0], outcomeOf(5))
 	running := *folds[1].TuneID
-	require.NoError(t, d.store.Tuning.Begin(ctx, d.claim(d.planJob(running), "w"), running, tuning.Plan{Shards: twoShards}, d.nextJobs(running)))
+	require.NoError(t, d.store.Tuning.Begin(ctx, d.claim(d.planJob(running), "w"), running, tuning.Plan{Shards: twoShards}))
 	shard := d.jobOf(`select job_id from tune_shards where tune_id = $1 and shard = 0`, running)
 	lease := d.claim(shard, "w")
 	_, err := d.store.WalkForward.Cancel(ctx, d.space.ID, wfo.ID)
@@ -192,7 +175,7 @@ func TestCancelingAWalkForwardCancelsItsFolds(t *testing.T) {
 	require.NoError(t, d.owner.QueryRow(ctx, `select count(*) from river_job where finalized_at is null and id <> $1`, shard).Scan(&open))
 	require.Zero(t, open, "a job was left in the queue")
 	require.ErrorIs(t, d.store.Tuning.ReportShard(ctx, lease, running, 0, 1), store.ErrEnded, "the worker is told to stop")
-	require.NoError(t, d.store.Tuning.FinishShard(ctx, lease, running, tuning.ShardDone{Completed: 2}, d.nextJobs(running)), "its result is dropped")
+	require.NoError(t, d.store.Tuning.FinishShard(ctx, lease, running, tuning.ShardDone{Completed: 2}), "its result is dropped")
 	require.Equal(t, walkforward.Canceled, d.wfoNow(wfo.ID).Status)
 }
 
@@ -243,9 +226,9 @@ func TestConcurrentFoldsAreAllCounted(t *testing.T) {
 	var collects []ready
 	for _, fold := range folds {
 		id := *fold.TuneID
-		require.NoError(t, d.store.Tuning.Begin(ctx, d.claim(d.planJob(id), "w"), id, tuning.Plan{Shards: []sweep.Shard{{Trials: 4}}}, d.nextJobs(id)))
+		require.NoError(t, d.store.Tuning.Begin(ctx, d.claim(d.planJob(id), "w"), id, tuning.Plan{Shards: []sweep.Shard{{Trials: 4}}}))
 		require.NoError(t, d.store.Tuning.FinishShard(ctx, d.claim(d.jobOf(`select job_id from tune_shards where tune_id = $1`, id), "w"), id,
-			tuning.ShardDone{Completed: 4, Columns: []byte{1}}, d.nextJobs(id)))
+			tuning.ShardDone{Completed: 4, Columns: []byte{1}}))
 		collects = append(collects, ready{d.claim(d.jobOf(`select collect_job_id from tune_progress where tune_id = $1`, id), "w"), id})
 	}
 	errs := make(chan error, n)

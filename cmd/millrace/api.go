@@ -60,7 +60,7 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 		return "", err
 	}
 	st := stores.New(pool, client)
-	st.OnEnded(metrics.Ended)
+	st.SetRecorder(metrics)
 	reporter, err := env.report.reporter(life, flags.AdminToken, db.DatabaseURL)
 	if err != nil {
 		return "", err

@@ -157,7 +157,6 @@ func (s *benchStore) submit(b *testing.B, spec sweep.Spec, key string) uuid.UUID
 	var id uuid.UUID
 	_, err := s.store.Tuning.Create(b.Context(), store.Submission{Workspace: s.space.ID, Route: "bench", Key: key},
 		tuning.NewTune{DatasetID: s.dataset.ID, Dataset: s.dataset.Name, Spec: spec, Trials: 20_000},
-		func(tune uuid.UUID) river.JobArgs { return jobs.TunePlanArgs{WorkspaceID: s.space.ID, TuneID: tune} },
 		func(t *tuning.Tune) (store.Response, error) {
 			id = t.ID
 			return store.Response{Status: http.StatusAccepted}, nil

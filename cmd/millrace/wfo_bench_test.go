@@ -7,10 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
 
-	"millrace/jobs"
 	"millrace/jobs/backtest"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/sweep"
@@ -72,14 +70,6 @@ func (s *benchStore) submitWFO(b *testing.B, in walkforward.NewRun, key string) 
 	b.Helper()
 	var id uuid.UUID
 	_, err := s.store.WalkForward.Create(b.Context(), store.Submission{Workspace: s.space.ID, Route: "bench", Key: key}, in,
-		walkforward.FirstJobs{
-			Plan: func(tune uuid.UUID) river.JobArgs {
-				return jobs.TunePlanArgs{WorkspaceID: s.space.ID, TuneID: tune}
-			},
-			Candidates: func(id uuid.UUID) river.JobArgs {
-				return jobs.WFOCandidatesArgs{WorkspaceID: s.space.ID, WFOID: id}
-			},
-		},
 		func(w *walkforward.Run, _ []walkforward.Fold) (store.Response, error) {
 			id = w.ID
 			return store.Response{Status: http.StatusAccepted}, nil

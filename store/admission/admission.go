@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"millrace/jobs"
 	"millrace/store/workers"
 )
 
@@ -33,13 +34,6 @@ const ActiveWork = `
 	  where workspace_id = $1 and admitted and status in ('queued', 'running') and wfo_id is null)
 	+ (select count(*) from wfo_runs
 	    where workspace_id = $1 and admitted and status in ('pending', 'running'))`
-
-// River works jobs of a lower number first. What a workspace with nothing at work begins goes ahead of
-// what others have queued, so that it waits for no queue of a huge neighbour; all else takes its turn.
-const (
-	PriorityFirst = 1
-	PriorityTurn  = 2
-)
 
 // Next lets in the workspace's oldest waiting tunes and walk-forwards while its cap has room.
 func Next(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) error {
@@ -101,7 +95,7 @@ func Release(ctx context.Context, tx pgx.Tx, held []int64, first bool) error {
 			 where id = any($1) and state = 'pending'
 			returning queue)
 		select pg_notify(current_schema() || '.river_insert', json_build_object('queue', queue)::text)
-		  from promoted`, held, ahead, PriorityFirst)
+		  from promoted`, held, ahead, jobs.PriorityFirst)
 	if err != nil {
 		return fmt.Errorf("promote jobs: %w", err)
 	}
@@ -118,7 +112,7 @@ func foldsAtWork(slots int) int { return min(max(slots, 1)+1, maxFoldsAtWork) }
 // EnqueueFolds releases the plan jobs of the next folds. The caller holds the walk-forward's lock, or
 // that of its workspace while nothing of it is at work. With first, the first of them goes ahead.
 func EnqueueFolds(ctx context.Context, tx pgx.Tx, wfo uuid.UUID, first bool) error {
-	slots, err := workers.Slots(ctx, tx, "trials")
+	slots, err := workers.Slots(ctx, tx, jobs.QueueTrials)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"millrace/store"
+
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
@@ -60,7 +62,7 @@ func (c *Counters) Active(subject string) int64 {
 // Counters reads the counts of a workspace or, when it is not valid, of the whole fleet.
 func (s *Store) Counters(ctx context.Context, workspace uuid.NullUUID) (*Counters, error) {
 	c := &Counters{Statuses: map[string]map[string]int64{}}
-	read := func(tx pgx.Tx) error {
+	read := func(tx *store.Tx) error {
 		batch := &pgx.Batch{}
 		batch.Queue(`
 			select subject, queue, state, n from counters where workspace_id = $1 and n <> 0
@@ -132,7 +134,7 @@ const foldPage = 20_000
 func (s *Store) FoldCounters(ctx context.Context) error {
 	for {
 		var folded *int
-		err := s.db.InFleet(ctx, func(tx pgx.Tx) error {
+		err := s.db.InFleet(ctx, func(tx *store.Tx) error {
 			return tx.QueryRow(ctx, `select counters_fold($1)`, foldPage).Scan(&folded)
 		})
 		if err != nil {
@@ -147,7 +149,7 @@ func (s *Store) FoldCounters(ctx context.Context) error {
 // AddCount counts something that is no event, under a name that no event type has, for the Hour
 // and Day of the whole fleet. It takes row locks, so it is for what is rare or summed up before.
 func (s *Store) AddCount(ctx context.Context, name string, n int64) error {
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `
 			insert into event_counts (workspace_id, span, began_at, type, n)
 			select $1, span, date_bin(span, clock_timestamp(), 'epoch'), $2, $3
@@ -164,7 +166,7 @@ func (s *Store) AddCount(ctx context.Context, name string, n int64) error {
 
 // TidyCounters removes what no window reaches back to any more.
 func (s *Store) TidyCounters(ctx context.Context) error {
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `
 			delete from event_counts
 			 where began_at < now() - case when span = interval '1 minute' then interval '2 hours' else interval '25 hours' end`)

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"time"
 
+	"millrace/store"
+
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
@@ -119,7 +121,7 @@ const boundsSQL = `
 // ends at the log's end. It is ErrCursorGone when events after the cursor may be missing.
 func (s *Store) Events(ctx context.Context, scope Scope, after Cursor, limit int) ([]Event, error) {
 	var events []Event
-	read := func(tx pgx.Tx) error {
+	read := func(tx *store.Tx) error {
 		var bounds Bounds
 		batch := &pgx.Batch{}
 		// The workspace is named even though row-level security holds: so the index is used. One row

@@ -28,7 +28,7 @@ func (s *Store) Roll(ctx context.Context, days int) (made int, err error) {
 // Expired lists what DropExpired would drop, and drops nothing.
 func (s *Store) Expired(ctx context.Context, before time.Time) ([]Partition, error) {
 	var expired []Partition
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `select part, events from event_log_expired($1)`, before)
 		if err != nil {
 			return fmt.Errorf("list expired event partitions: %w", err)
@@ -76,7 +76,7 @@ func (s *Store) DropExpired(ctx context.Context, before time.Time) ([]Partition,
 }
 
 func (s *Store) dropOne(ctx context.Context, before time.Time) (dropped []Partition, err error) {
-	err = s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err = s.db.InFleet(ctx, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `select part, events from event_log_prune($1, $2)`, before, pruneBatch)
 		if err != nil {
 			return fmt.Errorf("drop event partition: %w", err)

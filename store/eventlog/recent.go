@@ -5,14 +5,15 @@ import (
 	"fmt"
 	"slices"
 
+	"millrace/store"
+
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 )
 
 // Recent reads the workspace's newest settled events, newest first.
 func (s *Store) Recent(ctx context.Context, workspace uuid.UUID, topics []string, limit int) ([]Event, error) {
 	var events []Event
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select xid, id, at, workspace_id, topic, type, entity_id, job_ids, payload
 			  from (select * from event_log

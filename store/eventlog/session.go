@@ -183,7 +183,7 @@ func (s *Session) Notify(ctx context.Context, upTo Cursor) error {
 // waiting, by the database's clock: readers wait for transactions that began before it. It also tells
 // whether the fleet has a relay.
 func (s *Store) Waiting(ctx context.Context) (waiting time.Duration, relayed bool, err error) {
-	err = s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err = s.db.InFleet(ctx, func(tx *store.Tx) error {
 		var seconds float64
 		err := tx.QueryRow(ctx, `
 			select coalesce(extract(epoch from max(clock_timestamp() - at)), 0)::float8,

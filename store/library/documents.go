@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"millrace/jobs"
 	"millrace/jobs/knowledge"
 	"millrace/store"
 )
@@ -22,7 +23,7 @@ const documentColumns = `
 // ended well yet has revision 0.
 func (s *Store) Document(ctx context.Context, workspace, id uuid.UUID) (knowledge.Document, error) {
 	var found knowledge.Document
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
 		found, err = readDocument(ctx, tx, workspace, id, "")
 		return err
 	})
@@ -56,7 +57,7 @@ type DocumentFilter struct {
 // place.
 func (s *Store) Documents(ctx context.Context, workspace uuid.UUID, filter DocumentFilter, page store.Page, limit int) ([]knowledge.Document, error) {
 	var list []knowledge.Document
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `select `+documentColumns+` from documents
 			where workspace_id = @workspace and revision > 0
 			  and (@source = '' or source_type = @source)
@@ -85,7 +86,7 @@ func (s *Store) Documents(ctx context.Context, workspace uuid.UUID, filter Docum
 func (s *Store) DocumentChunks(ctx context.Context, workspace, id uuid.UUID, from, limit int) (knowledge.Document, []knowledge.Chunk, error) {
 	var found knowledge.Document
 	var chunks []knowledge.Chunk
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
 		// The lock keeps a new revision out until both are read.
 		if found, err = readDocument(ctx, tx, workspace, id, "for key share"); err != nil {
 			return err
@@ -105,10 +106,9 @@ func (s *Store) DocumentChunks(ctx context.Context, workspace, id uuid.UUID, fro
 	return found, chunks, err
 }
 
-// DeleteDocument deletes a document with its chunks and inserts forget, the job that deletes its
-// vectors. Jobs that are ingesting it are cancelled.
-func (s *Store) DeleteDocument(ctx context.Context, workspace, id uuid.UUID, forget river.JobArgs) error {
-	return s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+// DeleteDocument deletes a document with its chunks and inserts the job that deletes its vectors. Jobs that are ingesting it are cancelled.
+func (s *Store) DeleteDocument(ctx context.Context, workspace, id uuid.UUID) error {
+	return s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		if _, err := readDocument(ctx, tx, workspace, id, ""); err != nil {
 			return err
 		}
@@ -125,6 +125,7 @@ func (s *Store) DeleteDocument(ctx context.Context, workspace, id uuid.UUID, for
 		if _, err := tx.Exec(ctx, `delete from documents where id = $1`, id); err != nil {
 			return fmt.Errorf("delete document %s: %w", id, err)
 		}
+		forget := jobs.IngestForgetArgs{WorkspaceID: workspace, DocumentID: id, Below: knowledge.AllRevisions}
 		if _, err := s.db.River().InsertTx(ctx, tx, forget, nil); err != nil {
 			return fmt.Errorf("insert job to forget document %s: %w", id, err)
 		}

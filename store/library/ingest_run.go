@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 
+	"millrace/jobs"
 	"millrace/jobs/knowledge"
 	"millrace/store"
 )
@@ -19,7 +19,7 @@ import (
 func (s *Store) BeginIngest(ctx context.Context, lease store.Lease, id uuid.UUID) (*Ingest, knowledge.Document, error) {
 	var ingest *Ingest
 	var doc knowledge.Document
-	err := s.underLease(ctx, lease, id, func(tx pgx.Tx) (err error) {
+	err := s.db.ContinueUnderLease(ctx, lease, id, func(tx *store.Tx) (err error) {
 		if ingest, err = liveIngest(ctx, tx, lease.Workspace, id); err != nil {
 			return err
 		}
@@ -42,19 +42,6 @@ func (s *Store) BeginIngest(ctx context.Context, lease store.Lease, id uuid.UUID
 	return ingest, doc, err
 }
 
-// underLease runs fn under the fence of an attempt that goes on afterwards.
-func (s *Store) underLease(ctx context.Context, lease store.Lease, id uuid.UUID, fn func(pgx.Tx) error) error {
-	return s.db.InWorkspace(ctx, lease.Workspace, func(tx pgx.Tx) error {
-		if err := store.LockTune(ctx, tx, id); err != nil {
-			return err
-		}
-		if err := store.Fence(ctx, tx, lease); err != nil {
-			return err
-		}
-		return fn(tx)
-	})
-}
-
 func liveIngest(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) (*Ingest, error) {
 	ingest, err := readIngest(ctx, tx, workspace, id)
 	if err != nil {
@@ -68,7 +55,7 @@ func liveIngest(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) (*Inges
 
 // ReportIngest records how far an attempt is. ErrFenced or ErrEnded when it should stop working.
 func (s *Store) ReportIngest(ctx context.Context, lease store.Lease, id uuid.UUID, stage string, done, total int) error {
-	return s.underLease(ctx, lease, id, func(tx pgx.Tx) error {
+	return s.db.ContinueUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		ingest, err := liveIngest(ctx, tx, lease.Workspace, id)
 		if err != nil {
 			return err
@@ -87,7 +74,7 @@ func (s *Store) ReportIngest(ctx context.Context, lease store.Lease, id uuid.UUI
 func (s *Store) RetypeIngest(ctx context.Context, lease store.Lease, id uuid.UUID, source knowledge.SourceType) (*Ingest, knowledge.Document, error) {
 	var ingest *Ingest
 	var doc knowledge.Document
-	err := s.underLease(ctx, lease, id, func(tx pgx.Tx) (err error) {
+	err := s.db.ContinueUnderLease(ctx, lease, id, func(tx *store.Tx) (err error) {
 		if ingest, err = liveIngest(ctx, tx, lease.Workspace, id); err != nil {
 			return err
 		}
@@ -127,7 +114,7 @@ func dropEmptyDocument(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 
 // RetryIngest notes why an attempt came to nothing and when the next is due; the attempt then ends.
 func (s *Store) RetryIngest(ctx context.Context, lease store.Lease, id uuid.UUID, reason string, next time.Time) error {
-	return s.underLease(ctx, lease, id, func(tx pgx.Tx) error {
+	return s.db.ContinueUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		ingest, err := liveIngest(ctx, tx, lease.Workspace, id)
 		if err != nil {
 			return err
@@ -153,15 +140,15 @@ type Ingested struct {
 }
 
 // FinishIngest stores a document's new revision under the lease: the chunks of the revision before go
-// in the transaction in which those of this one come. forget is the job that deletes the vectors of
-// earlier revisions. The outcome is created, replaced, or unchanged.
+// in the transaction in which those of this one come, and a job is inserted that deletes the vectors
+// of earlier revisions. The outcome is created, replaced, or unchanged.
 //
 // A document that was deleted meanwhile, or has a later revision by now, is ErrEnded and ErrConflict;
 // so is a workspace whose vectors moved to another collection than the one named. Then nothing is
 // stored, and the vectors of this revision are to be deleted.
-func (s *Store) FinishIngest(ctx context.Context, lease store.Lease, id uuid.UUID, made Ingested, forget river.JobArgs) (*Ingest, error) {
+func (s *Store) FinishIngest(ctx context.Context, lease store.Lease, id uuid.UUID, made Ingested) (*Ingest, error) {
 	var ingest *Ingest
-	err := s.db.InLease(ctx, lease, id, func(tx pgx.Tx) (err error) {
+	err := s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) (err error) {
 		if ingest, err = liveIngest(ctx, tx, lease.Workspace, id); err != nil {
 			return err
 		}
@@ -174,7 +161,7 @@ func (s *Store) FinishIngest(ctx context.Context, lease store.Lease, id uuid.UUI
 		}
 		outcome := "unchanged"
 		if !made.Unchanged {
-			if outcome, err = s.storeRevision(ctx, tx, ingest, doc, made, forget); err != nil {
+			if outcome, err = s.storeRevision(ctx, tx, ingest, doc, made); err != nil {
 				return err
 			}
 		}
@@ -187,13 +174,13 @@ func (s *Store) FinishIngest(ctx context.Context, lease store.Lease, id uuid.UUI
 		if err != nil {
 			return fmt.Errorf("finish ingestion %s: %w", id, err)
 		}
-		return endIngest(ctx, tx, ingest, IngestCompleted, "")
+		return s.endIngest(ctx, tx, ingest, IngestCompleted, "")
 	})
 	return ingest, err
 }
 
 func (s *Store) storeRevision(ctx context.Context, tx pgx.Tx, ingest *Ingest, old knowledge.Document,
-	made Ingested, forget river.JobArgs,
+	made Ingested,
 ) (outcome string, err error) {
 	doc := made.Document
 	if old.Revision > doc.Revision {
@@ -220,6 +207,7 @@ func (s *Store) storeRevision(ctx context.Context, tx pgx.Tx, ingest *Ingest, ol
 	}
 	// An earlier attempt may have left vectors of a revision that was never stored.
 	if old.Revision > 0 || ingest.Attempts > 1 {
+		forget := jobs.IngestForgetArgs{WorkspaceID: doc.WorkspaceID, DocumentID: doc.ID, Below: doc.Revision}
 		if _, err := s.db.River().InsertTx(ctx, tx, forget, nil); err != nil {
 			return "", fmt.Errorf("insert job to forget revisions of document %s: %w", doc.ID, err)
 		}
@@ -247,17 +235,18 @@ func holdCollection(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, collect
 // FailIngest ends an ingestion that cannot be done, with a reason for its user, under the lease. A
 // document that has no revision goes with it.
 func (s *Store) FailIngest(ctx context.Context, lease store.Lease, id uuid.UUID, reason string) error {
-	return s.db.InLease(ctx, lease, id, func(tx pgx.Tx) error {
+	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		ingest, err := liveIngest(ctx, tx, lease.Workspace, id)
 		if err != nil {
 			return err
 		}
-		return endIngest(ctx, tx, ingest, IngestFailed, reason)
+		return s.endIngest(ctx, tx, ingest, IngestFailed, reason)
 	})
 }
 
-// endIngest gives an ingestion its final status, drops what was sent for it, and tells.
-func endIngest(ctx context.Context, tx pgx.Tx, ingest *Ingest, status IngestStatus, reason string) error {
+// endIngest gives an ingestion its final status, drops what was sent for it, and records the end. One
+// that had ended before is ErrEnded, and nothing changes.
+func (s *Store) endIngest(ctx context.Context, tx *store.Tx, ingest *Ingest, status IngestStatus, reason string) error {
 	ingest.Status, ingest.NextAttemptAt = status, nil
 	if reason != "" {
 		ingest.Reason = &reason
@@ -268,7 +257,11 @@ func endIngest(ctx context.Context, tx pgx.Tx, ingest *Ingest, status IngestStat
 	err := tx.QueryRow(ctx, `
 		update ingest_jobs
 		   set status = $2, reason = $3, stage = $4, next_attempt_at = null, completed_at = clock_timestamp()
-		 where id = $1 returning completed_at`, ingest.ID, status, ingest.Reason, ingest.Stage).Scan(&ingest.CompletedAt)
+		 where id = $1 and status in ('queued', 'running', 'retrying') returning completed_at`,
+		ingest.ID, status, ingest.Reason, ingest.Stage).Scan(&ingest.CompletedAt)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("ingestion %s: %w", ingest.ID, store.ErrEnded)
+	}
 	if err != nil {
 		return fmt.Errorf("end ingestion %s: %w", ingest.ID, err)
 	}
@@ -283,21 +276,17 @@ func endIngest(ctx context.Context, tx pgx.Tx, ingest *Ingest, status IngestStat
 			return err
 		}
 	}
-	var took time.Duration
-	if ingest.StartedAt != nil {
-		took = ingest.CompletedAt.Sub(*ingest.StartedAt)
-	}
-	store.ReportEnded(tx, "ingest "+string(ingest.SourceType), string(status), took)
+	tx.AfterCommit(func() { s.db.Recorder().IngestionEnded(string(ingest.SourceType), string(status)) })
 	return appendIngestEvent(ctx, tx, ingest, string(status))
 }
 
 // AbandonIngest cancels an ingestion from within, under its lease, as its document is gone.
 func (s *Store) AbandonIngest(ctx context.Context, lease store.Lease, id uuid.UUID, reason string) error {
-	return s.db.InLease(ctx, lease, id, func(tx pgx.Tx) error {
+	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		ingest, err := liveIngest(ctx, tx, lease.Workspace, id)
 		if err != nil {
 			return err
 		}
-		return endIngest(ctx, tx, ingest, IngestCanceled, reason)
+		return s.endIngest(ctx, tx, ingest, IngestCanceled, reason)
 	})
 }

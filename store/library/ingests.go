@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 
+	"millrace/jobs"
 	"millrace/jobs/knowledge"
 	"millrace/store"
 )
@@ -96,10 +96,10 @@ type NewIngest struct {
 // CreateIngest stores an ingestion and its River job in the transaction of the submission, and makes
 // the document it is for unless it is there; render makes the response that is kept with the key.
 func (s *Store) CreateIngest(ctx context.Context, sub store.Submission, in NewIngest,
-	args func(ingest uuid.UUID) river.JobArgs, render func(*Ingest) (store.Response, error),
+	render func(*Ingest) (store.Response, error),
 ) (store.Response, error) {
-	return s.db.Submit(ctx, sub, func(ctx context.Context, tx pgx.Tx) (store.Response, error) {
-		ingest, err := s.createIngest(ctx, tx, sub.Workspace, in, args)
+	return s.db.Submit(ctx, sub, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
+		ingest, err := s.createIngest(ctx, tx, sub.Workspace, in)
 		if err != nil {
 			return store.Response{}, err
 		}
@@ -107,9 +107,7 @@ func (s *Store) CreateIngest(ctx context.Context, sub store.Submission, in NewIn
 	})
 }
 
-func (s *Store) createIngest(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewIngest,
-	args func(ingest uuid.UUID) river.JobArgs,
-) (*Ingest, error) {
+func (s *Store) createIngest(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewIngest) (*Ingest, error) {
 	document, err := claimDocument(ctx, tx, workspace, in.SourceType, in.CanonicalURL)
 	if err != nil {
 		return nil, err
@@ -132,7 +130,7 @@ func (s *Store) createIngest(ctx context.Context, tx pgx.Tx, workspace uuid.UUID
 	if err != nil {
 		return nil, fmt.Errorf("encode options: %w", err)
 	}
-	job, err := s.db.River().InsertTx(ctx, tx, args(id), nil)
+	job, err := s.db.River().InsertTx(ctx, tx, jobs.IngestArgs{WorkspaceID: workspace, IngestID: id}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("insert ingestion job: %w", err)
 	}
@@ -170,7 +168,7 @@ func claimDocument(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, source k
 // Ingest reads one ingestion of the workspace, or ErrNotFound.
 func (s *Store) Ingest(ctx context.Context, workspace, id uuid.UUID) (*Ingest, error) {
 	var found *Ingest
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
 		found, err = readIngest(ctx, tx, workspace, id)
 		return err
 	})
@@ -202,7 +200,7 @@ type IngestFilter struct {
 // Ingests lists the workspace's ingestions, newest first, from after the page's place.
 func (s *Store) Ingests(ctx context.Context, workspace uuid.UUID, filter IngestFilter, page store.Page, limit int) ([]*Ingest, error) {
 	var list []*Ingest
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `select `+ingestColumns+` from ingest_jobs
 			where workspace_id = @workspace
 			  and (@status = '' or status = @status)
@@ -230,7 +228,7 @@ func (s *Store) Ingests(ctx context.Context, workspace uuid.UUID, filter IngestF
 // CancelIngest ends an ingestion that has not ended, for good. One that has is ErrEnded.
 func (s *Store) CancelIngest(ctx context.Context, workspace, id uuid.UUID) (*Ingest, error) {
 	var ingest *Ingest
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		if err := s.endIngestByUser(ctx, tx, workspace, id, "canceled"); err != nil {
 			return err
 		}
@@ -242,8 +240,8 @@ func (s *Store) CancelIngest(ctx context.Context, workspace, id uuid.UUID) (*Ing
 }
 
 // endIngestByUser cancels an ingestion and its River job.
-func (s *Store) endIngestByUser(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID, reason string) error {
-	if err := store.LockTune(ctx, tx, id); err != nil {
+func (s *Store) endIngestByUser(ctx context.Context, tx *store.Tx, workspace, id uuid.UUID, reason string) error {
+	if err := store.Lock(ctx, tx, id); err != nil {
 		return err
 	}
 	ingest, err := readIngest(ctx, tx, workspace, id)
@@ -256,7 +254,7 @@ func (s *Store) endIngestByUser(ctx context.Context, tx pgx.Tx, workspace, id uu
 	if _, err := s.db.River().JobCancelTx(ctx, tx, ingest.RiverJobID); err != nil {
 		return fmt.Errorf("cancel job %d: %w", ingest.RiverJobID, err)
 	}
-	return endIngest(ctx, tx, ingest, IngestCanceled, reason)
+	return s.endIngest(ctx, tx, ingest, IngestCanceled, reason)
 }
 
 // liveIngests are the ingestions of a document that have not ended.
@@ -302,7 +300,7 @@ func appendIngestEvent(ctx context.Context, tx pgx.Tx, in *Ingest, what string) 
 // IngestRiverJobs are the jobs that read sources, by the ids of the ingestions.
 func (s *Store) IngestRiverJobs(ctx context.Context, workspace uuid.UUID, ids []string) (map[string]int64, error) {
 	found := map[string]int64{}
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select id::text, river_job_id from ingest_jobs where workspace_id = $1 and id = any ($2::uuid[])`, workspace, ids)
 		if err != nil {

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"millrace/store"
+
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
@@ -115,7 +117,7 @@ func (l *lexemes) frequencies(ctx context.Context, s *Store, workspace uuid.UUID
 // are random, so a part of the ids is a part of the chunks.
 func (s *Store) sampleLexemes(ctx context.Context, workspace uuid.UUID) (*frequencies, error) {
 	f := &frequencies{in: map[string]int{}}
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		err := tx.QueryRow(ctx, `select coalesce(sum(chunks), 0) from documents where workspace_id = $1`, workspace).Scan(&f.chunks)
 		if err != nil || f.chunks == 0 {
 			return err

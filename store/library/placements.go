@@ -16,7 +16,7 @@ import (
 // the model given, for good.
 func (s *Store) Placement(ctx context.Context, workspace uuid.UUID, first knowledge.Model) (knowledge.Placement, error) {
 	var found knowledge.Placement
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
 		found, err = readPlacement(ctx, tx, workspace, "")
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return err
@@ -54,7 +54,7 @@ func readPlacement(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, lock str
 // Collections are those that hold what some workspace has ingested.
 func (s *Store) Collections(ctx context.Context) ([]knowledge.Collection, error) {
 	var used []knowledge.Collection
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select distinct m.collection, m.dimensions from workspace_models m
 			 where exists (select from chunks c where c.workspace_id = m.workspace_id) order by 1`)

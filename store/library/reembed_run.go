@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 
+	"millrace/jobs"
 	"millrace/jobs/knowledge"
 	"millrace/store"
 )
@@ -23,7 +23,7 @@ type ReembedChunk struct {
 
 // BeginReembed takes a re-embedding up, or ErrEnded.
 func (s *Store) BeginReembed(ctx context.Context, lease store.Lease, id uuid.UUID) (*Reembed, error) {
-	return s.stepReembed(ctx, lease, id, func(tx pgx.Tx, r *Reembed) error {
+	return s.stepReembed(ctx, lease, id, func(tx *store.Tx, r *Reembed) error {
 		r.Status, r.Reason = ReembedRunning, nil
 		return tx.QueryRow(ctx, `
 			update reembeds set status = 'running', reason = null, started_at = coalesce(started_at, clock_timestamp())
@@ -33,15 +33,9 @@ func (s *Store) BeginReembed(ctx context.Context, lease store.Lease, id uuid.UUI
 
 // stepReembed runs fn on a re-embedding under the fence of an attempt that goes on afterwards, and
 // tells of it.
-func (s *Store) stepReembed(ctx context.Context, lease store.Lease, id uuid.UUID, fn func(pgx.Tx, *Reembed) error) (*Reembed, error) {
+func (s *Store) stepReembed(ctx context.Context, lease store.Lease, id uuid.UUID, fn func(*store.Tx, *Reembed) error) (*Reembed, error) {
 	var r *Reembed
-	err := s.db.InWorkspace(ctx, lease.Workspace, func(tx pgx.Tx) error {
-		if err := store.LockRoot(ctx, tx, id); err != nil {
-			return err
-		}
-		if err := store.Fence(ctx, tx, lease); err != nil {
-			return err
-		}
+	err := s.db.ContinueUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		var err error
 		if r, err = liveReembed(ctx, tx, id); err != nil {
 			return err
@@ -66,7 +60,7 @@ func liveReembed(ctx context.Context, tx pgx.Tx, id uuid.UUID) (*Reembed, error)
 // id, in its order.
 func (s *Store) ReembedBatch(ctx context.Context, workspace, id, after uuid.UUID, limit int) ([]ReembedChunk, error) {
 	var chunks []ReembedChunk
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select c.id, c.document_id, c.idx, c.position, c.text, c.tokens, d.title, d.source_type, c.revision
 			  from chunks c join documents d on d.id = c.document_id
@@ -95,7 +89,7 @@ func (s *Store) NoteReembedded(ctx context.Context, lease store.Lease, id uuid.U
 	for i, c := range chunks {
 		ids[i], documents[i] = c.ID, c.DocumentID
 	}
-	_, err := s.stepReembed(ctx, lease, id, func(tx pgx.Tx, r *Reembed) error {
+	_, err := s.stepReembed(ctx, lease, id, func(tx *store.Tx, r *Reembed) error {
 		_, err := tx.Exec(ctx, `
 			insert into reembed_chunks (reembed_id, workspace_id, chunk_id, document_id)
 			select $1, $2, * from unnest($3::uuid[], $4::uuid[]) on conflict do nothing`, id, lease.Workspace, ids, documents)
@@ -111,7 +105,7 @@ func (s *Store) NoteReembedded(ctx context.Context, lease store.Lease, id uuid.U
 
 // WaitReembed notes what a re-embedding waits for.
 func (s *Store) WaitReembed(ctx context.Context, lease store.Lease, id uuid.UUID, reason string) error {
-	_, err := s.stepReembed(ctx, lease, id, func(tx pgx.Tx, r *Reembed) error {
+	_, err := s.stepReembed(ctx, lease, id, func(tx *store.Tx, r *Reembed) error {
 		r.Reason = &reason
 		_, err := tx.Exec(ctx, `update reembeds set reason = $2 where id = $1`, id, reason)
 		return err
@@ -121,9 +115,9 @@ func (s *Store) WaitReembed(ctx context.Context, lease store.Lease, id uuid.UUID
 
 // FinishReembed switches the workspace to the new collection under the lease. Chunks can neither
 // come nor go meanwhile; when some have come before that are not in the new collection it is
-// ErrBehind, and nothing is done. sweep is the job that deletes what is left behind.
-func (s *Store) FinishReembed(ctx context.Context, lease store.Lease, id uuid.UUID, sweep river.JobArgs) error {
-	return s.db.InWFOLease(ctx, lease, id, func(tx pgx.Tx) error {
+// ErrBehind, and nothing is done. A job is inserted that deletes what is left behind.
+func (s *Store) FinishReembed(ctx context.Context, lease store.Lease, id uuid.UUID) error {
+	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		r, err := liveReembed(ctx, tx, id)
 		if err != nil {
 			return err
@@ -145,7 +139,7 @@ func (s *Store) FinishReembed(ctx context.Context, lease store.Lease, id uuid.UU
 		if err := movePlacement(ctx, tx, lease.Workspace, r.To); err != nil {
 			return err
 		}
-		if _, err := s.db.River().InsertTx(ctx, tx, sweep, nil); err != nil {
+		if _, err := s.db.River().InsertTx(ctx, tx, jobs.ReembedSweepArgs{WorkspaceID: lease.Workspace, ReembedID: id}, nil); err != nil {
 			return fmt.Errorf("insert sweep: %w", err)
 		}
 		return endReembed(ctx, tx, r, ReembedCompleted, nil)
@@ -167,7 +161,7 @@ func movePlacement(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, to knowl
 // FailReembed ends a re-embedding that cannot be done, with its reason, under the lease. The
 // workspace stays where it is.
 func (s *Store) FailReembed(ctx context.Context, lease store.Lease, id uuid.UUID, reason string) error {
-	return s.db.InWFOLease(ctx, lease, id, func(tx pgx.Tx) error {
+	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		r, err := liveReembed(ctx, tx, id)
 		if err != nil {
 			return err
@@ -195,7 +189,7 @@ type Leftover struct {
 // Leftovers are documents that changed while they were embedded again.
 func (s *Store) Leftovers(ctx context.Context, workspace, id uuid.UUID) ([]Leftover, error) {
 	var left []Leftover
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select r.document_id, coalesce(max(d.revision), $3)
 			  from reembed_chunks r left join documents d on d.id = r.document_id
@@ -214,7 +208,7 @@ func (s *Store) Leftovers(ctx context.Context, workspace, id uuid.UUID) ([]Lefto
 
 // ForgetReembed drops the record of which chunks were embedded, once nothing is left over.
 func (s *Store) ForgetReembed(ctx context.Context, workspace, id uuid.UUID) error {
-	return s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	return s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `delete from reembed_chunks where workspace_id = $1 and reembed_id = $2`, workspace, id)
 		if err != nil {
 			return fmt.Errorf("forget re-embedding %s: %w", id, err)

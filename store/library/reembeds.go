@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 
+	"millrace/jobs"
 	"millrace/jobs/knowledge"
 	"millrace/store"
 )
@@ -51,10 +51,10 @@ var ErrBehind = errors.New("chunks are not embedded yet")
 // CreateReembed stores a re-embedding and its job in the transaction of the submission. A workspace
 // has one at a time: another is ErrRunning.
 func (s *Store) CreateReembed(ctx context.Context, sub store.Submission, to knowledge.Placement,
-	job func(id uuid.UUID) river.JobArgs, render func(*Reembed) (store.Response, error),
+	render func(*Reembed) (store.Response, error),
 ) (store.Response, error) {
-	resp, err := s.db.Submit(ctx, sub, func(ctx context.Context, tx pgx.Tx) (store.Response, error) {
-		r, err := s.createReembed(ctx, tx, sub.Workspace, to, job)
+	resp, err := s.db.Submit(ctx, sub, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
+		r, err := s.createReembed(ctx, tx, sub.Workspace, to)
 		if err != nil {
 			return store.Response{}, err
 		}
@@ -69,7 +69,7 @@ func (s *Store) CreateReembed(ctx context.Context, sub store.Submission, to know
 	return resp, err
 }
 
-func (s *Store) createReembed(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, to knowledge.Placement, job func(id uuid.UUID) river.JobArgs) (*Reembed, error) {
+func (s *Store) createReembed(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, to knowledge.Placement) (*Reembed, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, fmt.Errorf("re-embedding id: %w", err)
@@ -81,7 +81,7 @@ func (s *Store) createReembed(ctx context.Context, tx pgx.Tx, workspace uuid.UUI
 	if err != nil {
 		return nil, fmt.Errorf("read placement: %w", err)
 	}
-	inserted, err := s.db.River().InsertTx(ctx, tx, job(id), nil)
+	inserted, err := s.db.River().InsertTx(ctx, tx, jobs.ReembedArgs{WorkspaceID: workspace, ReembedID: id}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("insert job: %w", err)
 	}
@@ -113,7 +113,7 @@ func scanReembed(row pgx.CollectableRow) (*Reembed, error) {
 // Reembed reads a re-embedding of any workspace, or ErrNotFound.
 func (s *Store) Reembed(ctx context.Context, id uuid.UUID) (*Reembed, error) {
 	var r *Reembed
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) (err error) {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) (err error) {
 		r, err = readReembed(ctx, tx, id)
 		return err
 	})
@@ -138,7 +138,7 @@ func readReembed(ctx context.Context, tx pgx.Tx, id uuid.UUID) (*Reembed, error)
 // Reembeds lists the re-embeddings of the fleet, newest first, from after the page's place.
 func (s *Store) Reembeds(ctx context.Context, page store.Page, limit int) ([]*Reembed, error) {
 	var list []*Reembed
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select `+reembedColumns+` from reembeds
 			 where $2 = '00000000-0000-0000-0000-000000000000'::uuid or (created_at, id) < ($1, $2)

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"millrace/jobs/knowledge"
+	"millrace/store"
 )
 
 const (
@@ -35,7 +36,7 @@ func (s *Store) MatchText(ctx context.Context, workspace uuid.UUID, question str
 	}
 	query, args := matchQuery(workspace, words, filter, limit)
 	var hits []knowledge.Hit
-	err = s.db.InTx(ctx, "begin; set local role millrace_fleet; set local enable_seqscan = off", func(tx pgx.Tx) error {
+	err = s.db.InTx(ctx, "begin; set local role millrace_fleet; set local enable_seqscan = off", func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, query, args...)
 		if err != nil {
 			return err
@@ -117,7 +118,7 @@ func tsquery(word string) string {
 // another's, are left out.
 func (s *Store) Passages(ctx context.Context, workspace uuid.UUID, chunks []uuid.UUID) ([]knowledge.Passage, error) {
 	var passages []knowledge.Passage
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select c.id, c.document_id, c.idx, c.position, c.text, c.tokens, d.source_type, d.title, d.canonical_url
 			  from chunks c join documents d on d.id = c.document_id

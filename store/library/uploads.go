@@ -27,7 +27,7 @@ func (s *Store) PutUpload(ctx context.Context, workspace uuid.UUID, content io.R
 	if err != nil {
 		return id, fmt.Errorf("upload id: %w", err)
 	}
-	err = s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err = s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		var pending int64
 		err := tx.QueryRow(ctx, `select coalesce(sum(size), 0) from ingest_uploads where workspace_id = $1`, workspace).Scan(&pending)
 		if err != nil {
@@ -63,7 +63,7 @@ func (s *Store) PutUpload(ctx context.Context, workspace uuid.UUID, content io.R
 }
 
 func (s *Store) putPart(ctx context.Context, workspace, upload uuid.UUID, part int, data []byte) error {
-	return s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	return s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `
 			insert into ingest_upload_parts (upload_id, workspace_id, part, data) values ($1, $2, $3, $4)`,
 			upload, workspace, part, data)
@@ -80,7 +80,7 @@ func (s *Store) putPart(ctx context.Context, workspace, upload uuid.UUID, part i
 
 // DropUpload deletes an upload that no job has claimed; one that a job has is left to the job.
 func (s *Store) DropUpload(ctx context.Context, workspace, id uuid.UUID) error {
-	return s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	return s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		if _, err := tx.Exec(ctx, `delete from ingest_uploads where id = $1 and not claimed`, id); err != nil {
 			return fmt.Errorf("drop upload: %w", err)
 		}
@@ -94,7 +94,7 @@ func (s *Store) Upload(ctx context.Context, workspace, id uuid.UUID) ([]byte, er
 	for part := 0; ; part++ {
 		var data []byte
 		var size int64
-		err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 			return tx.QueryRow(ctx, `
 				select u.size, p.data from ingest_uploads u
 				  left join ingest_upload_parts p on p.upload_id = u.id and p.part = $2
@@ -118,7 +118,7 @@ func (s *Store) Upload(ctx context.Context, workspace, id uuid.UUID) ([]byte, er
 
 // ForgetUploads deletes uploads that no job claimed within an hour: their request was given up.
 func (s *Store) ForgetUploads(ctx context.Context) (deleted int64, err error) {
-	err = s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err = s.db.InFleet(ctx, func(tx *store.Tx) error {
 		tag, err := tx.Exec(ctx, `
 			delete from ingest_uploads where not claimed and created_at < clock_timestamp() - interval '1 hour'`)
 		if err != nil {

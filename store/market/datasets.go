@@ -43,7 +43,7 @@ func (s *Store) PutDataset(ctx context.Context, workspace uuid.UUID, meta Datase
 		return Dataset{}, fmt.Errorf("dataset id: %w", err)
 	}
 	last := bars.Len() - 1
-	err = s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err = s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `
 			insert into datasets (id, workspace_id, name, symbol, timeframe, calendar, bars, from_at, to_at, sha256, data)
 			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
@@ -67,7 +67,7 @@ func (s *Store) PutDataset(ctx context.Context, workspace uuid.UUID, meta Datase
 // Dataset finds a dataset of the workspace by id or by name, or ErrNotFound.
 func (s *Store) Dataset(ctx context.Context, workspace uuid.UUID, idOrName string) (Dataset, error) {
 	var found Dataset
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
 		found, err = readDataset(ctx, tx, workspace, idOrName)
 		return err
 	})
@@ -96,7 +96,7 @@ func readDataset(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, idOrName s
 // Datasets lists the workspace's datasets, newest first, from after the page's place.
 func (s *Store) Datasets(ctx context.Context, workspace uuid.UUID, page store.Page, limit int) ([]Dataset, error) {
 	var list []Dataset
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select `+datasetColumns+` from datasets
 			 where workspace_id = $1
@@ -120,7 +120,7 @@ func (s *Store) Bars(ctx context.Context, workspace, id uuid.UUID) (*backtest.Ba
 	return s.bars.get(ctx, barsKey{workspace, id}, func(ctx context.Context) (*backtest.Bars, backtest.Calendar, error) {
 		var data []byte
 		var calendar backtest.Calendar
-		err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+		err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 			err := tx.QueryRow(ctx, `select data, calendar from datasets where workspace_id = $1 and id = $2`, workspace, id).
 				Scan(&data, &calendar)
 			if errors.Is(err, pgx.ErrNoRows) {

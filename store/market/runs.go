@@ -31,7 +31,7 @@ type Run struct {
 
 // PutRun stores a run, in the transaction of its submission.
 func (s *Store) PutRun(ctx context.Context, sub store.Submission, run Run, render func(*Run) (store.Response, error)) (store.Response, error) {
-	return s.db.Submit(ctx, sub, func(ctx context.Context, tx pgx.Tx) (store.Response, error) {
+	return s.db.Submit(ctx, sub, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
 		var err error
 		if run.ID, err = uuid.NewV7(); err != nil {
 			return store.Response{}, fmt.Errorf("run id: %w", err)
@@ -59,7 +59,7 @@ func (s *Store) PutRun(ctx context.Context, sub store.Submission, run Run, rende
 // RunDetail reads a run of the workspace with its trades and equity, or ErrNotFound.
 func (s *Store) RunDetail(ctx context.Context, workspace, id uuid.UUID) (*Run, error) {
 	var run Run
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		var metrics, trades []byte
 		err := tx.QueryRow(ctx, `
 			select r.id, r.dataset_id, d.name, r.strategy, r.spec, r.metrics, r.created_at, r.trades, r.equity, r.first_bar

@@ -12,6 +12,7 @@ import (
 
 	"millrace/jobs/knowledge"
 	"millrace/jobs/sweep"
+	"millrace/store"
 )
 
 const (
@@ -33,7 +34,7 @@ type pastTune struct {
 // objective only tunes under it count.
 func (s *Store) Candidates(ctx context.Context, workspace uuid.UUID, strategy, objective string, near sweep.RegimeVector) ([]knowledge.Candidate, error) {
 	var candidates []knowledge.Candidate
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		tunes, err := pastTunes(ctx, tx, workspace, strategy, objective, near)
 		if err != nil {
 			return fmt.Errorf("read past tunes: %w", err)

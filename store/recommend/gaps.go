@@ -33,7 +33,7 @@ func (s *Store) Gaps(ctx context.Context, filter GapFilter, after GapKey, limit 
 		after.AsOf = time.Now()
 	}
 	var gaps []*MatchRun
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select * from (
 			    select id, workspace_id, kind, intent, request, status, confidence, candidates, best_score, reason_codes, weak,
@@ -66,7 +66,7 @@ func (s *Store) Gaps(ctx context.Context, filter GapFilter, after GapKey, limit 
 // MatchRun reads a recommendation or query of any workspace, or ErrNotFound.
 func (s *Store) MatchRun(ctx context.Context, id uuid.UUID) (*MatchRun, error) {
 	var run *MatchRun
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) (err error) {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) (err error) {
 		run, err = readMatchRun(ctx, tx, id, "")
 		return err
 	})
@@ -76,7 +76,7 @@ func (s *Store) MatchRun(ctx context.Context, id uuid.UUID) (*MatchRun, error) {
 // AcknowledgeGap notes that somebody looks after a gap. Again it changes nothing; a gap that is
 // resolved is ErrEnded.
 func (s *Store) AcknowledgeGap(ctx context.Context, id uuid.UUID, by string) (*MatchRun, error) {
-	return s.triage(ctx, id, func(tx pgx.Tx, gap *MatchRun) error {
+	return s.triage(ctx, id, func(tx *store.Tx, gap *MatchRun) error {
 		if gap.CoverageStatus == GapAcknowledged {
 			return nil
 		}
@@ -100,7 +100,7 @@ type GapAnswer struct {
 // ResolveGap resolves a gap. A gap that is resolved is ErrEnded; a candidate that is not of the
 // gap's workspace is ErrNoCandidate.
 func (s *Store) ResolveGap(ctx context.Context, id uuid.UUID, by string, answer GapAnswer) (*MatchRun, error) {
-	return s.triage(ctx, id, func(tx pgx.Tx, gap *MatchRun) error {
+	return s.triage(ctx, id, func(tx *store.Tx, gap *MatchRun) error {
 		resolution := "note"
 		if answer.CandidateType != "" {
 			resolution = "candidate"
@@ -129,9 +129,9 @@ func (s *Store) ResolveGap(ctx context.Context, id uuid.UUID, by string, answer 
 }
 
 // triage runs fn on a gap under its lock, and returns the gap as it then is.
-func (s *Store) triage(ctx context.Context, id uuid.UUID, fn func(pgx.Tx, *MatchRun) error) (*MatchRun, error) {
+func (s *Store) triage(ctx context.Context, id uuid.UUID, fn func(*store.Tx, *MatchRun) error) (*MatchRun, error) {
 	var gap *MatchRun
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) (err error) {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) (err error) {
 		if gap, err = readMatchRun(ctx, tx, id, "for update"); err != nil {
 			return err
 		}

@@ -103,7 +103,7 @@ func (s *Store) RecordMatch(ctx context.Context, workspace uuid.UUID, run NewMat
 	}
 	cover := knowledge.Cover(run.Matches, run.Best)
 	signature := run.Intent.Signature()
-	err = s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err = s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		// One at a time for each intent: a gap opens once, and is resolved after it was opened.
 		_, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended($1, 1))`, workspace.String()+hex.EncodeToString(signature[:]))
 		if err != nil {

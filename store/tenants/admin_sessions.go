@@ -15,7 +15,7 @@ import (
 // CreateAdminSession begins a session of the console, and forgets those that have expired. The
 // digest stands for its secret.
 func (s *Store) CreateAdminSession(ctx context.Context, digest [32]byte, lasts time.Duration) (expires time.Time, err error) {
-	err = s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err = s.db.InFleet(ctx, func(tx *store.Tx) error {
 		if _, err := tx.Exec(ctx, `delete from admin_sessions where expires_at < now()`); err != nil {
 			return fmt.Errorf("forget expired sessions: %w", err)
 		}
@@ -32,7 +32,7 @@ func (s *Store) CreateAdminSession(ctx context.Context, digest [32]byte, lasts t
 
 // AdminSession is when a session ends; ErrNotFound when it has, or never began.
 func (s *Store) AdminSession(ctx context.Context, digest [32]byte) (expires time.Time, err error) {
-	err = s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err = s.db.InFleet(ctx, func(tx *store.Tx) error {
 		err := tx.QueryRow(ctx, `
 			select expires_at from admin_sessions where digest = $1 and expires_at > now()`, digest[:]).Scan(&expires)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -48,7 +48,7 @@ func (s *Store) AdminSession(ctx context.Context, digest [32]byte) (expires time
 
 // EndAdminSession ends a session and its tickets, if it is still there.
 func (s *Store) EndAdminSession(ctx context.Context, digest [32]byte) error {
-	return s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	return s.db.InFleet(ctx, func(tx *store.Tx) error {
 		if _, err := tx.Exec(ctx, `delete from admin_sessions where digest = $1`, digest[:]); err != nil {
 			return fmt.Errorf("end session: %w", err)
 		}
@@ -70,7 +70,7 @@ func (s *Store) CreateEventTicket(ctx context.Context, digest [32]byte, session 
 	if session != nil {
 		parent = session[:]
 	}
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
 		if _, err := tx.Exec(ctx, `delete from event_tickets where expires_at < now()`); err != nil {
 			return fmt.Errorf("forget expired tickets: %w", err)
 		}
@@ -92,7 +92,7 @@ func (s *Store) CreateEventTicket(ctx context.Context, digest [32]byte, session 
 // EventTicket reads a ticket; ErrNotFound when it has expired, its session has ended, or it never was.
 func (s *Store) EventTicket(ctx context.Context, digest [32]byte) (EventTicket, error) {
 	var ticket EventTicket
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
 		err := tx.QueryRow(ctx, `
 			select t.workspace_id, t.expires_at
 			  from event_tickets t left join admin_sessions s on s.digest = t.session

@@ -73,7 +73,7 @@ func (s *Store) IssueKey(ctx context.Context, key Key) (made Key, secret string,
 	if err != nil {
 		return Key{}, "", fmt.Errorf("key id: %w", err)
 	}
-	err = s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err = s.db.InFleet(ctx, func(tx *store.Tx) error {
 		digest := sha256.Sum256([]byte(secret))
 		rows, err := tx.Query(ctx, `
 			insert into api_keys (id, workspace_id, name, role, key_sha256, expires_at) values ($1, $2, $3, $4, $5, $6)
@@ -136,7 +136,7 @@ func (s *Store) KeyHolds(ctx context.Context, id uuid.UUID) (holds bool, err err
 // Keys lists the workspace's keys, revoked ones too, newest first, from after the page's place.
 func (s *Store) Keys(ctx context.Context, workspace uuid.UUID, page store.Page, limit int) ([]Key, error) {
 	var keys []Key
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select `+keyColumns+` from api_keys
 			 where workspace_id = $1
@@ -156,7 +156,7 @@ func (s *Store) Keys(ctx context.Context, workspace uuid.UUID, page store.Page, 
 // Key reads one key of the workspace, or ErrNotFound.
 func (s *Store) Key(ctx context.Context, workspace, id uuid.UUID) (Key, error) {
 	var key Key
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `select `+keyColumns+` from api_keys where workspace_id = $1 and id = $2`, workspace, id)
 		if err != nil {
 			return fmt.Errorf("read key %s: %w", id, err)
@@ -175,7 +175,7 @@ func (s *Store) Key(ctx context.Context, workspace, id uuid.UUID) (Key, error) {
 
 // RevokeKey ends a key of the workspace for good, or ErrNotFound. One that has ended stays as it is.
 func (s *Store) RevokeKey(ctx context.Context, workspace, id uuid.UUID) error {
-	return s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	return s.db.InFleet(ctx, func(tx *store.Tx) error {
 		tag, err := tx.Exec(ctx, `
 			update api_keys set revoked_at = coalesce(revoked_at, now()) where workspace_id = $1 and id = $2`, workspace, id)
 		if err != nil {

@@ -48,7 +48,7 @@ func (s *Store) AddWorkspace(ctx context.Context, w Workspace) (Workspace, error
 	if err != nil {
 		return w, fmt.Errorf("workspace id: %w", err)
 	}
-	err = s.db.InFleet(ctx, func(tx pgx.Tx) (err error) {
+	err = s.db.InFleet(ctx, func(tx *store.Tx) (err error) {
 		w, err = oneWorkspace(ctx, tx, `
 			insert into workspaces (id, name, tune_cap, submissions_per_minute, queries_per_minute, queue_depth)
 			values ($1, $2, $3, $4, $5, $6) returning `+workspaceColumns,
@@ -70,7 +70,7 @@ type WorkspaceChange struct {
 // when there is none, ErrConflict when the name is taken.
 func (s *Store) ChangeWorkspace(ctx context.Context, id uuid.UUID, change WorkspaceChange) (Workspace, error) {
 	var w Workspace
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) (err error) {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) (err error) {
 		w, err = oneWorkspace(ctx, tx, `
 			update workspaces
 			   set name = coalesce($2, name), tune_cap = coalesce($3, tune_cap),
@@ -120,7 +120,7 @@ func (s *Store) WorkspacePage(ctx context.Context, page store.Page, limit int) (
 
 func (s *Store) listWorkspaces(ctx context.Context, sql string, args ...any) ([]Workspace, error) {
 	var all []Workspace
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, sql, args...)
 		if err != nil {
 			return fmt.Errorf("list workspaces: %w", err)
@@ -136,7 +136,7 @@ func (s *Store) listWorkspaces(ctx context.Context, sql string, args ...any) ([]
 // Workspace reads one tenant, or ErrNotFound.
 func (s *Store) Workspace(ctx context.Context, id uuid.UUID) (Workspace, error) {
 	var w Workspace
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) (err error) {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) (err error) {
 		w, err = oneWorkspace(ctx, tx, `select `+workspaceColumns+` from workspaces where id = $1`, id)
 		return err
 	})
@@ -146,7 +146,7 @@ func (s *Store) Workspace(ctx context.Context, id uuid.UUID) (Workspace, error) 
 // WorkspaceNamed finds a tenant by its name, or ErrNotFound.
 func (s *Store) WorkspaceNamed(ctx context.Context, name string) (Workspace, error) {
 	var w Workspace
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) (err error) {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) (err error) {
 		w, err = oneWorkspace(ctx, tx, `select `+workspaceColumns+` from workspaces where name = $1`, name)
 		return err
 	})

@@ -15,7 +15,7 @@ import (
 
 // ShardParts reads one shard's stored result: columns, top and stats as sweep encoded them.
 func (s *Store) ShardParts(ctx context.Context, workspace, tune uuid.UUID, shard int) (columns, top, stats []byte, err error) {
-	err = s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err = s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		err := tx.QueryRow(ctx, `
 			select columns, top, stats from tune_shards where tune_id = $1 and shard = $2 and done`,
 			tune, shard).Scan(&columns, &top, &stats)
@@ -33,7 +33,7 @@ func (s *Store) ShardParts(ctx context.Context, workspace, tune uuid.UUID, shard
 // Shards reads the plan of a tune: every shard's place, in order.
 func (s *Store) Shards(ctx context.Context, workspace, tune uuid.UUID) ([]sweep.Shard, error) {
 	var shards []sweep.Shard
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select `+shardColumns+` from tune_shards
 			 where tune_id = $1 order by shard`, tune)
@@ -51,7 +51,7 @@ func (s *Store) Shards(ctx context.Context, workspace, tune uuid.UUID) ([]sweep.
 
 // Complete stores what the collect step found, under its lease, and ends the tune.
 func (s *Store) Complete(ctx context.Context, lease store.Lease, id uuid.UUID, found *sweep.Outcome) error {
-	return s.db.InLease(ctx, lease, id, func(tx pgx.Tx) error {
+	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		tune, err := readTune(ctx, tx, lease.Workspace, id)
 		if err != nil || tune.Status != Running {
 			return err

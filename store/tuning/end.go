@@ -14,7 +14,7 @@ import (
 
 // end gives a tune its final status, tells of it, and lets in the next; the end of a fold goes on
 // to its walk-forward. The caller holds the tune's lock. It reports false, and changes nothing, when the tune had ended before.
-func (s *Store) end(ctx context.Context, tx pgx.Tx, tune *Tune, status Status, reason string) (bool, error) {
+func (s *Store) end(ctx context.Context, tx *store.Tx, tune *Tune, status Status, reason string) (bool, error) {
 	// Before the tune's row, in the order in which admission takes them.
 	if _, _, err := admission.Room(ctx, tx, tune.WorkspaceID); err != nil {
 		return false, err
@@ -36,7 +36,7 @@ func (s *Store) end(ctx context.Context, tx pgx.Tx, tune *Tune, status Status, r
 	if tune.Fold != nil {
 		return true, s.folds.FoldEnded(ctx, tx, tune)
 	}
-	if err := variantEnded(ctx, tx, tune); err != nil {
+	if err := s.variantEnded(ctx, tx, tune); err != nil {
 		return false, err
 	}
 	return true, admission.Next(ctx, tx, tune.WorkspaceID)
@@ -46,8 +46,8 @@ func (s *Store) end(ctx context.Context, tx pgx.Tx, tune *Tune, status Status, r
 // stop. ErrEnded when it had ended before.
 func (s *Store) Cancel(ctx context.Context, workspace, id uuid.UUID) (*Tune, error) {
 	var tune *Tune
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
-		if err := store.LockTune(ctx, tx, id); err != nil {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
+		if err := store.Lock(ctx, tx, id); err != nil {
 			return err
 		}
 		if tune, err = readTune(ctx, tx, workspace, id); err != nil {

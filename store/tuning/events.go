@@ -21,7 +21,7 @@ type tuneEvent struct {
 }
 
 // AppendEvent tells of the tune as it now is. Its place in the stream is that of the lock the
-// transaction holds, see store.LockTune.
+// transaction holds, see store.Lock.
 func AppendEvent(ctx context.Context, tx pgx.Tx, tune *Tune, what string, eta *float64) error {
 	return store.AppendEvent(ctx, tx, tune.WorkspaceID, "backtests", "backtest.tune."+what, tune.ID.String(),
 		tuneEvent{
@@ -35,9 +35,10 @@ func AppendEvent(ctx context.Context, tx pgx.Tx, tune *Tune, what string, eta *f
 // while there is nothing to go by.
 func (t *Tune) ETA(now time.Time) *float64 {
 	p := t.Progress
-	if t.Status != Running || t.StartedAt == nil || p.WorkDone <= 0 {
+	done := p.WorkDone + p.WorkOpen
+	if t.Status != Running || t.StartedAt == nil || done <= 0 {
 		return nil
 	}
-	eta := max(0, now.Sub(*t.StartedAt).Seconds()/p.WorkDone*(p.Work-p.WorkDone))
+	eta := max(0, now.Sub(*t.StartedAt).Seconds()/done*(p.Work-done))
 	return &eta
 }

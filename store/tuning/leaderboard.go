@@ -16,7 +16,7 @@ import (
 // LeaderboardOf reads the best entries of one tune, best first, as sweep.Entry encodes them.
 func (s *Store) LeaderboardOf(ctx context.Context, workspace, tune uuid.UUID, limit int) ([]json.RawMessage, error) {
 	entries := []json.RawMessage{}
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select entry from tune_leaderboard where tune_id = $1 order by rank limit $2`, tune, limit)
 		if err != nil {
@@ -65,7 +65,7 @@ type StandingKey struct {
 // Leaderboard lists the best trials of the workspace's completed tunes, best first, from after key.
 func (s *Store) Leaderboard(ctx context.Context, workspace uuid.UUID, filter LeaderboardFilter, after StandingKey, limit int) ([]Standing, error) {
 	var standings []Standing
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select l.tune_id,
 			       coalesce((select array_agg(x.name order by td.position)
@@ -115,7 +115,7 @@ type TrialShard struct {
 // them, in order: a page of trials touches only the shards it shows.
 func (s *Store) TrialShards(ctx context.Context, workspace, tune uuid.UUID, from, limit int) ([]TrialShard, error) {
 	var shards []TrialShard
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select shard, first_trial, n_trials, columns from tune_shards
 			 where tune_id = $1 and rung = 0 and done
@@ -138,7 +138,7 @@ func (s *Store) TrialShards(ctx context.Context, workspace, tune uuid.UUID, from
 func (s *Store) RankedShards(ctx context.Context, workspace, tune uuid.UUID, from, limit int) ([]int32, []TrialShard, error) {
 	var ranked []int32
 	var shards []TrialShard
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		err := tx.QueryRow(ctx, `
 			select coalesce(ranking[$2:$3], '{}') from tunes where id = $1`, tune, from+1, from+limit).Scan(&ranked)
 		if errors.Is(err, pgx.ErrNoRows) {

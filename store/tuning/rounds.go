@@ -8,22 +8,24 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
 
+	"millrace/jobs"
 	"millrace/jobs/sweep"
 	"millrace/store"
 )
 
 // endRound inserts the job that follows a round: the one that plans the next, or the one that ranks.
-func (s *Store) endRound(ctx context.Context, tx pgx.Tx, tune uuid.UUID, at shardCounts, next Jobs) error {
-	args := next.Collect()
+func (s *Store) endRound(ctx context.Context, tx pgx.Tx, tune *Tune, at shardCounts) error {
+	var args river.JobArgs = jobs.TuneCollectArgs{WorkspaceID: tune.WorkspaceID, TuneID: tune.ID}
 	if at.round+1 < at.rounds {
-		args = next.Advance(at.round + 1)
+		args = jobs.TuneAdvanceArgs{WorkspaceID: tune.WorkspaceID, TuneID: tune.ID, Round: at.round + 1}
 	}
 	job, err := s.db.River().InsertTx(ctx, tx, args, nil)
 	if err != nil {
 		return fmt.Errorf("insert %s job: %w", args.Kind(), err)
 	}
-	_, err = tx.Exec(ctx, `update tune_progress set collect_job_id = $2 where tune_id = $1`, tune, job.Job.ID)
+	_, err = tx.Exec(ctx, `update tune_progress set collect_job_id = $2 where tune_id = $1`, tune.ID, job.Job.ID)
 	if err != nil {
 		return fmt.Errorf("note %s job: %w", args.Kind(), err)
 	}
@@ -39,8 +41,8 @@ type Round struct {
 
 // BeginRound stores the shards of a round and lets in the first of them, under the lease of the job
 // that planned it. A tune that has ended meanwhile is left alone.
-func (s *Store) BeginRound(ctx context.Context, lease store.Lease, id uuid.UUID, round Round, next Jobs) error {
-	return s.db.InLease(ctx, lease, id, func(tx pgx.Tx) error {
+func (s *Store) BeginRound(ctx context.Context, lease store.Lease, id uuid.UUID, round Round) error {
+	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		tune, err := readTune(ctx, tx, lease.Workspace, id)
 		if err != nil || tune.Status != Running {
 			return err
@@ -52,7 +54,7 @@ func (s *Store) BeginRound(ctx context.Context, lease store.Lease, id uuid.UUID,
 		if err := insertShards(ctx, tx, lease.Workspace, id, round.Shards); err != nil {
 			return err
 		}
-		if err := openTrials(ctx, tx, tune); err != nil {
+		if err := readOpenShards(ctx, tx, tune); err != nil {
 			return err
 		}
 		if err := AppendEvent(ctx, tx, tune, "progress", tune.ETA(time.Now())); err != nil {
@@ -62,9 +64,9 @@ func (s *Store) BeginRound(ctx context.Context, lease store.Lease, id uuid.UUID,
 			return err
 		}
 		if len(round.Shards) == 0 {
-			return s.endRound(ctx, tx, id, at, next)
+			return s.endRound(ctx, tx, tune, at)
 		}
-		return s.letIn(ctx, tx, tune, at, next)
+		return s.letIn(ctx, tx, tune, at)
 	})
 }
 
@@ -89,7 +91,7 @@ func openRound(ctx context.Context, tx pgx.Tx, tune *Tune, round Round) (shardCo
 
 // ShardColumns reads the columns of one finished shard, as sweep encoded them.
 func (s *Store) ShardColumns(ctx context.Context, workspace, tune uuid.UUID, shard int) (columns []byte, err error) {
-	err = s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err = s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		err := tx.QueryRow(ctx, `
 			select columns from tune_shards where tune_id = $1 and shard = $2 and done`, tune, shard).Scan(&columns)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -106,13 +108,7 @@ func (s *Store) ShardColumns(ctx context.Context, workspace, tune uuid.UUID, sha
 // ResolveShard replaces the columns of a shard by those of its trials as they came out, under the lease
 // of the job that ranks; the job goes on. Doing it again changes nothing.
 func (s *Store) ResolveShard(ctx context.Context, lease store.Lease, tune uuid.UUID, shard int, columns []byte) error {
-	return s.db.InWorkspace(ctx, lease.Workspace, func(tx pgx.Tx) error {
-		if err := store.LockTune(ctx, tx, tune); err != nil {
-			return err
-		}
-		if err := store.Fence(ctx, tx, lease); err != nil {
-			return err
-		}
+	return s.db.ContinueUnderLease(ctx, lease, tune, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `
 			update tune_shards set columns = $3, open = false
 			 where tune_id = $1 and shard = $2 and rung = 0 and done`, tune, shard, columns)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 
 	"millrace/store"
 )
@@ -78,16 +77,16 @@ type NewVariant struct {
 // The plan keeps the idempotency key for as long as it is kept itself: once the key's stored
 // response has expired, the same submission finds the plan as it is then.
 func (s *Store) CreateRunPlan(ctx context.Context, sub store.Submission, in NewRunPlan,
-	planJob func(tune uuid.UUID) river.JobArgs, render func(*RunPlan, []RunPlanVariant) (store.Response, error),
+	render func(*RunPlan, []RunPlanVariant) (store.Response, error),
 ) (store.Response, error) {
-	return s.db.Submit(ctx, sub, func(ctx context.Context, tx pgx.Tx) (store.Response, error) {
+	return s.db.Submit(ctx, sub, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
 		plan, err := planOfKey(ctx, tx, sub)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return store.Response{}, err
 		}
 		found := plan != nil
 		if !found {
-			if plan, err = s.createRunPlan(ctx, tx, sub, in, planJob); err != nil {
+			if plan, err = s.createRunPlan(ctx, tx, sub, in); err != nil {
 				return store.Response{}, err
 			}
 		}
@@ -119,7 +118,7 @@ func planOfKey(ctx context.Context, tx pgx.Tx, sub store.Submission) (*RunPlan, 
 	return readRunPlan(ctx, tx, sub.Workspace, id)
 }
 
-func (s *Store) createRunPlan(ctx context.Context, tx pgx.Tx, sub store.Submission, in NewRunPlan, planJob func(uuid.UUID) river.JobArgs) (*RunPlan, error) {
+func (s *Store) createRunPlan(ctx context.Context, tx pgx.Tx, sub store.Submission, in NewRunPlan) (*RunPlan, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, fmt.Errorf("run plan id: %w", err)
@@ -132,7 +131,7 @@ func (s *Store) createRunPlan(ctx context.Context, tx pgx.Tx, sub store.Submissi
 		return nil, fmt.Errorf("insert run plan: %w", err)
 	}
 	for i, v := range in.Variants {
-		tune, err := s.create(ctx, tx, sub.Workspace, v.Tune, planJob)
+		tune, err := s.create(ctx, tx, sub.Workspace, v.Tune)
 		if err != nil {
 			return nil, err
 		}
@@ -188,7 +187,7 @@ func readVariants(ctx context.Context, tx pgx.Tx, plan uuid.UUID) ([]RunPlanVari
 func (s *Store) RunPlan(ctx context.Context, workspace, id uuid.UUID) (*RunPlan, []RunPlanVariant, error) {
 	var plan *RunPlan
 	var variants []RunPlanVariant
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
 		if plan, err = readRunPlan(ctx, tx, workspace, id); err != nil {
 			return err
 		}
@@ -202,7 +201,7 @@ func (s *Store) RunPlan(ctx context.Context, workspace, id uuid.UUID) (*RunPlan,
 // those that have it.
 func (s *Store) RunPlans(ctx context.Context, workspace uuid.UUID, status RunPlanStatus, page store.Page, limit int) ([]*RunPlan, error) {
 	var plans []*RunPlan
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select `+runPlanColumns+` from run_plans
 			 where workspace_id = $1 and ($5 = '' or status = $5)

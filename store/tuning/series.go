@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"millrace/jobs/sweep"
+	"millrace/store"
 )
 
 // Series reads the bars that a tune runs on: those of its dataset, or of all of them.
@@ -34,7 +35,7 @@ func (s *Store) Series(ctx context.Context, tune *Tune) ([]sweep.Series, error) 
 }
 
 func (s *Store) tuneDatasets(ctx context.Context, tune *Tune) (ids []uuid.UUID, err error) {
-	err = s.db.InWorkspace(ctx, tune.WorkspaceID, func(tx pgx.Tx) error {
+	err = s.db.InWorkspace(ctx, tune.WorkspaceID, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `select dataset_id from tune_datasets where tune_id = $1 order by position`, tune.ID)
 		if err != nil {
 			return fmt.Errorf("list datasets of tune %s: %w", tune.ID, err)

@@ -10,18 +10,12 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"millrace/jobs"
 	"millrace/jobs/sweep"
 	"millrace/store"
 	"millrace/store/admission"
 	"millrace/store/workers"
 )
-
-// Jobs makes the jobs of a tune's later steps; package jobs knows their kinds.
-type Jobs struct {
-	Shard   func(shard int) river.JobArgs
-	Advance func(round int) river.JobArgs
-	Collect func() river.JobArgs
-}
 
 // Plan is a tune as it was planned: the shards of its first round, and what is known of the rest.
 type Plan struct {
@@ -33,8 +27,8 @@ type Plan struct {
 
 // Begin stores the shards of a planned tune and lets in the first of them, under the lease of
 // the plan job. A tune that has ended meanwhile is left alone.
-func (s *Store) Begin(ctx context.Context, lease store.Lease, id uuid.UUID, plan Plan, next Jobs) error {
-	return s.db.InLease(ctx, lease, id, func(tx pgx.Tx) error {
+func (s *Store) Begin(ctx context.Context, lease store.Lease, id uuid.UUID, plan Plan) error {
+	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		tune, err := readTune(ctx, tx, lease.Workspace, id)
 		if err != nil || tune.Status != Queued {
 			return err
@@ -64,7 +58,7 @@ func (s *Store) Begin(ctx context.Context, lease store.Lease, id uuid.UUID, plan
 		if err := variantBegan(ctx, tx, tune); err != nil {
 			return err
 		}
-		return s.letIn(ctx, tx, tune, shardCounts{total: len(plan.Shards)}, next)
+		return s.letIn(ctx, tx, tune, shardCounts{total: len(plan.Shards)})
 	})
 }
 
@@ -126,11 +120,11 @@ func turnOf(ctx context.Context, tx pgx.Tx, tune *Tune) (turn, error) {
 // letIn gives the tune's next shards a job each: of its workspace as many as keep the fleet's trial
 // slots busy and no more, shared by the tunes it has at work. So the rest of a huge tune does not stand
 // in the queue before a small one, nor many tunes of one workspace before the one of another.
-func (s *Store) letIn(ctx context.Context, tx pgx.Tx, tune *Tune, at shardCounts, next Jobs) error {
+func (s *Store) letIn(ctx context.Context, tx pgx.Tx, tune *Tune, at shardCounts) error {
 	if at.next >= at.total {
 		return nil
 	}
-	slots, err := workers.Slots(ctx, tx, "trials")
+	slots, err := workers.Slots(ctx, tx, jobs.QueueTrials)
 	if err != nil {
 		return err
 	}
@@ -148,10 +142,10 @@ func (s *Store) letIn(ctx context.Context, tx pgx.Tx, tune *Tune, at shardCounts
 	}
 	params := make([]river.InsertManyParams, count)
 	for i := range params {
-		params[i] = river.InsertManyParams{Args: next.Shard(at.next + i), InsertOpts: &river.InsertOpts{Priority: admission.PriorityTurn}}
+		params[i] = river.InsertManyParams{Args: jobs.TuneShardArgs{WorkspaceID: tune.WorkspaceID, TuneID: tune.ID, Shard: at.next + i}, InsertOpts: &river.InsertOpts{Priority: jobs.PriorityShare}}
 	}
 	if turn.first && at.next == at.done {
-		params[0].InsertOpts.Priority = admission.PriorityFirst
+		params[0].InsertOpts.Priority = jobs.PriorityFirst
 	}
 	inserted, err := s.db.River().InsertManyTx(ctx, tx, params)
 	if err != nil {
@@ -184,7 +178,7 @@ type ShardWork struct {
 // ShardWork reads a shard and its tune, or ErrNotFound.
 func (s *Store) ShardWork(ctx context.Context, workspace, id uuid.UUID, shard int) (ShardWork, error) {
 	var work ShardWork
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
 		if work.Tune, err = readTune(ctx, tx, workspace, id); err != nil {
 			return err
 		}
@@ -222,13 +216,7 @@ func readShard(ctx context.Context, tx pgx.Tx, tune uuid.UUID, shard int) (sweep
 // tune's progress. ErrFenced when another attempt has the shard, ErrEnded when the tune has ended:
 // either way the caller should stop computing.
 func (s *Store) ReportShard(ctx context.Context, lease store.Lease, id uuid.UUID, shard, done int) error {
-	return s.db.InWorkspace(ctx, lease.Workspace, func(tx pgx.Tx) error {
-		if err := store.LockTune(ctx, tx, id); err != nil {
-			return err
-		}
-		if err := store.Fence(ctx, tx, lease); err != nil {
-			return err
-		}
+	return s.db.ContinueUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		tune, err := readTune(ctx, tx, lease.Workspace, id)
 		if err != nil {
 			return err
@@ -243,7 +231,7 @@ func (s *Store) ReportShard(ctx context.Context, lease store.Lease, id uuid.UUID
 		if err != nil {
 			return fmt.Errorf("report shard %d of tune %s: %w", shard, id, err)
 		}
-		if err := openTrials(ctx, tx, tune); err != nil {
+		if err := readOpenShards(ctx, tx, tune); err != nil {
 			return err
 		}
 		if err := AppendEvent(ctx, tx, tune, "progress", tune.ETA(time.Now())); err != nil {
@@ -264,8 +252,8 @@ type ShardDone struct {
 
 // FinishShard stores a shard's result under its lease, once; lets in the next shard; and after the
 // last one of a round inserts the job that follows it. The result of a tune that has ended is dropped.
-func (s *Store) FinishShard(ctx context.Context, lease store.Lease, id uuid.UUID, done ShardDone, next Jobs) error {
-	return s.db.InLease(ctx, lease, id, func(tx pgx.Tx) error {
+func (s *Store) FinishShard(ctx context.Context, lease store.Lease, id uuid.UUID, done ShardDone) error {
+	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		tune, err := readTune(ctx, tx, lease.Workspace, id)
 		if err != nil || tune.Status != Running {
 			return err
@@ -277,7 +265,7 @@ func (s *Store) FinishShard(ctx context.Context, lease store.Lease, id uuid.UUID
 		if err != nil {
 			return err
 		}
-		if err := openTrials(ctx, tx, tune); err != nil {
+		if err := readOpenShards(ctx, tx, tune); err != nil {
 			return err
 		}
 		if err := AppendEvent(ctx, tx, tune, "progress", tune.ETA(time.Now())); err != nil {
@@ -287,9 +275,9 @@ func (s *Store) FinishShard(ctx context.Context, lease store.Lease, id uuid.UUID
 			return err
 		}
 		if at.done < at.total {
-			return s.letIn(ctx, tx, tune, at, next)
+			return s.letIn(ctx, tx, tune, at)
 		}
-		return s.endRound(ctx, tx, id, at, next)
+		return s.endRound(ctx, tx, tune, at)
 	})
 }
 
@@ -341,7 +329,7 @@ func advance(ctx context.Context, tx pgx.Tx, tune *Tune, done ShardDone) (shardC
 // Fail ends a tune that cannot be worked, with a reason for its user, under the lease of the
 // job that found out. Its other jobs are cancelled.
 func (s *Store) Fail(ctx context.Context, lease store.Lease, id uuid.UUID, reason string) error {
-	return s.db.InLease(ctx, lease, id, func(tx pgx.Tx) error {
+	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		tune, err := readTune(ctx, tx, lease.Workspace, id)
 		if err != nil {
 			return err

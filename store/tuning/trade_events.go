@@ -45,7 +45,7 @@ func dropCrumb(ctx context.Context, tx pgx.Tx, plan *RunPlan, typ string, payloa
 // TradeEvents reads the trail of a plan, oldest first.
 func (s *Store) TradeEvents(ctx context.Context, workspace, plan uuid.UUID, limit int) ([]TradeEvent, error) {
 	var trail []TradeEvent
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select id, run_plan_id, event_type, pinned, payload, created_at from trade_events
 			 where workspace_id = $1 and run_plan_id = $2 order by created_at, id limit $3`, workspace, plan, limit)
@@ -101,7 +101,7 @@ func variantBegan(ctx context.Context, tx pgx.Tx, tune *Tune) error {
 }
 
 // variantEnded counts a variant whose tune has ended; the last one ends the plan.
-func variantEnded(ctx context.Context, tx pgx.Tx, tune *Tune) error {
+func (s *Store) variantEnded(ctx context.Context, tx *store.Tx, tune *Tune) error {
 	plan, crumb, err := variantOf(ctx, tx, tune)
 	if err != nil || plan == nil {
 		return err
@@ -139,7 +139,7 @@ func variantEnded(ctx context.Context, tx pgx.Tx, tune *Tune) error {
 		if err := dropCrumb(ctx, tx, plan, ends[plan.Status], payload); err != nil {
 			return err
 		}
-		store.ReportEnded(tx, "run_plan", string(plan.Status), time.Since(plan.CreatedAt))
+		tx.AfterCommit(func() { s.db.Recorder().RunPlanEnded(string(plan.Status)) })
 	}
 	return store.AppendEvent(ctx, tx, plan.WorkspaceID, "backtests", "backtest.run_plan."+what, plan.ID.String(), payload)
 }

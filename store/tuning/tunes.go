@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"millrace/jobs"
 	"millrace/jobs/sweep"
 	"millrace/store"
 	"millrace/store/admission"
@@ -69,10 +70,11 @@ type Progress struct {
 	Completed int
 	Skipped   int
 	Failed    int
-	Running   int     // done within shards that have not ended
-	InFlight  int     // trials of shards now at work, done or not
-	Work      float64 // of all rounds, in units of a trial on all of its bars
-	WorkDone  float64
+	Running   int      // done within shards that have not ended
+	InFlight  int      // trials of shards now at work, done or not
+	Work      float64  // of all rounds, in units of a trial on all of its bars
+	WorkDone  float64  // of shards that have ended
+	WorkOpen  float64  // of shards that have not
 	BestScore *float64 // nil until a trial passes its gates
 	BestTrial *int
 }
@@ -92,11 +94,9 @@ type NewTune struct {
 // Create stores a tune and its plan job in the transaction of the submission; render makes the
 // response that is kept with the idempotency key. Over the workspace's cap the plan job is held
 // back until another tune ends.
-func (s *Store) Create(ctx context.Context, sub store.Submission, in NewTune,
-	plan func(tune uuid.UUID) river.JobArgs, render func(*Tune) (store.Response, error),
-) (store.Response, error) {
-	return s.db.Submit(ctx, sub, func(ctx context.Context, tx pgx.Tx) (store.Response, error) {
-		tune, err := s.create(ctx, tx, sub.Workspace, in, plan)
+func (s *Store) Create(ctx context.Context, sub store.Submission, in NewTune, render func(*Tune) (store.Response, error)) (store.Response, error) {
+	return s.db.Submit(ctx, sub, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
+		tune, err := s.create(ctx, tx, sub.Workspace, in)
 		if err != nil {
 			return store.Response{}, err
 		}
@@ -104,9 +104,7 @@ func (s *Store) Create(ctx context.Context, sub store.Submission, in NewTune,
 	})
 }
 
-func (s *Store) create(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewTune,
-	plan func(tune uuid.UUID) river.JobArgs,
-) (*Tune, error) {
+func (s *Store) create(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewTune) (*Tune, error) {
 	room, active, err := admission.Room(ctx, tx, workspace)
 	if err != nil {
 		return nil, err
@@ -119,11 +117,11 @@ func (s *Store) create(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in N
 	if err != nil {
 		return nil, fmt.Errorf("encode spec: %w", err)
 	}
-	opts := &river.InsertOpts{Pending: room < 1, Priority: admission.PriorityTurn}
+	opts := &river.InsertOpts{Pending: room < 1, Priority: jobs.PriorityShare}
 	if active == 0 {
-		opts.Priority = admission.PriorityFirst
+		opts.Priority = jobs.PriorityFirst
 	}
-	job, err := s.db.River().InsertTx(ctx, tx, plan(id), opts)
+	job, err := s.db.River().InsertTx(ctx, tx, jobs.TunePlanArgs{WorkspaceID: workspace, TuneID: id}, opts)
 	if err != nil {
 		return nil, fmt.Errorf("insert plan job: %w", err)
 	}
@@ -189,7 +187,7 @@ func scanTune(row pgx.CollectableRow) (*Tune, error) {
 // Get reads one tune of the workspace, or ErrNotFound.
 func (s *Store) Get(ctx context.Context, workspace, id uuid.UUID) (*Tune, error) {
 	var tune *Tune
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
 		tune, err = readTune(ctx, tx, workspace, id)
 		return err
 	})
@@ -210,27 +208,25 @@ func readTune(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) (*Tune, e
 		return nil, fmt.Errorf("read tune %s: %w", id, err)
 	}
 	if tune.Status == Running {
-		err = openTrials(ctx, tx, tune)
+		err = readOpenShards(ctx, tx, tune)
 	}
 	return tune, err
 }
 
-// openTrials adds the shards that have a job but no result to a tune's progress: their trials done
-// within their attempt, all of them, and the work done. The window of such shards is small however
-// long the tune is.
-func openTrials(ctx context.Context, tx pgx.Tx, tune *Tune) error {
+// readOpenShards sets what of a tune's progress lies in shards that have a job but no result: their
+// trials done, all their trials, and the work done. The window of such shards is small however long
+// the tune is.
+func readOpenShards(ctx context.Context, tx pgx.Tx, tune *Tune) error {
 	p := &tune.Progress
-	var work float64
 	err := tx.QueryRow(ctx, `
 		select coalesce(sum(trials_done) filter (where not open), 0),
 		       coalesce(sum(n_trials) filter (where attempt is not null), 0),
 		       coalesce(sum(trials_done * cost), 0)
 		  from tune_shards
-		 where tune_id = $1 and job_id is not null and not done`, tune.ID).Scan(&p.Running, &p.InFlight, &work)
+		 where tune_id = $1 and job_id is not null and not done`, tune.ID).Scan(&p.Running, &p.InFlight, &p.WorkOpen)
 	if err != nil {
 		return fmt.Errorf("count open trials of tune %s: %w", tune.ID, err)
 	}
-	p.WorkDone += work
 	return nil
 }
 
@@ -244,7 +240,7 @@ type Filter struct {
 // List lists the workspace's tunes, newest first, from after the page's place.
 func (s *Store) List(ctx context.Context, workspace uuid.UUID, filter Filter, page store.Page, limit int) ([]*Tune, error) {
 	var tunes []*Tune
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `select `+tuneColumns+tuneTables+`
 			where t.workspace_id = @workspace
 			  and (@status = '' or t.status = @status)
@@ -278,9 +274,9 @@ type FoldOf struct {
 // Folds is what a tune that is a fold of a walk-forward reports to, in the transaction in which it
 // happens and under the lock of the walk-forward. Each does nothing for a tune that is not a fold.
 type Folds interface {
-	FoldBegan(ctx context.Context, tx pgx.Tx, tune *Tune) error
+	FoldBegan(ctx context.Context, tx *store.Tx, tune *Tune) error
 	// FoldAdvanced adds trials that have ended; 0 when a shard has merely come further.
-	FoldAdvanced(ctx context.Context, tx pgx.Tx, tune *Tune, trials int) error
-	FoldRanked(ctx context.Context, tx pgx.Tx, tune *Tune, leaderboard []sweep.Entry) error
-	FoldEnded(ctx context.Context, tx pgx.Tx, tune *Tune) error
+	FoldAdvanced(ctx context.Context, tx *store.Tx, tune *Tune, trials int) error
+	FoldRanked(ctx context.Context, tx *store.Tx, tune *Tune, leaderboard []sweep.Entry) error
+	FoldEnded(ctx context.Context, tx *store.Tx, tune *Tune) error
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"millrace/store"
 	"millrace/store/eventlog"
 	"millrace/store/workers"
 )
@@ -54,7 +55,7 @@ func (s *Store) FleetFigures(ctx context.Context) (FleetFigures, error) {
 		return f, err
 	}
 	f.IngestPending = ingestion.Pending
-	err = s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err = s.db.InFleet(ctx, func(tx *store.Tx) error {
 		batch := &pgx.Batch{}
 		batch.Queue(`select count(*) from workers where beat_at > clock_timestamp() - make_interval(secs => $1)`, workers.LeaseSeconds).
 			QueryRow(func(row pgx.Row) error { return row.Scan(&f.Workers) })

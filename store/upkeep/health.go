@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"millrace/jobs"
+	"millrace/store"
 	"millrace/store/eventlog"
 	"millrace/store/workers"
 )
@@ -20,7 +22,7 @@ type DatabaseState struct {
 // DatabaseState asks the database.
 func (s *Store) DatabaseState(ctx context.Context) (DatabaseState, error) {
 	var state DatabaseState
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
 		var one int
 		began := time.Now()
 		if err := tx.QueryRow(ctx, `select 1`).Scan(&one); err != nil {
@@ -51,7 +53,7 @@ type LLMState struct {
 // LLMState reads it from the fleet's record.
 func (s *Store) LLMState(ctx context.Context) (LLMState, error) {
 	var state LLMState
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
 		err := tx.QueryRow(ctx, `
 			with made as (select *, clock_timestamp() - minute as ago from llm_minutes
 			               where reason_code <> 'llm_unconfigured' and minute > clock_timestamp() - interval '1 day')
@@ -84,7 +86,7 @@ type IdempotencyState struct {
 // IdempotencyState reads it.
 func (s *Store) IdempotencyState(ctx context.Context) (IdempotencyState, error) {
 	var state IdempotencyState
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
 		var oldest float64
 		err := tx.QueryRow(ctx, `
 			select (select greatest(reltuples, 0)::bigint from pg_class where oid = 'idempotency_keys'::regclass),
@@ -113,12 +115,12 @@ type TunesState struct {
 }
 
 // tuneQueues are the queues that a tune needs.
-var tuneQueues = []string{"tunes", "trials"}
+var tuneQueues = []string{jobs.QueueTunes, jobs.QueueTrials}
 
 // TunesState reads it.
 func (s *Store) TunesState(ctx context.Context) (TunesState, error) {
 	var state TunesState
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
 		var average, waiting, running float64
 		err := tx.QueryRow(ctx, `
 			select d.completed, d.failed, coalesce(a.seconds, 0)::float8,
@@ -173,7 +175,7 @@ type IngestionState struct {
 // IngestionState reads it.
 func (s *Store) IngestionState(ctx context.Context) (IngestionState, error) {
 	var state IngestionState
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
 		var backlog float64
 		err := tx.QueryRow(ctx, `
 			select (select count(*) from (select from ingest_jobs where status in ('queued', 'running', 'retrying') limit 10001) p),

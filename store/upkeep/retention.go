@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"time"
 
+	"millrace/jobs"
 	"millrace/ops/routine"
 	"millrace/store"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 )
 
 // Prune is one run of a retention job; migrations/sql/0028_retention.sql holds what it does.
@@ -91,9 +91,9 @@ const retentionColumns = `id, job_name, source, queued_at, started_at, finished_
 // RequestPrune asks for a run on behalf of an admin, in the transaction of the submission. ErrRunning
 // while a run of the job is queued or at work.
 func (s *Store) RequestPrune(ctx context.Context, sub store.Submission, p Prune,
-	job func(entry int64) river.JobArgs, respond func(RetentionRun) (store.Response, error),
+	respond func(RetentionRun) (store.Response, error),
 ) (store.Response, error) {
-	return s.db.Submit(ctx, sub, func(ctx context.Context, tx pgx.Tx) (store.Response, error) {
+	return s.db.Submit(ctx, sub, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
 		_, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended('millrace retention request ' || $1, 0))`, p.Job)
 		if err != nil {
 			return store.Response{}, fmt.Errorf("lock requests of %s: %w", p.Job, err)
@@ -111,7 +111,7 @@ func (s *Store) RequestPrune(ctx context.Context, sub store.Submission, p Prune,
 		if open {
 			return store.Response{}, fmt.Errorf("prune %s: %w", p.Job, store.ErrRunning)
 		}
-		run, err := s.enqueuePrune(ctx, tx, p, job)
+		run, err := s.enqueuePrune(ctx, tx, p)
 		if err != nil {
 			return store.Response{}, err
 		}
@@ -122,7 +122,7 @@ func (s *Store) RequestPrune(ctx context.Context, sub store.Submission, p Prune,
 // RetentionLocation is where the API shows an entry of the log.
 func RetentionLocation(entry int64) string { return fmt.Sprintf("/admin/retention/logs/%d", entry) }
 
-func (s *Store) enqueuePrune(ctx context.Context, tx pgx.Tx, p Prune, job func(entry int64) river.JobArgs) (RetentionRun, error) {
+func (s *Store) enqueuePrune(ctx context.Context, tx pgx.Tx, p Prune) (RetentionRun, error) {
 	rows, err := tx.Query(ctx, `
 		insert into retention_job_log (job_name, source, dry_run, age, batch_size)
 		select job_name, 'admin', $2, coalesce($3, age), $4 from retention_rules where job_name = $1
@@ -134,7 +134,7 @@ func (s *Store) enqueuePrune(ctx context.Context, tx pgx.Tx, p Prune, job func(e
 	if err != nil {
 		return RetentionRun{}, fmt.Errorf("log the request: %w", err)
 	}
-	inserted, err := s.db.River().InsertTx(ctx, tx, job(run.ID), nil)
+	inserted, err := s.db.River().InsertTx(ctx, tx, jobs.PruneArgs{Job: p.Job, Entry: run.ID}, nil)
 	if err != nil {
 		return RetentionRun{}, fmt.Errorf("insert the prune job: %w", err)
 	}
@@ -151,7 +151,7 @@ func (s *Store) enqueuePrune(ctx context.Context, tx pgx.Tx, p Prune, job func(e
 // before an entry on when before is not 0.
 func (s *Store) RetentionLog(ctx context.Context, job string, before int64, limit int) ([]RetentionRun, error) {
 	var runs []RetentionRun
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select `+retentionColumns+` from retention_job_log
 			 where ($1 = '' or job_name = $1) and ($2 = 0 or id < $2)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"millrace/store"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -35,7 +37,7 @@ type RetentionStatus struct {
 // RetentionStatus reads it. A run whose session is gone counts as failed.
 func (s *Store) RetentionStatus(ctx context.Context) (RetentionStatus, error) {
 	var status RetentionStatus
-	err := s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
 		err := tx.QueryRow(ctx, `select clock_timestamp(), retention_scheduler()`).Scan(&status.Now, &status.Scheduler)
 		if err != nil {
 			return fmt.Errorf("read the retention scheduler: %w", err)
@@ -76,7 +78,7 @@ func (s *Store) ScheduleRetention(ctx context.Context) (scheduler string, overdu
 	if err := s.db.Pool().QueryRow(ctx, `select retention_reschedule()`).Scan(&scheduler); err != nil {
 		return "", nil, fmt.Errorf("schedule retention: %w", err)
 	}
-	err = s.db.InFleet(ctx, func(tx pgx.Tx) error {
+	err = s.db.InFleet(ctx, func(tx *store.Tx) error {
 		if _, err := tx.Exec(ctx, `select retention_reap(job_name) from retention_rules`); err != nil {
 			return fmt.Errorf("end interrupted retention runs: %w", err)
 		}

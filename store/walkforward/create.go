@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"millrace/jobs"
 	"millrace/jobs/sweep"
 	"millrace/store"
 	"millrace/store/admission"
@@ -25,20 +26,14 @@ type NewRun struct {
 	Warnings  []string
 }
 
-// FirstJobs make the jobs that a walk-forward is born with; package jobs knows their kinds.
-type FirstJobs struct {
-	Plan       func(tune uuid.UUID) river.JobArgs // of each fold's tune
-	Candidates func(wfo uuid.UUID) river.JobArgs
-}
-
 // Create stores a walk-forward, its folds, their tunes and their jobs in the transaction of the
 // submission. The jobs are held back: the first of them until the workspace's cap has room, each
 // further one until a fold ends, and the candidates job until the last one has.
-func (s *Store) Create(ctx context.Context, sub store.Submission, in NewRun, first FirstJobs,
+func (s *Store) Create(ctx context.Context, sub store.Submission, in NewRun,
 	render func(*Run, []Fold) (store.Response, error),
 ) (store.Response, error) {
-	return s.db.Submit(ctx, sub, func(ctx context.Context, tx pgx.Tx) (store.Response, error) {
-		wfo, folds, err := s.create(ctx, tx, sub.Workspace, in, first)
+	return s.db.Submit(ctx, sub, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
+		wfo, folds, err := s.create(ctx, tx, sub.Workspace, in)
 		if err != nil {
 			return store.Response{}, err
 		}
@@ -46,7 +41,7 @@ func (s *Store) Create(ctx context.Context, sub store.Submission, in NewRun, fir
 	})
 }
 
-func (s *Store) create(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewRun, first FirstJobs) (*Run, []Fold, error) {
+func (s *Store) create(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewRun) (*Run, []Fold, error) {
 	room, active, err := admission.Room(ctx, tx, workspace)
 	if err != nil {
 		return nil, nil, err
@@ -59,7 +54,7 @@ func (s *Store) create(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in N
 		ID: id, WorkspaceID: workspace, DatasetID: in.DatasetID, Dataset: in.Dataset, Spec: in.Spec, Config: in.Config,
 		Status: Pending, Admitted: room > 0, Folds: len(in.Folds), Trials: in.Trials, Warnings: in.Warnings,
 	}
-	if err := s.insertWFO(ctx, tx, wfo, first); err != nil {
+	if err := s.insertWFO(ctx, tx, wfo); err != nil {
 		return nil, nil, err
 	}
 	folds := make([]Fold, len(in.Folds))
@@ -76,7 +71,7 @@ func (s *Store) create(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in N
 	if err != nil {
 		return nil, nil, fmt.Errorf("insert progress of walk-forward: %w", err)
 	}
-	if err := s.insertFoldTunes(ctx, tx, wfo, folds, first.Plan); err != nil {
+	if err := s.insertFoldTunes(ctx, tx, wfo, folds); err != nil {
 		return nil, nil, err
 	}
 	if err := insertFolds(ctx, tx, wfo, folds); err != nil {
@@ -91,7 +86,7 @@ func (s *Store) create(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in N
 	return wfo, folds, err
 }
 
-func (s *Store) insertWFO(ctx context.Context, tx pgx.Tx, wfo *Run, first FirstJobs) error {
+func (s *Store) insertWFO(ctx context.Context, tx pgx.Tx, wfo *Run) error {
 	spec, err := json.Marshal(wfo.Spec)
 	if err != nil {
 		return fmt.Errorf("encode spec: %w", err)
@@ -100,7 +95,7 @@ func (s *Store) insertWFO(ctx context.Context, tx pgx.Tx, wfo *Run, first FirstJ
 	if err != nil {
 		return fmt.Errorf("encode config: %w", err)
 	}
-	job, err := s.db.River().InsertTx(ctx, tx, first.Candidates(wfo.ID), &river.InsertOpts{Pending: true})
+	job, err := s.db.River().InsertTx(ctx, tx, jobs.WFOCandidatesArgs{WorkspaceID: wfo.WorkspaceID, WFOID: wfo.ID}, &river.InsertOpts{Pending: true})
 	if err != nil {
 		return fmt.Errorf("insert candidates job: %w", err)
 	}
@@ -119,7 +114,7 @@ func (s *Store) insertWFO(ctx context.Context, tx pgx.Tx, wfo *Run, first FirstJ
 }
 
 // insertFoldTunes makes the tune of each fold that can be run, with its plan job held back.
-func (s *Store) insertFoldTunes(ctx context.Context, tx pgx.Tx, wfo *Run, folds []Fold, plan func(uuid.UUID) river.JobArgs) error {
+func (s *Store) insertFoldTunes(ctx context.Context, tx pgx.Tx, wfo *Run, folds []Fold) error {
 	var ids []uuid.UUID
 	var index []int32
 	var specs []string
@@ -138,7 +133,7 @@ func (s *Store) insertFoldTunes(ctx context.Context, tx pgx.Tx, wfo *Run, folds 
 		}
 		folds[i].TuneID = &id
 		ids, index, specs = append(ids, id), append(index, int32(i)), append(specs, string(spec))
-		params = append(params, river.InsertManyParams{Args: plan(id), InsertOpts: &river.InsertOpts{Pending: true}})
+		params = append(params, river.InsertManyParams{Args: jobs.TunePlanArgs{WorkspaceID: wfo.WorkspaceID, TuneID: id}, InsertOpts: &river.InsertOpts{Pending: true}})
 	}
 	inserted, err := s.db.River().InsertManyTx(ctx, tx, params)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // end gives a walk-forward its final status, tells of it, cancels what of it is still at work but
 // for the asking job, and lets in the workspace's next. The caller holds its lock. It reports false,
 // and changes nothing, when it had ended before.
-func (s *Store) end(ctx context.Context, tx pgx.Tx, wfo *Run, status Status, reason string, asking int64) (bool, error) {
+func (s *Store) end(ctx context.Context, tx *store.Tx, wfo *Run, status Status, reason string, asking int64) (bool, error) {
 	// Before its row, in the order in which admission takes them.
 	if _, _, err := admission.Room(ctx, tx, wfo.WorkspaceID); err != nil {
 		return false, err
@@ -44,12 +44,12 @@ func (s *Store) end(ctx context.Context, tx pgx.Tx, wfo *Run, status Status, rea
 	if wfo.StartedAt != nil {
 		took = now.Sub(*wfo.StartedAt)
 	}
-	store.ReportEnded(tx, "wfo", string(status), took)
+	tx.AfterCommit(func() { s.db.Recorder().WalkForwardEnded(string(status), took) })
 	return true, admission.Next(ctx, tx, wfo.WorkspaceID)
 }
 
 // cancelFolds cancels the tunes that have not ended, and every job of the walk-forward.
-func (s *Store) cancelFolds(ctx context.Context, tx pgx.Tx, wfo *Run, asking int64) error {
+func (s *Store) cancelFolds(ctx context.Context, tx *store.Tx, wfo *Run, asking int64) error {
 	rows, err := tx.Query(ctx, `
 		update tunes t set status = 'canceled', completed_at = clock_timestamp()
 		 where wfo_id = $1 and status in ('queued', 'running')
@@ -74,7 +74,7 @@ func (s *Store) cancelFolds(ctx context.Context, tx pgx.Tx, wfo *Run, asking int
 		if err := tuning.AppendEvent(ctx, tx, tune, string(tuning.Canceled), nil); err != nil {
 			return err
 		}
-		store.ReportEnded(tx, "fold", string(tuning.Canceled), 0)
+		tx.AfterCommit(func() { s.db.Recorder().FoldEnded(string(tuning.Canceled)) })
 	}
 	return s.cancelWFOJobs(ctx, tx, wfo.ID, asking)
 }
@@ -119,8 +119,8 @@ func (s *Store) cancelWFOJobs(ctx context.Context, tx pgx.Tx, wfo uuid.UUID, ask
 // had ended before.
 func (s *Store) Cancel(ctx context.Context, workspace, id uuid.UUID) (*Run, error) {
 	var wfo *Run
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
-		if err := store.LockRoot(ctx, tx, id); err != nil {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
+		if err := store.Lock(ctx, tx, id); err != nil {
 			return err
 		}
 		if wfo, err = readWFO(ctx, tx, workspace, id); err != nil {
@@ -141,7 +141,7 @@ func (s *Store) Cancel(ctx context.Context, workspace, id uuid.UUID) (*Run, erro
 // Fail ends a walk-forward that cannot be worked, with a reason for its user, under the lease of
 // the job that found out.
 func (s *Store) Fail(ctx context.Context, lease store.Lease, id uuid.UUID, reason string) error {
-	return s.db.InWFOLease(ctx, lease, id, func(tx pgx.Tx) error {
+	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		wfo, err := readWFO(ctx, tx, lease.Workspace, id)
 		if err != nil {
 			return err

@@ -13,7 +13,7 @@ import (
 )
 
 // FoldBegan notes that a fold's tune was planned; the first one starts the walk-forward.
-func (s *Store) FoldBegan(ctx context.Context, tx pgx.Tx, tune *tuning.Tune) error {
+func (s *Store) FoldBegan(ctx context.Context, tx *store.Tx, tune *tuning.Tune) error {
 	if tune.Fold == nil {
 		return nil
 	}
@@ -40,7 +40,7 @@ func (s *Store) FoldBegan(ctx context.Context, tx pgx.Tx, tune *tuning.Tune) err
 
 // FoldAdvanced adds the trials of a shard that has ended, or none when one has merely come further,
 // and tells of the progress, four times a second at most.
-func (s *Store) FoldAdvanced(ctx context.Context, tx pgx.Tx, tune *tuning.Tune, trials int) error {
+func (s *Store) FoldAdvanced(ctx context.Context, tx *store.Tx, tune *tuning.Tune, trials int) error {
 	if tune.Fold == nil {
 		return nil
 	}
@@ -65,7 +65,7 @@ func (s *Store) FoldAdvanced(ctx context.Context, tx pgx.Tx, tune *tuning.Tune, 
 }
 
 // FoldRanked keeps the parameters of a fold's candidates for the judging of all folds.
-func (s *Store) FoldRanked(ctx context.Context, tx pgx.Tx, tune *tuning.Tune, entries []sweep.Entry) error {
+func (s *Store) FoldRanked(ctx context.Context, tx *store.Tx, tune *tuning.Tune, entries []sweep.Entry) error {
 	if tune.Fold == nil {
 		return nil
 	}
@@ -85,7 +85,7 @@ func (s *Store) FoldRanked(ctx context.Context, tx pgx.Tx, tune *tuning.Tune, en
 // FoldEnded takes a fold's tune that has ended into account: one failure too many ends the
 // walk-forward, otherwise the next fold is let in, and after the last one the candidates job. The
 // caller holds the walk-forward's lock.
-func (s *Store) FoldEnded(ctx context.Context, tx pgx.Tx, tune *tuning.Tune) error {
+func (s *Store) FoldEnded(ctx context.Context, tx *store.Tx, tune *tuning.Tune) error {
 	wfo, err := readWFO(ctx, tx, tune.WorkspaceID, tune.Fold.WFO)
 	if err != nil || wfo.Status.Ended() {
 		return err
@@ -96,7 +96,8 @@ func (s *Store) FoldEnded(ctx context.Context, tx pgx.Tx, tune *tuning.Tune) err
 	if wfo, err = readWFO(ctx, tx, tune.WorkspaceID, wfo.ID); err != nil {
 		return err
 	}
-	store.ReportEnded(tx, "fold", string(tune.Status), 0)
+	ended := string(tune.Status)
+	tx.AfterCommit(func() { s.db.Recorder().FoldEnded(ended) })
 	if tune.Status != tuning.Completed && (!*wfo.Config.AllowPartial || wfo.Folds-wfo.FoldsFailed < *wfo.Config.MinFolds) {
 		reason := fmt.Sprintf("fold %d %s", tune.Fold.Index, foldReason(tune))
 		if *wfo.Config.AllowPartial {

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"millrace/jobs"
 	"millrace/jobs/sweep"
 	"millrace/store"
 	"millrace/store/workers"
@@ -18,16 +19,10 @@ import (
 // candidatesKept is how many candidates of a walk-forward are kept, best first.
 const candidatesKept = 1000
 
-// Jobs make the jobs of a walk-forward's later steps; package jobs knows their kinds.
-type Jobs struct {
-	Score   func(fold int) river.JobArgs
-	Collect func() river.JobArgs
-}
-
 // BeginScoring stores the candidates, their parameters one after the other, under the lease of the
 // candidates job, and lets in the scoring of the first folds.
-func (s *Store) BeginScoring(ctx context.Context, lease store.Lease, id uuid.UUID, candidates []float64, next Jobs) error {
-	return s.db.InWFOLease(ctx, lease, id, func(tx pgx.Tx) error {
+func (s *Store) BeginScoring(ctx context.Context, lease store.Lease, id uuid.UUID, candidates []float64) error {
+	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		wfo, err := readWFO(ctx, tx, lease.Workspace, id)
 		if err != nil || wfo.Status != Running {
 			return err
@@ -36,13 +31,13 @@ func (s *Store) BeginScoring(ctx context.Context, lease store.Lease, id uuid.UUI
 		if err != nil {
 			return fmt.Errorf("save candidates of walk-forward %s: %w", id, err)
 		}
-		return s.letInScores(ctx, tx, wfo, next)
+		return s.letInScores(ctx, tx, wfo)
 	})
 }
 
 // letInScores gives the next folds a score job each, as many as keep the fleet's trial slots busy.
-func (s *Store) letInScores(ctx context.Context, tx pgx.Tx, wfo *Run, next Jobs) error {
-	slots, err := workers.Slots(ctx, tx, "trials")
+func (s *Store) letInScores(ctx context.Context, tx pgx.Tx, wfo *Run) error {
+	slots, err := workers.Slots(ctx, tx, jobs.QueueTrials)
 	if err != nil {
 		return err
 	}
@@ -60,7 +55,7 @@ func (s *Store) letInScores(ctx context.Context, tx pgx.Tx, wfo *Run, next Jobs)
 	}
 	params := make([]river.InsertManyParams, len(folds))
 	for i, fold := range folds {
-		params[i].Args = next.Score(int(fold))
+		params[i].Args = jobs.WFOScoreArgs{WorkspaceID: wfo.WorkspaceID, WFOID: wfo.ID, Fold: int(fold)}
 	}
 	inserted, err := s.db.River().InsertManyTx(ctx, tx, params)
 	if err != nil {
@@ -90,7 +85,7 @@ type Work struct {
 // Work reads it, or ErrNotFound.
 func (s *Store) Work(ctx context.Context, workspace, id uuid.UUID) (Work, error) {
 	var work Work
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
 		if work.WFO, err = readWFO(ctx, tx, workspace, id); err != nil {
 			return err
 		}
@@ -109,12 +104,12 @@ func (s *Store) Work(ctx context.Context, workspace, id uuid.UUID) (Work, error)
 // FinishScore stores how the candidates did on one fold's test window, once, under its lease; lets
 // in the next; and after the last one inserts the collect job. The result of a walk-forward that
 // has ended is dropped.
-func (s *Store) FinishScore(ctx context.Context, lease store.Lease, id uuid.UUID, fold int, scores []float64, stretch sweep.Stretch, next Jobs) error {
+func (s *Store) FinishScore(ctx context.Context, lease store.Lease, id uuid.UUID, fold int, scores []float64, stretch sweep.Stretch) error {
 	part, err := json.Marshal(stretch)
 	if err != nil {
 		return fmt.Errorf("encode stretch of fold %d: %w", fold, err)
 	}
-	return s.db.InWFOLease(ctx, lease, id, func(tx pgx.Tx) error {
+	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		wfo, err := readWFO(ctx, tx, lease.Workspace, id)
 		if err != nil || wfo.Status != Running {
 			return err
@@ -135,12 +130,12 @@ func (s *Store) FinishScore(ctx context.Context, lease store.Lease, id uuid.UUID
 			return fmt.Errorf("count scores of %s: %w", id, err)
 		}
 		if wfo.ScoresDone < wfo.FoldsDone-wfo.FoldsFailed {
-			return s.letInScores(ctx, tx, wfo, next)
+			return s.letInScores(ctx, tx, wfo)
 		}
 		if err := appendWFOEvent(ctx, tx, wfo, "progress"); err != nil {
 			return err
 		}
-		job, err := s.db.River().InsertTx(ctx, tx, next.Collect(), nil)
+		job, err := s.db.River().InsertTx(ctx, tx, jobs.WFOCollectArgs{WorkspaceID: wfo.WorkspaceID, WFOID: wfo.ID}, nil)
 		if err != nil {
 			return fmt.Errorf("insert collect job: %w", err)
 		}
@@ -156,7 +151,7 @@ func (s *Store) FinishScore(ctx context.Context, lease store.Lease, id uuid.UUID
 // entries. Top is left to the caller, which knows the length of a parameter set.
 func (s *Store) FoldResults(ctx context.Context, workspace, id uuid.UUID) ([]sweep.FoldResult, error) {
 	var results []sweep.FoldResult
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select f.fold, f.train_start, f.train_end, f.test_end, f.train_bars, f.test_bars, f.scores, f.stretch, l.entry
 			  from wfo_folds f left join tune_leaderboard l on l.tune_id = f.tune_id and l.rank = 1
@@ -192,7 +187,7 @@ func scanFoldResult(row pgx.CollectableRow) (r sweep.FoldResult, err error) {
 // Complete stores what the collect step found, under its lease, and ends the walk-forward:
 // partial when a fold failed.
 func (s *Store) Complete(ctx context.Context, lease store.Lease, id uuid.UUID, found *sweep.WFOOutcome) error {
-	return s.db.InWFOLease(ctx, lease, id, func(tx pgx.Tx) error {
+	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		wfo, err := readWFO(ctx, tx, lease.Workspace, id)
 		if err != nil || wfo.Status != Running {
 			return err

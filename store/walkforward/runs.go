@@ -124,7 +124,7 @@ func scanWFO(row pgx.CollectableRow) (*Run, error) {
 // Run reads one walk-forward of the workspace, or ErrNotFound.
 func (s *Store) Get(ctx context.Context, workspace, id uuid.UUID) (*Run, error) {
 	var wfo *Run
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
 		wfo, err = readWFO(ctx, tx, workspace, id)
 		return err
 	})
@@ -168,7 +168,7 @@ type Filter struct {
 // List lists the workspace's walk-forwards, newest first, from after the page's place.
 func (s *Store) List(ctx context.Context, workspace uuid.UUID, filter Filter, page store.Page, limit int) ([]*Run, error) {
 	var list []*Run
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `select `+wfoColumns+wfoTables+`
 			where r.workspace_id = @workspace
 			  and (@status = '' or r.status = @status)
@@ -195,7 +195,7 @@ func (s *Store) List(ctx context.Context, workspace uuid.UUID, filter Filter, pa
 // Folds reads the folds of a walk-forward, in order.
 func (s *Store) Folds(ctx context.Context, workspace, id uuid.UUID) ([]Fold, error) {
 	var folds []Fold
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) (err error) {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
 		folds, err = readFolds(ctx, tx, id)
 		return err
 	})
@@ -225,7 +225,7 @@ func readFolds(ctx context.Context, tx pgx.Tx, id uuid.UUID) ([]Fold, error) {
 // sweep.Candidate encodes them.
 func (s *Store) Candidates(ctx context.Context, workspace, id uuid.UUID, after, limit int) ([]json.RawMessage, error) {
 	entries := []json.RawMessage{}
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select entry from wfo_candidates where wfo_id = $1 and rank > $2 order by rank limit $3`, id, after, limit)
 		if err != nil {
@@ -242,7 +242,7 @@ func (s *Store) Candidates(ctx context.Context, workspace, id uuid.UUID, after, 
 // Curve reads the stitched out-of-sample curve; it is empty until the walk-forward has ended well.
 func (s *Store) Curve(ctx context.Context, workspace, id uuid.UUID) (sweep.Curve, error) {
 	var curve sweep.Curve
-	err := s.db.InWorkspace(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		err := tx.QueryRow(ctx, `select curve_bars, curve_equity from wfo_runs where workspace_id = $1 and id = $2`, workspace, id).
 			Scan(&curve.Bars, &curve.Equity)
 		if errors.Is(err, pgx.ErrNoRows) {

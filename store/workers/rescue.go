@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"millrace/store"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -32,7 +34,7 @@ func (s *Store) Rescue(ctx context.Context) ([]Rescued, error) {
 	var rescued []Rescued
 	// The outcome is not from the holder, and says so: see migrations/sql, river_job_refuse_zombie.
 	const begin = "begin; set local role millrace_fleet; set local millrace.worker = ''"
-	err := s.db.InTx(ctx, begin, func(tx pgx.Tx) error {
+	err := s.db.InTx(ctx, begin, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			with lost as (select j.id `+orphans+` order by j.id for update skip locked)
 			update river_job j

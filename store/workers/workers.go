@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"millrace/jobs"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -103,7 +105,7 @@ func Slots(ctx context.Context, tx pgx.Tx, queue string) (int, error) {
 // TrialSlots is how many shards the live workers can run at once.
 func (s *Store) TrialSlots(ctx context.Context) (slots int, err error) {
 	err = pgx.BeginFunc(ctx, s.db.Pool(), func(tx pgx.Tx) error {
-		slots, err = Slots(ctx, tx, "trials")
+		slots, err = Slots(ctx, tx, jobs.QueueTrials)
 		return err
 	})
 	return slots, err

@@ -189,7 +189,7 @@ func (d *desk) submitEffect(ctx context.Context, front *stores.Set, client *jobs
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	sub := store.Submission{Workspace: d.space, Route: "chaos", Key: fmt.Sprint(args.N), Fingerprint: sha256.Sum256(nil)}
-	_, err := front.Submit(ctx, sub, func(ctx context.Context, tx pgx.Tx) (store.Response, error) {
+	_, err := front.Submit(ctx, sub, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
 		_, err := client.InsertTx(ctx, tx, args, nil)
 		return store.Response{Status: http.StatusAccepted}, err
 	})

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
 	"millrace/jobs"
@@ -85,7 +84,7 @@ func (w *effects) do(ctx context.Context, args effectArgs, lease store.Lease) er
 		return ctx.Err()
 	case <-timer.C:
 	}
-	err := w.store.UnderLease(ctx, lease, args.ID, func(tx pgx.Tx) error {
+	err := w.store.CompleteUnderLease(ctx, lease, args.ID, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `
 			insert into chaos_effects (n, job_id, attempt, worker) values ($1, $2, $3, current_setting('millrace.worker'))`,
 			args.N, lease.JobID, lease.Attempt)
@@ -100,7 +99,7 @@ func (w *effects) do(ctx context.Context, args effectArgs, lease store.Lease) er
 
 // fail leaves a trace that is no effect.
 func (w *effects) fail(ctx context.Context, args effectArgs, lease store.Lease, reason string) error {
-	return w.store.UnderLease(ctx, lease, args.ID, func(tx pgx.Tx) error {
+	return w.store.CompleteUnderLease(ctx, lease, args.ID, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `insert into chaos_failures (n, reason) values ($1, $2)`, args.N, reason)
 		return err
 	})

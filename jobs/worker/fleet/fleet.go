@@ -84,7 +84,7 @@ func New(opts Options, register func(*stores.Set, *river.Workers)) (*Fleet, erro
 	}
 	var err error
 	f.store = stores.New(opts.Pool, f)
-	f.store.OnEnded(opts.Metrics.Ended)
+	f.store.SetRecorder(opts.Metrics)
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &upkeepWorker{store: f.store})
 	register(f.store, workers)

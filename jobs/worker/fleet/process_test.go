@@ -125,7 +125,7 @@ func (w *taskWorker) do(ctx context.Context, args taskArgs, lease store.Lease) e
 }
 
 func (w *taskWorker) keep(ctx context.Context, args taskArgs, lease store.Lease, what string) error {
-	return w.store.UnderLease(ctx, lease, args.WorkspaceID, func(tx pgx.Tx) error {
+	return w.store.CompleteUnderLease(ctx, lease, args.WorkspaceID, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `insert into effects (job_id, attempt, what, pid) values ($1, $2, $3, $4)`,
 			lease.JobID, lease.Attempt, what, os.Getpid())
 		return err

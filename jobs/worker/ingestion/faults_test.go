@@ -10,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"millrace/jobs"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
 	"millrace/store"
@@ -159,8 +158,7 @@ func deletedWhileIngested(t *testing.T, r *rig) {
 		calls := r.embedder.calls.Load()
 		in := r.text("a.txt", passage("carry", 3000))
 		require.Eventually(t, func() bool { return r.embedder.calls.Load() > calls }, eventually, tick)
-		require.NoError(t, r.store.Library.DeleteDocument(t.Context(), r.space.ID, in.DocumentID,
-			jobs.IngestForgetArgs{WorkspaceID: r.space.ID, DocumentID: in.DocumentID, Below: knowledge.AllRevisions}))
+		require.NoError(t, r.store.Library.DeleteDocument(t.Context(), r.space.ID, in.DocumentID))
 		close(gate)
 		r.embedder.gate.Store(nil)
 		require.Contains(t, reason(r.until(in.ID, library.IngestCanceled)), "deleted")
@@ -172,7 +170,7 @@ func deletedWhileIngested(t *testing.T, r *rig) {
 		require.Zero(t, r.count(`select count(*) from ingest_uploads`))
 		r.awaitVectors(0, "no vector without a document")
 	}
-	require.ErrorIs(t, r.store.Library.DeleteDocument(t.Context(), r.space.ID, r.space.ID, jobs.IngestForgetArgs{}), store.ErrNotFound)
+	require.ErrorIs(t, r.store.Library.DeleteDocument(t.Context(), r.space.ID, r.space.ID), store.ErrNotFound)
 }
 
 // late is an index that writes when it is let, whatever has become of the caller.
@@ -196,8 +194,7 @@ func TestVectorsThatOutlastTheirDocumentGo(t *testing.T) {
 	r.work()
 	in := r.text("a.txt", passage("momentum", 300))
 	require.Eventually(t, func() bool { return index.waiting.Load() > 0 }, eventually, tick)
-	require.NoError(t, r.store.Library.DeleteDocument(t.Context(), r.space.ID, in.DocumentID,
-		jobs.IngestForgetArgs{WorkspaceID: r.space.ID, DocumentID: in.DocumentID, Below: knowledge.AllRevisions}))
+	require.NoError(t, r.store.Library.DeleteDocument(t.Context(), r.space.ID, in.DocumentID))
 	require.Eventually(t, func() bool {
 		return r.count(`select count(*) from river_job where kind = 'ingest.forget' and state = 'completed'`) > 0
 	}, eventually, tick)

@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"millrace/jobs"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/worker/ingestion/provider"
 	"millrace/jobs/worker/ingestion/provider/providertest"
@@ -95,8 +94,7 @@ func TestNoIngestionIsLostWhateverIsKilled(t *testing.T) {
 		require.NotNil(t, waiting.NextAttemptAt, o.name)
 		require.Greater(t, testutil.ToFloat64(o.counted), before, o.name)
 		if o.name == "qdrant killed" {
-			require.NoError(t, r.store.Library.DeleteDocument(t.Context(), r.space.ID, gone.DocumentID,
-				jobs.IngestForgetArgs{WorkspaceID: r.space.ID, DocumentID: gone.DocumentID, Below: knowledge.AllRevisions}))
+			require.NoError(t, r.store.Library.DeleteDocument(t.Context(), r.space.ID, gone.DocumentID))
 		}
 		o.end()
 	}

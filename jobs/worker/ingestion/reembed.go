@@ -57,7 +57,7 @@ func (w *Workers) move(ctx context.Context, lease store.Lease, job *library.Reem
 			return err
 		}
 		err := w.saver.Save(ctx, lease, func() error {
-			return w.store.Library.FinishReembed(ctx, lease, job.ID, jobs.ReembedSweepArgs{WorkspaceID: job.WorkspaceID, ReembedID: job.ID})
+			return w.store.Library.FinishReembed(ctx, lease, job.ID)
 		})
 		if !errors.Is(err, library.ErrBehind) {
 			return err

@@ -9,11 +9,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"millrace/jobs"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/worker/ingestion/provider"
 	"millrace/ops"
@@ -54,7 +52,6 @@ func (m *mover) move(to knowledge.Embedder) (uuid.UUID, error) {
 	var id uuid.UUID
 	_, err := m.store.Library.CreateReembed(m.t.Context(), store.Submission{Workspace: m.space.ID, Route: "test", Key: fmt.Sprint("move-", m.keys)},
 		knowledge.PlacementOf(to.Model()),
-		func(id uuid.UUID) river.JobArgs { return jobs.ReembedArgs{WorkspaceID: m.space.ID, ReembedID: id} },
 		func(r *library.Reembed) (store.Response, error) { id = r.ID; return store.Response{Status: 202}, nil })
 	return id, err
 }
@@ -195,8 +192,7 @@ func TestMovingDisturbsNobody(t *testing.T) {
 	}
 	// A batch has been read and is not embedded yet.
 	m.done(m.text("changed", passage("momentum", 2000)))
-	forget := jobs.IngestForgetArgs{WorkspaceID: m.space.ID, DocumentID: gone.DocumentID, Below: knowledge.AllRevisions}
-	require.NoError(t, m.store.Library.DeleteDocument(t.Context(), m.space.ID, gone.DocumentID, forget))
+	require.NoError(t, m.store.Library.DeleteDocument(t.Context(), m.space.ID, gone.DocumentID))
 	m.done(m.text("new", passage("carry", 2000)))
 	m.other.gate.Store(nil)
 	close(gate)

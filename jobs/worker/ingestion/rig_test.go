@@ -142,7 +142,6 @@ func (r *rig) submit(in library.NewIngest, content []byte) *library.Ingest {
 	var made *library.Ingest
 	_, err := r.store.Library.CreateIngest(r.t.Context(),
 		store.Submission{Workspace: r.space.ID, Route: "POST /ingest", Key: fmt.Sprint("key-", r.keys)}, in,
-		func(id uuid.UUID) river.JobArgs { return jobs.IngestArgs{WorkspaceID: r.space.ID, IngestID: id} },
 		func(in *library.Ingest) (store.Response, error) { made = in; return store.Response{Status: 202}, nil })
 	require.NoError(r.t, err)
 	return made

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"millrace/jobs"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
 	"millrace/ops/routine"
@@ -78,9 +77,8 @@ func (r *run) steps(ctx context.Context) error {
 }
 
 func (r *run) finish(ctx context.Context, made library.Ingested) error {
-	forget := jobs.IngestForgetArgs{WorkspaceID: r.lease.Workspace, DocumentID: r.doc.ID, Below: r.job.Revision}
 	return r.saver.Save(ctx, r.lease, func() error {
-		job, err := r.store.Library.FinishIngest(ctx, r.lease, r.job.ID, made, forget)
+		job, err := r.store.Library.FinishIngest(ctx, r.lease, r.job.ID, made)
 		if err == nil {
 			r.job = job
 		}

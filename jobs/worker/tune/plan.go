@@ -29,7 +29,7 @@ func (w *Workers) plan(ctx context.Context, args jobs.TunePlanArgs, lease store.
 	}
 	begin := tuning.Plan{Shards: plan.Cut(size), Rounds: plan.Rounds(), Work: plan.Work(), Warnings: plan.Warnings()}
 	return w.save.Save(ctx, lease, func() error {
-		return w.store.Tuning.Begin(ctx, lease, args.TuneID, begin, nextJobs(tune))
+		return w.store.Tuning.Begin(ctx, lease, args.TuneID, begin)
 	})
 }
 
@@ -51,7 +51,7 @@ func (w *Workers) advance(ctx context.Context, args jobs.TuneAdvanceArgs, lease 
 	}
 	round := tuning.Round{Round: args.Round, Shards: batch.Cut(len(shards), size), Pruned: batch.Pruned}
 	err = w.save.Save(ctx, lease, func() error {
-		return w.store.Tuning.BeginRound(ctx, lease, args.TuneID, round, nextJobs(tune))
+		return w.store.Tuning.BeginRound(ctx, lease, args.TuneID, round)
 	})
 	if err != nil {
 		return err

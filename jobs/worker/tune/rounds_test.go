@@ -94,7 +94,6 @@ func (f *floor) submit(key string, spec sweep.Spec) uuid.UUID {
 		in.Several = []uuid.UUID{f.dataset.ID, f.other.ID}
 	}
 	_, err := f.store.Tuning.Create(f.t.Context(), store.Submission{Workspace: f.space.ID, Route: "test", Key: key}, in,
-		func(id uuid.UUID) river.JobArgs { return jobs.TunePlanArgs{WorkspaceID: f.space.ID, TuneID: id} },
 		func(t *tuning.Tune) (store.Response, error) {
 			id = t.ID
 			return store.Response{Status: http.StatusAccepted}, nil

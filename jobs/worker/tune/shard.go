@@ -32,7 +32,7 @@ func (w *Workers) shard(ctx context.Context, args jobs.TuneShardArgs, lease stor
 		return err
 	}
 	err = w.save.Save(ctx, lease, func() error {
-		return w.store.Tuning.FinishShard(ctx, lease, args.TuneID, done, nextJobs(work.Tune))
+		return w.store.Tuning.FinishShard(ctx, lease, args.TuneID, done)
 	})
 	if err != nil {
 		return err

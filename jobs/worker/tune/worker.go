@@ -78,18 +78,3 @@ func worker[A river.JobArgs](w *Workers, do func(context.Context, A, store.Lease
 		},
 	}
 }
-
-// nextJobs makes the jobs of a tune's later steps.
-func nextJobs(tune *tuning.Tune) tuning.Jobs {
-	return tuning.Jobs{
-		Shard: func(shard int) river.JobArgs {
-			return jobs.TuneShardArgs{WorkspaceID: tune.WorkspaceID, TuneID: tune.ID, Shard: shard}
-		},
-		Advance: func(round int) river.JobArgs {
-			return jobs.TuneAdvanceArgs{WorkspaceID: tune.WorkspaceID, TuneID: tune.ID, Round: round}
-		},
-		Collect: func() river.JobArgs {
-			return jobs.TuneCollectArgs{WorkspaceID: tune.WorkspaceID, TuneID: tune.ID}
-		},
-	}
-}

@@ -54,18 +54,6 @@ func worker[A river.JobArgs](w *Workers, do func(context.Context, A, store.Lease
 	}
 }
 
-// nextJobs makes the jobs of a walk-forward's later steps.
-func nextJobs(wfo *walkforward.Run) walkforward.Jobs {
-	return walkforward.Jobs{
-		Score: func(fold int) river.JobArgs {
-			return jobs.WFOScoreArgs{WorkspaceID: wfo.WorkspaceID, WFOID: wfo.ID, Fold: fold}
-		},
-		Collect: func() river.JobArgs {
-			return jobs.WFOCollectArgs{WorkspaceID: wfo.WorkspaceID, WFOID: wfo.ID}
-		},
-	}
-}
-
 // work reads what a step needs. A walk-forward that has ended needs none.
 func (w *Workers) work(ctx context.Context, workspace, id uuid.UUID) (walkforward.Work, error) {
 	work, err := w.store.WalkForward.Work(ctx, workspace, id)
@@ -86,7 +74,7 @@ func (w *Workers) candidates(ctx context.Context, args jobs.WFOCandidatesArgs, l
 		flat = append(flat, params...)
 	}
 	return w.save.Save(ctx, lease, func() error {
-		return w.store.WalkForward.BeginScoring(ctx, lease, args.WFOID, flat, nextJobs(work.WFO))
+		return w.store.WalkForward.BeginScoring(ctx, lease, args.WFOID, flat)
 	})
 }
 
@@ -115,7 +103,7 @@ func (w *Workers) score(ctx context.Context, args jobs.WFOScoreArgs, lease store
 	}
 	stretch := plan.Stretch(winner, nextTest(work.Folds, fold))
 	return w.save.Save(ctx, lease, func() error {
-		return w.store.WalkForward.FinishScore(ctx, lease, args.WFOID, args.Fold, scores, stretch, nextJobs(work.WFO))
+		return w.store.WalkForward.FinishScore(ctx, lease, args.WFOID, args.Fold, scores, stretch)
 	})
 }
 
