@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // StrongMatch is the score from which a match is a strong one.
@@ -24,8 +25,11 @@ type Coverage struct {
 	Priority float64 // less YoungBonus
 }
 
-// YoungBonus is added to the priority of a gap for its first 24 hours.
-const YoungBonus = 0.05
+// YoungBonus is added to the priority of a gap while it is younger than YoungFor.
+const (
+	YoungBonus = 0.05
+	YoungFor   = 24 * time.Hour
+)
 
 // Cover judges matches by their number and their best score, from 0 to 1. A gap's priority is
 // clamp(0.5 − best, 0, 0.5), and 0.2 when no match is strong, and 0.15 when there is none at all or

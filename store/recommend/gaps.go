@@ -3,6 +3,7 @@ package recommend
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,14 +33,16 @@ func (s *Store) Gaps(ctx context.Context, filter GapFilter, after GapKey, limit 
 	if after.AsOf.IsZero() {
 		after.AsOf = time.Now()
 	}
+	args := youngArgs(&after.AsOf)
+	maps.Copy(args, pgx.NamedArgs{
+		"workspace": filter.Workspace, "status": string(filter.Status), "kind": filter.Kind,
+		"after_id": after.ID, "after_priority": after.Priority, "limit": limit,
+	})
 	var gaps []*MatchRun
 	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select * from (
-			    select id, workspace_id, kind, intent, request, status, confidence, candidates, best_score, reason_codes, weak,
-			           priority + case when created_at > @as_of::timestamptz - interval '24 hours' then 0.05 else 0 end as priority,
-			           coverage_status, resolution, duplicate_of, seen, last_seen_at, candidate_type, candidate_id, note,
-			           acknowledged_at, acknowledged_by, resolved_at, resolved_by, created_at
+			    select `+matchRunColumns+`
 			      from match_runs
 			     where weak and duplicate_of is null and resolution is distinct from 'duplicate'
 			       and (@workspace = '00000000-0000-0000-0000-000000000000'::uuid or workspace_id = @workspace)
@@ -48,10 +51,7 @@ func (s *Store) Gaps(ctx context.Context, filter GapFilter, after GapKey, limit 
 			 where @after_id = '00000000-0000-0000-0000-000000000000'::uuid or (-priority, id) > (-@after_priority::float8, @after_id)
 			 order by -priority, id
 			 limit @limit`,
-			pgx.NamedArgs{
-				"workspace": filter.Workspace, "status": string(filter.Status), "kind": filter.Kind, "as_of": after.AsOf,
-				"after_id": after.ID, "after_priority": after.Priority, "limit": limit,
-			})
+			args)
 		if err != nil {
 			return fmt.Errorf("list gaps: %w", err)
 		}

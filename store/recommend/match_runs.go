@@ -67,7 +67,7 @@ type MatchRun struct {
 	Best           float64
 	Codes          []string
 	Weak           bool
-	Priority       float64 // with what a young gap has more
+	Priority       float64 // with the bonus of a young gap
 	CoverageStatus GapStatus
 	Resolution     *string
 	DuplicateOf    *uuid.UUID
@@ -83,10 +83,11 @@ type MatchRun struct {
 	CreatedAt      time.Time
 }
 
-// matchRunColumns add knowledge.YoungBonus where it is due.
+// matchRunColumns need the arguments of youngArgs, for the bonus of young gaps.
 const matchRunColumns = `
 	id, workspace_id, kind, intent, request, status, confidence, candidates, best_score, reason_codes, weak,
-	priority + case when weak and created_at > now() - interval '24 hours' then 0.05 else 0 end,
+	priority + case when weak and created_at > coalesce(@as_of::timestamptz, now()) - @young_for::interval
+	                then @young_bonus::float8 else 0 end as priority,
 	coverage_status, resolution, duplicate_of, seen, last_seen_at, candidate_type, candidate_id, note,
 	acknowledged_at, acknowledged_by, resolved_at, resolved_by, created_at`
 
@@ -216,8 +217,15 @@ func appendGapEvent(ctx context.Context, tx pgx.Tx, id uuid.UUID, what string) e
 	})
 }
 
+// youngArgs are the arguments of matchRunColumns. asOf is when a gap's age counts; nil is now.
+func youngArgs(asOf *time.Time) pgx.NamedArgs {
+	return pgx.NamedArgs{"as_of": asOf, "young_for": knowledge.YoungFor, "young_bonus": knowledge.YoungBonus}
+}
+
 func readMatchRun(ctx context.Context, tx pgx.Tx, id uuid.UUID, lock string) (*MatchRun, error) {
-	rows, err := tx.Query(ctx, `select `+matchRunColumns+` from match_runs where id = $1 `+lock, id)
+	args := youngArgs(nil)
+	args["id"] = id
+	rows, err := tx.Query(ctx, `select `+matchRunColumns+` from match_runs where id = @id `+lock, args)
 	if err != nil {
 		return nil, err
 	}
