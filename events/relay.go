@@ -35,7 +35,7 @@ func (f *Feed) relay(ctx context.Context, session *eventlog.Session) error {
 }
 
 // notifyNew notifies at most once a tick. A tick on which no transaction of the server ended asks
-// for one number and touches no table.
+// for one place and touches no table.
 func (f *Feed) notifyNew(ctx context.Context, session *eventlog.Session) error {
 	bounds, _, err := session.Bounds(ctx)
 	if err != nil {
@@ -49,15 +49,15 @@ func (f *Feed) notifyNew(ctx context.Context, session *eventlog.Session) error {
 	if err := session.Notify(ctx, at); err != nil {
 		return err
 	}
-	var seen uint64
+	var seen eventlog.Cursor
 	var last time.Time
 	for {
-		oldest, err := session.Settled(ctx)
+		bound, err := session.Bound(ctx)
 		if err != nil {
 			return err
 		}
-		if oldest != seen {
-			seen = oldest
+		if bound != seen {
+			seen = bound
 			newest, found, err := session.Newest(ctx, at)
 			if err != nil {
 				return err

@@ -10,7 +10,7 @@ import (
 )
 
 // AppendEvent adds an event to the workspace's stream; readers see it once tx has committed. Its
-// place in the stream is the transaction's id, then the order of the calls within it.
+// place in the stream is given now, so events of one transaction are in the order of the calls.
 func AppendEvent(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, topic, typ, entityID string, payload any) error {
 	body, err := json.Marshal(payload)
 	if err != nil {

@@ -32,7 +32,7 @@ func (c *postgresCmd) Run(ctx context.Context, env *environment) (err error) {
 	}
 	cluster, err := localpg.Start(ctx, localpg.Options{
 		DataDir: c.Data, Throwaway: c.Data == "", Logger: env.logger,
-		Settings: map[string]string{"max_connections": "400"},
+		Settings: map[string]string{"max_connections": "400", "max_prepared_transactions": "20"},
 	})
 	if err != nil {
 		return err

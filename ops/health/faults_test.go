@@ -124,8 +124,8 @@ var faults = []fault{
 
 	{"subscribers dropped", "sse", ops.StatusDegraded, func(w *world) { require.NoError(w.t, w.main.EventLog.AddCount(w.t.Context(), "sse.drop", 2)) }},
 	{"events held up", "sse", ops.StatusDegraded, func(w *world) {
-		w.hold(`select pg_current_xact_id()`)
-		w.exec(`insert into event_log (topic, type, entity_id, at) values ('jobs', 'job.available', '1', clock_timestamp() - interval '2 s')`)
+		w.hold(`insert into event_log (topic, type, entity_id) values ('jobs', 'job.available', '1')`)
+		w.exec(`insert into event_log (topic, type, entity_id, at) values ('jobs', 'job.available', '2', clock_timestamp() - interval '2 s')`)
 	}},
 	{"listener lost", "sse", ops.StatusDegraded, stateOfFeed(events.Status{ListenerDown: 4 * time.Second})},
 	{"listener gone", "sse", ops.StatusError, stateOfFeed(events.Status{ListenerDown: 11 * time.Second})},

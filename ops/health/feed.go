@@ -39,14 +39,14 @@ func (c checks) sse(ctx context.Context) ops.Report {
 	if err != nil {
 		return failed(r, err)
 	}
-	waiting, relayed, err := c.Store.EventLog.Waiting(ctx)
+	state, err := c.Store.EventLog.State(ctx)
 	if err != nil {
 		return failed(r, err)
 	}
-	lag := waiting
+	lag := state.Waiting
 	if c.Feed != nil {
 		lag = max(lag, c.Feed().Lag)
-	} else if !relayed {
+	} else if !state.Relayed {
 		r.Raise(ops.StatusDegraded, "no process is the relay", "Is an API process up? Each stands for relay.")
 	}
 	drops := counts.Hour["sse.drop"]
@@ -60,8 +60,15 @@ func (c checks) sse(ctx context.Context) ops.Report {
 	r.Add("drops_1h", drops)
 	r.Add("relay_lag_ms", milliseconds(lag))
 	if lag > lagSlow {
-		r.Raise(ops.StatusDegraded, fmt.Sprintf("events are passed on %v late", lag.Round(10*time.Millisecond)),
-			"A transaction that does not end holds them up: select * from pg_stat_activity order by xact_start.")
+		late := fmt.Sprintf("events are passed on %v late", lag.Round(10*time.Millisecond))
+		if len(state.Blockers) > 0 && state.Waiting > lagSlow {
+			first := state.Blockers[0]
+			r.Add("held_up_by", first.String())
+			r.Raise(ops.StatusDegraded, fmt.Sprintf("%s: %s has written events and not ended since %s", late, first, first.Since.UTC().Format(time.TimeOnly)),
+				"End it: "+first.End()+"; what it did is rolled back whole.")
+		} else {
+			r.Raise(ops.StatusDegraded, late, "It catches up by itself; if it does not, look at the server's load.")
+		}
 	}
 	if drops > 0 {
 		r.Raise(ops.StatusDegraded, fmt.Sprintf("%d subscribers were too slow and were disconnected in the last hour", drops),

@@ -87,9 +87,26 @@ type Scope struct {
 	Topics    []string // empty: all
 }
 
-// settled is the condition for reading: every transaction below the oldest one still running has
-// ended, so that no event can appear later in a place already passed.
-const settled = `xid < pg_snapshot_xmin(pg_current_snapshot())`
+// bound is a place in the log before which every row is there: no transaction that is still running
+// can add one. See migrations/sql, event_log_bound.
+type bound struct {
+	xid uint64
+	id  int64
+}
+
+// querier is the part of a connection or a transaction that reads one row.
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// readBound reads the bound. Only statements that begin afterwards see every row before it, so it is
+// never part of the statement that reads the rows.
+func readBound(ctx context.Context, db querier) (b bound, err error) {
+	if err := db.QueryRow(ctx, `select xid, id from event_log_bound()`).Scan(&b.xid, &b.id); err != nil {
+		return b, fmt.Errorf("read the event log's bound: %w", err)
+	}
+	return b, nil
+}
 
 // rowStep is what the ids of the log's rows lie apart. A row with job_ids is as many events, whose
 // ids count up from its own.
@@ -101,35 +118,39 @@ const eventPage = `
 	select xid, id, at, workspace_id, topic, type, entity_id, job_ids, payload
 	  from (select *, sum(n) over (order by xid, id rows unbounded preceding) - n as ahead
 	          from (select *, coalesce(cardinality(job_ids), 1) as n from event_log
-	                 where (xid, id) >= ($1, $2) and ` + settled + ` %s
+	                 where (xid, id) >= ($1, $2) and (xid, id) < ($5, $6) %s
 	                 order by xid, id limit $3) next_rows) counted
 	 where ahead < $4
 	 order by xid, id`
 
-// pageArgs are the arguments of eventPage, for limit events out of so many rows.
-func (c Cursor) pageArgs(limit, rows int) []any {
+// pageArgs are the arguments of eventPage, for limit events out of so many rows before the bound.
+func (c Cursor) pageArgs(limit, rows int, b bound) []any {
 	row := c.ID &^ (rowStep - 1)
 	passed := c.ID - row + 1 // at most so many events of the cursor's row are behind it
-	return []any{c.XID, row, rows, int64(limit) + passed}
+	return []any{c.XID, row, rows, int64(limit) + passed, b.xid, b.id}
 }
 
 // boundsSQL is run after events were read, so that what was pruned before shows.
 const boundsSQL = `
-	select event_log_epoch(), floor_xid, pg_snapshot_xmin(pg_current_snapshot()) from event_epoch`
+	select event_log_epoch(), floor_xid, pg_snapshot_xmax(pg_current_snapshot()) from event_epoch`
 
-// Events reads at most limit settled events after a cursor, in order. A page shorter than limit
+// Events reads at most limit readable events after a cursor, in order. A page shorter than limit
 // ends at the log's end. It is ErrCursorGone when events after the cursor may be missing.
 func (s *Store) Events(ctx context.Context, scope Scope, after Cursor, limit int) ([]Event, error) {
 	var events []Event
 	read := func(tx *store.Tx) error {
+		bound, err := readBound(ctx, tx)
+		if err != nil {
+			return err
+		}
 		var bounds Bounds
 		batch := &pgx.Batch{}
 		// The workspace is named even though row-level security holds: so the index is used. One row
 		// more than events, as the cursor's own may have none left to give.
-		where := `and (cardinality($5::text[]) = 0 or topic = any ($5))`
-		args := append(after.pageArgs(limit, limit+1), append([]string{}, scope.Topics...))
+		where := `and (cardinality($7::text[]) = 0 or topic = any ($7))`
+		args := append(after.pageArgs(limit, limit+1, bound), append([]string{}, scope.Topics...))
 		if scope.Workspace.Valid {
-			where, args = where+` and workspace_id = $6`, append(args, scope.Workspace.UUID)
+			where, args = where+` and workspace_id = $8`, append(args, scope.Workspace.UUID)
 		}
 		batch.Queue(fmt.Sprintf(eventPage, where), args...).Query(func(rows pgx.Rows) (err error) {
 			events, _, err = collectEvents(rows, after, limit)
@@ -187,8 +208,8 @@ func (e Event) append(to []Event, after Cursor, limit int) []Event {
 // Bounds are the places that can be resumed from: at or after Floor, of its epoch, and not
 // yet to come.
 type Bounds struct {
-	Floor   Cursor
-	running uint64 // the oldest transaction still running
+	Floor Cursor
+	next  uint64 // no transaction from this one on has completed
 }
 
 // Bounds reads the bounds of the log.
@@ -202,7 +223,7 @@ func (s *Store) Bounds(ctx context.Context) (Bounds, error) {
 
 func (b *Bounds) scan(row pgx.Row) error {
 	var life string
-	if err := row.Scan(&life, &b.Floor.XID, &b.running); err != nil {
+	if err := row.Scan(&life, &b.Floor.XID, &b.next); err != nil {
 		return err
 	}
 	hash := fnv.New32a()
@@ -213,5 +234,5 @@ func (b *Bounds) scan(row pgx.Row) error {
 
 // Covers reports whether the log still holds everything after the cursor.
 func (b Bounds) Covers(c Cursor) bool {
-	return c.Epoch == b.Floor.Epoch && c.XID >= b.Floor.XID && c.XID < b.running
+	return c.Epoch == b.Floor.Epoch && c.XID >= b.Floor.XID && c.XID < b.next
 }

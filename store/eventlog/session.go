@@ -81,12 +81,16 @@ func (s *Session) Hint(ctx context.Context, after Cursor, within time.Duration) 
 // followRows is how many rows of the log are read at once.
 const followRows = 200
 
-// Events reads settled events after the cursor, in order, at most limit; more says that there may
+// Events reads readable events after the cursor, in order, at most limit; more says that there may
 // be more.
 func (s *Session) Events(ctx context.Context, after Cursor, limit int) (events []Event, more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, store.AnswerWithin)
 	defer cancel()
-	rows, err := s.conn.Query(ctx, fmt.Sprintf(eventPage, ""), after.pageArgs(limit, followRows)...)
+	bound, err := readBound(ctx, s.conn)
+	if err != nil {
+		return nil, false, err
+	}
+	rows, err := s.conn.Query(ctx, fmt.Sprintf(eventPage, ""), after.pageArgs(limit, followRows, bound)...)
 	if err != nil {
 		return nil, false, fmt.Errorf("follow events: %w", err)
 	}
@@ -98,15 +102,17 @@ func (s *Session) Events(ctx context.Context, after Cursor, limit int) (events [
 }
 
 // Bounds reads the bounds of the log, and for how long the oldest committed event has been waiting
-// for transactions that began before it; zero when none waits.
+// for transactions that may yet write before it; zero when none waits.
 func (s *Session) Bounds(ctx context.Context) (b Bounds, waiting time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, store.AnswerWithin)
 	defer cancel()
+	bound, err := readBound(ctx, s.conn)
+	if err != nil {
+		return b, 0, err
+	}
 	var seconds float64
 	batch := &pgx.Batch{}
-	batch.Queue(`
-		select coalesce(extract(epoch from max(clock_timestamp() - at)), 0)::float8
-		  from event_log where not ` + settled).QueryRow(func(row pgx.Row) error { return row.Scan(&seconds) })
+	batch.Queue(waitingSQL, bound.xid, bound.id).QueryRow(func(row pgx.Row) error { return row.Scan(&seconds) })
 	batch.Queue(boundsSQL).QueryRow(b.scan)
 	if err := s.conn.SendBatch(ctx, batch).Close(); err != nil {
 		return b, 0, fmt.Errorf("read the event log's bounds: %w", err)
@@ -139,27 +145,29 @@ func (s *Session) Relayed(ctx context.Context) (relayed bool, err error) {
 	return relayed, nil
 }
 
-// Settled is the oldest transaction still running. While it stays the same no event can have
-// become readable, so it tells without touching the log whether to look.
-func (s *Session) Settled(ctx context.Context) (xid uint64, err error) {
+// Bound is the place before which every event is readable, epoch aside. While it stays the same no
+// event can have become readable, so it says without reading the log whether to look.
+func (s *Session) Bound(ctx context.Context) (Cursor, error) {
 	ctx, cancel := context.WithTimeout(ctx, store.AnswerWithin)
 	defer cancel()
-	if err := s.conn.QueryRow(ctx, `select pg_snapshot_xmin(pg_current_snapshot())`).Scan(&xid); err != nil {
-		return 0, fmt.Errorf("read the snapshot: %w", err)
-	}
-	return xid, nil
+	bound, err := readBound(ctx, s.conn)
+	return Cursor{XID: bound.xid, ID: bound.id}, err
 }
 
-// Newest is the cursor of the last settled event after the given one; ok is false when there is
+// Newest is the cursor of the last readable event after the given one; ok is false when there is
 // none.
 func (s *Session) Newest(ctx context.Context, after Cursor) (newest Cursor, ok bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, store.AnswerWithin)
 	defer cancel()
 	newest = Cursor{Epoch: after.Epoch}
+	bound, err := readBound(ctx, s.conn)
+	if err != nil {
+		return after, false, err
+	}
 	err = s.conn.QueryRow(ctx, `
 		select xid, id + coalesce(cardinality(job_ids), 1) - 1 from event_log
-		 where (xid, id) > ($1, $2) and `+settled+`
-		 order by xid desc, id desc limit 1`, after.XID, after.ID).Scan(&newest.XID, &newest.ID)
+		 where (xid, id) > ($1, $2) and (xid, id) < ($3, $4)
+		 order by xid desc, id desc limit 1`, after.XID, after.ID, bound.xid, bound.id).Scan(&newest.XID, &newest.ID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return after, false, nil
 	}
@@ -177,25 +185,4 @@ func (s *Session) Notify(ctx context.Context, upTo Cursor) error {
 		return fmt.Errorf("notify: %w", err)
 	}
 	return nil
-}
-
-// Waiting is for how long the oldest event that is committed, but not passed on, has been
-// waiting, by the database's clock: readers wait for transactions that began before it. It also tells
-// whether the fleet has a relay.
-func (s *Store) Waiting(ctx context.Context) (waiting time.Duration, relayed bool, err error) {
-	err = s.db.InFleet(ctx, func(tx *store.Tx) error {
-		var seconds float64
-		err := tx.QueryRow(ctx, `
-			select coalesce(extract(epoch from max(clock_timestamp() - at)), 0)::float8,
-			       exists (select from pg_locks l join pg_database d on d.oid = l.database
-			                where l.locktype = 'advisory' and l.objsubid = 1 and l.granted and d.datname = current_database()
-			                  and l.classid::bigint << 32 | l.objid::bigint = $1)
-			  from event_log where not `+settled, relayLock).Scan(&seconds, &relayed)
-		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-			return fmt.Errorf("read the event log: %w", err)
-		}
-		waiting = time.Duration(seconds * float64(time.Second))
-		return nil
-	})
-	return waiting, relayed, err
 }
