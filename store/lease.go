@@ -70,18 +70,11 @@ func fence(ctx context.Context, tx pgx.Tx, lease Lease) error {
 	return nil
 }
 
-<<<<<<< HEAD
 // Lock serialises the transactions that change one entity: a tune, a walk-forward, an ingestion, a
 // re-embedding. The folds of a walk-forward share its lock. Take it before the transaction's first
 // write: the transaction id, and with it the events' place in the log, is then given in the order in
 // which the lock was.
 func Lock(ctx context.Context, tx pgx.Tx, entity uuid.UUID) error {
-=======
-// LockTune serialises the transactions that tell of one tune, and for a fold those that tell of its
-// whole walk-forward. It comes before the transaction's first event: events take their places in
-// the stream when they are written, so they are in the order in which the lock was given.
-func LockTune(ctx context.Context, tx pgx.Tx, tune uuid.UUID) error {
->>>>>>> 23b818d (Hold the stream up only for transactions that write events, and name them)
 	_, err := tx.Exec(ctx, `
 		select pg_advisory_xact_lock(hashtextextended(coalesce((select wfo_id from tunes where id = $1), $1)::text, 0))`, entity)
 	if err != nil {
