@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/invalid"
 	"millrace/store"
 )
@@ -158,15 +159,9 @@ func pageCursor(at time.Time, id uuid.UUID) string {
 	return packCursor(at.UTC().Format(time.RFC3339Nano), id.String())
 }
 
-// list is a page of items.
-type list[T any] struct {
-	Items      []T     `json:"items"`
-	NextCursor *string `json:"next_cursor"`
-}
-
 // paged cuts the item read beyond the limit off, and makes a cursor of the last that is left.
-func paged[T any](items []T, limit int, cursor func(T) string) list[T] {
-	page := list[T]{Items: append([]T{}, items...)}
+func paged[T any](items []T, limit int, cursor func(T) string) types.List[T] {
+	page := types.List[T]{Items: append([]T{}, items...)}
 	if len(items) > limit {
 		page.Items = page.Items[:limit]
 		next := cursor(page.Items[limit-1])

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/invalid"
 	"millrace/store"
 	"millrace/store/tuning"
@@ -21,29 +22,6 @@ import (
 
 // maxCompared is how many tunes are compared at once.
 const maxCompared = 20
-
-// comparedTune heads a column of a comparison.
-type comparedTune struct {
-	TuneID       string        `json:"tune_id"`
-	Status       tuning.Status `json:"status"`
-	Dataset      string        `json:"dataset"`
-	StrategyName string        `json:"strategy_name"`
-}
-
-// comparedField is a row of it: one field of every tune, null where a tune has none.
-type comparedField struct {
-	Group   string            `json:"group"` // settings, result, params, metrics_is, metrics_oos, overfit, regime
-	Field   string            `json:"field"`
-	Differs bool              `json:"differs"`
-	Values  []json.RawMessage `json:"values"` // in order of the tunes
-}
-
-// comparison is tunes side by side.
-type comparison struct {
-	Tunes   []comparedTune  `json:"tunes"`
-	Fields  []comparedField `json:"fields"`
-	Differs []string        `json:"differs"` // group.field of the settings and parameters that are not the same in all
-}
 
 // groups of a comparison, in order.
 var comparedGroups = []string{"settings", "result", "params", "metrics_is", "metrics_oos", "overfit", "regime"}
@@ -55,7 +33,7 @@ func (s *Server) compareTunes(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	result := comparison{Differs: []string{}}
+	result := types.Comparison{Differs: []string{}}
 	var columns []map[string]map[string]json.RawMessage
 	for i, id := range ids {
 		tune, err := s.store.Tuning.Get(ctx, workspaceOf(c), id)
@@ -70,12 +48,14 @@ func (s *Server) compareTunes(c echo.Context) error {
 		if err != nil {
 			return err
 		}
-		result.Tunes = append(result.Tunes, comparedTune{tune.ID.String(), tune.Status, tune.Dataset, tune.Spec.StrategyName})
+		result.Tunes = append(result.Tunes, types.ComparedTune{
+			TuneID: tune.ID.String(), Status: types.TuneStatus(tune.Status), Dataset: tune.Dataset, StrategyName: tune.Spec.StrategyName,
+		})
 		columns = append(columns, column)
 	}
-	result.lineUp(columns)
+	lineUp(&result, columns)
 	if wantsCSV(c) {
-		return writeCSV(c, result.rows())
+		return writeCSV(c, comparisonRows(result))
 	}
 	return ok(c, result)
 }
@@ -163,7 +143,7 @@ func flatten(into map[string]json.RawMessage, path string, raw json.RawMessage) 
 }
 
 // lineUp makes a row of every field that any tune has.
-func (r *comparison) lineUp(columns []map[string]map[string]json.RawMessage) {
+func lineUp(r *types.Comparison, columns []map[string]map[string]json.RawMessage) {
 	for _, group := range comparedGroups {
 		names := map[string]bool{}
 		for _, column := range columns {
@@ -172,7 +152,7 @@ func (r *comparison) lineUp(columns []map[string]map[string]json.RawMessage) {
 			}
 		}
 		for _, name := range slices.Sorted(maps.Keys(names)) {
-			row := comparedField{Group: group, Field: name}
+			row := types.ComparedField{Group: group, Field: name}
 			for _, column := range columns {
 				value := column[group][name]
 				if value == nil {
@@ -189,8 +169,8 @@ func (r *comparison) lineUp(columns []map[string]map[string]json.RawMessage) {
 	}
 }
 
-// rows are the comparison as CSV: a row a field, a column a tune.
-func (r *comparison) rows() [][]string {
+// comparisonRows are the comparison as CSV: a row a field, a column a tune.
+func comparisonRows(r types.Comparison) [][]string {
 	head := []string{"group", "field", "differs"}
 	for _, t := range r.Tunes {
 		head = append(head, t.TuneID)

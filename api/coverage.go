@@ -13,8 +13,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/invalid"
-	"millrace/jobs/knowledge"
 	"millrace/store"
 	"millrace/store/recommend"
 )
@@ -24,41 +24,13 @@ const byAdmin = "admin"
 
 const maxNote = 2000 // characters
 
-// gapView is a gap in what a workspace knows, or any other run of a recommendation or query.
-type gapView struct {
-	RunID          string                    `json:"run_id"`
-	WorkspaceID    string                    `json:"workspace_id"`
-	Kind           string                    `json:"kind"`
-	Intent         string                    `json:"intent"`
-	Request        rendered[map[string]any]  `json:"request"`
-	Status         knowledge.RecommendStatus `json:"status"`
-	Confidence     *float64                  `json:"confidence"`
-	Matches        int                       `json:"matches"`
-	BestScore      float64                   `json:"best_score"`
-	ReasonCodes    []string                  `json:"reason_codes"`
-	Weak           bool                      `json:"weak"`
-	Priority       float64                   `json:"priority"`
-	CoverageStatus recommend.GapStatus       `json:"coverage_status"`
-	Resolution     *string                   `json:"resolution"`
-	Seen           int                       `json:"seen"`
-	LastSeenAt     time.Time                 `json:"last_seen_at"`
-	CandidateType  *recommend.CandidateType  `json:"candidate_type"`
-	CandidateID    *string                   `json:"candidate_id"`
-	Note           *string                   `json:"note"`
-	AcknowledgedAt *time.Time                `json:"acknowledged_at"`
-	AcknowledgedBy *string                   `json:"acknowledged_by"`
-	ResolvedAt     *time.Time                `json:"resolved_at"`
-	ResolvedBy     *string                   `json:"resolved_by"`
-	CreatedAt      time.Time                 `json:"created_at"`
-}
-
-func viewGap(r *recommend.MatchRun) gapView {
-	view := gapView{
+func viewGap(r *recommend.MatchRun) types.Gap {
+	view := types.Gap{
 		RunID: r.ID.String(), WorkspaceID: r.WorkspaceID.String(), Kind: r.Kind, Intent: r.Intent,
-		Request: rendered[map[string]any](json.RawMessage(r.Request)),
-		Status:  r.Status, Confidence: r.Confidence, Matches: r.Matches, BestScore: r.Best, ReasonCodes: r.Codes, Weak: r.Weak,
-		Priority: r.Priority, CoverageStatus: r.CoverageStatus, Resolution: r.Resolution, Seen: r.Seen, LastSeenAt: r.LastSeenAt.UTC(),
-		CandidateType: r.CandidateType, Note: r.Note, AcknowledgedAt: utc(r.AcknowledgedAt), AcknowledgedBy: r.AcknowledgedBy,
+		Request: types.NewStored[map[string]any](json.RawMessage(r.Request)),
+		Status:  types.RecommendStatus(r.Status), Confidence: r.Confidence, Matches: r.Matches, BestScore: r.Best, ReasonCodes: r.Codes, Weak: r.Weak,
+		Priority: r.Priority, CoverageStatus: types.GapStatus(r.CoverageStatus), Resolution: r.Resolution, Seen: r.Seen, LastSeenAt: r.LastSeenAt.UTC(),
+		CandidateType: (*types.CandidateType)(r.CandidateType), Note: r.Note, AcknowledgedAt: utc(r.AcknowledgedAt), AcknowledgedBy: r.AcknowledgedBy,
 		ResolvedAt: utc(r.ResolvedAt), ResolvedBy: r.ResolvedBy, CreatedAt: r.CreatedAt.UTC(),
 	}
 	if r.CandidateID != nil {
@@ -92,7 +64,7 @@ func (s *Server) listGaps(c echo.Context) error {
 	all := paged(gaps, limit, func(g *recommend.MatchRun) string {
 		return packCursor(after.AsOf.UTC().Format(time.RFC3339Nano), decimal(g.Priority), g.ID.String())
 	})
-	views := list[gapView]{Items: make([]gapView, len(all.Items)), NextCursor: all.NextCursor}
+	views := types.List[types.Gap]{Items: make([]types.Gap, len(all.Items)), NextCursor: all.NextCursor}
 	for i, g := range all.Items {
 		views.Items[i] = viewGap(g)
 	}
@@ -164,24 +136,17 @@ func (s *Server) acknowledgeGap(c echo.Context) error {
 	return ok(c, viewGap(gap))
 }
 
-// resolveRequest is the body of POST /admin/coverage/gaps/:id/resolve: a candidate, a note or both.
-type resolveRequest struct {
-	CandidateType recommend.CandidateType `json:"candidate_type"` // default tune
-	CandidateID   string                  `json:"candidate_id"`
-	Note          string                  `json:"note"`
-}
-
 // resolveGap handles POST /admin/coverage/gaps/:id/resolve.
 func (s *Server) resolveGap(c echo.Context) error {
 	id, err := pathID(c)
 	if err != nil {
 		return err
 	}
-	var req resolveRequest
+	var req types.ResolveRequest
 	if err := bind(c, &req); err != nil {
 		return err
 	}
-	answer, err := req.check()
+	answer, err := checkResolve(req)
 	if err != nil {
 		return err
 	}
@@ -195,7 +160,7 @@ func (s *Server) resolveGap(c echo.Context) error {
 	return ok(c, viewGap(gap))
 }
 
-func (r resolveRequest) check() (recommend.GapAnswer, error) {
+func checkResolve(r types.ResolveRequest) (recommend.GapAnswer, error) {
 	note := cleanText(r.Note)
 	answer := recommend.GapAnswer{Note: note}
 	switch {
@@ -209,7 +174,7 @@ func (r resolveRequest) check() (recommend.GapAnswer, error) {
 	}
 	answer.CandidateType = recommend.CandidateTune
 	if r.CandidateType != "" {
-		answer.CandidateType = r.CandidateType
+		answer.CandidateType = recommend.CandidateType(r.CandidateType)
 	}
 	if answer.CandidateType != recommend.CandidateTune && answer.CandidateType != recommend.CandidateDocument {
 		return answer, fieldProblem("candidate_type", fmt.Sprintf("%q is not one", r.CandidateType), []recommend.CandidateType{recommend.CandidateTune, recommend.CandidateDocument})

@@ -9,10 +9,10 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/backtest"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/invalid"
@@ -20,22 +20,8 @@ import (
 	"millrace/store/market"
 )
 
-// datasetView is a dataset as the API shows it.
-type datasetView struct {
-	DatasetID string    `json:"dataset_id"`
-	Name      string    `json:"name"`
-	Symbol    string    `json:"symbol"`
-	Timeframe string    `json:"timeframe"`
-	Calendar  int       `json:"calendar"`
-	Bars      int       `json:"bars"`
-	From      time.Time `json:"from"`
-	To        time.Time `json:"to"`
-	SHA256    string    `json:"sha256"`
-	CreatedAt time.Time `json:"created_at"`
-}
-
-func viewDataset(d market.Dataset) datasetView {
-	return datasetView{
+func viewDataset(d market.Dataset) types.Dataset {
+	return types.Dataset{
 		DatasetID: d.ID.String(), Name: d.Name, Symbol: d.Symbol, Timeframe: d.Timeframe, Calendar: int(d.Calendar),
 		Bars: d.Bars, From: d.From.UTC(), To: d.To.UTC(), SHA256: hex.EncodeToString(d.SHA256), CreatedAt: d.CreatedAt.UTC(),
 	}
@@ -153,27 +139,26 @@ func (s *Server) listDatasets(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	views := make([]datasetView, len(found))
+	views := make([]types.Dataset, len(found))
 	ids := map[string]market.Dataset{}
 	for i, d := range found {
 		views[i] = viewDataset(d)
 		ids[views[i].DatasetID] = d
 	}
-	return ok(c, paged(views, limit, func(v datasetView) string { return pageCursor(v.CreatedAt, ids[v.DatasetID].ID) }))
-}
-
-// strategyView is a strategy as the API shows it.
-type strategyView struct {
-	Name   string               `json:"name"`
-	Doc    string               `json:"doc"`
-	Params []backtest.ParamSpec `json:"params"`
+	return ok(c, paged(views, limit, func(v types.Dataset) string { return pageCursor(v.CreatedAt, ids[v.DatasetID].ID) }))
 }
 
 // listStrategies handles GET /strategies.
 func (s *Server) listStrategies(c echo.Context) error {
-	var views []strategyView
+	var views []types.Strategy
 	for _, strategy := range backtest.Strategies() {
-		views = append(views, strategyView{strategy.Name(), strategy.Doc(), strategy.Params()})
+		view := types.Strategy{Name: strategy.Name(), Doc: strategy.Doc(), Params: []types.ParamSpec{}}
+		for _, p := range strategy.Params() {
+			view.Params = append(view.Params, types.ParamSpec{
+				Name: p.Name, Kind: types.ParamKind(p.Kind), Default: p.Default, Min: p.Min, Max: p.Max, Step: p.Step, Doc: p.Doc,
+			})
+		}
+		views = append(views, view)
 	}
-	return ok(c, list[strategyView]{Items: views})
+	return ok(c, types.List[types.Strategy]{Items: views})
 }

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -10,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"millrace/api/openapi"
+	"millrace/api/types"
 	"millrace/jobs/backtest"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/sweep"
@@ -33,29 +33,6 @@ type about struct {
 	answer  any    // a value of the type that is rendered
 	media   string // of an answer that is not JSON
 	page    bool
-}
-
-// rendered is JSON that was made of a T before, and is passed on as it is.
-type rendered[T any] json.RawMessage
-
-// MarshalJSON implements json.Marshaler.
-func (r rendered[T]) MarshalJSON() ([]byte, error) {
-	if r == nil {
-		return []byte("null"), nil
-	}
-	return r, nil
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (r *rendered[T]) UnmarshalJSON(raw []byte) error {
-	*r = append((*r)[:0], raw...)
-	return nil
-}
-
-// JSONForms tells the document what it is.
-func (rendered[T]) JSONForms() []any {
-	var shape T
-	return []any{shape}
 }
 
 func params(all ...openapi.Param) []openapi.Param { return all }
@@ -100,28 +77,35 @@ var idempotencyKey = openapi.Param{
 // enums are the types with a closed set of values.
 func enums() map[reflect.Type][]string {
 	return map[reflect.Type][]string{
-		reflect.TypeFor[tenants.Role]():            words(tenants.Roles()),
-		reflect.TypeFor[tuning.Status]():           words(tuneStatuses()),
-		reflect.TypeFor[tuning.RunPlanStatus]():    words(tuning.RunPlanStatuses()),
-		reflect.TypeFor[walkforward.Status]():      words(walkforward.Statuses()),
-		reflect.TypeFor[walkforward.FoldStatus]():  {string(walkforward.FoldPending), string(walkforward.FoldRunning), string(walkforward.FoldCompleted), string(walkforward.FoldFailed), string(walkforward.FoldCanceled)},
-		reflect.TypeFor[library.IngestStatus]():    words(library.IngestStatuses()),
-		reflect.TypeFor[knowledge.SourceType]():    words(knowledge.SourceTypes()),
-		reflect.TypeFor[sweep.Status]():            words(trialStatuses()),
-		reflect.TypeFor[sweep.Search]():            words(sweep.Searches()),
-		reflect.TypeFor[sweep.Objective]():         words(sweep.Objectives()),
-		reflect.TypeFor[sweep.Aggregate]():         words(sweep.Aggregates()),
-		reflect.TypeFor[backtest.CommissionName](): words(backtest.CommissionNames()),
-		reflect.TypeFor[backtest.Side]():           {string(backtest.SideLong), string(backtest.SideShort), string(backtest.SideBoth)},
-		reflect.TypeFor[backtest.IntrabarPolicy](): {string(backtest.PolicyWorst), string(backtest.PolicyBest), string(backtest.PolicyOHLCPath), string(backtest.PolicyRandom)},
+		reflect.TypeFor[types.Role]():           words(tenants.Roles()),
+		reflect.TypeFor[types.TuneStatus]():     words(tuneStatuses()),
+		reflect.TypeFor[types.RunPlanStatus]():  words(tuning.RunPlanStatuses()),
+		reflect.TypeFor[types.WFOStatus]():      words(walkforward.Statuses()),
+		reflect.TypeFor[types.FoldStatus]():     {string(walkforward.FoldPending), string(walkforward.FoldRunning), string(walkforward.FoldCompleted), string(walkforward.FoldFailed), string(walkforward.FoldCanceled)},
+		reflect.TypeFor[types.IngestStatus]():   words(library.IngestStatuses()),
+		reflect.TypeFor[types.TrialStatus]():    words(trialStatuses()),
+		reflect.TypeFor[types.SearchType]():     words(sweep.Searches()),
+		reflect.TypeFor[types.Objective]():      words(sweep.Objectives()),
+		reflect.TypeFor[types.Aggregate]():      words(sweep.Aggregates()),
+		reflect.TypeFor[types.CommissionName](): words(backtest.CommissionNames()),
+		reflect.TypeFor[types.Side]():           {string(backtest.SideLong), string(backtest.SideShort), string(backtest.SideBoth)},
+		reflect.TypeFor[types.IntrabarPolicy](): {string(backtest.PolicyWorst), string(backtest.PolicyBest), string(backtest.PolicyOHLCPath), string(backtest.PolicyRandom)},
 
-		reflect.TypeFor[knowledge.SourceType]():      words(knowledge.SourceTypes()),
-		reflect.TypeFor[knowledge.Axis]():            words(knowledge.Axes()),
-		reflect.TypeFor[knowledge.RecommendStatus](): {string(knowledge.RecommendOK), string(knowledge.RecommendDegraded), string(knowledge.RecommendNone)},
-		reflect.TypeFor[library.ReembedStatus]():     words(library.ReembedStatuses()),
-		reflect.TypeFor[knowledge.Reason]():          words(knowledge.Reasons()),
-		reflect.TypeFor[recommend.GapStatus]():       words(recommend.GapStatuses()),
-		reflect.TypeFor[recommend.CandidateType]():   {string(recommend.CandidateTune), string(recommend.CandidateDocument)},
+		reflect.TypeFor[types.SourceType]():      words(knowledge.SourceTypes()),
+		reflect.TypeFor[types.Axis]():            words(knowledge.Axes()),
+		reflect.TypeFor[types.RecommendStatus](): {string(knowledge.RecommendOK), string(knowledge.RecommendDegraded), string(knowledge.RecommendNone)},
+		reflect.TypeFor[types.ReembedStatus]():   words(library.ReembedStatuses()),
+		reflect.TypeFor[types.Reason]():          words(knowledge.Reasons()),
+		reflect.TypeFor[types.GapStatus]():       words(recommend.GapStatuses()),
+		reflect.TypeFor[types.CandidateType]():   {string(recommend.CandidateTune), string(recommend.CandidateDocument)},
+	}
+}
+
+// schemaNames are the names in the document of types that are called otherwise in Go: clients are
+// generated from them.
+func schemaNames() map[string]string {
+	return map[string]string{
+		"WFO": "Wfo", "WFORequest": "WfoRequest", "RecommendCandidate": "ApiCandidate", "RecommendRegime": "ApiRegime",
 	}
 }
 
@@ -143,7 +127,7 @@ func document(routes []route, version string) ([]byte, error) {
 		operations = append(operations, r.operation())
 	}
 	return openapi.Document(openapi.Info{
-		Title: "Millrace", Version: version, Problem: problemError{}, Enums: enums(),
+		Title: "Millrace", Version: version, Problem: types.ProblemError{}, Enums: enums(), Names: schemaNames(),
 		Description: "Parameter sweeps, walk-forwards and knowledge for trading research, run durably. " +
 			"Every request that creates work takes an idempotency key; every error is problem+json (RFC 9457).",
 		Security: map[string]openapi.Schema{

@@ -5,36 +5,18 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/knowledge"
 	"millrace/store/library"
 )
 
-// documentView is a document as the API shows it.
-type documentView struct {
-	DocumentID  string               `json:"document_id"`
-	Status      string               `json:"status" doc:"ready, or pending until its first ingestion has ended well"`
-	SourceType  knowledge.SourceType `json:"source_type"`
-	URL         string               `json:"url"`
-	Title       string               `json:"title"`
-	Author      string               `json:"author"`
-	PublishedAt *time.Time           `json:"published_at"`
-	Metadata    map[string]any       `json:"metadata"`
-	SHA256      string               `json:"sha256"`
-	Revision    int64                `json:"revision"`
-	ChunkCount  int                  `json:"chunk_count"`
-	Tokens      int                  `json:"tokens"`
-	CreatedAt   time.Time            `json:"created_at"`
-	UpdatedAt   time.Time            `json:"updated_at"`
-}
-
-func viewDocument(d knowledge.Document) documentView {
-	view := documentView{
-		DocumentID: d.ID.String(), Status: "pending", SourceType: d.SourceType, URL: d.CanonicalURL, Title: d.Title, Author: d.Author,
+func viewDocument(d knowledge.Document) types.Document {
+	view := types.Document{
+		DocumentID: d.ID.String(), Status: "pending", SourceType: types.SourceType(d.SourceType), URL: d.CanonicalURL, Title: d.Title, Author: d.Author,
 		PublishedAt: utc(d.PublishedAt), Metadata: d.Metadata, SHA256: hex.EncodeToString(d.SHA256), Revision: d.Revision,
 		ChunkCount: d.Chunks, Tokens: d.Tokens, CreatedAt: d.CreatedAt.UTC(), UpdatedAt: d.UpdatedAt.UTC(),
 	}
@@ -42,23 +24,6 @@ func viewDocument(d knowledge.Document) documentView {
 		view.Status = "ready"
 	}
 	return view
-}
-
-// chunkView is a passage of a document.
-type chunkView struct {
-	ChunkID  string             `json:"chunk_id"`
-	Index    int                `json:"index"`
-	Position knowledge.Position `json:"position"`
-	Cite     string             `json:"cite" doc:"the position as a citation shows it"`
-	Text     string             `json:"text"`
-	Tokens   int                `json:"tokens"`
-}
-
-// documentDetail is a document with a page of its chunks.
-type documentDetail struct {
-	documentView
-	Chunks     []chunkView `json:"chunks"`
-	NextCursor *string     `json:"next_cursor"`
 }
 
 // listDocuments handles GET /documents.
@@ -83,7 +48,7 @@ func (s *Server) listDocuments(c echo.Context) error {
 		return err
 	}
 	all := paged(found, limit, func(d knowledge.Document) string { return pageCursor(d.CreatedAt, d.ID) })
-	views := list[documentView]{Items: make([]documentView, len(all.Items)), NextCursor: all.NextCursor}
+	views := types.List[types.Document]{Items: make([]types.Document, len(all.Items)), NextCursor: all.NextCursor}
 	for i, d := range all.Items {
 		views.Items[i] = viewDocument(d)
 	}
@@ -109,10 +74,10 @@ func (s *Server) getDocument(c echo.Context) error {
 		return err
 	}
 	page := paged(chunks, limit, func(last knowledge.Chunk) string { return packCursor(strconv.Itoa(last.Index + 1)) })
-	detail := documentDetail{documentView: viewDocument(doc), Chunks: make([]chunkView, len(page.Items)), NextCursor: page.NextCursor}
+	detail := types.DocumentDetail{Document: viewDocument(doc), Chunks: make([]types.Chunk, len(page.Items)), NextCursor: page.NextCursor}
 	for i, chunk := range page.Items {
-		detail.Chunks[i] = chunkView{
-			ChunkID: chunk.ID.String(), Index: chunk.Index, Position: chunk.Position, Cite: chunk.Position.String(),
+		detail.Chunks[i] = types.Chunk{
+			ChunkID: chunk.ID.String(), Index: chunk.Index, Position: types.Position(chunk.Position), Cite: chunk.Position.String(),
 			Text: chunk.Text, Tokens: chunk.Tokens,
 		}
 	}

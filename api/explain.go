@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/invalid"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/sweep"
@@ -18,13 +19,6 @@ import (
 	"millrace/store/recommend"
 	"millrace/store/tuning"
 )
-
-// tuneExplanationView is the explanation of a tune.
-type tuneExplanationView struct {
-	TuneID string `json:"tune_id"`
-	explanationView
-	CreatedAt time.Time `json:"created_at"`
-}
 
 // explainTune handles POST /backtests/tunes/:id/explain: a new explanation, which is kept.
 func (s *Server) explainTune(c echo.Context) error {
@@ -44,7 +38,7 @@ func (s *Server) explainTune(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	view := tuneExplanationView{id.String(), s.explained(explanation), time.Now().UTC()}
+	view := types.TuneExplanation{TuneID: id.String(), Explanation: s.explained(explanation), CreatedAt: time.Now().UTC()}
 	body, err := json.Marshal(view)
 	if err != nil {
 		return fmt.Errorf("encode explanation: %w", err)
@@ -68,7 +62,7 @@ func (s *Server) getExplanation(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return ok(c, rendered[tuneExplanationView](body))
+	return ok(c, types.NewStored[types.TuneExplanation](body))
 }
 
 // tuneFacts reads what is known of a tune. One that is not completed has nothing to be explained.
@@ -97,23 +91,12 @@ func (s *Server) tuneFacts(ctx context.Context, workspace, id uuid.UUID) (knowle
 	return facts, nil
 }
 
-// explainMatchRequest is the body of POST /admin/coverage/explain.
-type explainMatchRequest struct {
-	RunID string `json:"run_id"`
-}
-
-// matchExplanationView is the explanation of a recommendation or query.
-type matchExplanationView struct {
-	RunID string `json:"run_id"`
-	explanationView
-}
-
 // explainMatch handles POST /admin/coverage/explain.
 func (s *Server) explainMatch(c echo.Context) error {
 	if s.opts.Knowledge == nil {
 		return noKnowledge()
 	}
-	var req explainMatchRequest
+	var req types.ExplainMatchRequest
 	if err := bind(c, &req); err != nil {
 		return err
 	}
@@ -130,7 +113,7 @@ func (s *Server) explainMatch(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return ok(c, matchExplanationView{run.ID.String(), s.explained(explanation)})
+	return ok(c, types.MatchExplanation{RunID: run.ID.String(), Explanation: s.explained(explanation)})
 }
 
 func matchFacts(r *recommend.MatchRun) knowledge.MatchFacts {

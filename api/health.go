@@ -5,23 +5,14 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/invalid"
 	"millrace/ops"
 )
 
-// statusView is the answer of /healthz.
-type statusView struct {
-	Status string `json:"status"`
-}
-
-// versionView is the answer of /version.
-type versionView struct {
-	Version string `json:"version"`
-}
-
 // healthz handles GET /healthz: the process lives. It touches nothing.
 func (s *Server) healthz(c echo.Context) error {
-	return ok(c, statusView{Status: "ok"})
+	return ok(c, types.Status{Status: "ok"})
 }
 
 // readyz handles GET /readyz: requests can be served. It is public, so it names the parts that are
@@ -49,7 +40,7 @@ func (s *Server) systemHealth(c echo.Context) error {
 
 // version handles GET /version.
 func (s *Server) version(c echo.Context) error {
-	return ok(c, versionView{Version: s.opts.Version})
+	return ok(c, types.Version{Version: s.opts.Version})
 }
 
 // metrics handles GET /metrics.

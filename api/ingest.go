@@ -11,69 +11,33 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/invalid"
 	"millrace/jobs/knowledge"
 	"millrace/store"
 	"millrace/store/library"
 )
 
-// ingestRequest is a source to ingest: an address to fetch, or what is sent as text or as a file.
-// The parts of a form have the same names, and one more, file.
-type ingestRequest struct {
-	URL        string               `json:"url" doc:"where the source is, or where the text or file sent is from"`
-	Text       string               `json:"text" doc:"the source itself"`
-	Name       string               `json:"name" doc:"its file name; the same name again replaces the document"`
-	Title      string               `json:"title" doc:"in place of the source's own; of a dataset, its name"`
-	SourceType knowledge.SourceType `json:"source_type" doc:"default: found out"`
-	Language   string               `json:"language" doc:"of the subtitles to fetch, as in en or pt-BR"`
-	Symbol     string               `json:"symbol" doc:"of a dataset"`
-	Timeframe  string               `json:"timeframe" doc:"of a dataset; default: found in the bars"`
-	Calendar   int                  `json:"calendar" doc:"of a dataset: 252 (default) or 365"`
-}
-
-// ingestProgress is how far the present stage of an ingestion is.
-type ingestProgress struct {
-	Stage string `json:"stage"`
-	Done  int    `json:"done"`
-	Total int    `json:"total"`
-}
-
-// ingestView is an ingestion as the API shows it.
-type ingestView struct {
-	JobID         string               `json:"job_id"`
-	Status        library.IngestStatus `json:"status"`
-	SourceType    knowledge.SourceType `json:"source_type"`
-	DocumentID    string               `json:"document_id"`
-	DatasetID     *uuid.UUID           `json:"dataset_id"`
-	URL           *string              `json:"url"`
-	Name          string               `json:"name"`
-	Outcome       *string              `json:"outcome"`
-	Reason        *string              `json:"reason"`
-	Progress      ingestProgress       `json:"progress"`
-	Attempts      int                  `json:"attempts"`
-	NextAttemptAt *time.Time           `json:"next_attempt_at"`
-	Bytes         int64                `json:"bytes"`
-	Chunks        int                  `json:"chunks"`
-	CreatedAt     time.Time            `json:"created_at"`
-	StartedAt     *time.Time           `json:"started_at"`
-	CompletedAt   *time.Time           `json:"completed_at"`
-}
-
-func viewIngest(in *library.Ingest) ingestView {
-	return ingestView{
-		JobID: in.ID.String(), Status: in.Status, SourceType: in.SourceType, DocumentID: in.DocumentID.String(),
-		DatasetID: in.DatasetID, URL: in.URL, Name: in.Name, Outcome: in.Outcome, Reason: in.Reason,
-		Progress: ingestProgress{in.Stage, in.Done, in.Total}, Attempts: in.Attempts, NextAttemptAt: utc(in.NextAttemptAt),
+func viewIngest(in *library.Ingest) types.Ingest {
+	view := types.Ingest{
+		JobID: in.ID.String(), Status: types.IngestStatus(in.Status), SourceType: types.SourceType(in.SourceType), DocumentID: in.DocumentID.String(),
+		URL: in.URL, Name: in.Name, Outcome: in.Outcome, Reason: in.Reason,
+		Progress: types.IngestProgress{Stage: in.Stage, Done: in.Done, Total: in.Total}, Attempts: in.Attempts, NextAttemptAt: utc(in.NextAttemptAt),
 		Bytes: in.Bytes, Chunks: in.Chunks,
 		CreatedAt: in.CreatedAt.UTC(), StartedAt: utc(in.StartedAt), CompletedAt: utc(in.CompletedAt),
 	}
+	if in.DatasetID != nil {
+		id := in.DatasetID.String()
+		view.DatasetID = &id
+	}
+	return view
 }
 
 // ingestRoutes are POST /ingest, which finds the type of the source out, and one route for each type.
 func (s *Server) ingestRoutes() []route {
 	about := about{
-		summary: "Ingest a source, whose type is found out", body: ingestRequest{}, form: ingestForm, sample: sampleIngest,
-		status: http.StatusAccepted, answer: ingestView{},
+		summary: "Ingest a source, whose type is found out", body: types.IngestRequest{}, form: ingestForm, sample: sampleIngest,
+		status: http.StatusAccepted, answer: types.Ingest{},
 	}
 	all := []route{{http.MethodPost, "/ingest", member, s.submitIngest(""), creates | streams | uploadLimit, about}}
 	for _, source := range knowledge.SourceTypes() {
@@ -166,7 +130,7 @@ func (s *Server) listIngests(c echo.Context) error {
 		return err
 	}
 	all := paged(found, limit, func(in *library.Ingest) string { return pageCursor(in.CreatedAt, in.ID) })
-	views := list[ingestView]{Items: make([]ingestView, len(all.Items)), NextCursor: all.NextCursor}
+	views := types.List[types.Ingest]{Items: make([]types.Ingest, len(all.Items)), NextCursor: all.NextCursor}
 	for i, in := range all.Items {
 		views.Items[i] = viewIngest(in)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/backtest"
 	"millrace/jobs/invalid"
 	"millrace/jobs/knowledge"
@@ -33,7 +34,7 @@ import (
 // sentSource is a request to ingest as it was read. A file has gone into the database while it came
 // in, so that none is ever held in memory.
 type sentSource struct {
-	ingestRequest
+	types.IngestRequest
 	upload      uuid.UUID // of the file; uuid.Nil: none was sent
 	hasFile     bool
 	size        int64
@@ -66,7 +67,7 @@ func (s *Server) readIngest(c echo.Context) (*sentSource, error) {
 	if err != nil {
 		return nil, bodyError(err)
 	}
-	return sent, decode(body, &sent.ingestRequest)
+	return sent, decode(body, &sent.IngestRequest)
 }
 
 // readForm takes the parts in any order.
@@ -178,9 +179,9 @@ func (sent *sentSource) store(ctx context.Context, st *stores.Set, workspace uui
 // fingerprint is what makes two requests the same: their members, and the content of the file.
 func (sent *sentSource) fingerprint() ([32]byte, error) {
 	body, err := json.Marshal(struct {
-		Request ingestRequest `json:"request"`
-		File    string        `json:"file"`
-	}{sent.ingestRequest, hex.EncodeToString(sent.sum)}, json.Deterministic(true))
+		Request types.IngestRequest `json:"request"`
+		File    string              `json:"file"`
+	}{sent.IngestRequest, hex.EncodeToString(sent.sum)}, json.Deterministic(true))
 	if err != nil {
 		return [32]byte{}, fmt.Errorf("fingerprint: %w", err)
 	}
@@ -226,7 +227,7 @@ func (sent *sentSource) check(named knowledge.SourceType) (library.NewIngest, er
 	switch {
 	case source == "":
 		fault("source_type", fmt.Sprintf("%q is not a source type", sent.SourceType), knowledge.SourceTypes())
-	case named != "" && sent.SourceType != "" && sent.SourceType != named:
+	case named != "" && sent.SourceType != "" && knowledge.SourceType(sent.SourceType) != named:
 		fault("source_type", "does not agree with the route", named)
 	case source == knowledge.SourceYouTube && sent.URL != "" && !sent.hasFile && sent.Text == "" && extract.YouTubeID(sent.URL) == "":
 		fault("url", "is not the address of a YouTube video", nil)
@@ -271,7 +272,7 @@ func (sent *sentSource) typeOf(named knowledge.SourceType) (source knowledge.Sou
 		return named, false
 	case sent.SourceType != "":
 		for _, known := range knowledge.SourceTypes() {
-			if known == sent.SourceType {
+			if known == knowledge.SourceType(sent.SourceType) {
 				return known, false
 			}
 		}

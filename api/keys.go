@@ -9,49 +9,25 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/invalid"
 	"millrace/store"
 	"millrace/store/tenants"
 )
 
-// keyRequest is the body of a request for a key.
-type keyRequest struct {
-	Name      string       `json:"name"`
-	Role      tenants.Role `json:"role"`
-	ExpiresAt *time.Time   `json:"expires_at"`
-}
-
-// keyView is a key as the API shows it.
-type keyView struct {
-	KeyID       string       `json:"key_id"`
-	WorkspaceID string       `json:"workspace_id"`
-	Name        string       `json:"name"`
-	Role        tenants.Role `json:"role"`
-	CreatedAt   time.Time    `json:"created_at"`
-	ExpiresAt   *time.Time   `json:"expires_at"`
-	LastUsedAt  *time.Time   `json:"last_used_at"`
-	RevokedAt   *time.Time   `json:"revoked_at"`
-}
-
-// newKeyView is a key with its secret, which nobody can show again.
-type newKeyView struct {
-	keyView
-	Secret string `json:"secret"`
-}
-
-func viewKey(k tenants.Key) keyView {
-	return keyView{
-		KeyID: k.ID.String(), WorkspaceID: k.WorkspaceID.String(), Name: k.Name, Role: k.Role, CreatedAt: k.CreatedAt.UTC(),
+func viewKey(k tenants.Key) types.Key {
+	return types.Key{
+		KeyID: k.ID.String(), WorkspaceID: k.WorkspaceID.String(), Name: k.Name, Role: types.Role(k.Role), CreatedAt: k.CreatedAt.UTC(),
 		ExpiresAt: utc(k.ExpiresAt), LastUsedAt: utc(k.LastUsedAt), RevokedAt: utc(k.RevokedAt),
 	}
 }
 
-func (r keyRequest) check(now time.Time) error {
+func checkKey(r types.KeyRequest, now time.Time) error {
 	var faults []invalid.FieldError
 	if !oneLine(r.Name, 100) {
 		faults = append(faults, lineFault("name", 100))
 	}
-	if !slices.Contains(tenants.Roles(), r.Role) {
+	if !slices.Contains(tenants.Roles(), tenants.Role(r.Role)) {
 		faults = append(faults, invalid.FieldError{Field: "role", Message: fmt.Sprintf("%q is not a role", r.Role), Limit: tenants.Roles()})
 	}
 	if r.ExpiresAt != nil && !r.ExpiresAt.After(now) {
@@ -74,23 +50,23 @@ func (s *Server) createKey(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	var req keyRequest
+	var req types.KeyRequest
 	if err := bind(c, &req); err != nil {
 		return err
 	}
-	if err := req.check(time.Now()); err != nil {
+	if err := checkKey(req, time.Now()); err != nil {
 		return err
 	}
-	if err := mayKeep(c, req.Role); err != nil {
+	if err := mayKeep(c, tenants.Role(req.Role)); err != nil {
 		return err
 	}
 	key, secret, err := s.store.Tenants.IssueKey(c.Request().Context(), tenants.Key{
-		WorkspaceID: workspace, Name: req.Name, Role: req.Role, ExpiresAt: req.ExpiresAt,
+		WorkspaceID: workspace, Name: req.Name, Role: tenants.Role(req.Role), ExpiresAt: req.ExpiresAt,
 	})
 	if err != nil {
 		return err
 	}
-	return writeJSON(c, http.StatusCreated, "application/json", newKeyView{viewKey(key), secret})
+	return writeJSON(c, http.StatusCreated, "application/json", types.NewKey{Key: viewKey(key), Secret: secret})
 }
 
 // listKeys handles GET /workspace/keys and /admin/workspaces/:id/keys.
@@ -116,7 +92,7 @@ func (s *Server) listKeys(c echo.Context) error {
 		return err
 	}
 	kept := paged(found, limit, func(k tenants.Key) string { return pageCursor(k.CreatedAt, k.ID) })
-	views := list[keyView]{Items: make([]keyView, len(kept.Items)), NextCursor: kept.NextCursor}
+	views := types.List[types.Key]{Items: make([]types.Key, len(kept.Items)), NextCursor: kept.NextCursor}
 	for i, k := range kept.Items {
 		views.Items[i] = viewKey(k)
 	}

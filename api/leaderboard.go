@@ -12,21 +12,11 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"millrace/api/openapi"
+	"millrace/api/types"
 	"millrace/jobs/backtest"
 	"millrace/jobs/sweep"
 	"millrace/store/tuning"
 )
-
-// standingView is an entry of the workspace's leaderboard.
-type standingView struct {
-	TuneID       string                `json:"tune_id"`
-	Dataset      string                `json:"dataset"`  // the first
-	Datasets     []string              `json:"datasets"` // all of them
-	StrategyName string                `json:"strategy_name"`
-	Score        float64               `json:"score"`
-	RankInTune   int                   `json:"rank_in_tune"`
-	Entry        rendered[sweep.Entry] `json:"entry"`
-}
 
 // leaderboardParams are the parameters of GET /backtests/leaderboard. Limits are on the part that
 // trials are judged on: out of sample where there is a split.
@@ -58,11 +48,14 @@ func (s *Server) getLeaderboard(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	views := make([]standingView, len(found))
+	views := make([]types.Standing, len(found))
 	for i, st := range found {
-		views[i] = standingView{st.TuneID.String(), st.Datasets[0], st.Datasets, st.Strategy, st.Score, st.Rank, rendered[sweep.Entry](st.Entry)}
+		views[i] = types.Standing{
+			TuneID: st.TuneID.String(), Dataset: st.Datasets[0], Datasets: st.Datasets, StrategyName: st.Strategy, Score: st.Score, RankInTune: st.Rank,
+			Entry: types.NewStored[types.Entry](st.Entry),
+		}
 	}
-	page := paged(views, limit, func(v standingView) string {
+	page := paged(views, limit, func(v types.Standing) string {
 		return packCursor(decimal(v.Score), v.TuneID, strconv.Itoa(v.RankInTune))
 	})
 	if !wantsCSV(c) {
@@ -141,14 +134,14 @@ func queryStanding(c echo.Context) (tuning.StandingKey, error) {
 }
 
 // standingRows are the standings as CSV, with the figures of the part that trials are judged on.
-func standingRows(views []standingView) ([][]string, error) {
+func standingRows(views []types.Standing) ([][]string, error) {
 	rows := [][]string{{
 		"tune_id", "dataset", "strategy_name", "rank_in_tune", "trial_index", "score", "score_is", "score_oos", "overfit_gap",
 		"return_pct", "max_drawdown_pct", "sharpe", "sortino", "calmar", "profit_factor", "win_rate_pct", "trades", "params",
 	}}
 	for _, v := range views {
 		var e sweep.Entry
-		if err := json.Unmarshal(v.Entry, &e); err != nil {
+		if err := json.Unmarshal(v.Entry.JSON(), &e); err != nil {
 			return nil, fmt.Errorf("decode standing: %w", err)
 		}
 		m := e.MetricsOOS

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"sync"
 	"time"
 
@@ -96,11 +95,8 @@ func (s *Server) take(c echo.Context, name, caller string, rate tenants.Rate) er
 	if quota.Admitted {
 		return nil
 	}
-	return &problemError{
-		Type: "about:blank", Title: http.StatusText(http.StatusTooManyRequests), Status: http.StatusTooManyRequests,
-		Detail:     fmt.Sprintf("Over the limit %q: %d in %s. Try again in %d s.", name, rate.Most, rate.Window, max(wait, 1)),
-		retryAfter: strconv.Itoa(max(wait, 1)),
-	}
+	return retryProblem(http.StatusTooManyRequests,
+		fmt.Sprintf("Over the limit %q: %d in %s. Try again in %d s.", name, rate.Most, rate.Window, max(wait, 1)), max(wait, 1))
 }
 
 // refusals are who was refused lately, and until when. Nothing that happens meanwhile brings a unit

@@ -4,34 +4,41 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
 
 	"millrace/api/console"
+	"millrace/api/types"
 	"millrace/jobs/invalid"
 	"millrace/store"
 )
 
-// problemError is an answer in the form of RFC 9457.
+// problemError is an error answer, with what its header says.
 type problemError struct {
-	Type       string               `json:"type"`
-	Title      string               `json:"title"`
-	Status     int                  `json:"status"`
-	Detail     string               `json:"detail,omitempty"`
-	Instance   string               `json:"instance,omitempty"`
-	Errors     []invalid.FieldError `json:"errors,omitempty"`
+	types.ProblemError
 	retryAfter string
 }
 
-// Error implements error.
-func (p *problemError) Error() string { return p.Title + ": " + p.Detail }
-
 // problem makes an answer for a mistake of the caller, naming the fields at fault.
 func problem(status int, detail string, fields ...invalid.FieldError) error {
-	return &problemError{
-		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Errors: fields,
+	return newProblem(status, detail, fields...)
+}
+
+func newProblem(status int, detail string, fields ...invalid.FieldError) *problemError {
+	p := types.ProblemError{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
+	for _, f := range fields {
+		p.Errors = append(p.Errors, types.FieldError(f))
 	}
+	return &problemError{ProblemError: p}
+}
+
+// retryProblem is an answer that asks the caller to come back after some seconds.
+func retryProblem(status int, detail string, seconds int) *problemError {
+	p := newProblem(status, detail)
+	p.retryAfter = strconv.Itoa(seconds)
+	return p
 }
 
 // fieldProblem is a 422 for one field.
@@ -55,56 +62,42 @@ func asProblem(err error) (p *problemError, internal bool) {
 	var shown *console.Problem
 	var web *echo.HTTPError
 	var tooLarge *http.MaxBytesError
-	answer := func(status int, detail string) *problemError {
-		_ = errors.As(problem(status, detail), &known)
-		return known
-	}
 	switch {
 	case errors.As(err, &known):
 		copied := *known
 		return &copied, false
 	case errors.As(err, &shown): // the API's own answer to a page
-		p := answer(shown.Status, shown.Detail)
+		p := newProblem(shown.Status, shown.Detail)
 		for _, fault := range shown.Errors {
-			p.Errors = append(p.Errors, invalid.FieldError{Field: fault.Field, Message: fault.Message})
+			p.Errors = append(p.Errors, types.FieldError{Field: fault.Field, Message: fault.Message})
 		}
 		return p, false
 	case errors.As(err, &tooLarge):
-		p := answer(http.StatusRequestEntityTooLarge, "The body is over the limit.")
-		p.Errors = []invalid.FieldError{{Field: "body", Message: "too large", Limit: tooLarge.Limit}}
+		p := newProblem(http.StatusRequestEntityTooLarge, "The body is over the limit.")
+		p.Errors = []types.FieldError{{Field: "body", Message: "too large", Limit: tooLarge.Limit}}
 		return p, false
 	case errors.Is(err, store.ErrNotFound):
-		return answer(http.StatusNotFound, "There is no such thing in this workspace."), false
+		return newProblem(http.StatusNotFound, "There is no such thing in this workspace."), false
 	case errors.Is(err, store.ErrKeyReused):
-		return answer(http.StatusUnprocessableEntity, "This X-Idempotency-Key was used with another body."), false
+		return newProblem(http.StatusUnprocessableEntity, "This X-Idempotency-Key was used with another body."), false
 	case errors.Is(err, store.ErrKeyBusy):
-		p := answer(http.StatusConflict, "A request with this X-Idempotency-Key is still at work.")
-		p.retryAfter = "1"
-		return p, false
+		return retryProblem(http.StatusConflict, "A request with this X-Idempotency-Key is still at work.", 1), false
 	case errors.Is(err, store.ErrRunning):
-		p := answer(http.StatusConflict, "A run of the same job is queued or at work.")
-		p.retryAfter = "15"
-		return p, false
+		return retryProblem(http.StatusConflict, "A run of the same job is queued or at work.", 15), false
 	case errors.Is(err, store.ErrUploadsFull):
-		p := answer(http.StatusTooManyRequests, "Too much that was sent before still waits to be ingested.")
-		p.retryAfter = "30"
-		return p, false
+		return retryProblem(http.StatusTooManyRequests, "Too much that was sent before still waits to be ingested.", 30), false
 	case errors.Is(err, store.ErrQueueFull):
-		p := answer(http.StatusTooManyRequests, "This workspace has as much work waiting as it may: wait until some of it is done.")
-		p.retryAfter = "10"
-		return p, false
+		return retryProblem(http.StatusTooManyRequests, "This workspace has as much work waiting as it may: wait until some of it is done.", 10), false
 	case errors.Is(err, store.ErrEnded):
-		return answer(http.StatusConflict, "It has already ended."), false
+		return newProblem(http.StatusConflict, "It has already ended."), false
 	case errors.Is(err, store.ErrConflict):
-		return answer(http.StatusConflict, "The name is taken by something else."), false
+		return newProblem(http.StatusConflict, "The name is taken by something else."), false
 	case store.Transient(err):
-		p := answer(http.StatusServiceUnavailable, "The database is away for a moment.")
-		p.retryAfter = "1"
-		return p, true
+		return retryProblem(http.StatusServiceUnavailable, "The database is away for a moment.", 1), true
 	case errors.As(err, &web):
-		return answer(web.Code, ""), web.Code >= 500
+		return newProblem(web.Code, ""), web.Code >= 500
 	}
-	return answer(http.StatusInternalServerError, "The error has been recorded under this request's id."), true
+	return newProblem(http.StatusInternalServerError, "The error has been recorded under this request's id."), true
 }
 
 // isPage reports whether a person asked, with a browser, for a page of the console.
@@ -137,7 +130,7 @@ func (s *Server) renderError(err error, c echo.Context) {
 			return
 		}
 	}
-	if err := writeJSON(c, p.Status, "application/problem+json", p); err != nil {
+	if err := writeJSON(c, p.Status, "application/problem+json", p.ProblemError); err != nil {
 		s.opts.Logger.DebugContext(c.Request().Context(), "client went away", "error", err)
 	}
 }

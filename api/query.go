@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/invalid"
 	"millrace/jobs/knowledge"
 	"millrace/ops"
@@ -28,106 +29,16 @@ const (
 // mostFilterDocuments bounds a filter.
 const mostFilterDocuments = 100
 
-// queryRequest is the body of POST /query.
-type queryRequest struct {
-	Question string       `json:"question"`
-	Mode     string       `json:"mode"`  // "answer", or "retrieve" for passages alone
-	TopK     *int         `json:"top_k"` // passages, 1 to 50; default 8
-	Filters  queryFilters `json:"filters"`
-	Rerank   bool         `json:"rerank"`
-}
-
-// queryFilters narrow what is searched.
-type queryFilters struct {
-	SourceTypes []knowledge.SourceType `json:"source_types"`
-	DocumentIDs []string               `json:"document_ids"`
-}
-
-// explanationView is an answer in words, of a question, a tune or a match.
-type explanationView struct {
-	Text       string            `json:"text"`
-	Citations  []citationView    `json:"citations"`
-	Model      string            `json:"model"`    // "fallback" when no language model gave it
-	Provider   string            `json:"provider"` // "fallback" when no language model gave it
-	LatencyMS  float64           `json:"latency_ms"`
-	Degraded   bool              `json:"degraded"`
-	ReasonCode *knowledge.Reason `json:"reason_code"`
-	Error      *string           `json:"error"` // what a user may be told of the reason
-}
-
-// citationView is the passage that a mark such as [1] stands for.
-type citationView struct {
-	Mark       int                  `json:"mark"`
-	ChunkID    string               `json:"chunk_id"`
-	DocumentID string               `json:"document_id"`
-	SourceType knowledge.SourceType `json:"source_type"`
-	Title      string               `json:"title"`
-	URL        string               `json:"url"`
-	Position   string               `json:"position"` // page, line or time, as people write it
-}
-
-// matchView is a passage that was found.
-type matchView struct {
-	Rank       int                  `json:"rank"`
-	ChunkID    string               `json:"chunk_id"`
-	DocumentID string               `json:"document_id"`
-	SourceType knowledge.SourceType `json:"source_type"`
-	Title      string               `json:"title"`
-	URL        string               `json:"url"`
-	Position   string               `json:"position"`
-	Text       string               `json:"text"`
-	Score      float64              `json:"score"` // what the passages are ordered by
-	Fit        float64              `json:"fit"`   // how well it fits the question, 0 to 1
-	Scores     scoresView           `json:"scores"`
-}
-
-// scoresView are what each part of the search thinks of a passage; null where it did not find it.
-type scoresView struct {
-	Vector *float64 `json:"vector"` // cosine similarity
-	Text   *float64 `json:"text"`
-	Rerank *float64 `json:"rerank"`
-}
-
-// searchView says how the search went.
-type searchView struct {
-	Model     string      `json:"model"` // of the vectors
-	Lexical   bool        `json:"lexical"`
-	Degraded  bool        `json:"degraded"`
-	Lacking   []string    `json:"lacking"` // what it did without, as in "embedder_timeout"
-	BestFit   float64     `json:"best_fit"`
-	TimingsMS timingsView `json:"timings_ms"`
-}
-
-// timingsView are milliseconds.
-type timingsView struct {
-	Embed  float64 `json:"embed"`
-	Vector float64 `json:"vector"`
-	Text   float64 `json:"text"`
-	Rerank float64 `json:"rerank"`
-	Total  float64 `json:"total"`
-}
-
-// queryView is the answer to POST /query.
-type queryView struct {
-	Question   string            `json:"question"`
-	Mode       string            `json:"mode"`
-	Answer     *explanationView  `json:"answer"` // null in mode retrieve
-	Degraded   bool              `json:"degraded"`
-	ReasonCode *knowledge.Reason `json:"reason_code"`
-	Results    []matchView       `json:"results"`
-	Search     searchView        `json:"search"`
-}
-
 // query handles POST /query.
 func (s *Server) query(c echo.Context) error {
 	if s.opts.Knowledge == nil {
 		return noKnowledge()
 	}
-	var req queryRequest
+	var req types.QueryRequest
 	if err := bind(c, &req); err != nil {
 		return err
 	}
-	question, faults := req.check()
+	question, faults := checkQuery(&req)
 	if err := fieldProblems(faults); err != nil {
 		return err
 	}
@@ -141,7 +52,7 @@ func (s *Server) query(c echo.Context) error {
 	if err := s.noteQuery(ctx, workspaceOf(c), req, question, found); err != nil {
 		return err
 	}
-	view := queryView{
+	view := types.Query{
 		Question: req.Question, Mode: req.Mode, Degraded: found.Degraded(), Search: viewSearch(found), Results: viewMatches(found.Matches),
 	}
 	if req.Mode == modeAnswer {
@@ -161,7 +72,7 @@ func noKnowledge() error {
 
 // noteQuery keeps the question, and opens or closes a gap in coverage. A search that had to do
 // without its vectors says nothing of what the workspace knows.
-func (s *Server) noteQuery(ctx context.Context, workspace uuid.UUID, req queryRequest, q knowledge.Question, found *knowledge.Found) error {
+func (s *Server) noteQuery(ctx context.Context, workspace uuid.UUID, req types.QueryRequest, q knowledge.Question, found *knowledge.Found) error {
 	for _, what := range found.Lacking {
 		if !strings.HasPrefix(what, "reranker_") {
 			return nil
@@ -179,8 +90,8 @@ func (s *Server) noteQuery(ctx context.Context, workspace uuid.UUID, req queryRe
 	return err
 }
 
-// check fills in the defaults and holds the request against its bounds.
-func (r *queryRequest) check() (knowledge.Question, []invalid.FieldError) {
+// checkQuery fills in the defaults and holds the request against its bounds.
+func checkQuery(r *types.QueryRequest) (knowledge.Question, []invalid.FieldError) {
 	var faults []invalid.FieldError
 	fault := func(field, message string, limit any) {
 		faults = append(faults, invalid.FieldError{Field: field, Message: message, Limit: limit})
@@ -202,10 +113,12 @@ func (r *queryRequest) check() (knowledge.Question, []invalid.FieldError) {
 		fault("top_k", fmt.Sprintf("must be from 1 to %d", knowledge.MaxTopK), []int{1, knowledge.MaxTopK})
 	}
 	for i, source := range r.Filters.SourceTypes {
-		if !slices.Contains(knowledge.SourceTypes(), source) {
+		known := knowledge.SourceType(source)
+		if !slices.Contains(knowledge.SourceTypes(), known) {
 			fault(fmt.Sprintf("filters.source_types.%d", i), fmt.Sprintf("%q is no source type", source), knowledge.SourceTypes())
 			break
 		}
+		q.Filter.SourceTypes = append(q.Filter.SourceTypes, known)
 	}
 	if len(r.Filters.DocumentIDs) > mostFilterDocuments {
 		fault("filters.document_ids", fmt.Sprintf("%d documents are too many", len(r.Filters.DocumentIDs)), mostFilterDocuments)
@@ -219,7 +132,6 @@ func (r *queryRequest) check() (knowledge.Question, []invalid.FieldError) {
 		}
 		q.Filter.Documents = append(q.Filter.Documents, id)
 	}
-	q.Filter.SourceTypes = r.Filters.SourceTypes
 	return q, faults
 }
 
@@ -267,43 +179,47 @@ func (s *Server) measureSearch(ctx context.Context, found *knowledge.Found, tota
 }
 
 // explained renders an answer and counts it when it is a lesser one.
-func (s *Server) explained(e knowledge.Explanation) explanationView {
-	view := explanationView{
-		Text: e.Text, Citations: make([]citationView, len(e.Citations)), Model: e.Model, Provider: e.Provider,
+func (s *Server) explained(e knowledge.Explanation) types.Explanation {
+	view := types.Explanation{
+		Text: e.Text, Citations: make([]types.Citation, len(e.Citations)), Model: e.Model, Provider: e.Provider,
 		LatencyMS: milliseconds(e.Latency), Degraded: e.Degraded(),
 	}
 	for i, c := range e.Citations {
 		p := c.Passage
-		view.Citations[i] = citationView{
-			c.Mark, p.ID.String(), p.DocumentID.String(), p.SourceType, p.Title, p.URL, p.Position.String(),
+		view.Citations[i] = types.Citation{
+			Mark: c.Mark, ChunkID: p.ID.String(), DocumentID: p.DocumentID.String(), SourceType: types.SourceType(p.SourceType),
+			Title: p.Title, URL: p.URL, Position: p.Position.String(),
 		}
 	}
 	if e.Degraded() {
 		sentence := e.Reason.Sentence()
-		view.ReasonCode, view.Error = &e.Reason, &sentence
+		code := types.Reason(e.Reason)
+		view.ReasonCode, view.Error = &code, &sentence
 		s.opts.Metrics.Knowledge.LLMDegraded.WithLabelValues(string(e.Reason)).Inc()
 	}
 	return view
 }
 
-func viewMatches(matches []knowledge.Match) []matchView {
-	views := make([]matchView, len(matches))
+func viewMatches(matches []knowledge.Match) []types.Match {
+	views := make([]types.Match, len(matches))
 	for i, m := range matches {
-		views[i] = matchView{
-			Rank: i + 1, ChunkID: m.ID.String(), DocumentID: m.DocumentID.String(), SourceType: m.SourceType,
+		views[i] = types.Match{
+			Rank: i + 1, ChunkID: m.ID.String(), DocumentID: m.DocumentID.String(), SourceType: types.SourceType(m.SourceType),
 			Title: m.Title, URL: m.URL, Position: m.Position.String(), Text: m.Text, Score: m.Score, Fit: m.Fit,
-			Scores: scoresView{m.VectorScore, m.TextScore, m.RerankScore},
+			Scores: types.Scores{Vector: m.VectorScore, Text: m.TextScore, Rerank: m.RerankScore},
 		}
 	}
 	return views
 }
 
-func viewSearch(f *knowledge.Found) searchView {
+func viewSearch(f *knowledge.Found) types.Search {
 	t := f.Timings
-	return searchView{
+	return types.Search{
 		Model: f.Model.String(), Lexical: f.Model.Lexical(), Degraded: f.Degraded(),
 		Lacking: append([]string{}, f.Lacking...), BestFit: f.Best,
-		TimingsMS: timingsView{milliseconds(t.Embed), milliseconds(t.Vector), milliseconds(t.Text), milliseconds(t.Rerank), milliseconds(t.Total)},
+		TimingsMS: types.Timings{
+			Embed: milliseconds(t.Embed), Vector: milliseconds(t.Vector), Text: milliseconds(t.Text), Rerank: milliseconds(t.Rerank), Total: milliseconds(t.Total),
+		},
 	}
 }
 

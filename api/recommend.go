@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/backtest"
 	"millrace/jobs/invalid"
 	"millrace/jobs/knowledge"
@@ -26,112 +27,13 @@ const recommendTimeout = 10 * time.Second
 // shownCandidates bounds the candidates of an answer.
 const shownCandidates = 20
 
-// recommendRequest is the body of POST /kb/recommend.
-type recommendRequest struct {
-	StrategyName  string              `json:"strategy_name"`
-	Dataset       string              `json:"dataset"`        // id or name: its last 200 bars are the regime asked about
-	Regime        *sweep.RegimeVector `json:"regime"`         // or the regime itself
-	ObjectiveType *sweep.Objective    `json:"objective_type"` // only tunes under it; by default all
-	Timeframe     *string             `json:"timeframe"`      // by default the dataset's; "" for any
-	Floors        recommendFloors     `json:"floors"`
-	Question      string              `json:"question"` // what to look for in the documents
-	Rerank        bool                `json:"rerank"`
-}
-
-// recommendFloors are what candidates are held to, out of sample; null takes the default.
-type recommendFloors struct {
-	MinOOSSharpe   *float64 `json:"min_oos_sharpe"`   // default 0.3
-	MinReturnPct   *float64 `json:"min_return_pct"`   // default 5
-	MinCalmar      *float64 `json:"min_calmar"`       // default 0.5
-	MaxDrawdownPct *float64 `json:"max_drawdown_pct"` // default 20
-	MinTrades      *int     `json:"min_trades"`       // default 5
-	MaxOverfitGap  *float64 `json:"max_overfit_gap"`  // of the Sharpe ratio; default 0.5
-	MinSimilarity  *float64 `json:"min_similarity"`   // of the regime, 0 to 1; default 0.5
-}
-
-// recommendView is the answer to POST /kb/recommend.
-type recommendView struct {
-	RunID        string                    `json:"run_id"`
-	Status       knowledge.RecommendStatus `json:"status"`
-	Confidence   float64                   `json:"confidence"`
-	StrategyName string                    `json:"strategy_name"`
-	Regime       regimeView                `json:"regime"`
-	Params       *map[string]float64       `json:"params"`   // of a trial that was run; null with status none
-	BasedOn      *candidateView            `json:"based_on"` // that trial
-	Ranges       map[string]rangeView      `json:"ranges"`
-	Candidates   []candidateView           `json:"candidates"` // at most 20, best first
-	Counts       recommendCounts           `json:"counts"`
-	Relaxed      []knowledge.Axis          `json:"relaxed"`
-	Suggestions  []relaxationView          `json:"suggestions"`
-	ReasonCodes  []string                  `json:"reason_codes"`
-	Evidence     []matchView               `json:"evidence"` // what the documents say
-	Lacking      []string                  `json:"lacking"`  // what the search in them did without
-	TimingsMS    recommendTimings          `json:"timings_ms"`
-}
-
-// regimeView is the regime that was asked about.
-type regimeView struct {
-	Schema      string             `json:"schema"`
-	Vector      sweep.RegimeVector `json:"vector"`
-	Tags        []string           `json:"tags"`
-	Fingerprint string             `json:"fingerprint"`
-}
-
-type candidateView struct {
-	TuneID         string             `json:"tune_id"`
-	TrialIndex     int                `json:"trial_index"`
-	Rank           int                `json:"rank"`
-	Dataset        string             `json:"dataset"`
-	Symbol         string             `json:"symbol"`
-	Timeframe      string             `json:"timeframe"`
-	ObjectiveType  string             `json:"objective_type"`
-	Params         map[string]float64 `json:"params"`
-	RegimeTags     []string           `json:"regime_tags"`
-	Similarity     float64            `json:"similarity"`
-	OOSSharpe      *float64           `json:"oos_sharpe"`
-	ReturnPct      *float64           `json:"return_pct"`
-	Calmar         *float64           `json:"calmar"`
-	MaxDrawdownPct *float64           `json:"max_drawdown_pct"`
-	Trades         int                `json:"trades"`
-	OverfitGap     *float64           `json:"overfit_gap"` // of the Sharpe ratio
-}
-
-type rangeView struct {
-	Low    float64 `json:"low"`
-	Median float64 `json:"median"`
-	High   float64 `json:"high"`
-}
-
-type recommendCounts struct {
-	Considered int                    `json:"considered"`
-	Admitted   int                    `json:"admitted"`
-	RejectedBy map[knowledge.Axis]int `json:"rejected_by"`
-}
-
-type relaxationView struct {
-	Axis   knowledge.Axis `json:"axis"`
-	From   *float64       `json:"from"` // null on the axis timeframe
-	To     *float64       `json:"to"`
-	Admits int            `json:"admits"` // candidates that there would be then
-}
-
-// recommendTimings are milliseconds.
-type recommendTimings struct {
-	Regime    float64 `json:"regime"`
-	Embed     float64 `json:"embed"`
-	Qdrant    float64 `json:"qdrant"` // the vector search, whichever the index
-	Rerank    float64 `json:"rerank"`
-	Aggregate float64 `json:"aggregate"`
-	Total     float64 `json:"total"`
-}
-
 // recommend handles POST /kb/recommend.
 func (s *Server) recommend(c echo.Context) error {
 	if s.opts.Knowledge == nil {
 		return noKnowledge()
 	}
 	start := time.Now()
-	var req recommendRequest
+	var req types.RecommendRequest
 	if err := bind(c, &req); err != nil {
 		return err
 	}
@@ -142,7 +44,7 @@ func (s *Server) recommend(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	took := recommendTimings{Regime: milliseconds(time.Since(start))}
+	took := types.RecommendTimings{Regime: milliseconds(time.Since(start))}
 	advice, err := s.opts.Knowledge.Advise(ctx, workspace, want)
 	if err != nil {
 		return s.recommendProblem(err)
@@ -187,7 +89,7 @@ func confidenceBucket(a *knowledge.Advice) string {
 }
 
 // noteRecommend keeps the run, and opens or closes a gap in coverage.
-func (s *Server) noteRecommend(ctx context.Context, workspace uuid.UUID, req recommendRequest, want knowledge.Wanted, a *knowledge.Advice) (uuid.UUID, error) {
+func (s *Server) noteRecommend(ctx context.Context, workspace uuid.UUID, req types.RecommendRequest, want knowledge.Wanted, a *knowledge.Advice) (uuid.UUID, error) {
 	run := recommend.NewMatchRun{
 		Text:   fmt.Sprintf("parameters of %s in %s", want.Strategy, marketText(want.Regime.Tags)),
 		Intent: knowledge.RecommendIntent(want.Strategy, want.Regime.Tags, want.Terms), Request: req,
@@ -204,9 +106,9 @@ func (s *Server) noteRecommend(ctx context.Context, workspace uuid.UUID, req rec
 }
 
 // checkRecommend holds the request against its bounds and finds the regime that it asks about.
-func (s *Server) checkRecommend(ctx context.Context, workspace uuid.UUID, req recommendRequest) (knowledge.Wanted, error) {
-	want := knowledge.Wanted{Strategy: req.StrategyName, Question: req.Question, Rerank: req.Rerank, Terms: req.Floors.terms()}
-	faults := req.faults()
+func (s *Server) checkRecommend(ctx context.Context, workspace uuid.UUID, req types.RecommendRequest) (knowledge.Wanted, error) {
+	want := knowledge.Wanted{Strategy: req.StrategyName, Question: req.Question, Rerank: req.Rerank, Terms: floorTerms(req.Floors)}
+	faults := recommendFaults(&req)
 	if err := fieldProblems(faults); err != nil {
 		return want, err
 	}
@@ -214,7 +116,7 @@ func (s *Server) checkRecommend(ctx context.Context, workspace uuid.UUID, req re
 		want.Objective = string(*req.ObjectiveType)
 	}
 	if req.Regime != nil {
-		want.Regime = sweep.RegimeOf(*req.Regime)
+		want.Regime = sweep.RegimeOf(sweep.RegimeVector(*req.Regime))
 	} else {
 		dataset, err := s.store.Market.Dataset(ctx, workspace, req.Dataset)
 		if err != nil {
@@ -235,8 +137,8 @@ func (s *Server) checkRecommend(ctx context.Context, workspace uuid.UUID, req re
 	return want, nil
 }
 
-// faults lists what is wrong with the request itself.
-func (r *recommendRequest) faults() []invalid.FieldError {
+// recommendFaults lists what is wrong with the request itself.
+func recommendFaults(r *types.RecommendRequest) []invalid.FieldError {
 	var faults []invalid.FieldError
 	fault := func(field, message string, limit any) {
 		faults = append(faults, invalid.FieldError{Field: field, Message: message, Limit: limit})
@@ -248,13 +150,13 @@ func (r *recommendRequest) faults() []invalid.FieldError {
 	case (r.Dataset == "") == (r.Regime == nil):
 		fault("dataset", "name either a dataset or a regime", nil)
 	case r.Regime != nil:
-		for i, value := range r.Regime.Values() {
+		for i, value := range sweep.RegimeVector(*r.Regime).Values() {
 			if math.IsNaN(value) || math.Abs(value) > 1e6 || value < 0 && i < 4 {
 				fault("regime."+sweep.RegimeFeatures()[i], "is out of its range", 1e6)
 			}
 		}
 	}
-	if r.ObjectiveType != nil && !slices.Contains(sweep.Objectives(), *r.ObjectiveType) {
+	if r.ObjectiveType != nil && !slices.Contains(sweep.Objectives(), sweep.Objective(*r.ObjectiveType)) {
 		fault("objective_type", fmt.Sprintf("%q is no objective", *r.ObjectiveType), sweep.Objectives())
 	}
 	if r.Timeframe != nil && len(*r.Timeframe) > 20 {
@@ -265,7 +167,7 @@ func (r *recommendRequest) faults() []invalid.FieldError {
 			fault("question", message, knowledge.MaxQuestion)
 		}
 	}
-	return append(faults, r.Floors.faults()...)
+	return append(faults, floorFaults(r.Floors)...)
 }
 
 // bound is the range of a floor.
@@ -275,7 +177,7 @@ type bound struct {
 	low, high float64
 }
 
-func (f recommendFloors) faults() []invalid.FieldError {
+func floorFaults(f types.RecommendFloors) []invalid.FieldError {
 	var trades *float64
 	if f.MinTrades != nil {
 		trades = new(float64(*f.MinTrades))
@@ -295,8 +197,8 @@ func (f recommendFloors) faults() []invalid.FieldError {
 	return faults
 }
 
-// terms are the floors with their defaults.
-func (f recommendFloors) terms() knowledge.Terms {
+// floorTerms are the floors with their defaults.
+func floorTerms(f types.RecommendFloors) knowledge.Terms {
 	t := knowledge.DefaultTerms()
 	for into, value := range map[*float64]*float64{
 		&t.MinSharpe: f.MinOOSSharpe, &t.MinReturnPct: f.MinReturnPct, &t.MinCalmar: f.MinCalmar,

@@ -4,30 +4,39 @@ import (
 	"math"
 	"strings"
 
+	"millrace/api/types"
 	"millrace/jobs/knowledge"
 )
 
-func viewAdvice(want knowledge.Wanted, a *knowledge.Advice) recommendView {
-	view := recommendView{
-		Status: a.Status, Confidence: a.Confidence, StrategyName: want.Strategy,
-		Regime: regimeView{want.Regime.Schema, want.Regime.Vector, want.Regime.Tags, want.Regime.Fingerprint},
-		Ranges: map[string]rangeView{}, Candidates: []candidateView{}, Relaxed: append([]knowledge.Axis{}, a.Relaxed...),
-		Counts:      recommendCounts{a.Considered, len(a.Candidates), a.RejectedBy},
-		Suggestions: make([]relaxationView, len(a.Relax)), ReasonCodes: adviceCodes(a),
+func viewAdvice(want knowledge.Wanted, a *knowledge.Advice) types.Recommend {
+	view := types.Recommend{
+		Status: types.RecommendStatus(a.Status), Confidence: a.Confidence, StrategyName: want.Strategy,
+		Regime: types.RecommendRegime{
+			Schema: want.Regime.Schema, Vector: types.RegimeVector(want.Regime.Vector), Tags: want.Regime.Tags, Fingerprint: want.Regime.Fingerprint,
+		},
+		Ranges: map[string]types.Range{}, Candidates: []types.RecommendCandidate{}, Relaxed: []types.Axis{},
+		Counts:      types.RecommendCounts{Considered: a.Considered, Admitted: len(a.Candidates), RejectedBy: map[types.Axis]int{}},
+		Suggestions: make([]types.Relaxation, len(a.Relax)), ReasonCodes: adviceCodes(a),
 		Evidence: viewMatches(a.Evidence.Matches), Lacking: append([]string{}, a.Evidence.Lacking...),
+	}
+	for _, axis := range a.Relaxed {
+		view.Relaxed = append(view.Relaxed, types.Axis(axis))
+	}
+	for axis, n := range a.RejectedBy {
+		view.Counts.RejectedBy[types.Axis(axis)] = n
 	}
 	if a.BasedOn != nil {
 		based := viewCandidate(*a.BasedOn)
 		view.BasedOn, view.Params = &based, &a.Params
 	}
 	for _, r := range a.Ranges {
-		view.Ranges[r.Name] = rangeView{r.Low, r.Median, r.High}
+		view.Ranges[r.Name] = types.Range{Low: r.Low, Median: r.Median, High: r.High}
 	}
 	for _, c := range a.Candidates[:min(len(a.Candidates), shownCandidates)] {
 		view.Candidates = append(view.Candidates, viewCandidate(c))
 	}
 	for i, r := range a.Relax {
-		view.Suggestions[i] = relaxationView{Axis: r.Axis, Admits: r.Admits}
+		view.Suggestions[i] = types.Relaxation{Axis: types.Axis(r.Axis), Admits: r.Admits}
 		if r.Axis != knowledge.AxisTimeframe {
 			view.Suggestions[i].From, view.Suggestions[i].To = &a.Relax[i].From, &a.Relax[i].To
 		}
@@ -43,8 +52,8 @@ func adviceCodes(a *knowledge.Advice) []string {
 	return knowledge.Cover(len(a.Candidates), a.BestScore).Codes
 }
 
-func viewCandidate(c knowledge.Candidate) candidateView {
-	return candidateView{
+func viewCandidate(c knowledge.Candidate) types.RecommendCandidate {
+	return types.RecommendCandidate{
 		TuneID: c.TuneID.String(), TrialIndex: c.TrialIndex, Rank: c.Rank, Dataset: c.Dataset, Symbol: c.Symbol, Timeframe: c.Timeframe,
 		ObjectiveType: c.Objective, Params: c.Params, RegimeTags: append([]string{}, c.Tags...), Similarity: c.Similarity,
 		OOSSharpe: finite(c.Sharpe), ReturnPct: finite(c.ReturnPct), Calmar: finite(c.Calmar),

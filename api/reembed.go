@@ -4,42 +4,19 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/knowledge"
 	"millrace/store"
 	"millrace/store/library"
 )
 
-// reembedRequest is the body of POST /admin/workspaces/:id/reembed.
-type reembedRequest struct {
-	Provider string `json:"provider"` // hash, or the one that the server is set up with; by default the latter
-}
-
-// reembedView is a workspace's move to another embedding model.
-type reembedView struct {
-	ReembedID      string                `json:"reembed_id"`
-	WorkspaceID    string                `json:"workspace_id"`
-	Status         library.ReembedStatus `json:"status"`
-	Reason         *string               `json:"reason"` // why it failed, or what it waits for
-	Provider       string                `json:"provider"`
-	Model          string                `json:"model"`
-	Dimensions     int                   `json:"dimensions"`
-	Collection     string                `json:"collection"`
-	FromCollection string                `json:"from_collection"`
-	Done           int                   `json:"done"` // chunks
-	Total          int                   `json:"total"`
-	CreatedAt      time.Time             `json:"created_at"`
-	StartedAt      *time.Time            `json:"started_at"`
-	CompletedAt    *time.Time            `json:"completed_at"`
-}
-
-func viewReembed(r *library.Reembed) reembedView {
+func viewReembed(r *library.Reembed) types.Reembed {
 	m := r.To.Model
-	return reembedView{
-		ReembedID: r.ID.String(), WorkspaceID: r.WorkspaceID.String(), Status: r.Status, Reason: r.Reason,
+	return types.Reembed{
+		ReembedID: r.ID.String(), WorkspaceID: r.WorkspaceID.String(), Status: types.ReembedStatus(r.Status), Reason: r.Reason,
 		Provider: m.Provider, Model: m.Name, Dimensions: m.Dimensions, Collection: r.To.Collection.Name, FromCollection: r.From.Name,
 		Done: r.Done, Total: r.Total, CreatedAt: r.CreatedAt.UTC(), StartedAt: utc(r.StartedAt), CompletedAt: utc(r.CompletedAt),
 	}
@@ -51,7 +28,7 @@ func (s *Server) reembed(c echo.Context) error {
 	if s.opts.Knowledge == nil {
 		return noKnowledge()
 	}
-	var req reembedRequest
+	var req types.ReembedRequest
 	sub, err := s.submission(c, &req)
 	if err != nil {
 		return err
@@ -107,7 +84,7 @@ func (s *Server) listReembeds(c echo.Context) error {
 		return err
 	}
 	found := paged(all, limit, func(r *library.Reembed) string { return pageCursor(r.CreatedAt, r.ID) })
-	views := list[reembedView]{Items: make([]reembedView, len(found.Items)), NextCursor: found.NextCursor}
+	views := types.List[types.Reembed]{Items: make([]types.Reembed, len(found.Items)), NextCursor: found.NextCursor}
 	for i, r := range found.Items {
 		views.Items[i] = viewReembed(r)
 	}

@@ -13,19 +13,12 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs"
 	"millrace/jobs/invalid"
 	"millrace/store"
 	"millrace/store/upkeep"
 )
-
-// pruneRequest is the body of POST /admin/retention/prune/:job. A body that says nothing asks for a
-// dry run: nothing is deleted by accident.
-type pruneRequest struct {
-	Days      *int  `json:"days"`
-	BatchSize *int  `json:"batch_size"`
-	DryRun    *bool `json:"dry_run"`
-}
 
 // pruneJob is the retention job that the path names, in its spelling there.
 func pruneJob(c echo.Context) (string, error) {
@@ -48,7 +41,7 @@ func pruneJobs() []string {
 
 func retentionJobs() []string { return slices.Sorted(maps.Keys(jobs.PruneSchedules())) }
 
-func (r pruneRequest) prune(job string) (upkeep.Prune, error) {
+func checkPrune(job string, r types.PruneRequest) (upkeep.Prune, error) {
 	prune := upkeep.Prune{Job: job, BatchSize: 10_000, DryRun: true, Source: "admin"}
 	mostDays := 365
 	if job == "match_runs" {
@@ -82,12 +75,12 @@ func (s *Server) prune(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	var req pruneRequest
+	var req types.PruneRequest
 	sub, err := s.submission(c, &req)
 	if err != nil {
 		return err
 	}
-	prune, err := req.prune(job)
+	prune, err := checkPrune(job, req)
 	if err != nil {
 		return err
 	}
@@ -102,26 +95,7 @@ func (s *Server) prune(c echo.Context) error {
 	return respond(c, resp)
 }
 
-// retentionRunView is an entry of the retention log as the API shows it.
-type retentionRunView struct {
-	JobLogID     int64      `json:"job_log_id"`
-	JobName      string     `json:"job_name"`
-	Status       string     `json:"status"`
-	Source       string     `json:"source"`
-	DryRun       bool       `json:"dry_run"`
-	BatchSize    int        `json:"batch_size"`
-	CutoffTS     *time.Time `json:"cutoff_ts"`
-	DeletedCount int64      `json:"deleted_count"`
-	Batches      int        `json:"batches"`
-	LongestMS    float64    `json:"longest_transaction_ms"`
-	QueuedAt     time.Time  `json:"queued_at"`
-	StartedAt    *time.Time `json:"started_at"`
-	FinishedAt   *time.Time `json:"finished_at"`
-	OK           *bool      `json:"ok"`
-	Error        *string    `json:"error"`
-}
-
-func viewRetentionRun(r upkeep.RetentionRun) retentionRunView {
+func viewRetentionRun(r upkeep.RetentionRun) types.RetentionRun {
 	status := "queued"
 	switch {
 	case r.OK != nil && *r.OK:
@@ -131,7 +105,7 @@ func viewRetentionRun(r upkeep.RetentionRun) retentionRunView {
 	case r.StartedAt != nil:
 		status = "running"
 	}
-	return retentionRunView{
+	return types.RetentionRun{
 		JobLogID: r.ID, JobName: r.Job, Status: status, Source: r.Source, DryRun: r.DryRun, BatchSize: r.BatchSize,
 		CutoffTS: utc(r.CutoffAt), DeletedCount: r.Deleted, Batches: r.Batches, LongestMS: r.LongestMS,
 		QueuedAt: r.QueuedAt.UTC(), StartedAt: utc(r.StartedAt), FinishedAt: utc(r.FinishedAt), OK: r.OK, Error: r.Error,
@@ -163,11 +137,11 @@ func (s *Server) listRetentionLog(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	views := make([]retentionRunView, len(runs))
+	views := make([]types.RetentionRun, len(runs))
 	for i, run := range runs {
 		views[i] = viewRetentionRun(run)
 	}
-	return ok(c, paged(views, limit, func(v retentionRunView) string { return packCursor(strconv.FormatInt(v.JobLogID, 10)) }))
+	return ok(c, paged(views, limit, func(v types.RetentionRun) string { return packCursor(strconv.FormatInt(v.JobLogID, 10)) }))
 }
 
 // getRetentionRun handles GET /admin/retention/logs/:entry.
@@ -183,22 +157,6 @@ func (s *Server) getRetentionRun(c echo.Context) error {
 	return ok(c, viewRetentionRun(run))
 }
 
-// retentionJobView is a retention job as the API shows it.
-type retentionJobView struct {
-	JobName             string     `json:"job_name"`
-	Table               string     `json:"table"`
-	TableBytes          int64      `json:"table_bytes"`
-	Schedule            string     `json:"schedule"`
-	NextRunAt           time.Time  `json:"next_run_at"`
-	KeepDays            float64    `json:"keep_days"`
-	Running             bool       `json:"running"`
-	LastRunAt           *time.Time `json:"last_run_at"`
-	LastOKAt            *time.Time `json:"last_ok_at"`
-	LastDeletedCount    *int64     `json:"last_deleted_count"`
-	LastError           *string    `json:"last_error"`
-	ConsecutiveFailures int        `json:"consecutive_failures"`
-}
-
 // retentionStatus handles GET /admin/retention/status.
 func (s *Server) retentionStatus(c echo.Context) error {
 	view, err := s.viewRetention(c.Request().Context())
@@ -208,23 +166,18 @@ func (s *Server) retentionStatus(c echo.Context) error {
 	return ok(c, view)
 }
 
-type retentionView struct {
-	Scheduler string             `json:"scheduler"`
-	Jobs      []retentionJobView `json:"jobs"`
-}
-
-func (s *Server) viewRetention(ctx context.Context) (retentionView, error) {
+func (s *Server) viewRetention(ctx context.Context) (types.Retention, error) {
 	status, err := s.store.Upkeep.RetentionStatus(ctx)
 	if err != nil {
-		return retentionView{}, err
+		return types.Retention{}, err
 	}
-	view := retentionView{Scheduler: status.Scheduler, Jobs: []retentionJobView{}}
+	view := types.Retention{Scheduler: status.Scheduler, Jobs: []types.RetentionJob{}}
 	for _, job := range status.Jobs {
 		schedule, err := jobs.Schedule(job.Schedule)
 		if err != nil {
-			return retentionView{}, err
+			return types.Retention{}, err
 		}
-		view.Jobs = append(view.Jobs, retentionJobView{
+		view.Jobs = append(view.Jobs, types.RetentionJob{
 			JobName: job.Name, Table: job.Table, TableBytes: job.TableSize, Schedule: job.Schedule,
 			NextRunAt: schedule.Next(status.Now).UTC(), KeepDays: job.Age.Hours() / 24, Running: job.Running,
 			LastRunAt: utc(job.LastRunAt), LastOKAt: utc(job.LastOK), LastDeletedCount: job.Deleted, LastError: job.Error,

@@ -6,8 +6,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"millrace/api/openapi"
+	"millrace/api/types"
 	"millrace/jobs/knowledge"
-	"millrace/jobs/sweep"
 	"millrace/ops"
 	"millrace/store/library"
 	"millrace/store/recommend"
@@ -69,148 +69,148 @@ type route struct {
 func (s *Server) routes() []route {
 	const get, post, patch, del = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete
 	return append(s.ingestRoutes(), []route{
-		{get, "/healthz", public, s.healthz, bodyLimit, about{summary: "Whether the process lives", answer: statusView{}}},
+		{get, "/healthz", public, s.healthz, bodyLimit, about{summary: "Whether the process lives", answer: types.Status{}}},
 		{get, "/readyz", public, s.readyz, bodyLimit, about{summary: "Whether requests can be served", answer: map[string]string{}}},
-		{get, "/version", public, s.version, bodyLimit, about{summary: "Which version this is", answer: versionView{}}},
+		{get, "/version", public, s.version, bodyLimit, about{summary: "Which version this is", answer: types.Version{}}},
 		{get, "/metrics", admin, s.metrics, bodyLimit, about{summary: "Figures for Prometheus", media: "text/plain"}},
 
-		{get, "/strategies", viewer, s.listStrategies, bodyLimit, about{summary: "The strategies and their parameters", answer: list[strategyView]{}}},
+		{get, "/strategies", viewer, s.listStrategies, bodyLimit, about{summary: "The strategies and their parameters", answer: types.List[types.Strategy]{}}},
 		{post, "/datasets", member, s.uploadDataset, uploadLimit, about{
-			summary: "Store bars under a name", form: datasetForm, status: http.StatusCreated, answer: datasetView{}}},
+			summary: "Store bars under a name", form: datasetForm, status: http.StatusCreated, answer: types.Dataset{}}},
 		{get, "/datasets", viewer, s.listDatasets, bodyLimit, about{
-			summary: "The datasets, newest first", params: paging(50, 500), answer: list[datasetView]{}}},
+			summary: "The datasets, newest first", params: paging(50, 500), answer: types.List[types.Dataset]{}}},
 
 		{post, "/backtests/run", member, s.runBacktest, creates | inline, about{
-			summary: "Run one backtest", body: runRequest{}, sample: sampleRun, status: http.StatusCreated, answer: runView{}}},
-		{get, "/backtests/runs/:id", viewer, s.getRun, bodyLimit, about{summary: "A run with its metrics", answer: runView{}}},
+			summary: "Run one backtest", body: types.RunRequest{}, sample: sampleRun, status: http.StatusCreated, answer: types.Run{}}},
+		{get, "/backtests/runs/:id", viewer, s.getRun, bodyLimit, about{summary: "A run with its metrics", answer: types.Run{}}},
 		{get, "/backtests/runs/:id/trades", viewer, s.getRunTrades, bodyLimit, about{
-			summary: "A run's trades", params: asCSV(), answer: list[tradeView]{}}},
+			summary: "A run's trades", params: asCSV(), answer: types.List[types.Trade]{}}},
 		{get, "/backtests/runs/:id/equity", viewer, s.getRunEquity, bodyLimit, about{
-			summary: "A run's equity at each bar's close", params: asCSV(), answer: list[equityView]{}}},
+			summary: "A run's equity at each bar's close", params: asCSV(), answer: types.List[types.Equity]{}}},
 
 		{post, "/backtests/tune", member, s.submitTune, creates, about{
-			summary: "Submit a tune", body: tuneRequest{}, sample: sampleTune, status: http.StatusAccepted, answer: tuneView{}}},
+			summary: "Submit a tune", body: types.TuneRequest{}, sample: sampleTune, status: http.StatusAccepted, answer: types.Tune{}}},
 		{get, "/backtests/tunes", viewer, s.listTunes, bodyLimit, about{
-			summary: "The tunes, newest first", params: paging(50, 200, oneOf("status", tuneStatuses()), text("strategy"), text("wfo_id")), answer: list[tuneView]{}}},
+			summary: "The tunes, newest first", params: paging(50, 200, oneOf("status", tuneStatuses()), text("strategy"), text("wfo_id")), answer: types.List[types.Tune]{}}},
 		{get, "/backtests/tunes/:id", viewer, s.getTune, bodyLimit, about{
-			summary: "A tune and its leaderboard", params: params(whole("leaderboard", 10, 0, 1000)), answer: tuneView{}}},
+			summary: "A tune and its leaderboard", params: params(whole("leaderboard", 10, 0, 1000)), answer: types.Tune{}}},
 		{get, "/backtests/tunes/:id/trials", viewer, s.listTrials, bodyLimit, about{
-			summary: "A tune's trials, by index or best first", answer: list[sweep.Trial]{},
+			summary: "A tune's trials, by index or best first", answer: types.List[types.Trial]{},
 			params: paging(100, 1000, append(asCSV(), oneOf("status", trialStatuses()), oneOf("sort", []string{"index", "score"}))...)}},
-		{post, "/backtests/tunes/:id/cancel", member, s.cancelTune, bodyLimit, about{summary: "Cancel a tune", answer: tuneView{}}},
+		{post, "/backtests/tunes/:id/cancel", member, s.cancelTune, bodyLimit, about{summary: "Cancel a tune", answer: types.Tune{}}},
 		{get, "/backtests/leaderboard", viewer, s.getLeaderboard, bodyLimit, about{
-			summary: "The workspace's best trials under one objective", answer: list[standingView]{}, params: leaderboardParams()}},
+			summary: "The workspace's best trials under one objective", answer: types.List[types.Standing]{}, params: leaderboardParams()}},
 		{get, "/backtests/compare", viewer, s.compareTunes, bodyLimit, about{
-			summary: "Tunes side by side, and which fields differ", answer: comparison{}, query: "ids=$TUNE_ID",
+			summary: "Tunes side by side, and which fields differ", answer: types.Comparison{}, query: "ids=$TUNE_ID",
 			params: append(asCSV(), inQuery("ids", "of 1 to 20 tunes, separated by commas", openapi.Schema{"type": "string"}))}},
 
 		{post, "/backtests/wfo", member, s.submitWFO, creates, about{
-			summary: "Submit a walk-forward", body: wfoRequest{}, sample: sampleWFO, status: http.StatusAccepted, answer: wfoView{}}},
+			summary: "Submit a walk-forward", body: types.WFORequest{}, sample: sampleWFO, status: http.StatusAccepted, answer: types.WFO{}}},
 		{get, "/backtests/wfo", viewer, s.listWFOs, bodyLimit, about{
-			summary: "The walk-forwards, newest first", params: paging(50, 200, oneOf("status", walkforward.Statuses()), text("strategy")), answer: list[wfoView]{}}},
+			summary: "The walk-forwards, newest first", params: paging(50, 200, oneOf("status", walkforward.Statuses()), text("strategy")), answer: types.List[types.WFO]{}}},
 		{get, "/backtests/wfo/:id", viewer, s.getWFO, bodyLimit, about{
-			summary: "A walk-forward, its folds and best candidates", params: params(whole("candidates", 10, 0, 1000)), answer: wfoView{}}},
+			summary: "A walk-forward, its folds and best candidates", params: params(whole("candidates", 10, 0, 1000)), answer: types.WFO{}}},
 		{get, "/backtests/wfo/:id/candidates", viewer, s.listWFOCandidates, bodyLimit, about{
-			summary: "A walk-forward's candidates, best first", params: paging(100, 1000, asCSV()...), answer: list[sweep.Candidate]{}}},
+			summary: "A walk-forward's candidates, best first", params: paging(100, 1000, asCSV()...), answer: types.List[types.Candidate]{}}},
 		{get, "/backtests/wfo/:id/equity", viewer, s.getWFOEquity, bodyLimit, about{
-			summary: "Its stitched out-of-sample equity", params: asCSV(), answer: list[equityView]{}}},
+			summary: "Its stitched out-of-sample equity", params: asCSV(), answer: types.List[types.Equity]{}}},
 		{post, "/backtests/wfo/:id/cancel", member, s.cancelWFO, bodyLimit, about{
-			summary: "Cancel a walk-forward and its folds", answer: wfoView{}}},
+			summary: "Cancel a walk-forward and its folds", answer: types.WFO{}}},
 
 		{get, "/ingest/jobs", viewer, s.listIngests, bodyLimit, about{
-			summary: "The ingestions, newest first", answer: list[ingestView]{}, params: paging(50, 500,
+			summary: "The ingestions, newest first", answer: types.List[types.Ingest]{}, params: paging(50, 500,
 				oneOf("status", library.IngestStatuses()), oneOf("source_type", knowledge.SourceTypes()), text("document_id"))}},
-		{get, "/ingest/jobs/:id", viewer, s.getIngest, bodyLimit, about{summary: "An ingestion: how far it is, or why it failed", answer: ingestView{}}},
-		{post, "/ingest/jobs/:id/cancel", member, s.cancelIngest, bodyLimit, about{summary: "Cancel an ingestion", answer: ingestView{}}},
+		{get, "/ingest/jobs/:id", viewer, s.getIngest, bodyLimit, about{summary: "An ingestion: how far it is, or why it failed", answer: types.Ingest{}}},
+		{post, "/ingest/jobs/:id/cancel", member, s.cancelIngest, bodyLimit, about{summary: "Cancel an ingestion", answer: types.Ingest{}}},
 		{get, "/documents", viewer, s.listDocuments, bodyLimit, about{
-			summary: "The documents, newest first", answer: list[documentView]{},
+			summary: "The documents, newest first", answer: types.List[types.Document]{},
 			params: paging(50, 500, oneOf("source_type", knowledge.SourceTypes()), text("title"))}},
 		{get, "/documents/:id", viewer, s.getDocument, bodyLimit, about{
-			summary: "A document and its chunks", params: paging(50, 500), answer: documentDetail{}}},
+			summary: "A document and its chunks", params: paging(50, 500), answer: types.DocumentDetail{}}},
 		{del, "/documents/:id", member, s.deleteDocument, bodyLimit, about{
 			summary: "Delete a document with its chunks and vectors", status: http.StatusNoContent}},
 		{post, "/documents/:id/reingest", member, s.reingestDocument, creates, about{
-			summary: "Fetch a document's source again", status: http.StatusAccepted, answer: ingestView{}}},
+			summary: "Fetch a document's source again", status: http.StatusAccepted, answer: types.Ingest{}}},
 
 		{post, "/query", viewer, s.query, queries, about{
-			summary: "Ask the knowledge base: passages, and an answer that cites them", body: queryRequest{}, sample: sampleQuery, answer: queryView{}}},
+			summary: "Ask the knowledge base: passages, and an answer that cites them", body: types.QueryRequest{}, sample: sampleQuery, answer: types.Query{}}},
 		{post, "/kb/recommend", viewer, s.recommend, queries, about{
-			summary: "Parameters that past trials in such a market recommend", body: recommendRequest{}, sample: sampleRecommend, answer: recommendView{}}},
+			summary: "Parameters that past trials in such a market recommend", body: types.RecommendRequest{}, sample: sampleRecommend, answer: types.Recommend{}}},
 		{post, "/backtests/tunes/:id/explain", member, s.explainTune, queries, about{
-			summary: "Explain a tune's result in words", answer: tuneExplanationView{}}},
+			summary: "Explain a tune's result in words", answer: types.TuneExplanation{}}},
 		{get, "/backtests/tunes/:id/explain", viewer, s.getExplanation, bodyLimit, about{
-			summary: "The last explanation of a tune", answer: tuneExplanationView{}}},
+			summary: "The last explanation of a tune", answer: types.TuneExplanation{}}},
 
 		{post, "/run-plans", member, s.submitRunPlan, creates, about{
-			summary: "Submit a tune with its variants", body: runPlanRequest{}, sample: sampleRunPlan, status: http.StatusAccepted, answer: runPlanView{}}},
+			summary: "Submit a tune with its variants", body: types.RunPlanRequest{}, sample: sampleRunPlan, status: http.StatusAccepted, answer: types.RunPlan{}}},
 		{get, "/run-plans", viewer, s.listRunPlans, bodyLimit, about{
-			summary: "The run plans, newest first", params: paging(50, 200, oneOf("status", tuning.RunPlanStatuses())), answer: list[runPlanView]{}}},
-		{get, "/run-plans/:id", viewer, s.getRunPlan, bodyLimit, about{summary: "A run plan, its variants and its trail", answer: runPlanView{}}},
+			summary: "The run plans, newest first", params: paging(50, 200, oneOf("status", tuning.RunPlanStatuses())), answer: types.List[types.RunPlan]{}}},
+		{get, "/run-plans/:id", viewer, s.getRunPlan, bodyLimit, about{summary: "A run plan, its variants and its trail", answer: types.RunPlan{}}},
 		{post, "/run-plans/:id/cancel", member, s.cancelRunPlan, bodyLimit, about{
-			summary: "Cancel what of a run plan has not ended", answer: runPlanView{}}},
+			summary: "Cancel what of a run plan has not ended", answer: types.RunPlan{}}},
 
 		{get, "/events", viewer, s.listEvents, bodyLimit, about{
-			summary: "The event log by cursor", params: params(topics(), text("after"), whole("limit", 100, 1, 1000)), answer: eventPage{}}},
+			summary: "The event log by cursor", params: params(topics(), text("after"), whole("limit", 100, 1, 1000)), answer: types.EventPage{}}},
 		{get, "/events/stream", viewer, s.streamEvents, bodyLimit, about{
 			summary: "The workspace's events, live", params: params(topics(), text("cursor"), lastEventID()), media: "text/event-stream"}},
 		{get, "/admin/events/stream", ticketed, s.streamAllEvents, bodyLimit, about{
 			summary: "Every workspace's events, live", params: params(text("workspace_id"), topics(), text("cursor"), lastEventID()), media: "text/event-stream"}},
 		{post, "/admin/events/ticket", admin, s.createTicket, bodyLimit, about{
-			summary: "A cookie that opens one workspace's event stream", body: ticketRequest{}, sample: sampleTicket, status: http.StatusCreated, answer: ticketView{}}},
+			summary: "A cookie that opens one workspace's event stream", body: types.TicketRequest{}, sample: sampleTicket, status: http.StatusCreated, answer: types.Ticket{}}},
 
-		{get, "/workspace", viewer, s.getOwnWorkspace, bodyLimit, about{summary: "The key's workspace", answer: ownWorkspaceView{}}},
+		{get, "/workspace", viewer, s.getOwnWorkspace, bodyLimit, about{summary: "The key's workspace", answer: types.OwnWorkspace{}}},
 		{get, "/workspace/keys", keeper, s.listKeys, bodyLimit, about{
-			summary: "Its keys, newest first", params: paging(50, 200), answer: list[keyView]{}}},
+			summary: "Its keys, newest first", params: paging(50, 200), answer: types.List[types.Key]{}}},
 		{post, "/workspace/keys", keeper, s.createKey, bodyLimit, about{
-			summary: "Make a key; its secret is shown this once", body: keyRequest{}, sample: sampleKey, status: http.StatusCreated, answer: newKeyView{}}},
+			summary: "Make a key; its secret is shown this once", body: types.KeyRequest{}, sample: sampleKey, status: http.StatusCreated, answer: types.NewKey{}}},
 		{del, "/workspace/keys/:key", keeper, s.revokeKey, bodyLimit, about{summary: "Revoke a key", status: http.StatusNoContent}},
 
 		{get, "/admin/workspaces", admin, s.listWorkspaces, bodyLimit, about{
-			summary: "Every workspace, newest first, or the one of a name", params: paging(50, 200, text("name")), answer: list[workspaceView]{}}},
+			summary: "Every workspace, newest first, or the one of a name", params: paging(50, 200, text("name")), answer: types.List[types.Workspace]{}}},
 		{post, "/admin/workspaces", admin, s.createWorkspace, bodyLimit, about{
-			summary: "Make a workspace", body: workspaceRequest{}, sample: sampleWorkspace, status: http.StatusCreated, answer: workspaceView{}}},
-		{get, "/admin/workspaces/:id", admin, s.getWorkspace, bodyLimit, about{summary: "A workspace", answer: workspaceView{}}},
+			summary: "Make a workspace", body: types.WorkspaceRequest{}, sample: sampleWorkspace, status: http.StatusCreated, answer: types.Workspace{}}},
+		{get, "/admin/workspaces/:id", admin, s.getWorkspace, bodyLimit, about{summary: "A workspace", answer: types.Workspace{}}},
 		{patch, "/admin/workspaces/:id", admin, s.changeWorkspace, bodyLimit, about{
-			summary: "Change what is named; a limit of 0 is the server's again", body: workspaceRequest{}, sample: sampleLimits, answer: workspaceView{}}},
+			summary: "Change what is named; a limit of 0 is the server's again", body: types.WorkspaceRequest{}, sample: sampleLimits, answer: types.Workspace{}}},
 		{get, "/admin/workspaces/:id/keys", admin, s.listKeys, bodyLimit, about{
-			summary: "A workspace's keys, newest first", params: paging(50, 200), answer: list[keyView]{}}},
+			summary: "A workspace's keys, newest first", params: paging(50, 200), answer: types.List[types.Key]{}}},
 		{post, "/admin/workspaces/:id/keys", admin, s.createKey, bodyLimit, about{
-			summary: "Make a key; its secret is shown this once", body: keyRequest{}, sample: sampleKey, status: http.StatusCreated, answer: newKeyView{}}},
+			summary: "Make a key; its secret is shown this once", body: types.KeyRequest{}, sample: sampleKey, status: http.StatusCreated, answer: types.NewKey{}}},
 		{del, "/admin/workspaces/:id/keys/:key", admin, s.revokeKey, bodyLimit, about{summary: "Revoke a key", status: http.StatusNoContent}},
 
 		{get, "/admin/login", public, s.loginPage, bodyLimit, about{page: true}},
 		{post, "/admin/login", public, s.logIn, login, about{
-			summary: "Begin a session of the console", body: loginRequest{}, sample: sampleLogin, answer: sessionView{}}},
+			summary: "Begin a session of the console", body: types.LoginRequest{}, sample: sampleLogin, answer: types.Session{}}},
 		{post, "/admin/logout", public, s.logOut, bodyLimit, about{summary: "End it", status: http.StatusNoContent}},
 
 		{get, "/admin/pprof/*", admin, s.profiles, bodyLimit, about{page: true}},
 		{get, "/admin/system/health.json", admin, s.systemHealth, bodyLimit, about{
 			summary: "The state of every component, with advice", answer: ops.HealthDocument{}}},
 		{post, "/admin/workspaces/:id/reembed", admin, s.reembed, creates, about{
-			summary: "Embed a workspace's chunks again, with another model, and switch to it", body: reembedRequest{},
-			status: http.StatusAccepted, answer: reembedView{}}},
+			summary: "Embed a workspace's chunks again, with another model, and switch to it", body: types.ReembedRequest{},
+			status: http.StatusAccepted, answer: types.Reembed{}}},
 		{get, "/admin/reembeds", admin, s.listReembeds, bodyLimit, about{
-			summary: "The moves to other embedding models, newest first", params: paging(50, 200), answer: list[reembedView]{}}},
-		{get, "/admin/reembeds/:id", admin, s.getReembed, bodyLimit, about{summary: "One of them", answer: reembedView{}}},
+			summary: "The moves to other embedding models, newest first", params: paging(50, 200), answer: types.List[types.Reembed]{}}},
+		{get, "/admin/reembeds/:id", admin, s.getReembed, bodyLimit, about{summary: "One of them", answer: types.Reembed{}}},
 
 		{get, "/admin/coverage/gaps", admin, s.listGaps, bodyLimit, about{
-			summary: "What workspaces asked for and do not know, the most pressing first", answer: list[gapView]{},
+			summary: "What workspaces asked for and do not know, the most pressing first", answer: types.List[types.Gap]{},
 			params: paging(50, 200, text("workspace_id"), oneOf("status", recommend.GapStatuses()), oneOf("kind", gapKinds()))}},
-		{get, "/admin/coverage/gaps/:id", admin, s.getGap, bodyLimit, about{summary: "One of them, or any run of a recommendation or query", answer: gapView{}}},
-		{post, "/admin/coverage/gaps/:id/acknowledge", admin, s.acknowledgeGap, bodyLimit, about{summary: "Say that somebody looks after a gap", answer: gapView{}}},
+		{get, "/admin/coverage/gaps/:id", admin, s.getGap, bodyLimit, about{summary: "One of them, or any run of a recommendation or query", answer: types.Gap{}}},
+		{post, "/admin/coverage/gaps/:id/acknowledge", admin, s.acknowledgeGap, bodyLimit, about{summary: "Say that somebody looks after a gap", answer: types.Gap{}}},
 		{post, "/admin/coverage/gaps/:id/resolve", admin, s.resolveGap, bodyLimit, about{
-			summary: "Resolve a gap with a candidate or a note", body: resolveRequest{}, sample: sampleResolve, answer: gapView{}}},
+			summary: "Resolve a gap with a candidate or a note", body: types.ResolveRequest{}, sample: sampleResolve, answer: types.Gap{}}},
 		{post, "/admin/coverage/explain", admin, s.explainMatch, bodyLimit, about{
-			summary: "Explain how well a request was covered", body: explainMatchRequest{}, sample: sampleMatch, answer: matchExplanationView{}}},
+			summary: "Explain how well a request was covered", body: types.ExplainMatchRequest{}, sample: sampleMatch, answer: types.MatchExplanation{}}},
 
 		{post, "/admin/retention/prune/:job", admin, s.prune, creates, about{
-			summary: "Run a retention job, or count what it would delete", body: pruneRequest{}, sample: samplePrune,
-			status: http.StatusAccepted, answer: retentionRunView{}}},
+			summary: "Run a retention job, or count what it would delete", body: types.PruneRequest{}, sample: samplePrune,
+			status: http.StatusAccepted, answer: types.RetentionRun{}}},
 		{get, "/admin/retention/logs", admin, s.listRetentionLog, bodyLimit, about{
-			summary: "The runs of retention jobs, newest first", params: paging(50, 1000, oneOf("job_name", retentionJobs())), answer: list[retentionRunView]{}}},
-		{get, "/admin/retention/logs/:entry", admin, s.getRetentionRun, bodyLimit, about{summary: "One of them", answer: retentionRunView{}}},
+			summary: "The runs of retention jobs, newest first", params: paging(50, 1000, oneOf("job_name", retentionJobs())), answer: types.List[types.RetentionRun]{}}},
+		{get, "/admin/retention/logs/:entry", admin, s.getRetentionRun, bodyLimit, about{summary: "One of them", answer: types.RetentionRun{}}},
 		{get, "/admin/retention/status", admin, s.retentionStatus, bodyLimit, about{
-			summary: "The retention jobs, their schedule and how they have gone", answer: retentionView{}}},
+			summary: "The retention jobs, their schedule and how they have gone", answer: types.Retention{}}},
 	}...)
 }
 

@@ -8,77 +8,39 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/invalid"
 	"millrace/jobs/sweep"
 	"millrace/store"
 	"millrace/store/tuning"
 )
 
-// runPlanRequest is the body of POST /run-plans: a tune body and how its variants differ from it.
+// runPlanRequest is types.RunPlanRequest as it is bound: the base stays as it came, to be patched.
 type runPlanRequest struct {
 	Name      string                       `json:"name"`
-	Base      rendered[tuneRequest]        `json:"base"`
+	Base      jsontext.Value               `json:"base"`
 	Overrides []map[string]json.RawMessage `json:"overrides"` // merge patches of base
 	Grid      map[string][]json.RawMessage `json:"grid"`      // values by path, as in "account.commission"
 	Ablations []string                     `json:"ablations"` // paths taken out of base, one at a time
 	Pinned    bool                         `json:"pinned"`    // its breadcrumbs are never pruned
 }
 
-// variantView is a variant as the API shows it.
-type variantView struct {
-	VariantID string                   `json:"variant_id"`
-	Kind      string                   `json:"kind"`
-	Label     string                   `json:"label"`
-	Overrides rendered[map[string]any] `json:"overrides"`
-	TuneID    string                   `json:"tune_id"`
-	Status    tuning.Status            `json:"status"`
-	BestScore *float64                 `json:"best_score"`
-	Delta     *float64                 `json:"delta"` // best_score less the baseline's, under one objective
-	Error     *string                  `json:"error"`
-}
-
-// crumbView is an entry of a plan's trail.
-type crumbView struct {
-	Type    string                   `json:"event_type"`
-	Pinned  bool                     `json:"pinned"`
-	Payload rendered[map[string]any] `json:"payload"`
-	At      time.Time                `json:"created_at"`
-}
-
-// runPlanView is a run plan as the API shows it.
-type runPlanView struct {
-	RunPlanID      string                   `json:"run_plan_id"`
-	Name           string                   `json:"name"`
-	Status         tuning.RunPlanStatus     `json:"status"`
-	Pinned         bool                     `json:"pinned"`
-	NVariants      int                      `json:"n_variants"`
-	VariantsDone   int                      `json:"variants_done"`
-	VariantsFailed int                      `json:"variants_failed"`
-	Base           rendered[map[string]any] `json:"base"`
-	Plan           rendered[map[string]any] `json:"plan"`
-	Variants       []variantView            `json:"variants"` // the baseline first; of one plan only
-	Events         []crumbView              `json:"events"`   // likewise; oldest first
-	CreatedAt      time.Time                `json:"created_at"`
-	CompletedAt    *time.Time               `json:"completed_at"`
-}
-
-func viewRunPlan(p *tuning.RunPlan, variants []tuning.RunPlanVariant, trail []tuning.TradeEvent) runPlanView {
-	view := runPlanView{
-		RunPlanID: p.ID.String(), Name: p.Name, Status: p.Status, Pinned: p.Pinned, NVariants: p.Variants,
+func viewRunPlan(p *tuning.RunPlan, variants []tuning.RunPlanVariant, trail []tuning.TradeEvent) types.RunPlan {
+	view := types.RunPlan{
+		RunPlanID: p.ID.String(), Name: p.Name, Status: types.RunPlanStatus(p.Status), Pinned: p.Pinned, NVariants: p.Variants,
 		VariantsDone: p.VariantsDone, VariantsFailed: p.VariantsFailed,
-		Base: rendered[map[string]any](p.Base), Plan: rendered[map[string]any](p.Plan), Variants: []variantView{}, Events: []crumbView{},
+		Base: types.NewStored[map[string]any](p.Base), Plan: types.NewStored[map[string]any](p.Plan), Variants: []types.Variant{}, Events: []types.Crumb{},
 		CreatedAt: p.CreatedAt.UTC(), CompletedAt: utc(p.CompletedAt),
 	}
 	for _, v := range variants {
-		row := variantView{
-			VariantID: v.VariantID, Kind: v.Kind, Label: v.Label, Overrides: rendered[map[string]any](v.Overrides),
-			TuneID: v.TuneID.String(), Status: v.Status, BestScore: v.BestScore,
+		row := types.Variant{
+			VariantID: v.VariantID, Kind: v.Kind, Label: v.Label, Overrides: types.NewStored[map[string]any](v.Overrides),
+			TuneID: v.TuneID.String(), Status: types.TuneStatus(v.Status), BestScore: v.BestScore,
 		}
 		if v.Error != "" {
 			row.Error = &v.Error
@@ -90,7 +52,9 @@ func viewRunPlan(p *tuning.RunPlan, variants []tuning.RunPlanVariant, trail []tu
 		view.Variants = append(view.Variants, row)
 	}
 	for _, e := range trail {
-		view.Events = append(view.Events, crumbView{e.Type, e.Pinned, rendered[map[string]any](e.Payload), e.CreatedAt.UTC()})
+		view.Events = append(view.Events, types.Crumb{
+			Type: e.Type, Pinned: e.Pinned, Payload: types.NewStored[map[string]any](e.Payload), At: e.CreatedAt.UTC(),
+		})
 	}
 	return view
 }
@@ -133,14 +97,14 @@ func (s *Server) checkRunPlan(ctx context.Context, workspace uuid.UUID, req runP
 	if len(req.Name) > 100 {
 		return plan, fieldProblem("name", fmt.Sprintf("has %d bytes, more than 100", len(req.Name)), 100)
 	}
-	if jsontext.Value(req.Base).Kind() != '{' {
+	if req.Base.Kind() != '{' {
 		return plan, fieldProblem("base", "is required: the body of a tune", nil)
 	}
 	variations, err := req.variations()
 	if err != nil {
 		return plan, err
 	}
-	variants, faults := sweep.Variants(jsontext.Value(req.Base), variations)
+	variants, faults := sweep.Variants(req.Base, variations)
 	if err := fieldProblems(faults); err != nil {
 		return plan, err
 	}
@@ -203,7 +167,7 @@ func (s *Server) checkVariant(ctx context.Context, workspace uuid.UUID, i int, v
 	named := *p
 	named.Errors = slices.Clone(p.Errors)
 	for i, e := range named.Errors {
-		named.Errors[i] = invalid.FieldError{Field: where + e.Field, Message: e.Message + about, Limit: e.Limit}
+		named.Errors[i] = types.FieldError{Field: where + e.Field, Message: e.Message + about, Limit: e.Limit}
 	}
 	return tune, &named
 }
@@ -252,7 +216,7 @@ func (s *Server) listRunPlans(c echo.Context) error {
 		return err
 	}
 	all := paged(plans, limit, func(p *tuning.RunPlan) string { return pageCursor(p.CreatedAt, p.ID) })
-	views := list[runPlanView]{Items: make([]runPlanView, len(all.Items)), NextCursor: all.NextCursor}
+	views := types.List[types.RunPlan]{Items: make([]types.RunPlan, len(all.Items)), NextCursor: all.NextCursor}
 	for i, p := range all.Items {
 		views.Items[i] = viewRunPlan(p, nil, nil)
 	}

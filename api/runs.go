@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/backtest"
 	"millrace/jobs/invalid"
 	"millrace/store"
@@ -27,16 +28,6 @@ type runRequest struct {
 	Stops    *backtest.Stops         `json:"stops"`
 	Policy   backtest.IntrabarPolicy `json:"intrabar_policy"`
 	Seed     uint64                  `json:"seed"`
-}
-
-// runView is a run as the API shows it.
-type runView struct {
-	RunID     string           `json:"run_id"`
-	Dataset   string           `json:"dataset"`
-	Strategy  string           `json:"strategy_name"`
-	Spec      json.RawMessage  `json:"spec"`
-	Metrics   backtest.Metrics `json:"metrics"`
-	CreatedAt time.Time        `json:"created_at"`
 }
 
 // runBacktest handles POST /backtests/run. One backtest takes milliseconds, so it is run here, with
@@ -87,7 +78,7 @@ func (s *Server) runBacktest(c echo.Context) error {
 	runner.Simulate(whole, &run.Metrics)
 	run.Trades, run.Equity = runner.Trace(whole)
 	resp, err := s.store.Market.PutRun(ctx, sub, run, func(run *market.Run) (store.Response, error) {
-		body, err := json.Marshal(viewRun(run))
+		body, err := renderRun(run)
 		return store.Response{Status: http.StatusCreated, Location: "/backtests/runs/" + run.ID.String(), Body: body}, err
 	})
 	if err != nil {
@@ -113,10 +104,23 @@ func datasetProblem(field, name string, err error) error {
 	return err
 }
 
-func viewRun(run *market.Run) runView {
-	return runView{
-		RunID: run.ID.String(), Dataset: run.Dataset, Strategy: run.Strategy, Spec: run.Spec, Metrics: run.Metrics, CreatedAt: run.CreatedAt.UTC(),
+func viewRun(run *market.Run) (types.Run, error) {
+	metrics, err := viewMetrics(&run.Metrics)
+	if err != nil {
+		return types.Run{}, err
 	}
+	return types.Run{
+		RunID: run.ID.String(), Dataset: run.Dataset, Strategy: run.Strategy, Spec: run.Spec, Metrics: *metrics, CreatedAt: run.CreatedAt.UTC(),
+	}, nil
+}
+
+// renderRun is the run in the bytes that its idempotency key keeps.
+func renderRun(run *market.Run) ([]byte, error) {
+	view, err := viewRun(run)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(view)
 }
 
 func (s *Server) pathRun(c echo.Context) (*market.Run, error) {
@@ -133,22 +137,11 @@ func (s *Server) getRun(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return ok(c, viewRun(run))
-}
-
-// tradeView is a trade with its times as clients read them.
-type tradeView struct {
-	Side       backtest.Side `json:"side"`
-	Size       float64       `json:"size"`
-	EntryBar   int           `json:"entry_bar"`
-	EntryTime  time.Time     `json:"entry_time"`
-	EntryPrice float64       `json:"entry_price"`
-	ExitBar    int           `json:"exit_bar"`
-	ExitTime   time.Time     `json:"exit_time"`
-	ExitPrice  float64       `json:"exit_price"`
-	PnL        float64       `json:"pnl"`
-	ReturnPct  float64       `json:"return_pct"`
-	ExitReason string        `json:"exit_reason"`
+	view, err := viewRun(run)
+	if err != nil {
+		return err
+	}
+	return ok(c, view)
 }
 
 // getRunTrades handles GET /backtests/runs/:id/trades.
@@ -167,21 +160,15 @@ func (s *Server) getRunTrades(c echo.Context) error {
 		}
 		return writeCSV(c, rows)
 	}
-	views := make([]tradeView, len(run.Trades))
+	views := make([]types.Trade, len(run.Trades))
 	for i, t := range run.Trades {
-		views[i] = tradeView{
-			t.Side, t.Size, t.EntryBar, time.UnixMicro(t.EntryTime).UTC(), t.EntryPrice,
-			t.ExitBar, time.UnixMicro(t.ExitTime).UTC(), t.ExitPrice, t.PnL, t.ReturnPct, t.ExitReason,
+		views[i] = types.Trade{
+			Side: types.Side(t.Side), Size: t.Size, EntryBar: t.EntryBar, EntryTime: time.UnixMicro(t.EntryTime).UTC(), EntryPrice: t.EntryPrice,
+			ExitBar: t.ExitBar, ExitTime: time.UnixMicro(t.ExitTime).UTC(), ExitPrice: t.ExitPrice, PnL: t.PnL, ReturnPct: t.ReturnPct,
+			ExitReason: t.ExitReason,
 		}
 	}
-	return ok(c, list[tradeView]{Items: views})
-}
-
-// equityView is the equity at one bar's close.
-type equityView struct {
-	Bar    int       `json:"bar"`
-	Time   time.Time `json:"time"`
-	Equity float64   `json:"equity"`
+	return ok(c, types.List[types.Trade]{Items: views})
 }
 
 // getRunEquity handles GET /backtests/runs/:id/equity.
@@ -201,11 +188,11 @@ func (s *Server) getRunEquity(c echo.Context) error {
 		}
 		return writeCSV(c, rows)
 	}
-	points := make([]equityView, len(run.Equity))
+	points := make([]types.Equity, len(run.Equity))
 	for i, e := range run.Equity {
-		points[i] = equityView{run.FirstBar + i, time.UnixMicro(bars.Time[run.FirstBar+i]).UTC(), e}
+		points[i] = types.Equity{Bar: run.FirstBar + i, Time: time.UnixMicro(bars.Time[run.FirstBar+i]).UTC(), Equity: e}
 	}
-	return ok(c, list[equityView]{Items: points})
+	return ok(c, types.List[types.Equity]{Items: points})
 }
 
 func wantsCSV(c echo.Context) bool {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/invalid"
 )
 
@@ -22,17 +23,6 @@ const (
 	sessionCookie = "millrace_session"
 	ticketCookie  = "millrace_ticket"
 )
-
-// loginRequest is the body of POST /admin/login, as JSON or as a form.
-type loginRequest struct {
-	Token string `json:"token"`
-	Next  string `json:"next"` // where a browser goes then
-}
-
-// sessionView says how long a session lasts; its secret is in the cookie only.
-type sessionView struct {
-	ExpiresAt time.Time `json:"expires_at"`
-}
 
 // loginPage handles GET /admin/login.
 func (s *Server) loginPage(c echo.Context) error {
@@ -77,10 +67,10 @@ func (s *Server) logIn(c echo.Context) error {
 	if form {
 		return c.Redirect(http.StatusSeeOther, localPath(req.Next))
 	}
-	return ok(c, sessionView{expires.UTC()})
+	return ok(c, types.Session{ExpiresAt: expires.UTC()})
 }
 
-func readLogin(c echo.Context) (req loginRequest, form bool, err error) {
+func readLogin(c echo.Context) (req types.LoginRequest, form bool, err error) {
 	body, err := io.ReadAll(c.Request().Body)
 	if err != nil {
 		return req, false, bodyError(err)
@@ -93,7 +83,7 @@ func readLogin(c echo.Context) (req loginRequest, form bool, err error) {
 	if err != nil {
 		return req, true, problem(http.StatusBadRequest, "The form could not be read.")
 	}
-	return loginRequest{Token: values.Get("token"), Next: values.Get("next")}, true, nil
+	return types.LoginRequest{Token: values.Get("token"), Next: values.Get("next")}, true, nil
 }
 
 // logOut handles POST /admin/logout: the session and its tickets end, in whatever state they are.
@@ -117,22 +107,10 @@ func (s *Server) logOut(c echo.Context) error {
 // streamPath is where a ticket is sent to, and nowhere else.
 const streamPath = "/admin/events/stream"
 
-// ticketRequest is the body of POST /admin/events/ticket.
-type ticketRequest struct {
-	WorkspaceID string `json:"workspace_id"`
-}
-
-// ticketView says what a ticket opens and for how long; its secret is in the cookie only.
-type ticketView struct {
-	WorkspaceID string    `json:"workspace_id"`
-	Stream      string    `json:"stream"`
-	ExpiresAt   time.Time `json:"expires_at"`
-}
-
 // createTicket handles POST /admin/events/ticket: a browser's EventSource cannot send headers, so
 // for a while a cookie opens one workspace's stream to it.
 func (s *Server) createTicket(c echo.Context) error {
-	var req ticketRequest
+	var req types.TicketRequest
 	if err := bind(c, &req); err != nil {
 		return err
 	}
@@ -150,7 +128,9 @@ func (s *Server) createTicket(c echo.Context) error {
 		return err
 	}
 	setCookie(c, ticketCookie, secret, streamPath, http.SameSiteStrictMode, ticket.Expires)
-	return writeJSON(c, http.StatusCreated, "application/json", ticketView{workspace.String(), streamPath + "?workspace_id=" + workspace.String(), ticket.Expires.UTC()})
+	return writeJSON(c, http.StatusCreated, "application/json", types.Ticket{
+		WorkspaceID: workspace.String(), Stream: streamPath + "?workspace_id=" + workspace.String(), ExpiresAt: ticket.Expires.UTC(),
+	})
 }
 
 // setCookie sets a cookie that scripts cannot read and that leaves this machine over TLS only.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/events"
 	"millrace/jobs/invalid"
 	"millrace/store/eventlog"
@@ -208,17 +209,7 @@ func feedProblem(err error) error {
 	if !errors.Is(err, events.ErrClosed) && !errors.Is(err, events.ErrReset) && !errors.Is(err, events.ErrSlow) {
 		return err
 	}
-	p := &problemError{
-		Type: "about:blank", Title: http.StatusText(http.StatusServiceUnavailable),
-		Status: http.StatusServiceUnavailable, Detail: "The event feed is stopping or starting anew.", retryAfter: "1",
-	}
-	return p
-}
-
-// eventPage is a piece of the log.
-type eventPage struct {
-	Items      []eventView `json:"items"`
-	NextCursor string      `json:"next_cursor"` // always there: ask again with it for what comes
+	return retryProblem(http.StatusServiceUnavailable, "The event feed is stopping or restarting.", 1)
 }
 
 // listEvents handles GET /events: the log by cursor, for clients without a stream.
@@ -249,7 +240,7 @@ func (s *Server) listEvents(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	page := eventPage{Items: []eventView{}, NextCursor: after.String()}
+	page := types.EventPage{Items: []types.Event{}, NextCursor: after.String()}
 	for _, e := range found {
 		page.Items = append(page.Items, viewEvent(e))
 		page.NextCursor = e.Cursor.String()

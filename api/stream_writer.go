@@ -9,23 +9,13 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/events"
 	"millrace/store/eventlog"
 )
 
-// eventView is an event as streams and lists show it.
-type eventView struct {
-	Cursor      string          `json:"cursor"`
-	Topic       string          `json:"topic"`
-	Type        string          `json:"type"`
-	WorkspaceID *string         `json:"workspace_id"`
-	EntityID    string          `json:"entity_id"`
-	At          time.Time       `json:"at"`
-	Payload     json.RawMessage `json:"payload"`
-}
-
-func viewEvent(e eventlog.Event) eventView {
-	view := eventView{
+func viewEvent(e eventlog.Event) types.Event {
+	view := types.Event{
 		Cursor: e.Cursor.String(), Topic: e.Topic, Type: e.Type, EntityID: e.EntityID, At: e.At.UTC(), Payload: e.Payload,
 	}
 	if e.Workspace.Valid {

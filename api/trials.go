@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/invalid"
 	"millrace/jobs/sweep"
 	"millrace/store/tuning"
@@ -47,7 +48,7 @@ func (s *Server) listTrials(c echo.Context) error {
 	if wantsCSV(c) && c.QueryParam("limit") == "" && c.QueryParam("sort") != "score" {
 		return s.streamTrials(c, tune, from, status)
 	}
-	var page list[sweep.Trial]
+	var page types.List[types.Trial]
 	switch sort := c.QueryParam("sort"); sort {
 	case "", "index":
 		page, err = s.trialsByIndex(ctx, tune, from, limit, status)
@@ -95,8 +96,8 @@ func next(at int) *string {
 }
 
 // trialsByIndex opens the shards that hold the page and no others.
-func (s *Server) trialsByIndex(ctx context.Context, tune *tuning.Tune, from, limit int, status string) (list[sweep.Trial], error) {
-	page := list[sweep.Trial]{Items: []sweep.Trial{}}
+func (s *Server) trialsByIndex(ctx context.Context, tune *tuning.Tune, from, limit int, status string) (types.List[types.Trial], error) {
+	page := types.List[types.Trial]{Items: []types.Trial{}}
 	shards, err := s.store.Tuning.TrialShards(ctx, tune.WorkspaceID, tune.ID, from, shardsAPage)
 	if err != nil {
 		return page, err
@@ -117,7 +118,7 @@ func (s *Server) trialsByIndex(ctx context.Context, tune *tuning.Tune, from, lim
 			}
 			at = trial.Index + 1
 			if status == "" || status == string(trial.Status) {
-				page.Items = append(page.Items, trial)
+				page.Items = append(page.Items, viewTrial(trial))
 			}
 		}
 	}
@@ -128,8 +129,8 @@ func (s *Server) trialsByIndex(ctx context.Context, tune *tuning.Tune, from, lim
 }
 
 // trialsByScore reads the ranking, which the collect step makes.
-func (s *Server) trialsByScore(ctx context.Context, tune *tuning.Tune, from, limit int, status string) (list[sweep.Trial], error) {
-	page := list[sweep.Trial]{Items: []sweep.Trial{}}
+func (s *Server) trialsByScore(ctx context.Context, tune *tuning.Tune, from, limit int, status string) (types.List[types.Trial], error) {
+	page := types.List[types.Trial]{Items: []types.Trial{}}
 	if tune.Status != tuning.Completed {
 		return page, problem(http.StatusConflict, "Trials are ranked once the tune is completed; it is "+string(tune.Status)+".")
 	}
@@ -143,7 +144,7 @@ func (s *Server) trialsByScore(ctx context.Context, tune *tuning.Tune, from, lim
 	}
 	for _, index := range ranked {
 		if trial := found[int(index)]; status == "" || status == string(trial.Status) {
-			page.Items = append(page.Items, trial)
+			page.Items = append(page.Items, viewTrial(trial))
 		}
 	}
 	if len(ranked) == limit && from+limit < tune.Trials {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"millrace/jobs/sweep"
+	"millrace/api/types"
 	"millrace/store/tuning"
 )
 
@@ -23,7 +23,7 @@ func trialHead(tune *tuning.Tune) []string {
 		"max_drawdown_pct_is", "max_drawdown_pct_oos", "trades_is", "trades_oos", "reason")
 }
 
-func trialRows(tune *tuning.Tune, trials []sweep.Trial) [][]string {
+func trialRows(tune *tuning.Tune, trials []types.Trial) [][]string {
 	names := tune.Spec.ParamNames()
 	rows := make([][]string, len(trials))
 	for i, t := range trials {

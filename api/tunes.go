@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/invalid"
 	"millrace/jobs/sweep"
 	"millrace/ops"
@@ -24,60 +25,18 @@ type tuneRequest struct {
 	sweep.Spec
 }
 
-// tuneCounts are a tune's trials by status.
-type tuneCounts struct {
-	Queued    int `json:"queued"`
-	Running   int `json:"running"`
-	Completed int `json:"completed"`
-	Failed    int `json:"failed"`
-	Skipped   int `json:"skipped"`
-}
-
-// tuneView is a tune as the API shows it.
-type tuneView struct {
-	TuneID          string                        `json:"tune_id"`
-	Status          tuning.Status                 `json:"status"`
-	Admitted        bool                          `json:"admitted"`
-	Dataset         string                        `json:"dataset"`  // the first
-	Datasets        []string                      `json:"datasets"` // all of them
-	StrategyName    string                        `json:"strategy_name"`
-	SearchType      sweep.Search                  `json:"search_type"`
-	ObjectiveType   sweep.Objective               `json:"objective_type"`
-	NTrials         int                           `json:"n_trials"`
-	TrialsCompleted int                           `json:"trials_completed"`
-	Counts          tuneCounts                    `json:"counts"`
-	BestTrial       *int                          `json:"best_trial"`
-	BestParams      rendered[*map[string]float64] `json:"best_params"`
-	BestScore       *float64                      `json:"best_score"`
-	Leaderboard     []rendered[sweep.Entry]       `json:"leaderboard"`
-	Gates           rendered[*sweep.Gates]        `json:"gates"`
-	Overfit         rendered[*sweep.Overfit]      `json:"overfit"`
-	Pruning         rendered[[]sweep.Rung]        `json:"pruning,omitempty"`
-	Reasons         rendered[*map[string]int]     `json:"reasons"` // why trials are not on the leaderboard, and how many; null until completed
-	Regime          *sweep.Regime                 `json:"regime"`
-	Warnings        []string                      `json:"warnings"`
-	Error           *string                       `json:"error"`
-	Spec            sweep.Spec                    `json:"spec"`
-	CreatedAt       time.Time                     `json:"created_at"`
-	StartedAt       *time.Time                    `json:"started_at"`
-	CompletedAt     *time.Time                    `json:"completed_at"`
-	ETASeconds      *float64                      `json:"eta_seconds"`
-	WFOID           *string                       `json:"wfo_id"` // of the walk-forward whose fold it is
-	Fold            *int                          `json:"fold"`
-}
-
-func viewTune(t *tuning.Tune, now time.Time) tuneView {
+func viewTune(t *tuning.Tune, now time.Time) types.Tune {
 	p := t.Progress
-	view := tuneView{
-		TuneID: t.ID.String(), Status: t.Status, Admitted: t.Admitted, Dataset: t.Dataset, Datasets: t.Datasets(),
-		StrategyName: t.Spec.StrategyName, SearchType: t.Spec.SearchType, ObjectiveType: t.Spec.ObjectiveType,
+	view := types.Tune{
+		TuneID: t.ID.String(), Status: types.TuneStatus(t.Status), Admitted: t.Admitted, Dataset: t.Dataset, Datasets: t.Datasets(),
+		StrategyName: t.Spec.StrategyName, SearchType: types.SearchType(t.Spec.SearchType), ObjectiveType: types.Objective(t.Spec.ObjectiveType),
 		NTrials: t.Trials, TrialsCompleted: p.Done(),
-		Counts: tuneCounts{
+		Counts: types.TuneCounts{
 			Running: p.InFlight - p.Running, Completed: p.Completed + p.Running, Failed: p.Failed, Skipped: p.Skipped,
 		},
-		BestTrial: p.BestTrial, BestParams: rendered[*map[string]float64](t.BestParams), BestScore: p.BestScore,
-		Leaderboard: []rendered[sweep.Entry]{}, Warnings: append([]string{}, t.Warnings...), Spec: t.Spec,
-		Regime: t.Regime, CreatedAt: t.CreatedAt.UTC(), StartedAt: utc(t.StartedAt), CompletedAt: utc(t.CompletedAt), ETASeconds: t.ETA(now),
+		BestTrial: p.BestTrial, BestParams: types.NewStored[*map[string]float64](t.BestParams), BestScore: p.BestScore,
+		Leaderboard: []types.Stored[types.Entry]{}, Warnings: append([]string{}, t.Warnings...), Spec: viewSpec(t.Spec),
+		Regime: viewRegime(t.Regime), CreatedAt: t.CreatedAt.UTC(), StartedAt: utc(t.StartedAt), CompletedAt: utc(t.CompletedAt), ETASeconds: t.ETA(now),
 	}
 	c := view.Counts
 	view.Counts.Queued = t.Trials - c.Running - c.Completed - c.Failed - c.Skipped
@@ -91,8 +50,8 @@ func viewTune(t *tuning.Tune, now time.Time) tuneView {
 	if t.Outcome != nil {
 		var found struct{ Gates, Overfit, Pruning, Reasons json.RawMessage }
 		if err := json.Unmarshal(t.Outcome, &found); err == nil {
-			view.Gates, view.Overfit = rendered[*sweep.Gates](found.Gates), rendered[*sweep.Overfit](found.Overfit)
-			view.Pruning, view.Reasons = rendered[[]sweep.Rung](found.Pruning), rendered[*map[string]int](found.Reasons)
+			view.Gates, view.Overfit = types.NewStored[*types.Gates](found.Gates), types.NewStored[*types.Overfit](found.Overfit)
+			view.Pruning, view.Reasons = types.NewStored[[]types.Rung](found.Pruning), types.NewStored[*map[string]int](found.Reasons)
 		}
 	}
 	return view
@@ -212,7 +171,7 @@ func (s *Server) getTune(c echo.Context) error {
 		return err
 	}
 	for _, entry := range entries {
-		view.Leaderboard = append(view.Leaderboard, rendered[sweep.Entry](entry))
+		view.Leaderboard = append(view.Leaderboard, types.NewStored[types.Entry](entry))
 	}
 	return ok(c, view)
 }
@@ -249,7 +208,7 @@ func (s *Server) listTunes(c echo.Context) error {
 	}
 	now := time.Now()
 	all := paged(tunes, limit, func(t *tuning.Tune) string { return pageCursor(t.CreatedAt, t.ID) })
-	views := list[tuneView]{Items: make([]tuneView, len(all.Items)), NextCursor: all.NextCursor}
+	views := types.List[types.Tune]{Items: make([]types.Tune, len(all.Items)), NextCursor: all.NextCursor}
 	for i, t := range all.Items {
 		views.Items[i] = viewTune(t, now)
 	}

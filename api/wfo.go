@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
-	"millrace/jobs/backtest"
+	"millrace/api/types"
 	"millrace/jobs/invalid"
 	"millrace/jobs/sweep"
 	"millrace/store"
@@ -24,69 +24,16 @@ type wfoRequest struct {
 	WFOConfig sweep.WFOConfig `json:"wfo_config"`
 }
 
-// foldView is a fold as the API shows it; its windows are half-open.
-type foldView struct {
-	Fold       int                    `json:"fold"`
-	Status     walkforward.FoldStatus `json:"status"`
-	TrainStart time.Time              `json:"train_start"`
-	TrainEnd   time.Time              `json:"train_end"`
-	TestStart  time.Time              `json:"test_start"`
-	TestEnd    time.Time              `json:"test_end"`
-	TrainBars  int                    `json:"train_bars"`
-	TestBars   int                    `json:"test_bars"`
-	TuneID     *string                `json:"tune_id"` // null when it cannot be run
-	Params     *map[string]float64    `json:"params"`  // chosen in training
-	ScoreIS    *float64               `json:"score_is"`
-	ScoreOOS   *float64               `json:"score_oos"`
-	MetricsIS  *backtest.Metrics      `json:"metrics_is"`
-	MetricsOOS *backtest.Metrics      `json:"metrics_oos"`
-	Error      *string                `json:"error"`
-}
-
-// wfoView is a walk-forward as the API shows it.
-type wfoView struct {
-	WFOID           string                      `json:"wfo_id"`
-	Status          walkforward.Status          `json:"status"`
-	Admitted        bool                        `json:"admitted"`
-	Dataset         string                      `json:"dataset"`
-	StrategyName    string                      `json:"strategy_name"`
-	SearchType      sweep.Search                `json:"search_type"`
-	ObjectiveType   sweep.Objective             `json:"objective_type"`
-	WFOConfig       sweep.WFOConfig             `json:"wfo_config"`
-	NFolds          int                         `json:"n_folds"`
-	FoldsDone       int                         `json:"folds_done"`
-	FoldsFailed     int                         `json:"folds_failed"`
-	NTrials         int                         `json:"n_trials"` // of all folds that have not failed
-	TrialsCompleted int                         `json:"trials_completed"`
-	NCandidates     *int                        `json:"n_candidates"`
-	NEligible       *int                        `json:"n_eligible"`
-	BestParams      *map[string]float64         `json:"best_params"`
-	BestScore       *float64                    `json:"best_score"` // selection score
-	Candidates      []rendered[sweep.Candidate] `json:"candidates"`
-	Folds           []foldView                  `json:"folds"`
-	OOS             *sweep.Stitched             `json:"oos"`
-	Equity          []equityView                `json:"oos_equity"` // stitched, thinned to 500 points
-	Efficiency      *float64                    `json:"walk_forward_efficiency"`
-	Undefined       map[string]string           `json:"undefined,omitempty"`
-	Warnings        []string                    `json:"warnings"`
-	Error           *string                     `json:"error"`
-	Spec            sweep.Spec                  `json:"spec"`
-	CreatedAt       time.Time                   `json:"created_at"`
-	StartedAt       *time.Time                  `json:"started_at"`
-	CompletedAt     *time.Time                  `json:"completed_at"`
-	ETASeconds      *float64                    `json:"eta_seconds"`
-}
-
 // curvePoints is how many points of the curve are shown beside the rest.
 const curvePoints = 500
 
-func viewWFO(w *walkforward.Run, folds []walkforward.Fold, now time.Time) (wfoView, error) {
-	view := wfoView{
-		WFOID: w.ID.String(), Status: w.Status, Admitted: w.Admitted, Dataset: w.Dataset, StrategyName: w.Spec.StrategyName,
-		SearchType: w.Spec.SearchType, ObjectiveType: w.Spec.ObjectiveType, WFOConfig: w.Config, NFolds: w.Folds,
+func viewWFO(w *walkforward.Run, folds []walkforward.Fold, now time.Time) (types.WFO, error) {
+	view := types.WFO{
+		WFOID: w.ID.String(), Status: types.WFOStatus(w.Status), Admitted: w.Admitted, Dataset: w.Dataset, StrategyName: w.Spec.StrategyName,
+		SearchType: types.SearchType(w.Spec.SearchType), ObjectiveType: types.Objective(w.Spec.ObjectiveType), WFOConfig: types.WFOConfig(w.Config), NFolds: w.Folds,
 		FoldsDone: w.FoldsDone, FoldsFailed: w.FoldsFailed, NTrials: w.TrialsTotal(), TrialsCompleted: w.TrialsDone,
-		Candidates: []rendered[sweep.Candidate]{}, Folds: []foldView{}, Equity: []equityView{},
-		Warnings: append([]string{}, w.Warnings...), Spec: w.Spec, CreatedAt: w.CreatedAt.UTC(),
+		Candidates: []types.Stored[types.Candidate]{}, Folds: []types.Fold{}, Equity: []types.Equity{},
+		Warnings: append([]string{}, w.Warnings...), Spec: viewSpec(w.Spec), CreatedAt: w.CreatedAt.UTC(),
 		StartedAt: utc(w.StartedAt), CompletedAt: utc(w.CompletedAt), ETASeconds: w.ETA(now),
 	}
 	if w.Error != "" {
@@ -97,12 +44,16 @@ func viewWFO(w *walkforward.Run, folds []walkforward.Fold, now time.Time) (wfoVi
 		if err := json.Unmarshal(w.Outcome, &found); err != nil {
 			return view, fmt.Errorf("decode outcome of walk-forward %s: %w", w.ID, err)
 		}
-		view.NCandidates, view.NEligible, view.OOS = &found.Candidates, &found.Eligible, &found.OOS
+		view.NCandidates, view.NEligible, view.OOS = &found.Candidates, &found.Eligible, (*types.Stitched)(&found.OOS)
 		view.BestParams, view.BestScore = nullable(found.BestParams), found.BestScore
 		view.Efficiency, view.Undefined = found.Efficiency, found.Undefined
 	}
 	for _, fold := range folds {
-		view.Folds = append(view.Folds, viewFold(fold, found.Folds))
+		shown, err := viewFold(fold, found.Folds)
+		if err != nil {
+			return view, err
+		}
+		view.Folds = append(view.Folds, shown)
 	}
 	return view, nil
 }
@@ -115,9 +66,9 @@ func nullable(params map[string]float64) *map[string]float64 {
 	return &params
 }
 
-func viewFold(f walkforward.Fold, outcomes []sweep.FoldOutcome) foldView {
-	view := foldView{
-		Fold: f.Index, Status: f.Status, TrainStart: f.TrainStart, TrainEnd: f.TrainEnd, TestStart: f.TrainEnd, TestEnd: f.TestEnd,
+func viewFold(f walkforward.Fold, outcomes []sweep.FoldOutcome) (types.Fold, error) {
+	view := types.Fold{
+		Fold: f.Index, Status: types.FoldStatus(f.Status), TrainStart: f.TrainStart, TrainEnd: f.TrainEnd, TestStart: f.TrainEnd, TestEnd: f.TestEnd,
 		TrainBars: f.TrainBars, TestBars: f.TestBars,
 	}
 	if f.TuneID != nil {
@@ -130,10 +81,16 @@ func viewFold(f walkforward.Fold, outcomes []sweep.FoldOutcome) foldView {
 	for _, o := range outcomes {
 		if o.Fold == f.Index {
 			view.Params, view.ScoreIS, view.ScoreOOS = nullable(o.Params), o.ScoreIS, o.ScoreOOS
-			view.MetricsIS, view.MetricsOOS = o.MetricsIS, o.MetricsOOS
+			var err error
+			if view.MetricsIS, err = viewMetrics(o.MetricsIS); err != nil {
+				return view, err
+			}
+			if view.MetricsOOS, err = viewMetrics(o.MetricsOOS); err != nil {
+				return view, err
+			}
 		}
 	}
-	return view
+	return view, nil
 }
 
 // submitWFO handles POST /backtests/wfo.
@@ -232,7 +189,7 @@ func (s *Server) getWFO(c echo.Context) error {
 		return err
 	}
 	for _, entry := range entries {
-		view.Candidates = append(view.Candidates, rendered[sweep.Candidate](entry))
+		view.Candidates = append(view.Candidates, types.NewStored[types.Candidate](entry))
 	}
 	if view.Equity, err = s.wfoCurve(ctx, wfo, curvePoints); err != nil {
 		return err
@@ -242,8 +199,8 @@ func (s *Server) getWFO(c echo.Context) error {
 
 // wfoCurve reads the stitched curve, thinned evenly to at most so many points of which the last is
 // the last; 0 is all.
-func (s *Server) wfoCurve(ctx context.Context, wfo *walkforward.Run, points int) ([]equityView, error) {
-	views := []equityView{}
+func (s *Server) wfoCurve(ctx context.Context, wfo *walkforward.Run, points int) ([]types.Equity, error) {
+	views := []types.Equity{}
 	curve, err := s.store.WalkForward.Curve(ctx, wfo.WorkspaceID, wfo.ID)
 	if err != nil || len(curve.Bars) == 0 {
 		return views, err
@@ -259,7 +216,7 @@ func (s *Server) wfoCurve(ctx context.Context, wfo *walkforward.Run, points int)
 	for i := 1; i <= points; i++ {
 		at := i*n/points - 1
 		bar := int(curve.Bars[at])
-		views = append(views, equityView{bar, time.UnixMicro(bars.Time[bar]).UTC(), curve.Equity[at]})
+		views = append(views, types.Equity{Bar: bar, Time: time.UnixMicro(bars.Time[bar]).UTC(), Equity: curve.Equity[at]})
 	}
 	return views, nil
 }
@@ -285,7 +242,7 @@ func (s *Server) listWFOs(c echo.Context) error {
 		return err
 	}
 	all := paged(found, limit, func(w *walkforward.Run) string { return pageCursor(w.CreatedAt, w.ID) })
-	views := list[wfoView]{Items: make([]wfoView, len(all.Items)), NextCursor: all.NextCursor}
+	views := types.List[types.WFO]{Items: make([]types.WFO, len(all.Items)), NextCursor: all.NextCursor}
 	for i, w := range all.Items {
 		if views.Items[i], err = viewWFO(w, nil, time.Now()); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/sweep"
 )
 
@@ -34,9 +35,9 @@ func (s *Server) listWFOCandidates(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	page := list[rendered[sweep.Candidate]]{Items: []rendered[sweep.Candidate]{}}
+	page := types.List[types.Stored[types.Candidate]]{Items: []types.Stored[types.Candidate]{}}
 	for _, entry := range entries[:min(limit, len(entries))] {
-		page.Items = append(page.Items, rendered[sweep.Candidate](entry))
+		page.Items = append(page.Items, types.NewStored[types.Candidate](entry))
 	}
 	if len(entries) > limit {
 		page.NextCursor = next(after + limit)
@@ -53,13 +54,13 @@ func (s *Server) listWFOCandidates(c echo.Context) error {
 }
 
 // candidateRows are the candidates as CSV: a column a parameter, and one a fold.
-func candidateRows(names []string, entries []rendered[sweep.Candidate]) ([][]string, error) {
+func candidateRows(names []string, entries []types.Stored[types.Candidate]) ([][]string, error) {
 	head := append([]string{"rank"}, names...)
 	head = append(head, "eligible", "coverage", "selection_score", "mean_oos", "median_oos", "worst_fold_oos", "stddev_oos")
 	rows := [][]string{head}
 	for i, entry := range entries {
 		var candidate sweep.Candidate
-		if err := json.Unmarshal(entry, &candidate); err != nil {
+		if err := json.Unmarshal(entry.JSON(), &candidate); err != nil {
 			return nil, fmt.Errorf("decode candidate: %w", err)
 		}
 		if i == 0 {
@@ -103,7 +104,7 @@ func (s *Server) getWFOEquity(c echo.Context) error {
 		}
 		return writeCSV(c, rows)
 	}
-	return ok(c, list[equityView]{Items: points})
+	return ok(c, types.List[types.Equity]{Items: points})
 }
 
 // optional is a figure for CSV, empty when it is undefined.

@@ -5,61 +5,25 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/invalid"
 	"millrace/store"
 	"millrace/store/tenants"
 )
 
-// workspaceRequest is the body of POST and PATCH /admin/workspaces. What is left out is the default
-// in one, and stays as it is in the other.
-type workspaceRequest struct {
-	Name    *string       `json:"name"`
-	TuneCap *int          `json:"tune_cap"`
-	Limits  limitsRequest `json:"limits"`
-}
-
-type limitsRequest struct {
-	SubmissionsPerMinute *int `json:"submissions_per_minute"`
-	QueriesPerMinute     *int `json:"queries_per_minute"`
-	QueueDepth           *int `json:"queue_depth"`
-}
-
-// workspaceView is a workspace as the API shows it.
-type workspaceView struct {
-	WorkspaceID string     `json:"workspace_id"`
-	Name        string     `json:"name"`
-	TuneCap     int        `json:"tune_cap"`
-	Limits      limitsView `json:"limits"`
-	CreatedAt   time.Time  `json:"created_at"`
-}
-
-// limitsView are the limits of one workspace; where it is null the server's own holds.
-type limitsView struct {
-	SubmissionsPerMinute *int `json:"submissions_per_minute"`
-	QueriesPerMinute     *int `json:"queries_per_minute"`
-	QueueDepth           *int `json:"queue_depth"`
-}
-
-func viewWorkspace(w tenants.Workspace) workspaceView {
-	return workspaceView{
-		WorkspaceID: w.ID.String(), Name: w.Name, TuneCap: w.TuneCap, Limits: limitsView(w.Limits), CreatedAt: w.CreatedAt.UTC(),
+func viewWorkspace(w tenants.Workspace) types.Workspace {
+	return types.Workspace{
+		WorkspaceID: w.ID.String(), Name: w.Name, TuneCap: w.TuneCap, Limits: types.Limits(w.Limits), CreatedAt: w.CreatedAt.UTC(),
 	}
 }
 
-// ownWorkspaceView is a workspace as its own keys see it.
-type ownWorkspaceView struct {
-	workspaceView
-	Role tenants.Role `json:"role"` // of the key that asks
-}
-
-// check holds what is given against its bounds.
-func (r workspaceRequest) check() error {
+// checkWorkspace holds what is given against its bounds.
+func checkWorkspace(r types.WorkspaceRequest) error {
 	var faults []invalid.FieldError
 	if r.Name != nil && !oneLine(*r.Name, 100) {
 		faults = append(faults, lineFault("name", 100))
@@ -102,7 +66,7 @@ func (s *Server) listWorkspaces(c echo.Context) error {
 		return err
 	}
 	kept := paged(found, limit, func(w tenants.Workspace) string { return pageCursor(w.CreatedAt, w.ID) })
-	views := list[workspaceView]{Items: make([]workspaceView, len(kept.Items)), NextCursor: kept.NextCursor}
+	views := types.List[types.Workspace]{Items: make([]types.Workspace, len(kept.Items)), NextCursor: kept.NextCursor}
 	for i, w := range kept.Items {
 		views.Items[i] = viewWorkspace(w)
 	}
@@ -124,14 +88,14 @@ func (s *Server) findWorkspaces(c echo.Context, page store.Page, limit int) ([]t
 
 // createWorkspace handles POST /admin/workspaces.
 func (s *Server) createWorkspace(c echo.Context) error {
-	var req workspaceRequest
+	var req types.WorkspaceRequest
 	if err := bind(c, &req); err != nil {
 		return err
 	}
 	if req.Name == nil {
 		req.Name = new(string) // which is a fault
 	}
-	if err := req.check(); err != nil {
+	if err := checkWorkspace(req); err != nil {
 		return err
 	}
 	w := tenants.Workspace{Name: *req.Name, TuneCap: 2}
@@ -176,11 +140,11 @@ func (s *Server) changeWorkspace(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	var req workspaceRequest
+	var req types.WorkspaceRequest
 	if err := bind(c, &req); err != nil {
 		return err
 	}
-	if err := req.check(); err != nil {
+	if err := checkWorkspace(req); err != nil {
 		return err
 	}
 	w, err := s.store.Tenants.ChangeWorkspace(c.Request().Context(), id, tenants.WorkspaceChange{
@@ -198,7 +162,7 @@ func (s *Server) getOwnWorkspace(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return ok(c, ownWorkspaceView{viewWorkspace(w), principalOf(c).Role})
+	return ok(c, types.OwnWorkspace{Workspace: viewWorkspace(w), Role: types.Role(principalOf(c).Role)})
 }
 
 // namedWorkspace is the workspace that a request is about: the key's, or the one in an admin's path.

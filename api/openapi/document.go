@@ -47,12 +47,13 @@ type Info struct {
 	Problem                     any                       // a value of the type of every error's body
 	Security                    map[string]Schema         // security schemes
 	Enums                       map[reflect.Type][]string // types with a closed set of values
+	Names                       map[string]string         // of schemas, by the Go names of their types; others keep those
 }
 
 // Document makes the OpenAPI 3.1 document, as JSON. It fails on a path with two operations of one
 // method, and panics on a type that has no JSON form: both are mistakes in the table.
 func Document(info Info, operations []Operation) ([]byte, error) {
-	c := &components{enums: info.Enums, schemas: map[string]Schema{}, names: map[componentKey]string{}}
+	c := &components{enums: info.Enums, renamed: info.Names, schemas: map[string]Schema{}, names: map[componentKey]string{}}
 	problem := c.schema(reflect.TypeOf(info.Problem), response)
 	paths := map[string]Schema{}
 	for _, op := range operations {

@@ -35,6 +35,7 @@ var (
 // components collects the schemas of named structs; their operations refer to them.
 type components struct {
 	enums   map[reflect.Type][]string
+	renamed map[string]string
 	schemas map[string]Schema
 	names   map[componentKey]string
 }
@@ -144,29 +145,31 @@ func (c *components) reference(t reflect.Type, to direction) Schema {
 	return Schema{"$ref": "#/components/schemas/" + name}
 }
 
-// name makes a component's name of a type's: list[api.tuneView] is TuneList.
+// name makes a component's name of a type's: List[types.Tune] is TuneList.
 func (c *components) name(t reflect.Type, to direction) string {
 	name, arguments, generic := strings.Cut(t.Name(), "[")
-	name = title(name)
+	name = c.titled(name)
 	if generic {
 		argument := strings.TrimSuffix(arguments, "]")
 		argument = argument[strings.LastIndexAny(argument, "./")+1:]
 		argument, _, _ = strings.Cut(argument, "·")
-		name = strings.TrimSuffix(title(argument), "View") + name
+		name = c.titled(argument) + name
 	}
-	name = strings.TrimSuffix(name, "View")
 	if to == request && !strings.HasSuffix(name, "Request") {
 		name += "Request"
 	}
 	for _, taken := c.schemas[name]; taken; _, taken = c.schemas[name] {
 		pkg := t.PkgPath()
-		name = title(pkg[strings.LastIndex(pkg, "/")+1:]) + name
+		name = c.titled(pkg[strings.LastIndex(pkg, "/")+1:]) + name
 	}
 	return name
 }
 
-func title(name string) string {
-	name = strings.TrimSuffix(name, "JSON")
+// titled is a Go name as a schema is called.
+func (c *components) titled(name string) string {
+	if known, ok := c.renamed[name]; ok {
+		return known
+	}
 	return strings.ToUpper(name[:1]) + name[1:]
 }
 

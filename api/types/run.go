@@ -1,0 +1,38 @@
+package types
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Run is a run.
+type Run struct {
+	RunID     string          `json:"run_id"`
+	Dataset   string          `json:"dataset"`
+	Strategy  string          `json:"strategy_name"`
+	Spec      json.RawMessage `json:"spec"`
+	Metrics   Metrics         `json:"metrics"`
+	CreatedAt time.Time       `json:"created_at"`
+}
+
+// Trade is a trade with its times as clients read them.
+type Trade struct {
+	Side       Side      `json:"side"`
+	Size       float64   `json:"size"`
+	EntryBar   int       `json:"entry_bar"`
+	EntryTime  time.Time `json:"entry_time"`
+	EntryPrice float64   `json:"entry_price"`
+	ExitBar    int       `json:"exit_bar"`
+	ExitTime   time.Time `json:"exit_time"`
+	ExitPrice  float64   `json:"exit_price"`
+	PnL        float64   `json:"pnl"`
+	ReturnPct  float64   `json:"return_pct"`
+	ExitReason string    `json:"exit_reason"`
+}
+
+// Equity is the equity at one bar's close.
+type Equity struct {
+	Bar    int       `json:"bar"`
+	Time   time.Time `json:"time"`
+	Equity float64   `json:"equity"`
+}

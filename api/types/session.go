@@ -1,0 +1,28 @@
+package types
+
+import (
+	"time"
+)
+
+// LoginRequest is the body of POST /admin/login, as JSON or as a form.
+type LoginRequest struct {
+	Token string `json:"token"`
+	Next  string `json:"next"` // where a browser goes then
+}
+
+// Session says how long a session lasts; its secret is in the cookie only.
+type Session struct {
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// TicketRequest is the body of POST /admin/events/ticket.
+type TicketRequest struct {
+	WorkspaceID string `json:"workspace_id"`
+}
+
+// Ticket says what a ticket opens and for how long; its secret is in the cookie only.
+type Ticket struct {
+	WorkspaceID string    `json:"workspace_id"`
+	Stream      string    `json:"stream"`
+	ExpiresAt   time.Time `json:"expires_at"`
+}

@@ -1,0 +1,58 @@
+package types
+
+import (
+	"time"
+)
+
+// Standing is an entry of the workspace's leaderboard.
+type Standing struct {
+	TuneID       string        `json:"tune_id"`
+	Dataset      string        `json:"dataset"`  // the first
+	Datasets     []string      `json:"datasets"` // all of them
+	StrategyName string        `json:"strategy_name"`
+	Score        float64       `json:"score"`
+	RankInTune   int           `json:"rank_in_tune"`
+	Entry        Stored[Entry] `json:"entry"`
+}
+
+// TuneCounts are a tune's trials by status.
+type TuneCounts struct {
+	Queued    int `json:"queued"`
+	Running   int `json:"running"`
+	Completed int `json:"completed"`
+	Failed    int `json:"failed"`
+	Skipped   int `json:"skipped"`
+}
+
+// Tune is a tune.
+type Tune struct {
+	TuneID          string                      `json:"tune_id"`
+	Status          TuneStatus                  `json:"status"`
+	Admitted        bool                        `json:"admitted"`
+	Dataset         string                      `json:"dataset"`  // the first
+	Datasets        []string                    `json:"datasets"` // all of them
+	StrategyName    string                      `json:"strategy_name"`
+	SearchType      SearchType                  `json:"search_type"`
+	ObjectiveType   Objective                   `json:"objective_type"`
+	NTrials         int                         `json:"n_trials"`
+	TrialsCompleted int                         `json:"trials_completed"`
+	Counts          TuneCounts                  `json:"counts"`
+	BestTrial       *int                        `json:"best_trial"`
+	BestParams      Stored[*map[string]float64] `json:"best_params"`
+	BestScore       *float64                    `json:"best_score"`
+	Leaderboard     []Stored[Entry]             `json:"leaderboard"`
+	Gates           Stored[*Gates]              `json:"gates"`
+	Overfit         Stored[*Overfit]            `json:"overfit"`
+	Pruning         Stored[[]Rung]              `json:"pruning,omitzero"`
+	Reasons         Stored[*map[string]int]     `json:"reasons"` // why trials are not on the leaderboard, and how many; null until completed
+	Regime          *Regime                     `json:"regime"`
+	Warnings        []string                    `json:"warnings"`
+	Error           *string                     `json:"error"`
+	Spec            Spec                        `json:"spec"`
+	CreatedAt       time.Time                   `json:"created_at"`
+	StartedAt       *time.Time                  `json:"started_at"`
+	CompletedAt     *time.Time                  `json:"completed_at"`
+	ETASeconds      *float64                    `json:"eta_seconds"`
+	WFOID           *string                     `json:"wfo_id"` // of the walk-forward whose fold it is
+	Fold            *int                        `json:"fold"`
+}
