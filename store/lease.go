@@ -72,8 +72,8 @@ func fence(ctx context.Context, tx pgx.Tx, lease Lease) error {
 
 // Lock serialises the transactions that change one entity: a tune, a walk-forward, an ingestion, a
 // re-embedding. The folds of a walk-forward share its lock. Take it before the transaction's first
-// write: the transaction id, and with it the events' place in the log, is then given in the order in
-// which the lock was.
+// event: events take their places in the log when they are written, so their order is that of the
+// lock.
 func Lock(ctx context.Context, tx pgx.Tx, entity uuid.UUID) error {
 	_, err := tx.Exec(ctx, `
 		select pg_advisory_xact_lock(hashtextextended(coalesce((select wfo_id from tunes where id = $1), $1)::text, 0))`, entity)

@@ -25,7 +25,7 @@ import (
 // workerFlags are the settings of a worker, in `millrace worker` and in `millrace dev`.
 type workerFlags struct {
 	Queues    string        `env:"MILLRACE_QUEUES" help:"Queues to work and their slots, as in trials:8,tunes:2. Default: every queue, one trial slot a core."`
-	Drain     time.Duration `env:"MILLRACE_DRAIN" default:"10s" help:"How long a stop waits for jobs at work before it hands them back."`
+	Drain     time.Duration `env:"MILLRACE_DRAIN" default:"10s" help:"How long a stop waits for running jobs before it hands them back."`
 	ShardTime time.Duration `env:"MILLRACE_SHARD_TIME" default:"1s" help:"Compute that one shard of a tune is cut to."`
 	ingestionFlags
 }

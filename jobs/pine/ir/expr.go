@@ -221,7 +221,7 @@ func (l *lowerer) function(p syntax.Pos, name string, t *types.Type, args ...Slo
 	return one(t, dst)
 }
 
-// everyBar is a variable whose state advances on every bar, whoever reads it: it stands before the
+// everyBar is a variable whose state advances on every bar, with or without a reader: it stands before the
 // script's first statement.
 func (l *lowerer) everyBar(p syntax.Pos, name string, t *types.Type) value {
 	if v, ok := l.builtins[name]; ok {
