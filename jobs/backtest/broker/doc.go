@@ -12,7 +12,8 @@
 //  1. market orders, in order of creation, at the open;
 //  2. priced orders that the open has reached or passed, at the open;
 //  3. the path: open, high, low, close when the high is nearer to the open than the low is, else
-//     open, low, high, close. On a leg the level nearest to the price so far fills first and the walk
+//     open, low, high, close; distances are float64 differences, as equal ones are decided by their
+//     rounding errors. On a leg the level nearest to the price so far fills first and the walk
 //     continues from there. At one price stops fill before limits and buys before sells. BarDetail
 //     takes the bars of a lower timeframe and walks them instead of the assumed path;
 //  4. a margin call at the bar's worst price;

@@ -91,11 +91,11 @@ func (e *Emulator) BarDetail(bar int, day int32, open, high, low, closing float6
 	if len(e.orders) == 0 && len(e.lots) == 0 {
 		return nil
 	}
-	h, l := e.grid.ticks(high), e.grid.ticks(low)
-	if e.quiet(h, l) {
-		e.passQuietly(open, high, low)
+	p := prices{open, high, low, closing}
+	if e.quiet(e.grid.ticks(high), e.grid.ticks(low)) {
+		e.passQuietly(p)
 	} else {
-		e.walkBar(e.grid.ticks(open), h, l, e.grid.ticks(closing), inner)
+		e.walkBar(p, inner)
 	}
 	if len(e.lots) > 0 {
 		e.callMargin(high, low)
@@ -103,42 +103,48 @@ func (e *Emulator) BarDetail(bar int, day int32, open, high, low, closing float6
 	return e.err
 }
 
+// prices are those of one bar.
+type prices struct{ open, high, low, close float64 }
+
+// upFirst says whether the assumed path visits the high before the low. The distances are compared as
+// floating-point differences of the prices, not in ticks: the platform's own path decides equal distances
+// by their rounding errors.
+func (p prices) upFirst() bool { return p.high-p.open < p.open-p.low }
+
 // walkBar fills market orders at the open and walks the path.
-func (e *Emulator) walkBar(open, high, low, closing float64, inner Inner) {
+func (e *Emulator) walkBar(p prices, inner Inner) {
+	open := e.grid.ticks(p.open)
 	e.fillMarkets(open, false)
-	e.follow(open)
 	if len(inner.Open) == 0 {
-		e.walk(open, open)
-		e.walkPath(open, high, low, closing)
+		e.walkPath(p)
 		return
 	}
 	for i := range inner.Open {
-		o, c := e.grid.ticks(inner.Open[i]), e.grid.ticks(inner.Close[i])
-		e.follow(o)
-		e.walk(o, o)
-		e.walkPath(o, e.grid.ticks(inner.High[i]), e.grid.ticks(inner.Low[i]), c)
+		e.walkPath(prices{inner.Open[i], inner.High[i], inner.Low[i], inner.Close[i]})
 	}
 }
 
-// walkPath walks the three legs of a bar whose inside is not known.
-func (e *Emulator) walkPath(open, high, low, closing float64) {
-	first, second := low, high
-	if high-open < open-low {
-		first, second = high, low
+// walkPath walks a bar whose inside is not known: its open and three legs.
+func (e *Emulator) walkPath(p prices) {
+	open, first, second := e.grid.ticks(p.open), e.grid.ticks(p.low), e.grid.ticks(p.high)
+	if p.upFirst() {
+		first, second = second, first
 	}
+	e.follow(open)
+	e.walk(open, open)
 	e.walk(open, first)
 	e.walk(first, second)
-	e.walk(second, closing)
+	e.walk(second, e.grid.ticks(p.close))
 }
 
-// passQuietly marks the extremes of a bar on which nothing fills.
-func (e *Emulator) passQuietly(open, high, low float64) {
+// passQuietly shows lots and equity the extremes of a bar on which nothing fills.
+func (e *Emulator) passQuietly(p prices) {
 	if len(e.lots) == 0 {
 		return
 	}
-	first, second := low, high
-	if high-open < open-low {
-		first, second = high, low
+	first, second := p.low, p.high
+	if p.upFirst() {
+		first, second = second, first
 	}
 	e.see(first)
 	e.see(second)

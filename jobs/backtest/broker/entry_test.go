@@ -82,6 +82,23 @@ func TestPathVisitsTheNearerExtremeFirst(t *testing.T) {
 	r.wantRows(row{-1, 98, 102, 1, 1})
 }
 
+func TestEqualDistancesAreDecidedByFloatingPointDifferences(t *testing.T) {
+	s := account()
+	s.Tick = 0.1
+	// 0.4 to either side in decimals; 101.1 − 100.7 is below 100.7 − 100.3 in float64, 100.7 − 100.3 above 100.3 − 99.9.
+	for _, c := range []struct{ open, high, low, first float64 }{{100.7, 101.1, 100.3, 101}, {100.3, 100.7, 99.9, 100}} {
+		r := start(t, s)
+		r.flat(c.open, func() {
+			r.Entry(stopEntry(idA, broker.Long, c.high-0.1))
+			r.Entry(stopEntry(idB, broker.Short, c.low+0.1))
+		})
+		r.ohlc(c.open, c.high, c.low, c.open)
+		if got := r.Closed()[0].EntryPrice; got != c.first {
+			t.Errorf("open %v, high %v, low %v: the first fill is at %v, want %v", c.open, c.high, c.low, got, c.first)
+		}
+	}
+}
+
 func TestBuysFillBeforeSellsAtOnePrice(t *testing.T) {
 	for _, first := range []broker.Dir{broker.Long, broker.Short} {
 		r := start(t, account())
