@@ -53,7 +53,7 @@ func (s *Server) listGaps(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	after, err := gapPlace(c)
+	after, err := gapPlace(c, s.store.Clock().Now())
 	if err != nil {
 		return err
 	}
@@ -92,10 +92,10 @@ func gapFilter(c echo.Context) (recommend.GapFilter, error) {
 }
 
 // gapPlace reads the cursor; without one the list begins now.
-func gapPlace(c echo.Context) (recommend.GapKey, error) {
+func gapPlace(c echo.Context, now time.Time) (recommend.GapKey, error) {
 	text := c.QueryParam("cursor")
 	if text == "" {
-		return recommend.GapKey{AsOf: time.Now()}, nil
+		return recommend.GapKey{AsOf: now}, nil
 	}
 	parts, err := unpackCursor(text, 3)
 	if err != nil {

@@ -54,7 +54,7 @@ func (s *Server) createKey(c echo.Context) error {
 	if err := bind(c, &req); err != nil {
 		return err
 	}
-	if err := checkKey(req, time.Now()); err != nil {
+	if err := checkKey(req, s.store.Clock().Now()); err != nil {
 		return err
 	}
 	if err := mayKeep(c, tenants.Role(req.Role)); err != nil {

@@ -165,7 +165,7 @@ func (s *Server) getTune(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	view := viewTune(tune, time.Now())
+	view := viewTune(tune, s.store.Clock().Now())
 	entries, err := s.store.Tuning.LeaderboardOf(ctx, workspaceOf(c), id, limit)
 	if err != nil {
 		return err
@@ -206,7 +206,7 @@ func (s *Server) listTunes(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now()
+	now := s.store.Clock().Now()
 	all := paged(tunes, limit, func(t *tuning.Tune) string { return pageCursor(t.CreatedAt, t.ID) })
 	views := types.List[types.Tune]{Items: make([]types.Tune, len(all.Items)), NextCursor: all.NextCursor}
 	for i, t := range all.Items {
@@ -227,5 +227,5 @@ func (s *Server) cancelTune(c echo.Context) error {
 		return err
 	}
 	s.opts.Metrics.TuneRuns.WithLabelValues(string(tuning.Canceled)).Inc()
-	return ok(c, viewTune(tune, time.Now()))
+	return ok(c, viewTune(tune, s.store.Clock().Now()))
 }

@@ -180,7 +180,7 @@ func (s *Server) getWFO(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	view, err := viewWFO(wfo, folds, time.Now())
+	view, err := viewWFO(wfo, folds, s.store.Clock().Now())
 	if err != nil {
 		return err
 	}
@@ -244,7 +244,7 @@ func (s *Server) listWFOs(c echo.Context) error {
 	all := paged(found, limit, func(w *walkforward.Run) string { return pageCursor(w.CreatedAt, w.ID) })
 	views := types.List[types.WFO]{Items: make([]types.WFO, len(all.Items)), NextCursor: all.NextCursor}
 	for i, w := range all.Items {
-		if views.Items[i], err = viewWFO(w, nil, time.Now()); err != nil {
+		if views.Items[i], err = viewWFO(w, nil, s.store.Clock().Now()); err != nil {
 			return err
 		}
 	}
@@ -267,7 +267,7 @@ func (s *Server) cancelWFO(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	view, err := viewWFO(wfo, folds, time.Now())
+	view, err := viewWFO(wfo, folds, s.store.Clock().Now())
 	if err != nil {
 		return err
 	}

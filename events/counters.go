@@ -34,6 +34,9 @@ func (f *Feed) count(ctx context.Context) {
 func (f *Feed) countOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
+	if err := f.store.SyncClock(ctx); err != nil {
+		return err
+	}
 	if err := f.countDrops(ctx); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
 )
 
 // Client is River's client on pgx.
@@ -19,6 +20,7 @@ func NewInsertClient(pool *pgxpool.Pool, logger *slog.Logger) (*Client, error) {
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		LeaderElectionDisabled: true,
 		Logger:                 logger,
+		Middleware:             []rivertype.Middleware{&DatabaseTimes{}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("insert-only River client: %w", err)

@@ -1,8 +1,6 @@
 package jobs
 
 import (
-	"time"
-
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
 )
@@ -30,10 +28,7 @@ type ReembedSweepArgs struct {
 // Kind implements river.JobArgs.
 func (ReembedSweepArgs) Kind() string { return "ingest.reembed_sweep" }
 
-// sweepDelay leaves searches that began before the switch the time to end.
-const sweepDelay = time.Minute
-
 // InsertOpts implements river.JobArgsWithInsertOpts.
 func (ReembedSweepArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: QueueIngestion, MaxAttempts: maxAttempts, Priority: 4, ScheduledAt: time.Now().Add(sweepDelay)}
+	return river.InsertOpts{Queue: QueueIngestion, MaxAttempts: maxAttempts, Priority: 4}
 }

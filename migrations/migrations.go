@@ -22,6 +22,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
+
+	"millrace/store/session"
 )
 
 //go:embed sql/*.sql
@@ -64,7 +66,7 @@ func Hash() string {
 // Status lists every migration in the order it runs, those not applied included. It changes
 // nothing, and works on an empty database.
 func Status(ctx context.Context, databaseURL string) ([]Entry, error) {
-	conn, err := pgx.Connect(ctx, databaseURL)
+	conn, err := session.Connect(ctx, databaseURL, session.Schema())
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/riverqueue/river/rivermigrate"
+
+	"millrace/store/session"
 )
 
 const (
@@ -70,6 +72,7 @@ func lockedPool(ctx context.Context, databaseURL string) (*pgxpool.Pool, error) 
 	if err != nil {
 		return nil, fmt.Errorf("parse database URL: %w", err)
 	}
+	session.Configure(cfg.ConnConfig, session.Schema())
 	cfg.MaxConns, cfg.MinConns = 1, 0
 	cfg.MaxConnLifetime, cfg.MaxConnIdleTime = 24*time.Hour, 24*time.Hour
 	cfg.ConnConfig.RuntimeParams["application_name"] = "millrace migrate"

@@ -46,6 +46,8 @@ type Metrics struct {
 	RiverJobWait *prometheus.HistogramVec // queue
 	RiverJobRun  *prometheus.HistogramVec // kind, status
 	JobsRescued  prometheus.Counter
+
+	WorkReconciled *prometheus.CounterVec // work
 }
 
 // NewMetrics makes and registers every metric, with the Go runtime's and the process's own.
@@ -92,7 +94,8 @@ func NewMetrics() *Metrics {
 			exponential(0.001, 20), "queue"),
 		RiverJobRun: histograms("river_job_run_seconds", "Time a job's attempt took.",
 			exponential(0.001, 20), "kind", "status"),
-		JobsRescued: counter("worker_jobs_rescued_total", "Jobs run again because no live worker held them."),
+		JobsRescued:    counter("worker_jobs_rescued_total", "Jobs run again because no live worker held them."),
+		WorkReconciled: counters("work_reconciled_total", "Pieces of active work taken up after their job was lost.", "work"),
 	}
 	m.Registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -102,7 +105,7 @@ func NewMetrics() *Metrics {
 		m.SSESubscribers, m.SSEEventsPublished, m.SSEQueueDrops, m.SSERelayLag,
 		m.WFORuns, m.WFOFolds, m.WFORunDuration, m.WFOEligible, m.RunPlanFailures,
 		m.IngestJobs, m.IngestFailures,
-		m.IdempotencyReplays, m.InternalErrors, m.RiverJobWait, m.RiverJobRun, m.JobsRescued,
+		m.IdempotencyReplays, m.InternalErrors, m.RiverJobWait, m.RiverJobRun, m.JobsRescued, m.WorkReconciled,
 	)
 	m.Registry.MustRegister(m.Knowledge.collectors()...)
 	m.begin()

@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
+
+	"millrace/store/session"
 )
 
 // AppRole is the role every connection acts as; row-level security applies to it.
@@ -38,6 +40,7 @@ type Jobs interface {
 type DB struct {
 	pool     *pgxpool.Pool
 	jobs     Jobs
+	clock    *Clock
 	recorder Recorder
 }
 
@@ -45,7 +48,7 @@ type DB struct {
 type PoolOptions struct {
 	DatabaseURL string
 	MaxConns    int32                // 0: pgx's default
-	Name        string               // application_name; default millrace
+	Name        string               // application_name; default millrace, of a worker with its id
 	Worker      string               // id of the worker whose pool it is: outcomes count only from a job's holder
 	Acquire     prometheus.Histogram // seconds to get a connection; may be nil
 	ConnErrors  prometheus.Counter   // failed connection attempts; may be nil
@@ -61,13 +64,16 @@ func OpenPool(ctx context.Context, opts PoolOptions) (*pgxpool.Pool, error) {
 	if opts.MaxConns > 0 {
 		cfg.MaxConns = opts.MaxConns
 	}
+	session.Configure(cfg.ConnConfig, session.Work())
 	cfg.ConnConfig.RuntimeParams["role"] = AppRole
 	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	if opts.Worker != "" {
 		cfg.ConnConfig.RuntimeParams["millrace.worker"] = opts.Worker
 	}
-	if cfg.ConnConfig.RuntimeParams["application_name"] == "" || opts.Name != "" {
-		cfg.ConnConfig.RuntimeParams["application_name"] = cmp.Or(opts.Name, "millrace")
+	if name := cmp.Or(opts.Name, WorkerSessions(opts.Worker)); name != "" {
+		cfg.ConnConfig.RuntimeParams["application_name"] = name
+	} else if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
+		cfg.ConnConfig.RuntimeParams["application_name"] = "millrace"
 	}
 	cfg.ConnConfig.Tracer = &poolTracer{acquire: opts.Acquire, connErrors: opts.ConnErrors}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
@@ -77,8 +83,19 @@ func OpenPool(ctx context.Context, opts PoolOptions) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
+// WorkerSessions is the application_name of a worker's sessions, by which they are found when it is
+// lost. It must be shorter than Postgres' 64 bytes for a name.
+func WorkerSessions(id string) string {
+	if id == "" {
+		return ""
+	}
+	return "millrace " + id
+}
+
 // New returns the database on the pool. jobs may be nil where nothing is submitted.
-func New(pool *pgxpool.Pool, jobs Jobs) *DB { return &DB{pool: pool, jobs: jobs, recorder: nobody{}} }
+func New(pool *pgxpool.Pool, jobs Jobs) *DB {
+	return &DB{pool: pool, jobs: jobs, clock: newClock(), recorder: nobody{}}
+}
 
 // River inserts and cancels jobs within a transaction.
 func (s *DB) River() Jobs { return s.jobs }
@@ -155,6 +172,13 @@ const (
 	ForeignKeyViolation = "23503"
 	LockNotAvailable    = "55P03"
 	ObjectInUse         = "55006"
+
+	readOnlyTransaction  = "25006"
+	idleInTransaction    = "25P03"
+	serializationFailure = "40001"
+	deadlockDetected     = "40P01"
+	queryCanceled        = "57014" // also by statement_timeout: the same statement would meet it again
+	databaseDropped      = "57P04"
 )
 
 // SQLState returns the SQLSTATE of err, or "" when Postgres did not raise it.

@@ -34,21 +34,53 @@ var (
 	ErrEnded = errors.New("already ended")
 )
 
-// Transient reports whether err says that the database could not be asked just now (a lost
-// connection, a restart, a serialization failure), so that the same call may succeed later. The
-// call's transaction may have been committed all the same.
+// Transient reports whether err says "not now": the database cannot be reached, is starting or
+// stopping, takes no writes for the moment, is out of room, or ended the transaction for another's
+// sake. The same call may succeed later, so such an error costs a job no attempt. The call's
+// transaction may have been committed all the same.
 func Transient(err error) bool {
-	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	return Refused(err) || Unreachable(err)
+}
+
+// Refused reports whether the database itself said "not now".
+func Refused(err error) bool {
+	code := SQLState(err)
+	if code == "" {
 		return false
 	}
-	if code := SQLState(err); code != "" {
-		// Connection exceptions, operator intervention, deadlock, serialization, too many clients.
-		return strings.HasPrefix(code, "08") || strings.HasPrefix(code, "57P") ||
-			code == "40001" || code == "40P01" || code == "53300"
+	switch code[:2] {
+	case "08", // connection exceptions
+		"53": // out of disk, memory, connections or another resource
+		return true
+	case "57":
+		return code != queryCanceled && code != databaseDropped
+	}
+	switch code {
+	case readOnlyTransaction, idleInTransaction, serializationFailure, deadlockDetected, LockNotAvailable:
+		return true
+	}
+	return false
+}
+
+// Unreachable reports whether err says that the connection to the database was lost or not made. An
+// error of another connection may look the same.
+func Unreachable(err error) bool {
+	if err == nil || SQLState(err) != "" || errors.Is(err, context.Canceled) {
+		return false
 	}
 	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		return true // also when making the connection took too long
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return false // the caller's own limit
+	}
 	var network net.Error
-	return errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err) ||
+	return errors.As(err, &network) || pgconn.SafeToRetry(err) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		strings.Contains(err.Error(), "conn closed")
 }
+
+// ReadOnly reports whether err says that the database, or a session by its settings, only reads: a
+// standby, or a primary whose operator refuses writes.
+func ReadOnly(err error) bool { return SQLState(err) == readOnlyTransaction }

@@ -105,7 +105,7 @@ func claimKey(ctx context.Context, tx pgx.Tx, sub Submission) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("claim key: %w", err)
 	}
-	if _, err := tx.Exec(ctx, `set local lock_timeout = 0`); err != nil {
+	if _, err := tx.Exec(ctx, `set local lock_timeout to default`); err != nil {
 		return false, fmt.Errorf("reset lock timeout: %w", err)
 	}
 	return tag.RowsAffected() == 1, nil

@@ -101,6 +101,15 @@ var faults = []fault{
 	{"pool very slow", "database", ops.StatusError, func(w *world) { w.fillPool(600 * time.Millisecond)() }},
 	{"table of event counts gone", "database", ops.StatusError, sql(`drop table event_counts`)},
 	{"no right to read", "database", ops.StatusError, sql(`revoke select on event_counts from millrace_fleet`)},
+	{"only reads", "database", ops.StatusError, func(w *world) {
+		w.exec(`do $$ begin execute format('alter database %I set default_transaction_read_only = on', current_database()); end $$`)
+		w.exec(`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`)
+	}},
+	{"no room for a row", "database", ops.StatusError, sql(`alter table write_probe add check (length(filling) < 10) not valid`)},
+	{"own clock off", "database", ops.StatusDegraded, func(w *world) {
+		now := time.Now()
+		w.main.Clock().Set(now.Add(-3*time.Second), now, now)
+	}},
 	{"login refused", "database", ops.StatusError, func(w *world) {
 		w.exec(`do $$ begin execute format('alter database %I connection limit 0', current_database()); end $$`)
 		w.exec(`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`)
@@ -121,6 +130,10 @@ var faults = []fault{
 	{"every LLM call fails", "llm", ops.StatusError, sql(llm(100, "", "20 minutes"), llm(3, "llm_error", "2 minutes"))},
 	{"every LLM call times out", "llm", ops.StatusError, sql(llm(3, "llm_timeout", "14 minutes"))},
 	{"record of LLM calls gone", "llm", ops.StatusError, sql(`drop table llm_minutes`)},
+
+	{"a worker's clock off", "tunes", ops.StatusDegraded, sql(`update workers set clock_ahead_seconds = -7200`)},
+	{"tune without a job", "tunes", ops.StatusDegraded, sql(tunes("queued", 1))},
+	{"ingestion without a job", "ingestion", ops.StatusDegraded, sql(ingested("retrying", "1 minute", 1))},
 
 	{"subscribers dropped", "sse", ops.StatusDegraded, func(w *world) { require.NoError(w.t, w.main.EventLog.AddCount(w.t.Context(), "sse.drop", 2)) }},
 	{"events held up", "sse", ops.StatusDegraded, func(w *world) {

@@ -63,6 +63,11 @@ var (
 	partReady       = desc("ready", "Whether a part that requests need is there, as /readyz reports.", "part")
 	riverJobs       = desc("river_jobs", "Jobs by queue and state.", "queue", "state")
 	workersHeard    = desc("worker_heartbeats", "Worker processes heard lately.")
+	queueAge        = desc("queue_oldest_waiting_seconds", "How long the oldest job of a queue that could be worked has been waiting.", "queue")
+	queueWorkers    = desc("queue_live_workers", "Worker processes heard lately that work a queue.", "queue")
+	clockSkew       = desc("worker_clock_skew_seconds", "By how much the clock of the live worker that is furthest off differs from the database's.")
+	withoutJob      = desc("work_without_job", "Pieces of active work that no job carries on, counted up to 1000.", "work")
+	writeProbe      = desc("database_write_probe", "Whether the database took the last probe's row.")
 	tableSize       = desc("pg_table_size_bytes", "Bytes of a table with its indexes and partitions.", "table")
 	ingestPending   = desc("ingest_queue_pending_count", "Ingestion jobs queued, running or to be tried again.")
 	keysTotal       = desc("idempotency_keys_total", "Idempotency keys kept; the planner's figure.")
@@ -78,7 +83,7 @@ var (
 // Describe implements prometheus.Collector.
 func (m *FleetMetrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		figuresUp, partReady, riverJobs, workersHeard, tableSize, ingestPending, keysTotal, keysExpired, keysPending,
+		figuresUp, partReady, riverJobs, workersHeard, queueAge, queueWorkers, clockSkew, withoutJob, writeProbe, tableSize, ingestPending, keysTotal, keysExpired, keysPending,
 		keysOldest, retentionRuns, retentionRows, retentionLastOK,
 	} {
 		to <- d
@@ -113,6 +118,8 @@ func (m *FleetMetrics) figures() []prometheus.Metric {
 		m.last = append(m.last, gauge(partReady, truth(part.Status != ops.StatusError), part.Name))
 	}
 	m.last = append(m.last, gauge(figuresUp, truth(err == nil)))
+	_, probe := m.store.Upkeep.ProbeWrite(ctx)
+	m.last = append(m.last, gauge(writeProbe, truth(probe == nil)))
 	if err != nil {
 		m.logger.Warn("the fleet's figures could not be taken", "error", err)
 	} else {
@@ -133,6 +140,21 @@ func figureMetrics(f upkeep.FleetFigures) []prometheus.Metric {
 	}
 	for _, j := range f.Jobs {
 		metrics = append(metrics, gauge(riverJobs, float64(j.Jobs), j.Queue, j.State))
+	}
+	for _, q := range f.Fleet.Queues {
+		metrics = append(metrics, gauge(queueAge, q.Oldest.Seconds(), q.Queue), gauge(queueWorkers, float64(q.Workers), q.Queue))
+	}
+	skew := 0.0
+	if len(f.Fleet.Clocks) > 0 { // the worst first
+		skew = f.Fleet.Clocks[0].Ahead.Abs().Seconds()
+	}
+	metrics = append(metrics, gauge(clockSkew, skew))
+	lost := map[string]int{"tune": 0, "wfo": 0, "run_plan": 0, "ingestion": 0, "reembed": 0}
+	for _, work := range f.Lost {
+		lost[work.What]++
+	}
+	for what, n := range lost {
+		metrics = append(metrics, gauge(withoutJob, float64(n), what))
 	}
 	for _, t := range f.Tables {
 		metrics = append(metrics, gauge(tableSize, float64(t.Bytes), t.Table))

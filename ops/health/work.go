@@ -2,7 +2,10 @@ package health
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -90,6 +93,48 @@ const (
 	noticed = 3 * time.Second
 )
 
+// lostNamed is how many pieces of work without a job are named.
+const lostNamed = 5
+
+// lost names work that is active without a job, of some kinds.
+func (c checks) lost(ctx context.Context, r *ops.Report, kinds ...string) error {
+	lost, err := c.Store.Workers.LostWork(ctx, 1000)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, work := range lost {
+		if slices.Contains(kinds, work.What) {
+			names = append(names, work.What+" "+work.ID.String())
+		}
+	}
+	r.Add("without_job", len(names))
+	if len(names) > 0 {
+		r.Raise(ops.StatusDegraded,
+			fmt.Sprintf("%d active without a job: %s", len(names), strings.Join(names[:min(lostNamed, len(names))], ", ")),
+			"A worker takes it up within a minute, if one is up; its log says what it did.")
+	}
+	return nil
+}
+
+// clocks names workers whose clock is off.
+func (c checks) clocks(ctx context.Context, r *ops.Report) error {
+	state, err := c.Store.Workers.State(ctx)
+	if err != nil {
+		return err
+	}
+	for i, clock := range state.Clocks { // the worst first
+		if i == 0 {
+			r.Add("worst_clock_ahead_s", clock.Ahead.Round(time.Millisecond).Seconds())
+		}
+		if clock.Ahead.Abs() > clockOff {
+			r.Raise(ops.StatusDegraded, fmt.Sprintf("the clock of worker %s is off by %v", clock.Worker, clock.Ahead.Round(time.Second)),
+				"Set its machine's clock by NTP. What decides goes by the database's clock meanwhile.")
+		}
+	}
+	return nil
+}
+
 func (c checks) tunes(ctx context.Context) ops.Report {
 	r := ops.Report{Runbook: "backtests.md#tunes"}
 	counts, err := c.Store.EventLog.Counters(ctx, uuid.NullUUID{})
@@ -119,6 +164,9 @@ func (c checks) tunes(ctx context.Context) ops.Report {
 		r.Raise(ops.StatusDegraded, fmt.Sprintf("a job has been running for %v", state.LongestRunning.Round(time.Second)),
 			"It should have been cut off: stop the worker that holds it, and another runs it again.")
 	}
+	if err := errors.Join(c.lost(ctx, &r, "tune", "wfo", "run_plan"), c.clocks(ctx, &r)); err != nil {
+		return failed(r, err)
+	}
 	if state.Failed24h > state.Completed24h {
 		r.Raise(ops.StatusDegraded, fmt.Sprintf("%d tunes failed in 24 h, %d were completed", state.Failed24h, state.Completed24h),
 			"Read their errors: GET /backtests/tunes?status=failed.")
@@ -145,6 +193,9 @@ func (c checks) ingestion(ctx context.Context) ops.Report {
 			r.Raise(ops.StatusDegraded, fmt.Sprintf("the last ingestion of %s failed", source.SourceType),
 				"Read its reason: GET /ingest/jobs?status=failed.")
 		}
+	}
+	if err := c.lost(ctx, &r, "ingestion", "reembed"); err != nil {
+		return failed(r, err)
 	}
 	if state.Backlog > backlogLong {
 		r.Raise(ops.StatusError, fmt.Sprintf("%d documents are waiting, more than 100 of them for %v", state.Pending, state.Backlog.Round(time.Minute)),

@@ -27,10 +27,6 @@ type Session struct{ conn *pgx.Conn }
 func (s *Store) OpenSession(ctx context.Context) (*Session, error) {
 	cfg := s.db.Pool().Config().ConnConfig
 	cfg.RuntimeParams["role"] = store.FleetRole
-	// A peer that vanished without a word must not keep the relay's lock for hours.
-	cfg.RuntimeParams["tcp_keepalives_idle"] = "5"
-	cfg.RuntimeParams["tcp_keepalives_interval"] = "2"
-	cfg.RuntimeParams["tcp_keepalives_count"] = "3"
 	ctx, cancel := context.WithTimeout(ctx, store.AnswerWithin)
 	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, cfg)

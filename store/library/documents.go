@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 
 	"millrace/jobs"
 	"millrace/jobs/knowledge"
@@ -131,8 +130,7 @@ func (s *Store) DeleteDocument(ctx context.Context, workspace, id uuid.UUID) err
 		}
 		if len(live) > 0 {
 			// One that is embedding just now may put vectors in until it notices.
-			later := &river.InsertOpts{ScheduledAt: time.Now().Add(2 * time.Minute)}
-			if _, err := s.db.River().InsertTx(ctx, tx, forget, later); err != nil {
+			if err := store.InsertLater(ctx, tx, s.db.River(), forget, 2*time.Minute); err != nil {
 				return fmt.Errorf("insert job to forget document %s again: %w", id, err)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -113,6 +114,9 @@ func (s *Store) WaitReembed(ctx context.Context, lease store.Lease, id uuid.UUID
 	return err
 }
 
+// sweepDelay leaves searches that began before the switch the time to end.
+const sweepDelay = time.Minute
+
 // FinishReembed switches the workspace to the new collection under the lease. Chunks can neither
 // come nor go meanwhile; when some have come before that are not in the new collection it is
 // ErrBehind, and nothing is done. A job is inserted that deletes what is left behind.
@@ -139,8 +143,9 @@ func (s *Store) FinishReembed(ctx context.Context, lease store.Lease, id uuid.UU
 		if err := movePlacement(ctx, tx, lease.Workspace, r.To); err != nil {
 			return err
 		}
-		if _, err := s.db.River().InsertTx(ctx, tx, jobs.ReembedSweepArgs{WorkspaceID: lease.Workspace, ReembedID: id}, nil); err != nil {
-			return fmt.Errorf("insert sweep: %w", err)
+		sweep := jobs.ReembedSweepArgs{WorkspaceID: lease.Workspace, ReembedID: id}
+		if err := store.InsertLater(ctx, tx, s.db.River(), sweep, sweepDelay); err != nil {
+			return err
 		}
 		return endReembed(ctx, tx, r, ReembedCompleted, nil)
 	})

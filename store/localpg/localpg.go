@@ -25,6 +25,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"millrace/store/session"
 )
 
 const (
@@ -267,7 +269,7 @@ func (c *Cluster) awaitReady(ctx context.Context) error {
 func (c *Cluster) connect(ctx context.Context, database string) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	return pgx.Connect(ctx, c.url(database))
+	return session.Connect(ctx, c.url(database), session.Schema())
 }
 
 func (c *Cluster) ensureDatabase(ctx context.Context) error {

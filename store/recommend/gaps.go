@@ -31,7 +31,7 @@ type GapKey struct {
 // Gaps lists gaps of the whole fleet, the most pressing first, from after key.
 func (s *Store) Gaps(ctx context.Context, filter GapFilter, after GapKey, limit int) ([]*MatchRun, error) {
 	if after.AsOf.IsZero() {
-		after.AsOf = time.Now()
+		after.AsOf = s.db.Clock().Now()
 	}
 	args := youngArgs(&after.AsOf)
 	maps.Copy(args, pgx.NamedArgs{

@@ -44,6 +44,6 @@ func New(pool *pgxpool.Pool, jobs store.Jobs) *Set {
 		Workers:     workers.New(db),
 	}
 	set.Tuning = tuning.New(db, set.Market, set.WalkForward)
-	set.Upkeep = upkeep.New(db, set.EventLog)
+	set.Upkeep = upkeep.New(db, set.EventLog, set.Workers)
 	return set
 }

@@ -2,8 +2,8 @@ package tuning
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -19,17 +19,16 @@ func (s *Store) end(ctx context.Context, tx *store.Tx, tune *Tune, status Status
 	if _, _, err := admission.Room(ctx, tx, tune.WorkspaceID); err != nil {
 		return false, err
 	}
-	tag, err := tx.Exec(ctx, `
+	err := tx.QueryRow(ctx, `
 		update tunes set status = $2, error = nullif($3, ''), completed_at = clock_timestamp()
-		 where id = $1 and status in ('queued', 'running')`, tune.ID, status, reason)
+		 where id = $1 and status in ('queued', 'running') returning completed_at`, tune.ID, status, reason).Scan(&tune.CompletedAt)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
 	if err != nil {
 		return false, fmt.Errorf("end tune %s: %w", tune.ID, err)
 	}
-	if tag.RowsAffected() == 0 {
-		return false, nil
-	}
-	now := time.Now().UTC()
-	tune.Status, tune.Error, tune.CompletedAt = status, reason, &now
+	tune.Status, tune.Error = status, reason
 	if err := AppendEvent(ctx, tx, tune, string(status), nil); err != nil {
 		return false, err
 	}

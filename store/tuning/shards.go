@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -234,7 +233,7 @@ func (s *Store) ReportShard(ctx context.Context, lease store.Lease, id uuid.UUID
 		if err := readOpenShards(ctx, tx, tune); err != nil {
 			return err
 		}
-		if err := AppendEvent(ctx, tx, tune, "progress", tune.ETA(time.Now())); err != nil {
+		if err := AppendEvent(ctx, tx, tune, "progress", tune.ETA(s.db.Clock().Now())); err != nil {
 			return err
 		}
 		return s.folds.FoldAdvanced(ctx, tx, tune, 0)
@@ -268,7 +267,7 @@ func (s *Store) FinishShard(ctx context.Context, lease store.Lease, id uuid.UUID
 		if err := readOpenShards(ctx, tx, tune); err != nil {
 			return err
 		}
-		if err := AppendEvent(ctx, tx, tune, "progress", tune.ETA(time.Now())); err != nil {
+		if err := AppendEvent(ctx, tx, tune, "progress", tune.ETA(s.db.Clock().Now())); err != nil {
 			return err
 		}
 		if err := s.folds.FoldAdvanced(ctx, tx, tune, done.Completed+done.Skipped+done.Failed); err != nil {

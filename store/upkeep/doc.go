@@ -5,13 +5,17 @@ package upkeep
 import (
 	"millrace/store"
 	"millrace/store/eventlog"
+	"millrace/store/workers"
 )
 
 // Store is the upkeep of one database. It is safe for concurrent use.
 type Store struct {
-	db  *store.DB
-	log *eventlog.Store
+	db      *store.DB
+	log     *eventlog.Store
+	workers *workers.Store
 }
 
 // New returns the store of a database.
-func New(db *store.DB, log *eventlog.Store) *Store { return &Store{db, log} }
+func New(db *store.DB, log *eventlog.Store, fleet *workers.Store) *Store {
+	return &Store{db, log, fleet}
+}

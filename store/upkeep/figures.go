@@ -37,7 +37,11 @@ type FleetFigures struct {
 	Tables        []TableSize
 	Keys          IdempotencyState
 	IngestPending int64
+	Fleet         workers.State
+	Lost          []workers.LostWork // at most lostCounted
 }
+
+const lostCounted = 1000
 
 // FleetFigures takes them. No part of it grows with the number of rows there are.
 func (s *Store) FleetFigures(ctx context.Context) (FleetFigures, error) {
@@ -55,6 +59,12 @@ func (s *Store) FleetFigures(ctx context.Context) (FleetFigures, error) {
 		return f, err
 	}
 	f.IngestPending = ingestion.Pending
+	if f.Fleet, err = s.workers.State(ctx); err != nil {
+		return f, err
+	}
+	if f.Lost, err = s.workers.LostWork(ctx, lostCounted); err != nil {
+		return f, err
+	}
 	err = s.db.InFleet(ctx, func(tx *store.Tx) error {
 		batch := &pgx.Batch{}
 		batch.Queue(`select count(*) from workers where beat_at > clock_timestamp() - make_interval(secs => $1)`, workers.LeaseSeconds).

@@ -45,6 +45,10 @@ func (s *Store) Prune(ctx context.Context, p Prune) (Pruned, error) {
 		_ = conn.Conn().PgConn().CancelRequest(cancel) // without it the run ends by itself, later
 	})
 	defer stop()
+	// The run is one statement of many transactions; each of them is bounded by itself.
+	if _, err := conn.Exec(ctx, `set statement_timeout = 0`); err != nil {
+		return Pruned{}, fmt.Errorf("prune %s: %w", p.Job, err)
+	}
 	var pruned Pruned
 	var entry *int64
 	err = conn.QueryRow(context.WithoutCancel(ctx), `call retention_run($1, $2, $3, $4, $5, 0, $6)`,
@@ -52,6 +56,8 @@ func (s *Store) Prune(ctx context.Context, p Prune) (Pruned, error) {
 	if err != nil {
 		// The run's lock goes with its session, should the run not have come to release it.
 		_ = conn.Conn().Close(context.WithoutCancel(ctx))
+	} else if _, reset := conn.Exec(context.WithoutCancel(ctx), `reset statement_timeout`); reset != nil {
+		_ = conn.Conn().Close(context.WithoutCancel(ctx)) // the run is over all the same
 	}
 	switch {
 	case ctx.Err() != nil:

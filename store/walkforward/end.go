@@ -2,6 +2,7 @@ package walkforward
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,21 +22,21 @@ func (s *Store) end(ctx context.Context, tx *store.Tx, wfo *Run, status Status, 
 	if _, _, err := admission.Room(ctx, tx, wfo.WorkspaceID); err != nil {
 		return false, err
 	}
-	tag, err := tx.Exec(ctx, `
+	var now time.Time
+	err := tx.QueryRow(ctx, `
 		update wfo_runs set status = $2, error = nullif($3, ''), completed_at = clock_timestamp()
-		 where id = $1 and status in ('pending', 'running')`, wfo.ID, status, reason)
+		 where id = $1 and status in ('pending', 'running') returning completed_at`, wfo.ID, status, reason).Scan(&now)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
 	if err != nil {
 		return false, fmt.Errorf("end walk-forward %s: %w", wfo.ID, err)
-	}
-	if tag.RowsAffected() == 0 {
-		return false, nil
 	}
 	if status == Failed || status == Canceled {
 		if err := s.cancelFolds(ctx, tx, wfo, asking); err != nil {
 			return false, err
 		}
 	}
-	now := time.Now().UTC()
 	wfo.Status, wfo.Error, wfo.CompletedAt = status, reason, &now
 	if err := appendWFOEvent(ctx, tx, wfo, string(status)); err != nil {
 		return false, err

@@ -2,7 +2,6 @@ package walkforward
 
 import (
 	"context"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -28,7 +27,7 @@ type wfoEvent struct {
 func appendWFOEvent(ctx context.Context, tx pgx.Tx, w *Run, what string) error {
 	return store.AppendEvent(ctx, tx, w.WorkspaceID, "wfo", "wfo.run."+what, w.ID.String(), wfoEvent{
 		Status: w.Status, Folds: w.Folds, FoldsDone: w.FoldsDone, FoldsFailed: w.FoldsFailed, FoldsScored: w.ScoresDone,
-		Trials: w.TrialsTotal(), TrialsCompleted: w.TrialsDone, ETASeconds: w.ETA(time.Now()), Error: w.Error,
+		Trials: w.TrialsTotal(), TrialsCompleted: w.TrialsDone, ETASeconds: w.ETA(w.AsOf), Error: w.Error,
 	})
 }
 

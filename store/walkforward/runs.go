@@ -53,10 +53,11 @@ type Run struct {
 	CreatedAt   time.Time
 	StartedAt   *time.Time
 	CompletedAt *time.Time
-	FoldsDone   int // ended, whatever their status
-	FoldsFailed int // of them
-	TrialsDone  int // of folds that have not failed
-	ScoresDone  int // folds on whose test window all candidates were scored
+	FoldsDone   int       // ended, whatever their status
+	FoldsFailed int       // of them
+	TrialsDone  int       // of folds that have not failed
+	ScoresDone  int       // folds on whose test window all candidates were scored
+	AsOf        time.Time // when it was read, by the database's clock
 }
 
 // TrialsTotal is how many trials the folds that have not failed have.
@@ -96,7 +97,7 @@ type Fold struct {
 const wfoColumns = `
 	r.id, r.workspace_id, r.dataset_id, d.name, r.spec, r.config, r.status, r.admitted, r.n_folds, r.n_trials,
 	r.warnings, coalesce(r.error, ''), r.outcome, r.created_at, r.started_at, r.completed_at,
-	p.folds_done, p.folds_failed, p.trials_done, p.scores_done`
+	p.folds_done, p.folds_failed, p.trials_done, p.scores_done, clock_timestamp()`
 
 const wfoTables = `
 	from wfo_runs r
@@ -108,7 +109,7 @@ func scanWFO(row pgx.CollectableRow) (*Run, error) {
 	var spec, config []byte
 	err := row.Scan(&w.ID, &w.WorkspaceID, &w.DatasetID, &w.Dataset, &spec, &config, &w.Status, &w.Admitted,
 		&w.Folds, &w.Trials, &w.Warnings, &w.Error, &w.Outcome, &w.CreatedAt, &w.StartedAt, &w.CompletedAt,
-		&w.FoldsDone, &w.FoldsFailed, &w.TrialsDone, &w.ScoresDone)
+		&w.FoldsDone, &w.FoldsFailed, &w.TrialsDone, &w.ScoresDone, &w.AsOf)
 	if err != nil {
 		return nil, err
 	}

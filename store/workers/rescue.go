@@ -27,28 +27,41 @@ const orphans = `
 	                      and w.beat_at > clock_timestamp() - make_interval(secs => $1)
 	                      and j.id = any (w.running))`
 
+// mostReturns bounds how often a job that a live worker lost is run again at no cost to it: an outcome
+// that can never be recorded must come to an end.
+const mostReturns = 50
+
 // Rescue makes orphaned jobs available again without a wait. One whose cancellation was asked for
 // is cancelled. One that lost its worker at its last attempt gets one more, in which it is to be
-// failed rather than worked, see attempt.Worker; if that is lost too, it is discarded.
+// failed rather than worked, see attempt.Worker; if that is lost too, it is discarded. A job whose
+// worker lives, but has forgotten it, ended in an outcome that the database did not take: the attempt
+// is given back.
 func (s *Store) Rescue(ctx context.Context) ([]Rescued, error) {
 	var rescued []Rescued
 	// The outcome is not from the holder, and says so: see migrations/sql, river_job_refuse_zombie.
 	const begin = "begin; set local role millrace_fleet; set local millrace.worker = ''"
 	err := s.db.InTx(ctx, begin, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
-			with lost as (select j.id `+orphans+` order by j.id for update skip locked)
+			with lost as (
+				select j.id, exists (select from workers w
+				                      where w.id = j.attempted_by[array_upper(j.attempted_by, 1)]
+				                        and w.beat_at > clock_timestamp() - make_interval(secs => $1)
+				                        and j.max_attempts < $2) as unrecorded
+				`+orphans+` order by j.id for update skip locked)
 			update river_job j
 			   set state = case when metadata ? 'cancel_attempted_at' then 'cancelled'
-			                    when attempt > max_attempts then 'discarded'
+			                    when attempt > max_attempts and not unrecorded then 'discarded'
 			                    else 'available' end::river_job_state,
-			       finalized_at = case when metadata ? 'cancel_attempted_at' or attempt > max_attempts
+			       finalized_at = case when metadata ? 'cancel_attempted_at' or attempt > max_attempts and not unrecorded
 			                           then clock_timestamp() end,
+			       max_attempts = case when unrecorded then greatest(attempt, max_attempts) + 1 else max_attempts end,
 			       scheduled_at = clock_timestamp(),
 			       errors = array_append(errors, jsonb_build_object(
 			           'at', clock_timestamp(), 'attempt', attempt, 'trace', '',
-			           'error', 'the worker ' || attempted_by[array_upper(attempted_by, 1)] || ' is gone'))
+			           'error', 'the worker ' || attempted_by[array_upper(attempted_by, 1)]
+			                    || case when unrecorded then ' could not record the outcome' else ' is gone' end))
 			  from lost where lost.id = j.id
-			returning j.id, j.kind, j.state::text`, LeaseSeconds)
+			returning j.id, j.kind, j.state::text`, LeaseSeconds, mostReturns)
 		if err != nil {
 			return fmt.Errorf("rescue: %w", err)
 		}
@@ -72,4 +85,27 @@ func (s *Store) Rescue(ctx context.Context) ([]Rescued, error) {
 		return nil
 	})
 	return rescued, err
+}
+
+// LostSessions are the sessions of one lost worker that were ended.
+type LostSessions struct {
+	Worker   string
+	Sessions int
+}
+
+// EndLostSessions ends the sessions of workers whose heartbeat is gone, and with them the locks and
+// snapshots that a frozen or unreachable process holds. A worker that comes back connects again.
+func (s *Store) EndLostSessions(ctx context.Context) ([]LostSessions, error) {
+	var ended []LostSessions
+	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
+		rows, err := tx.Query(ctx, `select worker, sessions from end_lost_sessions(make_interval(secs => $1))`, LeaseSeconds)
+		if err != nil {
+			return fmt.Errorf("end the sessions of lost workers: %w", err)
+		}
+		if ended, err = pgx.CollectRows(rows, pgx.RowToStructByPos[LostSessions]); err != nil {
+			return fmt.Errorf("end the sessions of lost workers: %w", err)
+		}
+		return nil
+	})
+	return ended, err
 }

@@ -54,11 +54,15 @@ func (s *Store) Beat(ctx context.Context, w Worker, running []Held, settling []i
 	held := append(append([]int64{}, ids...), settling...)
 	var recalls []Recall
 	batch := &pgx.Batch{}
+	var database time.Time
+	asked := s.db.Clock().Machine()
 	batch.Queue(`
-		insert into workers (id, host, pid, version, queues, running)
-		values ($1, $2, $3, $4, $5, $6)
-		on conflict (id) do update set running = excluded.running, beat_at = clock_timestamp()`,
-		w.ID, w.Host, w.PID, w.Version, queues, held)
+		insert into workers (id, host, pid, version, queues, running, clock_ahead_seconds)
+		values ($1, $2, $3, $4, $5, $6, extract(epoch from $7::timestamptz - clock_timestamp()))
+		on conflict (id) do update set running = excluded.running, clock_ahead_seconds = excluded.clock_ahead_seconds,
+		                               beat_at = clock_timestamp()
+		returning beat_at`,
+		w.ID, w.Host, w.PID, w.Version, queues, held, asked).QueryRow(func(row pgx.Row) error { return row.Scan(&database) })
 	batch.Queue(`
 		select h.id, h.attempt, coalesce(j.attempt = h.attempt and j.metadata ? 'cancel_attempted_at', false)
 		  from unnest($1::bigint[], $2::int[]) h (id, attempt)
@@ -78,6 +82,7 @@ func (s *Store) Beat(ctx context.Context, w Worker, running []Held, settling []i
 	if err := s.db.Pool().SendBatch(ctx, batch).Close(); err != nil {
 		return nil, fmt.Errorf("heartbeat of %s: %w", w.ID, err)
 	}
+	s.db.Clock().Set(database, asked, s.db.Clock().Machine())
 	return recalls, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -49,7 +50,7 @@ func (w *Worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 	}
 	var err error
 	if job.Attempt > job.MaxAttempts {
-		err = &HopelessError{"every attempt at it lost its worker"} // see workers.Rescue
+		err = &HopelessError{lostBy(job.JobRow)}
 	} else {
 		err = routine.Do(func() error { return w.Do(ctx, job.Args, lease) })
 	}
@@ -62,11 +63,21 @@ func (w *Worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 		return err
 	}
 	var hopeless *HopelessError
-	if !errors.As(err, &hopeless) && job.Attempt < job.MaxAttempts {
-		return err
+	if !errors.As(err, &hopeless) && (job.Attempt < job.MaxAttempts || store.Transient(err)) {
+		return err // "not now" costs no attempt: package fleet has the job wait
 	}
 	w.Saver.logger.ErrorContext(ctx, "job failed for good", "kind", job.Kind, "id", id, "job_id", job.ID, "error", err)
 	return w.Saver.Save(ctx, lease, func() error { return w.Fail(ctx, job.Args, lease, err.Error()) })
+}
+
+// lostBy is why a job is failed instead of worked: every attempt lost its worker, see workers.Rescue,
+// or the job itself was lost again and again, see workers.Reconcile, and its last error says how.
+func lostBy(job *rivertype.JobRow) string {
+	reason := "every attempt at it lost its worker"
+	if n := len(job.Errors); n > 0 && !strings.HasPrefix(job.Errors[n-1].Error, "the worker ") {
+		reason = "its job was lost: " + job.Errors[n-1].Error
+	}
+	return reason
 }
 
 // HopelessError is an error that every attempt would meet again.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"os"
 	"sync"
 	"time"
@@ -22,6 +21,10 @@ import (
 	"millrace/store/stores"
 	"millrace/store/workers"
 )
+
+// reconcileEvery is how often a worker looks for work that has lost its job; the fleet's workers do it
+// in turn.
+const reconcileEvery = 10 * time.Second
 
 // beatEvery is how often a worker says that it lives; a lease is several beats long.
 const beatEvery = workers.HeartbeatLease / 6
@@ -55,11 +58,13 @@ type Fleet struct {
 	cancel   context.CancelFunc
 	loops    routine.Group
 	stop     sync.Once
+
+	reconciled time.Time // by the beat's loop only
 }
 
 // NewID makes an id that no other process has had.
 func NewID() string {
-	return fmt.Sprintf("%.40s-%d-%s", hostname(), os.Getpid(), uuid.NewString()[:8])
+	return fmt.Sprintf("%.30s-%d-%s", hostname(), os.Getpid(), uuid.NewString()[:8])
 }
 
 func hostname() string {
@@ -100,12 +105,15 @@ func New(opts Options, register func(*stores.Set, *river.Workers)) (*Fleet, erro
 		// The default of 100 ms is added to every job's wait.
 		FetchCooldown:     5 * time.Millisecond,
 		FetchPollInterval: 500 * time.Millisecond,
-		RetryPolicy:       backoff{},
-		// Only a backstop: heartbeats rescue within seconds. Above every kind's timeout.
-		RescueStuckJobsAfter: time.Hour,
+		RetryPolicy:       backoff{f.store.Clock()},
+		Middleware:        []rivertype.Middleware{&jobs.DatabaseTimes{}, &watch{fleet: f}},
+		// What River decides by a clock goes by the database's.
+		Test: river.TestConfig{Time: databaseTime{f.store.Clock()}},
+		// Only a backstop: heartbeats rescue within seconds. Above every kind's timeout
+		// and, as River goes by the machine's clock here, above what such a clock is off by.
+		RescueStuckJobsAfter: 26 * time.Hour,
 		// The role that works jobs does not own the tables, so it cannot reindex them.
 		ReindexerIndexNames: []string{},
-		WorkerMiddleware:    []rivertype.WorkerMiddleware{&watch{fleet: f}},
 		PeriodicJobs:        append([]*river.PeriodicJob{upkeepSchedule()}, opts.Periodic...),
 		// Failures are kept for people to look at until the retention job job_runs takes them.
 		CancelledJobRetentionPeriod: -1,
@@ -182,6 +190,7 @@ func (f *Fleet) beat(ctx context.Context) {
 				f.opts.Logger.WarnContext(ctx, "heartbeat failed", "error", err)
 			}
 			heardSince = time.Now()
+			f.held.extend(heardSince)
 			continue
 		}
 		now := time.Now()
@@ -191,6 +200,7 @@ func (f *Fleet) beat(ctx context.Context) {
 		lastBeat = now
 		if now.Sub(heardSince) >= workers.HeartbeatLease {
 			f.rescue(ctx)
+			f.reconcile(ctx)
 		}
 	}
 }
@@ -210,6 +220,14 @@ func (f *Fleet) beatOnce(ctx context.Context) error {
 func (f *Fleet) rescue(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, workers.HeartbeatLease/2)
 	defer cancel()
+	// Its sessions first: what they hold would keep its jobs, and others, waiting.
+	ended, err := f.store.Workers.EndLostSessions(ctx)
+	if err != nil && ctx.Err() == nil {
+		f.opts.Logger.WarnContext(ctx, "sessions of lost workers could not be ended", "error", err)
+	}
+	for _, lost := range ended {
+		f.opts.Logger.WarnContext(ctx, "ended the sessions of a lost worker", "worker", lost.Worker, "sessions", lost.Sessions)
+	}
 	rescued, err := f.store.Workers.Rescue(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -221,13 +239,4 @@ func (f *Fleet) rescue(ctx context.Context) {
 		f.opts.Metrics.JobsRescued.Inc()
 		f.opts.Logger.WarnContext(ctx, "job rescued from a lost worker", "job_id", job.ID, "kind", job.Kind, "state", job.State)
 	}
-}
-
-// backoff retries soon at first: most errors here are a database that is away for a moment.
-type backoff struct{}
-
-// NextRetry implements river.ClientRetryPolicy: 0.25 s, doubled each attempt up to a minute, ± 20 %.
-func (backoff) NextRetry(job *rivertype.JobRow) time.Time {
-	pause := min(250*time.Millisecond<<min(job.Attempt-1, 10), time.Minute)
-	return time.Now().Add(time.Duration(float64(pause) * (0.8 + 0.4*rand.Float64())))
 }

@@ -32,7 +32,8 @@ type hold struct {
 	until time.Time // zero: at work
 }
 
-const afterglow = 5 * time.Second
+// completionGrace is longer than River takes to record an outcome that it must try again.
+const completionGrace = 10 * time.Second
 
 func newHeld() *held { return &held{jobs: map[workers.Held]*hold{}} }
 
@@ -45,7 +46,18 @@ func (h *held) begin(job workers.Held, stop context.CancelCauseFunc) {
 func (h *held) end(job workers.Held, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.jobs[job].until = now.Add(afterglow)
+	h.jobs[job].until = now.Add(completionGrace)
+}
+
+// extend lets no hold run out while no heartbeat goes through: neither can the outcome be recorded.
+func (h *held) extend(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, hold := range h.jobs {
+		if !hold.until.IsZero() {
+			hold.until = now.Add(completionGrace)
+		}
+	}
 }
 
 // now lists what is at work, and the jobs that have ended lately.
@@ -97,7 +109,7 @@ func (w *watch) Work(ctx context.Context, job *rivertype.JobRow, next func(conte
 	defer func() { w.fleet.held.end(id, time.Now()) }() // also after a panic
 	ctx, finish := w.watched(ctx, job)
 	defer finish(0)
-	w.fleet.opts.Metrics.RiverJobWait.WithLabelValues(job.Queue).Observe(max(0, start.Sub(job.ScheduledAt).Seconds()))
+	w.fleet.opts.Metrics.RiverJobWait.WithLabelValues(job.Queue).Observe(max(0, w.fleet.store.Clock().Now().Sub(job.ScheduledAt).Seconds()))
 	err := next(ctx)
 	if err != nil {
 		switch why := context.Cause(ctx); {
@@ -106,6 +118,10 @@ func (w *watch) Work(ctx context.Context, job *rivertype.JobRow, next func(conte
 		case errors.Is(why, store.ErrFenced):
 			err = fmt.Errorf("job %d attempt %d: %w", job.ID, job.Attempt, store.ErrFenced)
 		}
+	}
+	if waiting := notNow(err, job); waiting != err {
+		w.fleet.opts.Logger.WarnContext(ctx, "the database says not now; the job waits", "error", err)
+		err = waiting
 	}
 	if outcome(err) == "error" && job.Attempt >= job.MaxAttempts {
 		w.fleet.opts.Reporter.Report(ctx, err)

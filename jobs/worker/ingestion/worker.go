@@ -116,7 +116,7 @@ type sourceWorker struct {
 
 // NextRetry implements river.Worker.
 func (w *sourceWorker) NextRetry(job *river.Job[jobs.IngestArgs]) time.Time {
-	return time.Now().Add(w.all.pause(job.Attempt))
+	return w.all.store.Clock().Now().Add(w.all.pause(job.Attempt))
 }
 
 // pause is the wait after a failed attempt: 2 s, 6 s, 18 s … at most 10 min.
@@ -210,7 +210,7 @@ func faultReason(fault *knowledge.Fault) string {
 
 // wait snoozes the job: waiting is no attempt. Beyond the patience for it the ingestion fails.
 func (w *Workers) wait(ctx context.Context, lease store.Lease, job *library.Ingest, reason string, pause time.Duration) error {
-	next := time.Now().Add(pause)
+	next := w.store.Clock().Now().Add(pause)
 	if next.Sub(job.CreatedAt) > w.opts.Patience {
 		return &attempt.HopelessError{Reason: fmt.Sprintf("%s; it was waited for %s in vain", reason, w.opts.Patience)}
 	}
@@ -226,7 +226,7 @@ func (w *Workers) retry(ctx context.Context, lease store.Lease, job *library.Ing
 		w.opts.Logger.ErrorContext(ctx, "ingestion failed", "ingest_id", job.ID, "job_id", lease.JobID, "error", err)
 		return &attempt.HopelessError{Reason: fmt.Sprintf("%s; it was tried %d times", reason, lease.Attempt)}
 	}
-	if noted := w.store.Library.RetryIngest(ctx, lease, job.ID, reason, time.Now().Add(w.pause(lease.Attempt))); noted != nil {
+	if noted := w.store.Library.RetryIngest(ctx, lease, job.ID, reason, w.store.Clock().Now().Add(w.pause(lease.Attempt))); noted != nil {
 		return noted
 	}
 	return err

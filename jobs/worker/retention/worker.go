@@ -63,7 +63,7 @@ func (w *pruneWorker) Timeout(*river.Job[jobs.PruneArgs]) time.Duration { return
 
 // NextRetry implements river.Worker.
 func (w *pruneWorker) NextRetry(job *river.Job[jobs.PruneArgs]) time.Time {
-	return time.Now().Add(time.Duration(job.Attempt) * retryPause)
+	return w.all.store.Clock().Now().Add(time.Duration(job.Attempt) * retryPause)
 }
 
 // Work implements river.Worker. The run's lock is its fence: an attempt given up for dead that still
