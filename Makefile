@@ -7,6 +7,8 @@ VERSION_FLAGS := -X main.gitSHA=$(shell git rev-parse --short HEAD 2>/dev/null |
 GOTESTSUM := go run gotest.tools/gotestsum@v1.13.0
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
 PACKAGES ?= ./...
+# Most packages wait for Postgres, processes and time more than they compute: one more than the cores.
+TEST_PACKAGES_AT_ONCE ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 BENCH ?= .
 # Nothing here needs C; without it the binary is static, and tests and build share their objects.
 export CGO_ENABLED := 0
@@ -24,7 +26,7 @@ demo: build ## dev, the sample, and a tune of 20,000 trials; DEMO_EXIT=1 exits a
 
 test: build ## all tests, beside a throwaway Postgres; as root on Debian it installs what they run beside it
 	-@.ci/packages
-	bin/millrace postgres -- $(GOTESTSUM) --format pkgname -- -timeout 12m $(PACKAGES)
+	bin/millrace postgres -- $(GOTESTSUM) --format pkgname -- -p $(TEST_PACKAGES_AT_ONCE) -timeout 12m $(PACKAGES)
 
 chaos: build ## kill, stop and cut everything while it works, for some minutes, and print what held; then who gets at what
 	go test -tags chaos -count=1 -v -timeout 12m ./cmd/millrace/chaos

@@ -129,6 +129,7 @@ func ended(t *testing.T, sub *events.Subscription) (got []string, why error) {
 // Ids are given before transactions commit, so events become visible out of the order of their
 // ids: a reader that goes by id alone loses those of slow transactions.
 func TestConcurrentWritersLoseNoEvent(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	feed, _ := f.feed()
 	live := feed.Hub().Subscribe(f.mine(), nil)
@@ -163,6 +164,7 @@ func TestConcurrentWritersLoseNoEvent(t *testing.T) {
 }
 
 func TestJobStateChangesAreEvents(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	feed, _ := f.feed()
 	sub := feed.Hub().Subscribe(f.mine("jobs"), nil)
@@ -203,6 +205,7 @@ func (f *fixture) kill(condition string) int {
 const holdsRelayLock = `pid in (select pid from pg_locks where locktype = 'advisory' and objid = 1835625580 and granted)`
 
 func TestAnotherRelayReplacesAKilledOne(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	f.feed()
 	f.feed()
@@ -243,6 +246,7 @@ func TestAnotherRelayReplacesAKilledOne(t *testing.T) {
 // Every session of the feed is ended again and again while events are written, as a restarting
 // server or a failing network does.
 func TestLostListenerReconnectsAndCatchesUp(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	feed, _ := f.feed()
 	f.feed()
@@ -263,6 +267,7 @@ func TestLostListenerReconnectsAndCatchesUp(t *testing.T) {
 }
 
 func TestSlowSubscriberIsDroppedAndResumes(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	feed, st := f.feed()
 	slow := feed.Hub().Subscribe(f.mine(), nil)
@@ -292,6 +297,7 @@ func TestSlowSubscriberIsDroppedAndResumes(t *testing.T) {
 }
 
 func TestReplacedLogResetsItsSubscribers(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	feed, _ := f.feed()
 	sub := feed.Hub().Subscribe(f.mine(), nil)
@@ -315,6 +321,7 @@ func TestReplacedLogResetsItsSubscribers(t *testing.T) {
 // A subscriber that has seen everything continues when old days are dropped, even if its
 // last event was in one of them; one that resumes from before them gets an error.
 func TestPruningResetsOnlySubscribersThatMissedEvents(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	feed, _ := f.feed()
 	sub := feed.Hub().Subscribe(f.mine(), nil)
@@ -334,6 +341,7 @@ func TestPruningResetsOnlySubscribersThatMissedEvents(t *testing.T) {
 }
 
 func TestFeedStartsOnceAndStopsTwice(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	feed, st := f.feed()
 	require.Error(t, feed.Start(t.Context()))
@@ -351,6 +359,7 @@ func TestFeedStartsOnceAndStopsTwice(t *testing.T) {
 }
 
 func TestStatusReportsWhichPartIsDown(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	feed, _ := f.feed()
 	well := func() bool {

@@ -163,6 +163,7 @@ func (s *schedule) due(w *watcher) []string {
 // Each client sees every event of its scope once, in order, for any order in which events commit, are
 // published and taken, and clients lag, leave and come back.
 func TestEveryWatcherSeesEachEventOnce(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		s := &schedule{}
 		s.hub = newHub(&s.log, ops.NewMetrics())

@@ -17,6 +17,7 @@ var contracting = regexp.MustCompile(`(?im)^\s*(drop\s+(table|view)|alter\s+tabl
 // adds; what nothing uses any more is dropped by a release after the one that stopped using it, and
 // that migration is named here with the release that did.
 func TestMigrationsExpandBeforeTheyContract(t *testing.T) {
+	t.Parallel()
 	contracts := map[string]string{}
 	names, err := fs.Glob(files, "sql/*.sql")
 	require.NoError(t, err)

@@ -121,6 +121,7 @@ func (tt tenantTable) insert(workspace any) (string, []any) {
 // With no filter of ours at all, the database shows and gives a session no workspace's rows but its
 // own, in any table that the catalogue knows.
 func TestRowLevelSecurityAloneLeaksNothing(t *testing.T) {
+	t.Parallel()
 	db := pgtest.New(t)
 	owner, app := db.OwnerPool(t), db.Pool(t)
 	tables := tenantTables(t, owner)
@@ -206,6 +207,7 @@ func denied(err error) bool {
 
 // What a workspace's session may read without row-level security is shared on purpose.
 func TestOnlyListedTablesAreSharedBetweenWorkspaces(t *testing.T) {
+	t.Parallel()
 	pool := pgtest.New(t).OwnerPool(t)
 	rows, err := pool.Query(t.Context(), `
 		select c.relname::text from pg_class c

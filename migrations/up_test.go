@@ -65,6 +65,7 @@ func TestUpWaitsForTheLockUntilItsContextEnds(t *testing.T) {
 }
 
 func TestCurrentToleratesANewerDatabaseOnly(t *testing.T) {
+	t.Parallel()
 	pool := pgtest.New(t).OwnerPool(t)
 	ctx := t.Context()
 	_, err := pool.Exec(ctx, "insert into millrace_migration (version_id, is_applied) values (9999, true)")
@@ -81,6 +82,7 @@ func TestCurrentToleratesANewerDatabaseOnly(t *testing.T) {
 }
 
 func TestUpNamesTheServerItCannotReach(t *testing.T) {
+	t.Parallel()
 	err := migrations.Up(t.Context(), "postgres://nobody@127.0.0.1:1/none?sslmode=disable")
 	require.ErrorContains(t, err, "connect")
 	require.ErrorContains(t, migrations.Up(t.Context(), "postgres://%zz"), "parse database URL")
@@ -88,6 +90,7 @@ func TestUpNamesTheServerItCannotReach(t *testing.T) {
 
 // A table with a workspace_id that row-level security misses would leak between tenants.
 func TestEveryWorkspaceTableIsSecured(t *testing.T) {
+	t.Parallel()
 	pool := pgtest.New(t).OwnerPool(t)
 	rows, err := pool.Query(t.Context(), `
 		select c.relname, c.relrowsecurity and c.relforcerowsecurity,
@@ -112,6 +115,7 @@ func TestEveryWorkspaceTableIsSecured(t *testing.T) {
 }
 
 func TestHashIsStable(t *testing.T) {
+	t.Parallel()
 	require.Regexp(t, "^[0-9a-f]{16}$", migrations.Hash())
 	require.Equal(t, migrations.Hash(), migrations.Hash())
 }

@@ -10,6 +10,7 @@ import (
 )
 
 func TestCommissionIsAFractionOrAPreset(t *testing.T) {
+	t.Parallel()
 	read := func(text string) (backtest.Account, error) {
 		account := backtest.DefaultAccount()
 		err := json.Unmarshal([]byte(`{"commission":`+text+`}`), &account)

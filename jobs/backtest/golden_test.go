@@ -59,6 +59,7 @@ func defaults(side backtest.Side) backtest.Config {
 }
 
 func TestTradesEqualBacktestingPy(t *testing.T) {
+	t.Parallel()
 	file, err := os.ReadFile("testdata/backtesting_py.json")
 	require.NoError(t, err)
 	var runs []goldenRun
@@ -113,6 +114,7 @@ func signedSize(t backtest.Trade) float64 {
 }
 
 func TestEquityIsCashPlusProfits(t *testing.T) {
+	t.Parallel()
 	bars := sample(t)
 	for _, strategy := range backtest.Strategies() {
 		for _, stops := range []*backtest.Stops{nil, {StopPct: 2, TargetPct: 3}, {TrailATR: 2, TargetATR: 4}} {
@@ -132,6 +134,7 @@ func TestEquityIsCashPlusProfits(t *testing.T) {
 }
 
 func TestFutureBarsDoNotChangePastTrades(t *testing.T) {
+	t.Parallel()
 	bars := sample(t)
 	n := bars.Len()
 	for _, cut := range []int{400, 1777, 3333} {
@@ -185,6 +188,7 @@ func TestWarmRunAllocatesNothing(t *testing.T) {
 }
 
 func TestUndefinedFiguresAreNullWithAReason(t *testing.T) {
+	t.Parallel()
 	bars := sample(t)
 	r := runner(t, bars, "orb", nil, defaults(backtest.SideBoth)) // daily bars: it never trades
 	var m backtest.Metrics

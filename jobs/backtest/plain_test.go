@@ -187,6 +187,7 @@ func drawnBars(t *rapid.T, n int) *backtest.Bars {
 }
 
 func TestEngineEqualsBarByBarReference(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		bars := drawnBars(t, rapid.IntRange(1, 260).Draw(t, "bars"))
 		strategy := rapid.SampledFrom(backtest.Strategies()).Draw(t, "strategy")

@@ -29,6 +29,7 @@ func mirrored(t require.TestingT, b *backtest.Bars, around float64) *backtest.Ba
 // On mirrored prices every strategy whose rule is the same both ways does with longs what it did with
 // shorts. breakout_52w_high is not: it buys highs and has no rule for lows.
 func TestLongsAndShortsAreSymmetricOnMirroredPrices(t *testing.T) {
+	t.Parallel()
 	symmetric := map[string]map[string]float64{
 		"sma_cross": {"fast": 4, "slow": 11}, "ema_cross": {"fast": 4, "slow": 11}, "macd_cross": {"fast": 4, "slow": 11, "signal": 3},
 		"donchian_breakout": {"entry": 7, "exit": 7}, "rsi_reversal": {"period": 5, "oversold": 35, "overbought": 65},
@@ -67,6 +68,7 @@ func TestLongsAndShortsAreSymmetricOnMirroredPrices(t *testing.T) {
 // A stop fills at its price, or at the open of a bar that opens beyond it; never better, never on a
 // later bar than the first that reaches it.
 func TestStopsFillAtTheWorseOfStopAndOpen(t *testing.T) {
+	t.Parallel()
 	gaps := 0
 	rapid.Check(t, func(t *rapid.T) {
 		bars := drawnBars(t, 200)
@@ -103,6 +105,7 @@ func TestStopsFillAtTheWorseOfStopAndOpen(t *testing.T) {
 // A run over a window knows no bar behind its end, so it is the same on bars that end there; and what
 // it does before a bar does not depend on where it ends.
 func TestBarsAfterTheWindowDoNotChangeTheRun(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		bars := drawnBars(t, rapid.IntRange(40, 260).Draw(t, "bars"))
 		strategy := rapid.SampledFrom(backtest.Strategies()).Draw(t, "strategy")
@@ -126,6 +129,7 @@ func TestBarsAfterTheWindowDoNotChangeTheRun(t *testing.T) {
 // PolicyRandom takes the stop of some bars that touch both and the target of others, the same ones for
 // the same seed.
 func TestRandomIntrabarPolicyIsSeeded(t *testing.T) {
+	t.Parallel()
 	bars := walk(t, 3000, walkShape{seed: 4, step: 3_600_000_000, vol: 0.02})
 	reasons := func(policy backtest.IntrabarPolicy, seed uint64) (counts map[string]int, trades []backtest.Trade) {
 		cfg := defaults(backtest.SideBoth)
@@ -153,6 +157,7 @@ func TestRandomIntrabarPolicyIsSeeded(t *testing.T) {
 // What is filled at a bar's open was decided on the close before: the rest of the bar does not
 // change it. (TestFutureBarsDoNotChangePastTrades covers earlier fills.)
 func TestOpenFillsDoNotDependOnTheRestOfTheBar(t *testing.T) {
+	t.Parallel()
 	fills := 0
 	rapid.Check(t, func(t *rapid.T) {
 		bars := drawnBars(t, 200)

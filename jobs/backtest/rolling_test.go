@@ -30,6 +30,7 @@ func rough(t *rapid.T) []float64 {
 }
 
 func TestRollingIndicatorsEqualEachWindowComputedAlone(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		values := rough(t)
 		period := rapid.IntRange(1, 60).Draw(t, "period")
@@ -82,6 +83,7 @@ func exactDeviation(window []float64) float64 {
 }
 
 func TestRunnersOfOneCacheShareItsArrays(t *testing.T) {
+	t.Parallel()
 	bars := &Bars{Time: make([]int64, 300), Close: make([]float64, 300)}
 	for i := range bars.Close {
 		bars.Close[i] = float64(i%17 + 1)
@@ -108,6 +110,7 @@ func TestRunnersOfOneCacheShareItsArrays(t *testing.T) {
 }
 
 func TestCacheDropsAnArrayWhoseFillPanics(t *testing.T) {
+	t.Parallel()
 	c := NewIndicatorCache(&Bars{Time: make([]int64, 3), Close: []float64{1, 2, 3}})
 	ind := Indicators{cache: c}
 	key := indicatorKey{kind: "broken"}

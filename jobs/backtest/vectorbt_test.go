@@ -13,6 +13,7 @@ import (
 // Long positions of all the equity in fractions of a unit, as vectorbt trades them: see
 // testdata/README.md.
 func TestTradesEqualVectorbt(t *testing.T) {
+	t.Parallel()
 	file, err := os.ReadFile("testdata/vectorbt.json")
 	require.NoError(t, err)
 	var runs []struct {

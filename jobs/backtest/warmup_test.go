@@ -11,6 +11,7 @@ import (
 
 // From its warm-up on, a strategy on a part of the history trades as on the whole of it.
 func TestWarmedUpSliceTradesLikeTheWholeHistory(t *testing.T) {
+	t.Parallel()
 	const n, from, to = 12_000, 9_000, 12_000
 	rng := rand.New(rand.NewPCG(4, 4))
 	at, volume := make([]int64, n), make([]float64, n)

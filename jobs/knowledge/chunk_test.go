@@ -40,6 +40,7 @@ func prose(from, n int) string {
 }
 
 func TestTokensAreThoseOfCL100K(t *testing.T) {
+	t.Parallel()
 	tokens, err := knowledge.NewTokenizer()
 	require.NoError(t, err)
 	// Counted with js-tiktoken 1.0.21, encoding cl100k_base.
@@ -53,6 +54,7 @@ func TestTokensAreThoseOfCL100K(t *testing.T) {
 }
 
 func TestShortTextIsOneChunk(t *testing.T) {
+	t.Parallel()
 	require.Empty(t, chunk(t))
 	require.Empty(t, chunk(t, knowledge.Block{Text: " \n "}))
 	chunks := chunk(t, knowledge.Block{Text: "First."}, knowledge.Block{Text: "Second.", Break: knowledge.BreakParagraph})
@@ -61,6 +63,7 @@ func TestShortTextIsOneChunk(t *testing.T) {
 }
 
 func TestChunksKeepTheirSizeAndOverlap(t *testing.T) {
+	t.Parallel()
 	chunks := chunk(t, knowledge.Block{Text: prose(0, 400)})
 	require.Greater(t, len(chunks), 5)
 	tokens, err := knowledge.NewTokenizer()
@@ -91,6 +94,7 @@ func sharedWith(a, b string) int {
 }
 
 func TestChunkPrefersToEndAtAPage(t *testing.T) {
+	t.Parallel()
 	chunks := chunk(t,
 		knowledge.Block{Text: prose(0, 20), Position: knowledge.Position{Page: 1}},
 		knowledge.Block{Text: prose(100, 20), Position: knowledge.Position{Page: 2}, Break: knowledge.BreakSection},
@@ -107,6 +111,7 @@ func TestChunkPrefersToEndAtAPage(t *testing.T) {
 }
 
 func TestChunkPrefersToEndAtAParagraph(t *testing.T) {
+	t.Parallel()
 	chunks := chunk(t,
 		knowledge.Block{Text: prose(0, 25)},
 		knowledge.Block{Text: prose(100, 40), Break: knowledge.BreakParagraph},
@@ -115,6 +120,7 @@ func TestChunkPrefersToEndAtAParagraph(t *testing.T) {
 }
 
 func TestPositionsFollowTheText(t *testing.T) {
+	t.Parallel()
 	at := func(s float64) *float64 { return &s }
 	var cues []knowledge.Block
 	for i := range 200 {
@@ -147,6 +153,7 @@ func TestPositionsFollowTheText(t *testing.T) {
 }
 
 func TestHeadingBelongsToTheNewPartOfAChunk(t *testing.T) {
+	t.Parallel()
 	chunks := chunk(t,
 		knowledge.Block{Text: prose(0, 25), Position: knowledge.Position{Heading: "Entries"}},
 		knowledge.Block{Text: prose(100, 10), Position: knowledge.Position{Heading: "Exits"}, Break: knowledge.BreakSection},
@@ -156,6 +163,7 @@ func TestHeadingBelongsToTheNewPartOfAChunk(t *testing.T) {
 
 // Whatever comes in, every word of it is in a chunk, in order, and no chunk is far over its size.
 func TestChunksKeepTheWholeText(t *testing.T) {
+	t.Parallel()
 	chunker := newChunker(t)
 	rapid.Check(t, func(t *rapid.T) {
 		alphabet := rapid.SampledFrom([]string{"a", "Be", "12", ". ", "! ", "\n", "\n\n", " ", "é", "日本。", "\t", "\x00", "\xff", "🙂", "word ", strings.Repeat("x", 300)})

@@ -9,6 +9,7 @@ import (
 )
 
 func TestPositionReadsAsACitation(t *testing.T) {
+	t.Parallel()
 	at := func(s float64) *float64 { return &s }
 	for want, position := range map[string]knowledge.Position{
 		"":                {},

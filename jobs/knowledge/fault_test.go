@@ -13,6 +13,7 @@ import (
 )
 
 func TestErrorsAreMappedToTheirKind(t *testing.T) {
+	t.Parallel()
 	fault := &knowledge.Fault{Kind: knowledge.FaultRateLimit, Part: "llm", Status: 429}
 	tests := []struct {
 		err    error

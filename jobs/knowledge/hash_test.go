@@ -26,6 +26,7 @@ func cosine(a, b []float32) float64 {
 }
 
 func TestHashVectorsFollowTheWords(t *testing.T) {
+	t.Parallel()
 	v := embed(t,
 		"A breakout strategy buys the highest close of 52 weeks.",
 		"Breakout strategies buying highest closes in 52 weeks!",
@@ -44,6 +45,7 @@ func TestHashVectorsFollowTheWords(t *testing.T) {
 
 // A vector stored today is compared with one made by another build next year.
 func TestHashVectorsAreStable(t *testing.T) {
+	t.Parallel()
 	v := embed(t, "momentum momentum momentum crash")[0]
 	found := map[int]float32{}
 	for i, x := range v {
@@ -59,6 +61,7 @@ func TestHashVectorsAreStable(t *testing.T) {
 }
 
 func TestHashEmbedderStopsWithItsContext(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := knowledge.HashEmbedder{}.Embed(ctx, knowledge.ForQuery, []string{"a"})

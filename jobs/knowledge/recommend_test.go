@@ -41,6 +41,7 @@ func terms() knowledge.Terms {
 }
 
 func TestStatusFollowsTheNumberOfCandidates(t *testing.T) {
+	t.Parallel()
 	for n, want := range map[int]knowledge.RecommendStatus{
 		0: knowledge.RecommendNone, 2: knowledge.RecommendNone, 3: knowledge.RecommendDegraded,
 		9: knowledge.RecommendDegraded, 10: knowledge.RecommendOK, 30: knowledge.RecommendOK,
@@ -56,6 +57,7 @@ func TestStatusFollowsTheNumberOfCandidates(t *testing.T) {
 
 // Every axis alone rejects a candidate, is counted, and is suggested to be relaxed just enough.
 func TestEachLimitRejectsAndIsSuggested(t *testing.T) {
+	t.Parallel()
 	for axis, spoil := range map[knowledge.Axis]struct {
 		change   func(*knowledge.Candidate)
 		from, to float64
@@ -82,6 +84,7 @@ func TestEachLimitRejectsAndIsSuggested(t *testing.T) {
 }
 
 func TestSuggestionRelaxesNoMoreThanNeeded(t *testing.T) {
+	t.Parallel()
 	all := many(20, nil)
 	for i := range all {
 		all[i].MaxDrawdownPct = 21 + float64(i)
@@ -91,6 +94,7 @@ func TestSuggestionRelaxesNoMoreThanNeeded(t *testing.T) {
 }
 
 func TestRelaxedNearnessAndTimeframeAreReported(t *testing.T) {
+	t.Parallel()
 	far := func(c *knowledge.Candidate) { c.Similarity = 0.3 }
 	other := func(c *knowledge.Candidate) { c.Timeframe = "5m" }
 	for _, test := range []struct {
@@ -112,6 +116,7 @@ func TestRelaxedNearnessAndTimeframeAreReported(t *testing.T) {
 
 // The parameters are a set that was run, in the middle of those that did well.
 func TestRecommendedParametersAreOfACentralCandidate(t *testing.T) {
+	t.Parallel()
 	all := many(11, nil)
 	all[10].Params = map[string]float64{"fast": 500, "slow": 100}
 	all[10].Sharpe = 1.2 // the best of all, and an outlier
@@ -123,6 +128,7 @@ func TestRecommendedParametersAreOfACentralCandidate(t *testing.T) {
 }
 
 func TestConfidenceGrowsWithNumberAndFallsWithSpread(t *testing.T) {
+	t.Parallel()
 	at := func(n int, spread float64) float64 {
 		i := 0
 		return knowledge.Recommend(many(n, func(c *knowledge.Candidate) {
@@ -151,6 +157,7 @@ func TestConfidenceGrowsWithNumberAndFallsWithSpread(t *testing.T) {
 }
 
 func TestSimilarityIsOneForTheSameAndFallsWithDistance(t *testing.T) {
+	t.Parallel()
 	a := sweep.RegimeVector{ATRNorm: 0.01, RSI: 50, BBWidth: 0.05, ER: 0.5, TrendStrength: 0.2, ZScore: 0}
 	require.Equal(t, 1.0, knowledge.Similarity(a, a))
 	b := a
@@ -161,6 +168,7 @@ func TestSimilarityIsOneForTheSameAndFallsWithDistance(t *testing.T) {
 }
 
 func TestCandidateNeedsAnOutOfSamplePart(t *testing.T) {
+	t.Parallel()
 	entry := sweep.Entry{MetricsIS: backtest.Metrics{Sharpe: 1.5}}
 	_, ok := knowledge.NewCandidate(&entry)
 	require.False(t, ok)
@@ -172,6 +180,7 @@ func TestCandidateNeedsAnOutOfSamplePart(t *testing.T) {
 }
 
 func TestPriorityOfAGap(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		matches int
 		best    float64
@@ -193,6 +202,7 @@ func TestPriorityOfAGap(t *testing.T) {
 }
 
 func TestIntentDoesNotDependOnWordOrder(t *testing.T) {
+	t.Parallel()
 	ask := func(text string, f knowledge.Filter) [32]byte {
 		return knowledge.QueryIntent(knowledge.Question{Text: text, Filter: f}).Signature()
 	}

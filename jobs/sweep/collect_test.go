@@ -57,6 +57,7 @@ func asJSON(tb testing.TB, out *Outcome) string {
 }
 
 func TestOutcomeDoesNotDependOnShards(t *testing.T) {
+	t.Parallel()
 	bars := randomWalk(t, 700, 5)
 	for name, change := range map[string]func(*Spec){
 		"grid":     func(*Spec) {},
@@ -90,6 +91,7 @@ func TestOutcomeDoesNotDependOnShards(t *testing.T) {
 }
 
 func TestTuneOutcomeIsComplete(t *testing.T) {
+	t.Parallel()
 	p := plan(t, crossSpec(), randomWalk(t, 900, 6))
 	out := collect(t, p, 7)
 	require.Equal(t, p.Trials(), out.Counts.Completed+out.Counts.Skipped)
@@ -121,6 +123,7 @@ func TestTuneOutcomeIsComplete(t *testing.T) {
 }
 
 func TestTrialsAgreeWithTheEngine(t *testing.T) {
+	t.Parallel()
 	bars := randomWalk(t, 700, 8)
 	p := plan(t, crossSpec(), bars)
 	shards := p.Shards(11)
@@ -151,6 +154,7 @@ func TestTrialsAgreeWithTheEngine(t *testing.T) {
 }
 
 func TestGatesSkipWithTheirReason(t *testing.T) {
+	t.Parallel()
 	bars := randomWalk(t, 700, 8)
 	for reason, change := range map[string]func(*Spec){
 		"max drawdown out of sample is above the gate of 0.001 %":    func(s *Spec) { s.Gates.MaxDrawdownPct = new(0.001) },
@@ -180,6 +184,7 @@ func TestGatesSkipWithTheirReason(t *testing.T) {
 }
 
 func TestSelectionOutOfSampleWarns(t *testing.T) {
+	t.Parallel()
 	spec := crossSpec()
 	spec.SelectOn = SelectOutOfSample
 	out := collect(t, plan(t, spec, randomWalk(t, 700, 8)), 5)
@@ -200,6 +205,7 @@ func (f fragile) Signals(ind *backtest.Indicators, p backtest.Params, out *backt
 }
 
 func TestPanicFailsTheTrialAlone(t *testing.T) {
+	t.Parallel()
 	bars := randomWalk(t, 700, 8)
 	p := plan(t, crossSpec(), bars)
 	p.strategy = fragile{p.strategy}
@@ -218,6 +224,7 @@ func TestPanicFailsTheTrialAlone(t *testing.T) {
 }
 
 func TestTiesBreakByParamsThenIndex(t *testing.T) {
+	t.Parallel()
 	cols := newColumns(2, 0)
 	for _, row := range []struct {
 		a, b, score float64
@@ -231,6 +238,7 @@ func TestTiesBreakByParamsThenIndex(t *testing.T) {
 }
 
 func TestColumnsRoundTripAndStaySmall(t *testing.T) {
+	t.Parallel()
 	spec := crossSpec()
 	spec.ParamSpace = map[string]Range{"fast": {Low: new(2.0), High: new(60.0)}, "slow": {Low: new(10.0), High: new(130.0), Step: new(3.0)}}
 	p := plan(t, spec, randomWalk(t, 400, 3))
@@ -247,6 +255,7 @@ func TestColumnsRoundTripAndStaySmall(t *testing.T) {
 }
 
 func TestColumnsOpenOneTrialAlone(t *testing.T) {
+	t.Parallel()
 	for name, spec := range searches() {
 		if spec.SearchType == SearchTPE || spec.Pruning != nil {
 			continue // these go by rounds
@@ -270,6 +279,7 @@ func TestColumnsOpenOneTrialAlone(t *testing.T) {
 }
 
 func TestCollectRefusesAnIncompleteTune(t *testing.T) {
+	t.Parallel()
 	p := plan(t, crossSpec(), randomWalk(t, 700, 8))
 	shards := p.Shards(10)
 	results := runAll(t, p, shards)
@@ -291,6 +301,7 @@ func TestCollectRefusesAnIncompleteTune(t *testing.T) {
 }
 
 func TestReplayedLeadersEqualTheirTrials(t *testing.T) {
+	t.Parallel()
 	p := plan(t, crossSpec(), randomWalk(t, 700, 8))
 	shards := p.Shards(10)
 	results := runAll(t, p, shards)
@@ -306,6 +317,7 @@ func TestReplayedLeadersEqualTheirTrials(t *testing.T) {
 }
 
 func TestRunShardStopsWithItsContext(t *testing.T) {
+	t.Parallel()
 	p := plan(t, crossSpec(), randomWalk(t, 700, 8))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -329,6 +341,7 @@ func TestRunShardStopsWithItsContext(t *testing.T) {
 }
 
 func TestStabilitySeparatesPlateauFromSpike(t *testing.T) {
+	t.Parallel()
 	p := plan(t, crossSpec(), randomWalk(t, 700, 8))
 	score := func(f func(fast, slow float64) float64) *float64 {
 		cols := newColumns(len(p.names), 0)

@@ -11,6 +11,7 @@ import (
 )
 
 func TestConstraintHolds(t *testing.T) {
+	t.Parallel()
 	names := []string{"fast", "slow", "width"}
 	params := backtest.Params{10, 30, 2.5}
 	for source, want := range map[string]bool{
@@ -39,6 +40,7 @@ func TestConstraintHolds(t *testing.T) {
 }
 
 func TestConstraintRefuses(t *testing.T) {
+	t.Parallel()
 	for source, reason := range map[string]string{
 		"":                                    "cannot be read",
 		"fast <":                              "cannot be read at column",

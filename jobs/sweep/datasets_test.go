@@ -33,6 +33,7 @@ func planOver(tb testing.TB, spec Spec, data []Series) *Plan {
 }
 
 func TestTrialOverDatasetsIsTheirAggregate(t *testing.T) {
+	t.Parallel()
 	data := threeWalks(t)
 	middle := func(a, b, c float64) float64 { return a + b + c - min(a, b, c) - max(a, b, c) }
 	for aggregate, of := range map[Aggregate]func(a, b, c float64) float64{
@@ -81,6 +82,7 @@ func TestTrialOverDatasetsIsTheirAggregate(t *testing.T) {
 }
 
 func TestTunesOverDatasetsDoNotDependOnShards(t *testing.T) {
+	t.Parallel()
 	data := threeWalks(t)
 	for name, change := range map[string]func(*Spec){
 		"grid":   func(*Spec) {},
@@ -102,6 +104,7 @@ func TestTunesOverDatasetsDoNotDependOnShards(t *testing.T) {
 }
 
 func TestTrialWithoutTradesOnADatasetIsSkipped(t *testing.T) {
+	t.Parallel()
 	data := threeWalks(t)
 	still := randomWalk(t, 700, 4)
 	for i := range still.Close {
@@ -114,6 +117,7 @@ func TestTrialWithoutTradesOnADatasetIsSkipped(t *testing.T) {
 }
 
 func TestInvalidDatasetsNameTheField(t *testing.T) {
+	t.Parallel()
 	data := threeWalks(t)
 	short := append([]Series{}, data...)
 	short[2].Bars = randomWalk(t, 250, 3)

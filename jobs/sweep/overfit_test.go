@@ -15,6 +15,7 @@ import (
 // of 2.5 over five years of daily returns, skew −3, kurtosis 10, and trials whose annual ratios have
 // a variance of ½.
 func TestDeflatedSharpeOfThePaper(t *testing.T) {
+	t.Parallel()
 	sr := 2.5 / math.Sqrt(250)
 	sr0 := expectedMaxSharpe(1.0/500, 100)
 	require.InDelta(t, 0.113172, sr0, 5e-7)
@@ -23,6 +24,7 @@ func TestDeflatedSharpeOfThePaper(t *testing.T) {
 }
 
 func TestProbabilisticSharpe(t *testing.T) {
+	t.Parallel()
 	// Normal returns: √(T−1)·SR/√(1+SR²/2) standard deviations above the benchmark.
 	require.InDelta(t, normalCDF(0.1*math.Sqrt(99)/math.Sqrt(1.005)), probabilisticSharpe(0.1, 0, 100, 0, 3), 1e-15)
 	require.Equal(t, 0.5, probabilisticSharpe(0.1, 0.1, 100, 0, 3))
@@ -101,6 +103,7 @@ func noise(rng *rand.Rand, trials, periods int, drift func(trial int) float64) [
 }
 
 func TestCrossValidationEqualsTheDefinition(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, edge := range []float64{0, 0.0005} {
 		returns := noise(rng, 6, 150, func(trial int) float64 { return edge * float64(trial) })
@@ -113,6 +116,7 @@ func TestCrossValidationEqualsTheDefinition(t *testing.T) {
 }
 
 func TestCrossValidationSeparatesSkillFromLuck(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(3, 4))
 	skill, _ := crossValidate(rowsOf(noise(rng, 50, 1000, func(trial int) float64 {
 		if trial == 7 {
@@ -134,6 +138,7 @@ func TestCrossValidationSeparatesSkillFromLuck(t *testing.T) {
 }
 
 func TestCrossValidationOfIdenticalTrials(t *testing.T) {
+	t.Parallel()
 	// Trials that are all the same rank in the middle: no evidence for the choice.
 	series := noise(rand.New(rand.NewPCG(5, 6)), 1, 200, func(int) float64 { return 0.001 })[0]
 	got, missing := crossValidate(rowsOf([][]float64{series, series, series}))
@@ -147,6 +152,7 @@ func TestCrossValidationOfIdenticalTrials(t *testing.T) {
 }
 
 func TestSampleIsBoundedAndFixed(t *testing.T) {
+	t.Parallel()
 	for _, trials := range []int{1, 999, 1126, 5000, 1_000_000} {
 		s := newSampler(trials, pboSample)
 		var rows []blockRow
@@ -169,6 +175,7 @@ func TestSampleIsBoundedAndFixed(t *testing.T) {
 // On noise a tune may be called good, by a deflated Sharpe ratio above 0.95, for at most one seed in
 // twenty.
 func TestNoiseIsRarelyJudgedGood(t *testing.T) {
+	t.Parallel()
 	const seeds, trials, periods = 1000, 20, 250
 	good := 0
 	for seed := range uint64(seeds) {

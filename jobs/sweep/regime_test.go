@@ -19,6 +19,7 @@ func sample(tb testing.TB) *backtest.Bars {
 }
 
 func TestRegimeAgreesWithIndependentFigures(t *testing.T) {
+	t.Parallel()
 	raw, err := os.ReadFile("testdata/regime.json")
 	require.NoError(t, err)
 	var golden []struct {
@@ -39,6 +40,7 @@ func TestRegimeAgreesWithIndependentFigures(t *testing.T) {
 }
 
 func TestRegimeTagsFollowTheirThresholds(t *testing.T) {
+	t.Parallel()
 	quiet := RegimeVector{ATRNorm: 0.01, RSI: 50, BBWidth: 0.05, ER: 0.5, TrendStrength: 0.4}
 	for _, test := range []struct {
 		change func(*RegimeVector)
@@ -66,6 +68,7 @@ func TestRegimeTagsFollowTheirThresholds(t *testing.T) {
 
 // Nothing but the bars of the window counts, and none after it.
 func TestRegimeReadsItsWindowOnly(t *testing.T) {
+	t.Parallel()
 	bars := randomWalk(t, 600, 3)
 	want, err := NewRegime(bars, 400)
 	require.NoError(t, err)
@@ -80,6 +83,7 @@ func TestRegimeReadsItsWindowOnly(t *testing.T) {
 }
 
 func TestRegimeOfConstantPrices(t *testing.T) {
+	t.Parallel()
 	n := 60
 	at, price, volume := make([]int64, n), make([]float64, n), make([]float64, n)
 	for i := range n {

@@ -68,6 +68,7 @@ func searches() map[string]Spec {
 }
 
 func TestRoundsDoNotDependOnShards(t *testing.T) {
+	t.Parallel()
 	bars := randomWalk(t, 1400, 5)
 	for name, spec := range searches() {
 		t.Run(name, func(t *testing.T) {
@@ -104,6 +105,7 @@ func finalTrials(tb testing.TB, p *Plan, out *Outcome, shards []Shard) []Trial {
 }
 
 func TestPrunedTrialsAreSkippedAndKept(t *testing.T) {
+	t.Parallel()
 	bars := randomWalk(t, 1400, 5)
 	spec := searches()["random pruned=true"]
 	spec.Gates = GateLimits{MaxDrawdownPct: new(100.0), MinTrades: new(0)}
@@ -168,6 +170,7 @@ func TestPrunedTrialsAreSkippedAndKept(t *testing.T) {
 }
 
 func TestFinalColumnsAreIdempotent(t *testing.T) {
+	t.Parallel()
 	bars := randomWalk(t, 1400, 5)
 	spec := searches()["grid pruned=true"]
 	fresh := func() *Plan { return plan(t, spec, bars) }
@@ -190,6 +193,7 @@ func TestFinalColumnsAreIdempotent(t *testing.T) {
 }
 
 func TestTPENeverRepeatsATrialAndKeepsConstraints(t *testing.T) {
+	t.Parallel()
 	bars := randomWalk(t, 400, 5)
 	spec := searches()["tpe pruned=false"]
 	spec.OOSRatio = nil
@@ -215,6 +219,7 @@ func TestTPENeverRepeatsATrialAndKeepsConstraints(t *testing.T) {
 }
 
 func TestTPEFindsMoreThanRandom(t *testing.T) {
+	t.Parallel()
 	// Branin's function, whose best value is −0.397887.
 	branin := func(x, y float64) float64 {
 		valley := y - 5.1/(4*math.Pi*math.Pi)*x*x + 5/math.Pi*x - 6
@@ -256,6 +261,7 @@ func TestTPEFindsMoreThanRandom(t *testing.T) {
 }
 
 func TestSearchSettingsAreChecked(t *testing.T) {
+	t.Parallel()
 	for want, change := range map[string]func(*Spec){
 		"tpe: is for search_type tpe, not grid": func(s *Spec) { s.TPE = &TPE{} },
 		"n_trials: must be at most 50000":       func(s *Spec) { s.SearchType, s.NTrials = SearchTPE, new(50_001) },

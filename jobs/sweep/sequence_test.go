@@ -12,6 +12,7 @@ import (
 )
 
 func TestPermutationIsABijection(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.Uint64Range(1, 5000).Draw(t, "n")
 		p := newPermutation(n, rapid.Uint64().Draw(t, "seed"))
@@ -26,6 +27,7 @@ func TestPermutationIsABijection(t *testing.T) {
 }
 
 func TestPermutationShuffles(t *testing.T) {
+	t.Parallel()
 	p, q := newPermutation(1<<40+3, 1), newPermutation(1<<40+3, 2)
 	inOrder, same, last := 0, 0, uint64(0)
 	for i := range uint64(10_000) {
@@ -43,6 +45,7 @@ func TestPermutationShuffles(t *testing.T) {
 }
 
 func TestAxisValues(t *testing.T) {
+	t.Parallel()
 	number := backtest.ParamSpec{Name: "x", Kind: backtest.KindFloat, Max: 1e9}
 	whole := backtest.ParamSpec{Name: "n", Kind: backtest.KindInt, Max: 1e9}
 	for name, test := range map[string]struct {
@@ -70,6 +73,7 @@ func TestAxisValues(t *testing.T) {
 }
 
 func TestDrawsStayInsideAndCoverTheRange(t *testing.T) {
+	t.Parallel()
 	low, high := 2.0, 1000.0
 	kinds := map[string]axis{
 		"continuous":  {low: low, high: high},
@@ -110,6 +114,7 @@ func gridOf(fast, slow []float64, constraints []string) Spec {
 }
 
 func TestGridRunsInOrderAndWhole(t *testing.T) {
+	t.Parallel()
 	bars := randomWalk(t, 300, 1)
 	p := plan(t, gridOf([]float64{5, 10}, []float64{8, 20, 30}, nil), bars)
 	want := []backtest.Params{{5, 8}, {5, 20}, {5, 30}, {10, 8}, {10, 20}, {10, 30}}
@@ -126,6 +131,7 @@ func TestGridRunsInOrderAndWhole(t *testing.T) {
 }
 
 func TestSearchSamplesWithoutReplacement(t *testing.T) {
+	t.Parallel()
 	bars := randomWalk(t, 300, 1)
 	span := func(low, high float64) Range { return Range{Low: &low, High: &high} }
 	for _, search := range []Search{SearchGrid, SearchRandom} {
@@ -154,6 +160,7 @@ func TestSearchSamplesWithoutReplacement(t *testing.T) {
 }
 
 func TestDrawsDependOnSeedAndIndexOnly(t *testing.T) {
+	t.Parallel()
 	bars := randomWalk(t, 300, 1)
 	spec := Spec{
 		StrategyName: "bb_reversal", SearchType: SearchRandom, NTrials: new(300), Seed: new(uint64(9)),
@@ -170,6 +177,7 @@ func TestDrawsDependOnSeedAndIndexOnly(t *testing.T) {
 }
 
 func TestConstraintsThatAdmitTooFewPoints(t *testing.T) {
+	t.Parallel()
 	_, errs := Size(gridOf([]float64{5, 10}, []float64{3, 4}, []string{"fast < slow"}))
 	require.Equal(t, "constraints", errs[0].Field)
 	require.Contains(t, errs[0].Message, "none of the 4 points")
@@ -186,6 +194,7 @@ func TestConstraintsThatAdmitTooFewPoints(t *testing.T) {
 }
 
 func TestShardsAgreeOnEveryTrial(t *testing.T) {
+	t.Parallel()
 	bars := randomWalk(t, 300, 1)
 	rapid.Check(t, func(t *rapid.T) {
 		spec := Spec{
@@ -238,6 +247,7 @@ func TestHugeSpacesAreEnumeratedLazily(t *testing.T) {
 }
 
 func TestPlanCountsBars(t *testing.T) {
+	t.Parallel()
 	spec := crossSpec()
 	for _, test := range []struct {
 		bars    int

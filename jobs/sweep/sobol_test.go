@@ -11,6 +11,7 @@ import (
 )
 
 func TestSobolPointsEqualAnIndependentGenerator(t *testing.T) {
+	t.Parallel()
 	data, err := os.ReadFile("testdata/sobol.json")
 	require.NoError(t, err)
 	var golden map[string][][]uint32
@@ -34,6 +35,7 @@ func TestSobolPointsEqualAnIndependentGenerator(t *testing.T) {
 // A scrambled sequence is still a net: the first 2^k points of an axis have one in each 2^k-th, and
 // those of the first two axes one in each cell of any grid of 2^k equal cells.
 func TestScrambledSobolPointsAreSpreadEvenly(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		k := rapid.IntRange(0, 9).Draw(t, "k")
 		s := newSobol(maxSobolAxes, rapid.Uint64().Draw(t, "seed"))
@@ -54,6 +56,7 @@ func TestScrambledSobolPointsAreSpreadEvenly(t *testing.T) {
 }
 
 func TestSobolSearchesDependOnTheSeedAlone(t *testing.T) {
+	t.Parallel()
 	bars := randomWalk(t, 300, 1)
 	spec := crossSpec()
 	spec.OOSRatio, spec.SearchType, spec.NTrials = nil, SearchSobol, new(64)
@@ -78,6 +81,7 @@ func TestSobolSearchesDependOnTheSeedAlone(t *testing.T) {
 }
 
 func TestSobolRunsASmallSpaceWhole(t *testing.T) {
+	t.Parallel()
 	spec := gridOf([]float64{5, 10}, []float64{8, 20, 30}, []string{"fast < slow"})
 	spec.SearchType, spec.NTrials = SearchSobol, new(100)
 	p := plan(t, spec, randomWalk(t, 300, 1))
@@ -91,6 +95,7 @@ func TestSobolRunsASmallSpaceWhole(t *testing.T) {
 }
 
 func TestTooManySobolParametersAreRefused(t *testing.T) {
+	t.Parallel()
 	// No strategy has so many; the rule is tested where it is written.
 	var f faults
 	Spec{SearchType: SearchSobol}.checkSobol(maxSobolAxes+1, &f)

@@ -12,6 +12,7 @@ import (
 )
 
 func TestNormalizeIsCompleteAndIdempotent(t *testing.T) {
+	t.Parallel()
 	spec := Spec{StrategyName: "sma_cross", Account: AccountSpec{Commission: new(backtest.Commission(0))}}
 	spec.Normalize()
 	require.Equal(t, backtest.SideBoth, spec.Side)
@@ -32,6 +33,7 @@ func TestNormalizeIsCompleteAndIdempotent(t *testing.T) {
 }
 
 func TestNormalizeLeavesCopiesAlone(t *testing.T) {
+	t.Parallel()
 	spec := crossSpec()
 	before, err := stdjson.Marshal(spec)
 	require.NoError(t, err)
@@ -50,6 +52,7 @@ const tuneBody = `{"strategy_name": "sma_cross", "side": "both",
 	"stops": null, "intrabar_policy": "worst"}`
 
 func TestSpecReadsTheTuneBody(t *testing.T) {
+	t.Parallel()
 	var spec Spec
 	require.NoError(t, json.Unmarshal([]byte(tuneBody), &spec, json.RejectUnknownMembers(true)))
 	require.Empty(t, spec.Check())
@@ -70,6 +73,7 @@ func TestSpecReadsTheTuneBody(t *testing.T) {
 }
 
 func TestRangeRejectsInvalidJSON(t *testing.T) {
+	t.Parallel()
 	for _, text := range []string{
 		`5`, `"5"`, `null`, `true`, `[5, "6"]`, `[null]`, `{"low": 1, "high": 2, "stepp": 1}`,
 		`{"low": 1, "low": 2, "high": 3}`, `{"low": "1", "high": 2}`, `[[1]]`,
@@ -81,6 +85,7 @@ func TestRangeRejectsInvalidJSON(t *testing.T) {
 }
 
 func TestCheckNamesTheField(t *testing.T) {
+	t.Parallel()
 	list := func(values ...float64) Range { return Range{Values: values} }
 	span := func(low, high float64) Range { return Range{Low: &low, High: &high} }
 	stepped := func(low, high, step float64) Range { return Range{Low: &low, High: &high, Step: &step} }
@@ -151,6 +156,7 @@ func TestCheckNamesTheField(t *testing.T) {
 }
 
 func TestCheckReportsEveryInvalidField(t *testing.T) {
+	t.Parallel()
 	spec := crossSpec()
 	spec.Side, spec.ObjectiveType, spec.OOSRatio = "up", "luck", new(0.9)
 	spec.ParamSpace["fast"] = Range{Values: []float64{-1}}

@@ -9,6 +9,7 @@ import (
 // What trials do in sample does not depend on the bars that are kept for judging: it is the same
 // where those bars do not exist, and where they are others.
 func TestInSampleResultsDoNotDependOnLaterBars(t *testing.T) {
+	t.Parallel()
 	bars := randomWalk(t, 1000, 5)
 	split := crossSpec()
 	split.OOSRatio = new(0.3)

@@ -20,6 +20,7 @@ func values(texts ...string) (all []jsontext.Value) {
 }
 
 func TestVariantsBaselineFirstThenOverridesGridAblations(t *testing.T) {
+	t.Parallel()
 	variants, errs := Variants(jsontext.Value(variantBase), Variations{
 		Overrides: values(`{"side":"long"}`, `{"oos_ratio":0.30,"account":{"commission":2e-3}}`, `{"stops":null}`),
 		Grid:      map[string][]jsontext.Value{"account.commission": values("0", "0.002"), "oos_ratio": values("0.2", "0.3")},
@@ -50,6 +51,7 @@ func TestVariantsBaselineFirstThenOverridesGridAblations(t *testing.T) {
 
 // The id is that of the canonical form (RFC 8785): spacing, order and spelling of numbers do not matter.
 func TestVariantIDsAreCanonical(t *testing.T) {
+	t.Parallel()
 	a, errs := Variants(jsontext.Value(`{"seed":1,"dataset":"x"}`), Variations{Overrides: values(`{"side":"long","seed":2}`)})
 	require.Empty(t, errs)
 	b, errs := Variants(jsontext.Value(` {"dataset":"x", "seed":1.0}`), Variations{Overrides: values(`{"seed":2e0, "side":"long"}`)})
@@ -60,6 +62,7 @@ func TestVariantIDsAreCanonical(t *testing.T) {
 }
 
 func TestInvalidVariationsNameTheField(t *testing.T) {
+	t.Parallel()
 	many := values()
 	for range 11 {
 		many = append(many, jsontext.Value("1"))

@@ -22,6 +22,7 @@ func wfoConfig(train, test, step int) WFOConfig {
 }
 
 func TestFoldsAreHalfOpenAndStep(t *testing.T) {
+	t.Parallel()
 	bars := randomWalk(t, 1000, 1) // one bar a day from the epoch
 	folds, warnings, errs := wfoConfig(300, 100, 150).Folds(bars)
 	require.Empty(t, errs)
@@ -59,6 +60,7 @@ func TestFoldsAreHalfOpenAndStep(t *testing.T) {
 }
 
 func TestFoldsThatDoNotFitNameTheRemedy(t *testing.T) {
+	t.Parallel()
 	bars := randomWalk(t, 1000, 1)
 	first := func(c WFOConfig) invalid.FieldError {
 		_, _, errs := c.Folds(bars)
@@ -92,6 +94,7 @@ func TestFoldsThatDoNotFitNameTheRemedy(t *testing.T) {
 
 // A gap in the bars fails its folds, which partial walk-forwards do without.
 func TestFoldsInAGapOfTheBarsAreSkipped(t *testing.T) {
+	t.Parallel()
 	walk := randomWalk(t, 1000, 1)
 	at := append([]int64(nil), walk.Time...)
 	for i := 500; i < len(at); i++ {
@@ -121,6 +124,7 @@ func TestFoldsInAGapOfTheBarsAreSkipped(t *testing.T) {
 }
 
 func TestInvalidWalkForwardsNameTheField(t *testing.T) {
+	t.Parallel()
 	for field, change := range map[string]func(*WFOConfig, *Spec){
 		"wfo_config.train_days":        func(c *WFOConfig, _ *Spec) { c.TrainDays = nil },
 		"wfo_config.test_days":         func(c *WFOConfig, _ *Spec) { c.TestDays = new(0) },
@@ -148,6 +152,7 @@ func stub(i int, top []backtest.Params, scores ...float64) FoldResult {
 
 // The figures were computed with NumPy: mean, median, std with ddof 1, and the score by its formula.
 func TestCandidatesAreJudgedOnEveryFold(t *testing.T) {
+	t.Parallel()
 	a, b, c := backtest.Params{5, 20}, backtest.Params{10, 50}, backtest.Params{15, 100}
 	folds := []FoldResult{
 		stub(0, []backtest.Params{a, b}, 1.2, 0.5, math.NaN()),
@@ -236,6 +241,7 @@ func roundsOfFold(t *testing.T, spec Spec, fold Fold, bars *backtest.Bars) (*Pla
 // What a fold's tune stored of a pruned trial is about a few bars of its training window; as a
 // candidate of other folds the trial is judged on this one's test window all the same.
 func TestCandidatesOfEverySearchAreJudgedOnWholeTestWindows(t *testing.T) {
+	t.Parallel()
 	bars, cfg := randomWalk(t, 2000, 8), wfoConfig(900, 200, 200)
 	folds, _, errs := cfg.Folds(bars)
 	require.Empty(t, errs)
@@ -274,6 +280,7 @@ func TestCandidatesOfEverySearchAreJudgedOnWholeTestWindows(t *testing.T) {
 func noTrials(func(*Columns, error) bool) {}
 
 func TestWalkForwardFromFoldsToCurve(t *testing.T) {
+	t.Parallel()
 	bars, spec := randomWalk(t, 1200, 8), crossSpec()
 	cfg := wfoConfig(400, 200, 150) // test windows overlap by 50 days
 	folds, _, errs := cfg.Folds(bars)
@@ -331,6 +338,7 @@ func TestWalkForwardFromFoldsToCurve(t *testing.T) {
 }
 
 func TestReturnsOfACurveAreThoseOfTheEngine(t *testing.T) {
+	t.Parallel()
 	bars := randomWalk(t, 700, 9)
 	for _, hourly := range []bool{false, true} {
 		if hourly {

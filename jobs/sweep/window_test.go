@@ -36,6 +36,7 @@ func changed(t *testing.T, bars *backtest.Bars, from int) *backtest.Bars {
 }
 
 func TestWindowTradesItsBarsOnly(t *testing.T) {
+	t.Parallel()
 	bars := randomWalk(t, 1500, 5)
 	p := plan(t, windowSpec(600, 1000, 1200), bars)
 	is, oos := p.Windows()
@@ -60,6 +61,7 @@ func TestWindowTradesItsBarsOnly(t *testing.T) {
 }
 
 func TestWindowDoesNotLookAhead(t *testing.T) {
+	t.Parallel()
 	bars := randomWalk(t, 1500, 6)
 	spec := windowSpec(600, 1000, 1200)
 	p := plan(t, spec, bars)
@@ -77,6 +79,7 @@ func TestWindowDoesNotLookAhead(t *testing.T) {
 }
 
 func TestInvalidWindowsNameTheField(t *testing.T) {
+	t.Parallel()
 	bars := randomWalk(t, 1500, 5)
 	for _, test := range []struct {
 		start, train, end int

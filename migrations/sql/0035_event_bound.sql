@@ -5,9 +5,9 @@
 -- A row's place is (xid, id). xid is no longer the transaction's own id but the last transaction that
 -- had completed when the row was written, or the own id if that is later; id counts rows in the order
 -- in which they are written. An insert locks event_log before it takes its place, and the lock ends
--- after the commit is visible. So whoever reads the last completed transaction and the last id first,
--- and then looks at the locks, knows that every row to come lies behind what he read, but for those
--- of the lock's holders, and theirs lie at or behind their own transaction ids.
+-- after the commit is visible. So a reader that takes the last completed transaction and the last id first,
+-- and then looks at the locks, knows that every later row lies behind what it read, except those
+-- of the lock holders, which lie at or behind their own transaction ids.
 --
 -- xid is not below the transaction's own id, so servers of the version before, which read below the
 -- oldest running transaction, still see every row in order; cursors and the epoch stay as they are.

@@ -51,6 +51,7 @@ func calls(t *testing.T, g *guard.Guard, errs ...error) (made int, err error) {
 }
 
 func TestTemporaryErrorsAreRetried(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name string
 		errs []error
@@ -74,6 +75,7 @@ func TestTemporaryErrorsAreRetried(t *testing.T) {
 }
 
 func TestCircuitOpensAfterRepeatedFailures(t *testing.T) {
+	t.Parallel()
 	opts := options()
 	opts.Attempts, opts.Cooldown = 1, 50*time.Millisecond
 	g := guard.New(opts)
@@ -99,6 +101,7 @@ func TestCircuitOpensAfterRepeatedFailures(t *testing.T) {
 }
 
 func TestAttemptAndCallerHaveSeparateTimeLimits(t *testing.T) {
+	t.Parallel()
 	opts := options()
 	opts.Timeout, opts.Attempts = 20*time.Millisecond, 2
 	g := guard.New(opts)

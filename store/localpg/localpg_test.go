@@ -104,6 +104,7 @@ func running(pid int) bool {
 }
 
 func TestStopAndStartAgainKeepsDataPortAndPassword(t *testing.T) {
+	t.Parallel()
 	dir := folder(t)
 	first := start(t, dir)
 	makeKept(t, first.URL())
@@ -120,6 +121,7 @@ func TestStopAndStartAgainKeepsDataPortAndPassword(t *testing.T) {
 }
 
 func TestLoginNeedsThePassword(t *testing.T) {
+	t.Parallel()
 	dir := folder(t)
 	cluster := start(t, dir)
 	u, err := url.Parse(cluster.URL())
@@ -137,6 +139,7 @@ func TestLoginNeedsThePassword(t *testing.T) {
 }
 
 func TestSecondProcessIsRefused(t *testing.T) {
+	t.Parallel()
 	dir := folder(t)
 	start(t, dir)
 	_, err := localpg.Start(t.Context(), localpg.Options{DataDir: dir})
@@ -159,6 +162,7 @@ func startHelper(t *testing.T, dir string) (process *exec.Cmd, url string) {
 }
 
 func TestStartRecoversAfterEveryProcessIsKilled(t *testing.T) {
+	t.Parallel()
 	dir := folder(t)
 	owner, url := startHelper(t, dir)
 	makeKept(t, url)
@@ -173,6 +177,7 @@ func TestStartRecoversAfterEveryProcessIsKilled(t *testing.T) {
 }
 
 func TestServerEndsWhenItsOwnerIsKilled(t *testing.T) {
+	t.Parallel()
 	dir := folder(t)
 	owner, _ := startHelper(t, dir)
 	pid := serverPID(t, dir)
@@ -185,6 +190,7 @@ func TestServerEndsWhenItsOwnerIsKilled(t *testing.T) {
 }
 
 func TestServerThatOutlivedItsOwnerIsStopped(t *testing.T) {
+	t.Parallel()
 	dir := folder(t)
 	first := start(t, dir)
 	pid := serverPID(t, dir)
@@ -198,6 +204,7 @@ func TestServerThatOutlivedItsOwnerIsStopped(t *testing.T) {
 }
 
 func TestLockFileOfAReusedProcessIDIsRemoved(t *testing.T) {
+	t.Parallel()
 	dir := folder(t)
 	first := start(t, dir)
 	lockFile := filepath.Join(dir, "pgdata", "postmaster.pid")
@@ -212,6 +219,7 @@ func TestLockFileOfAReusedProcessIDIsRemoved(t *testing.T) {
 }
 
 func TestUnfinishedClusterIsCreatedAgain(t *testing.T) {
+	t.Parallel()
 	dir := folder(t)
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "pgdata.new", "base"), 0o700))
 	cluster := start(t, dir)
@@ -220,6 +228,7 @@ func TestUnfinishedClusterIsCreatedAgain(t *testing.T) {
 }
 
 func TestDoneReportsAServerThatDied(t *testing.T) {
+	t.Parallel()
 	dir := folder(t)
 	cluster := start(t, dir)
 	require.NoError(t, syscall.Kill(serverPID(t, dir), syscall.SIGKILL))
@@ -229,6 +238,7 @@ func TestDoneReportsAServerThatDied(t *testing.T) {
 
 // As root this is the case of a checkout below /root, which the server's user cannot enter.
 func TestThrowawayServerInAPrivateFolder(t *testing.T) {
+	t.Parallel()
 	closed := t.TempDir()
 	require.NoError(t, os.Chmod(closed, 0o700))
 	dir := filepath.Join(closed, "data")
@@ -243,6 +253,7 @@ func TestThrowawayServerInAPrivateFolder(t *testing.T) {
 }
 
 func TestStopKillsAServerThatDoesNotStopInTime(t *testing.T) {
+	t.Parallel()
 	dir := folder(t)
 	cluster, err := localpg.Start(t.Context(), localpg.Options{DataDir: dir})
 	require.NoError(t, err)
@@ -255,6 +266,7 @@ func TestStopKillsAServerThatDoesNotStopInTime(t *testing.T) {
 }
 
 func TestStartErrorsNameTheCause(t *testing.T) {
+	t.Parallel()
 	_, err := localpg.Start(t.Context(), localpg.Options{})
 	require.ErrorContains(t, err, "no data folder")
 	_, err = localpg.Start(t.Context(), localpg.Options{DataDir: folder(t), BinDir: t.TempDir()})

@@ -19,6 +19,7 @@ import (
 const header = "time,open,high,low,close,volume\n"
 
 func TestReadCSVForms(t *testing.T) {
+	t.Parallel()
 	day := func(d int) int64 { return time.Date(2020, 1, d, 0, 0, 0, 0, time.UTC).UnixMicro() }
 	for name, text := range map[string]string{
 		"plain":              header + "2020-01-01,1,3,1,2,10\n2020-01-02,2,3,1,2,20\n",
@@ -44,12 +45,14 @@ func TestReadCSVForms(t *testing.T) {
 }
 
 func TestReadCSVWithoutVolume(t *testing.T) {
+	t.Parallel()
 	b, err := ohlcv.ReadCSV(strings.NewReader("date,open,high,low,close\n2020-01-01,1,3,1,2\n"))
 	require.NoError(t, err)
 	require.Equal(t, []float64{0}, b.Volume)
 }
 
 func TestReadCSVRejects(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("9", 70_000)
 	for name, tc := range map[string]struct {
 		text   string
@@ -95,6 +98,7 @@ func TestReadCSVRejects(t *testing.T) {
 }
 
 func TestReadCSVTooManyRows(t *testing.T) {
+	t.Parallel()
 	line := func(i int) string { return fmt.Sprintf("%d,1,1,1,1\n", i) }
 	r, w := io.Pipe()
 	go func() {
@@ -116,6 +120,7 @@ func TestReadCSVTooManyRows(t *testing.T) {
 }
 
 func TestReadCSVSourceError(t *testing.T) {
+	t.Parallel()
 	broken := errors.New("source failed")
 	_, err := ohlcv.ReadCSV(io.MultiReader(strings.NewReader(header+"2020-01-01,1,3"), iotest.ErrReader(broken)))
 	require.ErrorIs(t, err, broken)
@@ -124,6 +129,7 @@ func TestReadCSVSourceError(t *testing.T) {
 }
 
 func TestCSVRoundTrip(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		b := anyBars(t)
 		var text bytes.Buffer

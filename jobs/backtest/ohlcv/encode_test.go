@@ -21,6 +21,7 @@ func sampleBars(t testing.TB) *backtest.Bars {
 }
 
 func TestSample(t *testing.T) {
+	t.Parallel()
 	b := sampleBars(t)
 	require.Equal(t, 5105, b.Len())
 	require.Equal(t, time.Date(2000, 1, 3, 0, 0, 0, 0, time.UTC).UnixMicro(), b.Time[0])
@@ -33,6 +34,7 @@ func TestSample(t *testing.T) {
 }
 
 func TestEncodeRoundTrip(t *testing.T) {
+	t.Parallel()
 	minute, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 7, Bars: 20_000, Interval: time.Minute})
 	require.NoError(t, err)
 	for name, tc := range map[string]struct {
@@ -56,6 +58,7 @@ func TestEncodeRoundTrip(t *testing.T) {
 
 // The sum is what datasets are addressed by: it may never change.
 func TestSumIsStable(t *testing.T) {
+	t.Parallel()
 	sum := ohlcv.Sum(sampleBars(t))
 	require.Equal(t, "82b72717d1d29498cd931804fefdae4d53746d44a06ce129318035e9f775e246", hex.EncodeToString(sum[:]))
 	changed := sampleBars(t)
@@ -84,6 +87,7 @@ func anyBars(t *rapid.T) *backtest.Bars {
 }
 
 func TestEncodeRoundTripOfAnyBars(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		b := anyBars(t)
 		data, err := ohlcv.Encode(b)
@@ -95,6 +99,7 @@ func TestEncodeRoundTripOfAnyBars(t *testing.T) {
 }
 
 func TestDecodeRejects(t *testing.T) {
+	t.Parallel()
 	good, err := ohlcv.Encode(sampleBars(t))
 	require.NoError(t, err)
 	huge := append([]byte("MRB1\xff\xff\xff\xff\x7f"), good[6:]...)

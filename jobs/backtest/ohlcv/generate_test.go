@@ -12,6 +12,7 @@ import (
 )
 
 func TestGenerateIsSeeded(t *testing.T) {
+	t.Parallel()
 	spec := ohlcv.Synthetic{Seed: 3, Bars: 500, Interval: time.Hour}
 	a, err := ohlcv.Generate(spec)
 	require.NoError(t, err)
@@ -28,6 +29,7 @@ func TestGenerateIsSeeded(t *testing.T) {
 
 // NewBars accepts the result, and checks the invariants.
 func TestGenerateMakesValidBarsForAnySpec(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		b, err := ohlcv.Generate(ohlcv.Synthetic{
 			Seed: rapid.Uint64().Draw(t, "seed"), Bars: rapid.IntRange(1, 300).Draw(t, "bars"),
@@ -40,6 +42,7 @@ func TestGenerateMakesValidBarsForAnySpec(t *testing.T) {
 }
 
 func TestGenerateRejects(t *testing.T) {
+	t.Parallel()
 	for name, spec := range map[string]ohlcv.Synthetic{
 		"no bars":           {},
 		"too many bars":     {Bars: ohlcv.MaxRows + 1},
@@ -58,6 +61,7 @@ func TestGenerateRejects(t *testing.T) {
 // Returns look like a market's: volatility clusters, tails are fat, and the returns themselves
 // hardly predict each other.
 func TestGenerateClustersVolatility(t *testing.T) {
+	t.Parallel()
 	b, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 11, Bars: 50_000, Interval: time.Hour})
 	require.NoError(t, err)
 	returns, sizes := make([]float64, b.Len()-1), make([]float64, b.Len()-1)

@@ -49,6 +49,7 @@ func stampRows(t testing.TB) []stampRow {
 
 // A CSV and a Parquet file of the same bars are the same dataset.
 func TestReadParquetSample(t *testing.T) {
+	t.Parallel()
 	want := sampleBars(t)
 	rows := stampRows(t)
 	for name, codec := range map[string]compress.Codec{
@@ -70,6 +71,7 @@ func TestReadParquetSample(t *testing.T) {
 }
 
 func TestReadParquetTimes(t *testing.T) {
+	t.Parallel()
 	type prices struct {
 		Open  float32 `parquet:"open"`
 		High  int32   `parquet:"high"`
@@ -128,6 +130,7 @@ func int96(at time.Time) deprecated.Int96 {
 }
 
 func TestReadParquetRejects(t *testing.T) {
+	t.Parallel()
 	rows := stampRows(t)[:10]
 	good := writeParquet(t, rows)
 	wrong := func(change func(r []stampRow)) []byte {
@@ -190,6 +193,7 @@ func TestReadParquetBomb(t *testing.T) {
 
 // Damaged files are read or refused, but do no harm. The damage is seeded, so a failure repeats.
 func TestReadParquetDamaged(t *testing.T) {
+	t.Parallel()
 	rows := stampRows(t)[:20]
 	files := [][]byte{
 		writeParquet(t, rows), writeParquet(t, rows, parquet.Compression(&parquet.Zstd)),

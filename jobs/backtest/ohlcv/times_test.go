@@ -9,6 +9,7 @@ import (
 )
 
 func TestParseTime(t *testing.T) {
+	t.Parallel()
 	utc := func(text string) int64 {
 		at, err := time.Parse(time.RFC3339Nano, text)
 		require.NoError(t, err)
@@ -54,6 +55,7 @@ func TestParseTime(t *testing.T) {
 }
 
 func TestParseTimeAgreesWithTime(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		zone := time.FixedZone("", rapid.IntRange(-14*60, 14*60).Draw(t, "offset")*60)
 		at := time.UnixMicro(rapid.Int64Range(minMicros+86_400_000_000, maxMicros-86_400_000_000).Draw(t, "at")).In(zone)

@@ -12,6 +12,7 @@ import (
 )
 
 func TestCanonicalURL(t *testing.T) {
+	t.Parallel()
 	for address, want := range map[string]string{
 		"HTTPS://Example.COM:443/a?utm_source=x&b=2&a=1#part": "https://example.com/a?a=1&b=2",
 		"http://example.com:80":                               "http://example.com/",
@@ -38,6 +39,7 @@ const watchPage = `<html><script>var ytInitialPlayerResponse = {"captions":{"pla
 "videoDetails":{"videoId":"dQw4w9WgXcQ","title":"Momentum \"explained\"","lengthSeconds":"212","author":"A Channel","isLive":false}};</script></html>`
 
 func TestVideoPage(t *testing.T) {
+	t.Parallel()
 	video, err := extract.VideoPage([]byte(watchPage))
 	require.NoError(t, err)
 	require.Equal(t, `Momentum "explained"`, video.Title)
@@ -54,6 +56,7 @@ func TestVideoPage(t *testing.T) {
 }
 
 func TestBarsInWords(t *testing.T) {
+	t.Parallel()
 	bars, err := ohlcv.Read(ohlcv.Sample())
 	require.NoError(t, err)
 	require.Equal(t, "1d", extract.Timeframe(bars))
@@ -72,6 +75,7 @@ func TestBarsInWords(t *testing.T) {
 }
 
 func TestTimeframe(t *testing.T) {
+	t.Parallel()
 	for want, step := range map[string]time.Duration{
 		"1m": time.Minute, "15m": 15 * time.Minute, "4h": 4 * time.Hour, "1d": 24 * time.Hour, "1w": 7 * 24 * time.Hour, "10s": 10 * time.Second,
 	} {

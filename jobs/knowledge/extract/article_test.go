@@ -32,6 +32,7 @@ Portfolios are formed every month, hold the winners, and sell the losers short f
 </article><footer>© Example. All rights reserved. Privacy policy.</footer><script>alert("x")</script></body></html>`
 
 func TestArticleKeepsItsTextAndDropsTheRest(t *testing.T) {
+	t.Parallel()
 	e, err := extract.Article([]byte(page), "text/html; charset=utf-8", "https://example.com/momentum")
 	require.NoError(t, err)
 	require.Contains(t, e.Title, "Momentum, explained")
@@ -57,6 +58,7 @@ func TestArticleKeepsItsTextAndDropsTheRest(t *testing.T) {
 }
 
 func TestPageWithoutAnArticleIsTakenWhole(t *testing.T) {
+	t.Parallel()
 	e, err := extract.Article([]byte("<html><title>Note</title><body><p>Sell in May.</p></body></html>"), "", "")
 	require.NoError(t, err)
 	require.Equal(t, "Note", e.Title)
@@ -64,6 +66,7 @@ func TestPageWithoutAnArticleIsTakenWhole(t *testing.T) {
 }
 
 func TestArticleInAnotherEncoding(t *testing.T) {
+	t.Parallel()
 	latin := "<html><head><meta charset=iso-8859-1></head><body><p>Volatilit\xE9 et r\xE9gression vers la moyenne</p></body></html>"
 	e, err := extract.Article([]byte(latin), "text/html", "https://example.com/")
 	require.NoError(t, err)
@@ -75,6 +78,7 @@ func TestArticleInAnotherEncoding(t *testing.T) {
 }
 
 func TestInvalidArticlesAreRejected(t *testing.T) {
+	t.Parallel()
 	for data, want := range map[string]string{
 		"":                                     "not an HTML page",
 		`{"error": "not found"}`:               "not an HTML page",
@@ -91,6 +95,7 @@ func TestInvalidArticlesAreRejected(t *testing.T) {
 }
 
 func TestArticleOfManyElementsIsRead(t *testing.T) {
+	t.Parallel()
 	e, err := extract.Article([]byte("<html><body>"+strings.Repeat("<p>Short paragraph.</p>", 60_000)+"</body></html>"), "", "")
 	require.NoError(t, err)
 	require.Len(t, e.Blocks, 60_000)

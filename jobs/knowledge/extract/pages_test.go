@@ -12,6 +12,7 @@ import (
 )
 
 func TestPagesBecomeParagraphsWithTheirPage(t *testing.T) {
+	t.Parallel()
 	var pdf extract.PDF
 	for i := range 6 {
 		pdf.Pages = append(pdf.Pages, fmt.Sprintf(
@@ -37,6 +38,7 @@ func TestPagesBecomeParagraphsWithTheirPage(t *testing.T) {
 }
 
 func TestPagesWithoutText(t *testing.T) {
+	t.Parallel()
 	_, err := extract.Pages(extract.PDF{}, "x.pdf")
 	rejected(t, err, "no pages")
 	_, err = extract.Pages(extract.PDF{Pages: make([]string, 20)}, "x.pdf")
@@ -44,6 +46,7 @@ func TestPagesWithoutText(t *testing.T) {
 }
 
 func TestDetect(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		data, name string
 		want       knowledge.SourceType

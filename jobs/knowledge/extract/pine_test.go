@@ -31,6 +31,7 @@ if cross(fast, src)
 `
 
 func TestPineReadsVersionDeclarationAndInputs(t *testing.T) {
+	t.Parallel()
 	e, err := extract.Pine([]byte(script), "x.pine")
 	require.NoError(t, err)
 	require.Equal(t, `Golden "Cross"`, e.Title)
@@ -54,6 +55,7 @@ func TestPineReadsVersionDeclarationAndInputs(t *testing.T) {
 }
 
 func TestPineLint(t *testing.T) {
+	t.Parallel()
 	long := "//@version=5\nindicator(\"x\")\n" + strings.Repeat("plot(close)\n", 499)
 	for source, want := range map[string][]string{
 		"indicator(\"x\")\n":                                    {"E001:0"},
@@ -81,6 +83,7 @@ func TestPineLint(t *testing.T) {
 }
 
 func TestPineLooksLikePine(t *testing.T) {
+	t.Parallel()
 	require.True(t, extract.LooksLikePine([]byte(script)))
 	require.True(t, extract.LooksLikePine([]byte("indicator(\"x\")\nplot(close)")))
 	require.False(t, extract.LooksLikePine([]byte("A strategy (in the sense of Chandler) is a plan.")))

@@ -53,6 +53,7 @@ const timedText = `{"wireMagic":"pb3","events":[{"tStartMs":0,"dDurationMs":5000
 {"tStartMs":2600,"dDurationMs":3000,"segs":[{"utf8":"to the show"}]}]}`
 
 func TestTranscripts(t *testing.T) {
+	t.Parallel()
 	type at struct {
 		from, to float64
 		text     string
@@ -81,6 +82,7 @@ func TestTranscripts(t *testing.T) {
 }
 
 func TestInvalidTranscriptsAreRejected(t *testing.T) {
+	t.Parallel()
 	for _, data := range []string{"", "WEBVTT\n\n", "just text", `{"events":[]}`, "1\n00:00:01,000 --> 00:00:02,000\n\n"} {
 		_, err := extract.Transcript([]byte(data), "x.srt")
 		rejected(t, err, "no subtitle")

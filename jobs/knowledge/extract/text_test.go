@@ -36,6 +36,7 @@ A close above it is a long entry.
 `
 
 func TestMarkdownKeepsHeadingsCodeAndLines(t *testing.T) {
+	t.Parallel()
 	e, err := extract.Text([]byte(note), "orb.md")
 	require.NoError(t, err)
 	require.Equal(t, "Opening range", e.Title)
@@ -51,6 +52,7 @@ func TestMarkdownKeepsHeadingsCodeAndLines(t *testing.T) {
 }
 
 func TestPlainTextHasNoHeadings(t *testing.T) {
+	t.Parallel()
 	e, err := extract.Text([]byte("# not a heading\r\n\r\nsecond"), "notes.txt")
 	require.NoError(t, err)
 	require.Equal(t, "notes", e.Title)
@@ -63,6 +65,7 @@ func TestPlainTextHasNoHeadings(t *testing.T) {
 }
 
 func TestEncodings(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct{ data, want string }{
 		"UTF-8 with a byte order mark": {"\xEF\xBB\xBFcafé", "café"},
 		"UTF-16":                       {"\xFF\xFEc\x00a\x00f\x00\xE9\x00", "café"},
