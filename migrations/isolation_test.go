@@ -18,10 +18,9 @@ import (
 
 // shared are the tables that every workspace's sessions may read whole, with the reason why.
 var shared = map[string]string{
-	"counters_place": "how far the counters are", "event_epoch": "which log it is", "workers": "the fleet's",
+	"counters_place": "how far the counters are", "event_epoch": "which log it is",
 	"llm_minutes": "counts of the fleet's calls", "vector_collections": "models and dimensions, no vectors",
 	"millrace_migration": "for readiness", "river_migration": "for readiness", "retention_rules": "the same for all",
-	"river_job":    "River knows no workspaces; arguments hold ids only, and no route shows a job but by its workspace",
 	"river_leader": "River's", "river_queue": "River's", "river_notification": "River's",
 }
 

@@ -22,6 +22,9 @@ import (
 // AppRole is the role every connection acts as; row-level security applies to it.
 const AppRole = "millrace_app"
 
+// TenantRole is what a workspace's transactions act as: AppRole, less the fleet's jobs and workers.
+const TenantRole = "millrace_tenant"
+
 // FleetRole sees every workspace's rows.
 const FleetRole = "millrace_fleet"
 
@@ -108,8 +111,8 @@ func (s *DB) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 
 // InWorkspace runs fn in a transaction that sees only the given workspace's rows.
 func (s *DB) InWorkspace(ctx context.Context, workspace uuid.UUID, fn func(*Tx) error) error {
-	// One round trip for both; a UUID's text needs no quoting.
-	return s.InTx(ctx, "begin; set local millrace.workspace = '"+workspace.String()+"'", fn)
+	// One round trip for all; a UUID's text needs no quoting.
+	return s.InTx(ctx, "begin; set local role "+TenantRole+"; set local millrace.workspace = '"+workspace.String()+"'", fn)
 }
 
 // InFleet runs fn in a transaction that sees every workspace's rows.

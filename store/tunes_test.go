@@ -294,7 +294,7 @@ func TestTheFleetSubmitsUnderKeysOfItsOwn(t *testing.T) {
 	require.True(t, resp.Replayed)
 	resp, role = submit(d.space.ID)
 	require.False(t, resp.Replayed, "a workspace got the fleet's response")
-	require.Equal(t, "millrace_app", role)
+	require.Equal(t, store.TenantRole, role)
 	_, err := d.store.Replay(ctx, store.Submission{Workspace: uuid.Nil, Route: "prune", Key: "other"})
 	require.ErrorIs(t, err, store.ErrNotFound)
 	_, err = d.store.Replay(ctx, store.Submission{Workspace: uuid.Nil, Route: "prune", Key: "k", Fingerprint: [32]byte{1}})

@@ -41,7 +41,11 @@ func New(t testing.TB) *DB {
 		if err := s.ensureTemplate(ctx, admin); err != nil {
 			return fmt.Errorf("template: %w", err)
 		}
-		return s.exec(ctx, admin, "create database %s template %s", name, s.template)
+		if err := s.exec(ctx, admin, "create database %s template %s", name, s.template); err != nil {
+			return err
+		}
+		// A clone does not take over the rights on the database itself.
+		return s.exec(ctx, admin, "revoke temporary on database %s from public", name)
 	})
 }
 
@@ -200,7 +204,7 @@ func (s *server) ensureLogin(ctx context.Context, admin *pgx.Conn) error {
 			return err
 		}
 	}
-	return s.exec(ctx, admin, "grant millrace_app, millrace_fleet to %s", s.login)
+	return s.exec(ctx, admin, "grant millrace_app, millrace_tenant, millrace_fleet to %s", s.login)
 }
 
 // exec runs a statement with identifiers filled in.

@@ -212,7 +212,7 @@ func (e *Embedded) Search(ctx context.Context, scope knowledge.Scope, vector []f
 func (e *Embedded) inWorkspace(ctx context.Context, mode string, workspace uuid.UUID, fn func(pgx.Tx) error) error {
 	// One round trip for both; a UUID's text needs no quoting.
 	tx, err := e.pool.BeginTx(ctx, pgx.TxOptions{
-		BeginQuery: "begin " + mode + "; set local millrace.workspace = '" + workspace.String() + "'",
+		BeginQuery: "begin " + mode + "; set local role millrace_tenant; set local millrace.workspace = '" + workspace.String() + "'",
 	})
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)

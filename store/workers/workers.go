@@ -98,9 +98,7 @@ func (s *Store) Retire(ctx context.Context, id string) error {
 // Slots is how many jobs of a queue the live workers can run at once.
 func Slots(ctx context.Context, tx pgx.Tx, queue string) (int, error) {
 	var slots int
-	err := tx.QueryRow(ctx, `
-		select coalesce(sum((queues ->> $1)::int), 0) from workers
-		 where beat_at > clock_timestamp() - make_interval(secs => $2)`, queue, LeaseSeconds).Scan(&slots)
+	err := tx.QueryRow(ctx, `select fleet_slots($1, make_interval(secs => $2))`, queue, LeaseSeconds).Scan(&slots)
 	if err != nil {
 		return 0, fmt.Errorf("count %s slots: %w", queue, err)
 	}
