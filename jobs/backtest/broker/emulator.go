@@ -92,12 +92,12 @@ func (e *Emulator) BarDetail(bar int, day int32, open, high, low, closing float6
 		return nil
 	}
 	p := prices{open, high, low, closing}
-	if e.quiet(e.grid.ticks(high), e.grid.ticks(low)) {
+	if !e.lossRule && (len(e.orders) == 0 || e.quiet(e.grid.ticks(high), e.grid.ticks(low))) {
 		e.passQuietly(p)
 	} else {
 		e.walkBar(p, inner)
 	}
-	if len(e.lots) > 0 {
+	if len(e.lots) > 0 && (e.s.MarginLong > 0 || e.s.MarginShort > 0) {
 		e.callMargin(high, low)
 	}
 	return e.err
@@ -146,8 +146,17 @@ func (e *Emulator) passQuietly(p prices) {
 	if p.upFirst() {
 		first, second = second, first
 	}
-	e.see(first)
-	e.see(second)
+	for i := range e.lots {
+		l := &e.lots[i]
+		if p.high > l.high {
+			l.high = p.high
+		}
+		if p.low < l.low {
+			l.low = p.low
+		}
+	}
+	e.watch(e.equityAt(first))
+	e.watch(e.equityAt(second))
 }
 
 // see updates the extremes of lots and equity by one price.

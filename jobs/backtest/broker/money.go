@@ -123,19 +123,19 @@ func (e *Emulator) equityAt(price float64) float64 {
 
 // watch folds one value of the equity into its extremes.
 func (e *Emulator) watch(equity float64) {
-	if equity > e.peak {
+	if equity >= e.peak {
 		e.peak = equity
-	}
-	if d := e.peak - equity; d > e.drawdown {
+	} else if d := e.peak - equity; d > e.drawdown {
 		e.drawdown = d
 	}
-	if equity < e.trough {
+	if equity <= e.trough {
 		e.trough = equity
-	}
-	if u := equity - e.trough; u > e.runup {
+	} else if u := equity - e.trough; u > e.runup {
 		e.runup = u
 	}
-	e.risk.watch(equity)
+	if e.lossRule {
+		e.risk.watch(equity)
+	}
 }
 
 func (a *account) noteSize(size float64) {

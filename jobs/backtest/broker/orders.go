@@ -119,6 +119,10 @@ func (e *Emulator) Exit(x Exit) {
 	if len(e.lots) == 0 && !e.pendingEntry() || e.isSpent(exitKey{x.ID, x.From}) {
 		return
 	}
+	i := e.findExit(x.ID, x.From)
+	if i >= 0 && i == len(e.orders)-1 && e.orders[i].exit.same(&x) {
+		return
+	}
 	o := order{
 		kind: kindExit, id: x.ID, oca: x.OCA, ocaType: x.OCAType, bar: e.bar, stop: math.NaN(), limit: math.NaN(),
 		exit: exitState{Exit: x, best: math.NaN(), version: -1},
@@ -126,21 +130,32 @@ func (e *Emulator) Exit(x Exit) {
 	if !math.IsNaN(x.TrailOffset) {
 		o.exit.offset = wholeTicks(x.TrailOffset)
 	}
-	i := e.findExit(x.ID, x.From)
+	e.levels(&o)
 	if i < 0 {
-		e.levels(&o)
 		o.exit.follow(e.grid.ticks(e.close))
 		o.exit.born = e.serial + 1
 		e.add(o)
 		return
 	}
 	o.exit.best, o.exit.born = e.orders[i].exit.best, e.orders[i].exit.born
-	e.levels(&o)
 	if x := &o.exit; x.dir != Both && float64(x.dir)*x.activation > float64(x.dir)*x.best {
 		x.best = math.NaN()
 	}
 	e.remove(i)
 	e.add(o)
+}
+
+// same says whether a call repeats the exit as it is. Scripts call an exit on every bar; most calls
+// change nothing.
+func (x *exitState) same(n *Exit) bool {
+	if x.reduced != 0 || x.Comment != n.Comment || x.CommentProfit != n.CommentProfit || x.CommentLoss != n.CommentLoss ||
+		x.CommentTrail != n.CommentTrail || x.OCA != n.OCA || x.OCAType != n.OCAType {
+		return false
+	}
+	equal := func(a, b float64) bool { return a == b || a != a && b != b }
+	return equal(x.Stop, n.Stop) && equal(x.Limit, n.Limit) && equal(x.Loss, n.Loss) && equal(x.Profit, n.Profit) &&
+		equal(x.TrailPrice, n.TrailPrice) && equal(x.TrailPoints, n.TrailPoints) && equal(x.TrailOffset, n.TrailOffset) &&
+		equal(x.Qty, n.Qty) && equal(x.QtyPercent, n.QtyPercent)
 }
 
 // pendingEntry says whether an order that opens a position is live.

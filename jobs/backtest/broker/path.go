@@ -151,7 +151,7 @@ func (e *Emulator) meetLimit(level float64, d Dir, a, b float64) (touch, bool) {
 
 // quiet says that nothing fills on a bar between the two prices. It may say no when nothing does.
 func (e *Emulator) quiet(high, low float64) bool {
-	if e.markets > 0 || e.lossRule {
+	if e.markets > 0 {
 		return false
 	}
 	for i := range e.orders {

@@ -95,10 +95,8 @@ func (e *Emulator) allowed(d Dir, closing, opening float64) float64 {
 
 // watch follows the peaks that the loss rules measure from.
 func (r *risk) watch(equity float64) {
-	if r.lossRule {
-		r.totalPeak = math.Max(r.totalPeak, equity)
-		r.dayPeak = math.Max(r.dayPeak, equity)
-	}
+	r.totalPeak = math.Max(r.totalPeak, equity)
+	r.dayPeak = math.Max(r.dayPeak, equity)
 }
 
 // countFill counts one filled order of the day and ends the day at the limit.
