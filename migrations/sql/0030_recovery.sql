@@ -4,7 +4,7 @@ alter table workers add column clock_ahead_seconds float8 not null default 0;
 
 -- The sessions of a worker whose heartbeat is gone: a frozen or unreachable process may hold a lock or
 -- a snapshot in one of them, and no other process may end it. Only sessions that name a silent worker
--- of this database are ended, so whoever may call this can end none that is of use.
+-- of this database are ended, so a role that may call this can end no session that is of use.
 -- +goose StatementBegin
 create function end_lost_sessions(lease interval) returns table (worker text, sessions int)
     language plpgsql security definer set search_path = public, pg_temp as $$
