@@ -187,7 +187,10 @@ func (l *lowerer) variable(p syntax.Pos, name string, t *types.Type) value {
 	switch name {
 	case "barstate.isconfirmed", "barstate.ishistory", "barstate.isnew", "session.ismarket", "chart.is_standard":
 		return l.boolean(true)
-	case "session.ispremarket", "session.ispostmarket", "timeframe.isticks", "chart.is_heikinashi", "chart.is_renko", "chart.is_kagi",
+	case "barstate.islast", "barstate.islastconfirmedhistory":
+		l.note(p, "P906", name+" is false: which bar is the last is not known before it comes")
+		return l.boolean(false)
+	case "barstate.isrealtime", "session.ispremarket", "session.ispostmarket", "timeframe.isticks", "chart.is_heikinashi", "chart.is_renko", "chart.is_kagi",
 		"chart.is_linebreak", "chart.is_pnf", "chart.is_range":
 		return l.boolean(false)
 	case "barstate.isfirst":

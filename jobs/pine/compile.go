@@ -1,0 +1,136 @@
+package pine
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"millrace/jobs/pine/ir"
+	"millrace/jobs/pine/syntax"
+)
+
+// Semantics is the version of how scripts are run: runs of different semantics are not compared.
+const Semantics = "1"
+
+// Diagnostic is one finding about a script.
+type Diagnostic = syntax.Diagnostic
+
+// Diagnostics are findings about a script.
+type Diagnostics = syntax.Diagnostics
+
+// Program is a compiled script. It is immutable and safe for concurrent use.
+type Program struct {
+	ir    *ir.Program
+	main  *code
+	subs  []*code
+	notes Diagnostics
+}
+
+// Compile makes a program of a script. The program is nil when the diagnostics hold an error; notes
+// and warnings are kept with the program.
+func Compile(source string) (program *Program, diags Diagnostics) {
+	defer func() {
+		// A fault of ours on a script is a refusal of that script, not the end of the process.
+		if r := recover(); r != nil {
+			diags.Add(syntax.Pos{Line: 1, Column: 1}, syntax.Error, "P499", fmt.Sprintf("the script cannot be compiled: %v", r), "report it to the operator")
+			program = nil
+		}
+	}()
+	script, diags := syntax.Parse(source)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	lowered := ir.Lower(script, &diags)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	p := &Program{ir: lowered}
+	var err error
+	if p.main, err = generate(lowered, &lowered.Body); err == nil {
+		for _, s := range lowered.Subs {
+			var c *code
+			if c, err = generate(lowered, &s.Body); err != nil {
+				break
+			}
+			for _, slot := range s.Results {
+				c.ringReg = append(c.ringReg, regOf(c, lowered, slot))
+			}
+			p.subs = append(p.subs, c)
+		}
+	}
+	if err != nil {
+		diags.Add(syntax.Pos{Line: 1, Column: 1}, syntax.Error, "P405", err.Error(), "make the script smaller")
+		return nil, diags
+	}
+	p.notes = diags
+	return p, diags
+}
+
+// regOf is a slot's register in code that is already made; constants and series that nothing reads
+// get one.
+func regOf(c *code, p *ir.Program, s ir.Slot) uint16 {
+	for r, slot := range c.slots {
+		if slot == s {
+			return uint16(r)
+		}
+	}
+	g := &generator{p: p, c: c, reg: map[ir.Slot]uint16{}}
+	for r, slot := range c.slots {
+		g.reg[slot] = uint16(r)
+	}
+	r := g.at(s)
+	c.regs = len(c.slots)
+	return r
+}
+
+// Title is what the script calls itself.
+func (p *Program) Title() string { return p.ir.Settings.Title }
+
+// Notes are the remarks of the compilation: what is ignored, and warnings.
+func (p *Program) Notes() Diagnostics { return p.notes }
+
+// Settings are those of the script's strategy() call.
+func (p *Program) Settings() ir.Settings { return p.ir.Settings }
+
+// Inputs are the declared inputs in order; the parameters of a run have the same order.
+func (p *Program) Inputs() []ir.Input { return p.ir.Inputs }
+
+// Defaults are the inputs' default values.
+func (p *Program) Defaults() []float64 {
+	values := make([]float64, len(p.ir.Inputs))
+	for i, in := range p.ir.Inputs {
+		values[i] = in.Default
+	}
+	return values
+}
+
+// Override sets the input of that title, or of that variable's name, from text: a number, true or
+// false, or one of its labels.
+func (p *Program) Override(params []float64, title, text string) error {
+	for i, in := range p.ir.Inputs {
+		if in.Name != title && in.Variable != title {
+			continue
+		}
+		for j, label := range in.Labels {
+			if strings.EqualFold(label, text) {
+				params[i] = float64(j)
+				return nil
+			}
+		}
+		switch strings.ToLower(text) {
+		case "true":
+			params[i] = 1
+			return nil
+		case "false":
+			params[i] = 0
+			return nil
+		}
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return fmt.Errorf("input %q: %q is neither a number nor one of its options", title, text)
+		}
+		params[i] = v
+		return nil
+	}
+	return fmt.Errorf("the script has no input %q", title)
+}
