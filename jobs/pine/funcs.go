@@ -129,7 +129,9 @@ func marketFunction(name string) function {
 			return float64(t.millis() / 1000), err
 		}
 	case "timeframe.from_seconds()":
-		return func(m *machine, _ *callInfo, a []float64) (float64, error) { return m.run.intern(spell(int64(a[0]) * 1000)) }
+		return func(m *machine, _ *callInfo, a []float64) (float64, error) {
+			return m.run.intern(spell(int64(a[0]) * 1000))
+		}
 	case "timeframe.change", "timeframe.change()":
 		return timeframeChange
 	case "session.islastbar":
@@ -142,7 +144,7 @@ func marketFunction(name string) function {
 	return nil
 }
 
-// timeframeChange reports whether the bar begins a new period of a timeframe; the first bar does.
+// timeframeChange reports whether the bar begins a new period of a timeframe; the first bar does not.
 func timeframeChange(m *machine, _ *callInfo, a []float64) (float64, error) {
 	tf := m.run.text(a[0])
 	if tf == "" {
@@ -153,7 +155,7 @@ func timeframeChange(m *machine, _ *callInfo, a []float64) (float64, error) {
 		return 0, err
 	}
 	if m.bar == 0 {
-		return 1, nil
+		return 0, nil
 	}
 	times := m.f.series[ir.SeriesTime]
 	zone := m.run.market.Zone

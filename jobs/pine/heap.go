@@ -144,4 +144,3 @@ func (h *heap) reach(ref float64) {
 		h.reach(k)
 	}
 }
-
