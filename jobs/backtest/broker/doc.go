@@ -55,7 +55,8 @@
 // # Sizes and money
 //
 // Quantities are rounded down to Settings.LotStep. A market order is sized at the close of the bar
-// that places it; a priced order of the default size at its fill. Equity is capital, closed profit
+// that places it; a priced order of the default size at its fill. A percentage of equity pays the fee of the
+// entry too. Equity is capital, closed profit
 // and open profit. Lots close first in, first out; CloseAny closes those of the named entry. Both
 // commissions of a lot count when it closes; a cash fee per order is split by quantity when an order
 // both closes and opens.

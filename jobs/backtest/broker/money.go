@@ -98,9 +98,15 @@ func (e *Emulator) defaultQty(price float64) float64 {
 	case Cash:
 		return e.floorLot(e.s.Qty / value)
 	case PercentOfEquity:
+		// The share of the equity pays the entry's fee too.
 		money := e.equityAt(price) * e.s.Qty / 100
-		if e.s.FeeType == FeeCashPerOrder {
+		switch e.s.FeeType {
+		case FeeCashPerOrder:
 			money -= e.s.Fee
+		case FeeCashPerContract:
+			value += e.s.Fee
+		case FeePercent:
+			value *= 1 + e.s.Fee/100
 		}
 		return e.floorLot(money / value)
 	}

@@ -10,21 +10,24 @@ import (
 
 func TestDefaultQuantities(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		kind broker.QtyType
-		qty  float64
-		fee  float64
-		want float64
+		name    string
+		kind    broker.QtyType
+		qty     float64
+		fee     float64
+		feeType broker.FeeType
+		want    float64
 	}{
-		{"fixed", broker.Fixed, 2.5, 0, 2.5},
-		{"cash at the signal's close", broker.Cash, 1000, 0, 8},                             // 1000/125
-		{"percent of equity", broker.PercentOfEquity, 50, 0, 40},                            // 5000/125
-		{"percent of equity less the fee of an order", broker.PercentOfEquity, 50, 100, 39}, // 4900/125 = 39.2
+		{"fixed", broker.Fixed, 2.5, 0, broker.FeePercent, 2.5},
+		{"cash at the signal's close", broker.Cash, 1000, 10, broker.FeePercent, 8},                                 // 1000/125
+		{"percent of equity", broker.PercentOfEquity, 50, 0, broker.FeePercent, 40},                                 // 5000/125
+		{"percent of equity less the fee of an order", broker.PercentOfEquity, 50, 100, broker.FeeCashPerOrder, 39}, // 4900/125 = 39.2
+		{"percent of equity with the fee of its value", broker.PercentOfEquity, 50, 1, broker.FeePercent, 39.5},     // 5000/126.25 = 39.6
+		{"percent of equity with the fee of a unit", broker.PercentOfEquity, 50, 3, broker.FeeCashPerContract, 39},  // 5000/128 = 39.06
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := account()
 			s.QtyType, s.Qty, s.LotStep = c.kind, c.qty, 0.5
-			s.FeeType, s.Fee = broker.FeeCashPerOrder, c.fee
+			s.FeeType, s.Fee = c.feeType, c.fee
 			r := start(t, s)
 			r.flat(125, func() { r.Entry(entry(idA, broker.Long)) })
 			r.flat(200)
