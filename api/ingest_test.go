@@ -22,8 +22,8 @@ import (
 	"millrace/jobs/worker/fleet"
 	"millrace/jobs/worker/ingestion"
 	"millrace/jobs/worker/ingestion/fetch"
-	"millrace/jobs/worker/ingestion/pdf"
 	"millrace/jobs/worker/ingestion/pdf/pdftest"
+	"millrace/jobs/worker/ingestion/sandbox"
 	"millrace/ops"
 	"millrace/store"
 	"millrace/store/pgtest"
@@ -40,13 +40,14 @@ func (l *library) ingesting() {
 	l.t.Cleanup(pool.Close)
 	cache, err := os.UserCacheDir()
 	require.NoError(l.t, err)
-	engine := pdf.New(pdf.Options{CacheDir: filepath.Join(cache, "millrace", "wasm")})
-	l.t.Cleanup(func() { _ = engine.Close(context.Background()) })
+	children, err := sandbox.New(sandbox.Options{CacheDir: filepath.Join(cache, "millrace", "wasm")})
+	require.NoError(l.t, err)
+	l.t.Cleanup(func() { _ = children.Close(context.Background()) })
 	member, err := fleet.New(fleet.Options{
 		Pool: pool, Slots: jobs.Slots{jobs.QueueIngestion: 2}, Metrics: metrics, Logger: logger, Version: "test", Drain: time.Second,
 	}, func(st *stores.Set, workers *river.Workers) {
 		all, err := ingestion.New(ingestion.Options{
-			Store: st, Logger: logger, Fetcher: fetch.New(fetch.Options{}), PDF: engine,
+			Store: st, Logger: logger, Fetcher: fetch.New(fetch.Options{}), Sandbox: children,
 			Embedders: l.parts.Embedders, Index: l.parts.Index,
 		})
 		require.NoError(l.t, err)

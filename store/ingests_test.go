@@ -145,34 +145,45 @@ func TestALaterRevisionIsNotReplacedByAnEarlier(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrConflict)
 }
 
+func (d *desk) upload(ctx context.Context, workspace, id uuid.UUID) ([]byte, error) {
+	var content bytes.Buffer
+	size, err := d.store.Library.UploadSize(ctx, workspace, id)
+	if err != nil {
+		return nil, err
+	}
+	err = d.store.Library.CopyUpload(ctx, workspace, id, &content)
+	require.EqualValues(d.t, size, content.Len())
+	return content.Bytes(), err
+}
+
 func TestUploads(t *testing.T) {
 	d := newDesk(t)
 	ctx := t.Context()
 	content := bytes.Repeat([]byte("0123456789abcdef"), 200_000) // over three parts
 	id, err := d.store.Library.PutUpload(ctx, d.space.ID, iotest.OneByteReader(bytes.NewReader(content[:100])))
 	require.NoError(t, err)
-	got, err := d.store.Library.Upload(ctx, d.space.ID, id)
+	got, err := d.upload(ctx, d.space.ID, id)
 	require.NoError(t, err)
 	require.Equal(t, content[:100], got)
 
 	big, err := d.store.Library.PutUpload(ctx, d.space.ID, bytes.NewReader(content))
 	require.NoError(t, err)
-	got, err = d.store.Library.Upload(ctx, d.space.ID, big)
+	got, err = d.upload(ctx, d.space.ID, big)
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(content, got))
 	empty, err := d.store.Library.PutUpload(ctx, d.space.ID, bytes.NewReader(nil))
 	require.NoError(t, err)
-	got, err = d.store.Library.Upload(ctx, d.space.ID, empty)
+	got, err = d.upload(ctx, d.space.ID, empty)
 	require.NoError(t, err)
 	require.Empty(t, got)
 
 	other, err := d.store.Tenants.CreateWorkspace(ctx, "other", 2)
 	require.NoError(t, err)
-	_, err = d.store.Library.Upload(ctx, other.ID, id)
+	_, err = d.upload(ctx, other.ID, id)
 	require.ErrorIs(t, err, store.ErrNotFound)
 	require.NoError(t, d.store.Library.DropUpload(ctx, other.ID, id))
 	require.NoError(t, d.store.Library.DropUpload(ctx, d.space.ID, empty))
-	_, err = d.store.Library.Upload(ctx, d.space.ID, id)
+	_, err = d.upload(ctx, d.space.ID, id)
 	require.NoError(t, err, "another workspace's drop does nothing")
 
 	boom := errors.New("the client went away")
@@ -183,6 +194,6 @@ func TestUploads(t *testing.T) {
 	forgotten, err := d.store.Library.ForgetUploads(ctx)
 	require.NoError(t, err)
 	require.EqualValues(t, 2, forgotten, "%s and %s", big, broken)
-	_, err = d.store.Library.Upload(ctx, d.space.ID, id)
+	_, err = d.upload(ctx, d.space.ID, id)
 	require.NoError(t, err, "one that a job has claimed stays")
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"millrace/jobs/worker/ingestion/sandbox"
 	"millrace/ops/program"
 )
 
@@ -47,6 +48,9 @@ var chromium struct {
 }
 
 func TestMain(m *testing.M) {
+	if sandbox.IsChild(os.Args) { // of a worker that a test has started
+		os.Exit(sandbox.Main())
+	}
 	chromium.stop = func() {}
 	code := m.Run()
 	chromium.stop()

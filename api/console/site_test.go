@@ -28,8 +28,8 @@ import (
 	"millrace/jobs/worker/fleet"
 	"millrace/jobs/worker/ingestion"
 	"millrace/jobs/worker/ingestion/fetch"
-	"millrace/jobs/worker/ingestion/pdf"
 	"millrace/jobs/worker/ingestion/provider"
+	"millrace/jobs/worker/ingestion/sandbox"
 	"millrace/jobs/worker/retention"
 	"millrace/jobs/worker/tune"
 	"millrace/jobs/worker/wfo"
@@ -205,8 +205,9 @@ func (s *site) startWorker() {
 	s.t.Cleanup(pool.Close)
 	cache, err := os.UserCacheDir()
 	require.NoError(s.t, err)
-	engine := pdf.New(pdf.Options{CacheDir: filepath.Join(cache, "millrace", "wasm")})
-	s.t.Cleanup(func() { _ = engine.Close(context.Background()) })
+	children, err := sandbox.New(sandbox.Options{CacheDir: filepath.Join(cache, "millrace", "wasm")})
+	require.NoError(s.t, err)
+	s.t.Cleanup(func() { _ = children.Close(context.Background()) })
 	member, err := fleet.New(fleet.Options{
 		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: 2, jobs.QueueTunes: 1, jobs.QueueWFO: 1, jobs.QueueRetention: 1, jobs.QueueIngestion: 1}, Metrics: metrics, Logger: logger,
 		Version: "test", Drain: 5 * time.Second,
@@ -215,7 +216,7 @@ func (s *site) startWorker() {
 		wfo.New(st, metrics, logger).Register(workers)
 		retention.New(st, logger).Register(workers)
 		sources, err := ingestion.New(ingestion.Options{
-			Store: st, Logger: logger, Fetcher: fetch.New(fetch.Options{}), PDF: engine,
+			Store: st, Logger: logger, Fetcher: fetch.New(fetch.Options{}), Sandbox: children,
 			Embedders: s.parts.Embedders, Index: s.parts.Index,
 		})
 		require.NoError(s.t, err)

@@ -1,25 +1,29 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"millrace/jobs/worker/ingestion"
 	"millrace/jobs/worker/ingestion/fetch"
-	"millrace/jobs/worker/ingestion/pdf"
+	"millrace/jobs/worker/ingestion/sandbox"
 	"millrace/store/stores"
 )
 
 // ingestionFlags are the settings of ingestion in a worker.
 type ingestionFlags struct {
-	FetchNetworks []string      `env:"FETCH_ALLOW_NETWORKS" placeholder:"CIDR" help:"Networks that sources may be fetched from though they are not public, as in 10.1.0.0/16."`
-	FetchPorts    []uint16      `env:"FETCH_ALLOW_PORTS" placeholder:"PORT" help:"Ports that sources may be fetched from, beside 80 and 443."`
-	PDFPages      int           `name:"pdf-pages" env:"PDF_MAX_PAGES" default:"5000" help:"Pages that a PDF may have."`
-	PDFTimeout    time.Duration `name:"pdf-timeout" env:"PDF_TIMEOUT" default:"2m" help:"How long reading a PDF may take."`
-	CacheDir      string        `env:"MILLRACE_CACHE_DIR" placeholder:"DIR" help:"Folder for the compiled PDF engine, which without it is compiled in 5 s at the first PDF. Default: the user's cache folder."`
+	FetchNetworks    []string      `env:"FETCH_ALLOW_NETWORKS" placeholder:"CIDR" help:"Networks that sources may be fetched from though they are not public, as in 10.1.0.0/16."`
+	FetchPorts       []uint16      `env:"FETCH_ALLOW_PORTS" placeholder:"PORT" help:"Ports that sources may be fetched from, beside 80 and 443."`
+	PDFPages         int           `name:"pdf-pages" env:"PDF_MAX_PAGES" default:"5000" help:"Pages that a PDF may have."`
+	PDFTimeout       time.Duration `name:"pdf-timeout" env:"PDF_TIMEOUT" default:"2m" help:"How long reading a file may take."`
+	ExtractProcesses int           `env:"EXTRACT_PROCESSES" placeholder:"N" help:"Processes that read files, at once. Default: one for each ingestion slot, and no more than cores."`
+	ExtractMemory    int           `env:"EXTRACT_MEMORY_MB" default:"640" help:"Memory that a process that reads files may use, in MB; a file that takes more is refused."`
+	CacheDir         string        `env:"MILLRACE_CACHE_DIR" placeholder:"DIR" help:"Folder for the compiled PDF engine, which without it is compiled in 5 s at the first PDF. Default: the user's cache folder."`
 }
 
 // openIngestion makes the workers of ingestion. The PDF engine is compiled when the first PDF comes.
@@ -28,11 +32,34 @@ func (f ingestionFlags) openIngestion(life *lifecycle, env *environment, st *sto
 	if err != nil {
 		return nil, configError{err}
 	}
-	engine := pdf.New(pdf.Options{CacheDir: f.cache(), Sandboxes: max(slots, 1), MaxPages: f.PDFPages, Timeout: f.PDFTimeout})
-	life.onStop(engine.Close)
-	return ingestion.New(ingestion.Options{
-		Store: st, Logger: env.logger, Fetcher: fetch.New(options), PDF: engine, Embedders: parts.embedders, Index: parts.index,
+	if f.ExtractMemory != 0 && f.ExtractMemory < 256 {
+		return nil, configError{errors.New("--extract-memory (EXTRACT_MEMORY_MB) must be at least 256: the PDF engine alone takes half of that")}
+	}
+	children := f.ExtractProcesses
+	if children == 0 {
+		children = min(max(slots, 1), runtime.NumCPU())
+	}
+	extraction, err := sandbox.New(sandbox.Options{
+		Children: children, MemoryMB: f.ExtractMemory, Timeout: f.PDFTimeout, CacheDir: f.cache(), MaxPages: f.PDFPages,
 	})
+	if err != nil {
+		return nil, err
+	}
+	life.onStop(extraction.Close)
+	return ingestion.New(ingestion.Options{
+		Store: st, Logger: env.logger, Fetcher: fetch.New(options), Sandbox: extraction, Embedders: parts.embedders, Index: parts.index,
+	})
+}
+
+// extractCmd is the hidden verb that a worker starts itself with, to read one workspace's files.
+type extractCmd struct{}
+
+// Run serves the worker at the other end of standard input and output.
+func (extractCmd) Run(*environment) error {
+	if status := sandbox.Main(); status != 0 {
+		return exitStatus(status)
+	}
+	return nil
 }
 
 // fetchOptions say what sources may be fetched from.

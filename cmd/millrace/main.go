@@ -46,6 +46,7 @@ type commands struct {
 	Postgres postgresCmd `cmd:"" help:"Run a command beside a private Postgres."`
 	Config   configCmd   `cmd:"" help:"Show every variable that the program reads, and what it is here."`
 	Probe    probeCmd    `cmd:"" help:"Ask an address whether it is well."`
+	Extract  extractCmd  `cmd:"" name:"extract-child" hidden:"" help:"Read files for a worker, as its child."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 

@@ -126,6 +126,14 @@ type Fetched struct {
 	URL         string // after redirects
 	ContentType string // as the server named it
 	Body        []byte
+	Done        func() // gives back the memory that the body is counted under; may be nil
+}
+
+// Release gives back what holding the body takes. It may be called again.
+func (f Fetched) Release() {
+	if f.Done != nil {
+		f.Done()
+	}
 }
 
 // FetchError is why a source could not be fetched, in words for the user.

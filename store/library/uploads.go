@@ -88,31 +88,42 @@ func (s *Store) DropUpload(ctx context.Context, workspace, id uuid.UUID) error {
 	})
 }
 
-// Upload reads the content of an upload, or ErrNotFound when it is gone.
-func (s *Store) Upload(ctx context.Context, workspace, id uuid.UUID) ([]byte, error) {
-	var content []byte
+// UploadSize is the bytes of an upload, or store.ErrNotFound when it is gone.
+func (s *Store) UploadSize(ctx context.Context, workspace, id uuid.UUID) (size int64, err error) {
+	err = s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
+		return tx.QueryRow(ctx, `select size from ingest_uploads where id = $1`, id).Scan(&size)
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, fmt.Errorf("upload %s: %w", id, store.ErrNotFound)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read the size of an upload: %w", err)
+	}
+	return size, nil
+}
+
+// CopyUpload writes the content of an upload, part by part, or returns store.ErrNotFound when it is gone.
+func (s *Store) CopyUpload(ctx context.Context, workspace, id uuid.UUID, to io.Writer) error {
 	for part := 0; ; part++ {
 		var data []byte
-		var size int64
 		err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 			return tx.QueryRow(ctx, `
-				select u.size, p.data from ingest_uploads u
+				select p.data from ingest_uploads u
 				  left join ingest_upload_parts p on p.upload_id = u.id and p.part = $2
-				 where u.id = $1`, id, part).Scan(&size, &data)
+				 where u.id = $1`, id, part).Scan(&data)
 		})
 		if errors.Is(err, pgx.ErrNoRows) {
-			return nil, fmt.Errorf("upload %s: %w", id, store.ErrNotFound)
+			return fmt.Errorf("upload %s: %w", id, store.ErrNotFound)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read part %d of upload: %w", part, err)
+			return fmt.Errorf("read part %d of upload: %w", part, err)
 		}
 		if data == nil {
-			return content, nil
+			return nil
 		}
-		if content == nil {
-			content = make([]byte, 0, size)
+		if _, err := to.Write(data); err != nil {
+			return fmt.Errorf("copy part %d of upload: %w", part, err)
 		}
-		content = append(content, data...)
 	}
 }
 

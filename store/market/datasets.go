@@ -37,26 +37,33 @@ func (s *Store) PutDataset(ctx context.Context, workspace uuid.UUID, meta Datase
 	if err != nil {
 		return Dataset{}, fmt.Errorf("encode bars: %w", err)
 	}
-	sum := ohlcv.Sum(bars)
+	sum, last := ohlcv.Sum(bars), bars.Len()-1
+	meta.Bars, meta.SHA256 = bars.Len(), sum[:]
+	meta.From, meta.To = time.UnixMicro(bars.Time[0]).UTC(), time.UnixMicro(bars.Time[last]).UTC()
+	return s.PutEncodedDataset(ctx, workspace, meta, data)
+}
+
+// PutEncodedDataset is PutDataset of bars that ohlcv.Encode has packed; meta has their number, times and
+// sum too.
+func (s *Store) PutEncodedDataset(ctx context.Context, workspace uuid.UUID, meta Dataset, data []byte) (Dataset, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return Dataset{}, fmt.Errorf("dataset id: %w", err)
 	}
-	last := bars.Len() - 1
+	sum := meta.SHA256
 	err = s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `
 			insert into datasets (id, workspace_id, name, symbol, timeframe, calendar, bars, from_at, to_at, sha256, data)
 			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 			on conflict (workspace_id, name) do nothing`,
-			id, workspace, meta.Name, meta.Symbol, meta.Timeframe, meta.Calendar, bars.Len(),
-			time.UnixMicro(bars.Time[0]).UTC(), time.UnixMicro(bars.Time[last]).UTC(), sum[:], data)
+			id, workspace, meta.Name, meta.Symbol, meta.Timeframe, meta.Calendar, meta.Bars, meta.From, meta.To, sum, data)
 		if err != nil {
 			return fmt.Errorf("insert dataset: %w", err)
 		}
 		if meta, err = readDataset(ctx, tx, workspace, meta.Name); err != nil {
 			return err
 		}
-		if !bytes.Equal(meta.SHA256, sum[:]) {
+		if !bytes.Equal(meta.SHA256, sum) {
 			return fmt.Errorf("dataset %q holds other bars: %w", meta.Name, store.ErrConflict)
 		}
 		return nil
@@ -64,7 +71,7 @@ func (s *Store) PutDataset(ctx context.Context, workspace uuid.UUID, meta Datase
 	return meta, err
 }
 
-// Dataset finds a dataset of the workspace by id or by name, or ErrNotFound.
+// Dataset finds a dataset of the workspace by id or by name, or store.ErrNotFound.
 func (s *Store) Dataset(ctx context.Context, workspace uuid.UUID, idOrName string) (Dataset, error) {
 	var found Dataset
 	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {

@@ -1,5 +1,5 @@
 // Package ingestion works the jobs that make sources into documents: read what was sent or fetch it,
-// extract its text (jobs/knowledge/extract, and pdf), cut it into chunks, embed them into the vector
+// have a child process extract its text and cut it into chunks (sandbox), embed them into the vector
 // index, and store the document's new revision under the job's lease.
 //
 // The order is what makes it safe. Vectors come first, under a revision of the attempt's own, and a

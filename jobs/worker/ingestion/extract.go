@@ -3,15 +3,13 @@ package ingestion
 import (
 	"context"
 	"errors"
-	"fmt"
 	"mime"
-	"path"
 	"strings"
 
 	"millrace/jobs/backtest"
-	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
+	"millrace/jobs/worker/ingestion/sandbox"
 	"millrace/store"
 	"millrace/store/library"
 	"millrace/store/market"
@@ -22,89 +20,93 @@ func isHTML(contentType string) bool {
 	return media == "text/html" || media == "application/xhtml+xml"
 }
 
-// extract makes text of the source, in the way of its type.
-func (r *run) extract(ctx context.Context, src source) (made library.Ingested, extracted *knowledge.Extracted, err error) {
-	if len(src.data) == 0 {
+// extract has the sandbox make text of the source and cut it. made is complete but for its vectors.
+func (r *run) extract(ctx context.Context, src source) (made library.Ingested, result *sandbox.Result, err error) {
+	if src.empty() {
 		return made, nil, knowledge.Rejectf("the source is empty")
 	}
-	switch r.job.SourceType {
-	case knowledge.SourcePDF:
-		extracted, err = r.pages(ctx, src)
-	case knowledge.SourceArticle:
-		extracted, err = extract.Article(src.data, src.contentType, src.address)
-	case knowledge.SourceYouTube:
-		extracted, err = extract.Transcript(src.data, src.name)
-	case knowledge.SourcePine:
-		extracted, err = extract.Pine(src.data, src.name)
-	case knowledge.SourceText:
-		extracted, err = extract.Text(src.data, src.name)
-	case knowledge.SourceDataset:
-		made, extracted, err = r.dataset(ctx, src)
-	default:
-		err = fmt.Errorf("source type %q has no extractor", r.job.SourceType)
+	if r.job.SourceType == knowledge.SourceDataset {
+		made, result, err = r.dataset(ctx, src)
+	} else {
+		result, err = r.inSandbox(ctx, src, r.request(src))
 	}
 	if err != nil {
+		result.Release()
 		return made, nil, err
 	}
-	for key, value := range src.about {
-		extracted.Metadata[key] = value
+	made.Document = knowledge.Document{
+		ID: r.doc.ID, WorkspaceID: r.doc.WorkspaceID, SourceType: r.job.SourceType, CanonicalURL: r.doc.CanonicalURL,
+		Title: result.Title, Author: result.Author, PublishedAt: result.PublishedAt,
+		Metadata: result.Metadata, SHA256: result.Sum, Revision: r.job.Revision,
 	}
-	if src.title != "" {
-		extracted.Title = src.title
-	}
-	if src.author != "" {
-		extracted.Author = src.author
-	}
-	if r.job.Options.Title != "" && r.job.SourceType != knowledge.SourceDataset {
-		extracted.Title = r.job.Options.Title
-	}
-	extracted.Title, extracted.Author = knowledge.Line(extracted.Title, 300), knowledge.Line(extracted.Author, 200)
-	return made, extracted, nil
+	made.Bytes, made.Unchanged, made.Chunks = src.size, result.Unchanged, result.Chunks
+	return made, result, nil
 }
 
-func (r *run) pages(ctx context.Context, src source) (*knowledge.Extracted, error) {
-	found, err := r.opts.PDF.Read(ctx, src.data, func(done, pages int) { r.report(ctx, "extract", done, pages) })
-	if err != nil {
-		return nil, err
+// request is what the sandbox is asked for. A title given with the submission stands before the source's
+// own.
+func (r *run) request(src source) sandbox.Request {
+	req := sandbox.Request{
+		Want: sandbox.WantDocument, Source: r.job.SourceType, Name: src.name, ContentType: src.contentType, Address: src.address,
+		Title: src.title, Author: src.author, About: src.about, Document: r.doc.ID, MaxChunks: r.opts.MaxChunks,
 	}
-	return extract.Pages(found, src.name)
+	if r.job.Options.Title != "" {
+		req.Title = r.job.Options.Title
+	}
+	if r.doc.Revision > 0 {
+		req.Known = r.doc.SHA256
+	}
+	return req
+}
+
+// inSandbox copies the source into a child.
+func (r *run) inSandbox(ctx context.Context, src source, req sandbox.Request) (*sandbox.Result, error) {
+	req.Size = src.size
+	return r.opts.Sandbox.Extract(ctx, r.lease.Workspace, req, src.copy, func(done, pages int) {
+		r.report(ctx, "extract", done, pages)
+	})
 }
 
 // dataset stores the bars as a dataset, and describes them as a document. Storing them again under the
 // same name is the same dataset.
-func (r *run) dataset(ctx context.Context, src source) (library.Ingested, *knowledge.Extracted, error) {
-	bars, err := ohlcv.Read(src.data)
-	if err != nil {
-		return library.Ingested{}, nil, knowledge.Rejectf("this is not a valid set of bars: %v", err)
-	}
+func (r *run) dataset(ctx context.Context, src source) (library.Ingested, *sandbox.Result, error) {
 	options := r.job.Options
-	name := options.Title
+	name := knowledge.Line(options.Title, 100)
 	if name == "" {
-		name = strings.TrimSuffix(path.Base(src.name), path.Ext(src.name))
+		name = sandbox.DatasetName(src.name)
 	}
-	if name = knowledge.Line(name, 100); name == "" || name == "." || name == "/" {
+	if name == "" {
 		return library.Ingested{}, nil, knowledge.Rejectf("the dataset has no name: give it a title")
 	}
-	meta := market.Dataset{Name: name, Symbol: options.Symbol, Timeframe: options.Timeframe, Calendar: backtest.Calendar(options.Calendar)}
-	if meta.Symbol == "" {
-		meta.Symbol = knowledge.Line(strings.ToUpper(name), 40)
+	req := r.request(src)
+	req.Want, req.Name, req.Symbol, req.Timeframe = sandbox.WantDataset, name, options.Symbol, options.Timeframe
+	if req.Symbol == "" {
+		req.Symbol = knowledge.Line(strings.ToUpper(name), 40)
 	}
-	if meta.Timeframe == "" {
-		meta.Timeframe = extract.Timeframe(bars)
+	read, err := r.inSandbox(ctx, src, req)
+	if err != nil {
+		return library.Ingested{}, read, err
+	}
+	bars := read.Dataset
+	meta := market.Dataset{
+		Name: name, Symbol: bars.Symbol, Timeframe: bars.Timeframe, Calendar: backtest.Calendar(options.Calendar),
+		Bars: bars.Bars, From: bars.From, To: bars.To, SHA256: bars.SHA256,
 	}
 	if meta.Calendar == 0 {
 		meta.Calendar = backtest.CalendarExchange
 	}
-	stored, err := r.store.Market.PutDataset(ctx, r.lease.Workspace, meta, bars)
+	stored, err := r.store.Market.PutEncodedDataset(ctx, r.lease.Workspace, meta, bars.Encoded)
+	read.Release()
 	if errors.Is(err, store.ErrConflict) {
 		return library.Ingested{}, nil, knowledge.Rejectf("datasets are immutable, and %q holds other bars: take another name", name)
 	}
 	if err != nil {
 		return library.Ingested{}, nil, err
 	}
-	extracted := extract.Bars(stored.Name, stored.Symbol, stored.Timeframe, bars)
-	extracted.Metadata["dataset_id"] = stored.ID.String()
-	return library.Ingested{DatasetID: &stored.ID}, extracted, nil
+	described := bars.Described
+	described.Metadata["dataset_id"] = stored.ID.String()
+	result, err := sandbox.Cut(ctx, r.chunker, &described, req)
+	return library.Ingested{DatasetID: &stored.ID}, result, err
 }
 
 // transcript fetches the subtitles of a video: its page says where they are.
@@ -115,10 +117,13 @@ func (r *run) transcript(ctx context.Context) (source, error) {
 	if err != nil {
 		return source{}, err
 	}
-	video, err := extract.VideoPage(page.Body)
+	read, err := r.inSandbox(ctx, fetchedSource(page), sandbox.Request{Want: sandbox.WantVideo})
+	page.Release()
 	if err != nil {
 		return source{}, err
 	}
+	read.Release()
+	video := read.Video
 	language := r.job.Options.Language
 	if language == "" {
 		language = "en"
@@ -132,10 +137,11 @@ func (r *run) transcript(ctx context.Context) (source, error) {
 		return source{}, err
 	}
 	if len(fetched.Body) == 0 {
+		fetched.Release()
 		return source{}, knowledge.Rejectf("YouTube gives this video's subtitles to its own player only: download them and send them as a file")
 	}
-	return source{
-		data: fetched.Body, address: fetched.URL, title: video.Title, author: video.Channel, name: id,
-		about: map[string]any{"video_id": id, "language": caption.Language, "generated": caption.Generated, "duration_seconds": video.Seconds},
-	}, nil
+	src := fetchedSource(fetched)
+	src.title, src.author, src.name = video.Title, video.Channel, id
+	src.about = map[string]any{"video_id": id, "language": caption.Language, "generated": caption.Generated, "duration_seconds": video.Seconds}
+	return src, nil
 }

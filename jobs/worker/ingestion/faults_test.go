@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/knowledge"
-	"millrace/jobs/knowledge/extract"
+	"millrace/jobs/worker/ingestion/sandbox"
 	"millrace/store"
 	"millrace/store/library"
 )
@@ -248,16 +248,11 @@ func TestConcurrentIngestionsOfOneSource(t *testing.T) {
 	}, eventually, tick)
 }
 
-// broken reads any PDF as a panic would have it.
-type broken struct{}
-
-func (broken) Read(context.Context, []byte, func(int, int)) (extract.PDF, error) {
-	panic("out of range")
-}
-
-func TestAPanicIsAFailureWhoseReasonTellsNothingOfIt(t *testing.T) {
+func TestACrashOfTheExtractionIsAFailureWhoseReasonTellsNothingOfIt(t *testing.T) {
 	r := newRig(t)
-	r.opts.PDF = broken{}
+	var err error
+	r.opts.Sandbox, err = sandbox.New(sandbox.Options{Command: []string{"/bin/sh", "-c", "echo panic: out of range >&2; exit 2"}})
+	require.NoError(t, err)
 	in := r.submit(library.NewIngest{SourceType: knowledge.SourcePDF, Name: "x.pdf"}, []byte("%PDF-1.4"))
 	r.nearItsEnd(in)
 	r.work()

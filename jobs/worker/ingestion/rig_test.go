@@ -27,7 +27,7 @@ import (
 	"millrace/jobs/worker/fleet"
 	"millrace/jobs/worker/ingestion"
 	"millrace/jobs/worker/ingestion/fetch"
-	"millrace/jobs/worker/ingestion/pdf"
+	"millrace/jobs/worker/ingestion/sandbox"
 	"millrace/ops"
 	"millrace/store"
 	"millrace/store/library"
@@ -36,6 +36,14 @@ import (
 	"millrace/store/tenants"
 	"millrace/store/vector"
 )
+
+// TestMain lets the test binary be a child of the sandbox.
+func TestMain(m *testing.M) {
+	if sandbox.IsChild(os.Args) {
+		os.Exit(sandbox.Main())
+	}
+	os.Exit(m.Run())
+}
 
 // rig is a database, a workspace, an index, and a site that sources can be fetched from.
 type rig struct {
@@ -78,11 +86,12 @@ func newRig(t testing.TB) *rig {
 		http.NotFound(w, req)
 	}))
 	t.Cleanup(r.site.Close)
-	engine := pdf.New(pdf.Options{CacheDir: cacheDir(t)})
-	t.Cleanup(func() { _ = engine.Close(context.Background()) })
+	children, err := sandbox.New(sandbox.Options{CacheDir: cacheDir(t)})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = children.Close(context.Background()) })
 	at := netip.MustParseAddrPort(r.site.Listener.Addr().String())
 	r.opts = ingestion.Options{
-		Logger: slog.New(slog.DiscardHandler), PDF: engine, Index: r.index,
+		Logger: slog.New(slog.DiscardHandler), Sandbox: children, Index: r.index,
 		Fetcher: fetch.New(fetch.Options{
 			AllowNetworks: []netip.Prefix{netip.PrefixFrom(at.Addr(), 32)}, AllowPorts: []uint16{at.Port()},
 		}),

@@ -3,6 +3,7 @@ package ingestion
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"millrace/jobs/knowledge"
@@ -45,29 +46,20 @@ func (r *run) steps(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	release := src.release
+	defer release()
 	r.report(ctx, "extract", 0, 0)
-	made, extracted, err := r.extract(ctx, src)
+	made, result, err := r.extract(ctx, src)
 	if err != nil {
 		return err
 	}
+	defer result.Release()
+	src = source{} // the bytes are no longer needed
+	release()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	sum, err := extracted.Sum(knowledge.ChunkVersion)
-	if err != nil {
-		return err
-	}
-	made.Bytes = int64(len(src.data))
-	made.Document = knowledge.Document{
-		ID: r.doc.ID, WorkspaceID: r.doc.WorkspaceID, SourceType: r.job.SourceType, CanonicalURL: r.doc.CanonicalURL,
-		Title: extracted.Title, Author: extracted.Author, PublishedAt: extracted.PublishedAt,
-		Metadata: extracted.Metadata, SHA256: sum[:], Revision: r.job.Revision,
-	}
-	made.Unchanged = r.doc.Revision > 0 && string(r.doc.SHA256) == string(sum[:])
 	if !made.Unchanged {
-		if err := r.chunk(ctx, extracted, &made); err != nil {
-			return err
-		}
 		if made.Collection, err = r.embed(ctx, made); err != nil {
 			return err
 		}
@@ -86,25 +78,6 @@ func (r *run) finish(ctx context.Context, made library.Ingested) error {
 	})
 }
 
-// chunk cuts the text. A title given with the submission goes before the source's own.
-func (r *run) chunk(ctx context.Context, extracted *knowledge.Extracted, made *library.Ingested) error {
-	const perChunk = 2 << 10 // bytes of text, roughly
-	tooLong := func() error {
-		return knowledge.Rejectf("the text makes over %d chunks of %d tokens: split it", r.opts.MaxChunks, knowledge.ChunkTokens)
-	}
-	if extracted.Size() > 2*perChunk*r.opts.MaxChunks {
-		return tooLong()
-	}
-	var err error
-	if made.Chunks, err = r.chunker.Chunks(ctx, r.doc.ID, extracted); err != nil {
-		return err
-	}
-	if len(made.Chunks) > r.opts.MaxChunks {
-		return tooLong()
-	}
-	return nil
-}
-
 // report tells how far the attempt is, not too often within a stage. When it finds that the
 // ingestion has ended or is another's, it stops the attempt.
 func (r *run) report(ctx context.Context, stage string, done, total int) {
@@ -121,7 +94,10 @@ func (r *run) report(ctx context.Context, stage string, done, total int) {
 
 // source is what was sent or fetched.
 type source struct {
-	data        []byte
+	size        int64
+	head        []byte                // of a fetched source: as much as its type is known by
+	copy        func(io.Writer) error // writes the content
+	release     func()                // gives back the memory of a fetched source; may be called again
 	contentType string
 	address     string // it was fetched from; "" when it was sent
 	name        string // of the file
@@ -131,32 +107,52 @@ type source struct {
 	about         map[string]any
 }
 
-// read gets the source. One that was sent is in the database until the ingestion ends.
+func (s source) empty() bool { return s.size == 0 }
+
+// fetchedSource is what came from the network.
+func fetchedSource(f knowledge.Fetched) source {
+	release := f.Done // and nothing that would hold on to the body
+	if release == nil {
+		release = func() {}
+	}
+	return source{
+		size: int64(len(f.Body)), head: f.Body[:min(len(f.Body), 64<<10)], release: release, contentType: f.ContentType, address: f.URL,
+		copy: func(to io.Writer) error { _, err := to.Write(f.Body); return err },
+	}
+}
+
+// read gets the source. One that was sent is in the database until the ingestion ends, and is copied from
+// there part by part.
 func (r *run) read(ctx context.Context) (source, error) {
-	src := source{name: r.job.Name, contentType: r.job.Options.ContentType}
-	if r.job.UploadID != nil {
-		data, err := r.store.Library.Upload(ctx, r.lease.Workspace, *r.job.UploadID)
+	if upload := r.job.UploadID; upload != nil {
+		src := source{name: r.job.Name, contentType: r.job.Options.ContentType, release: func() {}}
 		if r.job.URL != nil {
 			src.address = *r.job.URL
 		}
-		src.data = data
+		src.copy = func(to io.Writer) error { return r.store.Library.CopyUpload(ctx, r.lease.Workspace, *upload, to) }
+		var err error
+		src.size, err = r.store.Library.UploadSize(ctx, r.lease.Workspace, *upload)
 		return src, err
 	}
 	if r.job.URL == nil {
-		return src, knowledge.Rejectf("what was sent is no longer there: send it again")
+		return source{}, knowledge.Rejectf("what was sent is no longer there: send it again")
 	}
 	if r.job.SourceType == knowledge.SourceYouTube && extract.YouTubeID(*r.job.URL) != "" {
 		return r.transcript(ctx)
 	}
 	fetched, err := r.opts.Fetcher.Fetch(ctx, *r.job.URL, r.opts.MaxBytes)
 	if err != nil {
-		return src, err
+		return source{}, err
 	}
-	src.data, src.contentType, src.address = fetched.Body, fetched.ContentType, fetched.URL
-	if src.name == "" {
+	src := fetchedSource(fetched)
+	if src.name = r.job.Name; src.name == "" {
 		src.name = extract.NameOf(fetched.URL)
 	}
-	return src, r.retype(ctx, src)
+	if err := r.retype(ctx, src); err != nil {
+		src.release()
+		return src, err
+	}
+	return src, nil
 }
 
 // retype corrects a type that was guessed from an address by what is there.
@@ -164,8 +160,8 @@ func (r *run) retype(ctx context.Context, src source) error {
 	if !r.job.Detected {
 		return nil
 	}
-	found := extract.Detect(src.data, src.name)
-	if found == knowledge.SourceText && extract.LooksLikeHTML(src.data) && isHTML(src.contentType) {
+	found := extract.Detect(src.head, src.name)
+	if found == knowledge.SourceText && extract.LooksLikeHTML(src.head) && isHTML(src.contentType) {
 		found = knowledge.SourceArticle
 	}
 	if found == r.job.SourceType {

@@ -12,8 +12,8 @@ import (
 
 	"millrace/jobs"
 	"millrace/jobs/knowledge"
-	"millrace/jobs/knowledge/extract"
 	"millrace/jobs/worker/attempt"
+	"millrace/jobs/worker/ingestion/sandbox"
 	"millrace/store"
 	"millrace/store/library"
 	"millrace/store/stores"
@@ -22,17 +22,12 @@ import (
 // jobTimeout bounds one attempt; below River's own rescue age.
 const jobTimeout = 20 * time.Minute
 
-// PDFReader reads the text of PDF files; *pdf.Engine is one.
-type PDFReader interface {
-	Read(ctx context.Context, data []byte, progress func(done, pages int)) (extract.PDF, error)
-}
-
 // Options make Workers. Those without a default are required.
 type Options struct {
 	Store     *stores.Set
 	Logger    *slog.Logger
 	Fetcher   knowledge.Fetcher
-	PDF       PDFReader
+	Sandbox   *sandbox.Pool // extracts text from what was sent or fetched
 	Embedders knowledge.Embedders
 	Index     knowledge.VectorIndex
 
@@ -80,9 +75,9 @@ type Workers struct {
 
 // New makes the workers.
 func New(opts Options) (*Workers, error) {
-	if opts.Store == nil || opts.Logger == nil || opts.Fetcher == nil || opts.PDF == nil ||
+	if opts.Store == nil || opts.Logger == nil || opts.Fetcher == nil || opts.Sandbox == nil ||
 		len(opts.Embedders) == 0 || opts.Index == nil {
-		return nil, errors.New("ingestion: Store, Logger, Fetcher, PDF, Embedders and Index are required")
+		return nil, errors.New("ingestion: Store, Logger, Fetcher, Sandbox, Embedders and Index are required")
 	}
 	chunker, err := knowledge.NewChunker()
 	if err != nil {

@@ -15,9 +15,11 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	"code.dny.dev/ssrf"
+	"golang.org/x/sync/semaphore"
 
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
@@ -33,6 +35,8 @@ type Options struct {
 
 const (
 	maxRedirects = 5
+	// smallBody is what every fetch may hold in memory; a longer body waits until no other is held.
+	smallBody = 4 << 20
 	// maxRetryAfter bounds what a source may ask to wait.
 	maxRetryAfter = time.Hour
 	userAgent     = "millrace (research ingestion)"
@@ -40,7 +44,10 @@ const (
 
 // Fetcher implements knowledge.Fetcher over HTTP. It keeps no cookies, sends no credentials, follows
 // few redirects and ignores proxy settings of the environment.
-type Fetcher struct{ client *http.Client }
+type Fetcher struct {
+	client *http.Client
+	large  *semaphore.Weighted // of bodies over smallBody, of which one is held at a time
+}
 
 // New makes a fetcher.
 func New(opts Options) *Fetcher {
@@ -60,7 +67,7 @@ func New(opts Options) *Fetcher {
 		ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...),
 	)
 	dialer := &net.Dialer{Timeout: 10 * time.Second, Control: guard.Safe, Resolver: opts.Resolver}
-	return &Fetcher{&http.Client{
+	return &Fetcher{large: semaphore.NewWeighted(1), client: &http.Client{
 		Timeout: opts.Timeout,
 		Transport: &http.Transport{
 			Proxy: nil, DialContext: dialer.DialContext,
@@ -86,7 +93,8 @@ func refuse(format string, args ...any) *knowledge.FetchError {
 	return &knowledge.FetchError{Reason: fmt.Sprintf(format, args...), Permanent: true}
 }
 
-// Fetch implements knowledge.Fetcher. Bodies over most bytes, after decompression, are refused.
+// Fetch implements knowledge.Fetcher. Bodies over most bytes, after decompression, are refused. Release a
+// body as soon as it is no longer needed: a large one keeps other large ones waiting.
 func (f *Fetcher) Fetch(ctx context.Context, address string, most int64) (knowledge.Fetched, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -113,14 +121,51 @@ func (f *Fetcher) Fetch(ctx context.Context, address string, most int64) (knowle
 	if resp.ContentLength > most {
 		return knowledge.Fetched{}, refuse("the source has %d bytes: the limit is %d", resp.ContentLength, most)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
+	body, done, err := f.read(ctx, resp, most)
 	if err != nil {
-		return knowledge.Fetched{}, failure(ctx, err)
+		return knowledge.Fetched{}, err
+	}
+	return knowledge.Fetched{URL: resp.Request.URL.String(), ContentType: resp.Header.Get("Content-Type"), Body: body, Done: done}, nil
+}
+
+// read reads the body. done gives back the place of a large one.
+func (f *Fetcher) read(ctx context.Context, resp *http.Response, most int64) (body []byte, done func(), err error) {
+	body, err = io.ReadAll(io.LimitReader(resp.Body, min(most+1, smallBody)))
+	if err != nil {
+		return nil, nil, failure(ctx, err)
+	}
+	if len(body) == smallBody {
+		if err := f.large.Acquire(ctx, 1); err != nil {
+			return nil, nil, err
+		}
+		done = sync.OnceFunc(func() { f.large.Release(1) })
+		if body, err = readLarge(resp, body, most+1); err != nil {
+			done()
+			return nil, nil, failure(ctx, err)
+		}
 	}
 	if int64(len(body)) > most {
-		return knowledge.Fetched{}, refuse("the source has over %d bytes, which is the limit", most)
+		if done != nil {
+			done()
+		}
+		return nil, nil, refuse("the source has over %d bytes, which is the limit", most)
 	}
-	return knowledge.Fetched{URL: resp.Request.URL.String(), ContentType: resp.Header.Get("Content-Type"), Body: body}, nil
+	return body, done, nil
+}
+
+// readLarge goes on where a small body ended. The buffer is made once: one that grows takes thrice as much.
+func readLarge(resp *http.Response, begun []byte, most int64) ([]byte, error) {
+	size := most
+	if resp.ContentLength > 0 {
+		size = min(most, resp.ContentLength)
+	}
+	body := make([]byte, max(size, int64(len(begun))))
+	at := copy(body, begun)
+	n, err := io.ReadFull(resp.Body, body[at:])
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	return body[:at+n], err
 }
 
 // failure says why a request came to nothing.
