@@ -13,7 +13,7 @@ BENCH ?= .
 # Nothing here needs C; without it the binary is static, and tests and build share their objects.
 export CGO_ENABLED := 0
 
-.PHONY: build dev demo test chaos scale bench lint check fmt
+.PHONY: build dev demo test chaos scale bench pine lint check fmt
 
 build: ## bin/millrace
 	go build -ldflags '$(VERSION_FLAGS)' -o bin/millrace ./cmd/millrace
@@ -37,6 +37,9 @@ scale: ## a tune of 1,000,000 trials: time, bytes, memory, pages, cancel
 
 bench: build ## speed and memory, all side by side; BENCH='Noop|Stream' picks some, PACKAGES=./cmd/millrace where
 	bin/millrace postgres -- go test -run '^$$' -bench "$(BENCH)" -benchmem $(PACKAGES)
+
+pine: ## trades and indicator values beside the platform's: MILLRACE_PINE_CASES, _SECOND and _VALUES name folders of its lists
+	go test -count=1 -v -run 'Platform' ./jobs/pine ./jobs/pine/ta
 
 lint: ## import rules and static checks
 	$(GOLANGCI) run

@@ -1,6 +1,7 @@
 package ta_test
 
 import (
+	"bufio"
 	"encoding/csv"
 	"fmt"
 	"math"
@@ -10,11 +11,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ulikunitz/xz"
+
 	"millrace/jobs/backtest"
 	"millrace/jobs/pine/ta"
 )
 
-// valuesVariable names the folder of values that a charting platform plotted: CSV files with bars beside them.
+// valuesVariable names the folder of values that a charting platform plotted: CSV files packed by xz, with bars beside the values.
 // They are not part of this repository.
 const valuesVariable = "MILLRACE_PINE_VALUES"
 
@@ -121,7 +124,7 @@ func TestValuesEqualWhatThePlatformPlotted(t *testing.T) {
 	}
 	for _, p := range plottedValues() {
 		t.Run(p.fn+"/"+p.columns[0], func(t *testing.T) {
-			bars, columns := readValues(t, filepath.Join(dir, p.file+".csv"))
+			bars, columns := readValues(t, filepath.Join(dir, p.file+".csv.xz"))
 			derive(t, bars, columns)
 			args := make([][]float64, 0, 5)
 			for _, s := range p.series {
@@ -238,7 +241,11 @@ func readValues(t *testing.T, path string) (*backtest.Bars, map[string][]float64
 		t.Fatal(err)
 	}
 	defer file.Close()
-	rows, err := csv.NewReader(file).ReadAll()
+	text, err := xz.NewReader(bufio.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(text).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}
