@@ -15,7 +15,7 @@ const (
 	opJumpFalse                    // to c unless a
 	opJumpTrue                     // to c if a
 	opSkipDone                     // to c when flag b is set; sets it
-	opTurn                         // counts a pass of a loop
+	opPass                         // counts a pass of a loop
 	opFunc                         // call c
 	opSource
 	opBarHist // series b, offset a
@@ -294,7 +294,7 @@ func (g *generator) branch(in *ir.Inst) {
 
 func (g *generator) loop(in *ir.Inst) {
 	top := g.here()
-	g.put(instr{op: opTurn}, in.Pos)
+	g.put(instr{op: opPass}, in.Pos)
 	g.block(in.Blocks[0])
 	out := g.put(instr{op: opJumpFalse, a: g.at(in.Args[0])}, in.Pos)
 	g.loops = append(g.loops, loopLabels{})

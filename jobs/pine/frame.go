@@ -329,7 +329,7 @@ func (r *Run) otherFrame(f *frame, tf string, heikinAshi bool) (*frame, []period
 	return other, last, nil
 }
 
-// heikin turns prices into Heikin-Ashi ones in place.
+// heikin makes Heikin-Ashi prices of the bars in place.
 func heikin(o, h, l, c []float64) {
 	for i := range o {
 		closing := (o[i] + h[i] + l[i] + c[i]) / 4

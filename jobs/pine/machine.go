@@ -66,14 +66,14 @@ type machine struct {
 	heap    *heap
 	columns [][]float64 // of opStore and opLoad
 	bar     int
-	turns   int
+	passes  int
 	args    []float64
 	outs    [4]float64
 }
 
 const (
-	turnsPerBar = 500_000 // passes of loops on one bar
-	turnsPerRun = 1 << 31
+	passesPerBar = 500_000 // passes of loops on one bar
+	passesPerRun = 1 << 31
 )
 
 func newMachine(r *Run, c *code, f *frame) *machine {
@@ -125,7 +125,7 @@ func failAt(p syntax.Pos, message string) error {
 
 // step runs the body on a bar.
 func (m *machine) step(bar int) error {
-	m.bar, m.turns = bar, 0
+	m.bar, m.passes = bar, 0
 	regs := m.regs
 	for _, b := range m.c.bars {
 		regs[b.reg] = m.f.series[b.index][bar]
@@ -208,8 +208,8 @@ func bit(b bool) float64 {
 func (m *machine) slow(pc int, in *instr) error {
 	regs := m.regs
 	switch in.op {
-	case opTurn:
-		return m.turn(pc)
+	case opPass:
+		return m.pass(pc)
 	case opSource:
 		n := int(regs[in.a])
 		if n < 0 || n >= len(ir.Sources) {
@@ -250,17 +250,17 @@ func (m *machine) slow(pc int, in *instr) error {
 	return nil
 }
 
-// turn counts a loop's pass.
-func (m *machine) turn(pc int) error {
-	m.turns++
-	m.run.turns++
-	if m.turns > turnsPerBar {
-		return m.fail(pc, fmt.Sprintf("loops make more than %d passes on one bar", turnsPerBar))
+// pass counts a loop's pass.
+func (m *machine) pass(pc int) error {
+	m.passes++
+	m.run.passes++
+	if m.passes > passesPerBar {
+		return m.fail(pc, fmt.Sprintf("loops make more than %d passes on one bar", passesPerBar))
 	}
-	if m.run.turns > turnsPerRun {
+	if m.run.passes > passesPerRun {
 		return m.fail(pc, "loops make more passes than a run may")
 	}
-	if m.run.turns&(1<<14-1) == 0 && m.run.stopped() {
+	if m.run.passes&(1<<14-1) == 0 && m.run.stopped() {
 		return ErrStopped
 	}
 	return nil

@@ -46,7 +46,7 @@ type Run struct {
 	size     int // bytes of texts made while running
 	empty    int
 	silent   bool // orders are dropped: the bar is before the window
-	turns    int
+	passes   int
 	stop     func() bool
 	patterns map[string]*regexp.Regexp
 }
@@ -121,7 +121,7 @@ func (r *Run) simulate(w backtest.Window) error {
 	r.emu.Reset(r.account)
 	r.emu.KeepTrades(true)
 	r.resetTexts()
-	r.turns = 0
+	r.passes = 0
 	r.m.reset()
 	b := r.bars
 	for i := 0; i < w.To; i++ {
