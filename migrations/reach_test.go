@@ -137,7 +137,7 @@ func TestDaysOfTheEventLogAreMadeOnlyAMonthAhead(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// Whoever leaves the role is left with nothing.
+// A session that leaves the role is left with nothing.
 func TestLeavingTheRoleGainsNothing(t *testing.T) {
 	r := newRawSQL(t)
 	for _, leave := range []string{`reset role`, `set local role none`} {

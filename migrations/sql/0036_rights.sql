@@ -18,7 +18,7 @@ begin
     if not pg_has_role('millrace_tenant', 'millrace_app', 'usage') then
         grant millrace_app to millrace_tenant;
     end if;
-    -- Whoever may act as millrace_app may act as this, too.
+    -- A login that may act as millrace_app may act as this, too.
     for login in select m.member::regrole::text as name, m.member as id from pg_auth_members m where m.roleid = 'millrace_app'::regrole loop
         if login.name <> 'millrace_tenant' and not exists (
             select from pg_auth_members t where t.roleid = 'millrace_tenant'::regrole and t.member = login.id) then
