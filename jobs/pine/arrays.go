@@ -366,7 +366,7 @@ func arrayStatistics(all map[string]function) {
 		if err != nil {
 			return 0, err
 		}
-		if len(o.vals) < 2 {
+		if len(o.vals) < 2 || o.vals[i] != o.vals[i] {
 			return math.NaN(), nil
 		}
 		n := 0

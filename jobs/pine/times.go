@@ -72,7 +72,7 @@ func timeFunction(name string) function {
 		return timestamp
 	case "timestamp.text":
 		return func(m *machine, _ *callInfo, a []float64) (float64, error) {
-			t, err := parseDate(m.run.text(a[0]))
+			t, err := ir.ParseDate(m.run.text(a[0]))
 			return float64(t), err
 		}
 	}
@@ -135,24 +135,6 @@ func timestamp(m *machine, _ *callInfo, a []float64) (float64, error) {
 	}
 	t := time.Date(int(def[1]), time.Month(int(def[2])), int(def[3]), int(def[4]), int(def[5]), int(def[6]), 0, zone)
 	return float64(t.UnixMilli()), nil
-}
-
-var dateLayouts = []string{
-	"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05-0700", "2006-01-02T15:04:05", "2006-01-02T15:04Z07:00", "2006-01-02T15:04",
-	"2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02", "2006-1-2", "2 Jan 2006 15:04:05 -0700", "2 Jan 2006 15:04 -0700",
-	"2 Jan 2006 15:04:05", "2 Jan 2006 15:04", "2 Jan 2006", "Jan 2 2006 15:04:05", "Jan 2 2006 15:04", "Jan 2 2006", "Jan 2, 2006",
-	"2 January 2006 15:04 -0700", "2 January 2006 15:04", "2 January 2006", "January 2 2006", "January 2, 2006", "01/02/2006", "01/02/2006 15:04",
-	"Mon, 02 Jan 2006 15:04:05 -0700", "2006/01/02", "2006/01/02 15:04",
-}
-
-func parseDate(s string) (int64, error) {
-	s = strings.TrimSpace(s)
-	for _, layout := range dateLayouts {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UnixMilli(), nil
-		}
-	}
-	return 0, fmt.Errorf("%q is not a date", s)
 }
 
 // timeOf is time(timeframe, session, zone) and time_close: na outside of the session.

@@ -27,6 +27,8 @@ func (l *lowerer) callBuiltin(x *syntax.Call, written string, recv *value, want 
 		return l.ticker(x, name)
 	case name == "timestamp":
 		return l.timestamp(x)
+	case name == "color" && l.version < 5:
+		return one(types.ColorType, l.constant(types.ColorType, 0))
 	case name == "iff":
 		return l.iff(x)
 	case name == "offset" && l.version < 5:
@@ -124,7 +126,9 @@ func (l *lowerer) callTA(x *syntax.Call, law string, a *arguments) value {
 		return l.vwap(x, a)
 	case "rsi":
 		if l.version < 5 && a.vals[1].typ.Kind == types.Float && l.info(a.vals[1].slot()).Kind == SlotVar {
-			return l.refused(x.Pos, "rsi of two series is not available", "compute it from rma", types.FloatType)
+			one100, ratio := l.constant(types.IntType, 100), l.op(x.Pos, OpDiv, types.FloatType, a.vals[0].slot(), a.vals[1].slot())
+			below := l.op(x.Pos, OpAdd, types.FloatType, l.constant(types.IntType, 1), ratio)
+			return one(types.FloatType, l.op(x.Pos, OpSub, types.FloatType, one100, l.op(x.Pos, OpDiv, types.FloatType, one100, below)))
 		}
 	}
 	slots := make([]Slot, len(sig.Params))
@@ -423,6 +427,13 @@ func (l *lowerer) timestamp(x *syntax.Call) value {
 	for i, arg := range x.Args {
 		v := l.scalar(arg.Value, "timestamp")
 		if arg.Name == "" && i == 0 && v.typ.Kind == types.String && len(x.Args) == 1 || arg.Name == "dateString" {
+			if text, ok := l.constText(v.slot()); ok {
+				ms, err := ParseDate(text)
+				if err != nil {
+					l.errorAt(arg.Pos, "P208", err.Error(), "write it as 2024-01-31 or 31 Jan 2024 00:00 +0000")
+				}
+				return one(types.IntType, l.constant(types.IntType, float64(ms)))
+			}
 			return l.function(x.Pos, "timestamp.text", types.IntType, v.slot())
 		}
 		n := at

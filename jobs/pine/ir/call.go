@@ -18,7 +18,11 @@ func (l *lowerer) call(x *syntax.Call, want bool) value {
 			}
 		}
 	}
-	if name := l.dotted(x.Fun); name != "" {
+	name := l.dotted(x.Fun)
+	if id, ok := x.Fun.(*syntax.Ident); ok {
+		name = id.Name // a variable of that name hides no function
+	}
+	if name != "" {
 		base, rest, _ := strings.Cut(name, ".")
 		if s := l.find(base); s != nil && s.kind == symType && rest != "" {
 			return l.construct(x, s.typ, rest)
@@ -392,6 +396,14 @@ func (l *lowerer) bindArguments(x *syntax.Call, sig *types.Signature, recv *valu
 			return nil, false
 		}
 		v := l.scalar(arg.Value, sig.Name)
+		if sig.Params[n].Name == "comment" && v.typ.Kind == types.Bool && arg.Name == "" {
+			// Early scripts of version 5 give when in this place.
+			for i, p := range sig.Params {
+				if p.Name == "when" {
+					n = i
+				}
+			}
+		}
 		if sig.Params[n].Repeated {
 			a.extra = append(a.extra, v)
 			continue

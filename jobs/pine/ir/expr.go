@@ -157,6 +157,9 @@ func (l *lowerer) builtin(p syntax.Pos, written string) value {
 	if t := types.Variable(name); t != nil {
 		return l.variable(p, name, t)
 	}
+	if l.version < 5 && (name == "strategy.long" || name == "strategy.short") {
+		return l.boolean(name == "strategy.long")
+	}
 	if c, ok := types.ConstantOf(name); ok {
 		if c.Type.Kind == types.String {
 			return one(c.Type, l.text(c.Text))

@@ -72,6 +72,7 @@ type lowerer struct {
 	declared bool
 	warned   bool
 	named    map[string]bool // names of inputs
+	changing map[string]bool // names that := changes somewhere
 	noted    map[string]bool
 }
 
@@ -111,6 +112,8 @@ func Lower(script *syntax.Script, diags *syntax.Diagnostics) *Program {
 		return l.p
 	}
 	l.hoistDeclarations(script.Body)
+	l.changing = map[string]bool{}
+	collectAssigned(script.Body, l.changing)
 	l.statements(script.Body, false)
 	if !l.declared && !diags.HasErrors() {
 		l.errorAt(syntax.Pos{Line: 1, Column: 1}, "P302", "the script has no strategy() call", "declare it with strategy(\"Name\")")
@@ -573,8 +576,27 @@ func (l *lowerer) decl(s *syntax.Decl) value {
 // guess is the type of a variable declared as na.
 func (l *lowerer) guess(string) *types.Type { return types.FloatType }
 
-// bind declares a variable with its first value.
+// collectAssigned finds the names that are changed after their declaration.
+func collectAssigned(body []syntax.Stmt, names map[string]bool) {
+	walkStatements(body, func(s syntax.Stmt) {
+		switch s := s.(type) {
+		case *syntax.Assign:
+			if id, ok := s.Target.(*syntax.Ident); ok {
+				names[id.Name] = true
+			}
+		case *syntax.FuncDecl:
+			collectAssigned(s.Body, names)
+		}
+	})
+}
+
+// bind declares a variable with its first value; one that never changes is another name of what never
+// changes itself.
 func (l *lowerer) bind(s *syntax.Decl, v value) value {
+	if kind := l.info(v.slot()).Kind; kind != SlotVar && !l.changing[s.Name] && types.Same(l.info(v.slot()).Type, v.typ) {
+		l.declare(s.Name, &symbol{kind: symVar, val: v})
+		return v
+	}
 	slot := l.newSlot(SlotInfo{Type: v.typ, Name: s.Name})
 	l.set(s.Pos, slot, v.slot())
 	if o := l.own[v.slot()]; o != notOwn {

@@ -24,7 +24,7 @@ var before5 = func() map[string]string {
 	return m
 }()
 
-// variablesBefore4 maps variables of versions 1 to 3.
+// variablesBefore4 maps variables of versions 1 to 3; scripts marked as version 4 use some of them.
 var variablesBefore4 = func() map[string]string {
 	m := map[string]string{
 		"n": "bar_index", "tickerid": "syminfo.tickerid", "ticker": "syminfo.ticker", "period": "timeframe.period",
@@ -53,12 +53,9 @@ var plain = func() map[string]bool {
 // Modern gives the name of version 6 for a name of an older version; call says that it is called.
 func Modern(name string, version int, call bool) string {
 	if version >= 5 {
-		if name == "ticker.new" || version >= 6 {
-			return name
-		}
 		return name
 	}
-	if !call && version <= 3 {
+	if !call && version <= 4 {
 		if m, ok := variablesBefore4[name]; ok {
 			return m
 		}
@@ -71,10 +68,6 @@ func Modern(name string, version int, call bool) string {
 			return m
 		}
 	}
-	switch {
-	case strings.HasPrefix(name, "strategy.") && strings.HasSuffix(name, "_percent") && version < 5:
-		return name
-	}
 	return name
 }
 
@@ -84,5 +77,5 @@ func PlainWord(name string, version int) bool {
 	if version <= 4 && strings.HasPrefix(name, "input.") {
 		return true
 	}
-	return version <= 3 && plain[name]
+	return version <= 4 && plain[name]
 }
