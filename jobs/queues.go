@@ -43,6 +43,14 @@ func Ahead(queue string, slots int) int {
 	return 0
 }
 
+// Window is how many shards of one workspace may be in the queue or running while the fleet has so many
+// trial slots: one for each, about as many as processes hold ahead of them (see Ahead), and one more, so
+// that a slot never waits for the next insert.
+func Window(slots int) int {
+	slots = max(slots, 1)
+	return slots + 1 + (slots+3)/4
+}
+
 // DefaultSlots works every queue, with one trial slot for each core.
 func DefaultSlots(cores int) Slots {
 	return Slots{QueueTunes: 2, QueueTrials: cores, QueueWFO: 1, QueueIngestion: 2, QueueRetention: 1, QueueMaintenance: 1}

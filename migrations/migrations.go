@@ -1,5 +1,3 @@
-// Package migrations holds the schema as numbered SQL files and brings a database up to it,
-// River's own tables first, because ours refer to them.
 package migrations
 
 import (

@@ -16,7 +16,7 @@ import (
 )
 
 // counted is what a scan of river_job counts, of the workspace or of the fleet.
-func (d *desk) counted(workspace uuid.NullUUID) []eventlog.JobCount {
+func (d *fixture) counted(workspace uuid.NullUUID) []eventlog.JobCount {
 	d.t.Helper()
 	rows, err := d.owner.Query(d.t.Context(), `
 		select queue, state::text, count(*) from river_job
@@ -28,23 +28,23 @@ func (d *desk) counted(workspace uuid.NullUUID) []eventlog.JobCount {
 	return counts
 }
 
-func (d *desk) counters(workspace uuid.NullUUID) *eventlog.Counters {
+func (d *fixture) counters(workspace uuid.NullUUID) *eventlog.Counters {
 	d.t.Helper()
-	d.settle()
+	d.waitForReaders()
 	require.NoError(d.t, d.store.EventLog.FoldCounters(d.t.Context()))
 	c, err := d.store.EventLog.Counters(d.t.Context(), workspace)
 	require.NoError(d.t, err)
 	return c
 }
 
-func (d *desk) exec(sql string, args ...any) {
+func (d *fixture) exec(sql string, args ...any) {
 	d.t.Helper()
 	_, err := d.owner.Exec(d.t.Context(), sql, args...)
 	require.NoError(d.t, err)
 }
 
 // open begins a transaction, executes in it, and leaves it open.
-func (d *desk) open(sql string) pgx.Tx {
+func (d *fixture) open(sql string) pgx.Tx {
 	d.t.Helper()
 	tx, err := d.owner.Begin(d.t.Context())
 	require.NoError(d.t, err)
@@ -55,7 +55,7 @@ func (d *desk) open(sql string) pgx.Tx {
 }
 
 // churn inserts, works, fails, deletes and rolls back jobs of two queues and two workspaces.
-func (d *desk) churn(ctx context.Context, seed uint64, rounds int, spaces []string) error {
+func (d *fixture) churn(ctx context.Context, seed uint64, rounds int, spaces []string) error {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	for range rounds {
 		tx, err := d.owner.Begin(ctx)
@@ -97,7 +97,7 @@ func (d *desk) churn(ctx context.Context, seed uint64, rounds int, spaces []stri
 // Counting while many transactions change jobs, by several processes at once, ends with what a
 // scan counts: nothing was left out and nothing counted twice.
 func TestCountersAgreeWithAScan(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	spaces := []string{d.space.ID.String(), uuid.NewString()}
 	require.NoError(t, d.churn(ctx, 99, 10, spaces)) // before anything was counted
@@ -130,7 +130,7 @@ func TestCountersAgreeWithAScan(t *testing.T) {
 
 // A transaction that is open while later ones commit is counted when it ends.
 func TestCountersWaitForOpenTransactions(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	const insert = `insert into river_job (kind, args, queue, max_attempts, state) values ('test', '{}', 'q', 3, 'available')`
 	d.counters(uuid.NullUUID{})
@@ -140,7 +140,7 @@ func TestCountersWaitForOpenTransactions(t *testing.T) {
 	require.NoError(t, early.Commit(ctx))
 	require.EqualValues(t, 2, d.counters(uuid.NullUUID{}).Depth("q", "available"))
 
-	// The same around a count anew, which looks at jobs instead of events.
+	// The same around a count from the start, which looks at jobs instead of events.
 	early = d.open(insert)
 	d.exec(insert)
 	d.exec(`update river_job set state = 'running' where id = (select max(id) from river_job)`)
@@ -151,7 +151,7 @@ func TestCountersWaitForOpenTransactions(t *testing.T) {
 }
 
 func TestCountersOutliveThePruningOfTheLog(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	d.exec(`insert into river_job (kind, args, queue, max_attempts, state) values ('test', '{}', 'q', 3, 'available')`)
 	d.counters(uuid.NullUUID{})
 	d.exec(`insert into river_job (kind, args, queue, max_attempts, state) values ('test', '{}', 'q', 3, 'available')`)
@@ -161,13 +161,13 @@ func TestCountersOutliveThePruningOfTheLog(t *testing.T) {
 }
 
 // Events of a dumped server's transactions, with ids that this server has not come to yet, would
-// turn up in the feed some day.
+// appear in the feed some day.
 func TestARestoredLogIsDisowned(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	d.counters(uuid.NullUUID{})
 	d.exec(`insert into event_log (xid, topic, type, entity_id) values ('9000000', 'jobs', 'test', 'old')`)
 	kept := d.logged(time.Now())
-	d.exec(`update event_epoch set id = gen_random_uuid()`) // as a restore is told from the original
+	d.exec(`update event_epoch set id = gen_random_uuid()`) // as a restore is distinguished from the original
 	d.counters(uuid.NullUUID{})
 	var old int
 	require.NoError(t, d.owner.QueryRow(t.Context(), `select count(*) from event_log where entity_id = 'old'`).Scan(&old))
@@ -178,7 +178,7 @@ func TestARestoredLogIsDisowned(t *testing.T) {
 }
 
 func TestStatusesAndWindowsAreCounted(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	mine := uuid.NullUUID{UUID: d.space.ID, Valid: true}
 	first, _ := d.tune("1")

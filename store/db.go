@@ -169,7 +169,7 @@ func rollback(ctx context.Context, tx pgx.Tx) {
 	_ = tx.Rollback(ctx)
 }
 
-// SQLSTATEs that callers are told apart by.
+// SQLSTATEs that callers distinguish.
 const (
 	UniqueViolation     = "23505"
 	ForeignKeyViolation = "23503"

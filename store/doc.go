@@ -1,6 +1,6 @@
 // Package store is the way to Postgres: the pool, transactions that see one workspace or the whole
 // fleet, the lease and the fence that results are written under, idempotent submissions, and the
-// errors that callers tell apart. Each aggregate has a package below it, with the SQL beside each
+// errors that callers distinguish. Each aggregate has a package below it, with the SQL beside each
 // function; package stores puts them all on one pool.
 //
 // An exported method of an aggregate owns its transaction; an unexported helper takes one.

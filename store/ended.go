@@ -2,7 +2,7 @@ package store
 
 import "time"
 
-// Recorder is told of what has come to its end, once that is committed. Durations count from the
+// Recorder records what has ended, once that is committed. Durations count from the
 // start, and are 0 for what never started.
 type Recorder interface {
 	FoldEnded(status string)
@@ -11,10 +11,10 @@ type Recorder interface {
 	WalkForwardEnded(status string, took time.Duration)
 }
 
-// SetRecorder sets who is told. Set it before the database is used.
+// SetRecorder sets the recorder. Set it before the database is used.
 func (s *DB) SetRecorder(r Recorder) { s.recorder = r }
 
-// Recorder is who is told; call it after the commit, see Tx.AfterCommit.
+// Recorder is the one that is set; call it after the commit, see Tx.AfterCommit.
 func (s *DB) Recorder() Recorder { return s.recorder }
 
 type nobody struct{}

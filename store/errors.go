@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Errors that callers tell apart. Each is wrapped with what it is about.
+// Errors that callers distinguish. Each is wrapped with what it is about.
 var (
 	// ErrNotFound: no such row in this workspace.
 	ErrNotFound = errors.New("not found")

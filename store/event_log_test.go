@@ -12,7 +12,7 @@ import (
 // Jobs that change alike share rows of the log, and each is an event of its own to readers: pages
 // of any length, which begin and end within rows, join without a gap or a repetition.
 func TestPagesJoinWithinSharedRows(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	bounds, err := d.store.EventLog.Bounds(t.Context())
 	require.NoError(t, err)
 	const jobs = 450
@@ -21,7 +21,7 @@ func TestPagesJoinWithinSharedRows(t *testing.T) {
 		  from generate_series(1, $2) n`, d.space.ID, jobs)
 	d.exec(`insert into event_log (workspace_id, topic, type, entity_id) values ($1, 'wfo', 'test', 'between')`, d.space.ID)
 	d.exec(`update river_job set state = 'running' where id % 3 = 0`)
-	d.settle()
+	d.waitForReaders()
 	var rows int
 	require.NoError(t, d.owner.QueryRow(t.Context(), `select count(*) from event_log where workspace_id = $1`, d.space.ID).Scan(&rows))
 	require.Less(t, rows, 20, "a row for each job would cost River a third of its rate")

@@ -14,7 +14,7 @@ import (
 
 // logged appends an event of the workspace at the time given, in a transaction of its own, and
 // returns its cursor.
-func (d *desk) logged(at time.Time) eventlog.Cursor {
+func (d *fixture) logged(at time.Time) eventlog.Cursor {
 	d.t.Helper()
 	bounds, err := d.store.EventLog.Bounds(d.t.Context())
 	require.NoError(d.t, err)
@@ -25,8 +25,8 @@ func (d *desk) logged(at time.Time) eventlog.Cursor {
 	return c
 }
 
-// settle waits for every transaction that is open on the server, in whatever database.
-func (d *desk) settle() {
+// waitForReaders waits for every transaction that is open on the server, in whatever database.
+func (d *fixture) waitForReaders() {
 	d.t.Helper()
 	var now uint64
 	require.NoError(d.t, d.owner.QueryRow(d.t.Context(), `select pg_current_xact_id()`).Scan(&now))
@@ -37,12 +37,12 @@ func (d *desk) settle() {
 	}, time.Minute, 2*time.Millisecond)
 }
 
-func (d *desk) scope() eventlog.Scope {
+func (d *fixture) scope() eventlog.Scope {
 	return eventlog.Scope{Workspace: uuid.NullUUID{UUID: d.space.ID, Valid: true}}
 }
 
 // day makes the partition of a UTC day.
-func (d *desk) day(name, from, to string) {
+func (d *fixture) day(name, from, to string) {
 	d.t.Helper()
 	_, err := d.owner.Exec(d.t.Context(), `create table `+name+` (like event_log including defaults);
 		alter table event_log attach partition `+name+` for values from ('`+from+`') to ('`+to+`')`)
@@ -50,7 +50,7 @@ func (d *desk) day(name, from, to string) {
 }
 
 func TestDroppingDaysOfTheLogRaisesItsFloor(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	d.day("event_log_20240501", "2024-05-01 00:00+00", "2024-05-02 00:00+00")
 	d.day("event_log_20240502", "2024-05-02 00:00+00", "2024-05-03 00:00+00")
@@ -60,7 +60,7 @@ func TestDroppingDaysOfTheLogRaisesItsFloor(t *testing.T) {
 	newer := d.logged(first)
 	kept := d.logged(first.AddDate(0, 0, 1))
 	now := d.logged(time.Now())
-	d.settle()
+	d.waitForReaders()
 
 	cutoff := time.Date(2024, 5, 2, 23, 59, 59, 0, time.UTC) // within the second day: it stays
 	want := []eventlog.Partition{{Name: "event_log_20240501", Events: 2}, {Name: "event_log_default", Events: 1}}
@@ -93,10 +93,10 @@ func TestDroppingDaysOfTheLogRaisesItsFloor(t *testing.T) {
 	require.Equal(t, []eventlog.Partition{{Name: "event_log_20240502", Events: 1}}, dropped, "today and the days to come stay")
 }
 
-// A writer that is at work keeps the partition's lock; dropping waits its turn without making the
+// A running writer keeps the partition's lock; dropping waits for it without making the
 // writers behind it wait for long.
 func TestDroppingADayYieldsToWriters(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	d.day("event_log_20240501", "2024-05-01 00:00+00", "2024-05-02 00:00+00")
@@ -122,7 +122,7 @@ func TestDroppingADayYieldsToWriters(t *testing.T) {
 }
 
 func TestPartitionsAreMadeAhead(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	made, err := d.store.EventLog.Roll(t.Context(), 3)
 	require.NoError(t, err)
 	require.Zero(t, made, "the migration made them")

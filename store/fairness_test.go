@@ -18,7 +18,7 @@ import (
 // Of what a workspace has in the queue only one shard, the first, goes ahead of others', and all its
 // tunes together have no more there than one alone would.
 func TestAWorkspaceHasOneShardAheadAndAWindowForAllItsTunes(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	_, err := d.store.Workers.Beat(ctx, workers.Worker{ID: "w", Queues: map[string]int{"trials": 4}}, nil, nil)
 	require.NoError(t, err)
@@ -63,7 +63,7 @@ func TestAWorkspaceHasOneShardAheadAndAWindowForAllItsTunes(t *testing.T) {
 		require.NoError(t, d.store.Tuning.Begin(ctx, d.claim(plan, "w"), tune.ID, tuning.Plan{Shards: many}))
 		all = append(all, queued(tune.ID)...)
 	}
-	require.Equal(t, []int{1, 2, 2, 2, 2, 2, 2, 2}, all, "one for each, so that each goes on")
+	require.Equal(t, []int{1, 2, 2, 2, 2, 2, 2, 2}, all, "one for each, so that each continues")
 
 	// Another workspace is not held back by any of it.
 	other, err := d.store.Tenants.CreateWorkspace(ctx, "other", 2)
@@ -77,7 +77,7 @@ func TestAWorkspaceHasOneShardAheadAndAWindowForAllItsTunes(t *testing.T) {
 // Whatever is submitted, cancelled and changed at once, no more is admitted than the cap allows, and
 // in the end nothing waits for which there is room.
 func TestTheCapHoldsUnderEverythingAtOnce(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	const most = 5
 	var mu sync.Mutex

@@ -9,7 +9,7 @@ import (
 
 // The jobs of a thing are found by its id, newest first, in its own workspace only.
 func TestJobsOfATune(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	tune, other := uuid.New(), uuid.New()
 	for _, of := range []uuid.UUID{tune, other, tune, tune} {
 		d.exec(`insert into river_job (kind, args, queue, max_attempts, state)

@@ -13,7 +13,7 @@ import (
 type Submission struct {
 	Workspace   uuid.UUID // uuid.Nil: work of the fleet
 	Route       string    // method and template
-	Key         string    // X-Idempotency-Key; "" for work that is done anew each time
+	Key         string    // X-Idempotency-Key; "" for work that is done each time
 	Fingerprint [32]byte  // SHA-256 of the canonical body
 	QueueDepth  int       // work the workspace may have waiting or being done; 0: any
 }
@@ -28,7 +28,7 @@ type Response struct {
 
 // Submit runs effect once for the submission's key. The claim of the key, the effect and the
 // stored response are one transaction, so a crash leaves all or nothing. The same submission again
-// gets the stored response; another body is ErrKeyReused; one that is still at work after 5 s of
+// gets the stored response; another body is ErrKeyReused; one that is still running after 5 s of
 // waiting is ErrKeyBusy. A new one beyond the queue's depth is ErrQueueFull. An error stores nothing.
 func (s *DB) Submit(ctx context.Context, sub Submission, effect func(context.Context, *Tx) (Response, error)) (Response, error) {
 	var resp Response

@@ -11,7 +11,7 @@ import (
 
 // A process that is killed between its claim and its answer leaves neither the key nor the work.
 func TestAKilledSubmissionLeavesNoKey(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	sub := store.Submission{Workspace: d.space.ID, Route: "test", Key: "k"}
 	effect := func(kill bool) func(context.Context, *store.Tx) (store.Response, error) {

@@ -19,7 +19,7 @@ import (
 )
 
 // ingest submits an ingestion of a text that is already extracted, as it were.
-func (d *desk) ingest(key string) *library.Ingest {
+func (d *fixture) ingest(key string) *library.Ingest {
 	d.t.Helper()
 	var made *library.Ingest
 	_, err := d.store.Library.CreateIngest(d.t.Context(), store.Submission{Workspace: d.space.ID, Route: "test", Key: key},
@@ -30,7 +30,7 @@ func (d *desk) ingest(key string) *library.Ingest {
 }
 
 // ingested is a document of n chunks that all say the same.
-func (d *desk) ingested(in *library.Ingest, n int, text string) library.Ingested {
+func (d *fixture) ingested(in *library.Ingest, n int, text string) library.Ingested {
 	d.t.Helper()
 	placement, err := d.store.Library.Placement(d.t.Context(), d.space.ID, knowledge.HashEmbedder{}.Model())
 	require.NoError(d.t, err)
@@ -47,7 +47,7 @@ func (d *desk) ingested(in *library.Ingest, n int, text string) library.Ingested
 }
 
 func TestAnAttemptThatLostItsJobStoresNothing(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	in := d.ingest("k")
 	zombie := d.claim(in.RiverJobID, "zombie")
@@ -82,7 +82,7 @@ func TestAnAttemptThatLostItsJobStoresNothing(t *testing.T) {
 
 // While revisions replace each other, every reader sees one of them, whole.
 func TestAReaderNeverSeesHalfADocument(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var readers sync.WaitGroup
@@ -117,7 +117,7 @@ func TestAReaderNeverSeesHalfADocument(t *testing.T) {
 }
 
 func TestALaterRevisionIsNotReplacedByAnEarlier(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	slow, quick := d.ingest("slow"), d.ingest("quick")
 	slowLease, quickLease := d.claim(slow.RiverJobID, "a"), d.claim(quick.RiverJobID, "b")
@@ -157,7 +157,7 @@ func (d *desk) upload(ctx context.Context, workspace, id uuid.UUID) ([]byte, err
 }
 
 func TestUploads(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	content := bytes.Repeat([]byte("0123456789abcdef"), 200_000) // over three parts
 	id, err := d.store.Library.PutUpload(ctx, d.space.ID, iotest.OneByteReader(bytes.NewReader(content[:100])))

@@ -52,7 +52,7 @@ func (s *DB) ContinueUnderLease(ctx context.Context, lease Lease, entity uuid.UU
 // fence locks the job's row and makes sure that this attempt still runs it. River's own completion
 // checks only that some attempt is running, so a zombie would complete its successor. A job handed
 // back by a stopping worker runs again under the same number, so the process must be the same too,
-// where the connection tells it.
+// where the connection names it.
 func fence(ctx context.Context, tx pgx.Tx, lease Lease) error {
 	var held int
 	err := tx.QueryRow(ctx, `

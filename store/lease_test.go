@@ -16,7 +16,7 @@ import (
 )
 
 // lockable reports whether another transaction can take the lock of an entity at once.
-func (d *desk) lockable(entity uuid.UUID) bool {
+func (d *fixture) lockable(entity uuid.UUID) bool {
 	d.t.Helper()
 	err := d.store.InWorkspace(d.t.Context(), d.space.ID, func(tx *store.Tx) error {
 		_, err := tx.Exec(d.t.Context(), `set local lock_timeout = '1ms'`)
@@ -30,7 +30,7 @@ func (d *desk) lockable(entity uuid.UUID) bool {
 }
 
 func TestEveryEntityHasALockAndFoldsShareTheirWalkForwards(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	tune, _ := d.tune("tune")
 	wfo, folds := d.wfo("wfo", 2, false)
@@ -62,7 +62,7 @@ func TestEveryEntityHasALockAndFoldsShareTheirWalkForwards(t *testing.T) {
 }
 
 func TestAfterCommitRunsOnlyAfterACommit(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	var ran []string
 	fail := context.Canceled
@@ -82,7 +82,7 @@ func TestAfterCommitRunsOnlyAfterACommit(t *testing.T) {
 }
 
 // eventTypes are the types of an entity's events, in order.
-func (d *desk) eventTypes(entity uuid.UUID) []string {
+func (d *fixture) eventTypes(entity uuid.UUID) []string {
 	d.t.Helper()
 	rows, err := d.owner.Query(d.t.Context(), `select type from event_log where entity_id = $1 order by xid, id`, entity.String())
 	require.NoError(d.t, err)
@@ -92,7 +92,7 @@ func (d *desk) eventTypes(entity uuid.UUID) []string {
 }
 
 // blocked waits until another connection of the database waits for a lock.
-func (d *desk) blocked() {
+func (d *fixture) blocked() {
 	require.Eventually(d.t, func() bool {
 		var waiting int
 		err := d.owner.QueryRow(d.t.Context(), `
@@ -102,7 +102,7 @@ func (d *desk) blocked() {
 }
 
 func TestACancelThatRacesAFinishDoesNotEndAnIngestionTwice(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	in := d.ingest("k")
 	lease := d.claim(in.RiverJobID, "w")
@@ -129,7 +129,7 @@ func TestACancelThatRacesAFinishDoesNotEndAnIngestionTwice(t *testing.T) {
 
 // The status is a guard of its own: it holds even for a change that did not take the lock.
 func TestAnIngestionThatEndedMeanwhileIsNotEndedAgain(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	in := d.ingest("k")
 	lease := d.claim(in.RiverJobID, "w")
@@ -151,7 +151,7 @@ func TestAnIngestionThatEndedMeanwhileIsNotEndedAgain(t *testing.T) {
 }
 
 func TestProgressReportsOfAHalfDoneTuneEstimateTheOtherHalf(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	tune, plan := d.tune("k")
 	shards := []sweep.Shard{{Trials: 2, Cost: 1}, {Index: 1, First: 2, Trials: 2, Cursor: 2, Cost: 1}}

@@ -14,7 +14,7 @@ import (
 // What came between the last look and the switch is embedded first; and only the attempt that holds
 // the job moves the workspace.
 func TestAWorkspaceMovesOnceNothingIsMissing(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	keep := func(key string) {
 		in := d.ingest(key)

@@ -55,7 +55,7 @@ var prunable = map[string]struct {
 	}},
 }
 
-func (d *desk) fill(job string) {
+func (d *fixture) fill(job string) {
 	d.t.Helper()
 	for _, statement := range prunable[job].fill {
 		_, err := d.owner.Exec(d.t.Context(), statement, d.space.ID)
@@ -63,13 +63,13 @@ func (d *desk) fill(job string) {
 	}
 }
 
-func (d *desk) count(query string, args ...any) (n int) {
+func (d *fixture) count(query string, args ...any) (n int) {
 	d.t.Helper()
 	require.NoError(d.t, d.owner.QueryRow(d.t.Context(), query, args...).Scan(&n))
 	return n
 }
 
-func (d *desk) prune(job string, dry bool) upkeep.Pruned {
+func (d *fixture) prune(job string, dry bool) upkeep.Pruned {
 	d.t.Helper()
 	pruned, err := d.store.Upkeep.Prune(d.t.Context(), upkeep.Prune{Job: job, BatchSize: 500, DryRun: dry, Source: "sql"})
 	require.NoError(d.t, err)
@@ -77,7 +77,7 @@ func (d *desk) prune(job string, dry bool) upkeep.Pruned {
 }
 
 func TestADryRunCountsWhatARunDeletes(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	for job, rows := range prunable {
 		t.Run(job, func(t *testing.T) {
 			d.fill(job)
@@ -101,9 +101,9 @@ func TestADryRunCountsWhatARunDeletes(t *testing.T) {
 	}
 }
 
-// The batches before a failure stay deleted, and the log tells of both.
+// The batches before a failure stay deleted, and the log has both.
 func TestAFailedRunKeepsItsLogAndItsBatches(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	d.fill("trade_events")
 	_, err := d.owner.Exec(t.Context(), `
 		create function refuse() returns trigger language plpgsql as $$ begin
@@ -141,7 +141,7 @@ func TestAFailedRunKeepsItsLogAndItsBatches(t *testing.T) {
 
 // What somebody holds is neither waited for nor deleted, even if it was due when the run looked.
 func TestAHeldRowIsLeftAlone(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	d.fill("trade_events")
 	tx, err := d.owner.Begin(t.Context())
 	require.NoError(t, err)
@@ -157,7 +157,7 @@ func TestAHeldRowIsLeftAlone(t *testing.T) {
 }
 
 func TestOneRunOfAJobAtATime(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	holder, err := d.owner.Acquire(t.Context())
 	require.NoError(t, err)
 	defer holder.Release()
@@ -171,10 +171,10 @@ func TestOneRunOfAJobAtATime(t *testing.T) {
 	d.prune("job_runs", false)
 }
 
-// A run that is told to stop is taken up again under its entry; one that nobody takes up counts as
+// A run that is asked to stop is taken up again under its entry; one that nobody takes up counts as
 // failed.
 func TestAStoppedRunIsTakenUpOrCountedAsFailed(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	d.fill("trade_events")
 	var entry int64
 	require.NoError(t, d.owner.QueryRow(t.Context(), `
@@ -223,7 +223,7 @@ func TestAStoppedRunIsTakenUpOrCountedAsFailed(t *testing.T) {
 }
 
 func TestMissedRunsAreNamed(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	scheduler, overdue, err := d.store.Upkeep.ScheduleRetention(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "river", scheduler)
@@ -238,7 +238,7 @@ func TestMissedRunsAreNamed(t *testing.T) {
 }
 
 func TestARunRefusesWhatIsOutOfRange(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	past := -time.Hour
 	for name, prune := range map[string]upkeep.Prune{
 		"unknown job":  {Job: "orders", BatchSize: 500, Source: "sql"},
@@ -258,7 +258,7 @@ func TestARunRefusesWhatIsOutOfRange(t *testing.T) {
 
 // The figures of the database's own clock decide, not those of the machine that asks.
 func TestOnlyTheDatabasesClockCounts(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	_, err := d.owner.Exec(t.Context(), `insert into idempotency_keys (workspace_id, route, key, fingerprint, expires_at)
 		values ($1, 'r', 'k', sha256('x'), clock_timestamp() + interval '1 hour')`, d.space.ID)
 	require.NoError(t, err)
@@ -272,7 +272,7 @@ func TestOnlyTheDatabasesClockCounts(t *testing.T) {
 
 // Whole days of the event log go with their partition; what is in the default one goes by batches.
 func TestOldDaysOfTheEventLogAreDropped(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	_, err := d.owner.Exec(t.Context(), `
 		do $$ declare day date := (now() at time zone 'utc')::date - 10; begin
 			execute format('create table event_log_%s partition of event_log for values from (%L) to (%L)',

@@ -13,7 +13,7 @@ import (
 	"millrace/store/pgtest"
 )
 
-func (d *desk) match(question string, filter knowledge.Filter) []knowledge.Hit {
+func (d *fixture) match(question string, filter knowledge.Filter) []knowledge.Hit {
 	d.t.Helper()
 	hits, err := d.store.Library.MatchText(d.t.Context(), d.space.ID, question, filter, 10)
 	require.NoError(d.t, err)
@@ -21,7 +21,7 @@ func (d *desk) match(question string, filter knowledge.Filter) []knowledge.Hit {
 }
 
 func TestFullTextRanksByRareWords(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	document, chunks := pgtest.Document{Title: "Notes", Texts: []string{
 		"The market rose and the market fell.", "A market without trend whipsaws the crossover.", "The crossover of averages.",
 	}}.Insert(t, d.owner, d.space.ID)
@@ -45,7 +45,7 @@ func TestFullTextRanksByRareWords(t *testing.T) {
 
 // A question is data: nothing in it is an operator, and none of it is an error.
 func TestNoQuestionIsAQuery(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	pgtest.Document{Texts: []string{"It's a back\\slash & a market | trend."}}.Insert(t, d.owner, d.space.ID)
 	for _, question := range []string{
 		"market & !trend", "market'); drop table chunks; --", `back\slash`, `\`, "'", "it's", "a:* | b", "<-> ( ) ! &", "workspace:" + d.space.ID.String(),
@@ -59,7 +59,7 @@ func TestNoQuestionIsAQuery(t *testing.T) {
 
 // The search runs where row-level security does not hold, so its own condition has to.
 func TestFullTextFindsOnesOwnOnly(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	other, err := d.store.Tenants.CreateWorkspace(t.Context(), "other", 1)
 	require.NoError(t, err)
 	theirs, foreign := pgtest.Document{Texts: []string{"The secret whipsaw."}}.Insert(t, d.owner, other.ID)
@@ -76,7 +76,7 @@ func TestFullTextFindsOnesOwnOnly(t *testing.T) {
 
 // Words that are everywhere do not make a search rank everything.
 func TestFrequentWordsDoNotDrive(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	texts := make([]string, 12_000)
 	for i := range texts {
 		texts[i] = "The strategy of the market."
@@ -90,7 +90,7 @@ func TestFrequentWordsDoNotDrive(t *testing.T) {
 }
 
 func TestLLMCallsAreCountedByTheMinute(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	for range 3 {
 		require.NoError(t, d.store.Recommend.RecordLLMCall(t.Context(), "openai", "m", ""))
 	}

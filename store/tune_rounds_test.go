@@ -11,15 +11,15 @@ import (
 	"millrace/store/tuning"
 )
 
-// roundJob is the job that follows the round at work.
-func (d *desk) roundJob(id uuid.UUID) (job int64, kind string) {
+// roundJob is the job that follows the running round.
+func (d *fixture) roundJob(id uuid.UUID) (job int64, kind string) {
 	d.t.Helper()
 	require.NoError(d.t, d.owner.QueryRow(d.t.Context(), `
 		select j.id, j.kind from tune_progress p join river_job j on j.id = p.collect_job_id where p.tune_id = $1`, id).Scan(&job, &kind))
 	return job, kind
 }
 
-func (d *desk) shardJob(id uuid.UUID, shard int) int64 {
+func (d *fixture) shardJob(id uuid.UUID, shard int) int64 {
 	d.t.Helper()
 	var job int64
 	require.NoError(d.t, d.owner.QueryRow(d.t.Context(), `select job_id from tune_shards where tune_id = $1 and shard = $2`, id, shard).Scan(&job))
@@ -27,7 +27,7 @@ func (d *desk) shardJob(id uuid.UUID, shard int) int64 {
 }
 
 // begun is a tune of four trials whose first round, of three, has been run: rung 0 of a pruned one.
-func (d *desk) begun() *tuning.Tune {
+func (d *fixture) begun() *tuning.Tune {
 	d.t.Helper()
 	ctx := d.t.Context()
 	tune, plan := d.tune("k")
@@ -39,7 +39,7 @@ func (d *desk) begun() *tuning.Tune {
 	return tune
 }
 
-func (d *desk) progress(id uuid.UUID) tuning.Progress {
+func (d *fixture) progress(id uuid.UUID) tuning.Progress {
 	d.t.Helper()
 	tune, err := d.store.Tuning.Get(d.t.Context(), d.space.ID, id)
 	require.NoError(d.t, err)
@@ -47,7 +47,7 @@ func (d *desk) progress(id uuid.UUID) tuning.Progress {
 }
 
 func TestRoundsFollowOneAnother(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	tune := d.begun()
 	require.Zero(t, d.progress(tune.ID).Done(), "no trial ends in a rung that is open")
@@ -85,25 +85,25 @@ func TestRoundsFollowOneAnother(t *testing.T) {
 	job, kind = d.roundJob(tune.ID)
 	require.Equal(t, "tune.collect", kind)
 
-	// Pages show each trial once, settled or not, and the ranking job settles them under its lease.
+	// Pages show each trial once, resolved or not, and the ranking job resolves them under its lease.
 	shards, err := d.store.Tuning.TrialShards(ctx, d.space.ID, tune.ID, 3, 10)
 	require.NoError(t, err)
 	require.Len(t, shards, 1)
 	zombie, lease = d.claim(job, "first"), d.claim(job, "second")
 	require.ErrorIs(t, d.store.Tuning.ResolveShard(ctx, zombie, tune.ID, 0, []byte("lost")), store.ErrFenced)
-	require.NoError(t, d.store.Tuning.ResolveShard(ctx, lease, tune.ID, 0, []byte("settled")))
+	require.NoError(t, d.store.Tuning.ResolveShard(ctx, lease, tune.ID, 0, []byte("resolved")))
 	require.NoError(t, d.store.Tuning.Complete(ctx, lease, tune.ID, &sweep.Outcome{Ranking: []int32{0, 1, 2, 3}}))
 	_, shards, err = d.store.Tuning.RankedShards(ctx, d.space.ID, tune.ID, 0, 4)
 	require.NoError(t, err)
 	require.Len(t, shards, 1)
-	require.Equal(t, "settled", string(shards[0].Columns))
+	require.Equal(t, "resolved", string(shards[0].Columns))
 	left, err := d.store.Tuning.Shards(ctx, d.space.ID, tune.ID)
 	require.NoError(t, err)
 	require.Len(t, left, 1, "shards of later rungs go")
 }
 
 func TestCancelingBetweenRoundsCancelsTheJobThatPlansTheNext(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	tune := d.begun()
 	job, _ := d.roundJob(tune.ID)
 	_, err := d.store.Tuning.Cancel(t.Context(), d.space.ID, tune.ID)

@@ -27,8 +27,8 @@ import (
 	"millrace/store/workers"
 )
 
-// desk is a store with a workspace and a dataset, and an owner's eye on the tables.
-type desk struct {
+// fixture is a store with a workspace and a dataset, and an owner's eye on the tables.
+type fixture struct {
 	t       *testing.T
 	store   *stores.Set
 	owner   *pgxpool.Pool
@@ -37,7 +37,7 @@ type desk struct {
 	bars    *backtest.Bars
 }
 
-func newDesk(t *testing.T) *desk {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	db := pgtest.New(t)
 	pool, err := store.OpenPool(t.Context(), store.PoolOptions{DatabaseURL: db.URL, MaxConns: 6})
@@ -45,8 +45,8 @@ func newDesk(t *testing.T) *desk {
 	t.Cleanup(pool.Close)
 	client, err := jobs.NewInsertClient(pool, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	d := &desk{t: t, store: stores.New(pool, client), owner: db.OwnerPool(t)}
-	d.space, err = d.store.Tenants.CreateWorkspace(t.Context(), "desk", 2)
+	d := &fixture{t: t, store: stores.New(pool, client), owner: db.OwnerPool(t)}
+	d.space, err = d.store.Tenants.CreateWorkspace(t.Context(), "main", 2)
 	require.NoError(t, err)
 	d.bars, err = ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: 500})
 	require.NoError(t, err)
@@ -57,7 +57,7 @@ func newDesk(t *testing.T) *desk {
 }
 
 // tune submits a tune of four trials and returns it with its plan job.
-func (d *desk) tune(key string) (*tuning.Tune, int64) {
+func (d *fixture) tune(key string) (*tuning.Tune, int64) {
 	d.t.Helper()
 	tune, err := d.submit(key)
 	require.NoError(d.t, err)
@@ -67,7 +67,7 @@ func (d *desk) tune(key string) (*tuning.Tune, int64) {
 }
 
 // submit may be called from any goroutine.
-func (d *desk) submit(key string) (*tuning.Tune, error) {
+func (d *fixture) submit(key string) (*tuning.Tune, error) {
 	spec := sweep.Spec{StrategyName: "sma_cross", ParamSpace: map[string]sweep.Range{"fast": {Values: []float64{5, 10, 15, 20}}}}
 	spec.Normalize()
 	var tune *tuning.Tune
@@ -81,7 +81,7 @@ func (d *desk) submit(key string) (*tuning.Tune, error) {
 }
 
 // claim makes the job run as its next attempt on the named worker, as River's fetch does.
-func (d *desk) claim(job int64, worker string) store.Lease {
+func (d *fixture) claim(job int64, worker string) store.Lease {
 	d.t.Helper()
 	lease := store.Lease{Workspace: d.space.ID, JobID: job, Complete: func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `update river_job set state = 'completed', finalized_at = now() where id = $1`, job)
@@ -94,14 +94,14 @@ func (d *desk) claim(job int64, worker string) store.Lease {
 	return lease
 }
 
-func (d *desk) state(job int64) string {
+func (d *fixture) state(job int64) string {
 	d.t.Helper()
 	var state string
 	require.NoError(d.t, d.owner.QueryRow(d.t.Context(), `select state from river_job where id = $1`, job).Scan(&state))
 	return state
 }
 
-func (d *desk) status(id uuid.UUID) tuning.Status {
+func (d *fixture) status(id uuid.UUID) tuning.Status {
 	d.t.Helper()
 	tune, err := d.store.Tuning.Get(d.t.Context(), d.space.ID, id)
 	require.NoError(d.t, err)
@@ -112,7 +112,7 @@ var twoShards = []sweep.Shard{{Index: 0, First: 0, Trials: 2}, {Index: 1, First:
 
 // A zombie is an attempt that was given up for dead and comes back while its successor runs.
 func TestAZombieWritesNothingAndCompletesNothing(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	tune, plan := d.tune("k")
 	zombie := d.claim(plan, "first")
@@ -142,8 +142,8 @@ func TestAZombieWritesNothingAndCompletesNothing(t *testing.T) {
 	require.Equal(t, 2, now.Progress.Completed, "a trial counted twice")
 }
 
-func TestTheCapHoldsBackAndLetsIn(t *testing.T) {
-	d := newDesk(t)
+func TestTheCapHoldsTunesBackUntilOthersEnd(t *testing.T) {
+	d := newFixture(t)
 	first, firstPlan := d.tune("1")
 	_, secondPlan := d.tune("2")
 	third, thirdPlan := d.tune("3")
@@ -163,7 +163,7 @@ func TestTheCapHoldsBackAndLetsIn(t *testing.T) {
 }
 
 func TestConcurrentSubmissionsDoNotPassTheCap(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	const clients = 12
 	errs := make(chan error, clients)
 	for i := range clients {
@@ -181,7 +181,7 @@ func TestConcurrentSubmissionsDoNotPassTheCap(t *testing.T) {
 }
 
 func TestJobsOfALostWorkerRunAgain(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	_, plan := d.tune("k")
 	d.claim(plan, "lost")
@@ -216,7 +216,7 @@ func TestJobsOfALostWorkerRunAgain(t *testing.T) {
 }
 
 func TestAHeartbeatRecallsWhatIsCancelledOrLost(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	tune, cancelled := d.tune("1")
 	_, kept := d.tune("2")
@@ -241,7 +241,7 @@ func TestAHeartbeatRecallsWhatIsCancelledOrLost(t *testing.T) {
 }
 
 func TestASubmissionIsAllOrNothing(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	sub := store.Submission{Workspace: d.space.ID, Route: "test", Key: "k", Fingerprint: [32]byte{1}}
 	boom := errors.New("boom")
@@ -271,13 +271,13 @@ func TestASubmissionIsAllOrNothing(t *testing.T) {
 	require.NoError(t, err)
 	resp, err = submit(other)
 	require.NoError(t, err)
-	require.False(t, resp.Replayed, "an expired key is claimed anew")
+	require.False(t, resp.Replayed, "an expired key is claimed again")
 	require.Equal(t, 2, effects)
 }
 
 // Work of the fleet belongs to no workspace, and no workspace sees its keys.
 func TestTheFleetSubmitsUnderKeysOfItsOwn(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	submit := func(workspace uuid.UUID) (resp store.Response, role string) {
 		resp, err := d.store.Submit(ctx, store.Submission{Workspace: workspace, Route: "prune", Key: "k"},
@@ -305,8 +305,8 @@ func TestTheFleetSubmitsUnderKeysOfItsOwn(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrNotFound, "an expired key is replayed")
 }
 
-func TestAKeyAtWorkIsBusy(t *testing.T) {
-	d := newDesk(t)
+func TestAKeyOfARunningRequestIsBusy(t *testing.T) {
+	d := newFixture(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	sub := store.Submission{Workspace: d.space.ID, Route: "test", Key: "k"}

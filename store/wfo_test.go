@@ -17,7 +17,7 @@ import (
 )
 
 // wfo submits a walk-forward of so many folds of four trials each.
-func (d *desk) wfo(key string, folds int, partial bool) (*walkforward.Run, []walkforward.Fold) {
+func (d *fixture) wfo(key string, folds int, partial bool) (*walkforward.Run, []walkforward.Fold) {
 	d.t.Helper()
 	spec := sweep.Spec{StrategyName: "sma_cross", ParamSpace: map[string]sweep.Range{"fast": {Values: []float64{5, 10, 15, 20}}}}
 	spec.Normalize()
@@ -40,7 +40,7 @@ func (d *desk) wfo(key string, folds int, partial bool) (*walkforward.Run, []wal
 	return wfo, made
 }
 
-func (d *desk) wfoNow(id uuid.UUID) *walkforward.Run {
+func (d *fixture) wfoNow(id uuid.UUID) *walkforward.Run {
 	d.t.Helper()
 	now, err := d.store.WalkForward.Get(d.t.Context(), d.space.ID, id)
 	require.NoError(d.t, err)
@@ -48,23 +48,23 @@ func (d *desk) wfoNow(id uuid.UUID) *walkforward.Run {
 }
 
 // jobOf finds a job id by a query of the owner's.
-func (d *desk) jobOf(query string, args ...any) int64 {
+func (d *fixture) jobOf(query string, args ...any) int64 {
 	d.t.Helper()
 	var job int64
 	require.NoError(d.t, d.owner.QueryRow(d.t.Context(), query, args...).Scan(&job))
 	return job
 }
 
-func (d *desk) planJob(tune uuid.UUID) int64 {
+func (d *fixture) planJob(tune uuid.UUID) int64 {
 	d.t.Helper()
 	return d.jobOf(`select plan_job_id from tunes where id = $1`, tune)
 }
 
 // runFold takes a fold's tune to its end: planned into one shard, run, collected.
-func (d *desk) runFold(fold walkforward.Fold, found *sweep.Outcome) {
+func (d *fixture) runFold(fold walkforward.Fold, found *sweep.Outcome) {
 	d.t.Helper()
 	ctx, id := d.t.Context(), *fold.TuneID
-	require.Equal(d.t, "available", d.state(d.planJob(id)), "fold %d has not been let in", fold.Index)
+	require.Equal(d.t, "available", d.state(d.planJob(id)), "fold %d has not been enqueued", fold.Index)
 	require.NoError(d.t, d.store.Tuning.Begin(ctx, d.claim(d.planJob(id), "w"), id, tuning.Plan{Shards: []sweep.Shard{{Trials: 4}}}))
 	shard := d.jobOf(`select job_id from tune_shards where tune_id = $1`, id)
 	require.NoError(d.t, d.store.Tuning.FinishShard(ctx, d.claim(shard, "w"), id, tuning.ShardDone{Completed: 4, Columns: []byte{1}}))
@@ -83,9 +83,9 @@ func outcomeOf(fast ...float64) *sweep.Outcome {
 	return out
 }
 
-// With no worker known there is one slot, so two folds are let in at once.
+// With no worker known there is one slot, so two folds are enqueued at once.
 func TestAWalkForwardLetsItsFoldsInAndItsJudgingAfterTheLast(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	wfo, folds := d.wfo("w", 4, false)
 	candidates := d.jobOf(`select candidates_job_id from wfo_runs where id = $1`, wfo.ID)
@@ -138,7 +138,7 @@ func TestAWalkForwardLetsItsFoldsInAndItsJudgingAfterTheLast(t *testing.T) {
 
 // A walk-forward takes one place of the cap, whatever the number of its folds.
 func TestAWalkForwardCountsAsOne(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	first, folds := d.wfo("1", 4, false)
 	_, plan := d.tune("2")
 	second, waiting := d.wfo("3", 3, false)
@@ -157,7 +157,7 @@ func TestAWalkForwardCountsAsOne(t *testing.T) {
 }
 
 func TestCancelingAWalkForwardCancelsItsFolds(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	wfo, folds := d.wfo("w", 4, false)
 	d.runFold(folds[0], outcomeOf(5))
@@ -174,13 +174,13 @@ func TestCancelingAWalkForwardCancelsItsFolds(t *testing.T) {
 	var open int
 	require.NoError(t, d.owner.QueryRow(ctx, `select count(*) from river_job where finalized_at is null and id <> $1`, shard).Scan(&open))
 	require.Zero(t, open, "a job was left in the queue")
-	require.ErrorIs(t, d.store.Tuning.ReportShard(ctx, lease, running, 0, 1), store.ErrEnded, "the worker is told to stop")
+	require.ErrorIs(t, d.store.Tuning.ReportShard(ctx, lease, running, 0, 1), store.ErrEnded, "the worker learns that it should stop")
 	require.NoError(t, d.store.Tuning.FinishShard(ctx, lease, running, tuning.ShardDone{Completed: 2}), "its result is dropped")
 	require.Equal(t, walkforward.Canceled, d.wfoNow(wfo.ID).Status)
 }
 
 func TestAFailedFoldFailsTheWholeUnlessPartial(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	fail := func(fold walkforward.Fold) {
 		require.NoError(t, d.store.Tuning.Fail(ctx, d.claim(d.planJob(*fold.TuneID), "w"), *fold.TuneID, "no luck"))
@@ -211,9 +211,9 @@ func TestAFailedFoldFailsTheWholeUnlessPartial(t *testing.T) {
 	require.Contains(t, now.Error, "fewer than min_folds 2")
 }
 
-// Folds that end at once are all counted, and the judging is let in once.
+// Folds that end at once are all counted, and the scoring is enqueued once.
 func TestConcurrentFoldsAreAllCounted(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx := t.Context()
 	const n = 6
 	_, err := d.owner.Exec(ctx, `insert into workers (id, host, pid, version, queues) values ('w', 'h', 1, 'v', '{"trials": 8}')`)

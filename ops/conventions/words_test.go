@@ -61,10 +61,12 @@ var fixtures = []string{"desk", "rig", "floor", "stage", "river"}
 const applied = 29
 
 // notYetClean are folders whose words are still being replaced. The list only shrinks.
-var notYetClean = []string{"api", "cmd", "jobs/worker", "store"}
+var notYetClean = []string{"api", "cmd"}
 
 // quoted is text that is not ours to reword, by file: what a model, a page or a specification says.
-var quoted = map[string][]string{}
+var quoted = map[string][]string{
+	"store/walkforward/folds.go": {"told_at"}, // a column
+}
 
 // finding is one avoided word.
 type finding struct{ file, at, text, instead string }

@@ -11,7 +11,7 @@ import (
 	"millrace/store/workers"
 )
 
-// Room is how many more tunes the workspace may have at work, and how many it has. A
+// Room is how many more tunes the workspace may have running, and how many it has. A
 // walk-forward counts as one, whatever the number of its folds, and these do not count: it can neither
 // wait for itself nor take more than its place. It locks the workspace's row, so that concurrent
 // submissions and endings count one after the other.
@@ -35,7 +35,7 @@ const ActiveWork = `
 	+ (select count(*) from wfo_runs
 	    where workspace_id = $1 and admitted and status in ('pending', 'running'))`
 
-// Next lets in the workspace's oldest waiting tunes and walk-forwards while its cap has room.
+// Next admits the workspace's oldest waiting tunes and walk-forwards while its cap has room.
 func Next(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) error {
 	room, active, err := Room(ctx, tx, workspace)
 	if err != nil || room < 1 {
@@ -79,7 +79,7 @@ func Next(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) error {
 }
 
 // Release makes jobs that were held back available. River wakes its fetchers for inserts only; a
-// promoted job would wait for their slow poll. With first, the first of them goes ahead.
+// released job would wait for their slow poll. With first, the first of them goes ahead.
 func Release(ctx context.Context, tx pgx.Tx, held []int64, first bool) error {
 	if len(held) == 0 {
 		return nil
@@ -89,28 +89,28 @@ func Release(ctx context.Context, tx pgx.Tx, held []int64, first bool) error {
 		ahead = held[0]
 	}
 	_, err := tx.Exec(ctx, `
-		with promoted as (
+		with released as (
 			update river_job
 			   set state = 'available', scheduled_at = now(), priority = case when id = $2 then $3 else priority end
 			 where id = any($1) and state = 'pending'
 			returning queue)
 		select pg_notify(current_schema() || '.river_insert', json_build_object('queue', queue)::text)
-		  from promoted`, held, ahead, jobs.PriorityFirst)
+		  from released`, held, ahead, jobs.PriorityFirst)
 	if err != nil {
-		return fmt.Errorf("promote jobs: %w", err)
+		return fmt.Errorf("release jobs: %w", err)
 	}
 	return nil
 }
 
-// Most folds of one walk-forward that are at work at once.
-const maxFoldsAtWork = 16
+// Most folds of one walk-forward that run at once.
+const maxRunningFolds = 16
 
-// foldsAtWork is one more than the fleet has trial slots, so that none is idle while a fold is
+// runningFolds is one more than the fleet has trial slots, so that none is idle while a fold is
 // planned or collected.
-func foldsAtWork(slots int) int { return min(max(slots, 1)+1, maxFoldsAtWork) }
+func runningFolds(slots int) int { return min(max(slots, 1)+1, maxRunningFolds) }
 
 // EnqueueFolds releases the plan jobs of the next folds. The caller holds the walk-forward's lock, or
-// that of its workspace while nothing of it is at work. With first, the first of them goes ahead.
+// that of its workspace while nothing of it is running. With first, the first of them goes ahead.
 func EnqueueFolds(ctx context.Context, tx pgx.Tx, wfo uuid.UUID, first bool) error {
 	slots, err := workers.Slots(ctx, tx, jobs.QueueTrials)
 	if err != nil {
@@ -123,13 +123,13 @@ func EnqueueFolds(ctx context.Context, tx pgx.Tx, wfo uuid.UUID, first bool) err
 		               order by wfo_fold
 		               limit greatest(0, $2 - (select count(*) from tunes
 		                                        where wfo_id = $1 and admitted and status in ('queued', 'running'))))
-		returning plan_job_id`, wfo, foldsAtWork(slots))
+		returning plan_job_id`, wfo, runningFolds(slots))
 	if err != nil {
-		return fmt.Errorf("let in folds of %s: %w", wfo, err)
+		return fmt.Errorf("enqueue folds of %s: %w", wfo, err)
 	}
 	plans, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 	if err != nil {
-		return fmt.Errorf("let in folds of %s: %w", wfo, err)
+		return fmt.Errorf("enqueue folds of %s: %w", wfo, err)
 	}
 	return Release(ctx, tx, plans, first)
 }

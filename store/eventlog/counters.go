@@ -130,7 +130,7 @@ func scanWindow(into *map[string]int64) func(pgx.Rows) error {
 const foldPage = 20_000
 
 // FoldCounters brings the counters up to date with the log. Processes that call it at once do not
-// wait for each other: one counts, and the others find it at work.
+// wait for each other: one counts, and the others find it running.
 func (s *Store) FoldCounters(ctx context.Context) error {
 	for {
 		var folded *int
@@ -146,7 +146,7 @@ func (s *Store) FoldCounters(ctx context.Context) error {
 	}
 }
 
-// AddCount counts something that is no event, under a name that no event type has, for the Hour
+// AddCount counts something that is not an event, under a name that no event type has, for the Hour
 // and Day of the whole fleet. It takes row locks, so it is for what is rare or summed up before.
 func (s *Store) AddCount(ctx context.Context, name string, n int64) error {
 	err := s.db.InFleet(ctx, func(tx *store.Tx) error {

@@ -18,7 +18,7 @@ const (
 	relayLock = int64(0x6d696c6c)
 )
 
-// OpenSession is a connection of its own that sees the whole fleet's events. LISTEN and the
+// Session is a connection of its own that sees the whole fleet's events. LISTEN and the
 // relay's lock belong to a connection, so neither can live in the pool. It is not safe for
 // concurrent use.
 type Session struct{ conn *pgx.Conn }
@@ -53,8 +53,8 @@ func (s *Session) Listen(ctx context.Context) error {
 	return nil
 }
 
-// Hint waits at most so long for a hint that there are events after the cursor. No hint is no
-// error; hints of what the cursor has passed are not counted.
+// Hint waits at most so long for a hint that there are events after the cursor. To get none is
+// not an error; hints of what the cursor has passed are not counted.
 func (s *Session) Hint(ctx context.Context, after Cursor, within time.Duration) (bool, error) {
 	wait, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -68,7 +68,7 @@ func (s *Session) Hint(ctx context.Context, after Cursor, within time.Duration) 
 		case err != nil:
 			return false, fmt.Errorf("wait for a notification: %w", err)
 		}
-		if told, err := ParseCursor(n.Payload); err != nil || after.Before(told) {
+		if upTo, err := ParseCursor(n.Payload); err != nil || after.Before(upTo) {
 			return true, nil
 		}
 	}

@@ -288,7 +288,7 @@ type ingestEvent struct {
 	RetryAt    *time.Time           `json:"next_attempt_at,omitempty"`
 }
 
-// appendIngestEvent tells of the ingestion as it now is.
+// appendIngestEvent records the ingestion as it now is.
 func appendIngestEvent(ctx context.Context, tx pgx.Tx, in *Ingest, what string) error {
 	return store.AppendEvent(ctx, tx, in.WorkspaceID, "ingestion", "ingestion.job."+what, in.ID.String(), ingestEvent{
 		Status: in.Status, SourceType: in.SourceType, DocumentID: in.DocumentID, DatasetID: in.DatasetID, Name: in.Name,

@@ -32,8 +32,8 @@ func (s *Store) BeginReembed(ctx context.Context, lease store.Lease, id uuid.UUI
 	})
 }
 
-// stepReembed runs fn on a re-embedding under the fence of an attempt that goes on afterwards, and
-// tells of it.
+// stepReembed runs fn on a re-embedding under the lease of an attempt that continues afterwards,
+// and records it.
 func (s *Store) stepReembed(ctx context.Context, lease store.Lease, id uuid.UUID, fn func(*store.Tx, *Reembed) error) (*Reembed, error) {
 	var r *Reembed
 	err := s.db.ContinueUnderLease(ctx, lease, id, func(tx *store.Tx) error {

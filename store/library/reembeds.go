@@ -164,7 +164,7 @@ type reembedEvent struct {
 	Reason     *string       `json:"reason"`
 }
 
-// appendReembedEvent tells of a re-embedding as it now is: queued, running (at each batch),
+// appendReembedEvent records a re-embedding as it now is: queued, running (at each batch),
 // completed or failed.
 func appendReembedEvent(ctx context.Context, tx pgx.Tx, r *Reembed) error {
 	return store.AppendEvent(ctx, tx, r.WorkspaceID, "ingestion", "ingestion.reembed."+string(r.Status), r.ID.String(), reembedEvent{

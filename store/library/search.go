@@ -22,7 +22,7 @@ const (
 // fullTextWeights are what a word counts in a chunk's text, and in its title and heading.
 const fullTextWeights = `{0.4,0.4,0.4,1}`
 
-// MatchText finds the chunks of the workspace that share the most telling words with the question,
+// MatchText finds the chunks of the workspace that share the rarest words with the question,
 // best first. A hit's score is from 0 to 1: a word counts by its rarity in the workspace (inverse
 // document frequency, estimated from a sample) times Postgres's rank of it in the chunk.
 //

@@ -137,7 +137,7 @@ func (s *Store) triage(ctx context.Context, id uuid.UUID, fn func(*store.Tx, *Ma
 		}
 		switch {
 		case !gap.Weak || gap.DuplicateOf != nil:
-			return fmt.Errorf("match run %s is no gap: %w", id, store.ErrNotFound)
+			return fmt.Errorf("match run %s is not a gap: %w", id, store.ErrNotFound)
 		case gap.CoverageStatus == GapResolved:
 			return fmt.Errorf("gap %s is resolved: %w", id, store.ErrEnded)
 		}

@@ -42,7 +42,7 @@ const bySystem = "system"
 
 // NewMatchRun is a recommendation or query as it is noted.
 type NewMatchRun struct {
-	Text       string // what was asked, for people
+	Text       string // the question or request, for people
 	Intent     knowledge.Intent
 	Request    any // encoded as JSON
 	Status     knowledge.RecommendStatus
@@ -124,7 +124,7 @@ func (s *Store) RecordMatch(ctx context.Context, workspace uuid.UUID, run NewMat
 		if err := row.insert(ctx, tx); err != nil {
 			return err
 		}
-		return settleGap(ctx, tx, row, gap)
+		return updateGap(ctx, tx, row, gap)
 	})
 	if err != nil {
 		return id, fmt.Errorf("record match: %w", err)
@@ -167,8 +167,8 @@ func (r matchRow) insert(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// settleGap does to the gap of the intent what the run means for it.
-func settleGap(ctx context.Context, tx pgx.Tx, r matchRow, gap uuid.UUID) error {
+// updateGap does to the gap of the intent what the run means for it.
+func updateGap(ctx context.Context, tx pgx.Tx, r matchRow, gap uuid.UUID) error {
 	switch {
 	case gap == uuid.Nil && !r.cover.Weak:
 		return nil
@@ -206,7 +206,7 @@ type gapEvent struct {
 	ResolvedBy *string   `json:"resolved_by"`
 }
 
-// appendGapEvent tells of the gap as it now is.
+// appendGapEvent records the gap as it now is.
 func appendGapEvent(ctx context.Context, tx pgx.Tx, id uuid.UUID, what string) error {
 	gap, err := readMatchRun(ctx, tx, id, "")
 	if err != nil {

@@ -104,7 +104,7 @@ func (s *Store) KeyBySecret(ctx context.Context, secret string) (Principal, erro
 			  from api_keys k join workspaces w on w.id = k.workspace_id
 			 where k.key_sha256 = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
 		), used as (
-			-- Once a minute, and by whoever comes first: the others do not wait.
+			-- Once a minute, and by the first that comes: the others do not wait.
 			update api_keys set last_used_at = now()
 			 where id = (select k.id from api_keys k join key on key.id = k.id
 			              where k.last_used_at is null or k.last_used_at < now() - interval '1 minute'

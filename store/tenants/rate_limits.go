@@ -20,7 +20,7 @@ type Quota struct {
 	Wait time.Duration
 }
 
-// Take asks for one unit of a rate on behalf of whoever the key names. What is admitted holds across
+// Take asks for one unit of a rate on behalf of the one that the key names. What is admitted holds across
 // every process that asks the same database.
 func (s *Store) Take(ctx context.Context, key string, rate Rate) (Quota, error) {
 	var q Quota

@@ -17,7 +17,7 @@ import (
 type Workspace struct {
 	ID        uuid.UUID
 	Name      string
-	TuneCap   int // tunes it may have at work at once, across the fleet
+	TuneCap   int // tunes it may have running at once, across the fleet
 	Limits    WorkspaceLimits
 	CreatedAt time.Time
 }
@@ -26,7 +26,7 @@ type Workspace struct {
 type WorkspaceLimits struct {
 	SubmissionsPerMinute *int
 	QueriesPerMinute     *int
-	QueueDepth           *int // pieces of work that may wait or be at work
+	QueueDepth           *int // pieces of work that may wait or run
 }
 
 const workspaceColumns = `id, name, tune_cap, submissions_per_minute, queries_per_minute, queue_depth, created_at`
@@ -66,7 +66,7 @@ type WorkspaceChange struct {
 	Limits  WorkspaceLimits
 }
 
-// ChangeWorkspace changes a tenant, and lets in the tunes that a higher cap has room for. ErrNotFound
+// ChangeWorkspace changes a tenant, and admits the tunes that a higher cap has room for. ErrNotFound
 // when there is none, ErrConflict when the name is taken.
 func (s *Store) ChangeWorkspace(ctx context.Context, id uuid.UUID, change WorkspaceChange) (Workspace, error) {
 	var w Workspace

@@ -12,7 +12,7 @@ import (
 	"millrace/store/admission"
 )
 
-// end gives a tune its final status, tells of it, and lets in the next; the end of a fold goes on
+// end gives a tune its final status, records it, and admits the next; the end of a fold is reported
 // to its walk-forward. The caller holds the tune's lock. It reports false, and changes nothing, when the tune had ended before.
 func (s *Store) end(ctx context.Context, tx *store.Tx, tune *Tune, status Status, reason string) (bool, error) {
 	// Before the tune's row, in the order in which admission takes them.
@@ -41,7 +41,7 @@ func (s *Store) end(ctx context.Context, tx *store.Tx, tune *Tune, status Status
 	return true, admission.Next(ctx, tx, tune.WorkspaceID)
 }
 
-// Cancel ends a tune for its user: jobs that wait are cancelled, and those at work are told to
+// Cancel ends a tune for its user: jobs that wait are cancelled, and those that run are asked to
 // stop. ErrEnded when it had ended before.
 func (s *Store) Cancel(ctx context.Context, workspace, id uuid.UUID) (*Tune, error) {
 	var tune *Tune

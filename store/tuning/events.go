@@ -20,7 +20,7 @@ type tuneEvent struct {
 	Error           string   `json:"error,omitempty"`
 }
 
-// AppendEvent tells of the tune as it now is. Its place in the stream is that of the lock the
+// AppendEvent records the tune as it now is. Its place in the stream is that of the lock the
 // transaction holds, see store.Lock.
 func AppendEvent(ctx context.Context, tx pgx.Tx, tune *Tune, what string, eta *float64) error {
 	return store.AppendEvent(ctx, tx, tune.WorkspaceID, "backtests", "backtest.tune."+what, tune.ID.String(),

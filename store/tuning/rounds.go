@@ -38,7 +38,7 @@ type Round struct {
 	Pruned int // trials that ended with the round before
 }
 
-// BeginRound stores the shards of a round and lets in the first of them, under the lease of the job
+// BeginRound stores the shards of a round and enqueues the first of them, under the lease of the job
 // that planned it. A tune that has ended meanwhile is left alone.
 func (s *Store) BeginRound(ctx context.Context, lease store.Lease, id uuid.UUID, round Round) error {
 	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
@@ -65,7 +65,7 @@ func (s *Store) BeginRound(ctx context.Context, lease store.Lease, id uuid.UUID,
 		if len(round.Shards) == 0 {
 			return s.endRound(ctx, tx, tune, at)
 		}
-		return s.letIn(ctx, tx, tune, at)
+		return s.enqueueNext(ctx, tx, tune, at)
 	})
 }
 
@@ -105,14 +105,14 @@ func (s *Store) ShardColumns(ctx context.Context, workspace, tune uuid.UUID, sha
 }
 
 // ResolveShard replaces the columns of a shard by those of its trials as they came out, under the lease
-// of the job that ranks; the job goes on. Doing it again changes nothing.
+// of the job that ranks; the job continues. Doing it again changes nothing.
 func (s *Store) ResolveShard(ctx context.Context, lease store.Lease, tune uuid.UUID, shard int, columns []byte) error {
 	return s.db.ContinueUnderLease(ctx, lease, tune, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `
 			update tune_shards set columns = $3, open = false
 			 where tune_id = $1 and shard = $2 and rung = 0 and done`, tune, shard, columns)
 		if err != nil {
-			return fmt.Errorf("settle shard %d of tune %s: %w", shard, tune, err)
+			return fmt.Errorf("resolve shard %d of tune %s: %w", shard, tune, err)
 		}
 		return nil
 	})

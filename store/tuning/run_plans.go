@@ -229,7 +229,7 @@ func (s *Store) CancelRunPlan(ctx context.Context, workspace, id uuid.UUID) erro
 	if plan.Status != RunPlanRunning {
 		return fmt.Errorf("run plan %s is %s: %w", id, plan.Status, store.ErrEnded)
 	}
-	// From the last: none that waits is let in only to be canceled.
+	// From the last: none that waits is admitted only to be canceled.
 	for i := len(variants) - 1; i >= 0; i-- {
 		if variants[i].Status.Ended() {
 			continue

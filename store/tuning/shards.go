@@ -12,7 +12,6 @@ import (
 	"millrace/jobs"
 	"millrace/jobs/sweep"
 	"millrace/store"
-	"millrace/store/admission"
 	"millrace/store/workers"
 )
 
@@ -24,7 +23,7 @@ type Plan struct {
 	Warnings []string
 }
 
-// Begin stores the shards of a planned tune and lets in the first of them, under the lease of
+// Begin stores the shards of a planned tune and enqueues the first of them, under the lease of
 // the plan job. A tune that has ended meanwhile is left alone.
 func (s *Store) Begin(ctx context.Context, lease store.Lease, id uuid.UUID, plan Plan) error {
 	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
@@ -57,7 +56,7 @@ func (s *Store) Begin(ctx context.Context, lease store.Lease, id uuid.UUID, plan
 		if err := variantBegan(ctx, tx, tune); err != nil {
 			return err
 		}
-		return s.letIn(ctx, tx, tune, shardCounts{total: len(plan.Shards)})
+		return s.enqueueNext(ctx, tx, tune, shardCounts{total: len(plan.Shards)})
 	})
 }
 
@@ -88,38 +87,8 @@ func insertShards(ctx context.Context, tx pgx.Tx, workspace, tune uuid.UUID, sha
 // the round they are of.
 type shardCounts struct{ total, next, done, round, rounds int }
 
-// turn is a tune's place among all that its workspace has at work.
-type turn struct {
-	parts int  // how many share what the workspace may have in the queue
-	first bool // no shard of the workspace is in the queue or being run
-}
-
-// turnOf reads the tune's place. A walk-forward is one part, which its open folds share.
-func turnOf(ctx context.Context, tx pgx.Tx, tune *Tune) (turn, error) {
-	var t turn
-	var folds int
-	var wfo *uuid.UUID
-	if tune.Fold != nil {
-		wfo = &tune.Fold.WFO
-	}
-	err := tx.QueryRow(ctx, `
-		select `+admission.ActiveWork+`,
-		       (select count(*) from tunes where wfo_id = $3 and admitted and status in ('queued', 'running')),
-		       not exists (select from tunes t join tune_progress p on p.tune_id = t.id
-		                    where t.workspace_id = $1 and t.admitted and t.status = 'running'
-		                      and t.id <> $2 and p.next_shard > p.shards_done)`,
-		tune.WorkspaceID, tune.ID, wfo).Scan(&t.parts, &folds, &t.first)
-	if err != nil {
-		return t, fmt.Errorf("find the turn of tune %s: %w", tune.ID, err)
-	}
-	t.parts = max(t.parts, 1) * max(folds, 1)
-	return t, nil
-}
-
-// letIn gives the tune's next shards a job each: of its workspace as many as keep the fleet's trial
-// slots busy and no more, shared by the tunes it has at work. So the rest of a huge tune does not stand
-// in the queue before a small one, nor many tunes of one workspace before the one of another.
-func (s *Store) letIn(ctx context.Context, tx pgx.Tx, tune *Tune, at shardCounts) error {
+// enqueueNext gives the tune's next shards a job each, as many as its share of the window has room for.
+func (s *Store) enqueueNext(ctx context.Context, tx pgx.Tx, tune *Tune, at shardCounts) error {
 	if at.next >= at.total {
 		return nil
 	}
@@ -127,23 +96,22 @@ func (s *Store) letIn(ctx context.Context, tx pgx.Tx, tune *Tune, at shardCounts
 	if err != nil {
 		return err
 	}
-	turn, err := turnOf(ctx, tx, tune)
+	share, err := readShare(ctx, tx, tune)
 	if err != nil {
 		return err
 	}
-	// As many as processes hold ahead of their slots (jobs.Ahead), and one more, so that a slot never
-	// waits for the next insert.
-	slots = max(slots, 1)
-	window := slots + 1 + (slots+3)/4
-	count := min(at.total-at.next, (window+turn.parts-1)/turn.parts-(at.next-at.done))
+	count := share.room(at, jobs.Window(slots))
 	if count < 1 {
 		return nil
 	}
 	params := make([]river.InsertManyParams, count)
 	for i := range params {
-		params[i] = river.InsertManyParams{Args: jobs.TuneShardArgs{WorkspaceID: tune.WorkspaceID, TuneID: tune.ID, Shard: at.next + i}, InsertOpts: &river.InsertOpts{Priority: jobs.PriorityShare}}
+		params[i] = river.InsertManyParams{
+			Args:       jobs.TuneShardArgs{WorkspaceID: tune.WorkspaceID, TuneID: tune.ID, Shard: at.next + i},
+			InsertOpts: &river.InsertOpts{Priority: jobs.PriorityShare},
+		}
 	}
-	if turn.first && at.next == at.done {
+	if share.goesFirst(at) {
 		params[0].InsertOpts.Priority = jobs.PriorityFirst
 	}
 	inserted, err := s.db.River().InsertManyTx(ctx, tx, params)
@@ -211,7 +179,7 @@ func readShard(ctx context.Context, tx pgx.Tx, tune uuid.UUID, shard int) (sweep
 	return sh, nil
 }
 
-// ReportShard records how many trials of a shard an attempt has done so far, and tells of the
+// ReportShard records how many trials of a shard an attempt has done so far, and records the
 // tune's progress. ErrFenced when another attempt has the shard, ErrEnded when the tune has ended:
 // either way the caller should stop computing.
 func (s *Store) ReportShard(ctx context.Context, lease store.Lease, id uuid.UUID, shard, done int) error {
@@ -223,7 +191,7 @@ func (s *Store) ReportShard(ctx context.Context, lease store.Lease, id uuid.UUID
 		if tune.Status != Running {
 			return fmt.Errorf("tune %s is %s: %w", id, tune.Status, store.ErrEnded)
 		}
-		// A later attempt begins at nought; what watchers saw does not run backwards.
+		// A later attempt begins at zero; what watchers saw does not run backwards.
 		_, err = tx.Exec(ctx, `
 			update tune_shards set attempt = $3, trials_done = greatest(trials_done, $4)
 			 where tune_id = $1 and shard = $2 and not done`, id, shard, lease.Attempt, done)
@@ -249,7 +217,7 @@ type ShardDone struct {
 	Columns, Top, Stats        []byte
 }
 
-// FinishShard stores a shard's result under its lease, once; lets in the next shard; and after the
+// FinishShard stores a shard's result under its lease, once; enqueues the next shard; and after the
 // last one of a round inserts the job that follows it. The result of a tune that has ended is dropped.
 func (s *Store) FinishShard(ctx context.Context, lease store.Lease, id uuid.UUID, done ShardDone) error {
 	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
@@ -274,7 +242,7 @@ func (s *Store) FinishShard(ctx context.Context, lease store.Lease, id uuid.UUID
 			return err
 		}
 		if at.done < at.total {
-			return s.letIn(ctx, tx, tune, at)
+			return s.enqueueNext(ctx, tx, tune, at)
 		}
 		return s.endRound(ctx, tx, tune, at)
 	})

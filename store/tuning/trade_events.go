@@ -114,20 +114,8 @@ func (s *Store) variantEnded(ctx context.Context, tx *store.Tx, tune *Tune) erro
 	if tune.Status != Completed {
 		failed = 1
 	}
-	err = tx.QueryRow(ctx, `
-		update run_plans p
-		   set variants_done = variants_done + 1, variants_failed = variants_failed + $2,
-		       completed_at = case when variants_done + 1 = variants then clock_timestamp() end,
-		       status = case when variants_done + 1 < variants then 'running'
-		                     when variants_failed + $2 = 0 then 'completed'
-		                     when variants_failed + $2 < variants then 'partial'
-		                     when exists (select from run_plan_variants v join tunes t on t.id = v.tune_id
-		                                   where v.run_plan_id = p.id and t.status = 'failed') then 'failed'
-		                     else 'canceled' end
-		 where id = $1 returning status, variants_done, variants_failed`, plan.ID, failed).
-		Scan(&plan.Status, &plan.VariantsDone, &plan.VariantsFailed)
-	if err != nil {
-		return fmt.Errorf("count variants of run plan %s: %w", plan.ID, err)
+	if err := countVariant(ctx, tx, plan, failed); err != nil {
+		return err
 	}
 	what := "progress"
 	payload := runPlanEvent{plan.Status, plan.Variants, plan.VariantsDone, plan.VariantsFailed}
@@ -142,4 +130,44 @@ func (s *Store) variantEnded(ctx context.Context, tx *store.Tx, tune *Tune) erro
 		tx.AfterCommit(func() { s.db.Recorder().RunPlanEnded(string(plan.Status)) })
 	}
 	return store.AppendEvent(ctx, tx, plan.WorkspaceID, "backtests", "backtest.run_plan."+what, plan.ID.String(), payload)
+}
+
+// countVariant adds a variant that has ended to its plan, in the row and in plan.
+func countVariant(ctx context.Context, tx pgx.Tx, plan *RunPlan, failed int) error {
+	var anyFailed bool
+	err := tx.QueryRow(ctx, `
+		update run_plans p set variants_done = variants_done + 1, variants_failed = variants_failed + $2
+		 where id = $1
+		returning variants_done, variants_failed,
+		          exists (select from run_plan_variants v join tunes t on t.id = v.tune_id
+		                   where v.run_plan_id = p.id and t.status = 'failed')`, plan.ID, failed).
+		Scan(&plan.VariantsDone, &plan.VariantsFailed, &anyFailed)
+	if err != nil {
+		return fmt.Errorf("count variants of run plan %s: %w", plan.ID, err)
+	}
+	plan.Status = statusOfPlan(plan.Variants, plan.VariantsDone, plan.VariantsFailed, anyFailed)
+	if plan.Status == RunPlanRunning {
+		return nil
+	}
+	_, err = tx.Exec(ctx, `update run_plans set status = $2, completed_at = clock_timestamp() where id = $1`, plan.ID, plan.Status)
+	if err != nil {
+		return fmt.Errorf("end run plan %s: %w", plan.ID, err)
+	}
+	return nil
+}
+
+// statusOfPlan is the status of a plan of so many variants. Those that failed include those that were
+// canceled; with anyFailed one really failed.
+func statusOfPlan(variants, done, failed int, anyFailed bool) RunPlanStatus {
+	switch {
+	case done < variants:
+		return RunPlanRunning
+	case failed == 0:
+		return RunPlanCompleted
+	case failed < variants:
+		return RunPlanPartial
+	case anyFailed:
+		return RunPlanFailed
+	}
+	return RunPlanCanceled
 }

@@ -34,7 +34,7 @@ func (s Status) Ended() bool {
 	return s == Completed || s == Failed || s == Canceled
 }
 
-// Get is one parameter sweep: what was asked, how far it is, and what it found.
+// Tune is one parameter sweep: its configuration, how far it is, and what it found.
 type Tune struct {
 	ID          uuid.UUID
 	WorkspaceID uuid.UUID
@@ -52,7 +52,7 @@ type Tune struct {
 	StartedAt   *time.Time
 	CompletedAt *time.Time
 	Progress    Progress
-	Fold        *FoldOf         // nil: it is no fold of a walk-forward
+	Fold        *FoldOf         // nil: it is not a fold of a walk-forward
 	Leaders     int             // rows of the leaderboard that are kept
 	BestParams  json.RawMessage // of the leaderboard's first; nil until completed, and when no trial passed
 }
@@ -71,7 +71,7 @@ type Progress struct {
 	Skipped   int
 	Failed    int
 	Running   int      // done within shards that have not ended
-	InFlight  int      // trials of shards now at work, done or not
+	InFlight  int      // trials of shards now running, done or not
 	Work      float64  // of all rounds, in units of a trial on all of its bars
 	WorkDone  float64  // of shards that have ended
 	WorkOpen  float64  // of shards that have not

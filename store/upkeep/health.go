@@ -79,7 +79,7 @@ func (s *Store) LLMState(ctx context.Context) (LLMState, error) {
 type IdempotencyState struct {
 	Total     int64 // the planner's figure
 	Expired   int64 // awaiting the retention job; counted up to 1,001
-	Pending   int64 // requests at work on a key, or keys left without an answer
+	Pending   int64 // requests that hold a key, or keys left without an answer
 	OldestAge time.Duration
 }
 
@@ -109,7 +109,7 @@ type TunesState struct {
 	Completed24h, Failed24h int64
 	Average                 time.Duration // of the latest 200 that were completed within a day
 	OldestWaiting           time.Duration // of the jobs that could be worked now; zero when none waits
-	LongestRunning          time.Duration // of the jobs at work
+	LongestRunning          time.Duration // of the running jobs
 	Workers                 int           // heard lately, and working the tunes' queues
 	Silent                  int           // not heard lately, nor signed off
 }

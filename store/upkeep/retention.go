@@ -31,7 +31,7 @@ type Pruned struct {
 
 // Prune runs a retention job, batch by batch, until it is done; it takes no longer transaction than a
 // batch. ErrRunning when another session runs the same job. When ctx ends the run stops after the
-// batch at work, and its entry in the log stays open for the attempt that takes it up again.
+// running batch, and its entry in the log stays open for the attempt that takes it up again.
 func (s *Store) Prune(ctx context.Context, p Prune) (Pruned, error) {
 	conn, err := s.db.Pool().Acquire(ctx)
 	if err != nil {
@@ -95,7 +95,7 @@ const retentionColumns = `id, job_name, source, queued_at, started_at, finished_
 	cutoff_ts, rows_deleted, batches, longest_ms, ok, error`
 
 // RequestPrune asks for a run on behalf of an admin, in the transaction of the submission. ErrRunning
-// while a run of the job is queued or at work.
+// while a run of the job is queued or running.
 func (s *Store) RequestPrune(ctx context.Context, sub store.Submission, p Prune,
 	respond func(RetentionRun) (store.Response, error),
 ) (store.Response, error) {

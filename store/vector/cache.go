@@ -38,7 +38,7 @@ type copied struct {
 
 func newCache(most int64) *cache {
 	c := &cache{most: most}
-	// The bound is in bytes, so the number of copies has none; a positive number is no error.
+	// The bound is in bytes, so the number of copies has none; a positive number is valid.
 	c.copies, _ = simplelru.NewLRU(math.MaxInt, func(_ copyKey, evicted *copied) { c.total -= evicted.bytes })
 	return c
 }

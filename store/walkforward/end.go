@@ -14,8 +14,8 @@ import (
 	"millrace/store/tuning"
 )
 
-// end gives a walk-forward its final status, tells of it, cancels what of it is still at work but
-// for the asking job, and lets in the workspace's next. The caller holds its lock. It reports false,
+// end gives a walk-forward its final status, records it, cancels what of it still runs but for the
+// asking job, and admits the workspace's next. The caller holds its lock. It reports false,
 // and changes nothing, when it had ended before.
 func (s *Store) end(ctx context.Context, tx *store.Tx, wfo *Run, status Status, reason string, asking int64) (bool, error) {
 	// Before its row, in the order in which admission takes them.
@@ -81,7 +81,7 @@ func (s *Store) cancelFolds(ctx context.Context, tx *store.Tx, wfo *Run, asking 
 }
 
 // cancelWFOJobs ends every job that the walk-forward and its canceled tunes still have, but for the
-// one that asks: those that wait at once, and those at work by telling their workers.
+// one that asks: those that wait at once, and those that run through their workers.
 func (s *Store) cancelWFOJobs(ctx context.Context, tx pgx.Tx, wfo uuid.UUID, asking int64) error {
 	rows, err := tx.Query(ctx, `
 		with own as (

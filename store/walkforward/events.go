@@ -23,7 +23,7 @@ type wfoEvent struct {
 	Error           string   `json:"error,omitempty"`
 }
 
-// appendWFOEvent tells of the walk-forward as it now is.
+// appendWFOEvent records the walk-forward as it now is.
 func appendWFOEvent(ctx context.Context, tx pgx.Tx, w *Run, what string) error {
 	return store.AppendEvent(ctx, tx, w.WorkspaceID, "wfo", "wfo.run."+what, w.ID.String(), wfoEvent{
 		Status: w.Status, Folds: w.Folds, FoldsDone: w.FoldsDone, FoldsFailed: w.FoldsFailed, FoldsScored: w.ScoresDone,

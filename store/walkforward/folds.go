@@ -39,7 +39,7 @@ func (s *Store) FoldBegan(ctx context.Context, tx *store.Tx, tune *tuning.Tune) 
 }
 
 // FoldAdvanced adds the trials of a shard that has ended, or none when one has merely come further,
-// and tells of the progress, four times a second at most.
+// and records the progress, four times a second at most.
 func (s *Store) FoldAdvanced(ctx context.Context, tx *store.Tx, tune *tuning.Tune, trials int) error {
 	if tune.Fold == nil {
 		return nil
@@ -83,7 +83,7 @@ func (s *Store) FoldRanked(ctx context.Context, tx *store.Tx, tune *tuning.Tune,
 }
 
 // FoldEnded takes a fold's tune that has ended into account: one failure too many ends the
-// walk-forward, otherwise the next fold is let in, and after the last one the candidates job. The
+// walk-forward, otherwise the next fold is enqueued, and after the last one the candidates job. The
 // caller holds the walk-forward's lock.
 func (s *Store) FoldEnded(ctx context.Context, tx *store.Tx, tune *tuning.Tune) error {
 	wfo, err := readWFO(ctx, tx, tune.WorkspaceID, tune.Fold.WFO)
@@ -98,19 +98,15 @@ func (s *Store) FoldEnded(ctx context.Context, tx *store.Tx, tune *tuning.Tune) 
 	}
 	ended := string(tune.Status)
 	tx.AfterCommit(func() { s.db.Recorder().FoldEnded(ended) })
-	if tune.Status != tuning.Completed && (!*wfo.Config.AllowPartial || wfo.Folds-wfo.FoldsFailed < *wfo.Config.MinFolds) {
-		reason := fmt.Sprintf("fold %d %s", tune.Fold.Index, foldReason(tune))
-		if *wfo.Config.AllowPartial {
-			reason = fmt.Sprintf("%d of %d folds failed, which leaves fewer than min_folds %d; the last: %s",
-				wfo.FoldsFailed, wfo.Folds, *wfo.Config.MinFolds, reason)
-		}
+	next, reason := afterFold(wfo, tune)
+	if next == failRun {
 		_, err := s.end(ctx, tx, wfo, Failed, reason, 0)
 		return err
 	}
 	if err := appendWFOEvent(ctx, tx, wfo, "progress"); err != nil {
 		return err
 	}
-	if wfo.FoldsDone < wfo.Folds {
+	if next == runFolds {
 		return admission.EnqueueFolds(ctx, tx, wfo.ID, false)
 	}
 	var job int64
@@ -123,14 +119,7 @@ func (s *Store) FoldEnded(ctx context.Context, tx *store.Tx, tune *tuning.Tune) 
 // noteFold gives a fold its tune's final status and counts it. What a failed fold had run no longer
 // counts.
 func noteFold(ctx context.Context, tx pgx.Tx, tune *tuning.Tune) error {
-	failed, undone := 0, 0
-	if tune.Status != tuning.Completed {
-		failed, undone = 1, tune.Progress.Completed+tune.Progress.Skipped+tune.Progress.Failed
-	}
-	reason := ""
-	if failed == 1 {
-		reason = foldReason(tune)
-	}
+	failed, undone, reason := foldResult(tune)
 	_, err := tx.Exec(ctx, `
 		update wfo_folds set status = $3, error = nullif($4, '') where wfo_id = $1 and fold = $2`,
 		tune.Fold.WFO, tune.Fold.Index, tune.Status, reason)
@@ -145,6 +134,40 @@ func noteFold(ctx context.Context, tx pgx.Tx, tune *tuning.Tune) error {
 		return fmt.Errorf("count fold %d of %s: %w", tune.Fold.Index, tune.Fold.WFO, err)
 	}
 	return appendFoldEvent(ctx, tx, tune, FoldStatus(tune.Status), reason)
+}
+
+// nextStep is what a walk-forward does after the end of a fold.
+type nextStep int
+
+const (
+	runFolds        nextStep = iota // other folds have not ended
+	scoreCandidates                 // the last one has
+	failRun                         // too few are left
+)
+
+// afterFold decides what the end of a fold means for its walk-forward, which has counted it: one
+// failure too many ends it, with the reason. Without allow_partial, one is too many.
+func afterFold(wfo *Run, tune *tuning.Tune) (next nextStep, reason string) {
+	partial, least := *wfo.Config.AllowPartial, *wfo.Config.MinFolds
+	switch {
+	case tune.Status != tuning.Completed && !partial:
+		return failRun, fmt.Sprintf("fold %d %s", tune.Fold.Index, foldReason(tune))
+	case tune.Status != tuning.Completed && wfo.Folds-wfo.FoldsFailed < least:
+		return failRun, fmt.Sprintf("%d of %d folds failed, which leaves fewer than min_folds %d; the last: fold %d %s",
+			wfo.FoldsFailed, wfo.Folds, least, tune.Fold.Index, foldReason(tune))
+	case wfo.FoldsDone < wfo.Folds:
+		return runFolds, ""
+	}
+	return scoreCandidates, ""
+}
+
+// foldResult is how a fold's tune that has ended counts: a fold that was not completed is a failed one
+// with its reason, and the trials that it had run no longer count.
+func foldResult(tune *tuning.Tune) (failed, undone int, reason string) {
+	if tune.Status == tuning.Completed {
+		return 0, 0, ""
+	}
+	return 1, tune.Progress.Completed + tune.Progress.Skipped + tune.Progress.Failed, foldReason(tune)
 }
 
 // foldReason is what happened to the tune of a fold that has no result.

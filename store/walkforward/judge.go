@@ -20,7 +20,7 @@ import (
 const candidatesKept = 1000
 
 // BeginScoring stores the candidates, their parameters one after the other, under the lease of the
-// candidates job, and lets in the scoring of the first folds.
+// candidates job, and enqueues the scoring of the first folds.
 func (s *Store) BeginScoring(ctx context.Context, lease store.Lease, id uuid.UUID, candidates []float64) error {
 	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		wfo, err := readWFO(ctx, tx, lease.Workspace, id)
@@ -31,12 +31,12 @@ func (s *Store) BeginScoring(ctx context.Context, lease store.Lease, id uuid.UUI
 		if err != nil {
 			return fmt.Errorf("save candidates of walk-forward %s: %w", id, err)
 		}
-		return s.letInScores(ctx, tx, wfo)
+		return s.enqueueScores(ctx, tx, wfo)
 	})
 }
 
-// letInScores gives the next folds a score job each, as many as keep the fleet's trial slots busy.
-func (s *Store) letInScores(ctx context.Context, tx pgx.Tx, wfo *Run) error {
+// enqueueScores gives the next folds a score job each, as many as keep the fleet's trial slots busy.
+func (s *Store) enqueueScores(ctx context.Context, tx pgx.Tx, wfo *Run) error {
 	slots, err := workers.Slots(ctx, tx, jobs.QueueTrials)
 	if err != nil {
 		return err
@@ -101,8 +101,8 @@ func (s *Store) Work(ctx context.Context, workspace, id uuid.UUID) (Work, error)
 	return work, err
 }
 
-// FinishScore stores how the candidates did on one fold's test window, once, under its lease; lets
-// in the next; and after the last one inserts the collect job. The result of a walk-forward that
+// FinishScore stores how the candidates did on one fold's test window, once, under its lease; enqueues
+// the next; and after the last one inserts the collect job. The result of a walk-forward that
 // has ended is dropped.
 func (s *Store) FinishScore(ctx context.Context, lease store.Lease, id uuid.UUID, fold int, scores []float64, stretch sweep.Stretch) error {
 	part, err := json.Marshal(stretch)
@@ -130,7 +130,7 @@ func (s *Store) FinishScore(ctx context.Context, lease store.Lease, id uuid.UUID
 			return fmt.Errorf("count scores of %s: %w", id, err)
 		}
 		if wfo.ScoresDone < wfo.FoldsDone-wfo.FoldsFailed {
-			return s.letInScores(ctx, tx, wfo)
+			return s.enqueueScores(ctx, tx, wfo)
 		}
 		if err := appendWFOEvent(ctx, tx, wfo, "progress"); err != nil {
 			return err

@@ -35,7 +35,7 @@ func Statuses() []Status {
 // Ended reports whether the status is final.
 func (s Status) Ended() bool { return s != Pending && s != Running }
 
-// Run is one walk-forward: what was asked, how far it is, and what it found.
+// Run is one walk-forward: its configuration, how far it is, and what it found.
 type Run struct {
 	ID          uuid.UUID
 	WorkspaceID uuid.UUID

@@ -39,9 +39,9 @@ type Recall struct {
 	Cancelled bool // else lost
 }
 
-// Beat renews the worker's heartbeat. running are the jobs it works, and settling those whose
+// Beat renews the worker's heartbeat. running are the jobs it works, and unrecorded those whose
 // outcome River has yet to record; both are held. It returns which of the running it should stop.
-func (s *Store) Beat(ctx context.Context, w Worker, running []Held, settling []int64) ([]Recall, error) {
+func (s *Store) Beat(ctx context.Context, w Worker, running []Held, unrecorded []int64) ([]Recall, error) {
 	queues, err := json.Marshal(w.Queues)
 	if err != nil {
 		return nil, fmt.Errorf("encode queues: %w", err)
@@ -51,7 +51,7 @@ func (s *Store) Beat(ctx context.Context, w Worker, running []Held, settling []i
 	for i, h := range running {
 		ids[i], attempts[i] = h.JobID, h.Attempt
 	}
-	held := append(append([]int64{}, ids...), settling...)
+	held := append(append([]int64{}, ids...), unrecorded...)
 	var recalls []Recall
 	batch := &pgx.Batch{}
 	var database time.Time

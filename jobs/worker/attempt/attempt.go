@@ -50,7 +50,7 @@ func (w *Worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 	}
 	var err error
 	if job.Attempt > job.MaxAttempts {
-		err = &HopelessError{lostBy(job.JobRow)}
+		err = &PermanentError{lostBy(job.JobRow)}
 	} else {
 		err = routine.Do(func() error { return w.Do(ctx, job.Args, lease) })
 	}
@@ -62,8 +62,8 @@ func (w *Worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 	case errors.Is(err, store.ErrFenced), ctx.Err() != nil:
 		return err
 	}
-	var hopeless *HopelessError
-	if !errors.As(err, &hopeless) && (job.Attempt < job.MaxAttempts || store.Transient(err)) {
+	var permanent *PermanentError
+	if !errors.As(err, &permanent) && (job.Attempt < job.MaxAttempts || store.Transient(err)) {
 		return err // "not now" costs no attempt: package fleet has the job wait
 	}
 	w.Saver.logger.ErrorContext(ctx, "job failed for good", "kind", job.Kind, "id", id, "job_id", job.ID, "error", err)
@@ -80,11 +80,11 @@ func lostBy(job *rivertype.JobRow) string {
 	return reason
 }
 
-// HopelessError is an error that every attempt would meet again.
-type HopelessError struct{ Reason string }
+// PermanentError is an error that every attempt would meet again.
+type PermanentError struct{ Reason string }
 
 // Error implements error.
-func (e *HopelessError) Error() string { return e.Reason }
+func (e *PermanentError) Error() string { return e.Reason }
 
 // Saver saves results.
 type Saver struct {

@@ -32,18 +32,18 @@ const beatEvery = workers.HeartbeatLease / 6
 // Options make a Fleet.
 type Options struct {
 	// ID names the process in the fleet, see NewID; made when empty. The pool should be opened for
-	// it, so that the database can tell the holder of a job from a zombie.
+	// it, so that the database can distinguish the holder of a job from a zombie.
 	ID      string
 	Pool    *pgxpool.Pool
 	Slots   jobs.Slots
 	Metrics *ops.Metrics
 	Logger  *slog.Logger
-	// Reporter is told of jobs that have failed for good; may be nil.
+	// Reporter records jobs that have failed for good; may be nil.
 	Reporter *ops.Reporter
 	Version  string
 	// Periodic is the schedule, beside the fleet's own upkeep.
 	Periodic []*river.PeriodicJob
-	// Drain is how long Stop waits for jobs at work before it cancels them.
+	// Drain is how long Stop waits for running jobs before it cancels them.
 	Drain time.Duration
 }
 
@@ -146,7 +146,7 @@ func (f *Fleet) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop lets jobs at work finish within the drain time, cancels the rest, and hands what is left
+// Stop waits for running jobs to finish within the drain time, cancels the rest, and hands what is left
 // back to the fleet. Safe to call twice.
 func (f *Fleet) Stop(ctx context.Context) (err error) {
 	f.stop.Do(func() { err = f.shutDown(ctx) })
@@ -211,8 +211,8 @@ func (f *Fleet) beatOnce(ctx context.Context) error {
 	if err := f.store.EventLog.CountConnErrors(ctx); err != nil {
 		return err
 	}
-	running, settling := f.held.now(time.Now())
-	recalls, err := f.store.Workers.Beat(ctx, f.self, running, settling)
+	running, unrecorded := f.held.now(time.Now())
+	recalls, err := f.store.Workers.Beat(ctx, f.self, running, unrecorded)
 	f.held.recall(recalls)
 	return err
 }

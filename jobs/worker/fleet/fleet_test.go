@@ -54,7 +54,7 @@ func TestAJobThatIsMerelyLongIsLeftAlone(t *testing.T) {
 	require.Equal(t, []string{"1 done"}, y.effects(id))
 }
 
-// A stopped process is taken for dead; when it goes on it still believes in its job. Neither its
+// A stopped process is taken for dead; when it continues it still believes in its job. Neither its
 // result nor what River makes of its outcome may reach the attempt that has the job now.
 func TestAZombieHarmsNeitherResultNorSuccessor(t *testing.T) {
 	t.Parallel()

@@ -29,7 +29,7 @@ type held struct {
 
 type hold struct {
 	stop  context.CancelCauseFunc
-	until time.Time // zero: at work
+	until time.Time // zero: running
 }
 
 // completionGrace is longer than River takes to record an outcome that it must try again.
@@ -60,8 +60,8 @@ func (h *held) extend(now time.Time) {
 	}
 }
 
-// now lists what is at work, and the jobs that have ended lately.
-func (h *held) now(at time.Time) (running []workers.Held, settling []int64) {
+// now lists what is running, and the jobs that have ended lately.
+func (h *held) now(at time.Time) (running []workers.Held, unrecorded []int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for job, hold := range h.jobs {
@@ -71,10 +71,10 @@ func (h *held) now(at time.Time) (running []workers.Held, settling []int64) {
 		case at.After(hold.until):
 			delete(h.jobs, job)
 		default:
-			settling = append(settling, job.JobID)
+			unrecorded = append(unrecorded, job.JobID)
 		}
 	}
-	return running, settling
+	return running, unrecorded
 }
 
 // recall stops the work at jobs that are cancelled or lost.
@@ -135,7 +135,7 @@ func (w *watch) watched(ctx context.Context, job *rivertype.JobRow) (context.Con
 	var args struct {
 		WorkspaceID string `json:"workspace_id"`
 	}
-	_ = json.Unmarshal(job.EncodedArgs, &args) // a kind without a workspace has none to tell
+	_ = json.Unmarshal(job.EncodedArgs, &args) // a kind without a workspace has none
 	ctx = ops.With(ctx, slog.Int64("job_id", job.ID), slog.String("kind", job.Kind), slog.Int("attempt", job.Attempt))
 	if args.WorkspaceID != "" {
 		ctx = ops.With(ctx, slog.String("workspace_id", args.WorkspaceID))

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 )
 
-// quieted makes debug lines of what River tells about itself: a busy worker's counts of each queue,
+// quieted makes debug lines of what River says about itself: a busy worker's counts of each queue,
 // every few seconds, are metrics here. Its warnings and errors stay what they are.
 type quieted struct{ slog.Handler }
 

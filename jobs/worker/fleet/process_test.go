@@ -78,7 +78,7 @@ type taskArgs struct {
 	WorkspaceID uuid.UUID       `json:"workspace_id"`
 	Name        string          `json:"name"`
 	Takes       []time.Duration `json:"takes"`    // of each attempt; the last one of those after it too
-	Stubborn    bool            `json:"stubborn"` // goes on when its context has ended
+	Stubborn    bool            `json:"stubborn"` // continues when its context has ended
 	Plain       bool            `json:"plain"`    // keeps no result and leaves its completion to River
 }
 

@@ -62,7 +62,7 @@ func BenchmarkIngest(b *testing.B) {
 	} {
 		b.Run(string(bench.source), func(b *testing.B) {
 			b.Log("timed: a file from its upload until its job has ended, one after another; MB/s is of the file")
-			r := newRig(b)
+			r := newFixture(b)
 			r.work()
 			r.done(r.submit(library.NewIngest{SourceType: bench.source, Name: "warm"}, bench.content(-1)))
 			contents := [][]byte{}

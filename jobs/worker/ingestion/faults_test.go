@@ -21,13 +21,13 @@ const (
 	tick       = 5 * time.Millisecond
 )
 
-func (r *rig) page(path string) *library.Ingest {
+func (r *fixture) page(path string) *library.Ingest {
 	r.t.Helper()
 	return r.submit(library.NewIngest{SourceType: knowledge.SourceArticle, URL: r.site.URL + path}, nil)
 }
 
 func TestASourceThatFailsForAMomentIsTriedAgain(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	var asked atomic.Int64
 	r.handle(func(w http.ResponseWriter, _ *http.Request) {
 		if asked.Add(1) < 3 {
@@ -45,7 +45,7 @@ func TestASourceThatFailsForAMomentIsTriedAgain(t *testing.T) {
 }
 
 func TestASourceThatKeepsFailingIsADeadEndThatSaysWhy(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	r.handle(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 	in := r.page("/a")
 	r.nearItsEnd(in)
@@ -55,9 +55,9 @@ func TestASourceThatKeepsFailingIsADeadEndThatSaysWhy(t *testing.T) {
 	require.Contains(t, reason, "tried 8 times")
 }
 
-// A source that asks to wait is waited for without an attempt being spent, and not for ever.
+// A source that asks to wait is waited for without an attempt being spent, but not without end.
 func TestARateLimitSnoozes(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	var limited atomic.Bool
 	limited.Store(true)
 	r.handle(func(w http.ResponseWriter, _ *http.Request) {
@@ -86,7 +86,7 @@ func TestARateLimitSnoozes(t *testing.T) {
 	r.until(late.ID, library.IngestRetrying)
 	_, err = r.owner.Exec(t.Context(), `update ingest_jobs set created_at = now() - interval '24 hours' where id = $1`, late.ID)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { // once it is snoozed, its turn comes at once
+	require.Eventually(t, func() bool { // once it is snoozed, it runs at once
 		tag, err := r.owner.Exec(context.Background(), `
 			update river_job set state = 'available', scheduled_at = now() where id = $1 and state = 'scheduled'`, late.RiverJobID)
 		return err == nil && tag.RowsAffected() == 1
@@ -96,7 +96,7 @@ func TestARateLimitSnoozes(t *testing.T) {
 
 // An embedder or index that is away costs no attempts, loses no job and leaves the old document whole.
 func TestADocumentStaysAsItWasUntilTheEmbedderIsBack(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	r.work()
 	before := r.done(r.text("a.txt", passage("momentum", 300)))
 	_, old := r.document(before.DocumentID)
@@ -112,7 +112,7 @@ func TestADocumentStaysAsItWasUntilTheEmbedderIsBack(t *testing.T) {
 }
 
 func TestAnAttemptThatDiesLeavesNothingAndIsMadeAgain(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	gate := make(chan struct{})
 	r.embedder.gate.Store(&gate)
 	stop := r.work()
@@ -138,16 +138,16 @@ func TestAnAttemptThatDiesLeavesNothingAndIsMadeAgain(t *testing.T) {
 // A document that is deleted while it is ingested, the first time or again, leaves nothing behind:
 // no row, no vector, no job.
 func TestADocumentDeletedWhileItIsIngested(t *testing.T) {
-	t.Run("embedded", func(t *testing.T) { deletedWhileIngested(t, newRig(t)) })
+	t.Run("embedded", func(t *testing.T) { deletedWhileIngested(t, newFixture(t)) })
 	t.Run("qdrant", func(t *testing.T) {
-		r := newRig(t)
+		r := newFixture(t)
 		r.remote()
 		r.opts.Embedders = knowledge.Embedders{r.embedder}
 		deletedWhileIngested(t, r)
 	})
 }
 
-func deletedWhileIngested(t *testing.T, r *rig) {
+func deletedWhileIngested(t *testing.T, r *fixture) {
 	r.work()
 	for _, again := range []bool{false, true} {
 		if again {
@@ -188,7 +188,7 @@ func (l *late) Upsert(ctx context.Context, scope knowledge.Scope, points []knowl
 
 // A write that was under way when its document was deleted lands after the vectors were forgotten.
 func TestVectorsThatOutlastTheirDocumentGo(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	index := &late{VectorIndex: r.index, gate: make(chan struct{})}
 	r.opts.Index = index
 	r.work()
@@ -205,7 +205,7 @@ func TestVectorsThatOutlastTheirDocumentGo(t *testing.T) {
 }
 
 func TestACanceledIngestionKeepsTheDocumentThatWas(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	r.work()
 	first := r.done(r.text("a.txt", passage("momentum", 300)))
 	gate := make(chan struct{})
@@ -228,7 +228,7 @@ func TestACanceledIngestionKeepsTheDocumentThatWas(t *testing.T) {
 
 // Two submissions of one source at once make one document, of the one that began last.
 func TestConcurrentIngestionsOfOneSource(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	r.work()
 	r.work()
 	var all []*library.Ingest
@@ -248,8 +248,8 @@ func TestConcurrentIngestionsOfOneSource(t *testing.T) {
 	}, eventually, tick)
 }
 
-func TestACrashOfTheExtractionIsAFailureWhoseReasonTellsNothingOfIt(t *testing.T) {
-	r := newRig(t)
+func TestTheCrashOfAnExtractionIsNotInTheReasonOfItsFailure(t *testing.T) {
+	r := newFixture(t)
 	var err error
 	r.opts.Sandbox, err = sandbox.New(sandbox.Options{Command: []string{"/bin/sh", "-c", "echo panic: out of range >&2; exit 2"}})
 	require.NoError(t, err)
@@ -263,7 +263,7 @@ func TestACrashOfTheExtractionIsAFailureWhoseReasonTellsNothingOfIt(t *testing.T
 
 // A source that took down its worker at every attempt is failed in one more, see workers.Rescue.
 func TestASourceThatTakesDownItsWorkersFails(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	in := r.text("a.txt", "Deadly.")
 	_, err := r.owner.Exec(t.Context(), `update river_job set attempt = max_attempts where id = $1`, in.RiverJobID)
 	require.NoError(t, err)

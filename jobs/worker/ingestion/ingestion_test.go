@@ -29,7 +29,7 @@ const pineSource = "//@version=5\nstrategy(\"Keltner squeeze\")\nlen = input.int
 
 // Each type of source goes from a file to a chunk that a question finds, with the place it is cited by.
 func TestEverySourceBecomesAFindableDocument(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	r.work()
 	for _, test := range []struct {
 		source                      knowledge.SourceType
@@ -77,7 +77,7 @@ func TestEverySourceBecomesAFindableDocument(t *testing.T) {
 }
 
 func TestFullTextFindsTitleHeadingAndText(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	r.work()
 	r.done(r.text("volatility.md", "# Sizing\n\nPositions are scaled by volatility targeting.\n"))
 	for _, words := range []string{"volatility", "sizing", "scaling positions"} {
@@ -87,10 +87,10 @@ func TestFullTextFindsTitleHeadingAndText(t *testing.T) {
 }
 
 func TestFetchedSourcesAreDetected(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	r.handle(func(w http.ResponseWriter, req *http.Request) {
 		switch req.URL.Path {
-		case "/paper": // a PDF that its address does not tell of
+		case "/paper": // a PDF that its address does not show
 			_, _ = w.Write(pdftest.Text("Risk parity weighs assets by the inverse of their volatility."))
 		case "/blog":
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -130,7 +130,7 @@ func TestFetchedSourcesAreDetected(t *testing.T) {
 }
 
 func TestUnchangedContentIsANoOp(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	r.work()
 	first := r.done(r.text("a.txt", passage("momentum", 600)))
 	doc, chunks := r.document(first.DocumentID)
@@ -145,7 +145,7 @@ func TestUnchangedContentIsANoOp(t *testing.T) {
 }
 
 func TestChangedContentReplacesChunksAndVectors(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	r.work()
 	first := r.done(r.text("a.txt", passage("momentum", 900)))
 	_, before := r.document(first.DocumentID)
@@ -165,7 +165,7 @@ func TestChangedContentReplacesChunksAndVectors(t *testing.T) {
 }
 
 func TestBadSourcesFailWithAReason(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	r.opts.MaxChunks = 20
 	r.handle(func(w http.ResponseWriter, req *http.Request) {
 		switch req.URL.Path {
@@ -220,7 +220,7 @@ func TestBadSourcesFailWithAReason(t *testing.T) {
 // Files are in old encodings, cut in the middle of a character, or have bytes that are nothing: what
 // is stored is text, with what could be read of it.
 func TestTextThatIsNotUTF8IsRead(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	r.work()
 	for source, content := range map[knowledge.SourceType]string{
 		knowledge.SourceText:    "Volatilit\xe9 of the caf\xe9 trade rises \xff in autumn.",

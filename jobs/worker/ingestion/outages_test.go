@@ -20,9 +20,9 @@ import (
 	"millrace/store/vector/qdranttest"
 )
 
-// remote has the rig's vectors made by a provider and kept in a Qdrant server, which keeps them for
-// the rig's own embedder too.
-func (r *rig) remote() (*qdranttest.Server, *providertest.Server) {
+// remote has the fixture's vectors made by a provider and kept in a Qdrant server, which keeps them for
+// the fixture's own embedder too.
+func (r *fixture) remote() (*qdranttest.Server, *providertest.Server) {
 	r.t.Helper()
 	index, embeddings := qdranttest.New(r.t), providertest.New(r.t)
 	q, err := vector.NewQdrant(index.URL, "")
@@ -44,7 +44,7 @@ type outage struct {
 	counted    prometheus.Counter
 }
 
-func (r *rig) outages(index *qdranttest.Server, embeddings *providertest.Server) []outage {
+func (r *fixture) outages(index *qdranttest.Server, embeddings *providertest.Server) []outage {
 	const away, limited = "is away", "over its rate limit"
 	qdrant := func(how, reason string, fail func(ctx context.Context) error) outage {
 		return outage{
@@ -77,7 +77,7 @@ func (r *rig) outages(index *qdranttest.Server, embeddings *providertest.Server)
 // it waits for, none is lost, no document is half there, and what was deleted meanwhile is deleted in
 // Qdrant too.
 func TestNoIngestionIsLostWhateverIsKilled(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	index, embeddings := r.remote()
 	r.work()
 	gone := r.done(r.text("gone.txt", passage("value", 900)))
@@ -119,7 +119,7 @@ func TestNoIngestionIsLostWhateverIsKilled(t *testing.T) {
 // Another model behind the same name gives vectors that fit nowhere: the ingestion says so, and the
 // document stays as it was.
 func TestVectorsOfOtherDimensionsReplaceNothing(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	stop := r.work()
 	first := r.done(r.text("a.txt", passage("momentum", 300)))
 	stop()

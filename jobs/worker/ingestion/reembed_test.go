@@ -19,23 +19,23 @@ import (
 	"millrace/store/library"
 )
 
-// renamed is the embedder of a rig under another name: another model for all that depends on it.
+// renamed is the embedder of a fixture under another name: another model for all that depends on it.
 type renamed struct{ *flaky }
 
 func (renamed) Model() knowledge.Model {
 	return knowledge.Model{Provider: "other", Name: "words-v2", Dimensions: 384}
 }
 
-// mover is a rig with two models and a knowledge base.
+// mover is a fixture with two models and a knowledge base.
 type mover struct {
-	*rig
+	*fixture
 	other renamed
 	base  *knowledge.Base
 }
 
 func newMover(t *testing.T) *mover {
 	t.Helper()
-	m := &mover{rig: newRig(t), other: renamed{&flaky{}}}
+	m := &mover{fixture: newFixture(t), other: renamed{&flaky{}}}
 	m.opts.Embedders = knowledge.Embedders{m.embedder, m.other}
 	var err error
 	m.base, err = knowledge.NewBase(knowledge.Parts{
@@ -56,8 +56,8 @@ func (m *mover) move(to knowledge.Embedder) (uuid.UUID, error) {
 	return id, err
 }
 
-// settled waits for a re-embedding to have a status.
-func (m *mover) settled(id uuid.UUID, status library.ReembedStatus) *library.Reembed {
+// ended waits for a re-embedding to have a status.
+func (m *mover) ended(id uuid.UUID, status library.ReembedStatus) *library.Reembed {
 	m.t.Helper()
 	var r *library.Reembed
 	require.Eventually(m.t, func() bool {
@@ -106,7 +106,7 @@ func TestAWorkspaceMovesToAnotherModelAndBack(t *testing.T) {
 
 	id, err := m.move(m.other)
 	require.NoError(t, err)
-	moved := m.settled(id, library.ReembedCompleted)
+	moved := m.ended(id, library.ReembedCompleted)
 	require.Equal(t, before, moved.Done)
 	require.Equal(t, m.other.Model(), m.model())
 	require.Equal(t, before, m.vectors(m.other))
@@ -129,7 +129,7 @@ func TestAWorkspaceMovesToAnotherModelAndBack(t *testing.T) {
 	require.Equal(t, m.chunks(), m.vectors(m.other))
 	id, err = m.move(m.embedder)
 	require.NoError(t, err)
-	m.settled(id, library.ReembedCompleted)
+	m.ended(id, library.ReembedCompleted)
 	m.sweepNow()
 	require.Equal(t, m.chunks(), m.vectors(m.embedder))
 	require.Zero(t, m.vectors(m.other))
@@ -145,7 +145,7 @@ func TestLostVectorsComeBack(t *testing.T) {
 	require.Zero(t, m.vectors(m.embedder))
 	id, err := m.move(m.embedder)
 	require.NoError(t, err)
-	m.settled(id, library.ReembedCompleted)
+	m.ended(id, library.ReembedCompleted)
 	m.sweepNow()
 	require.Equal(t, m.chunks(), m.vectors(m.embedder))
 }
@@ -196,7 +196,7 @@ func TestMovingDisturbsNobody(t *testing.T) {
 	m.done(m.text("new", passage("carry", 2000)))
 	m.other.gate.Store(nil)
 	close(gate)
-	m.settled(id, library.ReembedCompleted)
+	m.ended(id, library.ReembedCompleted)
 	m.done(m.text("after", passage("gaps", 500)))
 	from := asked.Load()
 	require.Eventually(t, func() bool { return asked.Load() > from+10 }, 30*time.Second, time.Millisecond)
@@ -208,7 +208,7 @@ func TestMovingDisturbsNobody(t *testing.T) {
 }
 
 // Timeouts and rate limits are waited for, a worker may be killed, and nothing is embedded twice.
-func TestAMoveGoesOnAfterFailures(t *testing.T) {
+func TestAMoveContinuesAfterFailures(t *testing.T) {
 	m := newMover(t)
 	stop := m.work()
 	m.done(m.text("one", passage("breakouts", 60000)))
@@ -235,7 +235,7 @@ func TestAMoveGoesOnAfterFailures(t *testing.T) {
 	m.other.gate.Store(nil)
 	calls.Store(m.other.calls.Load())
 	m.work()
-	r := m.settled(id, library.ReembedCompleted)
+	r := m.ended(id, library.ReembedCompleted)
 	require.Equal(t, total, r.Done)
 	require.LessOrEqual(t, m.other.calls.Load()-calls.Load(), int64((total-128+127)/128), "what was done is done")
 }
@@ -247,7 +247,7 @@ func TestAMoveThatCannotBeSaysWhy(t *testing.T) {
 	m.other.fault.Store(&knowledge.Fault{Kind: knowledge.FaultDimensions, Err: errors.New("at 10.0.0.1")})
 	id, err := m.move(m.other)
 	require.NoError(t, err)
-	r := m.settled(id, library.ReembedFailed)
+	r := m.ended(id, library.ReembedFailed)
 	require.Contains(t, *r.Reason, "another length")
 	require.NotContains(t, *r.Reason, "10.0.0.1")
 	require.Equal(t, m.embedder.Model(), m.model())

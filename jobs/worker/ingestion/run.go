@@ -78,7 +78,7 @@ func (r *run) finish(ctx context.Context, made library.Ingested) error {
 	})
 }
 
-// report tells how far the attempt is, not too often within a stage. When it finds that the
+// report records how far the attempt is, not too often within a stage. When it finds that the
 // ingestion has ended or is another's, it stops the attempt.
 func (r *run) report(ctx context.Context, stage string, done, total int) {
 	if stage == r.stage && time.Since(r.reported) < r.opts.ReportEvery || ctx.Err() != nil {

@@ -124,19 +124,19 @@ func (w *Workers) pause(attempt int) time.Duration {
 	return pause
 }
 
-// ingest makes one attempt, and tells the ingestion what became of it.
+// ingest makes one attempt, and records what became of it.
 func (w *Workers) ingest(ctx context.Context, args jobs.IngestArgs, lease store.Lease) error {
 	job, doc, err := w.store.Library.BeginIngest(ctx, lease, args.IngestID)
 	if err != nil {
-		return w.settle(ctx, lease, args.IngestID, nil, err)
+		return w.finish(ctx, lease, args.IngestID, nil, err)
 	}
 	r := newRun(w, lease, job, doc)
 	err = r.do(ctx)
-	return w.settle(ctx, lease, args.IngestID, r.job, err)
+	return w.finish(ctx, lease, args.IngestID, r.job, err)
 }
 
-// settle tells what an error means for the ingestion. job is nil when it could not even begin.
-func (w *Workers) settle(ctx context.Context, lease store.Lease, id uuid.UUID, job *library.Ingest, err error) error {
+// finish decides what an error means for the ingestion. job is nil when it could not even begin.
+func (w *Workers) finish(ctx context.Context, lease store.Lease, id uuid.UUID, job *library.Ingest, err error) error {
 	var rejection *knowledge.Rejection
 	var fetch *knowledge.FetchError
 	var fault *knowledge.Fault
@@ -151,12 +151,12 @@ func (w *Workers) settle(ctx context.Context, lease store.Lease, id uuid.UUID, j
 	case errors.Is(err, store.ErrFenced):
 		return err
 	case job == nil:
-		return w.speechless(ctx, lease, id, err)
+		return w.unreportable(ctx, lease, id, err)
 	case errors.As(err, &rejection):
-		return &attempt.HopelessError{Reason: rejection.Reason}
+		return &attempt.PermanentError{Reason: rejection.Reason}
 	case errors.As(err, &fetch) && fetch.Permanent:
 		w.opts.Logger.InfoContext(ctx, "source refused", "ingest_id", id, "reason", fetch.Reason, "error", fetch.Err)
-		return &attempt.HopelessError{Reason: fetch.Reason}
+		return &attempt.PermanentError{Reason: fetch.Reason}
 	case errors.As(err, &fetch) && fetch.RetryAfter > 0:
 		return w.wait(ctx, lease, job, fetch.Reason, fetch.RetryAfter)
 	case errors.As(err, &fetch):
@@ -170,25 +170,25 @@ func (w *Workers) settle(ctx context.Context, lease store.Lease, id uuid.UUID, j
 		return w.retry(ctx, lease, job, "the document changed at the same time", err)
 	}
 	if store.Transient(err) { // of the fetcher's and the providers' errors some look as if the database were away
-		return w.speechless(ctx, lease, id, err)
+		return w.unreportable(ctx, lease, id, err)
 	}
 	return w.retry(ctx, lease, job, ourError, err)
 }
 
-// speechless returns an error that the ingestion cannot be told of now. Should this be the last
+// unreportable returns an error that cannot be recorded on the ingestion now. Should this be the last
 // attempt, its user reads no more of it than any user may.
-func (w *Workers) speechless(ctx context.Context, lease store.Lease, id uuid.UUID, err error) error {
+func (w *Workers) unreportable(ctx context.Context, lease store.Lease, id uuid.UUID, err error) error {
 	if lease.Attempt < jobs.IngestAttempts {
 		return err
 	}
 	w.opts.Logger.ErrorContext(ctx, "ingestion failed", "ingest_id", id, "job_id", lease.JobID, "error", err)
-	return &attempt.HopelessError{Reason: ourError}
+	return &attempt.PermanentError{Reason: ourError}
 }
 
 // ourError is the reason for what its user can do nothing about.
 const ourError = "an error on our side, recorded under this job's id"
 
-// faultReason is what a user is told of a provider's failure: nothing of addresses or keys.
+// faultReason is what a user reads of a provider's failure: nothing of addresses or keys.
 func faultReason(fault *knowledge.Fault) string {
 	switch fault.Kind {
 	case knowledge.FaultRateLimit:
@@ -203,11 +203,11 @@ func faultReason(fault *knowledge.Fault) string {
 	return "the embedding model or the vector store is away"
 }
 
-// wait snoozes the job: waiting is no attempt. Beyond the patience for it the ingestion fails.
+// wait snoozes the job: waiting is not an attempt. Beyond the patience for it the ingestion fails.
 func (w *Workers) wait(ctx context.Context, lease store.Lease, job *library.Ingest, reason string, pause time.Duration) error {
 	next := w.store.Clock().Now().Add(pause)
 	if next.Sub(job.CreatedAt) > w.opts.Patience {
-		return &attempt.HopelessError{Reason: fmt.Sprintf("%s; it was waited for %s in vain", reason, w.opts.Patience)}
+		return &attempt.PermanentError{Reason: fmt.Sprintf("%s; it was waited for %s in vain", reason, w.opts.Patience)}
 	}
 	if err := w.store.Library.RetryIngest(ctx, lease, job.ID, reason, next); err != nil {
 		return err
@@ -219,7 +219,7 @@ func (w *Workers) wait(ctx context.Context, lease store.Lease, job *library.Inge
 func (w *Workers) retry(ctx context.Context, lease store.Lease, job *library.Ingest, reason string, err error) error {
 	if lease.Attempt >= jobs.IngestAttempts {
 		w.opts.Logger.ErrorContext(ctx, "ingestion failed", "ingest_id", job.ID, "job_id", lease.JobID, "error", err)
-		return &attempt.HopelessError{Reason: fmt.Sprintf("%s; it was tried %d times", reason, lease.Attempt)}
+		return &attempt.PermanentError{Reason: fmt.Sprintf("%s; it was tried %d times", reason, lease.Attempt)}
 	}
 	if noted := w.store.Library.RetryIngest(ctx, lease, job.ID, reason, w.store.Clock().Now().Add(w.pause(lease.Attempt))); noted != nil {
 		return noted

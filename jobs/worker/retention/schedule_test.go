@@ -32,7 +32,7 @@ func openStore(t *testing.T, url string) *stores.Set {
 	return stores.New(pool, nil)
 }
 
-// Whoever runs the schedule, it is the same one.
+// Whichever process runs the schedule, it is the same one.
 func TestBothSchedulersHaveTheSameSchedule(t *testing.T) {
 	st := openStore(t, pgtest.New(t).URL)
 	status, err := st.Upkeep.RetentionStatus(t.Context())

@@ -83,7 +83,7 @@ func (w *pruneWorker) Work(ctx context.Context, job *river.Job[jobs.PruneArgs]) 
 	case errors.Is(err, store.ErrRunning):
 		return river.JobSnooze(busyPause)
 	case err != nil && prune.Entry != nil && ctx.Err() == nil && !store.Transient(err):
-		return river.JobCancel(err) // the log's entry tells of it; to try again is the admin's choice
+		return river.JobCancel(err) // the log's entry has it; to try again is the admin's choice
 	case err != nil:
 		log.WarnContext(ctx, "retention run failed", "attempt", job.Attempt, "error", err)
 		return err

@@ -24,7 +24,7 @@ func (w *Workers) collect(ctx context.Context, args jobs.TuneCollectArgs, lease 
 	if err != nil {
 		return fmt.Errorf("collect tune %s: %w", args.TuneID, err)
 	}
-	if err := w.settle(ctx, lease, args.TuneID, shards, found); err != nil {
+	if err := w.resolve(ctx, lease, args.TuneID, shards, found); err != nil {
 		return err
 	}
 	err = w.save.Save(ctx, lease, func() error {
@@ -38,9 +38,9 @@ func (w *Workers) collect(ctx context.Context, args jobs.TuneCollectArgs, lease 
 	return nil
 }
 
-// settle keeps the trials of a pruned tune as they came out, shard by shard: a worker that is lost on
+// resolve keeps the trials of a pruned tune as they came out, shard by shard: a worker that is lost on
 // the way has only to do it again.
-func (w *Workers) settle(ctx context.Context, lease store.Lease, tune uuid.UUID, shards []sweep.Shard, found *sweep.Outcome) error {
+func (w *Workers) resolve(ctx context.Context, lease store.Lease, tune uuid.UUID, shards []sweep.Shard, found *sweep.Outcome) error {
 	for _, sh := range shards {
 		columns, err := found.FinalColumns(sh)
 		if err != nil {

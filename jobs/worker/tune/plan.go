@@ -13,7 +13,7 @@ import (
 	"millrace/store/tuning"
 )
 
-// plan cuts the tune into shards of about a second of compute each and lets in the first.
+// plan cuts the tune into shards of about a second of compute each and enqueues the first.
 func (w *Workers) plan(ctx context.Context, args jobs.TunePlanArgs, lease store.Lease) error {
 	tune, err := w.store.Tuning.Get(ctx, args.WorkspaceID, args.TuneID)
 	if err != nil {

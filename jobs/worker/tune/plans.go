@@ -35,7 +35,7 @@ func newPlans(st *stores.Set) *plans {
 	return &plans{store: st, byID: map[uuid.UUID]*planned{}}
 }
 
-// get makes the tune's plan, or finds it. A spec that does not fit its dataset is hopeless.
+// get makes the tune's plan, or finds it. A spec that does not fit its dataset is a permanent error.
 func (p *plans) get(ctx context.Context, tune *tuning.Tune) (*sweep.Plan, error) {
 	p.mu.Lock()
 	known := p.byID[tune.ID]
@@ -53,7 +53,7 @@ func (p *plans) get(ctx context.Context, tune *tuning.Tune) (*sweep.Plan, error)
 		for _, problem := range problems {
 			reasons = append(reasons, problem.Field+": "+problem.Message)
 		}
-		return nil, &attempt.HopelessError{Reason: strings.Join(reasons, "; ")}
+		return nil, &attempt.PermanentError{Reason: strings.Join(reasons, "; ")}
 	}
 	p.keep(tune.ID, plan)
 	return plan, nil

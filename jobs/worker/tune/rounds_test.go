@@ -29,8 +29,8 @@ import (
 	"millrace/store/tuning"
 )
 
-// floor is a database with a dataset, and fleets that work it.
-type floor struct {
+// fixture is a database with a dataset, and fleets that work it.
+type fixture struct {
 	t       *testing.T
 	url     string
 	store   *stores.Set
@@ -39,20 +39,20 @@ type floor struct {
 	other   market.Dataset // with more bars
 }
 
-func newFloor(t *testing.T) *floor {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	f := &floor{t: t, url: pgtest.New(t).URL}
+	f := &fixture{t: t, url: pgtest.New(t).URL}
 	pool := f.pool()
 	client, err := jobs.NewInsertClient(pool, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	f.store = stores.New(pool, client)
-	f.space, err = f.store.Tenants.CreateWorkspace(t.Context(), "floor", 2)
+	f.space, err = f.store.Tenants.CreateWorkspace(t.Context(), "fixture", 2)
 	require.NoError(t, err)
 	f.dataset, f.other = f.put("walk", 3, 1400), f.put("other", 4, 1900)
 	return f
 }
 
-func (f *floor) put(name string, seed uint64, n int) market.Dataset {
+func (f *fixture) put(name string, seed uint64, n int) market.Dataset {
 	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: seed, Bars: n})
 	require.NoError(f.t, err)
 	made, err := f.store.Market.PutDataset(f.t.Context(), f.space.ID,
@@ -61,7 +61,7 @@ func (f *floor) put(name string, seed uint64, n int) market.Dataset {
 	return made
 }
 
-func (f *floor) pool() *pgxpool.Pool {
+func (f *fixture) pool() *pgxpool.Pool {
 	pool, err := store.OpenPool(f.t.Context(), store.PoolOptions{DatabaseURL: f.url, MaxConns: 8})
 	require.NoError(f.t, err)
 	f.t.Cleanup(pool.Close)
@@ -69,7 +69,7 @@ func (f *floor) pool() *pgxpool.Pool {
 }
 
 // work starts a member of the fleet and returns what stops it.
-func (f *floor) work(slots int, opts tune.Options) (stop func()) {
+func (f *fixture) work(slots int, opts tune.Options) (stop func()) {
 	logger, metrics := slog.New(slog.DiscardHandler), ops.NewMetrics()
 	opts.Slots = slots
 	member, err := fleet.New(fleet.Options{
@@ -85,7 +85,7 @@ func (f *floor) work(slots int, opts tune.Options) (stop func()) {
 	return stop
 }
 
-func (f *floor) submit(key string, spec sweep.Spec) uuid.UUID {
+func (f *fixture) submit(key string, spec sweep.Spec) uuid.UUID {
 	f.t.Helper()
 	spec.Normalize()
 	var id uuid.UUID
@@ -103,7 +103,7 @@ func (f *floor) submit(key string, spec sweep.Spec) uuid.UUID {
 }
 
 // result is everything that can be read of a completed tune.
-func (f *floor) result(id uuid.UUID) string {
+func (f *fixture) result(id uuid.UUID) string {
 	f.t.Helper()
 	ctx := f.t.Context()
 	var got *tuning.Tune
@@ -146,7 +146,7 @@ func learning() map[string]sweep.Spec {
 }
 
 func TestRoundsAreTheSameWhateverTheFleet(t *testing.T) {
-	f := newFloor(t)
+	f := newFixture(t)
 	want := map[string]string{}
 	for i, fleet := range []struct {
 		members, slots int
@@ -175,7 +175,7 @@ func TestRoundsAreTheSameWhateverTheFleet(t *testing.T) {
 
 // A member that is stopped in the middle of the rounds hands them on.
 func TestRoundsOutliveTheirWorker(t *testing.T) {
-	f := newFloor(t)
+	f := newFixture(t)
 	spec := learning()["several datasets"]
 	spec.TPE = &sweep.TPE{Startup: new(20), Batch: new(5)}
 	stop := f.work(1, tune.Options{ShardTime: 200 * time.Microsecond})

@@ -65,7 +65,7 @@ func (w *Workers) compute(ctx context.Context, plan *sweep.Plan, work tuning.Sha
 	return done, nil
 }
 
-// run computes the shard while a reporter beside it tells how far it is. The reporter is also how
+// run computes the shard while a reporter beside it records how far it is. The reporter is also how
 // a cancellation arrives when its notification is lost: it stops the computation.
 func (w *Workers) run(ctx context.Context, plan *sweep.Plan, work tuning.ShardWork, lease store.Lease) (*sweep.ShardResult, error) {
 	ctx, stop := context.WithCancelCause(ctx)
@@ -81,7 +81,7 @@ func (w *Workers) run(ctx context.Context, plan *sweep.Plan, work tuning.ShardWo
 	return result, err
 }
 
-// report tells of the shard's progress until ctx ends, and stops the computation when the tune has
+// report records the shard's progress until ctx ends, and stops the computation when the tune has
 // ended or another attempt has the shard.
 func (w *Workers) report(ctx context.Context, stop context.CancelCauseFunc, work tuning.ShardWork,
 	lease store.Lease, done *atomic.Int64,

@@ -63,7 +63,7 @@ func (w *Workers) work(ctx context.Context, workspace, id uuid.UUID) (walkforwar
 	return work, err
 }
 
-// candidates gathers the best trials of all folds and lets in their scoring.
+// candidates gathers the best trials of all folds and enqueues their scoring.
 func (w *Workers) candidates(ctx context.Context, args jobs.WFOCandidatesArgs, lease store.Lease) error {
 	work, err := w.work(ctx, args.WorkspaceID, args.WFOID)
 	if err != nil {
@@ -91,7 +91,7 @@ func (w *Workers) score(ctx context.Context, args jobs.WFOScoreArgs, lease store
 	}
 	plan, problems := sweep.NewPlan(work.WFO.Spec.OfFold(fold.Fold), bars, calendar)
 	if len(problems) > 0 {
-		return &attempt.HopelessError{Reason: fmt.Sprintf("fold %d: %s", args.Fold, explain(problems))}
+		return &attempt.PermanentError{Reason: fmt.Sprintf("fold %d: %s", args.Fold, explain(problems))}
 	}
 	scores, err := plan.ScoreCandidates(ctx, split(work.WFO, work.Candidates), w.trials(ctx, work.WFO, fold))
 	if err != nil {

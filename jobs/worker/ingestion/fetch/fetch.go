@@ -190,7 +190,7 @@ func failure(ctx context.Context, err error) error {
 	return &knowledge.FetchError{Reason: "the source could not be reached", Err: err}
 }
 
-// checkStatus tells an answer that later may be another from one that will not.
+// checkStatus distinguishes an answer that may be another later from one that will not.
 func checkStatus(resp *http.Response, now time.Time) error {
 	status := resp.StatusCode
 	failed := &knowledge.FetchError{Reason: fmt.Sprintf("the source answered %d %s", status, http.StatusText(status))}

@@ -56,7 +56,7 @@ func fetchError(t *testing.T, err error, what string) *knowledge.FetchError {
 	t.Helper()
 	var failed *knowledge.FetchError
 	require.True(t, errors.As(err, &failed), "%s: %v", what, err)
-	require.NotContains(t, failed.Reason, "127.0.0.1", "a reason tells nothing of addresses")
+	require.NotContains(t, failed.Reason, "127.0.0.1", "a reason holds no addresses")
 	return failed
 }
 
@@ -224,7 +224,7 @@ func TestSizeIsBoundedAfterDecompression(t *testing.T) {
 	var sent atomic.Int64
 	base, port, _ := site(t, "127.0.0.1", func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
-		case "/told":
+		case "/announced":
 			w.Header().Set("Content-Length", "5000")
 			return
 		case "/endless":
@@ -245,7 +245,7 @@ func TestSizeIsBoundedAfterDecompression(t *testing.T) {
 		}
 		_ = pack.Close()
 	})
-	for _, path := range []string{"/told", "/bomb", "/endless"} {
+	for _, path := range []string{"/announced", "/bomb", "/endless"} {
 		_, err := open(port).Fetch(t.Context(), base+path, 1000)
 		failed := fetchError(t, err, path)
 		require.True(t, failed.Permanent)

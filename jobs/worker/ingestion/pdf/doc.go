@@ -2,7 +2,7 @@
 // and run by wazero: pure Go to build, and whatever a hostile file does to the engine stays inside a
 // sandbox that has no files, no network and a bounded memory, and that is thrown away after the file.
 //
-// It is not in jobs/knowledge, where the other extractors are, because an engine is no pure function: it
+// It is not in jobs/knowledge, where the other extractors are, because an engine is not a pure function: it
 // is compiled once a process, which takes seconds, keeps that in memory and in a cache folder, hands
 // out a bounded number of sandboxes, and kills them when a file takes too long.
 //

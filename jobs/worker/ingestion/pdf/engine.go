@@ -17,7 +17,7 @@ import (
 
 // Options bound an engine. Zero fields take their defaults.
 type Options struct {
-	CacheDir  string        // for the compiled engine, about 22 MB; "": compiled anew in each process
+	CacheDir  string        // for the compiled engine, about 22 MB; "": compiled in each process
 	Sandboxes int           // files read at once; default 2
 	MaxBytes  int           // of a file; default 100 MB
 	MaxPages  int           // of a file; default 5,000

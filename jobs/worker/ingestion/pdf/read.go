@@ -18,7 +18,7 @@ import (
 	"millrace/ops/routine"
 )
 
-// Read reads the text of every page; progress, which may be nil, is told the pages done. A file that is
+// Read reads the text of every page; progress, which may be nil, gets the pages done. A file that is
 // encrypted, damaged, or over a bound is a *knowledge.Rejection. When ctx ends, or the time for a file
 // is over, the sandbox is killed wherever it is.
 func (e *Engine) Read(ctx context.Context, data []byte, progress func(done, pages int)) (extract.PDF, error) {

@@ -39,15 +39,15 @@ func cacheDir(t testing.TB) string {
 
 func TestReadsTextPageByPage(t *testing.T) {
 	engine := newEngine(t, pdf.Options{})
-	var told []int
+	var reported []int
 	found, err := engine.Read(t.Context(), pdftest.Text("First page.\nSecond line (in brackets).", "", "Third page."),
-		func(done, pages int) { told = append(told, done, pages) })
+		func(done, pages int) { reported = append(reported, done, pages) })
 	require.NoError(t, err)
 	require.Equal(t, []string{"First page.\r\nSecond line (in brackets).", "", "Third page."}, found.Pages)
 	require.Equal(t, "A title", found.Title)
 	require.Equal(t, "An author", found.Author)
 	require.Equal(t, time.Date(2024, 2, 3, 0, 0, 0, 0, time.UTC), *found.CreatedAt)
-	require.Equal(t, []int{1, 3, 2, 3, 3, 3}, told)
+	require.Equal(t, []int{1, 3, 2, 3, 3, 3}, reported)
 }
 
 func TestABadFileIsRejectedWithAReason(t *testing.T) {

@@ -147,7 +147,7 @@ func TestEmbedderFailuresHaveTheirNames(t *testing.T) {
 				}
 				server.Fail(providertest.None)
 				_, err = e.Embed(t.Context(), knowledge.ForQuery, []string{"a question"})
-				require.NoError(t, err, "one failure is not for ever")
+				require.NoError(t, err, "one failure is not permanent")
 			})
 		}
 	}

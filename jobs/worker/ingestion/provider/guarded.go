@@ -87,7 +87,7 @@ func (e *Embedder) Embed(ctx context.Context, use knowledge.Use, texts []string)
 	return vectors, nil
 }
 
-// LLM guards and measures a language model. It makes one attempt: whoever asks is waiting, and has
+// LLM guards and measures a language model. It makes one attempt: the caller is waiting, and has
 // an answer without it.
 type LLM struct {
 	llm     knowledge.LLM
@@ -97,7 +97,7 @@ type LLM struct {
 	by      *guard.Guard
 }
 
-// NewLLM guards a language model, or stands for none when llm is nil. record is told of every call
+// NewLLM guards a language model, or stands for none when llm is nil. record gets every call
 // and may be nil.
 func NewLLM(llm knowledge.LLM, metrics *ops.KnowledgeMetrics, opts GuardOptions,
 	record func(ctx context.Context, provider, model string, reason knowledge.Reason),
@@ -129,7 +129,7 @@ func (l *LLM) Complete(ctx context.Context, messages []knowledge.Message, maxTok
 		return l.llm.Complete(ctx, messages, maxTokens)
 	})
 	if errors.Is(err, context.Canceled) {
-		return done, knowledge.AsFault(l.part, err) // whoever asked is gone, which says nothing of the provider
+		return done, knowledge.AsFault(l.part, err) // the caller is gone, which says nothing of the provider
 	}
 	fault := knowledge.AsFault(l.part, err)
 	reason, status := knowledge.Reason(""), "ok"

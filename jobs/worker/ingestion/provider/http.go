@@ -39,7 +39,7 @@ func newCaller(part string, e Endpoint, most int64) (*caller, error) {
 	case err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https":
 		return nil, errors.New("want an http or https address")
 	case base.User != nil:
-		return nil, errors.New("a URL is no place for a password: use the API key")
+		return nil, errors.New("a URL is not the place for a password: use the API key")
 	}
 	c := &caller{part: part, base: base.String(), headers: map[string]string{}, secret: e.APIKey, most: most}
 	if e.APIKey != "" {

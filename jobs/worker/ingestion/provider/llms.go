@@ -48,16 +48,16 @@ func (l *httpLLM) Complete(ctx context.Context, messages []knowledge.Message, ma
 	return done, nil
 }
 
-// turn is a message as all three protocols write it.
-type turn struct {
+// chatMessage is a message as all three protocols write it.
+type chatMessage struct {
 	Role    knowledge.Role `json:"role"`
 	Content string         `json:"content"`
 }
 
-func turns(messages []knowledge.Message) []turn {
-	all := make([]turn, len(messages))
+func chatMessages(messages []knowledge.Message) []chatMessage {
+	all := make([]chatMessage, len(messages))
 	for i, m := range messages {
-		all[i] = turn{m.Role, m.Text}
+		all[i] = chatMessage{m.Role, m.Text}
 	}
 	return all
 }
@@ -70,7 +70,7 @@ func NewOpenAILLM(e Endpoint) (knowledge.LLM, error) {
 		return nil, err
 	}
 	l.call = func(ctx context.Context, messages []knowledge.Message, maxTokens int) (knowledge.Completion, error) {
-		request := map[string]any{"model": e.Model, "messages": turns(messages)}
+		request := map[string]any{"model": e.Model, "messages": chatMessages(messages)}
 		// OpenAI's own newer models take neither max_tokens nor a temperature; others know no other name.
 		if base, err := url.Parse(e.URL); err == nil && base.Hostname() == "api.openai.com" {
 			request["max_completion_tokens"] = maxTokens
@@ -119,7 +119,7 @@ func NewAnthropicLLM(e Endpoint) (knowledge.LLM, error) {
 				rest = append(rest, m)
 			}
 		}
-		request := map[string]any{"model": e.Model, "max_tokens": maxTokens, "messages": turns(rest)}
+		request := map[string]any{"model": e.Model, "max_tokens": maxTokens, "messages": chatMessages(rest)}
 		if len(system) > 0 {
 			request["system"] = strings.Join(system, "\n\n")
 		}
@@ -155,13 +155,13 @@ func NewOllamaLLM(e Endpoint) (knowledge.LLM, error) {
 	}
 	l.call = func(ctx context.Context, messages []knowledge.Message, maxTokens int) (knowledge.Completion, error) {
 		request := map[string]any{
-			"model": e.Model, "messages": turns(messages), "stream": false,
+			"model": e.Model, "messages": chatMessages(messages), "stream": false,
 			"options": map[string]any{"temperature": 0, "num_predict": maxTokens},
 		}
 		var answer struct {
-			Message turn `json:"message"`
-			Input   int  `json:"prompt_eval_count"`
-			Output  int  `json:"eval_count"`
+			Message chatMessage `json:"message"`
+			Input   int         `json:"prompt_eval_count"`
+			Output  int         `json:"eval_count"`
 		}
 		if err := l.post(ctx, "/api/chat", request, &answer); err != nil {
 			return knowledge.Completion{}, err

@@ -116,7 +116,7 @@ func TestAnLLMThatKeepsHangingIsLeftAloneUnderItsReason(t *testing.T) {
 	require.Equal(t, made, server.Calls.Load())
 }
 
-func TestWhoeverLeavesIsNoFailure(t *testing.T) {
+func TestClientDisconnectIsNotAFailure(t *testing.T) {
 	server := providertest.New(t)
 	server.Fail(providertest.Hanging)
 	metrics := ops.NewMetrics()

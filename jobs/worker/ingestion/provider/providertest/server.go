@@ -26,7 +26,7 @@ const (
 	Broken      Failure = "500"      // with an error object
 	Denied      Failure = "401"      // repeats the key, as some do
 	Garbage     Failure = "garbage"  // 200 and HTML
-	Senseless   Failure = "empty"    // 200 and JSON without what was asked for
+	Senseless   Failure = "empty"    // 200 and JSON without the requested content
 	Huge        Failure = "huge"     // 200 and no end
 	Hanging     Failure = "hang"     // no answer until the client leaves
 	Cut         Failure = "cut"      // the connection closes in the middle of the answer
@@ -201,16 +201,16 @@ func (s *Server) ollamaEmbeddings(request map[string]any, r *http.Request) (any,
 	return map[string]any{"model": request["model"], "embeddings": vectors}, err
 }
 
-// messages checks a conversation: known roles, no empty turn, the user's last.
+// messages checks a conversation: known roles, no empty message, the user's last.
 func (s *Server) messages(request map[string]any, roles ...string) (string, error) {
 	list, _ := request["messages"].([]any)
 	var all []knowledge.Message
 	for _, item := range list {
-		turn, _ := item.(map[string]any)
-		role, _ := turn["role"].(string)
-		content, _ := turn["content"].(string)
+		message, _ := item.(map[string]any)
+		role, _ := message["role"].(string)
+		content, _ := message["content"].(string)
 		if !strings.Contains(strings.Join(roles, " "), role) || content == "" {
-			return "", fmt.Errorf("a turn of role %q with %d bytes", role, len(content))
+			return "", fmt.Errorf("a message of role %q with %d bytes", role, len(content))
 		}
 		all = append(all, knowledge.Message{Role: knowledge.Role(role), Text: content})
 	}

@@ -37,6 +37,7 @@ import (
 	"millrace/store/vector"
 )
 
+<<<<<<< HEAD:jobs/worker/ingestion/rig_test.go
 // TestMain lets the test binary be a child of the sandbox.
 func TestMain(m *testing.M) {
 	if sandbox.IsChild(os.Args) {
@@ -45,8 +46,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// rig is a database, a workspace, an index, and a site that sources can be fetched from.
-type rig struct {
+// fixture is a database, a workspace, an index, and a site that sources can be fetched from.
+type fixture struct {
+=======
+// fixture is a database, a workspace, an index, and a site that sources can be fetched from.
+type fixture struct {
+>>>>>>> 01efc80 (Decide shares, folds and plans in pure functions, list every trigger, and name the store and the workers by the field's terms):jobs/worker/ingestion/fixture_test.go
 	t        testing.TB
 	db       *pgtest.DB
 	owner    *pgxpool.Pool // sees every row
@@ -61,13 +66,13 @@ type rig struct {
 	keys     int
 }
 
-// newRig makes one. Most of a test's time is waiting, so it runs beside others.
-func newRig(t testing.TB) *rig {
+// newFixture makes one. Most of a test's time is waiting, so it runs beside others.
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	if t, ok := t.(*testing.T); ok {
 		t.Parallel()
 	}
-	r := &rig{t: t, db: pgtest.New(t), metrics: ops.NewMetrics(), embedder: &flaky{}}
+	r := &fixture{t: t, db: pgtest.New(t), metrics: ops.NewMetrics(), embedder: &flaky{}}
 	pool, err := store.OpenPool(t.Context(), store.PoolOptions{DatabaseURL: r.db.URL, MaxConns: 8})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
@@ -111,7 +116,7 @@ func cacheDir(t testing.TB) string {
 }
 
 // work starts a worker that runs until the test ends or it is stopped.
-func (r *rig) work() (stop func()) {
+func (r *fixture) work() (stop func()) {
 	r.t.Helper()
 	pool, err := store.OpenPool(r.t.Context(), store.PoolOptions{DatabaseURL: r.db.URL, MaxConns: 10})
 	require.NoError(r.t, err)
@@ -134,7 +139,7 @@ func (r *rig) work() (stop func()) {
 }
 
 // submit stores an ingestion of what was sent or is to be fetched.
-func (r *rig) submit(in library.NewIngest, content []byte) *library.Ingest {
+func (r *fixture) submit(in library.NewIngest, content []byte) *library.Ingest {
 	r.t.Helper()
 	if content != nil {
 		id, err := r.store.Library.PutUpload(r.t.Context(), r.space.ID, bytes.NewReader(content))
@@ -156,13 +161,13 @@ func (r *rig) submit(in library.NewIngest, content []byte) *library.Ingest {
 	return made
 }
 
-func (r *rig) text(name, content string) *library.Ingest {
+func (r *fixture) text(name, content string) *library.Ingest {
 	r.t.Helper()
 	return r.submit(library.NewIngest{SourceType: knowledge.SourceText, Name: name}, []byte(content))
 }
 
 // until waits for an ingestion to have a status.
-func (r *rig) until(id uuid.UUID, status library.IngestStatus) *library.Ingest {
+func (r *fixture) until(id uuid.UUID, status library.IngestStatus) *library.Ingest {
 	r.t.Helper()
 	var got *library.Ingest
 	require.Eventually(r.t, func() bool {
@@ -181,14 +186,16 @@ func reason(in *library.Ingest) string {
 	return *in.Reason
 }
 
-func (r *rig) done(in *library.Ingest) *library.Ingest {
+func (r *fixture) done(in *library.Ingest) *library.Ingest {
 	return r.until(in.ID, library.IngestCompleted)
 }
 
-func (r *rig) failed(in *library.Ingest) string { return reason(r.until(in.ID, library.IngestFailed)) }
+func (r *fixture) failed(in *library.Ingest) string {
+	return reason(r.until(in.ID, library.IngestFailed))
+}
 
 // nearItsEnd leaves an ingestion two attempts, in quick succession, of the workers yet to start.
-func (r *rig) nearItsEnd(in *library.Ingest) {
+func (r *fixture) nearItsEnd(in *library.Ingest) {
 	r.t.Helper()
 	r.opts.FirstPause = 50 * time.Microsecond
 	_, err := r.owner.Exec(r.t.Context(), `update river_job set attempt = max_attempts - 2 where id = $1`, in.RiverJobID)
@@ -196,7 +203,7 @@ func (r *rig) nearItsEnd(in *library.Ingest) {
 }
 
 // awaitVectors waits for the workspace to have so many vectors.
-func (r *rig) awaitVectors(n int, why string) {
+func (r *fixture) awaitVectors(n int, why string) {
 	r.t.Helper()
 	placement, err := r.store.Library.Placement(r.t.Context(), r.space.ID, r.embedder.Model())
 	require.NoError(r.t, err)
@@ -207,7 +214,7 @@ func (r *rig) awaitVectors(n int, why string) {
 }
 
 // document reads a document with all its chunks.
-func (r *rig) document(id uuid.UUID) (knowledge.Document, []knowledge.Chunk) {
+func (r *fixture) document(id uuid.UUID) (knowledge.Document, []knowledge.Chunk) {
 	r.t.Helper()
 	doc, chunks, err := r.store.Library.DocumentChunks(r.t.Context(), r.space.ID, id, 0, 10_000)
 	require.NoError(r.t, err)
@@ -215,7 +222,7 @@ func (r *rig) document(id uuid.UUID) (knowledge.Document, []knowledge.Chunk) {
 }
 
 // find searches the index for the chunk nearest to a question, as a reader would: among what is stored.
-func (r *rig) find(question string, chunks []knowledge.Chunk) *knowledge.Chunk {
+func (r *fixture) find(question string, chunks []knowledge.Chunk) *knowledge.Chunk {
 	r.t.Helper()
 	placement, err := r.store.Library.Placement(r.t.Context(), r.space.ID, r.embedder.Model())
 	require.NoError(r.t, err)
@@ -233,7 +240,7 @@ func (r *rig) find(question string, chunks []knowledge.Chunk) *knowledge.Chunk {
 	return nil
 }
 
-func (r *rig) count(query string, args ...any) int {
+func (r *fixture) count(query string, args ...any) int {
 	r.t.Helper()
 	var n int
 	require.NoError(r.t, r.owner.QueryRow(r.t.Context(), query, args...).Scan(&n))
@@ -241,7 +248,7 @@ func (r *rig) count(query string, args ...any) int {
 }
 
 // events are the types of the events about an entity, in order.
-func (r *rig) events(entity uuid.UUID) []string {
+func (r *fixture) events(entity uuid.UUID) []string {
 	r.t.Helper()
 	var types []string
 	require.NoError(r.t, r.owner.QueryRow(r.t.Context(), `
@@ -249,9 +256,9 @@ func (r *rig) events(entity uuid.UUID) []string {
 	return types
 }
 
-func (r *rig) handle(handler http.HandlerFunc) { r.serve.Store(&handler) }
+func (r *fixture) handle(handler http.HandlerFunc) { r.serve.Store(&handler) }
 
-// flaky is the hash embedder, which fails and waits when told to.
+// flaky is the hash embedder, which fails and waits on demand.
 type flaky struct {
 	knowledge.HashEmbedder
 	fault atomic.Pointer[knowledge.Fault]
