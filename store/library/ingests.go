@@ -180,7 +180,7 @@ func readIngest(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) (*Inges
 	if err != nil {
 		return nil, fmt.Errorf("read ingestion %s: %w", id, err)
 	}
-	found, err := pgx.CollectExactlyOneRow(rows, pgx.RowToAddrOfStructByPos[Ingest])
+	found, err := pgx.CollectExactlyOneRow(rows, pgx.RowToAddrOfStructByName[Ingest])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, fmt.Errorf("ingestion %s: %w", id, store.ErrNotFound)
 	}
@@ -217,7 +217,7 @@ func (s *Store) Ingests(ctx context.Context, workspace uuid.UUID, filter IngestF
 		if err != nil {
 			return fmt.Errorf("list ingestions: %w", err)
 		}
-		if list, err = pgx.CollectRows(rows, pgx.RowToAddrOfStructByPos[Ingest]); err != nil {
+		if list, err = pgx.CollectRows(rows, pgx.RowToAddrOfStructByName[Ingest]); err != nil {
 			return fmt.Errorf("list ingestions: %w", err)
 		}
 		return nil

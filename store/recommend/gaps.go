@@ -55,7 +55,7 @@ func (s *Store) Gaps(ctx context.Context, filter GapFilter, after GapKey, limit 
 		if err != nil {
 			return fmt.Errorf("list gaps: %w", err)
 		}
-		if gaps, err = pgx.CollectRows(rows, pgx.RowToAddrOfStructByPos[MatchRun]); err != nil {
+		if gaps, err = pgx.CollectRows(rows, pgx.RowToAddrOfStructByName[MatchRun]); err != nil {
 			return fmt.Errorf("list gaps: %w", err)
 		}
 		return nil

@@ -63,9 +63,9 @@ type MatchRun struct {
 	Request        json.RawMessage
 	Status         knowledge.RecommendStatus
 	Confidence     *float64
-	Matches        int
-	Best           float64
-	Codes          []string
+	Matches        int      `db:"candidates"`
+	Best           float64  `db:"best_score"`
+	Codes          []string `db:"reason_codes"`
 	Weak           bool
 	Priority       float64 // with the bonus of a young gap
 	CoverageStatus GapStatus
@@ -229,7 +229,7 @@ func readMatchRun(ctx context.Context, tx pgx.Tx, id uuid.UUID, lock string) (*M
 	if err != nil {
 		return nil, err
 	}
-	run, err := pgx.CollectExactlyOneRow(rows, pgx.RowToAddrOfStructByPos[MatchRun])
+	run, err := pgx.CollectExactlyOneRow(rows, pgx.RowToAddrOfStructByName[MatchRun])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, fmt.Errorf("match run %s: %w", id, store.ErrNotFound)
 	}

@@ -81,7 +81,7 @@ func (s *Store) IssueKey(ctx context.Context, key Key) (made Key, secret string,
 		if err != nil {
 			return fmt.Errorf("create key: %w", err)
 		}
-		made, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Key])
+		made, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Key])
 		if store.SQLState(err) == store.ForeignKeyViolation {
 			return fmt.Errorf("workspace %s: %w", key.WorkspaceID, store.ErrNotFound)
 		}
@@ -145,7 +145,7 @@ func (s *Store) Keys(ctx context.Context, workspace uuid.UUID, page store.Page, 
 		if err != nil {
 			return fmt.Errorf("list keys: %w", err)
 		}
-		if keys, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Key]); err != nil {
+		if keys, err = pgx.CollectRows(rows, pgx.RowToStructByName[Key]); err != nil {
 			return fmt.Errorf("list keys: %w", err)
 		}
 		return nil
@@ -161,7 +161,7 @@ func (s *Store) Key(ctx context.Context, workspace, id uuid.UUID) (Key, error) {
 		if err != nil {
 			return fmt.Errorf("read key %s: %w", id, err)
 		}
-		key, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Key])
+		key, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Key])
 		if errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("key %s: %w", id, store.ErrNotFound)
 		}

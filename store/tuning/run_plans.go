@@ -158,7 +158,7 @@ func readRunPlan(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) (*RunP
 	if err != nil {
 		return nil, fmt.Errorf("read run plan %s: %w", id, err)
 	}
-	plan, err := pgx.CollectExactlyOneRow(rows, pgx.RowToAddrOfStructByPos[RunPlan])
+	plan, err := pgx.CollectExactlyOneRow(rows, pgx.RowToAddrOfStructByName[RunPlan])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, fmt.Errorf("run plan %s: %w", id, store.ErrNotFound)
 	}
@@ -170,13 +170,13 @@ func readRunPlan(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) (*RunP
 
 func readVariants(ctx context.Context, tx pgx.Tx, plan uuid.UUID) ([]RunPlanVariant, error) {
 	rows, err := tx.Query(ctx, `
-		select v.variant_id, v.kind, v.label, v.overrides, v.tune_id, t.status, p.best_score, coalesce(t.error, '')
+		select v.variant_id, v.kind, v.label, v.overrides, v.tune_id, t.status, p.best_score, coalesce(t.error, '') as error
 		  from run_plan_variants v join tunes t on t.id = v.tune_id left join tune_progress p on p.tune_id = t.id
 		 where v.run_plan_id = $1 order by v.ordinal`, plan)
 	if err != nil {
 		return nil, fmt.Errorf("read variants of %s: %w", plan, err)
 	}
-	variants, err := pgx.CollectRows(rows, pgx.RowToStructByPos[RunPlanVariant])
+	variants, err := pgx.CollectRows(rows, pgx.RowToStructByName[RunPlanVariant])
 	if err != nil {
 		return nil, fmt.Errorf("read variants of %s: %w", plan, err)
 	}
@@ -211,7 +211,7 @@ func (s *Store) RunPlans(ctx context.Context, workspace uuid.UUID, status RunPla
 		if err != nil {
 			return fmt.Errorf("list run plans: %w", err)
 		}
-		if plans, err = pgx.CollectRows(rows, pgx.RowToAddrOfStructByPos[RunPlan]); err != nil {
+		if plans, err = pgx.CollectRows(rows, pgx.RowToAddrOfStructByName[RunPlan]); err != nil {
 			return fmt.Errorf("list run plans: %w", err)
 		}
 		return nil

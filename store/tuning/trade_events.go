@@ -17,7 +17,7 @@ import (
 type TradeEvent struct {
 	ID        uuid.UUID
 	RunPlanID *uuid.UUID
-	Type      string // RUN_* ones are pruned in time, unless pinned
+	Type      string `db:"event_type"` // RUN_* ones are pruned in time, unless pinned
 	Pinned    bool
 	Payload   json.RawMessage
 	CreatedAt time.Time
@@ -52,7 +52,7 @@ func (s *Store) TradeEvents(ctx context.Context, workspace, plan uuid.UUID, limi
 		if err != nil {
 			return fmt.Errorf("read trail of run plan %s: %w", plan, err)
 		}
-		if trail, err = pgx.CollectRows(rows, pgx.RowToStructByPos[TradeEvent]); err != nil {
+		if trail, err = pgx.CollectRows(rows, pgx.RowToStructByName[TradeEvent]); err != nil {
 			return fmt.Errorf("read trail of run plan %s: %w", plan, err)
 		}
 		return nil

@@ -98,7 +98,7 @@ func (s *Store) IdempotencyState(ctx context.Context) (IdempotencyState, error) 
 		if err != nil {
 			return fmt.Errorf("read the idempotency keys: %w", err)
 		}
-		state.OldestAge = time.Duration(oldest * float64(time.Second))
+		state.OldestAge = seconds(oldest)
 		return nil
 	})
 	return state, err
@@ -147,11 +147,7 @@ func (s *Store) TunesState(ctx context.Context) (TunesState, error) {
 		if err != nil {
 			return fmt.Errorf("read the state of tunes: %w", err)
 		}
-		for seconds, into := range map[*float64]*time.Duration{
-			&average: &state.Average, &waiting: &state.OldestWaiting, &running: &state.LongestRunning,
-		} {
-			*into = time.Duration(max(0, *seconds) * float64(time.Second))
-		}
+		state.Average, state.OldestWaiting, state.LongestRunning = seconds(average), seconds(waiting), seconds(running)
 		return nil
 	})
 	return state, err
@@ -185,7 +181,7 @@ func (s *Store) IngestionState(ctx context.Context) (IngestionState, error) {
 		if err != nil {
 			return fmt.Errorf("count pending ingestion jobs: %w", err)
 		}
-		state.Backlog = time.Duration(backlog * float64(time.Second))
+		state.Backlog = seconds(backlog)
 		rows, err := tx.Query(ctx, `
 			select t.source_type, ok.at, bad.at, bad.reason
 			  from unnest(array['article', 'dataset', 'pdf', 'pine', 'text', 'youtube']) t (source_type)
@@ -206,3 +202,7 @@ func (s *Store) IngestionState(ctx context.Context) (IngestionState, error) {
 	})
 	return state, err
 }
+
+// seconds is a time that Postgres gave in seconds. A row of another transaction may be a moment younger
+// than the clock that was read: that is none.
+func seconds(n float64) time.Duration { return time.Duration(max(0, n) * float64(time.Second)) }

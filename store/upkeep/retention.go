@@ -76,15 +76,15 @@ func (s *Store) Prune(ctx context.Context, p Prune) (Pruned, error) {
 // RetentionRun is an entry of the retention log.
 type RetentionRun struct {
 	ID         int64
-	Job        string
+	Job        string `db:"job_name"`
 	Source     string // pg_cron, river, admin or sql
 	QueuedAt   time.Time
 	StartedAt  *time.Time
 	FinishedAt *time.Time
 	DryRun     bool
 	BatchSize  int
-	CutoffAt   *time.Time
-	Deleted    int64 // of a dry run: rows that would have been
+	CutoffAt   *time.Time `db:"cutoff_ts"`
+	Deleted    int64      `db:"rows_deleted"` // of a dry run: rows that would have been
 	Batches    int
 	LongestMS  float64 // the longest transaction
 	OK         *bool
@@ -136,7 +136,7 @@ func (s *Store) enqueuePrune(ctx context.Context, tx pgx.Tx, p Prune) (Retention
 	if err != nil {
 		return RetentionRun{}, fmt.Errorf("log the request: %w", err)
 	}
-	run, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[RetentionRun])
+	run, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[RetentionRun])
 	if err != nil {
 		return RetentionRun{}, fmt.Errorf("log the request: %w", err)
 	}
@@ -165,7 +165,7 @@ func (s *Store) RetentionLog(ctx context.Context, job string, before int64, limi
 		if err != nil {
 			return fmt.Errorf("read retention log: %w", err)
 		}
-		runs, err = pgx.CollectRows(rows, pgx.RowToStructByPos[RetentionRun])
+		runs, err = pgx.CollectRows(rows, pgx.RowToStructByName[RetentionRun])
 		if err != nil {
 			return fmt.Errorf("read retention log: %w", err)
 		}

@@ -46,23 +46,23 @@ func (s *Store) RetentionStatus(ctx context.Context) (RetentionStatus, error) {
 			with run as (
 				select l.*, coalesce(l.ok, case when retention_running(l.job_name) then null else false end) as good
 				  from retention_job_log l where not l.dry_run and l.started_at is not null)
-			select r.job_name, r.table_name, r.schedule, r.age, r.created_at,
-			       last.started_at,
-			       (select max(finished_at) from run where job_name = r.job_name and good),
-			       last.rows_deleted,
-			       coalesce(last.error, case when last.ok is null and last.good = false then 'interrupted' end),
+			select r.job_name as name, r.table_name as table, r.schedule, r.age, r.created_at as since,
+			       last.started_at as last_run_at,
+			       (select max(finished_at) from run where job_name = r.job_name and good) as last_ok,
+			       last.rows_deleted as deleted,
+			       coalesce(last.error, case when last.ok is null and last.good = false then 'interrupted' end) as error,
 			       (select count(*) from run where job_name = r.job_name and good = false
-			           and id > coalesce((select max(id) from run where job_name = r.job_name and good), 0)),
-			       last.id is not null and last.good is null,
+			           and id > coalesce((select max(id) from run where job_name = r.job_name and good), 0)) as failures,
+			       last.id is not null and last.good is null as running,
 			       coalesce(pg_total_relation_size(to_regclass(r.table_name)), 0)
-			         + coalesce((select sum(pg_total_relation_size(inhrelid)) from pg_inherits where inhparent = to_regclass(r.table_name)), 0)
+			         + coalesce((select sum(pg_total_relation_size(inhrelid)) from pg_inherits where inhparent = to_regclass(r.table_name)), 0) as table_size
 			  from retention_rules r
 			  left join lateral (select * from run where job_name = r.job_name order by id desc limit 1) last on true
 			 order by r.schedule`)
 		if err != nil {
 			return fmt.Errorf("read retention status: %w", err)
 		}
-		status.Jobs, err = pgx.CollectRows(rows, pgx.RowToStructByPos[RetentionJob])
+		status.Jobs, err = pgx.CollectRows(rows, pgx.RowToStructByName[RetentionJob])
 		if err != nil {
 			return fmt.Errorf("read retention status: %w", err)
 		}

@@ -37,7 +37,6 @@ import (
 	"millrace/store/vector"
 )
 
-<<<<<<< HEAD:jobs/worker/ingestion/rig_test.go
 // TestMain lets the test binary be a child of the sandbox.
 func TestMain(m *testing.M) {
 	if sandbox.IsChild(os.Args) {
@@ -48,10 +47,6 @@ func TestMain(m *testing.M) {
 
 // fixture is a database, a workspace, an index, and a site that sources can be fetched from.
 type fixture struct {
-=======
-// fixture is a database, a workspace, an index, and a site that sources can be fetched from.
-type fixture struct {
->>>>>>> 01efc80 (Decide shares, folds and plans in pure functions, list every trigger, and name the store and the workers by the field's terms):jobs/worker/ingestion/fixture_test.go
 	t        testing.TB
 	db       *pgtest.DB
 	owner    *pgxpool.Pool // sees every row
