@@ -26,7 +26,7 @@ func TestTheClockFollowsTheDatabaseOnAMachineThatIsHoursOff(t *testing.T) {
 }
 
 func TestAHeartbeatReportsTheSkewAndSetsTheClock(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	d.store.Clock().SetMachine(func() time.Time { return time.Now().Add(2 * time.Hour) })
 	_, err := d.store.Workers.Beat(t.Context(), workers.Worker{ID: "w", Queues: map[string]int{"trials": 1}}, nil, nil)
 	require.NoError(t, err)
@@ -40,7 +40,7 @@ func TestAHeartbeatReportsTheSkewAndSetsTheClock(t *testing.T) {
 
 // River's driver would fill in the machine's time.
 func TestTheDatabaseSaysWhenAJobWasInserted(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	err := d.store.InWorkspace(t.Context(), d.space.ID, func(tx *store.Tx) error {
 		inserted, err := d.store.River().InsertTx(t.Context(), tx, jobs.TunePlanArgs{WorkspaceID: d.space.ID}, nil)
 		require.NoError(t, err)

@@ -39,38 +39,38 @@ func TestErrorsThatSayNotNow(t *testing.T) {
 // lost puts work into a state and takes its job away.
 type lostWork struct {
 	name string
-	make func(*desk) (what string, id uuid.UUID, job int64, args river.JobArgs)
+	make func(*fixture) (what string, id uuid.UUID, job int64, args river.JobArgs)
 }
 
 func lostWorks() []lostWork {
-	begun := func(d *desk) (*tuning.Tune, int64) {
+	begun := func(d *fixture) (*tuning.Tune, int64) {
 		tune, plan := d.tune("k")
 		require.NoError(d.t, d.store.Tuning.Begin(d.t.Context(), d.claim(plan, "w"), tune.ID,
 			tuning.Plan{Shards: []sweep.Shard{{Trials: 4}}}))
 		return tune, d.jobOf(`select job_id from tune_shards where tune_id = $1`, tune.ID)
 	}
 	return []lostWork{
-		{"a tune to be planned", func(d *desk) (string, uuid.UUID, int64, river.JobArgs) {
+		{"a tune to be planned", func(d *fixture) (string, uuid.UUID, int64, river.JobArgs) {
 			tune, plan := d.tune("k")
 			return "tune", tune.ID, plan, jobs.TunePlanArgs{WorkspaceID: d.space.ID, TuneID: tune.ID}
 		}},
-		{"a shard", func(d *desk) (string, uuid.UUID, int64, river.JobArgs) {
+		{"a shard", func(d *fixture) (string, uuid.UUID, int64, river.JobArgs) {
 			tune, shard := begun(d)
 			return "tune", tune.ID, shard, jobs.TuneShardArgs{WorkspaceID: d.space.ID, TuneID: tune.ID}
 		}},
-		{"a tune to be ranked", func(d *desk) (string, uuid.UUID, int64, river.JobArgs) {
+		{"a tune to be ranked", func(d *fixture) (string, uuid.UUID, int64, river.JobArgs) {
 			tune, shard := begun(d)
 			require.NoError(d.t, d.store.Tuning.FinishShard(d.t.Context(), d.claim(shard, "w"), tune.ID,
 				tuning.ShardDone{Completed: 4, Columns: []byte{1}}))
 			job := d.jobOf(`select collect_job_id from tune_progress where tune_id = $1`, tune.ID)
 			return "tune", tune.ID, job, jobs.TuneCollectArgs{WorkspaceID: d.space.ID, TuneID: tune.ID}
 		}},
-		{"a fold", func(d *desk) (string, uuid.UUID, int64, river.JobArgs) {
+		{"a fold", func(d *fixture) (string, uuid.UUID, int64, river.JobArgs) {
 			_, folds := d.wfo("k", 2, false)
 			id := *folds[0].TuneID
 			return "tune", id, d.planJob(id), jobs.TunePlanArgs{WorkspaceID: d.space.ID, TuneID: id}
 		}},
-		{"a walk-forward whose folds have ended", func(d *desk) (string, uuid.UUID, int64, river.JobArgs) {
+		{"a walk-forward whose folds have ended", func(d *fixture) (string, uuid.UUID, int64, river.JobArgs) {
 			wfo, folds := d.wfo("k", 2, false)
 			for _, fold := range folds {
 				d.runFold(fold, outcomeOf(5))
@@ -78,11 +78,11 @@ func lostWorks() []lostWork {
 			job := d.jobOf(`select candidates_job_id from wfo_runs where id = $1`, wfo.ID)
 			return "wfo", wfo.ID, job, jobs.WFOCandidatesArgs{WorkspaceID: d.space.ID, WFOID: wfo.ID}
 		}},
-		{"an ingestion", func(d *desk) (string, uuid.UUID, int64, river.JobArgs) {
+		{"an ingestion", func(d *fixture) (string, uuid.UUID, int64, river.JobArgs) {
 			in := d.ingest("k")
 			return "ingestion", in.ID, in.RiverJobID, jobs.IngestArgs{WorkspaceID: d.space.ID, IngestID: in.ID}
 		}},
-		{"a re-embedding", func(d *desk) (string, uuid.UUID, int64, river.JobArgs) {
+		{"a re-embedding", func(d *fixture) (string, uuid.UUID, int64, river.JobArgs) {
 			var id uuid.UUID
 			_, err := d.store.Library.CreateReembed(d.t.Context(), store.Submission{Workspace: d.space.ID, Route: "test", Key: "k"},
 				knowledge.PlacementOf(knowledge.Model{Provider: "other", Name: "words", Dimensions: 8}),
@@ -105,7 +105,7 @@ func TestActiveWorkThatLostItsJobIsResumed(t *testing.T) {
 		for how, loss := range losses {
 			t.Run(work.name+" "+how, func(t *testing.T) {
 				t.Parallel()
-				d := newDesk(t)
+				d := newFixture(t)
 				what, id, job, args := work.make(d)
 				lost, err := d.store.Workers.LostWork(t.Context(), 10)
 				require.NoError(t, err)
@@ -129,7 +129,7 @@ func TestActiveWorkThatLostItsJobIsResumed(t *testing.T) {
 }
 
 // requireJob makes sure that the job is what its kind inserts, and can be worked.
-func (d *desk) requireJob(job int64, args river.JobArgs) {
+func (d *fixture) requireJob(job int64, args river.JobArgs) {
 	d.t.Helper()
 	var got struct {
 		Kind, Queue, State string
@@ -150,7 +150,7 @@ func (d *desk) requireJob(job int64, args river.JobArgs) {
 
 // A job that is lost again and again is run once more to fail its work: its attempt is beyond the last.
 func TestWorkThatLosesItsJobAgainAndAgainIsFailed(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	_, plan := d.tune("k")
 	for range 3 {
 		_, err := d.owner.Exec(t.Context(), `update river_job set state = 'discarded', finalized_at = now() where id = $1`, plan)
@@ -169,7 +169,7 @@ func TestWorkThatLosesItsJobAgainAndAgainIsFailed(t *testing.T) {
 
 // A tune without any step of it in the queue cannot go on, so it is failed.
 func TestATuneWithoutAStepIsFailed(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	tune, plan := d.tune("k")
 	require.NoError(t, d.store.Tuning.Begin(t.Context(), d.claim(plan, "w"), tune.ID,
 		tuning.Plan{Shards: []sweep.Shard{{Trials: 4}}}))
@@ -185,7 +185,7 @@ func TestATuneWithoutAStepIsFailed(t *testing.T) {
 
 // A job whose worker lives, but no longer holds it, ended in an outcome that was not recorded.
 func TestAnOutcomeThatWasNotRecordedCostsNoAttempt(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	_, forgotten := d.tune("forgotten")
 	_, lost := d.tune("lost")
 	d.claim(forgotten, "alive")
@@ -202,7 +202,7 @@ func TestAnOutcomeThatWasNotRecordedCostsNoAttempt(t *testing.T) {
 
 // Only a silent worker's sessions are ended, whatever else is there.
 func TestTheSessionsOfALostWorkerAreEnded(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	open := func(worker string) *pgx.Conn {
 		cfg := d.store.Pool().Config().ConnConfig
 		cfg.RuntimeParams["application_name"] = store.WorkerSessions(worker)
@@ -233,7 +233,7 @@ func TestTheSessionsOfALostWorkerAreEnded(t *testing.T) {
 }
 
 func TestTheWriteProbeSeesADatabaseThatOnlyReads(t *testing.T) {
-	d := newDesk(t)
+	d := newFixture(t)
 	first, err := d.store.Upkeep.ProbeWrite(t.Context())
 	require.NoError(t, err)
 	again, err := d.store.Upkeep.ProbeWrite(t.Context())

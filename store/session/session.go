@@ -19,7 +19,7 @@ const (
 	// client that froze. It also bounds how long such a client holds up the event log's readers.
 	IdleInTransaction = 1500 * time.Millisecond
 	// Lock is how long a statement waits for a lock. Others hold theirs for milliseconds, or for
-	// IdleInTransaction when they froze; whoever waits longer gives its slot back and tries again.
+	// IdleInTransaction when they froze; one that waits longer gives its slot back and tries again.
 	Lock = 5 * time.Second
 	// Statement bounds what no statement of a request or a job comes near.
 	Statement = time.Minute
@@ -47,7 +47,7 @@ func Work() Limits {
 }
 
 // Schema are the limits of sessions that change the schema. A change may take long, but must not
-// stand for long before a table's readers while it waits for its turn.
+// stand for long before a table's readers while it waits for its lock.
 func Schema() Limits {
 	return Limits{IdleInTransaction: time.Minute, Lock: 30 * time.Second}
 }

@@ -132,7 +132,7 @@ const (
 )
 
 // Reconcile takes up work that is active though its job was discarded, cancelled or deleted: the same
-// job is made available again, or made anew under its number, and after some times it is made to fail
+// job is made available again, or inserted again under its number, and after some times it is made to fail
 // the work with its reason, see attempt.Worker. A run plan whose variants have all ended ends.
 func (s *Store) Reconcile(ctx context.Context) ([]Reconciled, error) {
 	var done []Reconciled
@@ -193,7 +193,7 @@ func reconcilePlans(ctx context.Context, tx pgx.Tx) ([]Reconciled, error) {
 			                     when e.failed > 0 then 'failed' else 'canceled' end
 			  from (`+endedPlans+`) e where p.id = e.id and p.status = 'running'
 			returning p.id, p.workspace_id, p.status, p.variants, p.variants_done, p.variants_failed),
-		told as (
+		recorded as (
 			insert into event_log (workspace_id, topic, type, entity_id, payload)
 			select workspace_id, 'backtests', 'backtest.run_plan.' || status, id::text,
 			       jsonb_build_object('status', status, 'n_variants', variants, 'variants_done', variants_done, 'variants_failed', variants_failed)

@@ -23,7 +23,7 @@ import (
 )
 
 // reconcileEvery is how often a worker looks for work that has lost its job; the fleet's workers do it
-// in turn.
+// one after the other.
 const reconcileEvery = 10 * time.Second
 
 // beatEvery is how often a worker says that it lives; a lease is several beats long.
