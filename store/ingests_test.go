@@ -145,7 +145,7 @@ func TestALaterRevisionIsNotReplacedByAnEarlier(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrConflict)
 }
 
-func (d *desk) upload(ctx context.Context, workspace, id uuid.UUID) ([]byte, error) {
+func (d *fixture) upload(ctx context.Context, workspace, id uuid.UUID) ([]byte, error) {
 	var content bytes.Buffer
 	size, err := d.store.Library.UploadSize(ctx, workspace, id)
 	if err != nil {

@@ -153,7 +153,7 @@ func (f *Fetcher) read(ctx context.Context, resp *http.Response, most int64) (bo
 	return body, done, nil
 }
 
-// readLarge goes on where a small body ended. The buffer is made once: one that grows takes thrice as much.
+// readLarge continues where a small body ended. The buffer is made once: one that grows takes thrice as much.
 func readLarge(resp *http.Response, begun []byte, most int64) ([]byte, error) {
 	size := most
 	if resp.ContentLength > 0 {

@@ -25,7 +25,7 @@ type Options struct {
 	Timeout  time.Duration // for a file, wall and processor time; default 2 min
 	Idle     time.Duration // after which a child ends; default 30 s
 	Files    int           // of a child's life; default 200
-	CacheDir string        // for the compiled PDF engine; "": compiled anew in each child
+	CacheDir string        // for the compiled PDF engine; "": compiled again in each child
 	MaxPages int           // of a PDF; default 5,000
 	// ResultMB bounds the results that are held at once, in this process; default 64. A larger one is
 	// held alone.

@@ -59,7 +59,7 @@ func start(opts Options, workspace uuid.UUID) (*process, error) {
 	return c, nil
 }
 
-// kill ends the child at once. Its pipes then fail, which whoever uses them sees.
+// kill ends the child at once. Its pipes then fail, which the caller that uses them sees.
 func (c *process) kill() { _ = c.cmd.Process.Kill() }
 
 // close ends the child and waits for its end.
