@@ -73,6 +73,7 @@ type IngestStatus string
 const (
 	IngestQueued    IngestStatus = "queued"
 	IngestRunning   IngestStatus = "running"
+	IngestRetrying  IngestStatus = "retrying" // waits to be tried again, for the reason given
 	IngestCompleted IngestStatus = "completed"
 	IngestFailed    IngestStatus = "failed"
 	IngestCanceled  IngestStatus = "canceled"

@@ -46,7 +46,7 @@ type Explanation struct {
 	LatencyMS  float64    `json:"latency_ms"`
 	Degraded   bool       `json:"degraded"`
 	ReasonCode *Reason    `json:"reason_code"`
-	Error      *string    `json:"error"` // what a user may be told of the reason
+	Error      *string    `json:"error"` // the reason in words for a user
 }
 
 // Citation is the passage that a mark such as [1] stands for.

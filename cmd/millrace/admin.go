@@ -1,35 +1,35 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"strconv"
 	"text/tabwriter"
 	"time"
 
 	"github.com/google/uuid"
+
+	"millrace/api/client"
+	"millrace/api/types"
 )
 
 // adminCmd holds the verbs that need the admin token.
 type adminCmd struct {
 	Workspace struct {
-		Create workspaceCreateCmd `cmd:"" help:"Make a workspace."`
+		Create workspaceCreateCmd `cmd:"" help:"Create a workspace."`
 		List   workspaceListCmd   `cmd:"" help:"List the workspaces."`
 		Set    workspaceSetCmd    `cmd:"" help:"Change a workspace's name, cap or limits."`
 
 		Reembed workspaceReembedCmd `cmd:"" help:"Embed its documents again, with another model, and switch to it."`
-	} `cmd:"" help:"Keep workspaces."`
+	} `cmd:"" help:"Create, list and change workspaces."`
 	Key struct {
-		Create keyCreateCmd `cmd:"" help:"Make a key and print its secret, which is shown this once."`
+		Create keyCreateCmd `cmd:"" help:"Create a key and print its secret, which is shown this once."`
 		List   keyListCmd   `cmd:"" help:"List a workspace's keys."`
 		Revoke keyRevokeCmd `cmd:"" help:"Revoke a key."`
-	} `cmd:"" help:"Keep the keys of a workspace."`
+	} `cmd:"" help:"Create, list and revoke the keys of a workspace."`
 }
 
 // adminFlags say which server the admin verbs talk to.
@@ -39,93 +39,50 @@ type adminFlags struct {
 	EnvFile string `name:"env-file" placeholder:"FILE" help:"Settings for what neither flag nor environment gives (by default ./.millrace/dev.env if it is there)."`
 }
 
-func (f adminFlags) open() (*client, error) {
+func (f adminFlags) open() (*client.Client, error) {
+	server, err := f.server()
+	if err != nil {
+		return nil, err
+	}
+	return server.connect()
+}
+
+// server is what the flags, the environment and the settings file say together. The token of a
+// settings file is given only to its own server.
+func (f adminFlags) server() (clientFlags, error) {
 	server := clientFlags{URL: f.URL, APIKey: f.Token, EnvFile: f.EnvFile}
 	values, err := server.settings()
 	if err != nil {
-		return nil, err
+		return server, err
 	}
 	if server.APIKey == "" && (f.URL == "" || f.EnvFile != "" || f.URL == values["MILLRACE_URL"]) {
 		server.APIKey = values["ADMIN_TOKEN"]
 	}
 	if server.APIKey == "" {
-		return nil, configError{errors.New("ADMIN_TOKEN is not set: name the server's admin token")}
+		return server, configError{errors.New("ADMIN_TOKEN is not set: name the server's admin token")}
 	}
 	if server.URL == "" {
 		server.URL = values["MILLRACE_URL"]
 	}
-	return server.connect()
-}
-
-// change sends a request that changes something, once: what was lost on the way may have been done.
-func (c *client) change(ctx context.Context, method, path string, v, into any) error {
-	var body io.Reader
-	if v != nil {
-		text, err := json.Marshal(v)
-		if err != nil {
-			return fmt.Errorf("encode request: %w", err)
-		}
-		body = bytes.NewReader(text)
-	}
-	req, err := c.request(ctx, method, path, body)
-	if err != nil {
-		return err
-	}
-	answer, _, err := c.send(req)
-	if err != nil || into == nil {
-		return err
-	}
-	if err := json.Unmarshal(answer, into); err != nil {
-		return fmt.Errorf("read the answer: %w", err)
-	}
-	return nil
-}
-
-// eachOf reads a list page by page.
-func eachOf[T any](ctx context.Context, c *client, path string, each func(T)) error {
-	for cursor := ""; ; {
-		raw, err := c.get(ctx, path+"?limit=200&cursor="+url.QueryEscape(cursor))
-		if err != nil {
-			return err
-		}
-		var page struct {
-			Items      []T     `json:"items"`
-			NextCursor *string `json:"next_cursor"`
-		}
-		if err := json.Unmarshal(raw, &page); err != nil {
-			return fmt.Errorf("read the list: %w", err)
-		}
-		for _, item := range page.Items {
-			each(item)
-		}
-		if page.NextCursor == nil {
-			return nil
-		}
-		cursor = *page.NextCursor
-	}
-}
-
-// workspaceState is what the client shows of a workspace.
-type workspaceState struct {
-	WorkspaceID string         `json:"workspace_id"`
-	Name        string         `json:"name"`
-	TuneCap     int            `json:"tune_cap"`
-	Limits      workspaceFlags `json:"limits"`
-	CreatedAt   time.Time      `json:"created_at"`
+	return server, nil
 }
 
 // workspaceFlags are a workspace's own limits.
 type workspaceFlags struct {
-	Submissions *int `name:"submissions" json:"submissions_per_minute,omitempty" help:"Submissions a minute; 0 is the server's limit."`
-	Queries     *int `name:"queries" json:"queries_per_minute,omitempty" help:"Queries a minute; 0 is the server's limit."`
-	QueueDepth  *int `name:"queue-depth" json:"queue_depth,omitempty" help:"Work that may wait; 0 is the server's limit."`
+	Submissions *int `name:"submissions" help:"Submissions a minute; 0 is the server's limit."`
+	Queries     *int `name:"queries" help:"Queries a minute; 0 is the server's limit."`
+	QueueDepth  *int `name:"queue-depth" help:"Work that may wait; 0 is the server's limit."`
 }
 
-// workspaceChange is a request to make or change a workspace.
-type workspaceChange struct {
-	Name    string         `json:"name,omitempty"`
-	TuneCap *int           `json:"tune_cap,omitempty"`
-	Limits  workspaceFlags `json:"limits"`
+// request is the flags as the API takes them; a name that is empty is not given.
+func (f workspaceFlags) request(name string, tuneCap *int) types.WorkspaceRequest {
+	req := types.WorkspaceRequest{TuneCap: tuneCap, Limits: types.LimitsRequest{
+		SubmissionsPerMinute: f.Submissions, QueriesPerMinute: f.Queries, QueueDepth: f.QueueDepth,
+	}}
+	if name != "" {
+		req.Name = &name
+	}
+	return req
 }
 
 // workspaceCreateCmd is the verb `admin workspace create`.
@@ -133,21 +90,20 @@ type workspaceCreateCmd struct {
 	adminFlags
 	workspaceFlags
 	Name    string `arg:"" help:"Name of the workspace."`
-	TuneCap *int   `help:"Tunes it may have at work at once; by default 2."`
+	TuneCap *int   `help:"Tunes it may run at once; by default 2."`
 }
 
-// Run makes the workspace.
+// Run creates the workspace.
 func (c *workspaceCreateCmd) Run(ctx context.Context, env *environment) error {
 	api, err := c.open()
 	if err != nil {
 		return err
 	}
-	var made workspaceState
-	err = api.change(ctx, http.MethodPost, "/admin/workspaces", workspaceChange{c.Name, c.TuneCap, c.workspaceFlags}, &made)
+	made, err := api.CreateWorkspace(ctx, c.request(c.Name, c.TuneCap))
 	if err != nil {
 		return err
 	}
-	return printWorkspaces(env.stdout, made)
+	return printWorkspaces(env.stdout, *made)
 }
 
 // workspaceListCmd is the verb `admin workspace list`.
@@ -159,8 +115,12 @@ func (c *workspaceListCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	var all []workspaceState
-	if err := eachOf(ctx, api, "/admin/workspaces", func(w workspaceState) { all = append(all, w) }); err != nil {
+	var all []types.Workspace
+	err = client.Each(ctx, api.Workspaces, func(w types.Workspace) error {
+		all = append(all, w)
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	return printWorkspaces(env.stdout, all...)
@@ -172,7 +132,7 @@ type workspaceSetCmd struct {
 	workspaceFlags
 	Workspace string `arg:"" help:"Name or id of the workspace."`
 	Rename    string `help:"A new name."`
-	TuneCap   *int   `help:"Tunes it may have at work at once."`
+	TuneCap   *int   `help:"Tunes it may run at once."`
 }
 
 // Run changes it.
@@ -181,44 +141,38 @@ func (c *workspaceSetCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	path, err := api.workspacePath(ctx, c.Workspace)
+	id, err := workspaceID(ctx, api, c.Workspace)
 	if err != nil {
 		return err
 	}
-	var changed workspaceState
-	if err := api.change(ctx, http.MethodPatch, path, workspaceChange{c.Rename, c.TuneCap, c.workspaceFlags}, &changed); err != nil {
+	changed, err := api.ChangeWorkspace(ctx, id, c.request(c.Rename, c.TuneCap))
+	if err != nil {
 		return err
 	}
-	return printWorkspaces(env.stdout, changed)
+	return printWorkspaces(env.stdout, *changed)
 }
 
-// workspacePath finds a workspace by its id or name.
-func (c *client) workspacePath(ctx context.Context, named string) (string, error) {
+// workspaceID finds a workspace by its id or name.
+func workspaceID(ctx context.Context, api *client.Client, named string) (string, error) {
 	if id, err := uuid.Parse(named); err == nil {
-		return "/admin/workspaces/" + id.String(), nil
+		return id.String(), nil
 	}
-	raw, err := c.get(ctx, "/admin/workspaces?name="+url.QueryEscape(named))
+	found, err := api.Workspaces(ctx, url.Values{"name": {named}})
 	if err != nil {
 		return "", err
 	}
-	var page struct {
-		Items []workspaceState `json:"items"`
-	}
-	if err := json.Unmarshal(raw, &page); err != nil {
-		return "", fmt.Errorf("read the list: %w", err)
-	}
-	if len(page.Items) == 0 {
+	if len(found.Items) == 0 {
 		return "", fmt.Errorf("there is no workspace %q", named)
 	}
-	return "/admin/workspaces/" + page.Items[0].WorkspaceID, nil
+	return found.Items[0].WorkspaceID, nil
 }
 
-func printWorkspaces(w io.Writer, all ...workspaceState) error {
+func printWorkspaces(w io.Writer, all ...types.Workspace) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	writeRow(out, []string{"id", "name", "tune cap", "submissions/min", "queries/min", "queue depth", "created"})
 	for _, w := range all {
 		writeRow(out, []string{
-			w.WorkspaceID, w.Name, strconv.Itoa(w.TuneCap), orDash(w.Limits.Submissions), orDash(w.Limits.Queries),
+			w.WorkspaceID, w.Name, strconv.Itoa(w.TuneCap), orDash(w.Limits.SubmissionsPerMinute), orDash(w.Limits.QueriesPerMinute),
 			orDash(w.Limits.QueueDepth), w.CreatedAt.Format(time.RFC3339),
 		})
 	}

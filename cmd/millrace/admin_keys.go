@@ -3,23 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"net/url"
 	"text/tabwriter"
 	"time"
-)
 
-// keyState is what the client shows of a key.
-type keyState struct {
-	KeyID      string     `json:"key_id"`
-	Name       string     `json:"name"`
-	Role       string     `json:"role"`
-	Secret     string     `json:"secret"`
-	CreatedAt  time.Time  `json:"created_at"`
-	ExpiresAt  *time.Time `json:"expires_at"`
-	LastUsedAt *time.Time `json:"last_used_at"`
-	RevokedAt  *time.Time `json:"revoked_at"`
-}
+	"millrace/api/client"
+	"millrace/api/types"
+)
 
 // keyCreateCmd is the verb `admin key create`.
 type keyCreateCmd struct {
@@ -27,7 +17,7 @@ type keyCreateCmd struct {
 	Workspace string        `arg:"" help:"Name or id of the workspace."`
 	Name      string        `arg:"" help:"What the key is for."`
 	Role      string        `default:"member" enum:"viewer,member,admin,owner" help:"What it may do: viewer, member, admin or owner."`
-	Expires   time.Duration `placeholder:"720h" help:"How long it works; by default for ever."`
+	Expires   time.Duration `placeholder:"720h" help:"How long it works; by default without end."`
 }
 
 // Run makes the key. Only the secret goes to standard output, so that a script can take it.
@@ -36,21 +26,17 @@ func (c *keyCreateCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	path, err := api.workspacePath(ctx, c.Workspace)
+	workspace, err := workspaceID(ctx, api, c.Workspace)
 	if err != nil {
 		return err
 	}
-	request := struct {
-		Name      string     `json:"name"`
-		Role      string     `json:"role"`
-		ExpiresAt *time.Time `json:"expires_at,omitempty"`
-	}{Name: c.Name, Role: c.Role}
+	request := types.KeyRequest{Name: c.Name, Role: types.Role(c.Role)}
 	if c.Expires > 0 {
 		at := time.Now().Add(c.Expires).UTC()
 		request.ExpiresAt = &at
 	}
-	var made keyState
-	if err := api.change(ctx, http.MethodPost, path+"/keys", request, &made); err != nil {
+	made, err := api.CreateKey(ctx, workspace, request)
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(env.stderr, "key %s  %s  %s; its secret is shown this once:\n", made.KeyID, printable(made.Name), printable(made.Role))
@@ -70,14 +56,18 @@ func (c *keyListCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	path, err := api.workspacePath(ctx, c.Workspace)
+	workspace, err := workspaceID(ctx, api, c.Workspace)
 	if err != nil {
 		return err
 	}
 	out := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
 	writeRow(out, []string{"id", "name", "role", "created", "last used", "expires", "revoked"})
-	err = eachOf(ctx, api, path+"/keys", func(k keyState) {
-		writeRow(out, []string{k.KeyID, k.Name, k.Role, moment(&k.CreatedAt), moment(k.LastUsedAt), moment(k.ExpiresAt), moment(k.RevokedAt)})
+	keys := func(ctx context.Context, query url.Values) (*types.List[types.Key], error) {
+		return api.Keys(ctx, workspace, query)
+	}
+	err = client.Each(ctx, keys, func(k types.Key) error {
+		writeRow(out, []string{k.KeyID, k.Name, string(k.Role), moment(&k.CreatedAt), moment(k.LastUsedAt), moment(k.ExpiresAt), moment(k.RevokedAt)})
+		return nil
 	})
 	if err != nil {
 		return err
@@ -106,11 +96,11 @@ func (c *keyRevokeCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	path, err := api.workspacePath(ctx, c.Workspace)
+	workspace, err := workspaceID(ctx, api, c.Workspace)
 	if err != nil {
 		return err
 	}
-	if err := api.change(ctx, http.MethodDelete, path+"/keys/"+url.PathEscape(c.Key), nil, nil); err != nil {
+	if err := api.RevokeKey(ctx, workspace, c.Key); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(env.stdout, "key %s revoked\n", printable(c.Key))

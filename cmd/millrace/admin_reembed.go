@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
+	"millrace/api/client"
+	"millrace/api/types"
 )
 
 // workspaceReembedCmd is the verb `admin workspace reembed`.
@@ -18,46 +18,28 @@ type workspaceReembedCmd struct {
 	Detach    bool   `help:"Print the move's id, without waiting."`
 }
 
-// reembedState is a move as the API shows it.
-type reembedState struct {
-	ID     string  `json:"reembed_id"`
-	Status string  `json:"status"`
-	Model  string  `json:"model"`
-	Reason *string `json:"reason"`
-	Done   int     `json:"done"`
-	Total  int     `json:"total"`
-}
-
 // Run starts the move and follows it. An interrupt leaves the move alone.
 func (c *workspaceReembedCmd) Run(ctx context.Context, env *environment) error {
 	api, err := c.open()
 	if err != nil {
 		return err
 	}
-	path, err := api.workspacePath(ctx, c.Workspace)
+	workspace, err := workspaceID(ctx, api, c.Workspace)
 	if err != nil {
 		return err
 	}
-	key := c.Key
-	if key == "" {
-		key = uuid.NewString()
-	}
-	raw, err := api.post(ctx, path+"/reembed", key, map[string]string{"provider": c.To})
+	move, err := api.Reembed(ctx, workspace, c.Key, types.ReembedRequest{Provider: c.To})
 	if err != nil {
 		return err
-	}
-	var move reembedState
-	if err := json.Unmarshal(raw, &move); err != nil {
-		return fmt.Errorf("read the answer: %w", err)
 	}
 	if c.Detach {
-		_, err := fmt.Fprintln(env.stdout, move.ID)
+		_, err := fmt.Fprintln(env.stdout, move.ReembedID)
 		return err
 	}
-	return api.followReembed(ctx, env, move)
+	return followReembed(ctx, env, api, move)
 }
 
-func (c *client) followReembed(ctx context.Context, env *environment, move reembedState) error {
+func followReembed(ctx context.Context, env *environment, api *client.Client, move *types.Reembed) error {
 	for shown := -1; ; {
 		if move.Done != shown {
 			shown = move.Done
@@ -77,12 +59,21 @@ func (c *client) followReembed(ctx context.Context, env *environment, move reemb
 		if err := pause(ctx, time.Second); err != nil {
 			return err
 		}
-		raw, err := c.get(ctx, "/admin/reembeds/"+move.ID)
-		if err != nil {
+		var err error
+		if move, err = api.ReembedState(ctx, move.ReembedID); err != nil {
 			return err
 		}
-		if err := json.Unmarshal(raw, &move); err != nil {
-			return fmt.Errorf("read the answer: %w", err)
-		}
+	}
+}
+
+// pause waits, or returns ctx's error.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
 	}
 }

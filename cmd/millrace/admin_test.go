@@ -109,7 +109,7 @@ func TestTheAdminTokenOfAFileStaysWithItsServer(t *testing.T) {
 	t.Setenv("ADMIN_TOKEN", "")
 	_, err := adminFlags{URL: "http://elsewhere.test"}.open()
 	require.ErrorContains(t, err, "ADMIN_TOKEN")
-	own, err := adminFlags{}.open()
+	own, err := adminFlags{}.server()
 	require.NoError(t, err)
-	require.Equal(t, "secret", own.key)
+	require.Equal(t, "secret", own.APIKey)
 }

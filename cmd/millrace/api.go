@@ -114,7 +114,7 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 	return listener.Addr().String(), nil
 }
 
-// serveHTTP serves until the clean-up: open streams are told to end first, as a graceful shutdown
+// serveHTTP serves until the clean-up: open streams are ended first, as a graceful shutdown
 // waits for every connection.
 func serveHTTP(life *lifecycle, env *environment, listener net.Listener, server *api.Server) {
 	httpServer := &http.Server{

@@ -1,13 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
+
+	"millrace/api/types"
 )
 
 // askCmd is the verb `ask`: an answer with its citations, or passages alone.
@@ -22,61 +21,17 @@ type askCmd struct {
 	JSON     bool     `help:"Print the answer as JSON, as the API gives it."`
 }
 
-// askBody is the body of POST /query.
-type askBody struct {
-	Question string     `json:"question"`
-	Mode     string     `json:"mode"`
-	TopK     int        `json:"top_k"`
-	Filters  askFilters `json:"filters"`
-	Rerank   bool       `json:"rerank"`
-}
-
-type askFilters struct {
-	SourceTypes []string `json:"source_types,omitempty"`
-	DocumentIDs []string `json:"document_ids,omitempty"`
-}
-
-// asked is the answer as the API gives it, as far as it is printed.
-type asked struct {
-	Answer *struct {
-		Text      string  `json:"text"`
-		Model     string  `json:"model"`
-		Error     *string `json:"error"`
-		Citations []struct {
-			Mark    int    `json:"mark"`
-			ChunkID string `json:"chunk_id"`
-			askedSource
-		} `json:"citations"`
-	} `json:"answer"`
-	Results []struct {
-		Rank    int     `json:"rank"`
-		ChunkID string  `json:"chunk_id"`
-		Text    string  `json:"text"`
-		Fit     float64 `json:"fit"`
-		askedSource
-	} `json:"results"`
-	Search struct {
-		Lacking []string `json:"lacking"`
-	} `json:"search"`
-}
-
-type askedSource struct {
-	Title    string `json:"title"`
-	URL      string `json:"url"`
-	Position string `json:"position"`
-}
-
-// String is a source as it is cited: title, place and address.
-func (s askedSource) String() string {
-	text := s.Title
+// source is a passage's document as it is cited: title, place and address.
+func source(title, url, position string) string {
+	text := title
 	if text == "" {
-		text = s.URL
+		text = url
 	}
-	if s.Position != "" {
-		text += ", " + s.Position
+	if position != "" {
+		text += ", " + position
 	}
-	if strings.HasPrefix(s.URL, "http") && s.Title != "" {
-		text += "  " + s.URL
+	if strings.HasPrefix(url, "http") && title != "" {
+		text += "  " + url
 	}
 	return printable(text)
 }
@@ -87,26 +42,24 @@ func (c *askCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	raw, err := api.ask(ctx, c.body())
+	answer, err := api.Query(ctx, c.body())
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		_, err := env.stdout.Write(append(raw, '\n'))
-		return err
+		return printJSON(env.stdout, answer)
 	}
-	var found asked
-	if err := json.Unmarshal(raw, &found); err != nil {
-		return fmt.Errorf("read the answer: %w", err)
-	}
-	printAsked(env.stdout, env.stderr, &found)
+	printAnswer(env.stdout, env.stderr, answer)
 	return nil
 }
 
-func (c *askCmd) body() askBody {
-	body := askBody{
-		Question: strings.Join(c.Question, " "), Mode: "answer", TopK: c.TopK, Rerank: c.Rerank,
-		Filters: askFilters{SourceTypes: c.Source, DocumentIDs: c.Document},
+func (c *askCmd) body() types.QueryRequest {
+	body := types.QueryRequest{
+		Question: strings.Join(c.Question, " "), Mode: "answer", TopK: &c.TopK, Rerank: c.Rerank,
+		Filters: types.QueryFilters{DocumentIDs: c.Document},
+	}
+	for _, s := range c.Source {
+		body.Filters.SourceTypes = append(body.Filters.SourceTypes, types.SourceType(s))
 	}
 	if c.Passages {
 		body.Mode = "retrieve"
@@ -114,34 +67,23 @@ func (c *askCmd) body() askBody {
 	return body
 }
 
-// ask asks the knowledge base. It may be asked again: a question changes nothing.
-func (c *client) ask(ctx context.Context, body askBody) ([]byte, error) {
-	text, err := json.Marshal(body)
-	if err != nil {
-		return nil, fmt.Errorf("encode question: %w", err)
-	}
-	return c.retry(ctx, func() (*http.Request, error) {
-		return c.request(ctx, http.MethodPost, "/query", bytes.NewReader(text))
-	})
-}
-
-// printAsked prints the answer and what it cites, or the passages; what the server had to do without
+// printAnswer prints the answer and what it cites, or the passages; what the server had to do without
 // goes to notes.
-func printAsked(out, notes io.Writer, found *asked) {
+func printAnswer(out, notes io.Writer, found *types.Query) {
 	if answer := found.Answer; answer != nil {
 		fmt.Fprintln(out, printableLines(answer.Text))
 		if len(answer.Citations) > 0 {
 			fmt.Fprintln(out)
 		}
 		for _, cited := range answer.Citations {
-			fmt.Fprintf(out, "[%d] %s  (chunk %s)\n", cited.Mark, cited.askedSource, printable(cited.ChunkID))
+			fmt.Fprintf(out, "[%d] %s  (chunk %s)\n", cited.Mark, source(cited.Title, cited.URL, cited.Position), printable(cited.ChunkID))
 		}
 		if answer.Error != nil {
 			fmt.Fprintln(notes, "note:", printable(*answer.Error))
 		}
 	} else {
 		for _, r := range found.Results {
-			fmt.Fprintf(out, "%d. %s  (fit %.2f, chunk %s)\n%s\n\n", r.Rank, r.askedSource, r.Fit, printable(r.ChunkID), printableLines(r.Text))
+			fmt.Fprintf(out, "%d. %s  (fit %.2f, chunk %s)\n%s\n\n", r.Rank, source(r.Title, r.URL, r.Position), r.Fit, printable(r.ChunkID), printableLines(r.Text))
 		}
 		if len(found.Results) == 0 {
 			fmt.Fprintln(out, "Nothing in the knowledge base matches this question.")

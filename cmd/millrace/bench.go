@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/url"
 	"os"
 	"runtime"
 	"slices"
@@ -15,8 +14,9 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/google/uuid"
 
+	"millrace/api/client"
+	"millrace/api/types"
 	"millrace/jobs"
 	"millrace/jobs/backtest"
 	"millrace/jobs/backtest/ohlcv"
@@ -61,13 +61,14 @@ func (c *benchCmd) Run(ctx context.Context, env *environment) error {
 	if err := benchEngine(ctx, env.stdout, bars, minutes); err != nil {
 		return err
 	}
-	body := tuneBody{
-		Dataset: "bench", StrategyName: "sma_cross", SearchType: string(sweep.SearchRandom),
-		NTrials: &c.Trials, Seed: new(uint64(1)), OOSRatio: new(0.3), Gates: &gatesBody{MaxDrawdownPct: new(95.0)},
-		ParamSpace: map[string]sweep.Range{
-			"fast": {Low: new(2.0), High: new(101.0)}, "slow": {Low: new(102.0), High: new(301.0)},
-		},
+	between := func(low, high float64) types.ParamRange {
+		return types.ParamRange{RangeObject: types.RangeObject{Low: &low, High: &high}}
 	}
+	body := types.TuneRequest{Dataset: "bench", Spec: types.Spec{
+		StrategyName: "sma_cross", SearchType: types.SearchType(sweep.SearchRandom),
+		NTrials: &c.Trials, Seed: new(uint64(1)), OOSRatio: new(0.3), Gates: types.GateLimits{MaxDrawdownPct: new(95.0)},
+		ParamSpace: map[string]types.ParamRange{"fast": between(2, 101), "slow": between(102, 301)},
+	}}
 	alone, err := benchCompute(ctx, bars, body)
 	if err != nil {
 		return err
@@ -111,10 +112,14 @@ func benchEngine(ctx context.Context, w io.Writer, days, minutes *backtest.Bars)
 }
 
 // benchCompute is the trials a second of the tune without queue or database, on every core.
-func benchCompute(ctx context.Context, bars *backtest.Bars, body tuneBody) (float64, error) {
+func benchCompute(ctx context.Context, bars *backtest.Bars, body types.TuneRequest) (float64, error) {
+	space := map[string]sweep.Range{}
+	for name, r := range body.ParamSpace {
+		space[name] = sweep.Range{Low: r.Low, High: r.High}
+	}
 	plan, faults := sweep.NewPlan(sweep.Spec{
 		StrategyName: body.StrategyName, SearchType: sweep.Search(body.SearchType), NTrials: body.NTrials, Seed: body.Seed,
-		OOSRatio: body.OOSRatio, ParamSpace: body.ParamSpace, Gates: sweep.GateLimits{MaxDrawdownPct: body.Gates.MaxDrawdownPct},
+		OOSRatio: body.OOSRatio, ParamSpace: space, Gates: sweep.GateLimits(body.Gates),
 	}, bars, backtest.CalendarExchange)
 	if len(faults) > 0 {
 		return 0, fmt.Errorf("plan the tune: %v", faults)
@@ -133,7 +138,7 @@ func benchCompute(ctx context.Context, bars *backtest.Bars, body tuneBody) (floa
 }
 
 // service measures the same tune through HTTP, queue and database, and then submissions alone.
-func (c *benchCmd) service(ctx context.Context, env *environment, bars *backtest.Bars, body tuneBody, alone float64) error {
+func (c *benchCmd) service(ctx context.Context, env *environment, bars *backtest.Bars, body types.TuneRequest, alone float64) error {
 	quiet := *env
 	quiet.stdout = io.Discard
 	quiet.logger = slog.New(slog.NewTextHandler(env.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
@@ -148,7 +153,8 @@ func (c *benchCmd) service(ctx context.Context, env *environment, bars *backtest
 		if err := ohlcv.WriteCSV(&csv, bars); err != nil {
 			return err
 		}
-		if _, err := api.upload(ctx, csv.Bytes(), map[string]string{"name": "bench", "symbol": "BENCH", "timeframe": "1d"}); err != nil {
+		fields := map[string]string{"name": "bench", "symbol": "BENCH", "timeframe": "1d"}
+		if _, err := api.UploadDataset(ctx, client.Bytes("bench.csv", csv.Bytes()), fields); err != nil {
 			return err
 		}
 		if err := benchTune(ctx, env, api, body, alone); err != nil {
@@ -160,7 +166,7 @@ func (c *benchCmd) service(ctx context.Context, env *environment, bars *backtest
 }
 
 // benchServer starts what dev does, over a throwaway database and without limits.
-func benchServer(ctx context.Context, life *lifecycle, env *environment) (*client, error) {
+func benchServer(ctx context.Context, life *lifecycle, env *environment) (*client.Client, error) {
 	var dev devCmd
 	if err := kong.ApplyDefaults(&dev); err != nil {
 		return nil, err
@@ -176,25 +182,23 @@ func benchServer(ctx context.Context, life *lifecycle, env *environment) (*clien
 	if err != nil {
 		return nil, err
 	}
-	base, err := url.Parse(settings.URL)
-	if err != nil {
-		return nil, err
-	}
-	return newClient(base, settings.APIKey, settings.WorkspaceID.String()), nil
+	return settings.client()
 }
 
 // benchTune times a tune from its submission to its leaderboard.
-func benchTune(ctx context.Context, env *environment, api *client, body tuneBody, alone float64) error {
+func benchTune(ctx context.Context, env *environment, api *client.Client, body types.TuneRequest, alone float64) error {
 	start := time.Now()
-	submitted, err := api.submitTune(ctx, uuid.NewString(), body)
+	submitted, err := api.SubmitTune(ctx, "", body)
 	if err != nil {
 		return err
 	}
-	done, err := api.follow(ctx, submitted.TuneID, newProgress(env.stderr))
+	bar := newProgress(env.stderr)
+	done, err := api.FollowTune(ctx, submitted.TuneID, 10, func(t types.Tune) { bar.update(tuneProgress(t)) })
+	bar.done()
 	if err != nil {
 		return err
 	}
-	if done.Status != "completed" {
+	if done.Status != types.TuneCompleted {
 		return fmt.Errorf("the tune ended as %s", done.Status)
 	}
 	rate := float64(done.NTrials) / time.Since(start).Seconds()
@@ -203,15 +207,15 @@ func benchTune(ctx context.Context, env *environment, api *client, body tuneBody
 	return nil
 }
 
-// benchSubmissions times submissions of small tunes one after the other, while the fleet is at work
+// benchSubmissions times submissions of small tunes one after the other, while the fleet runs
 // on those before.
-func (c *benchCmd) benchSubmissions(ctx context.Context, w io.Writer, api *client, body tuneBody) error {
+func (c *benchCmd) benchSubmissions(ctx context.Context, w io.Writer, api *client.Client, body types.TuneRequest) error {
 	body.NTrials = new(100)
 	var took []time.Duration
 	begin := time.Now()
 	for i := range c.Submissions {
 		start := time.Now()
-		if _, err := api.submitTune(ctx, "bench-"+strconv.Itoa(i), body); err != nil {
+		if _, err := api.SubmitTune(ctx, "bench-"+strconv.Itoa(i), body); err != nil {
 			return err
 		}
 		took = append(took, time.Since(start))

@@ -33,7 +33,7 @@ func (*noopWorker) Work(context.Context, *river.Job[noopArgs]) error { return ni
 
 // BenchmarkRiverNoop times River inserting and working 20,000 jobs that do nothing, with the
 // triggers off and nobody listening, and with the whole feed on: triggers, relay, counters and a
-// listener with a subscriber. The two take turns, and the ratio is that of the medians.
+// listener with a subscriber. The two alternate, and the ratio is that of the medians.
 func BenchmarkRiverNoop(b *testing.B) {
 	const jobs = 20_000
 	db := pgtest.New(b)
@@ -43,8 +43,8 @@ func BenchmarkRiverNoop(b *testing.B) {
 	owner := db.OwnerPool(b)
 	var bare, fed []float64
 	for b.Loop() {
-		for turn := range 10 {
-			feed := turn%4 == 1 || turn%4 == 2 // bare, feed, feed, bare, …
+		for round := range 10 {
+			feed := round%4 == 1 || round%4 == 2 // bare, feed, feed, bare, …
 			rate := float64(jobs) / noopRound(b, pool, owner, jobs, feed).Seconds()
 			if feed {
 				fed = append(fed, rate)

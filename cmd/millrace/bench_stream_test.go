@@ -20,7 +20,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
+
 	"golang.org/x/sync/errgroup"
+	"millrace/api/client"
 )
 
 // streamed is a fleet with an API process, and a pool that appends events to its log.
@@ -41,8 +43,8 @@ func newStreamed(b *testing.B) *streamed {
 	return s
 }
 
-// tell commits one event.
-func (s *streamed) tell(ctx context.Context, entity string) error {
+// publish commits one event.
+func (s *streamed) publish(ctx context.Context, entity string) error {
 	_, err := s.pool.Exec(ctx, `
 		insert into event_log (workspace_id, topic, type, entity_id, payload) values ($1, 'backtests', 'bench', $2, '{"n": 1}')`,
 		s.space, entity)
@@ -72,7 +74,7 @@ func BenchmarkStreamLatency(b *testing.B) {
 			group.Go(func() error {
 				for i := w; i < len(committed); i += writers {
 					<-time.After(time.Until(start.Add(time.Duration(i) * time.Second / rate)))
-					if err := s.tell(b.Context(), strconv.Itoa(i)); err != nil {
+					if err := s.publish(b.Context(), strconv.Itoa(i)); err != nil {
 						return err
 					}
 					committed[i].Store(time.Now().UnixNano())
@@ -100,7 +102,7 @@ func BenchmarkStreamLatency(b *testing.B) {
 }
 
 // listen reads a stream until it has seen every event, and says how long after its commit each
-// came. An event may come before its writer has noted the commit: that is no time at all.
+// came. An event may come before its writer has noted the commit: that counts as zero.
 func (s *streamed) listen(b *testing.B, committed []atomic.Int64, ready func()) []time.Duration {
 	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
 	defer cancel()
@@ -111,7 +113,7 @@ func (s *streamed) listen(b *testing.B, committed []atomic.Int64, ready func()) 
 	require.NoError(b, err)
 	defer resp.Body.Close()
 	require.Equal(b, http.StatusOK, resp.StatusCode)
-	in := newSSEReader(resp.Body)
+	in := client.NewSSEReader(resp.Body)
 	var took []time.Duration
 	ready()
 	for len(took) < len(committed) {
@@ -142,7 +144,7 @@ func (s *streamed) listen(b *testing.B, committed []atomic.Int64, ready func()) 
 	return took
 }
 
-// BenchmarkIdleStreams opens 10,000 streams to one API process, tells its resident memory, and
+// BenchmarkIdleStreams opens 10,000 streams to one API process, reports its resident memory, and
 // times one event from its commit to the last of them.
 func BenchmarkIdleStreams(b *testing.B) {
 	const clients = 10_000
@@ -176,7 +178,7 @@ func BenchmarkIdleStreams(b *testing.B) {
 	idle := residentMB(b, api.cmd.Process.Pid)
 	var fanOut time.Duration
 	for b.Loop() {
-		require.NoError(b, s.tell(b.Context(), "hello"))
+		require.NoError(b, s.publish(b.Context(), "hello"))
 		start := time.Now()
 		for range clients {
 			<-heard

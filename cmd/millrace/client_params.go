@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"strings"
 
+	"millrace/api/types"
 	"millrace/jobs/sweep"
 )
 
 // parseParams reads NAME=RANGE texts into a param_space.
-func parseParams(texts []string) (map[string]sweep.Range, error) {
-	space := map[string]sweep.Range{}
+func parseParams(texts []string) (map[string]types.ParamRange, error) {
+	space := map[string]types.ParamRange{}
 	for _, text := range texts {
 		name, spec, ok := strings.Cut(text, "=")
 		name = strings.TrimSpace(name)
@@ -23,7 +24,9 @@ func parseParams(texts []string) (map[string]sweep.Range, error) {
 		if err != nil {
 			return nil, configError{fmt.Errorf("--param %q: %w", text, err)}
 		}
-		space[name] = r
+		space[name] = types.ParamRange{
+			Values: r.Values, RangeObject: types.RangeObject{Low: r.Low, High: r.High, Step: r.Step, Log: r.Log, Type: r.Type},
+		}
 	}
 	return space, nil
 }

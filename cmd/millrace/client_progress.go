@@ -8,11 +8,41 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
+
+	"millrace/api/types"
 )
 
-// progress shows how far a tune is.
+// shown is how far a tune or a walk-forward is.
+type shown struct {
+	status       string
+	trials, done int
+	best         *float64
+	eta          *float64 // seconds; nil once it has ended
+	note         string   // more to say beside the count
+}
+
+func tuneProgress(t types.Tune) shown {
+	s := shown{status: string(t.Status), trials: t.NTrials, done: t.TrialsCompleted, best: t.BestScore}
+	if !t.Status.Ended() {
+		s.eta = t.ETASeconds
+	}
+	return s
+}
+
+func wfoProgress(w types.WFO) shown {
+	s := shown{status: string(w.Status), trials: w.NTrials, done: w.TrialsCompleted, note: fmt.Sprintf("  folds %d of %d", w.FoldsDone, w.NFolds)}
+	if w.FoldsFailed > 0 {
+		s.note += fmt.Sprintf(" (%d failed)", w.FoldsFailed)
+	}
+	if !w.Status.Ended() {
+		s.eta = w.ETASeconds
+	}
+	return s
+}
+
+// progress shows how far a tune or a walk-forward is.
 type progress interface {
-	update(tuneState)
+	update(shown)
 	done()
 }
 
@@ -31,17 +61,17 @@ type barProgress struct {
 	max int
 }
 
-func (p *barProgress) update(t tuneState) {
-	if p.bar == nil || p.max != t.NTrials {
-		p.max = t.NTrials
-		p.bar = progressbar.NewOptions(max(t.NTrials, 1),
+func (p *barProgress) update(t shown) {
+	if p.bar == nil || p.max != t.trials {
+		p.max = t.trials
+		p.bar = progressbar.NewOptions(max(t.trials, 1),
 			progressbar.OptionSetWriter(p.out), progressbar.OptionSetWidth(30), progressbar.OptionShowCount(),
 			progressbar.OptionSetPredictTime(false), progressbar.OptionThrottle(50*time.Millisecond),
 			progressbar.OptionSetRenderBlankState(true))
 	}
-	p.bar.Describe(fmt.Sprintf("%-9s", t.Status) + describe(t))
+	p.bar.Describe(fmt.Sprintf("%-9s", t.status) + describe(t))
 	// The bar's only errors are of its writer; a terminal that is gone needs no progress.
-	_ = p.bar.Set(min(t.TrialsCompleted, p.max))
+	_ = p.bar.Set(min(t.done, p.max))
 }
 
 func (p *barProgress) done() {
@@ -58,29 +88,29 @@ type lineProgress struct {
 	percent int
 }
 
-func (p *lineProgress) update(t tuneState) {
+func (p *lineProgress) update(t shown) {
 	const step = 10
 	percent := 0
-	if t.NTrials > 0 {
-		percent = 100 * t.TrialsCompleted / t.NTrials
+	if t.trials > 0 {
+		percent = 100 * t.done / t.trials
 	}
-	if t.Status == p.status && percent/step == p.percent/step {
+	if t.status == p.status && percent/step == p.percent/step {
 		return
 	}
-	p.status, p.percent = t.Status, percent
-	fmt.Fprintf(p.out, "%s: %d of %d trials (%d %%)%s\n", t.Status, t.TrialsCompleted, t.NTrials, percent, describe(t))
+	p.status, p.percent = t.status, percent
+	fmt.Fprintf(p.out, "%s: %d of %d trials (%d %%)%s\n", t.status, t.done, t.trials, percent, describe(t))
 }
 
 func (*lineProgress) done() {}
 
 // describe is what there is to say beside the count.
-func describe(t tuneState) string {
+func describe(t shown) string {
 	text := t.note
-	if t.BestScore != nil {
-		text += fmt.Sprintf("  best %.4g", *t.BestScore)
+	if t.best != nil {
+		text += fmt.Sprintf("  best %.4g", *t.best)
 	}
-	if t.ETASeconds != nil && !t.ended() {
-		eta := time.Duration(*t.ETASeconds * float64(time.Second))
+	if t.eta != nil {
+		eta := time.Duration(*t.eta * float64(time.Second))
 		text += "  " + eta.Round(max(time.Second/10, eta/100)).Truncate(time.Second/10).String() + " left"
 	}
 	return text

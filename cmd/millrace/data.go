@@ -2,15 +2,10 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"mime/multipart"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,6 +13,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"millrace/api/client"
+	"millrace/api/types"
 	"millrace/jobs/backtest/ohlcv"
 )
 
@@ -84,10 +81,6 @@ func (c *dataUploadCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	content, err := os.ReadFile(c.File)
-	if err != nil {
-		return err
-	}
 	name := c.Name
 	if name == "" {
 		base := filepath.Base(c.File)
@@ -97,7 +90,11 @@ func (c *dataUploadCmd) Run(ctx context.Context, env *environment) error {
 	if symbol == "" {
 		symbol = name
 	}
-	made, err := api.upload(ctx, content, map[string]string{
+	file, err := fileOf(c.File)
+	if err != nil {
+		return err
+	}
+	made, err := api.UploadDataset(ctx, file, map[string]string{
 		"name": name, "symbol": symbol, "timeframe": c.Timeframe, "calendar": strconv.Itoa(c.Calendar),
 	})
 	if err != nil {
@@ -107,48 +104,14 @@ func (c *dataUploadCmd) Run(ctx context.Context, env *environment) error {
 	return err
 }
 
-// datasetState is what the client shows of a dataset.
-type datasetState struct {
-	DatasetID string `json:"dataset_id"`
-	Name      string `json:"name"`
-	Symbol    string `json:"symbol"`
-	Timeframe string `json:"timeframe"`
-	Bars      int    `json:"bars"`
-	From      string `json:"from"`
-	To        string `json:"to"`
-}
-
-// upload sends a dataset. Its content decides what is stored, so it may be sent again.
-func (c *client) upload(ctx context.Context, content []byte, fields map[string]string) (*datasetState, error) {
-	var body bytes.Buffer
-	form := multipart.NewWriter(&body)
-	for name, value := range fields {
-		if err := form.WriteField(name, value); err != nil {
-			return nil, fmt.Errorf("encode upload: %w", err)
-		}
-	}
-	part, err := form.CreateFormFile("file", "bars")
-	if err == nil {
-		_, err = part.Write(content)
-	}
-	if err = errors.Join(err, form.Close()); err != nil {
-		return nil, fmt.Errorf("encode upload: %w", err)
-	}
-	raw, err := c.retry(ctx, func() (*http.Request, error) {
-		req, err := c.request(ctx, http.MethodPost, "/datasets", bytes.NewReader(body.Bytes()))
-		if err == nil {
-			req.Header.Set("Content-Type", form.FormDataContentType())
-		}
-		return req, err
-	})
+// fileOf is a file of the disk as it is uploaded.
+func fileOf(path string) (client.File, error) {
+	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return client.File{}, err
 	}
-	made := &datasetState{}
-	if err := json.Unmarshal(raw, made); err != nil {
-		return nil, fmt.Errorf("read the dataset: %w", err)
-	}
-	return made, nil
+	open := func() (io.ReadCloser, error) { return os.Open(path) }
+	return client.File{Name: filepath.Base(path), Size: info.Size(), Open: open}, nil
 }
 
 // dataListCmd is the verb `data list`.
@@ -164,24 +127,14 @@ func (c *dataListCmd) Run(ctx context.Context, env *environment) error {
 	}
 	out := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
 	writeRow(out, []string{"id", "name", "symbol", "timeframe", "bars", "from", "to"})
-	for cursor := ""; ; {
-		raw, err := api.get(ctx, "/datasets?limit=500&cursor="+url.QueryEscape(cursor))
-		if err != nil {
-			return err
-		}
-		var page struct {
-			Items      []datasetState `json:"items"`
-			NextCursor *string        `json:"next_cursor"`
-		}
-		if err := json.Unmarshal(raw, &page); err != nil {
-			return fmt.Errorf("read the datasets: %w", err)
-		}
-		for _, d := range page.Items {
-			writeRow(out, []string{d.DatasetID, d.Name, d.Symbol, d.Timeframe, strconv.Itoa(d.Bars), d.From, d.To})
-		}
-		if page.NextCursor == nil {
-			return out.Flush()
-		}
-		cursor = *page.NextCursor
+	err = client.Each(ctx, api.Datasets, func(d types.Dataset) error {
+		writeRow(out, []string{
+			d.DatasetID, d.Name, d.Symbol, d.Timeframe, strconv.Itoa(d.Bars), d.From.Format(time.RFC3339), d.To.Format(time.RFC3339),
+		})
+		return nil
+	})
+	if err != nil {
+		return err
 	}
+	return out.Flush()
 }

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"time"
 
-	"github.com/google/uuid"
-
+	"millrace/api/client"
 	"millrace/jobs/backtest/ohlcv"
 )
 
@@ -45,16 +43,15 @@ func (c *demoCmd) Run(ctx context.Context, env *environment) error {
 
 // demoTune uploads the sample, runs a tune of 20,000 trials over it, and returns its id.
 func demoTune(ctx context.Context, env *environment, settings devSettings) (string, error) {
-	base, err := url.Parse(settings.URL)
+	api, err := settings.client()
 	if err != nil {
 		return "", err
 	}
-	api := newClient(base, settings.APIKey, settings.WorkspaceID.String())
-	data, err := api.upload(ctx, ohlcv.Sample(), map[string]string{"name": "sp500", "symbol": "SPX", "timeframe": "1d"})
+	data, err := api.UploadDataset(ctx, client.Bytes("sp500.csv", ohlcv.Sample()), map[string]string{"name": "sp500", "symbol": "SPX", "timeframe": "1d"})
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintf(env.stdout, "dataset %s: %d daily bars of the S&P 500, %.10s to %.10s\n", data.Name, data.Bars, data.From, data.To)
+	fmt.Fprintf(env.stdout, "dataset %s: %d daily bars of the S&P 500, %s to %s\n", data.Name, data.Bars, data.From.Format(time.DateOnly), data.To.Format(time.DateOnly))
 	search := searchFlags{
 		Data: []string{data.Name}, Strategy: "sma_cross", Param: []string{"fast=2:101:1", "slow=102:301:1"}, MaxDrawdown: new(40.0),
 	}
@@ -63,7 +60,7 @@ func demoTune(ctx context.Context, env *environment, settings devSettings) (stri
 		return "", err
 	}
 	body.OOSRatio = new(0.3)
-	submitted, err := api.submitTune(ctx, uuid.NewString(), body)
+	submitted, err := api.SubmitTune(ctx, "", body)
 	if err != nil {
 		return "", err
 	}

@@ -122,7 +122,7 @@ func TestTheExampleEnvironmentIsComplete(t *testing.T) {
 	require.NoError(t, err)
 	example, err := os.ReadFile(filepath.Join(root, ".env.example"))
 	require.NoError(t, err)
-	given := []string{"GIT_SHA", "BUILD_TIME", "MILLRACE_IMAGE"} // of whoever builds the image
+	given := []string{"GIT_SHA", "BUILD_TIME", "MILLRACE_IMAGE"} // of the builder of the image
 	for _, match := range regexp.MustCompile(`(?m)^([A-Z_]+)=`).FindAllStringSubmatch(string(example), -1) {
 		require.Contains(t, string(compose), "${"+match[1], "nothing reads it")
 		given = append(given, match[1])
@@ -133,7 +133,7 @@ func TestTheExampleEnvironmentIsComplete(t *testing.T) {
 }
 
 // The Dockerfile's own build makes one static binary. -trimpath is left out: it changes no code and
-// would compile everything anew.
+// would compile everything again.
 func TestTheImagesBinaryIsStatic(t *testing.T) {
 	dockerfile, err := os.ReadFile(filepath.Join(root, "Dockerfile"))
 	require.NoError(t, err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"millrace/api/client"
 	"millrace/migrations"
 	"millrace/ops"
 	"millrace/store"
@@ -169,6 +170,11 @@ type devSettings struct {
 	WorkspaceID uuid.UUID
 	AdminToken  string
 	DatabaseURL string
+}
+
+// client is a client of the workspace that dev made.
+func (s devSettings) client() (*client.Client, error) {
+	return client.New(client.Options{URL: s.URL, Key: s.APIKey, Workspace: s.WorkspaceID.String(), UserAgent: "millrace-cli"})
 }
 
 func readDevSettings(file string) (devSettings, error) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"millrace/api/client"
+	"millrace/api/types"
 	"millrace/ops/routine"
 )
 
@@ -20,11 +21,11 @@ import (
 type ingestCmd struct {
 	clientFlags
 	Sources   []string `arg:"" placeholder:"FILE|URL" help:"Files, folders, and addresses."`
-	Type      string   `placeholder:"TYPE" enum:",youtube,pdf,article,pine,text,dataset" default:"" help:"Type of all the sources; by default found out for each."`
+	Type      string   `placeholder:"TYPE" enum:",youtube,pdf,article,pine,text,dataset" default:"" help:"Type of all the sources; by default detected for each."`
 	Title     string   `help:"Title of the document, or name of the dataset; for one source."`
 	Language  string   `placeholder:"TAG" help:"Language of the subtitles to fetch, as in en."`
 	Symbol    string   `help:"Symbol of a dataset."`
-	Timeframe string   `help:"Time between the bars of a dataset; by default found in them."`
+	Timeframe string   `help:"Time between the bars of a dataset; by default detected."`
 	Detach    bool     `help:"Submit and print the ids, without waiting."`
 	JSON      bool     `help:"Print the ingestions as JSON, one a line."`
 }
@@ -49,7 +50,7 @@ func (c *ingestCmd) Run(ctx context.Context, env *environment) error {
 	err = c.follow(ctx, api, board)
 	board.done()
 	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
-		fmt.Fprintln(env.stderr, "\nWhat was submitted goes on without you: see GET /ingest/jobs.")
+		fmt.Fprintln(env.stderr, "\nWhat was submitted continues: see GET /ingest/jobs.")
 		return exitStatus(130)
 	}
 	if err != nil {
@@ -71,13 +72,13 @@ func (c *ingestCmd) Run(ctx context.Context, env *environment) error {
 }
 
 // follow submits while it already listens, so that no event is missed, until all have ended.
-func (c *ingestCmd) follow(ctx context.Context, api *client, board *ingestBoard) error {
+func (c *ingestCmd) follow(ctx context.Context, api *client.Client, board *ingestBoard) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	work, working := routine.NewGroup(ctx)
 	if !c.Detach {
 		work.Run(func() error {
-			err := api.followIngests(working, board)
+			err := followIngests(working, api, board)
 			if board.allEnded() {
 				return nil
 			}
@@ -89,12 +90,12 @@ func (c *ingestCmd) follow(ctx context.Context, api *client, board *ingestBoard)
 		send.Limit(submitters)
 		for _, source := range board.sources {
 			send.Run(func() error {
-				state, err := api.submitIngest(sending, source, c.fields(source))
+				state, err := submitIngest(sending, api, source, c.request(source))
 				if err != nil && fatal(err) {
 					return err
 				}
 				if board.submitted(source, state, err) {
-					return api.refreshIngest(sending, board, state.JobID)
+					return refreshIngest(sending, api, board, state.JobID)
 				}
 				return nil
 			})
@@ -116,7 +117,7 @@ func (c *ingestCmd) follow(ctx context.Context, api *client, board *ingestBoard)
 // fatal reports whether an error is about all sources and not about one: the server is away, or the
 // key is not good.
 func fatal(err error) bool {
-	var p *problem
+	var p *client.Error
 	var file *fs.PathError
 	if errors.As(err, &file) {
 		return false
@@ -124,20 +125,17 @@ func fatal(err error) bool {
 	return !errors.As(err, &p) || p.Status == 401 || p.Status == 403 || p.Status >= 500
 }
 
-// fields are the parts of a source's request beside its content.
-func (c *ingestCmd) fields(source *ingestSource) map[string]string {
-	fields := map[string]string{"title": c.Title, "language": c.Language, "symbol": c.Symbol, "timeframe": c.Timeframe, "source_type": c.Type}
+// request is what is said of a source beside its content.
+func (c *ingestCmd) request(source *ingestSource) types.IngestRequest {
+	req := types.IngestRequest{
+		Title: c.Title, Language: c.Language, Symbol: c.Symbol, Timeframe: c.Timeframe, SourceType: types.SourceType(c.Type),
+	}
 	if source.isURL {
-		fields["url"] = source.path
+		req.URL = source.path
 	} else {
-		fields["name"] = source.name
+		req.Name = source.name
 	}
-	for name, value := range fields {
-		if value == "" {
-			delete(fields, name)
-		}
-	}
-	return fields
+	return req
 }
 
 func isURL(text string) bool {
@@ -229,14 +227,11 @@ func (c *ingestCmd) print(env *environment, sources []*ingestSource) error {
 	}
 	if c.JSON {
 		for _, source := range sources {
-			line := source.state.raw
+			var line any = source.state
 			if source.err != nil {
-				var err error
-				if line, err = json.Marshal(map[string]string{"name": source.path, "status": "failed", "reason": source.reason()}); err != nil {
-					return fmt.Errorf("encode result: %w", err)
-				}
+				line = map[string]string{"name": source.path, "status": "failed", "reason": source.reason()}
 			}
-			if _, err := fmt.Fprintf(env.stdout, "%s\n", line); err != nil {
+			if err := printJSON(env.stdout, line); err != nil {
 				return err
 			}
 		}
@@ -246,13 +241,13 @@ func (c *ingestCmd) print(env *environment, sources []*ingestSource) error {
 	writeRow(out, []string{"source", "type", "status", "chunks", "document", "reason"})
 	for _, source := range sources {
 		s := source.state
-		status := s.Status
-		if s.Status == "completed" {
-			status = s.Outcome
+		status := string(s.Status)
+		if s.Status == types.IngestCompleted {
+			status = text(s.Outcome)
 		} else if source.err != nil {
 			status = "failed"
 		}
-		writeRow(out, []string{source.path, s.SourceType, status, strconv.Itoa(s.Chunks), s.DocumentID, source.reason()})
+		writeRow(out, []string{source.path, string(s.SourceType), status, strconv.Itoa(s.Chunks), s.DocumentID, source.reason()})
 	}
 	return out.Flush()
 }

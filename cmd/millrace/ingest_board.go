@@ -10,6 +10,8 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
+
+	"millrace/api/types"
 )
 
 // ingestBoard keeps the state of many ingestions and shows it: as one bar on a terminal, elsewhere as
@@ -21,7 +23,7 @@ type ingestBoard struct {
 
 	mu    sync.Mutex
 	byJob map[string]*ingestSource
-	early map[string]bool // told of before their submission was answered
+	early map[string]bool // had events before their submission was answered
 	ended int
 	bad   int
 	all   func() // called once, when all have ended
@@ -56,12 +58,12 @@ func (b *ingestBoard) allEnded() bool {
 
 // submitted takes the answer to a source's submission. It is true when there have been events about
 // it before, so that its row has to be read again.
-func (b *ingestBoard) submitted(source *ingestSource, state ingestState, err error) (again bool) {
+func (b *ingestBoard) submitted(source *ingestSource, state *types.Ingest, err error) (again bool) {
 	b.mu.Lock()
 	defer b.unlock()
 	source.err = err
 	if err == nil {
-		source.state = state
+		source.state = *state
 		b.byJob[state.JobID] = source
 		again = b.early[state.JobID]
 		delete(b.early, state.JobID)
@@ -71,7 +73,7 @@ func (b *ingestBoard) submitted(source *ingestSource, state ingestState, err err
 }
 
 // update takes a newer state of an ingestion. What has ended does not change any more.
-func (b *ingestBoard) update(state ingestState) {
+func (b *ingestBoard) update(state types.Ingest) {
 	b.mu.Lock()
 	defer b.unlock()
 	source := b.byJob[state.JobID]
@@ -83,9 +85,6 @@ func (b *ingestBoard) update(state ingestState) {
 		return
 	}
 	was := source.state.Status
-	if state.raw == nil {
-		state.raw = source.state.raw
-	}
 	source.state = state
 	b.changed(source, was == state.Status)
 }
@@ -106,7 +105,7 @@ func (b *ingestBoard) changed(source *ingestSource, same bool) {
 	case source.failed():
 		fmt.Fprintf(b.out, "%d of %d  %s: %s\n", b.ended, len(b.sources), printable(source.path), source.reason())
 	case source.ended():
-		fmt.Fprintf(b.out, "%d of %d  %s: %s, %d chunks\n", b.ended, len(b.sources), printable(source.path), printable(source.state.Outcome), source.state.Chunks)
+		fmt.Fprintf(b.out, "%d of %d  %s: %s, %d chunks\n", b.ended, len(b.sources), printable(source.path), printable(text(source.state.Outcome)), source.state.Chunks)
 	case source.state.Status == "retrying" && !same:
 		fmt.Fprintf(b.out, "%s waits: %s\n", printable(source.path), source.reason())
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"millrace/api/types"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/worker/ingestion/pdf/pdftest"
 	"millrace/ops"
@@ -104,9 +105,9 @@ func TestIngestFollowsManySourcesAndSaysWhatBecameOfEach(t *testing.T) {
 	stdout.Reset()
 	require.Equal(t, 0, run(t.Context(), append(args, "--json", filepath.Join(dir, "docs")), &stdout, &stderr), stderr.String())
 	for line := range strings.Lines(stdout.String()) {
-		var row ingestState
+		var row types.Ingest
 		require.NoError(t, json.Unmarshal([]byte(line), &row))
-		require.Equal(t, "unchanged", row.Outcome, line)
+		require.Equal(t, "unchanged", *row.Outcome, line)
 	}
 	require.Contains(t, stdout.String(), `"name":"docs/deep/paper.pdf"`)
 	require.Equal(t, 3, strings.Count(stdout.String(), "\n"))
@@ -138,11 +139,13 @@ func TestTheBoardCountsEachSourceOnce(t *testing.T) {
 	board := newIngestBoard(&out, sources)
 	ended := 0
 	board.onAllEnded(func() { ended++ })
-	state := func(id, status string) ingestState { return ingestState{JobID: id, Status: status, Reason: "why"} }
+	state := func(id string, status types.IngestStatus) types.Ingest {
+		return types.Ingest{JobID: id, Status: status, Reason: new("why")}
+	}
 	board.update(state("1", "running"))
-	require.True(t, board.submitted(sources[0], state("1", "queued"), nil), "there were events before the answer")
-	require.False(t, board.submitted(sources[1], state("2", "queued"), nil))
-	for _, status := range []string{"running", "retrying", "retrying", "completed", "completed", "failed"} {
+	require.True(t, board.submitted(sources[0], new(state("1", "queued")), nil), "there were events before the answer")
+	require.False(t, board.submitted(sources[1], new(state("2", "queued")), nil))
+	for _, status := range []types.IngestStatus{"running", "retrying", "retrying", "completed", "completed", "failed"} {
 		board.update(state("1", status))
 	}
 	require.Zero(t, ended)

@@ -29,7 +29,7 @@ func (f limitFlags) limits() api.Limits {
 	}
 }
 
-// perMinute is the rate of so many a minute; none is no limit.
+// perMinute is the rate of so many a minute; none means without limit.
 func perMinute(n int) tenants.Rate {
 	if n < 1 {
 		return tenants.Rate{}
@@ -45,7 +45,7 @@ func (f limitFlags) proxies() ([]netip.Prefix, error) {
 			prefix, err = ip.Prefix(ip.BitLen())
 		}
 		if err != nil {
-			return nil, fmt.Errorf("--trusted-proxies (TRUSTED_PROXIES): %q is no address or CIDR range", text)
+			return nil, fmt.Errorf("--trusted-proxies (TRUSTED_PROXIES): %q is not an address or CIDR range", text)
 		}
 		prefixes = append(prefixes, prefix)
 	}

@@ -40,7 +40,7 @@ type commands struct {
 	Demo   demoCmd   `cmd:"" help:"Run dev with the bundled sample and a tune; DEMO_EXIT=1 stops at its end."`
 
 	Doctor   doctorCmd   `cmd:"" help:"Look at every component and say what to do; the exit status is 1 unless all is well."`
-	Admin    adminCmd    `cmd:"" help:"Keep workspaces and their keys."`
+	Admin    adminCmd    `cmd:"" help:"Manage workspaces and their keys."`
 	Migrate  migrateCmd  `cmd:"" help:"Bring the database's schema to this version, or show where it is."`
 	Bench    benchCmd    `cmd:"" help:"Measure what this machine does: the engine, a tune through the whole service, submissions."`
 	Postgres postgresCmd `cmd:"" help:"Run a command beside a private Postgres."`

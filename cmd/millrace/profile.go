@@ -60,10 +60,10 @@ func (f apiFlags) origins(profile string) ([]string, error) {
 	for i, text := range given {
 		origin, ok := originOf(text)
 		if !ok {
-			return bad("%q is no origin such as https://app.example.com", text)
+			return bad("%q is not an origin such as https://app.example.com", text)
 		}
 		if profile == production && origin.Scheme == "http" && !loopback(origin.Hostname()) {
-			return bad("%q is not https: in production whoever listens in could speak for it", text)
+			return bad("%q is not https: in production an eavesdropper could speak for it", text)
 		}
 		origins[i] = origin.String()
 	}

@@ -142,7 +142,7 @@ func TestDoctorSeesTheConfiguration(t *testing.T) {
 	require.NotContains(t, said, "a-token-too-short")
 }
 
-// In production a server that starts serves no document, tells browsers to keep to TLS, and answers
+// In production a server that starts serves no document, asks browsers to keep to TLS, and answers
 // the pages of the sites that were named.
 func TestAServerInProduction(t *testing.T) {
 	url := pgtest.New(t).URL

@@ -48,7 +48,7 @@ type reader struct {
 	tune string // id of the tune last submitted
 }
 
-// Everything that the README tells a reader to type does what it says.
+// Everything that the README asks a reader to type does what it says.
 func TestTheReadmesCommandsRun(t *testing.T) {
 	program.Find(t, "curl", "curl")
 	f := newFleet(t)
@@ -84,7 +84,7 @@ func (r *reader) follow(command string) {
 		r.run("bin/millrace data upload prices.csv --name sp500 --symbol SPX --timeframe 1d")
 	case word[1] == "api", word[1] == "worker":
 		r.background(regexp.MustCompile(`--addr \S+`).ReplaceAllString(command, "--addr 127.0.0.1:0"), word[1]+" ready")
-	case word[0] == "curl" && word[1] == "-N": // goes on until it is stopped
+	case word[0] == "curl" && word[1] == "-N": // continues until it is stopped
 		out, _ := r.command(command).CombinedOutput()
 		require.Contains(r.t, string(out), "retry:", command)
 	default:

@@ -8,17 +8,19 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+
+	"millrace/api/types"
 )
 
 // printLeaderboard writes what came of a tune: its best trials, then the evidence and warnings.
-func printLeaderboard(w io.Writer, t *tuneState, top int) error {
+func printLeaderboard(w io.Writer, t *types.Tune, top int) error {
 	fmt.Fprintf(w, "tune %s  %s  %s  by %s: %s\n\n", t.TuneID, printable(t.Status), printable(t.StrategyName), printable(t.ObjectiveType), countsText(t))
 	if len(t.Leaderboard) == 0 {
-		fmt.Fprintln(w, "No trial passed the gates.")
+		fmt.Fprintln(w, "No trial met the limits.")
 	} else if err := printLeaders(w, t.Leaderboard[:min(top, len(t.Leaderboard))]); err != nil {
 		return err
 	}
-	if o := t.Overfit; o != nil && (o.DSR != nil || o.PBO != nil || o.PSR != nil) {
+	if o := t.Overfit.Value; o != nil && (o.DSR != nil || o.PBO != nil || o.PSR != nil) {
 		fmt.Fprintf(w, "\noverfit evidence: PSR %s  DSR %s  PBO %s  stability %s\n", figure(o.PSR, 3), figure(o.DSR, 3), figure(o.PBO, 3), figure(o.Stability, 3))
 	}
 	for _, warning := range t.Warnings {
@@ -27,11 +29,16 @@ func printLeaderboard(w io.Writer, t *tuneState, top int) error {
 	return nil
 }
 
-func countsText(t *tuneState) string {
+func countsText(t *types.Tune) string {
 	var parts []string
-	for _, name := range []string{"completed", "skipped", "failed", "running", "queued"} {
-		if n := t.Counts[name]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, name))
+	for _, c := range []struct {
+		name string
+		n    int
+	}{
+		{"completed", t.Counts.Completed}, {"skipped", t.Counts.Skipped}, {"failed", t.Counts.Failed}, {"running", t.Counts.Running}, {"queued", t.Counts.Queued},
+	} {
+		if c.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.name))
 		}
 	}
 	if len(parts) == 0 {
@@ -42,9 +49,9 @@ func countsText(t *tuneState) string {
 
 // printLeaders writes one line a trial. The figures are of the out-of-sample part where there is
 // one, which the header says.
-func printLeaders(w io.Writer, leaders []leader) error {
-	split := leaders[0].MetricsOOS != nil
-	names := slices.Sorted(maps.Keys(leaders[0].Params))
+func printLeaders(w io.Writer, leaders []types.Stored[types.Entry]) error {
+	split := leaders[0].Value.MetricsOOS != nil
+	names := slices.Sorted(maps.Keys(leaders[0].Value.Params))
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	head := append([]string{"rank", "trial"}, names...)
 	if split {
@@ -53,20 +60,18 @@ func printLeaders(w io.Writer, leaders []leader) error {
 		head = append(head, "score", "return %", "max DD %", "trades")
 	}
 	writeRow(out, head)
-	for _, l := range leaders {
+	for _, entry := range leaders {
+		l := entry.Value
 		row := []string{strconv.Itoa(l.Rank), strconv.Itoa(l.TrialIndex)}
 		for _, name := range names {
 			row = append(row, strconv.FormatFloat(l.Params[name], 'g', 6, 64))
 		}
-		metrics := l.MetricsIS
-		if split {
+		metrics := &l.MetricsIS
+		if split && l.MetricsOOS != nil {
 			metrics = l.MetricsOOS
 			row = append(row, figure(l.ScoreIS, 4), figure(l.ScoreOOS, 4), figure(l.OverfitGap, 4))
 		} else {
-			row = append(row, figure(l.Score, 4))
-		}
-		if metrics == nil {
-			metrics = &leaderMetrics{}
+			row = append(row, figure(&l.Score, 4))
 		}
 		row = append(row, figure(metrics.ReturnPct, 2), figure(metrics.MaxDrawdownPct, 2), strconv.Itoa(metrics.Trades))
 		writeRow(out, row)

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"strconv"
 
-	"github.com/google/uuid"
-
+	"millrace/api/client"
+	"millrace/api/types"
 	"millrace/jobs/sweep"
 )
 
@@ -57,8 +55,8 @@ func (c *tuneCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	body.OOSRatio, body.Aggregate = c.OOS, c.Aggregate
-	submitted, err := api.submitTune(ctx, c.key(), body)
+	body.OOSRatio, body.Aggregate = c.OOS, types.Aggregate(c.Aggregate)
+	submitted, err := api.SubmitTune(ctx, c.Key, body)
 	if err != nil {
 		return err
 	}
@@ -69,39 +67,29 @@ func (c *tuneCmd) Run(ctx context.Context, env *environment) error {
 	return followTune(ctx, env, api, submitted.TuneID, c.showFlags)
 }
 
-func (f *searchFlags) body() (tuneBody, error) {
+func (f *searchFlags) body() (types.TuneRequest, error) {
 	space, err := parseParams(f.Param)
 	if err != nil {
-		return tuneBody{}, err
+		return types.TuneRequest{}, err
 	}
-	body := tuneBody{
-		StrategyName: f.Strategy, Side: f.Side, SearchType: f.Search, NTrials: f.Trials, Seed: f.Seed,
-		ParamSpace: space, Constraints: f.Constraint, ObjectiveType: f.Objective,
-	}
+	body := types.TuneRequest{Spec: types.Spec{
+		StrategyName: f.Strategy, Side: types.Side(f.Side), SearchType: types.SearchType(f.Search), NTrials: f.Trials, Seed: f.Seed,
+		ParamSpace: space, Constraints: f.Constraint, ObjectiveType: types.Objective(f.Objective),
+		Gates: types.GateLimits{MaxDrawdownPct: f.MaxDrawdown, MinTrades: f.MinTrades},
+	}}
 	if body.Datasets = f.Data; len(f.Data) == 1 {
 		body.Dataset, body.Datasets = f.Data[0], nil
 	}
 	if f.Prune {
-		body.Pruning = &sweep.Pruning{Type: sweep.PruneHalving}
+		body.Pruning = &types.Pruning{Type: sweep.PruneHalving}
 	}
 	if f.Commission != "" {
-		body.Account = &accountBody{f.Commission}
+		body.Account.Commission = &types.Commission{Name: types.CommissionName(f.Commission)}
 		if fraction, err := strconv.ParseFloat(f.Commission, 64); err == nil {
-			body.Account.Commission = fraction
+			body.Account.Commission = &types.Commission{Fraction: fraction}
 		}
 	}
-	if f.MaxDrawdown != nil || f.MinTrades != nil {
-		body.Gates = &gatesBody{MaxDrawdownPct: f.MaxDrawdown, MinTrades: f.MinTrades}
-	}
 	return body, nil
-}
-
-// key is the idempotency key that was asked for, or a new one.
-func (f *searchFlags) key() string {
-	if f.Key == "" {
-		return uuid.NewString()
-	}
-	return f.Key
 }
 
 // watchCmd is the verb `watch`.
@@ -117,8 +105,8 @@ func (c *watchCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	if _, err = api.tune(ctx, c.ID); isNotFound(err) {
-		if _, err := api.wfo(ctx, c.ID, 0); err == nil {
+	if _, err = api.Tune(ctx, c.ID, 0); client.IsNotFound(err) {
+		if _, err := api.WFO(ctx, c.ID, 0); err == nil {
 			return followWFO(ctx, env, api, c.ID, c.showFlags)
 		}
 	}
@@ -128,15 +116,11 @@ func (c *watchCmd) Run(ctx context.Context, env *environment) error {
 	return followTune(ctx, env, api, c.ID, c.showFlags)
 }
 
-// isNotFound reports whether the server has no such thing.
-func isNotFound(err error) bool {
-	var p *problem
-	return errors.As(err, &p) && p.Status == http.StatusNotFound
-}
-
 // followTune shows progress on stderr and the result on stdout. An interrupt leaves the tune alone.
-func followTune(ctx context.Context, env *environment, api *client, id string, show showFlags) error {
-	ended, err := api.follow(ctx, id, newProgress(env.stderr))
+func followTune(ctx context.Context, env *environment, api *client.Client, id string, show showFlags) error {
+	bar := newProgress(env.stderr)
+	ended, err := api.FollowTune(ctx, id, max(show.Top, 10), func(t types.Tune) { bar.update(tuneProgress(t)) })
+	bar.done()
 	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return leftAlone(env, "tune", id)
 	}
@@ -144,14 +128,14 @@ func followTune(ctx context.Context, env *environment, api *client, id string, s
 		return err
 	}
 	if show.JSON {
-		_, err = env.stdout.Write(append(ended.raw, '\n'))
+		err = printJSON(env.stdout, ended)
 	} else {
 		err = printLeaderboard(env.stdout, ended, max(show.Top, 0))
 	}
 	if err != nil {
 		return err
 	}
-	if ended.Status == "completed" {
+	if ended.Status == types.TuneCompleted {
 		return nil
 	}
 	if ended.Error != nil {
@@ -162,7 +146,7 @@ func followTune(ctx context.Context, env *environment, api *client, id string, s
 
 // leftAlone says that an interrupt ends the watching only.
 func leftAlone(env *environment, what, id string) error {
-	fmt.Fprintf(env.stderr, "\nThe %[1]s goes on without you.\n  millrace watch %[2]s    to see it again\n  millrace cancel %[2]s   to stop it\n", what, id)
+	fmt.Fprintf(env.stderr, "\nThe %[1]s continues.\n  millrace watch %[2]s    to follow it again\n  millrace cancel %[2]s   to stop it\n", what, id)
 	return exitStatus(130)
 }
 
@@ -178,21 +162,13 @@ func (c *cancelCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	cancel := func(list string) ([]byte, error) {
-		return api.retry(ctx, func() (*http.Request, error) {
-			return api.request(ctx, http.MethodPost, list+url.PathEscape(c.ID)+"/cancel", nil)
-		})
-	}
-	raw, err := cancel("/backtests/tunes/")
-	if isNotFound(err) {
-		if raw, err := cancel("/backtests/wfo/"); err == nil {
-			return printCanceledWFO(env.stdout, raw)
+	canceled, err := api.CancelTune(ctx, c.ID)
+	if client.IsNotFound(err) {
+		if w, err := api.CancelWFO(ctx, c.ID); err == nil {
+			_, err = fmt.Fprintf(env.stdout, "walk-forward %s %s after %d of %d folds\n", w.WFOID, printable(w.Status), w.FoldsDone, w.NFolds)
+			return err
 		}
 	}
-	if err != nil {
-		return err
-	}
-	canceled, err := readTune(raw)
 	if err != nil {
 		return err
 	}

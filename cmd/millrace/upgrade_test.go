@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"os/user"
@@ -20,6 +19,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"millrace/api/client"
+	"millrace/api/types"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/ops/program"
 )
@@ -92,14 +93,14 @@ type follower struct {
 	finished bool
 }
 
-func (f *follower) follow(ctx context.Context, c *client, tune string) error {
-	return newEventStream(c, "backtests,jobs").Run(ctx, func(context.Context) error { return nil }, func(e sseEvent) error {
+func (f *follower) follow(ctx context.Context, c *client.Client, tune string) error {
+	return c.Events("backtests", "jobs").Run(ctx, func(context.Context) error { return nil }, func(e types.Event) error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.ids = append(f.ids, e.ID)
-		if e.Type == "backtest.tune.completed" && strings.Contains(string(e.Data), tune) {
+		f.ids = append(f.ids, e.Cursor)
+		if e.Type == "backtest.tune.completed" && e.EntityID == tune {
 			f.finished = true
-			return errStop
+			return client.ErrStop
 		}
 		return nil
 	})
@@ -132,13 +133,13 @@ func TestAnUpgradeIsNotNoticed(t *testing.T) {
 
 	tune := f.submit("upgrade", `{"dataset":"walk","strategy_name":"sma_cross","oos_ratio":0.3,
 		"param_space":{"fast":{"low":2,"high":101},"slow":{"low":102,"high":301}},"gates":{"max_drawdown_pct":95,"min_trades":1}}`)
-	base, err := url.Parse(f.url)
+	api, err := client.New(client.Options{URL: f.url, Key: f.key})
 	require.NoError(t, err)
 	var seen follower
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	followed := make(chan error, 1)
-	go func() { followed <- seen.follow(ctx, newClient(base, f.key, ""), tune.TuneID) }()
+	go func() { followed <- seen.follow(ctx, api, tune.TuneID) }()
 	asking, asked := f.keepAsking(ctx)
 
 	f.wait(tune.TuneID, func(s tuneBytes) bool { return s.TrialsCompleted > 100 })

@@ -10,6 +10,9 @@ import (
 	"strconv"
 	"text/tabwriter"
 	"time"
+
+	"millrace/api/client"
+	"millrace/api/types"
 )
 
 // wfoCmd is the verb `wfo`: submit, follow, print.
@@ -38,11 +41,11 @@ func (c *wfoCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	body := wfoBody{search, wfoConfigBody{
-		TrainDays: c.TrainDays, TestDays: c.TestDays, StepDays: c.StepDays, MinFolds: c.MinFolds, LeaderboardTopK: c.TopK,
-		AllowPartial: c.AllowPartial, Anchored: c.Anchored, StartTS: c.From, EndTS: c.To,
+	body := types.WFORequest{TuneRequest: search, WFOConfig: types.WFOConfig{
+		TrainDays: &c.TrainDays, TestDays: &c.TestDays, StepDays: c.StepDays, MinFolds: c.MinFolds, LeaderboardTopK: c.TopK,
+		AllowPartial: &c.AllowPartial, Anchored: &c.Anchored, StartTS: c.From, EndTS: c.To,
 	}}
-	submitted, err := api.submitWFO(ctx, c.key(), body)
+	submitted, err := api.SubmitWFO(ctx, c.Key, body)
 	if err != nil {
 		return err
 	}
@@ -54,8 +57,10 @@ func (c *wfoCmd) Run(ctx context.Context, env *environment) error {
 }
 
 // followWFO shows progress on stderr and the result on stdout. An interrupt leaves it alone.
-func followWFO(ctx context.Context, env *environment, api *client, id string, show showFlags) error {
-	ended, err := api.followWFO(ctx, id, max(show.Top, 0), newProgress(env.stderr))
+func followWFO(ctx context.Context, env *environment, api *client.Client, id string, show showFlags) error {
+	bar := newProgress(env.stderr)
+	ended, err := api.FollowWFO(ctx, id, max(show.Top, 0), func(w types.WFO) { bar.update(wfoProgress(w)) })
+	bar.done()
 	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return leftAlone(env, "walk-forward", id)
 	}
@@ -63,14 +68,14 @@ func followWFO(ctx context.Context, env *environment, api *client, id string, sh
 		return err
 	}
 	if show.JSON {
-		_, err = env.stdout.Write(append(ended.raw, '\n'))
+		err = printJSON(env.stdout, ended)
 	} else {
 		err = printWFO(env.stdout, ended)
 	}
 	switch {
 	case err != nil:
 		return err
-	case ended.Status == "completed", ended.Status == "partial":
+	case ended.Status == types.WFOCompleted, ended.Status == types.WFOPartial:
 		return nil
 	case ended.Error != nil:
 		return fmt.Errorf("the walk-forward %s: %s", printable(ended.Status), printable(*ended.Error))
@@ -78,18 +83,9 @@ func followWFO(ctx context.Context, env *environment, api *client, id string, sh
 	return fmt.Errorf("the walk-forward was %s", printable(ended.Status))
 }
 
-func printCanceledWFO(w io.Writer, raw []byte) error {
-	canceled, err := readWFO(raw)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "walk-forward %s %s after %d of %d folds\n", canceled.WFOID, printable(canceled.Status), canceled.FoldsDone, canceled.NFolds)
-	return err
-}
-
 // printWFO writes what came of a walk-forward: its folds, its best candidates, the stitched curve's
 // figures and warnings.
-func printWFO(w io.Writer, s *wfoState) error {
+func printWFO(w io.Writer, s *types.WFO) error {
 	fmt.Fprintf(w, "walk-forward %s  %s  %s  by %s: %d folds, %d trials\n\n", s.WFOID, printable(s.Status), printable(s.StrategyName),
 		printable(s.ObjectiveType), s.NFolds, s.NTrials)
 	if err := printFolds(w, s.Folds); err != nil {
@@ -111,7 +107,7 @@ func printWFO(w io.Writer, s *wfoState) error {
 	return nil
 }
 
-func printFolds(w io.Writer, folds []wfoFold) error {
+func printFolds(w io.Writer, folds []types.Fold) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	writeRow(out, []string{"fold", "train from", "test from", "to", "status", "score IS", "score OOS", "return % OOS"})
 	for _, f := range folds {
@@ -121,7 +117,7 @@ func printFolds(w io.Writer, folds []wfoFold) error {
 		}
 		writeRow(out, []string{
 			strconv.Itoa(f.Fold), f.TrainStart.Format(time.DateOnly), f.TestStart.Format(time.DateOnly), f.TestEnd.Format(time.DateOnly),
-			f.Status, figure(f.ScoreIS, 4), figure(f.ScoreOOS, 4), figure(returned, 2),
+			string(f.Status), figure(f.ScoreIS, 4), figure(f.ScoreOOS, 4), figure(returned, 2),
 		})
 	}
 	if err := out.Flush(); err != nil {
@@ -131,11 +127,12 @@ func printFolds(w io.Writer, folds []wfoFold) error {
 }
 
 // printCandidates writes one line a candidate; those in too few folds' tops are marked.
-func printCandidates(w io.Writer, candidates []wfoCandidate) error {
-	names := slices.Sorted(maps.Keys(candidates[0].Params))
+func printCandidates(w io.Writer, candidates []types.Stored[types.Candidate]) error {
+	names := slices.Sorted(maps.Keys(candidates[0].Value.Params))
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	writeRow(out, append(append([]string{"rank"}, names...), "coverage", "eligible", "selection", "mean OOS", "median", "worst", "stddev"))
-	for _, c := range candidates {
+	for _, candidate := range candidates {
+		c := candidate.Value
 		row := []string{strconv.Itoa(c.Rank)}
 		for _, name := range names {
 			row = append(row, strconv.FormatFloat(c.Params[name], 'g', 6, 64))

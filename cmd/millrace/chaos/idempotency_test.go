@@ -61,13 +61,13 @@ func TestEachKeyHasOneEffectAndOneAnswer(t *testing.T) {
 	}
 	tunes := s.count(`select count(*) from tunes`)
 	planned := s.count(`select count(*) from river_job where kind = 'tune.plan'`)
-	told := s.count(`select count(*) from event_log where type = 'backtest.tune.queued'`)
+	queued := s.count(`select count(*) from event_log where type = 'backtest.tune.queued'`)
 	kept := s.count(`select count(*) from idempotency_keys where status = 202`)
 	pending := s.count(`select count(*) from idempotency_keys where status is null`)
 	report.say("idempotency: %d keys × %d clients in %s, %d API kills, %d requests cut off or refused: %d tunes, %d jobs, %d events, %d keys with differing answers, %d pending",
-		sizes.keys, sizes.clients, took.Round(time.Second), kills, c.again.Load(), tunes, planned, told, differing, pending)
+		sizes.keys, sizes.clients, took.Round(time.Second), kills, c.again.Load(), tunes, planned, queued, differing, pending)
 	require.Equal(t, []int{sizes.keys, sizes.keys, sizes.keys, sizes.keys, 0, 0},
-		[]int{tunes, planned, told, kept, differing, pending})
+		[]int{tunes, planned, queued, kept, differing, pending})
 	require.Positive(t, kills)
 }
 

@@ -73,7 +73,7 @@ func TestEveryJobHasItsEffectOnce(t *testing.T) {
 	submitting.Wait()
 	stormy := time.Since(began)
 
-	desk.settle(tunes)
+	desk.awaitAll(tunes)
 	for _, id := range tunes {
 		require.Equal(t, desk.outcome(calm), desk.outcome(id), "a tune under faults ends with the bytes of a calm one")
 	}
@@ -100,7 +100,7 @@ func TestEveryJobHasItsEffectOnce(t *testing.T) {
 	require.LessOrEqual(t, watch.most.Load(), int64(capOfTenant))
 	require.GreaterOrEqual(t, storm.total.Load(), int64(sizes.faults))
 	if full {
-		require.Positive(t, fenced+refused, "no zombie ever tried: the faults are too mild to tell")
+		require.Positive(t, fenced+refused, "no zombie ever tried: the faults are too mild to show it")
 		require.Positive(t, rescued)
 	}
 	s.requireTrueCounters()
@@ -292,8 +292,8 @@ func (d *desk) await(tune string) {
 	}, 2*time.Minute, 100*time.Millisecond)
 }
 
-// settle waits for everything that was submitted to end.
-func (d *desk) settle(tunes []string) {
+// awaitAll waits for everything that was submitted to end.
+func (d *desk) awaitAll(tunes []string) {
 	d.t.Helper()
 	open := -1
 	require.Eventually(d.t, func() bool {

@@ -85,8 +85,8 @@ func post(client *http.Client, url, key, idempotencyKey string) int {
 	return resp.StatusCode
 }
 
-// A workspace with huge tunes at work does not keep others waiting: the first shard of a small tune
-// begins within two lengths of a shard. Of the huge ones no more than the cap are at work at once.
+// A workspace with huge tunes running does not keep others waiting: the first shard of a small tune
+// begins within two lengths of a shard. Of the huge ones no more than the cap run at once.
 func TestASmallNeighbourIsServedSoon(t *testing.T) {
 	s := newStage(t)
 	front := s.serve(0)

@@ -89,7 +89,7 @@ func TestNoStreamMissesOrRepeatsAnEvent(t *testing.T) {
 	resets, tries := r.expire()
 	report.say("stream: %d writers, %d events in %s, %d readers took %d and were dropped %d times; %s: %d missed, %d repeated, %d out of order",
 		sizes.writers, all, wrote.Round(time.Second), len(readers), seen, drops, strikes, missed, repeated, disordered)
-	report.say("  expired cursors: %d of %d told to begin anew", resets, tries)
+	report.say("  expired cursors: %d of %d asked to begin again", resets, tries)
 	require.Zero(t, missed)
 	require.Zero(t, repeated)
 	require.Zero(t, disordered)

@@ -62,7 +62,7 @@ type effectArgs struct {
 	ID          uuid.UUID     `json:"id"`
 	N           int           `json:"n"`
 	Takes       time.Duration `json:"takes"`
-	Stubborn    bool          `json:"stubborn"` // goes on when its context has ended
+	Stubborn    bool          `json:"stubborn"` // continues when its context has ended
 }
 
 func (effectArgs) Kind() string { return "chaos.effect" }
@@ -91,13 +91,13 @@ func (w *effects) do(ctx context.Context, args effectArgs, lease store.Lease) er
 		return err
 	})
 	if errors.Is(err, store.ErrFenced) {
-		// For the report; a zombie that cannot tell of it was fenced all the same.
+		// For the report; a zombie that cannot report it was fenced all the same.
 		_, _ = w.store.Pool().Exec(context.WithoutCancel(ctx), `insert into chaos_fenced (n, attempt) values ($1, $2)`, args.N, lease.Attempt)
 	}
 	return err
 }
 
-// fail leaves a trace that is no effect.
+// fail leaves a trace that is not an effect.
 func (w *effects) fail(ctx context.Context, args effectArgs, lease store.Lease, reason string) error {
 	return w.store.CompleteUnderLease(ctx, lease, args.ID, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `insert into chaos_failures (n, reason) values ($1, $2)`, args.N, reason)

@@ -1,4 +1,4 @@
-package main
+package client
 
 import (
 	"bufio"
@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// sseEvent is one event of a text/event-stream.
-type sseEvent struct {
+// SSEEvent is one event of a text/event-stream.
+type SSEEvent struct {
 	ID   string // the last id the stream gave, at or before this event
 	Type string // "message" when the stream names none
 	Data []byte
 }
 
-// sseReader parses the text/event-stream format (WHATWG HTML, server-sent events).
-type sseReader struct {
+// SSEReader parses the text/event-stream format (WHATWG HTML, server-sent events).
+type SSEReader struct {
 	in    *bufio.Reader
 	first bool
 	cr    bool // the last line ended in a carriage return: a line feed next belongs to it
@@ -29,21 +29,21 @@ type sseReader struct {
 // maxEvent bounds one line and one event's data, in bytes.
 const maxEvent = 1 << 20
 
-func newSSEReader(r io.Reader) *sseReader {
-	return &sseReader{in: bufio.NewReader(r), first: true}
+func NewSSEReader(r io.Reader) *SSEReader {
+	return &SSEReader{in: bufio.NewReader(r), first: true}
 }
 
 // Next returns the next event. An event that the stream's end cuts short is dropped, as the format
 // says; the end itself is io.EOF. beat, when not nil, is called for each line that arrives,
 // comments too.
-func (r *sseReader) Next(beat func()) (sseEvent, error) {
-	var e sseEvent
+func (r *SSEReader) Next(beat func()) (SSEEvent, error) {
+	var e SSEEvent
 	var data []byte
 	got := false
 	for {
 		line, err := r.line()
 		if err != nil {
-			return sseEvent{}, err
+			return SSEEvent{}, err
 		}
 		if beat != nil {
 			beat()
@@ -56,7 +56,7 @@ func (r *sseReader) Next(beat func()) (sseEvent, error) {
 				}
 				return e, nil
 			}
-			e = sseEvent{}
+			e = SSEEvent{}
 			continue
 		}
 		name, value, _ := bytes.Cut(line, []byte(":"))
@@ -66,7 +66,7 @@ func (r *sseReader) Next(beat func()) (sseEvent, error) {
 			e.Type = string(value)
 		case "data":
 			if len(data)+len(value) > maxEvent {
-				return sseEvent{}, fmt.Errorf("an event is over %d bytes", maxEvent)
+				return SSEEvent{}, fmt.Errorf("an event is over %d bytes", maxEvent)
 			}
 			data, got = append(append(data, value...), '\n'), true
 		case "id":
@@ -82,7 +82,7 @@ func (r *sseReader) Next(beat func()) (sseEvent, error) {
 }
 
 // line reads up to a line feed, a carriage return or both. An unended last line is not a line.
-func (r *sseReader) line() ([]byte, error) {
+func (r *SSEReader) line() ([]byte, error) {
 	var line []byte
 	for {
 		c, err := r.in.ReadByte()

@@ -1,0 +1,75 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"millrace/api/types"
+)
+
+// The methods of this file take a client whose key is the server's admin token.
+
+// Workspaces lists every workspace, newest first, or the one of a name; query may hold name, cursor
+// and limit.
+func (c *Client) Workspaces(ctx context.Context, query url.Values) (*types.List[types.Workspace], error) {
+	return get[types.List[types.Workspace]](ctx, c, "/admin/workspaces", query)
+}
+
+// CreateWorkspace makes a workspace. It is sent once: after a lost answer it may exist.
+func (c *Client) CreateWorkspace(ctx context.Context, body types.WorkspaceRequest) (*types.Workspace, error) {
+	return send[types.Workspace](ctx, c, call{method: http.MethodPost, path: "/admin/workspaces", once: true}, body)
+}
+
+// ChangeWorkspace changes what body names; a limit of 0 restores the server's own.
+func (c *Client) ChangeWorkspace(ctx context.Context, id string, body types.WorkspaceRequest) (*types.Workspace, error) {
+	return send[types.Workspace](ctx, c, call{method: http.MethodPatch, path: "/admin/workspaces/" + url.PathEscape(id), once: true}, body)
+}
+
+// Keys lists a workspace's keys, newest first; query may hold cursor and limit.
+func (c *Client) Keys(ctx context.Context, workspace string, query url.Values) (*types.List[types.Key], error) {
+	return get[types.List[types.Key]](ctx, c, "/admin/workspaces/"+url.PathEscape(workspace)+"/keys", query)
+}
+
+// CreateKey makes a key, whose secret nobody can show again. It is sent once: after a lost answer
+// it may exist.
+func (c *Client) CreateKey(ctx context.Context, workspace string, body types.KeyRequest) (*types.NewKey, error) {
+	return send[types.NewKey](ctx, c, call{method: http.MethodPost, path: "/admin/workspaces/" + url.PathEscape(workspace) + "/keys", once: true}, body)
+}
+
+// RevokeKey revokes a key of a workspace.
+func (c *Client) RevokeKey(ctx context.Context, workspace, key string) error {
+	path := "/admin/workspaces/" + url.PathEscape(workspace) + "/keys/" + url.PathEscape(key)
+	return c.do(ctx, call{method: http.MethodDelete, path: path, once: true}, nil)
+}
+
+// Reembed moves a workspace to another embedding model. key is the idempotency key; "" makes one.
+func (c *Client) Reembed(ctx context.Context, workspace, key string, body types.ReembedRequest) (*types.Reembed, error) {
+	return create[types.Reembed](ctx, c, "/admin/workspaces/"+url.PathEscape(workspace)+"/reembed", key, body)
+}
+
+// ReembedState reads such a move.
+func (c *Client) ReembedState(ctx context.Context, id string) (*types.Reembed, error) {
+	return get[types.Reembed](ctx, c, "/admin/reembeds/"+url.PathEscape(id), nil)
+}
+
+// Each calls fn with every item of a list, page by page, until fn returns an error. list is a method
+// such as Client.Datasets.
+func Each[T any](ctx context.Context, list func(context.Context, url.Values) (*types.List[T], error), fn func(T) error) error {
+	query := url.Values{"limit": {"200"}}
+	for {
+		page, err := list(ctx, query)
+		if err != nil {
+			return err
+		}
+		for _, item := range page.Items {
+			if err := fn(item); err != nil {
+				return err
+			}
+		}
+		if page.NextCursor == nil {
+			return nil
+		}
+		query.Set("cursor", *page.NextCursor)
+	}
+}

@@ -1,0 +1,285 @@
+package client_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"millrace/api/client"
+	"millrace/api/types"
+)
+
+// script answers requests one after the other and keeps what came.
+type script struct {
+	mu      sync.Mutex
+	answers []func(http.ResponseWriter, *http.Request)
+	keys    []string
+	bodies  []string
+	ids     []string // Last-Event-ID
+}
+
+func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	s.mu.Lock()
+	s.keys, s.bodies = append(s.keys, r.Header.Get(client.IdempotencyHeader)), append(s.bodies, string(body))
+	s.ids = append(s.ids, r.Header.Get("Last-Event-ID"))
+	answer := s.answers[min(len(s.keys), len(s.answers))-1]
+	s.mu.Unlock()
+	answer(w, r)
+}
+
+func (s *script) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.keys)
+}
+
+func status(code int, retryAfter, body string) func(http.ResponseWriter, *http.Request) {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		if retryAfter != "" {
+			w.Header().Set("Retry-After", retryAfter)
+		}
+		if code >= 400 {
+			w.Header().Set("Content-Type", "application/problem+json")
+		}
+		w.WriteHeader(code)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+func hangUp(w http.ResponseWriter, _ *http.Request) {
+	conn, _, err := w.(http.Hijacker).Hijack()
+	if err == nil {
+		_ = conn.Close()
+	}
+}
+
+func connect(t *testing.T, answers ...func(http.ResponseWriter, *http.Request)) (*client.Client, *script) {
+	t.Helper()
+	s := &script{answers: answers}
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	api, err := client.New(client.Options{URL: server.URL, Key: "mr_x", Backoff: time.Millisecond, Attempts: 5})
+	require.NoError(t, err)
+	return api, s
+}
+
+const tuneAnswer = `{"tune_id":"0193","status":"queued"}`
+
+func TestARetriedSubmissionKeepsItsKeyAndBody(t *testing.T) {
+	t.Parallel()
+	for name, key := range map[string]string{"made by the client": "", "the caller's": "mine-1"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api, s := connect(t, status(503, "", `{"title":"Service Unavailable","status":503}`), hangUp, status(409, "0", `{"status":409}`),
+				status(202, "", tuneAnswer))
+			tune, err := api.SubmitTune(t.Context(), key, types.TuneRequest{Dataset: "spx"})
+			require.NoError(t, err)
+			require.Equal(t, types.TuneQueued, tune.Status)
+			require.Len(t, s.keys, 4)
+			for i := range s.keys {
+				require.NotEmpty(t, s.keys[i])
+				require.Equal(t, s.keys[0], s.keys[i])
+				require.JSONEq(t, s.bodies[0], s.bodies[i])
+			}
+			if key != "" {
+				require.Equal(t, key, s.keys[0])
+			}
+		})
+	}
+}
+
+func TestRetryAfterIsObeyedWithinTheCallersContext(t *testing.T) {
+	t.Parallel()
+	api, s := connect(t, status(429, "30", `{"title":"Too Many Requests","status":429}`))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	failed := make(chan error, 1)
+	go func() {
+		_, err := api.Tune(ctx, "0193", 0)
+		failed <- err
+	}()
+	require.Eventually(t, func() bool { return s.count() == 1 }, 10*time.Second, time.Millisecond)
+	cancel() // while it waits for the 30 s that the server asked for
+	err := <-failed
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, 1, s.count())
+	var answered *client.Error
+	require.ErrorAs(t, err, &answered, "why it waited is said too")
+	require.Equal(t, 30*time.Second, answered.RetryAfter)
+}
+
+func TestRetriesAreBounded(t *testing.T) {
+	t.Parallel()
+	api, s := connect(t, status(503, "", `{"title":"Service Unavailable","status":503}`))
+	_, err := api.Tune(t.Context(), "0193", 0)
+	require.True(t, client.Temporary(err))
+	require.Equal(t, 5, s.count())
+}
+
+func TestARequestWithoutAKeyThatMayActTwiceIsSentOnce(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*client.Client) error{
+		"create a workspace": func(api *client.Client) error {
+			_, err := api.CreateWorkspace(context.Background(), types.WorkspaceRequest{})
+			return err
+		},
+		"create a key": func(api *client.Client) error {
+			_, err := api.CreateKey(context.Background(), "w", types.KeyRequest{})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api, s := connect(t, status(503, "", `{}`))
+			require.Error(t, change(api))
+			require.Equal(t, 1, s.count())
+		})
+	}
+}
+
+func TestAProblemIsATypedErrorThatNamesItsFields(t *testing.T) {
+	t.Parallel()
+	api, s := connect(t, status(422, "", `{"type":"about:blank","title":"Unprocessable Entity","status":422,"detail":"The request is not valid.",
+		"errors":[{"field":"search_type","message":"\"x\" is not a search","limit":["grid","random"]},{"field":"n_trials","message":"is over the most","limit":1000000},
+		{"field":"oos_ratio","message":"must be from 0 to 0.5","limit":[0,0.5]}]}`))
+	_, err := api.SubmitTune(t.Context(), "", types.TuneRequest{})
+	var answered *client.Error
+	require.ErrorAs(t, err, &answered)
+	require.Equal(t, 422, answered.Status)
+	require.Equal(t, "search_type", answered.Errors[0].Field)
+	require.False(t, client.Temporary(err))
+	require.Equal(t, 1, s.count())
+	require.Equal(t, `422 Unprocessable Entity: The request is not valid.
+  search_type: "x" is not a search; choose from grid, random
+  n_trials: is over the most (limit: 1000000)
+  oos_ratio: must be from 0 to 0.5`, err.Error())
+}
+
+func TestAnErrorPageOfAProxyIsAnErrorToo(t *testing.T) {
+	t.Parallel()
+	api, _ := connect(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, "<html>\x1b[2Jno such page")
+	})
+	_, err := api.Tune(t.Context(), "0193", 0)
+	require.True(t, client.IsNotFound(err))
+	require.Equal(t, "404 Not Found: <html> [2Jno such page", err.Error(), "control characters do not reach a terminal")
+}
+
+func TestAnUploadIsReadAgainForEachAttempt(t *testing.T) {
+	t.Parallel()
+	api, s := connect(t, status(503, "", `{}`), status(201, "", `{"dataset_id":"d","bars":2}`))
+	opened := 0
+	file := client.Bytes("bars.csv", []byte("time,open\n"))
+	open := file.Open
+	file.Open = func() (io.ReadCloser, error) { opened++; return open() }
+	made, err := api.UploadDataset(t.Context(), file, map[string]string{"name": "spx"})
+	require.NoError(t, err)
+	require.Equal(t, 2, made.Bars)
+	require.Equal(t, 2, opened)
+	require.Equal(t, s.bodies[0], s.bodies[1])
+	require.Contains(t, s.bodies[0], "time,open\n")
+}
+
+func event(n int) string {
+	return fmt.Sprintf("id: c%d\nevent: backtest.tune.progress\ndata: {\"cursor\":\"c%[1]d\",\"type\":\"backtest.tune.progress\",\"entity_id\":\"0193\",\"payload\":{}}\n\n", n)
+}
+
+func TestADroppedStreamResumesAfterItsLastEvent(t *testing.T) {
+	t.Parallel()
+	stream := func(events ...string) func(http.ResponseWriter, *http.Request) {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, _ = io.WriteString(w, "retry: 1\n\n"+strings.Join(events, ""))
+		}
+	}
+	api, s := connect(t, stream(event(1), event(2)), status(503, "", `{}`), stream("id: c9\nevent: reset\ndata: {}\n\n", event(10)))
+	var seen []string
+	opened := 0
+	err := api.Events("backtests").Run(t.Context(),
+		func(context.Context) error { opened++; return nil },
+		func(e types.Event) error {
+			seen = append(seen, e.Cursor)
+			if e.Cursor == "c10" {
+				return client.ErrStop
+			}
+			return nil
+		})
+	require.NoError(t, err)
+	require.Equal(t, []string{"c1", "c2", "c10"}, seen)
+	require.Equal(t, []string{"", "c2", "c2"}, s.ids)
+	require.Equal(t, 3, opened, "twice for a connection, once for the reset")
+}
+
+func TestAStreamThatTheServerRefusesEnds(t *testing.T) {
+	t.Parallel()
+	api, s := connect(t, status(401, "", `{"title":"Unauthorized","status":401}`))
+	err := api.Events().Run(t.Context(), func(context.Context) error { return nil }, func(types.Event) error { return nil })
+	var answered *client.Error
+	require.ErrorAs(t, err, &answered)
+	require.Equal(t, 1, s.count())
+}
+
+func TestTheCallersErrorEndsAStream(t *testing.T) {
+	t.Parallel()
+	api, _ := connect(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, event(1)) })
+	mine := errors.New("mine")
+	err := api.Events().Run(t.Context(), func(context.Context) error { return nil }, func(types.Event) error { return mine })
+	require.ErrorIs(t, err, mine)
+}
+
+func TestAStoredValueKeepsItsBytes(t *testing.T) {
+	t.Parallel()
+	const raw = `{"rank":1,"params":{"slow":50,"fast":5},"score":1.50,"added_later":true}`
+	var entry types.Stored[types.Entry]
+	require.NoError(t, json.Unmarshal([]byte(raw), &entry))
+	require.Equal(t, 1, entry.Value.Rank)
+	again, err := json.Marshal(entry)
+	require.NoError(t, err)
+	require.Equal(t, raw, string(again))
+}
+
+func Example() {
+	// A server in place of a real one, whose address and key `millrace dev` writes to .millrace/dev.env.
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusAccepted)
+		fmt.Fprint(w, `{"tune_id":"0193f2","status":"queued","n_trials":30}`)
+	}))
+	defer server.Close()
+
+	api, err := client.New(client.Options{URL: server.URL, Key: "mr_…"})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return
+	}
+	low, high, step := 5.0, 50.0, 5.0
+	tune, err := api.SubmitTune(context.Background(), "my-first-tune", types.TuneRequest{
+		Dataset: "sp500",
+		Spec: types.Spec{
+			StrategyName: "sma_cross",
+			ParamSpace: map[string]types.ParamRange{
+				"fast": {RangeObject: types.RangeObject{Low: &low, High: &high, Step: &step}},
+				"slow": {Values: []float64{50, 100, 200}},
+			},
+			Constraints: []string{"fast < slow"},
+		},
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return
+	}
+	fmt.Println(tune.Status, tune.NTrials)
+	// Output: queued 30
+}
