@@ -66,7 +66,7 @@ func TestIdempotencyConcurrentRetry(t *testing.T) {
 	require.Equal(t, 1, r.count(`select count(*) from tunes`))
 }
 
-// A language model that hangs costs a question its time-out and no more; health tells of it, and that
+// A language model that hangs costs a question its time-out and no more; health reports it, and that
 // it is over.
 func TestLLMTimeoutFallback(t *testing.T) {
 	server := providertest.New(t)

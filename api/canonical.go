@@ -112,7 +112,7 @@ func exactNumber(text string) (string, bool) {
 }
 
 // formFingerprint is the SHA-256 of a form's parts in order of name: the boundary, which every client
-// draws anew, does not matter.
+// draws again, does not matter.
 func formFingerprint(body []byte, boundary string) ([32]byte, error) {
 	bad := func(message string) ([32]byte, error) {
 		return [32]byte{}, problem(http.StatusBadRequest, "The form could not be read.",

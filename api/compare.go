@@ -118,7 +118,7 @@ func (s *Server) comparedColumn(ctx context.Context, tune *tuning.Tune) (map[str
 	return column, nil
 }
 
-// flatten gives each member that is no object its path. The spec's own members need no prefix.
+// flatten gives each member that is not an object its path. The spec's own members need no prefix.
 func flatten(into map[string]json.RawMessage, path string, raw json.RawMessage) error {
 	if len(raw) == 0 || raw[0] != '{' {
 		if path != "" {

@@ -85,7 +85,7 @@ func gapFilter(c echo.Context) (recommend.GapFilter, error) {
 	if text := c.QueryParam("workspace_id"); text != "" {
 		var err error
 		if filter.Workspace, err = uuid.Parse(text); err != nil {
-			return filter, bad("workspace_id", "is no id", nil)
+			return filter, bad("workspace_id", "is not an id", nil)
 		}
 	}
 	return filter, nil
@@ -152,7 +152,7 @@ func (s *Server) resolveGap(c echo.Context) error {
 	}
 	gap, err := s.store.Recommend.ResolveGap(c.Request().Context(), id, byAdmin, answer)
 	if errors.Is(err, store.ErrNoCandidate) {
-		return fieldProblem("candidate_id", "is no "+string(answer.CandidateType)+" of the gap's workspace", nil)
+		return fieldProblem("candidate_id", "is not a "+string(answer.CandidateType)+" of the gap's workspace", nil)
 	}
 	if err != nil {
 		return err
@@ -181,7 +181,7 @@ func checkResolve(r types.ResolveRequest) (recommend.GapAnswer, error) {
 	}
 	var err error
 	if answer.CandidateID, err = uuid.Parse(r.CandidateID); err != nil {
-		return answer, fieldProblem("candidate_id", "is no id", nil)
+		return answer, fieldProblem("candidate_id", "is not an id", nil)
 	}
 	return answer, nil
 }

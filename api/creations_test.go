@@ -27,7 +27,7 @@ var creations = map[string]string{
 }
 
 // Every route of the router that creates work takes a key and creates once: the same again gets the
-// same status, headers and bytes, another body is told apart, and no key is left without an answer.
+// same status, headers and bytes, another body is distinguished, and no key is left without an answer.
 func TestEveryCreatingRouteCreatesOnce(t *testing.T) {
 	n := settle(t)
 	tried := 0

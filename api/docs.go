@@ -44,20 +44,20 @@ func docGroups(document []byte, routes []route) ([]console.DocGroup, error) {
 		}
 		op := r.operation()
 		template := strings.Join(bracketed(op.Path), "/")
-		told := doc.Paths[template][strings.ToLower(op.Method)]
+		described := doc.Paths[template][strings.ToLower(op.Method)]
 		shown := console.DocOperation{
-			ID: told.OperationID, Method: op.Method, Path: template, Summary: op.Summary, Sample: op.Sample, Status: op.Status,
+			ID: described.OperationID, Method: op.Method, Path: template, Summary: op.Summary, Sample: op.Sample, Status: op.Status,
 			Access: string(r.access),
 		}
-		for _, p := range told.Parameters {
+		for _, p := range described.Parameters {
 			shown.Params = append(shown.Params, console.DocParam{Name: p.Name, In: p.In, Doc: p.Description, Required: p.Required, Schema: string(p.Schema)})
 		}
-		if told.RequestBody != nil {
-			for _, media := range told.RequestBody.Content {
+		if described.RequestBody != nil {
+			for _, media := range described.RequestBody.Content {
 				shown.Body = shapes.text(media.Schema)
 			}
 		}
-		if media, ok := told.Responses[fmt.Sprint(op.Status)].Content["application/json"]; ok {
+		if media, ok := described.Responses[fmt.Sprint(op.Status)].Content["application/json"]; ok {
 			shown.Answer = shapes.text(media.Schema)
 		}
 		i, known := at[op.Tag]

@@ -44,7 +44,7 @@ func TestTheDocumentIsTheTableOfRoutes(t *testing.T) {
 	for _, r := range routes {
 		if r.about.page {
 			documented++
-			require.True(t, r.path == "/docs" || strings.HasPrefix(r.path, "/admin"), "%s is no page of the console", r.path)
+			require.True(t, r.path == "/docs" || strings.HasPrefix(r.path, "/admin"), "%s is not a page of the console", r.path)
 			continue
 		}
 		name := r.method + " " + r.path

@@ -16,7 +16,7 @@ import (
 	"millrace/store/tenants"
 )
 
-// A workspace that is let have twenty tunes of thousands of shards each at work, and has just
+// A workspace that is let have twenty tunes of thousands of shards each running, and has just
 // submitted them all, keeps the first shard of a small neighbour waiting for two of its shards at
 // most: the one being run and one that the worker holds ahead.
 func TestASmallWorkspaceWaitsForTwoShardsOfAHugeOne(t *testing.T) {

@@ -30,12 +30,12 @@ func TestAReplayNeedsNothingOfTheFirst(t *testing.T) {
 		require.Equal(t, first.header.Get("Location"), again.header.Get("Location"))
 		require.Equal(t, "true", again.header.Get("Idempotency-Replayed"))
 		other := r.do(http.MethodPost, path, `{"anything":1}`, "X-Idempotency-Key", "k")
-		require.Equal(t, http.StatusUnprocessableEntity, other.status, "another body is told apart before it is checked")
+		require.Equal(t, http.StatusUnprocessableEntity, other.status, "another body is distinguished before it is checked")
 	}
 	require.Equal(t, 2, r.count(`select count(*) from idempotency_keys`), "one key on two routes is two keys, and a refused one is none")
 }
 
-// A backtest is over by the time of its answer: without a key it is run anew, with one it is replayed.
+// A backtest is over by the time of its answer: without a key it is run again, with one it is replayed.
 func TestARunNeedsNoKey(t *testing.T) {
 	r := newRig(t).withSample()
 	run := `{"dataset":"sp500","strategy_name":"sma_cross"}`

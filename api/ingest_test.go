@@ -217,7 +217,7 @@ func TestABadIngestRequestIsNamedAndStoresNothing(t *testing.T) {
 	}
 }
 
-// endless is a body of a form that begins as given and goes on with so many zeros; read counts those
+// endless is a body of a form that begins as given and continues with so many zeros; read counts those
 // that were taken.
 type endless struct {
 	start io.Reader

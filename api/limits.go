@@ -150,8 +150,8 @@ func ipExtractor(trusted []netip.Prefix) echo.IPExtractor {
 	return echo.ExtractIPFromXFFHeader(options...)
 }
 
-// address is the client's address as limits count it. Of IPv6 the network of 64 bits counts: whoever
-// has one address of it has them all.
+// address is the client's address as limits count it. Of IPv6 the network of 64 bits counts: a client with
+// one address of it has them all.
 func address(c echo.Context) string {
 	ip, err := netip.ParseAddr(c.RealIP())
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"millrace/store/tenants"
 )
 
-// another starts one more API process of the rig's database, as far as a process can tell, and
+// another starts one more API process of the rig's database, as far as a process can see, and
 // returns its address.
 func (r *rig) another(with func(*api.Options)) string {
 	r.t.Helper()
@@ -136,7 +136,7 @@ func TestAWorkspacesLimitsStandInForTheServers(t *testing.T) {
 
 func ptr[T any](v T) *T { return &v }
 
-// Beyond its queue's depth a workspace is told to wait, while others and what needs no queue go on;
+// Beyond its queue's depth a workspace is asked to wait, while others and what needs no queue continue;
 // what it has submitted before is still answered.
 func TestAFullQueueIsAnsweredBeforeAnythingDegrades(t *testing.T) {
 	r := newRig(t, func(o *api.Options) { o.Limits.QueueDepth = 5 }).withSample()

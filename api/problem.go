@@ -77,21 +77,21 @@ func asProblem(err error) (p *problemError, internal bool) {
 		p.Errors = []types.FieldError{{Field: "body", Message: "too large", Limit: tooLarge.Limit}}
 		return p, false
 	case errors.Is(err, store.ErrNotFound):
-		return newProblem(http.StatusNotFound, "There is no such thing in this workspace."), false
+		return newProblem(http.StatusNotFound, "This workspace has nothing under that id or name."), false
 	case errors.Is(err, store.ErrKeyReused):
 		return newProblem(http.StatusUnprocessableEntity, "This X-Idempotency-Key was used with another body."), false
 	case errors.Is(err, store.ErrKeyBusy):
-		return retryProblem(http.StatusConflict, "A request with this X-Idempotency-Key is still at work.", 1), false
+		return retryProblem(http.StatusConflict, "A request with this X-Idempotency-Key is still running.", 1), false
 	case errors.Is(err, store.ErrRunning):
-		return retryProblem(http.StatusConflict, "A run of the same job is queued or at work.", 15), false
+		return retryProblem(http.StatusConflict, "A run of the same job is queued or running.", 15), false
 	case errors.Is(err, store.ErrUploadsFull):
 		return retryProblem(http.StatusTooManyRequests, "Too much that was sent before still waits to be ingested.", 30), false
 	case errors.Is(err, store.ErrQueueFull):
-		return retryProblem(http.StatusTooManyRequests, "This workspace has as much work waiting as it may: wait until some of it is done.", 10), false
+		return retryProblem(http.StatusTooManyRequests, "This workspace has as much work waiting as its limit allows; wait until some of it is done.", 10), false
 	case errors.Is(err, store.ErrEnded):
 		return newProblem(http.StatusConflict, "It has already ended."), false
 	case errors.Is(err, store.ErrConflict):
-		return newProblem(http.StatusConflict, "The name is taken by something else."), false
+		return newProblem(http.StatusConflict, "The name is in use already."), false
 	case store.Transient(err):
 		return retryProblem(http.StatusServiceUnavailable, "The database is away for a moment.", 1), true
 	case errors.As(err, &web):

@@ -104,7 +104,7 @@ func checkQuery(r *types.QueryRequest) (knowledge.Question, []invalid.FieldError
 		r.Mode = modeAnswer
 	}
 	if r.Mode != modeAnswer && r.Mode != modeRetrieve {
-		fault("mode", fmt.Sprintf("%q is no mode", r.Mode), []string{modeRetrieve, modeAnswer})
+		fault("mode", fmt.Sprintf("%q is not a mode", r.Mode), []string{modeRetrieve, modeAnswer})
 	}
 	if r.TopK != nil {
 		q.TopK = *r.TopK
@@ -115,7 +115,7 @@ func checkQuery(r *types.QueryRequest) (knowledge.Question, []invalid.FieldError
 	for i, source := range r.Filters.SourceTypes {
 		known := knowledge.SourceType(source)
 		if !slices.Contains(knowledge.SourceTypes(), known) {
-			fault(fmt.Sprintf("filters.source_types.%d", i), fmt.Sprintf("%q is no source type", source), knowledge.SourceTypes())
+			fault(fmt.Sprintf("filters.source_types.%d", i), fmt.Sprintf("%q is not a source type", source), knowledge.SourceTypes())
 			break
 		}
 		q.Filter.SourceTypes = append(q.Filter.SourceTypes, known)
@@ -127,7 +127,7 @@ func checkQuery(r *types.QueryRequest) (knowledge.Question, []invalid.FieldError
 	for i, text := range r.Filters.DocumentIDs {
 		id, err := uuid.Parse(text)
 		if err != nil {
-			fault(fmt.Sprintf("filters.document_ids.%d", i), "is no id", nil)
+			fault(fmt.Sprintf("filters.document_ids.%d", i), "is not an id", nil)
 			break
 		}
 		q.Filter.Documents = append(q.Filter.Documents, id)

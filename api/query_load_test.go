@@ -152,7 +152,7 @@ func TestEverythingIsKilledUnderLoad(t *testing.T) {
 	c.until(whole, func() {})
 	for _, o := range outages {
 		before := testutil.ToFloat64(o.counted)
-		c.until(o.says, o.begin, whole) // whoever was asking may have got through
+		c.until(o.says, o.begin, whole) // a caller that was asking may have got through
 		require.GreaterOrEqual(t, testutil.ToFloat64(o.counted), before+6, o.says)
 		c.until(whole, o.end, o.says) // until the circuit closes
 	}

@@ -96,7 +96,7 @@ func (s *Server) noteRecommend(ctx context.Context, workspace uuid.UUID, req typ
 		Status: a.Status, Confidence: &a.Confidence, Matches: len(a.Candidates), Best: a.BestScore,
 	}
 	if a.Status == knowledge.RecommendNone {
-		run.Matches = 0 // too few to be told from luck
+		run.Matches = 0 // too few to distinguish from luck
 		run.Best = 0
 	}
 	if a.BasedOn != nil {
@@ -144,7 +144,7 @@ func recommendFaults(r *types.RecommendRequest) []invalid.FieldError {
 		faults = append(faults, invalid.FieldError{Field: field, Message: message, Limit: limit})
 	}
 	if _, ok := backtest.Lookup(r.StrategyName); !ok {
-		fault("strategy_name", fmt.Sprintf("%q is no strategy", r.StrategyName), nil)
+		fault("strategy_name", fmt.Sprintf("%q is not a strategy", r.StrategyName), nil)
 	}
 	switch {
 	case (r.Dataset == "") == (r.Regime == nil):
@@ -157,7 +157,7 @@ func recommendFaults(r *types.RecommendRequest) []invalid.FieldError {
 		}
 	}
 	if r.ObjectiveType != nil && !slices.Contains(sweep.Objectives(), sweep.Objective(*r.ObjectiveType)) {
-		fault("objective_type", fmt.Sprintf("%q is no objective", *r.ObjectiveType), sweep.Objectives())
+		fault("objective_type", fmt.Sprintf("%q is not an objective", *r.ObjectiveType), sweep.Objectives())
 	}
 	if r.Timeframe != nil && len(*r.Timeframe) > 20 {
 		fault("timeframe", "is longer than 20 characters", 20)

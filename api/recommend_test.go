@@ -137,7 +137,7 @@ func TestARecommendationNamesWhatToRelax(t *testing.T) {
 	require.Equal(t, 3, got.Suggestions[0].Admits)
 	got = l.recommend(`{"strategy_name":"sma_cross","regime":` + marketJSON + `,"floors":{"max_drawdown_pct":24}}`)
 	require.Equal(t, "degraded", got.Status)
-	require.Equal(t, 3, got.Counts.Admitted, "as it was told")
+	require.Equal(t, 3, got.Counts.Admitted, "as it was suggested")
 
 	// A dataset has a timeframe, and it is relaxed before nothing is recommended.
 	got = l.recommend(`{"strategy_name":"sma_cross","dataset":"sp500","timeframe":"5m","floors":{"max_drawdown_pct":90,"min_similarity":0.01}}`)

@@ -114,7 +114,7 @@ func TestRetentionDryRun(t *testing.T) {
 	require.Equal(t, 3, seen["retention.prune.started"])
 }
 
-// Twenty requests at once start one run; the others are told that it runs.
+// Twenty requests at once start one run; the others get the answer that it runs.
 func TestAPruneWhileAnotherRunsIsRefused(t *testing.T) {
 	r := newRig(t)
 	var mu sync.Mutex

@@ -25,7 +25,7 @@ const (
 	public   access = "public"
 	viewer   access = access(tenants.RoleViewer)
 	member   access = access(tenants.RoleMember)
-	keeper   access = access(tenants.RoleAdmin)
+	wsAdmin  access = access(tenants.RoleAdmin)
 	admin    access = "admin token"
 	ticketed access = "admin token or ticket"
 )
@@ -56,7 +56,7 @@ func (t traits) maxBody() int64 {
 }
 
 // route is one line of the table: what is answered, to whom, by what, and how the API's document
-// tells it.
+// describes it.
 type route struct {
 	method, path string
 	access       access
@@ -159,23 +159,23 @@ func (s *Server) routes() []route {
 			summary: "A cookie that opens one workspace's event stream", body: types.TicketRequest{}, sample: sampleTicket, status: http.StatusCreated, answer: types.Ticket{}}},
 
 		{get, "/workspace", viewer, s.getOwnWorkspace, bodyLimit, about{summary: "The key's workspace", answer: types.OwnWorkspace{}}},
-		{get, "/workspace/keys", keeper, s.listKeys, bodyLimit, about{
+		{get, "/workspace/keys", wsAdmin, s.listKeys, bodyLimit, about{
 			summary: "Its keys, newest first", params: paging(50, 200), answer: types.List[types.Key]{}}},
-		{post, "/workspace/keys", keeper, s.createKey, bodyLimit, about{
-			summary: "Make a key; its secret is shown this once", body: types.KeyRequest{}, sample: sampleKey, status: http.StatusCreated, answer: types.NewKey{}}},
-		{del, "/workspace/keys/:key", keeper, s.revokeKey, bodyLimit, about{summary: "Revoke a key", status: http.StatusNoContent}},
+		{post, "/workspace/keys", wsAdmin, s.createKey, bodyLimit, about{
+			summary: "Create a key; its secret is shown this once", body: types.KeyRequest{}, sample: sampleKey, status: http.StatusCreated, answer: types.NewKey{}}},
+		{del, "/workspace/keys/:key", wsAdmin, s.revokeKey, bodyLimit, about{summary: "Revoke a key", status: http.StatusNoContent}},
 
 		{get, "/admin/workspaces", admin, s.listWorkspaces, bodyLimit, about{
 			summary: "Every workspace, newest first, or the one of a name", params: paging(50, 200, text("name")), answer: types.List[types.Workspace]{}}},
 		{post, "/admin/workspaces", admin, s.createWorkspace, bodyLimit, about{
-			summary: "Make a workspace", body: types.WorkspaceRequest{}, sample: sampleWorkspace, status: http.StatusCreated, answer: types.Workspace{}}},
+			summary: "Create a workspace", body: types.WorkspaceRequest{}, sample: sampleWorkspace, status: http.StatusCreated, answer: types.Workspace{}}},
 		{get, "/admin/workspaces/:id", admin, s.getWorkspace, bodyLimit, about{summary: "A workspace", answer: types.Workspace{}}},
 		{patch, "/admin/workspaces/:id", admin, s.changeWorkspace, bodyLimit, about{
 			summary: "Change what is named; a limit of 0 is the server's again", body: types.WorkspaceRequest{}, sample: sampleLimits, answer: types.Workspace{}}},
 		{get, "/admin/workspaces/:id/keys", admin, s.listKeys, bodyLimit, about{
 			summary: "A workspace's keys, newest first", params: paging(50, 200), answer: types.List[types.Key]{}}},
 		{post, "/admin/workspaces/:id/keys", admin, s.createKey, bodyLimit, about{
-			summary: "Make a key; its secret is shown this once", body: types.KeyRequest{}, sample: sampleKey, status: http.StatusCreated, answer: types.NewKey{}}},
+			summary: "Create a key; its secret is shown this once", body: types.KeyRequest{}, sample: sampleKey, status: http.StatusCreated, answer: types.NewKey{}}},
 		{del, "/admin/workspaces/:id/keys/:key", admin, s.revokeKey, bodyLimit, about{summary: "Revoke a key", status: http.StatusNoContent}},
 
 		{get, "/admin/login", public, s.loginPage, bodyLimit, about{page: true}},

@@ -27,7 +27,7 @@ type Options struct {
 	Metrics    *ops.Metrics
 	Logger     *slog.Logger
 	Reporter   *ops.Reporter // of internal errors; may be nil
-	AdminToken string        // "" turns /admin off
+	AdminToken string        // "" disables /admin
 	Version    string        // shown by /version
 	Docs       bool          // serve /docs
 	River      http.Handler  // River's own pages; nil: none
@@ -41,7 +41,7 @@ type Options struct {
 	// TrustedProxies may say whom they speak for in X-Forwarded-For; nobody else is believed.
 	TrustedProxies []netip.Prefix
 	CORSOrigins    []string // sites whose pages may call what a workspace's key opens; "*": all
-	TLSOnly        bool     // tell browsers never to come without TLS again
+	TLSOnly        bool     // ask browsers never to come without TLS again
 }
 
 func (o Options) validate() error {
@@ -122,6 +122,6 @@ func New(opts Options) (*Server, error) {
 // Handler is the server's HTTP handler.
 func (s *Server) Handler() http.Handler { return s.echo }
 
-// EndStreams ends every open event stream; a graceful shutdown would wait for them for ever. Safe
+// EndStreams ends every open event stream; a graceful shutdown would wait for them without end. Safe
 // to call twice.
 func (s *Server) EndStreams() { s.endOnce.Do(func() { close(s.ending) }) }

@@ -108,7 +108,7 @@ func TestASessionsCookieIsKeptFromScriptsAndOtherSites(t *testing.T) {
 	require.Equal(t, http.StatusCreated, r.with(c, http.MethodPost, ticket, body, "Sec-Fetch-Site", "same-origin").status)
 	require.Equal(t, http.StatusCreated, r.with(c, http.MethodPost, ticket, body, "Origin", r.url).status)
 	require.Equal(t, http.StatusCreated, r.do(http.MethodPost, ticket, body, "Authorization", "", "X-Admin-Token", adminToken).status)
-	// A wrong header is not made good by a cookie, and the cookie is no workspace's key.
+	// A wrong header is not made good by a cookie, and the cookie is not a workspace's key.
 	require.Equal(t, http.StatusUnauthorized, r.with(c, http.MethodGet, "/metrics", "", "X-Admin-Token", "x").status)
 	require.Equal(t, http.StatusUnauthorized, r.with(c, http.MethodGet, "/datasets", "").status)
 }

@@ -124,10 +124,10 @@ func (s *Server) beginStream(c echo.Context, w *eventWriter, scope eventlog.Scop
 	// The first page is taken before the status is sent: a database that is away is a problem then.
 	first, err := sub.Take(c.Request().Context())
 	gone := errors.Is(err, eventlog.ErrCursorGone)
-	var anew eventlog.Cursor
+	var fresh eventlog.Cursor
 	if gone {
 		sub = s.opts.Hub.Subscribe(scope, nil)
-		anew, err = s.resumable(c.Request().Context(), sub.Last())
+		fresh, err = s.resumable(c.Request().Context(), sub.Last())
 	}
 	if err != nil {
 		sub.Close()
@@ -136,7 +136,7 @@ func (s *Server) beginStream(c echo.Context, w *eventWriter, scope eventlog.Scop
 	switch {
 	case gone:
 		err = w.begin(nil)
-		err = errors.Join(err, w.reset(anew))
+		err = errors.Join(err, w.reset(fresh))
 	case after == nil:
 		now := sub.Last()
 		err = w.begin(&now)

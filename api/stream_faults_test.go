@@ -19,8 +19,8 @@ import (
 	"millrace/store/eventlog"
 )
 
-// tell appends n events of a topic to alpha's part of the log, in one transaction.
-func (r *rig) tell(topic string, n int) {
+// publish appends n events of a topic to alpha's part of the log, in one transaction.
+func (r *rig) publish(topic string, n int) {
 	r.t.Helper()
 	_, err := r.db.OwnerPool(r.t).Exec(r.t.Context(), `
 		insert into event_log (workspace_id, topic, type, entity_id, payload)
@@ -73,7 +73,7 @@ func TestBadPlacesTopicsAndLimits(t *testing.T) {
 	require.Equal(t, http.StatusOK, r.do(http.MethodGet, "/events?after="+good, "").status)
 }
 
-// What was pruned is told of: 410 to a list, reset to a stream, and the stream then goes on.
+// What was pruned is reported: 410 to a list, reset to a stream, and the stream then continues.
 func TestAPrunedPlaceIsGone(t *testing.T) {
 	r := newRig(t)
 	owner := r.db.OwnerPool(t)
@@ -99,7 +99,7 @@ func TestAPrunedPlaceIsGone(t *testing.T) {
 	frames, _ := r.openStream(t.Context(), "/events/stream", "Last-Event-ID", old.Next)
 	reset := next(t, frames)
 	require.Equal(t, "reset", reset.event)
-	r.tell("wfo", 1)
+	r.publish("wfo", 1)
 	f := next(t, frames)
 	require.Equal(t, "test", f.event)
 	require.Equal(t, http.StatusOK, r.do(http.MethodGet, "/events?after="+reset.id, "").status, "the place that reset names can be resumed from")
@@ -121,12 +121,12 @@ func TestAQuietStreamLearnsItsPlace(t *testing.T) {
 		}
 	}
 	first := place()
-	r.tell("jobs", 3)
+	r.publish("jobs", 3)
 	at := place()
 	for !first.Before(at) {
 		at = place()
 	}
-	r.tell("wfo", 1)
+	r.publish("wfo", 1)
 	frames, _ := r.openStream(t.Context(), "/events/stream?topics=wfo", "Last-Event-ID", at.String())
 	require.Equal(t, "test", next(t, frames).event)
 }
@@ -160,7 +160,7 @@ func TestAClientThatReadsNothingIsLetGo(t *testing.T) {
 	const events = 20_000 // some 14 MB, more than the sockets of both ends hold
 	go func() {
 		for range events / 1000 {
-			r.tell("wfo", 1000)
+			r.publish("wfo", 1000)
 		}
 	}()
 	for range events {
@@ -169,7 +169,7 @@ func TestAClientThatReadsNothingIsLetGo(t *testing.T) {
 	require.Eventually(t, func() bool { return open() == 1 && following() == 1 }, 30*time.Second, 20*time.Millisecond)
 }
 
-// following is how many handlers of streams are at work in this process.
+// following is how many handlers of streams are running in this process.
 func following() int {
 	stacks := make([]byte, 4<<20)
 	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "api.(*Server).follow(")

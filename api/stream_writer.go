@@ -78,12 +78,12 @@ func (w *eventWriter) events(messages []*events.Message) error {
 	return w.control.Flush()
 }
 
-// reset tells the client that it has missed events for good: it must read the state anew.
+// reset reports to the client that it has missed events for good: it must read the state again.
 func (w *eventWriter) reset(now eventlog.Cursor) error {
 	return w.writeOut(fmt.Appendf(nil, "id: %s\nevent: reset\ndata: {\"type\":\"reset\",\"cursor\":%[1]q}\n\n", now))
 }
 
-// heartbeat keeps the connection from looking dead, and tells the client the place that it has
+// heartbeat keeps the connection from looking dead, and gives the client the place that it has
 // everything up to, so that after a long quiet it need not resume from far back.
 func (w *eventWriter) heartbeat(at eventlog.Cursor) error {
 	return w.writeOut(fmt.Appendf(nil, ":\nid: %s\n\n", at))

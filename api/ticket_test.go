@@ -83,7 +83,7 @@ func TestATicketIsForAWorkspaceThatIsThere(t *testing.T) {
 	} {
 		require.Equal(t, status, r.do(http.MethodPost, "/admin/events/ticket", body, "Authorization", "Bearer "+adminToken).status, body)
 	}
-	require.Equal(t, http.StatusUnauthorized, r.do(http.MethodPost, "/admin/events/ticket", "{}").status, "a workspace's key is no admin token")
+	require.Equal(t, http.StatusUnauthorized, r.do(http.MethodPost, "/admin/events/ticket", "{}").status, "a workspace's key is not the admin token")
 	require.Zero(t, r.count(`select count(*) from event_tickets`))
 }
 
@@ -98,7 +98,7 @@ func ended(t *testing.T, frames <-chan frame) {
 				return
 			}
 		case <-deadline:
-			require.FailNow(t, "the stream goes on")
+			require.FailNow(t, "the stream continues")
 		}
 	}
 }

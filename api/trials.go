@@ -16,7 +16,7 @@ import (
 )
 
 // shardsAPage bounds how many shards one page of trials may open; a page that a filter leaves thin
-// ends there, and its cursor goes on.
+// ends there, and its cursor continues.
 const shardsAPage = 16
 
 // listTrials handles GET /backtests/tunes/:id/trials: by index, or with sort=score best first once

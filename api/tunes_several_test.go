@@ -81,7 +81,7 @@ func TestATuneRunsOverSeveralDatasets(t *testing.T) {
 	page := r.do(http.MethodGet, "/admin"+strings.TrimPrefix(submitted.header.Get("Location"), "/backtests")+"?workspace_id="+r.alpha.ID.String(), "",
 		"Authorization", "", "X-Admin-Token", adminToken)
 	require.Equal(t, http.StatusOK, page.status, string(page.body))
-	for _, words := range []string{"sma_cross · sp500, walk", "the worst of their figures counts", "Equity of the winner on sp500"} {
+	for _, words := range []string{"sma_cross · sp500, walk", "the worst of their figures counts", "Equity of the best trial on sp500"} {
 		require.Contains(t, string(page.body), words)
 	}
 	require.Equal(t, 1, r.count(`select count(*) from tune_datasets td join datasets d on d.id = td.dataset_id where d.name = 'walk' and td.position = 1`))

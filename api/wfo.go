@@ -58,7 +58,7 @@ func viewWFO(w *walkforward.Run, folds []walkforward.Fold, now time.Time) (types
 	return view, nil
 }
 
-// nullable is a map that may be null, told as such in the API's document.
+// nullable is a map that may be null, which is shown as such in the API's document.
 func nullable(params map[string]float64) *map[string]float64 {
 	if params == nil {
 		return nil

@@ -115,7 +115,7 @@ func optional(v *float64) string {
 	return decimal(*v)
 }
 
-// linkNext tells where a list in CSV goes on, as it has no place for a cursor (RFC 8288).
+// linkNext names the next page of a list in CSV, as it has no place for a cursor (RFC 8288).
 func linkNext(c echo.Context, cursor *string) {
 	if cursor == nil {
 		return

@@ -111,8 +111,8 @@ func TestAWalkForwardFromSubmissionToCurve(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, r.do(http.MethodGet, location, "", "Authorization", "Bearer "+r.other).status)
 	require.Equal(t, http.StatusConflict, r.do(http.MethodPost, location+"/cancel", "").status)
 
-	// The stream tells of it in order, and progress never runs backwards.
-	type told struct {
+	// The stream reports it in order, and progress never runs backwards.
+	type listed struct {
 		Items []struct {
 			Type    string `json:"type"`
 			Payload struct {
@@ -120,9 +120,9 @@ func TestAWalkForwardFromSubmissionToCurve(t *testing.T) {
 			} `json:"payload"`
 		} `json:"items"`
 	}
-	var events told
+	var events listed
 	require.Eventually(t, func() bool { // the log shows what no open transaction of the cluster can come before
-		events = into[told](t, r.do(http.MethodGet, "/events?topics=wfo&limit=1000", ""))
+		events = into[listed](t, r.do(http.MethodGet, "/events?topics=wfo&limit=1000", ""))
 		n := len(events.Items)
 		return n > 0 && events.Items[n-1].Type == "wfo.run.completed"
 	}, 30*time.Second, 50*time.Millisecond)

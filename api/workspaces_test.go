@@ -85,7 +85,7 @@ func TestAWorkspaceIsMadeAndChanged(t *testing.T) {
 	}
 }
 
-// A higher cap lets in at once what has waited for it.
+// A higher cap admits at once what has waited for it.
 func TestARaisedCapLetsWaitingTunesIn(t *testing.T) {
 	r := newRig(t).withSample()
 	for i := range 4 {

@@ -6,21 +6,11 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
-)
 
-// accessKey is a workspace's key as the API answers it.
-type accessKey struct {
-	KeyID      string     `json:"key_id"`
-	Name       string     `json:"name"`
-	Role       string     `json:"role"`
-	CreatedAt  time.Time  `json:"created_at"`
-	ExpiresAt  *time.Time `json:"expires_at"`
-	LastUsedAt *time.Time `json:"last_used_at"`
-	RevokedAt  *time.Time `json:"revoked_at"`
-}
+	"millrace/api/types"
+)
 
 // Access handles GET /admin/access: the workspaces, and the keys of the one that is chosen.
 func (p *Pages) Access(c echo.Context) error { return p.showAccess(c, http.StatusOK, nil, "") }
@@ -32,12 +22,12 @@ func (p *Pages) showAccess(c echo.Context, status int, problem *Problem, secret 
 		return err
 	}
 	data := struct {
-		Keys   []accessKey
+		Keys   []types.Key
 		Roles  []string
 		Secret string
 	}{Roles: []string{"viewer", "member", "admin", "owner"}, Secret: secret}
 	if v.Workspace != nil {
-		var keys page[accessKey]
+		var keys types.List[types.Key]
 		req := Request{Method: http.MethodGet, Path: "/admin/workspaces/" + v.Workspace.ID.String() + "/keys?limit=200"}
 		if err := p.admin(c, v, req, &keys); err != nil {
 			return err
@@ -55,7 +45,7 @@ func (p *Pages) CreateWorkspace(c echo.Context) error {
 		n, err := strconv.Atoi(text)
 		if err != nil {
 			return p.showAccess(c, http.StatusUnprocessableEntity, &Problem{
-				Title: "Not made", Errors: []FieldFault{{"tune_cap", strconv.Quote(text) + " is not a whole number"}}}, "")
+				Title: "Not created", Errors: []FieldFault{{"tune_cap", strconv.Quote(text) + " is not a whole number"}}}, "")
 		}
 		body["tune_cap"] = n
 	}

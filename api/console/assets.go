@@ -15,7 +15,7 @@ import (
 type asset struct {
 	kind string
 	body []byte
-	tag  string // of its content, in its address: a browser may keep it for ever
+	tag  string // of its content, in its address: a browser may keep it without limit
 }
 
 func readAssets() (map[string]asset, error) {

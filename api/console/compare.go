@@ -13,7 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"millrace/api/console/chart"
-	"millrace/jobs/sweep"
+	"millrace/api/types"
 	"millrace/store/tuning"
 )
 
@@ -24,7 +24,7 @@ const mostCompared = 4
 type compared struct {
 	tune
 	Class  string
-	Winner *sweep.Entry
+	Winner *types.Entry
 	Space  []spaceLine
 }
 
@@ -34,7 +34,7 @@ func (p *Pages) Compare(c echo.Context) error {
 	if err != nil || v.Workspace == nil {
 		return p.orEmpty(c, v, "compare", err)
 	}
-	var choices page[tune]
+	var choices types.List[tune]
 	if err := p.get(c, v, "/backtests/tunes", url.Values{"status": {"completed"}, "limit": {"100"}}, &choices); err != nil {
 		return err
 	}
@@ -56,8 +56,7 @@ func (p *Pages) Compare(c echo.Context) error {
 			return err
 		}
 		column.Space = spaceOf(column.Spec)
-		if len(column.Leaderboard) > 0 {
-			column.Winner = &column.Leaderboard[0]
+		if column.Winner = column.best(); column.Winner != nil {
 			curve, err := p.growth(c.Request().Context(), v.Workspace.ID, parsed, column.Winner.Params)
 			if err != nil {
 				return err

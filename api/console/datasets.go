@@ -4,12 +4,14 @@ import (
 	"net/http"
 
 	"github.com/labstack/echo/v4"
+
+	"millrace/api/types"
 )
 
 // datasetsData is the list and, after an upload, what became of it.
 type datasetsData struct {
-	Datasets []dataset
-	Stored   *dataset
+	Datasets []types.Dataset
+	Stored   *types.Dataset
 	Pager    pager
 }
 
@@ -24,7 +26,7 @@ func (p *Pages) showDatasets(c echo.Context, status int, problem *Problem) error
 		return p.orEmpty(c, v, "datasets", err)
 	}
 	query := pageQuery(c, "cursor")
-	var found page[dataset]
+	var found types.List[types.Dataset]
 	if err := p.get(c, v, "/datasets", query, &found); err != nil {
 		return err
 	}
@@ -52,7 +54,7 @@ func (p *Pages) Upload(c echo.Context) error {
 		}
 		return p.showDatasets(c, problem.Status, problem)
 	}
-	var stored dataset
+	var stored types.Dataset
 	if err := answer.into(&stored); err != nil {
 		return err
 	}

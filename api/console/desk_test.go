@@ -14,7 +14,7 @@ func (b *browser) press(keys string) {
 	b.run(chromedp.KeyEvent(keys))
 }
 
-// tabTo goes on with the tabulator until the focus is on an element, and sees on the way that every
+// tabTo presses the tabulator until the focus is on an element, and sees on the way that every
 // stop shows that it has the focus.
 func (b *browser) tabTo(selector string) {
 	b.t.Helper()
@@ -52,7 +52,7 @@ func TestTheConsoleIsUsedByKeyboard(t *testing.T) {
 	require.True(t, eval[bool](b, `document.querySelector("#side a.item").checkVisibility()`))
 }
 
-// What broke is told where one looks first, with a way to the job.
+// Failures are shown where one looks first, with a way to the job.
 func TestWhatBrokeIsShown(t *testing.T) {
 	s := newSite(t).withWorkspace()
 	b := s.openBrowser()

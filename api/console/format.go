@@ -19,7 +19,7 @@ func (p *Pages) funcs() template.FuncMap {
 		"asset": p.assetPath, "nav": navigation, "icon": icon,
 		"num": number, "signed": signed, "pct": percent, "count": count, "share": share,
 		"ago": ago, "when": when, "day": func(t time.Time) string { return t.UTC().Format("2006-01-02") },
-		"span": span, "eta": eta, "short": shortID, "params": paramText, "pretty": pretty,
+		"span": span, "eta": eta, "short": shortID, "params": params, "pretty": pretty,
 		"join": strings.Join, "split": func(list string) []string { return strings.Split(list, ",") }, "title": title, "deref": func(v *float64) float64 { return *v },
 		"dict": dict, "tone": tone, "verdict": verdict, "has": func(list []string, v string) bool { return slices.Contains(list, v) },
 	}
@@ -136,7 +136,7 @@ func count(n int) string {
 	return sign + text
 }
 
-// when writes a time for reading, as an element that a script turns into the reader's own.
+// when writes a time for reading, as an element that a script changes to the reader's own.
 func when(t any) template.HTML {
 	at, ok := instant(t)
 	if !ok {
@@ -219,6 +219,19 @@ func shortID(id string) string {
 	return id
 }
 
+// params is paramText for templates, whose parameters may be null.
+func params(v any) string {
+	switch p := v.(type) {
+	case map[string]float64:
+		return paramText(p)
+	case *map[string]float64:
+		if p != nil {
+			return paramText(*p)
+		}
+	}
+	return ""
+}
+
 // paramText writes parameters in the order of their names.
 func paramText(params map[string]float64) string {
 	parts := make([]string, 0, len(params))
@@ -259,7 +272,7 @@ func dict(pairs ...any) (map[string]any, error) {
 	for i := 0; i < len(pairs); i += 2 {
 		name, ok := pairs[i].(string)
 		if !ok {
-			return nil, fmt.Errorf("dict: %v is no name", pairs[i])
+			return nil, fmt.Errorf("dict: %v is not a name", pairs[i])
 		}
 		all[name] = pairs[i+1]
 	}

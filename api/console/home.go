@@ -7,11 +7,12 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs"
 	"millrace/store/workers"
 )
 
-// homeData is what runs and what broke.
+// homeData is what runs and what failed.
 type homeData struct {
 	Running, Queued, Failed, Recent []tune
 	Workers                         []homeWorker
@@ -39,7 +40,7 @@ func (p *Pages) Home(c echo.Context) error {
 	v.Topics = "backtests jobs"
 	var data homeData
 	for status, into := range map[string]*[]tune{"running": &data.Running, "queued": &data.Queued, "failed": &data.Failed, "completed": &data.Recent} {
-		var found page[tune]
+		var found types.List[tune]
 		if err := p.get(c, v, "/backtests/tunes", url.Values{"status": {status}, "limit": {"10"}}, &found); err != nil {
 			return err
 		}

@@ -5,52 +5,27 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
+
+	"millrace/api/types"
 )
 
-// ingestion is the reading of one source as the API answers it.
+// ingestion is an ingestion of the API with the job that reads it.
 type ingestion struct {
-	JobID      string  `json:"job_id"`
-	Status     string  `json:"status"`
-	SourceType string  `json:"source_type"`
-	DocumentID string  `json:"document_id"`
-	URL        *string `json:"url"`
-	Name       string  `json:"name"`
-	Outcome    *string `json:"outcome"`
-	Reason     *string `json:"reason"`
-	RiverJob   int64   `json:"-"`
-	Progress   struct {
-		Stage       string `json:"stage"`
-		Done, Total int
-	} `json:"progress"`
-	Chunks      int        `json:"chunks"`
-	CreatedAt   time.Time  `json:"created_at"`
-	StartedAt   *time.Time `json:"started_at"`
-	CompletedAt *time.Time `json:"completed_at"`
+	types.Ingest
+	RiverJob int64 `json:"-"`
 }
 
 // Ended reports whether nothing more happens to it.
-func (i ingestion) Ended() bool {
-	return i.Status == "completed" || i.Status == "failed" || i.Status == "canceled"
-}
+func (i ingestion) Ended() bool { return i.Status.Ended() }
 
-// source is a document as the API answers it.
-type source struct {
-	DocumentID string    `json:"document_id"`
-	Status     string    `json:"status"`
-	SourceType string    `json:"source_type"`
-	URL        string    `json:"url"`
-	Title      string    `json:"title"`
-	ChunkCount int       `json:"chunk_count"`
-	Tokens     int       `json:"tokens"`
-	UpdatedAt  time.Time `json:"updated_at"`
-}
+// source is a document of the API.
+type source struct{ types.Document }
 
 // Link is where the source can be read, when that is an address a browser may follow.
-func (s source) Link() string { return passage{URL: s.URL}.Link() }
+func (s source) Link() string { return link(s.URL) }
 
 // Ingestion handles GET /admin/ingestion.
 func (p *Pages) Ingestion(c echo.Context) error { return p.showIngestion(c, http.StatusOK, nil) }
@@ -63,7 +38,7 @@ func (p *Pages) showIngestion(c echo.Context, status int, problem *Problem) erro
 	v.Topics, v.Problem = "ingestion", problem
 	query := pageQuery(c, "status", "cursor")
 	query.Set("limit", "25")
-	var running page[ingestion]
+	var running types.List[ingestion]
 	if err := p.get(c, v, "/ingest/jobs", query, &running); err != nil {
 		return err
 	}
@@ -71,7 +46,7 @@ func (p *Pages) showIngestion(c echo.Context, status int, problem *Problem) erro
 	if err := p.riverJobs(c, v, running.Items); err != nil {
 		return err
 	}
-	var documents page[source]
+	var documents types.List[source]
 	if err := p.get(c, v, "/documents", url.Values{"limit": {"50"}}, &documents); err != nil {
 		return err
 	}
@@ -89,7 +64,7 @@ func (p *Pages) showIngestion(c echo.Context, status int, problem *Problem) erro
 	return p.render(c, status, "ingestion", v)
 }
 
-// riverJobs tells each ingestion the job that reads it.
+// riverJobs names for each ingestion the job that reads it.
 func (p *Pages) riverJobs(c echo.Context, v *view, all []ingestion) error {
 	ids := make([]string, len(all))
 	for i, one := range all {
@@ -156,28 +131,6 @@ func (p *Pages) ingested(c echo.Context, do func(*view) error) error {
 	return c.Redirect(http.StatusSeeOther, "/admin/ingestion")
 }
 
-// gap is something that was asked for and is not known, as the API answers it.
-type gap struct {
-	RunID          string     `json:"run_id"`
-	Kind           string     `json:"kind"`
-	Intent         string     `json:"intent"`
-	Status         string     `json:"status"`
-	Matches        int        `json:"matches"`
-	BestScore      float64    `json:"best_score"`
-	ReasonCodes    []string   `json:"reason_codes"`
-	Priority       float64    `json:"priority"`
-	CoverageStatus string     `json:"coverage_status"`
-	Resolution     *string    `json:"resolution"`
-	Seen           int        `json:"seen"`
-	LastSeenAt     time.Time  `json:"last_seen_at"`
-	CandidateType  *string    `json:"candidate_type"`
-	CandidateID    *string    `json:"candidate_id"`
-	Note           *string    `json:"note"`
-	AcknowledgedBy *string    `json:"acknowledged_by"`
-	ResolvedBy     *string    `json:"resolved_by"`
-	ResolvedAt     *time.Time `json:"resolved_at"`
-}
-
 // Coverage handles GET /admin/coverage: the gaps of the workspace, the most pressing first.
 func (p *Pages) Coverage(c echo.Context) error { return p.showCoverage(c, http.StatusOK, nil) }
 
@@ -192,13 +145,13 @@ func (p *Pages) showCoverage(c echo.Context, status int, problem *Problem) error
 		query.Set("status", "open")
 	}
 	query.Set("workspace_id", v.Workspace.ID.String())
-	var gaps page[gap]
+	var gaps types.List[types.Gap]
 	if err := p.admin(c, v, Request{Method: http.MethodGet, Path: "/admin/coverage/gaps?" + query.Encode()}, &gaps); err != nil {
 		return err
 	}
 	query.Del("workspace_id")
 	v.Data = struct {
-		Gaps     []gap
+		Gaps     []types.Gap
 		Status   string
 		Statuses []string
 		Pager    pager

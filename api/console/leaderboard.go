@@ -7,18 +7,15 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/sweep"
 )
 
-// standing is an entry of the workspace's leaderboard as the API answers it.
-type standing struct {
-	TuneID       string      `json:"tune_id"`
-	Datasets     []string    `json:"datasets"`
-	StrategyName string      `json:"strategy_name"`
-	Score        float64     `json:"score"`
-	RankInTune   int         `json:"rank_in_tune"`
-	Entry        sweep.Entry `json:"entry"`
-}
+// standing is an entry of the workspace's leaderboard with what its page asks of it.
+type standing struct{ types.Standing }
+
+// Entry is the trial.
+func (s standing) Entry() types.Entry { return s.Standing.Entry.Value }
 
 // Dataset names what the tune ran over.
 func (s standing) Dataset() string { return strings.Join(s.Datasets, ", ") }
@@ -34,11 +31,11 @@ func (p *Pages) Leaderboard(c echo.Context) error {
 	if query.Get("objective") == "" {
 		query.Set("objective", string(sweep.ObjectiveSharpe))
 	}
-	var found page[standing]
+	var found types.List[standing]
 	if err := p.get(c, v, "/backtests/leaderboard", query, &found); err != nil {
 		return err
 	}
-	var sets page[dataset]
+	var sets types.List[types.Dataset]
 	if err := p.get(c, v, "/datasets", url.Values{"limit": {"500"}}, &sets); err != nil {
 		return err
 	}
@@ -47,7 +44,7 @@ func (p *Pages) Leaderboard(c echo.Context) error {
 		Objective, Strategy, Dataset string
 		Objectives                   []sweep.Objective
 		Strategies                   []string
-		Datasets                     []dataset
+		Datasets                     []types.Dataset
 		Pager                        pager
 	}{
 		found.Items, query.Get("objective"), query.Get("strategy"), query.Get("dataset"),

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/ops"
 	"millrace/store/eventlog"
 )
@@ -120,37 +121,8 @@ func showFigure(value any) string {
 	return string(raw)
 }
 
-// retentionRun is a run of a retention job as the API answers it.
-type retentionRun struct {
-	JobLogID     int64      `json:"job_log_id"`
-	JobName      string     `json:"job_name"`
-	Status       string     `json:"status"`
-	Source       string     `json:"source"`
-	DryRun       bool       `json:"dry_run"`
-	DeletedCount int64      `json:"deleted_count"`
-	Batches      int        `json:"batches"`
-	LongestMS    float64    `json:"longest_transaction_ms"`
-	QueuedAt     time.Time  `json:"queued_at"`
-	StartedAt    *time.Time `json:"started_at"`
-	FinishedAt   *time.Time `json:"finished_at"`
-	Error        *string    `json:"error"`
-}
-
-// retentionJob is a retention job as the API answers it.
-type retentionJob struct {
-	JobName             string     `json:"job_name"`
-	Table               string     `json:"table"`
-	TableBytes          int64      `json:"table_bytes"`
-	Schedule            string     `json:"schedule"`
-	NextRunAt           time.Time  `json:"next_run_at"`
-	KeepDays            float64    `json:"keep_days"`
-	Running             bool       `json:"running"`
-	LastRunAt           *time.Time `json:"last_run_at"`
-	LastOKAt            *time.Time `json:"last_ok_at"`
-	LastDeletedCount    *int64     `json:"last_deleted_count"`
-	LastError           *string    `json:"last_error"`
-	ConsecutiveFailures int        `json:"consecutive_failures"`
-}
+// retentionJob is a retention job of the API.
+type retentionJob struct{ types.RetentionJob }
 
 // Path is the job's name as the API's path spells it.
 func (j retentionJob) Path() string { return strings.ReplaceAll(j.JobName, "_", "-") }
@@ -176,7 +148,7 @@ func (p *Pages) showRetention(c echo.Context, status int, problem *Problem) erro
 	}
 	query := pageQuery(c, "cursor")
 	query.Set("limit", "50")
-	var log page[retentionRun]
+	var log types.List[types.RetentionRun]
 	if err := p.admin(c, v, Request{Method: http.MethodGet, Path: "/admin/retention/logs?" + query.Encode()}, &log); err != nil {
 		return err
 	}
@@ -185,7 +157,7 @@ func (p *Pages) showRetention(c echo.Context, status int, problem *Problem) erro
 	v.Data = struct {
 		Scheduler string
 		Jobs      []retentionJob
-		Runs      []retentionRun
+		Runs      []types.RetentionRun
 		Key       string
 		Pager     pager
 	}{state.Scheduler, state.Jobs, log.Items, "console-" + uuid.NewString(), newPager(c, query, log.NextCursor)}

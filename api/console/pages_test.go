@@ -140,7 +140,7 @@ func TestAQuestionIsAnsweredWithItsSources(t *testing.T) {
 	b.until(`document.querySelector("[role=alert].note.bad:not([hidden])") !== null`)
 }
 
-// What is wrong in a form is told beside its field, and nothing that was typed is lost.
+// What is wrong in a form is shown beside its field, and nothing that was typed is lost.
 func TestAFormIsRefusedWithReasons(t *testing.T) {
 	s := newSite(t).withWorkspace().withSample()
 	b := s.openBrowser()

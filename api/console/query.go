@@ -9,57 +9,29 @@ import (
 	"strings"
 
 	"github.com/labstack/echo/v4"
+
+	"millrace/api/types"
 )
 
-// passage is a found piece of a document as the API answers it.
-type passage struct {
-	Rank       int     `json:"rank"`
-	ChunkID    string  `json:"chunk_id"`
-	SourceType string  `json:"source_type"`
-	Title      string  `json:"title"`
-	URL        string  `json:"url"`
-	Position   string  `json:"position"`
-	Text       string  `json:"text"`
-	Fit        float64 `json:"fit"`
-}
+// passage is a found piece of a document.
+type passage struct{ types.Match }
 
 // Link is where the passage can be read, when that is an address a browser may follow.
-func (p passage) Link() string {
-	to, err := url.Parse(p.URL)
+func (p passage) Link() string { return link(p.URL) }
+
+// link is an address that a browser may follow, or "".
+func link(address string) string {
+	to, err := url.Parse(address)
 	if err != nil || to.Scheme != "http" && to.Scheme != "https" {
 		return ""
 	}
-	return p.URL
-}
-
-// citation ties a mark of an answer to the passage it stands for.
-type citation struct {
-	Mark    int    `json:"mark"`
-	ChunkID string `json:"chunk_id"`
+	return address
 }
 
 // found is what the knowledge base answered.
 type found struct {
-	Question string `json:"question"`
-	Answer   *struct {
-		Text      string     `json:"text"`
-		Citations []citation `json:"citations"`
-		Model     string     `json:"model"`
-		Provider  string     `json:"provider"`
-		LatencyMS float64    `json:"latency_ms"`
-		Degraded  bool       `json:"degraded"`
-		Error     *string    `json:"error"`
-	} `json:"answer"`
+	types.Query
 	Results []passage `json:"results"`
-	Search  struct {
-		Model     string   `json:"model"`
-		Lexical   bool     `json:"lexical"`
-		Degraded  bool     `json:"degraded"`
-		Lacking   []string `json:"lacking"`
-		TimingsMS struct {
-			Total float64 `json:"total"`
-		} `json:"timings_ms"`
-	} `json:"search"`
 }
 
 // Ask handles GET and POST /admin/query. A question is posted, so that it is in no log of addresses.

@@ -177,7 +177,7 @@ func (s *site) submit(path, key, body string) string {
 	return answer
 }
 
-// published waits until what has happened in alpha has gone out to whoever is listening.
+// published waits until what has happened in alpha has gone out to every listener.
 func (s *site) published() {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {

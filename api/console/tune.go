@@ -15,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"millrace/api/console/chart"
+	"millrace/api/types"
 	"millrace/jobs/backtest"
 	"millrace/jobs/sweep"
 	"millrace/store"
@@ -26,7 +27,7 @@ import (
 type tuneData struct {
 	Tune             tune
 	Split            bool
-	Winner           *sweep.Entry
+	Winner           *types.Entry
 	Axes             []string
 	X, Y, Of         string
 	Figures          []choice
@@ -60,7 +61,7 @@ type orderTab struct {
 	Current    bool
 }
 
-type trialLine struct{ sweep.Trial }
+type trialLine struct{ types.Trial }
 
 // Is reports whether the line is the trial of that index.
 func (t trialLine) Is(index *int) bool { return index != nil && *index == t.Index }
@@ -85,9 +86,7 @@ func (p *Pages) Tune(c echo.Context) error {
 		v.Topics = "backtests"
 	}
 	data.Split = data.Tune.Spec.OOSRatio != nil || data.Tune.Spec.Window != nil
-	if len(data.Tune.Leaderboard) > 0 {
-		data.Winner = &data.Tune.Leaderboard[0]
-	}
+	data.Winner = data.Tune.best()
 	data.Space = spaceOf(data.Tune.Spec)
 	stored, err := p.store.Tuning.Get(ctx, v.Workspace.ID, id)
 	if err != nil {
@@ -110,10 +109,12 @@ func (p *Pages) Tune(c echo.Context) error {
 	return p.render(c, http.StatusOK, "tune", v)
 }
 
-func spaceOf(spec sweep.Spec) []spaceLine {
+func spaceOf(spec types.Spec) []spaceLine {
 	var space []spaceLine
 	for _, name := range slices.Sorted(maps.Keys(spec.ParamSpace)) {
-		space = append(space, spaceLine{name, spec.ParamSpace[name].String()})
+		r := spec.ParamSpace[name]
+		values := sweep.Range{Values: r.Values, Low: r.Low, High: r.High, Step: r.Step, Log: r.Log, Type: r.Type}
+		space = append(space, spaceLine{name, values.String()})
 	}
 	return space
 }
@@ -155,7 +156,7 @@ func (p *Pages) drawSurface(ctx context.Context, c echo.Context, t *tuning.Tune,
 		markX, markY = *data.Winner.ScoreIS, *data.Winner.ScoreOOS
 	}
 	if data.Split {
-		data.Scatter = chart.Scatter("Score out of sample over score in sample, every trial", "in sample", "out of sample", s.is, s.oos, markX, markY, "the winner")
+		data.Scatter = chart.Scatter("Score out of sample over score in sample, every trial", "in sample", "out of sample", s.is, s.oos, markX, markY, "the best trial")
 	}
 	return nil
 }
@@ -194,12 +195,12 @@ func pick(wanted string, known []string, otherwise int) string {
 
 // drawCourse runs the winner again, which takes milliseconds, for its equity.
 func (p *Pages) drawCourse(ctx context.Context, t *tuning.Tune, data *tuneData) error {
-	data.EquityNote = "The winner is known once all trials have ended."
+	data.EquityNote = "The best trial is known once all trials have ended."
 	switch t.Status {
 	case tuning.Completed:
-		data.EquityNote = "No trial passed its gates, so there is no winner."
+		data.EquityNote = "No trial met the limits."
 	case tuning.Failed, tuning.Canceled:
-		data.EquityNote = "It ended before its trials were ranked, so there is no winner."
+		data.EquityNote = "It ended before its trials were ranked."
 	}
 	if data.Winner == nil || t.Status != tuning.Completed {
 		return nil
@@ -222,8 +223,8 @@ func (p *Pages) drawCourse(ctx context.Context, t *tuning.Tune, data *tuneData) 
 	if len(t.Spec.Datasets) > 0 {
 		on = " on " + t.Dataset
 	}
-	data.Equity = chart.Lines("Equity of the winner"+on+"; each part begins with the account's cash", 240, equity, spans...)
-	data.Drawdown = chart.Lines("Drawdown of the winner"+on+" in percent", 130, down, unnamed...)
+	data.Equity = chart.Lines("Equity of the best trial"+on+"; each part begins with the account's cash", 240, equity, spans...)
+	data.Drawdown = chart.Lines("Drawdown of the best trial"+on+" in percent", 130, down, unnamed...)
 	return nil
 }
 
@@ -267,7 +268,7 @@ func (p *Pages) listTrials(c echo.Context, v *view, data *tuneData) error {
 	} else if query.Get("sort") == "" {
 		query.Set("sort", "score")
 	}
-	var found page[sweep.Trial]
+	var found types.List[types.Trial]
 	if err := p.get(c, v, "/backtests/tunes/"+data.Tune.TuneID+"/trials", query, &found); err != nil {
 		return err
 	}

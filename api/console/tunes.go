@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/types"
 	"millrace/jobs/backtest"
 	"millrace/jobs/sweep"
 	"millrace/store"
@@ -23,7 +24,7 @@ func (p *Pages) Tunes(c echo.Context) error {
 	}
 	v.Topics = "backtests"
 	query := pageQuery(c, "status", "strategy", "cursor")
-	var found page[tune]
+	var found types.List[tune]
 	if err := p.get(c, v, "/backtests/tunes", query, &found); err != nil {
 		return err
 	}
@@ -81,7 +82,7 @@ type tuneForm struct {
 // tuneFormData is the form and what it offers.
 type tuneFormData struct {
 	Form                        tuneForm
-	Datasets                    []dataset
+	Datasets                    []types.Dataset
 	Strategies                  []backtest.Strategy
 	Params                      []backtest.ParamSpec
 	Doc                         string
@@ -114,14 +115,19 @@ func (p *Pages) NewTune(c echo.Context) error {
 		if err := p.get(c, v, "/backtests/tunes/"+url.PathEscape(from), nil, &t); err != nil {
 			return err
 		}
-		form = formOf(t)
+		if form, err = formOf(t); err != nil {
+			return err
+		}
 	}
 	return p.showTuneForm(c, v, http.StatusOK, form, nil)
 }
 
 // formOf fills the form with what a tune asked for.
-func formOf(t tune) tuneForm {
-	s := t.Spec
+func formOf(t tune) (tuneForm, error) {
+	s, err := searchOf(t.Spec)
+	if err != nil {
+		return tuneForm{}, err
+	}
 	s.Normalize()
 	form := tuneForm{
 		Strategy: s.StrategyName, Dataset: t.Datasets[0], Side: string(s.Side), Search: string(s.SearchType),
@@ -141,13 +147,13 @@ func formOf(t tune) tuneForm {
 	for name, r := range s.ParamSpace {
 		form.Params[name] = r.String()
 	}
-	return form
+	return form, nil
 }
 
 func plain(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 
 func (p *Pages) showTuneForm(c echo.Context, v *view, status int, form tuneForm, problem *Problem) error {
-	var sets page[dataset]
+	var sets types.List[types.Dataset]
 	if err := p.get(c, v, "/datasets", url.Values{"limit": {"500"}}, &sets); err != nil {
 		return err
 	}
@@ -212,7 +218,7 @@ func (p *Pages) SubmitTune(c echo.Context) error {
 	})
 }
 
-// submitForm turns the form into the API's request. Its key makes a double click one submission.
+// submitForm makes the form the API's request. Its key makes a double click one submission.
 func (p *Pages) submitForm(c echo.Context, section string, wfo bool, path string, made func(Answer) (string, error)) error {
 	title := "New tune"
 	if wfo {
@@ -264,8 +270,8 @@ func readTuneForm(c echo.Context, wfo bool) tuneForm {
 	return form
 }
 
-// body turns the form into the API's request. What is no number is told here; what a number may be
-// is told by the API.
+// body makes the form the API's request. What is not a number is reported here; what a number may be
+// is reported by the API.
 func (f tuneForm) body() (map[string]any, []FieldFault) {
 	var faults []FieldFault
 	number := func(into map[string]any, name, field, text string) {
@@ -342,7 +348,7 @@ func (p *Pages) cancel(c echo.Context, resource, back string) error {
 	}
 	id := url.PathEscape(c.Param("id"))
 	if _, err := p.post(c, v, resource+id+"/cancel", "", nil); err != nil {
-		if problem, _ := refused(err); problem == nil || problem.Status != http.StatusConflict { // it ended meanwhile: the page tells how
+		if problem, _ := refused(err); problem == nil || problem.Status != http.StatusConflict { // it ended meanwhile: the page shows how
 			return err
 		}
 	}

@@ -7,73 +7,30 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"millrace/api/console/chart"
-	"millrace/jobs/sweep"
+	"millrace/api/types"
 	"millrace/store"
 	"millrace/store/workers"
 )
 
-// fold is one fold of a walk-forward as the API answers it.
-type fold struct {
-	Fold       int                `json:"fold"`
-	Status     string             `json:"status"`
-	TrainStart time.Time          `json:"train_start"`
-	TrainEnd   time.Time          `json:"train_end"`
-	TestStart  time.Time          `json:"test_start"`
-	TestEnd    time.Time          `json:"test_end"`
-	TrainBars  int                `json:"train_bars"`
-	TestBars   int                `json:"test_bars"`
-	TuneID     *string            `json:"tune_id"`
-	Params     map[string]float64 `json:"params"`
-	ScoreIS    *float64           `json:"score_is"`
-	ScoreOOS   *float64           `json:"score_oos"`
-	Error      *string            `json:"error"`
-}
-
-// walkForward is a walk-forward as the API answers it.
-type walkForward struct {
-	WFOID           string             `json:"wfo_id"`
-	Status          string             `json:"status"`
-	Admitted        bool               `json:"admitted"`
-	Dataset         string             `json:"dataset"`
-	StrategyName    string             `json:"strategy_name"`
-	SearchType      string             `json:"search_type"`
-	ObjectiveType   string             `json:"objective_type"`
-	WFOConfig       sweep.WFOConfig    `json:"wfo_config"`
-	NFolds          int                `json:"n_folds"`
-	FoldsDone       int                `json:"folds_done"`
-	FoldsFailed     int                `json:"folds_failed"`
-	NTrials         int                `json:"n_trials"`
-	TrialsCompleted int                `json:"trials_completed"`
-	NCandidates     *int               `json:"n_candidates"`
-	NEligible       *int               `json:"n_eligible"`
-	BestParams      map[string]float64 `json:"best_params"`
-	BestScore       *float64           `json:"best_score"`
-	Candidates      []sweep.Candidate  `json:"candidates"`
-	Folds           []fold             `json:"folds"`
-	OOS             *sweep.Stitched    `json:"oos"`
-	Equity          []struct {
-		Time   time.Time `json:"time"`
-		Equity float64   `json:"equity"`
-	} `json:"oos_equity"`
-	Efficiency  *float64          `json:"walk_forward_efficiency"`
-	Undefined   map[string]string `json:"undefined"`
-	Warnings    []string          `json:"warnings"`
-	Error       *string           `json:"error"`
-	Spec        sweep.Spec        `json:"spec"`
-	CreatedAt   time.Time         `json:"created_at"`
-	StartedAt   *time.Time        `json:"started_at"`
-	CompletedAt *time.Time        `json:"completed_at"`
-	ETASeconds  *float64          `json:"eta_seconds"`
-}
+// walkForward is a walk-forward of the API with what its pages ask of it.
+type walkForward struct{ types.WFO }
 
 // Ended reports whether nothing more happens to it.
-func (w walkForward) Ended() bool { return w.Status != "pending" && w.Status != "running" }
+func (w walkForward) Ended() bool { return w.Status.Ended() }
+
+// Candidates are the best of them.
+func (w walkForward) Candidates() []types.Candidate {
+	all := make([]types.Candidate, len(w.WFO.Candidates))
+	for i, c := range w.WFO.Candidates {
+		all[i] = c.Value
+	}
+	return all
+}
 
 // WalkForwards handles GET /admin/wfo.
 func (p *Pages) WalkForwards(c echo.Context) error {
@@ -83,7 +40,7 @@ func (p *Pages) WalkForwards(c echo.Context) error {
 	}
 	v.Topics = "wfo"
 	query := pageQuery(c, "status", "strategy", "cursor")
-	var found page[walkForward]
+	var found types.List[walkForward]
 	if err := p.get(c, v, "/backtests/wfo", query, &found); err != nil {
 		return err
 	}
@@ -134,7 +91,7 @@ func (w walkForward) timeline() template.HTML {
 	var rows []chart.Fold
 	for _, f := range w.Folds {
 		rows = append(rows, chart.Fold{
-			Name: strconv.Itoa(f.Fold), Status: f.Status,
+			Name: strconv.Itoa(f.Fold), Status: string(f.Status),
 			TrainFrom: f.TrainStart.UnixMicro(), TrainTo: f.TrainEnd.UnixMicro(), TestFrom: f.TestStart.UnixMicro(), TestTo: f.TestEnd.UnixMicro(),
 			TrainT: fmt.Sprintf("fold %d trains %s to %s, %d bars", f.Fold, f.TrainStart.Format("2006-01-02"), f.TrainEnd.Format("2006-01-02"), f.TrainBars),
 			TestT:  fmt.Sprintf("fold %d tests %s to %s, %d bars: %s", f.Fold, f.TestStart.Format("2006-01-02"), f.TestEnd.Format("2006-01-02"), f.TestBars, f.Status),
@@ -171,7 +128,8 @@ func (w walkForward) scores() template.HTML {
 // stability draws the best candidates' scores on every fold: a row each.
 func (w walkForward) stability() template.HTML {
 	const most = 12
-	top := w.Candidates[:min(len(w.Candidates), most)]
+	top := w.Candidates()
+	top = top[:min(len(top), most)]
 	if len(top) == 0 {
 		return ""
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Operation is one route as the document tells it.
+// Operation is one route as the document describes it.
 type Operation struct {
 	Method, Path string // the path with its parameters as :name
 	Summary      string

@@ -116,7 +116,7 @@
     reading?.abort();
     const mine = reading = new AbortController();
     try {
-      // What belongs to no workspace is told to the session alone; a ticket opens one workspace.
+      // What belongs to no workspace goes to the session alone; a ticket opens one workspace.
       let stream = "/admin/events/stream?";
       if (!fleet) {
         const ticket = await fetch("/admin/events/ticket", {
@@ -138,7 +138,7 @@
       if (!last) stale(0);
       say("live", "live");
       await read(resp.body.pipeThrough(new TextDecoderStream()).getReader(), mine);
-    } catch { /* told below */ }
+    } catch { /* reported below */ }
     if (mine !== reading || mine.signal.aborted) return;
     later();
   }
