@@ -24,16 +24,75 @@ const (
 	lockPoll = 50 * time.Millisecond
 )
 
-// Up applies every migration that is missing. Processes that start together are serialised by an advisory lock,
-// so each migration runs once; those that come late find nothing to do. Each migration commits by
-// itself: after a failure the earlier ones stay, and the next Up continues from there. The URL's
-// login must own the schema and, on a cluster that lacks our two roles, be allowed to create them.
+// Report is what Bring did.
+type Report struct {
+	Applied  []string // migrations
+	Repaired []string // roles, rights, policies and triggers that were missing, as after a restore
+	NewEpoch bool     // the event log is a restored one, so cursors of before are refused
+	Cron     string   // who runs the retention schedule where the server has pg_cron; else empty
+}
+
+// Options are what Bring does beside migrating.
+type Options struct {
+	NewEpoch      bool   // begin a new epoch of the event log in any case
+	Login         string // role that servers log in as, made if there is none; empty: none
+	LoginPassword string // given to Login; empty: it is left as it is
+}
+
+// Up is Bring without options and report.
 func Up(ctx context.Context, databaseURL string) error {
+	_, err := Bring(ctx, databaseURL, Options{})
+	return err
+}
+
+// Bring applies every migration that is missing. Processes that start together are serialised by an
+// advisory lock, so each migration runs once; those that come late find nothing to do. Each migration
+// commits by itself: after a failure the earlier ones stay, and the next call continues from there.
+// Then it makes what a restore left out. The URL's login must own the schema and, on a cluster that
+// lacks our roles, be allowed to create them.
+func Bring(ctx context.Context, databaseURL string, opts Options) (report Report, err error) {
 	pool, err := lockedPool(ctx, databaseURL)
 	if err != nil {
-		return err
+		return report, err
 	}
 	defer pool.Close() // ends the session, and with it the lock
+	before, err := status(ctx, pool)
+	if err != nil {
+		return report, err
+	}
+	made, err := makeRoles(ctx, pool)
+	if err != nil {
+		return report, err
+	}
+	if err := migrate(ctx, pool); err != nil {
+		return report, err
+	}
+	for _, e := range before {
+		if !e.Applied {
+			report.Applied = append(report.Applied, e.Name)
+		}
+	}
+	repaired, err := repair(ctx, pool)
+	if len(report.Applied) < len(before) { // a new database had nothing to repair
+		report.Repaired = append(made, repaired...)
+	}
+	if err != nil {
+		return report, err
+	}
+	if opts.Login != "" {
+		if err := ensureLogin(ctx, pool, opts.Login, opts.LoginPassword); err != nil {
+			return report, err
+		}
+	}
+	if err := pool.QueryRow(ctx, `select event_log_renew($1)`, opts.NewEpoch).Scan(&report.NewEpoch); err != nil {
+		return report, fmt.Errorf("look at the event log's epoch: %w", err)
+	}
+	report.Cron, err = ensureCron(ctx, pool)
+	return report, err
+}
+
+// migrate applies River's migrations and ours.
+func migrate(ctx context.Context, pool *pgxpool.Pool) error {
 	river, err := riverMigrator(pool)
 	if err != nil {
 		return fmt.Errorf("river migrations: %w", err)

@@ -51,7 +51,7 @@ func (c *apiCmd) Run(ctx context.Context, env *environment) error {
 
 // startAPI opens the database, joins the event feed and serves HTTP. It returns the address.
 func startAPI(ctx context.Context, life *lifecycle, env *environment, db databaseFlags, kb knowledgeFlags, flags apiFlags, metrics *ops.Metrics) (string, error) {
-	pool, err := openPool(ctx, life, db, 20, "", metrics)
+	pool, err := openPool(ctx, life, db, 20, "", metrics, env)
 	if err != nil {
 		return "", err
 	}

@@ -11,18 +11,38 @@ import (
 
 // migrateCmd is the verb `migrate`.
 type migrateCmd struct {
-	Up     migrateUpCmd     `cmd:"" help:"Bring the database to this version. Safe to run in many processes at once."`
+	Up     migrateUpCmd     `cmd:"" help:"Bring the database to this version, and make again what a restore left out. Safe to run in many processes at once."`
 	Status migrateStatusCmd `cmd:"" help:"List the migrations and which are applied."`
 }
 
-type migrateUpCmd struct{ databaseFlags }
+type migrateUpCmd struct {
+	databaseFlags
+	Login         string `env:"MILLRACE_LOGIN" help:"Role that api and worker log in as: made if there is none, with no rights but to act as the roles they need."`
+	LoginPassword string `env:"MILLRACE_LOGIN_PASSWORD" help:"Password that the login is given; unset, it is left as it is."`
+	NewEpoch      bool   `help:"Begin a new epoch of the event log, so that streams begin again: after the data folder was put back to an earlier state."`
+}
 
 // Run migrates.
-func (c *migrateUpCmd) Run(ctx context.Context) error {
+func (c *migrateUpCmd) Run(ctx context.Context, env *environment) error {
 	if c.DatabaseURL == "" {
 		return configError{errors.New("DATABASE_URL is not set")}
 	}
-	return migrations.Up(ctx, c.DatabaseURL)
+	report, err := migrations.Bring(ctx, c.DatabaseURL, migrations.Options{
+		NewEpoch: c.NewEpoch, Login: c.Login, LoginPassword: c.LoginPassword,
+	})
+	for _, name := range report.Applied {
+		fmt.Fprintln(env.stdout, "applied", name)
+	}
+	for _, name := range report.Repaired {
+		fmt.Fprintln(env.stdout, "made", name)
+	}
+	if report.NewEpoch {
+		fmt.Fprintln(env.stdout, "began a new epoch of the event log: streams begin again")
+	}
+	if report.Cron != "" {
+		fmt.Fprintln(env.stdout, report.Cron)
+	}
+	return err
 }
 
 type migrateStatusCmd struct{ databaseFlags }

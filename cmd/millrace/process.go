@@ -92,8 +92,8 @@ func serve(ctx context.Context, env *environment, deadline time.Duration, start 
 }
 
 // openPool opens the pool, of a worker if one is named, and makes sure that the schema is the one
-// this binary was built with.
-func openPool(ctx context.Context, life *lifecycle, db databaseFlags, conns int32, worker string, metrics *ops.Metrics) (*pgxpool.Pool, error) {
+// this binary was built with, that it is complete, and in production that the login cannot get round it.
+func openPool(ctx context.Context, life *lifecycle, db databaseFlags, conns int32, worker string, metrics *ops.Metrics, env *environment) (*pgxpool.Pool, error) {
 	if err := checked(db.check()); err != nil {
 		return nil, err
 	}
@@ -105,12 +105,20 @@ func openPool(ctx context.Context, life *lifecycle, db databaseFlags, conns int3
 		return nil, configError{fmt.Errorf("DATABASE_URL: %w", err)}
 	}
 	life.onStop(func(context.Context) error { pool.Close(); return nil })
+	if err := migrations.CheckLogin(ctx, pool, store.AppRole); errors.Is(err, migrations.ErrUnsafeLogin) && env.profile == production {
+		return nil, configError{fmt.Errorf("DATABASE_URL: %w", err)}
+	} else if err != nil && !errors.Is(err, migrations.ErrUnsafeLogin) {
+		return nil, err
+	}
 	current, err := migrations.Current(ctx, pool)
 	if err != nil {
 		return nil, fmt.Errorf("check the schema: %w", err)
 	}
 	if !current {
 		return nil, errors.New("the database is not migrated to this version: run `millrace migrate up`")
+	}
+	if err := migrations.Check(ctx, pool); err != nil {
+		return nil, err
 	}
 	return pool, nil
 }

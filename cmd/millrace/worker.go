@@ -76,7 +76,7 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 	}
 	// A connection a slot for results, one for its reporter, and River's and the heartbeat's own.
 	id := fleet.NewID()
-	pool, err := openPool(ctx, life, db, int32(2*total+6), id, metrics)
+	pool, err := openPool(ctx, life, db, int32(2*total+6), id, metrics, env)
 	if err != nil {
 		return err
 	}

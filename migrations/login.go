@@ -1,0 +1,66 @@
+package migrations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// ensureLogin makes the role that servers log in as. It inherits nothing, so it may do nothing until
+// it acts as one of our roles, and leaving that role gains nothing.
+func ensureLogin(ctx context.Context, pool *pgxpool.Pool, name, password string) error {
+	login := pgx.Identifier{name}.Sanitize()
+	statement := `do $$ begin create role ` + login + ` login noinherit; exception when duplicate_object or unique_violation then null; end $$;
+		alter role ` + login + ` login noinherit;
+		grant millrace_app, millrace_tenant, millrace_fleet to ` + login
+	if strings.Contains(name, "$") {
+		return errors.New("the login's name must not have a $ in it")
+	}
+	if password != "" {
+		statement += `; alter role ` + login + ` password '` + strings.ReplaceAll(password, "'", "''") + `'`
+	}
+	if _, err := pool.Exec(ctx, statement, pgx.QueryExecModeSimpleProtocol); err != nil {
+		return fmt.Errorf("make the login %s: %w", name, err)
+	}
+	return nil
+}
+
+// ErrUnsafeLogin says that row-level security does not hold for the sessions of a pool.
+var ErrUnsafeLogin = errors.New("the login is not held to its rights")
+
+// CheckLogin returns ErrUnsafeLogin, with what to do, unless the sessions of a pool act as role and
+// their login has no rights of its own: whoever gets at SQL could switch back to it.
+func CheckLogin(ctx context.Context, db Querier, role string) error {
+	rows, err := db.Query(ctx, `
+		select session_user::text, current_user::text, r.rolsuper, r.rolbypassrls,
+		       exists (select from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+		                and pg_has_role(session_user, c.relowner, 'member')),
+		       pg_has_role(session_user, 'millrace_fleet', 'usage') or pg_has_role(session_user, 'millrace_app', 'usage')
+		  from pg_roles r where r.rolname = session_user`)
+	if err != nil {
+		return fmt.Errorf("look at the login: %w", err)
+	}
+	var login, acts string
+	var super, bypass, owner, inherits bool
+	if _, err := pgx.ForEachRow(rows, []any{&login, &acts, &super, &bypass, &owner, &inherits}, func() error { return nil }); err != nil {
+		return fmt.Errorf("look at the login: %w", err)
+	}
+	const remedy = "; make one that is safe with `millrace migrate up --login NAME`, and use it in DATABASE_URL"
+	switch {
+	case acts != role:
+		return fmt.Errorf("%w: its sessions act as %s and not as %s: a pooler in between drops the startup parameter role; use a direct URL", ErrUnsafeLogin, acts, role)
+	case super:
+		return fmt.Errorf("%w: %s is a superuser%s", ErrUnsafeLogin, login, remedy)
+	case bypass:
+		return fmt.Errorf("%w: %s bypasses row-level security%s", ErrUnsafeLogin, login, remedy)
+	case owner:
+		return fmt.Errorf("%w: %s owns the tables, or may act as their owner%s", ErrUnsafeLogin, login, remedy)
+	case inherits:
+		return fmt.Errorf("%w: %s inherits the rights of the roles it acts as: `alter role %[2]s noinherit`%[3]s", ErrUnsafeLogin, login, remedy)
+	}
+	return nil
+}
