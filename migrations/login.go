@@ -33,7 +33,7 @@ func ensureLogin(ctx context.Context, pool *pgxpool.Pool, name, password string)
 var ErrUnsafeLogin = errors.New("the login is not held to its rights")
 
 // CheckLogin returns ErrUnsafeLogin, with what to do, unless the sessions of a pool act as role and
-// their login has no rights of its own: whoever gets at SQL could switch back to it.
+// their login has no rights of its own: SQL that gets into a session could switch back to it.
 func CheckLogin(ctx context.Context, db Querier, role string) error {
 	rows, err := db.Query(ctx, `
 		select session_user::text, current_user::text, r.rolsuper, r.rolbypassrls,

@@ -14,7 +14,7 @@ import (
 
 // The manifest is that of a database that was just made. After a new migration, write it again:
 // MILLRACE_WRITE_MANIFEST=1 bin/millrace postgres -- go test ./migrations -run TestTheManifest
-func TestTheManifestIsThatOfANewDatabase(t *testing.T) {
+func TestTheManifestIsThatOfAFreshDatabase(t *testing.T) {
 	db := pgtest.NewEmpty(t)
 	require.NoError(t, migrations.Up(t.Context(), db.OwnerURL))
 	found, err := migrations.Catalogue(t.Context(), db.OwnerPool(t))

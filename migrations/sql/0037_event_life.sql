@@ -5,7 +5,7 @@
 -- elsewhere has another name at once, and an epoch of its own after `millrace migrate up`.
 alter table event_epoch add column home text;
 
--- Where this log is: the server, its timeline, and the table itself, which a restore makes anew.
+-- Where this log is: the server, its timeline, and the table itself, which a restore makes again.
 create function event_log_home() returns text
     language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     select s.system_identifier || '/' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) || '/'
@@ -23,7 +23,7 @@ create or replace function event_log_epoch() returns text
       from pg_control_system() s, public.event_epoch e
 $$;
 
--- Begins a new epoch if the log is elsewhere than it was last seen, or if told to, and returns whether
+-- Begins a new epoch if the log is elsewhere than it was last seen, or if asked to, and returns whether
 -- it did.
 -- +goose StatementBegin
 create function event_log_renew(always boolean) returns boolean

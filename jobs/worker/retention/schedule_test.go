@@ -149,6 +149,12 @@ func TestPgCronRunsTheScheduleWhereItIs(t *testing.T) {
 		return scheduler
 	}
 
+	// The migration makes the extension where the server runs it, and hands it the schedule.
+	require.Equal(t, 1, count(`select count(*) from pg_extension where extname = 'pg_cron'`))
+	require.Equal(t, 5, count(`select count(*) from cron.job where jobname like 'millrace_retention_%' and active`))
+	require.Zero(t, scheduled("match_runs", "river").Entry, "pg_cron is the one scheduler")
+	exec(`drop extension pg_cron`)
+
 	require.Equal(t, "river", reschedule(), "the extension is installed, but not in the database")
 	require.NotZero(t, scheduled("trade_events", "river").Entry)
 	require.Zero(t, scheduled("match_runs", "pg_cron").Entry, "River is the one scheduler")
@@ -194,7 +200,7 @@ func TestPgCronOfAnotherDatabaseIsNotCountedOn(t *testing.T) {
 	cluster := cronCluster(t)
 	admin, err := pgx.Connect(ctx, cluster.URL())
 	require.NoError(t, err)
-	_, err = admin.Exec(ctx, `create extension pg_cron`)
+	_, err = admin.Exec(ctx, `create extension if not exists pg_cron`)
 	require.NoError(t, err)
 	_, err = admin.Exec(ctx, `create database beside`)
 	require.NoError(t, err)
