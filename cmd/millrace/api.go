@@ -42,10 +42,11 @@ func (c *apiCmd) Run(ctx context.Context, env *environment) error {
 	}
 	return serve(ctx, env, 15*time.Second, func(life *lifecycle) error {
 		metrics := ops.NewMetrics()
-		if _, err := startAPI(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.apiFlags, metrics); err != nil {
+		if err := serveInternal(ctx, life, env, c.internalFlags, metrics, c.AdminToken); err != nil {
 			return err
 		}
-		return serveInternal(ctx, life, env, c.internalFlags, metrics, c.AdminToken)
+		_, err := startAPI(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.apiFlags, metrics)
+		return err
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"debug/elf"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,9 @@ import (
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/stretchr/testify/require"
+
+	"millrace/ops/program"
+	"millrace/store/pgtest"
 )
 
 const root = "../.."
@@ -28,7 +32,7 @@ func loadCompose(t *testing.T) *types.Project {
 	require.NoError(t, err)
 	project, err := loader.LoadWithContext(context.Background(), types.ConfigDetails{
 		WorkingDir: root, ConfigFiles: []types.ConfigFile{{Filename: file, Content: body}},
-		Environment: map[string]string{"POSTGRES_PASSWORD": "test-password", "ADMIN_TOKEN": strings.Repeat("t", 40)},
+		Environment: map[string]string{"POSTGRES_PASSWORD": "test-password", "MILLRACE_LOGIN_PASSWORD": "server-password", "ADMIN_TOKEN": strings.Repeat("t", 40)},
 	}, func(o *loader.Options) { o.SetProjectName("millrace", true) })
 	require.NoError(t, err)
 	return project
@@ -170,5 +174,51 @@ func TestTheUnitsAreSound(t *testing.T) {
 		_, err = newParser(t).Parse(strings.Fields(strings.ReplaceAll(start[1], "%i", "8081")))
 		require.NoError(t, err, unit)
 		require.Contains(t, string(body), "NoNewPrivileges=yes", unit)
+	}
+}
+
+// systemd itself finds nothing to complain about, and the units start again for as long as the
+// database is away. One environment file serves all: what differs between processes is the unit's.
+func TestTheUnitsAreValidForSystemd(t *testing.T) {
+	analyze := program.Find(t, "systemd", "systemd-analyze")
+	folder := t.TempDir()
+	units, err := filepath.Glob(filepath.Join(root, "ops/systemd/*.service"))
+	require.NoError(t, err)
+	args := []string{"verify", "--man=no"}
+	metrics := map[string]bool{}
+	for _, unit := range units {
+		body, err := os.ReadFile(unit)
+		require.NoError(t, err)
+		require.Contains(t, string(body), "StartLimitIntervalSec=0\n", unit)
+		require.Regexp(t, `(?m)^Restart=(always|on-failure)$`, string(body), unit)
+		instance := strings.Replace(filepath.Base(unit), "@.", "@8081.", 1)
+		copied := filepath.Join(folder, instance)
+		require.NoError(t, os.WriteFile(copied, bytes.ReplaceAll(body, []byte("/usr/local/bin/millrace"), []byte("/bin/true")), 0o600))
+		args = append(args, copied)
+		if strings.Contains(unit, "@") {
+			address := regexp.MustCompile(`--metrics-addr (\S+)`).FindStringSubmatch(string(body))
+			require.NotNil(t, address, "%s: an address in the shared file would be every process's", unit)
+			require.False(t, metrics[address[1]], unit)
+			metrics[address[1]] = true
+			require.Contains(t, string(body), "ExecReload=/bin/kill -HUP $MAINPID\n", unit)
+		}
+	}
+	out, err := exec.Command(analyze, args...).CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Empty(t, string(out))
+}
+
+// A process that cannot have its metrics port never says that it is ready, and takes no work.
+func TestNoProcessIsReadyWithoutItsMetricsPort(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = taken.Close() }()
+	db := pgtest.New(t)
+	for _, verb := range [][]string{{"api", "--addr", "127.0.0.1:0"}, {"worker"}} {
+		var out bytes.Buffer
+		status := run(t.Context(), append(verb, "--database-url", db.URL, "--metrics-addr", taken.Addr().String()), &out, &out)
+		require.Equal(t, 2, status, out.String())
+		require.Contains(t, out.String(), "MILLRACE_METRICS_ADDR")
+		require.NotContains(t, out.String(), "ready")
 	}
 }

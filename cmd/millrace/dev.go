@@ -67,14 +67,14 @@ func (c *devCmd) start(ctx context.Context, life *lifecycle, env *environment) (
 	}
 	c.AdminToken = settings.AdminToken
 	metrics := ops.NewMetrics()
+	if err := serveInternal(ctx, life, env, c.internalFlags, metrics, c.AdminToken); err != nil {
+		return devSettings{}, err
+	}
 	address, err := startAPI(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.apiFlags, metrics)
 	if err != nil {
 		return devSettings{}, err
 	}
 	if err := startWorker(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.workerFlags, metrics); err != nil {
-		return devSettings{}, err
-	}
-	if err := serveInternal(ctx, life, env, c.internalFlags, metrics, c.AdminToken); err != nil {
 		return devSettings{}, err
 	}
 	settings.URL = "http://" + address

@@ -60,8 +60,9 @@ type environment struct {
 
 func (*environment) version() string { return gitSHA + " " + buildTime }
 
+// SIGHUP drains as SIGTERM does: settings come from the environment, which a process cannot read again.
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }

@@ -49,7 +49,8 @@ type internalFlags struct {
 	MetricsAddr string `env:"MILLRACE_METRICS_ADDR" help:"Address for /metrics, /healthz and, with the admin token, /debug/pprof; inside the network only. Unset: none."`
 }
 
-// serveInternal serves the metrics on a port of their own.
+// serveInternal serves the metrics on a port of their own. It comes before what logs that the process
+// is ready: a process that cannot have the port stops before it takes any work.
 func serveInternal(ctx context.Context, life *lifecycle, env *environment, flags internalFlags, metrics *ops.Metrics, adminToken string) error {
 	if flags.MetricsAddr == "" {
 		return nil

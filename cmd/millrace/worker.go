@@ -57,10 +57,10 @@ func (c *workerCmd) Run(ctx context.Context, env *environment) error {
 	}
 	return serve(ctx, env, c.Drain+5*time.Second, func(life *lifecycle) error {
 		metrics := ops.NewMetrics()
-		if err := startWorker(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.workerFlags, metrics); err != nil {
+		if err := serveInternal(ctx, life, env, c.internalFlags, metrics, c.AdminToken); err != nil {
 			return err
 		}
-		return serveInternal(ctx, life, env, c.internalFlags, metrics, c.AdminToken)
+		return startWorker(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.workerFlags, metrics)
 	})
 }
 
