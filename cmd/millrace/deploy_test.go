@@ -219,6 +219,6 @@ func TestNoProcessIsReadyWithoutItsMetricsPort(t *testing.T) {
 		status := run(t.Context(), append(verb, "--database-url", db.URL, "--metrics-addr", taken.Addr().String()), &out, &out)
 		require.Equal(t, 2, status, out.String())
 		require.Contains(t, out.String(), "MILLRACE_METRICS_ADDR")
-		require.NotContains(t, out.String(), "ready")
+		require.NotContains(t, out.String(), verb[0]+" ready")
 	}
 }
