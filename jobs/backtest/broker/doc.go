@@ -16,7 +16,7 @@
 //     rounding errors. On a leg the level nearest to the price so far fills first and the walk
 //     continues from there. At one price stops fill before limits and buys before sells. BarDetail
 //     takes the bars of a lower timeframe and walks them instead of the assumed path;
-//  4. a margin call at the bar's worst price;
+//  4. a margin call at the bar's worst price, and the loss rules at its close;
 //  5. (the strategy)
 //  6. with Settings.ProcessOnClose, market orders and the priced orders that the close has reached;
 //     without, only closes placed with immediately.
@@ -32,8 +32,8 @@
 // # Entries
 //
 // An entry with the id of a pending one replaces it. An entry placed while the position is opposite
-// closes all of it at its fill and opens its own quantity. One placed flat or in the position's
-// direction nets by its own quantity. A priced entry placed while opposite that fills when the
+// closes all of it at its fill and opens its own quantity, and so does any market entry that meets an
+// opposite position. A priced one placed flat or in the position's direction nets by its own quantity. A priced entry placed while opposite that fills when the
 // opposite position is already closed opens its quantity plus the size that position had at the
 // call, less what closes earlier on that bar had asked for. Pyramiding limits the entries of a
 // direction when the order is placed, and again at the fill for market orders. Order has neither the
@@ -60,4 +60,21 @@
 // and open profit. Lots close first in, first out; CloseAny closes those of the named entry. Both
 // commissions of a lot count when it closes; a cash fee per order is split by quantity when an order
 // both closes and opens.
+//
+// # Margin
+//
+// An entry that needs more margin than equity at its fill is dropped as a whole, also when it would
+// reverse, together with closes called after it on its bar. A reversal needs margin for its new side
+// only, but for both when the old one was opened on the same bar. An entry behind a close of its bar,
+// and one that exceeds equity only together with an entry of its bar, fill and are trimmed at once. A
+// margin call at the open and at the bar's worst price closes four times the shortfall in lots, or one
+// unit when that is less than a lot.
+//
+// # Risk rules
+//
+// The last fill that a day allows closes the position at its price, or, for an entry that filled inside the
+// bar beyond the open, at the extreme that the path reaches; orders of the rest of the day are not placed.
+// The drawdown rule looks at the close of bars that close a lot and compares equity with the highest
+// realized equity; the intraday rule looks at every close and compares with the day's start. Days of loss
+// compare equity at the last close of each day.
 package broker

@@ -19,13 +19,15 @@ type Emulator struct {
 	serial  int64 // of the last order
 	version int64 // of lots and exits; exits recompute their levels when it changes
 
-	bar     int
-	close   float64 // of the last bar
-	atClose bool    // fills now are at the bar's close
-	filling int32   // id of the entry that is being filled
-	markets int     // live orders without a price
-	exits   int     // live exits
-	trails  int     // live trailing exits
+	bar         int
+	close       float64 // of the last bar
+	closedOnBar int     // last bar on which a Close or CloseAll filled
+	atClose     bool    // fills now are at the bar's close
+	filling     int32   // id of the entry that is being filled
+	now         prices  // of the bar that is worked off
+	markets     int     // live orders without a price
+	exits       int     // live exits
+	trails      int     // live trailing exits
 
 	size, cost float64 // of the lots: sum of sizes, sum of size·price
 	account
@@ -57,10 +59,10 @@ func (e *Emulator) Reset(s Settings) {
 	*e = Emulator{
 		s: s, grid: g, point: s.PointValue, keep: e.keep,
 		orders: e.orders[:0], lots: e.lots[:0], spent: e.spent[:0], closed: e.closed[:0],
-		close: math.NaN(),
+		close: math.NaN(), closedOnBar: -1,
 	}
 	e.account.reset(s.Capital)
-	e.risk.reset()
+	e.risk.reset(s.Capital)
 }
 
 // KeepTrades says whether Closed keeps a row for each closed lot. Counters and sums are kept either way.
@@ -81,24 +83,30 @@ func (e *Emulator) Bar(bar int, day int32, open, high, low, closing float64) err
 // BarDetail is Bar with the bars of a lower timeframe in place of the assumed path. Without any it
 // assumes the path.
 func (e *Emulator) BarDetail(bar int, day int32, open, high, low, closing float64, inner Inner) error {
-	e.bar, e.close = bar, closing
 	if e.err != nil {
 		return e.err
 	}
 	if e.daily {
 		e.newDay(day)
 	}
+	e.bar, e.close, e.now = bar, closing, prices{open, high, low, closing}
 	if len(e.orders) == 0 && len(e.lots) == 0 {
 		return nil
 	}
-	p := prices{open, high, low, closing}
-	if !e.lossRule && (len(e.orders) == 0 || e.quiet(e.grid.ticks(high), e.grid.ticks(low))) {
-		e.passQuietly(p)
+	margined := e.s.MarginLong > 0 || e.s.MarginShort > 0
+	if len(e.orders) == 0 || e.quiet(e.grid.ticks(high), e.grid.ticks(low)) {
+		if margined && len(e.lots) > 0 {
+			e.callMargin(open)
+		}
+		e.passQuietly(e.now)
 	} else {
-		e.walkBar(p, inner)
+		e.walkBar(e.now, inner)
 	}
-	if len(e.lots) > 0 && (e.s.MarginLong > 0 || e.s.MarginShort > 0) {
-		e.callMargin(high, low)
+	if margined && len(e.lots) > 0 {
+		e.callMargin(e.worst(high, low))
+	}
+	if e.lossRule {
+		e.checkLosses()
 	}
 	return e.err
 }
@@ -115,6 +123,9 @@ func (p prices) upFirst() bool { return p.high-p.open < p.open-p.low }
 func (e *Emulator) walkBar(p prices, inner Inner) {
 	open := e.grid.ticks(p.open)
 	e.fillMarkets(open, false)
+	if (e.s.MarginLong > 0 || e.s.MarginShort > 0) && len(e.lots) > 0 {
+		e.callMargin(p.open)
+	}
 	if len(inner.Open) == 0 {
 		e.walkPath(p)
 		return

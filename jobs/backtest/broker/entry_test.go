@@ -160,6 +160,17 @@ func TestEntryPlacedOppositeKeepsItsOwnSizeWhenACloseWentFirst(t *testing.T) {
 	r.wantPosition(-2, 104)
 }
 
+func TestMarketEntryReversesWhatAnEntryOfItsBarOpened(t *testing.T) {
+	r := start(t, account())
+	r.flat(100, func() {
+		r.Entry(sized(entry(idA, broker.Long), 3))
+		r.Entry(sized(entry(idB, broker.Short), 2))
+	})
+	r.flat(104)
+	r.wantRows(row{3, 104, 104, 1, 1})
+	r.wantPosition(-2, 104)
+}
+
 func TestDeferredFlipOpensTheOldSizeToo(t *testing.T) {
 	// The stop is placed against 3 units; they are closed on the next bar, and when the stop fills later it
 	// opens 2 and the 3.

@@ -29,6 +29,9 @@ func (e *Emulator) priceFor(k float64, d Dir, slips bool) float64 {
 
 // fillEntry closes what the order closes and opens what it opens.
 func (e *Emulator) fillEntry(o *order, price float64) {
+	if e.dayOver {
+		return
+	}
 	qty := o.qty
 	if o.resize {
 		qty = e.defaultQty(price)
@@ -37,8 +40,9 @@ func (e *Emulator) fillEntry(o *order, price float64) {
 	if opening > 0 && o.kind == kindEntry {
 		opening = e.allowed(o.dir, closing, opening)
 	}
-	if opening > dust && !e.affords(o.dir, closing, opening, price) {
-		opening = 0
+	if o.kind == kindEntry && e.affords(o, closing, opening, price) == rejected {
+		e.dropClosesWith(o)
+		return
 	}
 	if closing <= dust && opening <= dust {
 		return
@@ -53,7 +57,20 @@ func (e *Emulator) fillEntry(o *order, price float64) {
 	}
 	e.reduceGroup(o, o.qty)
 	e.filling = 0
-	e.countFill(price)
+	e.countFill(price, true)
+}
+
+// dropClosesWith removes the closes that were placed on the bar of a rejected reversal, after it: they do not
+// close in its stead.
+func (e *Emulator) dropClosesWith(o *order) {
+	if !o.reverses {
+		return
+	}
+	for i := len(e.orders) - 1; i >= 0; i-- {
+		if c := &e.orders[i]; (c.kind == kindClose || c.kind == kindCloseAll) && c.bar == o.bar && c.dir != o.dir {
+			e.remove(i)
+		}
+	}
 }
 
 // split divides an entry's quantity into what closes the opposite position and what opens.
@@ -61,7 +78,7 @@ func (e *Emulator) split(o *order, qty float64) (closing, opening float64) {
 	against := e.size * float64(o.dir)
 	size := math.Abs(e.size)
 	switch {
-	case against < 0 && o.kind == kindEntry && o.reverses:
+	case against < 0 && o.kind == kindEntry && (o.reverses || !o.priced()):
 		return size, qty
 	case against < 0:
 		closing = math.Min(size, qty)
@@ -159,7 +176,8 @@ func (e *Emulator) fillClose(o *order, price float64) {
 	}
 	if qty > dust {
 		e.take(qty, qty, price, taker{id: o.id, comment: o.comment}, only)
-		e.countFill(price)
+		e.closedOnBar = e.bar
+		e.countFill(price, false)
 	}
 }
 
@@ -179,7 +197,7 @@ func (e *Emulator) fillExit(o *order, price float64, reason Reason) {
 	}
 	e.take(qty, qty, price, taker{id: x.ID, comment: x.commentFor(reason), reason: reason}, only)
 	e.reduceGroup(o, qty)
-	e.countFill(price)
+	e.countFill(price, false)
 }
 
 // commentFor is the comment of an exit by what filled it.

@@ -139,9 +139,6 @@ func (e *Emulator) watch(equity float64) {
 	} else if u := equity - e.trough; u > e.runup {
 		e.runup = u
 	}
-	if e.lossRule {
-		e.risk.watch(equity)
-	}
 }
 
 func (a *account) noteSize(size float64) {
@@ -154,17 +151,51 @@ func (a *account) noteSize(size float64) {
 	}
 }
 
-// affords says whether equity at the price covers the margin of an entry.
-func (e *Emulator) affords(d Dir, closing, opening, price float64) bool {
-	margin := e.margin(d)
-	if margin == 0 {
-		return true
+// verdict is what margin says to an entry.
+type verdict uint8
+
+const (
+	accepted verdict = iota
+	rejected         // the whole order is dropped
+)
+
+// affords judges an entry by the margin that equity at the price has to cover. Closing a position frees its
+// margin, but not when it was opened on this bar. Two orders pass although they exceed it, and a margin call
+// at once trims what they open: one placed opposite whose position a close of this bar has closed, and one that
+// only exceeds it together with an entry of this bar.
+func (e *Emulator) affords(o *order, closing, opening, price float64) verdict {
+	margin := e.margin(o.dir)
+	if margin == 0 || opening <= dust {
+		return accepted
 	}
-	size := math.Abs(e.size) - closing
-	if closing > 0 && e.lots[0].Bar == e.bar {
-		size += closing // both legs of a pair of one bar
+	held := math.Abs(e.size) - closing
+	if closing > 0 && e.lots[len(e.lots)-1].Bar == e.bar {
+		held += closing
 	}
-	return (size+opening)*price*e.point*margin <= e.equityAt(price)
+	equity := e.equityAt(price)
+	unit := price * e.point * margin
+	exceeds := func(size float64) bool { return size*unit-equity > 1e-11*math.Abs(equity) }
+	if !exceeds(held + opening) {
+		return accepted
+	}
+	if o.reverses && closing == 0 && held == 0 && e.closedOnBar == e.bar {
+		return accepted
+	}
+	if older := e.sizeBefore(e.bar); closing == 0 && older < held && !exceeds(older+opening) {
+		return accepted
+	}
+	return rejected
+}
+
+// sizeBefore is the size of the lots that were open before a bar.
+func (e *Emulator) sizeBefore(bar int) float64 {
+	size := 0.0
+	for i := range e.lots {
+		if e.lots[i].Bar < bar {
+			size += math.Abs(e.lots[i].Size)
+		}
+	}
+	return size
 }
 
 func (e *Emulator) margin(d Dir) float64 {
@@ -174,26 +205,33 @@ func (e *Emulator) margin(d Dir) float64 {
 	return e.s.MarginShort / 100
 }
 
-// callMargin closes part of a position whose margin the equity does not cover at the worst price.
-func (e *Emulator) callMargin(high, low float64) {
+// callMargin closes part of a position whose margin the equity does not cover at a price: four times the
+// shortfall in lots, or one unit when that is less than a lot.
+func (e *Emulator) callMargin(price float64) {
 	margin := e.margin(e.side())
 	if margin == 0 {
 		return
 	}
-	price := low
-	if e.size < 0 {
-		price = high
-	}
 	size := math.Abs(e.size)
-	need := size * price * e.point * margin
-	have := e.equityAt(price)
-	if have >= need {
+	unit := price * e.point * margin
+	equity := e.equityAt(price)
+	short := size*unit - equity
+	if short <= 1e-11*math.Abs(equity) {
 		return
 	}
-	cover := e.floorLot((need-have)/(price*e.point*margin)) * 4
+	cover := e.floorLot(short/unit) * 4
 	if cover <= 0 {
 		cover = 1
 	}
 	cover = math.Min(cover, size)
+	price += float64(-e.side()) * float64(e.s.SlippageTicks) * e.grid.tick
 	e.take(cover, cover, price, taker{reason: ByMargin}, 0)
+}
+
+// worst is the bar's worst price for the position.
+func (e *Emulator) worst(high, low float64) float64 {
+	if e.size < 0 {
+		return high
+	}
+	return low
 }

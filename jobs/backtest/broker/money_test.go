@@ -127,13 +127,84 @@ func TestEntryBeyondItsMarginIsDropped(t *testing.T) {
 	r.flat(101) // 100·101 > 10,000
 	r.wantPosition(0, nan)
 
-	// The reversal's closing half happens all the same.
+	// A reversal that exceeds it is dropped as a whole, and so is a close called after it on the same bar.
 	r = start(t, s)
 	r.flat(100, func() { r.Entry(sized(entry(idA, broker.Long), 50)) })
-	r.flat(100, func() { r.Entry(sized(entry(idB, broker.Short), 101)) })
+	r.flat(100, func() {
+		r.Entry(sized(entry(idB, broker.Short), 101))
+		r.Close(idA, 0, nan, nan, false)
+	})
 	r.flat(100)
-	r.wantRows(row{50, 100, 100, 1, 2})
-	r.wantPosition(0, nan)
+	r.wantPosition(50, 100)
+}
+
+func TestReversalOfAnOlderPositionNeedsMarginForItsNewSideOnly(t *testing.T) {
+	s := account()
+	s.MarginLong, s.MarginShort = 100, 100
+	r := start(t, s)
+	r.flat(100, func() { r.Entry(sized(entry(idA, broker.Long), 90)) })
+	r.flat(100, func() { r.Entry(sized(entry(idB, broker.Short), 90)) })
+	r.flat(100)
+	r.wantPosition(-90, 100)
+}
+
+func TestOppositeEntriesOfOneBarNeedMarginForBoth(t *testing.T) {
+	s := account()
+	s.MarginLong, s.MarginShort = 100, 100
+	for _, c := range []struct{ size, want float64 }{{45, -45}, {55, 55}} {
+		r := start(t, s)
+		r.flat(100, func() {
+			r.Entry(sized(entry(idA, broker.Long), c.size))
+			r.Entry(sized(entry(idB, broker.Short), c.size))
+		})
+		r.flat(100)
+		r.wantPosition(c.want, 100)
+	}
+}
+
+func TestEntryBehindACloseOfItsBarFillsAndIsTrimmed(t *testing.T) {
+	// Closed at 100 with 10,000; 101 units at 100 need 10,100: short of 1 unit, times 4.
+	s := account()
+	s.MarginLong, s.MarginShort, s.LotStep = 100, 100, 1
+	r := start(t, s)
+	r.flat(100, func() { r.Entry(sized(entry(idA, broker.Long), 50)) })
+	r.flat(100, func() {
+		r.Close(idA, 0, nan, nan, false)
+		r.Entry(sized(entry(idB, broker.Short), 101))
+	})
+	r.flat(100)
+	r.wantRows(row{50, 100, 100, 1, 2}, row{-4, 100, 100, 2, 2})
+	r.wantPosition(-97, 100)
+}
+
+func TestSecondEntryOfOneBarFillsAndIsTrimmed(t *testing.T) {
+	s := account()
+	s.MarginLong, s.LotStep, s.Pyramiding = 100, 1, 2
+	r := start(t, s)
+	r.flat(100, func() {
+		r.Entry(sized(entry(idA, broker.Long), 60))
+		r.Entry(sized(entry(idB, broker.Long), 41))
+	})
+	r.flat(100)
+	r.wantPosition(97, 100)
+
+	// An entry that exceeds it together with older lots is dropped.
+	r = start(t, s)
+	r.flat(100, func() { r.Entry(sized(entry(idA, broker.Long), 60)) })
+	r.flat(100, func() { r.Entry(sized(entry(idB, broker.Long), 41)) })
+	r.flat(100)
+	r.wantPosition(60, 100)
+}
+
+func TestShortfallBelowALotClosesOneUnit(t *testing.T) {
+	// Short of 3.2 at 112.52: 0.03 units, less than the lot of 0.1.
+	s := account()
+	s.MarginShort, s.LotStep, s.Tick = 100, 0.1, 0.01
+	r := start(t, s)
+	r.flat(100, func() { r.Entry(sized(entry(idA, broker.Short), 80)) })
+	r.flat(100)
+	r.ohlc(100, 112.52, 100, 100) // equity 8,998.4, need 9,001.6
+	r.wantRows(row{-1, 100, 112.52, 1, 2})
 }
 
 func TestMarginCallClosesFourTimesTheShortfall(t *testing.T) {

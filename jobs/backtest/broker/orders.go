@@ -67,7 +67,7 @@ func (e *Emulator) Order(o Entry) { e.place(o, kindOrder) }
 
 func (e *Emulator) place(n Entry, k kind) {
 	against := e.size * float64(n.Dir)
-	if e.halted() || n.Dir == Both || k == kindEntry && against > 0 && len(e.lots) >= e.s.Pyramiding {
+	if e.stopped || e.dayOver || n.Dir == Both || k == kindEntry && against > 0 && len(e.lots) >= e.s.Pyramiding {
 		return
 	}
 	o := order{

@@ -26,19 +26,13 @@ func (t *touch) before(o *touch) bool {
 // walk moves the price from a to b and fills what it meets. With a equal to b it fills what a has
 // reached or passed.
 func (e *Emulator) walk(a, b float64) {
-	for len(e.orders) > 0 || e.lossRule {
+	for len(e.orders) > 0 {
 		var first touch
 		found := -1
 		for i := range e.orders {
 			if t, ok := e.meet(&e.orders[i], a, b); ok && (found < 0 || t.before(&first)) {
 				first, found = t, i
 			}
-		}
-		if stop, ok := e.riskStop(a, b); ok && (found < 0 || math.Abs(stop-a) < first.dist) {
-			e.follow(stop)
-			e.stopTrading(stop)
-			a = stop
-			continue
 		}
 		if found < 0 {
 			break
