@@ -32,8 +32,8 @@ const (
 	opSetField
 	opSecurity
 	opFail
-	opStore // column b, value a
-	opLoad  // d from column b
+	opColHist  // column b, offset a
+	opColHistK // column b, c bars back
 	opEnd
 )
 
@@ -66,8 +66,11 @@ type code struct {
 	consts  []regValue
 	inputs  []regInput
 	bars    []regInput // bar series in use
+	fixed   []regInput // slots that are constant in a trial
+	cols    []regInput // columns in use
+	outs    []regInput // columns written after each bar
 	rings   []ir.Ring
-	ringReg []uint16
+	results []uint16 // of a sub-program
 	flags   int
 	subs    []int // sub-programs in use
 }
@@ -90,17 +93,26 @@ type generator struct {
 	flag  map[int]int
 	reads map[ir.Slot]int
 	loops []loopLabels
+	plan  *ir.Plan
+	own   map[ir.Slot]bool // slots the body writes
 	err   error
 }
 
 type loopLabels struct{ breaks, continues []int }
 
-// generate makes machine code. The error is about sizes only.
-func generate(p *ir.Program, body *ir.Body) (*code, error) {
-	g := &generator{p: p, c: &code{rings: body.Rings}, reg: map[ir.Slot]uint16{}, flag: map[int]int{}, reads: map[ir.Slot]int{}}
+// generate makes machine code. With a plan, slots that the body does not write are constants of the
+// trial or columns. The error is about sizes only.
+func generate(p *ir.Program, body *ir.Body, plan *ir.Plan) (*code, error) {
+	g := &generator{p: p, c: &code{rings: body.Rings}, reg: map[ir.Slot]uint16{}, flag: map[int]int{}, reads: map[ir.Slot]int{}, plan: plan, own: map[ir.Slot]bool{}}
 	countReads(body.Code, g.reads)
-	for _, r := range body.Rings {
-		g.c.ringReg = append(g.c.ringReg, g.at(r.Slot))
+	if plan != nil {
+		markWrites(body.Code, g.own)
+		g.c.rings = usedRings(body)
+	}
+	for _, r := range g.c.rings {
+		if g.plan == nil || g.own[r.Slot] {
+			g.at(r.Slot)
+		}
 	}
 	g.block(body.Code)
 	g.put(instr{op: opEnd}, syntax.Pos{})
@@ -123,6 +135,47 @@ func countReads(b ir.Block, reads map[ir.Slot]int) {
 	}
 }
 
+func markWrites(b ir.Block, own map[ir.Slot]bool) {
+	for _, in := range b {
+		for _, d := range in.Dst {
+			own[d] = true
+		}
+		for _, inner := range in.Blocks {
+			markWrites(inner, own)
+		}
+	}
+}
+
+// usedRings are the rings a body records into; the others get no memory.
+func usedRings(body *ir.Body) []ir.Ring {
+	used := make([]ir.Ring, len(body.Rings))
+	var see func(b ir.Block)
+	see = func(b ir.Block) {
+		for _, in := range b {
+			if in.Op == ir.OpPush {
+				used[in.N] = body.Rings[in.N]
+			}
+			for _, inner := range in.Blocks {
+				see(inner)
+			}
+		}
+	}
+	see(body.Code)
+	for i := range used {
+		used[i].Slot = body.Rings[i].Slot
+	}
+	return used
+}
+
+// column is the number of the column a slot is for this body.
+func (g *generator) column(s ir.Slot) (int, bool) {
+	if g.plan == nil || g.own[s] {
+		return 0, false
+	}
+	n, ok := g.plan.Columns[s]
+	return n, ok
+}
+
 // at is a slot's register.
 func (g *generator) at(s ir.Slot) uint16 {
 	if r, ok := g.reg[s]; ok {
@@ -139,6 +192,12 @@ func (g *generator) at(s ir.Slot) uint16 {
 		g.c.inputs = append(g.c.inputs, regInput{r, info.Index})
 	case ir.SlotBar:
 		g.c.bars = append(g.c.bars, regInput{r, info.Index})
+	default:
+		if g.plan != nil && g.plan.IsConst[s] && !g.own[s] {
+			g.c.fixed = append(g.c.fixed, regInput{r, int(s)})
+		} else if n, ok := g.column(s); ok {
+			g.c.cols = append(g.c.cols, regInput{r, n})
+		}
 	}
 	return r
 }
@@ -198,6 +257,14 @@ func (g *generator) inst(in *ir.Inst) {
 			l.continues = append(l.continues, at)
 		}
 	case ir.OpHist:
+		if n, ok := g.column(in.Args[0]); ok {
+			if v, ok := g.fixed(in.Args[1]); ok && v == v && v >= 0 {
+				g.put(instr{op: opColHistK, d: g.at(in.Dst[0]), b: uint16(n), c: int32(v)}, in.Pos)
+			} else {
+				g.put(instr{op: opColHist, d: g.at(in.Dst[0]), a: g.at(in.Args[1]), b: uint16(n)}, in.Pos)
+			}
+			return
+		}
 		if v, ok := g.fixed(in.Args[1]); ok && v == v && v >= 0 {
 			g.put(instr{op: opHistK, d: g.at(in.Dst[0]), b: uint16(in.N), c: int32(v)}, in.Pos)
 			return

@@ -23,6 +23,7 @@ type Program struct {
 	ir    *ir.Program
 	main  *code
 	subs  []*code
+	plan  *planCode
 	notes Diagnostics
 }
 
@@ -46,17 +47,20 @@ func Compile(source string) (program *Program, diags Diagnostics) {
 	}
 	p := &Program{ir: lowered}
 	var err error
-	if p.main, err = generate(lowered, &lowered.Body); err == nil {
+	if p.main, err = generate(lowered, &lowered.Body, nil); err == nil {
 		for _, s := range lowered.Subs {
 			var c *code
-			if c, err = generate(lowered, &s.Body); err != nil {
+			if c, err = generate(lowered, &s.Body, nil); err != nil {
 				break
 			}
 			for _, slot := range s.Results {
-				c.ringReg = append(c.ringReg, regOf(c, lowered, slot))
+				c.results = append(c.results, regOf(c, lowered, slot))
 			}
 			p.subs = append(p.subs, c)
 		}
+	}
+	if err == nil {
+		p.plan, err = planFor(lowered)
 	}
 	if err != nil {
 		diags.Add(syntax.Pos{Line: 1, Column: 1}, syntax.Error, "P405", err.Error(), "make the script smaller")
@@ -82,6 +86,10 @@ func regOf(c *code, p *ir.Program, s ir.Slot) uint16 {
 	c.regs = len(c.slots)
 	return r
 }
+
+// Class says how a run works: S jumps from event to event with market orders, B with levels too, P
+// runs what is left of the script on every bar.
+func (p *Program) Class() string { return p.plan.class() }
 
 // Title is what the script calls itself.
 func (p *Program) Title() string { return p.ir.Settings.Title }

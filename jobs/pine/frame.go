@@ -221,7 +221,7 @@ func (m *machine) request(n int, tf string) ([][]float64, error) {
 	c := m.run.program.subs[n]
 	inner := newMachine(m.run, c, f)
 	inner.reset()
-	regs := c.ringReg[len(c.rings):]
+	regs := c.results
 	count := f.bars.Len()
 	values := make([][]float64, len(regs))
 	for i := range values {

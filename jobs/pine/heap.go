@@ -106,7 +106,8 @@ func (h *heap) collect(m *machine, p *ir.Program) {
 			h.reach(m.regs[reg])
 		}
 	}
-	for i, r := range m.rings {
+	for i := range m.rings {
+		r := &m.rings[i]
 		if p.Slots[m.c.rings[i].Slot].Type.IsReference() {
 			for k := range min(r.n, len(r.buf)) {
 				h.reach(r.back(k))

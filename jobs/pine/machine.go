@@ -64,7 +64,6 @@ type machine struct {
 	kernels []ta.Kernel // by call
 	subs    map[int]*stretched
 	heap    *heap
-	columns [][]float64 // of opStore and opLoad
 	bar     int
 	passes  int
 	args    []float64
@@ -101,6 +100,9 @@ func (m *machine) reset() {
 	for _, in := range m.c.inputs {
 		m.regs[in.reg] = m.run.inputs[in.index]
 	}
+	for _, f := range m.c.fixed {
+		m.regs[f.reg] = m.run.fixed[f.index]
+	}
 	clear(m.flags)
 	for i := range m.rings {
 		m.rings[i].n, m.rings[i].bar = 0, -1
@@ -129,6 +131,9 @@ func (m *machine) step(bar int) error {
 	regs := m.regs
 	for _, b := range m.c.bars {
 		regs[b.reg] = m.f.series[b.index][bar]
+	}
+	for _, c := range m.c.cols {
+		regs[c.reg] = m.run.cols[c.index][bar]
 	}
 	instrs := m.c.instrs
 	for pc := 0; ; pc++ {
@@ -168,10 +173,12 @@ func (m *machine) step(bar int) error {
 			}
 		case opPush:
 			m.rings[in.b].push(bar, regs[in.a])
-		case opLoad:
-			regs[in.d] = m.columns[in.b][bar]
-		case opStore:
-			m.columns[in.b][bar] = regs[in.a]
+		case opColHistK:
+			if k := bar - int(in.c); k >= 0 {
+				regs[in.d] = m.run.cols[in.b][k]
+			} else {
+				regs[in.d] = math.NaN()
+			}
 		case opSkipDone:
 			if m.flags[in.b] {
 				pc = int(in.c) - 1
@@ -216,7 +223,7 @@ func (m *machine) slow(pc int, in *instr) error {
 			n = 3
 		}
 		regs[in.d] = m.f.series[ir.Sources[n]][m.bar]
-	case opHist, opBarHist:
+	case opHist, opBarHist, opColHist:
 		k := regs[in.a]
 		if k != k {
 			regs[in.d] = k
@@ -227,6 +234,8 @@ func (m *machine) slow(pc int, in *instr) error {
 		}
 		if in.op == opHist {
 			regs[in.d] = m.rings[in.b].back(int(k))
+		} else if i := m.bar - int(k); i >= 0 && in.op == opColHist {
+			regs[in.d] = m.run.cols[in.b][i]
 		} else if i := m.bar - int(k); i >= 0 {
 			regs[in.d] = m.f.series[in.b][i]
 		} else {

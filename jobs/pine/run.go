@@ -5,6 +5,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"millrace/jobs/backtest"
@@ -48,25 +49,47 @@ type Run struct {
 	silent   bool // orders are dropped: the bar is before the window
 	passes   int
 	stop     func() bool
+	when     []byte // by bar: see mask
+	key      []byte
+	plain    bool // every instruction on every bar: what the other ways must equal
+	everyBar bool // the residue on every bar
+	cols     [][]float64
+	fixed    []float64 // by slot: what is constant in the trial
+	residue  *machine
+	uniform  *machine
+	held     []*entry // columns in use
+	columns  *Columns
+	faults   []columnFault
 	patterns map[string]*regexp.Regexp
 }
 
-// NewRun makes a run of the program over the bars.
+func (m Market) withDefaults() Market {
+	if m.Tick == 0 {
+		m.Tick = 0.01
+	}
+	if m.Zone == nil {
+		m.Zone = time.UTC
+	}
+	return m
+}
+
+// NewRun makes a run of the program over the bars, with columns of its own.
 func (p *Program) NewRun(bars *backtest.Bars, market Market) (*Run, error) {
-	if market.Tick == 0 {
-		market.Tick = 0.01
-	}
-	if market.Zone == nil {
-		market.Zone = time.UTC
-	}
+	return p.NewColumns(bars, market).NewRun()
+}
+
+// NewRun makes a run that shares the columns.
+func (c *Columns) NewRun() (*Run, error) {
+	p := c.program
 	r := &Run{
-		program: p, market: market, settings: p.ir.Settings, bars: bars, frames: map[frameKey]*frame{}, zones: map[string]*time.Location{},
-		known: map[string]int{}, inputs: make([]float64, len(p.ir.Inputs)),
+		program: p, market: c.market, settings: p.ir.Settings, bars: c.bars, frame: c.frame, frames: map[frameKey]*frame{}, zones: map[string]*time.Location{},
+		known: map[string]int{}, inputs: make([]float64, len(p.ir.Inputs)), columns: c,
+		cols: make([][]float64, len(p.plan.plan.Order)), fixed: make([]float64, len(p.ir.Slots)),
 	}
-	r.frame = newFrame(bars, "")
 	r.account = r.accountSettings()
 	r.emu = broker.New(r.account)
-	r.m = newMachine(r, p.main, r.frame)
+	r.uniform = newMachine(r, p.plan.uniform, r.frame)
+	r.residue = newMachine(r, p.plan.residue, r.frame)
 	return r, nil
 }
 
@@ -103,6 +126,15 @@ func (r *Run) Prepare(params []float64) error {
 		}
 		r.inputs[i] = v
 	}
+	if r.plain {
+		return nil
+	}
+	if err := r.prepareColumns(); err != nil {
+		return err
+	}
+	if !r.program.plan.events.always {
+		r.mask()
+	}
 	return nil
 }
 
@@ -122,16 +154,41 @@ func (r *Run) simulate(w backtest.Window) error {
 	r.emu.KeepTrades(true)
 	r.resetTexts()
 	r.passes = 0
+	if r.plain {
+		return r.simulatePlain(w)
+	}
+	for _, f := range r.faults {
+		if f.bar < w.To {
+			return f.err
+		}
+	}
+	r.residue.reset()
+	if r.program.plan.events.always || r.everyBar {
+		return r.walk(r.residue, 0, w)
+	}
+	return r.jump(w)
+}
+
+// simulatePlain executes every instruction on every bar.
+func (r *Run) simulatePlain(w backtest.Window) error {
+	if r.m == nil {
+		r.m = newMachine(r, r.program.main, r.frame)
+	}
 	r.m.reset()
+	return r.walk(r.m, 0, w)
+}
+
+// walk runs a machine on every bar; before the window its orders are dropped.
+func (r *Run) walk(m *machine, from int, w backtest.Window) error {
 	b := r.bars
-	for i := 0; i < w.To; i++ {
+	for i := from; i < w.To; i++ {
 		r.silent = i < w.From
 		if !r.silent {
 			if err := r.emu.Bar(i, r.day(i), b.Open[i], b.High[i], b.Low[i], b.Close[i]); err != nil {
 				return err
 			}
 		}
-		if err := r.m.step(i); err != nil {
+		if err := m.step(i); err != nil {
 			return err
 		}
 		if !r.silent {
@@ -140,7 +197,42 @@ func (r *Run) simulate(w backtest.Window) error {
 		if i&4095 == 4095 && r.stopped() {
 			return ErrStopped
 		}
-		r.m.heap.collect(r.m, r.program.ir)
+		m.heap.collect(m, r.program.ir)
+	}
+	return nil
+}
+
+// jump runs the residue on bars with an event only, and the broker on bars with something open.
+func (r *Run) jump(w backtest.Window) error {
+	b, e, when := r.bars, r.emu, r.when[:w.To]
+	r.silent = false
+	for i := w.From; i < w.To; i++ {
+		if e.Idle() {
+			for i < w.To && when[i]&(whenAny|whenFlat) == 0 && !(r.program.plan.events.once && i == w.From) {
+				i++
+			}
+			if i == w.To {
+				break
+			}
+		}
+		if err := e.Bar(i, r.day(i), b.Open[i], b.High[i], b.Low[i], b.Close[i]); err != nil {
+			return err
+		}
+		if m := when[i]; m != 0 || r.program.plan.events.once && i == w.From {
+			state := whenAny | whenFlat
+			if e.PositionSize() != 0 {
+				state = whenAny | whenOpen
+			}
+			if m&state != 0 || r.program.plan.events.once && i == w.From {
+				if err := r.residue.step(i); err != nil {
+					return err
+				}
+			}
+		}
+		e.AfterScript()
+		if i&4095 == 4095 && r.stopped() {
+			return ErrStopped
+		}
 	}
 	return nil
 }
@@ -189,6 +281,11 @@ func (r *Run) resetTexts() {
 	r.size = 0
 	n, _ := r.intern("")
 	r.empty = int(n)
+	// The texts of the market have the same numbers in every run, as columns may hold them.
+	m := r.market
+	for _, s := range []string{m.Ticker, strings.TrimPrefix(m.Prefix+":"+m.Ticker, ":"), m.Prefix, m.Currency, m.Base, m.Type, "regular", m.Zone.String(), "base", r.frame.tf} {
+		r.intern(s)
+	}
 }
 
 // intern is the number of a text.
