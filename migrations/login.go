@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -29,6 +30,12 @@ func ensureLogin(ctx context.Context, pool *pgxpool.Pool, name, password string)
 	return nil
 }
 
+// noRole reports whether a connection was refused because the role it is to act as does not exist.
+func noRole(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "22023" && strings.HasPrefix(pg.Message, "role ")
+}
+
 // ErrUnsafeLogin says that row-level security does not hold for the sessions of a pool.
 var ErrUnsafeLogin = errors.New("the login is not held to its rights")
 
@@ -41,6 +48,9 @@ func CheckLogin(ctx context.Context, db Querier, role string) error {
 		                and pg_has_role(session_user, c.relowner, 'member')),
 		       pg_has_role(session_user, 'millrace_fleet', 'usage') or pg_has_role(session_user, 'millrace_app', 'usage')
 		  from pg_roles r where r.rolname = session_user`)
+	if noRole(err) {
+		return fmt.Errorf("%w: the server has no role %s: run `millrace migrate up`, which makes what can be made again", ErrIncomplete, role)
+	}
 	if err != nil {
 		return fmt.Errorf("look at the login: %w", err)
 	}

@@ -234,7 +234,7 @@ func TestTheBackupChapterRestoresADatabase(t *testing.T) {
 			status := run(t.Context(), []string{"api", "--addr", "127.0.0.1:0", "--database-url", f.cluster.URL()}, &out, &out)
 			require.NotZero(t, status)
 			require.Contains(t, out.String(), "run `millrace migrate up`")
-			require.Contains(t, out.String(), "the database is incomplete: it has no ")
+			require.Contains(t, out.String(), "the database is incomplete: the server has no role millrace_app")
 			out.Reset()
 			require.Zero(t, run(t.Context(), []string{"migrate", "up", "--database-url", f.cluster.URL()}, &out, &out), out.String())
 			said = out.String()

@@ -112,3 +112,22 @@ func pass(client net.Conn, to string) {
 	go func() { _, _ = io.Copy(server, client); _ = server.Close() }()
 	_, _ = io.Copy(client, server)
 }
+
+// A database that lacks what protects its data, as after a restore, has no servers.
+func TestServersDoNotStartOnAnIncompleteDatabase(t *testing.T) {
+	for statement, name := range map[string]string{
+		`drop policy tenant on tunes`:                      "policy tenant on tunes",
+		`drop trigger event_log_river_insert on river_job`: "trigger event_log_river_insert on river_job",
+	} {
+		db := pgtest.New(t)
+		_, err := db.OwnerPool(t).Exec(t.Context(), statement)
+		require.NoError(t, err)
+		for _, server := range [][]string{{"api", "--addr", "127.0.0.1:0"}, {"worker"}} {
+			status, said := started(t, db.URL, server...)
+			require.Equal(t, 1, status, said)
+			require.Contains(t, said, name)
+			require.Contains(t, said, "millrace migrate up")
+			require.NotContains(t, said, server[0]+" ready")
+		}
+	}
+}
