@@ -128,16 +128,16 @@ func (e *Emulator) equityAt(price float64) float64 {
 }
 
 // watch folds one value of the equity into its extremes.
-func (e *Emulator) watch(equity float64) {
-	if equity >= e.peak {
-		e.peak = equity
-	} else if d := e.peak - equity; d > e.drawdown {
-		e.drawdown = d
+func (a *account) watch(equity float64) {
+	if equity >= a.peak {
+		a.peak = equity
+	} else if d := a.peak - equity; d > a.drawdown {
+		a.drawdown = d
 	}
-	if equity <= e.trough {
-		e.trough = equity
-	} else if u := equity - e.trough; u > e.runup {
-		e.runup = u
+	if equity <= a.trough {
+		a.trough = equity
+	} else if u := equity - a.trough; u > a.runup {
+		a.runup = u
 	}
 }
 

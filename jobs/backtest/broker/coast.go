@@ -1,0 +1,140 @@
+package broker
+
+import "math"
+
+// Series are the prices of all bars.
+type Series struct{ Open, High, Low, Close []float64 }
+
+// Coast works off bars from, from+1, … before to as Bar would, for as long as it is certain that
+// nothing fills on them, and returns the first bar that Bar has to work off. Reads are then as of the bar before it.
+// It writes the equity at each close to equity, by bar, when that is not nil. A strategy that acts on some bars only
+// coasts between them.
+func (e *Emulator) Coast(s *Series, from, to int, equity []float64) int {
+	if e.err != nil || e.markets > 0 || e.lossRule || e.daily || from >= to {
+		return from
+	}
+	above, below := e.reach()
+	i := from
+	switch {
+	case len(e.lots) == 0:
+		i = e.coastFlat(s, from, to, above, below, equity)
+	case len(e.lots) == 1:
+		i = e.coastOne(s, from, to, above, below, equity)
+	default:
+		i = e.coastMany(s, from, to, above, below, equity)
+	}
+	if i > from {
+		e.bar, e.close = i-1, s.Close[i-1]
+	}
+	return i
+}
+
+// reach is the prices below and above which a bar stays without meeting a level: a high under above and a low over
+// below fill nothing. A trailing stop in force follows every price, so nothing is out of reach.
+func (e *Emulator) reach() (above, below float64) {
+	above, below = math.Inf(1), math.Inf(-1)
+	meet := func(stop, limit float64, d Dir) {
+		if d < 0 {
+			stop, limit = limit, stop
+		}
+		// Upwards a buy stop or a sell limit is met, downwards a sell stop or a buy limit.
+		if stop < above {
+			above = stop
+		}
+		if limit > below {
+			below = limit
+		}
+	}
+	for i := range e.orders {
+		o := &e.orders[i]
+		if o.kind != kindExit {
+			meet(o.stop, o.limit, o.dir)
+			continue
+		}
+		e.levels(o)
+		x := &o.exit
+		if x.dir == Both {
+			continue
+		}
+		meet(x.stop, x.limit, -x.dir)
+		if x.trailing() {
+			if !math.IsNaN(x.best) {
+				return math.Inf(-1), math.Inf(1)
+			}
+			meet(math.NaN(), x.activation, -x.dir)
+		}
+	}
+	return (above - 2*onGrid) * e.grid.tick, (below + 2*onGrid) * e.grid.tick
+}
+
+func (e *Emulator) coastFlat(s *Series, from, to int, above, below float64, equity []float64) int {
+	now := e.capital + e.net
+	i := from
+	for ; i < to && s.High[i] < above && s.Low[i] > below; i++ {
+		if equity != nil {
+			equity[i] = now
+		}
+	}
+	return i
+}
+
+// coastOne is coastMany for a single lot, the usual case: everything it follows stays in registers.
+func (e *Emulator) coastOne(s *Series, from, to int, above, below float64, equity []float64) int {
+	l := &e.lots[0]
+	size, price, base, point, margin := l.Size, l.Price, e.capital+e.net, e.point, e.margin(e.side())
+	a := e.account
+	top, bottom := l.high, l.low
+	opens, highs, lows, closes := s.Open[:to], s.High[:to], s.Low[:to], s.Close[:to]
+	i := from
+	for ; i < to; i++ {
+		o, h, low := opens[i], highs[i], lows[i]
+		if h >= above || low <= below {
+			break
+		}
+		first, second := base+float64(size*(low-price)*point), base+float64(size*(h-price)*point)
+		if margin > 0 && e.short(margin, min(first, second), h, low, o, base+float64(size*(o-price)*point)) {
+			break
+		}
+		if h-o < o-low {
+			first, second = second, first
+		}
+		if h > top {
+			top = h
+		}
+		if low < bottom {
+			bottom = low
+		}
+		a.watch(first)
+		a.watch(second)
+		if equity != nil {
+			equity[i] = base + float64(size*(closes[i]-price)*point)
+		}
+	}
+	e.account, l.high, l.low = a, top, bottom
+	return i
+}
+
+func (e *Emulator) coastMany(s *Series, from, to int, above, below float64, equity []float64) int {
+	margin := e.margin(e.side())
+	i := from
+	for ; i < to; i++ {
+		p := prices{s.Open[i], s.High[i], s.Low[i], s.Close[i]}
+		if p.high >= above || p.low <= below {
+			break
+		}
+		if margin > 0 && e.short(margin, e.equityAt(e.worst(p.high, p.low)), p.high, p.low, p.open, e.equityAt(p.open)) {
+			break
+		}
+		e.passQuietly(p)
+		if equity != nil {
+			equity[i] = e.equityAt(p.close)
+		}
+	}
+	return i
+}
+
+// short says whether a bar's open or its worst price may call margin.
+func (e *Emulator) short(margin, worst, high, low, open, opening float64) bool {
+	unit := math.Abs(e.size) * e.point * margin
+	return e.worst(high, low)*unit >= worst || open*unit >= opening
+}
