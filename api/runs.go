@@ -72,7 +72,7 @@ func (s *Server) runBacktest(c echo.Context) error {
 	if run.Spec, err = json.Marshal(req); err != nil {
 		return fmt.Errorf("encode run: %w", err)
 	}
-	runner := backtest.NewRunner(bars, strategy, cfg)
+	runner := backtest.NewTrader(bars, strategy, cfg)
 	whole := backtest.Window{To: bars.Len()}
 	runner.Prepare(params)
 	runner.Simulate(whole, &run.Metrics)

@@ -92,7 +92,7 @@ func benchEngine(ctx context.Context, w io.Writer, days, minutes *backtest.Bars)
 		params, _ := backtest.CheckParams(strategy, nil)
 		cfg := backtest.Config{Side: backtest.SideBoth, Account: backtest.DefaultAccount(), Policy: backtest.PolicyWorst, Calendar: backtest.CalendarExchange}
 		cfg.Account.Size, cfg.Account.WholeUnits = 0.1, false // so that it lives to the last bar
-		runner := backtest.NewRunner(bars, strategy, cfg)
+		runner := backtest.NewTrader(bars, strategy, cfg)
 		var m backtest.Metrics
 		best := time.Duration(0)
 		for end := time.Now().Add(300 * time.Millisecond); best == 0 || time.Now().Before(end); {

@@ -43,7 +43,7 @@ func benchmarkTrial(b *testing.B, strategy backtest.Strategy, stops *backtest.St
 	require.Empty(b, errs)
 	cfg := defaults(backtest.SideBoth)
 	cfg.Account.Size, cfg.Account.Commission, cfg.Account.WholeUnits, cfg.Stops = 0.1, 0.0002, false, stops
-	r := backtest.NewRunner(bars, strategy, cfg)
+	r := backtest.NewTrader(bars, strategy, cfg)
 	var m backtest.Metrics
 	r.Prepare(p)
 	r.Simulate(backtest.Window{To: bars.Len()}, &m)

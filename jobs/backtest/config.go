@@ -35,7 +35,8 @@ func (s *Stops) atrPeriod() int {
 type Config struct {
 	Side     Side
 	Account  Account
-	Stops    *Stops // nil: none
+	Override Override // of Scripted strategies: what of Account the request names
+	Stops    *Stops   // nil: none
 	Policy   IntrabarPolicy
 	Seed     uint64 // of PolicyRandom
 	Calendar Calendar

@@ -19,7 +19,7 @@ func ExampleRunner() {
 	if len(faults) > 0 {
 		log.Fatal(faults)
 	}
-	runner := backtest.NewRunner(bars, strategy, backtest.Config{
+	runner := backtest.NewTrader(bars, strategy, backtest.Config{
 		Side: backtest.SideLong, Account: backtest.DefaultAccount(), Policy: backtest.PolicyWorst, Calendar: backtest.CalendarExchange,
 	})
 	runner.Prepare(params)
@@ -42,7 +42,7 @@ func ExampleRunner_Trace() {
 	}
 	strategy, _ := backtest.Lookup("donchian_breakout")
 	params, _ := backtest.CheckParams(strategy, nil) // the defaults
-	runner := backtest.NewRunner(bars, strategy, backtest.Config{
+	runner := backtest.NewTrader(bars, strategy, backtest.Config{
 		Side: backtest.SideBoth, Account: backtest.DefaultAccount(), Policy: backtest.PolicyWorst, Calendar: backtest.CalendarContinuous,
 		Stops: &backtest.Stops{StopPct: 5},
 	})

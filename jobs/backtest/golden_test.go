@@ -40,14 +40,14 @@ func goldenData(t testing.TB) map[string]*backtest.Bars {
 	return map[string]*backtest.Bars{"sp500": sample(t), "hourly": hourly}
 }
 
-func runner(t testing.TB, bars *backtest.Bars, name string, params map[string]float64, cfg backtest.Config) *backtest.Runner {
+func runner(t testing.TB, bars *backtest.Bars, name string, params map[string]float64, cfg backtest.Config) backtest.Trader {
 	t.Helper()
 	strategy, ok := backtest.Lookup(name)
 	require.True(t, ok, name)
 	p, errs := backtest.CheckParams(strategy, params)
 	require.Empty(t, errs)
 	require.Empty(t, cfg.Validate())
-	r := backtest.NewRunner(bars, strategy, cfg)
+	r := backtest.NewTrader(bars, strategy, cfg)
 	r.Prepare(p)
 	return r
 }
@@ -173,7 +173,7 @@ func TestWarmRunAllocatesNothing(t *testing.T) {
 				cfg.Stops = stops
 				params, errs := backtest.CheckParams(strategy, nil)
 				require.Empty(t, errs)
-				r := backtest.NewRunner(bars, strategy, cfg)
+				r := backtest.NewTrader(bars, strategy, cfg)
 				var m backtest.Metrics
 				trial := func() {
 					r.Prepare(params)

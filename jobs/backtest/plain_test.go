@@ -204,7 +204,7 @@ func TestEngineEqualsBarByBarReference(t *testing.T) {
 		}
 		equity := plain.run(w)
 
-		r := backtest.NewRunner(bars, strategy, cfg)
+		r := backtest.NewTrader(bars, strategy, cfg)
 		r.Prepare(params)
 		trades, got := r.Trace(w)
 		requireTrades(t, plain.trades, trades)

@@ -76,7 +76,7 @@ func TestStopsFillAtTheWorseOfStopAndOpen(t *testing.T) {
 		params, distance := drawnParams(t, strategy), rapid.SampledFrom([]float64{0.5, 2, 7}).Draw(t, "stop")
 		cfg := defaults(backtest.SideBoth)
 		cfg.Account.Commission, cfg.Stops = 0, &backtest.Stops{StopPct: distance}
-		r := backtest.NewRunner(bars, strategy, cfg)
+		r := backtest.NewTrader(bars, strategy, cfg)
 		r.Prepare(params)
 		trades, _ := r.Trace(backtest.Window{To: bars.Len()})
 		for _, trade := range trades {
@@ -113,7 +113,7 @@ func TestBarsAfterTheWindowDoNotChangeTheRun(t *testing.T) {
 		from := rapid.IntRange(0, bars.Len()-2).Draw(t, "from")
 		to := rapid.IntRange(from+1, bars.Len()-1).Draw(t, "to")
 		trace := func(b *backtest.Bars, end int) ([]backtest.Trade, []float64) {
-			r := backtest.NewRunner(b, strategy, cfg)
+			r := backtest.NewTrader(b, strategy, cfg)
 			r.Prepare(params)
 			return r.Trace(backtest.Window{From: from, To: end})
 		}
@@ -165,7 +165,7 @@ func TestOpenFillsDoNotDependOnTheRestOfTheBar(t *testing.T) {
 		params, cfg := drawnParams(t, strategy), drawnConfig(t)
 		cfg.Stops = nil
 		atOpen := func(b *backtest.Bars, bar int) (made []string) {
-			r := backtest.NewRunner(b, strategy, cfg)
+			r := backtest.NewTrader(b, strategy, cfg)
 			r.Prepare(params)
 			trades, _ := r.Trace(backtest.Window{To: b.Len()})
 			for _, trade := range trades {
@@ -178,7 +178,7 @@ func TestOpenFillsDoNotDependOnTheRestOfTheBar(t *testing.T) {
 			}
 			return made
 		}
-		r := backtest.NewRunner(bars, strategy, cfg)
+		r := backtest.NewTrader(bars, strategy, cfg)
 		r.Prepare(params)
 		trades, _ := r.Trace(backtest.Window{To: bars.Len()})
 		tried := rapid.SliceOfN(rapid.IntRange(1, bars.Len()-1), 4, 4).Draw(t, "bars")

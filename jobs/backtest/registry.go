@@ -9,15 +9,15 @@ import (
 	"millrace/jobs/invalid"
 )
 
-// Strategy computes signals from parameters. A Strategy is stateless and safe for concurrent use.
+// Strategy trades by parameters. A Strategy is stateless and safe for concurrent use.
 type Strategy interface {
 	Name() string
 	Doc() string
 	// Params are the parameters, in the order of Params.
 	Params() []ParamSpec
-	// Signals adds to out, in order of bars, where the strategy wants to be long or short at the
-	// close. A signal may depend on its own bar and earlier ones only.
-	Signals(ind *Indicators, p Params, out *Signals)
+	// Trader makes a trader of the strategy over the cache's bars; that of a Signaler is the
+	// cache's NewRunner. The config must be valid.
+	Trader(c *IndicatorCache, cfg Config) Trader
 }
 
 // Strategies lists every strategy, by name. Adding one is a file and a line here.
@@ -76,10 +76,23 @@ func (p ParamSpec) Check(field string, value float64) *invalid.FieldError {
 		return &invalid.FieldError{
 			Field: field, Message: fmt.Sprintf("%v is outside %v to %v", value, p.Min, p.Max), Limit: []float64{p.Min, p.Max},
 		}
-	case p.Kind == KindInt && value != math.Trunc(value):
+	case p.Whole() && value != math.Trunc(value):
 		return &invalid.FieldError{Field: field, Message: fmt.Sprintf("%v is not a whole number", value), Limit: "int"}
 	}
 	return nil
+}
+
+// Whole reports whether values of the parameter are whole numbers: all but those of KindFloat are.
+func (p ParamSpec) Whole() bool { return p.Kind != KindFloat }
+
+// Value is the number of a label of the parameter.
+func (p ParamSpec) Value(label string) (float64, bool) {
+	for i, l := range p.Labels {
+		if l == label {
+			return float64(i), true
+		}
+	}
+	return 0, false
 }
 
 func period(name string, def, low, high int, doc string) ParamSpec {

@@ -4,7 +4,7 @@ package backtest
 // a run allocates nothing once warm. Not safe for concurrent use: make one per goroutine.
 type Runner struct {
 	bars     *Bars
-	strategy Strategy
+	strategy Signaler
 	cfg      Config
 	ind      Indicators
 
@@ -28,12 +28,12 @@ type Runner struct {
 const equityChunk = 1024
 
 // NewRunner makes a runner with a cache of its own. The config must be valid.
-func NewRunner(b *Bars, s Strategy, cfg Config) *Runner {
+func NewRunner(b *Bars, s Signaler, cfg Config) *Runner {
 	return NewIndicatorCache(b).NewRunner(s, cfg)
 }
 
 // NewRunner makes a runner over the cache's bars. The config must be valid.
-func (c *IndicatorCache) NewRunner(s Strategy, cfg Config) *Runner {
+func (c *IndicatorCache) NewRunner(s Signaler, cfg Config) *Runner {
 	r := &Runner{
 		bars: c.bars, strategy: s, cfg: cfg, ind: Indicators{cache: c}, equity: make([]float64, equityChunk),
 		longs: cfg.Side != SideShort, shorts: cfg.Side != SideLong, protected: cfg.Stops.active(),

@@ -16,6 +16,8 @@ func (bbReversal) Params() []ParamSpec {
 	}
 }
 
+func (s bbReversal) Trader(c *IndicatorCache, cfg Config) Trader { return c.NewRunner(s, cfg) }
+
 func (bbReversal) Signals(ind *Indicators, p Params, out *Signals) {
 	n, width := int(p[0]), p[1]
 	mean, dev, closes := ind.SMA(n), ind.Deviation(n), ind.Bars().Close

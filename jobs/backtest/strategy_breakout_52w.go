@@ -18,6 +18,8 @@ func (breakout52w) Params() []ParamSpec {
 	}
 }
 
+func (s breakout52w) Trader(c *IndicatorCache, cfg Config) Trader { return c.NewRunner(s, cfg) }
+
 func (breakout52w) Signals(ind *Indicators, p Params, out *Signals) {
 	high, mean, closes := ind.Highest(int(p[0])), ind.SMA(int(p[1])), ind.Bars().Close
 	high, mean = high[:len(closes)], mean[:len(closes)]

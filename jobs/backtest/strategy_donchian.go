@@ -18,6 +18,8 @@ func (donchianBreakout) Params() []ParamSpec {
 	}
 }
 
+func (s donchianBreakout) Trader(c *IndicatorCache, cfg Config) Trader { return c.NewRunner(s, cfg) }
+
 func (donchianBreakout) Signals(ind *Indicators, p Params, out *Signals) {
 	high, low, closes := ind.Highest(int(p[0])), ind.Lowest(int(p[1])), ind.Bars().Close
 	high, low = high[:len(closes)], low[:len(closes)]

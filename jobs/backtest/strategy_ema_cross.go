@@ -16,6 +16,8 @@ func (emaCross) Params() []ParamSpec {
 	}
 }
 
+func (s emaCross) Trader(c *IndicatorCache, cfg Config) Trader { return c.NewRunner(s, cfg) }
+
 func (emaCross) Signals(ind *Indicators, p Params, out *Signals) {
 	cross(ind.EMA(int(p[0])), ind.EMA(int(p[1])), out)
 }

@@ -23,6 +23,8 @@ func (momentum) Params() []ParamSpec {
 	}
 }
 
+func (s momentum) Trader(c *IndicatorCache, cfg Config) Trader { return c.NewRunner(s, cfg) }
+
 func (momentum) Signals(ind *Indicators, p Params, out *Signals) {
 	closes, lookback := ind.Bars().Close, int(p[0])
 	for i := lookback; i < len(closes); i++ {

@@ -17,6 +17,8 @@ func (macdCross) Params() []ParamSpec {
 	}
 }
 
+func (s macdCross) Trader(c *IndicatorCache, cfg Config) Trader { return c.NewRunner(s, cfg) }
+
 func (macdCross) Signals(ind *Indicators, p Params, out *Signals) {
 	fast, slow, signal := int(p[0]), int(p[1]), int(p[2])
 	cross(ind.MACD(fast, slow), ind.MACDSignal(fast, slow, signal), out)

@@ -13,6 +13,8 @@ func (openingRange) Params() []ParamSpec {
 	return []ParamSpec{period("bars", 4, 1, 500, "bars of the opening range")}
 }
 
+func (s openingRange) Trader(c *IndicatorCache, cfg Config) Trader { return c.NewRunner(s, cfg) }
+
 func (openingRange) Signals(ind *Indicators, p Params, out *Signals) {
 	b, opening := ind.Bars(), int(p[0])
 	if b.dayEnds == nil {

@@ -17,6 +17,8 @@ func (rsiReversal) Params() []ParamSpec {
 	}
 }
 
+func (s rsiReversal) Trader(c *IndicatorCache, cfg Config) Trader { return c.NewRunner(s, cfg) }
+
 func (rsiReversal) Signals(ind *Indicators, p Params, out *Signals) {
 	rsi, oversold, overbought := ind.RSI(int(p[0])), p[1], p[2]
 	for i := 0; i < len(rsi); {

@@ -16,6 +16,8 @@ func (smaCross) Params() []ParamSpec {
 	}
 }
 
+func (s smaCross) Trader(c *IndicatorCache, cfg Config) Trader { return c.NewRunner(s, cfg) }
+
 func (smaCross) Signals(ind *Indicators, p Params, out *Signals) {
 	cross(ind.SMA(int(p[0])), ind.SMA(int(p[1])), out)
 }

@@ -72,6 +72,8 @@ type ParamKind string
 const (
 	KindInt   ParamKind = "int"
 	KindFloat ParamKind = "float"
+	KindBool  ParamKind = "bool" // 0 or 1
+	KindEnum  ParamKind = "enum" // the number of a label
 )
 
 // ParamSpec describes one strategy parameter: its bounds are inclusive.
@@ -83,6 +85,7 @@ type ParamSpec struct {
 	Max     float64   `json:"max"`
 	Step    float64   `json:"step"` // natural step of the parameter; 0 when continuous
 	Doc     string    `json:"doc"`
+	Labels  []string  `json:"labels,omitempty"` // of KindEnum: what its values are called, from 0 on
 }
 
 // Params holds one value for each of a strategy's parameters, in the order of Strategy.Params.

@@ -8,6 +8,9 @@ const decayPeriods = 10
 // change its signals, when its parameters are at most longest. For strategies on
 // recursive means, and stops on average true ranges, that holds up to the weight left after decayPeriods.
 func Warmup(b *Bars, s Strategy, longest Params, stops *Stops) int {
+	if own, ok := s.(warmer); ok {
+		return own.Warmup(b, longest)
+	}
 	bars := 0
 	for i, spec := range s.Params() {
 		if spec.Kind == KindInt { // periods; levels are not whole numbers

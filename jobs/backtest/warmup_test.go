@@ -33,14 +33,14 @@ func TestWarmedUpSliceTradesLikeTheWholeHistory(t *testing.T) {
 				params[i] = spec.Default
 			}
 			cfg := Config{Side: SideBoth, Account: DefaultAccount(), Stops: stops, Policy: PolicyWorst, Calendar: CalendarContinuous}
-			whole := NewRunner(bars, strategy, cfg)
+			whole := NewTrader(bars, strategy, cfg)
 			whole.Prepare(params)
 			want, wantEquity := whole.Trace(Window{from, to})
 			require.NotEmpty(t, want, strategy.Name())
 
 			first := from - Warmup(bars, strategy, params, stops)
 			require.Positive(t, first)
-			part := NewRunner(bars.Slice(first, to), strategy, cfg)
+			part := NewTrader(bars.Slice(first, to), strategy, cfg)
 			part.Prepare(params)
 			got, gotEquity := part.Trace(Window{from - first, to - first})
 			require.Len(t, got, len(want), strategy.Name())

@@ -32,8 +32,8 @@ func (s Spec) Check() []invalid.FieldError {
 func (s Spec) compile() (*space, []truthFunc, []invalid.FieldError) {
 	s = s.normalized()
 	var f faults
-	strategy, ok := backtest.Lookup(s.StrategyName)
-	if !ok {
+	strategy := s.Strategy()
+	if strategy == nil {
 		var names []string
 		for _, known := range backtest.Strategies() {
 			names = append(names, known.Name())
@@ -42,11 +42,14 @@ func (s Spec) compile() (*space, []truthFunc, []invalid.FieldError) {
 	}
 	s.checkSettings(&f)
 	f = append(f, s.config(backtest.CalendarExchange).Validate()...)
-	if !ok {
+	if strategy == nil {
 		return nil, nil, f
 	}
+	if own, ok := strategy.(backtest.Scripted); ok {
+		f = append(f, backtest.CheckScripted(own, s.config(backtest.CalendarExchange))...)
+	}
 	constraints := s.checkConstraints(&f)
-	if !s.checkSpace(strategy, &f) {
+	if s.ParamSpace = s.labelled(strategy, &f); s.ParamSpace == nil || !s.checkSpace(strategy, &f) {
 		return nil, nil, f
 	}
 	sp := newSpace(strategy, s.ParamSpace)
@@ -185,8 +188,12 @@ func (s Spec) checkInterval(f *faults, field string, spec backtest.ParamSpec, r 
 		f.add(field+".type", []backtest.ParamKind{backtest.KindInt, backtest.KindFloat}, "%q is unknown", r.Type)
 		return
 	}
-	if spec.Kind == backtest.KindInt && r.Type == string(backtest.KindFloat) {
+	if spec.Whole() && r.Type == string(backtest.KindFloat) {
 		f.add(field+".type", backtest.KindInt, "must be int: the parameter is a whole number")
+		return
+	}
+	if spec.Kind == backtest.KindEnum {
+		f.add(field, spec.Labels, "is a choice: give a list of its labels")
 		return
 	}
 	whole := r.isInt(spec)

@@ -142,7 +142,32 @@ func Collect(p *Plan, shards []Shard, load func(shard int) (columns, top, stats 
 		return nil, fmt.Errorf("regime: %w", err)
 	}
 	out.Warnings = append(p.Warnings(), out.cautions(p.spec.ObjectiveType)...)
+	if why := p.firstFailure(all.cols); why != "" {
+		out.Warnings = append(out.Warnings, why)
+	}
 	return out, nil
+}
+
+// firstFailure runs the first failed trial of a strategy that can say why again, and says it.
+func (p *Plan) firstFailure(cols *columns) string {
+	if _, ok := p.strategy.(backtest.Scripted); !ok {
+		return ""
+	}
+	at := slices.Index(cols.verdicts, panicked)
+	if at < 0 {
+		return ""
+	}
+	point := make(backtest.Params, len(p.names))
+	cols.point(at, point)
+	why := "it ended without a reason"
+	scratch := p.scratch()
+	defer p.clear(scratch)
+	var m fullMetrics
+	p.simulate(scratch, point, &m, false, nil)
+	if err := scratch.err(); err != nil {
+		why = err.Error()
+	}
+	return fmt.Sprintf("the strategy fails on some parameters: trial %d: %s", at, why)
 }
 
 func (out *Outcome) count(p *Plan, cols *columns) {

@@ -130,7 +130,7 @@ func TestTrialsAgreeWithTheEngine(t *testing.T) {
 	results := runAll(t, p, shards)
 	is, oos := p.Windows()
 	spec := crossSpec().normalized()
-	runner := backtest.NewRunner(bars, p.strategy, spec.config(backtest.CalendarExchange))
+	runner := backtest.NewTrader(bars, p.strategy, spec.config(backtest.CalendarExchange))
 	for i, sh := range shards {
 		trials, err := DecodeColumns(crossSpec(), sh, results[i].columns)
 		require.NoError(t, err)
@@ -197,11 +197,15 @@ func TestSelectionOutOfSampleWarns(t *testing.T) {
 // fragile panics on some parameters.
 type fragile struct{ backtest.Strategy }
 
+func (s fragile) Trader(c *backtest.IndicatorCache, cfg backtest.Config) backtest.Trader {
+	return c.NewRunner(s, cfg)
+}
+
 func (f fragile) Signals(ind *backtest.Indicators, p backtest.Params, out *backtest.Signals) {
 	if p[0] == 15 {
 		panic("no signal")
 	}
-	f.Strategy.Signals(ind, p, out)
+	f.Strategy.(backtest.Signaler).Signals(ind, p, out)
 }
 
 func TestPanicFailsTheTrialAlone(t *testing.T) {

@@ -150,12 +150,11 @@ func (c *constraintCompiler) number(node ast.Node) (numberFunc, error) {
 		value := n.Value
 		return func(backtest.Params) float64 { return value }, nil
 	case *ast.IdentifierNode:
-		at := slices.Index(c.names, n.Value)
-		if at < 0 {
-			return nil, fmt.Errorf("%q is not a parameter of the strategy; those are %s", n.Value, strings.Join(c.names, ", "))
+		return c.parameter(n.Value)
+	case *ast.StringNode: // a name that is not an identifier, such as "Fast Length"
+		if slices.Contains(c.names, n.Value) {
+			return c.parameter(n.Value)
 		}
-		c.named = true
-		return func(p backtest.Params) float64 { return p[at] }, nil
 	case *ast.UnaryNode:
 		if n.Operator != "-" && n.Operator != "+" {
 			return nil, errNotNumber(n)
@@ -175,6 +174,16 @@ func (c *constraintCompiler) number(node ast.Node) (numberFunc, error) {
 		return nil, err
 	}
 	return nil, errNotNumber(node)
+}
+
+// parameter is the value of a parameter.
+func (c *constraintCompiler) parameter(name string) (numberFunc, error) {
+	at := slices.Index(c.names, name)
+	if at < 0 {
+		return nil, fmt.Errorf("%q is not a parameter of the strategy; those are %s", name, strings.Join(c.names, ", "))
+	}
+	c.named = true
+	return func(p backtest.Params) float64 { return p[at] }, nil
 }
 
 func (c *constraintCompiler) arithmetic(n *ast.BinaryNode) (numberFunc, error) {

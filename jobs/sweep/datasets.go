@@ -62,15 +62,15 @@ type series struct {
 	offset   int
 	config   backtest.Config
 	is, oos  backtest.Window // of bars; oos is empty without a split
-	runners  sync.Pool       // of *backtest.Runner
+	runners  sync.Pool       // of backtest.Trader
 
 	mu    sync.Mutex // of cache
 	cache weak.Pointer[backtest.IndicatorCache]
 }
 
 // runner takes a warmed-up runner, or makes one.
-func (s *series) runner() *backtest.Runner {
-	if r, ok := s.runners.Get().(*backtest.Runner); ok {
+func (s *series) runner() backtest.Trader {
+	if r, ok := s.runners.Get().(backtest.Trader); ok {
 		return r
 	}
 	return s.newRunner()
@@ -78,7 +78,7 @@ func (s *series) runner() *backtest.Runner {
 
 // newRunner makes a runner that shares the indicator arrays of those that there are. The plan itself
 // does not hold the arrays: those of an idle tune are freed with its runners.
-func (s *series) newRunner() *backtest.Runner {
+func (s *series) newRunner() backtest.Trader {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	cache := s.cache.Value()
@@ -86,7 +86,7 @@ func (s *series) newRunner() *backtest.Runner {
 		cache = backtest.NewIndicatorCache(s.bars)
 		s.cache = weak.Make(cache)
 	}
-	return cache.NewRunner(s.strategy, s.config)
+	return s.strategy.Trader(cache, s.config)
 }
 
 // selecting is the part that trials are ranked by.
@@ -102,7 +102,7 @@ func (s *series) traded() int { return s.is.Len() + s.oos.Len() }
 
 // bind makes the plan's series and sets which of their bars trials see.
 func (p *Plan) bind(data []Series, f *faults) {
-	strategy, _ := backtest.Lookup(p.spec.StrategyName)
+	strategy := p.spec.Strategy()
 	total := 0
 	for i, d := range data {
 		s := &p.series

@@ -68,6 +68,9 @@ func (p *Plan) place(s *series, f *faults) {
 // warn notes what a user should know before any result.
 func (p *Plan) warn() {
 	spec, seq := p.spec, p.seq
+	if own, ok := p.strategy.(backtest.Scripted); ok {
+		p.warnings = append(p.warnings, backtest.OverrideNotes(own, p.config)...)
+	}
 	if spec.SelectOn == SelectOutOfSample {
 		p.warnings = append(p.warnings, "select_on is oos: the out-of-sample part has become selection data "+
 			"and no longer says how the winner does on bars it was not chosen by")

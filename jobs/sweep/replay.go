@@ -26,5 +26,8 @@ func (p *Plan) Replay(params map[string]float64) (*Replay, []invalid.FieldError)
 	r.IS, r.OOS = p.Windows()
 	r.TradesIS, r.EquityIS = runner.Trace(p.is)
 	r.TradesOOS, r.EquityOOS = runner.Trace(p.oos)
+	if err := runner.Err(); err != nil {
+		return nil, []invalid.FieldError{{Field: "params", Message: "the strategy fails on them: " + err.Error()}}
+	}
 	return r, nil
 }

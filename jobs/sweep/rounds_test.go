@@ -137,7 +137,7 @@ func TestPrunedTrialsAreSkippedAndKept(t *testing.T) {
 	}
 	// What went on scored no worse, on the bars of the rung, than what was pruned there.
 	var runner backtest.Metrics
-	r := backtest.NewRunner(bars, p.strategy, p.config)
+	r := backtest.NewTrader(bars, p.strategy, p.config)
 	for _, trial := range trials {
 		if trial.Pruned != nil && trial.Pruned.Rung == 1 {
 			continue

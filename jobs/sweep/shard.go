@@ -49,6 +49,10 @@ func (p *Plan) RunShard(ctx context.Context, sh Shard, progress func(done int)) 
 		result: &ShardResult{shard: sh, best: -1, columns: newColumns(len(p.names), sh.Trials), ratios: make([]float64, 0, sh.Trials)},
 	}
 	defer func() { p.clear(run.scratch) }()
+	run.stop = func() bool { return ctx.Err() != nil }
+	for _, runner := range run.scratch.runners {
+		runner.OnStop(run.stop)
+	}
 	perTrial := 0
 	for _, s := range p.sets {
 		perTrial += s.traded()
@@ -62,6 +66,9 @@ func (p *Plan) RunShard(ctx context.Context, sh Shard, progress func(done int)) 
 			}
 		}
 		run.trial(trial, params)
+		if !run.ran && ctx.Err() != nil {
+			return nil, ctx.Err() // the trial was stopped, not at fault
+		}
 		progress(run.result.columns.len())
 	}
 	if n := run.result.columns.len(); n != sh.Trials {
@@ -90,6 +97,8 @@ type shardRun struct {
 	result  *ShardResult
 	m       fullMetrics
 	row     trialRow
+	stop    func() bool
+	ran     bool    // the trial just run came through
 	ratio   float64 // per-period Sharpe ratio on the part that selects; NaN when not measured
 }
 
@@ -100,10 +109,12 @@ func (r *shardRun) trial(trial int, params backtest.Params) {
 	sampled := len(result.blocks)
 	r.m.trial, r.m.row = trial, result.columns.len()
 	ran := r.run(params)
+	r.ran = ran
 	if !ran {
 		result.blocks = result.blocks[:sampled]
 		for i, s := range r.plan.sets {
 			r.scratch.runners[i] = s.newRunner() // its state after a panic is unknown
+			r.scratch.runners[i].OnStop(r.stop)
 		}
 		r.row, r.ratio = trialRow{verdict: panicked, scoreIS: math.NaN(), scoreOOS: math.NaN()}, math.NaN()
 	}
@@ -137,16 +148,20 @@ func (r *shardRun) completed() {
 
 // run runs the trial as its rung says. It reports whether the strategy came through.
 func (r *shardRun) run(params backtest.Params) (ok bool) {
-	defer func() { ok = recover() == nil }()
+	defer func() {
+		if recover() != nil {
+			ok = false
+		}
+	}()
 	p, sampled := r.plan, r.sampler.takes(r.m.trial) && r.result.shard.Rung == 0
 	if r.result.shard.Open {
 		r.screen(params, sampled)
-		return
+		return r.scratch.err() == nil
 	}
 	p.simulate(r.scratch, params, &r.m, sampled, &r.result.blocks)
 	p.fill(&r.row, &r.m, r.scratch)
 	r.ratio = p.spec.selection(r.m.is.SR, r.m.outOf.SR)
-	return
+	return r.scratch.err() == nil
 }
 
 // screen backtests the bars of a rung that is not the last. The trials of the sample run on the whole
@@ -215,7 +230,7 @@ func (p *Plan) simulate(scratch *scratch, params backtest.Params, m *fullMetrics
 
 // scratch is what running trials needs beside the plan: a runner for each dataset, and what each found.
 type scratch struct {
-	runners []*backtest.Runner
+	runners []backtest.Trader
 	is, oos []backtest.Metrics
 	figures []float64 // scratch
 }
@@ -229,9 +244,20 @@ func (p *Plan) scratch() *scratch {
 	return b
 }
 
+// err is why a runner's last run cannot be used.
+func (b *scratch) err() error {
+	for _, runner := range b.runners {
+		if err := runner.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // clear gives the runners back.
 func (p *Plan) clear(b *scratch) {
 	for i, s := range p.sets {
+		b.runners[i].OnStop(nil)
 		s.runners.Put(b.runners[i])
 	}
 }

@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/bits"
@@ -16,6 +17,7 @@ import (
 // that draw) an interval without one.
 type Range struct {
 	Values []float64 // the list; when set, nothing else is
+	Labels []string  // the list, of a parameter whose values have names
 
 	Low, High *float64
 	Step      *float64 // nil: 1 for an integer, otherwise continuous
@@ -33,32 +35,24 @@ type rangeObject struct {
 }
 
 // JSONForms gives the API's document both forms of a range: a list or an object.
-func (Range) JSONForms() []any { return []any{[]float64{}, rangeObject{}} }
+func (Range) JSONForms() []any { return []any{[]float64{}, []string{}, []bool{}, rangeObject{}} }
 
 // MarshalJSON writes a list or an object, as the request had it.
 func (r Range) MarshalJSON() ([]byte, error) {
+	if r.Labels != nil {
+		return json.Marshal(r.Labels)
+	}
 	if r.Values != nil {
 		return json.Marshal(r.Values)
 	}
 	return json.Marshal(rangeObject{r.Low, r.High, r.Step, r.Log, r.Type})
 }
 
-// UnmarshalJSON reads a list of numbers or {low, high, step|log, type}.
+// UnmarshalJSON reads a list of numbers, of true and false, or of labels; or {low, high, step|log, type}.
 func (r *Range) UnmarshalJSON(data []byte) error {
 	switch kind := jsontext.Value(data).Kind(); kind {
 	case jsontext.KindBeginArray:
-		var entries []*float64 // a null would pass for 0
-		if err := json.Unmarshal(data, &entries); err != nil {
-			return fmt.Errorf("list of values: %w", err)
-		}
-		values := make([]float64, len(entries))
-		for i, entry := range entries {
-			if entry == nil {
-				return fmt.Errorf("list of values: entry %d is null", i)
-			}
-			values[i] = *entry
-		}
-		*r = Range{Values: values}
+		return r.readList(data)
 	case jsontext.KindBeginObject:
 		var o rangeObject
 		if err := json.Unmarshal(data, &o, json.RejectUnknownMembers(true)); err != nil {
@@ -67,6 +61,47 @@ func (r *Range) UnmarshalJSON(data []byte) error {
 		*r = Range{Low: o.Low, High: o.High, Step: o.Step, Log: o.Log, Type: o.Type}
 	default:
 		return fmt.Errorf("want a list of numbers or {low, high, step}, not %s", kind)
+	}
+	return nil
+}
+
+// readList reads a list. One of labels has labels only; true and false are 1 and 0.
+func (r *Range) readList(data []byte) error {
+	var entries []jsontext.Value
+	if err := json.Unmarshal(data, &entries); err != nil {
+		return fmt.Errorf("list of values: %w", err)
+	}
+	*r = Range{}
+	values := make([]float64, 0, len(entries))
+	for i, entry := range entries {
+		switch kind := entry.Kind(); kind {
+		case jsontext.KindTrue, jsontext.KindFalse:
+			v := 0.0
+			if kind == jsontext.KindTrue {
+				v = 1
+			}
+			values = append(values, v)
+		case jsontext.KindString:
+			var label string
+			if err := json.Unmarshal(entry, &label); err != nil {
+				return fmt.Errorf("list of values: %w", err)
+			}
+			r.Labels = append(r.Labels, label)
+		case jsontext.KindNull:
+			return fmt.Errorf("list of values: entry %d is null", i)
+		default:
+			var v float64
+			if err := json.Unmarshal(entry, &v); err != nil {
+				return fmt.Errorf("list of values: %w", err)
+			}
+			values = append(values, v)
+		}
+	}
+	switch {
+	case r.Labels == nil:
+		r.Values = values
+	case len(values) > 0:
+		return errors.New("list of values: has both labels and numbers")
 	}
 	return nil
 }
@@ -179,7 +214,7 @@ func newAxis(spec backtest.ParamSpec, r Range) axis {
 }
 
 func (r Range) isInt(spec backtest.ParamSpec) bool {
-	return spec.Kind == backtest.KindInt || r.Type == string(backtest.KindInt)
+	return spec.Whole() || r.Type == string(backtest.KindInt)
 }
 
 // point writes the parameters of the i-th point of a discrete space; the last axis varies fastest.

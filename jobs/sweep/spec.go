@@ -67,6 +67,9 @@ type Spec struct {
 	IntrabarPolicy  IntrabarPolicy   `json:"intrabar_policy"`
 	Datasets        []string         `json:"datasets,omitempty"` // of a tune over several: their names or ids
 	Aggregate       Aggregate        `json:"aggregate"`          // of their figures
+	Script          *Script          `json:"script,omitempty"`   // of a strategy that is one; set by the server
+
+	strategy backtest.Strategy // nil: the built-in one of the name
 }
 
 // IntrabarPolicy is backtest.IntrabarPolicy.
@@ -117,6 +120,9 @@ func (s *Spec) Normalize() {
 	fill(&s.ObjectiveParams.Lambda, defaultLambda)
 	fill(&s.Gates.MaxDrawdownPct, 20)
 	fill(&s.Gates.MinTrades, 5)
+	if s.scripted() {
+		return // what is not named is the script's own
+	}
 	account := backtest.DefaultAccount()
 	fill(&s.Account.Cash, account.Cash)
 	fill(&s.Account.Commission, account.Commission)
@@ -166,28 +172,13 @@ func (s Spec) normalized() Spec {
 	return s
 }
 
-// ParamNames are the names of the strategy's parameters, in the order of its Params; nil when the
-// strategy is unknown.
-func (s Spec) ParamNames() []string {
-	strategy, ok := backtest.Lookup(s.StrategyName)
-	if !ok {
-		return nil
-	}
-	var names []string
-	for _, spec := range strategy.Params() {
-		names = append(names, spec.Name)
-	}
-	return names
-}
-
 // config is the run configuration of a normalized spec.
 func (s Spec) config(calendar backtest.Calendar) backtest.Config {
+	account, named := s.account()
 	return backtest.Config{
-		Side: s.Side,
-		Account: backtest.Account{
-			Cash: *s.Account.Cash, Commission: *s.Account.Commission, Slippage: *s.Account.Slippage,
-			Size: *s.Account.Size, WholeUnits: *s.Account.WholeUnits, Exclusive: *s.Account.Exclusive,
-		},
+		Side:     s.Side,
+		Account:  account,
+		Override: named,
 		Stops:    s.Stops,
 		Policy:   s.IntrabarPolicy,
 		Seed:     *s.Seed,

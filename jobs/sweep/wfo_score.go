@@ -30,7 +30,12 @@ func (p *Plan) ScoreCandidates(ctx context.Context, candidates []backtest.Params
 		return nil, err
 	}
 	runner := p.runner()
-	defer func() { p.runners.Put(runner) }()
+	stop := func() bool { return ctx.Err() != nil }
+	runner.OnStop(stop)
+	defer func() {
+		runner.OnStop(nil)
+		p.runners.Put(runner)
+	}()
 	bars := barsBetweenChecks
 	for _, i := range missing {
 		if bars += p.bars.Len(); bars >= barsBetweenChecks {
@@ -41,10 +46,11 @@ func (p *Plan) ScoreCandidates(ctx context.Context, candidates []backtest.Params
 		}
 		var ok bool
 		if scores[i], ok = p.scoreOne(runner, candidates[i]); !ok {
-			runner = backtest.NewRunner(p.bars, p.strategy, p.config)
+			runner = p.newRunner()
+			runner.OnStop(stop)
 		}
 	}
-	return scores, nil
+	return scores, ctx.Err()
 }
 
 // storedScores finds the candidates among the trials; missing are the places of those not there.
@@ -95,7 +101,7 @@ func appendKey(key []byte, params backtest.Params) []byte {
 
 // scoreOne backtests one parameter set out of sample. ok is false when the strategy panicked, which
 // leaves the score undefined and the runner unusable.
-func (p *Plan) scoreOne(runner *backtest.Runner, params backtest.Params) (score float64, ok bool) {
+func (p *Plan) scoreOne(runner backtest.Trader, params backtest.Params) (score float64, ok bool) {
 	defer func() {
 		if recover() != nil {
 			score, ok = math.NaN(), false
@@ -104,7 +110,7 @@ func (p *Plan) scoreOne(runner *backtest.Runner, params backtest.Params) (score 
 	var m backtest.Metrics
 	runner.Prepare(params)
 	runner.Simulate(p.oos, &m)
-	if score = p.spec.score(&m); !isFinite(score) {
+	if score = p.spec.score(&m); !isFinite(score) || runner.Err() != nil {
 		score = math.NaN()
 	}
 	return score, true
@@ -135,7 +141,10 @@ func (p *Plan) Stretch(params backtest.Params, until time.Time) Stretch {
 	trades, equity := runner.Trace(w)
 	s.Trades = len(trades)
 	for i := range s.Growth {
-		s.Growth[i] = equity[i] / p.config.Account.Cash
+		s.Growth[i] = 1
+		if runner.Err() == nil {
+			s.Growth[i] = equity[i] / p.config.Account.Cash
+		}
 	}
 	return s
 }

@@ -325,7 +325,7 @@ func TestWalkForwardFromFoldsToCurve(t *testing.T) {
 		if i == len(results)-1 {
 			to = 1200
 		}
-		runner := backtest.NewRunner(bars, plans[i].strategy, plans[i].config)
+		runner := backtest.NewTrader(bars, plans[i].strategy, plans[i].config)
 		runner.Prepare(result.Top[0])
 		var m backtest.Metrics
 		runner.Simulate(backtest.Window{From: 400 + 150*i, To: to}, &m)
@@ -351,7 +351,7 @@ func TestReturnsOfACurveAreThoseOfTheEngine(t *testing.T) {
 			require.NoError(t, err)
 		}
 		p := plan(t, crossSpec(), bars)
-		runner := backtest.NewRunner(bars, p.strategy, p.config)
+		runner := backtest.NewTrader(bars, p.strategy, p.config)
 		runner.Prepare(backtest.Params{5, 20})
 		w := backtest.Window{From: 100, To: 650}
 		var m backtest.Metrics

@@ -51,7 +51,7 @@ func TestWindowTradesItsBarsOnly(t *testing.T) {
 
 	// The same as the whole history traded in those windows: means of 150 bars are warm by then.
 	strategy, _ := backtest.Lookup("sma_cross")
-	runner := backtest.NewRunner(bars, strategy, p.config)
+	runner := backtest.NewTrader(bars, strategy, p.config)
 	runner.Prepare(backtest.Params{best.Params["fast"], best.Params["slow"]})
 	var m backtest.Metrics
 	runner.Simulate(is, &m)
