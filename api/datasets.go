@@ -155,7 +155,7 @@ func (s *Server) listStrategies(c echo.Context) error {
 		view := types.Strategy{Name: strategy.Name(), Doc: strategy.Doc(), Params: []types.ParamSpec{}}
 		for _, p := range strategy.Params() {
 			view.Params = append(view.Params, types.ParamSpec{
-				Name: p.Name, Kind: types.ParamKind(p.Kind), Default: p.Default, Min: p.Min, Max: p.Max, Step: p.Step, Doc: p.Doc,
+				Name: p.Name, Kind: types.ParamKind(p.Kind), Default: p.Default, Min: p.Min, Max: p.Max, Step: p.Step, Doc: p.Doc, Labels: p.Labels,
 			})
 		}
 		views = append(views, view)

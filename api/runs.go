@@ -165,7 +165,7 @@ func (s *Server) getRunTrades(c echo.Context) error {
 		views[i] = types.Trade{
 			Side: types.Side(t.Side), Size: t.Size, EntryBar: t.EntryBar, EntryTime: time.UnixMicro(t.EntryTime).UTC(), EntryPrice: t.EntryPrice,
 			ExitBar: t.ExitBar, ExitTime: time.UnixMicro(t.ExitTime).UTC(), ExitPrice: t.ExitPrice, PnL: t.PnL, ReturnPct: t.ReturnPct,
-			ExitReason: t.ExitReason,
+			ExitReason: t.ExitReason, EntrySignal: t.EntrySignal, ExitSignal: t.ExitSignal,
 		}
 	}
 	return ok(c, types.List[types.Trade]{Items: views})

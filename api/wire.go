@@ -21,7 +21,7 @@ func viewSpec(s sweep.Spec) types.Spec {
 		ObjectiveType: types.Objective(s.ObjectiveType), ObjectiveParams: types.ObjectiveParams(s.ObjectiveParams), SelectOn: s.SelectOn,
 		OOSRatio: s.OOSRatio, Window: (*types.TrainTest)(s.Window), Gates: types.GateLimits(s.Gates), Account: viewAccount(s.Account),
 		Stops: (*types.Stops)(s.Stops), IntrabarPolicy: types.IntrabarPolicy(s.IntrabarPolicy), Datasets: s.Datasets,
-		Aggregate: types.Aggregate(s.Aggregate),
+		Aggregate: types.Aggregate(s.Aggregate), Script: (*types.Script)(s.Script),
 	}
 }
 
@@ -32,7 +32,7 @@ func viewSpace(space map[string]sweep.Range) map[string]types.ParamRange {
 	view := make(map[string]types.ParamRange, len(space))
 	for name, r := range space {
 		view[name] = types.ParamRange{
-			Values: r.Values, RangeObject: types.RangeObject{Low: r.Low, High: r.High, Step: r.Step, Log: r.Log, Type: r.Type},
+			Values: r.Values, Labels: r.Labels, RangeObject: types.RangeObject{Low: r.Low, High: r.High, Step: r.Step, Log: r.Log, Type: r.Type},
 		}
 	}
 	return view

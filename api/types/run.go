@@ -28,6 +28,9 @@ type Trade struct {
 	PnL        float64   `json:"pnl"`
 	ReturnPct  float64   `json:"return_pct"`
 	ExitReason string    `json:"exit_reason"`
+	// What a script calls the order that opened the position, and the one that closed it.
+	EntrySignal string `json:"entry_signal,omitempty"`
+	ExitSignal  string `json:"exit_signal,omitempty"`
 }
 
 // Equity is the equity at one bar's close.

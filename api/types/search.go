@@ -29,12 +29,23 @@ type Spec struct {
 	IntrabarPolicy  IntrabarPolicy        `json:"intrabar_policy"`
 	Datasets        []string              `json:"datasets,omitempty"` // of a tune over several: their names or ids
 	Aggregate       Aggregate             `json:"aggregate"`          // of their figures
+	Script          *Script               `json:"script,omitempty"`   // of a strategy that is one; set by the server
+}
+
+// Script pins the script that a tune was submitted with.
+type Script struct {
+	ID      string   `json:"id"`
+	Name    string   `json:"name"`
+	Version int      `json:"version"`
+	SHA256  string   `json:"sha256"` // of the source, in hex
+	Params  []string `json:"params"` // names of the parameters in order
 }
 
 // ParamRange says which values a parameter takes: a list, or an interval. As JSON it is an array or
 // an object.
 type ParamRange struct {
 	Values []float64 // the list; when set, the interval is not used
+	Labels []string  // the list, of a parameter whose values have names
 	RangeObject
 }
 
@@ -47,11 +58,14 @@ type RangeObject struct {
 	Type string   `json:"type,omitzero"` // "int" or "float"; "" for the strategy's own
 }
 
-// JSONForms names the two shapes for the API's document.
-func (ParamRange) JSONForms() []any { return []any{[]float64{}, RangeObject{}} }
+// JSONForms names the shapes for the API's document.
+func (ParamRange) JSONForms() []any { return []any{[]float64{}, []string{}, []bool{}, RangeObject{}} }
 
 // MarshalJSON implements json.Marshaler.
 func (r ParamRange) MarshalJSON() ([]byte, error) {
+	if r.Labels != nil {
+		return json.Marshal(r.Labels)
+	}
 	if r.Values != nil {
 		return json.Marshal(r.Values)
 	}
@@ -62,9 +76,29 @@ func (r ParamRange) MarshalJSON() ([]byte, error) {
 func (r *ParamRange) UnmarshalJSON(raw []byte) error {
 	*r = ParamRange{}
 	if len(raw) > 0 && raw[0] == '[' {
-		return json.Unmarshal(raw, &r.Values)
+		return r.readList(raw)
 	}
 	return json.Unmarshal(raw, &r.RangeObject)
+}
+
+// readList reads a list of numbers, of labels, or of true and false, which are 1 and 0.
+func (r *ParamRange) readList(raw []byte) error {
+	if json.Unmarshal(raw, &r.Labels) == nil && len(r.Labels) > 0 {
+		return nil
+	}
+	r.Labels = nil
+	var truths []bool
+	if json.Unmarshal(raw, &truths) == nil && len(truths) > 0 {
+		for _, truth := range truths {
+			v := 0.0
+			if truth {
+				v = 1
+			}
+			r.Values = append(r.Values, v)
+		}
+		return nil
+	}
+	return json.Unmarshal(raw, &r.Values)
 }
 
 // TPE says how a tpe search goes in rounds.
@@ -172,6 +206,7 @@ type ParamSpec struct {
 	Max     float64   `json:"max"`
 	Step    float64   `json:"step"` // natural step of the parameter; 0 when continuous
 	Doc     string    `json:"doc"`
+	Labels  []string  `json:"labels,omitempty"` // of an enum: what its values are called, from 0 on
 }
 
 // WFOConfig says how a walk-forward cuts its folds. Days are of 24 hours, UTC.

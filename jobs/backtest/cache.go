@@ -16,6 +16,8 @@ type IndicatorCache struct {
 	byKey map[indicatorKey]*indicatorArray
 	all   []*indicatorArray
 	rng   uint64 // state of the generator that picks what to evict
+
+	attached map[any]any
 }
 
 type indicatorKey struct {
@@ -37,6 +39,22 @@ func NewIndicatorCache(b *Bars) *IndicatorCache {
 	return &IndicatorCache{
 		bars: b, limit: max(8, indicatorBytes/(8*max(1, b.Len()))), byKey: map[indicatorKey]*indicatorArray{},
 	}
+}
+
+// Attached is what was made for the key before, or what create makes now: for traders that share more
+// than indicator arrays. It lives as long as the cache.
+func (c *IndicatorCache) Attached(key any, create func() any) any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	value, ok := c.attached[key]
+	if !ok {
+		value = create()
+		if c.attached == nil {
+			c.attached = map[any]any{}
+		}
+		c.attached[key] = value
+	}
+	return value
 }
 
 // acquire finds the array of key, which may still be filling, or makes one for the caller to fill.

@@ -104,6 +104,9 @@ type Trade struct {
 	PnL        float64 `json:"pnl"`        // after both commissions, in quote currency
 	ReturnPct  float64 `json:"return_pct"` // PnL over entry value, in percent
 	ExitReason string  `json:"exit_reason"`
+	// What a script calls the order that opened the position, and the one that closed it.
+	EntrySignal string `json:"entry_signal,omitempty"`
+	ExitSignal  string `json:"exit_signal,omitempty"`
 }
 
 // Metrics summarises one run over one window. An undefined figure is NaN here and null in JSON,

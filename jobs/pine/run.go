@@ -60,6 +60,10 @@ type Run struct {
 	held     []*entry // columns in use
 	columns  *Columns
 	faults   []columnFault
+	side     broker.Dir // entries allowed by the request; Both: all
+	equity   []float64  // where simulate writes the equity of each bar of the window; nil: nowhere
+	ruined   int        // bars of the window that were traded before the account was ruined; 0: it was not
+	exposed  int        // bars of the window that closed with an open position
 	patterns map[string]*regexp.Regexp
 }
 
@@ -154,6 +158,8 @@ func (r *Run) simulate(w backtest.Window) error {
 	r.emu.KeepTrades(true)
 	r.resetTexts()
 	r.passes = 0
+	r.exposed, r.ruined = 0, 0
+	r.keepSide()
 	if r.plain {
 		return r.simulatePlain(w)
 	}
@@ -192,7 +198,11 @@ func (r *Run) walk(m *machine, from int, w backtest.Window) error {
 			return err
 		}
 		if !r.silent {
+			r.keepSide()
 			r.emu.AfterScript()
+			if r.follow(i - w.From) {
+				return nil
+			}
 		}
 		if i&4095 == 4095 && r.stopped() {
 			return ErrStopped
@@ -208,9 +218,11 @@ func (r *Run) jump(w backtest.Window) error {
 	r.silent = false
 	for i := w.From; i < w.To; i++ {
 		if e.Idle() {
+			idle := i
 			for i < w.To && when[i]&(whenAny|whenFlat) == 0 && !(r.program.plan.events.once && i == w.From) {
 				i++
 			}
+			r.rest(idle-w.From, i-w.From)
 			if i == w.To {
 				break
 			}
@@ -229,12 +241,53 @@ func (r *Run) jump(w backtest.Window) error {
 				}
 			}
 		}
+		r.keepSide()
 		e.AfterScript()
+		if r.follow(i - w.From) {
+			return nil
+		}
 		if i&4095 == 4095 && r.stopped() {
 			return ErrStopped
 		}
 	}
 	return nil
+}
+
+// keepSide holds the script to the side that the request allows.
+func (r *Run) keepSide() {
+	if r.side != broker.Both {
+		r.emu.AllowEntryIn(r.side)
+	}
+}
+
+// rest writes the equity of the window's bars [from, to), on which nothing is open.
+func (r *Run) rest(from, to int) {
+	if r.equity == nil || from == to {
+		return
+	}
+	e := r.emu.Equity()
+	for i := from; i < to; i++ {
+		r.equity[i] = e
+	}
+}
+
+// follow writes the equity of the window's k-th bar. An account without equity is ruined: it trades no
+// more, and the rest of the window has the equity of this bar.
+func (r *Run) follow(k int) (ruined bool) {
+	if r.equity == nil {
+		return false
+	}
+	e := r.emu.Equity()
+	r.equity[k] = e
+	if r.emu.PositionSize() != 0 {
+		r.exposed++
+	}
+	if e > 0 {
+		return false
+	}
+	r.ruined = k + 1
+	r.rest(k+1, len(r.equity))
+	return true
 }
 
 // day is the number of a bar's day in the exchange's zone.

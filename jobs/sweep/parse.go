@@ -6,9 +6,12 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
-// ParseRange reads the short form of a range: LOW:HIGH:STEP, LOW:HIGH, LOW:HIGH:log or A,B,C.
+// ParseRange reads the short form of a range: LOW:HIGH:STEP, LOW:HIGH, LOW:HIGH:log, A,B,C or true,false; a list of
+// other words is one of labels.
 func ParseRange(text string) (Range, error) {
 	parts := strings.Split(text, ":")
 	if len(parts) == 1 {
@@ -49,6 +52,9 @@ func ParseRange(text string) (Range, error) {
 
 func parseList(text string) (Range, error) {
 	r := Range{Values: []float64{}}
+	if labels := parseLabels(text); labels != nil {
+		return truths(labels), nil
+	}
 	for entry := range strings.SplitSeq(text, ",") {
 		v, err := parseFinite(entry)
 		if err != nil {
@@ -57,6 +63,37 @@ func parseList(text string) (Range, error) {
 		r.Values = append(r.Values, v)
 	}
 	return r, nil
+}
+
+// truths is the range of a list of labels, or of true and false.
+func truths(labels []string) Range {
+	r := Range{Labels: labels}
+	for _, label := range labels {
+		switch label {
+		case "true":
+			r.Values = append(r.Values, 1)
+		case "false":
+			r.Values = append(r.Values, 0)
+		default:
+			return Range{Labels: labels}
+		}
+	}
+	r.Labels = nil
+	return r
+}
+
+// parseLabels reads a list of names, of which each begins with a letter; nil when it is not one.
+func parseLabels(text string) []string {
+	var labels []string
+	for entry := range strings.SplitSeq(text, ",") {
+		entry = strings.TrimSpace(entry)
+		first, _ := utf8.DecodeRuneInString(entry)
+		if _, err := parseFinite(entry); err == nil || !unicode.IsLetter(first) || len(entry) == 1 {
+			return nil
+		}
+		labels = append(labels, entry)
+	}
+	return labels
 }
 
 func parseFinite(text string) (float64, error) {
@@ -69,6 +106,9 @@ func parseFinite(text string) (float64, error) {
 
 // String is the form that ParseRange reads.
 func (r Range) String() string {
+	if r.Labels != nil {
+		return strings.Join(r.Labels, ",")
+	}
 	if r.Values != nil {
 		texts := make([]string, len(r.Values))
 		for i, v := range r.Values {

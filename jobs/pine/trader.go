@@ -1,0 +1,241 @@
+package pine
+
+import (
+	"math"
+
+	"millrace/jobs/backtest"
+	"millrace/jobs/backtest/broker"
+)
+
+// lotStep is the smallest step of a quantity where nothing says another.
+const lotStep = 1e-4
+
+// trader runs a strategy's program over one history. Positions that are open at the end of a window
+// stay open: their profit at the last close is in the equity, and they are no closed trade.
+type trader struct {
+	strategy *Strategy
+	cache    *backtest.IndicatorCache
+	bars     *backtest.Bars
+	cfg      backtest.Config
+	run      *Run // nil: to be made
+	stop     func() bool
+	params   []float64 // of all inputs
+	err      error
+
+	measure backtest.Measure
+	window  backtest.Window
+	equity  []float64
+}
+
+func newTrader(s *Strategy, c *backtest.IndicatorCache, cfg backtest.Config) *trader {
+	return &trader{strategy: s, cache: c, bars: c.Bars(), cfg: cfg, params: s.program.Defaults()}
+}
+
+// columnsKey names the columns that all traders of one program over one history share.
+type columnsKey struct {
+	program *Program
+	lot     float64
+}
+
+// columns finds the shared columns of the program over the bars, or makes them.
+func (t *trader) columns() *Columns {
+	p := t.strategy.program
+	return t.cache.Attached(columnsKey{p, t.lot()}, func() any {
+		return p.NewColumns(t.bars, Market{Tick: TickOf(t.bars), LotStep: t.lot()})
+	}).(*Columns)
+}
+
+// ready makes the run, or finds it.
+func (t *trader) ready() error {
+	if t.run != nil {
+		return nil
+	}
+	run, err := t.columns().NewRun()
+	if err != nil {
+		return err
+	}
+	run.account = t.override(run.account)
+	run.side = map[backtest.Side]broker.Dir{backtest.SideLong: broker.Long, backtest.SideShort: broker.Short}[t.cfg.Side]
+	t.run = run
+	return nil
+}
+
+func (t *trader) lot() float64 {
+	if t.cfg.Override.WholeUnits && t.cfg.Account.WholeUnits {
+		return 1
+	}
+	return lotStep
+}
+
+// override puts what the request's account names in the place of the script's.
+func (t *trader) override(s broker.Settings) broker.Settings {
+	o, a := t.cfg.Override, t.cfg.Account
+	if o.Cash {
+		s.Capital = a.Cash
+	}
+	if o.Commission {
+		s.FeeType, s.Fee = broker.FeePercent, 100*float64(a.Commission)
+	}
+	if o.Slippage {
+		s.SlippageTicks = 0
+	}
+	switch {
+	case o.Size && a.Size <= 1:
+		s.QtyType, s.Qty = broker.PercentOfEquity, 100*a.Size
+	case o.Size:
+		s.QtyType, s.Qty = broker.Fixed, a.Size
+	}
+	return s
+}
+
+// Prepare sets the parameters of the runs that follow.
+func (t *trader) Prepare(p backtest.Params) {
+	t.window = backtest.Window{}
+	if t.err = t.ready(); t.err != nil {
+		return
+	}
+	for k, input := range t.strategy.inputs {
+		if k < len(p) {
+			t.params[input] = p[k]
+		}
+	}
+	t.run.stop = t.stop
+	t.err = t.run.Prepare(t.params)
+}
+
+// OnStop has runs ask stop now and then whether to give up.
+func (t *trader) OnStop(stop func() bool) {
+	t.stop = stop
+	if t.run != nil {
+		t.run.stop = stop
+	}
+}
+
+// Err is why the runs since Prepare cannot be used.
+func (t *trader) Err() error { return t.err }
+
+// KeepReturns does nothing: they are always kept.
+func (t *trader) KeepReturns(bool) {}
+
+// Returns are the per-period returns behind the last Simulate.
+func (t *trader) Returns() []float64 { return t.measure.Returns() }
+
+// Simulate trades the window and measures the result on the equity at each close.
+func (t *trader) Simulate(w backtest.Window, m *backtest.Metrics) {
+	*m = backtest.Metrics{Bars: w.Len()}
+	capital := t.strategy.account.Cash
+	if t.run != nil {
+		capital = t.run.account.Capital
+	}
+	t.measure.Begin(t.bars, w, capital)
+	if w.Len() <= 0 {
+		t.measure.Finish(capital, 0, t.cfg.Calendar, m)
+		return
+	}
+	if !t.trade(w) {
+		return
+	}
+	final := t.equity[len(t.equity)-1]
+	if n := t.run.ruined; n > 0 {
+		t.measure.Equity(t.equity[:n])
+		t.measure.Idle(final, len(t.equity)-n)
+	} else {
+		t.measure.Equity(t.equity)
+	}
+	for i := range t.run.emu.Closed() {
+		trade := &t.run.emu.Closed()[i]
+		t.measure.Trade(trade.Profit, t.percent(trade))
+	}
+	t.measure.Finish(final, t.run.exposed, t.cfg.Calendar, m)
+}
+
+// trade runs the window; the equity is in t.equity, the trades are in the emulator.
+func (t *trader) trade(w backtest.Window) (ok bool) {
+	if t.err != nil {
+		return false
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			t.run, t.err, ok = nil, failure(r), false // its state is unknown
+		}
+	}()
+	if cap(t.equity) < w.Len() {
+		t.equity = make([]float64, w.Len())
+	}
+	t.equity = t.equity[:w.Len()]
+	t.run.equity = t.equity
+	t.err = t.run.simulate(w)
+	t.run.equity = nil
+	return t.err == nil
+}
+
+// percent is a trade's result in percent of its value at entry.
+func (t *trader) percent(trade *broker.Trade) float64 {
+	point := t.run.account.PointValue
+	if point == 0 {
+		point = 1
+	}
+	return 100 * trade.Profit / (math.Abs(trade.Size) * trade.EntryPrice * point)
+}
+
+// exitReasons are the words of the engine for what closes a lot.
+var exitReasons = map[broker.Reason]string{
+	broker.ByOrder: "signal", broker.ByLimit: "target", broker.ByStop: "stop", broker.ByTrail: "trail",
+	broker.ByMargin: "margin", broker.ByRisk: "risk",
+}
+
+// Trace runs the window and returns its closed trades, and the equity at each close.
+func (t *trader) Trace(w backtest.Window) ([]backtest.Trade, []float64) {
+	if w.Len() <= 0 || !t.trade(w) {
+		return nil, nil
+	}
+	var trades []backtest.Trade
+	for i := range t.run.emu.Closed() {
+		trade := &t.run.emu.Closed()[i]
+		side := backtest.SideLong
+		if trade.Size < 0 {
+			side = backtest.SideShort
+		}
+		entry, exit := t.run.signals(trade)
+		trades = append(trades, backtest.Trade{
+			Side: side, Size: math.Abs(trade.Size),
+			EntryBar: trade.EntryBar, EntryTime: t.bars.Time[trade.EntryBar], EntryPrice: trade.EntryPrice, EntrySignal: entry,
+			ExitBar: trade.ExitBar, ExitTime: t.bars.Time[trade.ExitBar], ExitPrice: trade.ExitPrice, ExitSignal: exit,
+			PnL: trade.Profit, ReturnPct: t.percent(trade), ExitReason: exitReasons[trade.Reason],
+		})
+	}
+	return trades, append([]float64(nil), t.equity...)
+}
+
+// signals are the texts by which TradingView's list of trades calls an entry and an exit: the comment,
+// or else the id.
+func (r *Run) signals(t *broker.Trade) (entry, exit string) {
+	if entry = r.Text(t.EntryComment); entry == "" {
+		entry = r.Text(t.EntryID)
+	}
+	switch {
+	case t.Reason == broker.ByMargin:
+		return entry, "Margin call"
+	case r.Text(t.ExitComment) != "":
+		return entry, r.Text(t.ExitComment)
+	}
+	return entry, r.Text(t.ExitID)
+}
+
+// TickOf is the smallest price step that the prices show: the power of ten that all are multiples of,
+// from 1e-8 to 0.01.
+func TickOf(b *backtest.Bars) float64 {
+	decimals := 2
+	for _, column := range [][]float64{b.Open, b.High, b.Low, b.Close} {
+		for _, price := range column {
+			for decimals < 8 {
+				scaled := price * math.Pow10(decimals)
+				if math.Abs(scaled-math.Round(scaled)) <= 1e-9*max(1, math.Abs(scaled)) {
+					break
+				}
+				decimals++
+			}
+		}
+	}
+	return math.Pow10(-decimals)
+}
