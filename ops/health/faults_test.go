@@ -131,6 +131,8 @@ var faults = []fault{
 	{"every LLM call times out", "llm", ops.StatusError, sql(llm(3, "llm_timeout", "14 minutes"))},
 	{"record of LLM calls gone", "llm", ops.StatusError, sql(`drop table llm_minutes`)},
 
+	{"a worker silent", "tunes", ops.StatusDegraded, sql(`insert into workers (id, host, pid, version, queues, beat_at)
+		values ('frozen', 'h', 2, 'v', '{"trials": 1}', clock_timestamp() - interval '5 s')`)},
 	{"a worker's clock off", "tunes", ops.StatusDegraded, sql(`update workers set clock_ahead_seconds = -7200`)},
 	{"tune without a job", "tunes", ops.StatusDegraded, sql(tunes("queued", 1))},
 	{"ingestion without a job", "ingestion", ops.StatusDegraded, sql(ingested("retrying", "1 minute", 1))},

@@ -117,11 +117,20 @@ func (c checks) lost(ctx context.Context, r *ops.Report, kinds ...string) error 
 	return nil
 }
 
-// clocks names workers whose clock is off.
-func (c checks) clocks(ctx context.Context, r *ops.Report) error {
+// silentFor is how long a worker that went silent is reported; by then its work runs elsewhere.
+const silentFor = 10 * time.Minute
+
+// fleet names workers that went silent or whose clock is off.
+func (c checks) fleet(ctx context.Context, r *ops.Report) error {
 	state, err := c.Store.Workers.State(ctx)
 	if err != nil {
 		return err
+	}
+	for _, w := range state.Silent { // the latest first
+		if w.For < silentFor {
+			r.Raise(ops.StatusDegraded, fmt.Sprintf("worker %s has not been heard for %v", w.Worker, w.For.Round(time.Second)),
+				"Its jobs run again elsewhere. Look at its machine: it is frozen, cut off or gone.")
+		}
 	}
 	for i, clock := range state.Clocks { // the worst first
 		if i == 0 {
@@ -164,7 +173,7 @@ func (c checks) tunes(ctx context.Context) ops.Report {
 		r.Raise(ops.StatusDegraded, fmt.Sprintf("a job has been running for %v", state.LongestRunning.Round(time.Second)),
 			"It should have been cut off: stop the worker that holds it, and another runs it again.")
 	}
-	if err := errors.Join(c.lost(ctx, &r, "tune", "wfo", "run_plan"), c.clocks(ctx, &r)); err != nil {
+	if err := errors.Join(c.lost(ctx, &r, "tune", "wfo", "run_plan"), c.fleet(ctx, &r)); err != nil {
 		return failed(r, err)
 	}
 	if state.Failed24h > state.Completed24h {

@@ -23,10 +23,17 @@ type ClockState struct {
 	Ahead  time.Duration // negative: behind
 }
 
+// SilentWorker is a worker that neither signed off nor was heard within a lease.
+type SilentWorker struct {
+	Worker string
+	For    time.Duration
+}
+
 // State is what the fleet's workers can and cannot do.
 type State struct {
 	Queues []QueueState
-	Clocks []ClockState // the worst first
+	Clocks []ClockState   // the worst first
+	Silent []SilentWorker // the latest first
 }
 
 // State reads it. A queue is listed that a live worker works or whose jobs wait.
@@ -66,6 +73,18 @@ func (s *Store) State(ctx context.Context) (State, error) {
 				err = row.Scan(&c.Worker, &ahead)
 				c.Ahead = time.Duration(ahead * float64(time.Second))
 				return c, err
+			})
+			return err
+		})
+		batch.Queue(`
+			select id, extract(epoch from clock_timestamp() - beat_at)::float8 from workers
+			 where beat_at <= clock_timestamp() - make_interval(secs => $1) order by beat_at desc limit 100`,
+			LeaseSeconds).Query(func(rows pgx.Rows) (err error) {
+			state.Silent, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (w SilentWorker, err error) {
+				var seconds float64
+				err = row.Scan(&w.Worker, &seconds)
+				w.For = time.Duration(seconds * float64(time.Second))
+				return w, err
 			})
 			return err
 		})

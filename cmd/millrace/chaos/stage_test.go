@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -38,6 +39,7 @@ type stage struct {
 	t      *testing.T
 	binary string
 	data   string
+	listen string // addresses the database listens on; empty: 127.0.0.1
 
 	mu      sync.Mutex // held while the database is being restarted
 	cluster *localpg.Cluster
@@ -48,9 +50,12 @@ type stage struct {
 	store   *stores.Set   // as an API process has it, without faults
 }
 
-func newStage(t *testing.T) *stage {
+func newStage(t *testing.T, options ...func(*stage)) *stage {
 	t.Helper()
 	s := &stage{t: t, binary: build(t), data: filepath.Join(t.TempDir(), "pg")}
+	for _, option := range options {
+		option(s)
+	}
 	s.startDatabase()
 	t.Cleanup(func() { _ = s.cluster.Stop(context.Background()) })
 	s.direct = s.cluster.URL()
@@ -103,9 +108,17 @@ func (s *stage) newStore(url string) *stores.Set {
 	return stores.New(pool, client)
 }
 
+func (s *stage) settings() map[string]string {
+	all := maps.Clone(settings)
+	if s.listen != "" {
+		all["listen_addresses"] = s.listen
+	}
+	return all
+}
+
 func (s *stage) startDatabase() {
 	s.t.Helper()
-	cluster, err := localpg.Start(context.Background(), localpg.Options{DataDir: s.data, Settings: settings})
+	cluster, err := localpg.Start(context.Background(), localpg.Options{DataDir: s.data, Settings: s.settings()})
 	if err != nil {
 		s.t.Errorf("the database does not start again: %v", err) // also from other goroutines
 		return

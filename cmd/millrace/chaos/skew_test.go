@@ -1,0 +1,118 @@
+package chaos
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// skewEnv is by how many seconds the clock of a skewed binary is ahead.
+const skewEnv = "MILLRACE_CHAOS_SKEW"
+
+// buildSkewed makes the binary with a clock that is off by skewEnv: every time.Now of it, River's and
+// the driver's included. Nothing of Millrace knows of it.
+func buildSkewed(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	original := filepath.Join(runtime.GOROOT(), "src", "time", "time.go")
+	if _, err := os.Stat(original); err != nil {
+		out, err := exec.Command("go", "env", "GOROOT").Output()
+		require.NoError(t, err)
+		original = filepath.Join(strings.TrimSpace(string(out)), "src", "time", "time.go")
+	}
+	source, err := os.ReadFile(original)
+	require.NoError(t, err)
+	const read = "	sec, nsec, mono := runtimeNow()\n	if mono == 0 {"
+	require.Contains(t, string(source), read, "time.Now is written otherwise in this version of Go")
+	skewed := strings.Replace(string(source), read, "	sec, nsec, mono := runtimeNow()\n	sec += chaosSkew()\n	if mono == 0 {", 1) + `
+var (
+	chaosSkewOnce bool
+	chaosSkewed   int64
+)
+
+func chaosSkew() int64 {
+	if !chaosSkewOnce {
+		text, _ := syscall.Getenv("` + skewEnv + `")
+		negative := len(text) > 0 && text[0] == '-'
+		var n int64
+		for _, c := range text {
+			if c >= '0' && c <= '9' {
+				n = 10*n + int64(c-'0')
+			}
+		}
+		if negative {
+			n = -n
+		}
+		chaosSkewed, chaosSkewOnce = n, true
+	}
+	return chaosSkewed
+}
+`
+	skewed = strings.Replace(skewed, "import (\n", "import (\n	\"syscall\"\n", 1)
+	file := filepath.Join(dir, "time.go")
+	require.NoError(t, os.WriteFile(file, []byte(skewed), 0o644))
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{original: file}})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o644))
+	binary := filepath.Join(dir, "millrace")
+	out, err := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-ldflags", "-s -w", "-o", binary, "millrace/cmd/millrace").CombinedOutput()
+	require.NoError(t, err, string(out))
+	return binary
+}
+
+// Workers whose clocks are two hours ahead and behind work beside one whose clock is right: nothing is
+// late, nothing runs twice, schedules hold, and health names both.
+func TestClocksThatAreHoursOffDelayNothing(t *testing.T) {
+	if !full {
+		t.Skip("builds every package anew; `make chaos` does")
+	}
+	binary := buildSkewed(t)
+	s := newStage(t)
+	front := s.serve(0)
+	space, key := s.tenant("skew")
+	d := &desk{stage: s, server: front, space: space.ID, key: key}
+	d.upload()
+	worker := func(skew string) {
+		s.run([]string{"DATABASE_URL=" + s.direct, "MILLRACE_SHARD_TIME=100ms", "MILLRACE_LOG=warn", skewEnv + "=" + skew}, binary,
+			"worker", "--queues", "trials:1,tunes:1,wfo:1,ingestion:1,retention:1,maintenance:1")
+	}
+	worker("0")
+	began := time.Now()
+	calm, calmWalk := d.tune("calm", 20), d.walkForward("calm")
+	d.await(calm)
+	d.awaitWalk(calmWalk)
+	alone := time.Since(began)
+
+	worker("7200")
+	worker("-7200")
+	joined := time.Now()
+	noticed := time.Duration(-1)
+	require.Eventually(t, func() bool {
+		if front.health(t) == "degraded" && s.count(`select count(*) from workers where abs(clock_ahead_seconds) > 7000`) == 2 {
+			noticed = time.Since(joined)
+		}
+		return noticed >= 0
+	}, 30*time.Second, 50*time.Millisecond, "health does not name the clocks")
+	began = time.Now()
+	tune, walk := d.tune("skewed", 20), d.walkForward("skewed")
+	d.await(tune)
+	d.awaitWalk(walk)
+	together := time.Since(began)
+	// The one whose clock is ahead works alone: what it inserts is worked at once all the same.
+	late := s.count(`select count(*) from river_job where scheduled_at > clock_timestamp() + interval '1 minute' or created_at > clock_timestamp() + interval '1 minute'`)
+	repeated := s.count(`select count(*) from river_job where attempt > 1`)
+	pruned := s.count(`select count(*) from river_job where kind = 'retention.prune'`)
+	report.say("clocks ±2 h: %d jobs scheduled off, %d attempts repeated, %d retention runs off their schedule; a tune and a walk-forward took %s by one worker and %s with the two that are off; health named them within %s",
+		late, repeated, pruned, alone.Round(100*time.Millisecond), together.Round(100*time.Millisecond), noticed.Round(10*time.Millisecond))
+	require.Equal(t, d.outcome(calm), d.outcome(tune))
+	require.Equal(t, d.found(calmWalk), d.found(walk))
+	require.Zero(t, late)
+	require.Zero(t, repeated)
+}
