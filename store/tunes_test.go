@@ -29,7 +29,7 @@ import (
 
 // fixture is a store with a workspace and a dataset, and an owner's eye on the tables.
 type fixture struct {
-	t       *testing.T
+	t       testing.TB
 	store   *stores.Set
 	owner   *pgxpool.Pool
 	space   tenants.Workspace
@@ -37,7 +37,7 @@ type fixture struct {
 	bars    *backtest.Bars
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	db := pgtest.New(t)
 	pool, err := store.OpenPool(t.Context(), store.PoolOptions{DatabaseURL: db.URL, MaxConns: 6})

@@ -40,12 +40,16 @@ func readShare(ctx context.Context, tx pgx.Tx, tune *Tune) (share, error) {
 	return s, nil
 }
 
-// room is how many more shards the tune may have in the queue; 0 or less when it has its share. The
-// admitted work of a workspace shares the window, rounded up, and the folds of a walk-forward share
-// what it gets.
-func (s share) room(at shardCounts, window int) int {
+// allowed is how many shards the tune may have in the queue or running. The admitted work of a workspace
+// shares the window, rounded up, and the folds of a walk-forward share what it gets.
+func (s share) allowed(window int) int {
 	parts := max(s.active, 1) * max(s.folds, 1)
-	return min(at.total-at.next, (window+parts-1)/parts-(at.next-at.done))
+	return (window + parts - 1) / parts
+}
+
+// room is how many more shards the tune may have in the queue; 0 or less when it has its share.
+func (s share) room(at shardCounts, window int) int {
+	return min(at.total-at.next, s.allowed(window)-(at.next-at.done))
 }
 
 // goesFirst reports whether the next shard goes ahead of what other workspaces have queued: the

@@ -277,6 +277,8 @@ type Folds interface {
 	FoldBegan(ctx context.Context, tx *store.Tx, tune *Tune) error
 	// FoldAdvanced adds trials that have ended; 0 when a shard has merely come further.
 	FoldAdvanced(ctx context.Context, tx *store.Tx, tune *Tune, trials int) error
+	// QueueFoldAdvanced is FoldAdvanced as a statement of a batch, for any tune by its id.
+	QueueFoldAdvanced(batch *pgx.Batch, tune uuid.UUID, trials int)
 	FoldRanked(ctx context.Context, tx *store.Tx, tune *Tune, leaderboard []sweep.Entry) error
 	FoldEnded(ctx context.Context, tx *store.Tx, tune *Tune) error
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"millrace/jobs/sweep"
@@ -62,6 +63,32 @@ func (s *Store) FoldAdvanced(ctx context.Context, tx *store.Tx, tune *tuning.Tun
 		return err
 	}
 	return appendWFOEvent(ctx, tx, wfo, "progress")
+}
+
+// QueueFoldAdvanced is FoldAdvanced as a statement of a batch, for a tune that may or may not be a fold.
+func (s *Store) QueueFoldAdvanced(batch *pgx.Batch, tune uuid.UUID, trials int) {
+	batch.Queue(`
+		with due as materialized (
+			select w.wfo_id, coalesce(w.told_at < clock_timestamp() - interval '250 ms', true) as due
+			  from tunes t join wfo_progress w on w.wfo_id = t.wfo_id where t.id = $1 and t.status = 'running'),
+		advanced as (
+			update wfo_progress p
+			   set trials_done = trials_done + $2, told_at = case when due.due then clock_timestamp() else told_at end
+			  from due where p.wfo_id = due.wfo_id
+			returning p.*, due.due)
+		insert into event_log (workspace_id, topic, type, entity_id, payload)
+		select r.workspace_id, 'wfo', 'wfo.run.progress', r.id::text, jsonb_build_object(
+		           'status', r.status, 'n_folds', r.n_folds, 'folds_done', a.folds_done, 'folds_failed', a.folds_failed,
+		           'folds_scored', a.scores_done, 'n_trials', n.total, 'trials_completed', n.done,
+		           'eta_seconds', case when r.status = 'running' and n.done > 0 then
+		               extract(epoch from clock_timestamp() - r.started_at)::float8 / n.done * (n.total - n.done) end)
+		  from advanced a
+		  join wfo_runs r on r.id = a.wfo_id,
+		       lateral (select coalesce(sum(s.trials_done), 0) as trials
+		                  from tunes t join tune_shards s on s.tune_id = t.id
+		                 where r.status = 'running' and t.wfo_id = r.id and t.status = 'running' and s.job_id is not null and not s.done) o,
+		       lateral (select r.n_trials * (r.n_folds - a.folds_failed) as total, a.trials_done + o.trials as done) n
+		 where a.due`, tune, trials)
 }
 
 // FoldRanked keeps the parameters of a fold's candidates for the judging of all folds.

@@ -334,7 +334,7 @@ func TestALostWorkerStallsNobody(t *testing.T) {
 	for _, d := range f.large {
 		d.cancelAll()
 	}
-	f.small.settle(tunes)
+	f.small.awaitAll(tunes)
 	for _, id := range tunes {
 		require.Equal(t, f.small.outcome(calm), f.small.outcome(id), "a tune under faults ends with the bytes of a calm one")
 	}

@@ -214,7 +214,7 @@ func TestADatabaseThatTakesNoWritesLosesNothing(t *testing.T) {
 			begin()
 			o := d.suffer(outages(), end)
 			small := d.tune("after", 5)
-			d.settle([]string{tune, small})
+			d.awaitAll([]string{tune, small})
 			d.awaitWalk(walk)
 			require.Equal(t, d.outcome(calm), d.outcome(small))
 			spent := s.count(`select count(*) from river_job where attempt > 1`)
