@@ -14,6 +14,9 @@ func (e *Emulator) Coast(s *Series, from, to int, equity []float64) int {
 		return from
 	}
 	above, below := e.reach()
+	if len(e.lots) > 0 {
+		above, below = math.Min(above, e.callAbove), math.Max(below, e.callBelow)
+	}
 	i := from
 	switch {
 	case len(e.lots) == 0:
@@ -81,7 +84,7 @@ func (e *Emulator) coastFlat(s *Series, from, to int, above, below float64, equi
 // coastOne is coastMany for a single lot, the usual case: everything it follows stays in registers.
 func (e *Emulator) coastOne(s *Series, from, to int, above, below float64, equity []float64) int {
 	l := &e.lots[0]
-	size, price, base, point, margin := l.Size, l.Price, e.capital+e.net, e.point, e.margin(e.side())
+	size, price, base, point := l.Size, l.Price, e.capital+e.net, e.point
 	a := e.account
 	top, bottom := l.high, l.low
 	opens, highs, lows, closes := s.Open[:to], s.High[:to], s.Low[:to], s.Close[:to]
@@ -92,9 +95,6 @@ func (e *Emulator) coastOne(s *Series, from, to int, above, below float64, equit
 			break
 		}
 		first, second := base+float64(size*(low-price)*point), base+float64(size*(h-price)*point)
-		if margin > 0 && e.short(margin, min(first, second), h, low, o, base+float64(size*(o-price)*point)) {
-			break
-		}
 		if h-o < o-low {
 			first, second = second, first
 		}
@@ -115,14 +115,10 @@ func (e *Emulator) coastOne(s *Series, from, to int, above, below float64, equit
 }
 
 func (e *Emulator) coastMany(s *Series, from, to int, above, below float64, equity []float64) int {
-	margin := e.margin(e.side())
 	i := from
 	for ; i < to; i++ {
 		p := prices{s.Open[i], s.High[i], s.Low[i], s.Close[i]}
 		if p.high >= above || p.low <= below {
-			break
-		}
-		if margin > 0 && e.short(margin, e.equityAt(e.worst(p.high, p.low)), p.high, p.low, p.open, e.equityAt(p.open)) {
 			break
 		}
 		e.passQuietly(p)
@@ -131,10 +127,4 @@ func (e *Emulator) coastMany(s *Series, from, to int, above, below float64, equi
 		}
 	}
 	return i
-}
-
-// short says whether a bar's open or its worst price may call margin.
-func (e *Emulator) short(margin, worst, high, low, open, opening float64) bool {
-	unit := math.Abs(e.size) * e.point * margin
-	return e.worst(high, low)*unit >= worst || open*unit >= opening
 }

@@ -29,7 +29,8 @@ type Emulator struct {
 	exits       int     // live exits
 	trails      int     // live trailing exits
 
-	size, cost float64 // of the lots: sum of sizes, sum of size·price
+	size, cost           float64 // of the lots: sum of sizes, sum of size·price
+	callBelow, callAbove float64 // prices from which on the position may lack margin
 	account
 	risk
 }
@@ -93,22 +94,26 @@ func (e *Emulator) BarDetail(bar int, day int32, open, high, low, closing float6
 	if len(e.orders) == 0 && len(e.lots) == 0 {
 		return nil
 	}
-	margined := e.s.MarginLong > 0 || e.s.MarginShort > 0
 	if len(e.orders) == 0 || e.quiet(e.grid.ticks(high), e.grid.ticks(low)) {
-		if margined && len(e.lots) > 0 {
+		if e.mayCall(high, low) {
 			e.callMargin(open)
 		}
 		e.passQuietly(e.now)
 	} else {
 		e.walkBar(e.now, inner)
 	}
-	if margined && len(e.lots) > 0 {
+	if e.mayCall(high, low) {
 		e.callMargin(e.worst(high, low))
 	}
 	if e.lossRule {
 		e.checkLosses()
 	}
 	return e.err
+}
+
+// mayCall says whether a bar between the prices may call margin.
+func (e *Emulator) mayCall(high, low float64) bool {
+	return len(e.lots) > 0 && (low <= e.callBelow || high >= e.callAbove)
 }
 
 // prices are those of one bar.
@@ -123,7 +128,7 @@ func (p prices) upFirst() bool { return p.high-p.open < p.open-p.low }
 func (e *Emulator) walkBar(p prices, inner Inner) {
 	open := e.grid.ticks(p.open)
 	e.fillMarkets(open, false)
-	if (e.s.MarginLong > 0 || e.s.MarginShort > 0) && len(e.lots) > 0 {
+	if e.mayCall(p.open, p.open) {
 		e.callMargin(p.open)
 	}
 	if len(inner.Open) == 0 {

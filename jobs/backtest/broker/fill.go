@@ -160,6 +160,7 @@ func (e *Emulator) sum() {
 		e.cost += float64(e.lots[i].Size * e.lots[i].Price)
 	}
 	e.noteSize(e.size)
+	e.callBelow, e.callAbove = e.callPrices()
 }
 
 func (e *Emulator) fillClose(o *order, price float64) {

@@ -205,6 +205,31 @@ func (e *Emulator) margin(d Dir) float64 {
 	return e.s.MarginShort / 100
 }
 
+// callPrices are the prices from which on, downwards and upwards, the position may lack margin. Equity and
+// need are linear in the price, so one comparison a bar replaces the sums; at the prices themselves callMargin decides.
+func (e *Emulator) callPrices() (below, above float64) {
+	below, above = math.Inf(-1), math.Inf(1)
+	margin := e.margin(e.side())
+	if margin == 0 || e.size == 0 {
+		return below, above
+	}
+	// base + (size·p − cost)·point = |size|·p·point·margin
+	base := (e.capital + e.net) / e.point
+	slope := e.size - math.Abs(e.size)*margin
+	p := (e.cost - base) / slope
+	switch {
+	case math.Abs(slope) <= 1e-9*math.Abs(e.size): // all equity: the price does not matter
+		if e.cost >= base*(1-1e-9) {
+			above = math.Inf(-1)
+		}
+	case slope > 0:
+		below = p + 1e-9*math.Abs(p)
+	default:
+		above = p - 1e-9*math.Abs(p)
+	}
+	return below, above
+}
+
 // callMargin closes part of a position whose margin the equity does not cover at a price: four times the
 // shortfall in lots, or one unit when that is less than a lot.
 func (e *Emulator) callMargin(price float64) {
