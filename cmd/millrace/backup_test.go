@@ -21,6 +21,7 @@ import (
 
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/migrations"
+	"millrace/ops/program"
 	"millrace/store"
 	"millrace/store/eventlog"
 	"millrace/store/localpg"
@@ -40,8 +41,7 @@ func openChapter(t *testing.T, name, binary string) *chapter {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, "ops/docs", name))
 	require.NoError(t, err)
-	bin, found := localpg.Find()
-	require.True(t, found, "the programs of a Postgres on this machine: pg_dump, pg_basebackup")
+	bin := filepath.Dir(program.Find(t, "postgresql-15", "pg_basebackup"))
 	return &chapter{t: t, text: string(text), folder: t.TempDir(), vars: map[string]string{
 		"PATH": filepath.Dir(binary) + ":" + bin + ":" + os.Getenv("PATH"),
 	}}
