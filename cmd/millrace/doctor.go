@@ -8,6 +8,9 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"millrace/migrations"
 	"millrace/ops"
 	"millrace/ops/health"
 	"millrace/store"
@@ -55,9 +58,10 @@ func (c *doctorCmd) Run(ctx context.Context, env *environment) (err error) {
 			overview.Status = overview.Status.Worse(part.Status)
 		}
 	}
-	configuration := configurationCheck()
-	overview.Components = append(overview.Components, configuration)
-	overview.Status = overview.Status.Worse(configuration.Status)
+	for _, part := range []ops.Component{configurationCheck(), protectionCheck(ctx, opts.Store.Pool(), env.profile)} {
+		overview.Components = append(overview.Components, part)
+		overview.Status = overview.Status.Worse(part.Status)
+	}
 	if c.JSON {
 		err = json.NewEncoder(env.stdout).Encode(overview.Document(env.version()))
 	} else {
@@ -80,6 +84,20 @@ func configurationCheck() ops.Component {
 		}}
 	}
 	return ops.Component{Name: "configuration", Report: ops.Report{Status: ops.StatusOK, Summary: "an API server may start in " + profile}}
+}
+
+// protectionCheck looks at what keeps workspaces apart in the database: roles, rights, policies and
+// triggers, and the login.
+func protectionCheck(ctx context.Context, pool *pgxpool.Pool, profile string) ops.Component {
+	report := ops.Report{Runbook: "platform.md#protection"}
+	if err := migrations.Check(ctx, pool); err != nil {
+		report.Raise(ops.StatusError, err.Error(), "Run: millrace migrate up. No server starts until it is complete.")
+	}
+	if err := migrations.CheckLogin(ctx, pool, store.AppRole); err != nil && (profile == production || !errors.Is(err, migrations.ErrUnsafeLogin)) {
+		report.Raise(ops.StatusError, err.Error(), "Use a login that `millrace migrate up --login NAME` made.")
+	}
+	report.Raise(ops.StatusOK, "complete", "")
+	return ops.Component{Name: "protection", Report: report}
 }
 
 func printOverview(env *environment, overview ops.Overview) error {

@@ -23,6 +23,7 @@ func TestDoctorAdvisesAndFailsUnlessAllIsWell(t *testing.T) {
 	require.Contains(t, out, "migrations")
 	require.Contains(t, out, "overall")
 
+	require.Contains(t, out, "protection")
 	owner := db.OwnerPool(t)
 	_, err := owner.Exec(t.Context(), `drop table llm_minutes; delete from millrace_migration where version_id > 1`)
 	require.NoError(t, err)
@@ -31,6 +32,7 @@ func TestDoctorAdvisesAndFailsUnlessAllIsWell(t *testing.T) {
 	require.Contains(t, out, "llm_minutes")
 	require.Contains(t, out, "→")
 	require.Contains(t, out, "millrace migrate up")
+	require.Contains(t, out, "table llm_minutes")
 	status, out = look("--json")
 	require.Equal(t, 1, status)
 	var document ops.HealthDocument
