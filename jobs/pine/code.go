@@ -14,6 +14,10 @@ const (
 	opJump      opcode = iota + 64 // to c
 	opJumpFalse                    // to c unless a
 	opJumpTrue                     // to c if a
+	opJumpGt                       // to c unless a > b
+	opJumpLt                       // to c unless a < b
+	opJumpEq                       // to c unless a = b
+	opPosition                     // the size of the position
 	opSkipDone                     // to c when flag b is set; sets it
 	opPass                         // counts a pass of a loop
 	opFunc                         // call c
@@ -95,22 +99,27 @@ type generator struct {
 	loops []loopLabels
 	plan  *ir.Plan
 	own   map[ir.Slot]bool // slots the body writes
-	err   error
+	// Instructions before joined end a path of their own: a jump leads to the one after them.
+	joined int
+	err    error
 }
 
 type loopLabels struct{ breaks, continues []int }
 
 // generate makes machine code. With a plan, slots that the body does not write are constants of the
-// trial or columns. The error is about sizes only.
-func generate(p *ir.Program, body *ir.Body, plan *ir.Plan) (*code, error) {
+// trial or columns. Others read the results after the body has run. The error is about sizes only.
+func generate(p *ir.Program, body *ir.Body, plan *ir.Plan, results ...ir.Slot) (*code, error) {
 	g := &generator{p: p, c: &code{rings: body.Rings}, reg: map[ir.Slot]uint16{}, flag: map[int]int{}, reads: map[ir.Slot]int{}, plan: plan, own: map[ir.Slot]bool{}}
 	countReads(body.Code, g.reads)
+	markWrites(body.Code, g.own)
+	for _, s := range results {
+		g.reads[s]++ // from outside
+	}
 	if plan != nil {
-		markWrites(body.Code, g.own)
 		g.c.rings = usedRings(body)
 	}
 	for _, r := range g.c.rings {
-		if g.plan == nil || g.own[r.Slot] {
+		if plan == nil || g.own[r.Slot] {
 			g.at(r.Slot)
 		}
 	}
@@ -210,7 +219,10 @@ func (g *generator) put(i instr, pos syntax.Pos) int {
 
 func (g *generator) here() int32 { return int32(len(g.c.instrs)) }
 
-func (g *generator) land(at int) { g.c.instrs[at].c = g.here() }
+func (g *generator) land(at int) {
+	g.c.instrs[at].c = g.here()
+	g.joined = len(g.c.instrs)
+}
 
 func (g *generator) call(in *ir.Inst) (int32, *callInfo) {
 	c := callInfo{name: in.Name, n: in.N, class: in.Class, pos: in.Pos}
@@ -284,6 +296,12 @@ func (g *generator) inst(in *ir.Inst) {
 		g.put(instr{op: opField, d: g.at(in.Dst[0]), a: g.at(in.Args[0]), c: int32(in.N)}, in.Pos)
 	case ir.OpSetField:
 		g.put(instr{op: opSetField, a: g.at(in.Args[0]), b: g.at(in.Args[1]), c: int32(in.N)}, in.Pos)
+	case ir.OpRead:
+		if in.Name == "strategy.position_size" {
+			g.put(instr{op: opPosition, d: g.at(in.Dst[0])}, in.Pos)
+			return
+		}
+		g.calling(in)
 	case ir.OpFail:
 		g.put(instr{op: opFail, a: g.at(in.Args[0])}, in.Pos)
 	default:
@@ -341,7 +359,15 @@ func (g *generator) calling(in *ir.Inst) {
 }
 
 func (g *generator) branch(in *ir.Inst) {
-	skip := g.put(instr{op: opJumpFalse, a: g.at(in.Args[0])}, in.Pos)
+	skip := g.unless(in)
+	if len(in.Blocks[0]) == 0 && g.c.instrs[skip].op != opJumpFalse {
+		// A fused comparison jumps over nothing; the other side follows.
+		end := g.put(instr{op: opJump}, in.Pos)
+		g.land(skip)
+		g.block(in.Blocks[1])
+		g.land(end)
+		return
+	}
 	if len(in.Blocks[0]) == 0 {
 		g.c.instrs[skip].op = opJumpTrue
 		g.block(in.Blocks[1])
@@ -359,8 +385,25 @@ func (g *generator) branch(in *ir.Inst) {
 	g.land(end)
 }
 
+// fused are the jumps that take a comparison in.
+var fused = map[opcode]opcode{opcode(ir.OpGt): opJumpGt, opcode(ir.OpLt): opJumpLt, opcode(ir.OpEq): opJumpEq}
+
+// unless emits a jump that is taken when a branch's condition is false. A comparison just before it
+// that nothing else reads becomes part of it.
+func (g *generator) unless(in *ir.Inst) int {
+	cond := g.at(in.Args[0])
+	if last := len(g.c.instrs) - 1; last >= g.joined && g.reads[in.Args[0]] == 1 {
+		if i := &g.c.instrs[last]; i.d == cond && fused[i.op] != 0 && g.own[in.Args[0]] {
+			i.op = fused[i.op]
+			return last
+		}
+	}
+	return g.put(instr{op: opJumpFalse, a: cond}, in.Pos)
+}
+
 func (g *generator) loop(in *ir.Inst) {
 	top := g.here()
+	g.joined = len(g.c.instrs)
 	g.put(instr{op: opPass}, in.Pos)
 	g.block(in.Blocks[0])
 	out := g.put(instr{op: opJumpFalse, a: g.at(in.Args[0])}, in.Pos)

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"millrace/jobs/backtest"
+	"millrace/jobs/backtest/broker"
 	"millrace/jobs/pine/ir"
 	"millrace/jobs/pine/ta"
 )
@@ -20,6 +21,8 @@ type Columns struct {
 	bars    *backtest.Bars
 	market  Market
 	frame   *frame
+	days    []int32
+	series  broker.Series
 
 	mu    sync.Mutex
 	byKey map[columnKey]*entry
@@ -55,8 +58,9 @@ type columnFault struct {
 func (p *Program) NewColumns(bars *backtest.Bars, market Market) *Columns {
 	market = market.withDefaults()
 	return &Columns{
-		program: p, bars: bars, market: market, frame: newFrame(bars, ""), byKey: map[columnKey]*entry{},
-		limit: max(64, columnBytes/(8*max(1, bars.Len()))),
+		program: p, bars: bars, market: market, frame: newFrame(bars, ""), days: dayNumbers(bars, market.Zone), byKey: map[columnKey]*entry{},
+		series: broker.Series{Open: bars.Open, High: bars.High, Low: bars.Low, Close: bars.Close},
+		limit:  max(64, columnBytes/(8*max(1, bars.Len()))),
 	}
 }
 

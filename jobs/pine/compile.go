@@ -50,7 +50,7 @@ func Compile(source string) (program *Program, diags Diagnostics) {
 	if p.main, err = generate(lowered, &lowered.Body, nil); err == nil {
 		for _, s := range lowered.Subs {
 			var c *code
-			if c, err = generate(lowered, &s.Body, nil); err != nil {
+			if c, err = generate(lowered, &s.Body, nil, s.Results...); err != nil {
 				break
 			}
 			for _, slot := range s.Results {

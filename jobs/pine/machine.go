@@ -153,6 +153,53 @@ func (m *machine) step(bar int) error {
 			regs[in.d] = bit(regs[in.a]-regs[in.b] < -tolerance)
 		case opcode(ir.OpGt):
 			regs[in.d] = bit(regs[in.a]-regs[in.b] > tolerance)
+		case opcode(ir.OpLe):
+			a, b := regs[in.a], regs[in.b]
+			regs[in.d] = bit(a-b <= tolerance || a == b)
+		case opcode(ir.OpGe):
+			a, b := regs[in.a], regs[in.b]
+			regs[in.d] = bit(a-b >= -tolerance || a == b)
+		case opcode(ir.OpEq):
+			a, b := regs[in.a], regs[in.b]
+			regs[in.d] = bit(a-b <= tolerance && a-b >= -tolerance || a == b)
+		case opcode(ir.OpAnd):
+			a, b := regs[in.a], regs[in.b]
+			regs[in.d] = bit(a != 0 && a == a && b != 0 && b == b)
+		case opcode(ir.OpOr):
+			a, b := regs[in.a], regs[in.b]
+			regs[in.d] = bit(a != 0 && a == a || b != 0 && b == b)
+		case opcode(ir.OpSelect):
+			if v := regs[in.a]; v != 0 && v == v {
+				regs[in.d] = regs[in.b]
+			} else {
+				regs[in.d] = regs[in.c]
+			}
+		case opcode(ir.OpNz):
+			if v := regs[in.a]; v == v {
+				regs[in.d] = v
+			} else {
+				regs[in.d] = regs[in.b]
+			}
+		case opcode(ir.OpIsNa):
+			v := regs[in.a]
+			regs[in.d] = bit(v-v != 0)
+		case opcode(ir.OpNeg):
+			regs[in.d] = -regs[in.a]
+		case opJumpGt:
+			if !(regs[in.a]-regs[in.b] > tolerance) {
+				pc = int(in.c) - 1
+			}
+		case opJumpLt:
+			if !(regs[in.a]-regs[in.b] < -tolerance) {
+				pc = int(in.c) - 1
+			}
+		case opJumpEq:
+			a, b := regs[in.a], regs[in.b]
+			if !(a-b <= tolerance && a-b >= -tolerance || a == b) {
+				pc = int(in.c) - 1
+			}
+		case opPosition:
+			regs[in.d] = m.run.emu.PositionSize()
 		case opJump:
 			pc = int(in.c) - 1
 		case opJumpFalse:
@@ -188,11 +235,7 @@ func (m *machine) step(bar int) error {
 			return nil
 		default:
 			if in.op < opJump {
-				var c float64
-				if in.op == opcode(ir.OpSelect) {
-					c = regs[in.c]
-				}
-				regs[in.d], _ = ir.Eval(ir.Op(in.op), regs[in.a], regs[in.b], c)
+				regs[in.d], _ = ir.Eval(ir.Op(in.op), regs[in.a], regs[in.b], 0)
 				continue
 			}
 			if err := m.slow(pc, in); err != nil {

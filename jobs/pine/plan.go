@@ -56,7 +56,7 @@ func planFor(p *ir.Program) (*planCode, error) {
 	plan := ir.Split(p)
 	pc := &planCode{plan: plan}
 	var err error
-	if pc.uniform, err = generate(p, &ir.Body{Code: plan.Uniform}, nil); err != nil {
+	if pc.uniform, err = generate(p, &ir.Body{Code: plan.Uniform}, nil, written(plan.Uniform)...); err != nil {
 		return nil, err
 	}
 	for _, u := range plan.Units {
@@ -74,7 +74,7 @@ func planFor(p *ir.Program) (*planCode, error) {
 		case ir.UnitVector:
 			pc.vector(p, uc)
 		default:
-			if uc.code, err = generate(p, &u.Body, plan); err != nil {
+			if uc.code, err = generate(p, &u.Body, plan, u.Out...); err != nil {
 				return nil, err
 			}
 			for _, s := range u.Out {
@@ -88,6 +88,15 @@ func planFor(p *ir.Program) (*planCode, error) {
 	}
 	pc.events = findEvents(p, plan)
 	return pc, nil
+}
+
+// written are the slots a block writes.
+func written(b ir.Block) []ir.Slot {
+	var slots []ir.Slot
+	for _, in := range b {
+		slots = append(slots, in.Dst...)
+	}
+	return slots
 }
 
 // operand finds where a slot's values are; temps are those of a vector unit.

@@ -246,7 +246,7 @@ func walkBars(seed uint64, n int) *backtest.Bars {
 	return b
 }
 
-func runAs(t *testing.T, c *Columns, params []float64, w backtest.Window, set func(*Run)) ([]broker.Trade, error) {
+func runAs(t *testing.T, c *Columns, params []float64, w backtest.Window, set func(*Run)) ([]broker.Trade, []float64, error) {
 	t.Helper()
 	run, err := c.NewRun()
 	if err != nil {
@@ -254,9 +254,11 @@ func runAs(t *testing.T, c *Columns, params []float64, w backtest.Window, set fu
 	}
 	set(run)
 	if err := run.Prepare(params); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return run.Trades(w)
+	run.equity = make([]float64, w.Len())
+	trades, err := run.Trades(w)
+	return trades, run.equity, err
 }
 
 // TestHoistedAndJumpingRunsTradeAsPlainOnes compares the three ways of execution on random scripts.
@@ -277,9 +279,9 @@ func TestHoistedAndJumpingRunsTradeAsPlainOnes(t *testing.T) {
 		classes[p.Class()]++
 		columns := p.NewColumns(bars, Market{})
 		for _, params := range [][]float64{p.Defaults(), {5, 11}} {
-			plain, plainErr := runAs(t, columns, params, w, func(r *Run) { r.plain = true })
-			hoisted, hoistedErr := runAs(t, columns, params, w, func(r *Run) { r.everyBar = true })
-			jumping, jumpingErr := runAs(t, columns, params, w, func(*Run) {})
+			plain, equity, plainErr := runAs(t, columns, params, w, func(r *Run) { r.plain = true })
+			hoisted, hoistedEquity, hoistedErr := runAs(t, columns, params, w, func(r *Run) { r.everyBar = true })
+			jumping, jumpingEquity, jumpingErr := runAs(t, columns, params, w, func(*Run) {})
 			if !sameError(plainErr, hoistedErr) || !sameError(plainErr, jumpingErr) {
 				t.Fatalf("script %d: plain run gives error %v, hoisted %v, jumping %v\n%s", seed, plainErr, hoistedErr, jumpingErr, source)
 			}
@@ -288,6 +290,9 @@ func TestHoistedAndJumpingRunsTradeAsPlainOnes(t *testing.T) {
 			}
 			if !slices.Equal(plain, jumping) {
 				t.Fatalf("script %d: jumping run differs: %s\n%s", seed, firstDifference(plain, jumping), source)
+			}
+			if plainErr == nil && (!slices.Equal(equity, hoistedEquity) || !slices.Equal(equity, jumpingEquity)) {
+				t.Fatalf("script %d: the equity at the closes differs\n%s", seed, source)
 			}
 			traded += len(plain)
 		}

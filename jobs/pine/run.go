@@ -64,6 +64,8 @@ type Run struct {
 	equity   []float64  // where simulate writes the equity of each bar of the window; nil: nowhere
 	ruined   int        // bars of the window that were traded before the account was ruined; 0: it was not
 	exposed  int        // bars of the window that closed with an open position
+	closes   []float64  // equity by bar, of bars that the broker coasts over
+	steps    int
 	patterns map[string]*regexp.Regexp
 }
 
@@ -190,7 +192,7 @@ func (r *Run) walk(m *machine, from int, w backtest.Window) error {
 	for i := from; i < w.To; i++ {
 		r.silent = i < w.From
 		if !r.silent {
-			if err := r.emu.Bar(i, r.day(i), b.Open[i], b.High[i], b.Low[i], b.Close[i]); err != nil {
+			if err := r.emu.Bar(i, r.columns.days[i], b.Open[i], b.High[i], b.Low[i], b.Close[i]); err != nil {
 				return err
 			}
 		}
@@ -212,33 +214,28 @@ func (r *Run) walk(m *machine, from int, w backtest.Window) error {
 	return nil
 }
 
-// jump runs the residue on bars with an event only, and the broker on bars with something open.
+// jump runs the residue on bars with an event only, and lets the broker coast between them.
 func (r *Run) jump(w backtest.Window) error {
 	b, e, when := r.bars, r.emu, r.when[:w.To]
 	r.silent = false
+	once := r.program.plan.events.once
 	for i := w.From; i < w.To; i++ {
-		if e.Idle() {
-			idle := i
-			for i < w.To && when[i]&(whenAny|whenFlat) == 0 && !(r.program.plan.events.once && i == w.From) {
-				i++
+		if !(once && i == w.From) {
+			next := i
+			for state := r.state(); next < w.To && when[next]&state == 0; {
+				next++
 			}
-			r.rest(idle-w.From, i-w.From)
-			if i == w.To {
+			var ruined bool
+			if i, ruined = r.coast(i, next, w); ruined || i == w.To {
 				break
 			}
 		}
-		if err := e.Bar(i, r.day(i), b.Open[i], b.High[i], b.Low[i], b.Close[i]); err != nil {
+		if err := e.Bar(i, r.columns.days[i], b.Open[i], b.High[i], b.Low[i], b.Close[i]); err != nil {
 			return err
 		}
-		if m := when[i]; m != 0 || r.program.plan.events.once && i == w.From {
-			state := whenAny | whenFlat
-			if e.PositionSize() != 0 {
-				state = whenAny | whenOpen
-			}
-			if m&state != 0 || r.program.plan.events.once && i == w.From {
-				if err := r.residue.step(i); err != nil {
-					return err
-				}
+		if when[i]&r.state() != 0 || once && i == w.From {
+			if err := r.residue.step(i); err != nil {
+				return err
 			}
 		}
 		r.keepSide()
@@ -246,11 +243,55 @@ func (r *Run) jump(w backtest.Window) error {
 		if r.follow(i - w.From) {
 			return nil
 		}
-		if i&4095 == 4095 && r.stopped() {
+		if r.steps++; r.steps&4095 == 0 && r.stopped() {
 			return ErrStopped
 		}
 	}
 	return nil
+}
+
+// state is which events the position makes the residue run on.
+func (r *Run) state() byte {
+	if r.emu.PositionSize() != 0 {
+		return whenAny | whenOpen
+	}
+	return whenAny | whenFlat
+}
+
+// coast passes the bars from at to next, or to the first on which the broker may fill something.
+func (r *Run) coast(at, next int, w backtest.Window) (reached int, ruined bool) {
+	if r.emu.Idle() {
+		r.rest(at-w.From, next-w.From)
+		return next, false
+	}
+	if r.equity == nil {
+		return r.emu.Coast(&r.columns.series, at, next, nil), false
+	}
+	reached = r.emu.Coast(&r.columns.series, at, next, r.curve())
+	if r.emu.PositionSize() != 0 {
+		r.exposed += reached - at
+	}
+	for i := at; i < reached; i++ {
+		e := r.closes[i]
+		r.equity[i-w.From] = e
+		if !(e > 0) {
+			r.exposed -= reached - 1 - i
+			r.ruined = i - w.From + 1
+			for k := r.ruined; k < len(r.equity); k++ {
+				r.equity[k] = e
+			}
+			return i, true
+		}
+	}
+	return reached, false
+}
+
+// curve is where the broker writes the equity while it coasts, by bar.
+func (r *Run) curve() []float64 {
+	if len(r.closes) < r.bars.Len() {
+		r.closes = make([]float64, r.bars.Len())
+	}
+	return r.closes
 }
 
 // keepSide holds the script to the side that the request allows.
@@ -290,14 +331,18 @@ func (r *Run) follow(k int) (ruined bool) {
 	return true
 }
 
-// day is the number of a bar's day in the exchange's zone.
-func (r *Run) day(i int) int32 {
-	t := r.bars.Time[i] / 1e6
-	if r.market.Zone != time.UTC {
-		_, offset := time.Unix(t, 0).In(r.market.Zone).Zone()
-		t += int64(offset)
+// dayNumbers are the numbers of the bars' days in a zone.
+func dayNumbers(bars *backtest.Bars, zone *time.Location) []int32 {
+	days := make([]int32, bars.Len())
+	for i, t := range bars.Time {
+		t /= 1e6
+		if zone != time.UTC {
+			_, offset := time.Unix(t, 0).In(zone).Zone()
+			t += int64(offset)
+		}
+		days[i] = int32(floorDiv(t, 86_400))
 	}
-	return int32(floorDiv(t, 86_400))
+	return days
 }
 
 func floorDiv(a, b int64) int64 {
