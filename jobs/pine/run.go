@@ -214,26 +214,34 @@ func (r *Run) walk(m *machine, from int, w backtest.Window) error {
 	return nil
 }
 
+// lookahead is how many bars the broker coasts over at most before the next event is looked for again:
+// an event that only counts for another position may be far.
+const lookahead = 256
+
 // jump runs the residue on bars with an event only, and lets the broker coast between them.
 func (r *Run) jump(w backtest.Window) error {
 	b, e, when := r.bars, r.emu, r.when[:w.To]
 	r.silent = false
-	once := r.program.plan.events.once
-	for i := w.From; i < w.To; i++ {
-		if !(once && i == w.From) {
-			next := i
-			for state := r.state(); next < w.To && when[next]&state == 0; {
+	first := r.program.plan.events.once // the first bar makes settings
+	for i := w.From; i < w.To; {
+		if !first {
+			next, state := i, r.state()
+			for most := min(i+lookahead, w.To); next < most && when[next]&state == 0; {
 				next++
 			}
-			var ruined bool
-			if i, ruined = r.coast(i, next, w); ruined || i == w.To {
-				break
+			reached, ruined := r.coast(i, next, w)
+			if ruined {
+				return nil
+			}
+			if i = reached; i == w.To || i == next && when[i]&state == 0 {
+				continue
 			}
 		}
 		if err := e.Bar(i, r.columns.days[i], b.Open[i], b.High[i], b.Low[i], b.Close[i]); err != nil {
 			return err
 		}
-		if when[i]&r.state() != 0 || once && i == w.From {
+		if first || when[i]&r.state() != 0 {
+			first = false
 			if err := r.residue.step(i); err != nil {
 				return err
 			}
@@ -243,6 +251,7 @@ func (r *Run) jump(w backtest.Window) error {
 		if r.follow(i - w.From) {
 			return nil
 		}
+		i++
 		if r.steps++; r.steps&4095 == 0 && r.stopped() {
 			return ErrStopped
 		}
