@@ -41,6 +41,9 @@ bench: build ## speed and memory, all side by side; BENCH='Noop|Stream' picks so
 pine: ## trades and indicator values beside the platform's: MILLRACE_PINE_CASES, _SECOND and _VALUES name folders of its lists
 	go test -count=1 -v -run 'Platform' ./jobs/pine ./jobs/pine/ta
 
+manifest: build ## what a migrated database has, for `migrate up` to verify: run it after a new migration
+	MILLRACE_WRITE_MANIFEST=1 bin/millrace postgres -- go test -count=1 ./migrations -run TestTheManifest
+
 lint: ## import rules and static checks
 	$(GOLANGCI) run
 

@@ -12,8 +12,8 @@ import (
 	"millrace/store/pgtest"
 )
 
-// The manifest is that of a database that was just made. After a new migration, write it again:
-// MILLRACE_WRITE_MANIFEST=1 bin/millrace postgres -- go test ./migrations -run TestTheManifest
+// The manifest is that of a database that was just made. After a new migration, write it again with
+// make manifest.
 func TestTheManifestIsThatOfAFreshDatabase(t *testing.T) {
 	db := pgtest.NewEmpty(t)
 	require.NoError(t, migrations.Up(t.Context(), db.OwnerURL))
@@ -31,7 +31,7 @@ func TestTheManifestIsThatOfAFreshDatabase(t *testing.T) {
 		return
 	}
 	require.Equal(t, migrations.Manifest(), found,
-		"write it again: MILLRACE_WRITE_MANIFEST=1 bin/millrace postgres -- go test ./migrations -run TestTheManifest")
+		"write it again: make manifest")
 	require.NoError(t, migrations.Check(t.Context(), db.OwnerPool(t)))
 }
 
