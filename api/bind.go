@@ -26,14 +26,20 @@ func bind(c echo.Context, into any) error {
 	if err != nil {
 		return bodyError(err)
 	}
+	if err := checkJSON(body); err != nil {
+		return err
+	}
 	if body, err = withoutWorkspace(c, body); err != nil {
 		return err
 	}
 	return decode(body, into)
 }
 
-// decode reads a body strictly: unknown and duplicate members and invalid UTF-8 are errors.
+// decode reads a body strictly: unknown and duplicate members, invalid UTF-8 and NULs are errors.
 func decode(body []byte, into any) error {
+	if err := checkJSON(body); err != nil {
+		return err
+	}
 	if err := json.Unmarshal(body, into, json.RejectUnknownMembers(true)); err != nil {
 		return malformed(err)
 	}

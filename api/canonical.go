@@ -26,6 +26,9 @@ const (
 
 // fingerprint is the SHA-256 of a JSON body's canonical form.
 func fingerprint(body []byte) ([32]byte, error) {
+	if err := checkJSON(body); err != nil {
+		return [32]byte{}, err
+	}
 	form, err := canonical(body)
 	if err != nil {
 		return [32]byte{}, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,6 +33,16 @@ func newProblem(status int, detail string, fields ...invalid.FieldError) *proble
 		p.Errors = append(p.Errors, types.FieldError(f))
 	}
 	return &problemError{ProblemError: p}
+}
+
+// clip bounds what an answer repeats of its request.
+func (p *problemError) clip() {
+	p.Detail = clipped(p.Detail, 1000)
+	const most = 100
+	p.Errors = slices.Clone(p.Errors[:min(len(p.Errors), most)])
+	for i := range p.Errors {
+		p.Errors[i].Field, p.Errors[i].Message = clipped(p.Errors[i].Field, 200), clipped(p.Errors[i].Message, 1000)
+	}
 }
 
 // retryProblem is an answer that asks the caller to come back after some seconds.
@@ -117,6 +128,7 @@ func (s *Server) renderError(err error, c echo.Context) {
 			slog.String("request_id", requestID(c)), slog.String("route", c.Path()), slog.Any("error", err))
 		s.opts.Reporter.Report(c.Request().Context(), err)
 	}
+	p.clip()
 	p.Instance = "urn:request:" + requestID(c)
 	if p.retryAfter != "" {
 		c.Response().Header().Set("Retry-After", p.retryAfter)

@@ -19,8 +19,16 @@ import (
 // These limits and the walk below bound that.
 const (
 	maxFooter = 512 << 10 // bytes; a file of 5,000,000 bars has some 50 KB
-	maxPage   = 128 << 20 // bytes of one page, unpacked
+	// valueBytes is more than any value of a column of bars takes: the longest is a time as text, of which
+	// 64 bytes are read and which has its length before it. A page may unpack to that for each of its
+	// values, and to pageBytes beside them.
+	valueBytes = 72
+	pageBytes  = 64 << 10
+	maxPage    = 64 << 20 // bytes of one page, unpacked, whatever it holds
 )
+
+// mostOf is how many bytes a page of so many values may unpack to.
+func mostOf(values int64) int64 { return min(pageBytes+valueBytes*max(values, 0), maxPage) }
 
 func malformed(what string, args ...any) error {
 	return &RowError{Reason: "the Parquet file is malformed: " + fmt.Sprintf(what, args...)}
@@ -94,10 +102,13 @@ func guardPages(section []byte, codec format.CompressionCodec, optional bool, le
 		}
 		section = section[used:]
 		size := int64(header.CompressedPageSize)
-		if size < 0 || size > int64(len(section)) || header.UncompressedPageSize < 0 || header.UncompressedPageSize > maxPage {
+		if size < 0 || size > int64(len(section)) || header.UncompressedPageSize < 0 {
 			return 0, fmt.Errorf("page %d: impossible size", number)
 		}
 		p, err := pageOf(section[:size], &header, codec, optional)
+		if err == nil && int64(header.UncompressedPageSize) > mostOf(p.count) {
+			err = fmt.Errorf("%d bytes for %d values: longer than a time or a number is", header.UncompressedPageSize, p.count)
+		}
 		if err == nil {
 			left, err = p.guard(left)
 		}
@@ -187,15 +198,16 @@ func (p *page) guardDelta(values []byte) error {
 	return nil
 }
 
-// unpack returns the page's bytes, of which there are at most maxPage.
+// unpack returns the page's bytes, of which there are at most as many as its values may take.
 func (p *page) unpack() ([]byte, error) {
+	most := mostOf(p.count)
 	var unpacked io.Reader
 	switch {
 	case p.codec == format.Uncompressed || len(p.body) == 0:
 		return p.body, nil
 	case p.codec == format.Snappy:
 		n, err := s2.DecodedLen(p.body)
-		if err != nil || n > maxPage || n > 32*len(p.body)+64 {
+		if err != nil || int64(n) > most || n > 32*len(p.body)+64 {
 			return nil, errors.New("snappy data is malformed or too large")
 		}
 		return s2.Decode(nil, p.body)
@@ -206,7 +218,7 @@ func (p *page) unpack() ([]byte, error) {
 		}
 		unpacked = z
 	case p.codec == format.Zstd:
-		z, err := zstd.NewReader(bytes.NewReader(p.body), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxPage))
+		z, err := zstd.NewReader(bytes.NewReader(p.body), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(uint64(max(most, 1<<20))))
 		if err != nil {
 			return nil, fmt.Errorf("unpack: %w", err)
 		}
@@ -216,12 +228,12 @@ func (p *page) unpack() ([]byte, error) {
 		return nil, fmt.Errorf("compression %s is not supported: use snappy, gzip or zstd", p.codec)
 	}
 	var out bytes.Buffer
-	n, err := io.Copy(&out, io.LimitReader(unpacked, maxPage+1))
+	n, err := io.Copy(&out, io.LimitReader(unpacked, most+1))
 	if err != nil {
 		return nil, fmt.Errorf("unpack: %w", err)
 	}
-	if n > maxPage {
-		return nil, fmt.Errorf("unpacks to more than %d bytes", maxPage)
+	if n > most {
+		return nil, fmt.Errorf("unpacks to more than %d bytes", most)
 	}
 	return out.Bytes(), nil
 }
