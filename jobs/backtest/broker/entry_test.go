@@ -205,6 +205,11 @@ func TestPyramidingIsCheckedAtTheCallAndForMarketOrdersAtTheFill(t *testing.T) {
 	r.flat(102)
 	r.wantPosition(1, 101)
 
+	// A priced entry is not placed when the direction has all its entries.
+	r = long(t, account(), 1, func(r *run) { r.Entry(stopEntry(idB, broker.Long, 105)) })
+	r.ohlc(100, 110, 100, 110)
+	r.wantPosition(1, 100)
+
 	// Two priced entries placed flat may both fill.
 	r = start(t, account())
 	r.flat(100, func() {

@@ -220,6 +220,13 @@ func TestTrailWithoutOffsetFillsAtItsActivation(t *testing.T) {
 	r.ohlc(100, 107, 99, 107)
 	r.wantRows(row{1, 100, 105, 1, 2})
 
+	// In force at 108, the next bar opens above it and rises first: the open is the best price, and it fills.
+	r = start(t, account())
+	r.flat(100, func() { r.Entry(entry(idA, broker.Long)) })
+	r.ohlc(100, 110, 100, 108, func() { r.Exit(trail(5, 0)) })
+	r.ohlc(110, 111, 100, 105)
+	r.wantRows(row{1, 100, 110, 1, 2})
+
 	// Active when issued: the next open.
 	r = start(t, account())
 	r.flat(100, func() { r.Entry(entry(idA, broker.Long)) })
