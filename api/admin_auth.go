@@ -25,11 +25,11 @@ type pass struct {
 	expires time.Time            // zero: never
 	session *[32]byte            // the digest of the console's session, when it was one
 	ticket  *tenants.EventTicket // the ticket, when it was one
-	// again asks whether the request would still be let in; nil when nothing can change.
+	// again checks that the request would still be authorised; nil when nothing can change.
 	again func(context.Context) error
 }
 
-// authoriseAdmin lets in whoever sends the admin token, or a session's cookie. Without a configured
+// authoriseAdmin accepts the admin token, or a session's cookie. Without a configured
 // token there is no admin surface to speak of.
 func (s *Server) authoriseAdmin(c echo.Context, r route) error {
 	if who, ok := insiderOf(c.Request()); ok && who.admin {

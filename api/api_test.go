@@ -35,8 +35,8 @@ import (
 
 const adminToken = "test-admin-token-0123456789"
 
-// rig is a real server on a real database, and a worker when asked for.
-type rig struct {
+// fixture is a real server on a real database, and a worker when asked for.
+type fixture struct {
 	look  health.Options
 	t     *testing.T
 	store *stores.Set
@@ -53,10 +53,10 @@ type rig struct {
 	server  *api.Server
 }
 
-// newRig starts a server; with changes its options.
-func newRig(t *testing.T, with ...func(*api.Options)) *rig {
+// newFixture starts a server; with changes its options.
+func newFixture(t *testing.T, with ...func(*api.Options)) *fixture {
 	t.Helper()
-	r := &rig{t: t, db: pgtest.New(t)}
+	r := &fixture{t: t, db: pgtest.New(t)}
 	logger := slog.New(slog.DiscardHandler)
 	metrics := ops.NewMetrics()
 	pool, err := store.OpenPool(t.Context(), store.PoolOptions{DatabaseURL: r.db.URL, MaxConns: 12})
@@ -92,7 +92,7 @@ func newRig(t *testing.T, with ...func(*api.Options)) *rig {
 	return r
 }
 
-func (r *rig) newKey(w tenants.Workspace, role tenants.Role) string {
+func (r *fixture) newKey(w tenants.Workspace, role tenants.Role) string {
 	r.t.Helper()
 	key, err := r.store.Tenants.CreateKey(r.t.Context(), w.ID, "test", role)
 	require.NoError(r.t, err)
@@ -100,13 +100,13 @@ func (r *rig) newKey(w tenants.Workspace, role tenants.Role) string {
 }
 
 // startWorker works the queues until the test ends.
-func (r *rig) startWorker() {
+func (r *fixture) startWorker() {
 	r.t.Helper()
 	r.startSlots(jobs.Slots{jobs.QueueTrials: 2, jobs.QueueTunes: 1, jobs.QueueWFO: 1, jobs.QueueRetention: 1}, tune.Options{})
 }
 
 // startSlots works some queues until the test ends.
-func (r *rig) startSlots(slots jobs.Slots, opts tune.Options) {
+func (r *fixture) startSlots(slots jobs.Slots, opts tune.Options) {
 	r.t.Helper()
 	logger, metrics := slog.New(slog.DiscardHandler), ops.NewMetrics()
 	pool, err := store.OpenPool(r.t.Context(), store.PoolOptions{DatabaseURL: r.db.URL, MaxConns: 10})
@@ -131,7 +131,7 @@ type answer struct {
 	body   []byte
 }
 
-func (r *rig) do(method, path, body string, headers ...string) answer {
+func (r *fixture) do(method, path, body string, headers ...string) answer {
 	r.t.Helper()
 	a, err := r.try(method, path, strings.NewReader(body), append([]string{"Authorization", "Bearer " + r.key}, headers...)...)
 	require.NoError(r.t, err)
@@ -139,7 +139,7 @@ func (r *rig) do(method, path, body string, headers ...string) answer {
 }
 
 // try may be called from any goroutine; later headers replace earlier ones.
-func (r *rig) try(method, path string, body io.Reader, headers ...string) (answer, error) {
+func (r *fixture) try(method, path string, body io.Reader, headers ...string) (answer, error) {
 	req, err := http.NewRequest(method, r.url+path, body)
 	if err != nil {
 		return answer{}, err
@@ -164,7 +164,7 @@ func (r *rig) try(method, path string, body io.Reader, headers ...string) (answe
 	return a, err
 }
 
-func (r *rig) upload(key, name string, file []byte) answer {
+func (r *fixture) upload(key, name string, file []byte) answer {
 	r.t.Helper()
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
@@ -182,14 +182,14 @@ func (r *rig) upload(key, name string, file []byte) answer {
 }
 
 // withSample uploads the bundled sample as sp500.
-func (r *rig) withSample() *rig {
+func (r *fixture) withSample() *fixture {
 	r.t.Helper()
 	a := r.upload(r.key, "sp500", ohlcv.Sample())
 	require.Equal(r.t, http.StatusCreated, a.status, string(a.body))
 	return r
 }
 
-func (r *rig) count(query string) int {
+func (r *fixture) count(query string) int {
 	r.t.Helper()
 	var n int
 	require.NoError(r.t, r.db.OwnerPool(r.t).QueryRow(r.t.Context(), query).Scan(&n))
@@ -207,7 +207,7 @@ const smallTune = `{"dataset":"sp500","strategy_name":"sma_cross","oos_ratio":0.
 	"param_space":{"fast":{"low":5,"high":20,"step":5},"slow":[50,100,200]},"gates":{"max_drawdown_pct":90}}`
 
 func TestFiftyConcurrentSubmissionsMakeOneTune(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	const clients = 50
 	answers := make(chan answer, clients)
 	failed := make(chan error, clients)
@@ -252,7 +252,7 @@ func TestFiftyConcurrentSubmissionsMakeOneTune(t *testing.T) {
 }
 
 func TestATuneRunsToItsLeaderboard(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	r.startWorker()
 	submitted := r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", "one")
 	require.Equal(t, http.StatusAccepted, submitted.status, string(submitted.body))
@@ -292,7 +292,7 @@ func TestATuneRunsToItsLeaderboard(t *testing.T) {
 }
 
 func TestAWorkspaceDoesNotSeeAnothers(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	tune := r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", "mine")
 	require.Equal(t, http.StatusAccepted, tune.status, string(tune.body))
 	run := r.do(http.MethodPost, "/backtests/run", `{"dataset":"sp500","strategy_name":"sma_cross"}`, "X-Idempotency-Key", "run")
@@ -323,7 +323,7 @@ func TestAWorkspaceDoesNotSeeAnothers(t *testing.T) {
 
 // With no filter of ours at all, the database shows a session no workspace's rows but its own.
 func TestRowLevelSecurityAloneLeaksNothing(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	require.Equal(t, http.StatusAccepted, r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", "k").status)
 	pool := r.store.Pool()
 	for _, table := range []string{"workspaces", "api_keys", "datasets", "tunes", "idempotency_keys", "event_log"} {
@@ -341,7 +341,7 @@ func TestRowLevelSecurityAloneLeaksNothing(t *testing.T) {
 }
 
 func TestBadInputIsNamedAndStoresNothing(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	edit := func(old, new string) string { return strings.Replace(smallTune, old, new, 1) }
 	require.NotEqual(t, smallTune, edit("0.3", "0.6"))
 	key := []string{"X-Idempotency-Key", "bad"}

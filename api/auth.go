@@ -119,7 +119,7 @@ func withoutWorkspace(c echo.Context, body []byte) ([]byte, error) {
 	}
 	var members map[string]jsontext.Value
 	if err := json.Unmarshal(body, &members); err != nil {
-		return body, nil // whoever decodes it says what is wrong
+		return body, nil // the handler that decodes it says what is wrong
 	}
 	named, ok := members["workspace_id"]
 	if !ok {

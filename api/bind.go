@@ -100,7 +100,7 @@ func ok(c echo.Context, value any) error {
 	return writeJSON(c, http.StatusOK, "application/json", value)
 }
 
-// pathID reads the id in the path. What is no id at all can be no thing of this workspace either.
+// pathID reads the id in the path. Text that is not an id cannot name anything of this workspace: it is not found.
 func pathID(c echo.Context) (uuid.UUID, error) {
 	id, err := uuid.Parse(c.Param("id"))
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 
 // Clients that give up and retry, at once and again later, make one tune, and each gets its answer.
 func TestIdempotencyConcurrentRetry(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	headers := []string{"Authorization", "Bearer " + r.key, "X-Idempotency-Key", "canary"}
 	answers := make(chan answer, 40)
 	var group errgroup.Group
@@ -117,7 +117,7 @@ func TestLLMTimeoutFallback(t *testing.T) {
 // What the log holds is what a stream delivers, once and in order, though the client is cut off and
 // comes back.
 func TestSSEEventDelivery(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	first, cut := context.WithCancel(t.Context())
 	frames, _ := r.openStream(first, "/events/stream")
 	r.startWorker()

@@ -12,7 +12,7 @@ import (
 )
 
 // tuned submits a tune and waits for its end.
-func (r *rig) tuned(key, body string) string {
+func (r *fixture) tuned(key, body string) string {
 	r.t.Helper()
 	submitted := r.do(http.MethodPost, "/backtests/tune", body, "X-Idempotency-Key", key)
 	require.Equal(r.t, http.StatusAccepted, submitted.status, string(submitted.body))
@@ -28,7 +28,7 @@ func (r *rig) tuned(key, body string) string {
 	return now.ID
 }
 
-func (r *rig) rows(path string) ([][]string, answer) {
+func (r *fixture) rows(path string) ([][]string, answer) {
 	r.t.Helper()
 	a := r.do(http.MethodGet, path, "")
 	require.Equal(r.t, http.StatusOK, a.status, string(a.body))
@@ -39,7 +39,7 @@ func (r *rig) rows(path string) ([][]string, answer) {
 }
 
 func TestTunesAreComparedListedAndExported(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	r.startWorker()
 	a := r.tuned("a", smallTune)
 	b := r.tuned("b", strings.Replace(smallTune, `"sma_cross"`, `"ema_cross"`, 1))

@@ -21,7 +21,7 @@ var contract struct {
 	check validator.Validator
 }
 
-func (r *rig) loadContract() {
+func (r *fixture) loadContract() {
 	contract.once.Do(func() {
 		resp, err := http.Get(r.url + "/docs/openapi.json")
 		require.NoError(r.t, err)

@@ -29,7 +29,7 @@ var creations = map[string]string{
 // Every route of the router that creates work takes a key and creates once: the same again gets the
 // same status, headers and bytes, another body is distinguished, and no key is left without an answer.
 func TestEveryCreatingRouteCreatesOnce(t *testing.T) {
-	n := settle(t)
+	n := newNeighbours(t)
 	tried := 0
 	for _, route := range n.server.Table() {
 		if !route.Creates {

@@ -20,7 +20,7 @@ import (
 // submitted them all, keeps the first shard of a small neighbour waiting for two of its shards at
 // most: the one being run and one that the worker holds ahead.
 func TestASmallWorkspaceWaitsForTwoShardsOfAHugeOne(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	_, err := r.store.Tenants.ChangeWorkspace(t.Context(), r.alpha.ID, tenants.WorkspaceChange{TuneCap: ptr(20)})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusCreated, r.upload(r.other, "sp500", ohlcv.Sample()).status)

@@ -8,7 +8,7 @@ import (
 )
 
 func TestHealthIsShownToTheAdminOnly(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	require.Equal(t, http.StatusUnauthorized, r.do(http.MethodGet, "/admin/system/health.json", "").status)
 	type view struct {
 		Status     string
@@ -48,7 +48,7 @@ func TestHealthIsShownToTheAdminOnly(t *testing.T) {
 }
 
 func TestReadinessIsFiveHundredAndThreeWhenAPartIsMissing(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	require.Equal(t, http.StatusOK, r.do(http.MethodGet, "/readyz", "").status)
 	r.exec(`delete from millrace_migration where version_id > 1`)
 	a := r.do(http.MethodGet, "/readyz", "")

@@ -13,7 +13,7 @@ import (
 
 // What was answered once is answered again, whatever has become of it since.
 func TestAReplayNeedsNothingOfTheFirst(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	run := `{"dataset":"sp500","strategy_name":"sma_cross"}`
 	for path, body := range map[string]string{"/backtests/tune": smallTune, "/backtests/run": run} {
 		_, err := r.db.OwnerPool(t).Exec(t.Context(), `update datasets set name = 'sp500'`)
@@ -37,7 +37,7 @@ func TestAReplayNeedsNothingOfTheFirst(t *testing.T) {
 
 // A backtest is over by the time of its answer: without a key it is run again, with one it is replayed.
 func TestARunNeedsNoKey(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	run := `{"dataset":"sp500","strategy_name":"sma_cross"}`
 	first, second := r.do(http.MethodPost, "/backtests/run", run), r.do(http.MethodPost, "/backtests/run", run)
 	require.Equal(t, http.StatusCreated, first.status, string(first.body))
@@ -51,7 +51,7 @@ func TestARunNeedsNoKey(t *testing.T) {
 // Two at once: the second has looked for a stored response, found none, and is refused for what the
 // first did find. It gets the first's response all the same.
 func TestASecondAtOnceGetsTheFirstsResponse(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	first := r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", "first")
 	owner := r.db.OwnerPool(t)
 	tx, err := owner.Begin(t.Context())
@@ -80,7 +80,7 @@ func TestASecondAtOnceGetsTheFirstsResponse(t *testing.T) {
 }
 
 func TestAKeyIsOneLineOfPrintableASCII(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	for _, key := range []string{"", strings.Repeat("k", 256), "a\tb", "caf\u00e9"} {
 		a := r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", key)
 		require.Equal(t, http.StatusBadRequest, a.status, "%q", key)
@@ -110,7 +110,7 @@ func TestAKeyIsOneLineOfPrintableASCII(t *testing.T) {
 }
 
 func TestAKeyBelongsToItsWorkspace(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	for _, key := range []string{r.key, r.other} {
 		require.Equal(t, http.StatusCreated, r.upload(key, "sp500", []byte(manyBars())).status)
 	}

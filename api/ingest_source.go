@@ -44,7 +44,7 @@ type sentSource struct {
 }
 
 const (
-	headBytes  = 64 << 10 // of a file, to tell its type
+	headBytes  = 64 << 10 // of a file, to recognise its type
 	maxName    = 255
 	textFields = 4 << 10 // of a form's part that is not the file
 )

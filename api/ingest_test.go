@@ -69,7 +69,7 @@ type ingestAnswer struct {
 }
 
 // send uploads a file, with fields of the form as name, value, …
-func (r *rig) send(path, key, name string, content []byte, fields ...string) answer {
+func (r *fixture) send(path, key, name string, content []byte, fields ...string) answer {
 	r.t.Helper()
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
@@ -88,7 +88,7 @@ func (r *rig) send(path, key, name string, content []byte, fields ...string) ans
 }
 
 // ended waits for an ingestion to end.
-func (r *rig) ended(a answer) ingestAnswer {
+func (r *fixture) ended(a answer) ingestAnswer {
 	r.t.Helper()
 	require.Equal(r.t, http.StatusAccepted, a.status, string(a.body))
 	var view ingestAnswer
@@ -144,7 +144,7 @@ func TestFromAFileToACitedAnswer(t *testing.T) {
 }
 
 func TestASubmissionIsIngestedOnce(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	first := r.send("/ingest", "k", "a.txt", []byte("The same."))
 	require.Equal(t, http.StatusAccepted, first.status, string(first.body))
 	again := r.send("/ingest", "k", "a.txt", []byte("The same."))
@@ -166,7 +166,7 @@ func TestASubmissionIsIngestedOnce(t *testing.T) {
 }
 
 func TestABadIngestRequestIsNamedAndStoresNothing(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	for name, test := range map[string]struct {
 		path, body string
 		status     int
@@ -239,7 +239,7 @@ func (e *endless) Read(p []byte) (int, error) {
 }
 
 func TestAHugeUploadIsRefusedWithoutBeingHeld(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	head := "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.pdf\"\r\n\r\n"
 	send := func(zeros, length int64) *endless {
 		body := &endless{start: strings.NewReader(head), zeros: zeros}

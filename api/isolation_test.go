@@ -28,14 +28,14 @@ type neighbours struct {
 	keys  int
 }
 
-// settle has the first workspace own what every route of a workspace needs.
-func settle(t *testing.T) *neighbours {
+// newNeighbours has the first workspace own what every route of a workspace needs.
+func newNeighbours(t *testing.T) *neighbours {
 	t.Helper()
 	n := &neighbours{library: newLibrary(t), ids: map[string]string{}}
 	n.withSample()
 	n.put(n.alpha, crossovers)
 	made := func(path, member, body string) string {
-		a := n.do(http.MethodPost, path, body, "X-Idempotency-Key", fmt.Sprint("settle ", len(n.marks)))
+		a := n.do(http.MethodPost, path, body, "X-Idempotency-Key", fmt.Sprint("neighbours ", len(n.marks)))
 		require.Less(t, a.status, 300, string(a.body))
 		id, _ := into[map[string]any](t, a)[member].(string)
 		require.NotEmpty(t, id, path)
@@ -73,7 +73,7 @@ func (n *neighbours) at(route api.Route) string {
 		return anyParameter.ReplaceAllString(route.Path, "/"+n.alpha.ID.String()) // it does not get as far as to look
 	}
 	id := n.ids[parts[1]]
-	require.NotEmpty(n.t, id, "%s %s: have settle make what it names", route.Method, route.Path)
+	require.NotEmpty(n.t, id, "%s %s: have newNeighbours make what it names", route.Method, route.Path)
 	path := parts[1] + id + parts[2]
 	require.NotContains(n.t, parts[2], ":", path)
 	return path
@@ -122,7 +122,7 @@ func (n *neighbours) rows() map[string]string {
 // Every route × every role × a foreign workspace: nothing of the other is shown, changed or made. The
 // routes are those of the router: one without access in the table, or without a case here, fails.
 func TestEveryRouteIsClosedToWhomItIsNotFor(t *testing.T) {
-	n := settle(t)
+	n := newNeighbours(t)
 	roles := tenants.Roles() // least first
 	foreign, own := map[tenants.Role]string{}, map[tenants.Role]string{}
 	for _, role := range roles {
@@ -259,7 +259,7 @@ func (n *neighbours) opens(route api.Route, key string, later map[string]int) {
 // Every route of the admin's is closed to every key and to every cookie but a session's, and to what
 // another site has a browser send with that.
 func TestEveryAdminRouteIsClosed(t *testing.T) {
-	n := settle(t)
+	n := newNeighbours(t)
 	session := n.logIn()
 	over := n.logIn()
 	n.exec(`update admin_sessions set expires_at = now() where created_at = (select max(created_at) from admin_sessions)`)

@@ -18,9 +18,9 @@ import (
 	"millrace/store/tenants"
 )
 
-// another starts one more API process of the rig's database, as far as a process can see, and
+// another starts one more API process of the fixture's database, as far as a process can see, and
 // returns its address.
-func (r *rig) another(with func(*api.Options)) string {
+func (r *fixture) another(with func(*api.Options)) string {
 	r.t.Helper()
 	pool, err := store.OpenPool(r.t.Context(), store.PoolOptions{DatabaseURL: r.db.URL, MaxConns: 4})
 	require.NoError(r.t, err)
@@ -40,7 +40,7 @@ func (r *rig) another(with func(*api.Options)) string {
 // Four API processes under twenty times the load they may take: whatever window one looks at, no
 // more is admitted in it than the limit.
 func TestFourProcessesAdmitNoMoreThanTheLimit(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	rate := tenants.Rate{Most: 20, Window: 700 * time.Millisecond}
 	type span struct{ before, after time.Time }
 	var mu sync.Mutex
@@ -99,7 +99,7 @@ func TestFourProcessesAdmitNoMoreThanTheLimit(t *testing.T) {
 
 func TestAWorkspacesLimitsStandInForTheServers(t *testing.T) {
 	minute := func(n int) tenants.Rate { return tenants.Rate{Most: n, Window: time.Minute} }
-	r := newRig(t, func(o *api.Options) {
+	r := newFixture(t, func(o *api.Options) {
 		o.Limits = api.Limits{Submissions: minute(2), Queries: minute(3), AddressQueries: minute(5), Uploads: minute(1)}
 	})
 	submit := func(key string) answer {
@@ -139,7 +139,7 @@ func ptr[T any](v T) *T { return &v }
 // Beyond its queue's depth a workspace is asked to wait, while others and what needs no queue continue;
 // what it has submitted before is still answered.
 func TestAFullQueueIsAnsweredBeforeAnythingDegrades(t *testing.T) {
-	r := newRig(t, func(o *api.Options) { o.Limits.QueueDepth = 5 }).withSample()
+	r := newFixture(t, func(o *api.Options) { o.Limits.QueueDepth = 5 }).withSample()
 	const clients = 12
 	statuses := make(chan int, clients)
 	for i := range clients {

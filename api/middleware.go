@@ -60,8 +60,8 @@ func (s *Server) answered(c echo.Context, id string, start time.Time) {
 		slog.Int("status", status), slog.Duration("took", took))
 }
 
-// watched has what is logged and reported of the request name it. Streams last too long for their
-// time to tell anything.
+// watched has what is logged and reported of the request name it. The duration of a stream
+// says nothing, so streams are not timed.
 func (s *Server) watched(c echo.Context, id string) (finish func(status int)) {
 	ctx := ops.With(c.Request().Context(), slog.String("request_id", id))
 	finish = func(int) {}
@@ -79,7 +79,7 @@ func inWorkspace(c echo.Context, workspace uuid.UUID) {
 	c.SetRequest(c.Request().WithContext(ctx))
 }
 
-// recovered turns a handler's panic into an error, which is answered as a 500.
+// recovered makes a handler's panic an error, which is answered as a 500.
 func (s *Server) recovered(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		err := routine.Do(func() error { return next(c) })

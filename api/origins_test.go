@@ -14,7 +14,7 @@ import (
 // the admin token or a cookie opens is nobody's but ours.
 func TestOnlyNamedSitesMayCall(t *testing.T) {
 	const named = "https://app.example.com"
-	r := newRig(t, func(o *api.Options) { o.CORSOrigins, o.TLSOnly = []string{named, "http://localhost:5173"}, true })
+	r := newFixture(t, func(o *api.Options) { o.CORSOrigins, o.TLSOnly = []string{named, "http://localhost:5173"}, true })
 	preflight := func(path, origin string) answer {
 		a, err := r.try(http.MethodOptions, path, nil, "Origin", origin,
 			"Access-Control-Request-Method", http.MethodPost, "Access-Control-Request-Headers", "authorization,x-idempotency-key")
@@ -48,14 +48,14 @@ func TestOnlyNamedSitesMayCall(t *testing.T) {
 	require.Empty(t, allowed(r.do(http.MethodGet, "/datasets", "", "Origin", "https://evil.test")))
 	require.NotEmpty(t, a.header.Get("Strict-Transport-Security"))
 
-	alone := newRig(t)
+	alone := newFixture(t)
 	require.Empty(t, allowed(alone.do(http.MethodGet, "/datasets", "", "Origin", named)), "by default there are no others")
 	require.Empty(t, alone.do(http.MethodGet, "/datasets", "").header.Get("Strict-Transport-Security"), "without TLS")
 }
 
 // Every route answers with the headers that keep its content where it belongs.
 func TestEveryAnswerHasItsSecurityHeaders(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	for _, route := range r.server.Table() {
 		if route.Streams {
 			continue // the same chain, and it does not end

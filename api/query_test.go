@@ -23,9 +23,9 @@ import (
 	"millrace/store/vector/qdranttest"
 )
 
-// library is a rig with a knowledge base and what that leans on.
+// library is a fixture with a knowledge base and what that leans on.
 type library struct {
-	*rig
+	*fixture
 	parts knowledge.Parts
 	place knowledge.Placement
 }
@@ -34,7 +34,7 @@ type library struct {
 func newLibrary(t *testing.T, with ...func(*knowledge.Parts, *ops.Metrics)) *library {
 	t.Helper()
 	l := &library{place: knowledge.PlacementOf(knowledge.HashEmbedder{}.Model())}
-	l.rig = newRig(t, func(o *api.Options) {
+	l.fixture = newFixture(t, func(o *api.Options) {
 		m := &o.Metrics.Knowledge
 		l.parts = knowledge.Parts{
 			Texts:     o.Store.Library,
@@ -186,7 +186,7 @@ func TestAWorkspaceIsAnsweredFromItsOwnDocuments(t *testing.T) {
 }
 
 // A vector without a row is of a revision that is not there yet, or not any more.
-func TestAVectorWithoutARowIsNoResult(t *testing.T) {
+func TestAVectorWithoutARowIsNotAResult(t *testing.T) {
 	l := newLibrary(t)
 	_, chunks := l.put(l.alpha, crossovers)
 	_, err := l.db.OwnerPool(t).Exec(t.Context(), `delete from chunks where id = $1`, chunks[1])

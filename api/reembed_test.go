@@ -13,7 +13,7 @@ import (
 	"millrace/ops"
 )
 
-func TestAWorkspaceIsToldToMove(t *testing.T) {
+func TestAWorkspaceIsReembeddedOnRequest(t *testing.T) {
 	server := providertest.New(t)
 	l := newLibrary(t, func(p *knowledge.Parts, m *ops.Metrics) {
 		e, err := provider.NewOllamaEmbedder(provider.EmbedderOptions{Endpoint: provider.Endpoint{URL: server.URL, Model: "all-minilm"}})

@@ -31,7 +31,7 @@ func TestOnlyInternalErrorsAreReported(t *testing.T) {
 	var log bytes.Buffer
 	reporter, err := ops.NewReporter(ops.ReportOptions{DSN: strings.Replace(sentry.URL, "http://", "http://key@", 1) + "/7"})
 	require.NoError(t, err)
-	r := newRig(t, func(o *api.Options) {
+	r := newFixture(t, func(o *api.Options) {
 		o.Reporter, o.Logger = reporter, ops.NewLogger(&log, slog.LevelInfo, false)
 	}).withSample()
 	taken := func() string {

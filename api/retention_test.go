@@ -20,13 +20,13 @@ type pruneView struct {
 	Error        *string `json:"error"`
 }
 
-func (r *rig) admin(method, path, body string, headers ...string) answer {
+func (r *fixture) admin(method, path, body string, headers ...string) answer {
 	r.t.Helper()
 	return r.do(method, path, body, append([]string{"Authorization", "Bearer " + adminToken}, headers...)...)
 }
 
 // prune asks for a run and follows it to its end.
-func (r *rig) prune(job, key, body string) pruneView {
+func (r *fixture) prune(job, key, body string) pruneView {
 	r.t.Helper()
 	a := r.admin(http.MethodPost, "/admin/retention/prune/"+job, body, "X-Idempotency-Key", key)
 	require.Equal(r.t, http.StatusAccepted, a.status, string(a.body))
@@ -40,7 +40,7 @@ func (r *rig) prune(job, key, body string) pruneView {
 	return view
 }
 
-func (r *rig) exec(sql string, args ...any) {
+func (r *fixture) exec(sql string, args ...any) {
 	r.t.Helper()
 	_, err := r.db.OwnerPool(r.t).Exec(r.t.Context(), sql, args...)
 	require.NoError(r.t, err)
@@ -49,7 +49,7 @@ func (r *rig) exec(sql string, args ...any) {
 // A dry run counts and deletes nothing; a run then deletes just so many, and leaves what is pinned,
 // young or an order.
 func TestRetentionDryRun(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	r.exec(`insert into trade_events (id, workspace_id, event_type, pinned, created_at)
 		select gen_random_uuid(), $1, case when i % 10 = 0 then 'ORDER_FILLED' else 'RUN_STARTED' end, i % 10 = 1,
 		       clock_timestamp() - i * interval '1 hour'
@@ -116,7 +116,7 @@ func TestRetentionDryRun(t *testing.T) {
 
 // Twenty requests at once start one run; the others get the answer that it runs.
 func TestAPruneWhileAnotherRunsIsRefused(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	var mu sync.Mutex
 	statuses := map[int]int{}
 	var group sync.WaitGroup
@@ -142,7 +142,7 @@ func TestAPruneWhileAnotherRunsIsRefused(t *testing.T) {
 }
 
 func TestBadPruneRequestsAreNamed(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	for _, test := range []struct {
 		job, body string
 		status    int

@@ -55,8 +55,8 @@ func (t traits) maxBody() int64 {
 	return 10 << 20
 }
 
-// route is one line of the table: what is answered, to whom, by what, and how the API's document
-// describes it.
+// route is one line of the table: method and path, access, handler, and what the API's document
+// says of it.
 type route struct {
 	method, path string
 	access       access

@@ -35,7 +35,7 @@ type planBody struct {
 }
 
 func TestARunPlanRunsItsVariantsAndLeavesATrail(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	submitted := r.do(http.MethodPost, "/run-plans", smallPlan, "X-Idempotency-Key", "p")
 	require.Equal(t, http.StatusAccepted, submitted.status, string(submitted.body))
 	location := submitted.header.Get("Location")
@@ -89,7 +89,7 @@ func TestARunPlanRunsItsVariantsAndLeavesATrail(t *testing.T) {
 }
 
 func TestARunPlanIsCanceled(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	submitted := r.do(http.MethodPost, "/run-plans", smallPlan, "X-Idempotency-Key", "p")
 	require.Equal(t, http.StatusAccepted, submitted.status, string(submitted.body))
 	plan := into[planBody](t, r.do(http.MethodPost, submitted.header.Get("Location")+"/cancel", ""))
@@ -100,7 +100,7 @@ func TestARunPlanIsCanceled(t *testing.T) {
 }
 
 func TestBadRunPlansAreNamedAndStoreNothing(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	for field, body := range map[string]string{
 		"base":                  `{}`,
 		"base.dataset":          `{"base":{"strategy_name":"sma_cross","param_space":{"fast":[5]}}}`,

@@ -27,7 +27,7 @@ var sampleOrder = []string{
 // document promises.
 func TestTheDocumentsExamplesRun(t *testing.T) {
 	program.Find(t, "curl", "curl")
-	r := newLibrary(t).rig.withSample()
+	r := newLibrary(t).fixture.withSample()
 	var doc struct {
 		Paths map[string]map[string]struct {
 			Samples   []struct{ Source string } `json:"x-codeSamples"`
@@ -105,7 +105,7 @@ type sampleShell struct {
 	env map[string]string
 }
 
-func newSampleShell(t *testing.T, r *rig) *sampleShell {
+func newSampleShell(t *testing.T, r *fixture) *sampleShell {
 	t.Helper()
 	s := &sampleShell{t: t, dir: t.TempDir(), env: map[string]string{
 		"MILLRACE_URL": r.url, "MILLRACE_API_KEY": r.key, "ADMIN_TOKEN": adminToken,

@@ -18,7 +18,7 @@ import (
 )
 
 // logIn returns the session's cookie.
-func (r *rig) logIn() *http.Cookie {
+func (r *fixture) logIn() *http.Cookie {
 	r.t.Helper()
 	a, err := r.try(http.MethodPost, "/admin/login", strings.NewReader(`{"token":"`+adminToken+`"}`), "Content-Type", "application/json")
 	require.NoError(r.t, err)
@@ -38,7 +38,7 @@ func cookieOf(t *testing.T, a answer, name string) *http.Cookie {
 }
 
 // with sends a request with a cookie and no key.
-func (r *rig) with(c *http.Cookie, method, path, body string, headers ...string) answer {
+func (r *fixture) with(c *http.Cookie, method, path, body string, headers ...string) answer {
 	r.t.Helper()
 	a, err := r.try(method, path, strings.NewReader(body), append([]string{"Cookie", c.Name + "=" + c.Value}, headers...)...)
 	require.NoError(r.t, err)
@@ -46,7 +46,7 @@ func (r *rig) with(c *http.Cookie, method, path, body string, headers ...string)
 }
 
 func TestASessionOpensTheConsole(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	browser := &http.Client{Jar: jar}
@@ -83,7 +83,7 @@ func TestASessionOpensTheConsole(t *testing.T) {
 }
 
 func TestASessionsCookieIsKeptFromScriptsAndOtherSites(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	c := r.logIn()
 	require.True(t, c.HttpOnly)
 	require.Equal(t, http.SameSiteLaxMode, c.SameSite)
@@ -114,7 +114,7 @@ func TestASessionsCookieIsKeptFromScriptsAndOtherSites(t *testing.T) {
 }
 
 func TestASessionEnds(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	inside := func(c *http.Cookie) bool { return r.with(c, http.MethodGet, "/metrics", "").status == http.StatusOK }
 	c, other := r.logIn(), r.logIn()
 	require.True(t, inside(c))
@@ -142,7 +142,7 @@ func TestASessionEnds(t *testing.T) {
 }
 
 func TestLoginsAreThrottledByAddress(t *testing.T) {
-	r := newRig(t, func(o *api.Options) {
+	r := newFixture(t, func(o *api.Options) {
 		o.Limits.Login = tenants.Rate{Most: 5, Window: time.Minute}
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 	})
@@ -174,8 +174,8 @@ func TestLoginsAreThrottledByAddress(t *testing.T) {
 	require.Equal(t, http.StatusOK, r.do(http.MethodGet, "/metrics", "", "Authorization", "", "X-Admin-Token", adminToken, "X-Forwarded-For", "192.0.2.3").status)
 }
 
-func TestNobodyIsBelievedAboutAddressesByDefault(t *testing.T) {
-	r := newRig(t, func(o *api.Options) { o.Limits.Login = tenants.Rate{Most: 2, Window: time.Minute} })
+func TestForwardedAddressesAreIgnoredByDefault(t *testing.T) {
+	r := newFixture(t, func(o *api.Options) { o.Limits.Login = tenants.Rate{Most: 2, Window: time.Minute} })
 	statuses := map[int]int{}
 	for _, from := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.3"} {
 		a, err := r.try(http.MethodPost, "/admin/login", strings.NewReader(`{"token":"wrong"}`), "X-Forwarded-For", from, "X-Real-Ip", from)
@@ -186,7 +186,7 @@ func TestNobodyIsBelievedAboutAddressesByDefault(t *testing.T) {
 }
 
 func TestALoginIsBounded(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	for body, status := range map[string]int{
 		`{`:                        http.StatusBadRequest,
 		`{"tokens":"x"}`:           http.StatusBadRequest,
@@ -201,7 +201,7 @@ func TestALoginIsBounded(t *testing.T) {
 }
 
 func TestWithoutATokenThereIsNoAdmin(t *testing.T) {
-	r := newRig(t, func(o *api.Options) { o.AdminToken = "" })
+	r := newFixture(t, func(o *api.Options) { o.AdminToken = "" })
 	for _, path := range []string{"/admin", "/admin/login", "/metrics", "/admin/events/stream"} {
 		require.Equal(t, http.StatusNotFound, r.do(http.MethodGet, path, "", "X-Admin-Token", "").status, path)
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 // publish appends n events of a topic to alpha's part of the log, in one transaction.
-func (r *rig) publish(topic string, n int) {
+func (r *fixture) publish(topic string, n int) {
 	r.t.Helper()
 	_, err := r.db.OwnerPool(r.t).Exec(r.t.Context(), `
 		insert into event_log (workspace_id, topic, type, entity_id, payload)
@@ -30,7 +30,7 @@ func (r *rig) publish(topic string, n int) {
 }
 
 func TestBadPlacesTopicsAndLimits(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	bounds, err := r.store.EventLog.Bounds(t.Context())
 	require.NoError(t, err)
 	good := bounds.Floor.String()
@@ -75,7 +75,7 @@ func TestBadPlacesTopicsAndLimits(t *testing.T) {
 
 // What was pruned is reported: 410 to a list, reset to a stream, and the stream then continues.
 func TestAPrunedPlaceIsGone(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	owner := r.db.OwnerPool(t)
 	_, err := owner.Exec(t.Context(), `create table event_log_20240501 (like event_log including defaults);
 		alter table event_log attach partition event_log_20240501 for values from ('2024-05-01 00:00+00') to ('2024-05-02 00:00+00')`)
@@ -107,7 +107,7 @@ func TestAPrunedPlaceIsGone(t *testing.T) {
 
 // While nothing is for it, a stream still learns how far it is, and can resume from there.
 func TestAQuietStreamLearnsItsPlace(t *testing.T) {
-	r := newRig(t, func(o *api.Options) { o.Heartbeat = 50 * time.Millisecond })
+	r := newFixture(t, func(o *api.Options) { o.Heartbeat = 50 * time.Millisecond })
 	conn := r.rawStream("/events/stream?topics=wfo")
 	place := func() eventlog.Cursor {
 		for {
@@ -132,7 +132,7 @@ func TestAQuietStreamLearnsItsPlace(t *testing.T) {
 }
 
 // rawStream opens a stream by hand; nothing reads it but the test.
-func (r *rig) rawStream(path string) *bufio.Reader {
+func (r *fixture) rawStream(path string) *bufio.Reader {
 	r.t.Helper()
 	host := strings.TrimPrefix(r.url, "http://")
 	conn, err := net.Dial("tcp", host)
@@ -151,8 +151,8 @@ func (r *rig) rawStream(path string) *bufio.Reader {
 }
 
 // A client that reads nothing is let go, whether its peer is slow or gone, and holds up nobody.
-func TestAClientThatReadsNothingIsLetGo(t *testing.T) {
-	r := newRig(t, func(o *api.Options) { o.StreamWrite = 200 * time.Millisecond })
+func TestAClientThatReadsNothingIsDisconnected(t *testing.T) {
+	r := newFixture(t, func(o *api.Options) { o.StreamWrite = 200 * time.Millisecond })
 	r.rawStream("/events/stream?topics=wfo")
 	frames, _ := r.openStream(t.Context(), "/events/stream?topics=wfo")
 	open := func() int { return r.look.Feed().Subscribers }
@@ -177,7 +177,7 @@ func following() int {
 
 // A server that stops ends its streams, and asks each client to come back after a wait of its own.
 func TestAStopSpreadsTheReturnOfItsClients(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	var streams []*bufio.Reader
 	for range 20 {
 		streams = append(streams, r.rawStream("/events/stream"))

@@ -16,7 +16,7 @@ import (
 type frame struct{ id, event, data string }
 
 // openStream reads frames into a channel until the context ends.
-func (r *rig) openStream(ctx context.Context, path string, headers ...string) (<-chan frame, *http.Response) {
+func (r *fixture) openStream(ctx context.Context, path string, headers ...string) (<-chan frame, *http.Response) {
 	r.t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url+path, nil)
 	require.NoError(r.t, err)
@@ -66,8 +66,8 @@ func next(t *testing.T, frames <-chan frame) frame {
 	}
 }
 
-func TestTheStreamTellsATunesLifeInOrder(t *testing.T) {
-	r := newRig(t).withSample()
+func TestTheStreamCarriesATunesEventsInOrder(t *testing.T) {
+	r := newFixture(t).withSample()
 	frames, resp := r.openStream(t.Context(), "/events/stream?topics=backtests")
 	require.Equal(t, "text/event-stream; charset=utf-8", resp.Header.Get("Content-Type"))
 	require.Equal(t, "no", resp.Header.Get("X-Accel-Buffering"))
@@ -103,7 +103,7 @@ func TestTheStreamTellsATunesLifeInOrder(t *testing.T) {
 // A client that drops again and again and resumes by its last id sees what the log holds: each
 // event once, in order, job state changes of River among them.
 func TestAResumedStreamMissesAndRepeatsNothing(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	first, cancel := context.WithCancel(t.Context())
 	frames, _ := r.openStream(first, "/events/stream")
 	r.startWorker()
@@ -151,7 +151,7 @@ func TestAResumedStreamMissesAndRepeatsNothing(t *testing.T) {
 }
 
 func TestACursorThatCannotBeResumedIsReset(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	require.Equal(t, http.StatusAccepted, r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", "k").status)
 	var kept string
 	require.Eventually(t, func() bool {
@@ -173,7 +173,7 @@ func TestACursorThatCannotBeResumedIsReset(t *testing.T) {
 }
 
 func TestAStreamCarriesItsWorkspaceOnly(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	mine, _ := r.openStream(t.Context(), "/events/stream?topics=backtests")
 	theirs, _ := r.openStream(t.Context(), "/events/stream", "Authorization", "Bearer "+r.other)
 	all, _ := r.openStream(t.Context(), "/admin/events/stream?topics=backtests", "X-Admin-Token", adminToken)

@@ -11,7 +11,7 @@ import (
 	"millrace/api"
 )
 
-func (r *rig) ticket(workspace uuid.UUID, as *http.Cookie) *http.Cookie {
+func (r *fixture) ticket(workspace uuid.UUID, as *http.Cookie) *http.Cookie {
 	r.t.Helper()
 	a := r.with(as, http.MethodPost, "/admin/events/ticket", `{"workspace_id":"`+workspace.String()+`"}`, "Sec-Fetch-Site", "same-origin")
 	require.Equal(r.t, http.StatusCreated, a.status, string(a.body))
@@ -21,7 +21,7 @@ func (r *rig) ticket(workspace uuid.UUID, as *http.Cookie) *http.Cookie {
 }
 
 func TestATicketOpensOneWorkspacesStream(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	ticket := r.ticket(r.alpha.ID, r.logIn())
 	require.True(t, ticket.HttpOnly)
 	require.Equal(t, http.SameSiteStrictMode, ticket.SameSite)
@@ -52,7 +52,7 @@ func TestATicketOpensOneWorkspacesStream(t *testing.T) {
 }
 
 func TestAStreamEndsWithItsTicket(t *testing.T) {
-	r := newRig(t, func(o *api.Options) { o.Ticket = 1500 * time.Millisecond })
+	r := newFixture(t, func(o *api.Options) { o.Ticket = 1500 * time.Millisecond })
 	ticket := r.ticket(r.alpha.ID, r.logIn())
 	frames, resp := r.openStream(t.Context(), "/admin/events/stream", "Authorization", "", "Cookie", ticket.Name+"="+ticket.Value)
 	require.Equal(t, http.StatusOK, resp.StatusCode)
@@ -61,7 +61,7 @@ func TestAStreamEndsWithItsTicket(t *testing.T) {
 }
 
 func TestALogoutEndsStreamsAndTickets(t *testing.T) {
-	r := newRig(t, func(o *api.Options) { o.Heartbeat = 20 * time.Millisecond })
+	r := newFixture(t, func(o *api.Options) { o.Heartbeat = 20 * time.Millisecond })
 	session := r.logIn()
 	ticket := r.ticket(r.alpha.ID, session)
 	byTicket, _ := r.openStream(t.Context(), "/admin/events/stream", "Authorization", "", "Cookie", ticket.Name+"="+ticket.Value)
@@ -73,7 +73,7 @@ func TestALogoutEndsStreamsAndTickets(t *testing.T) {
 }
 
 func TestATicketIsForAWorkspaceThatIsThere(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	for body, status := range map[string]int{
 		`{"workspace_id":"018f0000-0000-7000-8000-000000000000"}`: http.StatusNotFound,
 		`{"workspace_id":"alpha"}`:                                http.StatusUnprocessableEntity,

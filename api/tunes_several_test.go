@@ -28,7 +28,7 @@ const severalTune = `{"datasets":["sp500","walk"],"aggregate":"worst","strategy_
 	"param_space":{"fast":{"low":5,"high":20,"step":5},"slow":[50,100,200]},"gates":{"max_drawdown_pct":100,"min_trades":0},"account":{"commission":"futures"}}`
 
 func TestATuneRunsOverSeveralDatasets(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	require.Equal(t, http.StatusCreated, r.upload(r.key, "walk", candles(t, 1, 1500)).status)
 	r.startWorker()
 	submitted := r.do(http.MethodPost, "/backtests/tune", severalTune, "X-Idempotency-Key", "several")
@@ -90,7 +90,7 @@ func TestATuneRunsOverSeveralDatasets(t *testing.T) {
 // A strategy that never trades leaves the objective undefined for every trial: the tune completes and
 // says so.
 func TestATuneWithoutATradeCompletesWithReasons(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	r.startWorker()
 	submitted := r.do(http.MethodPost, "/backtests/tune", `{"dataset":"sp500","strategy_name":"orb","param_space":{"bars":[2,4,8]}}`, "X-Idempotency-Key", "idle")
 	require.Equal(t, http.StatusAccepted, submitted.status, string(submitted.body))
@@ -119,7 +119,7 @@ func TestATuneWithoutATradeCompletesWithReasons(t *testing.T) {
 }
 
 func TestDatasetsOfATuneAreHeldAgainstItsRules(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	require.Equal(t, http.StatusCreated, r.upload(r.key, "walk", candles(t, 1, 400)).status)
 	short := r.upload(r.key, "short", candles(t, 2, 250))
 	require.Equal(t, http.StatusCreated, short.status)

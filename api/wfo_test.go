@@ -43,7 +43,7 @@ type wfoRow struct {
 	FoldScores []*float64 `json:"fold_scores"`
 }
 
-func (r *rig) endedWFO(location string) wfoBody {
+func (r *fixture) endedWFO(location string) wfoBody {
 	r.t.Helper()
 	var view wfoBody
 	require.Eventually(r.t, func() bool {
@@ -54,7 +54,7 @@ func (r *rig) endedWFO(location string) wfoBody {
 }
 
 func TestAWalkForwardFromSubmissionToCurve(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	submitted := r.do(http.MethodPost, "/backtests/wfo", smallWFO, "X-Idempotency-Key", "w")
 	require.Equal(t, http.StatusAccepted, submitted.status, string(submitted.body))
 	again := r.do(http.MethodPost, "/backtests/wfo", smallWFO, "X-Idempotency-Key", "w")
@@ -142,7 +142,7 @@ func TestAWalkForwardFromSubmissionToCurve(t *testing.T) {
 }
 
 func TestBadWalkForwardsAreNamedAndStoreNothing(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	edit := func(old, new string) string {
 		changed := strings.Replace(smallWFO, old, new, 1)
 		require.NotEqual(t, smallWFO, changed)
@@ -181,7 +181,7 @@ func TestBadWalkForwardsAreNamedAndStoreNothing(t *testing.T) {
 
 // A fold's tune may learn from its own trials, round by round, or prune them.
 func TestWalkForwardsOfEverySearch(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	r.startWorker()
 	for name, change := range map[string]string{
 		"tpe":    `"search_type":"tpe","n_trials":40,"tpe":{"startup":10,"batch":10},`,

@@ -22,7 +22,7 @@ type keyView struct {
 }
 
 func TestAWorkspaceIsMadeAndChanged(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	type view struct {
 		ID      string `json:"workspace_id"`
 		Name    string
@@ -86,8 +86,8 @@ func TestAWorkspaceIsMadeAndChanged(t *testing.T) {
 }
 
 // A higher cap admits at once what has waited for it.
-func TestARaisedCapLetsWaitingTunesIn(t *testing.T) {
-	r := newRig(t).withSample()
+func TestARaisedCapAdmitsWaitingTunes(t *testing.T) {
+	r := newFixture(t).withSample()
 	for i := range 4 {
 		require.Equal(t, http.StatusAccepted, r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", fmt.Sprint(i)).status)
 	}
@@ -99,7 +99,7 @@ func TestARaisedCapLetsWaitingTunesIn(t *testing.T) {
 }
 
 func TestAKeyIsShownOnceAndWorksUntilRevoked(t *testing.T) {
-	r := newRig(t, func(o *api.Options) { o.Heartbeat = 20 * time.Millisecond })
+	r := newFixture(t, func(o *api.Options) { o.Heartbeat = 20 * time.Millisecond })
 	keys := "/admin/workspaces/" + r.beta.ID.String() + "/keys"
 	made := r.admin(http.MethodPost, keys, `{"name":"ci","role":"member"}`)
 	require.Equal(t, http.StatusCreated, made.status, string(made.body))
@@ -137,7 +137,7 @@ func TestAKeyIsShownOnceAndWorksUntilRevoked(t *testing.T) {
 }
 
 func TestAKeyMakesNoKeyThatMayDoMore(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	by := func(role tenants.Role) []string {
 		return []string{"Authorization", "Bearer " + r.newKey(r.alpha, role)}
 	}
@@ -170,7 +170,7 @@ func TestAKeyMakesNoKeyThatMayDoMore(t *testing.T) {
 
 // Wherever a request names a workspace, it is the key's own.
 func TestEveryMentionOfAWorkspaceAgrees(t *testing.T) {
-	r := newRig(t).withSample()
+	r := newFixture(t).withSample()
 	own, foreign := r.alpha.ID.String(), r.beta.ID.String()
 	naming := func(id string) string { return `{"workspace_id":"` + id + `",` + smallTune[1:] }
 	require.Equal(t, http.StatusAccepted, r.do(http.MethodPost, "/backtests/tune?workspace_id="+strings.ToUpper(own), naming(own),

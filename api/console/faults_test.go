@@ -31,7 +31,7 @@ func TestGuessingTheTokenIsThrottled(t *testing.T) {
 }
 
 // The page says that it is behind, and is right again by itself: nothing that happened is missing.
-func TestALostStreamIsToldAndRecovered(t *testing.T) {
+func TestALostStreamIsAnnouncedAndRecovers(t *testing.T) {
 	s := newSite(t).withWorkspace().withSample()
 	b := s.openBrowser()
 	b.logIn()
@@ -74,7 +74,7 @@ func TestNothingIsLostWhileTheStreamBegins(t *testing.T) {
 }
 
 // A page that nobody looks at gives its connection back, and catches up when it is looked at again.
-func TestAHiddenPageRests(t *testing.T) {
+func TestAHiddenPageClosesItsStream(t *testing.T) {
 	s := newSite(t).withWorkspace().withSample()
 	b := s.openBrowser()
 	b.logIn()
@@ -89,7 +89,7 @@ func TestAHiddenPageRests(t *testing.T) {
 	b.until(`document.querySelector("#list").textContent.includes("sma_cross")`)
 }
 
-func TestAnExpiredSessionIsTold(t *testing.T) {
+func TestAnExpiredSessionIsAnnounced(t *testing.T) {
 	s := newSite(t).withWorkspace()
 	b := s.openBrowser()
 	b.logIn()

@@ -43,7 +43,7 @@ const (
 	noPlace   = "postgres://nobody@127.0.0.1:1/none?sslmode=disable"
 )
 
-func TestProductionInsists(t *testing.T) {
+func TestProductionRefusesMissingAndUnsafeSettings(t *testing.T) {
 	only(t, "CONFIG_PROFILE", "production")
 	said := refused(t, "api")
 	for _, variable := range []string{"DATABASE_URL", "ADMIN_TOKEN", "CORS_ORIGINS"} {

@@ -68,11 +68,11 @@ func (p *process) halt() {
 
 // field is a fleet of three machines that works for several workspaces at once.
 type field struct {
-	*stage
+	*deployment
 	front *server
 	hosts []*host
-	large []*desk // each has one large tune running throughout
-	small *desk   // submits small tunes and walk-forwards
+	large []*submitter // each has one large tune running throughout
+	small *submitter   // submits small tunes and walk-forwards
 }
 
 func newField(t *testing.T) *field {
@@ -81,9 +81,9 @@ func newField(t *testing.T) *field {
 	for i := range 3 {
 		machines = append(machines, newMachine(t, i))
 	}
-	s := newStage(t, withListeners(machines))
+	s := newDeployment(t, withListeners(machines))
 	s.admit()
-	f := &field{stage: s, front: s.serve(0)}
+	f := &field{deployment: s, front: s.serve(0)}
 	for _, m := range machines {
 		u, err := url.Parse(s.direct)
 		require.NoError(t, err)
@@ -93,27 +93,27 @@ func newField(t *testing.T) *field {
 			m.command(s.binary, "worker", "--queues", "trials:1,tunes:1,wfo:1,maintenance:1")...)})
 	}
 	for i := range 2 {
-		d := f.desk(fmt.Sprint("large", i))
+		d := f.newSubmitter(fmt.Sprint("large", i))
 		d.large()
 		f.large = append(f.large, d)
 	}
-	f.small = f.desk("small")
+	f.small = f.newSubmitter("small")
 	require.Eventually(t, func() bool {
 		return s.count(`select count(*) from workers`) == 3 && s.count(`select count(*) from tune_progress where shards_done > 3`) == 2
 	}, time.Minute, 100*time.Millisecond, "the fleet does not work")
 	return f
 }
 
-func (f *field) desk(name string) *desk {
+func (f *field) newSubmitter(name string) *submitter {
 	f.t.Helper()
 	space, key := f.tenant(name)
-	d := &desk{stage: f.stage, server: f.front, space: space.ID, key: key}
+	d := &submitter{deployment: f.deployment, server: f.front, space: space.ID, key: key}
 	d.upload()
 	return d
 }
 
 // large starts a tune that outlasts the drills.
-func (d *desk) large() {
+func (d *submitter) large() {
 	d.t.Helper()
 	status, answer := d.call(http.MethodPost, "/backtests/tune", "application/json", []byte(`{"dataset":"walk","strategy_name":"sma_cross",
 		"param_space":{"fast":{"low":2,"high":900},"slow":{"low":901,"high":1900}}}`), "X-Idempotency-Key", "large")
@@ -121,7 +121,7 @@ func (d *desk) large() {
 }
 
 // walkForward submits one and returns its id.
-func (d *desk) walkForward(key string) string {
+func (d *submitter) walkForward(key string) string {
 	d.t.Helper()
 	var answered struct {
 		ID string `json:"wfo_id"`
@@ -137,7 +137,7 @@ func (d *desk) walkForward(key string) string {
 }
 
 // found is what a walk-forward found, without what differs from run to run.
-func (d *desk) found(wfo string) string {
+func (d *submitter) found(wfo string) string {
 	d.t.Helper()
 	var text string
 	d.insist("outcome of a walk-forward", func(ctx context.Context) error {
@@ -359,7 +359,7 @@ func TestALostWorkerStallsNobody(t *testing.T) {
 	require.Zero(t, failed)
 }
 
-func (d *desk) awaitWalk(id string) {
+func (d *submitter) awaitWalk(id string) {
 	d.t.Helper()
 	require.Eventually(d.t, func() bool {
 		return strings.HasPrefix(d.found(id), "completed") || strings.HasPrefix(d.found(id), "failed")
@@ -369,7 +369,7 @@ func (d *desk) awaitWalk(id string) {
 }
 
 // cancelAll cancels the workspace's tunes.
-func (d *desk) cancelAll() {
+func (d *submitter) cancelAll() {
 	d.t.Helper()
 	rows, err := d.owner.Query(d.t.Context(), `select id::text from tunes where workspace_id = $1 and status in ('queued', 'running')`, d.space)
 	require.NoError(d.t, err)
@@ -384,8 +384,8 @@ func (d *desk) cancelAll() {
 }
 
 // withListeners has the database listen on our ends of the machines' cables.
-func withListeners(machines []*machine) func(*stage) {
-	return func(s *stage) {
+func withListeners(machines []*machine) func(*deployment) {
+	return func(s *deployment) {
 		addresses := []string{"127.0.0.1"}
 		for _, m := range machines {
 			addresses = append(addresses, m.ours)
@@ -395,7 +395,7 @@ func withListeners(machines []*machine) func(*stage) {
 }
 
 // admit lets the machines log in to the database.
-func (s *stage) admit() {
+func (s *deployment) admit() {
 	s.t.Helper()
 	var rules string
 	require.NoError(s.t, s.owner.QueryRow(s.t.Context(), `show hba_file`).Scan(&rules))

@@ -15,10 +15,10 @@ import (
 
 // storm injects faults, several at a time, and counts them by kind.
 type storm struct {
-	stage   *stage
-	rng     *rand.Rand
-	workers []*process
-	servers []*server
+	deployment *deployment
+	rng        *rand.Rand
+	workers    []*process
+	servers    []*server
 
 	mu     sync.Mutex
 	counts map[string]int
@@ -34,7 +34,7 @@ type fault struct {
 	strike func(rng *rand.Rand)
 }
 
-// kinds are the faults that the stage's parts can be struck by.
+// kinds are the faults that the parts of a deployment can be struck by.
 func (s *storm) kinds() []fault {
 	kinds := []fault{
 		{"connections cut", 10, s.cut},
@@ -49,8 +49,8 @@ func (s *storm) kinds() []fault {
 		{"worker restarted", 4, func(rng *rand.Rand) { pick(rng, s.workers).replace(syscall.SIGTERM) }},
 		{"worker stopped for a moment", 6, func(rng *rand.Rand) { freeze(pick(rng, s.workers), between(rng, 100, 2000)) }},
 		{"worker stopped until rescued", 3, func(rng *rand.Rand) { freeze(pick(rng, s.workers), between(rng, 6000, 15_000)) }},
-		{"database crashed", 1, func(*rand.Rand) { s.stage.restartDatabase(true) }},
-		{"database restarted", 1, func(*rand.Rand) { s.stage.restartDatabase(false) }},
+		{"database crashed", 1, func(*rand.Rand) { s.deployment.restartDatabase(true) }},
+		{"database restarted", 1, func(*rand.Rand) { s.deployment.restartDatabase(false) }},
 	}
 	if len(s.servers) > 0 {
 		kinds = append(kinds,
@@ -75,33 +75,33 @@ func freeze(p *process, length time.Duration) {
 
 // cut closes every connection of a way and refuses new ones for a moment.
 func (s *storm) cut(rng *rand.Rand) {
-	way := rng.IntN(len(s.stage.proxies))
+	way := rng.IntN(len(s.deployment.proxies))
 	s.cuts[way].Lock() // one at a time
 	defer s.cuts[way].Unlock()
-	proxy := s.stage.proxies[way]
+	proxy := s.deployment.proxies[way]
 	proxy.Stop()
 	<-time.After(between(rng, 20, 400))
 	if err := proxy.Start(); err != nil {
-		s.stage.t.Errorf("open the way again: %v", err)
+		s.deployment.t.Errorf("open the way again: %v", err)
 	}
 }
 
 // poison makes connections of a way misbehave for a moment.
 func (s *storm) poison(toxic string) func(*rand.Rand) {
 	return func(rng *rand.Rand) {
-		proxy := pick(rng, s.stage.proxies)
+		proxy := pick(rng, s.deployment.proxies)
 		name := fmt.Sprint("toxic", s.toxic.Add(1))
 		// Half of the connections, so that a process sees both.
 		spec := strings.Replace(toxic, "{", fmt.Sprintf(`{"name": %q, "toxicity": 0.5, `, name), 1)
 		if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(spec)); err != nil {
-			s.stage.t.Errorf("toxic %s: %v", spec, err)
+			s.deployment.t.Errorf("toxic %s: %v", spec, err)
 			return
 		}
 		<-time.After(between(rng, 200, 1500))
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		if err := proxy.Toxics.RemoveToxic(ctx, name); err != nil && ctx.Err() == nil {
-			s.stage.t.Errorf("remove toxic: %v", err)
+			s.deployment.t.Errorf("remove toxic: %v", err)
 		}
 	}
 }
@@ -111,7 +111,7 @@ func (s *storm) terminate(*rand.Rand) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	// When the database is away, its sessions have ended anyway.
-	_, _ = s.stage.owner.Exec(ctx, `
+	_, _ = s.deployment.owner.Exec(ctx, `
 		select pg_terminate_backend(pid) from pg_stat_activity
 		 where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()
 		   and application_name <> '' and random() < 0.3`)

@@ -22,17 +22,17 @@ import (
 // pending.
 func TestEachKeyHasOneEffectAndOneAnswer(t *testing.T) {
 	beside(t)
-	s := newStage(t)
+	s := newDeployment(t)
 	servers := []*server{s.serve(0), s.serve(1)}
 	space, key := s.tenant("keys")
-	desk := &desk{stage: s, server: servers[0], space: space.ID, key: key}
-	desk.upload()
+	submitter := &submitter{deployment: s, server: servers[0], space: space.ID, key: key}
+	submitter.upload()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	go supervise(ctx, servers[0].process, servers[1].process)
 	rng := chance(t)
 
-	c := &crowd{desk: desk, servers: servers, answers: make([]map[[32]byte]int, sizes.keys)}
+	c := &crowd{submitter: submitter, servers: servers, answers: make([]map[[32]byte]int, sizes.keys)}
 	c.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 200, MaxConnsPerHost: 400}}
 	defer c.client.CloseIdleConnections()
 	began := time.Now()
@@ -73,7 +73,7 @@ func TestEachKeyHasOneEffectAndOneAnswer(t *testing.T) {
 
 // crowd sends every key's submission by many clients at once.
 type crowd struct {
-	*desk
+	*submitter
 	servers  []*server
 	client   *http.Client
 	mu       sync.Mutex

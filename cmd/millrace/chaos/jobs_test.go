@@ -33,7 +33,7 @@ import (
 // its effect, once, by the attempt that completed it.
 func TestEveryJobHasItsEffectOnce(t *testing.T) {
 	beside(t)
-	s := newStage(t)
+	s := newDeployment(t)
 	_, err := s.owner.Exec(t.Context(), `
 		create table chaos_effects (n int, job_id bigint, attempt int, worker text);
 		create table chaos_failures (n int, reason text);
@@ -46,24 +46,24 @@ func TestEveryJobHasItsEffectOnce(t *testing.T) {
 	for i := range sizes.workers {
 		workers = append(workers, s.run([]string{workerEnv + "=" + s.through(i)}, os.Args[0]))
 	}
-	desk := &desk{stage: s, server: front, space: space.ID, key: key}
-	desk.upload()
-	calm := desk.tune("calm", sizes.slow)
-	desk.await(calm)
+	submitter := &submitter{deployment: s, server: front, space: space.ID, key: key}
+	submitter.upload()
+	calm := submitter.tune("calm", sizes.slow)
+	submitter.await(calm)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	go supervise(ctx, append([]*process{front.process}, workers...)...)
 	watch := s.watchCap(ctx)
-	storm := &storm{stage: s, rng: chance(t), workers: workers, servers: []*server{front}}
+	storm := &storm{deployment: s, rng: chance(t), workers: workers, servers: []*server{front}}
 	began := time.Now()
 	var submitted atomic.Int64
 	var submitting sync.WaitGroup
-	submitting.Go(func() { desk.submitEffects(ctx, storm.rng.Uint64(), &submitted) })
+	submitting.Go(func() { submitter.submitEffects(ctx, storm.rng.Uint64(), &submitted) })
 	tunes := make([]string, sizes.tunes)
 	submitting.Go(func() {
 		for i := range tunes {
-			tunes[i] = desk.tune(fmt.Sprint("tune", i), sizes.slow)
+			tunes[i] = submitter.tune(fmt.Sprint("tune", i), sizes.slow)
 		}
 	})
 	pace := 150 * time.Millisecond
@@ -73,9 +73,9 @@ func TestEveryJobHasItsEffectOnce(t *testing.T) {
 	submitting.Wait()
 	stormy := time.Since(began)
 
-	desk.awaitAll(tunes)
+	submitter.awaitAll(tunes)
 	for _, id := range tunes {
-		require.Equal(t, desk.outcome(calm), desk.outcome(id), "a tune under faults ends with the bytes of a calm one")
+		require.Equal(t, submitter.outcome(calm), submitter.outcome(id), "a tune under faults ends with the bytes of a calm one")
 	}
 	n := sizes.jobs
 	jobs := s.count(`select count(*) from river_job where kind = 'chaos.effect'`)
@@ -109,7 +109,7 @@ func TestEveryJobHasItsEffectOnce(t *testing.T) {
 // capWatch looks again and again at how many tunes a workspace has running.
 type capWatch struct{ most, looks atomic.Int64 }
 
-func (s *stage) watchCap(ctx context.Context) *capWatch {
+func (s *deployment) watchCap(ctx context.Context) *capWatch {
 	w := &capWatch{}
 	go func() {
 		tick := time.NewTicker(20 * time.Millisecond)
@@ -134,7 +134,7 @@ func (s *stage) watchCap(ctx context.Context) *capWatch {
 }
 
 // requireTrueCounters holds the counters, followed from the log through all of this, against a scan.
-func (s *stage) requireTrueCounters() {
+func (s *deployment) requireTrueCounters() {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
 		c, err := s.store.EventLog.Counters(s.t.Context(), uuid.NullUUID{})
@@ -150,16 +150,16 @@ func (s *stage) requireTrueCounters() {
 	}, 30*time.Second, 100*time.Millisecond, "the counters do not agree with a scan")
 }
 
-// desk submits work and reads what came of it, as clients do: again and again until it is answered.
-type desk struct {
-	*stage
+// submitter submits work and reads what came of it, as clients do: again and again until it is answered.
+type submitter struct {
+	*deployment
 	server *server
 	space  uuid.UUID
 	key    string
 }
 
 // submitEffects submits every effect job in a transaction of its own, through the faults.
-func (d *desk) submitEffects(ctx context.Context, seed uint64, done *atomic.Int64) {
+func (d *submitter) submitEffects(ctx context.Context, seed uint64, done *atomic.Int64) {
 	front := d.newStore(d.through(0))
 	client, err := jobs.NewInsertClient(front.Pool(), slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -185,7 +185,7 @@ func (d *desk) submitEffects(ctx context.Context, seed uint64, done *atomic.Int6
 	all.Wait()
 }
 
-func (d *desk) submitEffect(ctx context.Context, front *stores.Set, client *jobs.Client, args effectArgs) bool {
+func (d *submitter) submitEffect(ctx context.Context, front *stores.Set, client *jobs.Client, args effectArgs) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	sub := store.Submission{Workspace: d.space, Route: "chaos", Key: fmt.Sprint(args.N), Fingerprint: sha256.Sum256(nil)}
@@ -197,7 +197,7 @@ func (d *desk) submitEffect(ctx context.Context, front *stores.Set, client *jobs
 }
 
 // call makes a request; a connection that fails is status 0.
-func (d *desk) call(method, path, contentType string, body []byte, headers ...string) (int, []byte) {
+func (d *submitter) call(method, path, contentType string, body []byte, headers ...string) (int, []byte) {
 	ctx, cancel := context.WithTimeout(d.t.Context(), 10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, d.server.url+path, bytes.NewReader(body))
@@ -229,7 +229,7 @@ func tuneBody(slow int) []byte {
 		"gates":{"max_drawdown_pct":95,"min_trades":1}}`, 61+slow)
 }
 
-func (d *desk) upload() {
+func (d *submitter) upload() {
 	d.t.Helper()
 	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 7, Bars: 30_000, Interval: time.Hour})
 	require.NoError(d.t, err)
@@ -247,7 +247,7 @@ func (d *desk) upload() {
 }
 
 // tune submits a tune until it is accepted.
-func (d *desk) tune(key string, slow int) string {
+func (d *submitter) tune(key string, slow int) string {
 	for d.t.Context().Err() == nil {
 		status, answer := d.call(http.MethodPost, "/backtests/tune", "application/json", tuneBody(slow), "X-Idempotency-Key", key)
 		var tune struct {
@@ -266,7 +266,7 @@ func (d *desk) tune(key string, slow int) string {
 }
 
 // outcome is what a tune found, without what differs from run to run.
-func (d *desk) outcome(id string) string {
+func (d *submitter) outcome(id string) string {
 	d.t.Helper()
 	var tune struct {
 		Status      string
@@ -285,7 +285,7 @@ func (d *desk) outcome(id string) string {
 	return string(text)
 }
 
-func (d *desk) await(tune string) {
+func (d *submitter) await(tune string) {
 	d.t.Helper()
 	require.Eventually(d.t, func() bool {
 		return strings.Contains(d.outcome(tune), `"Status":"completed"`)
@@ -293,7 +293,7 @@ func (d *desk) await(tune string) {
 }
 
 // awaitAll waits for everything that was submitted to end.
-func (d *desk) awaitAll(tunes []string) {
+func (d *submitter) awaitAll(tunes []string) {
 	d.t.Helper()
 	open := -1
 	require.Eventually(d.t, func() bool {

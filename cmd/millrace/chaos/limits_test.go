@@ -19,14 +19,14 @@ import (
 func TestFourProcessesHoldOneLimit(t *testing.T) {
 	beside(t)
 	const limit, overload = 60, 20
-	s := newStage(t)
+	s := newDeployment(t)
 	var servers []*server
 	for i := range 4 {
 		servers = append(servers, s.serve(i, fmt.Sprint("LIMIT_SUBMISSIONS=", limit)))
 	}
 	space, key := s.tenant("eager")
-	desk := &desk{stage: s, server: servers[0], space: space.ID, key: key}
-	desk.upload()
+	submitter := &submitter{deployment: s, server: servers[0], space: space.ID, key: key}
+	submitter.upload()
 	ctx, cancel := context.WithTimeout(t.Context(), sizes.overload)
 	defer cancel()
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 50}}
@@ -88,12 +88,12 @@ func post(client *http.Client, url, key, idempotencyKey string) int {
 // A workspace with huge tunes running does not keep others waiting: the first shard of a small tune
 // begins within two lengths of a shard. Of the huge ones no more than the cap run at once.
 func TestASmallNeighbourIsServedSoon(t *testing.T) {
-	s := newStage(t)
+	s := newDeployment(t)
 	front := s.serve(0)
 	s.run([]string{workerEnv + "=" + s.direct}, os.Args[0])
 	huge, hugeKey := s.tenant("huge")
 	small, smallKey := s.tenant("small")
-	giant := &desk{stage: s, server: front, space: huge.ID, key: hugeKey}
+	giant := &submitter{deployment: s, server: front, space: huge.ID, key: hugeKey}
 	giant.upload()
 	watch := s.watchCap(t.Context())
 	for i := range 2 * capOfTenant {
@@ -104,7 +104,7 @@ func TestASmallNeighbourIsServedSoon(t *testing.T) {
 	const shards = `select count(*) from river_job where kind = 'tune.shard' and state = 'completed'`
 	require.Eventually(t, func() bool { return s.count(shards) > 10 }, time.Minute, 50*time.Millisecond)
 
-	dwarf := &desk{stage: s, server: front, space: small.ID, key: smallKey}
+	dwarf := &submitter{deployment: s, server: front, space: small.ID, key: smallKey}
 	dwarf.upload()
 	for i := range sizes.neighbours {
 		dwarf.await(dwarf.tune(fmt.Sprint("small", i), 10))

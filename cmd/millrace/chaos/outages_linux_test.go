@@ -72,12 +72,12 @@ func (d *disk) free() {
 }
 
 // onDisk has the database's files on the disk, and the log of its writes beside it.
-func onDisk(d *disk) func(*stage) {
-	return func(s *stage) { s.data = filepath.Join(d.folder, "pg") }
+func onDisk(d *disk) func(*deployment) {
+	return func(s *deployment) { s.data = filepath.Join(d.folder, "pg") }
 }
 
 // moveLog moves the log of writes off the disk.
-func (s *stage) moveLog() {
+func (s *deployment) moveLog() {
 	s.t.Helper()
 	var data string
 	require.NoError(s.t, s.owner.QueryRow(s.t.Context(), `show data_directory`).Scan(&data))
@@ -104,7 +104,7 @@ type outage struct {
 }
 
 // suffer submits and looks at health until the outage has lasted, ends it, and waits for work to go on.
-func (d *desk) suffer(lasts time.Duration, end func()) outage {
+func (d *submitter) suffer(lasts time.Duration, end func()) outage {
 	d.t.Helper()
 	o := outage{noticed: -1, answers: map[int]int{}}
 	began := time.Now()
@@ -132,7 +132,7 @@ func (d *desk) suffer(lasts time.Duration, end func()) outage {
 }
 
 // submit makes a submission that stores some megabytes, and returns the status and Retry-After.
-func (d *desk) submit(name string) (int, string) {
+func (d *submitter) submit(name string) (int, string) {
 	var body bytes.Buffer
 	fmt.Fprintf(&body, "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"%s.txt\"\r\n\r\n", name)
 	body.WriteString(strings.Repeat(name+" is a word. ", 100_000))
@@ -169,16 +169,16 @@ func TestADatabaseThatTakesNoWritesLosesNothing(t *testing.T) {
 	drills(t)
 	for _, fault := range []struct {
 		name    string
-		prepare func(*testing.T) (*stage, func(), func())
+		prepare func(*testing.T) (*deployment, func(), func())
 	}{
-		{"disk full", func(t *testing.T) (*stage, func(), func()) {
+		{"disk full", func(t *testing.T) (*deployment, func(), func()) {
 			d := newDisk(t, 256)
-			s := newStage(t, onDisk(d))
+			s := newDeployment(t, onDisk(d))
 			s.moveLog()
 			return s, d.fill, d.free
 		}},
-		{"writes refused", func(t *testing.T) (*stage, func(), func()) {
-			s := newStage(t)
+		{"writes refused", func(t *testing.T) (*deployment, func(), func()) {
+			s := newDeployment(t)
 			// Of a session that may write whatever the database's setting.
 			writer, err := pgx.Connect(t.Context(), s.direct+"&default_transaction_read_only=off&application_name=")
 			require.NoError(t, err)
@@ -198,7 +198,7 @@ func TestADatabaseThatTakesNoWritesLosesNothing(t *testing.T) {
 			s, begin, end := fault.prepare(t)
 			front := s.serve(0)
 			space, key := s.tenant("outage")
-			d := &desk{stage: s, server: front, space: space.ID, key: key}
+			d := &submitter{deployment: s, server: front, space: space.ID, key: key}
 			d.upload()
 			for range 2 {
 				s.run([]string{"DATABASE_URL=" + s.direct, "MILLRACE_SHARD_TIME=100ms", "MILLRACE_LOG=warn"}, s.binary,

@@ -74,10 +74,10 @@ func TestClocksThatAreHoursOffDelayNothing(t *testing.T) {
 		t.Skip("builds every package anew; `make chaos` does")
 	}
 	binary := buildSkewed(t)
-	s := newStage(t)
+	s := newDeployment(t)
 	front := s.serve(0)
 	space, key := s.tenant("skew")
-	d := &desk{stage: s, server: front, space: space.ID, key: key}
+	d := &submitter{deployment: s, server: front, space: space.ID, key: key}
 	d.upload()
 	worker := func(skew string) {
 		s.run([]string{"DATABASE_URL=" + s.direct, "MILLRACE_SHARD_TIME=100ms", "MILLRACE_LOG=warn", skewEnv + "=" + skew}, binary,

@@ -21,7 +21,7 @@ import (
 
 // torrent is a log that many write and many follow.
 type torrent struct {
-	*stage
+	*deployment
 	servers []*server
 	spaces  []tenant
 	written atomic.Int64
@@ -39,7 +39,7 @@ type tenant struct {
 // holds of its workspace from where it began: each event, once, in order.
 func TestNoStreamMissesOrRepeatsAnEvent(t *testing.T) {
 	beside(t)
-	r := &torrent{stage: newStage(t)}
+	r := &torrent{deployment: newDeployment(t)}
 	r.servers = []*server{r.serve(0), r.serve(1)}
 	for i := range sizes.spaces {
 		w, key := r.tenant(fmt.Sprint("stream", i))

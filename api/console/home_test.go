@@ -53,7 +53,7 @@ func TestTheConsoleIsUsedByKeyboard(t *testing.T) {
 }
 
 // Failures are shown where one looks first, with a way to the job.
-func TestWhatBrokeIsShown(t *testing.T) {
+func TestFailuresAreShownOnTheHomePage(t *testing.T) {
 	s := newSite(t).withWorkspace()
 	b := s.openBrowser()
 	b.logIn()
@@ -74,10 +74,10 @@ func TestWhatBrokeIsShown(t *testing.T) {
 		values ('tune.shard', jsonb_build_object('workspace_id', $1::text), 'trials', 3, 3, 'discarded', now(), array['{"attempt": 3, "error": "no space left"}'::jsonb])`, s.alpha.ID)
 	require.NoError(t, err)
 	b.open("/admin")
-	require.Contains(t, b.text("#broke"), "a shard failed 3 times")
-	require.Contains(t, b.text(`#broke a[href^="/admin/riverui/jobs/"]`), "tune.shard")
+	require.Contains(t, b.text("#failures"), "a shard failed 3 times")
+	require.Contains(t, b.text(`#failures a[href^="/admin/riverui/jobs/"]`), "tune.shard")
 	b.looksRight("home-broken")
-	b.leave(chromedp.Click(chromedp.CSS(`#broke a[href^="/admin/tunes/"]`)))
+	b.leave(chromedp.Click(chromedp.CSS(`#failures a[href^="/admin/tunes/"]`)))
 	require.Contains(t, b.text("#state [role=alert]"), "no space left")
 	require.Contains(t, b.text("#equity"), "It ended before its trials were ranked")
 	b.looksRight("tune-failed")

@@ -34,8 +34,8 @@ import (
 // not the machine: so it is written, but not flushed to disk.
 var settings = map[string]string{"fsync": "off", "synchronous_commit": "on", "max_connections": "300"}
 
-// stage is a database and the ways to it.
-type stage struct {
+// deployment is a database and the ways to it.
+type deployment struct {
 	t      *testing.T
 	binary string
 	data   string
@@ -50,9 +50,9 @@ type stage struct {
 	store   *stores.Set   // as an API process has it, without faults
 }
 
-func newStage(t *testing.T, options ...func(*stage)) *stage {
+func newDeployment(t *testing.T, options ...func(*deployment)) *deployment {
 	t.Helper()
-	s := &stage{t: t, binary: build(t), data: filepath.Join(t.TempDir(), "pg")}
+	s := &deployment{t: t, binary: build(t), data: filepath.Join(t.TempDir(), "pg")}
 	for _, option := range options {
 		option(s)
 	}
@@ -98,7 +98,7 @@ var built struct {
 	err  error
 }
 
-func (s *stage) newStore(url string) *stores.Set {
+func (s *deployment) newStore(url string) *stores.Set {
 	s.t.Helper()
 	pool, err := store.OpenPool(s.t.Context(), store.PoolOptions{DatabaseURL: url, MaxConns: 10})
 	require.NoError(s.t, err)
@@ -108,7 +108,7 @@ func (s *stage) newStore(url string) *stores.Set {
 	return stores.New(pool, client)
 }
 
-func (s *stage) settings() map[string]string {
+func (s *deployment) settings() map[string]string {
 	all := maps.Clone(settings)
 	if s.listen != "" {
 		all["listen_addresses"] = s.listen
@@ -116,7 +116,7 @@ func (s *stage) settings() map[string]string {
 	return all
 }
 
-func (s *stage) startDatabase() {
+func (s *deployment) startDatabase() {
 	s.t.Helper()
 	cluster, err := localpg.Start(context.Background(), localpg.Options{DataDir: s.data, Settings: s.settings()})
 	if err != nil {
@@ -127,7 +127,7 @@ func (s *stage) startDatabase() {
 }
 
 // restartDatabase ends every session: kindly, after a checkpoint, or as a crash does.
-func (s *stage) restartDatabase(crash bool) {
+func (s *deployment) restartDatabase(crash bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -139,14 +139,14 @@ func (s *stage) restartDatabase(crash bool) {
 	s.startDatabase()
 }
 
-func (s *stage) host() string {
+func (s *deployment) host() string {
 	u, err := url.Parse(s.direct)
 	require.NoError(s.t, err)
 	return u.Host
 }
 
 // through is the database's URL by one of the proxies.
-func (s *stage) through(way int) string {
+func (s *deployment) through(way int) string {
 	u, err := url.Parse(s.direct)
 	require.NoError(s.t, err)
 	u.Host = s.proxies[way%len(s.proxies)].Listen
@@ -155,7 +155,7 @@ func (s *stage) through(way int) string {
 
 // insist asks the database until it answers: it may be away, or its pool's connections be those of
 // before its restart. A question that is answered with another error than that has failed.
-func (s *stage) insist(what string, ask func(context.Context) error) {
+func (s *deployment) insist(what string, ask func(context.Context) error) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
@@ -168,7 +168,7 @@ func (s *stage) insist(what string, ask func(context.Context) error) {
 }
 
 // count reads one number.
-func (s *stage) count(sql string, args ...any) (n int) {
+func (s *deployment) count(sql string, args ...any) (n int) {
 	s.t.Helper()
 	s.insist(sql, func(ctx context.Context) error { return s.owner.QueryRow(ctx, sql, args...).Scan(&n) })
 	return n
@@ -178,7 +178,7 @@ func (s *stage) count(sql string, args ...any) (n int) {
 const capOfTenant = 2
 
 // tenant makes a workspace that may do much, and a key to it.
-func (s *stage) tenant(name string) (tenants.Workspace, string) {
+func (s *deployment) tenant(name string) (tenants.Workspace, string) {
 	s.t.Helper()
 	w, err := s.store.Tenants.CreateWorkspace(s.t.Context(), name, capOfTenant)
 	require.NoError(s.t, err)
@@ -189,19 +189,19 @@ func (s *stage) tenant(name string) (tenants.Workspace, string) {
 
 // process is a child that is started again whenever it was killed.
 type process struct {
-	stage   *stage
-	command func() *exec.Cmd
-	mu      sync.Mutex
-	cmd     *exec.Cmd
-	log     *bytes.Buffer
-	ended   chan struct{} // of cmd
-	gone    bool          // for good
+	deployment *deployment
+	command    func() *exec.Cmd
+	mu         sync.Mutex
+	cmd        *exec.Cmd
+	log        *bytes.Buffer
+	ended      chan struct{} // of cmd
+	gone       bool          // for good
 }
 
 // run starts a process and keeps it running until the test ends.
-func (s *stage) run(env []string, name string, args ...string) *process {
+func (s *deployment) run(env []string, name string, args ...string) *process {
 	s.t.Helper()
-	p := &process{stage: s, command: func() *exec.Cmd {
+	p := &process{deployment: s, command: func() *exec.Cmd {
 		cmd := exec.Command(name, args...)
 		cmd.Env = append(os.Environ(), env...)
 		return cmd
@@ -268,7 +268,7 @@ func (p *process) replace(sig syscall.Signal) {
 	p.mu.Unlock()
 	<-ended
 	if err := p.start(); err != nil {
-		p.stage.t.Errorf("start again: %v", err)
+		p.deployment.t.Errorf("start again: %v", err)
 	}
 }
 
@@ -276,7 +276,7 @@ func (p *process) replace(sig syscall.Signal) {
 // start; a supervisor would.
 func (p *process) revive() {
 	if err := p.start(); err != nil {
-		p.stage.t.Errorf("start again: %v", err)
+		p.deployment.t.Errorf("start again: %v", err)
 	}
 }
 
@@ -287,7 +287,7 @@ type server struct {
 }
 
 // serve starts an API process on a port that it keeps over restarts, without limits but those given.
-func (s *stage) serve(way int, limits ...string) *server {
+func (s *deployment) serve(way int, limits ...string) *server {
 	s.t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(s.t, err)
