@@ -296,7 +296,7 @@ func judge(began time.Time, readings []reading) drill {
 }
 
 // One of three workers is stopped, cut off or powered off at a random moment, again and again. Every
-// large tune goes on, what was lost runs again, and small tunes and walk-forwards submitted meanwhile
+// large tune continues, what was lost runs again, and small tunes and walk-forwards submitted meanwhile
 // end with the bytes of calm ones.
 func TestALostWorkerStallsNobody(t *testing.T) {
 	n := drills(t)

@@ -64,7 +64,7 @@ func (m *machine) mac(args ...string) string {
 	return ""
 }
 
-// partition drops every packet in both directions: neither side is told anything.
+// partition drops every packet in both directions: neither side learns anything.
 func (m *machine) partition() { m.route(nobody, nobody) }
 
 // connect undoes it.

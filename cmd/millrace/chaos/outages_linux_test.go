@@ -164,7 +164,7 @@ func outages() time.Duration {
 }
 
 // A database that is out of room, or refuses writes, holds work up and loses none of it: no attempt is
-// spent, health says error, submissions are asked to come back, and all goes on once it takes writes.
+// spent, health says error, submissions are asked to come back, and all continues once it takes writes.
 func TestADatabaseThatTakesNoWritesLosesNothing(t *testing.T) {
 	drills(t)
 	for _, fault := range []struct {

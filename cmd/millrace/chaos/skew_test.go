@@ -71,7 +71,7 @@ func chaosSkew() int64 {
 // late, nothing runs twice, schedules hold, and health names both.
 func TestClocksThatAreHoursOffDelayNothing(t *testing.T) {
 	if !full {
-		t.Skip("builds every package anew; `make chaos` does")
+		t.Skip("builds every package again; `make chaos` does")
 	}
 	binary := buildSkewed(t)
 	s := newDeployment(t)
