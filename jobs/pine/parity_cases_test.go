@@ -18,7 +18,8 @@ import (
 )
 
 // casesVariable names the folder of laid-out cases: cases/<id>/{strategy.pine,trades.csv,case.json} and
-// bars/eth15m.csv. Neither the scripts nor the lists of trades are part of this repository.
+// bars/eth15m.csv. They come from the public repository pineforge-4pass/pineforge-corpus; neither the scripts nor
+// the lists of trades are part of this one.
 const casesVariable = "MILLRACE_PINE_CASES"
 
 // parityCase is one script with the platform's list of trades.
