@@ -198,6 +198,7 @@ type poolTracer struct {
 	acquire    prometheus.Histogram
 	connErrors prometheus.Counter
 	recent     recent
+	lost       atomic.Int64 // when a connection was last lost, in nanoseconds; 0: never
 	uncounted  atomic.Int64 // failed attempts that the fleet's count does not have yet
 }
 
@@ -227,6 +228,7 @@ func (t *poolTracer) TraceConnectEnd(_ context.Context, data pgx.TraceConnectEnd
 	if data.Err == nil {
 		return
 	}
+	t.note(data.Err)
 	t.uncounted.Add(1)
 	if t.connErrors != nil {
 		t.connErrors.Inc()
@@ -237,7 +239,39 @@ func (t *poolTracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.Tra
 	return ctx
 }
 
-func (t *poolTracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+func (t *poolTracer) TraceQueryEnd(_ context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
+	t.note(data.Err)
+}
+
+func (t *poolTracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	return ctx
+}
+
+func (t *poolTracer) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+
+func (t *poolTracer) TraceBatchEnd(_ context.Context, _ *pgx.Conn, data pgx.TraceBatchEndData) {
+	t.note(data.Err)
+}
+
+// note remembers when the pool last lost a connection.
+func (t *poolTracer) note(err error) {
+	if Unreachable(err) {
+		t.lost.Store(time.Now().UnixNano())
+	}
+}
+
+// NotNow reports whether err, of what began at a moment of the machine's clock, says that the database
+// was away or took no writes, see Transient.
+func (s *DB) NotNow(err error, began time.Time) bool {
+	return Refused(err) || Unreachable(err) && s.LostConnectionSince(began)
+}
+
+// LostConnectionSince reports whether the pool lost a connection, or could not make one, since a moment
+// of the machine's clock. It distinguishes a database that is away from other connections that are.
+func (s *DB) LostConnectionSince(moment time.Time) bool {
+	tracer, ok := s.pool.Config().ConnConfig.Tracer.(*poolTracer)
+	return ok && tracer.lost.Load() >= moment.UnixNano()
+}
 
 // Page is a place in a list that is ordered newest first; the zero Page is its beginning.
 type Page struct {

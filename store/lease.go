@@ -16,6 +16,8 @@ type Lease struct {
 	Workspace uuid.UUID
 	JobID     int64
 	Attempt   int
+	// Last says that no attempt follows this one if it fails; a job may be given attempts back.
+	Last bool
 	// Complete marks the job completed within tx; River's JobCompleteTx is behind it.
 	Complete func(ctx context.Context, tx pgx.Tx) error
 }

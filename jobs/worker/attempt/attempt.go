@@ -40,9 +40,10 @@ func (w *Worker[A]) Timeout(*river.Job[A]) time.Duration { return w.Limit }
 // Work implements river.Worker. An error that no later attempt can mend, or that of the last
 // attempt, fails the thing with its reason; any other is returned for River to retry.
 func (w *Worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
+	began := time.Now()
 	workspace, id := w.Of(job.Args)
 	lease := store.Lease{
-		Workspace: workspace, JobID: job.ID, Attempt: job.Attempt,
+		Workspace: workspace, JobID: job.ID, Attempt: job.Attempt, Last: job.Attempt >= job.MaxAttempts,
 		Complete: func(ctx context.Context, tx pgx.Tx) error {
 			_, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
 			return err
@@ -63,7 +64,7 @@ func (w *Worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 		return err
 	}
 	var permanent *PermanentError
-	if !errors.As(err, &permanent) && (job.Attempt < job.MaxAttempts || store.Transient(err)) {
+	if !errors.As(err, &permanent) && (job.Attempt < job.MaxAttempts || w.Saver.store.NotNow(err, began)) {
 		return err // "not now" costs no attempt: package fleet has the job wait
 	}
 	w.Saver.logger.ErrorContext(ctx, "job failed for good", "kind", job.Kind, "id", id, "job_id", job.ID, "error", err)

@@ -119,7 +119,7 @@ func (w *watch) Work(ctx context.Context, job *rivertype.JobRow, next func(conte
 			err = fmt.Errorf("job %d attempt %d: %w", job.ID, job.Attempt, store.ErrFenced)
 		}
 	}
-	if waiting := notNow(err, job); waiting != err {
+	if waiting := notNow(err, job, w.fleet.store.LostConnectionSince(start)); waiting != err {
 		w.fleet.opts.Logger.WarnContext(ctx, "the database says not now; the job waits", "error", err)
 		err = waiting
 	}

@@ -20,13 +20,14 @@ const (
 )
 
 // notNow has a job wait whose attempt met a database that could not be reached, was full, or took no
-// writes: the attempt is not the job's failure and costs nothing. Any other error stays what it is.
-func notNow(err error, job *rivertype.JobRow) error {
+// writes: the attempt is not the job's failure and costs nothing. Any other error stays what it is. lost
+// says that the pool lost a connection during the attempt.
+func notNow(err error, job *rivertype.JobRow, lost bool) error {
 	if err == nil || outcome(err) != "error" {
 		return err
 	}
 	waits := waitsOf(job)
-	if store.Refused(err) || store.Unreachable(err) && waits < waitsUnreachable {
+	if store.Refused(err) || lost && store.Unreachable(err) && waits < waitsUnreachable {
 		return river.JobSnooze(min(waitFirst<<min(waits, 10), waitMost))
 	}
 	return err

@@ -178,7 +178,7 @@ func (w *Workers) finish(ctx context.Context, lease store.Lease, id uuid.UUID, j
 // unreportable returns an error that cannot be recorded on the ingestion now. Should this be the last
 // attempt, its user reads no more of it than any user may.
 func (w *Workers) unreportable(ctx context.Context, lease store.Lease, id uuid.UUID, err error) error {
-	if lease.Attempt < jobs.IngestAttempts {
+	if !lease.Last || store.Refused(err) {
 		return err
 	}
 	w.opts.Logger.ErrorContext(ctx, "ingestion failed", "ingest_id", id, "job_id", lease.JobID, "error", err)
@@ -217,7 +217,7 @@ func (w *Workers) wait(ctx context.Context, lease store.Lease, job *library.Inge
 
 // retry notes why this attempt failed; after the last one the ingestion fails for good.
 func (w *Workers) retry(ctx context.Context, lease store.Lease, job *library.Ingest, reason string, err error) error {
-	if lease.Attempt >= jobs.IngestAttempts {
+	if lease.Last {
 		w.opts.Logger.ErrorContext(ctx, "ingestion failed", "ingest_id", job.ID, "job_id", lease.JobID, "error", err)
 		return &attempt.PermanentError{Reason: fmt.Sprintf("%s; it was tried %d times", reason, lease.Attempt)}
 	}
