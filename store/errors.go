@@ -30,7 +30,7 @@ var (
 	ErrUploadsFull = errors.New("too much waits to be ingested")
 	// ErrNoCandidate: what is to resolve a gap is not of the gap's workspace.
 	ErrNoCandidate = errors.New("no such candidate")
-	// ErrEnded: the tune has already ended, so the change does not apply.
+	// ErrEnded: what the change is about has already ended, so the change does not apply.
 	ErrEnded = errors.New("already ended")
 )
 

@@ -120,7 +120,7 @@ func TestTheResultOfAnEndedTuneIsDropped(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorIs(t, d.store.Tuning.ReportShard(ctx, lease, tune.ID, 0, 1), store.ErrEnded)
 	before := d.count(`select count(*) from event_log where topic = 'backtests'`)
-	require.NoError(t, d.store.Tuning.FinishShard(ctx, lease, tune.ID, tuning.ShardDone{Shard: 0, Completed: 4, Columns: []byte{1}}))
+	require.ErrorIs(t, d.store.Tuning.FinishShard(ctx, lease, tune.ID, tuning.ShardDone{Shard: 0, Completed: 4, Columns: []byte{1}}), store.ErrEnded)
 	require.Zero(t, d.count(`select count(*) from tune_shards where done`))
 	require.Equal(t, before, d.count(`select count(*) from event_log where topic = 'backtests'`))
 	require.Equal(t, "completed", d.state(lease.JobID))

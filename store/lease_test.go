@@ -93,11 +93,18 @@ func (d *fixture) eventTypes(entity uuid.UUID) []string {
 
 // blocked waits until another connection of the database waits for a lock.
 func (d *fixture) blocked() {
+	d.t.Helper()
+	d.blockedBy(1)
+}
+
+// blockedBy waits until so many connections do.
+func (d *fixture) blockedBy(count int) {
+	d.t.Helper()
 	require.Eventually(d.t, func() bool {
 		var waiting int
 		err := d.owner.QueryRow(d.t.Context(), `
 			select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`).Scan(&waiting)
-		return err == nil && waiting > 0
+		return err == nil && waiting >= count
 	}, 20*time.Second, 5*time.Millisecond)
 }
 

@@ -175,7 +175,7 @@ func TestCancelingAWalkForwardCancelsItsFolds(t *testing.T) {
 	require.NoError(t, d.owner.QueryRow(ctx, `select count(*) from river_job where finalized_at is null and id <> $1`, shard).Scan(&open))
 	require.Zero(t, open, "a job was left in the queue")
 	require.ErrorIs(t, d.store.Tuning.ReportShard(ctx, lease, running, 0, 1), store.ErrEnded, "the worker learns that it should stop")
-	require.NoError(t, d.store.Tuning.FinishShard(ctx, lease, running, tuning.ShardDone{Completed: 2}), "its result is dropped")
+	require.ErrorIs(t, d.store.Tuning.FinishShard(ctx, lease, running, tuning.ShardDone{Completed: 2}), store.ErrEnded, "its result is dropped")
 	require.Equal(t, walkforward.Canceled, d.wfoNow(wfo.ID).Status)
 }
 

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"os/exec"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/ops"
+	"millrace/ops/program"
 	"millrace/store/pgtest"
 )
 
@@ -77,6 +80,42 @@ func descriptors(registry *prometheus.Registry) map[string][]string {
 	return described
 }
 
+// fillSeries gives every metric of a struct a series, since one without any is not exported.
+func fillSeries(of reflect.Value) {
+	for i := range of.NumField() {
+		if field := of.Field(i); field.Kind() == reflect.Struct {
+			fillSeries(field)
+			continue
+		}
+		vector, ok := of.Field(i).Interface().(prometheus.Collector)
+		if !ok {
+			continue
+		}
+		ch := make(chan *prometheus.Desc, 1)
+		vector.Describe(ch)
+		names := regexp.MustCompile(`variableLabels: \{([^}]*)\}`).FindStringSubmatch((<-ch).String())[1]
+		values := make([]string, strings.Count(names, ",")+1)
+		switch vector := vector.(type) {
+		case *prometheus.CounterVec:
+			vector.WithLabelValues(values...)
+		case *prometheus.GaugeVec:
+			vector.WithLabelValues(values...)
+		case *prometheus.HistogramVec:
+			vector.WithLabelValues(values...)
+		}
+	}
+}
+
+// requireLint has promtool look at the names and the help of metrics.
+func requireLint(t *testing.T, scraped string) {
+	t.Helper()
+	cmd := exec.Command(program.Find(t, "prometheus", "promtool"), "check", "metrics")
+	cmd.Stdin = strings.NewReader(scraped)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "promtool check metrics: %s", out)
+	require.Empty(t, string(out))
+}
+
 // Everything that rules and dashboards ask for is exported by the process that runs, with the labels
 // they ask for; what rules ask for is there from the beginning, before anything has gone wrong.
 func TestWhatRulesAndDashboardsAskForIsExported(t *testing.T) {
@@ -124,6 +163,8 @@ func TestWhatRulesAndDashboardsAskForIsExported(t *testing.T) {
 			}
 		}
 	}
+	fillSeries(reflect.ValueOf(metrics).Elem())
+	requireLint(t, get("/metrics"))
 	rules, err := os.ReadFile("../../ops/prometheus/alerts.rules.yml")
 	require.NoError(t, err)
 	alerts := strings.Split(string(rules), "- alert: ")[1:]

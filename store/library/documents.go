@@ -105,7 +105,8 @@ func (s *Store) DocumentChunks(ctx context.Context, workspace, id uuid.UUID, fro
 	return found, chunks, err
 }
 
-// DeleteDocument deletes a document with its chunks and inserts the job that deletes its vectors. Jobs that are ingesting it are cancelled.
+// DeleteDocument deletes a document with its chunks and inserts the job that deletes its vectors. Ingestions
+// of it that have not ended are cancelled. ErrNotFound when another has deleted it meanwhile.
 func (s *Store) DeleteDocument(ctx context.Context, workspace, id uuid.UUID) error {
 	return s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		if _, err := readDocument(ctx, tx, workspace, id, ""); err != nil {
@@ -115,20 +116,30 @@ func (s *Store) DeleteDocument(ctx context.Context, workspace, id uuid.UUID) err
 		if err != nil {
 			return err
 		}
+		canceled := 0
 		// In the order in which a worker locks: the ingestion, its River job, the document.
 		for _, job := range live {
-			if err := s.endIngestByUser(ctx, tx, workspace, job, "the document was deleted"); err != nil {
+			err := s.endIngestByUser(ctx, tx, workspace, job, id, "the document was deleted")
+			if errors.Is(err, store.ErrEnded) || errors.Is(err, store.ErrNotFound) {
+				continue // since it was listed
+			}
+			if err != nil {
 				return err
 			}
+			canceled++
 		}
-		if _, err := tx.Exec(ctx, `delete from documents where id = $1`, id); err != nil {
+		tag, err := tx.Exec(ctx, `delete from documents where id = $1`, id)
+		if err != nil {
 			return fmt.Errorf("delete document %s: %w", id, err)
+		}
+		if tag.RowsAffected() == 0 && canceled == 0 {
+			return fmt.Errorf("document %s: %w", id, store.ErrNotFound)
 		}
 		forget := jobs.IngestForgetArgs{WorkspaceID: workspace, DocumentID: id, Below: knowledge.AllRevisions}
 		if _, err := s.db.River().InsertTx(ctx, tx, forget, nil); err != nil {
 			return fmt.Errorf("insert job to forget document %s: %w", id, err)
 		}
-		if len(live) > 0 {
+		if canceled > 0 {
 			// One that is embedding just now may put vectors in until it notices.
 			if err := store.InsertLater(ctx, tx, s.db.River(), forget, 2*time.Minute); err != nil {
 				return fmt.Errorf("insert job to forget document %s again: %w", id, err)

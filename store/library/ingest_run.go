@@ -100,8 +100,13 @@ func (s *Store) RetypeIngest(ctx context.Context, lease store.Lease, id uuid.UUI
 	return ingest, doc, err
 }
 
-// dropEmptyDocument deletes a document that never had a revision and that no live ingestion is for.
+// dropEmptyDocument deletes a document that never had a revision and that no live ingestion is for. The
+// document is locked first, in a statement of its own: a submission that claims it meanwhile has
+// committed by then, so that its ingestion is seen.
 func dropEmptyDocument(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
+	if _, err := tx.Exec(ctx, `select from documents where id = $1 for update`, id); err != nil {
+		return fmt.Errorf("lock document %s: %w", id, err)
+	}
 	_, err := tx.Exec(ctx, `
 		delete from documents d where id = $1 and revision = 0
 		   and not exists (select from ingest_jobs i

@@ -229,7 +229,7 @@ func (s *Store) Ingests(ctx context.Context, workspace uuid.UUID, filter IngestF
 func (s *Store) CancelIngest(ctx context.Context, workspace, id uuid.UUID) (*Ingest, error) {
 	var ingest *Ingest
 	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
-		if err := s.endIngestByUser(ctx, tx, workspace, id, "canceled"); err != nil {
+		if err := s.endIngestByUser(ctx, tx, workspace, id, uuid.Nil, "canceled"); err != nil {
 			return err
 		}
 		var err error
@@ -239,8 +239,9 @@ func (s *Store) CancelIngest(ctx context.Context, workspace, id uuid.UUID) (*Ing
 	return ingest, err
 }
 
-// endIngestByUser cancels an ingestion and its River job.
-func (s *Store) endIngestByUser(ctx context.Context, tx *store.Tx, workspace, id uuid.UUID, reason string) error {
+// endIngestByUser cancels an ingestion and its River job. With a document, only an ingestion of that: one
+// that was given another type by now is of another document, which is ErrNotFound.
+func (s *Store) endIngestByUser(ctx context.Context, tx *store.Tx, workspace, id, document uuid.UUID, reason string) error {
 	if err := store.Lock(ctx, tx, id); err != nil {
 		return err
 	}
@@ -250,6 +251,9 @@ func (s *Store) endIngestByUser(ctx context.Context, tx *store.Tx, workspace, id
 	}
 	if ingest.Status.Ended() {
 		return fmt.Errorf("ingestion %s is %s: %w", id, ingest.Status, store.ErrEnded)
+	}
+	if document != uuid.Nil && ingest.DocumentID != document {
+		return fmt.Errorf("ingestion %s of document %s: %w", id, document, store.ErrNotFound)
 	}
 	if _, err := s.db.River().JobCancelTx(ctx, tx, ingest.RiverJobID); err != nil {
 		return fmt.Errorf("cancel job %d: %w", ingest.RiverJobID, err)

@@ -49,11 +49,15 @@ func (s *Store) Shards(ctx context.Context, workspace, tune uuid.UUID) ([]sweep.
 	return shards, err
 }
 
-// Complete stores what the collect step found, under its lease, and ends the tune.
+// Complete stores what the collect step found, under its lease, and ends the tune. ErrEnded when it had
+// ended before.
 func (s *Store) Complete(ctx context.Context, lease store.Lease, id uuid.UUID, found *sweep.Outcome) error {
 	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		tune, err := readTune(ctx, tx, lease.Workspace, id)
-		if err != nil || tune.Status != Running {
+		if err != nil {
+			return err
+		}
+		if err := tune.still(Running); err != nil {
 			return err
 		}
 		if err := saveOutcome(ctx, tx, tune, found); err != nil {
@@ -62,8 +66,7 @@ func (s *Store) Complete(ctx context.Context, lease store.Lease, id uuid.UUID, f
 		if err := s.folds.FoldRanked(ctx, tx, tune, found.Leaderboard); err != nil {
 			return err
 		}
-		_, err = s.end(ctx, tx, tune, Completed, "")
-		return err
+		return s.end(ctx, tx, tune, Completed, "")
 	})
 }
 

@@ -13,32 +13,33 @@ import (
 )
 
 // end gives a tune its final status, records it, and admits the next; the end of a fold is reported
-// to its walk-forward. The caller holds the tune's lock. It reports false, and changes nothing, when the tune had ended before.
-func (s *Store) end(ctx context.Context, tx *store.Tx, tune *Tune, status Status, reason string) (bool, error) {
+// to its walk-forward. The caller holds the tune's lock. A tune that had ended before is ErrEnded, and
+// nothing changes.
+func (s *Store) end(ctx context.Context, tx *store.Tx, tune *Tune, status Status, reason string) error {
 	// Before the tune's row, in the order in which admission takes them.
 	if _, _, err := admission.Room(ctx, tx, tune.WorkspaceID); err != nil {
-		return false, err
+		return err
 	}
 	err := tx.QueryRow(ctx, `
 		update tunes set status = $2, error = nullif($3, ''), completed_at = clock_timestamp()
 		 where id = $1 and status in ('queued', 'running') returning completed_at`, tune.ID, status, reason).Scan(&tune.CompletedAt)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return false, nil
+		return fmt.Errorf("tune %s: %w", tune.ID, store.ErrEnded)
 	}
 	if err != nil {
-		return false, fmt.Errorf("end tune %s: %w", tune.ID, err)
+		return fmt.Errorf("end tune %s: %w", tune.ID, err)
 	}
 	tune.Status, tune.Error = status, reason
 	if err := AppendEvent(ctx, tx, tune, string(status), nil); err != nil {
-		return false, err
+		return err
 	}
 	if tune.Fold != nil {
-		return true, s.folds.FoldEnded(ctx, tx, tune)
+		return s.folds.FoldEnded(ctx, tx, tune)
 	}
 	if err := s.variantEnded(ctx, tx, tune); err != nil {
-		return false, err
+		return err
 	}
-	return true, admission.Next(ctx, tx, tune.WorkspaceID)
+	return admission.Next(ctx, tx, tune.WorkspaceID)
 }
 
 // Cancel ends a tune for its user: jobs that wait are cancelled, and those that run are asked to
@@ -52,12 +53,8 @@ func (s *Store) Cancel(ctx context.Context, workspace, id uuid.UUID) (*Tune, err
 		if tune, err = readTune(ctx, tx, workspace, id); err != nil {
 			return err
 		}
-		ended, err := s.end(ctx, tx, tune, Canceled, "")
-		if err != nil {
+		if err := s.end(ctx, tx, tune, Canceled, ""); err != nil {
 			return err
-		}
-		if !ended {
-			return fmt.Errorf("tune %s is %s: %w", id, tune.Status, store.ErrEnded)
 		}
 		return s.cancelOtherJobs(ctx, tx, id, 0)
 	})

@@ -25,7 +25,8 @@ type ShardDone struct {
 func (d ShardDone) trials() int { return d.Completed + d.Skipped + d.Failed }
 
 // FinishShard stores a shard's result under its lease, once; enqueues the next shards; and after the
-// last one of a round inserts the job that follows it. The result of a tune that has ended is dropped.
+// last one of a round inserts the job that follows it. The result of a tune that has ended is dropped,
+// though the job is completed: ErrEnded.
 //
 // It is the write that the fleet makes most often, and the whole tune waits for its lock. So it is two
 // round trips: one that reads, without a lock, what share of the queue the tune may have, and one
@@ -35,7 +36,9 @@ func (s *Store) FinishShard(ctx context.Context, lease store.Lease, id uuid.UUID
 	if err != nil {
 		return err
 	}
+	now := gone
 	err = s.db.PipelineUnderLease(ctx, lease, id, func(batch *pgx.Batch) {
+		queueStatus(batch, id, &now)
 		queueResult(batch, lease, id, done)
 		queueProgress(batch, id)
 		s.folds.QueueFoldAdvanced(batch, id, done.trials())
@@ -45,7 +48,29 @@ func (s *Store) FinishShard(ctx context.Context, lease store.Lease, id uuid.UUID
 	if err != nil {
 		return fmt.Errorf("finish shard %d of tune %s: %w", done.Shard, id, err)
 	}
-	return nil
+	return now.worked(id)
+}
+
+// gone is the status of a tune that is not there.
+const gone = Status("gone")
+
+// queueStatus reads the status of a tune that is there.
+func queueStatus(batch *pgx.Batch, id uuid.UUID, into *Status) {
+	batch.Queue(`select status from tunes where id = $1`, id).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, []any{into}, func() error { return nil })
+		return err
+	})
+}
+
+// worked is nil for a tune whose shards are worked, or else says that there is nothing to write to.
+func (s Status) worked(id uuid.UUID) error {
+	switch s {
+	case Running:
+		return nil
+	case gone:
+		return fmt.Errorf("tune %s: %w", id, store.ErrNotFound)
+	}
+	return fmt.Errorf("tune %s is %s: %w", id, s, store.ErrEnded)
 }
 
 // readShareOf reads a tune's share and the window, in a round trip of its own and without a lock. Other
@@ -164,12 +189,9 @@ func queueNextJobs(batch *pgx.Batch, tune uuid.UUID, allowed int, alone bool) {
 // ErrFenced when another attempt has the shard, ErrEnded when the tune has ended: either way the caller
 // should stop computing.
 func (s *Store) ReportShard(ctx context.Context, lease store.Lease, id uuid.UUID, shard, done int) error {
-	status := Status("gone")
+	now := gone
 	err := s.db.PipelineUnderLease(ctx, lease, id, func(batch *pgx.Batch) {
-		batch.Queue(`select status from tunes where id = $1`, id).Query(func(rows pgx.Rows) error {
-			_, err := pgx.ForEachRow(rows, []any{&status}, func() error { return nil })
-			return err
-		})
+		queueStatus(batch, id, &now)
 		// A later attempt begins at zero; what watchers saw does not run backwards.
 		batch.Queue(`
 			update tune_shards set attempt = $3, trials_done = greatest(trials_done, $4)
@@ -178,13 +200,8 @@ func (s *Store) ReportShard(ctx context.Context, lease store.Lease, id uuid.UUID
 		queueProgress(batch, id)
 		s.folds.QueueFoldAdvanced(batch, id, 0)
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return fmt.Errorf("report shard %d of tune %s: %w", shard, id, err)
-	case status == "gone":
-		return fmt.Errorf("tune %s: %w", id, store.ErrNotFound)
-	case status != Running:
-		return fmt.Errorf("tune %s is %s: %w", id, status, store.ErrEnded)
 	}
-	return nil
+	return now.worked(id)
 }

@@ -39,11 +39,14 @@ type Round struct {
 }
 
 // BeginRound stores the shards of a round and enqueues the first of them, under the lease of the job
-// that planned it. A tune that has ended meanwhile is left alone.
+// that planned it. A tune that has ended meanwhile is left alone: ErrEnded.
 func (s *Store) BeginRound(ctx context.Context, lease store.Lease, id uuid.UUID, round Round) error {
 	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		tune, err := readTune(ctx, tx, lease.Workspace, id)
-		if err != nil || tune.Status != Running {
+		if err != nil {
+			return err
+		}
+		if err := tune.still(Running); err != nil {
 			return err
 		}
 		at, err := openRound(ctx, tx, tune, round)

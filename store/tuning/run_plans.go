@@ -220,7 +220,7 @@ func (s *Store) RunPlans(ctx context.Context, workspace uuid.UUID, status RunPla
 }
 
 // CancelRunPlan cancels the tunes of a plan that have not ended, one after the other. ErrEnded when
-// none was left.
+// none was left, or others ended all of them meanwhile.
 func (s *Store) CancelRunPlan(ctx context.Context, workspace, id uuid.UUID) error {
 	plan, variants, err := s.RunPlan(ctx, workspace, id)
 	if err != nil {
@@ -230,13 +230,20 @@ func (s *Store) CancelRunPlan(ctx context.Context, workspace, id uuid.UUID) erro
 		return fmt.Errorf("run plan %s is %s: %w", id, plan.Status, store.ErrEnded)
 	}
 	// From the last: none that waits is admitted only to be canceled.
+	canceled := 0
 	for i := len(variants) - 1; i >= 0; i-- {
 		if variants[i].Status.Ended() {
 			continue
 		}
-		if _, err := s.Cancel(ctx, workspace, variants[i].TuneID); err != nil && !errors.Is(err, store.ErrEnded) {
+		switch _, err := s.Cancel(ctx, workspace, variants[i].TuneID); {
+		case err == nil:
+			canceled++
+		case !errors.Is(err, store.ErrEnded):
 			return err
 		}
+	}
+	if canceled == 0 {
+		return fmt.Errorf("every variant of run plan %s: %w", id, store.ErrEnded)
 	}
 	return nil
 }

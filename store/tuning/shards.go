@@ -24,11 +24,14 @@ type Plan struct {
 }
 
 // Begin stores the shards of a planned tune and enqueues the first of them, under the lease of
-// the plan job. A tune that has ended meanwhile is left alone.
+// the plan job. A tune that has ended meanwhile is left alone: ErrEnded.
 func (s *Store) Begin(ctx context.Context, lease store.Lease, id uuid.UUID, plan Plan) error {
 	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		tune, err := readTune(ctx, tx, lease.Workspace, id)
-		if err != nil || tune.Status != Queued {
+		if err != nil {
+			return err
+		}
+		if err := tune.still(Queued); err != nil {
 			return err
 		}
 		err = tx.QueryRow(ctx, `
@@ -180,15 +183,14 @@ func readShard(ctx context.Context, tx pgx.Tx, tune uuid.UUID, shard int) (sweep
 }
 
 // Fail ends a tune that cannot be worked, with a reason for its user, under the lease of the
-// job that found out. Its other jobs are cancelled.
+// job that found out. Its other jobs are cancelled. ErrEnded when it had ended before.
 func (s *Store) Fail(ctx context.Context, lease store.Lease, id uuid.UUID, reason string) error {
 	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		tune, err := readTune(ctx, tx, lease.Workspace, id)
 		if err != nil {
 			return err
 		}
-		ended, err := s.end(ctx, tx, tune, Failed, reason)
-		if err != nil || !ended {
+		if err := s.end(ctx, tx, tune, Failed, reason); err != nil {
 			return err
 		}
 		return s.cancelOtherJobs(ctx, tx, id, lease.JobID)

@@ -149,9 +149,13 @@ func countVariant(ctx context.Context, tx pgx.Tx, plan *RunPlan, failed int) err
 	if plan.Status == RunPlanRunning {
 		return nil
 	}
-	_, err = tx.Exec(ctx, `update run_plans set status = $2, completed_at = clock_timestamp() where id = $1`, plan.ID, plan.Status)
+	tag, err := tx.Exec(ctx, `
+		update run_plans set status = $2, completed_at = clock_timestamp() where id = $1 and status = 'running'`, plan.ID, plan.Status)
 	if err != nil {
 		return fmt.Errorf("end run plan %s: %w", plan.ID, err)
+	}
+	if tag.RowsAffected() == 0 {
+		return fmt.Errorf("run plan %s: %w", plan.ID, store.ErrEnded)
 	}
 	return nil
 }

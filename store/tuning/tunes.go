@@ -34,6 +34,15 @@ func (s Status) Ended() bool {
 	return s == Completed || s == Failed || s == Canceled
 }
 
+// still is nil when the tune has the status that a step begins at, or else ErrEnded: the tune, or at
+// least that step of it, has ended.
+func (t *Tune) still(status Status) error {
+	if t.Status == status {
+		return nil
+	}
+	return fmt.Errorf("tune %s is %s and no longer %s: %w", t.ID, t.Status, status, store.ErrEnded)
+}
+
 // Tune is one parameter sweep: its configuration, how far it is, and what it found.
 type Tune struct {
 	ID          uuid.UUID

@@ -15,38 +15,38 @@ import (
 )
 
 // end gives a walk-forward its final status, records it, cancels what of it still runs but for the
-// asking job, and admits the workspace's next. The caller holds its lock. It reports false,
-// and changes nothing, when it had ended before.
-func (s *Store) end(ctx context.Context, tx *store.Tx, wfo *Run, status Status, reason string, asking int64) (bool, error) {
+// asking job, and admits the workspace's next. The caller holds its lock. One that had ended before is
+// ErrEnded, and nothing changes.
+func (s *Store) end(ctx context.Context, tx *store.Tx, wfo *Run, status Status, reason string, asking int64) error {
 	// Before its row, in the order in which admission takes them.
 	if _, _, err := admission.Room(ctx, tx, wfo.WorkspaceID); err != nil {
-		return false, err
+		return err
 	}
 	var now time.Time
 	err := tx.QueryRow(ctx, `
 		update wfo_runs set status = $2, error = nullif($3, ''), completed_at = clock_timestamp()
 		 where id = $1 and status in ('pending', 'running') returning completed_at`, wfo.ID, status, reason).Scan(&now)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return false, nil
+		return fmt.Errorf("walk-forward %s: %w", wfo.ID, store.ErrEnded)
 	}
 	if err != nil {
-		return false, fmt.Errorf("end walk-forward %s: %w", wfo.ID, err)
+		return fmt.Errorf("end walk-forward %s: %w", wfo.ID, err)
 	}
 	if status == Failed || status == Canceled {
 		if err := s.cancelFolds(ctx, tx, wfo, asking); err != nil {
-			return false, err
+			return err
 		}
 	}
 	wfo.Status, wfo.Error, wfo.CompletedAt = status, reason, &now
 	if err := appendWFOEvent(ctx, tx, wfo, string(status)); err != nil {
-		return false, err
+		return err
 	}
 	var took time.Duration
 	if wfo.StartedAt != nil {
 		took = now.Sub(*wfo.StartedAt)
 	}
 	tx.AfterCommit(func() { s.db.Recorder().WalkForwardEnded(string(status), took) })
-	return true, admission.Next(ctx, tx, wfo.WorkspaceID)
+	return admission.Next(ctx, tx, wfo.WorkspaceID)
 }
 
 // cancelFolds cancels the tunes that have not ended, and every job of the walk-forward.
@@ -73,6 +73,9 @@ func (s *Store) cancelFolds(ctx context.Context, tx *store.Tx, wfo *Run, asking 
 	}
 	for _, tune := range canceled {
 		if err := tuning.AppendEvent(ctx, tx, tune, string(tuning.Canceled), nil); err != nil {
+			return err
+		}
+		if err := appendFoldEvent(ctx, tx, tune, FoldCanceled, ""); err != nil {
 			return err
 		}
 		tx.AfterCommit(func() { s.db.Recorder().FoldEnded(string(tuning.Canceled)) })
@@ -127,27 +130,19 @@ func (s *Store) Cancel(ctx context.Context, workspace, id uuid.UUID) (*Run, erro
 		if wfo, err = readWFO(ctx, tx, workspace, id); err != nil {
 			return err
 		}
-		ended, err := s.end(ctx, tx, wfo, Canceled, "", 0)
-		if err != nil {
-			return err
-		}
-		if !ended {
-			return fmt.Errorf("walk-forward %s is %s: %w", id, wfo.Status, store.ErrEnded)
-		}
-		return nil
+		return s.end(ctx, tx, wfo, Canceled, "", 0)
 	})
 	return wfo, err
 }
 
 // Fail ends a walk-forward that cannot be worked, with a reason for its user, under the lease of
-// the job that found out.
+// the job that found out. ErrEnded when it had ended before.
 func (s *Store) Fail(ctx context.Context, lease store.Lease, id uuid.UUID, reason string) error {
 	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		wfo, err := readWFO(ctx, tx, lease.Workspace, id)
 		if err != nil {
 			return err
 		}
-		_, err = s.end(ctx, tx, wfo, Failed, reason, lease.JobID)
-		return err
+		return s.end(ctx, tx, wfo, Failed, reason, lease.JobID)
 	})
 }

@@ -127,8 +127,7 @@ func (s *Store) FoldEnded(ctx context.Context, tx *store.Tx, tune *tuning.Tune) 
 	tx.AfterCommit(func() { s.db.Recorder().FoldEnded(ended) })
 	next, reason := afterFold(wfo, tune)
 	if next == failRun {
-		_, err := s.end(ctx, tx, wfo, Failed, reason, 0)
-		return err
+		return s.end(ctx, tx, wfo, Failed, reason, 0)
 	}
 	if err := appendWFOEvent(ctx, tx, wfo, "progress"); err != nil {
 		return err

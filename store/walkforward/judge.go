@@ -20,11 +20,14 @@ import (
 const candidatesKept = 1000
 
 // BeginScoring stores the candidates, their parameters one after the other, under the lease of the
-// candidates job, and enqueues the scoring of the first folds.
+// candidates job, and enqueues the scoring of the first folds. ErrEnded when the walk-forward has ended.
 func (s *Store) BeginScoring(ctx context.Context, lease store.Lease, id uuid.UUID, candidates []float64) error {
 	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		wfo, err := readWFO(ctx, tx, lease.Workspace, id)
-		if err != nil || wfo.Status != Running {
+		if err != nil {
+			return err
+		}
+		if err := wfo.running(); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `update wfo_runs set candidates = $2 where id = $1`, id, append([]float64{}, candidates...))
@@ -103,7 +106,7 @@ func (s *Store) Work(ctx context.Context, workspace, id uuid.UUID) (Work, error)
 
 // FinishScore stores how the candidates did on one fold's test window, once, under its lease; enqueues
 // the next; and after the last one inserts the collect job. The result of a walk-forward that
-// has ended is dropped.
+// has ended is dropped: ErrEnded.
 func (s *Store) FinishScore(ctx context.Context, lease store.Lease, id uuid.UUID, fold int, scores []float64, stretch sweep.Stretch) error {
 	part, err := json.Marshal(stretch)
 	if err != nil {
@@ -111,7 +114,10 @@ func (s *Store) FinishScore(ctx context.Context, lease store.Lease, id uuid.UUID
 	}
 	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		wfo, err := readWFO(ctx, tx, lease.Workspace, id)
-		if err != nil || wfo.Status != Running {
+		if err != nil {
+			return err
+		}
+		if err := wfo.running(); err != nil {
 			return err
 		}
 		tag, err := tx.Exec(ctx, `
@@ -185,11 +191,14 @@ func scanFoldResult(row pgx.CollectableRow) (r sweep.FoldResult, err error) {
 }
 
 // Complete stores what the collect step found, under its lease, and ends the walk-forward:
-// partial when a fold failed.
+// partial when a fold failed. ErrEnded when it had ended before.
 func (s *Store) Complete(ctx context.Context, lease store.Lease, id uuid.UUID, found *sweep.WFOOutcome) error {
 	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		wfo, err := readWFO(ctx, tx, lease.Workspace, id)
-		if err != nil || wfo.Status != Running {
+		if err != nil {
+			return err
+		}
+		if err := wfo.running(); err != nil {
 			return err
 		}
 		outcome, err := json.Marshal(found)
@@ -213,8 +222,7 @@ func (s *Store) Complete(ctx context.Context, lease store.Lease, id uuid.UUID, f
 		if wfo.FoldsFailed > 0 {
 			status = Partial
 		}
-		_, err = s.end(ctx, tx, wfo, status, "", lease.JobID)
-		return err
+		return s.end(ctx, tx, wfo, status, "", lease.JobID)
 	})
 }
 

@@ -35,6 +35,14 @@ func Statuses() []Status {
 // Ended reports whether the status is final.
 func (s Status) Ended() bool { return s != Pending && s != Running }
 
+// running is nil for a walk-forward that is running, or else ErrEnded.
+func (w *Run) running() error {
+	if w.Status == Running {
+		return nil
+	}
+	return fmt.Errorf("walk-forward %s is %s and no longer running: %w", w.ID, w.Status, store.ErrEnded)
+}
+
 // Run is one walk-forward: its configuration, how far it is, and what it found.
 type Run struct {
 	ID          uuid.UUID

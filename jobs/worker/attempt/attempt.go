@@ -58,8 +58,8 @@ func (w *Worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, store.ErrEnded), errors.Is(err, store.ErrNotFound):
-		return river.JobCancel(err) // nothing is left to do: it has ended or is gone
+	case over(err):
+		return river.JobCancel(err)
 	case errors.Is(err, store.ErrFenced), ctx.Err() != nil:
 		return err
 	}
@@ -68,8 +68,15 @@ func (w *Worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 		return err // "not now" costs no attempt: package fleet has the job wait
 	}
 	w.Saver.logger.ErrorContext(ctx, "job failed for good", "kind", job.Kind, "id", id, "job_id", job.ID, "error", err)
-	return w.Saver.Save(ctx, lease, func() error { return w.Fail(ctx, job.Args, lease, err.Error()) })
+	reason := err.Error()
+	if err = w.Saver.Save(ctx, lease, func() error { return w.Fail(ctx, job.Args, lease, reason) }); over(err) {
+		return river.JobCancel(err)
+	}
+	return err
 }
+
+// over reports whether nothing is left to do: what the job works on has ended or is gone.
+func over(err error) bool { return errors.Is(err, store.ErrEnded) || errors.Is(err, store.ErrNotFound) }
 
 // lostBy is why a job is failed instead of worked: every attempt lost its worker, see workers.Rescue,
 // or the job itself was lost again and again, see workers.Reconcile, and its last error says how.
