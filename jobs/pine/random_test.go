@@ -319,3 +319,48 @@ func firstDifference(a, b []broker.Trade) string {
 	}
 	return fmt.Sprintf("%d and %d trades", len(a), len(b))
 }
+
+func runTrades(p *Program, bars *backtest.Bars, w backtest.Window) ([]broker.Trade, error) {
+	run, err := p.NewRun(bars, Market{})
+	if err != nil {
+		return nil, err
+	}
+	if err := run.Prepare(p.Defaults()); err != nil {
+		return nil, err
+	}
+	return run.Trades(w)
+}
+
+// FuzzRun compiles any text and runs what compiles: neither may panic, and both ways of execution agree.
+func FuzzRun(f *testing.F) {
+	for seed := range uint64(6) {
+		f.Add(randomScript(seed))
+	}
+	f.Add(residueScript)
+	f.Add(bracketScript)
+	bars := walkBars(9, 120)
+	w := backtest.Window{From: 0, To: bars.Len()}
+	f.Fuzz(func(t *testing.T, source string) {
+		p, diags := Compile(source)
+		if p == nil {
+			if !diags.HasErrors() {
+				t.Fatal("neither a program nor an error")
+			}
+			for _, d := range diags {
+				if d.Code == "P499" {
+					t.Fatalf("the compiler fails: %s", d.Message)
+				}
+			}
+			return
+		}
+		columns := p.NewColumns(bars, Market{})
+		passes := 0
+		stop := func(r *Run) { r.OnStop(func() bool { passes++; return passes > 20 }) }
+		plain, _, plainErr := runAs(t, columns, nil, w, func(r *Run) { r.plain = true; stop(r) })
+		passes = 0
+		jumping, _, jumpingErr := runAs(t, columns, nil, w, stop)
+		if plainErr == nil && jumpingErr == nil && !slices.Equal(plain, jumping) {
+			t.Fatalf("jumping run differs: %s", firstDifference(plain, jumping))
+		}
+	})
+}
