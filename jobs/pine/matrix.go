@@ -207,6 +207,14 @@ func matrixEdges(all map[string]function) {
 		o.cols--
 		return ref, err
 	})
+	all["matrix.concat"] = on(func(m *machine, o *object, a []float64) (float64, error) {
+		b := m.heap.get(a[1])
+		if b == nil || o.cols != 0 && b.cols != o.cols || len(o.vals)+len(b.vals) > maxElements {
+			return 0, errors.New("the matrices have different numbers of columns")
+		}
+		o.vals, o.cols = append(o.vals, b.vals...), b.cols
+		return a[0], m.heap.grew(len(b.vals))
+	})
 	all["matrix.swap_rows"] = on(func(_ *machine, o *object, a []float64) (float64, error) {
 		i, err := cell(o, a[1], 0)
 		j, err2 := cell(o, a[2], 0)

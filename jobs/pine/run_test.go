@@ -108,6 +108,8 @@ func TestLanguageByTheBarsOnWhichItEnters(t *testing.T) {
 		{"matrices", "m = matrix.new<float>(2, 2, 1)\nm.set(0, 1, close)", "m.det() == -12", 3},
 		{"enums", "enum E\n    a\n    b\nx = close > 13 ? E.b : E.a", "x == E.b and x[1] == E.a", 4},
 		{"and does not evaluate its right side in version 6", "a = array.new_float(0)", "(bar_index != 4 ? false : true) or (bar_index < 4 and false and a.get(9) > 0)", 4},
+		{"history of the position counts bars also in a branch", "n = 0\nif bar_index > 2\n    if strategy.position_size[1] == 0\n        n := 1", "n == 1 and bar_index == 3", 3},
+		{"methods of a built-in series", "method twice(float self) => self * 2\nx = close.twice()", "x == 26", 3},
 		{"texts", "s = str.tostring(close) + \"x\"", "s == \"14x\" and str.contains(s, \"4\") and str.length(s) == 3", 4},
 		{"calendar", "", "hour == 1 and minute == 15", 5},
 		{"session", "", "not na(time(timeframe.period, \"0115-0130\"))", 5},

@@ -22,6 +22,9 @@ func (l *lowerer) call(x *syntax.Call, want bool) value {
 	if id, ok := x.Fun.(*syntax.Ident); ok {
 		name = id.Name // a variable of that name hides no function
 	}
+	if m, ok := x.Fun.(*syntax.Member); ok && l.isMethod(m.Name) && types.Function(name) == nil && !types.Ignored(name) {
+		return l.callMethod(x, m, want)
+	}
 	if name != "" {
 		base, rest, _ := strings.Cut(name, ".")
 		if s := l.find(base); s != nil && s.kind == symType && rest != "" {
@@ -35,6 +38,20 @@ func (l *lowerer) call(x *syntax.Call, want bool) value {
 		return l.na()
 	}
 	return l.callMethod(x, m, want)
+}
+
+// isMethod reports whether the script declares a method of that name.
+func (l *lowerer) isMethod(name string) bool {
+	s := l.scopes[0][name]
+	if s == nil || s.kind != symFunc {
+		return false
+	}
+	for _, f := range s.funcs {
+		if f.Method {
+			return true
+		}
+	}
+	return false
 }
 
 // callMethod lowers x.name(…).

@@ -3,6 +3,7 @@ package ir
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -141,6 +142,9 @@ func (l *lowerer) builtin(p syntax.Pos, written string) value {
 	name := types.Modern(written, l.version, false)
 	if name == "na" {
 		return l.na()
+	}
+	if base, ok := strings.CutSuffix(name, ".all"); ok && types.IsDrawing(base) {
+		return l.refused(p, "drawings hold no values here", "keep the values in an array of your own", types.ArrayOf(types.HandleOf(base)))
 	}
 	if r, ok := types.Refused(name); ok {
 		t := types.Variable(name)
@@ -292,7 +296,40 @@ func (l *lowerer) index(x *syntax.Index) value {
 			return v
 		}
 	}
+	if name := l.dotted(x.X); name != "" {
+		if s, ok := l.chartSeries(x.X.At(), types.Modern(name, l.version, false)); ok {
+			return l.history(x.Pos, &syntax.Ident{Node: x.Node}, s, k.slot())
+		}
+	}
 	return l.history(x.Pos, x.X, v, k.slot())
+}
+
+// chartSeries gives a built-in variable a value on every bar, before the script's first statement, so
+// that its history counts bars also where a branch reads it.
+func (l *lowerer) chartSeries(p syntax.Pos, name string) (value, bool) {
+	t := types.Variable(name)
+	if t == nil || slices.Contains(SeriesNames[:], name) || strings.HasPrefix(name, "ta.") || strings.HasPrefix(name, "session.") {
+		return value{}, false
+	}
+	if _, refused := types.Refused(name); refused || l.find(name) != nil {
+		return value{}, false
+	}
+	key := "history of " + name
+	if v, ok := l.builtins[key]; ok {
+		return v, true
+	}
+	outer := l.block
+	l.block = &l.prologue
+	v := l.variable(p, name, t)
+	ok := l.info(v.slot()).Kind == SlotVar
+	if ok {
+		slot := l.temp(t)
+		l.set(p, slot, v.slot())
+		v = one(t, slot)
+		l.builtins[key] = v
+	}
+	l.block = outer
+	return v, ok
 }
 
 func (l *lowerer) history(p syntax.Pos, x syntax.Expr, v value, k Slot) value {

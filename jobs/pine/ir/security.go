@@ -61,6 +61,12 @@ func (l *lowerer) security(x *syntax.Call) value {
 		l.errorAt(args["expression"].Pos, "P203", "request.security wants a value", "")
 		return l.na()
 	}
+	for _, s := range v.slots {
+		if l.info(s).Type.IsReference() {
+			l.errorAt(args["expression"].Pos, "P305", "request.security of a collection or an object is not available", "request its numbers")
+			return l.na()
+		}
+	}
 	sub.Code = append(append(clone(l.prologue), clone(prefix)...), code...)
 	sub.Results = v.slots
 	l.reduce(&sub.Body, sub.Results)
