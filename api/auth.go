@@ -41,7 +41,7 @@ func (s *Server) admit(c echo.Context, r *route) error {
 		c.Response().Header().Set("Connection", "close")
 		return &http.MaxBytesError{Limit: most}
 	}
-	c.Request().Body = http.MaxBytesReader(c.Response(), c.Request().Body, r.traits.maxBody())
+	c.Request().Body = http.MaxBytesReader(c.Response(), s.timed(c, r.traits.maxBody()), r.traits.maxBody())
 	switch r.access {
 	case public:
 		return nil

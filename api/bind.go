@@ -78,10 +78,11 @@ func pointed(at jsontext.Pointer) string {
 	return strings.ReplaceAll(strings.TrimPrefix(string(at), "/"), "/", ".")
 }
 
-// bodyError keeps the error of a body over the limit, and calls any other a broken request.
+// bodyError keeps the error of a body over its limits, and calls any other a broken request.
 func bodyError(err error) error {
 	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	var known *problemError
+	if errors.As(err, &tooLarge) || errors.As(err, &known) {
 		return err
 	}
 	return problem(http.StatusBadRequest, "The body could not be read.")

@@ -34,6 +34,7 @@ type Options struct {
 	Heartbeat  time.Duration // between comments on a quiet stream; default 15 s
 	// StreamWrite bounds one write to an event stream; default 10 s.
 	StreamWrite time.Duration
+	BodyIdle    time.Duration // how long a request's body may pause; default 30 s
 	Session     time.Duration // how long a session of the console lasts; default 12 h
 	Ticket      time.Duration // how long a ticket for an event stream lasts; default 10 min
 	Limits      Limits
@@ -79,6 +80,9 @@ func New(opts Options) (*Server, error) {
 	}
 	if opts.StreamWrite == 0 {
 		opts.StreamWrite = 10 * time.Second
+	}
+	if opts.BodyIdle == 0 {
+		opts.BodyIdle = 30 * time.Second
 	}
 	if opts.Session == 0 {
 		opts.Session = 12 * time.Hour
