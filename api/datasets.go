@@ -147,18 +147,3 @@ func (s *Server) listDatasets(c echo.Context) error {
 	}
 	return ok(c, paged(views, limit, func(v types.Dataset) string { return pageCursor(v.CreatedAt, ids[v.DatasetID].ID) }))
 }
-
-// listStrategies handles GET /strategies.
-func (s *Server) listStrategies(c echo.Context) error {
-	var views []types.Strategy
-	for _, strategy := range backtest.Strategies() {
-		view := types.Strategy{Name: strategy.Name(), Doc: strategy.Doc(), Params: []types.ParamSpec{}}
-		for _, p := range strategy.Params() {
-			view.Params = append(view.Params, types.ParamSpec{
-				Name: p.Name, Kind: types.ParamKind(p.Kind), Default: p.Default, Min: p.Min, Max: p.Max, Step: p.Step, Doc: p.Doc, Labels: p.Labels,
-			})
-		}
-		views = append(views, view)
-	}
-	return ok(c, types.List[types.Strategy]{Items: views})
-}

@@ -224,6 +224,9 @@ func (r route) samplePath() string {
 		if name, ok := strings.CutPrefix(part, ":"); ok {
 			if name == "id" {
 				name = strings.TrimSuffix(parts[i-1], "s") + "_id"
+				if stem, ok := strings.CutSuffix(parts[i-1], "ies"); ok {
+					name = stem + "y_id"
+				}
 			}
 			parts[i] = "$" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 		}

@@ -46,6 +46,7 @@ func newNeighbours(t *testing.T) *neighbours {
 	for _, r := range n.server.Table() {
 		samples[r.Path] = r.Sample
 	}
+	n.ids["/strategies/"] = made("/strategies", "strategy_id", samples["/strategies"])
 	n.ids["/backtests/runs/"] = made("/backtests/run", "run_id", samples["/backtests/run"])
 	n.ids["/backtests/tunes/"] = made("/backtests/tune", "tune_id", samples["/backtests/tune"])
 	n.ids["/backtests/wfo/"] = made("/backtests/wfo", "wfo_id", samples["/backtests/wfo"])

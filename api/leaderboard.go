@@ -15,6 +15,7 @@ import (
 	"millrace/api/types"
 	"millrace/jobs/backtest"
 	"millrace/jobs/sweep"
+	"millrace/store/strategies"
 	"millrace/store/tuning"
 )
 
@@ -77,7 +78,7 @@ func (s *Server) leaderboardFilter(c echo.Context) (tuning.LeaderboardFilter, er
 	if !slices.Contains(sweep.Objectives(), sweep.Objective(f.Objective)) {
 		return f, badQuery("objective", fmt.Sprintf("%q is not an objective", f.Objective), sweep.Objectives())
 	}
-	if _, known := backtest.Lookup(f.Strategy); !known && f.Strategy != "" {
+	if _, known := backtest.Lookup(f.Strategy); !known && f.Strategy != "" && !strategies.IsScript(f.Strategy) {
 		return f, badQuery("strategy", fmt.Sprintf("%q is unknown", f.Strategy), nil)
 	}
 	if name := c.QueryParam("dataset"); name != "" {

@@ -30,7 +30,7 @@ func problem(status int, detail string, fields ...invalid.FieldError) error {
 func newProblem(status int, detail string, fields ...invalid.FieldError) *problemError {
 	p := types.ProblemError{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
 	for _, f := range fields {
-		p.Errors = append(p.Errors, types.FieldError(f))
+		p.Errors = append(p.Errors, types.FieldError{Field: f.Field, Message: f.Message, Limit: f.Limit})
 	}
 	return &problemError{ProblemError: p}
 }

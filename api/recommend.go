@@ -19,6 +19,7 @@ import (
 	"millrace/jobs/sweep"
 	"millrace/ops"
 	"millrace/store/recommend"
+	"millrace/store/strategies"
 )
 
 // recommendTimeout bounds a recommendation as a whole.
@@ -143,7 +144,7 @@ func recommendFaults(r *types.RecommendRequest) []invalid.FieldError {
 	fault := func(field, message string, limit any) {
 		faults = append(faults, invalid.FieldError{Field: field, Message: message, Limit: limit})
 	}
-	if _, ok := backtest.Lookup(r.StrategyName); !ok {
+	if _, ok := backtest.Lookup(r.StrategyName); !ok && !strategies.IsScript(r.StrategyName) {
 		fault("strategy_name", fmt.Sprintf("%q is not a strategy", r.StrategyName), nil)
 	}
 	switch {

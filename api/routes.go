@@ -68,13 +68,12 @@ type route struct {
 // routes is the table of everything the server answers.
 func (s *Server) routes() []route {
 	const get, post, patch, del = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete
-	return append(s.ingestRoutes(), []route{
+	return append(append(s.strategyRoutes(), s.ingestRoutes()...), []route{
 		{get, "/healthz", public, s.healthz, bodyLimit, about{summary: "Whether the process lives", answer: types.Status{}}},
 		{get, "/readyz", public, s.readyz, bodyLimit, about{summary: "Whether requests can be served", answer: map[string]string{}}},
 		{get, "/version", public, s.version, bodyLimit, about{summary: "Which version this is", answer: types.Version{}}},
 		{get, "/metrics", admin, s.metrics, bodyLimit, about{summary: "Figures for Prometheus", media: "text/plain"}},
 
-		{get, "/strategies", viewer, s.listStrategies, bodyLimit, about{summary: "The strategies and their parameters", answer: types.List[types.Strategy]{}}},
 		{post, "/datasets", member, s.uploadDataset, uploadLimit, about{
 			summary: "Store bars under a name", form: datasetForm, status: http.StatusCreated, answer: types.Dataset{}}},
 		{get, "/datasets", viewer, s.listDatasets, bodyLimit, about{

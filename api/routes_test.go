@@ -27,6 +27,8 @@ var repeatable = map[string]string{
 	"DELETE /admin/workspaces/:id/keys/:key": "what is revoked stays so",
 
 	"POST /kb/recommend":                        "it reads, and notes that it was asked",
+	"DELETE /strategies/:id":                    "what is deleted stays so",
+	"POST /strategies/check":                    "it stores nothing",
 	"POST /backtests/tunes/:id/explain":         "the last explanation stays",
 	"POST /admin/coverage/gaps/:id/acknowledge": "what is acknowledged stays so",
 	"POST /admin/coverage/gaps/:id/resolve":     "what is resolved stays so",

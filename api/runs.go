@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -14,8 +15,10 @@ import (
 	"millrace/api/types"
 	"millrace/jobs/backtest"
 	"millrace/jobs/invalid"
+	"millrace/jobs/sweep"
 	"millrace/store"
 	"millrace/store/market"
+	"millrace/store/strategies"
 )
 
 // runRequest is the body of POST /backtests/run.
@@ -39,11 +42,15 @@ func (s *Server) runBacktest(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	strategy, known := backtest.Lookup(req.Strategy)
-	if !known {
+	ctx := c.Request().Context()
+	script := sweep.Spec{StrategyName: req.Strategy}
+	if err := s.bindScript(ctx, sub.Workspace, &script); err != nil {
+		return err
+	}
+	strategy := script.Strategy()
+	if strategy == nil {
 		return unknownStrategy(req.Strategy)
 	}
-	ctx := c.Request().Context()
 	dataset, err := s.store.Market.Dataset(ctx, sub.Workspace, req.Dataset)
 	if err != nil {
 		return datasetProblem("dataset", req.Dataset, err)
@@ -55,6 +62,12 @@ func (s *Server) runBacktest(c echo.Context) error {
 		Side: req.Side, Account: *req.Account, Stops: req.Stops, Policy: req.Policy, Seed: req.Seed, Calendar: dataset.Calendar,
 	}
 	params, faults := backtest.CheckParams(strategy, req.Params)
+	if own, ok := strategy.(backtest.Scripted); ok {
+		if err := s.scriptAccount(c, own, &req, &cfg); err != nil {
+			return err
+		}
+		faults = append(faults, backtest.CheckScripted(own, cfg)...)
+	}
 	if err := fieldProblems(append(faults, cfg.Validate()...)); err != nil {
 		return err
 	}
@@ -69,14 +82,22 @@ func (s *Server) runBacktest(c echo.Context) error {
 		return ctx.Err()
 	}
 	run := market.Run{DatasetID: dataset.ID, Dataset: dataset.Name, Strategy: strategy.Name()}
-	if run.Spec, err = json.Marshal(req); err != nil {
-		return fmt.Errorf("encode run: %w", err)
+	if run.Spec, err = runSpec(req, script.Script, strategy, cfg); err != nil {
+		return err
 	}
 	runner := backtest.NewTrader(bars, strategy, cfg)
 	whole := backtest.Window{To: bars.Len()}
+	late := time.Now().Add(runTime)
+	runner.OnStop(func() bool { return ctx.Err() != nil || time.Now().After(late) })
 	runner.Prepare(params)
 	runner.Simulate(whole, &run.Metrics)
+	if err := runner.Err(); err != nil && ctx.Err() == nil {
+		return fieldProblem("params", "the strategy fails on them: "+err.Error(), nil)
+	}
 	run.Trades, run.Equity = runner.Trace(whole)
+	if err := runner.Err(); err != nil {
+		return fmt.Errorf("run again: %w", errors.Join(err, ctx.Err()))
+	}
 	resp, err := s.store.Market.PutRun(ctx, sub, run, func(run *market.Run) (store.Response, error) {
 		body, err := renderRun(run)
 		return store.Response{Status: http.StatusCreated, Location: "/backtests/runs/" + run.ID.String(), Body: body}, err
@@ -87,10 +108,52 @@ func (s *Server) runBacktest(c echo.Context) error {
 	return respond(c, resp)
 }
 
+// runTime bounds one backtest in a request.
+const runTime = 20 * time.Second
+
+// scriptAccount completes the request's account by the script's own, and notes what it names.
+func (s *Server) scriptAccount(c echo.Context, own backtest.Scripted, req *runRequest, cfg *backtest.Config) error {
+	var named struct {
+		Account sweep.AccountSpec `json:"account"`
+	}
+	sub, _ := c.Get(submittedKey).(submitted)
+	if err := json.Unmarshal(sub.body, &named); err != nil {
+		return fmt.Errorf("read account: %w", err)
+	}
+	spec := sweep.Spec{StrategyName: own.Name(), Account: named.Account, Script: &sweep.Script{}}
+	spec.Bind(own)
+	cfg.Account, cfg.Override = spec.EffectiveAccount()
+	req.Account = &cfg.Account
+	return nil
+}
+
+// runSpec is what is stored of a run's request; of a script also its pin, and what the request
+// overrides.
+func runSpec(req runRequest, script *sweep.Script, strategy backtest.Strategy, cfg backtest.Config) (json.RawMessage, error) {
+	own, scripted := strategy.(backtest.Scripted)
+	var spec any = req
+	if scripted {
+		req.Strategy = own.Name()
+		spec = struct {
+			runRequest
+			Script *sweep.Script `json:"script"`
+			Notes  []string      `json:"notes"`
+		}{req, script, append([]string{}, backtest.OverrideNotes(own, cfg)...)}
+	}
+	raw, err := json.Marshal(spec)
+	if err != nil {
+		return nil, fmt.Errorf("encode run: %w", err)
+	}
+	return raw, nil
+}
+
 func unknownStrategy(name string) error {
 	var known []string
 	for _, strategy := range backtest.Strategies() {
 		known = append(known, strategy.Name())
+	}
+	if strategies.IsScript(name) {
+		return fieldProblem("strategy_name", fmt.Sprintf("%q is not a script of this workspace; GET /strategies lists them", name), nil)
 	}
 	return fieldProblem("strategy_name", fmt.Sprintf("%q is unknown", name), known)
 }

@@ -20,6 +20,8 @@ const (
           "param_space": {"fast": {"low": 5, "high": 50, "step": 5}, "slow": [50, 100, 200]},
           "constraints": ["fast < slow"],
           "wfo_config": {"train_days": 1460, "test_days": 365}}`
+	sampleStrategy  = `{"name": "two-means", "source": "//@version=6\nstrategy(\"Two means\")\nfast = input.int(10, \"Fast\", minval=1)\nslow = input.int(50, \"Slow\", minval=2)\nif ta.crossover(ta.sma(close, fast), ta.sma(close, slow))\n    strategy.entry(\"Long\", strategy.long)\nif ta.crossunder(ta.sma(close, fast), ta.sma(close, slow))\n    strategy.close(\"Long\")\n"}`
+	sampleCheck     = `{"source": "//@version=6\nstrategy(\"Every tenth bar\")\nif bar_index % 10 == 0\n    strategy.entry(\"Long\", strategy.long)\nif bar_index % 10 == 5\n    strategy.close(\"Long\")\n"}`
 	sampleWorkspace = `{"name": "research", "tune_cap": 4}`
 	sampleLimits    = `{"tune_cap": 8, "limits": {"submissions_per_minute": 600}}`
 	sampleKey       = `{"name": "ci", "role": "member"}`
@@ -40,6 +42,13 @@ var datasetForm = []openapi.Part{
 	{Name: "symbol", Required: true},
 	{Name: "timeframe", Doc: "such as 1d or 5m", Required: true},
 	{Name: "calendar", Doc: "trading days a year: 252 (default) or 365"},
+}
+
+// strategyForm are the parts of a script that is sent as a form.
+var strategyForm = []openapi.Part{
+	{Name: "file", Doc: "a Pine script, at most 262144 bytes", File: true},
+	{Name: "source", Doc: "the script, in place of a file"},
+	{Name: "name", Doc: "letters, digits, _ . -; default made of the script's title"},
 }
 
 // ingestForm are the parts of a source that is sent as a form.

@@ -19,7 +19,7 @@ import (
 
 // sampleOrder is what has to be there before an example can run on it.
 var sampleOrder = []string{
-	"POST /datasets", "POST /admin/workspaces", "POST /backtests/run", "POST /backtests/tune", "POST /backtests/wfo", "POST /run-plans", "POST /admin/retention/prune/{job}",
+	"POST /datasets", "POST /strategies", "POST /admin/workspaces", "POST /backtests/run", "POST /backtests/tune", "POST /backtests/wfo", "POST /run-plans", "POST /admin/retention/prune/{job}",
 	"POST /workspace/keys", "POST /admin/workspaces/{id}/keys", "POST /admin/workspaces/{id}/reembed", "POST /ingest",
 }
 

@@ -16,6 +16,7 @@ import (
 	"millrace/jobs/sweep"
 	"millrace/ops"
 	"millrace/store"
+	"millrace/store/strategies"
 	"millrace/store/tuning"
 )
 
@@ -89,7 +90,10 @@ func (s *Server) submitTune(c echo.Context) error {
 
 // checkTune holds the request against its rules and its dataset; nothing is stored when it fails.
 func (s *Server) checkTune(ctx context.Context, workspace uuid.UUID, req tuneRequest) (tuning.NewTune, error) {
-	ops.Tag(ctx, "strategy", req.StrategyName)
+	tagStrategy(ctx, req.StrategyName)
+	if err := s.bindScript(ctx, workspace, &req.Spec); err != nil {
+		return tuning.NewTune{}, err
+	}
 	tune := tuning.NewTune{Spec: req.Spec}
 	faults := req.Spec.Check()
 	switch several := len(req.Datasets) > 0; {
@@ -112,6 +116,15 @@ func (s *Server) checkTune(ctx context.Context, workspace uuid.UUID, req tuneReq
 	}
 	tune.Trials = plan.Trials()
 	return tune, nil
+}
+
+// tagStrategy tags what is reported of the request with its strategy; the names of scripts are their
+// owners' own.
+func tagStrategy(ctx context.Context, name string) {
+	if strategies.IsScript(name) {
+		name = "pine"
+	}
+	ops.Tag(ctx, "strategy", name)
 }
 
 // findDatasets reads the dataset or the datasets that a tune names, and notes them in it.

@@ -121,6 +121,9 @@ func (s *Server) submitWFO(c echo.Context) error {
 
 // checkWFO holds the request against its rules and its dataset; nothing is stored when it fails.
 func (s *Server) checkWFO(ctx context.Context, workspace uuid.UUID, req wfoRequest) (walkforward.NewRun, error) {
+	if err := s.bindScript(ctx, workspace, &req.Spec); err != nil {
+		return walkforward.NewRun{}, err
+	}
 	wfo := walkforward.NewRun{Spec: req.Spec, Config: req.WFOConfig}
 	faults := wfo.Config.Check(wfo.Spec)
 	if req.Dataset == "" {

@@ -234,6 +234,9 @@ func (p *Pages) replay(ctx context.Context, t *tuning.Tune, params map[string]fl
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := p.store.Strategies.Bind(ctx, t.WorkspaceID, &t.Spec); err != nil {
+		return nil, nil, err
+	}
 	plan, faults := sweep.NewPlanOver(t.Spec, series)
 	if len(faults) > 0 {
 		return nil, nil, asFault(t, faults[0])

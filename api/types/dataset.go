@@ -17,10 +17,3 @@ type Dataset struct {
 	SHA256    string    `json:"sha256"`
 	CreatedAt time.Time `json:"created_at"`
 }
-
-// Strategy is a strategy.
-type Strategy struct {
-	Name   string      `json:"name"`
-	Doc    string      `json:"doc"`
-	Params []ParamSpec `json:"params"`
-}

@@ -32,7 +32,21 @@ type FieldError struct {
 	Field   string `json:"field"`   // its path by the names of the API, such as "account.cash"
 	Message string `json:"message"` // reads on from the path: "must be from 1 to 10"
 	Limit   any    `json:"limit,omitempty"`
+	// Of a script: where the fault is, its code and what to change.
+	Line   int    `json:"line,omitempty"` // from 1
+	Column int    `json:"column,omitempty"`
+	Code   string `json:"code,omitempty"`
+	Advice string `json:"advice,omitempty"`
 }
 
 // String is the field and what is wrong with it.
-func (f FieldError) String() string { return fmt.Sprintf("%s %s", f.Field, f.Message) }
+func (f FieldError) String() string {
+	if f.Line > 0 {
+		text := fmt.Sprintf("line %d, column %d: %s %s", f.Line, f.Column, f.Code, f.Message)
+		if f.Advice != "" {
+			text += "; " + f.Advice
+		}
+		return text
+	}
+	return fmt.Sprintf("%s %s", f.Field, f.Message)
+}

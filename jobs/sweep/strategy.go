@@ -55,6 +55,9 @@ func (s Spec) scripted() bool {
 	return ok || s.Script != nil
 }
 
+// EffectiveAccount is the account of a run and which of its settings the spec names.
+func (s Spec) EffectiveAccount() (backtest.Account, backtest.Override) { return s.account() }
+
 // account is that of a run: what the spec names, and for the rest the script's own.
 func (s Spec) account() (backtest.Account, backtest.Override) {
 	a := backtest.DefaultAccount()

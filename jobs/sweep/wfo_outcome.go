@@ -99,7 +99,8 @@ func CombineFolds(spec Spec, cfg WFOConfig, bars *backtest.Bars, calendar backte
 	for _, fold := range folds {
 		out.Folds = append(out.Folds, outcomeOf(fold))
 	}
-	out.stitch(*spec.Account.Cash, bars, calendar, folds)
+	account, _ := spec.account()
+	out.stitch(account.Cash, bars, calendar, folds)
 	out.measureEfficiency(folds)
 	out.caution()
 	return out

@@ -9,6 +9,7 @@ import (
 	"millrace/store/library"
 	"millrace/store/market"
 	"millrace/store/recommend"
+	"millrace/store/strategies"
 	"millrace/store/tenants"
 	"millrace/store/tuning"
 	"millrace/store/upkeep"
@@ -23,6 +24,7 @@ type Set struct {
 	Library     *library.Store
 	Market      *market.Store
 	Recommend   *recommend.Store
+	Strategies  *strategies.Store
 	Tenants     *tenants.Store
 	Tuning      *tuning.Store
 	Upkeep      *upkeep.Store
@@ -39,6 +41,7 @@ func New(pool *pgxpool.Pool, jobs store.Jobs) *Set {
 		Library:     library.New(db),
 		Market:      market.New(db),
 		Recommend:   recommend.New(db),
+		Strategies:  strategies.New(db),
 		Tenants:     tenants.New(db),
 		WalkForward: walkforward.New(db),
 		Workers:     workers.New(db),

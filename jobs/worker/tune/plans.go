@@ -2,6 +2,7 @@ package tune
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"millrace/jobs/sweep"
 	"millrace/jobs/worker/attempt"
+	"millrace/store"
 	"millrace/store/stores"
 	"millrace/store/tuning"
 )
@@ -46,6 +48,9 @@ func (p *plans) get(ctx context.Context, tune *tuning.Tune) (*sweep.Plan, error)
 	series, err := p.store.Tuning.Series(ctx, tune)
 	if err != nil {
 		return nil, fmt.Errorf("bars of tune %s: %w", tune.ID, err)
+	}
+	if err := p.store.Strategies.Bind(ctx, tune.WorkspaceID, &tune.Spec); err != nil {
+		return nil, scriptFault(err)
 	}
 	plan, problems := sweep.NewPlanOver(tune.Spec, series)
 	if len(problems) > 0 {
@@ -89,4 +94,12 @@ func (p *plans) pace(id uuid.UUID, measure func() (time.Duration, error)) (time.
 		p.mu.Unlock()
 	}
 	return perTrial, err
+}
+
+// scriptFault makes what is missing for good a permanent error.
+func scriptFault(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return &attempt.PermanentError{Reason: "the script that the tune was submitted with is gone: " + err.Error()}
+	}
+	return err
 }

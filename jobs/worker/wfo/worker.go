@@ -2,6 +2,7 @@ package wfo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -59,6 +60,13 @@ func (w *Workers) work(ctx context.Context, workspace, id uuid.UUID) (walkforwar
 	work, err := w.store.WalkForward.Work(ctx, workspace, id)
 	if err == nil && work.WFO.Status != walkforward.Running {
 		err = fmt.Errorf("walk-forward %s is %s: %w", id, work.WFO.Status, store.ErrEnded)
+	}
+	if err != nil {
+		return work, err
+	}
+	err = w.store.Strategies.Bind(ctx, workspace, &work.WFO.Spec)
+	if errors.Is(err, store.ErrNotFound) {
+		return work, &attempt.PermanentError{Reason: "the script that the walk-forward was submitted with is gone: " + err.Error()}
 	}
 	return work, err
 }

@@ -1,0 +1,81 @@
+package backtest_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"millrace/jobs/backtest"
+	"millrace/jobs/backtest/ohlcv"
+)
+
+func never() bool { return false }
+
+func examined(t *testing.T, s backtest.Strategy) backtest.Examination {
+	t.Helper()
+	bars, err := ohlcv.Read(ohlcv.Sample())
+	require.NoError(t, err)
+	return backtest.Examine(s, bars.Slice(0, 1200), backtest.Config{
+		Side: backtest.SideBoth, Account: backtest.DefaultAccount(), Policy: backtest.PolicyWorst, Calendar: backtest.CalendarExchange,
+	}, never)
+}
+
+// The examination that uploaded scripts have to pass is passed by the built-in strategies.
+func TestBuiltInStrategiesPassTheExamination(t *testing.T) {
+	t.Parallel()
+	for _, s := range backtest.Strategies() {
+		e := examined(t, s)
+		require.Empty(t, e.Problems, s.Name())
+		require.True(t, e.Complete, s.Name())
+		require.GreaterOrEqual(t, e.Runs, 10, s.Name())
+	}
+}
+
+// seer buys before the close rises: it looks one bar ahead.
+type seer struct{ backtest.Strategy }
+
+func (s seer) Trader(c *backtest.IndicatorCache, cfg backtest.Config) backtest.Trader {
+	return c.NewRunner(s, cfg)
+}
+
+func (seer) Signals(ind *backtest.Indicators, _ backtest.Params, out *backtest.Signals) {
+	closes := ind.Bars().Close
+	for i := range len(closes) - 3 {
+		if closes[i+2] > closes[i+1] {
+			out.Long(i)
+		} else {
+			out.Short(i)
+		}
+	}
+}
+
+// moody trades otherwise each time.
+type moody struct {
+	backtest.Strategy
+	runs *int
+}
+
+func (s moody) Trader(c *backtest.IndicatorCache, cfg backtest.Config) backtest.Trader {
+	return c.NewRunner(s, cfg)
+}
+
+func (s moody) Signals(ind *backtest.Indicators, _ backtest.Params, out *backtest.Signals) {
+	*s.runs++
+	out.Long(10 * *s.runs)
+	out.Short(500)
+}
+
+func TestExaminationFindsLookAheadAndChance(t *testing.T) {
+	t.Parallel()
+	native, _ := backtest.Lookup("sma_cross")
+	ahead := examined(t, seer{native})
+	require.Len(t, ahead.Problems, 1)
+	require.Contains(t, ahead.Problems[0], "looks ahead")
+	chance := examined(t, moody{native, new(int)})
+	require.Contains(t, chance.Problems, "two runs on the same bars differ")
+	bars, err := ohlcv.Read(ohlcv.Sample())
+	require.NoError(t, err)
+	stopped := backtest.Examine(native, bars, backtest.Config{Account: backtest.DefaultAccount()}, func() bool { return true })
+	require.False(t, stopped.Complete)
+	require.Zero(t, stopped.Runs)
+}
