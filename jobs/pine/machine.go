@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"millrace/jobs/backtest"
-	"millrace/jobs/backtest/broker"
 	"millrace/jobs/pine/ir"
 	"millrace/jobs/pine/syntax"
 	"millrace/jobs/pine/ta"
@@ -378,6 +377,3 @@ func (m *machine) field(pc int, in *instr) error {
 	}
 	return nil
 }
-
-// broker of the run, for the reads and orders of its residue.
-func (r *Run) emulator() *broker.Emulator { return r.emu }

@@ -1,7 +1,6 @@
 package pine
 
 import (
-	"errors"
 	"math"
 	"slices"
 
@@ -166,8 +165,6 @@ func name(id int32) float64 {
 	}
 	return float64(id - 1)
 }
-
-var errTradeNumber = errors.New("the number of a trade is negative")
 
 // read is a value of the broker's state.
 func (r *Run) read(c *callInfo, a []float64) (float64, error) {

@@ -237,7 +237,7 @@ func (l *lowerer) everyBar(p syntax.Pos, name string, t *types.Type) value {
 	if v, ok := l.builtins[name]; ok {
 		return v
 	}
-	outer, count := l.block, len(l.stack)
+	outer := l.block
 	l.block = &l.prologue
 	var v value
 	switch name {
@@ -256,7 +256,6 @@ func (l *lowerer) everyBar(p syntax.Pos, name string, t *types.Type) value {
 		v = l.kernel(p, strings.TrimPrefix(name, "ta."), []*types.Type{t})
 	}
 	l.block = outer
-	_ = count
 	l.builtins[name] = v
 	return v
 }

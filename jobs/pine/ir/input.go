@@ -22,9 +22,6 @@ var inputOrder = map[string][]string{
 	"input.enum":      {"defval", "title", "options", "tooltip"},
 }
 
-// Text of an input's number is beyond these bounds when it names none.
-const boundless = 1e9
-
 // input lowers a declared input; one written call is one input, however often its function is called.
 func (l *lowerer) input(x *syntax.Call, name string) value {
 	if v, ok := l.inputs[x]; ok {

@@ -37,7 +37,6 @@ type symbol struct {
 	funcs []*syntax.FuncDecl
 	typ   *objectType
 	enum  *syntax.EnumDecl
-	self  string // the name before version 4's self reference
 }
 
 type objectType struct {

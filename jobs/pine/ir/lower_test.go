@@ -35,6 +35,7 @@ func TestScriptsAreRefusedWithLineCodeAndAdvice(t *testing.T) {
 		{"another symbol", head + "x = request.security(\"NYSE:IBM\", \"D\", close)", 3, "P305", "another symbol"},
 		{"lower timeframe data", head + "x = request.security_lower_tf(syminfo.tickerid, \"1\", close)", 3, "P305", "lower timeframe"},
 		{"look-ahead", head + "x = request.security(syminfo.tickerid, \"D\", close, lookahead=barmerge.lookahead_on)", 3, "P308", "before they are known"},
+		{"too many requests", head + "var x = 0.0, " + strings.Repeat("x := request.security(syminfo.tickerid, \"60\", close), ", 101) + "y = 1", 3, "P406", "more than 100"},
 		{"library", head + "import a/b/1 as c", 3, "P306", "libraries"},
 		{"negative offset", head + "x = close[-1]", 3, "P304", "future"},
 		{"offset beyond the limit", head + "x = close[6000]", 3, "P404", "5000"},

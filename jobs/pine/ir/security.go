@@ -1,9 +1,14 @@
 package ir
 
 import (
+	"fmt"
+
 	"millrace/jobs/pine/syntax"
 	"millrace/jobs/pine/types"
 )
+
+// maxSubs bounds how many programs run over other timeframes: each holds what its expression reaches.
+const maxSubs = 100
 
 var securityOrder = []string{"symbol", "timeframe", "expression", "gaps", "lookahead", "ignore_invalid_symbol", "currency", "calc_bars_count"}
 
@@ -26,6 +31,10 @@ func (l *lowerer) security(x *syntax.Call) value {
 			l.errorAt(x.Pos, "P204", "request.security is called without its parameter \""+need+"\"", "")
 			return l.na()
 		}
+	}
+	if len(l.p.Subs) >= maxSubs {
+		l.errorAt(x.Pos, "P406", fmt.Sprintf("request.security is called more than %d times", maxSubs), "request several values in one call, as a tuple")
+		return l.na()
 	}
 	sub := &Sub{Pos: x.Pos}
 	symbol := l.scalar(args["symbol"].Value, "a symbol")
