@@ -67,7 +67,7 @@ func NewMetrics() *Metrics {
 		TuneRunDuration: histogram("tune_run_duration_seconds", "Time from a tune's start to its end.", exponential(0.1, 18)),
 		TuneTrials:      counters("tune_trials_total", "Trials that ended, by status.", "status"),
 
-		SSESubscribers:     gauges("sse_subscribers_count", "Open event streams that carry the topic.", "topic"),
+		SSESubscribers:     gauges("sse_subscribers", "Open event streams that carry the topic.", "topic"),
 		SSEEventsPublished: counters("sse_events_published_total", "Events read from the log and offered to subscribers.", "topic"),
 		SSEQueueDrops:      counter("sse_queue_drops_total", "Subscribers disconnected because their queue was full."),
 		SSERelayLag: gauge("sse_relay_lag_seconds",

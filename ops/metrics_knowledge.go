@@ -32,7 +32,7 @@ func newKnowledgeMetrics() KnowledgeMetrics {
 	return KnowledgeMetrics{
 		QdrantDuration: histograms("qdrant_request_duration_seconds", "Time of a call to the vector index.", seconds, "op"),
 		QdrantErrors:   counters("qdrant_errors_total", "Failed calls to the vector index.", "op"),
-		QdrantVectors:  gauges("qdrant_vectors_total", "Vectors in a collection.", "collection"),
+		QdrantVectors:  gauges("qdrant_vectors", "Vectors in a collection.", "collection"),
 
 		EmbeddingRequests: counters("embedding_requests_total", "Calls to an embedder, by status.", "provider", "status"),
 		EmbeddingDuration: histograms("embedding_duration_seconds", "Time of a call to an embedder.", seconds, "provider"),

@@ -37,7 +37,7 @@ func metricsOf(expression string) map[string][]string {
 	bare := regexp.MustCompile(`"[^"]*"`).ReplaceAllString(expression, `""`)
 	bare = regexp.MustCompile(`\[[^\]]*\]`).ReplaceAllString(bare, "")
 	var grouped []string
-	grouping := regexp.MustCompile(`\b(?:by|without)\s*\(([^)]*)\)`)
+	grouping := regexp.MustCompile(`\b(?:by|without|on|ignoring)\s*\(([^)]*)\)`)
 	for _, list := range grouping.FindAllStringSubmatch(bare, -1) {
 		for label := range strings.SplitSeq(list[1], ",") {
 			grouped = append(grouped, strings.TrimSpace(label))
@@ -158,7 +158,7 @@ func TestWhatRulesAndDashboardsAskForIsExported(t *testing.T) {
 				require.True(t, slices.Contains(has, label) || slices.Contains(addedToAll, label), "%s: %s has no label %s", where, name, label)
 			}
 			// Series of a label whose values nobody can know come with their first event.
-			if unknowable := []string{"op", "provider", "queue", "kind"}; now && !slices.ContainsFunc(has, func(l string) bool { return slices.Contains(unknowable, l) }) {
+			if unknowable := []string{"op", "provider", "queue", "kind", "worker"}; now && !slices.ContainsFunc(has, func(l string) bool { return slices.Contains(unknowable, l) }) {
 				require.Contains(t, scraped, "\n"+strings.TrimSuffix(name, "_bucket"), "%s: %s is not exported at the start", where, name)
 			}
 		}

@@ -63,17 +63,19 @@ var (
 	partReady       = desc("ready", "Whether a part that requests need is there, as /readyz reports.", "part")
 	riverJobs       = desc("river_jobs", "Jobs by queue and state.", "queue", "state")
 	workersHeard    = desc("worker_heartbeats", "Worker processes heard lately.")
+	workerSilent    = desc("worker_silent_seconds", "How long a worker that did not sign off has not been heard.", "worker")
+	relayPresent    = desc("sse_relay_present", "Whether the fleet has a relay, which notifies of new events.")
 	queueAge        = desc("queue_oldest_waiting_seconds", "How long the oldest job of a queue that could be worked has been waiting.", "queue")
 	queueWorkers    = desc("queue_live_workers", "Worker processes heard lately that work a queue.", "queue")
 	clockSkew       = desc("worker_clock_skew_seconds", "By how much the clock of the live worker that is furthest off differs from the database's.")
 	withoutJob      = desc("work_without_job", "Pieces of active work that no job carries on, counted up to 1000.", "work")
 	writeProbe      = desc("database_write_probe", "Whether the database took the last probe's row.")
 	tableSize       = desc("pg_table_size_bytes", "Bytes of a table with its indexes and partitions.", "table")
-	ingestPending   = desc("ingest_queue_pending_count", "Ingestion jobs queued, running or to be tried again.")
-	keysTotal       = desc("idempotency_keys_total", "Idempotency keys kept; the planner's figure.")
-	keysExpired     = desc("idempotency_expired_pending_total", "Expired keys that await the retention job, counted up to 1001.")
-	keysPending     = desc("idempotency_pending_requests_total", "Requests that hold their idempotency key.")
-	keysOldest      = desc("idempotency_oldest_pending_age_minutes", "How long the oldest of them has been.")
+	ingestPending   = desc("ingest_queue_pending", "Ingestion jobs queued, running or to be tried again.")
+	keysTotal       = desc("idempotency_keys", "Idempotency keys kept; the planner's figure.")
+	keysExpired     = desc("idempotency_expired_pending", "Expired keys that await the retention job, counted up to 1001.")
+	keysPending     = desc("idempotency_pending_requests", "Requests that hold their idempotency key.")
+	keysOldest      = desc("idempotency_oldest_pending_age_seconds", "How long the oldest of them has been.")
 	retentionRuns   = desc("retention_job_runs_total", "Runs of a retention job by status, dry runs left out.", "job_name", "status")
 	retentionRows   = desc("retention_rows_deleted_total", "Rows deleted by retention.", "table")
 	retentionLastOK = desc("retention_job_last_run_timestamp",
@@ -83,7 +85,7 @@ var (
 // Describe implements prometheus.Collector.
 func (m *FleetMetrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		figuresUp, partReady, riverJobs, workersHeard, queueAge, queueWorkers, clockSkew, withoutJob, writeProbe, tableSize, ingestPending, keysTotal, keysExpired, keysPending,
+		figuresUp, partReady, riverJobs, workersHeard, workerSilent, relayPresent, queueAge, queueWorkers, clockSkew, withoutJob, writeProbe, tableSize, ingestPending, keysTotal, keysExpired, keysPending,
 		keysOldest, retentionRuns, retentionRows, retentionLastOK,
 	} {
 		to <- d
@@ -120,6 +122,9 @@ func (m *FleetMetrics) figures() []prometheus.Metric {
 	m.last = append(m.last, gauge(figuresUp, truth(err == nil)))
 	_, probe := m.store.Upkeep.ProbeWrite(ctx)
 	m.last = append(m.last, gauge(writeProbe, truth(probe == nil)))
+	if feed, err := m.store.EventLog.State(ctx); err == nil {
+		m.last = append(m.last, gauge(relayPresent, truth(feed.Relayed)))
+	}
 	if err != nil {
 		m.logger.Warn("the fleet's figures could not be taken", "error", err)
 	} else {
@@ -136,13 +141,16 @@ func figureMetrics(f upkeep.FleetFigures) []prometheus.Metric {
 		gauge(keysTotal, float64(f.Keys.Total)),
 		gauge(keysExpired, float64(f.Keys.Expired)),
 		gauge(keysPending, float64(f.Keys.Pending)),
-		gauge(keysOldest, f.Keys.OldestAge.Minutes()),
+		gauge(keysOldest, f.Keys.OldestAge.Seconds()),
 	}
 	for _, j := range f.Jobs {
 		metrics = append(metrics, gauge(riverJobs, float64(j.Jobs), j.Queue, j.State))
 	}
 	for _, q := range f.Fleet.Queues {
 		metrics = append(metrics, gauge(queueAge, q.Oldest.Seconds(), q.Queue), gauge(queueWorkers, float64(q.Workers), q.Queue))
+	}
+	for _, w := range f.Fleet.Silent {
+		metrics = append(metrics, gauge(workerSilent, w.For.Seconds(), w.Worker))
 	}
 	skew := 0.0
 	if len(f.Fleet.Clocks) > 0 { // the worst first

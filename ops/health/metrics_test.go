@@ -44,12 +44,12 @@ retention_job_runs_total{job_name="match_runs",status="completed"} 0
 retention_job_runs_total{job_name="match_runs",status="failed"} 0
 retention_job_runs_total{job_name="trade_events",status="completed"} 0
 retention_job_runs_total{job_name="trade_events",status="failed"} 0
-# HELP idempotency_expired_pending_total Expired keys that await the retention job, counted up to 1001.
-# TYPE idempotency_expired_pending_total gauge
-idempotency_expired_pending_total 3
-# HELP ingest_queue_pending_count Ingestion jobs queued, running or to be tried again.
-# TYPE ingest_queue_pending_count gauge
-ingest_queue_pending_count 4
+# HELP idempotency_expired_pending Expired keys that await the retention job, counted up to 1001.
+# TYPE idempotency_expired_pending gauge
+idempotency_expired_pending 3
+# HELP ingest_queue_pending Ingestion jobs queued, running or to be tried again.
+# TYPE ingest_queue_pending gauge
+ingest_queue_pending 4
 # HELP worker_heartbeats Worker processes heard lately.
 # TYPE worker_heartbeats gauge
 worker_heartbeats 1
@@ -59,7 +59,7 @@ river_jobs{queue="trials",state="available"} 1
 # HELP fleet_figures_up Whether the figures of the fleet could be taken; if 0, the others are missing.
 # TYPE fleet_figures_up gauge
 fleet_figures_up 1
-`), "retention_job_runs_total", "idempotency_expired_pending_total", "ingest_queue_pending_count", "worker_heartbeats", "river_jobs", "fleet_figures_up"))
+`), "retention_job_runs_total", "idempotency_expired_pending", "ingest_queue_pending", "worker_heartbeats", "river_jobs", "fleet_figures_up"))
 	require.Positive(t, testutil.CollectAndCount(fresh(), "pg_table_size_bytes"))
 
 	w.wire.set(hang, 0)

@@ -35,6 +35,7 @@ type world struct {
 	opts   health.Options
 	qdrant *qdranttest.Server
 	space  tenants.Workspace
+	feed   *events.Feed
 }
 
 // collection is where the world's one document has its vectors.
@@ -53,6 +54,7 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	feed := events.NewFeed(events.Options{Store: w.main, Metrics: ops.NewMetrics(), Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, feed.Start(t.Context()))
+	w.feed = feed
 	t.Cleanup(func() { _ = feed.Stop(context.Background()) })
 	checks := w.open(target.String(), 8)
 	index := vector.NewEmbedded(checks.Pool(), 1<<20)
