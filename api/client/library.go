@@ -41,6 +41,11 @@ func (c *Client) Datasets(ctx context.Context, query url.Values) (*types.List[ty
 	return get[types.List[types.Dataset]](ctx, c, "/datasets", query)
 }
 
+// AddStrategy stores a Pine script as a strategy. key is the idempotency key; "" makes one.
+func (c *Client) AddStrategy(ctx context.Context, key string, body types.StrategyRequest) (*types.Strategy, error) {
+	return create[types.Strategy](ctx, c, "/strategies", key, body)
+}
+
 // Ingest has a source ingested that is fetched from its address or sent as text. key is the
 // idempotency key; "" makes one.
 func (c *Client) Ingest(ctx context.Context, key string, body types.IngestRequest) (*types.Ingest, error) {

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"millrace/api/types"
+	"millrace/jobs/backtest"
+	"millrace/jobs/pine"
+)
+
+// pineCmd holds the verbs about Pine scripts.
+type pineCmd struct {
+	Check pineCheckCmd `cmd:"" help:"Compile a script here, without a server: its faults by line, or its inputs."`
+	Add   pineAddCmd   `cmd:"" help:"Upload a script as a strategy of the workspace."`
+	List  pineListCmd  `cmd:"" help:"List the workspace's scripts."`
+}
+
+// maxScript is how many bytes of a script are read: the server's limit, and one more to find it exceeded.
+const maxScript = 256<<10 + 1
+
+func readScript(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", configError{err}
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxScript))
+	if err == nil && len(text) == maxScript {
+		err = fmt.Errorf("%s has more than %d bytes", path, maxScript-1)
+	}
+	return string(text), err
+}
+
+// pineCheckCmd is the verb `pine check`.
+type pineCheckCmd struct {
+	File string `arg:"" help:"The script."`
+}
+
+// Run prints what is wrong with a script, and exits with 1; or else its inputs.
+func (c *pineCheckCmd) Run(env *environment) error {
+	source, err := readScript(c.File)
+	if err != nil {
+		return err
+	}
+	program, diags := pine.Compile(source)
+	for _, d := range diags {
+		fmt.Fprintf(env.stdout, "%s:%d:%d: %s %s %s", c.File, d.Line, d.Column, d.Severity, d.Code, printable(d.Message))
+		if d.Advice != "" {
+			fmt.Fprintf(env.stdout, "; %s", printable(d.Advice))
+		}
+		fmt.Fprintln(env.stdout)
+	}
+	if program == nil {
+		return exitStatus(1)
+	}
+	strategy := pine.NewStrategy("pine", program)
+	fmt.Fprintf(env.stdout, "%s: class %s, %d inputs\n", printable(program.Title()), program.Class(), len(strategy.Params()))
+	return writeParams(env.stdout, strategy.Params())
+}
+
+func writeParams(w io.Writer, specs []backtest.ParamSpec) error {
+	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	for _, p := range specs {
+		bounds := fmt.Sprintf("%v to %v", p.Min, p.Max)
+		if p.Labels != nil {
+			bounds = strings.Join(p.Labels, ", ")
+		}
+		fmt.Fprintf(table, "  %s\t%s\t%v\t%s\n", printable(p.Name), p.Kind, p.Default, printable(bounds))
+	}
+	return table.Flush()
+}
+
+// pineAddCmd is the verb `pine add`.
+type pineAddCmd struct {
+	clientFlags
+	File string `arg:"" help:"The script."`
+	Name string `help:"Its name; by default made of its title."`
+}
+
+// Run uploads a script.
+func (c *pineAddCmd) Run(ctx context.Context, env *environment) error {
+	api, err := c.open()
+	if err != nil {
+		return err
+	}
+	source, err := readScript(c.File)
+	if err != nil {
+		return err
+	}
+	made, err := api.AddStrategy(ctx, "", types.StrategyRequest{Name: c.Name, Source: source})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(env.stdout, "%s  %s  %s\n", printable(made.Name), printable(made.Status), made.StrategyID)
+	if made.Examination != nil {
+		for _, line := range append(made.Examination.Problems, made.Examination.Warnings...) {
+			fmt.Fprintln(env.stdout, "  "+printable(line))
+		}
+	}
+	return nil
+}
+
+// pineListCmd is the verb `pine list`.
+type pineListCmd struct{ clientFlags }
+
+// Run lists the scripts.
+func (c *pineListCmd) Run(ctx context.Context, env *environment) error {
+	api, err := c.open()
+	if err != nil {
+		return err
+	}
+	all, err := api.Strategies(ctx)
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(env.stdout, 0, 4, 2, ' ', 0)
+	for _, s := range all.Items {
+		if s.StrategyID != "" {
+			fmt.Fprintf(table, "%s\t%s\t%d inputs\t%s\n", printable(s.Name), printable(s.Status), len(s.Params), printable(s.Doc))
+		}
+	}
+	return table.Flush()
+}
