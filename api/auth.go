@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -71,6 +72,10 @@ func (s *Server) authorise(c echo.Context, needed tenants.Role) error {
 	principal, err := s.store.Tenants.KeyBySecret(c.Request().Context(), secret)
 	if errors.Is(err, store.ErrNotFound) {
 		c.Response().Header().Set("WWW-Authenticate", `Bearer realm="millrace", error="invalid_token"`)
+		var expired *tenants.KeyExpiredError
+		if errors.As(err, &expired) {
+			return problem(http.StatusUnauthorized, "This key expired on "+expired.At.UTC().Format(time.DateOnly)+"; create another under Workspaces.")
+		}
 		return problem(http.StatusUnauthorized, "The key is unknown or was revoked.")
 	}
 	if err != nil {

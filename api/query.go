@@ -17,6 +17,8 @@ import (
 	"millrace/jobs/invalid"
 	"millrace/jobs/knowledge"
 	"millrace/ops"
+	"millrace/store"
+	"millrace/store/library"
 	"millrace/store/recommend"
 )
 
@@ -28,6 +30,9 @@ const (
 
 // mostFilterDocuments bounds a filter.
 const mostFilterDocuments = 100
+
+// emptyBase is the answer to every question while there is no document.
+const emptyBase = "The knowledge base is empty; ingest a document first."
 
 // query handles POST /query.
 func (s *Server) query(c echo.Context) error {
@@ -61,6 +66,15 @@ func (s *Server) query(c echo.Context) error {
 			return err
 		}
 		explained := s.explained(answer)
+		if len(found.Matches) == 0 {
+			held, err := s.store.Library.Documents(ctx, workspaceOf(c), library.DocumentFilter{}, store.Page{}, 1)
+			if err != nil {
+				return err
+			}
+			if len(held) == 0 {
+				explained.Text = emptyBase
+			}
+		}
 		view.Answer, view.ReasonCode, view.Degraded = &explained, explained.ReasonCode, view.Degraded || explained.Degraded
 	}
 	return ok(c, view)

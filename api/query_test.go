@@ -185,6 +185,13 @@ func TestAWorkspaceIsAnsweredFromItsOwnDocuments(t *testing.T) {
 	}
 }
 
+func TestAnEmptyKnowledgeBaseSaysSo(t *testing.T) {
+	l := newLibrary(t)
+	require.Equal(t, "The knowledge base is empty; ingest a document first.", l.ask(`{"question":"crossover"}`).Answer.Text)
+	l.put(l.alpha, crossovers)
+	require.NotContains(t, l.ask(`{"question":"xylophone"}`).Answer.Text, "is empty")
+}
+
 // A vector without a row is of a revision that is not there yet, or not any more.
 func TestAVectorWithoutARowIsNotAResult(t *testing.T) {
 	l := newLibrary(t)

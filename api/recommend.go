@@ -201,16 +201,20 @@ func floorFaults(f types.RecommendFloors) []invalid.FieldError {
 // floorTerms are the floors with their defaults.
 func floorTerms(f types.RecommendFloors) knowledge.Terms {
 	t := knowledge.DefaultTerms()
-	for into, value := range map[*float64]*float64{
-		&t.MinSharpe: f.MinOOSSharpe, &t.MinReturnPct: f.MinReturnPct, &t.MinCalmar: f.MinCalmar,
-		&t.MaxDrawdownPct: f.MaxDrawdownPct, &t.MaxOverfitGap: f.MaxOverfitGap, &t.MinSimilarity: f.MinSimilarity,
-	} {
-		if value != nil {
-			*into = *value
-		}
-	}
-	if f.MinTrades != nil {
-		t.MinTrades = *f.MinTrades
-	}
+	t.MinSharpe = given(f.MinOOSSharpe, t.MinSharpe)
+	t.MinReturnPct = given(f.MinReturnPct, t.MinReturnPct)
+	t.MinCalmar = given(f.MinCalmar, t.MinCalmar)
+	t.MaxDrawdownPct = given(f.MaxDrawdownPct, t.MaxDrawdownPct)
+	t.MaxOverfitGap = given(f.MaxOverfitGap, t.MaxOverfitGap)
+	t.MinSimilarity = given(f.MinSimilarity, t.MinSimilarity)
+	t.MinTrades = given(f.MinTrades, t.MinTrades)
 	return t
+}
+
+// given is the request's value, or the default where it names none.
+func given[T any](value *T, otherwise T) T {
+	if value == nil {
+		return otherwise
+	}
+	return *value
 }

@@ -95,7 +95,7 @@ func New(opts Options) (*Server, error) {
 		runs: make(chan struct{}, runtime.NumCPU()), ending: make(chan struct{}),
 	}
 	var err error
-	if s.pages, err = console.New(console.Options{Store: opts.Store, API: s, Logger: opts.Logger, Version: opts.Version, Docs: opts.Docs, RiverUI: opts.River != nil}); err != nil {
+	if s.pages, err = console.New(console.Options{API: s, Reads: consoleReads{opts.Store}, Logger: opts.Logger, Version: opts.Version, Docs: opts.Docs, RiverUI: opts.River != nil}); err != nil {
 		return nil, err
 	}
 	s.echo.HTTPErrorHandler = s.renderError

@@ -114,11 +114,19 @@ func (s *Server) createWorkspace(c echo.Context) error {
 		QueueDepth:           own(req.Limits.QueueDepth),
 	}
 	made, err := s.store.Tenants.AddWorkspace(c.Request().Context(), w)
+	if errors.Is(err, store.ErrConflict) {
+		return workspaceTaken(w.Name)
+	}
 	if err != nil {
 		return err
 	}
 	c.Response().Header().Set("Location", "/admin/workspaces/"+made.ID.String())
 	return writeJSON(c, http.StatusCreated, "application/json", viewWorkspace(made))
+}
+
+// workspaceTaken is the answer to a name that another workspace has.
+func workspaceTaken(name string) error {
+	return problem(http.StatusConflict, fmt.Sprintf("A workspace named %q exists already.", name))
 }
 
 // getWorkspace handles GET /admin/workspaces/:id.
@@ -150,6 +158,9 @@ func (s *Server) changeWorkspace(c echo.Context) error {
 	w, err := s.store.Tenants.ChangeWorkspace(c.Request().Context(), id, tenants.WorkspaceChange{
 		Name: req.Name, TuneCap: req.TuneCap, Limits: tenants.WorkspaceLimits(req.Limits),
 	})
+	if errors.Is(err, store.ErrConflict) && req.Name != nil {
+		return workspaceTaken(*req.Name)
+	}
 	if err != nil {
 		return err
 	}

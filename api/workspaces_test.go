@@ -42,8 +42,13 @@ func TestAWorkspaceIsMadeAndChanged(t *testing.T) {
 	require.Equal(t, "research", w.Name)
 	require.Nil(t, w.Limits["queue_depth"])
 	require.Equal(t, 5, *w.Limits["submissions_per_minute"])
-	require.Equal(t, http.StatusConflict, r.admin(http.MethodPost, "/admin/workspaces", `{"name":"research"}`).status)
-	require.Equal(t, http.StatusConflict, r.admin(http.MethodPatch, at, `{"name":"alpha"}`).status)
+	for taken, a := range map[string]answer{
+		"research": r.admin(http.MethodPost, "/admin/workspaces", `{"name":"research"}`),
+		"alpha":    r.admin(http.MethodPatch, at, `{"name":"alpha"}`),
+	} {
+		require.Equal(t, http.StatusConflict, a.status)
+		require.Contains(t, string(a.body), `A workspace named \"`+taken+`\" exists already.`)
+	}
 
 	var names []string
 	for cursor := ""; ; {
@@ -166,6 +171,18 @@ func TestAKeyMakesNoKeyThatMayDoMore(t *testing.T) {
 	}
 	require.Equal(t, http.StatusNoContent, r.do(http.MethodDelete, "/workspace/keys/"+owners[0].KeyID, "").status)
 	require.Equal(t, 1, r.count(`select count(*) from api_keys where revoked_at is not null`))
+}
+
+func TestAnExpiredKeyIsRefusedWithItsDate(t *testing.T) {
+	r := newFixture(t)
+	secret := r.newKey(r.alpha, tenants.RoleViewer)
+	r.exec(`update api_keys set expires_at = '2026-01-02 03:04:05+00' where role = 'viewer'`)
+	a := r.do(http.MethodGet, "/datasets", "", "Authorization", "Bearer "+secret)
+	require.Equal(t, http.StatusUnauthorized, a.status)
+	require.Contains(t, string(a.body), "This key expired on 2026-01-02; create another under Workspaces.")
+	r.exec(`update api_keys set revoked_at = now() where role = 'viewer'`)
+	a = r.do(http.MethodGet, "/datasets", "", "Authorization", "Bearer "+secret)
+	require.Contains(t, string(a.body), "The key is unknown or was revoked.")
 }
 
 // Wherever a request names a workspace, it is the key's own.

@@ -14,7 +14,6 @@ import (
 
 	"millrace/api/console/chart"
 	"millrace/api/types"
-	"millrace/store/tuning"
 )
 
 // mostCompared is how many tunes stand side by side.
@@ -90,7 +89,7 @@ func slots(chosen []compared) []string {
 
 // growth is what became of one unit under the winner: both parts, one after the other.
 func (p *Pages) growth(ctx context.Context, workspace, id uuid.UUID, params map[string]float64) (chart.Series, error) {
-	t, err := p.store.Tuning.Get(ctx, workspace, id)
+	t, err := p.opts.Reads.StoredTune(ctx, workspace, id)
 	if err != nil {
 		return chart.Series{}, err
 	}
@@ -118,6 +117,6 @@ func (p *Pages) growth(ctx context.Context, workspace, id uuid.UUID, params map[
 var errReplay = errors.New("the winner cannot be run again")
 
 // asFault wraps the first fault of a plan that was valid when it was stored.
-func asFault(t *tuning.Tune, fault error) error {
+func asFault(t *StoredTune, fault error) error {
 	return fmt.Errorf("tune %s: %w: %w", t.ID, errReplay, fault)
 }

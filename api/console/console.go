@@ -15,9 +15,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
-
-	"millrace/store/stores"
-	"millrace/store/tenants"
 )
 
 //go:embed templates assets
@@ -48,8 +45,8 @@ type API interface {
 
 // Options make Pages.
 type Options struct {
-	Store   *stores.Set
 	API     API
+	Reads   Reads
 	Logger  *slog.Logger
 	Version string
 	Docs    bool // link to /docs
@@ -59,14 +56,13 @@ type Options struct {
 // Pages are the console.
 type Pages struct {
 	opts      Options
-	store     *stores.Set
 	templates map[string]*template.Template
 	assets    map[string]asset
 }
 
 // New parses every page, so that a mistake in one shows at start.
 func New(opts Options) (*Pages, error) {
-	p := &Pages{opts: opts, store: opts.Store, templates: map[string]*template.Template{}}
+	p := &Pages{opts: opts, templates: map[string]*template.Template{}}
 	var err error
 	if p.assets, err = readAssets(); err != nil {
 		return nil, err
@@ -100,8 +96,8 @@ type view struct {
 	Fleet      bool   // those of every workspace and of none
 	Cursor     string // of the last event that the page shows; "": it shows states
 	Path       string
-	Workspaces []tenants.Workspace
-	Workspace  *tenants.Workspace // nil while there is none
+	Workspaces []Workspace
+	Workspace  *Workspace // nil while there is none
 	Version    string
 	Docs       bool
 	River      bool
@@ -115,7 +111,7 @@ type view struct {
 // page makes the frame of a page.
 func (p *Pages) page(c echo.Context, section, title string) (*view, error) {
 	v := &view{Title: title, Section: section, Path: c.Request().URL.RequestURI(), Version: p.opts.Version, Docs: p.opts.Docs, River: p.opts.RiverUI}
-	all, err := p.store.Tenants.Workspaces(c.Request().Context())
+	all, err := p.opts.Reads.Workspaces(c.Request().Context())
 	if err != nil {
 		return nil, err
 	}

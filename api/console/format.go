@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"millrace/api/console/chart"
+	"millrace/api/types"
 )
 
 func (p *Pages) funcs() template.FuncMap {
@@ -20,7 +21,7 @@ func (p *Pages) funcs() template.FuncMap {
 		"num": number, "signed": signed, "pct": percent, "count": count, "share": share,
 		"ago": ago, "when": when, "day": func(t time.Time) string { return t.UTC().Format("2006-01-02") },
 		"span": span, "eta": eta, "short": shortID, "params": params, "pretty": pretty,
-		"join": strings.Join, "split": func(list string) []string { return strings.Split(list, ",") }, "title": title, "deref": func(v *float64) float64 { return *v },
+		"join": strings.Join, "split": func(list string) []string { return strings.Split(list, ",") }, "title": title, "warning": types.ShownWarning, "deref": func(v *float64) float64 { return *v },
 		"dict": dict, "tone": tone, "verdict": verdict, "has": func(list []string, v string) bool { return slices.Contains(list, v) },
 	}
 }

@@ -9,7 +9,6 @@ import (
 
 	"millrace/api/types"
 	"millrace/jobs"
-	"millrace/store/workers"
 )
 
 // homeData is what runs and what failed.
@@ -17,7 +16,7 @@ type homeData struct {
 	Running, Queued, Failed, Recent []tune
 	Workers                         []homeWorker
 	Slots, Busy                     int
-	Jobs                            []workers.FailedJob
+	Jobs                            []Job
 }
 
 type homeWorker struct {
@@ -55,10 +54,10 @@ func (p *Pages) Home(c echo.Context) error {
 	}
 	data.Failed = recent
 	ctx := c.Request().Context()
-	if data.Jobs, err = p.store.Workers.FailedJobs(ctx, v.Workspace.ID, yesterday, 10); err != nil {
+	if data.Jobs, err = p.opts.Reads.FailedJobs(ctx, v.Workspace.ID, yesterday, 10); err != nil {
 		return err
 	}
-	workers, err := p.store.Workers.Live(ctx)
+	workers, err := p.opts.Reads.Workers(ctx)
 	if err != nil {
 		return err
 	}

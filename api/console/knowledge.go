@@ -70,7 +70,7 @@ func (p *Pages) riverJobs(c echo.Context, v *view, all []ingestion) error {
 	for i, one := range all {
 		ids[i] = one.JobID
 	}
-	found, err := p.store.Library.IngestRiverJobs(c.Request().Context(), v.Workspace.ID, ids)
+	found, err := p.opts.Reads.IngestionJobs(c.Request().Context(), v.Workspace.ID, ids)
 	for i := range all {
 		all[i].RiverJob = found[all[i].JobID]
 	}

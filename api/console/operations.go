@@ -15,7 +15,6 @@ import (
 
 	"millrace/api/types"
 	"millrace/ops"
-	"millrace/store/eventlog"
 )
 
 // admin asks the API as the admin.
@@ -38,31 +37,23 @@ func (p *Pages) Events(c echo.Context) error {
 		return p.orEmpty(c, v, "events", err)
 	}
 	topic := c.QueryParam("topic")
-	topics := eventlog.Topics()
+	topics := p.opts.Reads.Topics()
 	if topic != "" && slices.Contains(topics, topic) {
 		topics = []string{topic}
 	} else {
 		topic = ""
 	}
 	v.Topics = strings.Join(topics, " ")
-	recent, err := p.store.EventLog.Recent(c.Request().Context(), v.Workspace.ID, topics, 100)
+	recent, cursor, err := p.opts.Reads.RecentEvents(c.Request().Context(), v.Workspace.ID, topics, 100)
 	if err != nil {
 		return err
 	}
-	bounds, err := p.store.EventLog.Bounds(c.Request().Context())
-	if err != nil {
-		return err
-	}
-	at := bounds.Floor
-	if len(recent) > 0 && at.Before(recent[0].Cursor) {
-		at.XID, at.ID = recent[0].Cursor.XID, recent[0].Cursor.ID
-	}
-	v.Cursor = at.String()
+	v.Cursor = cursor
 	v.Data = struct {
 		Topic  string
 		Topics []string
-		Events []eventlog.Event
-	}{topic, eventlog.Topics(), recent}
+		Events []Event
+	}{topic, p.opts.Reads.Topics(), recent}
 	return p.render(c, http.StatusOK, "events", v)
 }
 

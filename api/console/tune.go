@@ -2,8 +2,6 @@ package console
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"html/template"
 	"maps"
 	"math"
@@ -18,9 +16,6 @@ import (
 	"millrace/api/types"
 	"millrace/jobs/backtest"
 	"millrace/jobs/sweep"
-	"millrace/store"
-	"millrace/store/tuning"
-	"millrace/store/workers"
 )
 
 // tuneData is one tune with its charts.
@@ -41,7 +36,7 @@ type tuneData struct {
 	Trials           []trialLine
 	TrialsNote       string
 	Pager            pager
-	Jobs             []workers.JobLine
+	Jobs             []Job
 }
 
 // mostJobs is how many jobs of a tune or a walk-forward its page lists.
@@ -74,7 +69,7 @@ func (p *Pages) Tune(c echo.Context) error {
 	}
 	id, err := uuid.Parse(c.Param("id"))
 	if err != nil || v.Workspace == nil {
-		return store.ErrNotFound
+		return notFound()
 	}
 	ctx := c.Request().Context()
 	data := tuneData{Figures: []choice{{"best", "best score"}, {"mean", "mean score"}, {"oos", "best out of sample"}, {"count", "trials"}}}
@@ -88,7 +83,7 @@ func (p *Pages) Tune(c echo.Context) error {
 	data.Split = data.Tune.Spec.OOSRatio != nil || data.Tune.Spec.Window != nil
 	data.Winner = data.Tune.best()
 	data.Space = spaceOf(data.Tune.Spec)
-	stored, err := p.store.Tuning.Get(ctx, v.Workspace.ID, id)
+	stored, err := p.opts.Reads.StoredTune(ctx, v.Workspace.ID, id)
 	if err != nil {
 		return err
 	}
@@ -102,7 +97,7 @@ func (p *Pages) Tune(c echo.Context) error {
 	if err := p.listTrials(c, v, &data); err != nil {
 		return err
 	}
-	if data.Jobs, err = p.store.Workers.Jobs(ctx, v.Workspace.ID, "tune_id", id, mostJobs); err != nil {
+	if data.Jobs, err = p.opts.Reads.Jobs(ctx, v.Workspace.ID, "tune_id", id, mostJobs); err != nil {
 		return err
 	}
 	v.Data = data
@@ -120,19 +115,15 @@ func spaceOf(spec types.Spec) []spaceLine {
 }
 
 // reasons are why trials are not on the leaderboard, the commonest first.
-func (d *tuneData) reasons(t *tuning.Tune) {
-	var outcome struct{ Reasons map[string]int }
-	if t.Outcome == nil || json.Unmarshal(t.Outcome, &outcome) != nil {
-		return
-	}
-	for why, n := range outcome.Reasons {
+func (d *tuneData) reasons(t *StoredTune) {
+	for why, n := range t.Reasons {
 		d.Reasons = append(d.Reasons, reasonLine{why, n})
 	}
 	slices.SortFunc(d.Reasons, func(a, b reasonLine) int { return b.Count - a.Count })
 }
 
 // drawSurface reads every finished trial once, shard by shard, into the heat map and the scatter.
-func (p *Pages) drawSurface(ctx context.Context, c echo.Context, t *tuning.Tune, data *tuneData) error {
+func (p *Pages) drawSurface(ctx context.Context, c echo.Context, t *StoredTune, data *tuneData) error {
 	data.Axes = slices.Sorted(maps.Keys(t.Spec.ParamSpace))
 	data.X, data.Y = pick(c.QueryParam("x"), data.Axes, 0), pick(c.QueryParam("y"), data.Axes, 1)
 	if data.X == data.Y && len(data.Axes) > 1 {
@@ -143,7 +134,7 @@ func (p *Pages) drawSurface(ctx context.Context, c echo.Context, t *tuning.Tune,
 		data.Of = "best"
 	}
 	s := newSurface(t.Spec, data.X, data.Y)
-	if err := p.eachShard(ctx, t, s.add); err != nil {
+	if err := p.opts.Reads.EachShard(ctx, t, s.add); err != nil {
 		return err
 	}
 	var won map[string]float64
@@ -161,28 +152,6 @@ func (p *Pages) drawSurface(ctx context.Context, c echo.Context, t *tuning.Tune,
 	return nil
 }
 
-// eachShard opens the finished shards in order, a few at a time.
-func (p *Pages) eachShard(ctx context.Context, t *tuning.Tune, add func(*sweep.Columns)) error {
-	const atOnce = 32
-	for from := 0; ; {
-		shards, err := p.store.Tuning.TrialShards(ctx, t.WorkspaceID, t.ID, from, atOnce)
-		if err != nil {
-			return err
-		}
-		for _, sh := range shards {
-			columns, err := sweep.OpenColumns(t.Spec, sh.Shard, sh.Columns)
-			if err != nil {
-				return fmt.Errorf("open shard %d of tune %s: %w", sh.Shard.Index, t.ID, err)
-			}
-			add(columns)
-			from = sh.Shard.First + sh.Shard.Trials
-		}
-		if len(shards) < atOnce {
-			return nil
-		}
-	}
-}
-
 func pick(wanted string, known []string, otherwise int) string {
 	if slices.Contains(known, wanted) {
 		return wanted
@@ -194,15 +163,15 @@ func pick(wanted string, known []string, otherwise int) string {
 }
 
 // drawCourse runs the winner again, which takes milliseconds, for its equity.
-func (p *Pages) drawCourse(ctx context.Context, t *tuning.Tune, data *tuneData) error {
+func (p *Pages) drawCourse(ctx context.Context, t *StoredTune, data *tuneData) error {
 	data.EquityNote = "The best trial is known once all trials have ended."
 	switch t.Status {
-	case tuning.Completed:
+	case types.TuneCompleted:
 		data.EquityNote = "No trial met the limits."
-	case tuning.Failed, tuning.Canceled:
+	case types.TuneFailed, types.TuneCanceled:
 		data.EquityNote = "It ended before its trials were ranked."
 	}
-	if data.Winner == nil || t.Status != tuning.Completed {
+	if data.Winner == nil || t.Status != types.TuneCompleted {
 		return nil
 	}
 	course, bars, err := p.replay(ctx, t, data.Winner.Params)
@@ -229,12 +198,12 @@ func (p *Pages) drawCourse(ctx context.Context, t *tuning.Tune, data *tuneData) 
 }
 
 // replay runs a trial of a tune again, on the first of its datasets.
-func (p *Pages) replay(ctx context.Context, t *tuning.Tune, params map[string]float64) (*sweep.Replay, *backtest.Bars, error) {
-	series, err := p.store.Tuning.Series(ctx, t)
+func (p *Pages) replay(ctx context.Context, t *StoredTune, params map[string]float64) (*sweep.Replay, *backtest.Bars, error) {
+	series, err := p.opts.Reads.Series(ctx, t)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := p.store.Strategies.Bind(ctx, t.WorkspaceID, &t.Spec); err != nil {
+	if err := p.opts.Reads.Bind(ctx, t); err != nil {
 		return nil, nil, err
 	}
 	plan, faults := sweep.NewPlanOver(t.Spec, series)

@@ -13,7 +13,6 @@ import (
 	"millrace/api/types"
 	"millrace/jobs/backtest"
 	"millrace/jobs/sweep"
-	"millrace/store"
 )
 
 // Tunes handles GET /admin/tunes.
@@ -344,7 +343,7 @@ func (p *Pages) cancel(c echo.Context, resource, back string) error {
 		return err
 	}
 	if v.Workspace == nil {
-		return store.ErrNotFound
+		return notFound()
 	}
 	id := url.PathEscape(c.Param("id"))
 	if _, err := p.post(c, v, resource+id+"/cancel", "", nil); err != nil {

@@ -13,8 +13,6 @@ import (
 
 	"millrace/api/console/chart"
 	"millrace/api/types"
-	"millrace/store"
-	"millrace/store/workers"
 )
 
 // walkForward is a walk-forward of the API with what its pages ask of it.
@@ -64,7 +62,7 @@ func (p *Pages) WalkForward(c echo.Context) error {
 	}
 	id, err := uuid.Parse(c.Param("id"))
 	if err != nil || v.Workspace == nil {
-		return store.ErrNotFound
+		return notFound()
 	}
 	var w walkForward
 	if err := p.get(c, v, "/backtests/wfo/"+id.String(), url.Values{"candidates": {"25"}}, &w); err != nil {
@@ -74,7 +72,7 @@ func (p *Pages) WalkForward(c echo.Context) error {
 	if !w.Ended() {
 		v.Topics = "wfo"
 	}
-	own, err := p.store.Workers.Jobs(c.Request().Context(), v.Workspace.ID, "wfo_id", id, mostJobs)
+	own, err := p.opts.Reads.Jobs(c.Request().Context(), v.Workspace.ID, "wfo_id", id, mostJobs)
 	if err != nil {
 		return err
 	}
@@ -82,7 +80,7 @@ func (p *Pages) WalkForward(c echo.Context) error {
 		Run                              walkForward
 		Timeline, Equity, Scores, Stable template.HTML
 		Space                            []spaceLine
-		Jobs                             []workers.JobLine
+		Jobs                             []Job
 	}{w, w.timeline(), w.equity(), w.scores(), w.stability(), spaceOf(w.Spec), own}
 	return p.render(c, http.StatusOK, "wfo", v)
 }

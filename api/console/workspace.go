@@ -6,14 +6,12 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
-
-	"millrace/store/tenants"
 )
 
 const workspaceCookie = "millrace_workspace"
 
 // chosen is the workspace that the address names, else the one chosen before, else the first.
-func chosen(c echo.Context, all []tenants.Workspace) *tenants.Workspace {
+func chosen(c echo.Context, all []Workspace) *Workspace {
 	wanted := []string{c.QueryParam("workspace")}
 	if cookie, err := c.Cookie(workspaceCookie); err == nil {
 		wanted = append(wanted, cookie.Value)

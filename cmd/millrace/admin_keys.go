@@ -100,7 +100,11 @@ func (c *keyRevokeCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	if err := api.RevokeKey(ctx, workspace, c.Key); err != nil {
+	err = api.RevokeKey(ctx, workspace, c.Key)
+	if client.IsNotFound(err) {
+		return fmt.Errorf("workspace %q has no key with the id %q; `admin key list` shows names and ids", c.Workspace, c.Key)
+	}
+	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(env.stdout, "key %s revoked\n", printable(c.Key))

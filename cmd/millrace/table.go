@@ -24,7 +24,7 @@ func printLeaderboard(w io.Writer, t *types.Tune, top int) error {
 		fmt.Fprintf(w, "\noverfit evidence: PSR %s  DSR %s  PBO %s  stability %s\n", figure(o.PSR, 3), figure(o.DSR, 3), figure(o.PBO, 3), figure(o.Stability, 3))
 	}
 	for _, warning := range t.Warnings {
-		fmt.Fprintf(w, "warning: %s\n", printable(warning))
+		fmt.Fprintf(w, "warning: %s\n", printable(types.ShownWarning(warning)))
 	}
 	return nil
 }

@@ -102,7 +102,7 @@ func printWFO(w io.Writer, s *types.WFO) error {
 			s.OOS.ReturnPct, s.OOS.MaxDrawdownPct, figure(s.OOS.Sharpe, 3), s.OOS.Trades, figure(s.Efficiency, 2))
 	}
 	for _, warning := range s.Warnings {
-		fmt.Fprintf(w, "warning: %s\n", printable(warning))
+		fmt.Fprintf(w, "warning: %s\n", printable(types.ShownWarning(warning)))
 	}
 	return nil
 }

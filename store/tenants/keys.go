@@ -94,7 +94,7 @@ func (s *Store) IssueKey(ctx context.Context, key Key) (made Key, secret string,
 }
 
 // KeyBySecret finds whose key a secret is, and notes that it was used. ErrNotFound when there is
-// none, or it has expired or was revoked: a revocation holds from the next request on.
+// none or it was revoked, KeyExpiredError when it has expired: both hold from the next request on.
 func (s *Store) KeyBySecret(ctx context.Context, secret string) (Principal, error) {
 	var p Principal
 	digest := sha256.Sum256([]byte(secret))
@@ -113,12 +113,36 @@ func (s *Store) KeyBySecret(ctx context.Context, secret string) (Principal, erro
 		select * from key`, []any{digest[:]},
 		&p.WorkspaceID, &p.KeyID, &p.Role, &p.Limits.SubmissionsPerMinute, &p.Limits.QueriesPerMinute, &p.Limits.QueueDepth)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return Principal{}, fmt.Errorf("key: %w", store.ErrNotFound)
+		return Principal{}, s.whyNoKey(ctx, digest[:])
 	}
 	if err != nil {
 		return Principal{}, fmt.Errorf("look up key: %w", err)
 	}
 	return p, nil
+}
+
+// KeyExpiredError is a key that was valid until a time. It wraps ErrNotFound: it opens nothing.
+type KeyExpiredError struct{ At time.Time }
+
+// Error implements error.
+func (e *KeyExpiredError) Error() string { return "key expired at " + e.At.UTC().Format(time.RFC3339) }
+
+// Unwrap implements the interface of errors.Is.
+func (e *KeyExpiredError) Unwrap() error { return store.ErrNotFound }
+
+// whyNoKey is the error for a secret that opens nothing. Only the holder of a secret learns that it
+// was valid once.
+func (s *Store) whyNoKey(ctx context.Context, digest []byte) error {
+	var at time.Time
+	err := s.db.FleetRow(ctx, `
+		select expires_at from api_keys where key_sha256 = $1 and revoked_at is null and expires_at <= now()`, []any{digest}, &at)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return fmt.Errorf("key: %w", store.ErrNotFound)
+	case err != nil:
+		return fmt.Errorf("look up key: %w", err)
+	}
+	return &KeyExpiredError{At: at}
 }
 
 // KeyHolds reports whether a key still opens its workspace.
