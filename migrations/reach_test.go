@@ -82,6 +82,8 @@ func TestAWorkspaceReachesItsOwnJobsOnly(t *testing.T) {
 	require.NoError(t, r.conn.QueryRow(t.Context(), `select fleet_slots('q', '1 minute'), (select count(*) from river_job)`).Scan(&slots, &jobs))
 	require.Equal(t, 3, slots)
 	require.Equal(t, 3, jobs, "River's own sessions see every job")
+	_, err = r.in(mine, `do $$ begin if fleet_slots('q', '1 minute') <> 3 then raise exception 'the slots of the fleet are not seen'; end if; end $$`)
+	require.NoError(t, err, "a workspace counts the slots of workers that it does not see")
 }
 
 // Events come from the transactions that they are about: neither for another workspace, nor at a place

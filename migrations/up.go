@@ -72,9 +72,9 @@ func Bring(ctx context.Context, databaseURL string, opts Options) (report Report
 			report.Applied = append(report.Applied, e.Name)
 		}
 	}
-	repaired, err := repair(ctx, pool)
-	if len(report.Applied) < len(before) { // a new database had nothing to repair
-		report.Repaired = append(made, repaired...)
+	report.Repaired, err = repair(ctx, pool)
+	if len(report.Applied) < len(before) { // the roles of a new database are not repaired, but made
+		report.Repaired = append(made, report.Repaired...)
 	}
 	if err != nil {
 		return report, err

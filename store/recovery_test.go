@@ -167,6 +167,36 @@ func TestWorkThatLosesItsJobAgainAndAgainIsFailed(t *testing.T) {
 	require.Equal(t, 1, d.count(`select count(*) from river_job where id = $1 and state = 'available' and attempt = max_attempts`, plan))
 }
 
+// A job that is retried by hand while the reconciler looks at it stays as it was retried.
+func TestTheReconcilerLeavesAJobThatIsRetriedMeanwhile(t *testing.T) {
+	d := newFixture(t)
+	_, plan := d.tune("k")
+	_, err := d.owner.Exec(t.Context(), `update river_job set state = 'discarded', finalized_at = now() where id = $1`, plan)
+	require.NoError(t, err)
+	retry, err := d.owner.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = retry.Rollback(t.Context()) }()
+	_, err = retry.Exec(t.Context(), `update river_job set state = 'available', finalized_at = null, max_attempts = 99 where id = $1`, plan)
+	require.NoError(t, err)
+	type outcome struct {
+		done []workers.Reconciled
+		err  error
+	}
+	outcomes := make(chan outcome, 1)
+	go func() {
+		done, err := d.store.Workers.Reconcile(t.Context())
+		outcomes <- outcome{done, err}
+	}()
+	require.Eventually(t, func() bool {
+		return d.count(`select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`) == 1
+	}, time.Minute, 5*time.Millisecond)
+	require.NoError(t, retry.Commit(t.Context()))
+	got := <-outcomes
+	require.NoError(t, got.err)
+	require.Empty(t, got.done)
+	require.Equal(t, 1, d.count(`select count(*) from river_job where id = $1 and state = 'available' and max_attempts = 99`, plan))
+}
+
 // A tune without any step of it in the queue cannot go on, so it is failed.
 func TestATuneWithoutAStepIsFailed(t *testing.T) {
 	d := newFixture(t)

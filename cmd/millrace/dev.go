@@ -96,12 +96,14 @@ Millrace is ready.
 	return settings, nil
 }
 
-// database starts the private cluster when no database was named.
+// database starts the private cluster when no other database was named. A shell that has read dev.env
+// names the private one, at the port of its last start.
 func (c *devCmd) database(ctx context.Context, life *lifecycle, env *environment, data string) error {
-	if c.DatabaseURL != "" {
+	private := filepath.Join(data, "postgres")
+	if c.DatabaseURL != "" && !localpg.IsURLOf(private, c.DatabaseURL) {
 		return nil
 	}
-	cluster, err := localpg.Start(ctx, localpg.Options{DataDir: filepath.Join(data, "postgres"), Logger: env.logger})
+	cluster, err := localpg.Start(ctx, localpg.Options{DataDir: private, Logger: env.logger})
 	if err != nil {
 		return fmt.Errorf("start Postgres: %w", err)
 	}

@@ -32,13 +32,21 @@ func healthOptions(ctx context.Context, life *lifecycle, db databaseFlags) (heal
 type doctorCmd struct {
 	databaseFlags
 	knowledgeFlags
-	JSON bool `help:"Print JSON."`
+	EnvFile string `name:"env-file" placeholder:"FILE" help:"Settings for what neither flag nor environment gives (by default ./.millrace/dev.env if it is there)."`
+	JSON    bool   `help:"Print JSON."`
 }
 
 // Run looks at every component once. The exit status is 1 unless all is well.
 func (c *doctorCmd) Run(ctx context.Context, env *environment) (err error) {
 	if c.DatabaseURL == "" {
-		return configError{errors.New("DATABASE_URL is not set")}
+		values, err := clientFlags{EnvFile: c.EnvFile}.settings()
+		if err != nil {
+			return err
+		}
+		c.DatabaseURL = values["DATABASE_URL"]
+	}
+	if c.DatabaseURL == "" {
+		return configError{errors.New("DATABASE_URL is not set, and there is no " + defaultEnvFile + " as millrace dev writes it")}
 	}
 	var life lifecycle
 	defer func() { err = errors.Join(err, life.stop(stopQuickly)) }()

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,6 +26,16 @@ func TestDoctorAdvisesAndFailsUnlessAllIsWell(t *testing.T) {
 	require.Contains(t, out, "overall")
 
 	require.Contains(t, out, "protection")
+	// Beside millrace dev, the database is the one that its settings name.
+	t.Setenv("DATABASE_URL", "")
+	t.Chdir(t.TempDir())
+	var said bytes.Buffer
+	require.Equal(t, 2, run(t.Context(), []string{"doctor"}, &said, &said))
+	require.Contains(t, said.String(), "DATABASE_URL is not set")
+	require.NoError(t, os.Mkdir(filepath.Dir(defaultEnvFile), 0o700))
+	require.NoError(t, devSettings{DatabaseURL: db.URL}.write(defaultEnvFile))
+	run(t.Context(), []string{"doctor"}, &said, &said)
+	require.Contains(t, said.String(), "overall")
 	owner := db.OwnerPool(t)
 	_, err := owner.Exec(t.Context(), `drop table llm_minutes; delete from millrace_migration where version_id > 1`)
 	require.NoError(t, err)

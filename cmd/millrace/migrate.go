@@ -42,6 +42,9 @@ func (c *migrateUpCmd) Run(ctx context.Context, env *environment) error {
 	if report.Cron != "" {
 		fmt.Fprintln(env.stdout, report.Cron)
 	}
+	if err == nil && len(report.Applied)+len(report.Repaired) == 0 && !report.NewEpoch {
+		fmt.Fprintln(env.stdout, "nothing to do: the database is complete and at this version")
+	}
 	return err
 }
 

@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -92,6 +93,18 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 		return nil, fmt.Errorf("start postgres in %s: %w", d.root, err)
 	}
 	return c, nil
+}
+
+// IsURLOf reports whether a URL is one that a cluster in dataDir had, at this or an earlier start: the port
+// changes, the password does not.
+func IsURLOf(dataDir, databaseURL string) bool {
+	u, err := url.Parse(databaseURL)
+	if err != nil || u.User == nil {
+		return false
+	}
+	kept, err := os.ReadFile(filepath.Join(dataDir, "password"))
+	password, _ := u.User.Password()
+	return err == nil && password != "" && password == strings.TrimSpace(string(kept))
 }
 
 func dataDir(opts Options) (string, error) {

@@ -48,6 +48,17 @@ func helper(dir string) int {
 	return 0
 }
 
+// A shell that has read dev.env names the cluster at the port of its last start.
+func TestTheURLOfAnEarlierStartIsKnownAgain(t *testing.T) {
+	dir := t.TempDir()
+	require.False(t, localpg.IsURLOf(dir, "postgres://millrace:secret@127.0.0.1:1/millrace"), "there is no cluster")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "password"), []byte("secret\n"), 0o600))
+	require.True(t, localpg.IsURLOf(dir, "postgres://millrace:secret@127.0.0.1:1/millrace"))
+	for _, other := range []string{"postgres://millrace:other@127.0.0.1:1/millrace", "postgres://127.0.0.1/millrace", "host=127.0.0.1 password=secret", "postgres://%zz"} {
+		require.False(t, localpg.IsURLOf(dir, other), other)
+	}
+}
+
 // folder is a data folder that the server's user can enter when the tests run as root.
 func folder(t *testing.T) string {
 	t.Helper()

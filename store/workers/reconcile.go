@@ -151,6 +151,7 @@ func (s *Store) Reconcile(ctx context.Context) ([]Reconciled, error) {
 				                         'at', clock_timestamp(), 'attempt', j.attempt, 'trace', '', 'error', 'no step of it was queued'))
 				                     else j.errors end
 				  from lost l where j.id = l.job
+				   and j.state in ('completed', 'discarded', 'cancelled', 'pending') -- unless it was retried meanwhile
 				returning l.what, l.id, j.id as job, j.kind, l.fails, j.queue),
 			remade as (
 				insert into river_job (id, kind, args, queue, priority, state, attempt, max_attempts, metadata, errors)
