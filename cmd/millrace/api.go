@@ -91,7 +91,7 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 	look.Main, look.Feed = st, feed.Status
 	kb.look(parts, &look)
 	ready := health.Ready(look)
-	metrics.Registry.MustRegister(health.PoolMetrics(st), health.NewFleetMetrics(look.Store, ready, env.logger))
+	metrics.Registry.MustRegister(health.PoolMetrics(st), health.NewFleetMetrics(look, ready, env.logger))
 	river, err := startRiverUI(life, env, client)
 	if err != nil {
 		return "", err

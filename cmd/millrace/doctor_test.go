@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -53,4 +55,21 @@ func TestDoctorAdvisesAndFailsUnlessAllIsWell(t *testing.T) {
 
 	status = run(t.Context(), []string{"doctor", "--database-url", "postgres://nobody@127.0.0.1:1/none?sslmode=disable"}, &bytes.Buffer{}, &bytes.Buffer{})
 	require.Equal(t, 1, status)
+}
+
+func TestDoctorOffersToEmbedAgainWhatHasNoVectors(t *testing.T) {
+	db := pgtest.New(t)
+	_, err := db.OwnerPool(t).Exec(t.Context(), `
+		with w as (insert into workspaces (id, name) values ('0190b6a0-0000-7000-8000-000000000001', 'w') returning id),
+		     c as (insert into vector_collections (name, dimensions) values ('c', 4)),
+		     m as (insert into workspace_models (workspace_id, provider, model, collection, dimensions) select id, 'hash', 'm', 'c', 4 from w)
+		insert into documents (id, workspace_id, source_type, canonical_url, chunks) select gen_random_uuid(), id, 'text', 'u', 3 from w`)
+	require.NoError(t, err)
+	var out bytes.Buffer
+	require.Eventually(t, func() bool {
+		out.Reset()
+		status := run(t.Context(), []string{"doctor", "--database-url", db.URL}, &out, &bytes.Buffer{})
+		return status == 1 && strings.Contains(out.String(), "0190b6a0-0000-7000-8000-000000000001 has 0 for 3 chunks of hash/m")
+	}, 30*time.Second, 20*time.Millisecond, "%s", &out)
+	require.Contains(t, out.String(), "millrace admin workspace reembed 0190b6a0-0000-7000-8000-000000000001 --to hash")
 }

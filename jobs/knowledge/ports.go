@@ -74,9 +74,12 @@ type Hit struct {
 
 // CollectionInfo is a collection's state as its index reports it.
 type CollectionInfo struct {
-	Exists   bool
-	Status   string // "green" when all is well
-	Vectors  int64  // of all workspaces
+	Exists bool
+	Status string // "green" when all is well, "yellow" while it optimises
+	// Trouble says what makes the collection unfit for its vectors, as other dimensions or another
+	// distance; empty when nothing does.
+	Trouble  string
+	Vectors  int64 // of all workspaces
 	Segments int
 }
 
@@ -87,7 +90,8 @@ type CollectionInfo struct {
 //
 // Every call can be repeated with no further effect. An error is a *Fault.
 type VectorIndex interface {
-	// Ensure makes the collection unless it is there. One of other dimensions is a FaultDimensions.
+	// Ensure makes the collection unless it is there. One of other dimensions is a FaultDimensions, one
+	// that compares vectors in another way a FaultCollection.
 	Ensure(ctx context.Context, collection Collection) error
 	// Upsert writes points of the scope's workspace, replacing those of the same chunks, and makes
 	// them visible to searches before it returns. Wrong dimensions are a FaultDimensions, and a point
@@ -100,6 +104,8 @@ type VectorIndex interface {
 	// Search returns at most limit hits of the scope's workspace that pass the filter, best first,
 	// ties by chunk. A collection that was never made has none.
 	Search(ctx context.Context, scope Scope, vector []float32, filter Filter, limit int) ([]Hit, error)
+	// Count returns how many points the scope's workspace has. A collection that was never made has none.
+	Count(ctx context.Context, scope Scope) (int64, error)
 	// Info reports on the whole collection.
 	Info(ctx context.Context, collection Collection) (CollectionInfo, error)
 }
@@ -162,6 +168,7 @@ const (
 	FaultUnconfigured FaultKind = "unconfigured" // it is not set up, so no call was made
 	FaultUnreachable  FaultKind = "unreachable"  // no connection, or the circuit is open after too many failures
 	FaultDimensions   FaultKind = "dimensions"   // vectors of another length than the model's
+	FaultCollection   FaultKind = "collection"   // the index's collection was made for other vectors
 	FaultRefused      FaultKind = "refused"      // the request itself will never be accepted
 	FaultProvider     FaultKind = "error"        // anything else: 5xx, or an answer that makes no sense
 )

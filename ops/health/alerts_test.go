@@ -110,7 +110,7 @@ func TestEveryAlertFiresInPrometheus(t *testing.T) {
 		return nil
 	}
 	metrics.Registry.MustRegister(health.PoolMetrics(w.main),
-		health.NewFleetMetrics(w.opts.Store, health.Ready(w.opts), slog.New(slog.DiscardHandler)))
+		health.NewFleetMetrics(w.opts, health.Ready(w.opts), slog.New(slog.DiscardHandler)))
 	server := httptest.NewServer(ops.Internal(metrics.Registry, ""))
 	defer server.Close()
 	doomed := httptest.NewServer(ops.Internal(ops.NewMetrics().Registry, ""))

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	client "github.com/qdrant/go-client/qdrant"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"millrace/events"
-	"millrace/jobs/knowledge"
 	"millrace/ops"
 	"millrace/ops/health"
 	"millrace/store/upkeep"
@@ -115,14 +118,40 @@ var faults = []fault{
 		w.exec(`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`)
 	}},
 
-	{"no collection", "embedded", ops.StatusDegraded, sql(`delete from vector_collections`)},
+	{"no collection", "embedded", ops.StatusDegraded, sql(`delete from vector_sets`, `delete from vector_collections`)},
+	{"vectors gone", "embedded", ops.StatusDegraded, sql(`delete from vectors`)},
 	{"table of vectors gone", "embedded", ops.StatusError, sql(`drop table vector_sets cascade`)},
 	{"column of vectors gone", "embedded", ops.StatusError, sql(`alter table vector_sets rename live to alive`)},
 	{"qdrant down", "qdrant", ops.StatusError, func(w *world) { w.useQdrant(); w.qdrant.Stop() }},
 	{"qdrant hangs", "qdrant", ops.StatusError, qdrantFails(func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() })},
 	{"qdrant fails", "qdrant", ops.StatusError, qdrantFails(func(context.Context, string) error { return errors.New("out of memory") })},
 	{"qdrant emptied", "qdrant", ops.StatusDegraded, func(w *world) { w.useQdrant(); w.qdrant.Wipe() }},
-	{"index not green", "embedded", ops.StatusDegraded, func(w *world) { w.opts.Vectors.Index = yellow{w.opts.Vectors.Index} }},
+	{"qdrant lost its collection, which is made again", "qdrant", ops.StatusDegraded, func(w *world) {
+		w.useQdrant()
+		w.qdrant.Make(collection.Name, &client.VectorParams{Size: 4, Distance: client.Distance_Cosine})
+	}},
+	{"qdrant cannot count", "qdrant", ops.StatusError, qdrantFails(func(_ context.Context, method string) error {
+		if strings.HasSuffix(method, "/Count") {
+			return status.Error(codes.Internal, "Service internal error")
+		}
+		return nil
+	})},
+	{"collection of other dimensions", "qdrant", ops.StatusDegraded, func(w *world) {
+		w.useQdrant()
+		w.qdrant.Make(collection.Name, &client.VectorParams{Size: 5, Distance: client.Distance_Cosine})
+	}},
+	{"collection of another distance", "qdrant", ops.StatusDegraded, func(w *world) {
+		w.useQdrant()
+		w.qdrant.Make(collection.Name, &client.VectorParams{Size: 4, Distance: client.Distance_Dot})
+	}},
+	{"collection red", "qdrant", ops.StatusDegraded, func(w *world) {
+		w.useQdrant()
+		w.qdrant.Report(collection.Name, client.CollectionStatus_Red, "")
+	}},
+	{"optimizer fails", "qdrant", ops.StatusDegraded, func(w *world) {
+		w.useQdrant()
+		w.qdrant.Report(collection.Name, client.CollectionStatus_Yellow, "no space left on device")
+	}},
 	{"the check itself panics", "embedded", ops.StatusError, func(w *world) { w.opts.Vectors.Index = nil }},
 
 	{"a fifth of LLM calls fails", "llm", ops.StatusDegraded, sql(llm(80, "", "10 minutes"), llm(20, "llm_error", "11 minutes"))},
@@ -191,15 +220,6 @@ var faults = []fault{
 	{"ingestion backlog", "ingestion", ops.StatusError, sql(ingested("queued", "31 minutes", 101))},
 	{"table of ingestion gone", "ingestion", ops.StatusError, sql(`drop table ingest_jobs cascade`)},
 	{"column of ingestion gone", "ingestion", ops.StatusError, sql(`alter table ingest_jobs drop column reason`)},
-}
-
-// yellow is an index whose collection is not well.
-type yellow struct{ knowledge.VectorIndex }
-
-func (y yellow) Info(ctx context.Context, c knowledge.Collection) (knowledge.CollectionInfo, error) {
-	info, err := y.VectorIndex.Info(ctx, c)
-	info.Status = "yellow"
-	return info, err
 }
 
 // Each fault shows at its component, with its status, within five seconds; the answer takes no longer

@@ -22,6 +22,8 @@ const Within = time.Second
 type Vectors struct {
 	Kind  string // qdrant or embedded
 	Index knowledge.VectorIndex
+
+	compared comparison
 }
 
 // LLM names the language model that this process asks; the zero value says that there is none.

@@ -27,6 +27,7 @@ func (c checks) vectors(ctx context.Context) ops.Report {
 	}
 	var vectors int64
 	var segments int
+	var absent []string
 	for _, collection := range used {
 		info, err := c.Vectors.Index.Info(ctx, collection)
 		if err != nil {
@@ -35,14 +36,19 @@ func (c checks) vectors(ctx context.Context) ops.Report {
 			return r
 		}
 		vectors, segments = vectors+info.Vectors, segments+info.Segments
+		if !info.Exists {
+			info.Status = "missing"
+			absent = append(absent, collection.Name)
+		}
 		r.Add("collection "+collection.Name, info.Status)
 		switch {
 		case !info.Exists:
-			r.Raise(ops.StatusDegraded, fmt.Sprintf("the collection %s is not there, though documents are", collection.Name),
-				"The index has lost it: embed again.")
-		case info.Status != "green":
+		case info.Trouble != "":
+			r.Raise(ops.StatusDegraded, info.Trouble,
+				"Ingestions are refused meanwhile. Delete the collection in the index, then embed the workspaces that use it again.")
+		case info.Status != "green" && info.Status != "yellow": // yellow optimises, and serves meanwhile
 			r.Raise(ops.StatusDegraded, fmt.Sprintf("the status of the collection %s is %s", collection.Name, info.Status),
-				"Look at the index's own log: it optimises, or has lost a part.")
+				"Look at the index's own log: it has lost a part, or its optimisation waits.")
 		}
 	}
 	if len(used) == 0 {
@@ -51,6 +57,11 @@ func (c checks) vectors(ctx context.Context) ops.Report {
 			r.Add("last_error", err.Error())
 			r.Raise(ops.StatusError, err.Error(), "Is the vector index up, and does QDRANT_URL lead to it?")
 		}
+	}
+	c.missing(ctx, &r)
+	for _, name := range absent {
+		r.Raise(ops.StatusDegraded, fmt.Sprintf("the collection %s is not there, though documents are", name),
+			"The index has lost it: embed every workspace that uses it again, by millrace admin workspace reembed.")
 	}
 	r.Add("vectors", vectors)
 	r.Add("segments", segments)

@@ -45,17 +45,18 @@ func (p poolMetrics) Collect(to chan<- prometheus.Metric) {
 // FleetMetrics measure the fleet as a whole, from the database: every API process exports the same
 // figures, so rules take the maximum over instances, never the sum.
 type FleetMetrics struct {
-	store  *stores.Set
-	ready  *ops.Health
-	logger *slog.Logger
-	mu     sync.Mutex
-	taken  time.Time
-	last   []prometheus.Metric
+	store   *stores.Set
+	vectors *Vectors // nil: this process has none
+	ready   *ops.Health
+	logger  *slog.Logger
+	mu      sync.Mutex
+	taken   time.Time
+	last    []prometheus.Metric
 }
 
-// NewFleetMetrics makes the collector.
-func NewFleetMetrics(st *stores.Set, ready *ops.Health, logger *slog.Logger) *FleetMetrics {
-	return &FleetMetrics{store: st, ready: ready, logger: logger}
+// NewFleetMetrics makes the collector. It uses the store and the vectors of the options.
+func NewFleetMetrics(opts Options, ready *ops.Health, logger *slog.Logger) *FleetMetrics {
+	return &FleetMetrics{store: opts.Store, vectors: opts.Vectors, ready: ready, logger: logger}
 }
 
 var (
@@ -71,6 +72,7 @@ var (
 	withoutJob      = desc("work_without_job", "Pieces of active work that no job carries on, counted up to 1000.", "work")
 	writeProbe      = desc("database_write_probe", "Whether the database took the last probe's row.")
 	tableSize       = desc("pg_table_size_bytes", "Bytes of a table with its indexes and partitions.", "table")
+	vectorsMissing  = desc("qdrant_vectors_missing", "Chunks without a vector in a collection of the vector index, over the workspaces that use it.", "collection")
 	ingestPending   = desc("ingest_queue_pending", "Ingestion jobs queued, running or to be tried again.")
 	keysTotal       = desc("idempotency_keys", "Idempotency keys kept; the planner's figure.")
 	keysExpired     = desc("idempotency_expired_pending", "Expired keys that await the retention job, counted up to 1001.")
@@ -85,7 +87,7 @@ var (
 // Describe implements prometheus.Collector.
 func (m *FleetMetrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		figuresUp, partReady, riverJobs, workersHeard, workerSilent, relayPresent, queueAge, queueWorkers, clockSkew, withoutJob, writeProbe, tableSize, ingestPending, keysTotal, keysExpired, keysPending,
+		figuresUp, partReady, riverJobs, workersHeard, workerSilent, relayPresent, queueAge, queueWorkers, clockSkew, withoutJob, writeProbe, tableSize, vectorsMissing, ingestPending, keysTotal, keysExpired, keysPending,
 		keysOldest, retentionRuns, retentionRows, retentionLastOK,
 	} {
 		to <- d
@@ -124,6 +126,9 @@ func (m *FleetMetrics) figures() []prometheus.Metric {
 	m.last = append(m.last, gauge(writeProbe, truth(probe == nil)))
 	if feed, err := m.store.EventLog.State(ctx); err == nil {
 		m.last = append(m.last, gauge(relayPresent, truth(feed.Relayed)))
+	}
+	for collection, n := range m.missing(ctx) {
+		m.last = append(m.last, gauge(vectorsMissing, float64(n), collection))
 	}
 	if err != nil {
 		m.logger.Warn("the fleet's figures could not be taken", "error", err)

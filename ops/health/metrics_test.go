@@ -29,7 +29,7 @@ func TestFleetMetricsAreTrueAndBounded(t *testing.T) {
 	w.exec(`update workers set beat_at = clock_timestamp()`) // the wait may have been longer than a heartbeat lasts
 	logger := slog.New(slog.DiscardHandler)
 	fresh := func() prometheus.Collector {
-		return health.NewFleetMetrics(w.opts.Store, health.Ready(w.opts), logger)
+		return health.NewFleetMetrics(w.opts, health.Ready(w.opts), logger)
 	}
 	require.NoError(t, testutil.CollectAndCompare(fresh(), strings.NewReader(`
 # HELP retention_job_runs_total Runs of a retention job by status, dry runs left out.

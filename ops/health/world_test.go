@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
@@ -59,8 +60,9 @@ func newWorld(t *testing.T) *world {
 	checks := w.open(target.String(), 8)
 	index := vector.NewEmbedded(checks.Pool(), 1<<20)
 	require.NoError(t, index.Ensure(t.Context(), collection))
+	w.upsert(index)
 	w.exec(`insert into workspace_models (workspace_id, provider, model, collection, dimensions) values ($1, 'hash', 'm', 'c', 4)`, w.space.ID)
-	w.exec(`with d as (insert into documents (id, workspace_id, source_type, canonical_url) values (gen_random_uuid(), $1, 'text', 'u') returning id)
+	w.exec(`with d as (insert into documents (id, workspace_id, source_type, canonical_url, chunks) values (gen_random_uuid(), $1, 'text', 'u', 1) returning id)
 		insert into chunks (id, workspace_id, document_id, revision, idx, text, tokens, search) select gen_random_uuid(), $1, id, 1, 0, 't', 1, '' from d`, w.space.ID)
 	w.opts = health.Options{
 		Store: checks, Main: w.main, Feed: feed.Status, LLM: health.LLM{Provider: "openai", Model: "m"},
@@ -97,6 +99,15 @@ func (w *world) useQdrant() {
 	w.t.Cleanup(func() { _ = index.Close() })
 	w.opts.Vectors = &health.Vectors{Kind: "qdrant", Index: index}
 	require.NoError(w.t, index.Ensure(w.t.Context(), collection))
+	w.upsert(index)
+}
+
+// upsert puts the vector of the document's chunk into an index.
+func (w *world) upsert(index knowledge.VectorIndex) {
+	w.t.Helper()
+	point := knowledge.Point{Chunk: uuid.New(), Document: uuid.New(), SourceType: "text", Vector: []float32{1, 0, 0, 0}}
+	scope := knowledge.Scope{Workspace: w.space.ID, Collection: collection}
+	require.NoError(w.t, index.Upsert(w.t.Context(), scope, []knowledge.Point{point}))
 }
 
 // hold begins a transaction that stays open until the test ends.

@@ -51,6 +51,43 @@ func readPlacement(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, lock str
 	return p, err
 }
 
+// Holding is what a workspace has ingested, and where the vectors of it are to be.
+type Holding struct {
+	Workspace  uuid.UUID
+	Name       string
+	Placement  knowledge.Placement
+	Chunks     int64
+	Workspaces int64 // that have chunks, more than the limit included
+}
+
+// Holdings are the workspaces with the most chunks, at most limit of them. It reads the tallies of the
+// documents, not the chunks.
+func (s *Store) Holdings(ctx context.Context, limit int) ([]Holding, error) {
+	var held []Holding
+	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select w.id, w.name, m.provider, m.model, m.dimensions, m.collection, sum(d.chunks)::bigint, count(*) over ()
+			  from workspace_models m join workspaces w on w.id = m.workspace_id join documents d on d.workspace_id = w.id
+			 where d.chunks > 0
+			 group by w.id, m.workspace_id order by sum(d.chunks) desc, w.id limit $1`, limit)
+		if err != nil {
+			return fmt.Errorf("list holdings: %w", err)
+		}
+		held, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Holding, error) {
+			var h Holding
+			m := &h.Placement.Model
+			err := row.Scan(&h.Workspace, &h.Name, &m.Provider, &m.Name, &m.Dimensions, &h.Placement.Collection.Name, &h.Chunks, &h.Workspaces)
+			h.Placement.Collection.Dimensions = m.Dimensions
+			return h, err
+		})
+		if err != nil {
+			return fmt.Errorf("list holdings: %w", err)
+		}
+		return nil
+	})
+	return held, err
+}
+
 // Collections are those that hold what some workspace has ingested.
 func (s *Store) Collections(ctx context.Context) ([]knowledge.Collection, error) {
 	var used []knowledge.Collection

@@ -44,7 +44,7 @@ func checkPoints(part string, scope knowledge.Scope, points []knowledge.Point) e
 	return nil
 }
 
-func dimensionsFault(part, collection string, want, got int) error {
+func dimensionsFault(part, collection string, want, got int) *knowledge.Fault {
 	return &knowledge.Fault{
 		Kind: knowledge.FaultDimensions, Part: part,
 		Err: fmt.Errorf("collection %s has %d dimensions, not %d", collection, want, got),

@@ -173,6 +173,20 @@ func (e *Embedded) count(ctx context.Context, tx pgx.Tx, scope knowledge.Scope, 
 	return err
 }
 
+// Count implements knowledge.VectorIndex.
+func (e *Embedded) Count(ctx context.Context, scope knowledge.Scope) (int64, error) {
+	if err := checkScope(embeddedPart, scope); err != nil {
+		return 0, err
+	}
+	var live int64
+	err := e.inWorkspace(ctx, "read only", scope.Workspace, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `
+			select count(*) from vectors where workspace_id = $1 and collection = $2 and embedding is not null`,
+			scope.Workspace, scope.Collection.Name).Scan(&live)
+	})
+	return live, embeddedFault("count", err)
+}
+
 // Info implements knowledge.VectorIndex. A set counts as a segment.
 func (e *Embedded) Info(ctx context.Context, c knowledge.Collection) (knowledge.CollectionInfo, error) {
 	info := knowledge.CollectionInfo{}
@@ -181,14 +195,19 @@ func (e *Embedded) Info(ctx context.Context, c knowledge.Collection) (knowledge.
 		return info, embeddedFault("info", err)
 	}
 	defer rollback(ctx, tx)
+	var dimensions int
 	err = tx.QueryRow(ctx, `
-		select exists (select from vector_collections where name = $1), coalesce(sum(live), 0)::bigint, count(*)
-		  from vector_sets where collection = $1 and live > 0`, c.Name).Scan(&info.Exists, &info.Vectors, &info.Segments)
+		select exists (select from vector_collections where name = $1), coalesce(sum(live), 0)::bigint, count(*),
+		       coalesce((select dimensions from vector_collections where name = $1), 0)
+		  from vector_sets where collection = $1 and live > 0`, c.Name).Scan(&info.Exists, &info.Vectors, &info.Segments, &dimensions)
 	if err != nil {
 		return info, embeddedFault("info", err)
 	}
 	if info.Exists {
 		info.Status = "green"
+		if dimensions != c.Dimensions {
+			info.Trouble = dimensionsFault(embeddedPart, c.Name, dimensions, c.Dimensions).Err.Error()
+		}
 	}
 	return info, nil
 }

@@ -16,7 +16,7 @@ import (
 type GuardOptions struct {
 	SearchTimeout time.Duration // of one attempt; default 2 s
 	WriteTimeout  time.Duration // of one attempt; default 30 s
-	Cooldown      time.Duration // how long an index that keeps failing is left alone; default 5 s
+	Cooldown      time.Duration // how long an index that keeps failing is left alone; default 2 s
 }
 
 // Guarded is an index whose calls are bounded in time, measured, tried again where that may help,
@@ -30,6 +30,10 @@ type Guarded struct {
 
 // NewGuarded guards an index.
 func NewGuarded(index knowledge.VectorIndex, metrics *ops.KnowledgeMetrics, opts GuardOptions) *Guarded {
+	if opts.Cooldown == 0 {
+		// Short, as an index that is back is to be asked again within five seconds.
+		opts.Cooldown = 2 * time.Second
+	}
 	options := func(timeout, fallback time.Duration, attempts int) guard.Options {
 		if timeout == 0 {
 			timeout = fallback
@@ -97,6 +101,11 @@ func (g *Guarded) Search(ctx context.Context, scope knowledge.Scope, vector []fl
 	return measured(ctx, g, "search", g.reads, func(ctx context.Context) ([]knowledge.Hit, error) {
 		return g.index.Search(ctx, scope, vector, filter, limit)
 	})
+}
+
+// Count implements knowledge.VectorIndex.
+func (g *Guarded) Count(ctx context.Context, scope knowledge.Scope) (int64, error) {
+	return measured(ctx, g, "count", g.reads, func(ctx context.Context) (int64, error) { return g.index.Count(ctx, scope) })
 }
 
 // Info implements knowledge.VectorIndex. It also sets the gauge of the collection's vectors.

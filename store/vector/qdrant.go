@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/qdrant/go-client/qdrant"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -51,11 +53,30 @@ func NewQdrant(address, apiKey string) (*Qdrant, error) {
 		return nil, err
 	}
 	config.APIKey, config.SkipCompatibilityCheck = apiKey, true
+	config.KeepAliveTime, config.KeepAliveTimeout = keepAliveSeconds, keepAliveTimeoutSeconds
+	config.GrpcOptions = []grpc.DialOption{reconnect()}
 	client, err := qdrant.NewClient(config)
 	if err != nil {
 		return nil, fmt.Errorf("qdrant client: %w", err)
 	}
 	return &Qdrant{client: client, ensured: map[knowledge.Collection]bool{}}, nil
+}
+
+// A connection is probed when it is idle for keepAliveSeconds, the least that gRPC allows, and given up
+// when the server acknowledges nothing for keepAliveTimeoutSeconds, an idle one or not.
+const (
+	keepAliveSeconds        = 10
+	keepAliveTimeoutSeconds = 2
+)
+
+// reconnect makes the client try to connect at least about every second, and leave an attempt that hangs
+// after two. gRPC's own backoff grows to two minutes: after an outage, queries would do without vectors
+// for as long as the outage lasted.
+func reconnect() grpc.DialOption {
+	return grpc.WithConnectParams(grpc.ConnectParams{
+		Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+		MinConnectTimeout: 2 * time.Second,
+	})
 }
 
 func qdrantConfig(address string) (*qdrant.Config, error) {
@@ -120,15 +141,31 @@ func (q *Qdrant) Ensure(ctx context.Context, c knowledge.Collection) error {
 	return nil
 }
 
-// checkCollection holds the collection's dimensions against those wanted.
+// checkCollection refuses a collection of other dimensions or another distance than those wanted.
 func (q *Qdrant) checkCollection(ctx context.Context, c knowledge.Collection) error {
 	info, err := q.client.GetCollectionInfo(ctx, c.Name)
 	if err != nil {
 		return q.fault("read collection", err)
 	}
-	size := info.GetConfig().GetParams().GetVectorsConfig().GetParams().GetSize()
-	if size != uint64(c.Dimensions) {
-		return dimensionsFault(qdrantPart, c.Name, int(size), c.Dimensions)
+	if unfit := checkParams(c, info.GetConfig().GetParams()); unfit != nil {
+		return unfit
+	}
+	return nil
+}
+
+// checkParams is nil for a collection that is made as Ensure makes it.
+func checkParams(c knowledge.Collection, params *qdrant.CollectionParams) *knowledge.Fault {
+	vectors := params.GetVectorsConfig().GetParams()
+	other := func(format string, args ...any) *knowledge.Fault {
+		return &knowledge.Fault{Kind: knowledge.FaultCollection, Part: qdrantPart, Err: fmt.Errorf(format, args...)}
+	}
+	switch {
+	case vectors == nil:
+		return other("collection %s has named vectors, not one vector of %d dimensions for each point", c.Name, c.Dimensions)
+	case vectors.GetSize() != uint64(c.Dimensions):
+		return dimensionsFault(qdrantPart, c.Name, int(vectors.GetSize()), c.Dimensions)
+	case vectors.GetDistance() != qdrant.Distance_Cosine:
+		return other("collection %s compares vectors by %s, not by Cosine", c.Name, vectors.GetDistance())
 	}
 	return nil
 }
@@ -155,6 +192,12 @@ func (q *Qdrant) Upsert(ctx context.Context, scope knowledge.Scope, points []kno
 		_, err := q.client.Upsert(ctx, &qdrant.UpsertPoints{
 			CollectionName: scope.Collection.Name, Wait: qdrant.PtrOf(true), Points: structs,
 		})
+		if status.Code(rootError(err)) == codes.InvalidArgument {
+			// It may have been made again, for other vectors, since it was ensured.
+			if unfit := q.checkCollection(ctx, scope.Collection); unfit != nil {
+				return unfit
+			}
+		}
 		if err != nil {
 			return q.fault("upsert", err)
 		}
@@ -270,6 +313,20 @@ func texts[S ~string](values []S) []string {
 	return all
 }
 
+// Count implements knowledge.VectorIndex.
+func (q *Qdrant) Count(ctx context.Context, scope knowledge.Scope) (int64, error) {
+	if err := checkScope(qdrantPart, scope); err != nil {
+		return 0, err
+	}
+	n, err := q.client.Count(ctx, &qdrant.CountPoints{
+		CollectionName: scope.Collection.Name, Filter: tenant(scope), Exact: qdrant.PtrOf(true),
+	})
+	if status.Code(rootError(err)) == codes.NotFound {
+		return 0, nil
+	}
+	return int64(n), q.fault("count", err)
+}
+
 // Info implements knowledge.VectorIndex.
 func (q *Qdrant) Info(ctx context.Context, c knowledge.Collection) (knowledge.CollectionInfo, error) {
 	info, err := q.client.GetCollectionInfo(ctx, c.Name)
@@ -287,9 +344,15 @@ func (q *Qdrant) Info(ctx context.Context, c knowledge.Collection) (knowledge.Co
 	if !ok {
 		name = "unknown"
 	}
-	return knowledge.CollectionInfo{
+	found := knowledge.CollectionInfo{
 		Exists: true, Status: name, Vectors: int64(info.GetPointsCount()), Segments: int(info.GetSegmentsCount()),
-	}, nil
+	}
+	if unfit := checkParams(c, info.GetConfig().GetParams()); unfit != nil {
+		found.Trouble = unfit.Err.Error()
+	} else if optimizer := info.GetOptimizerStatus(); optimizer != nil && !optimizer.GetOk() {
+		found.Trouble = fmt.Sprintf("the optimizer of collection %s fails: %s", c.Name, optimizer.GetError())
+	}
+	return found, nil
 }
 
 // rootError is the error of gRPC itself: the client wraps it in a type that status does not see

@@ -2,13 +2,17 @@ package vector_test
 
 import (
 	"math"
+	"net"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/qdrant/go-client/qdrant"
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/knowledge"
+	"millrace/ops/routine"
 	"millrace/store/vector"
 	"millrace/store/vector/qdranttest"
 )
@@ -82,4 +86,92 @@ func TestQdrantAddressesAreChecked(t *testing.T) {
 		require.NoError(t, err, address)
 		require.NoError(t, q.Close())
 	}
+}
+
+// A collection that someone else made, or made again, for other vectors is refused, by what it differs in.
+func TestCollectionOfOtherVectorsIsRefused(t *testing.T) {
+	server := qdranttest.New(t)
+	for name, other := range map[string]struct {
+		params *qdrant.VectorParams
+		kind   knowledge.FaultKind
+		text   string
+	}{
+		"dimensions": {&qdrant.VectorParams{Size: 3, Distance: qdrant.Distance_Cosine}, knowledge.FaultDimensions, "has 3 dimensions, not 2"},
+		"distance":   {&qdrant.VectorParams{Size: 2, Distance: qdrant.Distance_Euclid}, knowledge.FaultCollection, "compares vectors by Euclid, not by Cosine"},
+		"named":      {nil, knowledge.FaultCollection, "has named vectors"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q, scope, point := qdrantAt(t, server, "")
+			scope.Collection.Name = name
+			server.Make(name, other.params)
+			err := q.Ensure(t.Context(), scope.Collection)
+			requireFault(t, err, other.kind)
+			require.ErrorContains(t, err, other.text)
+			info, err := q.Info(t.Context(), scope.Collection)
+			require.NoError(t, err)
+			require.Contains(t, info.Trouble, other.text)
+
+			scope.Collection.Name = name + " later"
+			require.NoError(t, q.Ensure(t.Context(), scope.Collection))
+			server.Make(scope.Collection.Name, other.params)
+			if other.params.GetSize() != 2 { // otherwise nothing in the answer to an upsert shows it
+				err = q.Upsert(t.Context(), scope, []knowledge.Point{point})
+				requireFault(t, err, other.kind)
+				require.ErrorContains(t, err, other.text)
+			}
+		})
+	}
+}
+
+// An index that is back must be found within five seconds, however long it was away: gRPC's own pauses
+// between attempts grow to two minutes. Each of the three connections tries eight times in about five
+// seconds; with gRPC's pauses the eighth attempt comes after more than forty.
+func TestQdrantIsTriedAtLeastAboutEverySecond(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var attempts atomic.Int64
+	ended := make(chan error, 1)
+	routine.Go(func() error {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return nil // closed
+			}
+			attempts.Add(1)
+			if err := conn.Close(); err != nil {
+				return err
+			}
+		}
+	}, func(err error) { ended <- err })
+	q, scope, _ := qdrantAt(t, &qdranttest.Server{URL: "http://" + listener.Addr().String()}, "")
+	require.Eventually(t, func() bool {
+		_, err := q.Search(t.Context(), scope, []float32{1, 0}, knowledge.Filter{}, 1)
+		require.Error(t, err)
+		return attempts.Load() >= 24
+	}, 20*time.Second, 50*time.Millisecond)
+	require.NoError(t, listener.Close())
+	require.NoError(t, <-ended)
+}
+
+// Calls are left out while the index is away, and made again soon after it is back.
+func TestSearchesSucceedSoonAfterQdrantIsBack(t *testing.T) {
+	server := qdranttest.New(t)
+	q, scope, point := qdrantAt(t, server, "")
+	index := guarded(q)
+	require.NoError(t, index.Ensure(t.Context(), scope.Collection))
+	require.NoError(t, index.Upsert(t.Context(), scope, []knowledge.Point{point}))
+	search := func() error {
+		_, err := index.Search(t.Context(), scope, []float32{1, 0}, knowledge.Filter{}, 1)
+		return err
+	}
+	require.NoError(t, search())
+	server.Stop()
+	for range 6 { // five failures in a row, and calls are left out
+		requireFault(t, search(), knowledge.FaultUnreachable)
+	}
+	server.Restart(t)
+	began := time.Now()
+	require.Eventually(t, func() bool { return search() == nil }, 15*time.Second, 10*time.Millisecond)
+	t.Logf("searches succeed %v after the server is back", time.Since(began).Round(time.Millisecond))
+	require.Less(t, time.Since(began), 4500*time.Millisecond, "the promise is five seconds")
 }

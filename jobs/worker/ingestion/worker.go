@@ -197,6 +197,8 @@ func faultReason(fault *knowledge.Fault) string {
 		return "the workspace's embedding model is not set up on this server"
 	case knowledge.FaultDimensions:
 		return "the embedding model gives vectors of another length than the workspace's collection has"
+	case knowledge.FaultCollection:
+		return "the workspace's collection in the vector store was made for other vectors; the health page says what to do"
 	case knowledge.FaultRefused:
 		return "the embedding model or the vector store refused the text"
 	}

@@ -13,12 +13,14 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"millrace/ops/routine"
 
 	"github.com/qdrant/go-client/qdrant"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 )
@@ -40,7 +42,9 @@ type Server struct {
 }
 
 type collection struct {
-	size    uint64
+	params  *qdrant.VectorParams
+	status  qdrant.CollectionStatus
+	failure string // of the optimizer
 	indexed map[string]*qdrant.PayloadIndexParams
 	points  map[string]*point
 }
@@ -68,7 +72,9 @@ func (s *Server) listen(address string) error {
 		return err
 	}
 	s.listener = listener
-	s.server = grpc.NewServer(grpc.UnaryInterceptor(s.intercept))
+	s.server = grpc.NewServer(grpc.UnaryInterceptor(s.intercept),
+		// Qdrant's server puts up with frequent pings; Go's would end the connection.
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}))
 	qdrant.RegisterCollectionsServer(s.server, &collections{all: s})
 	qdrant.RegisterPointsServer(s.server, &points{all: s})
 	routine.Go(func() error { return s.server.Serve(listener) }, func(error) {})
@@ -105,6 +111,30 @@ func (s *Server) Wipe() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.collections)
+}
+
+// Report makes the info of a collection say a status and, unless it is empty, a failure of the optimizer.
+func (s *Server) Report(name string, status qdrant.CollectionStatus, failure string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, ok := s.collections[name]; ok {
+		c.status, c.failure = status, failure
+	}
+}
+
+// Make makes a collection as someone else might, in the place of one that is there, with the vectors
+// given; nil: with named vectors.
+func (s *Server) Make(name string, params *qdrant.VectorParams) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.collections[name] = newCollection(params)
+}
+
+func newCollection(params *qdrant.VectorParams) *collection {
+	return &collection{
+		params: params, status: qdrant.CollectionStatus_Green,
+		indexed: map[string]*qdrant.PayloadIndexParams{}, points: map[string]*point{},
+	}
 }
 
 // TenantField is the payload field that the collection is partitioned by, "" for none.
@@ -163,9 +193,7 @@ func (c *collections) Create(_ context.Context, req *qdrant.CreateCollection) (*
 	case c.all.collections[req.GetCollectionName()] != nil:
 		return nil, status.Errorf(codes.AlreadyExists, "Wrong input: Collection `%s` already exists!", req.GetCollectionName())
 	}
-	c.all.collections[req.GetCollectionName()] = &collection{
-		size: params.GetSize(), indexed: map[string]*qdrant.PayloadIndexParams{}, points: map[string]*point{},
-	}
+	c.all.collections[req.GetCollectionName()] = newCollection(params)
 	return &qdrant.CollectionOperationResponse{Result: true}, nil
 }
 
@@ -176,11 +204,14 @@ func (c *collections) Get(_ context.Context, req *qdrant.GetCollectionInfoReques
 	if err != nil {
 		return nil, err
 	}
+	vectors := qdrant.NewVectorsConfigMap(map[string]*qdrant.VectorParams{"text": {Size: 4, Distance: qdrant.Distance_Cosine}})
+	if found.params != nil {
+		vectors = qdrant.NewVectorsConfig(found.params)
+	}
 	return &qdrant.GetCollectionInfoResponse{Result: &qdrant.CollectionInfo{
-		Status: qdrant.CollectionStatus_Green, SegmentsCount: 1, PointsCount: qdrant.PtrOf(uint64(len(found.points))),
-		Config: &qdrant.CollectionConfig{Params: &qdrant.CollectionParams{
-			VectorsConfig: qdrant.NewVectorsConfig(&qdrant.VectorParams{Size: found.size, Distance: qdrant.Distance_Cosine}),
-		}},
+		Status: found.status, OptimizerStatus: &qdrant.OptimizerStatus{Ok: found.failure == "", Error: found.failure},
+		SegmentsCount: 1, PointsCount: qdrant.PtrOf(uint64(len(found.points))),
+		Config: &qdrant.CollectionConfig{Params: &qdrant.CollectionParams{VectorsConfig: vectors}},
 	}}, nil
 }
 
@@ -208,8 +239,8 @@ func (p *points) Upsert(_ context.Context, req *qdrant.UpsertPoints) (*qdrant.Po
 		return nil, err
 	}
 	for _, given := range req.GetPoints() {
-		if n := len(given.GetVectors().GetVector().GetDense().GetData()); uint64(n) != c.size {
-			return nil, status.Errorf(codes.InvalidArgument, "Wrong input: Vector dimension error: expected dim: %d, got %d", c.size, n)
+		if n := len(given.GetVectors().GetVector().GetDense().GetData()); uint64(n) != c.params.GetSize() {
+			return nil, status.Errorf(codes.InvalidArgument, "Wrong input: Vector dimension error: expected dim: %d, got %d", c.params.GetSize(), n)
 		}
 		if given.GetId().GetUuid() == "" {
 			return nil, status.Error(codes.InvalidArgument, "qdranttest: only UUIDs are ids")
@@ -245,6 +276,29 @@ func (p *points) Delete(_ context.Context, req *qdrant.DeletePoints) (*qdrant.Po
 	return done(), nil
 }
 
+func (p *points) Count(_ context.Context, req *qdrant.CountPoints) (*qdrant.CountResponse, error) {
+	p.all.mu.Lock()
+	defer p.all.mu.Unlock()
+	c, err := p.all.collection(req.GetCollectionName())
+	if err != nil {
+		return nil, err
+	}
+	if !req.GetExact() {
+		return nil, status.Error(codes.Unimplemented, "qdranttest: exact counts only")
+	}
+	var n uint64
+	for _, held := range c.points {
+		ok, err := passes(held, req.GetFilter())
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			n++
+		}
+	}
+	return &qdrant.CountResponse{Result: &qdrant.CountResult{Count: n}}, nil
+}
+
 func (p *points) Query(_ context.Context, req *qdrant.QueryPoints) (*qdrant.QueryResponse, error) {
 	p.all.mu.Lock()
 	defer p.all.mu.Unlock()
@@ -253,8 +307,8 @@ func (p *points) Query(_ context.Context, req *qdrant.QueryPoints) (*qdrant.Quer
 		return nil, err
 	}
 	query := slices.Clone(req.GetQuery().GetNearest().GetDense().GetData())
-	if uint64(len(query)) != c.size {
-		return nil, status.Errorf(codes.InvalidArgument, "Wrong input: Vector dimension error: expected dim: %d, got %d", c.size, len(query))
+	if uint64(len(query)) != c.params.GetSize() {
+		return nil, status.Errorf(codes.InvalidArgument, "Wrong input: Vector dimension error: expected dim: %d, got %d", c.params.GetSize(), len(query))
 	}
 	normalize(query)
 	var found []*qdrant.ScoredPoint
