@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,14 +61,22 @@ func (s *Server) authoriseAdmin(c echo.Context, r route) error {
 	return s.sameOrigin(c)
 }
 
-// authoriseToken checks a token that came in a header. Only wrong ones count against the limit, so
-// that nobody can lock the right one out.
+// authoriseToken checks a token that came in a header. Only wrong ones count against the limit of logins,
+// but an address that is over it is refused without a look at its token: else it could go on guessing.
 func (s *Server) authoriseToken(c echo.Context, given string) error {
+	from, now := address(c), time.Now()
+	if wait := s.guesses.wait(from, now); wait > 0 {
+		return overLimit("login", s.opts.Limits.Login, wait)
+	}
 	if s.isAdminToken(given) {
 		c.Set(passKey, pass{})
 		return nil
 	}
-	if err := s.take(c, "login", address(c), s.opts.Limits.Login); err != nil {
+	if err := s.take(c, "login", from, s.opts.Limits.Login); err != nil {
+		if p, _ := asProblem(err); p.Status == http.StatusTooManyRequests {
+			seconds, _ := strconv.Atoi(p.retryAfter)
+			s.guesses.note(from, now, time.Duration(seconds)*time.Second)
+		}
 		return err
 	}
 	return problem(http.StatusUnauthorized, "This is not the admin token.")

@@ -45,17 +45,19 @@ func (s *Server) admit(c echo.Context, r *route) error {
 	c.Request().Body = http.MaxBytesReader(c.Response(), s.timed(c, r.traits.maxBody()), r.traits.maxBody())
 	switch r.access {
 	case public:
-		return nil
 	case admin, ticketed:
 		if err := s.authoriseAdmin(c, *r); err != nil {
 			return orLogin(c, err)
 		}
-		return nil
+	default:
+		if err := s.authorise(c, tenants.Role(r.access)); err != nil {
+			return err
+		}
+		if err := s.metered(c, *r); err != nil {
+			return err
+		}
 	}
-	if err := s.authorise(c, tenants.Role(r.access)); err != nil {
-		return err
-	}
-	return s.metered(c, *r)
+	return textualForm(c)
 }
 
 // authorise finds the key's principal and checks its role and workspace.
@@ -139,9 +141,16 @@ func withoutWorkspace(c echo.Context, body []byte) ([]byte, error) {
 	return json.Marshal(members)
 }
 
-func bearer(c echo.Context) (string, bool) {
-	scheme, secret, ok := strings.Cut(c.Request().Header.Get("Authorization"), " ")
-	return secret, ok && strings.EqualFold(scheme, "Bearer") && secret != ""
+// bearer is the secret of the Authorization header. A header of another scheme, as a proxy's Basic, is for
+// somebody else and gives none.
+func bearer(c echo.Context) (secret string, ok bool) {
+	for _, header := range c.Request().Header.Values("Authorization") {
+		scheme, secret, _ := strings.Cut(strings.TrimSpace(header), " ")
+		if secret = strings.TrimSpace(secret); strings.EqualFold(scheme, "Bearer") && secret != "" {
+			return secret, true
+		}
+	}
+	return "", false
 }
 
 // principalOf is who the request comes from; of an admin's it is nobody.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -9,6 +10,15 @@ import (
 
 	"github.com/labstack/echo/v4"
 )
+
+// statusClientGone is for requests whose caller hung up before the answer: nobody reads it, and it is
+// nobody's error. It is nginx's number, which no standard has.
+const statusClientGone = 499
+
+// clientGone reports whether the request ended because its caller hung up.
+func clientGone(c echo.Context) bool {
+	return errors.Is(c.Request().Context().Err(), context.Canceled)
+}
 
 // timedBody is a request's body whose bytes have to keep coming: a caller that sends headers and then
 // nothing would hold its connection for as long as it likes.
@@ -57,7 +67,7 @@ func (b *timedBody) Read(into []byte) (int, error) {
 	if errors.Is(err, io.EOF) {
 		return n, io.EOF
 	}
-	return n, err
+	return n, problem(statusClientGone, "The connection ended within the body.")
 }
 
 // Close implements io.Closer.

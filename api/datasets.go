@@ -111,6 +111,9 @@ func readField(part *multipart.Part, into map[string]string) error {
 	if err != nil {
 		return bodyError(err)
 	}
+	if bad := badText(string(value)); bad != "" {
+		return badForm(name, bad)
+	}
 	into[name] = string(value)
 	return nil
 }

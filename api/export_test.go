@@ -2,13 +2,16 @@ package api
 
 import (
 	"net/http"
+	"reflect"
 	"slices"
+	"strings"
 )
 
 // Route is a line of the table as tests see it.
 type Route struct {
 	Method, Path, Access, Sample string
 	Creates, Streams, Page       bool
+	Params, Fields, Form         []string // of the query, the JSON body and the form
 }
 
 // Table is every route of the server, as its router has them. A route that the router has and the
@@ -21,10 +24,24 @@ func (s *Server) Table() []Route {
 	var all []Route
 	for _, r := range s.echo.Routes() {
 		at := known[r.Method+" "+r.Path]
-		all = append(all, Route{
+		line := Route{
 			Method: r.Method, Path: r.Path, Access: string(at.access), Sample: at.about.sample,
 			Creates: at.traits&creates != 0, Streams: at.about.media == "text/event-stream" && r.Method == http.MethodGet, Page: at.about.page,
-		})
+		}
+		for _, p := range at.about.params {
+			line.Params = append(line.Params, p.Name)
+		}
+		if body := reflect.TypeOf(at.about.body); body != nil && body.Kind() == reflect.Struct {
+			for _, field := range reflect.VisibleFields(body) {
+				if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" && name != "-" {
+					line.Fields = append(line.Fields, name)
+				}
+			}
+		}
+		for _, part := range at.about.form {
+			line.Form = append(line.Form, part.Name)
+		}
+		all = append(all, line)
 	}
 	slices.SortFunc(all, func(a, b Route) int {
 		return slices.Compare([]string{a.Path, a.Method}, []string{b.Path, b.Method})

@@ -44,6 +44,11 @@ func (s *Server) once(r route, next echo.HandlerFunc) echo.HandlerFunc {
 		if replayed || err != nil {
 			return err
 		}
+		leave, err := s.keys.enter(c.Request().Context(), sub.Submission)
+		if err != nil {
+			return err
+		}
+		defer leave()
 		c.Set(submittedKey, sub)
 		err = next(c)
 		var refused *problemError

@@ -72,6 +72,11 @@ func (s *Server) submitIngest(source knowledge.SourceType) echo.HandlerFunc {
 				return err
 			}
 		}
+		leave, err := s.keys.enter(c.Request().Context(), sub)
+		if err != nil {
+			return err
+		}
+		defer leave()
 		resp, err := s.createIngest(c.Request().Context(), sub, in)
 		if err != nil {
 			return err

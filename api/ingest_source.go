@@ -125,8 +125,11 @@ func readText(part *multipart.Part, name string, into *string) error {
 	if err != nil {
 		return bodyError(err)
 	}
-	if int64(len(value)) > most || !utf8.Valid(value) {
+	if int64(len(value)) > most {
 		return badForm(name, fmt.Sprintf("must be text of at most %d bytes", most))
+	}
+	if bad := badText(string(value)); bad != "" {
+		return badForm(name, bad)
 	}
 	*into = string(value)
 	return nil
@@ -137,6 +140,11 @@ func (s *Server) readFile(c echo.Context, part *multipart.Part, sent *sentSource
 	sum, head, count := sha256.New(), &headWriter{}, new(countWriter)
 	content := io.TeeReader(part, io.MultiWriter(sum, head, count))
 	sent.hasFile = true
+	for field, text := range map[string]string{"file name": part.FileName(), "file content type": part.Header.Get(echo.HeaderContentType)} {
+		if bad := badText(text); bad != "" {
+			return badForm(field, bad)
+		}
+	}
 	var err error
 	sent.upload, err = s.store.Library.PutUpload(c.Request().Context(), workspaceOf(c), content)
 	if err != nil {

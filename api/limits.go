@@ -95,26 +95,30 @@ func (s *Server) take(c echo.Context, name, caller string, rate tenants.Rate) er
 	if quota.Admitted {
 		return nil
 	}
+	return overLimit(name, rate, quota.Wait)
+}
+
+func overLimit(name string, rate tenants.Rate, wait time.Duration) error {
+	seconds := max(int(math.Ceil(wait.Seconds())), 1)
 	return retryProblem(http.StatusTooManyRequests,
-		fmt.Sprintf("Over the limit %q: %d in %s. Try again in %d s.", name, rate.Most, rate.Window, max(wait, 1)), max(wait, 1))
+		fmt.Sprintf("Over the limit %q: %d in %s. Try again in %d s.", name, rate.Most, rate.Window, seconds), seconds)
 }
 
 // refusals are who was refused lately, and until when. Nothing that happens meanwhile brings a unit
 // back earlier, so they are refused again without asking the database.
 type refusals struct {
 	mu    sync.Mutex
+	keep  time.Duration // how long a raised limit may go unnoticed
 	until map[string]refusal
 }
 
 type refusal struct{ over, forget time.Time }
 
-const (
-	maxRefusals = 10_000
-	// forgetAfter is how long a raised limit may go unnoticed.
-	forgetAfter = time.Second
-)
+const maxRefusals = 10_000
 
-func newRefusals() *refusals { return &refusals{until: map[string]refusal{}} }
+func newRefusals(keep time.Duration) *refusals {
+	return &refusals{keep: keep, until: map[string]refusal{}}
+}
 
 // wait is how long a caller still has to wait; 0: the database has to be asked.
 func (r *refusals) wait(key string, now time.Time) time.Duration {
@@ -133,7 +137,7 @@ func (r *refusals) note(key string, now time.Time, wait time.Duration) {
 	if len(r.until) >= maxRefusals {
 		clear(r.until)
 	}
-	r.until[key] = refusal{over: now.Add(wait), forget: now.Add(forgetAfter)}
+	r.until[key] = refusal{over: now.Add(wait), forget: now.Add(r.keep)}
 }
 
 // ipExtractor finds the client's address: the peer's, unless the peer is a proxy that may name it.

@@ -37,6 +37,9 @@ func newProblem(status int, detail string, fields ...invalid.FieldError) *proble
 
 // clip bounds what an answer repeats of its request.
 func (p *problemError) clip() {
+	if p.Status == statusClientGone {
+		p.Title = "Client Closed Request"
+	}
 	p.Detail = clipped(p.Detail, 1000)
 	const most = 100
 	p.Errors = slices.Clone(p.Errors[:min(len(p.Errors), most)])
@@ -103,6 +106,8 @@ func asProblem(err error) (p *problemError, internal bool) {
 		return newProblem(http.StatusConflict, "It has already ended."), false
 	case errors.Is(err, store.ErrConflict):
 		return newProblem(http.StatusConflict, "The name is in use already."), false
+	case slices.Contains([]string{"22021", "22P05"}, store.SQLState(err)): // the edge should have refused it
+		return newProblem(http.StatusBadRequest, "The request holds text that cannot be stored: a NUL character or invalid UTF-8."), false
 	case store.Transient(err):
 		return retryProblem(http.StatusServiceUnavailable, "The database is away for a moment.", 1), true
 	case errors.As(err, &web):
@@ -123,10 +128,11 @@ func (s *Server) renderError(err error, c echo.Context) {
 		return
 	}
 	p, internal := asProblem(err)
-	if internal {
-		s.opts.Logger.ErrorContext(c.Request().Context(), "request failed",
-			slog.String("request_id", requestID(c)), slog.String("route", c.Path()), slog.Any("error", err))
-		s.opts.Reporter.Report(c.Request().Context(), err)
+	switch {
+	case internal && clientGone(c): // what failed is what the caller no longer waits for
+		p = newProblem(statusClientGone, "")
+	case internal:
+		s.failures.Report(c.Request().Context(), "request failed", err, slog.String("request_id", requestID(c)), slog.String("route", c.Path()))
 	}
 	p.clip()
 	p.Instance = "urn:request:" + requestID(c)

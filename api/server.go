@@ -65,6 +65,9 @@ type Server struct {
 	pages     *console.Pages
 	origins   *http.CrossOriginProtection
 	refusals  *refusals
+	guesses   *refusals // addresses that guessed the admin token too often
+	keys      *keyQueue
+	failures  ops.Failures
 	runs      chan struct{} // slots of synchronous backtests
 	ending    chan struct{} // closed when streams must end
 	endOnce   sync.Once
@@ -91,8 +94,9 @@ func New(opts Options) (*Server, error) {
 		opts.Ticket = 10 * time.Minute
 	}
 	s := &Server{
-		opts: opts, store: opts.Store, echo: echo.New(), origins: http.NewCrossOriginProtection(), refusals: newRefusals(),
-		runs: make(chan struct{}, runtime.NumCPU()), ending: make(chan struct{}),
+		opts: opts, store: opts.Store, echo: echo.New(), origins: http.NewCrossOriginProtection(), refusals: newRefusals(time.Second), guesses: newRefusals(time.Hour), keys: newKeyQueue(),
+		failures: ops.Failures{Logger: opts.Logger, Metrics: opts.Metrics, Reporter: opts.Reporter},
+		runs:     make(chan struct{}, runtime.NumCPU()), ending: make(chan struct{}),
 	}
 	var err error
 	if s.pages, err = console.New(console.Options{API: s, Reads: consoleReads{opts.Store}, Logger: opts.Logger, Version: opts.Version, Docs: opts.Docs, RiverUI: opts.River != nil}); err != nil {
@@ -100,7 +104,7 @@ func New(opts Options) (*Server, error) {
 	}
 	s.echo.HTTPErrorHandler = s.renderError
 	s.echo.IPExtractor = ipExtractor(opts.TrustedProxies)
-	s.echo.Use(s.observed, securityHeaders(opts.TLSOnly), s.recovered)
+	s.echo.Use(s.observed, securityHeaders(opts.TLSOnly), s.recovered, textual)
 	if len(opts.CORSOrigins) > 0 {
 		s.echo.Use(crossOrigin(opts.CORSOrigins))
 	}

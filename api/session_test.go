@@ -110,6 +110,10 @@ func TestASessionsCookieIsKeptFromScriptsAndOtherSites(t *testing.T) {
 	require.Equal(t, http.StatusCreated, r.do(http.MethodPost, ticket, body, "Authorization", "", "X-Admin-Token", adminToken).status)
 	// A wrong header is not made good by a cookie, and the cookie is not a workspace's key.
 	require.Equal(t, http.StatusUnauthorized, r.with(c, http.MethodGet, "/metrics", "", "X-Admin-Token", "x").status)
+	// A header of another scheme is a proxy's, and no token of ours.
+	require.Equal(t, http.StatusOK, r.with(c, http.MethodGet, "/metrics", "", "Authorization", "Basic dXNlcjpwYXNz").status)
+	require.Equal(t, http.StatusUnauthorized, r.do(http.MethodGet, "/metrics", "", "Authorization", "Basic "+adminToken).status)
+	require.Equal(t, http.StatusUnauthorized, r.do(http.MethodGet, "/datasets", "", "Authorization", "Basic "+r.key).status)
 	require.Equal(t, http.StatusUnauthorized, r.with(c, http.MethodGet, "/datasets", "").status)
 }
 
@@ -166,12 +170,13 @@ func TestLoginsAreThrottledByAddress(t *testing.T) {
 	require.Equal(t, http.StatusTooManyRequests, try("2001:db8::ffff:2", adminToken).status, "the same network of IPv6")
 	require.Equal(t, http.StatusOK, try("2001:db8:0:1::1", adminToken).status)
 
-	// Guesses in a header count too, but cannot lock out who has the token.
+	// Guesses in a header count too, but an address that guesses is refused before its token is looked at.
 	for range 6 {
 		over = r.do(http.MethodGet, "/metrics", "", "Authorization", "", "X-Admin-Token", "wrong", "X-Forwarded-For", "192.0.2.3")
 	}
 	require.Equal(t, http.StatusTooManyRequests, over.status)
-	require.Equal(t, http.StatusOK, r.do(http.MethodGet, "/metrics", "", "Authorization", "", "X-Admin-Token", adminToken, "X-Forwarded-For", "192.0.2.3").status)
+	require.Equal(t, http.StatusTooManyRequests, r.do(http.MethodGet, "/metrics", "", "Authorization", "", "X-Admin-Token", adminToken, "X-Forwarded-For", "192.0.2.3").status)
+	require.Equal(t, http.StatusOK, r.do(http.MethodGet, "/metrics", "", "Authorization", "", "X-Admin-Token", adminToken, "X-Forwarded-For", "192.0.2.4").status, "others are not locked out")
 }
 
 func TestForwardedAddressesAreIgnoredByDefault(t *testing.T) {

@@ -4,10 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"mime"
 	"net/http"
+	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/labstack/echo/v4"
 
 	"millrace/jobs/invalid"
 )
@@ -17,6 +22,69 @@ const (
 	maxMembers = 10_000  // of all objects together
 	maxValues  = 200_000 // of all objects and lists together
 )
+
+// badText says what text is not fit to be stored: Postgres stores no NUL and no invalid UTF-8. "" for
+// text that is.
+func badText(text string) string {
+	switch {
+	case strings.IndexByte(text, 0) >= 0:
+		return "holds a NUL character"
+	case !utf8.ValidString(text):
+		return "is not valid UTF-8"
+	}
+	return ""
+}
+
+// textual refuses a request whose path or query holds what is not text, whatever its route is. The texts
+// of bodies are checked where they are read: JSON in checkJSON, forms in textualForm and the readers of
+// multipart forms.
+func textual(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if bad := badText(c.Request().URL.Path); bad != "" {
+			return problem(http.StatusBadRequest, "The path is not valid.", invalid.FieldError{Field: "path", Message: bad})
+		}
+		values, err := url.ParseQuery(c.Request().URL.RawQuery)
+		if err != nil {
+			return problem(http.StatusBadRequest, "The query is not valid.", invalid.FieldError{Field: "query", Message: "has an escape that cannot be read, or a semicolon"})
+		}
+		if err := textualValues(values, "The query is not valid."); err != nil {
+			return err
+		}
+		return next(c)
+	}
+}
+
+func textualValues(values url.Values, detail string) error {
+	for name, given := range values {
+		if bad := badText(name); bad != "" {
+			return problem(http.StatusBadRequest, detail, invalid.FieldError{Field: strings.ToValidUTF8(name, "\uFFFD"), Message: "has a name that " + bad})
+		}
+		for _, value := range given {
+			if bad := badText(value); bad != "" {
+				return problem(http.StatusBadRequest, detail, invalid.FieldError{Field: name, Message: bad})
+			}
+		}
+	}
+	return nil
+}
+
+// textualForm checks the values of a URL-encoded form. The handler may read the body again.
+func textualForm(c echo.Context) error {
+	kind, _, _ := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
+	if kind != echo.MIMEApplicationForm {
+		return nil
+	}
+	body, err := io.ReadAll(c.Request().Body)
+	if err != nil {
+		return bodyError(err)
+	}
+	c.Request().Body = io.NopCloser(bytes.NewReader(body))
+	values, err := url.ParseQuery(string(body))
+	if err != nil {
+		return problem(http.StatusBadRequest, "The form could not be read.")
+	}
+	return textualValues(values, "The form is not valid.")
+}
 
 // checkJSON bounds a body before anything is made of it, in one pass that allocates nothing: its depth, its
 // members and its values. It refuses texts that hold a NUL, which JSON may escape; invalid UTF-8 is refused
