@@ -216,7 +216,7 @@ func TestNoProcessIsReadyWithoutItsMetricsPort(t *testing.T) {
 	db := pgtest.New(t)
 	for _, verb := range [][]string{{"api", "--addr", "127.0.0.1:0"}, {"worker"}} {
 		var out bytes.Buffer
-		status := run(t.Context(), append(verb, "--database-url", db.URL, "--metrics-addr", taken.Addr().String()), &out, &out)
+		status := run(refusal(t), append(verb, "--database-url", db.URL, "--metrics-addr", taken.Addr().String()), &out, &out)
 		require.Equal(t, 2, status, out.String())
 		require.Contains(t, out.String(), "MILLRACE_METRICS_ADDR")
 		require.NotContains(t, out.String(), verb[0]+" ready")

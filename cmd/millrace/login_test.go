@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"io"
 	"net"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -23,8 +25,15 @@ func started(t *testing.T, url string, args ...string) (int, string) {
 	t.Setenv("CONFIG_PROFILE", "production")
 	t.Setenv("CORS_ORIGINS", "none")
 	t.Setenv("ADMIN_TOKEN", strings.Repeat("t", 40))
-	status := run(t.Context(), append(args, "--database-url", url), &out, &out)
+	status := run(refusal(t), append(args, "--database-url", url), &out, &out)
 	return status, out.String()
+}
+
+// refusal stops a server that starts although it must not, so that its test fails by what it says.
+func refusal(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
 }
 
 // In production no server starts with a login that row-level security does not hold for.
