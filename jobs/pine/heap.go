@@ -22,7 +22,6 @@ type heap struct {
 	free     []int
 	elements int // in all objects
 	limit    int // objects at which the next collection is worth it
-	overrun  bool
 }
 
 const (

@@ -103,7 +103,7 @@ func table(t *testing.T, path string) map[string][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	var text io.Reader = file
 	if strings.HasSuffix(path, ".xz") {
 		if text, err = xz.NewReader(bufio.NewReader(file)); err != nil {

@@ -222,7 +222,7 @@ func printVerdicts(t *testing.T, verdicts []verdict) {
 		}
 		fmt.Fprintln(w)
 	}
-	w.Flush()
+	_ = w.Flush()
 	total, n := count["total"], float64(len(verdicts))
 	excellent, exact := float64(total["exact"]+total["excellent"])/n, float64(total["exact"])/n
 	t.Logf("\n%s%d cases: excellent %.1f %% (aim 97), exact %.1f %% (aim 90); compile and one run %.0f ns a bar on average",

@@ -391,7 +391,7 @@ func (r *Run) resetTexts() {
 	// The texts of the market have the same numbers in every run, as columns may hold them.
 	m := r.market
 	for _, s := range []string{m.Ticker, strings.TrimPrefix(m.Prefix+":"+m.Ticker, ":"), m.Prefix, m.Currency, m.Base, m.Type, "regular", m.Zone.String(), "base", r.frame.tf} {
-		r.intern(s)
+		_, _ = r.intern(s) // a new run has room for these
 	}
 }
 

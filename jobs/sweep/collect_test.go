@@ -197,8 +197,8 @@ func TestSelectionOutOfSampleWarns(t *testing.T) {
 // fragile panics on some parameters.
 type fragile struct{ backtest.Strategy }
 
-func (s fragile) Trader(c *backtest.IndicatorCache, cfg backtest.Config) backtest.Trader {
-	return c.NewRunner(s, cfg)
+func (f fragile) Trader(c *backtest.IndicatorCache, cfg backtest.Config) backtest.Trader {
+	return c.NewRunner(f, cfg)
 }
 
 func (f fragile) Signals(ind *backtest.Indicators, p backtest.Params, out *backtest.Signals) {

@@ -19,7 +19,7 @@ import (
 // MaxScripts is how many scripts a workspace may keep.
 const MaxScripts = 1000
 
-// ErrFull: the workspace keeps as many scripts as it may.
+// ErrFull says that the workspace keeps as many scripts as it may.
 var ErrFull = errors.New("the workspace keeps as many scripts as it may")
 
 // Status says whether a script may be trusted.

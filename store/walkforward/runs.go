@@ -130,7 +130,7 @@ func scanWFO(row pgx.CollectableRow) (*Run, error) {
 	return &w, nil
 }
 
-// Run reads one walk-forward of the workspace, or ErrNotFound.
+// Get reads one walk-forward of the workspace, or ErrNotFound.
 func (s *Store) Get(ctx context.Context, workspace, id uuid.UUID) (*Run, error) {
 	var wfo *Run
 	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -21,12 +20,9 @@ const skewEnv = "MILLRACE_CHAOS_SKEW"
 func buildSkewed(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	original := filepath.Join(runtime.GOROOT(), "src", "time", "time.go")
-	if _, err := os.Stat(original); err != nil {
-		out, err := exec.Command("go", "env", "GOROOT").Output()
-		require.NoError(t, err)
-		original = filepath.Join(strings.TrimSpace(string(out)), "src", "time", "time.go")
-	}
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	require.NoError(t, err)
+	original := filepath.Join(strings.TrimSpace(string(root)), "src", "time", "time.go")
 	source, err := os.ReadFile(original)
 	require.NoError(t, err)
 	const read = "	sec, nsec, mono := runtimeNow()\n	if mono == 0 {"

@@ -17,7 +17,7 @@ func (e *Emulator) Coast(s *Series, from, to int, equity []float64) int {
 	if len(e.lots) > 0 {
 		above, below = math.Min(above, e.callAbove), math.Max(below, e.callBelow)
 	}
-	i := from
+	var i int
 	switch {
 	case len(e.lots) == 0:
 		i = e.coastFlat(s, from, to, above, below, equity)

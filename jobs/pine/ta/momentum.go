@@ -13,7 +13,6 @@ type rsi struct {
 	last     float64
 	any      bool
 	up, down rma
-	value    float64
 }
 
 func (r *rsi) Reset() { r.up.Reset(); r.down.Reset(); r.any = false }

@@ -77,7 +77,7 @@ func readTALib(t *testing.T) (*backtest.Bars, map[string][]float64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	rows, err := csv.NewReader(file).ReadAll()
 	if err != nil {
 		t.Fatal(err)

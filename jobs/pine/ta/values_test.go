@@ -244,7 +244,7 @@ func readValues(t *testing.T, path string) (*backtest.Bars, map[string][]float64
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	text, err := xz.NewReader(bufio.NewReader(file))
 	if err != nil {
 		t.Fatal(err)
