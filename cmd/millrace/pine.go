@@ -28,7 +28,7 @@ func readScript(path string) (string, error) {
 	if err != nil {
 		return "", configError{err}
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	text, err := io.ReadAll(io.LimitReader(file, maxScript))
 	if err == nil && len(text) == maxScript {
 		err = fmt.Errorf("%s has more than %d bytes", path, maxScript-1)
