@@ -335,6 +335,7 @@ func TestBadQuestionsAreNamed(t *testing.T) {
 		require.True(t, strings.HasPrefix(problem.Errors[0].Field, test.field), string(a.body))
 	}
 	viewer := l.newKey(l.alpha, tenants.RoleViewer)
-	require.Equal(t, http.StatusOK, l.do(http.MethodPost, "/query", `{"question":"a \u0000 word"}`, "Authorization", "Bearer "+viewer).status)
+	require.Equal(t, http.StatusBadRequest, l.do(http.MethodPost, "/query", `{"question":"a \u0000 word"}`, "Authorization", "Bearer "+viewer).status)
+	require.Equal(t, http.StatusOK, l.do(http.MethodPost, "/query", `{"question":"a word"}`, "Authorization", "Bearer "+viewer).status)
 	require.Equal(t, http.StatusUnauthorized, l.do(http.MethodPost, "/query", `{"question":"a"}`, "Authorization", "").status)
 }

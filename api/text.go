@@ -79,6 +79,10 @@ func textualForm(c echo.Context) error {
 		return bodyError(err)
 	}
 	c.Request().Body = io.NopCloser(bytes.NewReader(body))
+	// curl -d says that its body is a form. A body of JSON is its decoder's to check.
+	if text := bytes.TrimLeft(body, " \t\r\n"); len(text) > 0 && (text[0] == '{' || text[0] == '[') {
+		return nil
+	}
 	values, err := url.ParseQuery(string(body))
 	if err != nil {
 		return problem(http.StatusBadRequest, "The form could not be read.")

@@ -310,7 +310,7 @@ func TestTheBackupChapterRestoresAPointInTime(t *testing.T) {
 		}
 		cursors = append(cursors, logEnd(t, restored.URL()))
 		require.True(t, covers(t, restored.URL(), cursors[n+1]))
-		require.Empty(t, c.mustRun("after"), "a second migration changes nothing")
+		require.Contains(t, c.mustRun("after"), "nothing to do", "a second migration changes nothing")
 		require.True(t, covers(t, restored.URL(), cursors[n+1]))
 	}
 	require.Contains(t, c.mustRun("rollback"), "began a new epoch")

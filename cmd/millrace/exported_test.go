@@ -91,7 +91,7 @@ func fillSeries(of reflect.Value) {
 		if !ok {
 			continue
 		}
-		ch := make(chan *prometheus.Desc, 1)
+		ch := make(chan *prometheus.Desc, 100)
 		vector.Describe(ch)
 		names := regexp.MustCompile(`variableLabels: \{([^}]*)\}`).FindStringSubmatch((<-ch).String())[1]
 		values := make([]string, strings.Count(names, ",")+1)
