@@ -87,11 +87,15 @@ func fillSeries(of reflect.Value) {
 			fillSeries(field)
 			continue
 		}
-		vector, ok := of.Field(i).Interface().(prometheus.Collector)
-		if !ok {
+		// The registry is a collector too, of everything.
+		var vector prometheus.Collector
+		switch of.Field(i).Interface().(type) {
+		case *prometheus.CounterVec, *prometheus.GaugeVec, *prometheus.HistogramVec:
+			vector = of.Field(i).Interface().(prometheus.Collector)
+		default:
 			continue
 		}
-		ch := make(chan *prometheus.Desc, 100)
+		ch := make(chan *prometheus.Desc, 1)
 		vector.Describe(ch)
 		names := regexp.MustCompile(`variableLabels: \{([^}]*)\}`).FindStringSubmatch((<-ch).String())[1]
 		values := make([]string, strings.Count(names, ",")+1)
