@@ -1,0 +1,192 @@
+package pine
+
+import (
+	"millrace/jobs/backtest"
+	"millrace/jobs/backtest/broker"
+)
+
+// simulate runs the script over the bars up to the window's end.
+func (r *Run) simulate(w backtest.Window) error {
+	r.emu.Reset(r.account)
+	r.emu.KeepTrades(true)
+	r.resetTexts()
+	r.passes = 0
+	r.exposed, r.ruined = 0, 0
+	r.keepSide()
+	if r.plain {
+		return r.simulatePlain(w)
+	}
+	for _, f := range r.faults {
+		if f.bar < w.To {
+			return f.err
+		}
+	}
+	r.residue.reset()
+	if r.program.plan.events.always || r.everyBar {
+		return r.walk(r.residue, 0, w)
+	}
+	return r.jump(w)
+}
+
+// simulatePlain executes every instruction on every bar.
+func (r *Run) simulatePlain(w backtest.Window) error {
+	if r.m == nil {
+		r.m = newMachine(r, r.program.main, r.frame)
+	}
+	r.m.reset()
+	return r.walk(r.m, 0, w)
+}
+
+// walk runs a machine on every bar; before the window its orders are dropped.
+func (r *Run) walk(m *machine, from int, w backtest.Window) error {
+	b := r.bars
+	for i := from; i < w.To; i++ {
+		r.silent = i < w.From
+		if !r.silent {
+			if err := r.emu.Bar(i, r.columns.days[i], b.Open[i], b.High[i], b.Low[i], b.Close[i]); err != nil {
+				return err
+			}
+		}
+		if err := m.step(i); err != nil {
+			return err
+		}
+		if !r.silent {
+			r.keepSide()
+			r.emu.AfterScript()
+			if r.follow(i - w.From) {
+				return nil
+			}
+		}
+		if i&4095 == 4095 && r.stopped() {
+			return ErrStopped
+		}
+		m.heap.collect(m, r.program.ir)
+	}
+	return nil
+}
+
+// lookahead is how many bars the broker coasts over at most before the next event is looked for again:
+// an event that only counts for another position may be far.
+const lookahead = 256
+
+// jump runs the residue on bars with an event only, and lets the broker coast between them.
+func (r *Run) jump(w backtest.Window) error {
+	b, e, when := r.bars, r.emu, r.when[:w.To]
+	r.silent = false
+	first := r.program.plan.events.once // the first bar makes settings
+	for i := w.From; i < w.To; {
+		if !first {
+			next, state := i, r.state()
+			for most := min(i+lookahead, w.To); next < most && when[next]&state == 0; {
+				next++
+			}
+			reached, ruined := r.coast(i, next, w)
+			if ruined {
+				return nil
+			}
+			if i = reached; i == w.To || i == next && when[i]&state == 0 {
+				continue
+			}
+		}
+		if err := e.Bar(i, r.columns.days[i], b.Open[i], b.High[i], b.Low[i], b.Close[i]); err != nil {
+			return err
+		}
+		if first || when[i]&r.state() != 0 {
+			first = false
+			if err := r.residue.step(i); err != nil {
+				return err
+			}
+		}
+		r.keepSide()
+		e.AfterScript()
+		if r.follow(i - w.From) {
+			return nil
+		}
+		i++
+		if r.steps++; r.steps&4095 == 0 && r.stopped() {
+			return ErrStopped
+		}
+	}
+	return nil
+}
+
+// state is which events the position makes the residue run on.
+func (r *Run) state() byte {
+	if r.emu.PositionSize() != 0 {
+		return whenAny | whenOpen
+	}
+	return whenAny | whenFlat
+}
+
+// coast passes the bars from at to next, or to the first on which the broker may fill something.
+func (r *Run) coast(at, next int, w backtest.Window) (reached int, ruined bool) {
+	if r.emu.Idle() {
+		r.rest(at-w.From, next-w.From)
+		return next, false
+	}
+	if r.equity == nil {
+		return r.emu.Coast(&r.columns.series, at, next, nil), false
+	}
+	reached = r.emu.Coast(&r.columns.series, at, next, r.curve())
+	if r.emu.PositionSize() != 0 {
+		r.exposed += reached - at
+	}
+	for i := at; i < reached; i++ {
+		e := r.closes[i]
+		r.equity[i-w.From] = e
+		if !(e > 0) {
+			r.exposed -= reached - 1 - i
+			r.ruined = i - w.From + 1
+			for k := r.ruined; k < len(r.equity); k++ {
+				r.equity[k] = e
+			}
+			return i, true
+		}
+	}
+	return reached, false
+}
+
+// curve is where the broker writes the equity while it coasts, by bar.
+func (r *Run) curve() []float64 {
+	if len(r.closes) < r.bars.Len() {
+		r.closes = make([]float64, r.bars.Len())
+	}
+	return r.closes
+}
+
+// keepSide holds the script to the side that the request allows.
+func (r *Run) keepSide() {
+	if r.side != broker.Both {
+		r.emu.AllowEntryIn(r.side)
+	}
+}
+
+// rest writes the equity of the window's bars [from, to), on which nothing is open.
+func (r *Run) rest(from, to int) {
+	if r.equity == nil || from == to {
+		return
+	}
+	e := r.emu.Equity()
+	for i := from; i < to; i++ {
+		r.equity[i] = e
+	}
+}
+
+// follow writes the equity of the window's k-th bar. An account without equity is ruined: it trades no
+// more, and the rest of the window has the equity of this bar.
+func (r *Run) follow(k int) (ruined bool) {
+	if r.equity == nil {
+		return false
+	}
+	e := r.emu.Equity()
+	r.equity[k] = e
+	if r.emu.PositionSize() != 0 {
+		r.exposed++
+	}
+	if e > 0 {
+		return false
+	}
+	r.ruined = k + 1
+	r.rest(k+1, len(r.equity))
+	return true
+}
