@@ -114,6 +114,11 @@ func TestLanguageByTheBarsOnWhichItEnters(t *testing.T) {
 		{"calendar", "", "hour == 1 and minute == 15", 5},
 		{"session", "", "not na(time(timeframe.period, \"0115-0130\"))", 5},
 		{"closes within 1e-10 are equal", "x = close + 5e-11", "x <= close and bar_index == 2", 2},
+		{"a text that has the name of a prefix", "str = \"a\"\nstrategy = str + str.tostring(close)", "str.length(strategy) == 3 and strategy == \"a14\"", 4},
+		{"a function that ends with a tuple's declaration", "f() =>\n    [m, u, l] = ta.bb(close, 2, 1)\n[a, b, c] = f()", "a == 13.5", 4},
+		{"a tuple of one value", "f(n) =>\n    if n == 1\n        x = close\n        [x]\n    else\n        [na]\n[y] = f(1)", "y == 14", 4},
+		{"a text over two lines", "s = \"a\n  b\"", "s == \"a b\" and bar_index == 2", 2},
+		{"a constant var is a constant", "var n = 2\nvar name = \"b\"\nk = input.int(n)\nm = input.string(name, options=[\"a\", name])", "bar_index == k + 1 and m == \"b\"", 3},
 		{"numbers that shadow functions", "max = 3\nx = math.max(max, close)", "x == 14", 4},
 	} {
 		got, err := tradesOf(t, onBar(c.lines, c.cond), bars)

@@ -3,6 +3,7 @@ package ir
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"millrace/jobs/pine/syntax"
 	"millrace/jobs/pine/types"
@@ -19,6 +20,7 @@ type arguments struct {
 
 // bindArguments lowers a built-in call's arguments in the order in which they are written.
 func (l *lowerer) bindArguments(x *syntax.Call, sig *types.Signature, recv *value) (*arguments, bool) {
+	written := strings.TrimSuffix(sig.Name, "@4") // the form of before version 5
 	a := &arguments{l: l, call: x, sig: sig, vals: make([]*value, len(sig.Params))}
 	at := 0
 	if recv != nil {
@@ -56,9 +58,9 @@ func (l *lowerer) bindArguments(x *syntax.Call, sig *types.Signature, recv *valu
 		}
 		if n < 0 || n >= len(sig.Params) {
 			if arg.Name != "" {
-				l.errorAt(arg.Pos, "P204", fmt.Sprintf("%s has no parameter %q", sig.Name, arg.Name), "")
+				l.errorAt(arg.Pos, "P204", fmt.Sprintf("%s has no parameter %q", written, arg.Name), "")
 			} else {
-				l.errorAt(arg.Pos, "P204", fmt.Sprintf("%s takes at most %d arguments", sig.Name, len(sig.Params)), "")
+				l.errorAt(arg.Pos, "P204", fmt.Sprintf("%s takes at most %d arguments", written, len(sig.Params)), "")
 			}
 			return nil, false
 		}
@@ -79,7 +81,7 @@ func (l *lowerer) bindArguments(x *syntax.Call, sig *types.Signature, recv *valu
 	}
 	for i, p := range sig.Params {
 		if a.vals[i] == nil && !p.Optional && !p.Repeated {
-			l.errorAt(x.Pos, "P204", fmt.Sprintf("%s is called without its parameter %q", sig.Name, p.Name), "")
+			l.errorAt(x.Pos, "P204", fmt.Sprintf("%s is called without its parameter %q", written, p.Name), "")
 			return nil, false
 		}
 	}

@@ -89,6 +89,9 @@ func (l *lowerer) callMethod(x *syntax.Call, m *syntax.Member, want bool) value 
 		}
 	}
 	if prefix == "" || types.Function(prefix+m.Name) == nil {
+		if name := l.shadowed(m); name != "" && l.hasFunction(name) {
+			return l.callBuiltin(x, name, nil, want)
+		}
 		l.errorAt(x.Pos, "P201", fmt.Sprintf("a %s has no method %q", recv.typ, m.Name), "")
 		return l.na()
 	}

@@ -35,7 +35,7 @@ func (l *lowerer) merged(p syntax.Pos, want bool, vs ...value) value {
 			t, width = v.typ, len(v.slots)
 		case len(v.slots) != width && v.typ.Kind != types.NA:
 			return l.void()
-		case width > 1:
+		case width > 1 || t.Kind == types.Tuple && v.typ.Kind == types.Tuple:
 			if v.typ.Kind == types.Tuple && t.Kind == types.Tuple {
 				items := make([]*types.Type, width)
 				for i := range items {

@@ -125,6 +125,12 @@ func (l *lowerer) persistent(s *syntax.Decl, t *types.Type) value {
 		l.set(s.Pos, slot, v.slot())
 	})
 	l.depth--
+	if info := l.info(v.slot()); s.Mode == "var" && len(l.scopes) == 1 && !l.changing[s.Name] && info.Kind == SlotConst && !v.typ.IsReference() && info.Value == info.Value {
+		// What never changes is a constant, and may stand where one is wanted.
+		v.typ = info.Type
+		l.declare(s.Name, &symbol{kind: symVar, val: v})
+		return v
+	}
 	l.info(slot).Type = v.typ
 	l.emit(&Inst{Op: OpOnce, N: flag, Blocks: []Block{body}, Pos: s.Pos})
 	l.set(s.Pos, slot, slot) // the scope ran: a history has a new entry
@@ -144,6 +150,7 @@ func (l *lowerer) tupleDecl(s *syntax.TupleDecl) value {
 		}
 		return l.void()
 	}
+	out := value{typ: v.typ}
 	for i, name := range s.Names {
 		t := v.typ
 		if t.Kind == types.Tuple {
@@ -155,8 +162,9 @@ func (l *lowerer) tupleDecl(s *syntax.TupleDecl) value {
 		slot := l.newSlot(SlotInfo{Type: t, Name: name})
 		l.set(s.Pos, slot, v.slots[i])
 		l.declare(name, &symbol{kind: symVar, val: one(t, slot)})
+		out.slots = append(out.slots, slot)
 	}
-	return l.void()
+	return out
 }
 
 func (l *lowerer) assign(s *syntax.Assign) value {

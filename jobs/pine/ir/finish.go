@@ -1,6 +1,7 @@
 package ir
 
 import (
+	"fmt"
 	"strings"
 
 	"millrace/jobs/pine/syntax"
@@ -16,7 +17,7 @@ func (l *lowerer) finish() {
 	see := func(in *Inst) {
 		switch in.Op {
 		case OpRefuse:
-			l.errorAt(in.Pos, "P305", in.Name, in.Advice)
+			l.errorAt(in.Pos, fmt.Sprintf("P%d", max(in.N, 305)), in.Name, in.Advice)
 			refused = true
 		case OpOrder:
 			orders++

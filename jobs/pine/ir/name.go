@@ -32,7 +32,54 @@ func (l *lowerer) dotted(x syntax.Expr) string {
 	return ""
 }
 
+// spelled is the chain of members as written, even when a variable has the name that it begins with.
+func spelled(x syntax.Expr) string {
+	switch x := x.(type) {
+	case *syntax.Ident:
+		return x.Name
+	case *syntax.Member:
+		if base := spelled(x.X); base != "" {
+			return base + "." + x.Name
+		}
+	}
+	return ""
+}
+
+// shadowed is the built-in name that is meant where a variable without fields has the name of its prefix.
+func (l *lowerer) shadowed(x *syntax.Member) string {
+	id, ok := x.X.(*syntax.Ident)
+	if !ok {
+		return ""
+	}
+	s := l.find(id.Name)
+	if s == nil || s.kind != symVar || s.val.typ.Kind == types.Object {
+		return ""
+	}
+	return spelled(x)
+}
+
+// hasVariable reports whether a name is a built-in variable or constant.
+func (l *lowerer) hasVariable(name string) bool {
+	modern := types.Modern(name, l.version, false)
+	if _, ok := types.ConstantOf(modern); ok {
+		return true
+	}
+	return types.Variable(modern) != nil
+}
+
+// hasFunction reports whether a name is a built-in function, supported or not.
+func (l *lowerer) hasFunction(name string) bool {
+	modern := types.Modern(name, l.version, true)
+	if _, ok := types.Refused(modern); ok {
+		return true
+	}
+	return types.Function(modern) != nil || types.Ignored(modern) || strings.HasPrefix(modern, "input.")
+}
+
 func (l *lowerer) member(x *syntax.Member) value {
+	if name := l.shadowed(x); name != "" && l.hasVariable(name) {
+		return l.builtin(x.Pos, name)
+	}
 	if name := l.dotted(x); name != "" {
 		base, rest, _ := strings.Cut(name, ".")
 		if s := l.find(base); s != nil && s.kind == symEnum {

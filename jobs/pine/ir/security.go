@@ -42,18 +42,10 @@ func (l *lowerer) security(x *syntax.Call) value {
 	if text, ok := l.constText(symbol.slot()); ok && text == "" {
 		kind = ownStandard
 	}
-	if kind == notOwn {
-		l.errorAt(args["symbol"].Pos, "P305", "request.security of another symbol is not available", "use syminfo.tickerid, the chart's own symbol")
-		return l.na()
-	}
 	sub.HeikinAshi = kind == ownHeikinAshi
 	tf := l.convert(x.Pos, l.scalar(args["timeframe"].Value, "a timeframe"), types.StringType, "a timeframe")
 	sub.Gaps = l.flag(args, "gaps", "gaps_on", false)
-	sub.LookAhead = l.flag(args, "lookahead", "lookahead_on", l.version <= 2)
-	if sub.LookAhead && !offsetByOne(args["expression"].Value) {
-		l.errorAt(x.Pos, "P308", "request.security with lookahead on reads prices before they are known", "drop lookahead, or request the value one bar back, as in close[1]")
-		return l.na()
-	}
+	sub.LookAhead = l.flag(args, "lookahead", "lookahead_on", l.version <= 2) && !l.ownTimeframe(args["timeframe"].Value, tf.slot())
 	// What has been computed so far, and then the expression.
 	var prefix Block
 	for _, b := range append(append([]*Block{}, l.stack...), l.block) {
@@ -67,21 +59,27 @@ func (l *lowerer) security(x *syntax.Call) value {
 	code := l.inBlock(func() { v = l.expr(args["expression"].Value, true) })
 	l.depth = depth
 	if len(v.slots) == 0 {
-		l.errorAt(args["expression"].Pos, "P203", "request.security wants a value", "")
-		return l.na()
-	}
-	for _, s := range v.slots {
-		if l.info(s).Type.IsReference() {
-			l.errorAt(args["expression"].Pos, "P305", "request.security of a collection or an object is not available", "request its numbers")
-			return l.na()
+		if !l.diags.HasErrors() {
+			l.errorAt(args["expression"].Pos, "P203", "request.security wants a value", "")
 		}
+		return l.na()
 	}
 	sub.Code = append(append(clone(l.prologue), clone(prefix)...), code...)
 	sub.Results = v.slots
 	l.reduce(&sub.Body, sub.Results)
-	l.checkSub(sub)
+	if message, advice, code := l.unavailable(sub, kind); message != "" {
+		return l.refuseAll(x.Pos, v, code, message, advice)
+	}
 	in := &Inst{Op: OpSecurity, Args: []Slot{tf.slot()}, N: len(l.p.Subs), Pos: x.Pos}
 	l.p.Subs = append(l.p.Subs, sub)
+	out := l.likeOf(v)
+	in.Dst = out.slots
+	l.emit(in)
+	return out
+}
+
+// likeOf is a value of new slots with the types of v; numbers where v is na.
+func (l *lowerer) likeOf(v value) value {
 	out := value{typ: v.typ}
 	for _, s := range v.slots {
 		t := l.info(s).Type
@@ -96,9 +94,49 @@ func (l *lowerer) security(x *syntax.Call) value {
 			out.typ = v.typ
 		}
 	}
-	in.Dst = out.slots
-	l.emit(in)
 	return out
+}
+
+// refuseAll gives values that are an error where they reach an order.
+func (l *lowerer) refuseAll(p syntax.Pos, like value, code int, message, advice string) value {
+	out := l.likeOf(like)
+	for _, s := range out.slots {
+		l.emit(&Inst{Op: OpRefuse, Dst: []Slot{s}, N: code, Name: message, Advice: advice, Pos: p})
+	}
+	return out
+}
+
+// ownTimeframe reports whether a timeframe is the chart's.
+func (l *lowerer) ownTimeframe(x syntax.Expr, s Slot) bool {
+	if text, ok := l.constText(s); ok && text == "" {
+		return true
+	}
+	return types.Modern(l.dotted(x), l.version, false) == "timeframe.period"
+}
+
+// unavailable says why a request cannot be answered; an empty message: it can.
+func (l *lowerer) unavailable(sub *Sub, kind ownSymbol) (message, advice string, code int) {
+	if kind == notOwn {
+		return "request.security of another symbol is not available", "use syminfo.tickerid, the chart's own symbol", 305
+	}
+	for _, s := range sub.Results {
+		if l.info(s).Type.IsReference() {
+			return "request.security of a collection or an object is not available", "request its numbers", 305
+		}
+	}
+	visit(sub.Code, func(in *Inst) {
+		switch {
+		case message != "":
+		case in.Op == OpRead:
+			message, advice, code = in.Name+" cannot be read inside request.security", "request prices, and combine them with it outside", 305
+		case in.Op == OpRefuse:
+			message, advice, code = in.Name, in.Advice, in.N
+		}
+	})
+	if message == "" && sub.LookAhead && l.looksAhead(sub) {
+		return "request.security with lookahead on reads prices before they are known", "drop lookahead, or request the value one bar back, as in close[1]", 308
+	}
+	return message, advice, code
 }
 
 // flag reads a fixed argument that is a constant of barmerge or a bool.
@@ -116,41 +154,6 @@ func (l *lowerer) flag(args map[string]syntax.Arg, name, on string, def bool) bo
 	}
 	l.errorAt(a.Pos, "P208", name+" of request.security is fixed", "write the value itself")
 	return def
-}
-
-// offsetByOne reports whether a whole expression is at least one bar old.
-func offsetByOne(x syntax.Expr) bool {
-	switch x := x.(type) {
-	case *syntax.Index:
-		n, ok := x.I.(*syntax.Number)
-		return ok && n.Value >= 1
-	case *syntax.Tuple:
-		for _, i := range x.Items {
-			if !offsetByOne(i) {
-				return false
-			}
-		}
-		return len(x.Items) > 0
-	case *syntax.Number, *syntax.Bool, *syntax.Text:
-		return true
-	case *syntax.Binary:
-		return offsetByOne(x.X) && offsetByOne(x.Y)
-	case *syntax.Unary:
-		return offsetByOne(x.X)
-	}
-	return false
-}
-
-// checkSub refuses what another timeframe cannot compute.
-func (l *lowerer) checkSub(sub *Sub) {
-	visit(sub.Code, func(in *Inst) {
-		switch in.Op {
-		case OpRead:
-			l.errorAt(in.Pos, "P305", in.Name+" cannot be read inside request.security", "request prices, and combine them with it outside")
-		case OpRefuse:
-			l.errorAt(in.Pos, "P305", in.Name, in.Advice)
-		}
-	})
 }
 
 // visit calls f for every instruction.

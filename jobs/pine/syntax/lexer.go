@@ -44,7 +44,9 @@ func lex(source string, diags *Diagnostics) *lexer {
 		if strings.Contains(text, `"""`) {
 			text, source, line = lx.longString(text, source, line)
 		}
-		if !lx.line(text, line) {
+		begun := line
+		text, source, line = joinText(text, source, line)
+		if !lx.line(text, begun) {
 			break
 		}
 	}
@@ -96,6 +98,38 @@ func (lx *lexer) longString(text, source string, line int32) (string, string, in
 		}
 		text = text[:i] + strconv.Quote(text[i+3:i+3+j]) + text[i+3+j+3:]
 	}
+}
+
+// joinText appends the lines on which a text continues: like any continued line they are indented by
+// a number of spaces that is not a multiple of four.
+func joinText(text, source string, line int32) (joined, rest string, last int32) {
+	for opensText(text) && len(source) > 0 {
+		more, after := cutLine(source)
+		word := strings.TrimLeft(more, " ")
+		if indent := len(more) - len(word); indent%indentWidth == 0 || word == "" {
+			break
+		}
+		text, source, line = text+" "+word, after, line+1
+	}
+	return text, source, line
+}
+
+// opensText reports whether a text that begins on the line does not end on it.
+func opensText(text string) bool {
+	quote := byte(0)
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quote == 0 && c == '/' && strings.HasPrefix(text[i:], "//"):
+			return false
+		case quote == 0 && (c == '"' || c == '\''):
+			quote = c
+		case quote != 0 && c == '\\':
+			i++
+		case c == quote:
+			quote = 0
+		}
+	}
+	return quote != 0
 }
 
 func (lx *lexer) emit(t token) { lx.tokens = append(lx.tokens, t) }

@@ -79,7 +79,11 @@ func (p *parser) fail(at Pos, code, message, advice string) {
 }
 
 func (p *parser) unexpected(want string) {
-	p.fail(p.peek().pos, "P110", fmt.Sprintf("found %s where %s is expected", p.peek().describe(), want), "")
+	advice := ""
+	if p.at > 0 && p.tokens[p.at-1].pos.Line < p.peek().pos.Line && p.peek().kind != tokEOF && p.peek().kind != tokNewline {
+		advice = "indent a block by four spaces a level: any other number of spaces continues the line before"
+	}
+	p.fail(p.peek().pos, "P110", fmt.Sprintf("found %s where %s is expected", p.peek().describe(), want), advice)
 }
 
 func (p *parser) expect(op string) {

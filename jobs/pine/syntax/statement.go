@@ -1,6 +1,9 @@
 package syntax
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // statement reads the statements of one line with their blocks and appends them.
 func (p *parser) statement(body []Stmt) []Stmt {
@@ -110,10 +113,25 @@ func (p *parser) oneStatement() Stmt {
 		return &Assign{Node: Node{x.At()}, Target: x, Op: op.text, Value: value}
 	}
 	if p.peek().is("=") {
-		p.fail(p.peek().pos, "P111", "“=” declares a new name", "write “:=” to change a variable, “==” to compare")
+		p.misplacedEquals(x)
 		return nil
 	}
 	return &ExprStmt{Node: Node{x.At()}, X: x}
+}
+
+// misplacedEquals refuses = after what is not a new name.
+func (p *parser) misplacedEquals(x Expr) {
+	at := p.peek().pos
+	m, ok := x.(*Member)
+	if !ok {
+		p.fail(at, "P111", "“=” declares a new name", "write “:=” to change a variable, “==” to compare")
+		return
+	}
+	if base, ok := m.X.(*Ident); ok && base.Name == "strategy" {
+		p.fail(at, "P111", fmt.Sprintf("strategy.%s can be read, not set", quote(m.Name)), fmt.Sprintf("remove the line, and give the strategy() call the argument %s=…", quote(m.Name)))
+		return
+	}
+	p.fail(at, "P111", "“=” declares a new name, and a field is none", "write “:=” to change a field, “==” to compare")
 }
 
 // keywordStatement reads what begins with a keyword; control structures are left to expression.
