@@ -2,18 +2,23 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"millrace/store"
+	"millrace/store/storetest"
 )
 
 // A process that is killed between its claim and its answer leaves neither the key nor the work.
 func TestAKilledSubmissionLeavesNoKey(t *testing.T) {
-	d := newFixture(t)
+	t.Parallel()
+	d := storetest.New(t)
 	ctx := t.Context()
-	sub := store.Submission{Workspace: d.space.ID, Route: "test", Key: "k"}
+	sub := store.Submission{Workspace: d.Space.ID, Route: "test", Key: "k"}
 	effect := func(kill bool) func(context.Context, *store.Tx) (store.Response, error) {
 		return func(ctx context.Context, tx *store.Tx) (store.Response, error) {
 			_, err := tx.Exec(ctx, `insert into trade_events (id, workspace_id, event_type) select gen_random_uuid(), id, 'RUN_STARTED' from workspaces`)
@@ -25,7 +30,7 @@ func TestAKilledSubmissionLeavesNoKey(t *testing.T) {
 				if err := tx.QueryRow(ctx, `select pg_backend_pid()`).Scan(&pid); err != nil {
 					return store.Response{}, err
 				}
-				if _, err := d.owner.Exec(ctx, `select pg_terminate_backend($1, 5000)`, pid); err != nil {
+				if _, err := d.Owner.Exec(ctx, `select pg_terminate_backend($1, 5000)`, pid); err != nil {
 					return store.Response{}, err
 				}
 			}
@@ -33,16 +38,101 @@ func TestAKilledSubmissionLeavesNoKey(t *testing.T) {
 		}
 	}
 	count := func(of string) (n int) {
-		require.NoError(t, d.owner.QueryRow(ctx, `select count(*) from `+of).Scan(&n))
+		require.NoError(t, d.Owner.QueryRow(ctx, `select count(*) from `+of).Scan(&n))
 		return n
 	}
-	_, err := d.store.Submit(ctx, sub, effect(true))
+	_, err := d.Store.Submit(ctx, sub, effect(true))
 	require.Error(t, err)
 	require.Zero(t, count("idempotency_keys"))
 	require.Zero(t, count("trade_events"))
-	resp, err := d.store.Submit(ctx, sub, effect(false))
+	resp, err := d.Store.Submit(ctx, sub, effect(false))
 	require.NoError(t, err)
 	require.False(t, resp.Replayed, "the key is free")
 	require.Equal(t, 1, count("idempotency_keys where status is not null"))
 	require.Equal(t, 1, count("trade_events"))
+}
+
+func TestASubmissionIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	ctx := t.Context()
+	sub := store.Submission{Workspace: d.Space.ID, Route: "test", Key: "k", Fingerprint: [32]byte{1}}
+	boom := errors.New("boom")
+	_, err := d.Store.Submit(ctx, sub, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
+		return store.Response{}, boom
+	})
+	require.ErrorIs(t, err, boom)
+	effects := 0
+	submit := func(sub store.Submission) (store.Response, error) {
+		return d.Store.Submit(ctx, sub, func(context.Context, *store.Tx) (store.Response, error) {
+			effects++
+			return store.Response{Status: 202, Location: "/there", Body: []byte("body")}, nil
+		})
+	}
+	resp, err := submit(sub)
+	require.NoError(t, err)
+	require.False(t, resp.Replayed)
+	resp, err = submit(sub)
+	require.NoError(t, err)
+	require.Equal(t, store.Response{Status: 202, Location: "/there", Body: []byte("body"), Replayed: true}, resp)
+	other := sub
+	other.Fingerprint = [32]byte{2}
+	_, err = submit(other)
+	require.ErrorIs(t, err, store.ErrKeyReused)
+	require.Equal(t, 1, effects)
+	_, err = d.Owner.Exec(ctx, `update idempotency_keys set expires_at = now() - interval '1 second'`)
+	require.NoError(t, err)
+	resp, err = submit(other)
+	require.NoError(t, err)
+	require.False(t, resp.Replayed, "an expired key is claimed again")
+	require.Equal(t, 2, effects)
+}
+
+// Work of the fleet belongs to no workspace, and no workspace sees its keys.
+func TestTheFleetSubmitsUnderKeysOfItsOwn(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	ctx := t.Context()
+	submit := func(workspace uuid.UUID) (resp store.Response, role string) {
+		resp, err := d.Store.Submit(ctx, store.Submission{Workspace: workspace, Route: "prune", Key: "k"},
+			func(ctx context.Context, tx *store.Tx) (store.Response, error) {
+				return store.Response{Status: 202}, tx.QueryRow(ctx, `select current_user`).Scan(&role)
+			})
+		require.NoError(t, err)
+		return resp, role
+	}
+	resp, role := submit(uuid.Nil)
+	require.False(t, resp.Replayed)
+	require.Equal(t, "millrace_fleet", role)
+	resp, _ = submit(uuid.Nil)
+	require.True(t, resp.Replayed)
+	resp, role = submit(d.Space.ID)
+	require.False(t, resp.Replayed, "a workspace got the fleet's response")
+	require.Equal(t, store.TenantRole, role)
+	_, err := d.Store.Replay(ctx, store.Submission{Workspace: uuid.Nil, Route: "prune", Key: "other"})
+	require.ErrorIs(t, err, store.ErrNotFound)
+	_, err = d.Store.Replay(ctx, store.Submission{Workspace: uuid.Nil, Route: "prune", Key: "k", Fingerprint: [32]byte{1}})
+	require.ErrorIs(t, err, store.ErrKeyReused)
+	_, err = d.Owner.Exec(ctx, `update idempotency_keys set expires_at = now() - interval '1 second'`)
+	require.NoError(t, err)
+	_, err = d.Store.Replay(ctx, store.Submission{Workspace: uuid.Nil, Route: "prune", Key: "k"})
+	require.ErrorIs(t, err, store.ErrNotFound, "an expired key is replayed")
+}
+
+func TestAKeyOfARunningRequestIsBusy(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	sub := store.Submission{Workspace: d.Space.ID, Route: "test", Key: "k"}
+	// By the owner, whose session may stay in its transaction for longer than those of ours may.
+	other, err := d.Owner.Begin(ctx)
+	require.NoError(t, err)
+	defer func() { _ = other.Rollback(context.Background()) }()
+	_, err = other.Exec(ctx, `insert into idempotency_keys (workspace_id, route, key, fingerprint) values ($1, 'test', 'k', sha256(''))`, d.Space.ID)
+	require.NoError(t, err)
+	_, err = d.Store.Submit(ctx, sub, func(context.Context, *store.Tx) (store.Response, error) {
+		return store.Response{}, errors.New("the effect ran twice")
+	})
+	require.ErrorIs(t, err, store.ErrKeyBusy)
 }

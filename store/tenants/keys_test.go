@@ -1,4 +1,4 @@
-package store_test
+package tenants_test
 
 import (
 	"sync"
@@ -13,6 +13,7 @@ import (
 
 // That a key was used is noted once a minute, however often and however concurrently it is.
 func TestTheUseOfAKeyIsNotedOnceAMinute(t *testing.T) {
+	t.Parallel()
 	db := pgtest.New(t)
 	st, owner := stores.New(db.Pool(t), nil), db.OwnerPool(t)
 	space, err := st.Tenants.CreateWorkspace(t.Context(), "a", 1)

@@ -1,4 +1,4 @@
-package store_test
+package eventlog_test
 
 import (
 	"os"

@@ -1,4 +1,4 @@
-package store_test
+package tenants_test
 
 import (
 	"fmt"
@@ -16,6 +16,7 @@ import (
 // Wherever a window begins, it holds no more than the limit, however many ask at once; and what
 // has left the window comes back.
 func TestNoWindowHoldsMoreThanItsLimit(t *testing.T) {
+	t.Parallel()
 	db := pgtest.New(t)
 	rate := tenants.Rate{Most: 20, Window: 600 * time.Millisecond}
 	type span struct{ before, after time.Time }
@@ -60,6 +61,7 @@ func TestNoWindowHoldsMoreThanItsLimit(t *testing.T) {
 }
 
 func TestAQuotaSaysWhatIsLeftAndForHowLong(t *testing.T) {
+	t.Parallel()
 	db := pgtest.New(t)
 	st := stores.New(db.Pool(t), nil)
 	rate := tenants.Rate{Most: 3, Window: time.Minute}
@@ -97,6 +99,7 @@ func TestAQuotaSaysWhatIsLeftAndForHowLong(t *testing.T) {
 
 // A unit comes back when its slice has left the window, not before and not long after.
 func TestAUnitComesBackWhenItsSliceLeaves(t *testing.T) {
+	t.Parallel()
 	db := pgtest.New(t)
 	st := stores.New(db.Pool(t), nil)
 	owner := db.OwnerPool(t)

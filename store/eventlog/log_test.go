@@ -1,4 +1,4 @@
-package store_test
+package eventlog_test
 
 import (
 	"strconv"
@@ -7,25 +7,27 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/store/eventlog"
+	"millrace/store/storetest"
 )
 
 // Jobs that change alike share rows of the log, and each is an event of its own to readers: pages
 // of any length, which begin and end within rows, join without a gap or a repetition.
 func TestPagesJoinWithinSharedRows(t *testing.T) {
-	d := newFixture(t)
-	bounds, err := d.store.EventLog.Bounds(t.Context())
+	t.Parallel()
+	d := storetest.New(t)
+	bounds, err := d.Store.EventLog.Bounds(t.Context())
 	require.NoError(t, err)
 	const jobs = 450
-	d.exec(`insert into river_job (kind, args, queue, max_attempts, state)
+	d.Exec(`insert into river_job (kind, args, queue, max_attempts, state)
 		select 'test', jsonb_build_object('workspace_id', $1::text, 'tall', n % 2), 'q' || n % 2, 3, 'available'
-		  from generate_series(1, $2) n`, d.space.ID, jobs)
-	d.exec(`insert into event_log (workspace_id, topic, type, entity_id) values ($1, 'wfo', 'test', 'between')`, d.space.ID)
-	d.exec(`update river_job set state = 'running' where id % 3 = 0`)
-	d.waitForReaders()
+		  from generate_series(1, $2) n`, d.Space.ID, jobs)
+	d.Exec(`insert into event_log (workspace_id, topic, type, entity_id) values ($1, 'wfo', 'test', 'between')`, d.Space.ID)
+	d.Exec(`update river_job set state = 'running' where id % 3 = 0`)
+	d.AwaitReaders()
 	var rows int
-	require.NoError(t, d.owner.QueryRow(t.Context(), `select count(*) from event_log where workspace_id = $1`, d.space.ID).Scan(&rows))
+	require.NoError(t, d.Owner.QueryRow(t.Context(), `select count(*) from event_log where workspace_id = $1`, d.Space.ID).Scan(&rows))
 	require.Less(t, rows, 20, "a row for each job would cost River a third of its rate")
-	all, err := d.store.EventLog.Events(t.Context(), d.scope(), bounds.Floor, 10_000)
+	all, err := d.Store.EventLog.Events(t.Context(), scope(d), bounds.Floor, 10_000)
 	require.NoError(t, err)
 	seen := map[string]int{}
 	for i, e := range all {
@@ -36,13 +38,13 @@ func TestPagesJoinWithinSharedRows(t *testing.T) {
 	}
 	require.Len(t, seen, jobs+1+jobs/3)
 	var first int64
-	require.NoError(t, d.owner.QueryRow(t.Context(), `select min(id) from river_job where kind = 'test'`).Scan(&first))
+	require.NoError(t, d.Owner.QueryRow(t.Context(), `select min(id) from river_job where kind = 'test'`).Scan(&first))
 	require.Equal(t, 1, seen["job.available"+strconv.FormatInt(first, 10)])
 
 	for _, size := range []int{1, 7, 199, 200, 201, 450} {
 		var paged []eventlog.Event
 		for at := bounds.Floor; ; {
-			page, err := d.store.EventLog.Events(t.Context(), d.scope(), at, size)
+			page, err := d.Store.EventLog.Events(t.Context(), scope(d), at, size)
 			require.NoError(t, err)
 			paged = append(paged, page...)
 			if len(page) < size {
@@ -53,7 +55,7 @@ func TestPagesJoinWithinSharedRows(t *testing.T) {
 		require.Equal(t, all, paged, "pages of %d", size)
 	}
 
-	session, err := d.store.EventLog.OpenSession(t.Context())
+	session, err := d.Store.EventLog.OpenSession(t.Context())
 	require.NoError(t, err)
 	defer session.Close(t.Context())
 	var followed []eventlog.Event
@@ -66,7 +68,7 @@ func TestPagesJoinWithinSharedRows(t *testing.T) {
 			at = page[len(page)-1].Cursor
 		}
 		for _, e := range page {
-			if e.Workspace.UUID == d.space.ID {
+			if e.Workspace.UUID == d.Space.ID {
 				followed = append(followed, e)
 			}
 		}

@@ -1,4 +1,4 @@
-package store_test
+package eventlog_test
 
 import (
 	"context"
@@ -13,52 +13,36 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"millrace/store/eventlog"
+	"millrace/store/storetest"
 )
 
 // counted is what a scan of river_job counts, of the workspace or of the fleet.
-func (d *fixture) counted(workspace uuid.NullUUID) []eventlog.JobCount {
-	d.t.Helper()
-	rows, err := d.owner.Query(d.t.Context(), `
+func counted(d *storetest.Fixture, workspace uuid.NullUUID) []eventlog.JobCount {
+	d.T.Helper()
+	rows, err := d.Owner.Query(d.T.Context(), `
 		select queue, state::text, count(*) from river_job
 		 where $1::uuid is null or args ->> 'workspace_id' = $1::text
 		 group by 1, 2 order by 1, 2`, workspace)
-	require.NoError(d.t, err)
+	require.NoError(d.T, err)
 	counts, err := pgx.CollectRows(rows, pgx.RowToStructByPos[eventlog.JobCount])
-	require.NoError(d.t, err)
+	require.NoError(d.T, err)
 	return counts
 }
 
-func (d *fixture) counters(workspace uuid.NullUUID) *eventlog.Counters {
-	d.t.Helper()
-	d.waitForReaders()
-	require.NoError(d.t, d.store.EventLog.FoldCounters(d.t.Context()))
-	c, err := d.store.EventLog.Counters(d.t.Context(), workspace)
-	require.NoError(d.t, err)
+func counters(d *storetest.Fixture, workspace uuid.NullUUID) *eventlog.Counters {
+	d.T.Helper()
+	d.AwaitReaders()
+	require.NoError(d.T, d.Store.EventLog.FoldCounters(d.T.Context()))
+	c, err := d.Store.EventLog.Counters(d.T.Context(), workspace)
+	require.NoError(d.T, err)
 	return c
 }
 
-func (d *fixture) exec(sql string, args ...any) {
-	d.t.Helper()
-	_, err := d.owner.Exec(d.t.Context(), sql, args...)
-	require.NoError(d.t, err)
-}
-
-// open begins a transaction, executes in it, and leaves it open.
-func (d *fixture) open(sql string) pgx.Tx {
-	d.t.Helper()
-	tx, err := d.owner.Begin(d.t.Context())
-	require.NoError(d.t, err)
-	d.t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
-	_, err = tx.Exec(d.t.Context(), sql)
-	require.NoError(d.t, err)
-	return tx
-}
-
 // churn inserts, works, fails, deletes and rolls back jobs of two queues and two workspaces.
-func (d *fixture) churn(ctx context.Context, seed uint64, rounds int, spaces []string) error {
+func churn(d *storetest.Fixture, ctx context.Context, seed uint64, rounds int, spaces []string) error {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	for range rounds {
-		tx, err := d.owner.Begin(ctx)
+		tx, err := d.Owner.Begin(ctx)
 		if err != nil {
 			return err
 		}
@@ -97,19 +81,20 @@ func (d *fixture) churn(ctx context.Context, seed uint64, rounds int, spaces []s
 // Counting while many transactions change jobs, by several processes at once, ends with what a
 // scan counts: nothing was left out and nothing counted twice.
 func TestCountersAgreeWithAScan(t *testing.T) {
-	d := newFixture(t)
+	t.Parallel()
+	d := storetest.New(t)
 	ctx := t.Context()
-	spaces := []string{d.space.ID.String(), uuid.NewString()}
-	require.NoError(t, d.churn(ctx, 99, 10, spaces)) // before anything was counted
+	spaces := []string{d.Space.ID.String(), uuid.NewString()}
+	require.NoError(t, churn(d, ctx, 99, 10, spaces)) // before anything was counted
 	var work, folding errgroup.Group
 	for seed := range uint64(4) {
-		work.Go(func() error { return d.churn(ctx, seed, 60, spaces) })
+		work.Go(func() error { return churn(d, ctx, seed, 60, spaces) })
 	}
 	stop, cancel := context.WithCancel(ctx)
 	for range 2 {
 		folding.Go(func() error {
 			for stop.Err() == nil {
-				if err := d.store.EventLog.FoldCounters(ctx); err != nil {
+				if err := d.Store.EventLog.FoldCounters(ctx); err != nil {
 					return err
 				}
 			}
@@ -120,98 +105,102 @@ func TestCountersAgreeWithAScan(t *testing.T) {
 	cancel()
 	require.NoError(t, err)
 	require.NoError(t, folding.Wait())
-	require.Equal(t, d.counted(uuid.NullUUID{}), d.counters(uuid.NullUUID{}).Jobs)
-	mine := uuid.NullUUID{UUID: d.space.ID, Valid: true}
-	require.NotEmpty(t, d.counted(mine))
-	require.Equal(t, d.counted(mine), d.counters(mine).Jobs)
+	require.Equal(t, counted(d, uuid.NullUUID{}), counters(d, uuid.NullUUID{}).Jobs)
+	mine := uuid.NullUUID{UUID: d.Space.ID, Valid: true}
+	require.NotEmpty(t, counted(d, mine))
+	require.Equal(t, counted(d, mine), counters(d, mine).Jobs)
 	other := uuid.NullUUID{UUID: uuid.New(), Valid: true}
-	require.Empty(t, d.counters(other).Jobs)
+	require.Empty(t, counters(d, other).Jobs)
 }
 
 // A transaction that is open while later ones commit is counted when it ends.
 func TestCountersWaitForOpenTransactions(t *testing.T) {
-	d := newFixture(t)
+	t.Parallel()
+	d := storetest.New(t)
 	ctx := t.Context()
 	const insert = `insert into river_job (kind, args, queue, max_attempts, state) values ('test', '{}', 'q', 3, 'available')`
-	d.counters(uuid.NullUUID{})
-	early := d.open(insert)
-	d.exec(insert)
-	require.NoError(t, d.store.EventLog.FoldCounters(ctx))
+	counters(d, uuid.NullUUID{})
+	early := d.Open(insert)
+	d.Exec(insert)
+	require.NoError(t, d.Store.EventLog.FoldCounters(ctx))
 	require.NoError(t, early.Commit(ctx))
-	require.EqualValues(t, 2, d.counters(uuid.NullUUID{}).Depth("q", "available"))
+	require.EqualValues(t, 2, counters(d, uuid.NullUUID{}).Depth("q", "available"))
 
 	// The same around a count from the start, which looks at jobs instead of events.
-	early = d.open(insert)
-	d.exec(insert)
-	d.exec(`update river_job set state = 'running' where id = (select max(id) from river_job)`)
-	d.exec(`update counters_place set epoch = 'another life'`)
-	require.NoError(t, d.store.EventLog.FoldCounters(ctx))
+	early = d.Open(insert)
+	d.Exec(insert)
+	d.Exec(`update river_job set state = 'running' where id = (select max(id) from river_job)`)
+	d.Exec(`update counters_place set epoch = 'another life'`)
+	require.NoError(t, d.Store.EventLog.FoldCounters(ctx))
 	require.NoError(t, early.Commit(ctx))
-	require.Equal(t, d.counted(uuid.NullUUID{}), d.counters(uuid.NullUUID{}).Jobs)
+	require.Equal(t, counted(d, uuid.NullUUID{}), counters(d, uuid.NullUUID{}).Jobs)
 }
 
 func TestCountersOutliveThePruningOfTheLog(t *testing.T) {
-	d := newFixture(t)
-	d.exec(`insert into river_job (kind, args, queue, max_attempts, state) values ('test', '{}', 'q', 3, 'available')`)
-	d.counters(uuid.NullUUID{})
-	d.exec(`insert into river_job (kind, args, queue, max_attempts, state) values ('test', '{}', 'q', 3, 'available')`)
-	d.exec(`delete from event_log`)
-	d.exec(`update event_epoch set floor_xid = pg_current_xact_id()`)
-	require.EqualValues(t, 2, d.counters(uuid.NullUUID{}).Waiting("q"))
+	t.Parallel()
+	d := storetest.New(t)
+	d.Exec(`insert into river_job (kind, args, queue, max_attempts, state) values ('test', '{}', 'q', 3, 'available')`)
+	counters(d, uuid.NullUUID{})
+	d.Exec(`insert into river_job (kind, args, queue, max_attempts, state) values ('test', '{}', 'q', 3, 'available')`)
+	d.Exec(`delete from event_log`)
+	d.Exec(`update event_epoch set floor_xid = pg_current_xact_id()`)
+	require.EqualValues(t, 2, counters(d, uuid.NullUUID{}).Waiting("q"))
 }
 
 // Events of a dumped server's transactions, with ids that this server has not come to yet, would
 // appear in the feed some day.
 func TestARestoredLogIsDisowned(t *testing.T) {
-	d := newFixture(t)
-	d.counters(uuid.NullUUID{})
-	d.exec(`insert into event_log (xid, topic, type, entity_id) values ('9000000', 'jobs', 'test', 'old')`)
-	kept := d.logged(time.Now())
-	d.exec(`update event_epoch set id = gen_random_uuid()`) // as a restore is distinguished from the original
-	d.counters(uuid.NullUUID{})
+	t.Parallel()
+	d := storetest.New(t)
+	counters(d, uuid.NullUUID{})
+	d.Exec(`insert into event_log (xid, topic, type, entity_id) values ('9000000', 'jobs', 'test', 'old')`)
+	kept := logged(d, time.Now())
+	d.Exec(`update event_epoch set id = gen_random_uuid()`) // as a restore is distinguished from the original
+	counters(d, uuid.NullUUID{})
 	var old int
-	require.NoError(t, d.owner.QueryRow(t.Context(), `select count(*) from event_log where entity_id = 'old'`).Scan(&old))
+	require.NoError(t, d.Owner.QueryRow(t.Context(), `select count(*) from event_log where entity_id = 'old'`).Scan(&old))
 	require.Zero(t, old)
-	bounds, err := d.store.EventLog.Bounds(t.Context())
+	bounds, err := d.Store.EventLog.Bounds(t.Context())
 	require.NoError(t, err)
 	require.False(t, bounds.Covers(kept), "a cursor of the former life")
 }
 
 func TestStatusesAndWindowsAreCounted(t *testing.T) {
-	d := newFixture(t)
+	t.Parallel()
+	d := storetest.New(t)
 	ctx := t.Context()
-	mine := uuid.NullUUID{UUID: d.space.ID, Valid: true}
+	mine := uuid.NullUUID{UUID: d.Space.ID, Valid: true}
 	// A test's database is a clone with an epoch of its own, so the first count begins the windows.
-	d.counters(mine)
-	first, _ := d.tune("1")
-	d.tune("2")
-	c := d.counters(mine)
+	counters(d, mine)
+	first, _ := d.Tune("1")
+	d.Tune("2")
+	c := counters(d, mine)
 	require.Equal(t, map[string]int64{"queued": 2}, c.Statuses["tune"])
 	require.EqualValues(t, 2, c.Active("tune"))
 	require.EqualValues(t, 2, c.Hour["backtest.tune.queued"])
 	require.EqualValues(t, 2, c.Day["backtest.tune.queued"])
 	require.WithinDuration(t, time.Now(), c.AsOf, time.Minute)
-	_, err := d.store.Tuning.Cancel(ctx, d.space.ID, first.ID)
+	_, err := d.Store.Tuning.Cancel(ctx, d.Space.ID, first.ID)
 	require.NoError(t, err)
 	for _, scope := range []uuid.NullUUID{mine, {}} {
-		c = d.counters(scope)
+		c = counters(d, scope)
 		require.Equal(t, map[string]int64{"queued": 1, "canceled": 1}, c.Statuses["tune"])
 		require.EqualValues(t, 1, c.Day["backtest.tune.canceled"])
 	}
-	require.NoError(t, d.store.EventLog.AddCount(ctx, "sse.drop", 3))
-	require.NoError(t, d.store.EventLog.AddCount(ctx, "sse.drop", 4))
-	require.EqualValues(t, 7, d.counters(uuid.NullUUID{}).Hour["sse.drop"])
-	require.Zero(t, d.counters(mine).Hour["sse.drop"])
+	require.NoError(t, d.Store.EventLog.AddCount(ctx, "sse.drop", 3))
+	require.NoError(t, d.Store.EventLog.AddCount(ctx, "sse.drop", 4))
+	require.EqualValues(t, 7, counters(d, uuid.NullUUID{}).Hour["sse.drop"])
+	require.Zero(t, counters(d, mine).Hour["sse.drop"])
 
-	d.exec(`update event_counts set began_at = began_at - interval '70 minutes'`)
-	c = d.counters(uuid.NullUUID{})
+	d.Exec(`update event_counts set began_at = began_at - interval '70 minutes'`)
+	c = counters(d, uuid.NullUUID{})
 	require.Zero(t, c.Hour["sse.drop"], "over an hour ago")
 	require.EqualValues(t, 7, c.Day["sse.drop"])
-	d.exec(`update event_counts set began_at = began_at - interval '25 hours'`)
-	require.NoError(t, d.store.EventLog.TidyCounters(ctx))
+	d.Exec(`update event_counts set began_at = began_at - interval '25 hours'`)
+	require.NoError(t, d.Store.EventLog.TidyCounters(ctx))
 	var left int
-	require.NoError(t, d.owner.QueryRow(ctx, `select count(*) from event_counts`).Scan(&left))
+	require.NoError(t, d.Owner.QueryRow(ctx, `select count(*) from event_counts`).Scan(&left))
 	require.Zero(t, left)
-	d.exec(`delete from tunes`)
-	require.Empty(t, d.counters(mine).Statuses)
+	d.Exec(`delete from tunes`)
+	require.Empty(t, counters(d, mine).Statuses)
 }
