@@ -59,7 +59,7 @@ func (p *Program) NewColumns(bars *backtest.Bars, market Market) *Columns {
 	market = market.withDefaults()
 	return &Columns{
 		program: p, bars: bars, market: market, frame: newFrame(bars, ""), days: dayNumbers(bars, market.Zone), byKey: map[columnKey]*entry{},
-		series: broker.Series{Open: bars.Open, High: bars.High, Low: bars.Low, Close: bars.Close},
+		series: broker.NewSeries(bars.Open, bars.High, bars.Low, bars.Close),
 		limit:  max(64, columnBytes/(8*max(1, bars.Len()))),
 	}
 }

@@ -65,7 +65,7 @@ func (r *Run) order(c *callInfo, a []float64) {
 			e.Order(o)
 		}
 	case orderExit:
-		e.Exit(broker.Exit{
+		e.Exit(&broker.Exit{
 			ID: r.orderID(a[0]), From: r.id(a[1]), Qty: a[2], QtyPercent: a[3], Profit: a[4], Limit: a[5], Loss: a[6], Stop: a[7],
 			TrailPrice: a[8], TrailPoints: a[9], TrailOffset: a[10], OCA: r.id(a[11]), OCAType: broker.OCAReduce,
 			Comment: r.id(a[12]), CommentProfit: r.id(a[13]), CommentLoss: r.id(a[14]), CommentTrail: r.id(a[15]),

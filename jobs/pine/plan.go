@@ -2,6 +2,8 @@ package pine
 
 import (
 	"math"
+	"slices"
+	"strings"
 
 	"millrace/jobs/pine/ir"
 )
@@ -13,6 +15,8 @@ type planCode struct {
 	units   []*unitCode
 	residue *code
 	events  events
+	// extremes says that the script reads what the broker follows inside bars.
+	extremes bool
 }
 
 // unitCode computes one unit's columns.
@@ -87,7 +91,21 @@ func planFor(p *ir.Program) (*planCode, error) {
 		return nil, err
 	}
 	pc.events = findEvents(p, plan)
+	pc.extremes = readsExtremes(plan.Residue.Code)
 	return pc, nil
+}
+
+// readsExtremes says whether a block reads a drawdown or run-up.
+func readsExtremes(b ir.Block) bool {
+	for _, in := range b {
+		if in.Op == ir.OpRead && (strings.Contains(in.Name, "drawdown") || strings.Contains(in.Name, "runup")) {
+			return true
+		}
+		if slices.ContainsFunc(in.Blocks, readsExtremes) {
+			return true
+		}
+	}
+	return false
 }
 
 // written are the slots a block writes.

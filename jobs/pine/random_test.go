@@ -261,46 +261,94 @@ func runAs(t *testing.T, c *Columns, params []float64, w backtest.Window, set fu
 	return trades, run.equity, err
 }
 
-// TestHoistedAndJumpingRunsTradeAsPlainOnes compares the three ways of execution on random scripts.
+// outcome is what a way of execution gives.
+type outcome struct {
+	trades []broker.Trade
+	equity []float64
+	err    error
+}
+
+// ways are the ways to execute a script that have to agree.
+var ways = []struct {
+	name string
+	set  func(*Run)
+}{
+	{"hoisted", func(r *Run) { r.everyBar = true }},
+	{"jumping", func(*Run) {}},
+	{"lean", func(r *Run) { r.emu.KeepExtremes(r.program.plan.extremes) }},
+}
+
+// compareWays runs a script in every way and reports the first difference from executing every instruction on every
+// bar. It returns the number of trades.
+func compareWays(t *testing.T, source string, columns *Columns, params []float64, w backtest.Window) int {
+	t.Helper()
+	run := func(set func(*Run)) (o outcome) {
+		o.trades, o.equity, o.err = runAs(t, columns, params, w, set)
+		return o
+	}
+	plain := run(func(r *Run) { r.plain = true })
+	for _, way := range ways {
+		got := run(way.set)
+		if !sameError(plain.err, got.err) {
+			t.Fatalf("plain run gives error %v, %s %v\n%s", plain.err, way.name, got.err, source)
+		}
+		want := plain.trades
+		if way.name == "lean" && !columns.program.plan.extremes {
+			want = slices.Clone(want)
+			for i := range want {
+				want[i].MaxRunup, want[i].MaxDrawdown = 0, 0
+			}
+		}
+		if !slices.Equal(want, got.trades) {
+			t.Fatalf("%s run differs: %s\n%s", way.name, firstDifference(want, got.trades), source)
+		}
+		if plain.err == nil && !slices.Equal(plain.equity, got.equity) {
+			t.Fatalf("%s run: the equity at the closes differs\n%s", way.name, source)
+		}
+	}
+	return len(plain.trades)
+}
+
+// TestHoistedAndJumpingRunsTradeAsPlainOnes compares the ways of execution on random scripts.
 func TestHoistedAndJumpingRunsTradeAsPlainOnes(t *testing.T) {
 	count := uint64(300)
 	if testing.Short() {
 		count = 40
 	}
 	bars := walkBars(7, 400)
-	w := backtest.Window{From: 0, To: bars.Len()}
 	traded, classes := 0, map[string]int{}
 	for seed := range count {
-		source := randomScript(seed)
-		p, diags := Compile(source)
-		if diags.HasErrors() {
-			t.Fatalf("script %d does not compile: %v\n%s", seed, diags, source)
-		}
+		p, n := compareScript(t, seed, bars)
 		classes[p.Class()]++
-		columns := p.NewColumns(bars, Market{})
-		for _, params := range [][]float64{p.Defaults(), {5, 11}} {
-			plain, equity, plainErr := runAs(t, columns, params, w, func(r *Run) { r.plain = true })
-			hoisted, hoistedEquity, hoistedErr := runAs(t, columns, params, w, func(r *Run) { r.everyBar = true })
-			jumping, jumpingEquity, jumpingErr := runAs(t, columns, params, w, func(*Run) {})
-			if !sameError(plainErr, hoistedErr) || !sameError(plainErr, jumpingErr) {
-				t.Fatalf("script %d: plain run gives error %v, hoisted %v, jumping %v\n%s", seed, plainErr, hoistedErr, jumpingErr, source)
-			}
-			if !slices.Equal(plain, hoisted) {
-				t.Fatalf("script %d: hoisted run differs: %s\n%s", seed, firstDifference(plain, hoisted), source)
-			}
-			if !slices.Equal(plain, jumping) {
-				t.Fatalf("script %d: jumping run differs: %s\n%s", seed, firstDifference(plain, jumping), source)
-			}
-			if plainErr == nil && (!slices.Equal(equity, hoistedEquity) || !slices.Equal(equity, jumpingEquity)) {
-				t.Fatalf("script %d: the equity at the closes differs\n%s", seed, source)
-			}
-			traded += len(plain)
-		}
+		traded += n
 	}
 	if traded < int(count) || classes["P"] == 0 || classes["B"]+classes["S"] == 0 {
 		t.Fatalf("the scripts test too little: %d trades, classes %v", traded, classes)
 	}
 	t.Logf("%d trades, classes %v", traded, classes)
+}
+
+// compareScript compares the ways of execution on the random script of a seed, over all bars and over a window.
+func compareScript(t *testing.T, seed uint64, bars *backtest.Bars) (*Program, int) {
+	t.Helper()
+	source := randomScript(seed)
+	p, diags := Compile(source)
+	if diags.HasErrors() {
+		t.Fatalf("script %d does not compile: %v\n%s", seed, diags, source)
+	}
+	columns, traded := p.NewColumns(bars, Market{}), 0
+	for i, params := range [][]float64{p.Defaults(), {5, 11}} {
+		w := backtest.Window{From: i * 37, To: bars.Len()}
+		traded += compareWays(t, fmt.Sprintf("script %d\n%s", seed, source), columns, params, w)
+	}
+	return p, traded
+}
+
+// FuzzWaysOfExecution compares the ways of execution on the scripts of any seeds.
+func FuzzWaysOfExecution(f *testing.F) {
+	f.Add(uint64(1))
+	bars := walkBars(7, 400)
+	f.Fuzz(func(t *testing.T, seed uint64) { compareScript(t, seed, bars) })
 }
 
 func sameError(a, b error) bool {

@@ -63,7 +63,6 @@ type Run struct {
 	equity   []float64  // where simulate writes the equity of each bar of the window; nil: nowhere
 	ruined   int        // bars of the window that were traded before the account was ruined; 0: it was not
 	exposed  int        // bars of the window that closed with an open position
-	closes   []float64  // equity by bar, of bars that the broker coasts over
 	steps    int
 	patterns map[string]*regexp.Regexp
 }

@@ -30,7 +30,7 @@ func barsOf(t *testing.T, closes ...float64) *backtest.Bars {
 	return b
 }
 
-func mustCompile(t *testing.T, source string) *Program {
+func mustCompile(t testing.TB, source string) *Program {
 	t.Helper()
 	p, diags := Compile(source)
 	if diags.HasErrors() {

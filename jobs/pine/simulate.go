@@ -127,31 +127,27 @@ func (r *Run) coast(at, next int, w backtest.Window) (reached int, ruined bool) 
 	if r.equity == nil {
 		return r.emu.Coast(&r.columns.series, at, next, nil), false
 	}
-	reached = r.emu.Coast(&r.columns.series, at, next, r.curve())
+	equity := r.equity[at-w.From : next-w.From]
+	reached = r.emu.Coast(&r.columns.series, at, next, equity)
 	if r.emu.PositionSize() != 0 {
 		r.exposed += reached - at
 	}
-	for i := at; i < reached; i++ {
-		e := r.closes[i]
-		r.equity[i-w.From] = e
+	for k, e := range equity[:reached-at] {
 		if !(e > 0) {
-			r.exposed -= reached - 1 - i
-			r.ruined = i - w.From + 1
-			for k := r.ruined; k < len(r.equity); k++ {
-				r.equity[k] = e
-			}
-			return i, true
+			r.exposed -= reached - at - 1 - k
+			r.ruined = at + k - w.From + 1
+			r.fillRest(e)
+			return at + k, true
 		}
 	}
 	return reached, false
 }
 
-// curve is where the broker writes the equity while it coasts, by bar.
-func (r *Run) curve() []float64 {
-	if len(r.closes) < r.bars.Len() {
-		r.closes = make([]float64, r.bars.Len())
+// fillRest gives the bars after the one that ruined the account its equity.
+func (r *Run) fillRest(e float64) {
+	for k := r.ruined; k < len(r.equity); k++ {
+		r.equity[k] = e
 	}
-	return r.closes
 }
 
 // keepSide holds the script to the side that the request allows.

@@ -132,7 +132,7 @@ func (t *trader) Simulate(w backtest.Window, m *backtest.Metrics) {
 		t.measure.Finish(capital, 0, t.cfg.Calendar, m)
 		return
 	}
-	if !t.trade(w) {
+	if !t.trade(w, !t.strategy.program.plan.extremes) {
 		return
 	}
 	final := t.equity[len(t.equity)-1]
@@ -149,8 +149,9 @@ func (t *trader) Simulate(w backtest.Window, m *backtest.Metrics) {
 	t.measure.Finish(final, t.run.exposed, t.cfg.Calendar, m)
 }
 
-// trade runs the window; the equity is in t.equity, the trades are in the emulator.
-func (t *trader) trade(w backtest.Window) (ok bool) {
+// trade runs the window; the equity is in t.equity, the trades are in the emulator. A lean run knows nothing of
+// the extremes inside bars.
+func (t *trader) trade(w backtest.Window, lean bool) (ok bool) {
 	if t.err != nil {
 		return false
 	}
@@ -164,6 +165,7 @@ func (t *trader) trade(w backtest.Window) (ok bool) {
 	}
 	t.equity = t.equity[:w.Len()]
 	t.run.equity = t.equity
+	t.run.emu.KeepExtremes(!lean)
 	t.err = t.run.simulate(w)
 	t.run.equity = nil
 	return t.err == nil
@@ -186,7 +188,7 @@ var exitReasons = map[broker.Reason]string{
 
 // Trace runs the window and returns its closed trades, and the equity at each close.
 func (t *trader) Trace(w backtest.Window) ([]backtest.Trade, []float64) {
-	if w.Len() <= 0 || !t.trade(w) {
+	if w.Len() <= 0 || !t.trade(w, false) {
 		return nil, nil
 	}
 	var trades []backtest.Trade

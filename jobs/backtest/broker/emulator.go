@@ -12,8 +12,10 @@ type Emulator struct {
 	orders []order // live, in order of creation
 	lots   []Lot   // open, oldest first
 	spent  []exitKey
+	spare  []*exitState // memory of exits that are not live
 	closed []Trade
 	keep   bool
+	lean   bool // extremes inside bars are not followed
 	err    error
 
 	serial  int64 // of the last order
@@ -30,6 +32,8 @@ type Emulator struct {
 	trails      int     // live trailing exits
 
 	size, cost           float64 // of the lots: sum of sizes, sum of size·price
+	lotInverse           float64 // lots a unit when that is a whole number, else 0
+	fixedQty             float64 // the default size when it is a number of units
 	callBelow, callAbove float64 // prices from which on the position may lack margin
 	account
 	risk
@@ -57,17 +61,27 @@ func (e *Emulator) Reset(s Settings) {
 	if g.tick != s.Tick {
 		g = newGrid(s.Tick)
 	}
+	e.spareExits()
 	*e = Emulator{
-		s: s, grid: g, point: s.PointValue, keep: e.keep,
-		orders: e.orders[:0], lots: e.lots[:0], spent: e.spent[:0], closed: e.closed[:0],
+		s: s, grid: g, point: s.PointValue, keep: e.keep, lean: e.lean,
+		orders: e.orders[:0], lots: e.lots[:0], spent: e.spent[:0], closed: e.closed[:0], spare: e.spare,
 		close: math.NaN(), closedOnBar: -1,
 	}
+	if inverse := math.Floor(1/s.LotStep + 0.5); inverse >= 1 && math.Abs(float64(inverse*s.LotStep)-1) < 1e-9 {
+		e.lotInverse = inverse
+	}
+	e.fixedQty = e.floorLot(s.Qty)
 	e.account.reset(s.Capital)
 	e.risk.reset(s.Capital)
 }
 
 // KeepTrades says whether Closed keeps a row for each closed lot. Counters and sums are kept either way.
 func (e *Emulator) KeepTrades(keep bool) { e.keep = keep }
+
+// KeepExtremes says whether equity and lots are followed inside bars, as they are unless told otherwise.
+// Without, MaxDrawdown, MaxRunup and the excursions of lots and trades are without meaning, and bars on
+// which nothing fills cost next to nothing.
+func (e *Emulator) KeepExtremes(keep bool) { e.lean = !keep }
 
 // Err is the bound that the run exceeded, or nil.
 func (e *Emulator) Err() error { return e.err }
@@ -94,7 +108,7 @@ func (e *Emulator) BarDetail(bar int, day int32, open, high, low, closing float6
 	if len(e.orders) == 0 && len(e.lots) == 0 {
 		return nil
 	}
-	if len(e.orders) == 0 || e.quiet(e.grid.ticks(high), e.grid.ticks(low)) {
+	if len(e.orders) == 0 || e.outOfReach(high, low) || e.quiet(e.grid.ticks(high), e.grid.ticks(low)) {
 		if e.mayCall(high, low) {
 			e.callMargin(open)
 		}
@@ -131,6 +145,9 @@ func (e *Emulator) walkBar(p prices, inner Inner) {
 	if e.mayCall(p.open, p.open) {
 		e.callMargin(p.open)
 	}
+	if e.lean && (len(e.orders) == 0 || len(inner.Open) == 0 && e.outOfReach(p.high, p.low)) {
+		return
+	}
 	if len(inner.Open) == 0 {
 		e.walkPath(p)
 		return
@@ -155,7 +172,7 @@ func (e *Emulator) walkPath(p prices) {
 
 // passQuietly shows lots and equity the extremes of a bar on which nothing fills.
 func (e *Emulator) passQuietly(p prices) {
-	if len(e.lots) == 0 {
+	if len(e.lots) == 0 || e.lean {
 		return
 	}
 	first, second := p.low, p.high

@@ -168,7 +168,7 @@ func TestCancelOfAFilledEntryLeavesItsExits(t *testing.T) {
 	r.wantRows(row{1, 100, 95, 1, 3})
 }
 
-func trail(points, offset float64) broker.Exit {
+func trail(points, offset float64) *broker.Exit {
 	x := exit(idX, idA)
 	x.TrailPoints, x.TrailOffset = points, offset
 	return x

@@ -48,7 +48,7 @@ func (e *Emulator) fillEntry(o *order, price float64) {
 		return
 	}
 	e.filling = o.id
-	traded := closing + math.Max(opening, 0)
+	traded := closing + max(opening, 0)
 	if closing > dust {
 		e.take(closing, traded, price, taker{id: o.id, comment: o.comment}, 0)
 	}
@@ -81,7 +81,7 @@ func (e *Emulator) split(o *order, qty float64) (closing, opening float64) {
 	case against < 0 && o.kind == kindEntry && (o.reverses || !o.priced()):
 		return size, qty
 	case against < 0:
-		closing = math.Min(size, qty)
+		closing = min(size, qty)
 		return closing, qty - closing
 	case o.kind == kindOrder:
 		return 0, qty
@@ -123,7 +123,7 @@ func (e *Emulator) take(qty, traded, price float64, by taker, only int32) {
 			kept = append(kept, l)
 			continue
 		}
-		part := math.Min(qty, math.Abs(l.Size))
+		part := min(qty, math.Abs(l.Size))
 		qty -= part
 		e.book(&l, part, e.fee(part, traded, price), price, by)
 		if math.Abs(l.Size) > dust {
@@ -132,7 +132,9 @@ func (e *Emulator) take(qty, traded, price float64, by taker, only int32) {
 	}
 	e.lots = kept
 	e.sum()
-	e.watch(e.equityAt(price))
+	if !e.lean {
+		e.watch(e.equityAt(price))
+	}
 	if len(e.lots) == 0 {
 		e.endPosition()
 	}
@@ -167,10 +169,10 @@ func (e *Emulator) fillClose(o *order, price float64) {
 	if e.side() != o.dir {
 		return
 	}
-	qty, only := math.Min(o.qty, math.Abs(e.size)), int32(0)
+	qty, only := min(o.qty, math.Abs(e.size)), int32(0)
 	if o.kind == kindClose {
 		mine, _ := e.lotsOf(o.id)
-		qty = math.Min(o.qty, math.Abs(mine))
+		qty = min(o.qty, math.Abs(mine))
 		if e.s.CloseAny {
 			only = o.id
 		}
@@ -183,7 +185,7 @@ func (e *Emulator) fillClose(o *order, price float64) {
 }
 
 func (e *Emulator) fillExit(o *order, price float64, reason Reason) {
-	x := &o.exit
+	x := o.exit
 	mine, _ := e.exitLots(x.From)
 	qty := e.exitQty(o)
 	if qty <= dust {
@@ -235,20 +237,20 @@ func (e *Emulator) exitQty(o *order) float64 {
 		for i := range e.orders {
 			s := &e.orders[i]
 			if s.kind == kindExit && s.exit.From == o.exit.From && s.exit.born < o.exit.born {
-				rest -= e.wish(&s.exit, open, original)
+				rest -= e.wish(s.exit, open, original)
 			}
 		}
 	}
-	return math.Max(0, math.Min(rest, e.wish(&o.exit, open, original)))
+	return max(0, min(rest, e.wish(o.exit, open, original)))
 }
 
 // wish is the quantity that an exit asks for.
 func (e *Emulator) wish(x *exitState, open, original float64) float64 {
 	switch {
 	case !math.IsNaN(x.Qty):
-		return math.Max(0, math.Min(open, e.floorLot(x.Qty)-x.reduced))
+		return max(0, min(open, e.floorLot(x.Qty)-x.reduced))
 	case !math.IsNaN(x.QtyPercent):
-		return math.Max(0, math.Min(open, e.floorLot(original*x.QtyPercent/100)-x.reduced))
+		return max(0, min(open, e.floorLot(original*x.QtyPercent/100)-x.reduced))
 	}
 	return open
 }

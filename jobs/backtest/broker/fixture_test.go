@@ -112,14 +112,14 @@ func sized(e broker.Entry, qty float64) broker.Entry {
 	return e
 }
 
-func exit(id, from int32) broker.Exit {
-	return broker.Exit{
+func exit(id, from int32) *broker.Exit {
+	return &broker.Exit{
 		ID: id, From: from, Qty: nan, QtyPercent: nan, Profit: nan, Limit: nan, Loss: nan, Stop: nan,
 		TrailPrice: nan, TrailPoints: nan, TrailOffset: nan,
 	}
 }
 
-func bracket(id, from int32, stop, limit float64) broker.Exit {
+func bracket(id, from int32, stop, limit float64) *broker.Exit {
 	x := exit(id, from)
 	x.Stop, x.Limit = stop, limit
 	return x

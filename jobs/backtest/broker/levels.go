@@ -3,8 +3,7 @@ package broker
 import "math"
 
 // levels computes an exit's levels in ticks from the lots that it acts on.
-func (e *Emulator) levels(o *order) {
-	x := &o.exit
+func (e *Emulator) levels(x *exitState) {
 	if x.version == e.version {
 		return
 	}
@@ -43,9 +42,9 @@ func (e *Emulator) combine(absolute, relative float64, d Dir) float64 {
 	case math.IsNaN(relative) || !e.s.Nearer:
 		return absolute
 	case d > 0:
-		return math.Max(absolute, relative)
+		return max(absolute, relative)
 	}
-	return math.Min(absolute, relative)
+	return min(absolute, relative)
 }
 
 // lotsOf sums the lots of one entry.
@@ -85,7 +84,7 @@ func (x *exitState) effectiveStop() (level float64, trail bool) {
 
 // follow shows the price so far to lots, equity and trailing exits.
 func (e *Emulator) follow(k float64) {
-	if len(e.lots) > 0 {
+	if len(e.lots) > 0 && !e.lean {
 		e.see(e.grid.price(k))
 	}
 	if e.trails == 0 {
@@ -93,7 +92,7 @@ func (e *Emulator) follow(k float64) {
 	}
 	for i := range e.orders {
 		if o := &e.orders[i]; o.kind == kindExit && o.exit.trailing() {
-			e.levels(o)
+			e.levels(o.exit)
 			o.exit.follow(k)
 		}
 	}

@@ -53,7 +53,10 @@ func (e *Emulator) book(l *Lot, part, exitFee, price float64, by taker) {
 		e.evens++
 	}
 	if e.keep {
-		up, down := l.excursions(price, part*e.point)
+		up, down := 0.0, 0.0
+		if !e.lean {
+			up, down = l.excursions(price, part*e.point)
+		}
 		e.closed = append(e.closed, Trade{
 			EntryID: l.ID, EntryComment: l.Comment, ExitID: by.id, ExitComment: by.comment,
 			Size: sign * part, EntryPrice: l.Price, ExitPrice: price, EntryBar: l.Bar, ExitBar: e.bar,
@@ -67,7 +70,7 @@ func (e *Emulator) book(l *Lot, part, exitFee, price float64, by taker) {
 
 // excursions are the best and worst open profit of a lot, as positive money for value money a point.
 func (l *Lot) excursions(price, value float64) (up, down float64) {
-	high, low := math.Max(l.high, price), math.Min(l.low, price)
+	high, low := max(l.high, price), min(l.low, price)
 	if l.Size > 0 {
 		return (high - l.Price) * value, (l.Price - low) * value
 	}
@@ -85,8 +88,8 @@ func (e *Emulator) floorLot(qty float64) float64 {
 	if math.Abs(k-r) > 1e-6 {
 		r = math.Floor(k)
 	}
-	if inverse := math.Floor(1/step + 0.5); inverse >= 1 && math.Abs(float64(inverse*step)-1) < 1e-9 {
-		return r / inverse
+	if e.lotInverse > 0 {
+		return r / e.lotInverse
 	}
 	return r * step
 }
@@ -110,7 +113,7 @@ func (e *Emulator) defaultQty(price float64) float64 {
 		}
 		return e.floorLot(money / value)
 	}
-	return e.floorLot(e.s.Qty)
+	return e.fixedQty
 }
 
 // openProfitAt is the open profit at a price.
@@ -143,11 +146,11 @@ func (a *account) watch(equity float64) {
 
 func (a *account) noteSize(size float64) {
 	q := math.Abs(size)
-	a.heldAll = math.Max(a.heldAll, q)
+	a.heldAll = max(a.heldAll, q)
 	if size > 0 {
-		a.heldLong = math.Max(a.heldLong, q)
+		a.heldLong = max(a.heldLong, q)
 	} else {
-		a.heldShort = math.Max(a.heldShort, q)
+		a.heldShort = max(a.heldShort, q)
 	}
 }
 
@@ -248,7 +251,7 @@ func (e *Emulator) callMargin(price float64) {
 	if cover <= 0 {
 		cover = 1
 	}
-	cover = math.Min(cover, size)
+	cover = min(cover, size)
 	price += float64(-e.side()) * float64(e.s.SlippageTicks) * e.grid.tick
 	e.take(cover, cover, price, taker{reason: ByMargin}, 0)
 }

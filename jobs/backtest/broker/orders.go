@@ -31,7 +31,7 @@ type order struct {
 	stop      float64
 	limit     float64
 
-	exit exitState
+	exit *exitState // of an exit; nil otherwise
 }
 
 // exitState is what only exits have.
@@ -90,7 +90,7 @@ func (e *Emulator) place(n Entry, k kind) {
 	}
 	if against < 0 {
 		o.reverses = true
-		o.carry = math.Max(0, math.Abs(e.size)-e.closesOfThisBar())
+		o.carry = max(0, math.Abs(e.size)-e.closesOfThisBar())
 	}
 	if i := e.findEntry(n.ID); i >= 0 {
 		e.remove(i)
@@ -111,7 +111,7 @@ func (e *Emulator) closesOfThisBar() float64 {
 
 // Exit places or replaces a bracket. It does nothing without a level, with neither lots nor a pending
 // entry to act on, and when it is spent.
-func (e *Emulator) Exit(x Exit) {
+func (e *Emulator) Exit(x *Exit) {
 	if math.IsNaN(x.Profit) && math.IsNaN(x.Limit) && math.IsNaN(x.Loss) && math.IsNaN(x.Stop) &&
 		math.IsNaN(x.TrailPrice) && math.IsNaN(x.TrailPoints) {
 		return
@@ -120,29 +120,60 @@ func (e *Emulator) Exit(x Exit) {
 		return
 	}
 	i := e.findExit(x.ID, x.From)
-	if i >= 0 && i == len(e.orders)-1 && e.orders[i].exit.same(&x) {
+	if i >= 0 {
+		e.replaceExit(i, x)
 		return
 	}
-	o := order{
-		kind: kindExit, id: x.ID, oca: x.OCA, ocaType: x.OCAType, bar: e.bar, stop: math.NaN(), limit: math.NaN(),
-		exit: exitState{Exit: x, best: math.NaN(), version: -1},
+	if len(e.orders) >= MaxOrders {
+		e.err = ErrOrders
+		return
 	}
+	state := e.newExit()
+	*state = exitState{Exit: *x, best: math.NaN(), version: -1, born: e.serial + 1}
 	if !math.IsNaN(x.TrailOffset) {
-		o.exit.offset = wholeTicks(x.TrailOffset)
+		state.offset = wholeTicks(x.TrailOffset)
 	}
-	e.levels(&o)
-	if i < 0 {
-		o.exit.follow(e.grid.ticks(e.close))
-		o.exit.born = e.serial + 1
-		e.add(o)
+	e.levels(state)
+	if state.trailing() {
+		state.follow(e.grid.ticks(e.close))
+	}
+	e.add(order{
+		kind: kindExit, id: x.ID, oca: x.OCA, ocaType: x.OCAType, bar: e.bar, stop: math.NaN(), limit: math.NaN(), exit: state,
+	})
+}
+
+// replaceExit replaces live exit i by a call, in its own memory: scripts call an exit on every bar.
+func (e *Emulator) replaceExit(i int, n *Exit) {
+	o := e.orders[i]
+	x, last := o.exit, len(e.orders)-1
+	if i == last && x.same(n) {
 		return
 	}
-	o.exit.best, o.exit.born = e.orders[i].exit.best, e.orders[i].exit.born
-	if x := &o.exit; x.dir != Both && float64(x.dir)*x.activation > float64(x.dir)*x.best {
+	e.count(&o, -1)
+	best, born := x.best, x.born
+	*x = exitState{Exit: *n, best: best, born: born, version: -1}
+	if !math.IsNaN(n.TrailOffset) {
+		x.offset = wholeTicks(n.TrailOffset)
+	}
+	e.levels(x)
+	if x.dir != Both && float64(x.dir)*x.activation > float64(x.dir)*x.best {
 		x.best = math.NaN()
 	}
-	e.remove(i)
-	e.add(o)
+	e.serial++
+	o.oca, o.ocaType, o.bar, o.serial = n.OCA, n.OCAType, e.bar, e.serial
+	e.count(&o, 1)
+	copy(e.orders[i:], e.orders[i+1:])
+	e.orders[last] = o
+}
+
+// newExit is memory for an exit.
+func (e *Emulator) newExit() *exitState {
+	if n := len(e.spare); n > 0 {
+		x := e.spare[n-1]
+		e.spare = e.spare[:n-1]
+		return x
+	}
+	return &exitState{}
 }
 
 // same says whether a call repeats the exit as it is. Scripts call an exit on every bar; most calls
@@ -223,8 +254,21 @@ func (e *Emulator) Cancel(id int32) {
 
 // CancelAll removes all live orders, market orders too.
 func (e *Emulator) CancelAll() {
+	e.spareExits()
 	e.orders = e.orders[:0]
 	e.markets, e.exits, e.trails = 0, 0, 0
+}
+
+// spareExits takes back the memory of all live exits.
+func (e *Emulator) spareExits() {
+	if e.exits == 0 {
+		return
+	}
+	for i := range e.orders {
+		if x := e.orders[i].exit; x != nil {
+			e.spare = append(e.spare, x)
+		}
+	}
 }
 
 func (e *Emulator) add(o order) {
@@ -238,8 +282,12 @@ func (e *Emulator) add(o order) {
 	e.orders = append(e.orders, o)
 }
 
+// remove drops live order i. An exit's state stays readable until the next Exit.
 func (e *Emulator) remove(i int) {
 	e.count(&e.orders[i], -1)
+	if x := e.orders[i].exit; x != nil {
+		e.spare = append(e.spare, x)
+	}
 	e.orders = append(e.orders[:i], e.orders[i+1:]...)
 }
 

@@ -78,8 +78,8 @@ func (e *Emulator) meet(o *order, a, b float64) (touch, bool) {
 }
 
 func (e *Emulator) meetExit(o *order, a, b float64) (touch, bool) {
-	e.levels(o)
-	x := &o.exit
+	x := o.exit
+	e.levels(x)
 	if x.dir == Both || (e.exits > 1 || x.reduced > 0) && e.exitQty(o) <= 0 {
 		return touch{}, false
 	}
@@ -116,13 +116,13 @@ func meetStop(level float64, d Dir, a, b float64) (touch, bool) {
 		if !(b >= a && b >= level) {
 			return touch{}, false
 		}
-		at := math.Max(level, a)
+		at := max(level, a)
 		return touch{at: at, price: at, dist: at - a, buys: true}, true
 	}
 	if !(b <= a && b <= level) {
 		return touch{}, false
 	}
-	at := math.Min(level, a)
+	at := min(level, a)
 	return touch{at: at, price: at, dist: a - at}, true
 }
 
@@ -152,8 +152,8 @@ func (e *Emulator) quiet(high, low float64) bool {
 		o := &e.orders[i]
 		stop, limit, dir := o.stop, o.limit, o.dir
 		if o.kind == kindExit {
-			e.levels(o)
-			x := &o.exit
+			x := o.exit
+			e.levels(x)
 			if x.dir == Both {
 				continue
 			}

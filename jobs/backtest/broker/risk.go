@@ -87,7 +87,7 @@ func (e *Emulator) allowed(d Dir, closing, opening float64) float64 {
 		return opening
 	}
 	held := math.Abs(e.size) - closing
-	return e.floorLot(math.Max(0, math.Min(opening, e.risk.limit-held)))
+	return e.floorLot(max(0, min(opening, e.risk.limit-held)))
 }
 
 // countFill counts one filled order of the day and ends the day at the limit. An entry that filled
@@ -128,7 +128,7 @@ func (e *Emulator) checkLosses() {
 		if breaks(r.realizedPeak, equity, r.drawdownLimit, r.drawdownPercent) {
 			r.stopped = true
 		}
-		r.realizedPeak = math.Max(r.realizedPeak, e.capital+e.net)
+		r.realizedPeak = max(r.realizedPeak, e.capital+e.net)
 	}
 	if breaks(r.dayEquity, equity, r.lossLimit, r.lossPercent) {
 		r.dayOver = true
