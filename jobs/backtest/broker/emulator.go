@@ -78,7 +78,7 @@ func (e *Emulator) Reset(s Settings) {
 // KeepTrades says whether Closed keeps a row for each closed lot. Counters and sums are kept either way.
 func (e *Emulator) KeepTrades(keep bool) { e.keep = keep }
 
-// KeepExtremes says whether equity and lots are followed inside bars, as they are unless told otherwise.
+// KeepExtremes says whether equity and lots are followed inside bars, which is the default.
 // Without, MaxDrawdown, MaxRunup and the excursions of lots and trades are without meaning, and bars on
 // which nothing fills cost next to nothing.
 func (e *Emulator) KeepExtremes(keep bool) { e.lean = !keep }
