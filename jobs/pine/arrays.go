@@ -212,17 +212,26 @@ func arrayFunctions(all map[string]function) {
 		if o == nil {
 			return 0, errNaObject
 		}
-		kind := strings.TrimSuffix(strings.TrimPrefix(c.class, "array<"), ">")
-		var parts []string
-		size := 0
-		for _, v := range o.vals {
-			s := m.run.format(v, kind, "")
-			if size += len(s); size > maxText {
-				break
-			}
-			parts = append(parts, s)
+		return m.run.intern(m.run.joined(o.vals, elementKind(c.class), "", m.run.text(a[1])))
+	}
+	all["array.tostring"] = func(m *machine, c *callInfo, a []float64) (float64, error) {
+		o := m.heap.get(a[0])
+		if o == nil {
+			return m.run.intern("NaN")
 		}
-		return m.run.intern(strings.Join(parts, m.run.text(a[1])))
+		return m.run.intern("[" + m.run.joined(o.vals, elementKind(c.class), m.run.text(a[1]), ", ") + "]")
+	}
+	all["matrix.tostring"] = func(m *machine, c *callInfo, a []float64) (float64, error) {
+		o := m.heap.get(a[0])
+		if o == nil {
+			return m.run.intern("NaN")
+		}
+		var rows []string
+		for at, size := 0, 0; o.cols > 0 && at < len(o.vals) && size < maxText; at += o.cols {
+			row := m.run.joined(o.vals[at:at+o.cols], elementKind(c.class), m.run.text(a[1]), ", ")
+			rows, size = append(rows, "["+row+"]"), size+len(row)
+		}
+		return m.run.intern(strings.Join(rows, "\n"))
 	}
 	all["str.split"] = func(m *machine, _ *callInfo, a []float64) (float64, error) {
 		var refs []float64
@@ -236,4 +245,24 @@ func arrayFunctions(all map[string]function) {
 		return m.made(refs)
 	}
 	sorts(all)
+}
+
+// elementKind is the type of a collection's elements.
+func elementKind(class string) string {
+	_, kind, _ := strings.Cut(class, "<")
+	return strings.TrimSuffix(kind, ">")
+}
+
+// joined are values as text, up to the length that a text may have.
+func (r *Run) joined(vals []float64, kind, layout, separator string) string {
+	var parts []string
+	size := 0
+	for _, v := range vals {
+		s := r.format(v, kind, layout)
+		if size += len(s); size > maxText {
+			break
+		}
+		parts = append(parts, s)
+	}
+	return strings.Join(parts, separator)
 }

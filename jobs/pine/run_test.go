@@ -114,6 +114,7 @@ func TestLanguageByTheBarsOnWhichItEnters(t *testing.T) {
 		{"calendar", "", "hour == 1 and minute == 15", 5},
 		{"session", "", "not na(time(timeframe.period, \"0115-0130\"))", 5},
 		{"closes within 1e-10 are equal", "x = close + 5e-11", "x <= close and bar_index == 2", 2},
+		{"an array and a matrix as texts", "a = array.from(close, na)\ns = str.tostring(a) + str.tostring(matrix.new<int>(2, 2, 7)) + str.format(\"{0}\", array.from(\"x\"))", "s == \"[14, NaN][7, 7]\\n[7, 7][x]\"", 4},
 		{"a text that has the name of a prefix", "str = \"a\"\nstrategy = str + str.tostring(close)", "str.length(strategy) == 3 and strategy == \"a14\"", 4},
 		{"a function that ends with a tuple's declaration", "f() =>\n    [m, u, l] = ta.bb(close, 2, 1)\n[a, b, c] = f()", "a == 13.5", 4},
 		{"a tuple of one value", "f(n) =>\n    if n == 1\n        x = close\n        [x]\n    else\n        [na]\n[y] = f(1)", "y == 14", 4},

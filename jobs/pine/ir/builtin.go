@@ -2,6 +2,7 @@ package ir
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"millrace/jobs/pine/syntax"
@@ -132,6 +133,10 @@ func (l *lowerer) callTA(x *syntax.Call, law string, a *arguments) value {
 	}
 	slots := make([]Slot, len(sig.Params))
 	for i := range slots {
+		if a.vals[i] != nil {
+			v := l.plainValue(x, *a.vals[i], "ta."+law)
+			a.vals[i] = &v
+		}
 		slots[i] = a.slot(i, nil)
 	}
 	results := make([]*types.Type, len(sig.Results))
@@ -187,7 +192,7 @@ func (l *lowerer) callPlain(x *syntax.Call, name string, a *arguments) value {
 	case "nz":
 		return l.nz(x, a)
 	case "fixnan":
-		v := *a.vals[0]
+		v := l.plainValue(x, *a.vals[0], name)
 		if v.typ.Kind == types.NA {
 			return v
 		}
@@ -199,11 +204,17 @@ func (l *lowerer) callPlain(x *syntax.Call, name string, a *arguments) value {
 		slots := []Slot{a.slot(0, nil)}
 		names := "str.format"
 		for _, v := range a.extra {
+			if v.typ.IsReference() {
+				v = l.collectionText(x, v, l.constant(types.StringType, math.NaN()))
+			}
 			slots = append(slots, v.slot())
 			names += "|" + v.typ.String()
 		}
 		return l.function(x.Pos, names, types.StringType, slots...)
 	case "str.tostring":
+		if a.vals[0].typ.IsReference() {
+			return l.collectionText(x, *a.vals[0], a.slot(1, nil))
+		}
 		return l.function(x.Pos, "str.tostring|"+a.vals[0].typ.String(), types.StringType, a.vals[0].slot(), a.slot(1, nil))
 	case "str.split":
 		t := types.ArrayOf(types.StringType)

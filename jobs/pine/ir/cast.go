@@ -36,7 +36,7 @@ func (l *lowerer) cast(x *syntax.Call, name string, v value) value {
 }
 
 func (l *lowerer) nz(x *syntax.Call, a *arguments) value {
-	v := *a.vals[0]
+	v := l.plainValue(x, *a.vals[0], "nz")
 	if v.typ.Kind == types.Bool && l.version >= 6 {
 		l.errorAt(x.Pos, "P203", "a bool is never na from version 6 on", "drop nz()")
 	}
@@ -57,6 +57,27 @@ func (l *lowerer) nz(x *syntax.Call, a *arguments) value {
 		}
 	}
 	return one(t, l.op(x.Pos, OpNz, t, v.slot(), repl))
+}
+
+// plainValue refuses a collection or an object where a value belongs.
+func (l *lowerer) plainValue(x *syntax.Call, v value, name string) value {
+	if v.typ.IsReference() {
+		l.errorAt(x.Pos, "P203", fmt.Sprintf("%s does not take a %s", name, v.typ), "")
+		return l.na()
+	}
+	return v
+}
+
+// collectionText is an array or a matrix as text.
+func (l *lowerer) collectionText(x *syntax.Call, v value, layout Slot) value {
+	name := map[types.Kind]string{types.Array: "array.tostring", types.Matrix: "matrix.tostring"}[v.typ.Kind]
+	if name == "" || v.typ.Elem.IsReference() {
+		l.errorAt(x.Pos, "P203", fmt.Sprintf("a %s cannot become a text", v.typ), "write its parts out")
+		return one(types.StringType, l.text(""))
+	}
+	dst := l.temp(types.StringType)
+	l.emit(&Inst{Op: OpObject, Dst: []Slot{dst}, Args: []Slot{v.slot(), layout}, Name: name, Class: v.typ.String(), Pos: x.Pos})
+	return one(types.StringType, dst)
 }
 
 // iff is version 4's function: both sides are computed.

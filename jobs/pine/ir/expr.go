@@ -74,6 +74,10 @@ func (l *lowerer) condition(x syntax.Expr) Slot {
 }
 
 func (l *lowerer) tuple(x *syntax.Tuple) value {
+	if len(x.Items) == 0 {
+		l.errorAt(x.Pos, "P203", "the brackets hold no value", "write a value, or array.new for an empty array")
+		return l.na()
+	}
 	v := value{typ: &types.Type{Kind: types.Tuple}}
 	for _, item := range x.Items {
 		i := l.scalar(item, "a tuple")

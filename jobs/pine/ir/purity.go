@@ -98,7 +98,8 @@ func (v *purity) class(s Slot) string {
 
 // makesText reports whether a text is made while running: its number holds for one trial only.
 func (v *purity) makesText(in *Inst) bool {
-	if in.Name == "array.join" || in.Name == "str.split" {
+	switch in.Name {
+	case "array.join", "array.tostring", "matrix.tostring", "str.split":
 		return true
 	}
 	if in.Op != OpFunc || len(in.Dst) == 0 || v.p.Slots[in.Dst[0]].Type.Kind != types.String {
