@@ -44,6 +44,7 @@ func findEvents(p *ir.Program, plan *ir.Plan) events {
 	f.define(plan.Residue.Code)
 	f.carries(plan.Residue.Code, map[ir.Slot]bool{})
 	f.orders(plan.Residue.Code, nil, true)
+	f.out.always = f.out.always || p.Settings.OnOrderFills
 	return f.out
 }
 

@@ -66,6 +66,8 @@ type machine struct {
 	bar     int
 	passes  int
 	args    []float64
+	taped   bool // calls of laws are recorded: see checkpoint
+	tapes   [][]float64
 	outs    [4]float64
 }
 
@@ -335,6 +337,9 @@ func (m *machine) call(in *instr, c *callInfo, args []float64) error {
 				return failAt(c.pos, "ta."+c.name+" is not available")
 			}
 			m.kernels[in.c] = k
+		}
+		if m.taped {
+			m.tape(int(in.c), args)
 		}
 		if err := k.Next(m.bar, args, m.outs[:len(c.dst)]); err != nil {
 			return failAt(c.pos, "ta."+c.name+": "+err.Error())

@@ -64,6 +64,7 @@ type Run struct {
 	ruined   int        // bars of the window that were traded before the account was ruined; 0: it was not
 	exposed  int        // bars of the window that closed with an open position
 	steps    int
+	point    checkpoint // of a bar that is calculated more than once
 	patterns map[string]*regexp.Regexp
 }
 

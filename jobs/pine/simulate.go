@@ -40,12 +40,16 @@ func (r *Run) simulatePlain(w backtest.Window) error {
 // walk runs a machine on every bar; before the window its orders are dropped.
 func (r *Run) walk(m *machine, from int, w backtest.Window) error {
 	b := r.bars
+	r.recalculate(m)
 	for i := from; i < w.To; i++ {
-		r.silent = i < w.From
+		r.silent, r.point.bar, r.point.taken = i < w.From, i, false
 		if !r.silent {
 			if err := r.emu.Bar(i, r.columns.days[i], b.Open[i], b.High[i], b.Low[i], b.Close[i]); err != nil {
 				return err
 			}
+		}
+		if r.point.taken {
+			m.restore(&r.point)
 		}
 		if err := m.step(i); err != nil {
 			return err

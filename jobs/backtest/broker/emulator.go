@@ -17,6 +17,7 @@ type Emulator struct {
 	keep   bool
 	lean   bool // extremes inside bars are not followed
 	err    error
+	again  func() error // see Recalculate
 
 	serial  int64 // of the last order
 	version int64 // of lots and exits; exits recompute their levels when it changes
@@ -90,7 +91,7 @@ func (e *Emulator) Err() error { return e.err }
 func (e *Emulator) Idle() bool { return len(e.orders) == 0 && len(e.lots) == 0 }
 
 // Bar works off the orders of earlier bars on one bar. day numbers the trading day in the exchange's
-// time zone. The error is a *LimitError, and then the run is over.
+// time zone. The error is a *LimitError, or that of a recalculation, and then the run is over.
 func (e *Emulator) Bar(bar int, day int32, open, high, low, closing float64) error {
 	return e.BarDetail(bar, day, open, high, low, closing, Inner{})
 }
@@ -140,10 +141,14 @@ func (p prices) upFirst() bool { return p.high-p.open < p.open-p.low }
 
 // walkBar fills market orders at the open and walks the path.
 func (e *Emulator) walkBar(p prices, inner Inner) {
-	open := e.grid.ticks(p.open)
+	open, seen := e.grid.ticks(p.open), e.version
 	e.fillMarkets(open, false)
 	if e.mayCall(p.open, p.open) {
 		e.callMargin(p.open)
+	}
+	if e.again != nil {
+		e.walkBarAgain(p, inner, seen)
+		return
 	}
 	if e.lean && (len(e.orders) == 0 || len(inner.Open) == 0 && e.outOfReach(p.high, p.low)) {
 		return

@@ -48,7 +48,6 @@ func TestScriptsAreRefusedWithLineCodeAndAdvice(t *testing.T) {
 		{"no declaration", "//@version=6\nx = 1", 1, "P302", "strategy()"},
 		{"unknown version", "//@version=9\nstrategy(\"t\")", 1, "P301", "version 9"},
 		{"global changed by a function", head + "var a = 0\nf() =>\n    a := 1\nx = f()", 5, "P207", "global"},
-		{"orders on every fill", "//@version=6\nstrategy(\"t\", calc_on_order_fills=true)", 2, "P307", "calc_on_order_fills"},
 		{"bounds that contradict", head + "x = input.int(5, \"x\", minval=9, maxval=3)", 3, "P208", "minval"},
 		{"the clock in an order", head + "if timenow > 0\n    strategy.entry(\"L\", strategy.long)", 3, "P305", "timenow"},
 		{"no orders", head + "x = close", 1, "P302", "gives no orders"},

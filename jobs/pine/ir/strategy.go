@@ -59,9 +59,8 @@ func (l *lowerer) setting(a syntax.Arg, name string, slot Slot) {
 	case "pyramiding":
 		whole(&s.Pyramiding)
 	case "calc_on_order_fills":
-		s.OnOrderFills = on
-		if on {
-			l.errorAt(a.Pos, "P307", "calc_on_order_fills is not available: the script runs once a bar, on its close", "set it to false")
+		if s.OnOrderFills = on; on {
+			l.diags.Add(a.Pos, syntax.Warning, "P907", "calc_on_order_fills: a calculation inside a bar of history already sees the bar's last prices, as on TradingView", "trust no result that depends on it")
 		}
 	case "calc_on_every_tick":
 		if s.EveryTick = on; on {
