@@ -83,7 +83,7 @@ func (s *Server) routes() []route {
 			summary: "Run one backtest", body: types.RunRequest{}, sample: sampleRun, status: http.StatusCreated, answer: types.Run{}}},
 		{get, "/backtests/runs/:id", viewer, s.getRun, bodyLimit, about{summary: "A run with its metrics", answer: types.Run{}}},
 		{get, "/backtests/runs/:id/trades", viewer, s.getRunTrades, bodyLimit, about{
-			summary: "A run's trades", params: asCSV(), answer: types.List[types.Trade]{}}},
+			summary: "A run's trades; as CSV in the columns of TradingView's list of trades", params: asCSV(), answer: types.List[types.Trade]{}}},
 		{get, "/backtests/runs/:id/equity", viewer, s.getRunEquity, bodyLimit, about{
 			summary: "A run's equity at each bar's close", params: asCSV(), answer: types.List[types.Equity]{}}},
 

@@ -14,6 +14,7 @@ import (
 
 	"millrace/api/types"
 	"millrace/jobs/backtest"
+	"millrace/jobs/backtest/tradelist"
 	"millrace/jobs/invalid"
 	"millrace/jobs/sweep"
 	"millrace/store"
@@ -214,24 +215,32 @@ func (s *Server) getRunTrades(c echo.Context) error {
 		return err
 	}
 	if wantsCSV(c) {
-		rows := [][]string{{"side", "size", "entry_bar", "entry_time", "entry_price", "exit_bar", "exit_time", "exit_price", "pnl", "return_pct", "exit_reason"}}
-		for _, t := range run.Trades {
-			rows = append(rows, []string{
-				string(t.Side), decimal(t.Size), strconv.Itoa(t.EntryBar), stamp(t.EntryTime), decimal(t.EntryPrice),
-				strconv.Itoa(t.ExitBar), stamp(t.ExitTime), decimal(t.ExitPrice), decimal(t.PnL), decimal(t.ReturnPct), t.ExitReason,
-			})
-		}
-		return writeCSV(c, rows)
+		return writeTrades(c, run)
 	}
 	views := make([]types.Trade, len(run.Trades))
 	for i, t := range run.Trades {
 		views[i] = types.Trade{
 			Side: types.Side(t.Side), Size: t.Size, EntryBar: t.EntryBar, EntryTime: time.UnixMicro(t.EntryTime).UTC(), EntryPrice: t.EntryPrice,
 			ExitBar: t.ExitBar, ExitTime: time.UnixMicro(t.ExitTime).UTC(), ExitPrice: t.ExitPrice, PnL: t.PnL, ReturnPct: t.ReturnPct,
-			ExitReason: t.ExitReason, EntrySignal: t.EntrySignal, ExitSignal: t.ExitSignal,
+			ExitReason: t.ExitReason, EntrySignal: t.EntrySignal, ExitSignal: t.ExitSignal, Runup: t.Runup, Drawdown: t.Drawdown,
 		}
 	}
 	return ok(c, types.List[types.Trade]{Items: views})
+}
+
+// writeTrades writes a run's trades in the columns of TradingView's list of trades.
+func writeTrades(c echo.Context, run *market.Run) error {
+	var spec struct {
+		Account struct {
+			Cash float64 `json:"cash"`
+		} `json:"account"`
+	}
+	if err := json.Unmarshal(run.Spec, &spec); err != nil {
+		return fmt.Errorf("read run: %w", err)
+	}
+	c.Response().Header().Set(echo.HeaderContentType, "text/csv; charset=utf-8")
+	c.Response().WriteHeader(http.StatusOK)
+	return tradelist.Write(c.Response(), run.Trades, spec.Account.Cash)
 }
 
 // getRunEquity handles GET /backtests/runs/:id/equity.

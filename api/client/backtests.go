@@ -66,6 +66,11 @@ func (c *Client) Run(ctx context.Context, key string, body types.RunRequest) (*t
 	return create[types.Run](ctx, c, "/backtests/run", key, body)
 }
 
+// RunTrades lists a run's closed trades.
+func (c *Client) RunTrades(ctx context.Context, id string) (*types.List[types.Trade], error) {
+	return get[types.List[types.Trade]](ctx, c, "/backtests/runs/"+url.PathEscape(id)+"/trades", nil)
+}
+
 // Strategies lists the strategies and their parameters.
 func (c *Client) Strategies(ctx context.Context) (*types.List[types.Strategy], error) {
 	return get[types.List[types.Strategy]](ctx, c, "/strategies", nil)

@@ -31,6 +31,9 @@ type Trade struct {
 	// What a script calls the order that opened the position, and the one that closed it.
 	EntrySignal string `json:"entry_signal,omitempty"`
 	ExitSignal  string `json:"exit_signal,omitempty"`
+	// Of a script's trade: its best and its worst open profit, as positive money.
+	Runup    float64 `json:"runup,omitempty"`
+	Drawdown float64 `json:"drawdown,omitempty"`
 }
 
 // Equity is the equity at one bar's close.

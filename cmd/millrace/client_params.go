@@ -25,7 +25,7 @@ func parseParams(texts []string) (map[string]types.ParamRange, error) {
 			return nil, configError{fmt.Errorf("--param %q: %w", text, err)}
 		}
 		space[name] = types.ParamRange{
-			Values: r.Values, RangeObject: types.RangeObject{Low: r.Low, High: r.High, Step: r.Step, Log: r.Log, Type: r.Type},
+			Values: r.Values, Labels: r.Labels, RangeObject: types.RangeObject{Low: r.Low, High: r.High, Step: r.Step, Log: r.Log, Type: r.Type},
 		}
 	}
 	return space, nil

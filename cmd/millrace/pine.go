@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 
@@ -18,22 +17,10 @@ type pineCmd struct {
 	Check pineCheckCmd `cmd:"" help:"Compile a script here, without a server: its faults by line, or its inputs."`
 	Add   pineAddCmd   `cmd:"" help:"Upload a script as a strategy of the workspace."`
 	List  pineListCmd  `cmd:"" help:"List the workspace's scripts."`
-}
 
-// maxScript is how many bytes of a script are read: the server's limit, and one more to find it exceeded.
-const maxScript = 256<<10 + 1
-
-func readScript(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", configError{err}
-	}
-	defer func() { _ = file.Close() }()
-	text, err := io.ReadAll(io.LimitReader(file, maxScript))
-	if err == nil && len(text) == maxScript {
-		err = fmt.Errorf("%s has more than %d bytes", path, maxScript-1)
-	}
-	return string(text), err
+	Run     pineRunCmd     `cmd:"" help:"Run a script once, here on a file of bars or on the server on a dataset."`
+	Tune    pineTuneCmd    `cmd:"" help:"Tune a script's inputs: upload it when it is new, follow the tune and print its leaderboard."`
+	Compare pineCompareCmd `cmd:"" help:"Compare a script's trades with a list that TradingView has exported: the first difference and its likely reason."`
 }
 
 // pineCheckCmd is the verb `pine check`.
@@ -47,16 +34,9 @@ func (c *pineCheckCmd) Run(env *environment) error {
 	if err != nil {
 		return err
 	}
-	program, diags := pine.Compile(source)
-	for _, d := range diags {
-		fmt.Fprintf(env.stdout, "%s:%d:%d: %s %s %s", c.File, d.Line, d.Column, d.Severity, d.Code, printable(d.Message))
-		if d.Advice != "" {
-			fmt.Fprintf(env.stdout, "; %s", printable(d.Advice))
-		}
-		fmt.Fprintln(env.stdout)
-	}
-	if program == nil {
-		return exitStatus(1)
+	program, err := compileScript(env.stdout, c.File, source, true)
+	if err != nil {
+		return err
 	}
 	strategy := pine.NewStrategy("pine", program)
 	fmt.Fprintf(env.stdout, "%s: class %s, %d inputs\n", printable(program.Title()), program.Class(), len(strategy.Params()))
@@ -92,7 +72,7 @@ func (c *pineAddCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	made, err := api.AddStrategy(ctx, "", types.StrategyRequest{Name: c.Name, Source: source})
+	made, err := upload(ctx, env, api, c.File, types.StrategyRequest{Name: c.Name, Source: source})
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,12 @@ func (s *Strategy) Account() backtest.Account { return s.account }
 
 // Trader makes a trader of the strategy.
 func (s *Strategy) Trader(c *backtest.IndicatorCache, cfg backtest.Config) backtest.Trader {
-	return newTrader(s, c, cfg)
+	return newTrader(s, c, cfg, Market{LotStep: lotStep})
+}
+
+// TraderOf makes a trader of the strategy on an instrument. A tick of 0 is read from the bars.
+func (s *Strategy) TraderOf(c *backtest.IndicatorCache, cfg backtest.Config, m Market) backtest.Trader {
+	return newTrader(s, c, cfg, m)
 }
 
 // Warmup is every bar there is: a script's variables may remember the first one.

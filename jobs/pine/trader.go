@@ -17,6 +17,7 @@ type trader struct {
 	cache    *backtest.IndicatorCache
 	bars     *backtest.Bars
 	cfg      backtest.Config
+	market   Market
 	run      *Run // nil: to be made
 	stop     func() bool
 	params   []float64 // of all inputs
@@ -27,21 +28,29 @@ type trader struct {
 	equity  []float64
 }
 
-func newTrader(s *Strategy, c *backtest.IndicatorCache, cfg backtest.Config) *trader {
-	return &trader{strategy: s, cache: c, bars: c.Bars(), cfg: cfg, params: s.program.Defaults()}
+func newTrader(s *Strategy, c *backtest.IndicatorCache, cfg backtest.Config, m Market) *trader {
+	t := &trader{strategy: s, cache: c, bars: c.Bars(), cfg: cfg, market: m, params: s.program.Defaults()}
+	if cfg.Override.WholeUnits && cfg.Account.WholeUnits {
+		t.market.LotStep = 1
+	}
+	return t
 }
 
-// columnsKey names the columns that all traders of one program over one history share.
+// columnsKey names the columns that all traders of one program over one history and market share.
 type columnsKey struct {
 	program *Program
-	lot     float64
+	market  Market
 }
 
 // columns finds the shared columns of the program over the bars, or makes them.
 func (t *trader) columns() *Columns {
 	p := t.strategy.program
-	return t.cache.Attached(columnsKey{p, t.lot()}, func() any {
-		return p.NewColumns(t.bars, Market{Tick: TickOf(t.bars), LotStep: t.lot()})
+	return t.cache.Attached(columnsKey{p, t.market}, func() any {
+		m := t.market
+		if m.Tick == 0 {
+			m.Tick = TickOf(t.bars)
+		}
+		return p.NewColumns(t.bars, m)
 	}).(*Columns)
 }
 
@@ -58,13 +67,6 @@ func (t *trader) ready() error {
 	run.side = map[backtest.Side]broker.Dir{backtest.SideLong: broker.Long, backtest.SideShort: broker.Short}[t.cfg.Side]
 	t.run = run
 	return nil
-}
-
-func (t *trader) lot() float64 {
-	if t.cfg.Override.WholeUnits && t.cfg.Account.WholeUnits {
-		return 1
-	}
-	return lotStep
 }
 
 // override puts what the request's account names in the place of the script's.
@@ -204,6 +206,7 @@ func (t *trader) Trace(w backtest.Window) ([]backtest.Trade, []float64) {
 			EntryBar: trade.EntryBar, EntryTime: t.bars.Time[trade.EntryBar], EntryPrice: trade.EntryPrice, EntrySignal: entry,
 			ExitBar: trade.ExitBar, ExitTime: t.bars.Time[trade.ExitBar], ExitPrice: trade.ExitPrice, ExitSignal: exit,
 			PnL: trade.Profit, ReturnPct: t.percent(trade), ExitReason: exitReasons[trade.Reason],
+			Runup: trade.MaxRunup, Drawdown: trade.MaxDrawdown,
 		})
 	}
 	return trades, append([]float64(nil), t.equity...)
