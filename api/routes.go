@@ -254,6 +254,13 @@ func (s *Server) pageRoutes() []route {
 		page(post, "/admin/access/keys/revoke", p.RevokeKey),
 		page(get, "/admin/retention", p.Retention),
 		page(post, "/admin/retention", p.Prune),
+		page(get, "/admin/strategies", p.Strategies),
+		page(post, "/admin/strategies", p.AddStrategy),
+		page(get, "/admin/strategies/:id", p.Strategy),
+		page(post, "/admin/strategies/:id/run", p.RunStrategy),
+		page(post, "/admin/strategies/:id/delete", p.DeleteStrategy),
+		page(get, "/admin/runs/:id", p.Run),
+		page(get, "/admin/runs/:id/trades.csv", p.RunTrades),
 		page(get, "/admin/datasets", p.Datasets),
 		{post, "/admin/datasets", admin, p.Upload, uploadLimit, about{page: true}},
 	}

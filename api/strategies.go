@@ -256,7 +256,7 @@ func viewParams(specs []backtest.ParamSpec) []types.ParamSpec {
 	views := []types.ParamSpec{}
 	for _, p := range specs {
 		views = append(views, types.ParamSpec{
-			Name: p.Name, Kind: types.ParamKind(p.Kind), Default: p.Default, Min: p.Min, Max: p.Max, Step: p.Step, Doc: p.Doc, Labels: p.Labels,
+			Name: p.Name, Kind: types.ParamKind(p.Kind), Default: p.Default, Min: p.Min, Max: p.Max, Step: p.Step, Doc: p.Doc, Labels: p.Labels, Group: p.Group, Tooltip: p.Tooltip,
 		})
 	}
 	return views

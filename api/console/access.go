@@ -45,7 +45,7 @@ func (p *Pages) CreateWorkspace(c echo.Context) error {
 		n, err := strconv.Atoi(text)
 		if err != nil {
 			return p.showAccess(c, http.StatusUnprocessableEntity, &Problem{
-				Title: "Not created", Errors: []FieldFault{{"tune_cap", strconv.Quote(text) + " is not a whole number"}}}, "")
+				Title: "Not created", Errors: []FieldFault{{Field: "tune_cap", Message: strconv.Quote(text) + " is not a whole number"}}}, "")
 		}
 		body["tune_cap"] = n
 	}

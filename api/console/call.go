@@ -26,6 +26,11 @@ type Problem struct {
 type FieldFault struct {
 	Field   string `json:"field"`
 	Message string `json:"message"`
+	// Of a script: where the fault is, its code and what to change.
+	Line   int    `json:"line"`
+	Column int    `json:"column"`
+	Code   string `json:"code"`
+	Advice string `json:"advice"`
 }
 
 // Error implements error.

@@ -39,6 +39,10 @@ func (p *Pages) Leaderboard(c echo.Context) error {
 	if err := p.get(c, v, "/datasets", url.Values{"limit": {"500"}}, &sets); err != nil {
 		return err
 	}
+	strategies, err := p.strategies(c, v)
+	if err != nil {
+		return err
+	}
 	v.Data = struct {
 		Entries                      []standing
 		Objective, Strategy, Dataset string
@@ -48,7 +52,7 @@ func (p *Pages) Leaderboard(c echo.Context) error {
 		Pager                        pager
 	}{
 		found.Items, query.Get("objective"), query.Get("strategy"), query.Get("dataset"),
-		sweep.Objectives(), strategyNames(), sets.Items, newPager(c, query, found.NextCursor),
+		sweep.Objectives(), namesOf(strategies), sets.Items, newPager(c, query, found.NextCursor),
 	}
 	return p.render(c, http.StatusOK, "leaderboard", v)
 }

@@ -166,7 +166,7 @@ func (p *Pages) Prune(c echo.Context) error {
 		days, err := strconv.Atoi(text)
 		if err != nil {
 			return p.showRetention(c, http.StatusUnprocessableEntity, &Problem{
-				Title: "Not run", Status: http.StatusUnprocessableEntity, Errors: []FieldFault{{"days", strconv.Quote(text) + " is not a whole number"}},
+				Title: "Not run", Status: http.StatusUnprocessableEntity, Errors: []FieldFault{{Field: "days", Message: strconv.Quote(text) + " is not a whole number"}},
 			})
 		}
 		body["days"] = days

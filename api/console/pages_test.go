@@ -15,7 +15,7 @@ import (
 // emptyPages are those that have to make sense before there is anything to show.
 var emptyPages = []string{
 	"/admin", "/admin/tunes", "/admin/tunes/new", "/admin/leaderboard", "/admin/compare", "/admin/wfo", "/admin/wfo/new",
-	"/admin/datasets", "/admin/ingestion", "/admin/coverage", "/admin/query", "/admin/events", "/admin/retention", "/admin/access",
+	"/admin/strategies", "/admin/datasets", "/admin/ingestion", "/admin/coverage", "/admin/query", "/admin/events", "/admin/retention", "/admin/access",
 }
 
 func name(path string) string { return strings.ReplaceAll(strings.Trim(path, "/"), "/", "-") }

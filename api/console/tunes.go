@@ -27,6 +27,10 @@ func (p *Pages) Tunes(c echo.Context) error {
 	if err := p.get(c, v, "/backtests/tunes", query, &found); err != nil {
 		return err
 	}
+	strategies, err := p.strategies(c, v)
+	if err != nil {
+		return err
+	}
 	v.Data = struct {
 		Tunes                []tune
 		Status, Strategy     string
@@ -34,7 +38,7 @@ func (p *Pages) Tunes(c echo.Context) error {
 		Pager                pager
 	}{
 		found.Items, query.Get("status"), query.Get("strategy"),
-		[]string{"queued", "running", "completed", "failed", "canceled"}, strategyNames(), newPager(c, query, found.NextCursor),
+		[]string{"queued", "running", "completed", "failed", "canceled"}, namesOf(strategies), newPager(c, query, found.NextCursor),
 	}
 	return p.render(c, http.StatusOK, "tunes", v)
 }
@@ -58,14 +62,6 @@ func newPager(c echo.Context, query url.Values, next *string) pager {
 	return at
 }
 
-func strategyNames() []string {
-	var names []string
-	for _, s := range backtest.Strategies() {
-		names = append(names, s.Name())
-	}
-	return names
-}
-
 // tuneForm is what the submission form holds, as text.
 type tuneForm struct {
 	WFO                                                                      bool // a walk-forward over the same search
@@ -82,9 +78,8 @@ type tuneForm struct {
 type tuneFormData struct {
 	Form                        tuneForm
 	Datasets                    []types.Dataset
-	Strategies                  []backtest.Strategy
-	Params                      []backtest.ParamSpec
-	Doc                         string
+	Strategies                  []types.Strategy
+	Strategy                    *types.Strategy // the chosen one
 	Sides, Searches, Objectives []string
 	faults                      map[string]string
 }
@@ -131,8 +126,13 @@ func formOf(t tune) (tuneForm, error) {
 	form := tuneForm{
 		Strategy: s.StrategyName, Dataset: t.Datasets[0], Side: string(s.Side), Search: string(s.SearchType),
 		Seed: strconv.FormatUint(*s.Seed, 10), Objective: string(s.ObjectiveType), Constraints: strings.Join(s.Constraints, "\n"),
-		MaxDrawdown: plain(*s.Gates.MaxDrawdownPct), MinTrades: strconv.Itoa(*s.Gates.MinTrades), Commission: plain(float64(*s.Account.Commission)),
+		MaxDrawdown: plain(*s.Gates.MaxDrawdownPct), MinTrades: strconv.Itoa(*s.Gates.MinTrades), Commission: "0.002",
 		Params: map[string]string{},
+	}
+	if s.Account.Commission != nil {
+		form.Commission = plain(float64(*s.Account.Commission))
+	} else if s.Script != nil {
+		form.Commission = "" // the script's own
 	}
 	if len(s.Datasets) > 0 {
 		form.Several, form.Aggregate = s.Datasets, string(s.Aggregate)
@@ -156,15 +156,26 @@ func (p *Pages) showTuneForm(c echo.Context, v *view, status int, form tuneForm,
 	if err := p.get(c, v, "/datasets", url.Values{"limit": {"500"}}, &sets); err != nil {
 		return err
 	}
-	strategy, ok := backtest.Lookup(form.Strategy)
-	if !ok {
-		strategy, _ = backtest.Lookup("sma_cross")
-		form.Strategy = strategy.Name()
+	all, err := p.strategies(c, v)
+	if err != nil {
+		return err
 	}
+	strategy := find(all, form.Strategy)
+	if strategy == nil {
+		if isScript(form.Strategy) && problem == nil {
+			problem = &Problem{Title: "No such script", Detail: form.Strategy + " is not a script of this workspace any more: choose another strategy."}
+		}
+		strategy = find(all, "sma_cross")
+		form.Params = nil
+	}
+	form.Strategy = strategy.Name
 	if form.Params == nil {
 		form.Params = map[string]string{}
-		for _, spec := range strategy.Params() {
+		for _, spec := range strategy.Params {
 			form.Params[spec.Name] = suggestion(spec)
+		}
+		if isScript(form.Strategy) {
+			form.Params, form.Commission = suggested(strategy), ""
 		}
 		if form.Strategy == "sma_cross" || form.Strategy == "ema_cross" {
 			form.Constraints = "fast < slow"
@@ -174,7 +185,7 @@ func (p *Pages) showTuneForm(c echo.Context, v *view, status int, form tuneForm,
 		form.Key = "console-" + uuid.NewString()
 	}
 	data := tuneFormData{
-		Form: form, Datasets: sets.Items, Strategies: backtest.Strategies(), Params: strategy.Params(), Doc: strategy.Doc(),
+		Form: form, Datasets: sets.Items, Strategies: all, Strategy: strategy,
 		Sides: []string{"both", "long", "short"}, faults: map[string]string{},
 	}
 	for _, s := range sweep.Searches() {
@@ -193,10 +204,10 @@ func (p *Pages) showTuneForm(c echo.Context, v *view, status int, form tuneForm,
 }
 
 // suggestion is a range around a parameter's default that a first tune may try.
-func suggestion(spec backtest.ParamSpec) string {
+func suggestion(spec types.ParamSpec) string {
 	low, high := max(spec.Min, spec.Default/2), min(spec.Max, spec.Default*2)
 	step := (high - low) / 8
-	if spec.Kind == backtest.KindInt {
+	if spec.Kind == types.ParamKind(backtest.KindInt) {
 		low, high = float64(int(low)), float64(int(high))
 		step = max(1, float64(int(step)))
 	} else if spec.Step > 0 {
@@ -261,9 +272,9 @@ func readTuneForm(c echo.Context, wfo bool) tuneForm {
 		MinFolds: text("min_folds"), TopK: text("leaderboard_top_k"), Anchored: text("anchored") != "", AllowPartial: text("allow_partial") != "",
 	}
 	form.Several = c.Request().Form["datasets"] // parsed by the first FormValue
-	if strategy, ok := backtest.Lookup(form.Strategy); ok {
-		for _, spec := range strategy.Params() {
-			form.Params[spec.Name] = text("param." + spec.Name)
+	for field := range c.Request().Form {
+		if name, ok := strings.CutPrefix(field, "param."); ok {
+			form.Params[name] = text(field)
 		}
 	}
 	return form
@@ -279,7 +290,7 @@ func (f tuneForm) body() (map[string]any, []FieldFault) {
 		}
 		v, err := strconv.ParseFloat(text, 64)
 		if err != nil {
-			faults = append(faults, FieldFault{field, fmt.Sprintf("%q is not a number", text)})
+			faults = append(faults, FieldFault{Field: field, Message: fmt.Sprintf("%q is not a number", text)})
 			return
 		}
 		into[name] = v
@@ -314,7 +325,7 @@ func (f tuneForm) body() (map[string]any, []FieldFault) {
 		}
 		r, err := sweep.ParseRange(text)
 		if err != nil {
-			faults = append(faults, FieldFault{"param_space." + name, err.Error()})
+			faults = append(faults, FieldFault{Field: "param_space." + name, Message: err.Error()})
 			continue
 		}
 		space[name] = r

@@ -42,6 +42,10 @@ func (p *Pages) WalkForwards(c echo.Context) error {
 	if err := p.get(c, v, "/backtests/wfo", query, &found); err != nil {
 		return err
 	}
+	strategies, err := p.strategies(c, v)
+	if err != nil {
+		return err
+	}
 	v.Data = struct {
 		Runs                 []walkForward
 		Status, Strategy     string
@@ -49,7 +53,7 @@ func (p *Pages) WalkForwards(c echo.Context) error {
 		Pager                pager
 	}{
 		found.Items, query.Get("status"), query.Get("strategy"),
-		[]string{"pending", "running", "completed", "partial", "failed", "canceled"}, strategyNames(), newPager(c, query, found.NextCursor),
+		[]string{"pending", "running", "completed", "partial", "failed", "canceled"}, namesOf(strategies), newPager(c, query, found.NextCursor),
 	}
 	return p.render(c, http.StatusOK, "wfos", v)
 }

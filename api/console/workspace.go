@@ -68,6 +68,7 @@ func navigation() []navItem {
 		{"Leaderboard", "/admin/leaderboard", "leaderboard", "Research"},
 		{"Compare", "/admin/compare", "compare", "Research"},
 		{"Walk-forward", "/admin/wfo", "wfo", "Research"},
+		{"Strategies", "/admin/strategies", "strategies", "Research"},
 		{"Datasets", "/admin/datasets", "datasets", "Research"},
 		{"Ask", "/admin/query", "query", "Knowledge"},
 		{"Ingestion", "/admin/ingestion", "ingestion", "Knowledge"},

@@ -207,6 +207,9 @@ type ParamSpec struct {
 	Step    float64   `json:"step"` // natural step of the parameter; 0 when continuous
 	Doc     string    `json:"doc"`
 	Labels  []string  `json:"labels,omitempty"` // of an enum: what its values are called, from 0 on
+	// Of a script's input: the heading under which it is shown, and what it says of itself.
+	Group   string `json:"group,omitempty"`
+	Tooltip string `json:"tooltip,omitempty"`
 }
 
 // WFOConfig says how a walk-forward cuts its folds. Days are of 24 hours, UTC.

@@ -86,6 +86,9 @@ type ParamSpec struct {
 	Step    float64   `json:"step"` // natural step of the parameter; 0 when continuous
 	Doc     string    `json:"doc"`
 	Labels  []string  `json:"labels,omitempty"` // of KindEnum: what its values are called, from 0 on
+	// Of a script's input: the heading under which it is shown, and what it says of itself.
+	Group   string `json:"group,omitempty"`
+	Tooltip string `json:"tooltip,omitempty"`
 }
 
 // Params holds one value for each of a strategy's parameters, in the order of Strategy.Params.

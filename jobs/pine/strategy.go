@@ -82,7 +82,7 @@ func accountOf(s ir.Settings) backtest.Account {
 
 // paramOf is the parameter of an input. ok is false for inputs that are not searched.
 func paramOf(in ir.Input) (spec backtest.ParamSpec, ok bool) {
-	spec = backtest.ParamSpec{Name: in.Name, Default: in.Default, Min: in.Min, Max: in.Max, Step: in.Step}
+	spec = backtest.ParamSpec{Name: in.Name, Default: in.Default, Min: in.Min, Max: in.Max, Step: in.Step, Group: in.Group, Tooltip: in.Tooltip}
 	if in.Variable != in.Name {
 		spec.Doc = in.Variable
 	}

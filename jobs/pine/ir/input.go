@@ -53,6 +53,7 @@ func (l *lowerer) input(x *syntax.Call, name string) value {
 	in := Input{Variable: l.declName, Min: math.NaN(), Max: math.NaN(), Pos: x.Pos}
 	v := l.scalar(def.Value, "an input")
 	l.inputName(&in, args)
+	in.Group, in.Tooltip = l.inputText(args, "group"), l.inputText(args, "tooltip")
 	kind := l.inputKind(x, name, args, v)
 	out := l.makeInput(&in, kind, args, def, v)
 	l.inputs[x] = out
@@ -77,6 +78,17 @@ func (l *lowerer) inputName(in *Input, args map[string]syntax.Arg) {
 		in.Name = fmt.Sprintf("%s_%d", base, n)
 	}
 	l.named[in.Name] = true
+}
+
+// inputText is a text that the chart shows of an input; "" when it has none that is fixed.
+func (l *lowerer) inputText(args map[string]syntax.Arg, name string) string {
+	a, ok := args[name]
+	if !ok {
+		return ""
+	}
+	v := l.scalar(a.Value, "a "+name)
+	text, _ := l.constText(v.slot())
+	return strings.TrimSpace(text)
 }
 
 // inputKind decides the kind by the function, the type argument or the default.

@@ -151,7 +151,9 @@ type Input struct {
 	Min, Max float64 // NaN when not given
 	Step     float64 // 0 when not given
 	Options  []float64
-	Labels   []string  // what the options are called
+	Labels   []string // what the options are called
+	Group    string   // heading under which the chart shows it
+	Tooltip  string
 	Values   []float64 // of InputEnum: what each option is in the program
 	Pos      syntax.Pos
 	Used     bool // reaches an order
