@@ -2,11 +2,23 @@ package pine
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 )
 
 var errSquare = errors.New("the matrix is not square")
+
+// maxEigen bounds the matrices whose eigenvalues are sought: the search takes many passes over one.
+const maxEigen = 64
+
+// smallSquare is square for a matrix of at most maxEigen rows.
+func smallSquare(o *object) ([][]float64, error) {
+	if o.cols > maxEigen {
+		return nil, fmt.Errorf("a matrix of %d columns has more than the %d that eigenvalues are sought of", o.cols, maxEigen)
+	}
+	return square(o)
+}
 
 // square copies a square matrix to rows.
 func square(o *object) ([][]float64, error) {
@@ -152,12 +164,14 @@ func matrixAlgebra(all map[string]function) {
 			if err != nil {
 				return ref, err
 			}
-			ref, err = all["matrix.mult"](m, nil, []float64{ref, a[0]})
+			if ref, err = all["matrix.mult"](m, nil, []float64{ref, a[0]}); err == nil {
+				err = m.worked(m.heap.size(ref))
+			}
 		}
 		return ref, err
 	})
 	all["matrix.eigenvalues"] = on(func(m *machine, o *object, _ []float64) (float64, error) {
-		rows, err := square(o)
+		rows, err := smallSquare(o)
 		if err != nil {
 			return 0, err
 		}
@@ -165,7 +179,7 @@ func matrixAlgebra(all map[string]function) {
 		return m.made(values)
 	})
 	all["matrix.eigenvectors"] = on(func(m *machine, o *object, _ []float64) (float64, error) {
-		rows, err := square(o)
+		rows, err := smallSquare(o)
 		if err != nil {
 			return 0, err
 		}

@@ -200,9 +200,12 @@ func (r *Run) fill(u *unitCode) columnFault {
 		for i, n := range u.out {
 			out[i] = r.cols[n]
 		}
-		if err := ta.Column(u.law, r.bars, args, out); err != nil {
+		if err := ta.ColumnUntil(r.stop, u.law, r.bars, args, out); err != nil {
 			for _, o := range out {
 				fillNaN(o)
+			}
+			if errors.Is(err, ta.ErrStopped) {
+				return columnFault{ErrStopped, 0}
 			}
 			return columnFault{failAt(u.unit.Body.Code[0].Pos, "ta."+u.law+": "+err.Error()), 0}
 		}

@@ -27,6 +27,9 @@ type Program struct {
 	notes Diagnostics
 }
 
+// maxColumns bounds the series that a script computes beside its bars.
+const maxColumns = 1000
+
 // Compile makes a program of a script. The program is nil when the diagnostics hold an error; notes
 // and warnings are kept with the program.
 func Compile(source string) (program *Program, diags Diagnostics) {
@@ -61,6 +64,9 @@ func Compile(source string) (program *Program, diags Diagnostics) {
 	}
 	if err == nil {
 		p.plan, err = planFor(lowered)
+	}
+	if err == nil && len(p.plan.plan.Order) > maxColumns {
+		err = fmt.Errorf("the script needs %d columns, more than %d", len(p.plan.plan.Order), maxColumns)
 	}
 	if err != nil {
 		diags.Add(syntax.Pos{Line: 1, Column: 1}, syntax.Error, "P405", err.Error(), "make the script smaller")

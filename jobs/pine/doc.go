@@ -28,7 +28,7 @@
 // # Limits
 //
 // A source has at most 256 KiB and 100,000 words, nests at most 100 deep, and becomes at most 50,000
-// instructions. A run makes at most 500,000 passes of loops a bar and 2³¹ in all, holds 100,000
+// instructions. A run makes at most 10,000 passes of loops a bar and 2³¹ in all, holds 100,000
 // objects, 100,000 elements a collection, 800,000 in all, 200,000 texts of 4,096 bytes and 16 MiB of
 // them. What is beyond fails the trial with the line as a *RunError, and OnStop ends a run from outside.
 package pine

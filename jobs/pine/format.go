@@ -76,7 +76,7 @@ func textFunction(name string) function {
 		return func(m *machine, _ *callInfo, a []float64) (float64, error) {
 			n := int(a[1])
 			s, sep := m.run.text(a[0]), m.run.text(a[2])
-			if n < 1 || len(s)*n > maxText {
+			if n < 1 || n > maxText || (len(s)+len(sep))*n > maxText {
 				return m.run.intern("")
 			}
 			return m.run.intern(strings.TrimSuffix(strings.Repeat(s+sep, n), sep))

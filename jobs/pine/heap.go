@@ -53,6 +53,14 @@ func (h *heap) get(ref float64) *object {
 	return h.objects[int(ref)]
 }
 
+// size is about how many elements a function of a reference's object works on.
+func (h *heap) size(ref float64) int {
+	if o := h.get(ref); o != nil {
+		return len(o.vals) * max(1, o.cols) // what functions of matrices do grows so
+	}
+	return 0
+}
+
 // alloc makes an object of n elements.
 func (h *heap) alloc(n int) (*object, float64, error) {
 	if n < 0 || n > maxElements || h.elements+n > 8*maxElements || len(h.objects)-len(h.free) >= maxObjects {

@@ -1,6 +1,7 @@
 package pine
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -72,8 +73,9 @@ type machine struct {
 }
 
 const (
-	passesPerBar = 500_000 // passes of loops on one bar
+	passesPerBar = 10_000 // passes of loops on one bar
 	passesPerRun = 1 << 31
+	pauseWork    = 1 << 18 // elements worked on between two questions whether to stop
 )
 
 func newMachine(r *Run, c *code, f *frame) *machine {
@@ -319,16 +321,34 @@ func (m *machine) pass(pc int) error {
 	return nil
 }
 
+// worked counts elements that were worked on, and asks now and then whether to stop.
+func (m *machine) worked(n int) error {
+	r := m.run
+	if r.work += 1 + n; r.work < pauseWork {
+		return nil
+	}
+	if r.work = 0; r.stopped() {
+		return ErrStopped
+	}
+	return nil
+}
+
 func (m *machine) call(in *instr, c *callInfo, args []float64) error {
 	regs := m.regs
 	switch in.op {
 	case opFunc, opObject:
 		v, err := c.fn(m, c, args)
+		if errors.Is(err, ErrStopped) {
+			return err
+		}
 		if err != nil {
 			return failAt(c.pos, err.Error())
 		}
 		if len(c.dst) > 0 {
 			regs[c.dst[0]] = v
+		}
+		if in.op == opObject && len(args) > 0 {
+			return m.worked(m.heap.size(args[0]))
 		}
 	case opKernel:
 		k := m.kernels[in.c]
@@ -347,6 +367,7 @@ func (m *machine) call(in *instr, c *callInfo, args []float64) error {
 		for i, d := range c.dst {
 			regs[d] = m.outs[i]
 		}
+		return m.worked(m.bar >> 3)
 	case opRead:
 		v, err := m.run.read(c, args)
 		if err != nil {
@@ -355,6 +376,9 @@ func (m *machine) call(in *instr, c *callInfo, args []float64) error {
 		regs[c.dst[0]] = v
 	case opOrder:
 		m.run.order(c, args)
+		if err := m.run.emu.Err(); err != nil {
+			return failAt(c.pos, err.Error())
+		}
 	case opNew:
 		v, err := m.heap.object(args)
 		if err != nil {

@@ -47,6 +47,7 @@ type Run struct {
 	empty    int
 	silent   bool // orders are dropped: the bar is before the window
 	passes   int
+	work     int // see machine.worked
 	stop     func() bool
 	when     []byte // by bar: see mask
 	key      []byte

@@ -34,6 +34,7 @@ func TestScriptsAreRefusedWithLineCodeAndAdvice(t *testing.T) {
 		{"recursion", head + "f(x) => f(x - 1)\ny = f(3)", 3, "P303", "calls itself"},
 		{"another symbol", head + "x = request.security(\"NYSE:IBM\", \"D\", close)\nif x > 0\n    strategy.close_all()", 3, "P305", "another symbol"},
 		{"lower timeframe data", head + "x = request.security_lower_tf(syminfo.tickerid, \"1\", close)", 3, "P305", "lower timeframe"},
+		{"a number as a direction", head + "strategy.entry(\"L\", array.from(1))", 3, "P203", "direction"},
 		{"an array where a number belongs", head + "x = nz(array.new_float())", 3, "P203", "array<float>"},
 		{"a map as text", head + "x = str.tostring(map.new<int, int>())", 3, "P203", "cannot become a text"},
 		{"brackets without a value", head + "x = []", 3, "P203", "no value"},

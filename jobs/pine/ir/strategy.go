@@ -175,6 +175,10 @@ func (l *lowerer) direction(x *syntax.Call, v *value) Slot {
 	if v.typ.Kind == types.Bool || v.typ.IsNumber() {
 		return l.op(x.Pos, OpSelect, types.IntType, v.slot(), long, short)
 	}
+	if v.typ.Kind != types.String && v.typ.Kind != types.NA {
+		l.errorAt(x.Pos, "P203", fmt.Sprintf("a direction is strategy.long or strategy.short, not a %s", v.typ), "")
+		return long
+	}
 	isLong := l.op(x.Pos, OpEq, types.BoolType, v.slot(), l.text("long"))
 	return l.op(x.Pos, OpSelect, types.IntType, isLong, long, short)
 }

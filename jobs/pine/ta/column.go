@@ -2,6 +2,9 @@ package ta
 
 import "millrace/jobs/backtest"
 
+// fastLength is the longest window of a column that is computed without a pause.
+const fastLength = 2000
+
 // fastColumn runs functions of a series and a constant length without a call through the interface for each bar.
 func fastColumn(name string, b *backtest.Bars, args, out [][]float64) (done bool, err error) {
 	if len(args) != 2 || len(args[1]) != 1 || len(args[0]) != len(out[0]) {
@@ -10,6 +13,9 @@ func fastColumn(name string, b *backtest.Bars, args, out [][]float64) (done bool
 	n, err := length(args[1][0])
 	if err != nil {
 		return newSingle(name, b) != nil, err
+	}
+	if n > fastLength {
+		return false, nil // it may take long: see ColumnUntil
 	}
 	x, to := args[0], out[0]
 	switch name {

@@ -31,6 +31,17 @@ type Law struct {
 // Column runs the function over whole series. args[i] has one value for each bar, or a single one that
 // holds for all; out has one series for each result, of the bars' length.
 func Column(name string, b *backtest.Bars, args, out [][]float64) error {
+	return ColumnUntil(nil, name, b, args, out)
+}
+
+// ErrStopped reports a column that was given up.
+var ErrStopped = errors.New("stopped")
+
+// stopCost is about how many operations lie between two questions whether to give up.
+const stopCost = 1 << 20
+
+// ColumnUntil is Column that asks stop now and then whether to give up; a nil stop never does.
+func ColumnUntil(stop func() bool, name string, b *backtest.Bars, args, out [][]float64) error {
 	k := New(name, b)
 	if k == nil {
 		return errors.New("unknown function " + name)
@@ -40,7 +51,13 @@ func Column(name string, b *backtest.Bars, args, out [][]float64) error {
 		return err
 	}
 	in, result := make([]float64, len(args)), make([]float64, len(out))
-	for i := range n {
+	long := window(args)
+	for i, cost := 0, 0; i < n; i++ {
+		if cost += 16 + min(i, long); cost > stopCost && stop != nil {
+			if cost = 0; stop() {
+				return ErrStopped
+			}
+		}
 		for j, a := range args {
 			if len(a) == 1 {
 				in[j] = a[0]
@@ -56,6 +73,17 @@ func Column(name string, b *backtest.Bars, args, out [][]float64) error {
 		}
 	}
 	return nil
+}
+
+// window is the longest length among arguments that hold for all bars.
+func window(args [][]float64) int {
+	long := 64
+	for _, a := range args {
+		if len(a) == 1 && a[0] > float64(long) && a[0] <= maxLength {
+			long = int(a[0])
+		}
+	}
+	return long
 }
 
 // maxLength bounds lengths, so that converting them to int is safe.
