@@ -45,6 +45,7 @@ type DB struct {
 	jobs     Jobs
 	clock    *Clock
 	recorder Recorder
+	holding  *queues
 }
 
 // PoolOptions configure OpenPool.
@@ -97,7 +98,7 @@ func WorkerSessions(id string) string {
 
 // New returns the database on the pool. jobs may be nil where nothing is submitted.
 func New(pool *pgxpool.Pool, jobs Jobs) *DB {
-	return &DB{pool: pool, jobs: jobs, clock: newClock(), recorder: nobody{}}
+	return &DB{pool: pool, jobs: jobs, clock: newClock(), recorder: nobody{}, holding: newQueues()}
 }
 
 // River inserts and cancels jobs within a transaction.
@@ -112,7 +113,7 @@ func (s *DB) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 // InWorkspace runs fn in a transaction that sees only the given workspace's rows.
 func (s *DB) InWorkspace(ctx context.Context, workspace uuid.UUID, fn func(*Tx) error) error {
 	// One round trip for all; a UUID's text needs no quoting.
-	return s.InTx(ctx, "begin; set local role "+TenantRole+"; set local millrace.workspace = '"+workspace.String()+"'", fn)
+	return s.InTx(ctx, beginTenant+"; set local millrace.workspace = '"+workspace.String()+"'", fn)
 }
 
 // InFleet runs fn in a transaction that sees every workspace's rows.
@@ -121,7 +122,12 @@ func (s *DB) InFleet(ctx context.Context, fn func(*Tx) error) error {
 }
 
 func (s *DB) InTx(ctx context.Context, begin string, fn func(*Tx) error) error {
-	plain, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
+	return s.inTx(ctx, begin, "commit", fn)
+}
+
+// inTx runs fn between two queries, each of which may be several statements: one round trip.
+func (s *DB) inTx(ctx context.Context, begin, commit string, fn func(*Tx) error) error {
+	plain, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin, CommitQuery: commit})
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}

@@ -8,6 +8,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river/rivertype"
+
+	"millrace/store/session"
 )
 
 // Lease is one attempt's claim on a River job. Results are written under it: only while the job
@@ -18,7 +20,7 @@ type Lease struct {
 	Attempt   int
 	// Last says that no attempt follows this one if it fails; a job may be given attempts back.
 	Last bool
-	// Complete marks the job completed within tx; River's JobCompleteTx is behind it.
+	// Complete marks the job completed within tx; nil: it is completed by what commits, in one round trip.
 	Complete func(ctx context.Context, tx pgx.Tx) error
 }
 
@@ -26,6 +28,9 @@ type Lease struct {
 // the entity that the job is about, and the job is completed in the same transaction. A lost lease is
 // ErrFenced, and nothing is written.
 func (s *DB) CompleteUnderLease(ctx context.Context, lease Lease, entity uuid.UUID, fn func(*Tx) error) error {
+	if lease.Complete == nil {
+		return s.underLease(ctx, lease, entity, fmt.Sprintf(completeJob, lease.JobID)+"; commit", fn)
+	}
 	return s.ContinueUnderLease(ctx, lease, entity, func(tx *Tx) error {
 		if err := fn(tx); err != nil {
 			return err
@@ -37,40 +42,41 @@ func (s *DB) CompleteUnderLease(ctx context.Context, lease Lease, entity uuid.UU
 	})
 }
 
+// completeJob is what River's own completion does. The transaction holds the job's row.
+const completeJob = `update river_job set state = 'completed', finalized_at = clock_timestamp() where id = %v`
+
 // ContinueUnderLease is CompleteUnderLease for an attempt that continues afterwards: the job stays
 // running.
+//
+// Its statements wait for fn, so a process that freezes meanwhile keeps the lock until the server ends its
+// session, after session.IdleHolding. A process has one such transaction of a workspace at a time, or its
+// next one would get the lock when the first is ended, and keep it as long again.
 func (s *DB) ContinueUnderLease(ctx context.Context, lease Lease, entity uuid.UUID, fn func(*Tx) error) error {
-	return s.InWorkspace(ctx, lease.Workspace, func(tx *Tx) error {
-		if err := Lock(ctx, tx, entity); err != nil {
-			return err
-		}
-		if err := fence(ctx, tx, lease); err != nil {
-			return err
-		}
-		return fn(tx)
-	})
+	return s.underLease(ctx, lease, entity, "commit", fn)
 }
 
-// fence locks the job's row and makes sure that this attempt still runs it. River's own completion
-// checks only that some attempt is running, so a zombie would complete its successor. A job handed
-// back by a stopping worker runs again under the same number, so the process must be the same too,
-// where the connection names it.
-func fence(ctx context.Context, tx pgx.Tx, lease Lease) error {
-	var held int
-	err := tx.QueryRow(ctx, `
-		select 1 from river_job
-		 where id = $1 and attempt = $2 and state = 'running'
-		   and coalesce(nullif(current_setting('millrace.worker', true), '') = attempted_by[cardinality(attempted_by)], true)
-		   for update`,
-		lease.JobID, lease.Attempt).Scan(&held)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("job %d attempt %d: %w", lease.JobID, lease.Attempt, ErrFenced)
-	}
+func (s *DB) underLease(ctx context.Context, lease Lease, entity uuid.UUID, commit string, fn func(*Tx) error) error {
+	release, err := s.holding.enter(ctx, lease.Workspace)
 	if err != nil {
-		return fmt.Errorf("fence job %d: %w", lease.JobID, err)
+		return fmt.Errorf("lock %s: %w", entity, err)
 	}
-	return nil
+	defer release()
+	// One round trip for all; what is filled in needs no quoting.
+	begin := fmt.Sprintf("%s; %s; select hold_job('%s', '%s', %d, %d)",
+		beginTenant, holdingLimit, lease.Workspace, entity, lease.JobID, lease.Attempt)
+	err = s.inTx(ctx, begin, commit, fn)
+	if SQLState(err) == fenced {
+		return fmt.Errorf("%w: %w", err, ErrFenced)
+	}
+	return err
 }
+
+// beginTenant begins a transaction of a workspace, which is yet to be named.
+const beginTenant = "begin; set local role " + TenantRole
+
+// holdingLimit has the server end the session of a client that freezes while it holds a lock which others
+// wait for.
+var holdingLimit = fmt.Sprintf("set local idle_in_transaction_session_timeout = %d", session.IdleHolding.Milliseconds())
 
 // Lock serialises the transactions that change one entity: a tune, a walk-forward, an ingestion, a
 // re-embedding. The folds of a walk-forward share its lock. Take it before the transaction's first
@@ -78,7 +84,9 @@ func fence(ctx context.Context, tx pgx.Tx, lease Lease) error {
 // lock.
 func Lock(ctx context.Context, tx pgx.Tx, entity uuid.UUID) error {
 	_, err := tx.Exec(ctx, `
-		select pg_advisory_xact_lock(hashtextextended(coalesce((select wfo_id from tunes where id = $1), $1)::text, 0))`, entity)
+		select set_config('idle_in_transaction_session_timeout', ($2::bigint)::text, true),
+		       pg_advisory_xact_lock(hashtextextended(coalesce((select wfo_id from tunes where id = $1), $1)::text, 0))`,
+		entity, session.IdleHolding.Milliseconds())
 	if err != nil {
 		return fmt.Errorf("lock %s: %w", entity, err)
 	}

@@ -37,7 +37,7 @@ func (s *DB) PipelineUnderLease(ctx context.Context, lease Lease, entity uuid.UU
 // QueueCompletion completes the lease's job. The caller's batch holds the job, see PipelineUnderLease, and
 // River's own completion does the same in the same words.
 func QueueCompletion(batch *pgx.Batch, lease Lease) {
-	batch.Queue(`update river_job set state = 'completed', finalized_at = clock_timestamp() where id = $1`, lease.JobID)
+	batch.Queue(fmt.Sprintf(completeJob, "$1"), lease.JobID)
 }
 
 func (s *DB) pipeline(ctx context.Context, queue func(*pgx.Batch)) error {

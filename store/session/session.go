@@ -17,7 +17,11 @@ const (
 	// IdleInTransaction is how long the server lets a session hold a transaction open between two
 	// statements. No transaction of ours does anything but its own statements, so a longer pause is a
 	// client that froze. It also bounds how long such a client holds up the event log's readers.
-	IdleInTransaction = 1500 * time.Millisecond
+	IdleInTransaction = time.Second
+	// IdleHolding is IdleInTransaction while the transaction holds the lock of a tune, a walk-forward, an
+	// ingestion or a re-embedding. All who wait for it stand still meanwhile. A process that merely had to
+	// wait so long for its processor saves again, at no cost to its job.
+	IdleHolding = 700 * time.Millisecond
 	// Lock is how long a statement waits for a lock. Others hold theirs for milliseconds, or for
 	// IdleInTransaction when they froze; one that waits longer gives its slot back and tries again.
 	Lock = 5 * time.Second

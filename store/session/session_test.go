@@ -40,7 +40,7 @@ func TestEverySessionIsOpenedWithItsLimits(t *testing.T) {
 	require.NoError(t, err)
 	defer conn.Release()
 	want := map[string]string{
-		"idle_in_transaction_session_timeout": "1500", "lock_timeout": "5000", "statement_timeout": "60000",
+		"idle_in_transaction_session_timeout": "1000", "lock_timeout": "5000", "statement_timeout": "60000",
 		"tcp_user_timeout": "5000", "tcp_keepalives_idle": "3", "tcp_keepalives_interval": "1", "tcp_keepalives_count": "3",
 		"client_connection_check_interval": "5000",
 	}

@@ -110,13 +110,13 @@ func (s *Store) ShardColumns(ctx context.Context, workspace, tune uuid.UUID, sha
 // ResolveShard replaces the columns of a shard by those of its trials as they came out, under the lease
 // of the job that ranks; the job continues. Doing it again changes nothing.
 func (s *Store) ResolveShard(ctx context.Context, lease store.Lease, tune uuid.UUID, shard int, columns []byte) error {
-	return s.db.ContinueUnderLease(ctx, lease, tune, func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `
+	err := s.db.PipelineUnderLease(ctx, lease, tune, func(batch *pgx.Batch) {
+		batch.Queue(`
 			update tune_shards set columns = $3, open = false
 			 where tune_id = $1 and shard = $2 and rung = 0 and done`, tune, shard, columns)
-		if err != nil {
-			return fmt.Errorf("resolve shard %d of tune %s: %w", shard, tune, err)
-		}
-		return nil
 	})
+	if err != nil {
+		return fmt.Errorf("resolve shard %d of tune %s: %w", shard, tune, err)
+	}
+	return nil
 }

@@ -149,9 +149,10 @@ func (d *submitter) found(wfo string) string {
 // reading is how the field was at one moment.
 type reading struct {
 	at    time.Time
-	done  []int // trials of each large tune
-	ill   bool  // health is not ok
-	freed bool  // none of the struck worker's jobs is still its own
+	done  []int    // trials of each large tune
+	ill   bool     // health is not ok
+	freed bool     // none of the struck worker's jobs is still its own
+	waits []string // for what sessions wait
 }
 
 // drill is what came of one strike.
@@ -177,7 +178,15 @@ func (f *field) hold(rng *rand.Rand, s strike) drill {
 	_, err := f.owner.Exec(f.t.Context(), `delete from workers where beat_at < clock_timestamp() - interval '3 s'`)
 	require.NoError(f.t, err)
 	require.Eventually(f.t, func() bool { return f.front.health(f.t) == "ok" }, 30*time.Second, 100*time.Millisecond, "health is not ok again")
-	return judge(began, readings)
+	d := judge(began, readings)
+	if d.longest > time.Second {
+		for _, r := range readings {
+			if r.at.Sub(began) < 5*time.Second && len(r.waits) > 0 {
+				f.t.Logf("%s %v: %s", r.at.Sub(began).Round(time.Millisecond), r.done, strings.Join(r.waits, "\n      "))
+			}
+		}
+	}
+	return d
 }
 
 // workerOf is the id of the host's worker.
@@ -226,6 +235,7 @@ func (f *field) watch(until time.Time, worker string, held []int64) []reading {
 		require.NoError(f.t, err)
 		r.freed = f.count(`select count(*) from river_job where id = any ($1) and attempted_by[cardinality(attempted_by)] = $2
 			and state in ('running', 'available')`, held, worker) == 0
+		r.waits = f.waits()
 		r.at = time.Now()
 		if !asked {
 			asked = true
@@ -240,6 +250,23 @@ func (f *field) watch(until time.Time, worker string, held []int64) []reading {
 	}
 	asking.Wait()
 	return readings
+}
+
+// waits lists the sessions that hold what others wait for.
+func (f *field) waits() []string {
+	f.t.Helper()
+	rows, err := f.owner.Query(f.t.Context(), `
+		select format('%s waits for %s, %s %s: %s', left(regexp_replace(w.query, '\s+', ' ', 'g'), 60), b.application_name, b.state,
+		              b.wait_event, left(regexp_replace(b.query, '\s+', ' ', 'g'), 90))
+		  from pg_stat_activity w, unnest(pg_blocking_pids(w.pid)) p join pg_stat_activity b on b.pid = p
+		 where w.wait_event_type = 'Lock' and w.datname = current_database()
+		union all
+		select format('idle for %s: %s', date_trunc('milliseconds', clock_timestamp() - state_change), left(regexp_replace(query, '\s+', ' ', 'g'), 90))
+		  from pg_stat_activity where state like 'idle in transaction%' and clock_timestamp() - state_change > interval '200 ms'`)
+	require.NoError(f.t, err)
+	waits, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(f.t, err)
+	return waits
 }
 
 // health is the status that the API reports; empty when it does not.

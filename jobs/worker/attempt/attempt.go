@@ -10,9 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
 
 	"millrace/ops/routine"
@@ -44,10 +42,6 @@ func (w *Worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 	workspace, id := w.Of(job.Args)
 	lease := store.Lease{
 		Workspace: workspace, JobID: job.ID, Attempt: job.Attempt, Last: job.Attempt >= job.MaxAttempts,
-		Complete: func(ctx context.Context, tx pgx.Tx) error {
-			_, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
-			return err
-		},
 	}
 	var err error
 	if job.Attempt > job.MaxAttempts {
