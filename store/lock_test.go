@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -77,4 +78,34 @@ func TestAfterCommitRunsOnlyAfterACommit(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, []string{"first", "second"}, ran)
+}
+
+// The server ends the session of a process that freezes under an entity's lock sooner than others, and the
+// save is made again at no cost to the job.
+func TestAHolderThatFreezesIsEndedAndSavesAgain(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	ctx := t.Context()
+	tune, plan := d.Tune("k")
+	lease := d.Claim(plan, "w")
+	lease.Complete = nil
+	var limit string
+	frozen := func(tx *store.Tx) error {
+		var pid int
+		if err := tx.QueryRow(ctx, `select pg_backend_pid(), current_setting('idle_in_transaction_session_timeout')`).Scan(&pid, &limit); err != nil {
+			return err
+		}
+		require.Eventually(t, func() bool {
+			return d.Count(`select count(*) from pg_stat_activity where pid = $1`, pid) == 0
+		}, 20*time.Second, 10*time.Millisecond, "the frozen session is not ended")
+		return nil
+	}
+	err := d.Store.CompleteUnderLease(ctx, lease, tune.ID, frozen)
+	require.Equal(t, "700ms", limit)
+	require.True(t, store.Transient(err), "%v", err)
+	require.Equal(t, "running", d.JobState(plan))
+	require.True(t, lockable(d, tune.ID))
+	require.NoError(t, d.Store.CompleteUnderLease(ctx, lease, tune.ID, func(*store.Tx) error { return nil }))
+	require.Equal(t, "completed", d.JobState(plan))
+	require.ErrorIs(t, d.Store.ContinueUnderLease(ctx, lease, tune.ID, func(*store.Tx) error { return nil }), store.ErrFenced)
 }

@@ -49,6 +49,10 @@ func whileFinishing(d *storetest.Fixture, in *library.Ingest, do func(context.Co
 	done := make(chan error, 1)
 	complete := lease.Complete
 	lease.Complete = func(ctx context.Context, tx pgx.Tx) error {
+		// However long the other takes to come to the lock, this one is no frozen session.
+		if _, err := tx.Exec(ctx, `set local idle_in_transaction_session_timeout = 0`); err != nil {
+			return err
+		}
 		go func() { done <- do(context.WithoutCancel(ctx)) }()
 		d.AwaitBlocked()
 		return complete(ctx, tx)
@@ -106,6 +110,10 @@ func TestACancelThatRacesAFinishDoesNotEndAnIngestionTwice(t *testing.T) {
 	canceled := make(chan error, 1)
 	complete := lease.Complete
 	lease.Complete = func(ctx context.Context, tx pgx.Tx) error { // within the transaction that finishes
+		// However long the other takes to come to the lock, this one is no frozen session.
+		if _, err := tx.Exec(ctx, `set local idle_in_transaction_session_timeout = 0`); err != nil {
+			return err
+		}
 		go func() {
 			_, err := d.Store.Library.CancelIngest(context.WithoutCancel(ctx), d.Space.ID, in.ID)
 			canceled <- err
