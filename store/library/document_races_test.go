@@ -49,7 +49,7 @@ func whileFinishing(d *storetest.Fixture, in *library.Ingest, do func(context.Co
 	done := make(chan error, 1)
 	complete := lease.Complete
 	lease.Complete = func(ctx context.Context, tx pgx.Tx) error {
-		// However long the other takes to come to the lock, this one is no frozen session.
+		// However long the other takes to come to the lock, the server waits for this one.
 		if _, err := tx.Exec(ctx, `set local idle_in_transaction_session_timeout = 0`); err != nil {
 			return err
 		}
@@ -110,7 +110,7 @@ func TestACancelThatRacesAFinishDoesNotEndAnIngestionTwice(t *testing.T) {
 	canceled := make(chan error, 1)
 	complete := lease.Complete
 	lease.Complete = func(ctx context.Context, tx pgx.Tx) error { // within the transaction that finishes
-		// However long the other takes to come to the lock, this one is no frozen session.
+		// However long the other takes to come to the lock, the server waits for this one.
 		if _, err := tx.Exec(ctx, `set local idle_in_transaction_session_timeout = 0`); err != nil {
 			return err
 		}
