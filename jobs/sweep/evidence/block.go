@@ -1,0 +1,87 @@
+package evidence
+
+import "math"
+
+// BlockLength is the mean block length, in periods and at least 1, at which the stationary bootstrap
+// keeps the dependence of a series: Politis & White 2004 with the correction of 2009. A series that
+// does not vary, or is shorter than 20 periods, has 1.
+func BlockLength(values []float64) float64 {
+	n := len(values)
+	if n < 20 {
+		return 1
+	}
+	deviations := make([]float64, n)
+	mean := Describe(values).Mean
+	for i, v := range values {
+		deviations[i] = v - mean
+	}
+	quiet := max(5, int(math.Log10(float64(n)))) // K_N: so many lags in a row must be without correlation
+	most := int(math.Ceil(math.Sqrt(float64(n)))) + quiet
+	covariances, lag := autocovariances(deviations, most, quiet)
+	if !(covariances[0] > 0) {
+		return 1
+	}
+	m := min(2*max(lag, 1), most)
+	if lag < 0 {
+		m = most
+	}
+	g, spectrum := 0.0, covariances[0]
+	for k := 1; k <= m; k++ {
+		weight := 2 * flatTop(float64(k)/float64(m))
+		g += float64(weight * float64(k) * covariances[k])
+		spectrum += float64(weight * covariances[k])
+	}
+	length := math.Cbrt(2*g*g/(2*spectrum*spectrum)) * math.Cbrt(float64(n))
+	longest := math.Ceil(min(3*math.Sqrt(float64(n)), float64(n)/3))
+	if math.IsNaN(length) {
+		return 1
+	}
+	return max(1, min(length, longest))
+}
+
+// flatTop is the trapezoid window of Politis & Romano.
+func flatTop(x float64) float64 {
+	if x <= 0.5 {
+		return 1
+	}
+	return 2 * (1 - x)
+}
+
+// autocovariances are those of lags 0 to most, and the last lag before the first run of quiet ones
+// whose correlations are all within the band of noise; -1 when there is no such run.
+func autocovariances(deviations []float64, most, quiet int) (covariances []float64, lag int) {
+	n := len(deviations)
+	band := 2 * math.Sqrt(math.Log10(float64(n))/float64(n))
+	covariances, lag = make([]float64, most+1), -1
+	within := 0
+	for i := range covariances {
+		var cross, late, early float64
+		for k := i; k < n; k++ {
+			cross += float64(deviations[k] * deviations[k-i])
+		}
+		for k := i + 1; k < n; k++ {
+			late += float64(deviations[k] * deviations[k])
+			early += float64(deviations[k-i-1] * deviations[k-i-1])
+		}
+		covariances[i] = cross / float64(n)
+		if i >= quiet && within >= quiet && lag < 0 {
+			lag = i - quiet
+		}
+		if math.Abs(cross)/math.Sqrt(late*early) < band {
+			within++
+		} else {
+			within = 0
+		}
+	}
+	return covariances, lag
+}
+
+// PanelBlockLength is the median block length of the panel's rows, of at most 100 of them.
+func (p *Panel) PanelBlockLength() float64 {
+	step := max(1, (len(p.Returns)+99)/100)
+	var lengths []float64
+	for i := 0; i < len(p.Returns); i += step {
+		lengths = append(lengths, BlockLength(p.Returns[i]))
+	}
+	return median(lengths)
+}

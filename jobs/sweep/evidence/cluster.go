@@ -1,0 +1,186 @@
+package evidence
+
+import (
+	"math"
+	"slices"
+)
+
+// alike is the correlation, of either sign, that every two trials of a group have.
+const alike = 0.5
+
+// same is the correlation from which two trials count as one: rounding aside they made the same trades.
+const same = 1 - 1e-9
+
+// Groups are the trials of a panel by likeness.
+type Groups struct {
+	Of      [][]int   // rows of each group; repeated trials once. Ordered by their first row
+	SR      []float64 // per-period Sharpe ratio of each group's mean trial, turned towards the best one
+	Alone   int       // groups of a single trial
+	Sampled int       // rows that vary, repeated trials included
+}
+
+// Cluster groups the rows by complete linkage: in a group every two rows have a correlation of at
+// least 0.5, or of at most −0.5. best is a row: groups that are opposite to it are mirrored before
+// their Sharpe ratio is taken, so that both halves of a mirrored grid say the same.
+func Cluster(p *Panel, best int) *Groups {
+	g := &Groups{}
+	standard := standardised(p)
+	var unique []int
+	for i, row := range standard {
+		if row == nil {
+			continue
+		}
+		g.Sampled++
+		if !slices.ContainsFunc(unique, func(j int) bool { return math.Abs(dot(row, standard[j])) >= same }) {
+			unique = append(unique, i)
+		}
+	}
+	distance := make([][]float64, len(unique))
+	for a, i := range unique {
+		distance[a] = make([]float64, len(unique))
+		for b, j := range unique[:a] {
+			d := 1 - math.Abs(dot(standard[i], standard[j]))
+			distance[a][b], distance[b][a] = d, d
+		}
+	}
+	for _, members := range completeLinkage(distance, 1-alike) {
+		for k := range members {
+			members[k] = unique[members[k]]
+		}
+		g.Of = append(g.Of, members)
+		if len(members) == 1 {
+			g.Alone++
+		}
+		g.SR = append(g.SR, meanTrial(p, standard, members, standard[best]))
+	}
+	return g
+}
+
+// standardised are the rows with mean 0 and length 1; nil for one that does not vary.
+func standardised(p *Panel) [][]float64 {
+	out := make([][]float64, len(p.Returns))
+	for i, row := range p.Returns {
+		m := Describe(row)
+		if !(m.Deviation > 0) {
+			continue
+		}
+		out[i] = make([]float64, len(row))
+		scale := 1 / (m.Deviation * math.Sqrt(float64(len(row)-1)))
+		for t, r := range row {
+			out[i][t] = (r - m.Mean) * scale
+		}
+	}
+	return out
+}
+
+func dot(a, b []float64) float64 {
+	var s0, s1, s2, s3 float64
+	b = b[:len(a)]
+	for len(a) >= 4 {
+		s0 += float64(a[0] * b[0])
+		s1 += float64(a[1] * b[1])
+		s2 += float64(a[2] * b[2])
+		s3 += float64(a[3] * b[3])
+		a, b = a[4:], b[4:]
+	}
+	for t := range a {
+		s0 += float64(a[t] * b[t])
+	}
+	return s0 + s1 + (s2 + s3)
+}
+
+// meanTrial is the Sharpe ratio of the mean of the members, each at the same deviation.
+func meanTrial(p *Panel, standard [][]float64, members []int, towards []float64) float64 {
+	sum := make([]float64, p.Periods())
+	for _, i := range members {
+		scale := 1 / Describe(p.Returns[i]).Deviation
+		if dot(standard[i], standard[members[0]]) < 0 {
+			scale = -scale
+		}
+		for t, r := range p.Returns[i] {
+			sum[t] += float64(r * scale)
+		}
+	}
+	ratio := Describe(sum).SR()
+	if towards != nil && dot(sum, towards) < 0 {
+		return -ratio
+	}
+	return ratio
+}
+
+// completeLinkage merges groups, the nearest first, while the farthest two members of a group are
+// within the limit. It follows chains of nearest neighbours, which takes time in the square of the
+// number of rows, and changes distance.
+func completeLinkage(distance [][]float64, limit float64) [][]int {
+	n := len(distance)
+	members := make([][]int, n)
+	for i := range members {
+		members[i] = []int{i}
+	}
+	var done [][]int
+	var chain []int
+	for left := n; left > 0; {
+		if len(chain) == 0 {
+			chain = append(chain, slices.IndexFunc(members, func(m []int) bool { return m != nil }))
+		}
+		top := chain[len(chain)-1]
+		near, d := nearestGroup(distance[top], members, top)
+		switch {
+		case near < 0 || d > limit:
+			// Nothing merges with this group any more: merging others only moves them away.
+			done, members[top] = append(done, members[top]), nil
+			chain = chain[:len(chain)-1]
+			left--
+		case len(chain) > 1 && distance[top][chain[len(chain)-2]] <= d:
+			into := chain[len(chain)-2]
+			chain = chain[:len(chain)-2]
+			members[into] = append(members[into], members[top]...)
+			members[top] = nil
+			left--
+			for k := range members {
+				far := max(distance[into][k], distance[top][k])
+				distance[into][k], distance[k][into] = far, far
+			}
+		default:
+			chain = append(chain, near)
+		}
+	}
+	for _, m := range done {
+		slices.Sort(m)
+	}
+	slices.SortFunc(done, func(a, b []int) int { return a[0] - b[0] })
+	return done
+}
+
+func nearestGroup(distances []float64, members [][]int, self int) (near int, d float64) {
+	near, d = -1, math.Inf(1)
+	for k, m := range members {
+		if k != self && m != nil && distances[k] < d {
+			near, d = k, distances[k]
+		}
+	}
+	return near, d
+}
+
+// Trials is the number of independent trials that the groups stand for among all trials, of which the
+// panel is a sample. The share of rows alone in their group estimates how often another trial would
+// be a new group (Good, "The population frequencies of species", Biometrika 40, 1953); every trial
+// that was not sampled counts at that share.
+func (g *Groups) Trials(all int) int {
+	if g.Sampled == 0 || all <= g.Sampled {
+		return len(g.Of)
+	}
+	unseen := float64(all-g.Sampled) * float64(g.Alone) / float64(g.Sampled)
+	return len(g.Of) + int(math.Round(unseen))
+}
+
+// Variance is that of the groups' Sharpe ratios about their mean, and at least the sampling variance
+// of a ratio over that many periods, which trials without any difference have too.
+func (g *Groups) Variance(periods int) float64 {
+	least := 1 / float64(max(periods-1, 1))
+	if len(g.SR) < 2 {
+		return least
+	}
+	d := Describe(g.SR).Deviation
+	return max(least, d*d)
+}

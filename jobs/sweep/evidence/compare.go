@@ -1,0 +1,236 @@
+package evidence
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// Comparison is what the bootstrap says of the trials of a panel against zero.
+type Comparison struct {
+	Best         int     // row with the highest studentised mean
+	Statistic    float64 // of that row: √n·mean/deviation of the mean, at least 0
+	RealityCheck float64 // p-value of White's test; not studentised
+	SPA          float64 // consistent p-value of Hansen's test
+	SPALower     float64
+	SPAUpper     float64
+	Critical     float64 // the statistic that the level asks of the best trial
+	Survivors    []int   // rows that stepwise testing keeps at the level, in order of statistic
+	Statistics   []float64
+	Block        float64 // mean block length used
+	Resamples    int
+}
+
+// Options are the settings of Compare.
+type Options struct {
+	Resamples int     // at least 100
+	Block     float64 // mean block length in periods; 0: PanelBlockLength
+	Level     float64 // of the survivors, in (0, 1)
+	Seed      uint64
+}
+
+// ErrTooFew is returned for a panel that no test can say anything about.
+var ErrTooFew = errors.New("fewer than 20 periods, or no trial whose returns vary")
+
+// Compare tests whether the best trial's mean return is above zero, given that it was chosen from
+// all of the panel. Rows that do not vary take no part.
+func Compare(p *Panel, o Options) (*Comparison, error) {
+	rows, means := varying(p)
+	n := p.Periods()
+	if n < 20 || len(rows) == 0 {
+		return nil, ErrTooFew
+	}
+	if o.Block == 0 {
+		o.Block = p.PanelBlockLength()
+	}
+	o.Block = min(o.Block, float64(n)/2)
+	drawn := resample(p, rows, o)
+	return judge(rows, means, drawn, n, o), nil
+}
+
+func varying(p *Panel) (rows []int, means []float64) {
+	for i, row := range p.Returns {
+		if m := Describe(row); m.Deviation > 0 {
+			rows, means = append(rows, i), append(means, m.Mean)
+		}
+	}
+	return rows, means
+}
+
+// resample draws the means of the rows over resampled periods: Resamples rows of len(rows) values.
+// A block's sum is a difference of two running sums, so that a draw costs two additions a block.
+func resample(p *Panel, rows []int, o Options) []float64 {
+	n, k := p.Periods(), len(rows)
+	running := make([]float64, (n+1)*k)
+	for j, row := range rows {
+		var sum float64
+		for t, r := range p.Returns[row] {
+			sum += r
+			running[(t+1)*k+j] = sum
+		}
+	}
+	at := func(t int) []float64 { return running[t*k : (t+1)*k] }
+	rng := rand.New(rand.NewPCG(o.Seed, 0x5eed))
+	drawn := make([]float64, o.Resamples*k)
+	for b := range o.Resamples {
+		out := drawn[b*k : (b+1)*k]
+		for left := n; left > 0; {
+			length := min(blockOf(rng, o.Block), left, n)
+			start := rng.IntN(n)
+			left -= length
+			if end := start + length; end <= n {
+				addSpan(out, at(start), at(end))
+			} else { // the series continues at its beginning
+				addSpan(out, at(start), at(n))
+				addSpan(out, at(0), at(end-n))
+			}
+		}
+		for j := range out {
+			out[j] /= float64(n)
+		}
+	}
+	return drawn
+}
+
+// blockOf draws a geometric length of the given mean.
+func blockOf(rng *rand.Rand, mean float64) int {
+	if mean <= 1 {
+		return 1
+	}
+	u := 1 - rng.Float64() // in (0, 1]
+	length := math.Floor(math.Log(u)/math.Log1p(-1/mean)) + 1
+	return int(min(length, math.MaxInt32))
+}
+
+func addSpan(out, from, to []float64) {
+	from, to = from[:len(out)], to[:len(out)]
+	for j := range out {
+		out[j] += to[j] - from[j]
+	}
+}
+
+// judge makes the tests of the rows' means and their resampled means.
+func judge(rows []int, means, drawn []float64, n int, o Options) *Comparison {
+	k, root := len(rows), math.Sqrt(float64(n))
+	errs := deviations(means, drawn, k) // of the means
+	c := &Comparison{Block: o.Block, Resamples: o.Resamples, Statistics: make([]float64, k)}
+	best, largest := 0, math.Inf(-1)
+	for j, mean := range means {
+		c.Statistics[j] = mean / errs[j]
+		if c.Statistics[j] > c.Statistics[best] {
+			best = j
+		}
+		largest = max(largest, mean)
+	}
+	c.Best, c.Statistic = rows[best], max(0, c.Statistics[best])
+
+	// A trial far below zero says nothing about the best; Hansen leaves its mean in the resamples.
+	far := -math.Sqrt(2 * math.Log(math.Log(float64(n))))
+	centres := [3][]float64{make([]float64, k), make([]float64, k), means}
+	for j, mean := range means {
+		centres[0][j] = max(0, mean)
+		if c.Statistics[j] >= far {
+			centres[1][j] = mean
+		}
+	}
+	var above [3]float64
+	var white float64
+	for b := range o.Resamples {
+		draw := drawn[b*k : (b+1)*k]
+		plain := math.Inf(-1)
+		for j, v := range draw {
+			plain = max(plain, v-means[j])
+		}
+		if plain > largest {
+			white++
+		}
+		for i, centre := range centres {
+			if highest(draw, centre, errs) > c.Statistic {
+				above[i]++
+			}
+		}
+	}
+	draws := float64(o.Resamples)
+	c.RealityCheck, c.SPALower, c.SPA, c.SPAUpper = white/draws, above[0]/draws, above[1]/draws, above[2]/draws
+	if root > 0 {
+		c.step(rows, drawn, centres[1], errs, o.Level)
+	}
+	return c
+}
+
+// highest is the largest studentised deviation of a draw from its centres, at least 0.
+func highest(draw, centre, errs []float64) float64 {
+	var most float64
+	centre, errs = centre[:len(draw)], errs[:len(draw)]
+	for j, v := range draw {
+		most = max(most, (v-centre[j])/errs[j])
+	}
+	return most
+}
+
+// deviations are those of the resampled means about the means.
+func deviations(means, drawn []float64, k int) []float64 {
+	squares := make([]float64, k)
+	for b := 0; b < len(drawn); b += k {
+		for j, v := range drawn[b : b+k] {
+			d := v - means[j]
+			squares[j] += float64(d * d)
+		}
+	}
+	for j := range squares {
+		squares[j] = math.Sqrt(squares[j] * float64(k) / float64(len(drawn)))
+	}
+	return squares
+}
+
+// step finds the survivors: those above the critical value of all, then those above that of the rest,
+// until no other one is.
+func (c *Comparison) step(rows []int, drawn, centre, errs []float64, level float64) {
+	k := len(rows)
+	left := make([]int, k)
+	for j := range left {
+		left[j] = j
+	}
+	var kept []int
+	for step := 0; len(left) > 0; step++ {
+		critical := quantileOfHighest(drawn, k, left, centre, errs, 1-level)
+		if step == 0 {
+			c.Critical = critical
+		}
+		before := len(kept)
+		left = slices.DeleteFunc(left, func(j int) bool {
+			if c.Statistics[j] <= critical {
+				return false
+			}
+			kept = append(kept, j)
+			return true
+		})
+		if len(kept) == before {
+			break
+		}
+	}
+	slices.SortFunc(kept, func(a, b int) int {
+		if c.Statistics[a] != c.Statistics[b] {
+			return compareFloats(c.Statistics[b], c.Statistics[a])
+		}
+		return a - b
+	})
+	c.Survivors = make([]int, len(kept))
+	for i, j := range kept {
+		c.Survivors[i] = rows[j]
+	}
+}
+
+func quantileOfHighest(drawn []float64, k int, left []int, centre, errs []float64, share float64) float64 {
+	draws := len(drawn) / k
+	most := make([]float64, draws)
+	for b := range draws {
+		draw := drawn[b*k : (b+1)*k]
+		for _, j := range left {
+			most[b] = max(most[b], (draw[j]-centre[j])/errs[j])
+		}
+	}
+	slices.Sort(most)
+	return most[min(draws-1, int(math.Ceil(share*float64(draws)))-1+0)]
+}

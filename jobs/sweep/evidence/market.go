@@ -1,0 +1,66 @@
+package evidence
+
+import "math"
+
+// Market is what a series of returns has to do with those of buy-and-hold. Undefined figures are NaN.
+type Market struct {
+	Alpha            float64 // mean return per period that the exposure does not explain
+	Beta             float64 // exposure: the slope on the benchmark's returns
+	AlphaSR          float64 // Sharpe ratio per period of the excess r − β·b
+	InformationRatio float64 // Sharpe ratio per period of r − b
+	UpCapture        float64 // mean return over the benchmark's, of the periods in which it rose
+	DownCapture      float64 // the same, of those in which it fell
+}
+
+// Regress fits returns = α + β·benchmark + e by least squares and returns the excess
+// returns − β·benchmark. A benchmark that does not vary explains nothing: β is 0.
+func Regress(returns, benchmark []float64) (Market, []float64) {
+	n := float64(len(returns))
+	var sumR, sumB float64
+	for i, r := range returns {
+		sumR, sumB = sumR+r, sumB+benchmark[i]
+	}
+	meanR, meanB := sumR/n, sumB/n
+	var cross, squares float64
+	for i, r := range returns {
+		d := benchmark[i] - meanB
+		cross += float64(d * (r - meanR))
+		squares += float64(d * d)
+	}
+	var m Market
+	if squares > 1e-24*n {
+		m.Beta = cross / squares
+	}
+	excess, active := make([]float64, len(returns)), make([]float64, len(returns))
+	for i, r := range returns {
+		excess[i] = r - float64(m.Beta*benchmark[i])
+		active[i] = r - benchmark[i]
+	}
+	m.Alpha = meanR - float64(m.Beta*meanB)
+	m.AlphaSR, m.InformationRatio = Describe(excess).SR(), Describe(active).SR()
+	m.UpCapture, m.DownCapture = capture(returns, benchmark, 1), capture(returns, benchmark, -1)
+	return m, excess
+}
+
+// capture is the mean return over the benchmark's, of the periods in which the benchmark has the sign.
+func capture(returns, benchmark []float64, sign float64) float64 {
+	var own, market float64
+	for i, b := range benchmark {
+		if b*sign > 0 {
+			own, market = own+returns[i], market+b
+		}
+	}
+	if market == 0 {
+		return math.NaN()
+	}
+	return own / market
+}
+
+// Excess is the panel with what the benchmark explains taken out of each row.
+func (p *Panel) Excess(benchmark []float64) *Panel {
+	out := &Panel{Trials: p.Trials, Returns: make([][]float64, len(p.Returns))}
+	for i, row := range p.Returns {
+		_, out.Returns[i] = Regress(row, benchmark)
+	}
+	return out
+}
