@@ -13,6 +13,7 @@ import (
 	"millrace/jobs/backtest"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/sweep"
+	"millrace/jobs/sweep/evidence"
 	"millrace/store/eventlog"
 	"millrace/store/library"
 	"millrace/store/recommend"
@@ -87,6 +88,7 @@ func enums() map[reflect.Type][]string {
 		reflect.TypeFor[types.SearchType]():     words(sweep.Searches()),
 		reflect.TypeFor[types.Objective]():      words(sweep.Objectives()),
 		reflect.TypeFor[types.Aggregate]():      words(sweep.Aggregates()),
+		reflect.TypeFor[types.Verdict]():        words(evidence.Verdicts()),
 		reflect.TypeFor[types.CommissionName](): words(backtest.CommissionNames()),
 		reflect.TypeFor[types.Side]():           {string(backtest.SideLong), string(backtest.SideShort), string(backtest.SideBoth)},
 		reflect.TypeFor[types.IntrabarPolicy](): {string(backtest.PolicyWorst), string(backtest.PolicyBest), string(backtest.PolicyOHLCPath), string(backtest.PolicyRandom)},

@@ -231,6 +231,7 @@ func (s *Server) pageRoutes() []route {
 		page(post, "/admin/tunes/:id/cancel", p.CancelTune),
 		page(get, "/admin/leaderboard", p.Leaderboard),
 		page(get, "/admin/compare", p.Compare),
+		page(get, "/admin/definitions", p.Definitions),
 		page(get, "/admin/wfo", p.WalkForwards),
 		page(post, "/admin/wfo", p.SubmitWalkForward),
 		page(get, "/admin/wfo/new", p.NewWalkForward),

@@ -49,9 +49,10 @@ func viewTune(t *tuning.Tune, now time.Time) types.Tune {
 		view.WFOID, view.Fold = &wfo, &t.Fold.Index
 	}
 	if t.Outcome != nil {
-		var found struct{ Gates, Overfit, Pruning, Reasons json.RawMessage }
+		var found struct{ Gates, Overfit, Evidence, Pruning, Reasons json.RawMessage }
 		if err := json.Unmarshal(t.Outcome, &found); err == nil {
 			view.Gates, view.Overfit = types.NewStored[*types.Gates](found.Gates), types.NewStored[*types.Overfit](found.Overfit)
+			view.Evidence = types.NewStored[*types.Evidence](found.Evidence)
 			view.Pruning, view.Reasons = types.NewStored[[]types.Rung](found.Pruning), types.NewStored[*map[string]int](found.Reasons)
 		}
 	}

@@ -21,6 +21,9 @@ func (t tune) Ended() bool { return t.Status.Ended() }
 // Overfit is the evidence of a completed tune, or nil.
 func (t tune) Overfit() *types.Overfit { return t.Tune.Overfit.Value }
 
+// Evidence is the verdict on a completed tune, or nil.
+func (t tune) Evidence() *types.Evidence { return t.Tune.Evidence.Value }
+
 // Gates are the limits of a completed tune, or nil.
 func (t tune) Gates() *types.Gates { return t.Tune.Gates.Value }
 

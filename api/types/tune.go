@@ -43,6 +43,7 @@ type Tune struct {
 	Leaderboard     []Stored[Entry]             `json:"leaderboard"`
 	Gates           Stored[*Gates]              `json:"gates"`
 	Overfit         Stored[*Overfit]            `json:"overfit"`
+	Evidence        Stored[*Evidence]           `json:"evidence"` // null until it is collected, and of a fold
 	Pruning         Stored[[]Rung]              `json:"pruning,omitzero"`
 	Reasons         Stored[*map[string]int]     `json:"reasons"` // why trials are not on the leaderboard, and how many; null until completed
 	Regime          *Regime                     `json:"regime"`

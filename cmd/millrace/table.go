@@ -23,10 +23,27 @@ func printLeaderboard(w io.Writer, t *types.Tune, top int) error {
 	if o := t.Overfit.Value; o != nil && (o.DSR != nil || o.PBO != nil || o.PSR != nil) {
 		fmt.Fprintf(w, "\noverfit evidence: PSR %s  DSR %s  PBO %s  stability %s\n", figure(o.PSR, 3), figure(o.DSR, 3), figure(o.PBO, 3), figure(o.Stability, 3))
 	}
+	printVerdict(w, t.Evidence.Value)
 	for _, warning := range t.Warnings {
 		fmt.Fprintf(w, "warning: %s\n", printable(types.ShownWarning(warning)))
 	}
 	return nil
+}
+
+// printVerdict writes what all tests together say of the best trial, and which of them it fails.
+func printVerdict(w io.Writer, e *types.Evidence) {
+	if e == nil {
+		return
+	}
+	fmt.Fprintf(w, "verdict: %s: %s\n", printable(e.Verdict), printable(e.Because))
+	for _, c := range e.Checks {
+		if c.Passed != nil && !*c.Passed {
+			fmt.Fprintf(w, "  failed %s: %s\n", printable(c.Name), printable(c.Statement))
+		}
+	}
+	for _, next := range e.Next {
+		fmt.Fprintf(w, "  next: %s\n", printable(next))
+	}
 }
 
 func countsText(t *types.Tune) string {

@@ -122,6 +122,9 @@ func (t TuneFacts) Subject() Subject {
 		say("Its Sharpe ratio is %s and its return %s %%, with a drawdown of %s %% over %d trades; there is no out-of-sample part, so nothing is known of bars it was not chosen on.",
 			figure(is.Sharpe), figure(is.ReturnPct), figure(is.MaxDrawdownPct), is.Trades)
 	}
+	if e := t.Outcome.Evidence; e != nil {
+		say("The verdict is %s: %s.", e.Verdict, e.Because)
+	}
 	s.Facts = append(s.Facts, overfitFacts(t.Outcome.Overfit)...)
 	for _, warning := range t.Warnings {
 		say("Warning: %s.", strings.TrimSuffix(warning, "."))

@@ -26,7 +26,7 @@ func (r *ShardResult) Encode() (columns, top, stats []byte, err error) {
 	for _, ratio := range r.ratios {
 		stats = binary.LittleEndian.AppendUint64(stats, math.Float64bits(ratio))
 	}
-	return columns, top, appendBlocks(stats, r.blocks), nil
+	return columns, top, appendPanel(appendBlocks(stats, r.sample.blocks), r.sample.panel), nil
 }
 
 // Counts are a tune's trials by final status.
@@ -79,6 +79,7 @@ type Outcome struct {
 	BestScore   *float64           `json:"best_score"`
 	Gates       Gates              `json:"gates"`
 	Overfit     Overfit            `json:"overfit"`
+	Evidence    *Evidence          `json:"evidence,omitempty"` // nil: of a fold, or nothing is on the leaderboard
 	Regime      *Regime            `json:"regime,omitempty"`
 	Reasons     map[string]int     `json:"reasons"` // why trials are not completed, and how many
 	Warnings    []string           `json:"warnings"`
@@ -138,6 +139,9 @@ func Collect(p *Plan, shards []Shard, load func(shard int) (columns, top, stats 
 		return nil, err
 	}
 	p.evidence(out, all)
+	if out.Evidence, err = p.weigh(out, all); err != nil {
+		return nil, fmt.Errorf("evidence: %w", err)
+	}
 	if out.Regime, err = p.Regime(); err != nil {
 		return nil, fmt.Errorf("regime: %w", err)
 	}
@@ -163,7 +167,7 @@ func (p *Plan) firstFailure(cols *columns) string {
 	scratch := p.scratch()
 	defer p.clear(scratch)
 	var m fullMetrics
-	p.simulate(scratch, point, &m, false, nil)
+	p.simulate(scratch, point, &m, nil)
 	if err := scratch.err(); err != nil {
 		why = err.Error()
 	}
@@ -199,6 +203,7 @@ type gathered struct {
 	rungs   []uint8  // the last one that each trial ran in
 	tops    [][]byte // full metrics as the shards kept them; read once the leaders are known
 	blocks  []blockRow
+	panel   []panelRow
 	ranking []int32
 }
 
@@ -264,8 +269,13 @@ func (g *gathered) add(p *Plan, sh Shard, columns, top, stats []byte) error {
 		g.ratios = append(g.ratios, math.Float64frombits(binary.LittleEndian.Uint64(stats)))
 		stats = stats[8:]
 	}
-	blocks, err := decodeBlocks(stats)
+	blocks, rest, err := decodeBlocks(stats)
+	if err != nil {
+		return err
+	}
 	g.blocks = append(g.blocks, blocks...)
+	rows, err := decodePanel(rest)
+	g.panel = append(g.panel, rows...)
 	return err
 }
 
@@ -380,7 +390,7 @@ func (p *Plan) lead(out *Outcome, all *gathered) error {
 		row := all.cols.row(at)
 		apart := len(p.sets) > 1 && rank < leadersByDataset
 		if !kept || apart {
-			p.simulate(scratch, point, &m, false, nil)
+			p.simulate(scratch, point, &m, nil)
 			if score := p.score(scratch.is, scratch); score != row.scoreIS && isFinite(score) {
 				return fmt.Errorf("trial %d scores %v when run again, not %v: its shard was run by another version", at, score, row.scoreIS)
 			}

@@ -78,7 +78,10 @@ func (s *series) runner() backtest.Trader {
 
 // newRunner makes a runner that shares the indicator arrays of those that there are. The plan itself
 // does not hold the arrays: those of an idle tune are freed with its runners.
-func (s *series) newRunner() backtest.Trader {
+func (s *series) newRunner() backtest.Trader { return s.traderWith(s.config) }
+
+// traderWith makes a runner with another configuration.
+func (s *series) traderWith(cfg backtest.Config) backtest.Trader {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	cache := s.cache.Value()
@@ -86,7 +89,7 @@ func (s *series) newRunner() backtest.Trader {
 		cache = backtest.NewIndicatorCache(s.bars)
 		s.cache = weak.Make(cache)
 	}
-	return s.strategy.Trader(cache, s.config)
+	return s.strategy.Trader(cache, cfg)
 }
 
 // selecting is the part that trials are ranked by.

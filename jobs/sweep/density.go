@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"millrace/jobs/sweep/evidence"
 )
 
 // density is a mixture over the unit cube: a uniform component, and about each point a normal one,
@@ -59,7 +61,7 @@ func (d *density) add(at []float64) { d.append(at, d.floors) }
 func (d *density) append(at, widths []float64) {
 	scale := 1.0
 	for axis, width := range widths {
-		inside := normalCDF((1-at[axis])/width) - normalCDF(-at[axis]/width)
+		inside := evidence.NormalCDF((1-at[axis])/width) - evidence.NormalCDF(-at[axis]/width)
 		scale /= inside * width * math.Sqrt(2*math.Pi)
 	}
 	d.points, d.widths, d.scales = append(d.points, at), append(d.widths, widths), append(d.scales, scale)
@@ -75,8 +77,8 @@ func (d *density) draw(random func(stream uint64) float64, at []float64) {
 			continue
 		}
 		centre, width := d.points[component][axis], d.widths[component][axis]
-		low, high := normalCDF(-centre/width), normalCDF((1-centre)/width)
-		at[axis] = min(max(centre+width*normalQuantile(low+u*(high-low)), 0), math.Nextafter(1, 0))
+		low, high := evidence.NormalCDF(-centre/width), evidence.NormalCDF((1-centre)/width)
+		at[axis] = min(max(centre+width*evidence.NormalQuantile(low+u*(high-low)), 0), math.Nextafter(1, 0))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 const (
 	gapModerate = 0.3 // in-sample score less out-of-sample score, of objectives in Sharpe's scale
 	gapHigh     = 0.5
+	gapErrors   = 1.645 // standard errors that a gap must exceed too: 5 % one-sided
 	dsrLow      = 0.95
 	pboHigh     = 0.5
 )
@@ -60,7 +61,11 @@ func (out *Outcome) cautions(objective Objective) (warnings []string) {
 	warn := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
 	switch objective {
 	case ObjectiveSharpe, ObjectiveSharpeDDPenalty, ObjectiveSortino:
-		if gap := out.Leaderboard[0].OverfitGap; gap != nil && *gap > gapHigh {
+		gap := out.Leaderboard[0].OverfitGap
+		if e := out.Evidence; gap != nil && e != nil && e.Market.GapError != nil && *gap < gapErrors**e.Market.GapError {
+			break // chance alone makes such a gap
+		}
+		if gap != nil && *gap > gapHigh {
 			warn("the winner's overfit gap %.2f is high (above %v)", *gap, gapHigh)
 		} else if gap != nil && *gap > gapModerate {
 			warn("the winner's overfit gap %.2f is moderate (above %v)", *gap, gapModerate)

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"millrace/jobs/backtest"
+	"millrace/jobs/sweep/evidence"
 )
 
 // Overfit is the evidence for and against the winner being luck.
@@ -26,34 +27,6 @@ type Overfit struct {
 	// or below 0 on a spike.
 	Stability *float64          `json:"stability"`
 	Undefined map[string]string `json:"undefined,omitempty"` // why a figure is null
-}
-
-const eulerGamma = 0.57721566490153286
-
-// normalCDF is Φ.
-func normalCDF(x float64) float64 { return 0.5 * math.Erfc(-x/math.Sqrt2) }
-
-// normalQuantile is Φ⁻¹.
-func normalQuantile(p float64) float64 { return math.Sqrt2 * math.Erfinv(2*p-1) }
-
-// expectedMaxSharpe is SR₀: the Sharpe ratio that the best of n independent trials without skill is
-// expected to show, when the trials' ratios have the given variance.
-func expectedMaxSharpe(variance float64, n int) float64 {
-	if n < 2 {
-		return 0
-	}
-	trials := float64(n)
-	return math.Sqrt(variance) * ((1-eulerGamma)*normalQuantile(1-1/trials) + eulerGamma*normalQuantile(1-1/(trials*math.E)))
-}
-
-// probabilisticSharpe is the probability that the true per-period Sharpe ratio is above benchmark,
-// for one measured over periods returns with that skew and full kurtosis.
-func probabilisticSharpe(sr, benchmark float64, periods int, skew, kurt float64) float64 {
-	spread := 1 - skew*sr + (kurt-1)/4*sr*sr
-	if periods < 2 || spread <= 0 {
-		return math.NaN()
-	}
-	return normalCDF((sr - benchmark) * math.Sqrt(float64(periods-1)) / math.Sqrt(spread))
 }
 
 // spread is the sample variance of the defined values and how many there are. Two passes in trial
@@ -89,10 +62,10 @@ func (o *Overfit) explain(name, reason string) {
 // judgeWinner sets PSR and DSR from the winner's metrics on the part that selects, and the variance
 // of the trials' ratios there.
 func (o *Overfit) judgeWinner(winner *backtest.Metrics, variance float64) {
-	sr0 := expectedMaxSharpe(variance, o.NTrials)
+	sr0 := evidence.ExpectedMaxSharpe(variance, o.NTrials)
 	o.SR0 = defined(sr0)
-	o.PSR = defined(probabilisticSharpe(winner.SR, 0, winner.Periods, winner.Skew, winner.Kurt))
-	o.DSR = defined(probabilisticSharpe(winner.SR, sr0, winner.Periods, winner.Skew, winner.Kurt))
+	o.PSR = defined(evidence.ProbabilisticSharpe(winner.SR, 0, winner.Periods, winner.Skew, winner.Kurt))
+	o.DSR = defined(evidence.ProbabilisticSharpe(winner.SR, sr0, winner.Periods, winner.Skew, winner.Kurt))
 	if o.PSR == nil {
 		o.explain("psr", "the winner's Sharpe ratio is undefined")
 		o.explain("dsr", "the winner's Sharpe ratio is undefined")

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/backtest"
+	"millrace/jobs/sweep/evidence"
 )
 
 // The example of Bailey & López de Prado 2014, section "A numerical example": an annual Sharpe ratio
@@ -17,22 +18,22 @@ import (
 func TestDeflatedSharpeOfThePaper(t *testing.T) {
 	t.Parallel()
 	sr := 2.5 / math.Sqrt(250)
-	sr0 := expectedMaxSharpe(1.0/500, 100)
+	sr0 := evidence.ExpectedMaxSharpe(1.0/500, 100)
 	require.InDelta(t, 0.113172, sr0, 5e-7)
-	require.InDelta(t, 0.900397, probabilisticSharpe(sr, sr0, 1250, -3, 10), 5e-7)
-	require.InDelta(t, 0.950502, probabilisticSharpe(sr, expectedMaxSharpe(1.0/500, 46), 1250, -3, 10), 5e-7)
+	require.InDelta(t, 0.900397, evidence.ProbabilisticSharpe(sr, sr0, 1250, -3, 10), 5e-7)
+	require.InDelta(t, 0.950502, evidence.ProbabilisticSharpe(sr, evidence.ExpectedMaxSharpe(1.0/500, 46), 1250, -3, 10), 5e-7)
 }
 
 func TestProbabilisticSharpe(t *testing.T) {
 	t.Parallel()
 	// Normal returns: √(T−1)·SR/√(1+SR²/2) standard deviations above the benchmark.
-	require.InDelta(t, normalCDF(0.1*math.Sqrt(99)/math.Sqrt(1.005)), probabilisticSharpe(0.1, 0, 100, 0, 3), 1e-15)
-	require.Equal(t, 0.5, probabilisticSharpe(0.1, 0.1, 100, 0, 3))
-	require.True(t, math.IsNaN(probabilisticSharpe(0.1, 0, 1, 0, 3)))
-	require.True(t, math.IsNaN(probabilisticSharpe(math.NaN(), 0, 100, 0, 3)))
-	require.Zero(t, expectedMaxSharpe(1, 1), "one trial has no luck in the choice")
+	require.InDelta(t, evidence.NormalCDF(0.1*math.Sqrt(99)/math.Sqrt(1.005)), evidence.ProbabilisticSharpe(0.1, 0, 100, 0, 3), 1e-15)
+	require.Equal(t, 0.5, evidence.ProbabilisticSharpe(0.1, 0.1, 100, 0, 3))
+	require.True(t, math.IsNaN(evidence.ProbabilisticSharpe(0.1, 0, 1, 0, 3)))
+	require.True(t, math.IsNaN(evidence.ProbabilisticSharpe(math.NaN(), 0, 100, 0, 3)))
+	require.Zero(t, evidence.ExpectedMaxSharpe(1, 1), "one trial has no luck in the choice")
 	for _, p := range []float64{0.001, 0.3, 0.5, 0.99, 0.999999} {
-		require.InDelta(t, p, normalCDF(normalQuantile(p)), 1e-12)
+		require.InDelta(t, p, evidence.NormalCDF(evidence.NormalQuantile(p)), 1e-12)
 	}
 }
 

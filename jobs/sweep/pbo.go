@@ -110,11 +110,12 @@ func appendBlocks(raw []byte, rows []blockRow) []byte {
 	return raw
 }
 
-func decodeBlocks(raw []byte) ([]blockRow, error) {
-	if len(raw) < 4 || len(raw) != 4+blockRowBytes*int(binary.LittleEndian.Uint32(raw)) {
-		return nil, errors.New("block sums are cut short")
+// decodeBlocks reads what appendBlocks wrote, and returns what follows it.
+func decodeBlocks(raw []byte) (rows []blockRow, rest []byte, err error) {
+	if len(raw) < 4 || (len(raw)-4)/blockRowBytes < int(binary.LittleEndian.Uint32(raw)) {
+		return nil, nil, errors.New("block sums are cut short")
 	}
-	rows := make([]blockRow, binary.LittleEndian.Uint32(raw))
+	rows = make([]blockRow, binary.LittleEndian.Uint32(raw))
 	raw = raw[4:]
 	for i := range rows {
 		rows[i].trial = int(binary.LittleEndian.Uint32(raw))
@@ -127,7 +128,7 @@ func decodeBlocks(raw []byte) ([]blockRow, error) {
 			raw = raw[20:]
 		}
 	}
-	return rows, nil
+	return rows, raw, nil
 }
 
 // pboResult is what cross-validation found.

@@ -28,7 +28,7 @@ type ShardResult struct {
 	columns columns
 	ratios  []float64     // per-period Sharpe ratio of each trial on the part that selects
 	full    []fullMetrics // of the best completed trials, unless the leaders are run again
-	blocks  []blockRow    // of the trials in the overfit sample
+	sample  keptSample    // of the trials that the evidence looks at
 
 	best      int // position of the best completed trial, or -1
 	bestScore float64
@@ -46,7 +46,10 @@ type fullMetrics struct {
 func (p *Plan) RunShard(ctx context.Context, sh Shard, progress func(done int)) (*ShardResult, error) {
 	run := shardRun{
 		plan: p, scratch: p.scratch(), sampler: newSampler(p.Trials(), p.evidenceSample()),
-		result: &ShardResult{shard: sh, best: -1, columns: newColumns(len(p.names), sh.Trials), ratios: make([]float64, 0, sh.Trials)},
+		result: &ShardResult{
+			shard: sh, best: -1, columns: newColumns(len(p.names), sh.Trials), ratios: make([]float64, 0, sh.Trials),
+			sample: keptSample{keeps: p.panelSampler()},
+		},
 	}
 	defer func() { p.clear(run.scratch) }()
 	run.stop = func() bool { return ctx.Err() != nil }
@@ -106,12 +109,12 @@ type shardRun struct {
 // shard, as it would fail any other worker too.
 func (r *shardRun) trial(trial int, params backtest.Params) {
 	result := r.result
-	sampled := len(result.blocks)
+	sampled := result.sample
 	r.m.trial, r.m.row = trial, result.columns.len()
 	ran := r.run(params)
 	r.ran = ran
 	if !ran {
-		result.blocks = result.blocks[:sampled]
+		result.sample = sampled
 		for i, s := range r.plan.sets {
 			r.scratch.runners[i] = s.newRunner() // its state after a panic is unknown
 			r.scratch.runners[i].OnStop(r.stop)
@@ -158,7 +161,11 @@ func (r *shardRun) run(params backtest.Params) (ok bool) {
 		r.screen(params, sampled)
 		return r.scratch.err() == nil
 	}
-	p.simulate(r.scratch, params, &r.m, sampled, &r.result.blocks)
+	var into *keptSample
+	if sampled {
+		into = &r.result.sample
+	}
+	p.simulate(r.scratch, params, &r.m, into)
 	p.fill(&r.row, &r.m, r.scratch)
 	r.ratio = p.spec.selection(r.m.is.SR, r.m.outOf.SR)
 	return r.scratch.err() == nil
@@ -168,7 +175,7 @@ func (r *shardRun) run(params backtest.Params) (ok bool) {
 // part that selects beside, as the evidence is about all bars and about trials that were not chosen.
 func (r *shardRun) screen(params backtest.Params, sampled bool) {
 	p, b := r.plan, r.scratch
-	row := blockRow{trial: r.m.trial}
+	row, returns := blockRow{trial: r.m.trial}, panelRow{trial: r.m.trial}
 	for i, s := range p.sets {
 		runner := b.runners[i]
 		runner.Prepare(params)
@@ -178,12 +185,13 @@ func (r *shardRun) screen(params backtest.Params, sampled bool) {
 			runner.KeepReturns(true)
 			runner.Simulate(s.selecting(&p.spec), &b.oos[i])
 			row.add(runner.Returns())
+			returns.add(runner.Returns(), len(p.sets))
 		}
 	}
 	score := p.score(b.is, b)
 	r.row, r.ratio = trialRow{verdict: screened, scoreIS: score, scoreOOS: score}, math.NaN()
 	if sampled {
-		r.result.blocks = append(r.result.blocks, row)
+		r.result.sample.add(row, returns)
 		whole := p.spec.aggregateMetrics(b.oos, b.figures)
 		r.ratio = whole.SR
 	}
@@ -199,31 +207,30 @@ func (p *Plan) score(parts []backtest.Metrics, b *scratch) float64 {
 	return p.spec.aggregate(scores, false)
 }
 
-// simulate backtests one parameter set on both parts of every dataset; when sampled, the block sums
-// of the part that selects are appended to blocks.
-func (p *Plan) simulate(scratch *scratch, params backtest.Params, m *fullMetrics, sampled bool, blocks *[]blockRow) {
+// simulate backtests one parameter set on both parts of every dataset. What the evidence needs of the
+// part that selects is added to into, unless that is nil.
+func (p *Plan) simulate(scratch *scratch, params backtest.Params, m *fullMetrics, into *keptSample) {
 	selectsOOS := p.spec.selectsOOS()
-	row := blockRow{trial: m.trial}
+	blocks, returns := blockRow{trial: m.trial}, panelRow{trial: m.trial}
 	for i, s := range p.sets {
 		runner := scratch.runners[i]
 		runner.Prepare(params)
-		runner.KeepReturns(sampled && !selectsOOS)
-		runner.Simulate(s.is, &scratch.is[i])
-		if sampled && !selectsOOS {
-			row.add(runner.Returns())
+		run := func(w backtest.Window, m *backtest.Metrics, selects bool) {
+			runner.KeepReturns(into != nil && selects)
+			runner.Simulate(w, m)
+			if into != nil && selects {
+				blocks.add(runner.Returns())
+				returns.add(runner.Returns(), len(p.sets))
+			}
 		}
+		run(s.is, &scratch.is[i], !selectsOOS)
 		scratch.oos[i] = backtest.Metrics{}
-		if !p.hasSplit() {
-			continue
-		}
-		runner.KeepReturns(sampled && selectsOOS)
-		runner.Simulate(s.oos, &scratch.oos[i])
-		if sampled && selectsOOS {
-			row.add(runner.Returns())
+		if p.hasSplit() {
+			run(s.oos, &scratch.oos[i], selectsOOS)
 		}
 	}
-	if sampled {
-		*blocks = append(*blocks, row)
+	if into != nil {
+		into.add(blocks, returns)
 	}
 	m.is, m.outOf = p.spec.aggregateMetrics(scratch.is, scratch.figures), p.spec.aggregateMetrics(scratch.oos, scratch.figures)
 }

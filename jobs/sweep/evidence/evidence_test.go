@@ -211,6 +211,8 @@ func TestVerdicts(t *testing.T) {
 	}{
 		"loses out of sample":              {func(f *Findings) { f.OutOfSample = -0.01 }, Fragile},
 		"falls by more than chance":        {func(f *Findings) { f.SR, f.OutOfSample = 0.3, 0.01 }, Fragile},
+		"falls, and is still significant":  {func(f *Findings) { f.SR, f.OutOfSample = 0.3, 0.09 }, Robust},
+		"falls no more than blocks do":     {func(f *Findings) { f.SR, f.OutOfSample, f.Error = 0.15, 0.04, 1.5 }, Robust},
 		"paths lose":                       {func(f *Findings) { f.PathLoss = 0.4 }, Fragile},
 		"spike":                            {func(f *Findings) { f.Stability = 0.1 }, Fragile},
 		"costs":                            {func(f *Findings) { f.BreakEven = 1.5 }, Fragile},

@@ -16,6 +16,9 @@ const (
 	Undecided Verdict = "undecided" // the bars are too few to tell luck from skill
 )
 
+// Verdicts lists the verdicts.
+func Verdicts() []Verdict { return []Verdict{Robust, Fragile, Luck, Undecided} }
+
 // The limits of the checks.
 const (
 	MaxPValue     = 0.05 // of the test for superior predictive ability
@@ -46,7 +49,8 @@ type Findings struct {
 	Periods        int
 	PeriodsPerYear float64
 	SR             float64 // per period, of the best trial's excess on the part that selects
-	OutOfSample    float64 // the same out of sample; NaN without a split
+	Error          float64 // standard error of SR that the bootstrap finds, over that of independent normal returns
+	OutOfSample    float64 // SR out of sample; NaN without a split
 	OutPeriods     int
 	PathLoss       float64
 	Stability      float64
@@ -113,11 +117,16 @@ func (j *Judgement) weaknesses(f Findings) (weak []string) {
 	}
 	year := math.Sqrt(f.PeriodsPerYear)
 	if f.OutPeriods > 1 {
-		decay := (f.SR - f.OutOfSample) / math.Sqrt(ratioVariance(f.SR, f.Periods)+ratioVariance(f.OutOfSample, f.OutPeriods))
+		wider := max(1, f.Error)
+		outError := wider * math.Sqrt(ratioVariance(f.OutOfSample, f.OutPeriods))
+		decay := (f.SR - f.OutOfSample) / math.Hypot(wider*math.Sqrt(ratioVariance(f.SR, f.Periods)), outError)
 		look("out_of_sample", f.OutOfSample*year, 0, f.OutOfSample > 0, "it loses to buy-and-hold out of sample",
 			"Sharpe ratio %.2f a year of the excess out of sample; above 0", f.OutOfSample*year)
-		look("decay", decay, MaxDecay, decay <= MaxDecay, "it falls out of sample by more than chance explains",
-			"the Sharpe ratio falls out of sample by %.1f standard errors; at most %v", decay, MaxDecay)
+		// A fall does no harm while what is left is significant by itself.
+		look("decay", decay, MaxDecay, decay <= MaxDecay || f.OutOfSample > NormalQuantile(1-MaxPValue)*outError,
+			"it falls out of sample by more than chance explains",
+			"the Sharpe ratio falls out of sample by %.1f standard errors, to %.1f above 0; at most %v, or to at least %.2f",
+			decay, f.OutOfSample/outError, MaxDecay, NormalQuantile(1-MaxPValue))
 	}
 	look("paths", f.PathLoss, MaxPathLoss, f.PathLoss <= MaxPathLoss, "what is chosen on one part loses on the rest too often",
 		"%.0f %% of the cross-validation paths lose; at most %.0f %%", 100*f.PathLoss, 100*MaxPathLoss)

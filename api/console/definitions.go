@@ -1,0 +1,50 @@
+package console
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+)
+
+// definition says what a figure of the tune page means. Its ID is that of the check, where it is one.
+type definition struct{ ID, Name, Text string }
+
+func definitions() []definition {
+	return []definition{
+		{"verdict", "Verdict", "Robust: the best trial beats what luck explains and no check takes it away. Fragile: it does, but a check takes it away. Luck: the best of so many trials shows as much without skill. Undecided: the bars are too few to tell."},
+		{"excess", "Excess over buy-and-hold", "What is left of the trial's returns after its exposure (beta) times those of buy-and-hold is taken out. A strategy that only holds a rising market has none."},
+		{"spa", "Superior predictive ability", "Hansen's test (2005) on the excess of all trials: the probability that the best of them shows as much when none is better than buy-and-hold. At most 0.05."},
+		{"dsr", "Deflated Sharpe", "The probability that the true Sharpe ratio is above what the best of so many trials shows by luck (Bailey and López de Prado 2014). In the verdict it is of the excess, and like or opposite trials count once. At least 0.95."},
+		{"psr", "Probabilistic Sharpe", "The probability that the true Sharpe ratio is above 0, given length, skew and kurtosis of the returns."},
+		{"out_of_sample", "Out of sample", "The Sharpe ratio of the excess on bars that no trial was chosen by. Above 0."},
+		{"decay", "Decay", "By how many standard errors the ratio falls out of sample. At most 2.33, unless what is left is significant by itself."},
+		{"paths", "Cross-validation paths", "Combinatorial purged cross-validation: the best trial on eight tenths of the bars is followed on the other two, for all 45 pairs. That makes nine paths; at most a quarter may lose."},
+		{"stability", "Stability", "The mean score of the trials next to the best one over its own: near 1 on a plateau, near 0 on a spike. At least 0.3."},
+		{"costs", "Costs", "The multiple of the costs charged at which the excess is gone. At least 2."},
+		{"pbo", "Overfitting, PBO", "The share of 12,870 splits in which the trial that is best on one half is below the median on the other (Bailey, Borwein, López de Prado and Zhu 2017)."},
+		{"gap", "Overfit gap", "The score in sample less that out of sample. It is warned about above 0.3 when chance does not explain it: more than 1.645 standard errors."},
+		{"groups", "Independent trials", "Trials whose returns correlate by 0.5 or more, of either sign, form a group; the number of groups stands for the number of trials."},
+		{"survivors", "Survivors", "Trials that beat buy-and-hold each by itself, with a probability of at most 5 % that a single one does so by luck (Romano and Wolf 2005)."},
+		{"power", "Power", "The Sharpe ratio of the excess that these bars and this many trials find four times in five. A true edge below it may go unseen."},
+	}
+}
+
+// Definitions handles GET /admin/definitions.
+func (p *Pages) Definitions(c echo.Context) error {
+	v, err := p.page(c, "", "Definitions")
+	if err != nil {
+		return err
+	}
+	v.Data = definitions()
+	return p.render(c, http.StatusOK, "definitions", v)
+}
+
+// checkName is what a check of the verdict is called on pages.
+func checkName(id string) string {
+	for _, d := range definitions() {
+		if d.ID == id {
+			return d.Name
+		}
+	}
+	return id
+}
