@@ -11,7 +11,7 @@ type definition struct{ ID, Name, Text string }
 
 func definitions() []definition {
 	return []definition{
-		{"verdict", "Verdict", "Robust: the best trial beats what luck explains and no check takes it away. Fragile: it does, but a check takes it away. Luck: the best of so many trials shows as much without skill. Undecided: the bars are too few to tell."},
+		{"verdict", "Verdict", "Robust: the best trial beats what luck explains and no check takes it away. Fragile: it does, but a check takes it away. Luck: the best of so many trials shows as much without skill. Undecided: the bars are too few for more."},
 		{"excess", "Excess over buy-and-hold", "What is left of the trial's returns after its exposure (beta) times those of buy-and-hold is taken out. A strategy that only holds a rising market has none."},
 		{"spa", "Superior predictive ability", "Hansen's test (2005) on the excess of all trials: the probability that the best of them shows as much when none is better than buy-and-hold. At most 0.05."},
 		{"dsr", "Deflated Sharpe", "The probability that the true Sharpe ratio is above what the best of so many trials shows by luck (Bailey and López de Prado 2014). In the verdict it is of the excess, and like or opposite trials count once. At least 0.95."},

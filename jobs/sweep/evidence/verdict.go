@@ -13,7 +13,7 @@ const (
 	Robust    Verdict = "robust"    // better than luck, and nothing found that takes it away
 	Fragile   Verdict = "fragile"   // better than luck on these bars, and at least one test takes it away
 	Luck      Verdict = "luck"      // what the best of so many trials shows without skill
-	Undecided Verdict = "undecided" // the bars are too few to tell luck from skill
+	Undecided Verdict = "undecided" // the bars are too few to separate luck from skill
 )
 
 // Verdicts lists the verdicts.
@@ -85,7 +85,7 @@ func Judge(f Findings) Judgement {
 	case f.PValue >= 0.5 || (j.Power != nil && *j.Power >= decisivePower):
 		j.Verdict, j.Because = Luck, "the best of so many trials shows as much without any skill"
 	default:
-		j.Verdict, j.Because = Undecided, "these bars are too few to tell the best trial from luck"
+		j.Verdict, j.Because = Undecided, "these bars are too few to separate the best trial from luck"
 	}
 	j.next(f, spa && dsr)
 	return j
