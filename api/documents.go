@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/hex"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -11,19 +12,30 @@ import (
 
 	"millrace/api/types"
 	"millrace/jobs/knowledge"
+	"millrace/jobs/knowledge/extract"
 	"millrace/store/library"
 )
 
 func viewDocument(d knowledge.Document) types.Document {
 	view := types.Document{
 		DocumentID: d.ID.String(), Status: "pending", SourceType: types.SourceType(d.SourceType), URL: d.CanonicalURL, Title: d.Title, Author: d.Author,
-		PublishedAt: utc(d.PublishedAt), Metadata: d.Metadata, SHA256: hex.EncodeToString(d.SHA256), Revision: d.Revision,
+		PublishedAt: utc(d.PublishedAt), Metadata: shownMetadata(d.Metadata), SHA256: hex.EncodeToString(d.SHA256), Revision: d.Revision,
 		ChunkCount: d.Chunks, Tokens: d.Tokens, CreatedAt: d.CreatedAt.UTC(), UpdatedAt: d.UpdatedAt.UTC(),
 	}
 	if d.Revision > 0 {
 		view.Status = "ready"
 	}
 	return view
+}
+
+// shownMetadata leaves out the text of a script: POST /documents/:id/strategy makes a strategy of it.
+func shownMetadata(all map[string]any) map[string]any {
+	if _, ok := all[extract.PineScript]; !ok {
+		return all
+	}
+	shown := maps.Clone(all)
+	delete(shown, extract.PineScript)
+	return shown
 }
 
 // listDocuments handles GET /documents.

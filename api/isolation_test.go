@@ -53,6 +53,10 @@ func newNeighbours(t *testing.T) *neighbours {
 	n.ids["/run-plans/"] = made("/run-plans", "run_plan_id", samples["/run-plans"])
 	n.ids["/ingest/jobs/"] = made("/ingest", "job_id", samples["/ingest"])
 	n.ids["/documents/"] = made("/ingest", "document_id", `{"url":"https://example.com/notes"}`)
+	// It has become a script, of which a strategy can be made.
+	_, err := n.db.OwnerPool(t).Exec(t.Context(), `update documents set source_type = 'pine', metadata = jsonb_build_object('tunable', true, 'script', $2::text) where id = $1`,
+		n.ids["/documents/"], documentScript)
+	require.NoError(t, err)
 	n.ids["/workspace/keys/"] = made("/workspace/keys", "key_id", samples["/workspace/keys"])
 	n.marks = append(n.marks, n.alpha.ID.String(), n.key)
 	return n

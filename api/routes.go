@@ -130,6 +130,9 @@ func (s *Server) routes() []route {
 			summary: "Delete a document with its chunks and vectors", status: http.StatusNoContent}},
 		{post, "/documents/:id/reingest", member, s.reingestDocument, creates, about{
 			summary: "Fetch a document's source again", status: http.StatusAccepted, answer: types.Ingest{}}},
+		{post, "/documents/:id/strategy", member, s.makeStrategy, creates | inline, about{
+			summary: "Make a strategy of an ingested Pine script", body: types.DocumentStrategyRequest{}, sample: sampleDocumentStrategy,
+			status: http.StatusCreated, answer: types.Strategy{}}},
 
 		{post, "/query", viewer, s.query, queries, about{
 			summary: "Ask the knowledge base: passages, and an answer that cites them", body: types.QueryRequest{}, sample: sampleQuery, answer: types.Query{}}},
@@ -244,6 +247,7 @@ func (s *Server) pageRoutes() []route {
 		{post, "/admin/ingestion/file", admin, p.IngestFile, uploadLimit, about{page: true}},
 		page(post, "/admin/ingestion/documents/:id/delete", p.DeleteDocument),
 		page(post, "/admin/ingestion/documents/:id/reingest", p.Reingest),
+		page(post, "/admin/ingestion/documents/:id/strategy", p.MakeStrategy),
 		page(get, "/admin/coverage", p.Coverage),
 		page(post, "/admin/coverage/:id/acknowledge", p.AcknowledgeGap),
 		page(post, "/admin/coverage/:id/resolve", p.ResolveGap),

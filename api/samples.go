@@ -20,13 +20,14 @@ const (
           "param_space": {"fast": {"low": 5, "high": 50, "step": 5}, "slow": [50, 100, 200]},
           "constraints": ["fast < slow"],
           "wfo_config": {"train_days": 1460, "test_days": 365}}`
-	sampleStrategy  = `{"name": "two-means", "source": "//@version=6\nstrategy(\"Two means\")\nfast = input.int(10, \"Fast\", minval=1)\nslow = input.int(50, \"Slow\", minval=2)\nif ta.crossover(ta.sma(close, fast), ta.sma(close, slow))\n    strategy.entry(\"Long\", strategy.long)\nif ta.crossunder(ta.sma(close, fast), ta.sma(close, slow))\n    strategy.close(\"Long\")\n"}`
-	sampleCheck     = `{"source": "//@version=6\nstrategy(\"Every tenth bar\")\nif bar_index % 10 == 0\n    strategy.entry(\"Long\", strategy.long)\nif bar_index % 10 == 5\n    strategy.close(\"Long\")\n"}`
-	sampleWorkspace = `{"name": "research", "tune_cap": 4}`
-	sampleLimits    = `{"tune_cap": 8, "limits": {"submissions_per_minute": 600}}`
-	sampleKey       = `{"name": "ci", "role": "member"}`
-	sampleIngest    = `{"title": "Opening range", "text": "The first half hour sets the range; a close above it is a long entry."}`
-	samplePrune     = `{"days": 90, "batch_size": 10000, "dry_run": true}`
+	sampleStrategy         = `{"name": "two-means", "source": "//@version=6\nstrategy(\"Two means\")\nfast = input.int(10, \"Fast\", minval=1)\nslow = input.int(50, \"Slow\", minval=2)\nif ta.crossover(ta.sma(close, fast), ta.sma(close, slow))\n    strategy.entry(\"Long\", strategy.long)\nif ta.crossunder(ta.sma(close, fast), ta.sma(close, slow))\n    strategy.close(\"Long\")\n"}`
+	sampleDocumentStrategy = `{"name": "from-a-document"}`
+	sampleCheck            = `{"source": "//@version=6\nstrategy(\"Every tenth bar\")\nif bar_index % 10 == 0\n    strategy.entry(\"Long\", strategy.long)\nif bar_index % 10 == 5\n    strategy.close(\"Long\")\n"}`
+	sampleWorkspace        = `{"name": "research", "tune_cap": 4}`
+	sampleLimits           = `{"tune_cap": 8, "limits": {"submissions_per_minute": 600}}`
+	sampleKey              = `{"name": "ci", "role": "member"}`
+	sampleIngest           = `{"title": "Opening range", "text": "The first half hour sets the range; a close above it is a long entry."}`
+	samplePrune            = `{"days": 90, "batch_size": 10000, "dry_run": true}`
 
 	// A shell puts the variables in.
 	sampleLogin   = `{"token": "'"$ADMIN_TOKEN"'"}`

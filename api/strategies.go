@@ -60,6 +60,11 @@ func (s *Server) uploadStrategy(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	return s.storeScript(c, sub, req)
+}
+
+// storeScript compiles, examines and stores a script.
+func (s *Server) storeScript(c echo.Context, sub store.Submission, req types.StrategyRequest) error {
 	report, status, err := s.examine(c.Request().Context(), req.Source)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package console
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -26,6 +27,21 @@ type source struct{ types.Document }
 
 // Link is where the source can be read, when that is an address a browser may follow.
 func (s source) Link() string { return link(s.URL) }
+
+// Tunable reports whether it is a script that can be made a strategy.
+func (s source) Tunable() bool { is, _ := s.Metadata["tunable"].(bool); return is }
+
+// Refusal is why a script cannot be made a strategy: the first reason, with its line.
+func (s source) Refusal() string {
+	all, _ := s.Metadata["refusals"].([]any)
+	if len(all) == 0 {
+		return ""
+	}
+	first, _ := all[0].(map[string]any)
+	line, _ := first["line"].(float64)
+	message, _ := first["message"].(string)
+	return fmt.Sprintf("line %.0f: %s", line, message)
+}
 
 // Ingestion handles GET /admin/ingestion.
 func (p *Pages) Ingestion(c echo.Context) error { return p.showIngestion(c, http.StatusOK, nil) }
@@ -114,6 +130,27 @@ func (p *Pages) Reingest(c echo.Context) error {
 		_, err := p.post(c, v, "/documents/"+url.PathEscape(c.Param("id"))+"/reingest", "console-"+uuid.NewString(), map[string]any{})
 		return err
 	})
+}
+
+// MakeStrategy handles POST /admin/ingestion/documents/:id/strategy, and shows the strategy.
+func (p *Pages) MakeStrategy(c echo.Context) error {
+	v, err := p.page(c, "Ingestion", "Ingestion")
+	if err != nil || v.Workspace == nil {
+		return p.orEmpty(c, v, "ingestion", err)
+	}
+	answer, err := p.post(c, v, "/documents/"+url.PathEscape(c.Param("id"))+"/strategy", "console-"+uuid.NewString(), types.DocumentStrategyRequest{})
+	if err != nil {
+		problem, err := refused(err)
+		if err != nil {
+			return err
+		}
+		return p.showIngestion(c, problem.Status, problem)
+	}
+	var made types.Strategy
+	if err := answer.into(&made); err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, "/admin/strategies/"+made.StrategyID)
 }
 
 func (p *Pages) ingested(c echo.Context, do func(*view) error) error {

@@ -47,6 +47,11 @@ type StrategyRequest struct {
 	Source string `json:"source"` // the script, at most 262144 bytes
 }
 
+// DocumentStrategyRequest is the body of POST /documents/{id}/strategy.
+type DocumentStrategyRequest struct {
+	Name string `json:"name"` // letters, digits, _ . -; default made of the script's title
+}
+
 // StrategyCheckRequest is the body of POST /strategies/check.
 type StrategyCheckRequest struct {
 	Source string `json:"source"`

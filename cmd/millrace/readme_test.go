@@ -48,6 +48,19 @@ type reader struct {
 	tune string // id of the tune last submitted
 }
 
+// readmeScript is the script that stands for the reader's own.
+const readmeScript = `//@version=6
+strategy("Two means", default_qty_type=strategy.percent_of_equity, default_qty_value=100)
+fast = input.int(10, "Fast Length", minval=2)
+slow = input.int(50, "Slow Length", minval=2)
+a = ta.sma(close, fast)
+b = ta.sma(close, slow)
+if ta.crossover(a, b)
+    strategy.entry("Long", strategy.long)
+if ta.crossunder(a, b)
+    strategy.close("Long")
+`
+
 // Everything that the README asks a reader to type does what it says.
 func TestTheReadmesCommandsRun(t *testing.T) {
 	program.Find(t, "curl", "curl")
@@ -59,6 +72,7 @@ func TestTheReadmesCommandsRun(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.Symlink(jobs, filepath.Join(r.dir, "jobs")))
 	require.NoError(t, os.WriteFile(filepath.Join(r.dir, "prices.csv"), ohlcv.Sample(), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(r.dir, "means.pine"), []byte(readmeScript), 0o600))
 	require.NoError(t, os.Mkdir(filepath.Join(r.dir, "notes"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(r.dir, "notes", "crossover.md"), []byte("A moving average crossover fails in a market without trend.\n"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(r.dir, "paper.pdf"), pdftest.Text("A page of a paper on momentum."), 0o600))

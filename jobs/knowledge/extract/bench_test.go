@@ -42,7 +42,9 @@ func BenchmarkExtract(b *testing.B) {
 			return extract.Article([]byte(article.String()), "text/html; charset=utf-8", "https://example.com/")
 		}},
 		{knowledge.SourceYouTube, captions.Len(), func() (*knowledge.Extracted, error) { return extract.Transcript([]byte(captions.String()), "t.vtt") }},
-		{knowledge.SourcePine, pine.Len(), func() (*knowledge.Extracted, error) { return extract.Pine([]byte(pine.String()), "t.pine") }},
+		{knowledge.SourcePine, pine.Len(), func() (*knowledge.Extracted, error) {
+			return extract.Pine([]byte(pine.String()), "t.pine", front(extract.PineFacts{}))
+		}},
 		{knowledge.SourcePDF, pages, func() (*knowledge.Extracted, error) { return extract.Pages(pdf, "t.pdf") }},
 		{knowledge.SourceDataset, len(bars), func() (*knowledge.Extracted, error) {
 			read, err := ohlcv.Read(bars)

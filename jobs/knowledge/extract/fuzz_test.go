@@ -76,7 +76,7 @@ func FuzzPine(f *testing.F) {
 	f.Add([]byte(script))
 	f.Add([]byte("//@version=5\nlibrary('x')\nexport f(x) => security(x"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		e, err := extract.Pine(data, "x.pine")
+		e, err := extract.Pine(data, "x.pine", front(extract.PineFacts{}))
 		sound(t, e, err)
 		if err != nil {
 			return

@@ -1,7 +1,6 @@
 package extract_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -30,20 +29,29 @@ if cross(fast, src)
     strategy.entry("long", strategy.long)
 `
 
-func TestPineReadsVersionDeclarationAndInputs(t *testing.T) {
+// front is a front end that says the same of every script.
+func front(facts extract.PineFacts) extract.PineReader {
+	return func(string) extract.PineFacts { return facts }
+}
+
+func TestPineKeepsWhatTheFrontEndSaysAndCutsTheText(t *testing.T) {
 	t.Parallel()
-	e, err := extract.Pine([]byte(script), "x.pine")
+	input := extract.PineInput{Name: "fastLen", Type: "int", Line: 5}
+	e, err := extract.Pine([]byte(script), "x.pine", front(extract.PineFacts{
+		Version: 5, Declaration: "strategy", Title: `Golden "Cross"`, Inputs: []extract.PineInput{input}, Tunable: true,
+	}))
 	require.NoError(t, err)
 	require.Equal(t, `Golden "Cross"`, e.Title)
 	require.Equal(t, 5, e.Metadata["version"])
 	require.Equal(t, "strategy", e.Metadata["declaration"])
-	require.Empty(t, e.Metadata["lint"])
-	require.Equal(t, []extract.PineInput{
-		{Name: "fastLen", Type: "int", Title: "Fast length", Default: "50", Min: "1", Max: "200", Step: "5", Line: 5},
-		{Name: "risk", Type: "float", Title: "Risk, in %", Default: "1.5", Line: 6},
-		{Name: "src", Default: "close", Line: 7},
-		{Name: "src2", Type: "source", Title: "Source", Default: "ta.sma(close, 2)", Line: 8},
-	}, e.Metadata["inputs"])
+	require.Equal(t, []extract.PineInput{input}, e.Metadata["inputs"])
+	require.Equal(t, true, e.Metadata[extract.PineTunable])
+	require.Equal(t, script, e.Metadata[extract.PineScript], "what can be tuned is kept whole")
+	refused := extract.PineFinding{Code: "P302", Line: 2, Message: "gives no orders"}
+	other, err := extract.Pine([]byte(script), "x.pine", front(extract.PineFacts{Refusals: []extract.PineFinding{refused}}))
+	require.NoError(t, err)
+	require.NotContains(t, other.Metadata, extract.PineScript)
+	require.Equal(t, []extract.PineFinding{refused}, other.Metadata[extract.PineRefusals])
 
 	var starts []int
 	for _, block := range e.Blocks {
@@ -54,39 +62,11 @@ func TestPineReadsVersionDeclarationAndInputs(t *testing.T) {
 	require.Contains(t, e.Blocks[3].Text, "x and not x[1]")
 }
 
-func TestPineLint(t *testing.T) {
-	t.Parallel()
-	long := "//@version=5\nindicator(\"x\")\n" + strings.Repeat("plot(close)\n", 499)
-	for source, want := range map[string][]string{
-		"indicator(\"x\")\n":                                    {"E001:0"},
-		"//@version=9\nindicator(\"x\")\n":                      {"E002:1"},
-		"//@version=five\nindicator(\"x\")\n":                   {"E002:1"},
-		"//@version=5\nplot(close)\n":                           {"E003:0"},
-		"plot(close)":                                           {"E001:0", "E003:0"},
-		"//@version=6\nlibrary(\"x\")\nexport f(x) =>\n    x\n": nil,
-		"// @version = 4\nstudy(\"x\")\nexport f(x) => x\na = security(syminfo.tickerid, \"D\", close)\n":                       {"I001:3", "W003:4"},
-		"//@version=5\nindicator(\"x\")\na = request.security(\"X\", \"D\", close, barmerge.gaps_off, barmerge.lookahead_on)\n": {"W002:3"},
-		"//@version=5\nindicator(\"x\")\n// security( barmerge.lookahead_on\nb = \"security(\" + mysecurity(close)\n":           nil,
-		"//@version=5\nindicator(\"x\")\nx = f(security(a, b, c)) + security (a, b, c)\n":                                       {"W003:3", "W003:3"},
-		long:                {"I002:0"},
-		long[:len(long)-12]: nil,
-	} {
-		e, err := extract.Pine([]byte(source), "x.pine")
-		require.NoError(t, err)
-		var got []string
-		for _, finding := range e.Metadata["lint"].([]extract.PineFinding) {
-			got = append(got, fmt.Sprintf("%s:%d", finding.Code, finding.Line))
-			require.NotEmpty(t, finding.Message)
-		}
-		require.Equal(t, want, got, source[:min(len(source), 120)])
-	}
-}
-
 func TestPineLooksLikePine(t *testing.T) {
 	t.Parallel()
 	require.True(t, extract.LooksLikePine([]byte(script)))
 	require.True(t, extract.LooksLikePine([]byte("indicator(\"x\")\nplot(close)")))
 	require.False(t, extract.LooksLikePine([]byte("A strategy (in the sense of Chandler) is a plan.")))
-	_, err := extract.Pine([]byte(" \n"), "x.pine")
+	_, err := extract.Pine([]byte(" \n"), "x.pine", front(extract.PineFacts{}))
 	rejected(t, err, "empty")
 }

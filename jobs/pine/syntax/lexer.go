@@ -30,6 +30,7 @@ type lexer struct {
 	brackets  []bracket
 	version   int
 	versionAt Pos
+	named     string // the version as it is written
 }
 
 // lex splits the source. It stops at the token limit.
@@ -241,6 +242,7 @@ func (lx *lexer) comment(text string, at Pos) {
 		return
 	}
 	rest = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(rest), "="))
+	lx.named, _, _ = strings.Cut(rest, " ")
 	end := 0
 	for end < len(rest) && rest[end] >= '0' && rest[end] <= '9' {
 		end++

@@ -4,11 +4,12 @@ import "fmt"
 
 // parser is a recursive descent over the tokens. After an error it skips to the next statement.
 type parser struct {
-	tokens []token
-	at     int
-	depth  int
-	diags  *Diagnostics
-	failed bool // the statement being read is given up
+	exports []Pos // of the word export
+	tokens  []token
+	at      int
+	depth   int
+	diags   *Diagnostics
+	failed  bool // the statement being read is given up
 }
 
 // Parse reads a source. The script is never nil; with errors among the diagnostics it holds the
@@ -21,7 +22,7 @@ func Parse(source string) (*Script, Diagnostics) {
 	}
 	lx := lex(source, &diags)
 	p := &parser{tokens: lx.tokens, diags: &diags}
-	script := &Script{Version: lx.version, VersionAt: lx.versionAt}
+	script := &Script{Version: lx.version, VersionAt: lx.versionAt, Named: lx.named}
 	for p.peek().kind != tokEOF {
 		switch p.peek().kind {
 		case tokNewline, tokDedent:
@@ -34,6 +35,7 @@ func Parse(source string) (*Script, Diagnostics) {
 		}
 		script.Body = p.statement(script.Body)
 	}
+	script.Exports = p.exports
 	return script, diags
 }
 

@@ -161,6 +161,7 @@ func (p *parser) keywordStatement(t token) (Stmt, bool) {
 		}
 	case "export":
 		if second.kind == tokIdent {
+			p.exports = append(p.exports, t.pos)
 			p.at++
 			return p.oneStatement(), true
 		}

@@ -4,6 +4,8 @@ package syntax
 type Script struct {
 	Version   int // 1 when the source names none
 	VersionAt Pos
+	Named     string // the version as it is written; "" when the source names none
+	Exports   []Pos  // of the word export
 	Body      []Stmt
 }
 

@@ -19,6 +19,7 @@ import (
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
 	"millrace/jobs/worker/ingestion/pdf"
+	"millrace/jobs/worker/ingestion/pinedoc"
 	"millrace/ops/routine"
 )
 
@@ -241,7 +242,7 @@ func (c *child) text(ctx context.Context, req Request, data []byte) (*knowledge.
 	case knowledge.SourceYouTube:
 		return extract.Transcript(data, req.Name)
 	case knowledge.SourcePine:
-		return extract.Pine(data, req.Name)
+		return extract.Pine(data, req.Name, pinedoc.Read)
 	case knowledge.SourceText:
 		if len(data) > mostText(req.MaxChunks) {
 			return nil, tooLong(req.MaxChunks)
