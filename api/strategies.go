@@ -175,9 +175,13 @@ func (s *Server) examine(ctx context.Context, source string) (strategies.Report,
 	}
 	ctx, cancel := context.WithTimeout(ctx, examineTime)
 	defer cancel()
-	report.Examination = backtest.Examine(strategy, bars.Slice(max(0, bars.Len()-examineBars), bars.Len()), backtest.Config{
+	began := time.Now()
+	report.Examination = pine.Examine(strategy, bars.Slice(max(0, bars.Len()-examineBars), bars.Len()), backtest.Config{
 		Side: backtest.SideBoth, Account: strategy.Account(), Policy: backtest.PolicyWorst, Calendar: backtest.CalendarExchange,
 	}, func() bool { return ctx.Err() != nil })
+	if e := &report.Examination; e.Runs*e.Bars > 0 {
+		e.NsPerBar = time.Since(began).Nanoseconds() / int64(e.Runs*e.Bars)
+	}
 	if len(report.Examination.Problems) > 0 {
 		return report, strategies.Unstable, nil
 	}

@@ -34,11 +34,12 @@ type Diagnostic struct {
 // Examination is what running a script on a sample showed.
 type Examination struct {
 	Bars     int      `json:"bars"`
-	Runs     int      `json:"runs"`     // that were made
-	Trades   int      `json:"trades"`   // at the defaults
-	Complete bool     `json:"complete"` // false when time ran out
-	Problems []string `json:"problems"` // why not to trust it
-	Warnings []string `json:"warnings"` // parameters at which it fails, and if it does not trade
+	Runs     int      `json:"runs"`       // that were made
+	Trades   int      `json:"trades"`     // at the defaults
+	Complete bool     `json:"complete"`   // false when time ran out
+	NsPerBar int64    `json:"ns_per_bar"` // of a run, on average
+	Problems []string `json:"problems"`   // why not to trust it
+	Warnings []string `json:"warnings"`   // parameters at which it fails, and if it does not trade
 }
 
 // StrategyRequest is the body of POST /strategies.

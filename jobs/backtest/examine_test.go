@@ -65,12 +65,28 @@ func (s moody) Signals(ind *backtest.Indicators, _ backtest.Params, out *backtes
 	out.Short(500)
 }
 
+// counter knows how many bars there are.
+type counter struct{ backtest.Strategy }
+
+func (s counter) Trader(c *backtest.IndicatorCache, cfg backtest.Config) backtest.Trader {
+	return c.NewRunner(s, cfg)
+}
+
+func (counter) Signals(ind *backtest.Indicators, _ backtest.Params, out *backtest.Signals) {
+	n := ind.Bars().Len()
+	out.Long(n / 20)
+	out.Short(n / 10)
+}
+
 func TestExaminationFindsLookAheadAndChance(t *testing.T) {
 	t.Parallel()
 	native, _ := backtest.Lookup("sma_cross")
 	ahead := examined(t, seer{native})
 	require.Len(t, ahead.Problems, 1)
 	require.Contains(t, ahead.Problems[0], "looks ahead")
+	counted := examined(t, counter{native})
+	require.Len(t, counted.Problems, 1)
+	require.Contains(t, counted.Problems[0], "looks ahead")
 	chance := examined(t, moody{native, new(int)})
 	require.Contains(t, chance.Problems, "two runs on the same bars differ")
 	bars, err := ohlcv.Read(ohlcv.Sample())
