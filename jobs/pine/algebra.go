@@ -160,7 +160,7 @@ func matrixAlgebra(all map[string]function) {
 			return 0, errors.New("the power is outside 0 to 64")
 		}
 		ref, err := m.fromRows(identity(o.cols))
-		for range int(a[1]) {
+		for range whole(a[1]) {
 			if err != nil {
 				return ref, err
 			}

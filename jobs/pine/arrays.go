@@ -87,7 +87,7 @@ func arrayFunctions(all map[string]function) {
 		if a[0] < 0 || a[0] > maxElements {
 			return 0, fmt.Errorf("an array of %v elements is beyond 0 to %d", a[0], maxElements)
 		}
-		o, ref, err := m.heap.alloc(int(a[0]))
+		o, ref, err := m.heap.alloc(whole(a[0]))
 		if err != nil {
 			return ref, err
 		}
@@ -103,7 +103,7 @@ func arrayFunctions(all map[string]function) {
 	all["array.push"] = on(func(m *machine, o *object, a []float64) (float64, error) { return 0, m.insert(o, len(o.vals), a[1]) })
 	all["array.unshift"] = on(func(m *machine, o *object, a []float64) (float64, error) { return 0, m.insert(o, 0, a[1]) })
 	all["array.insert"] = on(func(m *machine, o *object, a []float64) (float64, error) {
-		at := int(a[1])
+		at := whole(a[1])
 		if at < 0 {
 			at += len(o.vals)
 		}
@@ -157,10 +157,10 @@ func arrayFunctions(all map[string]function) {
 	all["array.fill"] = on(func(_ *machine, o *object, a []float64) (float64, error) {
 		from, to := 0, len(o.vals)
 		if a[2] == a[2] {
-			from = int(a[2])
+			from = whole(a[2])
 		}
 		if a[3] == a[3] {
-			to = int(a[3])
+			to = whole(a[3])
 		}
 		for i := max(from, 0); i < min(to, len(o.vals)); i++ {
 			o.vals[i] = a[1]
@@ -180,7 +180,7 @@ func arrayFunctions(all map[string]function) {
 		return a[0], m.heap.grew(len(other.vals))
 	})
 	all["array.slice"] = on(func(m *machine, o *object, a []float64) (float64, error) {
-		from, to := int(a[1]), int(a[2])
+		from, to := whole(a[1]), whole(a[2])
 		if from < 0 || to > len(o.vals) || from > to {
 			return 0, fmt.Errorf("the slice from %d to %d is out of bounds: the size is %d", from, to, len(o.vals))
 		}

@@ -74,7 +74,7 @@ func textFunction(name string) function {
 		return replace
 	case "str.repeat()":
 		return func(m *machine, _ *callInfo, a []float64) (float64, error) {
-			n := int(a[1])
+			n := whole(a[1])
 			s, sep := m.run.text(a[0]), m.run.text(a[2])
 			if n < 1 || n > maxText || (len(s)+len(sep))*n > maxText {
 				return m.run.intern("")
@@ -91,9 +91,9 @@ func textFunction(name string) function {
 
 func substring(m *machine, _ *callInfo, a []float64) (float64, error) {
 	s := []rune(m.run.text(a[0]))
-	from, to := int(a[1]), len(s)
+	from, to := whole(a[1]), len(s)
 	if a[2] == a[2] {
-		to = int(a[2])
+		to = whole(a[2])
 	}
 	from, to = min(max(from, 0), len(s)), min(max(to, 0), len(s))
 	if from > to {
@@ -109,7 +109,7 @@ func replace(m *machine, c *callInfo, a []float64) (float64, error) {
 	}
 	n := 0
 	if a[3] == a[3] {
-		n = int(a[3])
+		n = whole(a[3])
 	}
 	at := 0
 	for i := 0; ; i++ {
@@ -138,7 +138,7 @@ func (r *Run) format(v float64, kind, layout string) string {
 		}
 		return "false"
 	}
-	if titles, ok := r.program.ir.EnumTitles[kind]; ok && v >= 0 && int(v) < len(titles) {
+	if titles, ok := r.program.ir.EnumTitles[kind]; ok && v >= 0 && v < float64(len(titles)) {
 		return titles[int(v)]
 	}
 	if v != v {

@@ -11,6 +11,15 @@ import (
 // function is a built-in of the machine over its arguments.
 type function func(m *machine, c *callInfo, a []float64) (float64, error)
 
+// whole is a number as an int; one that an int cannot hold, or na, is the nearest or the least there is.
+func whole(v float64) int {
+	const most = 1 << 53
+	if !(v > -most) {
+		return -most
+	}
+	return int(min(v, most))
+}
+
 // findFunction is the function of an OpFunc, or nil.
 func findFunction(name string) function {
 	base, _, _ := strings.Cut(name, "|")
@@ -129,7 +138,7 @@ func marketFunction(name string) function {
 		}
 	case "timeframe.from_seconds()":
 		return func(m *machine, _ *callInfo, a []float64) (float64, error) {
-			return m.run.intern(spell(int64(a[0]) * 1000))
+			return m.run.intern(spell(int64(whole(a[0])) * 1000))
 		}
 	case "timeframe.change", "timeframe.change()":
 		return timeframeChange
@@ -137,7 +146,7 @@ func marketFunction(name string) function {
 		return func(m *machine, _ *callInfo, a []float64) (float64, error) {
 			t := timeframe{'D', 1}
 			zone := m.run.market.Zone
-			return bit(t.start(int64(a[0]), zone) != t.start(int64(a[0])-1, zone)), nil
+			return bit(t.start(int64(whole(a[0])), zone) != t.start(int64(whole(a[0]))-1, zone)), nil
 		}
 	}
 	return nil

@@ -47,7 +47,7 @@ func (h *heap) reset() {
 
 // get is the object of a reference, or nil.
 func (h *heap) get(ref float64) *object {
-	if ref != ref || ref < 0 || int(ref) >= len(h.objects) || !h.objects[int(ref)].used {
+	if ref != ref || ref < 0 || ref >= float64(len(h.objects)) || !h.objects[int(ref)].used {
 		return nil
 	}
 	return h.objects[int(ref)]

@@ -264,7 +264,7 @@ func (m *machine) slow(pc int, in *instr) error {
 	case opPass:
 		return m.pass(pc)
 	case opSource:
-		n := int(regs[in.a])
+		n := whole(regs[in.a])
 		if n < 0 || n >= len(ir.Sources) {
 			n = 3
 		}

@@ -40,7 +40,7 @@ func or(v float64, def int) int {
 	if v != v {
 		return def
 	}
-	return int(v)
+	return whole(v)
 }
 
 func matrixFunctions(all map[string]function) {
@@ -125,10 +125,10 @@ func matrixFunctions(all map[string]function) {
 		return ref, err
 	})
 	all["matrix.reshape"] = on(func(_ *machine, o *object, a []float64) (float64, error) {
-		if int(a[1])*int(a[2]) != len(o.vals) {
+		if !(a[1] >= 0) || a[1]*a[2] != float64(len(o.vals)) {
 			return 0, errors.New("the new shape has another number of elements")
 		}
-		o.cols = int(a[2])
+		o.cols = whole(a[2])
 		return 0, nil
 	})
 	all["matrix.reverse"] = all["array.reverse"]

@@ -114,11 +114,11 @@ func (r *Run) risk(c *callInfo, a []float64) {
 		e.StopAtIntradayLoss(a[0], percent)
 	case riskFilledOrders:
 		if a[0] == a[0] {
-			e.MaxIntradayFilledOrders(int(a[0]))
+			e.MaxIntradayFilledOrders(whole(a[0]))
 		}
 	case riskLossDays:
 		if a[0] == a[0] {
-			e.MaxConsLossDays(int(a[0]))
+			e.MaxConsLossDays(whole(a[0]))
 		}
 	}
 }
@@ -266,16 +266,16 @@ func (r *Run) readTrade(code int, n float64) (float64, error) {
 	}
 	if code >= readClosed {
 		closed := r.emu.Closed()
-		if int(n) >= len(closed) {
+		if whole(n) >= len(closed) {
 			return math.NaN(), nil
 		}
-		return r.closedField(code-readClosed, &closed[int(n)])
+		return r.closedField(code-readClosed, &closed[whole(n)])
 	}
 	open := r.emu.Open()
-	if int(n) >= len(open) {
+	if whole(n) >= len(open) {
 		return math.NaN(), nil
 	}
-	return r.openField(code-readOpen, &open[int(n)])
+	return r.openField(code-readOpen, &open[whole(n)])
 }
 
 func (r *Run) barTime(bar int) float64 { return r.frame.series[9][bar] }

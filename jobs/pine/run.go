@@ -124,7 +124,7 @@ func (r *Run) Prepare(params []float64) error {
 			v = params[i]
 		}
 		if in.Values != nil {
-			n := int(math.Round(v))
+			n := whole(math.Round(v))
 			if n < 0 || n >= len(in.Values) {
 				return failAt(in.Pos, "the input \""+in.Name+"\" has no such option")
 			}

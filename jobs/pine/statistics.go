@@ -103,7 +103,7 @@ func arrayStatistics(all map[string]function) {
 		if len(a) < 2 || a[1] != a[1] {
 			return 0
 		}
-		return min(max(int(a[1]), 0), n-1)
+		return min(max(whole(a[1]), 0), n-1)
 	}
 	figure("array.sum", func(v, _ []float64) float64 { return sumOf(v) })
 	figure("array.avg", func(v, _ []float64) float64 { return sumOf(v) / float64(len(v)) })
@@ -117,7 +117,7 @@ func arrayStatistics(all map[string]function) {
 	figure("array.percentile_linear_interpolation", func(v, a []float64) float64 {
 		slices.Sort(v)
 		at := a[1] / 100 * float64(len(v)-1)
-		i := min(max(int(at), 0), len(v)-1)
+		i := min(max(whole(at), 0), len(v)-1)
 		if i+1 >= len(v) {
 			return v[len(v)-1]
 		}
@@ -125,7 +125,7 @@ func arrayStatistics(all map[string]function) {
 	})
 	figure("array.percentile_nearest_rank", func(v, a []float64) float64 {
 		slices.Sort(v)
-		i := int(math.Ceil(a[1]/100*float64(len(v)))) - 1
+		i := whole(math.Ceil(a[1]/100*float64(len(v)))) - 1
 		return v[min(max(i, 0), len(v)-1)]
 	})
 	all["array.percentrank"] = on(func(_ *machine, o *object, a []float64) (float64, error) {

@@ -59,7 +59,7 @@ func (r *Run) intern(s string) (float64, error) {
 
 // text is the text of a number; na is empty.
 func (r *Run) text(v float64) string {
-	if v != v || v < 0 || int(v) >= len(r.strs) {
+	if v != v || v < 0 || v >= float64(len(r.strs)) {
 		return ""
 	}
 	return r.strs[int(v)]

@@ -62,11 +62,11 @@ func timeFunction(name string) function {
 					return 0, err
 				}
 			}
-			return calendar(base, int64(a[0]), zone), nil
+			return calendar(base, int64(whole(a[0])), zone), nil
 		}
 	case "time_tradingday":
 		return func(m *machine, _ *callInfo, a []float64) (float64, error) {
-			return float64(floorDiv(int64(a[0]), dayMillis) * dayMillis), nil
+			return float64(floorDiv(int64(whole(a[0])), dayMillis) * dayMillis), nil
 		}
 	case "timestamp":
 		return timestamp
@@ -133,15 +133,15 @@ func timestamp(m *machine, _ *callInfo, a []float64) (float64, error) {
 		}
 		def[i] = v
 	}
-	t := time.Date(int(def[1]), time.Month(int(def[2])), int(def[3]), int(def[4]), int(def[5]), int(def[6]), 0, zone)
+	t := time.Date(whole(def[1]), time.Month(whole(def[2])), whole(def[3]), whole(def[4]), whole(def[5]), whole(def[6]), 0, zone)
 	return float64(t.UnixMilli()), nil
 }
 
 // timeOf is time(timeframe, session, zone) and time_close: na outside of the session.
 func timeOf(m *machine, c *callInfo, a []float64) (float64, error) {
-	now := int64(a[4])
+	now := int64(whole(a[4]))
 	if back := a[3]; back == back && back != 0 {
-		i := m.bar - int(back)
+		i := m.bar - whole(back)
 		if i < 0 || i >= m.f.bars.Len() || back < 0 {
 			return math.NaN(), nil
 		}
@@ -258,7 +258,7 @@ func formatTime(m *machine, _ *callInfo, a []float64) (float64, error) {
 	if layout == "" {
 		layout = "yyyy-MM-dd'T'HH:mm:ssZ"
 	}
-	t := time.UnixMilli(int64(a[0])).In(zone)
+	t := time.UnixMilli(int64(whole(a[0]))).In(zone)
 	r := strings.NewReplacer("yyyy", t.Format("2006"), "yy", t.Format("06"), "MMMM", t.Format("January"), "MMM", t.Format("Jan"), "MM", t.Format("01"),
 		"dd", t.Format("02"), "d", t.Format("2"), "HH", t.Format("15"), "hh", t.Format("03"), "mm", t.Format("04"), "ss", t.Format("05"),
 		"SSS", t.Format("000"), "EEEE", t.Format("Monday"), "EEE", t.Format("Mon"), "a", t.Format("PM"), "Z", t.Format("-0700"), "'", "")
