@@ -65,6 +65,7 @@ func newFixture(t *testing.T, with ...func(*api.Options)) *fixture {
 	client, err := jobs.NewInsertClient(pool, logger)
 	require.NoError(t, err)
 	r.store = stores.New(pool, client)
+	r.store.SetWorkspaces(r.db.LimitedPool(t))
 	feed := events.NewFeed(events.Options{Store: r.store, Metrics: metrics, Logger: logger})
 	require.NoError(t, feed.Start(t.Context()))
 	t.Cleanup(func() { _ = feed.Stop(context.Background()) })

@@ -40,7 +40,7 @@ func newLibrary(t *testing.T, with ...func(*knowledge.Parts, *ops.Metrics)) *lib
 			Texts:     o.Store.Library,
 			Trials:    o.Store.Recommend,
 			Embedders: knowledge.Embedders{provider.NewEmbedder(knowledge.HashEmbedder{}, m, limits)},
-			Index:     vector.NewGuarded(vector.NewEmbedded(o.Store.Pool(), 64<<20), m, vector.GuardOptions{}),
+			Index:     vector.NewGuarded(vector.NewEmbedded(o.Store.Pool(), o.Store.Workspaces(), 64<<20), m, vector.GuardOptions{}),
 			LLM:       provider.NewLLM(nil, m, limits, nil),
 		}
 		for _, change := range with {

@@ -1,7 +1,7 @@
 -- What protects the data, and what it is attached to, as the database has it: a line for each, with
 -- the statements that make it where it can be made again without data. Expressions are not compared,
 -- as releases of Postgres write them differently; partitions of the event log come and go.
-with ours (role) as (values ('millrace_app'), ('millrace_tenant'), ('millrace_fleet')),
+with ours (role) as (values ('millrace_app'), ('millrace_tenant'), ('millrace_fleet'), ('millrace_workspace')),
 relations as (
     select c.oid, c.relname::text as name, c.relkind, c.relrowsecurity, c.relforcerowsecurity, c.relacl,
            case c.relkind when 'S' then 'sequence' else 'table' end as word
@@ -20,6 +20,9 @@ found (rank, key, make) as (
     union all
     select 2, 'rights of millrace_app for millrace_tenant', 'grant millrace_app to millrace_tenant'
       from pg_auth_members m where pg_get_userbyid(m.roleid) = 'millrace_app' and pg_get_userbyid(m.member) = 'millrace_tenant'
+    union all
+    select 2, 'rights of millrace_workspace for millrace_app', 'grant millrace_workspace to millrace_app'
+      from pg_auth_members m where pg_get_userbyid(m.roleid) = 'millrace_workspace' and pg_get_userbyid(m.member) = 'millrace_app'
     union all
     select 3, 'table ' || name, '' from relations where relkind in ('r', 'p')
     union all

@@ -11,21 +11,70 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// ensureLogin makes the role that servers log in as. It inherits nothing, so it may do nothing until
-// it acts as one of our roles, and leaving that role gains nothing.
-func ensureLogin(ctx context.Context, pool *pgxpool.Pool, name, password string) error {
-	login := pgx.Identifier{name}.Sanitize()
-	statement := `do $$ begin create role ` + login + ` login noinherit; exception when duplicate_object or unique_violation then null; end $$;
-		alter role ` + login + ` login noinherit;
-		grant millrace_app, millrace_tenant, millrace_fleet to ` + login
+// LimitedSuffix makes the name of the login of workspaces' transactions from that of the servers.
+const LimitedSuffix = "_limited"
+
+// ensureLogins makes the two roles that servers log in as: one for all of the fleet's work, and a limited one
+// for transactions of workspaces, which may act as millrace_workspace and nothing else. They inherit nothing,
+// so they may do nothing until they act as one of our roles, and leaving that role gains nothing.
+func ensureLogins(ctx context.Context, pool *pgxpool.Pool, name, password string) error {
 	if strings.Contains(name, "$") {
 		return errors.New("the login's name must not have a $ in it")
 	}
-	if password != "" {
-		statement += `; alter role ` + login + ` password '` + strings.ReplaceAll(password, "'", "''") + `'`
+	for login, roles := range map[string]string{
+		name: "millrace_app, millrace_tenant, millrace_fleet, millrace_workspace", name + LimitedSuffix: "millrace_workspace",
+	} {
+		login := pgx.Identifier{login}.Sanitize()
+		statement := `do $$ begin create role ` + login + ` login noinherit; exception when duplicate_object or unique_violation then null; end $$;
+			alter role ` + login + ` login noinherit;
+			grant ` + roles + ` to ` + login
+		if password != "" {
+			statement += `; alter role ` + login + ` password '` + strings.ReplaceAll(password, "'", "''") + `'`
+		}
+		if _, err := pool.Exec(ctx, statement, pgx.QueryExecModeSimpleProtocol); err != nil {
+			return fmt.Errorf("make the login %s: %w", login, err)
+		}
 	}
-	if _, err := pool.Exec(ctx, statement, pgx.QueryExecModeSimpleProtocol); err != nil {
-		return fmt.Errorf("make the login %s: %w", name, err)
+	return nil
+}
+
+// HasLimitedLogin reports whether the login of a pool has the limited one beside it.
+func HasLimitedLogin(ctx context.Context, db Querier) (has bool, err error) {
+	rows, err := db.Query(ctx, `
+		select exists (select from pg_roles r where r.rolname = session_user || $1 and r.rolcanlogin
+		                  and pg_has_role(r.oid, 'millrace_workspace', 'member'))`, LimitedSuffix)
+	if err == nil {
+		_, err = pgx.ForEachRow(rows, []any{&has}, func() error { return nil })
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for the limited login: %w", err)
+	}
+	return has, nil
+}
+
+// CheckLimitedLogin returns ErrUnsafeLogin, with what to do, unless the sessions of a pool act as
+// millrace_workspace and their login can act as nothing beyond it, whatever SQL gets into a session.
+func CheckLimitedLogin(ctx context.Context, db Querier) error {
+	rows, err := db.Query(ctx, `
+		select session_user::text, current_user::text,
+		       coalesce((select string_agg(r.rolname, ', ' order by r.rolname) from pg_roles r
+		                  where r.rolname not in (session_user, 'millrace_workspace') and pg_has_role(session_user, r.oid, 'member')), ''),
+		       rolsuper or rolbypassrls or rolcreaterole
+		  from pg_roles where rolname = session_user`)
+	var login, acts, others string
+	var free bool
+	if err == nil {
+		_, err = pgx.ForEachRow(rows, []any{&login, &acts, &others, &free}, func() error { return nil })
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("look at the limited login: %w", err)
+	case acts != "millrace_workspace":
+		return fmt.Errorf("%w: its sessions act as %s and not as millrace_workspace: a pooler in between drops the startup parameter role; use a direct URL", ErrUnsafeLogin, acts)
+	case free:
+		return fmt.Errorf("%w: %s is a superuser, bypasses row-level security or may make roles", ErrUnsafeLogin, login)
+	case others != "":
+		return fmt.Errorf("%w: %s may act as %s, where a login of workspaces' transactions may act as millrace_workspace only", ErrUnsafeLogin, login, others)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package migrations_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/google/uuid"
@@ -12,30 +13,38 @@ import (
 
 // rawSQL is a session as the application's, in which a test writes any SQL it likes.
 type rawSQL struct {
-	t    *testing.T
-	db   *pgtest.DB
-	conn *pgx.Conn
+	t       *testing.T
+	db      *pgtest.DB
+	conn    *pgx.Conn // of the fleet's work
+	limited *pgx.Conn // of workspaces' transactions
 }
 
 func newRawSQL(t *testing.T) *rawSQL {
 	t.Helper()
 	r := &rawSQL{t: t, db: pgtest.New(t)}
-	cfg, err := pgx.ParseConfig(r.db.URL)
-	require.NoError(t, err)
-	cfg.RuntimeParams["role"] = "millrace_app"
-	r.conn, err = pgx.ConnectConfig(t.Context(), cfg)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = r.conn.Close(t.Context()) })
+	r.conn, r.limited = r.open(r.db.URL, "millrace_app"), r.open(r.db.Limited, "millrace_workspace")
 	return r
+}
+
+// open opens a session with a login, which acts as a role from the beginning.
+func (r *rawSQL) open(url, role string) *pgx.Conn {
+	r.t.Helper()
+	cfg, err := pgx.ParseConfig(url)
+	require.NoError(r.t, err)
+	cfg.RuntimeParams["role"] = role
+	conn, err := pgx.ConnectConfig(r.t.Context(), cfg)
+	require.NoError(r.t, err)
+	r.t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
 }
 
 // in runs statements in a transaction of a workspace, as the store opens it, and takes them back.
 func (r *rawSQL) in(workspace uuid.UUID, statements ...string) (rows int64, err error) {
 	r.t.Helper()
-	tx, err := r.conn.Begin(r.t.Context())
+	tx, err := r.limited.Begin(r.t.Context())
 	require.NoError(r.t, err)
 	defer func() { _ = tx.Rollback(r.t.Context()) }()
-	_, err = tx.Exec(r.t.Context(), `set local role millrace_tenant; set local millrace.workspace = '`+workspace.String()+`'`)
+	_, err = tx.Exec(r.t.Context(), `set local role millrace_workspace; set local millrace.workspace = '`+workspace.String()+`'`)
 	require.NoError(r.t, err)
 	for _, statement := range statements {
 		tag, err := tx.Exec(r.t.Context(), statement)
@@ -68,9 +77,8 @@ func TestAWorkspaceReachesItsOwnJobsOnly(t *testing.T) {
 		require.EqualValues(t, 1, n, statement)
 	}
 	for _, statement := range []string{`select from workers`, `update workers set running = '{1}'`, `delete from workers`} {
-		n, err := r.in(mine, statement)
-		require.NoError(t, err)
-		require.Zero(t, n, statement)
+		_, err := r.in(mine, statement)
+		require.True(t, denied(err), "%s: %v", statement, err)
 	}
 	_, err = r.in(mine, add(mine))
 	require.NoError(t, err)
@@ -139,24 +147,61 @@ func TestDaysOfTheEventLogAreMadeOnlyAMonthAhead(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// Leaving the role leads to the login, which has no rights, or to the application's role, which sees the
-// rows of a workspace as before.
+// escapes are what SQL that gets into a transaction of a workspace may try, to act as another role.
+func escapes() []string {
+	tries := []string{
+		`reset role`, `set local role none`, `set role none`, `set role default`, `reset session authorization`, `reset all`,
+		`commit; discard all`, `commit; reset all; reset role`, `rollback`, `set local row_security = off`,
+	}
+	for _, role := range []string{"millrace_app", "millrace_tenant", "millrace_fleet", "postgres", "pg_read_all_data", "pg_database_owner"} {
+		tries = append(tries, `set role `+role, `set local role `+role, `set session authorization `+role, `select set_config('role', '`+role+`', true)`,
+			`commit; select set_config('role', '`+role+`', false)`, `commit; set session authorization `+role)
+	}
+	return tries
+}
+
+// Whatever SQL gets into a transaction of a workspace, it sees nothing of another: neither in the tables of
+// the workspaces nor among River's jobs and the workers.
 func TestLeavingTheRoleGainsNothing(t *testing.T) {
 	r := newRawSQL(t)
-	_, err := r.db.OwnerPool(t).Exec(t.Context(), `
-		insert into workspaces (id, name) values (gen_random_uuid(), 'w');
-		insert into event_log (topic, type, entity_id) values ('jobs', 'test', '1');
-		insert into river_job (kind, args, queue, max_attempts, state) values ('test', '{}', 'q', 3, 'available')`)
+	owner := r.db.OwnerPool(t)
+	mine, theirs := uuid.New(), uuid.New()
+	tables := []string{"river_job", "workers"}
+	for _, table := range tenantTables(t, owner) {
+		statement, args := table.insert(theirs)
+		_, err := owner.Exec(t.Context(), statement, args...)
+		require.NoError(t, err, statement)
+		tables = append(tables, table.Name)
+	}
+	_, err := owner.Exec(t.Context(), `
+		insert into workers (id, host, pid, version, queues) values ('w', 'h', 1, 'v', '{}');
+		insert into river_job (kind, args, queue, max_attempts, state)
+		values ('test', '{}', 'q', 3, 'available'), ('test', jsonb_build_object('workspace_id', '`+theirs.String()+`'), 'q', 3, 'available')`)
 	require.NoError(t, err)
-	for _, leave := range []string{`reset role`, `set local role none`} {
-		for _, statement := range []string{
-			`select from workspaces`, `select from event_log`, `create table t (n int)`,
-		} {
-			n, err := r.in(uuid.New(), leave, statement)
-			if !denied(err) {
-				require.NoError(t, err)
-				require.Zero(t, n, "%s; %s", leave, statement)
+	begin := `begin; set local role millrace_workspace; set local millrace.workspace = '` + mine.String() + `'; `
+	escaped := 0
+	for _, escape := range escapes() {
+		if _, err := r.limited.Exec(t.Context(), begin+escape); err == nil {
+			escaped++
+		}
+		for _, table := range tables {
+			_, _ = r.limited.Exec(t.Context(), `rollback`)
+			_, _ = r.limited.Exec(t.Context(), begin+escape) // what is refused leaves a transaction in which all is
+			tag, err := r.limited.Exec(t.Context(), `select from `+table)
+			if err == nil {
+				require.Zero(t, tag.RowsAffected(), "%s: %s shows rows of another", escape, table)
+			}
+			_, _ = r.limited.Exec(t.Context(), `rollback`)
+			tag, err = r.limited.Exec(t.Context(), `select from `+table)
+			if err == nil {
+				require.Zero(t, tag.RowsAffected(), "after %s: %s shows rows of another", escape, table)
 			}
 		}
+		_, _ = r.limited.Exec(t.Context(), `rollback`)
 	}
+	t.Logf("%d of %d tries are statements that the session may make; %d tables", escaped, len(escapes()), len(tables))
+	require.GreaterOrEqual(t, escaped, 5)
+	var all int
+	require.NoError(t, r.conn.QueryRow(t.Context(), `select count(*) from river_job`).Scan(&all))
+	require.Equal(t, 2, all, "River's own sessions see every job")
 }

@@ -79,8 +79,13 @@ func Bring(ctx context.Context, databaseURL string, opts Options) (report Report
 	if err != nil {
 		return report, err
 	}
+	if len(report.Repaired) > 0 {
+		if err := shareRights(ctx, pool); err != nil {
+			return report, err
+		}
+	}
 	if opts.Login != "" {
-		if err := ensureLogin(ctx, pool, opts.Login, opts.LoginPassword); err != nil {
+		if err := ensureLogins(ctx, pool, opts.Login, opts.LoginPassword); err != nil {
 			return report, err
 		}
 	}
@@ -107,6 +112,14 @@ func migrate(ctx context.Context, pool *pgxpool.Pool) error {
 	defer func() { _ = provider.Close() }()
 	if _, err := provider.Up(ctx); err != nil {
 		return fmt.Errorf("millrace migrations: %w", err)
+	}
+	return shareRights(ctx, pool)
+}
+
+// shareRights gives transactions of workspaces the rights to what migrations have made.
+func shareRights(ctx context.Context, pool *pgxpool.Pool) error {
+	if _, err := pool.Exec(ctx, `select share_rights_with_workspaces()`); err != nil {
+		return fmt.Errorf("share the rights with transactions of workspaces: %w", err)
 	}
 	return nil
 }

@@ -94,7 +94,7 @@ func TestEveryWorkspaceTableIsSecured(t *testing.T) {
 	pool := pgtest.New(t).OwnerPool(t)
 	rows, err := pool.Query(t.Context(), `
 		select c.relname, c.relrowsecurity and c.relforcerowsecurity,
-		       (select count(*) from pg_policy p where p.polrelid = c.oid and p.polroles = array['millrace_app'::regrole::oid]) > 0,
+		       (select count(*) from pg_policy p where p.polrelid = c.oid and 'millrace_app'::regrole = any (p.polroles) and 'millrace_workspace'::regrole = any (p.polroles)) > 0,
 		       has_table_privilege('millrace_app', c.oid, 'truncate') or has_table_privilege('public', c.oid, 'select')
 		  from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'workspace_id'
 		 where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
@@ -106,7 +106,7 @@ func TestEveryWorkspaceTableIsSecured(t *testing.T) {
 	_, err = pgx.ForEachRow(rows, []any{&table, &forced, &policy, &loose}, func() error {
 		seen++
 		require.True(t, forced, "%s: row-level security is forced", table)
-		require.True(t, policy, "%s: a policy for millrace_app", table)
+		require.True(t, policy, "%s: a policy for millrace_app and millrace_workspace", table)
 		require.False(t, loose, "%s: no way around the policy", table)
 		return nil
 	})

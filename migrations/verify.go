@@ -101,7 +101,7 @@ func enumerate(items []Item) string {
 
 // makeRoles makes the roles that migrations and restored policies refer to, and lets the login use them.
 func makeRoles(ctx context.Context, pool *pgxpool.Pool) (made []string, err error) {
-	for _, role := range []string{"millrace_app", "millrace_fleet", "millrace_tenant"} {
+	for _, role := range []string{"millrace_app", "millrace_fleet", "millrace_tenant", "millrace_workspace"} {
 		var there bool
 		if err := pool.QueryRow(ctx, `select exists (select from pg_roles where rolname = $1)`, role).Scan(&there); err != nil {
 			return made, fmt.Errorf("look for role %s: %w", role, err)
@@ -121,7 +121,7 @@ func makeRoles(ctx context.Context, pool *pgxpool.Pool) (made []string, err erro
 		declare
 		    role_name text;
 		begin
-		    foreach role_name in array array['millrace_app', 'millrace_fleet', 'millrace_tenant'] loop
+		    foreach role_name in array array['millrace_app', 'millrace_fleet', 'millrace_tenant', 'millrace_workspace'] loop
 		        if not pg_has_role(current_user, role_name, case when current_setting('server_version_num')::int < 160000 then 'member' else 'set' end) then
 		            execute format('grant %I to current_user', role_name);
 		        end if;

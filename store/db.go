@@ -22,8 +22,8 @@ import (
 // AppRole is the role every connection acts as; row-level security applies to it.
 const AppRole = "millrace_app"
 
-// TenantRole is what a workspace's transactions act as: AppRole, less the fleet's jobs and workers.
-const TenantRole = "millrace_tenant"
+// WorkspaceRole is what a workspace's transactions act as: AppRole, less the fleet's jobs and workers.
+const WorkspaceRole = "millrace_workspace"
 
 // FleetRole sees every workspace's rows.
 const FleetRole = "millrace_fleet"
@@ -42,6 +42,7 @@ type Jobs interface {
 // DB is the pool and the transactions on it; the packages below keep their aggregates in it. It is safe for concurrent use.
 type DB struct {
 	pool     *pgxpool.Pool
+	spaces   *pgxpool.Pool // of workspaces' transactions; may be the same
 	jobs     Jobs
 	clock    *Clock
 	recorder Recorder
@@ -98,7 +99,7 @@ func WorkerSessions(id string) string {
 
 // New returns the database on the pool. jobs may be nil where nothing is submitted.
 func New(pool *pgxpool.Pool, jobs Jobs) *DB {
-	return &DB{pool: pool, jobs: jobs, clock: newClock(), recorder: nobody{}, holding: newQueues()}
+	return &DB{pool: pool, spaces: pool, jobs: jobs, clock: newClock(), recorder: nobody{}, holding: newQueues()}
 }
 
 // River inserts and cancels jobs within a transaction.
@@ -113,7 +114,7 @@ func (s *DB) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 // InWorkspace runs fn in a transaction that sees only the given workspace's rows.
 func (s *DB) InWorkspace(ctx context.Context, workspace uuid.UUID, fn func(*Tx) error) error {
 	// One round trip for all; a UUID's text needs no quoting.
-	return s.InTx(ctx, beginTenant+"; set local millrace.workspace = '"+workspace.String()+"'", fn)
+	return s.inTx(ctx, s.spaces, beginTenant+"; set local millrace.workspace = '"+workspace.String()+"'", "commit", fn)
 }
 
 // InFleet runs fn in a transaction that sees every workspace's rows.
@@ -122,12 +123,12 @@ func (s *DB) InFleet(ctx context.Context, fn func(*Tx) error) error {
 }
 
 func (s *DB) InTx(ctx context.Context, begin string, fn func(*Tx) error) error {
-	return s.inTx(ctx, begin, "commit", fn)
+	return s.inTx(ctx, s.pool, begin, "commit", fn)
 }
 
 // inTx runs fn between two queries, each of which may be several statements: one round trip.
-func (s *DB) inTx(ctx context.Context, begin, commit string, fn func(*Tx) error) error {
-	plain, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin, CommitQuery: commit})
+func (s *DB) inTx(ctx context.Context, pool *pgxpool.Pool, begin, commit string, fn func(*Tx) error) error {
+	plain, err := pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin, CommitQuery: commit})
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}

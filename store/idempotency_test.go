@@ -108,7 +108,7 @@ func TestTheFleetSubmitsUnderKeysOfItsOwn(t *testing.T) {
 	require.True(t, resp.Replayed)
 	resp, role = submit(d.Space.ID)
 	require.False(t, resp.Replayed, "a workspace got the fleet's response")
-	require.Equal(t, store.TenantRole, role)
+	require.Equal(t, store.WorkspaceRole, role)
 	_, err := d.Store.Replay(ctx, store.Submission{Workspace: uuid.Nil, Route: "prune", Key: "other"})
 	require.ErrorIs(t, err, store.ErrNotFound)
 	_, err = d.Store.Replay(ctx, store.Submission{Workspace: uuid.Nil, Route: "prune", Key: "k", Fingerprint: [32]byte{1}})

@@ -64,7 +64,7 @@ func (s *DB) underLease(ctx context.Context, lease Lease, entity uuid.UUID, comm
 	// One round trip for all; what is filled in needs no quoting.
 	begin := fmt.Sprintf("%s; %s; select hold_job('%s', '%s', %d, %d)",
 		beginTenant, holdingLimit, lease.Workspace, entity, lease.JobID, lease.Attempt)
-	err = s.inTx(ctx, begin, commit, fn)
+	err = s.inTx(ctx, s.spaces, begin, commit, fn)
 	if SQLState(err) == fenced {
 		return fmt.Errorf("%w: %w", err, ErrFenced)
 	}
@@ -72,7 +72,7 @@ func (s *DB) underLease(ctx context.Context, lease Lease, entity uuid.UUID, comm
 }
 
 // beginTenant begins a transaction of a workspace, which is yet to be named.
-const beginTenant = "begin; set local role " + TenantRole
+const beginTenant = "begin; set local role " + WorkspaceRole
 
 // holdingLimit has the server end the session of a client that freezes while it holds a lock which others
 // wait for.

@@ -43,9 +43,9 @@ func QueueCompletion(batch *pgx.Batch, lease Lease) {
 func (s *DB) pipeline(ctx context.Context, queue func(*pgx.Batch)) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`begin`)
-	batch.Queue(`set local role ` + TenantRole)
+	batch.Queue(`set local role ` + WorkspaceRole)
 	queue(batch)
 	batch.Queue(`commit`)
 	// After an error the transaction is still open, and the pool closes such a connection.
-	return s.pool.SendBatch(ctx, batch).Close()
+	return s.spaces.SendBatch(ctx, batch).Close()
 }

@@ -62,6 +62,12 @@ func (s *DB) PoolState() PoolState {
 		Max: int(stat.MaxConns()), Size: int(stat.TotalConns()),
 		Available: int(stat.MaxConns() - stat.AcquiredConns()),
 	}
+	if s.spaces != s.pool {
+		stat := s.spaces.Stat()
+		state.Max, state.Size = state.Max+int(stat.MaxConns()), state.Size+int(stat.TotalConns())
+		// A caller needs one of each.
+		state.Available = min(state.Available, int(stat.MaxConns()-stat.AcquiredConns()))
+	}
 	if tracer, ok := s.pool.Config().ConnConfig.Tracer.(*poolTracer); ok {
 		state.AcquireP95 = tracer.recent.p95()
 	}

@@ -83,7 +83,7 @@ func newSite(t *testing.T) *site {
 		Texts:     s.store.Library,
 		Trials:    s.store.Recommend,
 		Embedders: knowledge.Embedders{provider.NewEmbedder(knowledge.HashEmbedder{}, &metrics.Knowledge, short)},
-		Index:     vector.NewGuarded(vector.NewEmbedded(pool, 64<<20), &metrics.Knowledge, vector.GuardOptions{}),
+		Index:     vector.NewGuarded(vector.NewEmbedded(pool, s.store.Workspaces(), 64<<20), &metrics.Knowledge, vector.GuardOptions{}),
 		LLM:       provider.NewLLM(nil, &metrics.Knowledge, short, nil),
 	}
 	base, err := knowledge.NewBase(s.parts)

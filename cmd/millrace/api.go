@@ -15,7 +15,6 @@ import (
 	"millrace/ops"
 	"millrace/ops/health"
 	"millrace/ops/routine"
-	"millrace/store/stores"
 )
 
 // apiFlags are the settings of an API server, in `millrace api` and in `millrace dev`.
@@ -52,15 +51,15 @@ func (c *apiCmd) Run(ctx context.Context, env *environment) error {
 
 // startAPI opens the database, joins the event feed and serves HTTP. It returns the address.
 func startAPI(ctx context.Context, life *lifecycle, env *environment, db databaseFlags, kb knowledgeFlags, flags apiFlags, metrics *ops.Metrics) (string, error) {
-	pool, err := openPool(ctx, life, db, 20, "", metrics, env)
+	pools, err := openPools(ctx, life, db, conns{fleet: 8, spaces: 12}, "", metrics, env)
 	if err != nil {
 		return "", err
 	}
-	client, err := jobs.NewInsertClient(pool, env.logger)
+	client, err := jobs.NewInsertClient(pools.fleet, env.logger)
 	if err != nil {
 		return "", err
 	}
-	st := stores.New(pool, client)
+	st := pools.stores(client)
 	st.SetRecorder(metrics)
 	reporter, err := env.report.reporter(life, flags.AdminToken, db.DatabaseURL)
 	if err != nil {
@@ -71,7 +70,7 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 		return "", fmt.Errorf("start the event feed: %w", err)
 	}
 	life.onStop(feed.Stop)
-	parts, err := kb.openKnowledge(life, st, pool, metrics, env.logger)
+	parts, err := kb.openKnowledge(life, st, metrics, env.logger)
 	if err != nil {
 		return "", err
 	}

@@ -54,7 +54,7 @@ func (c *doctorCmd) Run(ctx context.Context, env *environment) (err error) {
 	if err != nil {
 		return err
 	}
-	parts, err := c.openKnowledge(&life, opts.Store, opts.Store.Pool(), ops.NewMetrics(), env.logger)
+	parts, err := c.openKnowledge(&life, opts.Store, ops.NewMetrics(), env.logger)
 	if err != nil {
 		return err
 	}

@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"millrace/jobs/knowledge"
 	"millrace/jobs/worker/ingestion/provider"
 	"millrace/ops"
@@ -50,14 +48,14 @@ type knowledgeParts struct {
 }
 
 // openKnowledge makes the parts. It calls none of them, so that a process starts without them.
-func (f knowledgeFlags) openKnowledge(life *lifecycle, st *stores.Set, pool *pgxpool.Pool, metrics *ops.Metrics, logger *slog.Logger) (*knowledgeParts, error) {
+func (f knowledgeFlags) openKnowledge(life *lifecycle, st *stores.Set, metrics *ops.Metrics, logger *slog.Logger) (*knowledgeParts, error) {
 	m := &metrics.Knowledge
 	limits := provider.GuardOptions{LLMTimeout: f.LLMTime}
 	parts := &knowledgeParts{}
 	embedder, embedderErr := f.embedder()
 	llm, llmErr := f.llm()
 	reranker, rerankerErr := f.reranker()
-	index, indexErr := f.index(life, pool)
+	index, indexErr := f.index(life, st)
 	if err := errors.Join(embedderErr, llmErr, rerankerErr, indexErr); err != nil {
 		return nil, configError{err}
 	}
@@ -145,9 +143,9 @@ func (f knowledgeFlags) reranker() (knowledge.Reranker, error) {
 	return r, nil
 }
 
-func (f knowledgeFlags) index(life *lifecycle, pool *pgxpool.Pool) (knowledge.VectorIndex, error) {
+func (f knowledgeFlags) index(life *lifecycle, st *stores.Set) (knowledge.VectorIndex, error) {
 	if f.QdrantURL == "" {
-		return vector.NewEmbedded(pool, f.VectorMemory<<20), nil
+		return vector.NewEmbedded(st.Pool(), st.Workspaces(), f.VectorMemory<<20), nil
 	}
 	q, err := vector.NewQdrant(f.QdrantURL, f.QdrantKey)
 	if err != nil {

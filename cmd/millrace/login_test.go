@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"millrace/migrations"
 	"millrace/store/pgtest"
 )
 
@@ -77,6 +78,14 @@ func TestProductionRefusesLoginsThatGetRoundRowLevelSecurity(t *testing.T) {
 	exec(`alter role ` + login + ` noinherit`)
 	// As a pooler has it that drops startup parameters: the role is the login's own.
 	check(withoutRole(t, u), "drops the startup parameter role")
+	// Transactions of workspaces run on a login of their own, which may act as nothing else.
+	check(u.String(), "no limited login beside it")
+	limited := login + migrations.LimitedSuffix
+	exec(`create role ` + limited + ` login noinherit password 'secret'; grant millrace_workspace, millrace_app to ` + limited)
+	defer exec(`drop role ` + limited)
+	check(u.String(), limited+" may act as millrace_app")
+	exec(`revoke millrace_app from ` + limited + `; alter role ` + limited + ` bypassrls`)
+	check(u.String(), "bypasses row-level security")
 }
 
 // withoutRole is the address of a pooler that drops the startup parameter role.

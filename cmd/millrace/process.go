@@ -15,11 +15,13 @@ import (
 	"millrace/ops"
 	"millrace/ops/routine"
 	"millrace/store"
+	"millrace/store/stores"
 )
 
 // databaseFlags say where Postgres is.
 type databaseFlags struct {
-	DatabaseURL string `name:"database-url" env:"DATABASE_URL" help:"Postgres connection URL."`
+	DatabaseURL  string `name:"database-url" env:"DATABASE_URL" help:"Postgres connection URL."`
+	WorkspaceURL string `name:"workspace-database-url" env:"WORKSPACE_DATABASE_URL" help:"Postgres connection URL of the limited login, on which transactions of workspaces run. Default: the login of DATABASE_URL with _limited behind its name, where migrate made one, and the same password."`
 }
 
 // reportFlags say where internal errors are reported.
@@ -92,34 +94,100 @@ func serve(ctx context.Context, env *environment, deadline time.Duration, start 
 	return err
 }
 
-// openPool opens the pool, of a worker if one is named, and makes sure that the schema is the one
-// this binary was built with, that it is complete, and in production that the login cannot get round it.
-func openPool(ctx context.Context, life *lifecycle, db databaseFlags, conns int32, worker string, metrics *ops.Metrics, env *environment) (*pgxpool.Pool, error) {
+// conns is how many connections each pool of a process has at most.
+type conns struct{ fleet, spaces int32 }
+
+// pools are a process's: that of workspaces' transactions, and that of everything else. They are one where
+// the login has no limited one beside it.
+type pools struct{ fleet, spaces *pgxpool.Pool }
+
+// stores makes the stores on them.
+func (p pools) stores(client store.Jobs) *stores.Set {
+	st := stores.New(p.fleet, client)
+	st.SetWorkspaces(p.spaces)
+	return st
+}
+
+// openPools opens the pools, of a worker if one is named, and makes sure that the schema is the one
+// this binary was built with, that it is complete, and in production that the logins cannot get round it.
+func openPools(ctx context.Context, life *lifecycle, db databaseFlags, most conns, worker string, metrics *ops.Metrics, env *environment) (pools, error) {
 	if err := checked(db.check()); err != nil {
-		return nil, err
+		return pools{}, err
 	}
 	pool, err := store.OpenPool(ctx, store.PoolOptions{
-		DatabaseURL: db.DatabaseURL, MaxConns: conns, Worker: worker,
+		DatabaseURL: db.DatabaseURL, MaxConns: most.fleet + most.spaces, Worker: worker,
 		Acquire: metrics.DBAcquire, ConnErrors: metrics.DBConnectionErrors,
 	})
 	if err != nil {
-		return nil, configError{fmt.Errorf("DATABASE_URL: %w", err)}
+		return pools{}, configError{fmt.Errorf("DATABASE_URL: %w", err)}
 	}
 	life.onStop(func(context.Context) error { pool.Close(); return nil })
-	if err := migrations.CheckLogin(ctx, pool, store.AppRole); errors.Is(err, migrations.ErrUnsafeLogin) && env.profile == production {
-		return nil, configError{fmt.Errorf("DATABASE_URL: %w", err)}
-	} else if err != nil && !errors.Is(err, migrations.ErrUnsafeLogin) {
-		return nil, err
+	if err := held(migrations.CheckLogin(ctx, pool, store.AppRole), "DATABASE_URL", env.profile); err != nil {
+		return pools{}, err
 	}
 	current, err := migrations.Current(ctx, pool)
 	if err != nil {
-		return nil, fmt.Errorf("check the schema: %w", err)
+		return pools{}, fmt.Errorf("check the schema: %w", err)
 	}
 	if !current {
-		return nil, errors.New("the database is not migrated to this version: run `millrace migrate up`")
+		return pools{}, errors.New("the database is not migrated to this version: run `millrace migrate up`")
 	}
 	if err := migrations.Check(ctx, pool); err != nil {
-		return nil, err
+		return pools{}, err
 	}
-	return pool, nil
+	return splitPools(ctx, life, pool, db, most, env.profile)
+}
+
+// splitPools opens the pool of workspaces' transactions with the limited login; together the two have no
+// more connections than one would. Without such a login they are one, but not in production.
+func splitPools(ctx context.Context, life *lifecycle, pool *pgxpool.Pool, db databaseFlags, most conns, profile string) (pools, error) {
+	login, err := db.limited(ctx, pool)
+	if err != nil {
+		return pools{}, err
+	}
+	if login == (store.Login{}) {
+		missing := fmt.Errorf("%w: it has no limited login beside it, on which transactions of workspaces run: `millrace migrate up --login NAME` makes both",
+			migrations.ErrUnsafeLogin)
+		return pools{pool, pool}, held(missing, "DATABASE_URL", profile)
+	}
+	spaces, err := store.OpenWorkspaces(ctx, pool, login, most.spaces)
+	if err != nil {
+		return pools{}, configError{fmt.Errorf("WORKSPACE_DATABASE_URL: %w", err)}
+	}
+	life.onStop(func(context.Context) error { spaces.Close(); return nil })
+	smaller := pool.Config()
+	smaller.MaxConns = most.fleet
+	pool.Close()
+	if pool, err = pgxpool.NewWithConfig(ctx, smaller); err != nil {
+		return pools{}, configError{fmt.Errorf("DATABASE_URL: %w", err)}
+	}
+	life.onStop(func(context.Context) error { pool.Close(); return nil })
+	if err := held(migrations.CheckLimitedLogin(ctx, spaces), "WORKSPACE_DATABASE_URL", profile); err != nil {
+		return pools{}, err
+	}
+	return pools{pool, spaces}, nil
+}
+
+// limited is whom transactions of workspaces log in as: the URL's own login, or the one beside that of
+// DATABASE_URL; empty where there is neither.
+func (f databaseFlags) limited(ctx context.Context, pool *pgxpool.Pool) (store.Login, error) {
+	if f.WorkspaceURL != "" {
+		return store.Login{DatabaseURL: f.WorkspaceURL}, nil
+	}
+	has, err := migrations.HasLimitedLogin(ctx, pool)
+	if err != nil || !has {
+		return store.Login{}, err
+	}
+	return store.Login{Name: pool.Config().ConnConfig.User + migrations.LimitedSuffix}, nil
+}
+
+// held is the error of a login that is not held to its rights, in production; elsewhere it may be one.
+func held(err error, variable, profile string) error {
+	switch {
+	case err == nil, errors.Is(err, migrations.ErrUnsafeLogin) && profile != production:
+		return nil
+	case errors.Is(err, migrations.ErrUnsafeLogin):
+		return configError{fmt.Errorf("%s: %w", variable, err)}
+	}
+	return err
 }

@@ -76,13 +76,13 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 	}
 	// A connection a slot for results, one for its reporter, and River's and the heartbeat's own.
 	id := fleet.NewID()
-	pool, err := openPool(ctx, life, db, int32(2*total+6), id, metrics, env)
+	pools, err := openPools(ctx, life, db, conns{fleet: 6, spaces: int32(2 * total)}, id, metrics, env)
 	if err != nil {
 		return err
 	}
 	// In `millrace dev` the API's pool is the one that is measured.
 	var registered prometheus.AlreadyRegisteredError
-	if err := metrics.Registry.Register(health.PoolMetrics(stores.New(pool, nil))); err != nil && !errors.As(err, &registered) {
+	if err := metrics.Registry.Register(health.PoolMetrics(pools.stores(nil))); err != nil && !errors.As(err, &registered) {
 		return fmt.Errorf("measure the pool: %w", err)
 	}
 	schedule, err := retention.Periodic()
@@ -96,14 +96,14 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 	var sources *ingestion.Workers
 	var sourcesErr error
 	member, err := fleet.New(fleet.Options{
-		ID: id, Pool: pool, Slots: slots, Metrics: metrics, Logger: env.logger, Reporter: reporter, Version: env.version(), Drain: flags.Drain,
+		ID: id, Pool: pools.fleet, Workspaces: pools.spaces, Slots: slots, Metrics: metrics, Logger: env.logger, Reporter: reporter, Version: env.version(), Drain: flags.Drain,
 		Periodic: schedule,
 	}, func(st *stores.Set, workers *river.Workers) {
 		tune.New(st, metrics, env.logger, tune.Options{Slots: slots[jobs.QueueTrials], ShardTime: flags.ShardTime}).Register(workers)
 		wfo.New(st, metrics, env.logger).Register(workers)
 		retention.New(st, env.logger).Register(workers)
 		var parts *knowledgeParts
-		if parts, sourcesErr = kb.openKnowledge(life, st, pool, metrics, env.logger); sourcesErr != nil {
+		if parts, sourcesErr = kb.openKnowledge(life, st, metrics, env.logger); sourcesErr != nil {
 			return
 		}
 		if sources, sourcesErr = flags.openIngestion(life, env, st, parts, slots[jobs.QueueIngestion]); sourcesErr == nil {

@@ -58,7 +58,7 @@ func newWorld(t *testing.T) *world {
 	w.feed = feed
 	t.Cleanup(func() { _ = feed.Stop(context.Background()) })
 	checks := w.open(target.String(), 8)
-	index := vector.NewEmbedded(checks.Pool(), 1<<20)
+	index := vector.NewEmbedded(checks.Pool(), checks.Workspaces(), 1<<20)
 	require.NoError(t, index.Ensure(t.Context(), collection))
 	w.upsert(index)
 	w.exec(`insert into workspace_models (workspace_id, provider, model, collection, dimensions) values ($1, 'hash', 'm', 'c', 4)`, w.space.ID)

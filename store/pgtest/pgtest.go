@@ -31,6 +31,7 @@ const lockID = 0x6d725f746d706c
 // DB is one test's database. It is dropped when the test ends.
 type DB struct {
 	URL      string // login of a member of millrace_app and millrace_fleet that inherits nothing from them
+	Limited  string // login of a member of millrace_workspace only, on which transactions of workspaces run
 	OwnerURL string // login of the superuser that owns the tables
 }
 
@@ -67,6 +68,19 @@ func (db *DB) Pool(t testing.TB) *pgxpool.Pool {
 		t.Fatalf("pgtest: parse URL: %v", err)
 	}
 	cfg.ConnConfig.RuntimeParams["role"] = "millrace_app"
+	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	return openPool(t, cfg)
+}
+
+// LimitedPool opens a pool on db for transactions of workspaces, as store.OpenWorkspaces does. It is
+// closed when the test ends.
+func (db *DB) LimitedPool(t testing.TB) *pgxpool.Pool {
+	t.Helper()
+	cfg, err := pgxpool.ParseConfig(db.Limited)
+	if err != nil {
+		t.Fatalf("pgtest: parse limited URL: %v", err)
+	}
+	cfg.ConnConfig.RuntimeParams["role"] = "millrace_workspace"
 	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	return openPool(t, cfg)
 }
@@ -113,7 +127,7 @@ func newDB(t testing.TB, create func(context.Context, *server, *pgx.Conn, string
 			t.Errorf("pgtest: drop database: %v", err)
 		}
 	})
-	return &DB{URL: s.url(url.UserPassword(s.login, s.password), name), OwnerURL: s.url(s.admin.User, name)}
+	return &DB{URL: s.url(url.UserPassword(s.login, s.password), name), Limited: s.url(url.UserPassword(s.login+migrations.LimitedSuffix, s.password), name), OwnerURL: s.url(s.admin.User, name)}
 }
 
 // server is the Postgres that tests share, and the names this schema and this URL give there.
@@ -192,19 +206,26 @@ func (s *server) hasTemplate(ctx context.Context, admin *pgx.Conn) (bool, error)
 	return ok, err
 }
 
-// ensureLogin makes the login that tests use. It does not inherit, so until it switches to
-// millrace_app, as every pool of ours does, it may do nothing at all.
+// ensureLogin makes the logins that tests use. They do not inherit, so until they switch to a role of
+// ours, as every pool does, they may do nothing at all.
 func (s *server) ensureLogin(ctx context.Context, admin *pgx.Conn) error {
-	var ok bool
-	if err := admin.QueryRow(ctx, "select exists (select from pg_roles where rolname = $1)", s.login).Scan(&ok); err != nil {
-		return err
-	}
-	if !ok {
-		if err := s.exec(ctx, admin, "create role %s login noinherit password '"+s.password+"'", s.login); err != nil {
+	for login, roles := range map[string]string{
+		s.login: "millrace_app, millrace_tenant, millrace_fleet, millrace_workspace", s.login + migrations.LimitedSuffix: "millrace_workspace",
+	} {
+		var ok bool
+		if err := admin.QueryRow(ctx, "select exists (select from pg_roles where rolname = $1)", login).Scan(&ok); err != nil {
+			return err
+		}
+		if !ok {
+			if err := s.exec(ctx, admin, "create role %s login noinherit password '"+s.password+"'", login); err != nil {
+				return err
+			}
+		}
+		if err := s.exec(ctx, admin, "grant "+roles+" to %s", login); err != nil {
 			return err
 		}
 	}
-	return s.exec(ctx, admin, "grant millrace_app, millrace_tenant, millrace_fleet to %s", s.login)
+	return nil
 }
 
 // exec runs a statement with identifiers filled in.

@@ -43,6 +43,10 @@ func New(t testing.TB) *Fixture {
 	client, err := jobs.NewInsertClient(pool, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	d := &Fixture{T: t, Store: stores.New(pool, client), Owner: db.OwnerPool(t)}
+	spaces, err := store.OpenWorkspaces(t.Context(), pool, store.Login{DatabaseURL: db.Limited}, 6)
+	require.NoError(t, err)
+	t.Cleanup(spaces.Close)
+	d.Store.SetWorkspaces(spaces)
 	d.Space, err = d.Store.Tenants.CreateWorkspace(t.Context(), "main", 2)
 	require.NoError(t, err)
 	d.Bars, err = ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: 500})

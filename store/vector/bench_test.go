@@ -130,7 +130,7 @@ func BenchmarkKnowledge(b *testing.B) {
 		for b.Loop() {
 			runtime.GC()
 			runtime.ReadMemStats(&before)
-			fresh := vector.NewEmbedded(s.store.Pool(), 1<<30)
+			fresh := vector.NewEmbedded(s.store.Pool(), s.store.Workspaces(), 1<<30)
 			if _, err := search(fresh, lexical()); err != nil {
 				b.Fatal(err)
 			}

@@ -70,7 +70,7 @@ func (c *cache) search(ctx context.Context, e *Embedded, scope knowledge.Scope, 
 func (e *Embedded) version(ctx context.Context, scope knowledge.Scope) (int64, error) {
 	var version int64
 	batch := &pgx.Batch{}
-	batch.Queue(`select set_config('role', 'millrace_tenant', true), set_config('millrace.workspace', $1, true)`, scope.Workspace.String())
+	batch.Queue(`select set_config('role', 'millrace_workspace', true), set_config('millrace.workspace', $1, true)`, scope.Workspace.String())
 	batch.Queue(`select version from vector_sets where workspace_id = $1 and collection = $2`,
 		scope.Workspace, scope.Collection.Name).QueryRow(func(row pgx.Row) error {
 		err := row.Scan(&version)
@@ -79,7 +79,7 @@ func (e *Embedded) version(ctx context.Context, scope knowledge.Scope) (int64, e
 		}
 		return err
 	})
-	if err := e.pool.SendBatch(ctx, batch).Close(); err != nil {
+	if err := e.spaces.SendBatch(ctx, batch).Close(); err != nil {
 		return 0, fmt.Errorf("read version: %w", err)
 	}
 	return version, nil

@@ -48,7 +48,7 @@ func embeddedBench(t *testing.T) bench {
 		pool, err := store.OpenPool(t.Context(), store.PoolOptions{DatabaseURL: db.URL, MaxConns: 4})
 		require.NoError(t, err)
 		t.Cleanup(pool.Close)
-		*index = guarded(vector.NewEmbedded(pool, 1<<20)) // so little memory that copies have to go
+		*index = guarded(vector.NewEmbedded(pool, pool, 1<<20)) // so little memory that copies have to go
 		for _, name := range []string{"one", "two", "three"} {
 			if len(b.spaces) < 3 {
 				space, err := stores.New(pool, nil).Tenants.CreateWorkspace(t.Context(), name, 1)

@@ -21,14 +21,15 @@ const embeddedPart = "vector index embedded"
 // Postgres for the version of the workspace's set and reads what is newer first, so processes agree
 // and a search sees what was committed before it began.
 type Embedded struct {
-	pool  *pgxpool.Pool
-	cache *cache
+	pool   *pgxpool.Pool
+	spaces *pgxpool.Pool // of workspaces' transactions
+	cache  *cache
 }
 
 // NewEmbedded makes an index on the pool whose copies take at most about memory bytes; the least
-// recently used ones go first.
-func NewEmbedded(pool *pgxpool.Pool, memory int64) *Embedded {
-	return &Embedded{pool: pool, cache: newCache(memory)}
+// recently used ones go first. Transactions of workspaces run on a pool of their own, which may be the same.
+func NewEmbedded(pool, spaces *pgxpool.Pool, memory int64) *Embedded {
+	return &Embedded{pool: pool, spaces: spaces, cache: newCache(memory)}
 }
 
 // Ensure implements knowledge.VectorIndex.
@@ -230,8 +231,8 @@ func (e *Embedded) Search(ctx context.Context, scope knowledge.Scope, vector []f
 // inWorkspace runs fn in a transaction that sees only the workspace's rows.
 func (e *Embedded) inWorkspace(ctx context.Context, mode string, workspace uuid.UUID, fn func(pgx.Tx) error) error {
 	// One round trip for both; a UUID's text needs no quoting.
-	tx, err := e.pool.BeginTx(ctx, pgx.TxOptions{
-		BeginQuery: "begin " + mode + "; set local role millrace_tenant; set local millrace.workspace = '" + workspace.String() + "'",
+	tx, err := e.spaces.BeginTx(ctx, pgx.TxOptions{
+		BeginQuery: "begin " + mode + "; set local role millrace_workspace; set local millrace.workspace = '" + workspace.String() + "'",
 	})
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)

@@ -43,7 +43,7 @@ func newShelf(t testing.TB) *shelf {
 	pool, err := store.OpenPool(t.Context(), store.PoolOptions{DatabaseURL: db.URL, MaxConns: 8})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	s := &shelf{store: stores.New(pool, nil), index: vector.NewEmbedded(pool, 1<<30), db: db}
+	s := &shelf{store: stores.New(pool, nil), index: vector.NewEmbedded(pool, pool, 1<<30), db: db}
 	space, err := s.store.Tenants.CreateWorkspace(t.Context(), "shelf", 1)
 	require.NoError(t, err)
 	place, err := s.store.Library.Placement(t.Context(), space.ID, knowledge.HashEmbedder{}.Model())

@@ -33,8 +33,11 @@ const beatEvery = workers.HeartbeatLease / 6
 type Options struct {
 	// ID names the process in the fleet, see NewID; made when empty. The pool should be opened for
 	// it, so that the database can distinguish the holder of a job from a zombie.
-	ID      string
-	Pool    *pgxpool.Pool
+	ID   string
+	Pool *pgxpool.Pool
+	// Workspaces is the pool of workspaces' transactions, see store.OpenWorkspaces; nil: Pool.
+	Workspaces *pgxpool.Pool
+
 	Slots   jobs.Slots
 	Metrics *ops.Metrics
 	Logger  *slog.Logger
@@ -89,6 +92,9 @@ func New(opts Options, register func(*stores.Set, *river.Workers)) (*Fleet, erro
 	}
 	var err error
 	f.store = stores.New(opts.Pool, f)
+	if opts.Workspaces != nil {
+		f.store.SetWorkspaces(opts.Workspaces)
+	}
 	f.store.SetRecorder(opts.Metrics)
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &upkeepWorker{store: f.store})

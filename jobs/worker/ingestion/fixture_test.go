@@ -74,10 +74,11 @@ func newFixture(t testing.TB) *fixture {
 	client, err := jobs.NewInsertClient(pool, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	r.store = stores.New(pool, client)
+	r.store.SetWorkspaces(r.db.LimitedPool(t))
 	r.owner = r.db.OwnerPool(t)
 	r.space, err = r.store.Tenants.CreateWorkspace(t.Context(), "alpha", 2)
 	require.NoError(t, err)
-	r.index = vector.NewEmbedded(pool, 64<<20)
+	r.index = vector.NewEmbedded(pool, r.store.Workspaces(), 64<<20)
 	r.site = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if handler := r.serve.Load(); handler != nil {
 			(*handler)(w, req)
