@@ -5,7 +5,8 @@
 //
 // An exported method of an aggregate owns its transaction; an unexported helper takes one.
 //
-// Connections act as the role millrace_app, which row-level security shows one workspace per
-// transaction and nothing when none is set. Work that spans tenants (key lookup, event relay,
+// Transactions of workspaces have a pool of their own, whose login can act as millrace_workspace and no
+// other role; row-level security shows that one workspace per transaction, and nothing when none is set.
+// Other connections act as millrace_app. Work that spans tenants (key lookup, event relay,
 // rescue, admin pages) switches to millrace_fleet for the length of one transaction.
 package store

@@ -104,6 +104,9 @@ func protectionCheck(ctx context.Context, pool *pgxpool.Pool, profile string) op
 	if err := migrations.CheckLogin(ctx, pool, store.AppRole); err != nil && (profile == production || !errors.Is(err, migrations.ErrUnsafeLogin)) {
 		report.Raise(ops.StatusError, err.Error(), "Use a login that `millrace migrate up --login NAME` made.")
 	}
+	if has, err := migrations.HasLimitedLogin(ctx, pool); profile == production && err == nil && !has {
+		report.Raise(ops.StatusError, "transactions of workspaces have no limited login", "Run: millrace migrate up --login NAME, with the servers' login; it makes the limited one beside it.")
+	}
 	report.Raise(ops.StatusOK, "complete", "")
 	return ops.Component{Name: "protection", Report: report}
 }
