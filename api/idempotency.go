@@ -44,7 +44,7 @@ func (s *Server) once(r route, next echo.HandlerFunc) echo.HandlerFunc {
 		if replayed || err != nil {
 			return err
 		}
-		leave, err := s.keys.enter(c.Request().Context(), sub.Submission)
+		leave, err := s.keys.enter(c.Request().Context(), &sub.Submission, len(sub.body))
 		if err != nil {
 			return err
 		}

@@ -72,7 +72,7 @@ func (s *Server) submitIngest(source knowledge.SourceType) echo.HandlerFunc {
 				return err
 			}
 		}
-		leave, err := s.keys.enter(c.Request().Context(), sub)
+		leave, err := s.keys.enter(c.Request().Context(), &sub, len(sent.Text))
 		if err != nil {
 			return err
 		}

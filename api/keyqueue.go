@@ -9,14 +9,20 @@ import (
 	"millrace/store"
 )
 
-// keyWait is how long a request waits for another one with its idempotency key.
-const keyWait = 5 * time.Second
+// What bounds the requests that wait for another one with their idempotency key; a request beyond it is
+// answered as one that has waited in vain.
+const (
+	keyWait      = store.KeyWait // in memory and in the database together
+	keyWaiters   = 32            // of one key
+	keyWaitBytes = 64 << 20      // of the bodies of all that wait in this process
+)
 
 // keyQueue has requests with one idempotency key wait for each other in memory: waiting in the database
 // takes a connection each, and a few dozen of them would take the whole pool.
 type keyQueue struct {
 	mu    sync.Mutex
 	lines map[string]*keyLine
+	bytes int // of the bodies of requests that wait
 }
 
 type keyLine struct {
@@ -26,12 +32,15 @@ type keyLine struct {
 
 func newKeyQueue() *keyQueue { return &keyQueue{lines: map[string]*keyLine{}} }
 
-// enter waits until no other request of this process has the submission's key, at most keyWait; then it is
-// store.ErrKeyBusy. Call leave at the end.
-func (q *keyQueue) enter(ctx context.Context, sub store.Submission) (leave func(), err error) {
+// enter waits until no other request of this process has the submission's key, at most keyWait; then, and
+// where too many wait already, it is store.ErrKeyBusy. size is that of the request's body in memory. What is
+// left of keyWait becomes the submission's own. Call leave at the end.
+func (q *keyQueue) enter(ctx context.Context, sub *store.Submission, size int) (leave func(), err error) {
 	if sub.Key == "" {
 		return func() {}, nil
 	}
+	began := time.Now()
+	busy := fmt.Errorf("key %q: %w", sub.Key, store.ErrKeyBusy)
 	name := fmt.Sprintf("%s %s %s", sub.Workspace, sub.Route, sub.Key)
 	q.mu.Lock()
 	line := q.lines[name]
@@ -40,7 +49,12 @@ func (q *keyQueue) enter(ctx context.Context, sub store.Submission) (leave func(
 		line.free <- struct{}{}
 		q.lines[name] = line
 	}
+	if line.in > 0 && (line.in > keyWaiters || q.bytes+size > keyWaitBytes) {
+		q.mu.Unlock()
+		return nil, busy
+	}
 	line.in++
+	q.bytes += size
 	q.mu.Unlock()
 	gone := func() {
 		q.mu.Lock()
@@ -51,12 +65,22 @@ func (q *keyQueue) enter(ctx context.Context, sub store.Submission) (leave func(
 	}
 	limit := time.NewTimer(keyWait)
 	defer limit.Stop()
+	defer func() {
+		q.mu.Lock()
+		q.bytes -= size // it is served, or answered
+		q.mu.Unlock()
+	}()
 	select {
 	case <-line.free:
-		return func() { line.free <- struct{}{}; gone() }, nil
+		if sub.Wait = keyWait - time.Since(began); sub.Wait > 0 {
+			return func() { line.free <- struct{}{}; gone() }, nil
+		}
+		line.free <- struct{}{}
+		gone()
+		return nil, busy
 	case <-limit.C:
 		gone()
-		return nil, fmt.Errorf("key %q: %w", sub.Key, store.ErrKeyBusy)
+		return nil, busy
 	case <-ctx.Done():
 		gone()
 		return nil, ctx.Err()

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -16,7 +18,12 @@ type Submission struct {
 	Key         string    // X-Idempotency-Key; "" for work that is done each time
 	Fingerprint [32]byte  // SHA-256 of the canonical body
 	QueueDepth  int       // work the workspace may have waiting or being done; 0: any
+	// Wait is how long it waits for another transaction with its key; 0: KeyWait.
+	Wait time.Duration
 }
+
+// KeyWait is how long a submission waits for another one with its key.
+const KeyWait = 5 * time.Second
 
 // Response is what a submission is answered with, now and at every replay.
 type Response struct {
@@ -28,8 +35,8 @@ type Response struct {
 
 // Submit runs effect once for the submission's key. The claim of the key, the effect and the
 // stored response are one transaction, so a crash leaves all or nothing. The same submission again
-// gets the stored response; another body is ErrKeyReused; one that is still running after 5 s of
-// waiting is ErrKeyBusy. A new one beyond the queue's depth is ErrQueueFull. An error stores nothing.
+// gets the stored response; another body is ErrKeyReused; one that is still running after the
+// submission's wait is ErrKeyBusy. A new one beyond the queue's depth is ErrQueueFull. An error stores nothing.
 func (s *DB) Submit(ctx context.Context, sub Submission, effect func(context.Context, *Tx) (Response, error)) (Response, error) {
 	var resp Response
 	err := s.inScope(ctx, sub, func(tx *Tx) error {
@@ -83,12 +90,13 @@ func (s *DB) inScope(ctx context.Context, sub Submission, fn func(*Tx) error) er
 }
 
 // claimKey inserts the key, or takes it over when it has expired. It waits for a concurrent claim
-// to commit or roll back, at most 5 s.
+// to commit or roll back, as long as the submission says.
 func claimKey(ctx context.Context, tx pgx.Tx, sub Submission) (bool, error) {
 	if sub.Key == "" {
 		return true, nil
 	}
-	if _, err := tx.Exec(ctx, `set local lock_timeout = '5s'`); err != nil {
+	wait := max(1, cmp.Or(sub.Wait, KeyWait).Milliseconds()) // 0 would be no limit
+	if _, err := tx.Exec(ctx, fmt.Sprintf(`set local lock_timeout = %d`, wait)); err != nil {
 		return false, fmt.Errorf("set lock timeout: %w", err)
 	}
 	tag, err := tx.Exec(ctx, `
