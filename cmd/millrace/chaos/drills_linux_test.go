@@ -252,23 +252,6 @@ func (f *field) watch(until time.Time, worker string, held []int64) []reading {
 	return readings
 }
 
-// waits lists the sessions that hold what others wait for.
-func (f *field) waits() []string {
-	f.t.Helper()
-	rows, err := f.owner.Query(f.t.Context(), `
-		select format('%s waits for %s, %s %s: %s', left(regexp_replace(w.query, '\s+', ' ', 'g'), 60), b.application_name, b.state,
-		              b.wait_event, left(regexp_replace(b.query, '\s+', ' ', 'g'), 90))
-		  from pg_stat_activity w, unnest(pg_blocking_pids(w.pid)) p join pg_stat_activity b on b.pid = p
-		 where w.wait_event_type = 'Lock' and w.datname = current_database()
-		union all
-		select format('idle for %s: %s', date_trunc('milliseconds', clock_timestamp() - state_change), left(regexp_replace(query, '\s+', ' ', 'g'), 90))
-		  from pg_stat_activity where state like 'idle in transaction%' and clock_timestamp() - state_change > interval '200 ms'`)
-	require.NoError(f.t, err)
-	waits, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	require.NoError(f.t, err)
-	return waits
-}
-
 // health is the status that the API reports; empty when it does not.
 func (a *server) health(t *testing.T) string {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.url+"/admin/system/health.json", nil)
@@ -408,28 +391,4 @@ func (d *submitter) cancelAll() {
 			return status == http.StatusOK || status == http.StatusAccepted || status == http.StatusConflict
 		}, 30*time.Second, 200*time.Millisecond)
 	}
-}
-
-// withListeners has the database listen on our ends of the machines' cables.
-func withListeners(machines []*machine) func(*deployment) {
-	return func(s *deployment) {
-		addresses := []string{"127.0.0.1"}
-		for _, m := range machines {
-			addresses = append(addresses, m.ours)
-		}
-		s.listen = strings.Join(addresses, ",")
-	}
-}
-
-// admit lets the machines log in to the database.
-func (s *deployment) admit() {
-	s.t.Helper()
-	var rules string
-	require.NoError(s.t, s.owner.QueryRow(s.t.Context(), `show hba_file`).Scan(&rules))
-	file, err := os.OpenFile(rules, os.O_APPEND|os.O_WRONLY, 0)
-	require.NoError(s.t, err)
-	_, err = file.WriteString("host all all 10.213.0.0/16 scram-sha-256\n")
-	require.NoError(s.t, err)
-	require.NoError(s.t, file.Close())
-	require.Equal(s.t, 1, s.count(`select count(*) from pg_reload_conf() done where done`))
 }

@@ -155,10 +155,20 @@ func (d *submitter) submit(name string) (int, string) {
 	return resp.StatusCode, resp.Header.Get("Retry-After")
 }
 
-// outages is how long a database that takes no writes does so.
-func outages() time.Duration {
+// outageEnv says how long the outages of the database last, as in 30s, whatever the fault.
+const outageEnv = "MILLRACE_OUTAGE"
+
+// outageOf is how long a database that takes no writes does so: in `make chaos` as long as such a fault goes
+// unnoticed by an operator.
+func outageOf(t *testing.T, whole time.Duration) time.Duration {
+	t.Helper()
+	if text := os.Getenv(outageEnv); text != "" {
+		lasts, err := time.ParseDuration(text)
+		require.NoError(t, err, outageEnv)
+		return lasts
+	}
 	if full {
-		return time.Minute
+		return whole
 	}
 	return 8 * time.Second
 }
@@ -169,15 +179,16 @@ func TestADatabaseThatTakesNoWritesLosesNothing(t *testing.T) {
 	drills(t)
 	for _, fault := range []struct {
 		name    string
+		lasts   time.Duration
 		prepare func(*testing.T) (*deployment, func(), func())
 	}{
-		{"disk full", func(t *testing.T) (*deployment, func(), func()) {
+		{"disk full", 2 * time.Minute, func(t *testing.T) (*deployment, func(), func()) {
 			d := newDisk(t, 256)
 			s := newDeployment(t, onDisk(d))
 			s.moveLog()
 			return s, d.fill, d.free
 		}},
-		{"writes refused", func(t *testing.T) (*deployment, func(), func()) {
+		{"writes refused", 50 * time.Second, func(t *testing.T) (*deployment, func(), func()) {
 			s := newDeployment(t)
 			// Of a session that may write whatever the database's setting.
 			writer, err := pgx.Connect(t.Context(), s.direct+"&default_transaction_read_only=off&application_name=")
@@ -211,8 +222,9 @@ func TestADatabaseThatTakesNoWritesLosesNothing(t *testing.T) {
 				return s.count(`select count(*) from tune_progress where shards_done between 1 and shards - 3`) > 0
 			},
 				time.Minute, 20*time.Millisecond)
+			lasts := outageOf(t, fault.lasts)
 			begin()
-			o := d.suffer(outages(), end)
+			o := d.suffer(lasts, end)
 			small := d.tune("after", 5)
 			d.awaitAll([]string{tune, small})
 			d.awaitWalk(walk)
@@ -222,7 +234,7 @@ func TestADatabaseThatTakesNoWritesLosesNothing(t *testing.T) {
 				+ (select count(*) from ingest_jobs where status = 'failed')`)
 			waited := s.count(`select count(*) from river_job where metadata ? 'snoozes'`)
 			report.say("%s for %s: %d lost, %d jobs spent an attempt, %d waited; health said error after %s and not %s after the end; a shard was finished %s after it; submissions %v",
-				fault.name, outages(), failed, spent, waited, o.noticed.Round(10*time.Millisecond), o.mended.Round(10*time.Millisecond), o.goingAgain.Round(10*time.Millisecond), o.answers)
+				fault.name, lasts, failed, spent, waited, o.noticed.Round(10*time.Millisecond), o.mended.Round(10*time.Millisecond), o.goingAgain.Round(10*time.Millisecond), o.answers)
 			require.Zero(t, failed)
 			require.Zero(t, spent)
 			require.GreaterOrEqual(t, o.noticed, time.Duration(0), "health never said error")
