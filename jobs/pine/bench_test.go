@@ -54,6 +54,33 @@ if ta.crossover(a, b) and strategy.position_size == 0
     strategy.entry("L", strategy.long)
 `
 
+// counterScript changes its state on every bar, also without a position: about 30 instructions.
+const counterScript = `//@version=6
+strategy("counter")
+fast = input.int(10, "Fast", minval=1)
+slow = input.int(30, "Slow", minval=1)
+a = ta.ema(close, fast)
+b = ta.ema(close, slow)
+range = ta.atr(14)
+var float best = na
+var float worst = na
+var int since = 0
+var int trades = 0
+since += 1
+best := math.max(nz(best, high), high - 0.01 * range * since)
+worst := math.min(nz(worst, low), low + 0.01 * range * since)
+if strategy.position_size != 0 and since > 10
+    if close < best - 3 * range or close > worst + 6 * range
+        strategy.close("L")
+        since := 0
+        trades += 1
+        best := high
+        worst := low
+if ta.crossover(a, b) and strategy.position_size == 0 and since > 5 and trades < 100000
+    strategy.entry("L", strategy.long)
+    since := 0
+`
+
 // benchSweep runs trials of a grid over two lengths with full metrics, and reports the time of a bar of a trial.
 func benchSweep(b *testing.B, source, class string) {
 	p, diags := Compile(source)
@@ -74,8 +101,10 @@ func benchGrid(b *testing.B, s backtest.Strategy, cfg backtest.Config) {
 	trader := s.Trader(backtest.NewIndicatorCache(bars), cfg)
 	w := backtest.Window{From: 0, To: bars.Len()}
 	var m backtest.Metrics
+	params := backtest.Params{0, 0, 2}
 	trial := func(i int) {
-		trader.Prepare(backtest.Params{float64(5 + 3*(i%4)), float64(20 + i/4*15), 2})
+		params[0], params[1] = float64(5+3*(i%4)), float64(20+i/4*15)
+		trader.Prepare(params)
 		trader.Simulate(w, &m)
 		if trader.Err() != nil || m.Trades == 0 {
 			b.Fatal(trader.Err(), m.Trades)
@@ -112,6 +141,7 @@ func benchGrid(b *testing.B, s backtest.Strategy, cfg backtest.Config) {
 func BenchmarkSweepMarketOnly(b *testing.B) { benchSweep(b, crossScript, "S") }
 func BenchmarkSweepBracket(b *testing.B)    { benchSweep(b, bracketScript, "B") }
 func BenchmarkSweepResidue(b *testing.B)    { benchSweep(b, residueScript, "P") }
+func BenchmarkSweepCounter(b *testing.B)    { benchSweep(b, counterScript, "P") }
 
 // BenchmarkSweepNative is the native sma_cross over the same bars and grid.
 func BenchmarkSweepNative(b *testing.B) {
@@ -148,6 +178,30 @@ func BenchmarkCompile(b *testing.B) {
 	for b.Loop() {
 		if _, diags := Compile(residueScript); diags.HasErrors() {
 			b.Fatal(diags)
+		}
+	}
+}
+
+// TestWarmTrialsAllocateNothing runs trials whose columns are in the cache.
+func TestWarmTrialsAllocateNothing(t *testing.T) {
+	for class, source := range map[string]string{"S": crossScript, "B": bracketScript, "P": residueScript} {
+		bars := walkBars(3, 3000)
+		trader := NewStrategy("warm", mustCompile(t, source)).Trader(backtest.NewIndicatorCache(bars), backtest.Config{Calendar: backtest.CalendarContinuous})
+		params, w := backtest.Params{0, 0, 2}, backtest.Window{From: 100, To: bars.Len()}
+		var m backtest.Metrics
+		sweep := func() {
+			for i := range 9 {
+				params[0], params[1] = float64(5+i%3), float64(20+i/3)
+				trader.Prepare(params)
+				trader.Simulate(w, &m)
+				if trader.Err() != nil || m.Trades == 0 {
+					t.Fatalf("%d trades, error %v", m.Trades, trader.Err())
+				}
+			}
+		}
+		sweep()
+		if n := testing.AllocsPerRun(3, sweep); n != 0 {
+			t.Errorf("class %s: 9 warm trials make %v allocations", class, n)
 		}
 	}
 }

@@ -15,7 +15,14 @@ const (
 	opJumpGt                       // to c unless a > b
 	opJumpLt                       // to c unless a < b
 	opJumpEq                       // to c unless a = b
-	opPosition                     // the size of the position
+	opJumpGe                       // to c unless a ≥ b
+	opJumpLe                       // to c unless a ≤ b
+	opJumpNe                       // to c unless a ≠ b
+	opJumpAnd                      // to c unless a and b
+	opJumpOr                       // to c unless a or b
+	opMulAdd                       // a·b + c
+	opMulSub                       // a·b − c
+	opSubMul                       // c − a·b
 	opSkipDone                     // to c when flag b is set; sets it
 	opPass                         // counts a pass of a loop
 	opFunc                         // call c
@@ -34,6 +41,8 @@ const (
 	opSetField
 	opSecurity
 	opFail
+	opGive     // the entry or exit of call c
+	opValue    // the broker's value of call c
 	opColHist  // column b, offset a
 	opColHistK // column b, c bars back
 	opEnd
@@ -55,7 +64,10 @@ type callInfo struct {
 	n     int
 	class string
 	code  int // of reads, orders and object operations
-	pos   syntax.Pos
+	// orders says that it is an entry or exit; varying are then the arguments that are not constant in a trial.
+	orders  bool
+	varying []int
+	pos     syntax.Pos
 }
 
 // code is a body made for the machine.
@@ -70,11 +82,16 @@ type code struct {
 	bars    []regInput // bar series in use
 	fixed   []regInput // slots that are constant in a trial
 	cols    []regInput // columns in use
+	bits    []regInput // columns of bits in use
 	outs    []regInput // columns written after each bar
 	rings   []ir.Ring
 	results []uint16 // of a sub-program
 	flags   int
-	subs    []int // sub-programs in use
+	// position is the register of the position's size, when the code reads it.
+	position      uint16
+	readsPosition bool
+	state         []uint16 // that bars hand on
+	subs          []int    // sub-programs in use
 }
 
 type regValue struct {

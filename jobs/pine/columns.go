@@ -28,7 +28,7 @@ type Columns struct {
 	byKey map[columnKey]*entry
 	all   []*entry
 	free  [][]float64
-	limit int // columns kept
+	limit int // bytes of columns kept
 	held  int
 	dice  uint64
 }
@@ -42,7 +42,9 @@ type columnKey struct {
 // entry is a unit's columns for some inputs.
 type entry struct {
 	key    columnKey
-	values [][]float64
+	values [][]float64 // by output; nil where only bits are kept
+	bits   [][]uint64  // nil where none are
+	bytes  int
 	fault  columnFault
 	users  int
 	filled chan struct{}
@@ -60,35 +62,61 @@ func (p *Program) NewColumns(bars *backtest.Bars, market Market) *Columns {
 	return &Columns{
 		program: p, bars: bars, market: market, frame: newFrame(bars, ""), days: dayNumbers(bars, market.Zone), byKey: map[columnKey]*entry{},
 		series: broker.NewSeries(bars.Open, bars.High, bars.Low, bars.Close),
-		limit:  max(64, columnBytes/(8*max(1, bars.Len()))),
+		limit:  max(64*8*bars.Len(), columnBytes),
 	}
 }
 
 // take finds or makes the columns of a key; when made, the caller fills them and closes filled.
-func (c *Columns) take(key columnKey, columns int) (e *entry, found bool) {
+func (c *Columns) take(unit int, inputs []byte) (e *entry, found bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.byKey[key]; e != nil {
+	if e := c.byKey[columnKey{unit, string(inputs)}]; e != nil {
 		e.users++
 		return e, true
 	}
-	for c.held+columns > c.limit && c.evict() {
-	}
-	e = &entry{key: key, users: 1, filled: make(chan struct{})}
-	for range columns {
-		var v []float64
-		if n := len(c.free); n > 0 {
-			v, c.free = c.free[n-1], c.free[:n-1]
-		} else {
-			v = make([]float64, c.bars.Len())
-		}
-		e.values = append(e.values, v)
-	}
-	c.held += columns
-	c.byKey[key] = e
+	e = c.make(columnKey{unit, string(inputs)}, c.program.plan.units[unit].out)
+	c.held += e.bytes
+	c.byKey[e.key] = e
 	c.all = append(c.all, e)
 	return e, false
 }
+
+// entryBytes is about what an entry takes beside its columns.
+const entryBytes = 512
+
+// make makes room for the columns of a unit and gives them memory.
+func (c *Columns) make(key columnKey, columns []int) *entry {
+	e := &entry{key: key, users: 1, filled: make(chan struct{}), bytes: entryBytes}
+	n, bits := c.bars.Len(), &c.program.plan.bits
+	e.values, e.bits = make([][]float64, len(columns)), make([][]uint64, len(columns))
+	for _, k := range columns {
+		if !bits.only[k] {
+			e.bytes += 8 * n
+		}
+		if bits.kept[k] {
+			e.bytes += 8 * words(n)
+		}
+	}
+	for c.held+e.bytes > c.limit && c.evict() {
+	}
+	for i, k := range columns {
+		if bits.kept[k] {
+			e.bits[i] = make([]uint64, words(n))
+		}
+		if bits.only[k] {
+			continue
+		}
+		if last := len(c.free) - 1; last >= 0 {
+			e.values[i], c.free = c.free[last], c.free[:last]
+		} else {
+			e.values[i] = make([]float64, n)
+		}
+	}
+	return e
+}
+
+// keepFree is how many columns without a user keep their memory.
+const keepFree = 16
 
 // evict forgets an entry that nobody uses, by lot.
 func (c *Columns) evict() bool {
@@ -103,8 +131,12 @@ func (c *Columns) evict() bool {
 			c.all[at] = c.all[len(c.all)-1]
 			c.all = c.all[:len(c.all)-1]
 			delete(c.byKey, e.key)
-			c.free = append(c.free, e.values...)
-			c.held -= len(e.values)
+			for _, v := range e.values {
+				if v != nil && len(c.free) < keepFree {
+					c.free = append(c.free, v)
+				}
+			}
+			c.held -= e.bytes
 			return true
 		}
 	}
@@ -143,10 +175,10 @@ func (r *Run) prepareColumns() error {
 		r.fixed[s] = r.uniform.regs[reg]
 	}
 	for i, u := range pc.units {
-		e, found := r.columns.take(columnKey{i, r.inputKey(u.unit.Inputs)}, len(u.out))
+		e, found := r.columns.take(i, r.inputKey(u.unit.Inputs))
 		r.held = append(r.held, e)
 		for j, n := range u.out {
-			r.cols[n] = e.values[j]
+			r.cols[n], r.bits[n] = e.values[j], e.bits[j]
 		}
 		if !found {
 			r.fillEntry(u, e)
@@ -172,11 +204,13 @@ func (r *Run) fillEntry(u *unitCode, e *entry) {
 		}
 		close(e.filled)
 	}()
-	e.fault = r.fill(u)
+	fault := r.fill(u)
+	r.packEntry(u)
+	e.fault = fault
 }
 
 // inputKey spells the values of inputs.
-func (r *Run) inputKey(inputs []int) string {
+func (r *Run) inputKey(inputs []int) []byte {
 	r.key = r.key[:0]
 	for _, i := range inputs {
 		bits := math.Float64bits(r.inputs[i])
@@ -185,7 +219,7 @@ func (r *Run) inputKey(inputs []int) string {
 			bits >>= 8
 		}
 	}
-	return string(r.key)
+	return r.key
 }
 
 // fill computes a unit's columns. After an error the rest is na.
@@ -195,6 +229,10 @@ func (r *Run) fill(u *unitCode) columnFault {
 		args := make([][]float64, len(u.args))
 		for i, a := range u.args {
 			args[i] = r.series(a)
+		}
+		if n := u.out[0]; r.cols[n] == nil {
+			ta.Crossings(u.law == "crossunder", args[0], args[1], r.bars.Len(), r.bits[n])
+			return columnFault{}
 		}
 		out := make([][]float64, len(u.out))
 		for i, n := range u.out {
@@ -264,125 +302,4 @@ func (r *Run) fillSteps(u *unitCode) columnFault {
 		m.heap.collect(m, r.program.ir)
 	}
 	return columnFault{}
-}
-
-// vectorBlock is how many bars a vector operation does at once: few enough that what passes between
-// operations stays in the first cache.
-const vectorBlock = 1024
-
-func (r *Run) fillVector(u *unitCode) {
-	temps := make([]float64, u.temp*vectorBlock)
-	var spread [3][]float64
-	n := r.bars.Len()
-	for from := 0; from < n; from += vectorBlock {
-		to := min(from+vectorBlock, n)
-		for k := range u.ops {
-			op := &u.ops[k]
-			dst := r.block(op.dst, temps, from, to, nil)
-			var args [3][]float64
-			if op.op == ir.OpBarHist || op.op == ir.OpHist {
-				r.shift(dst, op, from)
-				continue
-			}
-			for i := range op.n {
-				args[i] = r.block(op.args[i], temps, from, to, &spread[i])
-			}
-			vectorise(op.op, dst, args[0], args[1], args[2])
-		}
-	}
-}
-
-// block is an operand's values of the bars from to to; constants are spread out.
-func (r *Run) block(o operand, temps []float64, from, to int, spread *[]float64) []float64 {
-	switch o.kind {
-	case fromBar:
-		return r.frame.series[o.index][from:to]
-	case fromColumn:
-		return r.cols[o.index][from:to]
-	case fromTemp:
-		return temps[o.index*vectorBlock:][:to-from]
-	}
-	if *spread == nil {
-		*spread = make([]float64, vectorBlock)
-	}
-	v, s := r.scalar(o), (*spread)[:to-from]
-	for i := range s {
-		s[i] = v
-	}
-	return s
-}
-
-// shift writes a series some bars back.
-func (r *Run) shift(dst []float64, op *vectorOp, from int) {
-	src := r.series(op.args[0])
-	for i := range dst {
-		if k := from + i - op.back; k >= 0 {
-			dst[i] = src[k]
-		} else {
-			dst[i] = math.NaN()
-		}
-	}
-}
-
-// vectorise does an operation on blocks of one length.
-func vectorise(op ir.Op, d, a, b, c []float64) {
-	a = a[:len(d)]
-	switch op {
-	case ir.OpSet:
-		copy(d, a)
-		return
-	case ir.OpNot, ir.OpIsNa, ir.OpAbs, ir.OpNeg, ir.OpFloor, ir.OpCeil, ir.OpTrunc, ir.OpSqrt, ir.OpToBool:
-		for i, x := range a {
-			d[i], _ = ir.Eval(op, x, 0, 0)
-		}
-		return
-	}
-	b = b[:len(d)]
-	switch op {
-	case ir.OpAdd:
-		for i, x := range a {
-			d[i] = x + b[i]
-		}
-	case ir.OpSub:
-		for i, x := range a {
-			d[i] = x - b[i]
-		}
-	case ir.OpMul:
-		for i, x := range a {
-			d[i] = x * b[i]
-		}
-	case ir.OpDiv:
-		for i, x := range a {
-			d[i] = x / b[i]
-		}
-	case ir.OpGt:
-		for i, x := range a {
-			d[i] = bit(x-b[i] > tolerance)
-		}
-	case ir.OpLt:
-		for i, x := range a {
-			d[i] = bit(x-b[i] < -tolerance)
-		}
-	case ir.OpAnd:
-		for i, x := range a {
-			d[i] = bit(isTrue(x) && isTrue(b[i]))
-		}
-	case ir.OpOr:
-		for i, x := range a {
-			d[i] = bit(isTrue(x) || isTrue(b[i]))
-		}
-	case ir.OpSelect:
-		c = c[:len(d)]
-		for i, x := range a {
-			if isTrue(x) {
-				d[i] = b[i]
-			} else {
-				d[i] = c[i]
-			}
-		}
-	default:
-		for i, x := range a {
-			d[i], _ = ir.Eval(op, x, b[i], 0)
-		}
-	}
 }

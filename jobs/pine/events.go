@@ -35,13 +35,19 @@ type eventFinder struct {
 	own   map[ir.Slot]bool
 	def   map[ir.Slot]*ir.Inst
 	count map[ir.Slot]int
+	stale map[ir.Slot]bool // may hold the value of an earlier bar: says nothing about this one
 	out   events
 }
 
-func findEvents(p *ir.Program, plan *ir.Plan) events {
+func newEventFinder(p *ir.Program, plan *ir.Plan) *eventFinder {
 	f := &eventFinder{p: p, plan: plan, own: map[ir.Slot]bool{}, def: map[ir.Slot]*ir.Inst{}, count: map[ir.Slot]int{}}
 	markWrites(plan.Residue.Code, f.own)
 	f.define(plan.Residue.Code)
+	return f
+}
+
+func findEvents(p *ir.Program, plan *ir.Plan) events {
+	f := newEventFinder(p, plan)
 	f.carries(plan.Residue.Code, map[ir.Slot]bool{})
 	f.orders(plan.Residue.Code, nil, true)
 	f.out.always = f.out.always || p.Settings.OnOrderFills
@@ -144,6 +150,9 @@ func (f *eventFinder) guard(conds []ir.Slot) {
 
 // conjuncts adds what must hold for a condition to be true.
 func (f *eventFinder) conjuncts(s ir.Slot, g *guard) {
+	if s == noSlot || f.stale[s] {
+		return
+	}
 	if n, ok := f.plan.Columns[s]; ok && !f.own[s] {
 		g.columns = append(g.columns, n)
 		return
@@ -181,62 +190,6 @@ func (f *eventFinder) position(a, b ir.Slot) bool {
 	}
 	info := f.p.Slots[b]
 	return info.Kind == ir.SlotConst && info.Value == 0
-}
-
-// mask writes, for every bar, when the residue has to run on it.
-func (r *Run) mask() {
-	ev := &r.program.plan.events
-	n := r.bars.Len()
-	if cap(r.when) < n {
-		r.when = make([]byte, n)
-	}
-	r.when = r.when[:n]
-	clear(r.when)
-	for i := range ev.guards {
-		g := &ev.guards[i]
-		off := false
-		for _, s := range g.fixed {
-			v := r.fixed[s]
-			if info := r.program.ir.Slots[s]; info.Kind == ir.SlotInput {
-				v = r.inputs[info.Index]
-			}
-			off = off || !isTrue(v)
-		}
-		if off {
-			continue
-		}
-		r.mark(g)
-	}
-}
-
-func (r *Run) mark(g *guard) {
-	when := r.when
-	switch len(g.columns) {
-	case 0:
-		for i := range when {
-			when[i] |= g.need
-		}
-	case 1:
-		for i, v := range r.cols[g.columns[0]][:len(when)] {
-			if v != 0 && v == v {
-				when[i] |= g.need
-			}
-		}
-	default:
-		first, rest := r.cols[g.columns[0]][:len(when)], g.columns[1:]
-		for i, v := range first {
-			if v == 0 || v != v {
-				continue
-			}
-			all := true
-			for _, n := range rest {
-				all = all && isTrue(r.cols[n][i])
-			}
-			if all {
-				when[i] |= g.need
-			}
-		}
-	}
 }
 
 // class says how a program runs: S orders at market on events, B with levels too, P a residue that

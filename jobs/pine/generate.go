@@ -14,9 +14,13 @@ type generator struct {
 	reg   map[ir.Slot]uint16
 	flag  map[int]int
 	reads map[ir.Slot]int
-	loops []loopLabels
-	plan  *ir.Plan
-	own   map[ir.Slot]bool // slots the body writes
+	// writes counts the instructions that write a slot.
+	writes map[ir.Slot]int
+	loops  []loopLabels
+	once   int // blocks around that run only once
+	plan   *ir.Plan
+	bits   *bitPlan
+	own    map[ir.Slot]bool // slots the body writes
 	// Instructions before joined end a path of their own: a jump leads to the one after them.
 	joined int
 	err    error
@@ -26,9 +30,17 @@ type loopLabels struct{ breaks, continues []int }
 
 // generate makes machine code. With a plan, slots that the body does not write are constants of the
 // trial or columns. Others read the results after the body has run. The error is about sizes only.
-func generate(p *ir.Program, body *ir.Body, plan *ir.Plan, results ...ir.Slot) (*code, error) {
-	g := &generator{p: p, c: &code{rings: body.Rings}, reg: map[ir.Slot]uint16{}, flag: map[int]int{}, reads: map[ir.Slot]int{}, plan: plan, own: map[ir.Slot]bool{}}
+func generate(p *ir.Program, body *ir.Body, pc *planCode, results ...ir.Slot) (*code, error) {
+	var plan *ir.Plan
+	if pc != nil {
+		plan = pc.plan
+	}
+	g := &generator{p: p, c: &code{rings: body.Rings}, reg: map[ir.Slot]uint16{}, flag: map[int]int{}, reads: map[ir.Slot]int{}, writes: map[ir.Slot]int{}, plan: plan, own: map[ir.Slot]bool{}}
+	if pc != nil {
+		g.bits = &pc.bits
+	}
 	countReads(body.Code, g.reads)
+	countWrites(body.Code, g.writes)
 	markWrites(body.Code, g.own)
 	for _, s := range results {
 		g.reads[s]++ // from outside
@@ -43,12 +55,34 @@ func generate(p *ir.Program, body *ir.Body, plan *ir.Plan, results ...ir.Slot) (
 	}
 	g.block(body.Code)
 	g.put(instr{op: opEnd}, syntax.Pos{})
+	g.findVarying()
 	g.c.flags = len(g.flag)
 	g.c.regs = len(g.c.slots)
 	if g.c.regs > 60_000 {
 		g.err = fmt.Errorf("the script needs %d registers, more than 60000", g.c.regs)
 	}
 	return g.c, g.err
+}
+
+// findVarying finds the arguments of entries and exits that are not constant in a trial.
+func (g *generator) findVarying() {
+	constant := map[uint16]bool{}
+	for _, c := range g.c.consts {
+		constant[c.reg] = true
+	}
+	for _, list := range [][]regInput{g.c.inputs, g.c.fixed} {
+		for _, c := range list {
+			constant[c.reg] = true
+		}
+	}
+	for k := range g.c.calls {
+		c := &g.c.calls[k]
+		for i, a := range c.args {
+			if c.orders && !constant[a] {
+				c.varying = append(c.varying, i)
+			}
+		}
+	}
 }
 
 func countReads(b ir.Block, reads map[ir.Slot]int) {
@@ -58,6 +92,17 @@ func countReads(b ir.Block, reads map[ir.Slot]int) {
 		}
 		for _, inner := range in.Blocks {
 			countReads(inner, reads)
+		}
+	}
+}
+
+func countWrites(b ir.Block, writes map[ir.Slot]int) {
+	for _, in := range b {
+		for _, d := range in.Dst {
+			writes[d]++
+		}
+		for _, inner := range in.Blocks {
+			countWrites(inner, writes)
 		}
 	}
 }
@@ -122,7 +167,9 @@ func (g *generator) at(s ir.Slot) uint16 {
 	default:
 		if g.plan != nil && g.plan.IsConst[s] && !g.own[s] {
 			g.c.fixed = append(g.c.fixed, regInput{r, int(s)})
-		} else if n, ok := g.column(s); ok {
+		} else if n, ok := g.column(s); ok && g.bits.only[n] {
+			g.c.bits = append(g.c.bits, regInput{r, n})
+		} else if ok {
 			g.c.cols = append(g.c.cols, regInput{r, n})
 		}
 	}
@@ -171,7 +218,9 @@ func (g *generator) inst(in *ir.Inst) {
 			g.flag[in.N] = n
 		}
 		at := g.put(instr{op: opSkipDone, b: uint16(n)}, in.Pos)
+		g.once++
 		g.block(in.Blocks[0])
+		g.once--
 		g.land(at)
 	case ir.OpLoop:
 		g.loop(in)
@@ -216,7 +265,7 @@ func (g *generator) inst(in *ir.Inst) {
 		g.put(instr{op: opSetField, a: g.at(in.Args[0]), b: g.at(in.Args[1]), c: int32(in.N)}, in.Pos)
 	case ir.OpRead:
 		if in.Name == "strategy.position_size" {
-			g.put(instr{op: opPosition, d: g.at(in.Dst[0])}, in.Pos)
+			g.position(in)
 			return
 		}
 		g.calling(in)
@@ -235,6 +284,9 @@ func (g *generator) fixed(s ir.Slot) (float64, bool) {
 // calling emits scalar operations and those with lists of registers.
 func (g *generator) calling(in *ir.Inst) {
 	if in.Op <= ir.OpToBool {
+		if g.mulAdd(in) {
+			return
+		}
 		i := instr{op: opcode(in.Op), d: g.at(in.Dst[0]), a: g.at(in.Args[0])}
 		if len(in.Args) > 1 {
 			i.b = g.at(in.Args[1])
@@ -260,8 +312,15 @@ func (g *generator) calling(in *ir.Inst) {
 		if c.code < 0 {
 			g.err = fmt.Errorf("%s is not available", in.Name)
 		}
+		if c.code < readOpen && len(c.dst) == 1 && len(c.args) == 0 {
+			g.put(instr{op: opValue, d: c.dst[0], c: n}, in.Pos)
+			return
+		}
 	case ir.OpOrder:
 		op, c.code = opOrder, orderNumber(in.Name)
+		if c.orders = c.code >= 0 && c.code <= orderExit; c.orders {
+			op = opGive
+		}
 	case ir.OpObject:
 		op = opObject
 		if c.fn = findObject(in.Name); c.fn == nil {
@@ -301,22 +360,6 @@ func (g *generator) branch(in *ir.Inst) {
 	g.land(skip)
 	g.block(in.Blocks[1])
 	g.land(end)
-}
-
-// fused are the jumps that take a comparison in.
-var fused = map[opcode]opcode{opcode(ir.OpGt): opJumpGt, opcode(ir.OpLt): opJumpLt, opcode(ir.OpEq): opJumpEq}
-
-// unless emits a jump that is taken when a branch's condition is false. A comparison just before it
-// that nothing else reads becomes part of it.
-func (g *generator) unless(in *ir.Inst) int {
-	cond := g.at(in.Args[0])
-	if last := len(g.c.instrs) - 1; last >= g.joined && g.reads[in.Args[0]] == 1 {
-		if i := &g.c.instrs[last]; i.d == cond && fused[i.op] != 0 && g.own[in.Args[0]] {
-			i.op = fused[i.op]
-			return last
-		}
-	}
-	return g.put(instr{op: opJumpFalse, a: cond}, in.Pos)
 }
 
 func (g *generator) loop(in *ir.Inst) {

@@ -109,7 +109,7 @@ func (h *heap) collect(m *machine, p *ir.Program) {
 		return
 	}
 	for reg, s := range m.c.slots {
-		if p.Slots[s].Type.IsReference() {
+		if s != noSlot && p.Slots[s].Type.IsReference() {
 			h.reach(m.regs[reg])
 		}
 	}

@@ -1,7 +1,6 @@
 package pine
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -62,10 +61,12 @@ type machine struct {
 	rings   []ring
 	flags   []bool
 	kernels []ta.Kernel // by call
+	orders  []prepared  // by call
 	subs    map[int]*stretched
 	heap    *heap
 	bar     int
 	passes  int
+	before  []float64 // state and flags as remembered
 	args    []float64
 	taped   bool // calls of laws are recorded: see checkpoint
 	tapes   [][]float64
@@ -81,6 +82,7 @@ const (
 func newMachine(r *Run, c *code, f *frame) *machine {
 	m := &machine{run: r, c: c, f: f, regs: make([]float64, max(c.regs, 1)), flags: make([]bool, c.flags), heap: newHeap(), args: make([]float64, 64)}
 	m.kernels = make([]ta.Kernel, len(c.calls))
+	m.orders = make([]prepared, len(c.calls))
 	m.rings = make([]ring, len(c.rings))
 	for i, r := range c.rings {
 		size := 2
@@ -117,6 +119,7 @@ func (m *machine) reset() {
 	}
 	m.heap.reset()
 	m.subs = nil
+	m.prepareOrders()
 }
 
 // fail makes an error of the instruction at pc.
@@ -137,6 +140,12 @@ func (m *machine) step(bar int) error {
 	}
 	for _, c := range m.c.cols {
 		regs[c.reg] = m.run.cols[c.index][bar]
+	}
+	for _, c := range m.c.bits {
+		regs[c.reg] = bitAt(m.run.bits[c.index], bar)
+	}
+	if m.c.readsPosition {
+		regs[m.c.position] = m.run.emu.PositionSize()
 	}
 	instrs := m.c.instrs
 	for pc := 0; ; pc++ {
@@ -188,6 +197,15 @@ func (m *machine) step(bar int) error {
 			regs[in.d] = bit(v-v != 0)
 		case opcode(ir.OpNeg):
 			regs[in.d] = -regs[in.a]
+		case opcode(ir.OpMax):
+			regs[in.d] = max(regs[in.a], regs[in.b])
+		case opcode(ir.OpMin):
+			regs[in.d] = min(regs[in.a], regs[in.b])
+		case opcode(ir.OpAbs):
+			regs[in.d] = math.Abs(regs[in.a])
+		case opcode(ir.OpNe):
+			d := regs[in.a] - regs[in.b]
+			regs[in.d] = bit(d > tolerance || d < -tolerance)
 		case opJumpGt:
 			if !(regs[in.a]-regs[in.b] > tolerance) {
 				pc = int(in.c) - 1
@@ -201,8 +219,47 @@ func (m *machine) step(bar int) error {
 			if !(a-b <= tolerance && a-b >= -tolerance || a == b) {
 				pc = int(in.c) - 1
 			}
-		case opPosition:
-			regs[in.d] = m.run.emu.PositionSize()
+		case opJumpGe:
+			a, b := regs[in.a], regs[in.b]
+			if !(a-b >= -tolerance || a == b) {
+				pc = int(in.c) - 1
+			}
+		case opJumpLe:
+			a, b := regs[in.a], regs[in.b]
+			if !(a-b <= tolerance || a == b) {
+				pc = int(in.c) - 1
+			}
+		case opJumpNe:
+			if d := regs[in.a] - regs[in.b]; !(d > tolerance || d < -tolerance) {
+				pc = int(in.c) - 1
+			}
+		case opJumpAnd:
+			a, b := regs[in.a], regs[in.b]
+			if !(a != 0 && a == a && b != 0 && b == b) {
+				pc = int(in.c) - 1
+			}
+		case opJumpOr:
+			a, b := regs[in.a], regs[in.b]
+			if !(a != 0 && a == a || b != 0 && b == b) {
+				pc = int(in.c) - 1
+			}
+		case opMulAdd:
+			regs[in.d] = float64(regs[in.a]*regs[in.b]) + regs[in.c]
+		case opMulSub:
+			regs[in.d] = float64(regs[in.a]*regs[in.b]) - regs[in.c]
+		case opSubMul:
+			regs[in.d] = regs[in.c] - float64(regs[in.a]*regs[in.b])
+		case opGive:
+			m.give(in.c)
+			if err := m.run.emu.Err(); err != nil {
+				return failAt(m.c.calls[in.c].pos, err.Error())
+			}
+		case opValue:
+			v, err := m.run.read(&m.c.calls[in.c], nil)
+			if err != nil {
+				return failAt(m.c.calls[in.c].pos, err.Error())
+			}
+			regs[in.d] = v
 		case opJump:
 			pc = int(in.c) - 1
 		case opJumpFalse:
@@ -257,152 +314,28 @@ func bit(b bool) float64 {
 	return 0
 }
 
-// slow runs what needs more than registers.
-func (m *machine) slow(pc int, in *instr) error {
-	regs := m.regs
-	switch in.op {
-	case opPass:
-		return m.pass(pc)
-	case opSource:
-		n := whole(regs[in.a])
-		if n < 0 || n >= len(ir.Sources) {
-			n = 3
-		}
-		regs[in.d] = m.f.series[ir.Sources[n]][m.bar]
-	case opHist, opBarHist, opColHist:
-		k := regs[in.a]
-		if k != k {
-			regs[in.d] = k
-			return nil
-		}
-		if k < 0 || k > ir.MaxOffset {
-			return m.fail(pc, fmt.Sprintf("the offset %v is outside 0 to %d", k, ir.MaxOffset))
-		}
-		if in.op == opHist {
-			regs[in.d] = m.rings[in.b].back(int(k))
-		} else if i := m.bar - int(k); i >= 0 && in.op == opColHist {
-			regs[in.d] = m.run.cols[in.b][i]
-		} else if i := m.bar - int(k); i >= 0 {
-			regs[in.d] = m.f.series[in.b][i]
-		} else {
-			regs[in.d] = math.NaN()
-		}
-	case opField, opSetField:
-		return m.field(pc, in)
-	case opFail:
-		return m.fail(pc, "the script stops: "+m.run.text(regs[in.a]))
-	default:
-		c := &m.c.calls[in.c]
-		if len(c.args) > len(m.args) {
-			m.args = make([]float64, len(c.args))
-		}
-		args := m.args[:len(c.args)]
-		for i, a := range c.args {
-			args[i] = regs[a]
-		}
-		return m.call(in, c, args)
+// remember keeps the state that bars hand on, for unchanged.
+func (m *machine) remember() {
+	m.before = m.before[:0]
+	for _, r := range m.c.state {
+		m.before = append(m.before, m.regs[r])
 	}
-	return nil
+	for _, f := range m.flags {
+		m.before = append(m.before, bit(f))
+	}
 }
 
-// pass counts a loop's pass.
-func (m *machine) pass(pc int) error {
-	m.passes++
-	m.run.passes++
-	if m.passes > passesPerBar {
-		return m.fail(pc, fmt.Sprintf("loops make more than %d passes on one bar", passesPerBar))
+// unchanged says whether the state is, to the bit, what was remembered.
+func (m *machine) unchanged() bool {
+	for i, r := range m.c.state {
+		if math.Float64bits(m.regs[r]) != math.Float64bits(m.before[i]) {
+			return false
+		}
 	}
-	if m.run.passes > passesPerRun {
-		return m.fail(pc, "loops make more passes than a run may")
+	for i, f := range m.flags {
+		if bit(f) != m.before[len(m.c.state)+i] {
+			return false
+		}
 	}
-	if m.run.passes&(1<<14-1) == 0 && m.run.stopped() {
-		return ErrStopped
-	}
-	return nil
-}
-
-// worked counts elements that were worked on, and asks now and then whether to stop.
-func (m *machine) worked(n int) error {
-	r := m.run
-	if r.work += 1 + n; r.work < pauseWork {
-		return nil
-	}
-	if r.work = 0; r.stopped() {
-		return ErrStopped
-	}
-	return nil
-}
-
-func (m *machine) call(in *instr, c *callInfo, args []float64) error {
-	regs := m.regs
-	switch in.op {
-	case opFunc, opObject:
-		v, err := c.fn(m, c, args)
-		if errors.Is(err, ErrStopped) {
-			return err
-		}
-		if err != nil {
-			return failAt(c.pos, err.Error())
-		}
-		if len(c.dst) > 0 {
-			regs[c.dst[0]] = v
-		}
-		if in.op == opObject && len(args) > 0 {
-			return m.worked(m.heap.size(args[0]))
-		}
-	case opKernel:
-		k := m.kernels[in.c]
-		if k == nil {
-			if k = ta.New(c.name, m.f.bars); k == nil {
-				return failAt(c.pos, "ta."+c.name+" is not available")
-			}
-			m.kernels[in.c] = k
-		}
-		if m.taped {
-			m.tape(int(in.c), args)
-		}
-		if err := k.Next(m.bar, args, m.outs[:len(c.dst)]); err != nil {
-			return failAt(c.pos, "ta."+c.name+": "+err.Error())
-		}
-		for i, d := range c.dst {
-			regs[d] = m.outs[i]
-		}
-		return m.worked(m.bar >> 3)
-	case opRead:
-		v, err := m.run.read(c, args)
-		if err != nil {
-			return failAt(c.pos, err.Error())
-		}
-		regs[c.dst[0]] = v
-	case opOrder:
-		m.run.order(c, args)
-		if err := m.run.emu.Err(); err != nil {
-			return failAt(c.pos, err.Error())
-		}
-	case opNew:
-		v, err := m.heap.object(args)
-		if err != nil {
-			return failAt(c.pos, err.Error())
-		}
-		regs[c.dst[0]] = v
-	case opSecurity:
-		return m.security(c, args[0])
-	}
-	return nil
-}
-
-func (m *machine) field(pc int, in *instr) error {
-	o := m.heap.get(m.regs[in.a])
-	if o == nil {
-		return m.fail(pc, "a field of na is used")
-	}
-	if int(in.c) >= len(o.vals) {
-		return m.fail(pc, "the object has no such field")
-	}
-	if in.op == opField {
-		m.regs[in.d] = o.vals[in.c]
-	} else {
-		o.vals[in.c] = m.regs[in.b]
-	}
-	return nil
+	return true
 }

@@ -47,29 +47,13 @@ func (r *Run) orderID(v float64) int32 {
 
 func isTrue(v float64) bool { return v != 0 && v == v }
 
-// order gives one order to the broker.
+// order gives one order to the broker: see prepared for entries and exits.
 func (r *Run) order(c *callInfo, a []float64) {
 	if r.silent {
 		return
 	}
 	e := r.emu
 	switch c.code {
-	case orderEntry, orderOrder:
-		o := broker.Entry{ID: r.orderID(a[0]), Dir: broker.Dir(a[1]), Qty: a[2], Limit: a[3], Stop: a[4], OCA: r.id(a[5]), OCAType: r.ocaType(a[6]), Comment: r.id(a[7])}
-		if o.Qty == o.Qty && !(o.Qty > 0) {
-			return
-		}
-		if c.code == orderEntry {
-			e.Entry(o)
-		} else {
-			e.Order(o)
-		}
-	case orderExit:
-		e.Exit(&broker.Exit{
-			ID: r.orderID(a[0]), From: r.id(a[1]), Qty: a[2], QtyPercent: a[3], Profit: a[4], Limit: a[5], Loss: a[6], Stop: a[7],
-			TrailPrice: a[8], TrailPoints: a[9], TrailOffset: a[10], OCA: r.id(a[11]), OCAType: broker.OCAReduce,
-			Comment: r.id(a[12]), CommentProfit: r.id(a[13]), CommentLoss: r.id(a[14]), CommentTrail: r.id(a[15]),
-		})
 	case orderClose:
 		e.Close(r.orderID(a[0]), r.id(a[1]), a[2], a[3], isTrue(a[4]))
 	case orderCloseAll:

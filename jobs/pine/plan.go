@@ -15,6 +15,8 @@ type planCode struct {
 	units   []*unitCode
 	residue *code
 	events  events
+	idle    idle // of a residue that keeps state
+	bits    bitPlan
 	// extremes says that the script reads what the broker follows inside bars.
 	extremes bool
 }
@@ -58,7 +60,12 @@ type vectorOp struct {
 
 func planFor(p *ir.Program) (*planCode, error) {
 	plan := ir.Split(p)
-	pc := &planCode{plan: plan}
+	pc := &planCode{plan: plan, events: findEvents(p, plan)}
+	if pc.events.always {
+		pc.events.guards = nil
+		pc.idle = findIdle(p, plan)
+	}
+	pc.bits = planBits(plan, pc.events.guards, pc.idle.guards)
 	var err error
 	if pc.uniform, err = generate(p, &ir.Body{Code: plan.Uniform}, nil, written(plan.Uniform)...); err != nil {
 		return nil, err
@@ -78,7 +85,7 @@ func planFor(p *ir.Program) (*planCode, error) {
 		case ir.UnitVector:
 			pc.vector(p, uc)
 		default:
-			if uc.code, err = generate(p, &u.Body, plan, u.Out...); err != nil {
+			if uc.code, err = generate(p, &u.Body, pc, u.Out...); err != nil {
 				return nil, err
 			}
 			for _, s := range u.Out {
@@ -87,12 +94,19 @@ func planFor(p *ir.Program) (*planCode, error) {
 		}
 		pc.units = append(pc.units, uc)
 	}
-	if pc.residue, err = generate(p, &plan.Residue, plan); err != nil {
+	if pc.residue, err = generate(p, &plan.Residue, pc); err != nil {
 		return nil, err
 	}
-	pc.events = findEvents(p, plan)
+	pc.idleState(p)
 	pc.extremes = readsExtremes(plan.Residue.Code)
 	return pc, nil
+}
+
+// idleState finds the registers of the state that an idle bar may change.
+func (pc *planCode) idleState(p *ir.Program) {
+	for _, s := range pc.idle.state {
+		pc.residue.state = append(pc.residue.state, regOf(pc.residue, p, s))
+	}
 }
 
 // readsExtremes says whether a block reads a drawdown or run-up.

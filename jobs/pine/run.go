@@ -45,28 +45,32 @@ type Run struct {
 	known    map[string]int
 	size     int // bytes of texts made while running
 	empty    int
-	silent   bool // orders are dropped: the bar is before the window
-	passes   int
-	work     int // see machine.worked
-	stop     func() bool
-	when     []byte // by bar: see mask
-	key      []byte
-	plain    bool // every instruction on every bar: what the other ways must equal
-	everyBar bool // the residue on every bar
-	cols     [][]float64
-	fixed    []float64 // by slot: what is constant in the trial
-	residue  *machine
-	uniform  *machine
-	held     []*entry // columns in use
-	columns  *Columns
-	faults   []columnFault
-	side     broker.Dir // entries allowed by the request; Both: all
-	equity   []float64  // where simulate writes the equity of each bar of the window; nil: nowhere
-	ruined   int        // bars of the window that were traded before the account was ruined; 0: it was not
-	exposed  int        // bars of the window that closed with an open position
-	steps    int
-	point    checkpoint // of a bar that is calculated more than once
-	patterns map[string]*regexp.Regexp
+	lasting  int // texts that every run begins with
+	// lastingSize is r.size with these alone.
+	lastingSize int
+	silent      bool // orders are dropped: the bar is before the window
+	passes      int
+	work        int // see machine.worked
+	stop        func() bool
+	when        [2][]uint64 // by bar, flat and with a position: see mask
+	key         []byte
+	plain       bool // every instruction on every bar: what the other ways must equal
+	everyBar    bool // the residue on every bar
+	cols        [][]float64
+	bits        [][]uint64
+	fixed       []float64 // by slot: what is constant in the trial
+	residue     *machine
+	uniform     *machine
+	held        []*entry // columns in use
+	columns     *Columns
+	faults      []columnFault
+	side        broker.Dir // entries allowed by the request; Both: all
+	equity      []float64  // where simulate writes the equity of each bar of the window; nil: nowhere
+	ruined      int        // bars of the window that were traded before the account was ruined; 0: it was not
+	exposed     int        // bars of the window that closed with an open position
+	steps       int
+	point       checkpoint // of a bar that is calculated more than once
+	patterns    map[string]*regexp.Regexp
 }
 
 func (m Market) withDefaults() Market {
@@ -90,7 +94,10 @@ func (c *Columns) NewRun() (*Run, error) {
 	r := &Run{
 		program: p, market: c.market, settings: p.ir.Settings, bars: c.bars, frame: c.frame, frames: map[frameKey]*frame{}, zones: map[string]*time.Location{},
 		known: map[string]int{}, inputs: make([]float64, len(p.ir.Inputs)), columns: c,
-		cols: make([][]float64, len(p.plan.plan.Order)), fixed: make([]float64, len(p.ir.Slots)),
+		cols: make([][]float64, len(p.plan.plan.Order)), bits: make([][]uint64, len(p.plan.plan.Order)), fixed: make([]float64, len(p.ir.Slots)),
+	}
+	for i := range r.when {
+		r.when[i] = make([]uint64, words(c.bars.Len()))
 	}
 	r.account = r.accountSettings()
 	r.emu = broker.New(r.account)
@@ -138,8 +145,10 @@ func (r *Run) Prepare(params []float64) error {
 	if err := r.prepareColumns(); err != nil {
 		return err
 	}
-	if !r.program.plan.events.always {
-		r.mask()
+	if pc := r.program.plan; pc.events.always {
+		r.mask(pc.idle.guards, r.when[0], r.when[1])
+	} else {
+		r.mask(pc.events.guards, r.when[0], r.when[1])
 	}
 	return nil
 }

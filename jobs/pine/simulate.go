@@ -3,6 +3,7 @@ package pine
 import (
 	"millrace/jobs/backtest"
 	"millrace/jobs/backtest/broker"
+	"millrace/jobs/pine/ta"
 )
 
 // simulate runs the script over the bars up to the window's end.
@@ -39,9 +40,17 @@ func (r *Run) simulatePlain(w backtest.Window) error {
 
 // walk runs a machine on every bar; before the window its orders are dropped.
 func (r *Run) walk(m *machine, from int, w backtest.Window) error {
-	b := r.bars
+	b, skips := r.bars, r.program.plan.idle.possible && !r.plain && !r.everyBar
 	r.recalculate(m)
+	unchanged := false // the last bar was idle, and the script's run on it changed nothing
 	for i := from; i < w.To; i++ {
+		if unchanged {
+			next := ta.NextBit(r.when[0], i, w.To)
+			r.rest(max(i, w.From)-w.From, max(next, w.From)-w.From)
+			if i = next; i == w.To {
+				break
+			}
+		}
 		r.silent, r.point.bar, r.point.taken = i < w.From, i, false
 		if !r.silent {
 			if err := r.emu.Bar(i, r.columns.days[i], b.Open[i], b.High[i], b.Low[i], b.Close[i]); err != nil {
@@ -51,8 +60,17 @@ func (r *Run) walk(m *machine, from int, w backtest.Window) error {
 		if r.point.taken {
 			m.restore(&r.point)
 		}
-		if err := m.step(i); err != nil {
-			return err
+		if quiet := skips && r.emu.Idle(); quiet {
+			m.remember()
+			if err := m.step(i); err != nil {
+				return err
+			}
+			unchanged = r.emu.Idle() && m.unchanged()
+		} else {
+			unchanged = false
+			if err := m.step(i); err != nil {
+				return err
+			}
 		}
 		if !r.silent {
 			r.keepSide()
@@ -69,33 +87,26 @@ func (r *Run) walk(m *machine, from int, w backtest.Window) error {
 	return nil
 }
 
-// lookahead is how many bars the broker coasts over at most before the next event is looked for again:
-// an event that only counts for another position may be far.
-const lookahead = 256
-
 // jump runs the residue on bars with an event only, and lets the broker coast between them.
 func (r *Run) jump(w backtest.Window) error {
-	b, e, when := r.bars, r.emu, r.when[:w.To]
+	b, e := r.bars, r.emu
 	r.silent = false
 	first := r.program.plan.events.once // the first bar makes settings
 	for i := w.From; i < w.To; {
 		if !first {
-			next, state := i, r.state()
-			for most := min(i+lookahead, w.To); next < most && when[next]&state == 0; {
-				next++
-			}
+			next := ta.NextBit(r.events(), i, w.To)
 			reached, ruined := r.coast(i, next, w)
 			if ruined {
 				return nil
 			}
-			if i = reached; i == w.To || i == next && when[i]&state == 0 {
-				continue
+			if i = reached; i == w.To {
+				break
 			}
 		}
 		if err := e.Bar(i, r.columns.days[i], b.Open[i], b.High[i], b.Low[i], b.Close[i]); err != nil {
 			return err
 		}
-		if first || when[i]&r.state() != 0 {
+		if first || r.events()[i>>6]>>(uint(i)&63)&1 != 0 {
 			first = false
 			if err := r.residue.step(i); err != nil {
 				return err
@@ -114,12 +125,12 @@ func (r *Run) jump(w backtest.Window) error {
 	return nil
 }
 
-// state is which events the position makes the residue run on.
-func (r *Run) state() byte {
+// events are the bars that the position makes the residue run on.
+func (r *Run) events() []uint64 {
 	if r.emu.PositionSize() != 0 {
-		return whenAny | whenOpen
+		return r.when[1]
 	}
-	return whenAny | whenFlat
+	return r.when[0]
 }
 
 // coast passes the bars from at to next, or to the first on which the broker may fill something.

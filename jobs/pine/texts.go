@@ -24,7 +24,13 @@ var errTexts = errors.New("the script makes more texts than a run may hold")
 
 // resetTexts forgets the texts of the last run.
 func (r *Run) resetTexts() {
-	clear(r.known)
+	if n := r.lasting; n > 0 {
+		for _, s := range r.strs[n:] {
+			delete(r.known, s)
+		}
+		r.strs, r.size = r.strs[:n], r.lastingSize
+		return
+	}
 	r.strs = append(r.strs[:0], r.program.ir.Strings...)
 	for i, s := range r.strs {
 		r.known[s] = i
@@ -37,6 +43,7 @@ func (r *Run) resetTexts() {
 	for _, s := range []string{m.Ticker, strings.TrimPrefix(m.Prefix+":"+m.Ticker, ":"), m.Prefix, m.Currency, m.Base, m.Type, "regular", m.Zone.String(), "base", r.frame.tf} {
 		_, _ = r.intern(s) // a new run has room for these
 	}
+	r.lasting, r.lastingSize = len(r.strs), r.size
 }
 
 // intern is the number of a text.

@@ -87,8 +87,8 @@ func (e *Emulator) KeepExtremes(keep bool) { e.lean = !keep }
 // Err is the bound that the run exceeded, or nil.
 func (e *Emulator) Err() error { return e.err }
 
-// Idle says that the position is flat and no order is live: a bar changes nothing.
-func (e *Emulator) Idle() bool { return len(e.orders) == 0 && len(e.lots) == 0 }
+// Idle says that the position is flat, no order is live and no rule counts days: a bar changes nothing.
+func (e *Emulator) Idle() bool { return len(e.orders) == 0 && len(e.lots) == 0 && !e.daily }
 
 // Bar works off the orders of earlier bars on one bar. day numbers the trading day in the exchange's
 // time zone. The error is a *LimitError, or that of a recalculation, and then the run is over.
