@@ -15,9 +15,14 @@
 //   - the residue, which reads the broker's state and gives the orders.
 //
 // A residue that keeps no state from bar to bar runs only on bars where the known part of an order's
-// condition holds (classes S and B); between them the emulator coasts. Otherwise it runs on every bar
-// (class P). Executing every instruction on every bar gives the same trades and the same equity, to
-// the bit: TestHoistedAndJumpingRunsTradeAsPlainOnes holds random scripts to it.
+// condition holds (classes S and B); between them the emulator coasts. These conditions are kept as bits,
+// one a bar, so that the next event is found 64 bars at a time. Otherwise the residue runs on every bar (class P), but
+// not while the broker is idle, once a run has changed nothing and until a condition holds that may change something.
+//
+// A sweep does not follow equity and lots inside bars unless the script reads a drawdown or run-up: a bar
+// on which nothing fills then costs its equity only. Executing every instruction on every bar gives the
+// same trades and the same equity, to the bit: TestHoistedAndJumpingRunsTradeAsPlainOnes holds random
+// scripts to it, and FuzzWaysOfExecution those of any seeds.
 //
 // # Values
 //
