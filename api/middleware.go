@@ -30,7 +30,7 @@ func (s *Server) observed(next echo.HandlerFunc) echo.HandlerFunc {
 		c.Set(requestIDKey, id)
 		c.Response().Header().Set("X-Request-Id", id)
 		finish := s.watched(c, id)
-		defer func() { finish(c.Response().Status) }()
+		defer func() { finish(ops.OutcomeHTTP(c.Response().Status)) }()
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
@@ -46,10 +46,7 @@ func (s *Server) answered(c echo.Context, id string, start time.Time) {
 	if _, inside := insiderOf(c.Request()); inside {
 		return // the page's own request is counted
 	}
-	route := c.Path()
-	if route == "" {
-		route = "unmatched"
-	}
+	route := routeOf(c)
 	status, took := c.Response().Status, time.Since(start)
 	s.opts.Metrics.HTTPRequests.WithLabelValues(route, c.Request().Method, strconv.Itoa(status)).Inc()
 	if !strings.HasSuffix(route, "/stream") {
@@ -60,13 +57,26 @@ func (s *Server) answered(c echo.Context, id string, start time.Time) {
 		slog.Int("status", status), slog.Duration("took", took))
 }
 
-// watched has what is logged and reported of the request name it. The duration of a stream
-// says nothing, so streams are not timed.
-func (s *Server) watched(c echo.Context, id string) (finish func(status int)) {
-	ctx := ops.With(c.Request().Context(), slog.String("request_id", id))
-	finish = func(int) {}
-	if !strings.HasSuffix(c.Path(), "/stream") {
-		ctx, finish = s.opts.Reporter.Begin(ctx, "http.server", c.Request().Method+" "+c.Path())
+// routeOf is the template of the request's route.
+func routeOf(c echo.Context) string {
+	if c.Path() == "" {
+		return "unmatched"
+	}
+	return c.Path()
+}
+
+// watched has what is logged and reported of the request name it. The duration of a stream says nothing,
+// and probes and scrapes come every few seconds, so they are not traced.
+func (s *Server) watched(c echo.Context, id string) (finish func(ops.Outcome)) {
+	route := routeOf(c)
+	ctx := ops.With(c.Request().Context(), slog.String("request_id", id), slog.String("route", route))
+	name := c.Request().Method + " " + route
+	finish = func(ops.Outcome) {}
+	switch {
+	case strings.HasSuffix(route, "/stream"), route == "/metrics", route == "/healthz", route == "/readyz":
+		ctx = s.opts.Reporter.Untraced(ctx, name)
+	default:
+		ctx, finish = s.opts.Reporter.Begin(ctx, "http.server", name)
 	}
 	c.SetRequest(c.Request().WithContext(ctx))
 	return finish

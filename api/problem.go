@@ -2,7 +2,6 @@ package api
 
 import (
 	"errors"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -132,7 +131,7 @@ func (s *Server) renderError(err error, c echo.Context) {
 	case internal && clientGone(c): // what failed is what the caller no longer waits for
 		p = newProblem(statusClientGone, "")
 	case internal:
-		s.failures.Report(c.Request().Context(), "request failed", err, slog.String("request_id", requestID(c)), slog.String("route", c.Path()))
+		s.failures.Report(c.Request().Context(), "request failed", err)
 	}
 	p.clip()
 	p.Instance = "urn:request:" + requestID(c)

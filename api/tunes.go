@@ -91,7 +91,7 @@ func (s *Server) submitTune(c echo.Context) error {
 
 // checkTune holds the request against its rules and its dataset; nothing is stored when it fails.
 func (s *Server) checkTune(ctx context.Context, workspace uuid.UUID, req tuneRequest) (tuning.NewTune, error) {
-	tagStrategy(ctx, req.StrategyName)
+	ops.Tag(ctx, "strategy", strategies.Label(req.StrategyName))
 	if err := s.bindScript(ctx, workspace, &req.Spec); err != nil {
 		return tuning.NewTune{}, err
 	}
@@ -117,15 +117,6 @@ func (s *Server) checkTune(ctx context.Context, workspace uuid.UUID, req tuneReq
 	}
 	tune.Trials = plan.Trials()
 	return tune, nil
-}
-
-// tagStrategy tags what is reported of the request with its strategy; the names of scripts are their
-// owners' own.
-func tagStrategy(ctx context.Context, name string) {
-	if strategies.IsScript(name) {
-		name = "pine"
-	}
-	ops.Tag(ctx, "strategy", name)
 }
 
 // findDatasets reads the dataset or the datasets that a tune names, and notes them in it.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/getsentry/sentry-go"
 )
@@ -51,23 +50,6 @@ func (r *Reporter) Flush(ctx context.Context) error {
 	return nil
 }
 
-// Begin opens the scope of one request or job: tags and measures of it are part of what is reported
-// with its context. Call finish when it is over.
-func (r *Reporter) Begin(ctx context.Context, operation, name string) (_ context.Context, finish func(status int)) {
-	if r == nil {
-		return ctx, func(int) {}
-	}
-	ctx = sentry.SetHubOnContext(ctx, r.hub.Clone())
-	span := sentry.StartTransaction(ctx, name, sentry.WithOpName(operation), sentry.WithTransactionSource(sentry.SourceRoute))
-	return span.Context(), func(status int) {
-		if status > 0 {
-			span.Status = sentry.HTTPtoSpanStatus(status)
-			span.SetData("http.response.status_code", status)
-		}
-		span.Finish()
-	}
-}
-
 // Report sends an error that is ours. The caller's mistakes are not reported.
 func (r *Reporter) Report(ctx context.Context, err error) {
 	if r == nil || err == nil {
@@ -78,28 +60,15 @@ func (r *Reporter) Report(ctx context.Context, err error) {
 		hub = r.hub.Clone()
 	}
 	known, _ := ctx.Value(attrsKey{}).([]slog.Attr)
+	name, _ := ctx.Value(nameKey{}).(string)
 	hub.WithScope(func(scope *sentry.Scope) {
 		for _, a := range known {
 			scope.SetTag(a.Key, a.Value.String())
 		}
+		scope.AddEventProcessor(func(e *sentry.Event, _ *sentry.EventHint) *sentry.Event {
+			e.Transaction = name
+			return e
+		})
 		hub.CaptureException(err)
 	})
-}
-
-// Tag labels the reports of a context's request or job with one of:
-// kb_status, kb_confidence, strategy, workspace_id, collection, embed_model.
-func Tag(ctx context.Context, name, value string) {
-	if hub := sentry.GetHubFromContext(ctx); hub != nil && value != "" {
-		hub.Scope().SetTag(name, value)
-		if span := sentry.TransactionFromContext(ctx); span != nil {
-			span.SetTag(name, value)
-		}
-	}
-}
-
-// Measure notes how long a part of the request took, as in kb.embed_ms.
-func Measure(ctx context.Context, name string, took time.Duration) {
-	if span := sentry.TransactionFromContext(ctx); span != nil {
-		span.SetData(name, float64(took.Microseconds())/1000)
-	}
 }

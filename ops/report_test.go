@@ -1,100 +1,28 @@
 package ops_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"millrace/ops"
+	"millrace/ops/sentrytest"
 )
 
-// sink speaks Sentry's envelope format: a line of JSON for the envelope, then for each item a line of
-// JSON with its type and length, and the item.
-type sink struct {
-	mu    sync.Mutex
-	items map[string][]map[string]any // by type
-	raw   string
-	auth  string
-}
-
-func newSink(t *testing.T) (*sink, string) {
-	t.Helper()
-	s := &sink{items: map[string][]map[string]any{}}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil || r.URL.Path != "/api/7/envelope/" {
-			http.Error(w, "no envelope", http.StatusBadRequest)
-			return
-		}
-		s.take(t, body, r.Header.Get("X-Sentry-Auth"))
-		_, _ = w.Write([]byte(`{"id":"1"}`))
-	}))
-	t.Cleanup(server.Close)
-	return s, strings.Replace(server.URL, "http://", "http://publickey@", 1) + "/7"
-}
-
-func (s *sink) take(t *testing.T, body []byte, auth string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.raw += string(body)
-	s.auth = auth
-	lines := bufio.NewReader(bytes.NewReader(body))
-	if _, err := lines.ReadBytes('\n'); err != nil {
-		t.Errorf("envelope without a header: %v", err)
-		return
-	}
-	for {
-		head, err := lines.ReadBytes('\n')
-		if len(bytes.TrimSpace(head)) == 0 && err != nil {
-			return
-		}
-		var item struct {
-			Type   string
-			Length int
-		}
-		if err := json.Unmarshal(head, &item); err != nil {
-			t.Errorf("item header %q: %v", head, err)
-			return
-		}
-		payload := make([]byte, item.Length)
-		if _, err := io.ReadFull(lines, payload); err != nil {
-			t.Errorf("item shorter than it says: %v", err)
-			return
-		}
-		_, _ = lines.ReadByte() // the line's end
-		var content map[string]any
-		if err := json.Unmarshal(payload, &content); err != nil {
-			t.Errorf("item %s: %v", item.Type, err)
-			return
-		}
-		s.items[item.Type] = append(s.items[item.Type], content)
-	}
-}
-
-func (s *sink) of(kind string) []map[string]any {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.items[kind]
-}
-
 func TestReportsAreTaggedMeasuredAndScrubbed(t *testing.T) {
-	got, dsn := newSink(t)
+	got := sentrytest.New(t)
 	const password, token = "hunter2hunter2", "the-admin-token-of-this-place"
 	reporter, err := ops.NewReporter(ops.ReportOptions{
-		DSN: dsn, Environment: "test", Release: "millrace@abc", TraceRate: 1, Secrets: []string{token, "short"},
+		DSN: got.DSN, Environment: "test", Release: "millrace@abc", TraceRate: 1, Secrets: []string{token, "short"},
 	})
 	require.NoError(t, err)
 	ctx := ops.With(t.Context(), slog.String("request_id", "req-12345678"))
@@ -108,17 +36,17 @@ func TestReportsAreTaggedMeasuredAndScrubbed(t *testing.T) {
 	for _, part := range []string{"kb.total_ms", "kb.embed_ms", "kb.qdrant_ms", "kb.rerank_ms"} {
 		ops.Measure(ctx, part, 1500*time.Microsecond)
 	}
-	cause := fmt.Errorf("dial postgres://millrace:%s@db:5432/x: Authorization: Bearer abcdefghijkl, key mr_AAAABBBBCCCCDDDD, api_key=zzzzzzzz, admin %s", password, token)
+	cause := fmt.Errorf("dial postgres://millrace:%s@db:5432/x: Authorization: Bearer abcdefghijkl, key mr_AAAABBBBCCCCDDDD, api_key=zzzzzzzz, admin %s, fetch https://ticket@files.example/a.csv?sig=signedsigned#part", password, token)
 	reporter.Report(ctx, fmt.Errorf("ask: %w", cause))
 	reporter.Report(ctx, nil)
-	finish(http.StatusInternalServerError)
+	finish(ops.OutcomeHTTP(http.StatusInternalServerError))
 	flush, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	require.NoError(t, reporter.Flush(flush))
 
-	require.Len(t, got.of("event"), 1)
-	require.Contains(t, got.auth, "sentry_key=publickey")
-	event := got.of("event")[0]
+	require.Len(t, got.Of("event"), 1)
+	require.Contains(t, got.Auth(), "sentry_key=sentrypublickey0123")
+	event := got.Of("event")[0]
 	tags := event["tags"].(map[string]any)
 	for name, value := range map[string]string{"kb_status": "degraded", "strategy": "sma_cross", "workspace_id": "w-1", "embed_model": "openai/small", "request_id": "req-12345678"} {
 		require.Equal(t, value, tags[name], name)
@@ -126,13 +54,14 @@ func TestReportsAreTaggedMeasuredAndScrubbed(t *testing.T) {
 	require.NotContains(t, tags, "empty")
 	require.Equal(t, "millrace@abc", event["release"])
 	require.NotContains(t, event, "request")
-	for _, secret := range []string{password, token, "abcdefghijkl", "AAAABBBB", "zzzzzzzz"} {
-		require.NotContains(t, got.raw, secret)
+	for _, secret := range []string{password, token, "abcdefghijkl", "AAAABBBB", "zzzzzzzz", "signedsigned", "ticket@", "#part"} {
+		require.NotContains(t, got.Raw(), secret)
 	}
-	require.Contains(t, got.raw, "dial postgres")
+	require.Contains(t, got.Raw(), "dial postgres")
+	require.Equal(t, "POST /query", event["transaction"])
 
-	require.Len(t, got.of("transaction"), 1)
-	timed := got.of("transaction")[0]
+	require.Len(t, got.Of("transaction"), 1)
+	timed := got.Of("transaction")[0]
 	require.Equal(t, "POST /query", timed["transaction"])
 	data := timed["contexts"].(map[string]any)["trace"].(map[string]any)["data"].(map[string]any)
 	require.InDelta(t, 1.5, data["kb.total_ms"], 1e-9)
@@ -146,7 +75,7 @@ func TestNothingIsReportedWithoutADSN(t *testing.T) {
 	reporter.Report(ctx, errors.New("nobody hears"))
 	ops.Tag(ctx, "strategy", "x")
 	ops.Measure(ctx, "kb.total_ms", time.Second)
-	finish(200)
+	finish(ops.OutcomeOK)
 	require.NoError(t, reporter.Flush(ctx))
 	_, err = ops.NewReporter(ops.ReportOptions{DSN: "not a dsn"})
 	require.Error(t, err)

@@ -7,15 +7,20 @@ import (
 	"github.com/getsentry/sentry-go"
 )
 
-// secretForms are what secrets look like: our keys, bearer tokens, passwords in URLs, and values that
+// secretForms are what secrets look like: our keys, bearer tokens, and values that
 // are called a key, token, secret or password.
 var secretForms = []*regexp.Regexp{
 	regexp.MustCompile(`\bmr_[A-Za-z0-9_-]{8,}`),
 	regexp.MustCompile(`(?i)\b(?:bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}`),
-	regexp.MustCompile(`://[^\s/:@]+:[^\s/@]+@`),
 	regexp.MustCompile(`\bsk-[A-Za-z0-9_-]{8,}`),
 	regexp.MustCompile(`(?i)\b(?:api[_-]?key|token|secret|password|authorization|cookie)["']?\s*[=:]\s*["']?[^\s"'&,;}]{4,}`),
 }
+
+// Of a URL, the user and what follows the path may open it, as in a signed link.
+var (
+	urlUsers   = regexp.MustCompile(`://[^\s/@]+@`)
+	urlQueries = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://[^\s?#"'<>]*)[?#][^\s"'<>]*`)
+)
 
 const scrubbed = "[scrubbed]"
 
@@ -36,6 +41,8 @@ func (s *scrubber) text(text string) string {
 	for _, secret := range s.known {
 		text = strings.ReplaceAll(text, secret, scrubbed)
 	}
+	text = urlUsers.ReplaceAllString(text, "://"+scrubbed+"@")
+	text = urlQueries.ReplaceAllString(text, "$1?"+scrubbed)
 	for _, form := range secretForms {
 		text = form.ReplaceAllString(text, scrubbed)
 	}

@@ -22,6 +22,14 @@ const Prefix = "pine:"
 // IsScript reports whether a strategy's name is that of a script.
 func IsScript(name string) bool { return strings.HasPrefix(name, Prefix) }
 
+// Label is what reports and traces call a strategy; the names of scripts are their owners' own.
+func Label(name string) string {
+	if IsScript(name) {
+		return "pine"
+	}
+	return name
+}
+
 // Bind binds a spec to the script that it names or pins, and pins it: its name becomes that of the
 // version, its hash says which source. A spec of a built-in strategy stays as it is. The error is
 // ErrNotFound when the workspace has no such script.

@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -78,6 +79,9 @@ const lostJobs = `
 	 where e.adrift and (j.id is null or j.state in ('completed', 'discarded', 'cancelled', 'pending'))
 	    or not e.adrift and (j.id is null or j.state in ('completed', 'discarded', 'cancelled')
 	                         or j.state = 'pending' and e.released)`
+
+// TakesUp reports whether Reconcile takes up work whose job of that kind was lost.
+func TakesUp(kind string) bool { return strings.Contains(expectedJobs, "'"+kind+"'") }
 
 // endedPlans are run plans that are running though the tunes of all their variants have ended.
 const endedPlans = `

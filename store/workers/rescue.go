@@ -14,6 +14,9 @@ type Rescued struct {
 	ID    int64
 	Kind  string
 	State string // available, cancelled or discarded
+
+	Attempt     int
+	WorkspaceID string // "" if the kind has none
 }
 
 // orphans are running jobs that no counted heartbeat holds. The grace covers the moment between
@@ -61,7 +64,7 @@ func (s *Store) Rescue(ctx context.Context) ([]Rescued, error) {
 			           'error', 'the worker ' || attempted_by[array_upper(attempted_by, 1)]
 			                    || case when unrecorded then ' could not record the outcome' else ' is gone' end))
 			  from lost where lost.id = j.id
-			returning j.id, j.kind, j.state::text`, LeaseSeconds, mostReturns)
+			returning j.id, j.kind, j.state::text, j.attempt, coalesce(j.args ->> 'workspace_id', '')`, LeaseSeconds, mostReturns)
 		if err != nil {
 			return fmt.Errorf("rescue: %w", err)
 		}

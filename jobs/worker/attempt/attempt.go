@@ -5,6 +5,7 @@ package attempt
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -45,7 +46,8 @@ func (w *Worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 	}
 	var err error
 	if job.Attempt > job.MaxAttempts {
-		err = &PermanentError{lostBy(job.JobRow)}
+		reason := lostBy(job.JobRow)
+		err = &PermanentError{Reason: reason, Cause: errors.New(reason)}
 	} else {
 		err = routine.Do(func() error { return w.Do(ctx, job.Args, lease) })
 	}
@@ -61,12 +63,25 @@ func (w *Worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 	if !errors.As(err, &permanent) && (job.Attempt < job.MaxAttempts || w.Saver.store.NotNow(err, began)) {
 		return err // "not now" costs no attempt: package fleet has the job wait
 	}
-	w.Saver.logger.ErrorContext(ctx, "job failed for good", "kind", job.Kind, "id", id, "job_id", job.ID, "error", err)
-	reason := err.Error()
-	if err = w.Saver.Save(ctx, lease, func() error { return w.Fail(ctx, job.Args, lease, reason) }); over(err) {
+	ended := Ended{ID: id, Reason: reasonOf(err, job.ID), Cause: err}
+	if permanent != nil {
+		ended.Cause = permanent.Cause
+	}
+	if err = w.Saver.Save(ctx, lease, func() error { return w.Fail(ctx, job.Args, lease, ended.Reason) }); over(err) {
 		return river.JobCancel(err)
 	}
+	if err == nil {
+		report(ctx, ended)
+	}
 	return err
+}
+
+// reasonOf is what the user reads of an error. A panic's text is its stack, which is for the log.
+func reasonOf(err error, job int64) string {
+	if panicked := new(routine.PanicError); errors.As(err, &panicked) {
+		return fmt.Sprintf("an error on our side, recorded under job %d", job)
+	}
+	return err.Error()
 }
 
 // over reports whether nothing is left to do: what the job works on has ended or is gone.
@@ -82,11 +97,19 @@ func lostBy(job *rivertype.JobRow) string {
 	return reason
 }
 
-// PermanentError is an error that every attempt would meet again.
-type PermanentError struct{ Reason string }
+// PermanentError is an error that every attempt would meet again. Without a Cause the input is at fault:
+// a file that cannot be read, a source that is refused. With one the failure is ours or a provider's, and
+// is reported.
+type PermanentError struct {
+	Reason string // for the user
+	Cause  error
+}
 
 // Error implements error.
 func (e *PermanentError) Error() string { return e.Reason }
+
+// Unwrap returns the cause.
+func (e *PermanentError) Unwrap() error { return e.Cause }
 
 // Saver saves results.
 type Saver struct {

@@ -244,5 +244,10 @@ func (f *Fleet) rescue(ctx context.Context) {
 	for _, job := range rescued {
 		f.opts.Metrics.JobsRescued.Inc()
 		f.opts.Logger.WarnContext(ctx, "job rescued from a lost worker", "job_id", job.ID, "kind", job.Kind, "state", job.State)
+		if job.State == "discarded" && !workers.TakesUp(job.Kind) {
+			row := rivertype.JobRow{ID: job.ID, Kind: job.Kind, Attempt: job.Attempt}
+			about := f.opts.Reporter.Untraced(named(ctx, &row, job.WorkspaceID), job.Kind)
+			f.failures.Report(about, "job failed for good", errors.New("every attempt at it lost its worker"))
+		}
 	}
 }

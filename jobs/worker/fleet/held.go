@@ -12,7 +12,9 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
+	"millrace/jobs/worker/attempt"
 	"millrace/ops"
+	"millrace/ops/routine"
 	"millrace/store"
 	"millrace/store/workers"
 )
@@ -108,9 +110,9 @@ func (w *watch) Work(ctx context.Context, job *rivertype.JobRow, next func(conte
 	w.fleet.held.begin(id, stop)
 	defer func() { w.fleet.held.end(id, time.Now()) }() // also after a panic
 	ctx, finish := w.watched(ctx, job)
-	defer finish(0)
+	ctx, ended := attempt.Watch(ctx)
 	w.fleet.opts.Metrics.RiverJobWait.WithLabelValues(job.Queue).Observe(max(0, w.fleet.store.Clock().Now().Sub(job.ScheduledAt).Seconds()))
-	err := next(ctx)
+	err := routine.Do(func() error { return next(ctx) }) // River would hide a panic from what follows
 	if err != nil {
 		switch why := context.Cause(ctx); {
 		case errors.Is(why, errCancelled):
@@ -123,26 +125,65 @@ func (w *watch) Work(ctx context.Context, job *rivertype.JobRow, next func(conte
 		w.fleet.opts.Logger.WarnContext(ctx, "the database says not now; the job waits", "error", err)
 		err = waiting
 	}
-	if outcome(err) == "error" && job.Attempt >= job.MaxAttempts {
-		w.fleet.opts.Reporter.Report(ctx, err)
-	}
 	w.fleet.opts.Metrics.RiverJobRun.WithLabelValues(job.Kind, outcome(err)).Observe(time.Since(start).Seconds())
+	finish(w.judge(ctx, job, ended(), err))
 	return err
 }
 
+// judge logs and reports a job that has failed for good, once. What a user's own input brought about is
+// not our failure: it is logged for those who look for it, and counted by what it ended.
+func (w *watch) judge(ctx context.Context, job *rivertype.JobRow, ended *attempt.Ended, err error) ops.Outcome {
+	var cancelled *river.JobCancelError
+	switch {
+	case ended != nil && ended.Cause == nil:
+		w.fleet.opts.Logger.InfoContext(ctx, "job refused its input", "id", ended.ID, "reason", ended.Reason)
+		return ops.OutcomeRefused
+	case ended != nil:
+		w.fleet.failures.Report(ctx, "job failed for good", ended.Cause, slog.Any("id", ended.ID), slog.String("reason", ended.Reason))
+		return ops.OutcomeFailed
+	case errors.As(err, &cancelled):
+		cause := cancelled.Unwrap()
+		if errors.Is(cause, errCancelled) || errors.Is(cause, store.ErrEnded) || errors.Is(cause, store.ErrNotFound) {
+			return ops.OutcomeCanceled
+		}
+		w.fleet.failures.Report(ctx, "job failed for good", cause)
+		return ops.OutcomeFailed
+	case outcome(err) == "error" && errors.Is(context.Cause(ctx), context.Canceled): // the process stops
+		return ops.OutcomeCanceled
+	case outcome(err) == "error" && job.Attempt >= job.MaxAttempts:
+		w.fleet.failures.Report(ctx, "job failed for good", err)
+		return ops.OutcomeFailed
+	}
+	switch outcome(err) {
+	case "ok":
+		return ops.OutcomeOK
+	case "snoozed":
+		return ops.OutcomeWaits
+	case "fenced":
+		return ops.OutcomeFenced
+	}
+	return ops.OutcomeFailed // and runs again
+}
+
 // watched has what is logged and reported of the job name it.
-func (w *watch) watched(ctx context.Context, job *rivertype.JobRow) (context.Context, func(status int)) {
+func (w *watch) watched(ctx context.Context, job *rivertype.JobRow) (context.Context, func(ops.Outcome)) {
 	var args struct {
 		WorkspaceID string `json:"workspace_id"`
 	}
 	_ = json.Unmarshal(job.EncodedArgs, &args) // a kind without a workspace has none
-	ctx = ops.With(ctx, slog.Int64("job_id", job.ID), slog.String("kind", job.Kind), slog.Int("attempt", job.Attempt))
-	if args.WorkspaceID != "" {
-		ctx = ops.With(ctx, slog.String("workspace_id", args.WorkspaceID))
-	}
+	ctx = named(ctx, job, args.WorkspaceID)
 	ctx, finish := w.fleet.opts.Reporter.Begin(ctx, "queue.process", job.Kind)
 	ops.Tag(ctx, "workspace_id", args.WorkspaceID)
 	return ctx, finish
+}
+
+// named has what is logged and reported with a context name its job.
+func named(ctx context.Context, job *rivertype.JobRow, workspace string) context.Context {
+	ctx = ops.With(ctx, slog.Int64("job_id", job.ID), slog.String("kind", job.Kind), slog.Int("attempt", job.Attempt))
+	if workspace != "" {
+		ctx = ops.With(ctx, slog.String("workspace_id", workspace))
+	}
+	return ctx
 }
 
 func outcome(err error) string {

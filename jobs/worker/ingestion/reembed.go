@@ -30,11 +30,10 @@ func (w *Workers) reembed(ctx context.Context, args jobs.ReembedArgs, lease stor
 	}
 	reason := faultReason(fault)
 	if !fault.Temporary() {
-		w.opts.Logger.ErrorContext(ctx, "re-embedding failed", "reembed_id", job.ID, "error", err)
-		return &attempt.PermanentError{Reason: reason}
+		return &attempt.PermanentError{Reason: reason, Cause: err}
 	}
 	if time.Since(job.CreatedAt) > w.opts.Patience {
-		return &attempt.PermanentError{Reason: fmt.Sprintf("%s; it was waited for %s in vain", reason, w.opts.Patience)}
+		return &attempt.PermanentError{Reason: fmt.Sprintf("%s; it was waited for %s in vain", reason, w.opts.Patience), Cause: err}
 	}
 	w.opts.Logger.WarnContext(ctx, "re-embedding waits", "reembed_id", job.ID, "error", err)
 	if err := w.store.Library.WaitReembed(ctx, lease, job.ID, reason); err != nil {

@@ -151,38 +151,37 @@ func (w *Workers) finish(ctx context.Context, lease store.Lease, id uuid.UUID, j
 	case errors.Is(err, store.ErrFenced):
 		return err
 	case job == nil:
-		return w.unreportable(ctx, lease, id, err)
+		return unreportable(lease, err)
 	case errors.As(err, &rejection):
 		return &attempt.PermanentError{Reason: rejection.Reason}
 	case errors.As(err, &fetch) && fetch.Permanent:
 		w.opts.Logger.InfoContext(ctx, "source refused", "ingest_id", id, "reason", fetch.Reason, "error", fetch.Err)
 		return &attempt.PermanentError{Reason: fetch.Reason}
 	case errors.As(err, &fetch) && fetch.RetryAfter > 0:
-		return w.wait(ctx, lease, job, fetch.Reason, fetch.RetryAfter)
+		return w.wait(ctx, lease, job, fetch.Reason, nil, fetch.RetryAfter)
 	case errors.As(err, &fetch):
-		return w.retry(ctx, lease, job, fetch.Reason, err)
+		return w.retry(ctx, lease, job, fetch.Reason, nil, err)
 	case errors.As(err, &fault) && fault.Temporary():
 		w.opts.Logger.WarnContext(ctx, "ingestion waits", "ingest_id", id, "error", err)
-		return w.wait(ctx, lease, job, faultReason(fault), max(fault.RetryAfter, w.opts.FaultPause))
+		return w.wait(ctx, lease, job, faultReason(fault), err, max(fault.RetryAfter, w.opts.FaultPause))
 	case errors.As(err, &fault):
-		return w.retry(ctx, lease, job, faultReason(fault), err)
+		return w.retry(ctx, lease, job, faultReason(fault), err, err)
 	case errors.Is(err, store.ErrConflict):
-		return w.retry(ctx, lease, job, "the document changed at the same time", err)
+		return w.retry(ctx, lease, job, "the document changed at the same time", err, err)
 	}
 	if store.Transient(err) { // of the fetcher's and the providers' errors some look as if the database were away
-		return w.unreportable(ctx, lease, id, err)
+		return unreportable(lease, err)
 	}
-	return w.retry(ctx, lease, job, ourError, err)
+	return w.retry(ctx, lease, job, ourError, err, err)
 }
 
 // unreportable returns an error that cannot be recorded on the ingestion now. Should this be the last
 // attempt, its user reads no more of it than any user may.
-func (w *Workers) unreportable(ctx context.Context, lease store.Lease, id uuid.UUID, err error) error {
+func unreportable(lease store.Lease, err error) error {
 	if !lease.Last || store.Refused(err) {
 		return err
 	}
-	w.opts.Logger.ErrorContext(ctx, "ingestion failed", "ingest_id", id, "job_id", lease.JobID, "error", err)
-	return &attempt.PermanentError{Reason: ourError}
+	return &attempt.PermanentError{Reason: ourError, Cause: err}
 }
 
 // ourError is the reason for what its user can do nothing about.
@@ -205,11 +204,12 @@ func faultReason(fault *knowledge.Fault) string {
 	return "the embedding model or the vector store is away"
 }
 
-// wait snoozes the job: waiting is not an attempt. Beyond the patience for it the ingestion fails.
-func (w *Workers) wait(ctx context.Context, lease store.Lease, job *library.Ingest, reason string, pause time.Duration) error {
+// wait snoozes the job: waiting is not an attempt. Beyond the patience for it the ingestion fails; ours is
+// what we are to blame for then, nil if the source is.
+func (w *Workers) wait(ctx context.Context, lease store.Lease, job *library.Ingest, reason string, ours error, pause time.Duration) error {
 	next := w.store.Clock().Now().Add(pause)
 	if next.Sub(job.CreatedAt) > w.opts.Patience {
-		return &attempt.PermanentError{Reason: fmt.Sprintf("%s; it was waited for %s in vain", reason, w.opts.Patience)}
+		return &attempt.PermanentError{Reason: fmt.Sprintf("%s; it was waited for %s in vain", reason, w.opts.Patience), Cause: ours}
 	}
 	if err := w.store.Library.RetryIngest(ctx, lease, job.ID, reason, next); err != nil {
 		return err
@@ -217,11 +217,11 @@ func (w *Workers) wait(ctx context.Context, lease store.Lease, job *library.Inge
 	return river.JobSnooze(pause)
 }
 
-// retry notes why this attempt failed; after the last one the ingestion fails for good.
-func (w *Workers) retry(ctx context.Context, lease store.Lease, job *library.Ingest, reason string, err error) error {
+// retry notes why this attempt failed; after the last one the ingestion fails for good. ours is what we
+// are to blame for then, nil if the source is.
+func (w *Workers) retry(ctx context.Context, lease store.Lease, job *library.Ingest, reason string, ours, err error) error {
 	if lease.Last {
-		w.opts.Logger.ErrorContext(ctx, "ingestion failed", "ingest_id", job.ID, "job_id", lease.JobID, "error", err)
-		return &attempt.PermanentError{Reason: fmt.Sprintf("%s; it was tried %d times", reason, lease.Attempt)}
+		return &attempt.PermanentError{Reason: fmt.Sprintf("%s; it was tried %d times", reason, lease.Attempt), Cause: ours}
 	}
 	if noted := w.store.Library.RetryIngest(ctx, lease, job.ID, reason, w.store.Clock().Now().Add(w.pause(lease.Attempt))); noted != nil {
 		return noted

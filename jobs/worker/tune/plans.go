@@ -12,8 +12,10 @@ import (
 
 	"millrace/jobs/sweep"
 	"millrace/jobs/worker/attempt"
+	"millrace/ops"
 	"millrace/store"
 	"millrace/store/stores"
+	"millrace/store/strategies"
 	"millrace/store/tuning"
 )
 
@@ -39,6 +41,7 @@ func newPlans(st *stores.Set) *plans {
 
 // get makes the tune's plan, or finds it. A spec that does not fit its dataset is a permanent error.
 func (p *plans) get(ctx context.Context, tune *tuning.Tune) (*sweep.Plan, error) {
+	ops.Tag(ctx, "strategy", strategies.Label(tune.Spec.StrategyName))
 	p.mu.Lock()
 	known := p.byID[tune.ID]
 	p.mu.Unlock()

@@ -19,6 +19,7 @@ import (
 	"millrace/ops"
 	"millrace/store"
 	"millrace/store/stores"
+	"millrace/store/strategies"
 	"millrace/store/walkforward"
 )
 
@@ -64,6 +65,7 @@ func (w *Workers) work(ctx context.Context, workspace, id uuid.UUID) (walkforwar
 	if err != nil {
 		return work, err
 	}
+	ops.Tag(ctx, "strategy", strategies.Label(work.WFO.Spec.StrategyName))
 	err = w.store.Strategies.Bind(ctx, workspace, &work.WFO.Spec)
 	if errors.Is(err, store.ErrNotFound) {
 		return work, &attempt.PermanentError{Reason: "the script that the walk-forward was submitted with is gone: " + err.Error()}
