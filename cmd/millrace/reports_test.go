@@ -59,7 +59,7 @@ func TestEachFailureOfOursIsOneEventAndNoUsersFaultIs(t *testing.T) {
 	tune := f.submit("tune", `{"dataset":"bars","strategy_name":"sma_cross","param_space":{"fast":[5,10],"slow":[50,100]}}`)
 	refused := map[string]string{ // by what is sent: why
 		`{"text":"time,open,high,low,close\ncell-of-a-user,1,1,1,1\n","source_type":"dataset","title":"bad"}`: "a bad CSV",
-		`{"url":"http://127.0.0.1:1/feed?sig=signature-of-a-user"}`:                                          "an address that may not be fetched",
+		`{"url":"http://127.0.0.1:1/feed?sig=signature-of-a-user"}`:                                           "an address that may not be fetched",
 	}
 	var ingestions []string
 	status, answer := f.call(http.MethodPost, "/ingest", "application/json", strings.NewReader(`{"text":"Momentum persists.","title":"good"}`), "X-Idempotency-Key", "good")
