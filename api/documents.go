@@ -142,7 +142,7 @@ func (s *Server) reingestDocument(c echo.Context) error {
 		return err
 	}
 	if !strings.HasPrefix(doc.CanonicalURL, "http") {
-		return fieldProblem("id", "names a document that was sent and not fetched: send it again under the same name", doc.CanonicalURL)
+		return fieldProblem("id", "names a document that was sent and not fetched: send it again with its url as source", doc.CanonicalURL)
 	}
 	resp, err := s.createIngest(c.Request().Context(), sub, library.NewIngest{
 		SourceType: doc.SourceType, CanonicalURL: doc.CanonicalURL, URL: doc.CanonicalURL, Upload: uuid.Nil,

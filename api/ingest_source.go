@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -44,9 +43,10 @@ type sentSource struct {
 }
 
 const (
-	headBytes  = 64 << 10 // of a file, to recognise its type
-	maxName    = 255
-	textFields = 4 << 10 // of a form's part that is not the file
+	headBytes     = 64 << 10 // of a file, to recognise its type
+	maxName       = 255
+	maxSourceName = 1000
+	textFields    = 4 << 10 // of a form's part that is not the file
 )
 
 var languageTag = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
@@ -73,7 +73,7 @@ func (s *Server) readIngest(c echo.Context) (*sentSource, error) {
 // readForm takes the parts in any order.
 func (s *Server) readForm(c echo.Context, parts *multipart.Reader, sent *sentSource) error {
 	fields := map[string]*string{
-		"url": &sent.URL, "text": &sent.Text, "name": &sent.Name, "title": &sent.Title, "source_type": (*string)(&sent.SourceType),
+		"url": &sent.URL, "text": &sent.Text, "name": &sent.Name, "source": &sent.Source, "title": &sent.Title, "source_type": (*string)(&sent.SourceType),
 		"language": &sent.Language, "symbol": &sent.Symbol, "timeframe": &sent.Timeframe, "calendar": new(string),
 	}
 	seen := map[string]bool{}
@@ -211,11 +211,13 @@ func (sent *sentSource) check(named knowledge.SourceType) (library.NewIngest, er
 		fault("url", "is required, unless text or a file is sent", nil)
 	case sent.Text != "" && strings.TrimSpace(sent.Text) == "":
 		fault("text", "is empty", nil)
+	case sent.Source != "" && sent.URL != "":
+		fault("source", "cannot be sent beside url, by which the document is known then", nil)
 	}
 	for _, f := range []struct {
 		name, value string
 		most        int
-	}{{"name", sent.Name, maxName}, {"title", sent.Title, 300}, {"symbol", sent.Symbol, 40}, {"timeframe", sent.Timeframe, 20}} {
+	}{{"name", sent.Name, maxName}, {"source", sent.Source, maxSourceName}, {"title", sent.Title, 300}, {"symbol", sent.Symbol, 40}, {"timeframe", sent.Timeframe, 20}} {
 		if utf8.RuneCountInString(f.value) > f.most || knowledge.Clean(f.value) != f.value || strings.ContainsAny(f.value, "\n\t") {
 			fault(f.name, fmt.Sprintf("must be at most %d characters on one line", f.most), f.most)
 		}
@@ -293,24 +295,4 @@ func (sent *sentSource) typeOf(named knowledge.SourceType) (source knowledge.Sou
 		return knowledge.SourceYouTube, false
 	}
 	return knowledge.SourceArticle, true
-}
-
-// canonical is the URL of the document: where it is from, or what it was called. The same file name
-// again is the same document.
-func (sent *sentSource) canonical() string {
-	switch {
-	case sent.URL != "":
-		return extract.CanonicalURL(sent.URL)
-	case sent.Name != "":
-		return "upload:" + sent.Name
-	case sent.Title != "":
-		return "text:" + sent.Title
-	}
-	sum := sent.sum
-	if sum == nil {
-		hash := sha256.New()
-		_, _ = io.Copy(hash, bytes.NewReader([]byte(sent.Text)))
-		sum = hash.Sum(nil)
-	}
-	return "text:" + hex.EncodeToString(sum[:16])
 }

@@ -75,6 +75,7 @@ func asProblem(err error) (p *problemError, internal bool) {
 	var shown *console.Problem
 	var web *echo.HTTPError
 	var tooLarge *http.MaxBytesError
+	var ended *store.EndedError
 	switch {
 	case errors.As(err, &known):
 		copied := *known
@@ -101,6 +102,8 @@ func asProblem(err error) (p *problemError, internal bool) {
 		return retryProblem(http.StatusTooManyRequests, "Too much that was sent before still waits to be ingested.", 30), false
 	case errors.Is(err, store.ErrQueueFull):
 		return retryProblem(http.StatusTooManyRequests, "This workspace has as much work waiting as its limit allows; wait until some of it is done.", 10), false
+	case errors.As(err, &ended):
+		return newProblem(http.StatusConflict, "The "+ended.What+" is "+ended.State+" already; nothing has changed."), false
 	case errors.Is(err, store.ErrEnded):
 		return newProblem(http.StatusConflict, "It has already ended."), false
 	case errors.Is(err, store.ErrConflict):

@@ -34,6 +34,20 @@ var (
 	ErrEnded = errors.New("already ended")
 )
 
+// EndedError is ErrEnded with the state that what the change is about is in.
+type EndedError struct {
+	What  string // as in "tune"
+	State string
+}
+
+// Error implements error.
+func (e *EndedError) Error() string {
+	return "the " + e.What + " is " + e.State + ": " + ErrEnded.Error()
+}
+
+// Is says that it is ErrEnded.
+func (e *EndedError) Is(target error) bool { return target == ErrEnded }
+
 // Transient reports whether err says "not now": the database cannot be reached, is starting or
 // stopping, takes no writes for the moment, is out of room, or ended the transaction for another's
 // sake. The same call may succeed later, so such an error costs a job no attempt. The call's

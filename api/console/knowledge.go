@@ -96,7 +96,7 @@ func (p *Pages) riverJobs(c echo.Context, v *view, all []ingestion) error {
 // Ingest handles POST /admin/ingestion: an address or a text. A file comes by IngestFile.
 func (p *Pages) Ingest(c echo.Context) error {
 	body := map[string]any{}
-	for _, name := range []string{"url", "text", "title"} {
+	for _, name := range []string{"url", "text", "title", "source"} {
 		if value := strings.TrimSpace(c.FormValue(name)); value != "" {
 			body[name] = value
 		}

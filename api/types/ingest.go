@@ -9,7 +9,8 @@ import (
 type IngestRequest struct {
 	URL        string     `json:"url" doc:"where the source is, or where the text or file sent is from"`
 	Text       string     `json:"text" doc:"the source itself"`
-	Name       string     `json:"name" doc:"its file name; the same name again replaces the document"`
+	Name       string     `json:"name" doc:"its file name; the same name and content again change nothing, other content is another document"`
+	Source     string     `json:"source,omitempty" doc:"what the text or file sent is known by, such as its path, or the url of a document that was sent: the same source again replaces the document"`
 	Title      string     `json:"title" doc:"in place of the source's own; of a dataset, its name"`
 	SourceType SourceType `json:"source_type" doc:"default: found out"`
 	Language   string     `json:"language" doc:"of the subtitles to fetch, as in en or pt-BR"`

@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/google/uuid"
 
 	"millrace/api/client"
 	"millrace/api/types"
@@ -87,7 +90,7 @@ func moment(at *time.Time) string {
 type keyRevokeCmd struct {
 	adminFlags
 	Workspace string `arg:"" help:"Name or id of the workspace."`
-	Key       string `arg:"" help:"Id of the key."`
+	Key       string `arg:"" help:"Name or id of the key."`
 }
 
 // Run revokes it.
@@ -100,13 +103,44 @@ func (c *keyRevokeCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	err = api.RevokeKey(ctx, workspace, c.Key)
+	id, err := keyID(ctx, api, workspace, c.Key)
+	if err != nil {
+		return err
+	}
+	err = api.RevokeKey(ctx, workspace, id)
 	if client.IsNotFound(err) {
-		return fmt.Errorf("workspace %q has no key with the id %q; `admin key list` shows names and ids", c.Workspace, c.Key)
+		return fmt.Errorf("workspace %q has no key with the name or id %q; `admin key list` shows names and ids", c.Workspace, c.Key)
 	}
 	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(env.stdout, "key %s revoked\n", printable(c.Key))
 	return err
+}
+
+// keyID is the id of the key that works and has the name, or what was given when none has. Names are not
+// unique: of two keys the user has to say which.
+func keyID(ctx context.Context, api *client.Client, workspace, given string) (string, error) {
+	if uuid.Validate(given) == nil {
+		return given, nil
+	}
+	keys := func(ctx context.Context, query url.Values) (*types.List[types.Key], error) {
+		return api.Keys(ctx, workspace, query)
+	}
+	var ids []string
+	err := client.Each(ctx, keys, func(k types.Key) error {
+		if k.Name == given && k.RevokedAt == nil {
+			ids = append(ids, k.KeyID)
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case len(ids) == 0:
+		return given, nil
+	case len(ids) > 1:
+		return "", fmt.Errorf("%d keys have the name %q; name one by its id: %s", len(ids), given, strings.Join(ids, ", "))
+	}
+	return ids[0], nil
 }

@@ -19,10 +19,12 @@ import (
 // ingestSource is a file or an address, and what has become of it.
 type ingestSource struct {
 	path  string
-	name  string // what the document is known by; "" for an address
+	name  string // of the file, as it is shown; "" for an address
 	isURL bool
-	state types.Ingest
-	err   error // why it was not even accepted
+	// identity is what the document is known by: the same file named in any way is the same document.
+	identity string
+	state    types.Ingest
+	err      error // why it was not even accepted
 }
 
 func (s *ingestSource) ended() bool { return s.err != nil || s.state.Status.Ended() }
@@ -66,7 +68,7 @@ func submitIngest(ctx context.Context, api *client.Client, source *ingestSource,
 // formFields are a request as the parts of a form, without those that are not given.
 func formFields(request types.IngestRequest) map[string]string {
 	fields := map[string]string{
-		"name": request.Name, "title": request.Title, "language": request.Language, "symbol": request.Symbol,
+		"name": request.Name, "source": request.Source, "title": request.Title, "language": request.Language, "symbol": request.Symbol,
 		"timeframe": request.Timeframe, "source_type": string(request.SourceType),
 	}
 	maps.DeleteFunc(fields, func(_, value string) bool { return value == "" })

@@ -22,6 +22,7 @@ type ingestCmd struct {
 	clientFlags
 	Sources   []string `arg:"" placeholder:"FILE|URL" help:"Files, folders, and addresses."`
 	Type      string   `placeholder:"TYPE" enum:",youtube,pdf,article,pine,text,dataset" default:"" help:"Type of all the sources; by default detected for each."`
+	Root      string   `placeholder:"DIR" type:"existingdir" help:"Folder whose files are known by their path below it, on every machine; by default a file is known by where it is on this one."`
 	Title     string   `help:"Title of the document, or name of the dataset; for one source."`
 	Language  string   `placeholder:"TAG" help:"Language of the subtitles to fetch, as in en."`
 	Symbol    string   `help:"Symbol of a dataset."`
@@ -42,6 +43,11 @@ func (c *ingestCmd) Run(ctx context.Context, env *environment) error {
 	sources, err := expand(c.Sources)
 	if err != nil {
 		return err
+	}
+	for _, source := range sources {
+		if err := source.identify(c.Root); err != nil {
+			return configError{err}
+		}
 	}
 	if c.Title != "" && len(sources) > 1 {
 		return configError{fmt.Errorf("--title is for one source, and there are %d", len(sources))}
@@ -133,7 +139,7 @@ func (c *ingestCmd) request(source *ingestSource) types.IngestRequest {
 	if source.isURL {
 		req.URL = source.path
 	} else {
-		req.Name = source.name
+		req.Name, req.Source = source.name, source.identity
 	}
 	return req
 }
@@ -172,7 +178,7 @@ func expand(given []string) ([]*ingestSource, error) {
 	return slices.CompactFunc(all, func(a, b *ingestSource) bool { return a.path == b.path }), nil
 }
 
-// nameOf is what a file is known by: its path as it was named below the present folder, and only its
+// nameOf is how a file is shown: its path as it was named below the present folder, and only its
 // own name when it is elsewhere, since where a user keeps things is nobody's business.
 func nameOf(path string) string {
 	if path = filepath.Clean(path); !filepath.IsLocal(path) {
@@ -181,7 +187,7 @@ func nameOf(path string) string {
 	return filepath.ToSlash(path)
 }
 
-// folder finds the files to ingest in a folder; they are known by their path in it.
+// folder finds the files to ingest in a folder; they are shown by their path in it.
 func folder(root string) ([]*ingestSource, error) {
 	whole, err := filepath.Abs(root)
 	if err != nil {

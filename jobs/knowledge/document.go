@@ -33,7 +33,7 @@ type Document struct {
 	ID           uuid.UUID
 	WorkspaceID  uuid.UUID
 	SourceType   SourceType
-	CanonicalURL string // where it came from; upload:<name> or text:<name> when it was sent to us
+	CanonicalURL string // where it came from; upload:… or text:… when it was sent to us
 	Title        string
 	Author       string
 	PublishedAt  *time.Time

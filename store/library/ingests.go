@@ -250,7 +250,7 @@ func (s *Store) endIngestByUser(ctx context.Context, tx *store.Tx, workspace, id
 		return err
 	}
 	if ingest.Status.Ended() {
-		return fmt.Errorf("ingestion %s is %s: %w", id, ingest.Status, store.ErrEnded)
+		return fmt.Errorf("ingestion %s: %w", id, &store.EndedError{What: "ingestion", State: string(ingest.Status)})
 	}
 	if document != uuid.Nil && ingest.DocumentID != document {
 		return fmt.Errorf("ingestion %s of document %s: %w", id, document, store.ErrNotFound)

@@ -178,7 +178,6 @@ func (s *Store) FailReembed(ctx context.Context, lease store.Lease, id uuid.UUID
 // endReembed gives a re-embedding its final status and records it. One that had ended before is ErrEnded,
 // and nothing changes.
 func endReembed(ctx context.Context, tx pgx.Tx, r *Reembed, status ReembedStatus, reason *string) error {
-	r.Status, r.Reason = status, reason
 	tag, err := tx.Exec(ctx, `
 		update reembeds set status = $2, reason = $3, completed_at = clock_timestamp()
 		 where id = $1 and status in ('queued', 'running')`, r.ID, status, reason)
@@ -186,8 +185,9 @@ func endReembed(ctx context.Context, tx pgx.Tx, r *Reembed, status ReembedStatus
 		return fmt.Errorf("end re-embedding %s: %w", r.ID, err)
 	}
 	if tag.RowsAffected() == 0 {
-		return fmt.Errorf("re-embedding %s: %w", r.ID, store.ErrEnded)
+		return fmt.Errorf("re-embedding %s: %w", r.ID, &store.EndedError{What: "re-embedding", State: string(r.Status)})
 	}
+	r.Status, r.Reason = status, reason
 	return appendReembedEvent(ctx, tx, r)
 }
 

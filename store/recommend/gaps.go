@@ -139,7 +139,7 @@ func (s *Store) triage(ctx context.Context, id uuid.UUID, fn func(*store.Tx, *Ma
 		case !gap.Weak || gap.DuplicateOf != nil:
 			return fmt.Errorf("match run %s is not a gap: %w", id, store.ErrNotFound)
 		case gap.CoverageStatus == GapResolved:
-			return fmt.Errorf("gap %s is resolved: %w", id, store.ErrEnded)
+			return fmt.Errorf("gap %s: %w", id, &store.EndedError{What: "gap", State: "resolved"})
 		}
 		if err := fn(tx, gap); err != nil {
 			return err

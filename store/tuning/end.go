@@ -24,7 +24,7 @@ func (s *Store) end(ctx context.Context, tx *store.Tx, tune *Tune, status Status
 		update tunes set status = $2, error = nullif($3, ''), completed_at = clock_timestamp()
 		 where id = $1 and status in ('queued', 'running') returning completed_at`, tune.ID, status, reason).Scan(&tune.CompletedAt)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("tune %s: %w", tune.ID, store.ErrEnded)
+		return fmt.Errorf("tune %s: %w", tune.ID, &store.EndedError{What: "tune", State: string(tune.Status)})
 	}
 	if err != nil {
 		return fmt.Errorf("end tune %s: %w", tune.ID, err)

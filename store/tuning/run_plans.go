@@ -227,7 +227,7 @@ func (s *Store) CancelRunPlan(ctx context.Context, workspace, id uuid.UUID) erro
 		return err
 	}
 	if plan.Status != RunPlanRunning {
-		return fmt.Errorf("run plan %s is %s: %w", id, plan.Status, store.ErrEnded)
+		return fmt.Errorf("run plan %s: %w", id, &store.EndedError{What: "run plan", State: string(plan.Status)})
 	}
 	// From the last: none that waits is admitted only to be canceled.
 	canceled := 0

@@ -27,7 +27,7 @@ func (s *Store) end(ctx context.Context, tx *store.Tx, wfo *Run, status Status, 
 		update wfo_runs set status = $2, error = nullif($3, ''), completed_at = clock_timestamp()
 		 where id = $1 and status in ('pending', 'running') returning completed_at`, wfo.ID, status, reason).Scan(&now)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("walk-forward %s: %w", wfo.ID, store.ErrEnded)
+		return fmt.Errorf("walk-forward %s: %w", wfo.ID, &store.EndedError{What: "walk-forward", State: string(wfo.Status)})
 	}
 	if err != nil {
 		return fmt.Errorf("end walk-forward %s: %w", wfo.ID, err)
