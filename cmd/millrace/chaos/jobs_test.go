@@ -38,7 +38,7 @@ func TestEveryJobHasItsEffectOnce(t *testing.T) {
 		create table chaos_effects (n int, job_id bigint, attempt int, worker text);
 		create table chaos_failures (n int, reason text);
 		create table chaos_fenced (n int, attempt int);
-		grant select, insert on chaos_effects, chaos_failures, chaos_fenced to millrace_app`)
+		grant select, insert on chaos_effects, chaos_failures, chaos_fenced to millrace_app, millrace_workspace`)
 	require.NoError(t, err)
 	space, key := s.tenant("jobs")
 	front := s.serve(0)

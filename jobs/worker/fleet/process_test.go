@@ -162,7 +162,7 @@ func newYard(t *testing.T) *yard {
 	y.owner = y.db.OwnerPool(t)
 	_, err := y.owner.Exec(t.Context(), `
 		create table effects (job_id bigint, attempt int, what text, pid int, at timestamptz default clock_timestamp());
-		grant select, insert on effects to millrace_app`)
+		grant select, insert on effects to millrace_app, millrace_workspace`)
 	require.NoError(t, err)
 	pool, err := store.OpenPool(t.Context(), store.PoolOptions{DatabaseURL: y.db.URL, MaxConns: 2})
 	require.NoError(t, err)
