@@ -32,6 +32,7 @@ type runRequest struct {
 	Stops    *backtest.Stops         `json:"stops"`
 	Policy   backtest.IntrabarPolicy `json:"intrabar_policy"`
 	Seed     uint64                  `json:"seed"`
+	Intrabar string                  `json:"intrabar_dataset,omitempty"` // of a lower timeframe, inside the bars
 }
 
 // runBacktest handles POST /backtests/run. One backtest takes milliseconds, so it is run here, with
@@ -76,6 +77,9 @@ func (s *Server) runBacktest(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if bars, err = s.intrabar(ctx, sub.Workspace, &req.Intrabar, dataset, bars); err != nil {
+		return err
+	}
 	select {
 	case s.runs <- struct{}{}:
 		defer func() { <-s.runs }()
@@ -83,7 +87,7 @@ func (s *Server) runBacktest(c echo.Context) error {
 		return ctx.Err()
 	}
 	run := market.Run{DatasetID: dataset.ID, Dataset: dataset.Name, Strategy: strategy.Name()}
-	if run.Spec, err = runSpec(req, script.Script, strategy, cfg); err != nil {
+	if run.Spec, err = runSpec(req, script.Script, strategy, cfg, backtest.DetailNotes(bars)); err != nil {
 		return err
 	}
 	runner := backtest.NewTrader(bars, strategy, cfg)
@@ -130,16 +134,22 @@ func (s *Server) scriptAccount(c echo.Context, own backtest.Scripted, req *runRe
 
 // runSpec is what is stored of a run's request; of a script also its pin, and what the request
 // overrides.
-func runSpec(req runRequest, script *sweep.Script, strategy backtest.Strategy, cfg backtest.Config) (json.RawMessage, error) {
+func runSpec(req runRequest, script *sweep.Script, strategy backtest.Strategy, cfg backtest.Config, notes []string) (json.RawMessage, error) {
 	own, scripted := strategy.(backtest.Scripted)
 	var spec any = req
+	if notes != nil {
+		spec = struct {
+			runRequest
+			Notes []string `json:"notes"`
+		}{req, notes}
+	}
 	if scripted {
 		req.Strategy = own.Name()
 		spec = struct {
 			runRequest
 			Script *sweep.Script `json:"script"`
 			Notes  []string      `json:"notes"`
-		}{req, script, append([]string{}, backtest.OverrideNotes(own, cfg)...)}
+		}{req, script, append(append([]string{}, backtest.OverrideNotes(own, cfg)...), notes...)}
 	}
 	raw, err := json.Marshal(spec)
 	if err != nil {

@@ -144,6 +144,9 @@ func (s *Server) findDatasets(ctx context.Context, workspace uuid.UUID, one stri
 		if err != nil {
 			return nil, err
 		}
+		if bars, err = s.intrabar(ctx, workspace, &tune.Spec.IntrabarDataset, dataset, bars); err != nil {
+			return nil, err
+		}
 		if i == 0 {
 			tune.DatasetID, tune.Dataset = dataset.ID, dataset.Name
 		}

@@ -140,6 +140,9 @@ func (s *Server) checkWFO(ctx context.Context, workspace uuid.UUID, req wfoReque
 	if err != nil {
 		return wfo, err
 	}
+	if bars, err = s.intrabar(ctx, workspace, &wfo.Spec.IntrabarDataset, dataset, bars); err != nil {
+		return wfo, err
+	}
 	wfo.DatasetID, wfo.Dataset = dataset.ID, dataset.Name
 	wfo.Config.Normalize()
 	if wfo.Folds, wfo.Warnings, faults = wfo.Config.Folds(bars); len(faults) > 0 {

@@ -24,6 +24,7 @@ type RunRequest struct {
 	Stops    *Stops             `json:"stops"`
 	Policy   IntrabarPolicy     `json:"intrabar_policy"`
 	Seed     uint64             `json:"seed"`
+	Intrabar string             `json:"intrabar_dataset,omitempty"` // of a lower timeframe: takes the place of the assumed path inside a bar
 }
 
 // RunPlanRequest is the body of POST /run-plans: a tune body and how its variants differ from it.

@@ -27,9 +27,10 @@ type Spec struct {
 	Account         AccountSpec           `json:"account"`
 	Stops           *Stops                `json:"stops"`
 	IntrabarPolicy  IntrabarPolicy        `json:"intrabar_policy"`
-	Datasets        []string              `json:"datasets,omitempty"` // of a tune over several: their names or ids
-	Aggregate       Aggregate             `json:"aggregate"`          // of their figures
-	Script          *Script               `json:"script,omitempty"`   // of a strategy that is one; set by the server
+	Datasets        []string              `json:"datasets,omitempty"`         // of a tune over several: their names or ids
+	IntrabarDataset string                `json:"intrabar_dataset,omitempty"` // of a lower timeframe: takes the place of the assumed path inside a bar
+	Aggregate       Aggregate             `json:"aggregate"`                  // of their figures
+	Script          *Script               `json:"script,omitempty"`           // of a strategy that is one; set by the server
 }
 
 // Script pins the script that a tune was submitted with.

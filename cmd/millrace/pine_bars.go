@@ -26,6 +26,7 @@ type barFlags struct {
 	PointValue float64       `default:"1" help:"Money of one point of one contract. With --bars."`
 	Exchange   string        `default:"UTC" placeholder:"ZONE" help:"Time zone of the exchange, as in America/New_York. With --bars."`
 	Calendar   int           `default:"252" enum:"252,365" help:"Trading days a year of the figures: 252 or 365. With --bars."`
+	Intrabar   string        `placeholder:"FILE|NAME" help:"Bars of a lower timeframe that take the place of the assumed path inside a bar: a file with --bars, a dataset with --dataset."`
 	Limit      time.Duration `default:"60s" help:"Longest time that a run here may take. With --bars."`
 }
 
@@ -51,6 +52,11 @@ func (f *barFlags) load(program *pine.Program) (*local, error) {
 	}
 	if bars, err = f.between(bars); err != nil {
 		return nil, err
+	}
+	if f.Intrabar != "" {
+		if bars, err = f.detailed(bars); err != nil {
+			return nil, err
+		}
 	}
 	zone, err := time.LoadLocation(f.Exchange)
 	if err != nil || f.Exchange == "Local" {
@@ -84,6 +90,23 @@ func (f *barFlags) load(program *pine.Program) (*local, error) {
 		l.market.Tick = pine.TickOf(bars)
 	}
 	return l, nil
+}
+
+// detailed puts the bars of a lower timeframe inside.
+func (f *barFlags) detailed(bars *backtest.Bars) (*backtest.Bars, error) {
+	data, err := os.ReadFile(f.Intrabar)
+	if err != nil {
+		return nil, configError{err}
+	}
+	fine, err := ohlcv.Read(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Intrabar, err)
+	}
+	detailed, err := bars.WithDetail(fine)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Intrabar, err)
+	}
+	return detailed, nil
 }
 
 // between cuts the bars to the times given.

@@ -89,6 +89,7 @@ func (f *barFlags) play(ctx context.Context, env *environment, c clientFlags, pa
 			sharpe: defined(m.Sharpe), winners: defined(m.WinRatePct), factor: defined(m.ProfitFactor),
 		},
 	}
+	p.notes = append(p.notes, backtest.DetailNotes(l.bars)...)
 	for _, d := range program.Notes() {
 		p.notes = append(p.notes, fmt.Sprintf("line %d: %s", d.Line, d.Message))
 	}
@@ -120,7 +121,7 @@ func (f *barFlags) playThere(ctx context.Context, env *environment, c clientFlag
 		return nil, err
 	}
 	run, err := api.Run(ctx, "", types.RunRequest{
-		Dataset: f.Dataset, Strategy: strategy.Name, Params: values, Side: types.Side(backtest.SideBoth), Policy: types.IntrabarPolicy(backtest.PolicyWorst), Seed: 1,
+		Dataset: f.Dataset, Strategy: strategy.Name, Params: values, Side: types.Side(backtest.SideBoth), Policy: types.IntrabarPolicy(backtest.PolicyWorst), Seed: 1, Intrabar: f.Intrabar,
 	})
 	if err != nil {
 		return nil, err
@@ -258,6 +259,7 @@ type pineSearchFlags struct {
 	Param       []string `sep:"none" placeholder:"NAME=LOW:HIGH:STEP" help:"Values of an input: LOW:HIGH:STEP, LOW:HIGH, LOW:HIGH:log, A,B,C, options by name, or true,false. Repeatable; without any the suggested space of the script."`
 	Constraint  []string `sep:"none" placeholder:"EXPR" help:"Condition on the inputs, as in '\"Fast Length\" < \"Slow Length\"'. Repeatable."`
 	Search      string   `placeholder:"grid" help:"How the space is searched."`
+	Intrabar    string   `placeholder:"NAME" help:"Dataset of a lower timeframe that takes the place of the assumed path inside a bar."`
 	Prune       bool     `help:"End trials early that do badly on few bars (successive halving)."`
 	Trials      *int     `placeholder:"N" help:"Number of trials; a grid needs none."`
 	Seed        *uint64  `placeholder:"N" help:"Seed of everything random."`
@@ -272,7 +274,7 @@ type pineSearchFlags struct {
 
 func (f *pineSearchFlags) search(strategy string) *searchFlags {
 	return &searchFlags{
-		Data: f.Dataset, Strategy: strategy, Param: f.Param, Constraint: f.Constraint, Search: f.Search, Prune: f.Prune, Trials: f.Trials, Seed: f.Seed,
+		Data: f.Dataset, Strategy: strategy, Param: f.Param, Constraint: f.Constraint, Search: f.Search, Intrabar: f.Intrabar, Prune: f.Prune, Trials: f.Trials, Seed: f.Seed,
 		Objective: f.Objective, Commission: f.Commission, MaxDrawdown: f.MaxDrawdown, MinTrades: f.MinTrades,
 	}
 }

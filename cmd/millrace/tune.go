@@ -25,6 +25,7 @@ type searchFlags struct {
 	Constraint  []string `sep:"none" placeholder:"EXPR" help:"Condition on the parameters, as in 'fast < slow'. Repeatable."`
 	Side        string   `placeholder:"both" help:"long, short or both."`
 	Search      string   `placeholder:"grid" help:"How the space is searched."`
+	Intrabar    string   `placeholder:"NAME" help:"Dataset of a lower timeframe that takes the place of the assumed path inside a bar."`
 	Prune       bool     `help:"End trials early that do badly on few bars (successive halving)."`
 	Trials      *int     `placeholder:"N" help:"Number of trials; a grid needs none."`
 	Seed        *uint64  `placeholder:"N" help:"Seed of everything random."`
@@ -74,7 +75,7 @@ func (f *searchFlags) body() (types.TuneRequest, error) {
 	}
 	body := types.TuneRequest{Spec: types.Spec{
 		StrategyName: f.Strategy, Side: types.Side(f.Side), SearchType: types.SearchType(f.Search), NTrials: f.Trials, Seed: f.Seed,
-		ParamSpace: space, Constraints: f.Constraint, ObjectiveType: types.Objective(f.Objective),
+		ParamSpace: space, Constraints: f.Constraint, ObjectiveType: types.Objective(f.Objective), IntrabarDataset: f.Intrabar,
 		Gates: types.GateLimits{MaxDrawdownPct: f.MaxDrawdown, MinTrades: f.MinTrades},
 	}}
 	if body.Datasets = f.Data; len(f.Data) == 1 {

@@ -32,6 +32,10 @@
 //     the extreme nearer to the open (the stop, when both are as near),
 //     PolicyRandom picks by Config.Seed and the bar.
 //
+// Bars may have others inside, of a lower timeframe (Bars.WithDetail). Then the first of those that meets a
+// stop or a target fills it, by the rules above applied to it; only when one of them meets both does the policy
+// decide. What trails still follows completed bars of the history itself.
+//
 // # Windows and warm-up
 //
 // Signals are computed over the whole history, each from its own bar and earlier ones only, so a

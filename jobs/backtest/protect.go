@@ -103,9 +103,27 @@ func (r *Runner) stopNow(pos *position) float64 {
 	return stop
 }
 
-// touched decides which of stop and target a bar that meets one of them fills, and at which price.
+// touched decides which of stop and target a bar that meets one of them fills, and at which price. Of a
+// bar whose inside is known, the first bar inside that meets one decides.
 func (r *Runner) touched(bar int, long bool, stop, target float64) (price float64, reason string) {
-	b := r.bars
+	fine, from, to := r.bars.Detail(bar)
+	lower, upper := stop, target
+	if !long {
+		lower, upper = upper, lower
+	}
+	if upper == 0 {
+		upper = math.Inf(1)
+	}
+	for k := from; k < to; k++ {
+		if fine.Low[k] <= lower || fine.High[k] >= upper {
+			return r.touchedOn(fine, k, long, stop, target)
+		}
+	}
+	return r.touchedOn(r.bars, bar, long, stop, target)
+}
+
+// touchedOn is touched on a bar whose inside is not known.
+func (r *Runner) touchedOn(b *Bars, bar int, long bool, stop, target float64) (price float64, reason string) {
 	open, adverse, favourable := b.Open[bar], b.Low[bar], b.High[bar]
 	sign := 1.0
 	if !long {
@@ -115,7 +133,7 @@ func (r *Runner) touched(bar int, long bool, stop, target float64) (price float6
 	stopped := stop > 0 && sign*adverse <= sign*stop
 	reached := target > 0 && sign*favourable >= sign*target
 	if stopped && reached {
-		stopped = r.stopFirst(bar, sign, stop, target)
+		stopped = r.stopFirst(b, bar, sign, stop, target)
 	}
 	if stopped {
 		worse := open
@@ -128,8 +146,8 @@ func (r *Runner) touched(bar int, long bool, stop, target float64) (price float6
 }
 
 // stopFirst decides between a stop and a target that one bar touches both.
-func (r *Runner) stopFirst(bar int, sign, stop, target float64) bool {
-	open, low, high := r.bars.Open[bar], r.bars.Low[bar], r.bars.High[bar]
+func (r *Runner) stopFirst(b *Bars, bar int, sign, stop, target float64) bool {
+	open, low, high := b.Open[bar], b.Low[bar], b.High[bar]
 	switch {
 	case sign*open <= sign*stop:
 		return true // the bar opens beyond the stop

@@ -5,6 +5,7 @@ func (b *Bars) Slice(from, to int) *Bars {
 	part := &Bars{
 		Time: b.Time[from:to:to], Open: b.Open[from:to:to], High: b.High[from:to:to], Low: b.Low[from:to:to],
 		Close: b.Close[from:to:to], Volume: b.Volume[from:to:to], interval: b.interval,
+		detail: b.detail.slice(from, to),
 	}
 	if b.dayEnds != nil {
 		part.dayEnds = dayEnds(part.Time)

@@ -13,6 +13,7 @@ type Bars struct {
 
 	interval int64   // typical distance between bars, microseconds
 	dayEnds  []int32 // index of each UTC day's last bar; nil when bars are days or longer
+	detail   *detail // nil: what is inside a bar is assumed
 }
 
 // Len is the number of bars.

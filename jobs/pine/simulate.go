@@ -53,7 +53,7 @@ func (r *Run) walk(m *machine, from int, w backtest.Window) error {
 		}
 		r.silent, r.point.bar, r.point.taken = i < w.From, i, false
 		if !r.silent {
-			if err := r.emu.Bar(i, r.columns.days[i], b.Open[i], b.High[i], b.Low[i], b.Close[i]); err != nil {
+			if err := r.emu.BarDetail(i, r.columns.days[i], b.Open[i], b.High[i], b.Low[i], b.Close[i], r.inside(i)); err != nil {
 				return err
 			}
 		}
@@ -103,7 +103,7 @@ func (r *Run) jump(w backtest.Window) error {
 				break
 			}
 		}
-		if err := e.Bar(i, r.columns.days[i], b.Open[i], b.High[i], b.Low[i], b.Close[i]); err != nil {
+		if err := e.BarDetail(i, r.columns.days[i], b.Open[i], b.High[i], b.Low[i], b.Close[i], r.inside(i)); err != nil {
 			return err
 		}
 		if first || r.events()[i>>6]>>(uint(i)&63)&1 != 0 {
@@ -123,6 +123,15 @@ func (r *Run) jump(w backtest.Window) error {
 		}
 	}
 	return nil
+}
+
+// inside are the bars of a lower timeframe inside bar i, when the history has them.
+func (r *Run) inside(i int) broker.Inner {
+	fine, from, to := r.bars.Detail(i)
+	if from == to {
+		return broker.Inner{}
+	}
+	return broker.Inner{Open: fine.Open[from:to], High: fine.High[from:to], Low: fine.Low[from:to], Close: fine.Close[from:to]}
 }
 
 // events are the bars that the position makes the residue run on.

@@ -40,6 +40,9 @@ type Series struct {
 func (s Spec) checkDatasets(f *faults) {
 	oneOf(f, "aggregate", s.Aggregate, Aggregates()...)
 	n := len(s.Datasets)
+	if n > 0 && s.IntrabarDataset != "" {
+		f.add("intrabar_dataset", nil, "goes with one dataset, not with several")
+	}
 	if n == 1 || n > MaxDatasets {
 		f.add("datasets", []int{2, MaxDatasets}, "has %d entries; name 2 to %d, or one as dataset", n, MaxDatasets)
 	}

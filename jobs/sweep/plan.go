@@ -71,6 +71,7 @@ func (p *Plan) warn() {
 	if own, ok := p.strategy.(backtest.Scripted); ok {
 		p.warnings = append(p.warnings, backtest.OverrideNotes(own, p.config)...)
 	}
+	p.warnings = append(p.warnings, backtest.DetailNotes(p.history)...)
 	if spec.SelectOn == SelectOutOfSample {
 		p.warnings = append(p.warnings, "select_on is oos: the out-of-sample part has become selection data "+
 			"and no longer says how the winner does on bars it was not chosen by")

@@ -69,6 +69,9 @@ type Spec struct {
 	Aggregate       Aggregate        `json:"aggregate"`          // of their figures
 	Script          *Script          `json:"script,omitempty"`   // of a strategy that is one; set by the server
 
+	// IntrabarDataset has bars of a lower timeframe that take the place of the assumed path inside a bar.
+	IntrabarDataset string `json:"intrabar_dataset,omitempty"` // its id or name; stored as its id
+
 	strategy backtest.Strategy // nil: the built-in one of the name
 }
 

@@ -30,6 +30,27 @@ type Dataset struct {
 
 const datasetColumns = `id, name, symbol, timeframe, calendar, bars, from_at, to_at, sha256, created_at`
 
+// Detailed are bars with those of a stored dataset inside them; "" is none. The id is that of a spec that was
+// checked.
+func (s *Store) Detailed(ctx context.Context, workspace uuid.UUID, bars *backtest.Bars, id string) (*backtest.Bars, error) {
+	if id == "" {
+		return bars, nil
+	}
+	dataset, err := uuid.Parse(id)
+	if err != nil {
+		return nil, fmt.Errorf("intrabar dataset: %w", err)
+	}
+	fine, _, err := s.Bars(ctx, workspace, dataset)
+	if err != nil {
+		return nil, err
+	}
+	detailed, err := bars.WithDetail(fine)
+	if err != nil {
+		return nil, fmt.Errorf("intrabar dataset %s: %w", id, err)
+	}
+	return detailed, nil
+}
+
 // PutDataset stores the bars under meta's name. The same bars under the same name again are the
 // dataset that is there; other bars are ErrConflict.
 func (s *Store) PutDataset(ctx context.Context, workspace uuid.UUID, meta Dataset, bars *backtest.Bars) (Dataset, error) {

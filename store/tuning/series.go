@@ -29,6 +29,9 @@ func (s *Store) Series(ctx context.Context, tune *Tune) ([]sweep.Series, error) 
 		if err != nil {
 			return nil, err
 		}
+		if bars, err = s.market.Detailed(ctx, tune.WorkspaceID, bars, tune.Spec.IntrabarDataset); err != nil {
+			return nil, err
+		}
 		series[i] = sweep.Series{Name: names[i], Bars: bars, Calendar: calendar}
 	}
 	return series, nil

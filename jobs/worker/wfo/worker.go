@@ -96,6 +96,9 @@ func (w *Workers) score(ctx context.Context, args jobs.WFOScoreArgs, lease store
 	}
 	fold := work.Folds[args.Fold]
 	bars, calendar, err := w.store.Market.Bars(ctx, args.WorkspaceID, work.WFO.DatasetID)
+	if err == nil {
+		bars, err = w.store.Market.Detailed(ctx, args.WorkspaceID, bars, work.WFO.Spec.IntrabarDataset)
+	}
 	if err != nil {
 		return err
 	}
@@ -159,6 +162,9 @@ func (w *Workers) collect(ctx context.Context, args jobs.WFOCollectArgs, lease s
 		return err
 	}
 	bars, calendar, err := w.store.Market.Bars(ctx, args.WorkspaceID, work.WFO.DatasetID)
+	if err == nil {
+		bars, err = w.store.Market.Detailed(ctx, args.WorkspaceID, bars, work.WFO.Spec.IntrabarDataset)
+	}
 	if err != nil {
 		return err
 	}
