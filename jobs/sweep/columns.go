@@ -92,7 +92,10 @@ const (
 
 // encode writes the columns as planes of bytes: all low bytes of a column, then all second ones, and
 // so on, because signs, exponents and small counts repeat from row to row where low bytes do not.
-func (c *columns) encode() ([]byte, error) {
+func (c *columns) encode() ([]byte, error) { return compress(c.planes()) }
+
+// planes are the columns before compression.
+func (c *columns) planes() []byte {
 	raw := make([]byte, 0, headerBytes+(rowBytes+8*len(c.params))*c.len())
 	raw = append(raw, columnsVersion)
 	raw = binary.LittleEndian.AppendUint32(raw, uint32(c.len()))
@@ -111,7 +114,7 @@ func (c *columns) encode() ([]byte, error) {
 	for _, column := range c.trades {
 		raw = appendPlanes(raw, column, 4, func(v uint32) uint64 { return uint64(v) })
 	}
-	return compress(raw)
+	return raw
 }
 
 func appendPlanes[T any](to []byte, column []T, bytes int, bits func(T) uint64) []byte {
