@@ -85,11 +85,11 @@ func (s *equityStats) drawdownAndSum(equity []float64) {
 	for i, e := range equity {
 		r := (e - last) / last
 		last = e
-		rr := r * r
+		rr := float64(r * r)
 		r1 += r
 		squares[math.Float64bits(r)>>63] += rr
-		r3 += r * rr
-		r4 += rr * rr
+		r3 += float64(r * rr)
+		r4 += float64(rr * rr)
 		if math.Float64bits(e)-floor >= width {
 			floor, width = s.newExtreme(s.bar+i, e)
 		}
@@ -176,9 +176,9 @@ func (s *powerSums) moments(n float64) (m moments, ok bool) {
 	mean, r2 := s.r1/n, s.squares[0]+s.squares[1]
 	m = moments{
 		n: n, mean: mean, down: s.squares[1],
-		m2: r2 - n*mean*mean,
-		m3: s.r3 - 3*mean*r2 + 2*n*mean*mean*mean,
-		m4: s.r4 - 4*mean*s.r3 + 6*mean*mean*r2 - 3*n*mean*mean*mean*mean,
+		m2: r2 - float64(n*mean*mean),
+		m3: s.r3 - float64(3*mean*r2) + float64(2*n*mean*mean*mean),
+		m4: s.r4 - float64(4*mean*s.r3) + float64(6*mean*mean*r2) - float64(3*n*mean*mean*mean*mean),
 	}
 	return m, r2 == 0 || m.m2 > n*mean*mean && !math.IsInf(s.r4, 0)
 }
@@ -195,12 +195,12 @@ func momentsOf(returns []float64) moments {
 	m.mean /= m.n
 	for _, r := range returns {
 		d := r - m.mean
-		dd := d * d
+		dd := float64(d * d)
 		m.m2 += dd
-		m.m3 += dd * d
-		m.m4 += dd * dd
+		m.m3 += float64(dd * d)
+		m.m4 += float64(dd * dd)
 		down := min(r, 0)
-		m.down += down * down
+		m.down += float64(down * down)
 	}
 	return m
 }

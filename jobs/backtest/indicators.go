@@ -43,7 +43,7 @@ func ema(values []float64, period int, out []float64) {
 		case seen == period:
 			last = (sum + v) / float64(period)
 		default:
-			last += weight * (v - last)
+			last += float64(weight * (v - last))
 		}
 		out[i] = last
 	}

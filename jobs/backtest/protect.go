@@ -15,8 +15,8 @@ func (r *Runner) setStops(pos *position, bar int, long bool) {
 		atr = r.atr[bar-1]
 	}
 	// Of two distances of one kind the nearer counts.
-	pos.stop = nearer(sign, pos.entry*(1-sign*s.StopPct/100), s.StopPct > 0, pos.entry-sign*s.StopATR*atr, s.StopATR*atr > 0)
-	pos.target = nearer(-sign, pos.entry*(1+sign*s.TargetPct/100), s.TargetPct > 0, pos.entry+sign*s.TargetATR*atr, s.TargetATR*atr > 0)
+	pos.stop = nearer(sign, pos.entry*(1-sign*s.StopPct/100), s.StopPct > 0, pos.entry-float64(sign*s.StopATR*atr), s.StopATR*atr > 0)
+	pos.target = nearer(-sign, pos.entry*(1+sign*s.TargetPct/100), s.TargetPct > 0, pos.entry+float64(sign*s.TargetATR*atr), s.TargetATR*atr > 0)
 	pos.trail = s.TrailPct / 100
 	pos.trailATR = s.TrailATR * atr
 }
@@ -55,7 +55,7 @@ func (r *Runner) protect(pos *position, t *tally, bar, end int) int {
 			equity[i] = t.cash
 			return bar + i + 1
 		}
-		e := cash + units*(c-entry)
+		e := cash + float64(units*(c-entry))
 		equity[i] = e
 		if e <= 0 {
 			t.exposed += i
@@ -95,10 +95,10 @@ func (r *Runner) stopNow(pos *position) float64 {
 	}
 	stop := pos.stop
 	if pos.trail > 0 {
-		stop = nearer(sign, stop, stop > 0, pos.best*(1-sign*pos.trail), true)
+		stop = nearer(sign, stop, stop > 0, pos.best*(1-float64(sign*pos.trail)), true)
 	}
 	if pos.trailATR > 0 {
-		stop = nearer(sign, stop, stop > 0, pos.best-sign*pos.trailATR, true)
+		stop = nearer(sign, stop, stop > 0, pos.best-float64(sign*pos.trailATR), true)
 	}
 	return stop
 }

@@ -64,19 +64,19 @@ func rollingDeviation(values, means []float64, period int, out []float64) {
 			sum, squares = compensated{}, compensated{}
 			for _, v := range window {
 				sum.add(v - anchor)
-				squares.add((v - anchor) * (v - anchor))
+				squares.add(float64((v - anchor) * (v - anchor)))
 			}
 		} else {
 			in, gone := values[i]-anchor, values[i-period]-anchor
 			sum.replace(in, gone)
-			squares.replace(in*in, gone*gone)
+			squares.replace(float64(in*in), float64(gone*gone))
 		}
 		shift := (sum.sum + sum.lost) / n
-		variance := (squares.sum+squares.lost)/n - shift*shift
+		variance := (squares.sum+squares.lost)/n - float64(shift*shift)
 		if !(variance > 1e-5*shift*shift) {
 			variance = 0
 			for _, v := range window {
-				variance += (v - means[i]) * (v - means[i])
+				variance += float64((v - means[i]) * (v - means[i]))
 			}
 			variance /= n
 		}

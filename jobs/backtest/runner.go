@@ -231,7 +231,7 @@ func (r *Runner) hold(pos *position, t *tally, bar, end int) int {
 	equity = equity[:len(closes)]
 	units, entry, cash := pos.units, pos.entry, t.cash
 	for i, c := range closes {
-		e := cash + units*(c-entry)
+		e := cash + float64(units*(c-entry))
 		equity[i] = e
 		if e <= 0 {
 			t.exposed += i
@@ -290,7 +290,7 @@ func (r *Runner) enter(pos *position, t *tally, bar int, price float64, long boo
 	if units <= 0 {
 		return
 	}
-	cost := units * price * float64(a.Commission)
+	cost := float64(units * price * float64(a.Commission))
 	t.cash -= cost
 	if !long {
 		units = -units
@@ -303,12 +303,12 @@ func (r *Runner) enter(pos *position, t *tally, bar int, price float64, long boo
 
 // exit closes the position at price on bar.
 func (r *Runner) exit(pos *position, t *tally, bar int, price float64, reason string) {
-	gross := pos.units * (price - pos.entry)
+	gross := float64(pos.units * (price - pos.entry))
 	value := pos.units * price
 	if value < 0 {
 		value = -value
 	}
-	commission := value * float64(r.cfg.Account.Commission)
+	commission := float64(value * float64(r.cfg.Account.Commission))
 	t.cash += gross - commission
 	pnl := gross - pos.cost - commission
 	size := pos.units
@@ -337,7 +337,7 @@ func (t *tally) add(pnl, pct float64) {
 		t.first = pnl
 	}
 	t.over += pnl - t.first
-	t.squares += (pnl - t.first) * (pnl - t.first)
+	t.squares += float64((pnl - t.first) * (pnl - t.first))
 	t.returnsPct += pct
 	if pnl > 0 {
 		t.wins++

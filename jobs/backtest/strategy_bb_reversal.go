@@ -23,7 +23,7 @@ func (bbReversal) Signals(ind *Indicators, p Params, out *Signals) {
 	mean, dev, closes := ind.SMA(n), ind.Deviation(n), ind.Bars().Close
 	mean, dev = mean[:len(closes)], dev[:len(closes)]
 	for i := 0; i < len(closes); {
-		lower, upper := mean[i]-width*dev[i], mean[i]+width*dev[i]
+		lower, upper := mean[i]-float64(width*dev[i]), mean[i]+float64(width*dev[i])
 		if closes[i] > lower && closes[i] < upper {
 			i++
 			continue
@@ -33,9 +33,9 @@ func (bbReversal) Signals(ind *Indicators, p Params, out *Signals) {
 			return
 		}
 		switch {
-		case wasBelow && closes[i] > mean[i]-width*dev[i]:
+		case wasBelow && closes[i] > mean[i]-float64(width*dev[i]):
 			out.Long(i)
-		case wasAbove && closes[i] < mean[i]+width*dev[i]:
+		case wasAbove && closes[i] < mean[i]+float64(width*dev[i]):
 			out.Short(i)
 		}
 	}

@@ -1,6 +1,10 @@
 package backtest
 
-import "math"
+import (
+	"math"
+
+	"millrace/jobs/portable"
+)
 
 // summarise computes the metrics of a finished run.
 func (r *Runner) summarise(w Window, t *tally, m *Metrics) {
@@ -21,7 +25,7 @@ func (r *Runner) summarise(w Window, t *tally, m *Metrics) {
 	m.ofReturns(moments, perYear)
 	m.CAGRPct = math.NaN()
 	if m.FinalEquity > 0 {
-		m.CAGRPct = 100 * (math.Pow(m.FinalEquity/cash, perYear/float64(m.Periods)) - 1)
+		m.CAGRPct = 100 * (portable.Pow(m.FinalEquity/cash, perYear/float64(m.Periods)) - 1)
 	}
 	m.Calmar = ratio(m.ReturnPct, m.MaxDrawdownPct)
 	m.ofTrades(t)
@@ -54,7 +58,7 @@ func (m *Metrics) ofTrades(t *tally) {
 	m.SQN = math.NaN()
 	if t.trades >= 2 {
 		over := t.over / n
-		mean, variance := t.first+over, (t.squares-n*over*over)/(n-1)
+		mean, variance := t.first+over, (t.squares-float64(n*over*over))/(n-1)
 		if variance > roundOff*mean*mean {
 			m.SQN = math.Sqrt(n) * mean / math.Sqrt(variance)
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"millrace/jobs/portable"
 	"millrace/jobs/sweep"
 )
 
@@ -61,14 +62,14 @@ var regimeScales = [6]float64{math.Ln2, 15, math.Ln2, 0.25, 0.4, 1}
 func Similarity(a, b sweep.RegimeVector) float64 {
 	x, y := a.Values(), b.Values()
 	for _, i := range []int{0, 2} { // atr_norm and bb_width
-		x[i], y[i] = math.Log(max(x[i], 1e-4)), math.Log(max(y[i], 1e-4))
+		x[i], y[i] = portable.Log(max(x[i], 1e-4)), portable.Log(max(y[i], 1e-4))
 	}
 	var sum float64
 	for i, scale := range regimeScales {
 		d := (x[i] - y[i]) / scale
-		sum += d * d
+		sum += float64(d * d)
 	}
-	return math.Exp(-sum / float64(2*len(regimeScales)))
+	return portable.Exp(-sum / float64(2*len(regimeScales)))
 }
 
 // Axis is one of the terms that candidates are held to.

@@ -33,7 +33,7 @@ func extract(question string, passages []Passage) (string, []Citation) {
 				continue
 			}
 			// Passages come best first, and a near tie is theirs.
-			all = append(all, sentence{i, order, text, score / (1 + 0.05*float64(i))})
+			all = append(all, sentence{i, order, text, score / (1 + float64(0.05*float64(i)))})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b sentence) int { return cmp.Compare(b.score, a.score) })
@@ -110,7 +110,7 @@ func (w wordWeights) score(text string) float64 {
 			sum += weight
 		}
 	}
-	return sum / (1 + 0.02*float64(len(has)))
+	return sum / (1 + float64(0.02*float64(len(has))))
 }
 
 // quotes cuts a text into what can be quoted: its sentences, on one line each and not too long.

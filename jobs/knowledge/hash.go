@@ -88,7 +88,7 @@ func mix(h uint64) uint64 {
 func Normalized[F float32 | float64](v []F) []float32 {
 	var square float64
 	for _, x := range v {
-		square += float64(x) * float64(x)
+		square += float64(float64(x) * float64(x))
 	}
 	scale := 1 / math.Sqrt(square)
 	if square == 0 || math.IsInf(square, 0) || math.IsNaN(square) {

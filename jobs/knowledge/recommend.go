@@ -5,6 +5,8 @@ import (
 	"maps"
 	"math"
 	"slices"
+
+	"millrace/jobs/portable"
 )
 
 // RecommendStatus is how well candidates support a recommendation.
@@ -130,7 +132,7 @@ func (r *Recommendation) weigh() {
 
 // weight is what a candidate counts: the nearer its regime and the higher its Sharpe ratio, the
 // more, but never nothing.
-func (c Candidate) weight() float64 { return c.Similarity * (0.1 + max(c.Sharpe, 0)) }
+func (c Candidate) weight() float64 { return float64(c.Similarity * (0.1 + max(c.Sharpe, 0))) }
 
 // confidence grows with the number of candidates and falls with the spread of their Sharpe ratios:
 // (1 − e^(−n/10)) / (1 + s/m), with mean m and sample standard deviation s. It is 0 when m is not
@@ -149,13 +151,13 @@ func confidence(candidates []Candidate) float64 {
 		return 0
 	}
 	for _, c := range candidates {
-		square += (c.Sharpe - mean) * (c.Sharpe - mean)
+		square += float64((c.Sharpe - mean) * (c.Sharpe - mean))
 	}
 	spread := 0.0
 	if n > 1 {
 		spread = math.Sqrt(square/(n-1)) / mean
 	}
-	return (1 - math.Exp(-n/enoughForOK)) / (1 + spread)
+	return (1 - portable.Exp(-n/enoughForOK)) / (1 + spread)
 }
 
 // medoid is the candidate with the least weighted distance to all others. A mean of parameters may
@@ -166,7 +168,7 @@ func medoid(candidates []Candidate) int {
 	for i, c := range candidates {
 		var sum float64
 		for _, other := range candidates {
-			sum += other.weight() * distance(c.Params, other.Params, scale)
+			sum += float64(other.weight() * distance(c.Params, other.Params, scale))
 		}
 		if sum < least {
 			best, least = i, sum

@@ -49,7 +49,7 @@ func jacobi(a, v [][]float64) {
 		off := 0.0
 		for i := range n {
 			for j := range i {
-				off += a[i][j] * a[i][j]
+				off += float64(a[i][j] * a[i][j])
 			}
 		}
 		if off < 1e-30 || off != off {
@@ -69,11 +69,11 @@ func rotate(a, v [][]float64, p, q int) {
 		return
 	}
 	theta := (a[q][q] - a[p][p]) / (2 * a[p][q])
-	t := 1 / (math.Abs(theta) + math.Sqrt(theta*theta+1))
+	t := 1 / (math.Abs(theta) + math.Sqrt(float64(theta*theta)+1))
 	if theta < 0 {
 		t = -t
 	}
-	c := 1 / math.Sqrt(t*t+1)
+	c := 1 / math.Sqrt(float64(t*t)+1)
 	s := t * c
 	for k := range a {
 		x, y := a[k][p], a[k][q]
@@ -108,7 +108,7 @@ func qrStep(a [][]float64) [][]float64 {
 		}
 		norm := 0.0
 		for i := range n {
-			norm += u[i] * u[i]
+			norm += float64(u[i] * u[i])
 		}
 		norm = math.Sqrt(norm)
 		r[j][j] = norm

@@ -4,6 +4,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"millrace/jobs/portable"
 )
 
 // textFunction are the functions of texts.
@@ -146,7 +148,7 @@ func (r *Run) format(v float64, kind, layout string) string {
 	}
 	switch layout {
 	case "format.mintick":
-		decimals := max(0, int(math.Round(-math.Log10(r.market.Tick))))
+		decimals := max(0, int(math.Round(-portable.Log10(r.market.Tick))))
 		return strconv.FormatFloat(math.Floor(v/r.market.Tick+0.5)*r.market.Tick, 'f', decimals, 64)
 	case "format.percent":
 		return formatPattern(v, "#.##") + "%"

@@ -116,12 +116,12 @@ func arrayStatistics(all map[string]function) {
 	figure("array.stdev", func(v, a []float64) float64 { return math.Sqrt(varianceOf(v, a[1])) })
 	figure("array.percentile_linear_interpolation", func(v, a []float64) float64 {
 		slices.Sort(v)
-		at := a[1] / 100 * float64(len(v)-1)
+		at := float64(a[1] / 100 * float64(len(v)-1))
 		i := min(max(whole(at), 0), len(v)-1)
 		if i+1 >= len(v) {
 			return v[len(v)-1]
 		}
-		return v[i] + (at-float64(i))*(v[i+1]-v[i])
+		return v[i] + float64((at-float64(i))*(v[i+1]-v[i]))
 	})
 	figure("array.percentile_nearest_rank", func(v, a []float64) float64 {
 		slices.Sort(v)
@@ -156,7 +156,7 @@ func arrayStatistics(all map[string]function) {
 		x, y := sumOf(o.vals[:n])/float64(n), sumOf(b.vals[:n])/float64(n)
 		s := 0.0
 		for i := range n {
-			s += (o.vals[i] - x) * (b.vals[i] - y)
+			s += float64((o.vals[i] - x) * (b.vals[i] - y))
 		}
 		if a[2] == 0 {
 			return s / float64(n-1), nil
@@ -218,7 +218,7 @@ func varianceOf(v []float64, biased float64) float64 {
 	mean := sumOf(v) / float64(len(v))
 	s := 0.0
 	for _, x := range v {
-		s += (x - mean) * (x - mean)
+		s += float64((x - mean) * (x - mean))
 	}
 	if biased == 0 {
 		return s / float64(len(v)-1)

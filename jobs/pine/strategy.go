@@ -7,6 +7,7 @@ import (
 
 	"millrace/jobs/backtest"
 	"millrace/jobs/pine/ir"
+	"millrace/jobs/portable"
 )
 
 // unbounded is the bound of a parameter whose input names none.
@@ -184,7 +185,7 @@ func roundStep(step float64) float64 {
 	if !(step > 0) {
 		return 1
 	}
-	unit := math.Pow(10, math.Floor(math.Log10(step)))
+	unit := portable.Pow(10, math.Floor(portable.Log10(step)))
 	return math.Max(1, math.Round(step/unit)) * unit
 }
 

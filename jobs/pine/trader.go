@@ -234,7 +234,7 @@ func TickOf(b *backtest.Bars) float64 {
 	for _, column := range [][]float64{b.Open, b.High, b.Low, b.Close} {
 		for _, price := range column {
 			for decimals < 8 {
-				scaled := price * math.Pow10(decimals)
+				scaled := float64(price * math.Pow10(decimals))
 				if math.Abs(scaled-math.Round(scaled)) <= 1e-9*max(1, math.Abs(scaled)) {
 					break
 				}

@@ -12,6 +12,7 @@ import (
 	"github.com/expr-lang/expr/parser"
 
 	"millrace/jobs/backtest"
+	"millrace/jobs/portable"
 )
 
 // Limits on constraints, so that checking one costs no more than running a few bars.
@@ -207,7 +208,7 @@ func (c *constraintCompiler) arithmetic(n *ast.BinaryNode) (numberFunc, error) {
 	case "%":
 		return func(p backtest.Params) float64 { return math.Mod(a(p), b(p)) }, nil
 	default:
-		return func(p backtest.Params) float64 { return math.Pow(a(p), b(p)) }, nil
+		return func(p backtest.Params) float64 { return portable.Pow(a(p), b(p)) }, nil
 	}
 }
 

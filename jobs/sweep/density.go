@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"millrace/jobs/portable"
 	"millrace/jobs/sweep/evidence"
 )
 
@@ -78,7 +79,7 @@ func (d *density) draw(random func(stream uint64) float64, at []float64) {
 		}
 		centre, width := d.points[component][axis], d.widths[component][axis]
 		low, high := evidence.NormalCDF(-centre/width), evidence.NormalCDF((1-centre)/width)
-		at[axis] = min(max(centre+width*evidence.NormalQuantile(low+u*(high-low)), 0), math.Nextafter(1, 0))
+		at[axis] = min(max(centre+float64(width*evidence.NormalQuantile(low+float64(u*(high-low)))), 0), math.Nextafter(1, 0))
 	}
 }
 
@@ -89,9 +90,9 @@ func (d *density) log(at []float64) float64 {
 		var squares float64
 		for axis, width := range d.widths[i] {
 			z := (at[axis] - centre[axis]) / width
-			squares += z * z
+			squares += float64(z * z)
 		}
-		sum += d.scales[i] * math.Exp(-squares/2)
+		sum += float64(d.scales[i] * portable.Exp(-squares/2))
 	}
-	return math.Log(sum / float64(len(d.points)+1))
+	return portable.Log(sum / float64(len(d.points)+1))
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"millrace/jobs/backtest"
+	"millrace/jobs/portable"
 )
 
 // Successive halving: Jamieson & Talwalkar, "Non-stochastic Best Arm Identification and
@@ -83,7 +84,7 @@ func (p *Plan) placeRungs(f *faults) {
 	p.rungs = make([]rung, rungs)
 	trials := p.Trials()
 	for r := range p.rungs {
-		share := int(math.Pow(float64(eta), float64(rungs-1-r)))
+		share := int(portable.Pow(float64(eta), float64(rungs-1-r)))
 		p.rungs[r] = rung{share: share, bars: bars / share, trials: trials}
 		trials = (trials + eta - 1) / eta
 	}

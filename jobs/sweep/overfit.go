@@ -46,7 +46,7 @@ func spread(values []float64) (variance float64, n int) {
 	var squares float64
 	for _, v := range values {
 		if !math.IsNaN(v) {
-			squares += (v - mean) * (v - mean)
+			squares += float64((v - mean) * (v - mean))
 		}
 	}
 	return squares / float64(n-1), n

@@ -84,7 +84,7 @@ func (row *blockRow) add(returns []float64) {
 		row.counts[b] += to - from
 		for _, r := range returns[from:to] {
 			row.sums[b] += r
-			row.squares[b] += r * r
+			row.squares[b] += float64(r * r)
 		}
 	}
 }
@@ -186,13 +186,13 @@ func (t *splitTally) add(is, oos []float64) {
 		t.losses++
 	}
 	x, y := is[best], oos[best]
-	t.sumX, t.sumY, t.sumXX, t.sumXY = t.sumX+x, t.sumY+y, t.sumXX+x*x, t.sumXY+x*y
+	t.sumX, t.sumY, t.sumXX, t.sumXY = t.sumX+x, t.sumY+y, t.sumXX+float64(x*x), t.sumXY+float64(x*y)
 }
 
 func (t *splitTally) result() pboResult {
 	r := pboResult{pbo: t.below / t.splits, slope: math.NaN(), loss: t.losses / t.splits}
-	if spread := t.splits*t.sumXX - t.sumX*t.sumX; spread > 1e-12*t.splits*t.sumXX {
-		r.slope = (t.splits*t.sumXY - t.sumX*t.sumY) / spread
+	if spread := float64(t.splits*t.sumXX) - float64(t.sumX*t.sumX); spread > 1e-12*t.splits*t.sumXX {
+		r.slope = (float64(t.splits*t.sumXY) - float64(t.sumX*t.sumY)) / spread
 	}
 	return r
 }
@@ -252,7 +252,7 @@ func (h *halfSums) sharpe(set uint32, out []float64) {
 	scale := 1 / periods
 	for i := range out[:h.n] {
 		mean := (s0[i] + s1[i]) * scale
-		variance := (q0[i]+q1[i])*scale - mean*mean
+		variance := float64((q0[i]+q1[i])*scale) - float64(mean*mean)
 		if variance <= 1e-24 {
 			out[i] = 0
 			continue

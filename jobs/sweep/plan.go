@@ -114,7 +114,7 @@ func (s Spec) windows(n int, f *faults) (is, oos backtest.Window) {
 		return backtest.Window{From: 0, To: n}, backtest.Window{From: n, To: n}
 	}
 	// The least part more keeps 0.29·100 at 29, which in binary is a hair below.
-	out := int(float64(n)**s.OOSRatio + 1e-9)
+	out := int(float64(float64(n)**s.OOSRatio) + 1e-9)
 	in := n - out
 	if in < MinInSampleBars {
 		f.add("oos_ratio", MinInSampleBars, "leaves %d of %d bars in sample; at least %d are needed", in, n, MinInSampleBars)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"millrace/jobs/backtest"
+	"millrace/jobs/portable"
 )
 
 // RegimeSchema names the figures of a Regime, their windows and their rounding.
@@ -140,12 +141,12 @@ func trend(closes []float64) float64 {
 	n := float64(len(closes))
 	var mean float64
 	for _, c := range closes {
-		mean += math.Log(c) / n
+		mean += portable.Log(c) / n
 	}
 	var xx, xy, yy float64
 	for i, c := range closes {
-		x, y := float64(i)-(n-1)/2, math.Log(c)-mean
-		xx, xy, yy = xx+x*x, xy+x*y, yy+y*y
+		x, y := float64(i)-float64((n-1)/2), portable.Log(c)-mean
+		xx, xy, yy = xx+float64(x*x), xy+float64(x*y), yy+float64(y*y)
 	}
 	if yy <= 1e-24 {
 		return 0

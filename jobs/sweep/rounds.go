@@ -33,7 +33,7 @@ func (p *Plan) Work() float64 {
 	}
 	var work float64
 	for r := range p.rungs {
-		work += float64(p.rungs[r].trials) * p.cost(r)
+		work += float64(float64(p.rungs[r].trials) * p.cost(r))
 	}
 	return work
 }

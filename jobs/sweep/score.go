@@ -110,11 +110,11 @@ func (s Spec) score(m *backtest.Metrics) float64 {
 	case ObjectiveSharpe:
 		return m.Sharpe
 	case ObjectiveSharpeDDPenalty:
-		return m.Sharpe - lambda*m.MaxDrawdownPct
+		return m.Sharpe - float64(lambda*m.MaxDrawdownPct)
 	case ObjectiveReturn:
 		return m.ReturnPct
 	case ObjectiveReturnDDPenalty:
-		return m.ReturnPct - lambda*m.MaxDrawdownPct
+		return m.ReturnPct - float64(lambda*m.MaxDrawdownPct)
 	case ObjectiveCalmar:
 		return m.Calmar
 	case ObjectiveSortino:

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"millrace/jobs/backtest"
+	"millrace/jobs/portable"
 )
 
 // Range says which values a parameter takes: a list, or an interval with a step, or (for searches
@@ -123,7 +124,7 @@ func (a *axis) at(k uint64) float64 {
 	if a.values != nil {
 		return a.values[k]
 	}
-	value := a.low + float64(k)*a.step
+	value := a.low + float64(float64(k)*a.step)
 	if a.step != math.Trunc(a.step) && math.Abs(value) < 1e5 {
 		return math.Round(value*1e10) / 1e10
 	}
@@ -134,14 +135,14 @@ func (a *axis) at(k uint64) float64 {
 func (a *axis) draw(u float64) float64 {
 	switch {
 	case a.log && a.count > 0: // whole numbers, even in the logarithm
-		value := math.Floor(math.Exp(math.Log(a.low) + u*(math.Log(a.high+1)-math.Log(a.low))))
+		value := math.Floor(portable.Exp(portable.Log(a.low) + float64(u*(portable.Log(a.high+1)-portable.Log(a.low)))))
 		return min(max(value, a.low), a.high)
 	case a.log:
-		return min(max(math.Exp(math.Log(a.low)+u*(math.Log(a.high)-math.Log(a.low))), a.low), a.high)
+		return min(max(portable.Exp(portable.Log(a.low)+float64(u*(portable.Log(a.high)-portable.Log(a.low)))), a.low), a.high)
 	case a.count > 0:
 		return a.at(min(uint64(u*float64(a.count)), a.count-1))
 	default:
-		return a.low + u*(a.high-a.low)
+		return a.low + float64(u*(a.high-a.low))
 	}
 }
 
@@ -153,7 +154,7 @@ func (a *axis) unit(value float64) float64 {
 	case a.low == a.high:
 		return 0.5
 	case a.log:
-		return (math.Log(value) - math.Log(a.low)) / (math.Log(a.high) - math.Log(a.low))
+		return (portable.Log(value) - portable.Log(a.low)) / (portable.Log(a.high) - portable.Log(a.low))
 	default:
 		return (value - a.low) / (a.high - a.low)
 	}

@@ -87,7 +87,7 @@ func (p *Plan) nearest(cols *columns, winner int, searched []int) []neighbour {
 		var distance float64
 		for i, k := range searched {
 			d := axes[k].unit(cols.params[k][trial]) - home[i]
-			distance += d * d
+			distance += float64(d * d)
 		}
 		if distance >= limit {
 			continue

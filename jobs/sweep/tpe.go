@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"millrace/jobs/backtest"
+	"millrace/jobs/portable"
 )
 
 // Tree-structured Parzen estimator: Bergstra, Bardenet, Bengio & Kégl, "Algorithms for Hyper-Parameter
@@ -203,7 +204,7 @@ func (p *proposer) coordinates(params backtest.Params) []float64 {
 func (a *axis) centre(value float64) float64 {
 	switch {
 	case a.log && a.count > 0:
-		return (math.Log(value+0.5) - math.Log(a.low)) / (math.Log(a.high+1) - math.Log(a.low))
+		return (portable.Log(value+0.5) - portable.Log(a.low)) / (portable.Log(a.high+1) - portable.Log(a.low))
 	case a.count > 0:
 		return (float64(a.position(value)) + 0.5) / float64(a.count)
 	default:

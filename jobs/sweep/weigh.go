@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"millrace/jobs/backtest"
+	"millrace/jobs/portable"
 	"millrace/jobs/sweep/evidence"
 )
 
@@ -205,7 +206,7 @@ func (w *weighing) luck() error {
 	l := &w.out.Luck
 	c, err := evidence.Compare(w.excess, evidence.Options{
 		Resamples: resamples, Level: evidence.MaxPValue, Seed: *w.plan.spec.Seed,
-		Block: max(w.excess.PanelBlockLength(), math.Cbrt(float64(len(w.held)))/2),
+		Block: max(w.excess.PanelBlockLength(), portable.Cbrt(float64(len(w.held)))/2),
 	})
 	if err != nil {
 		return err
@@ -219,7 +220,7 @@ func (w *weighing) luck() error {
 	}
 	// A sample of independent trials has a lower best than all of them: Šidák's correction for the rest.
 	more := float64(l.Effective) / float64(max(l.Groups, 1))
-	w.found.PValue = 1 - math.Pow(1-c.SPA, max(1, more))
+	w.found.PValue = 1 - portable.Pow(1-c.SPA, max(1, more))
 	l.PValue = defined(w.found.PValue)
 	sr0 := evidence.ExpectedMaxSharpe(groups.Variance(len(w.held)), l.Effective)
 	l.SR0 = defined(sr0 * w.year)

@@ -129,7 +129,7 @@ func judgeCandidate(params map[string]float64, vector backtest.Params, place int
 	slices.Sort(scores)
 	c.WorstOOS = scores[0]
 	c.MedianOOS = (scores[(len(scores)-1)/2] + scores[len(scores)/2]) / 2
-	c.SelectionScore = (c.MeanOOS - spreadPenalty*c.StdDevOOS - worstPenalty*max(0, -c.WorstOOS)) * c.Coverage
+	c.SelectionScore = float64((c.MeanOOS - float64(spreadPenalty*c.StdDevOOS) - float64(worstPenalty*max(0, -c.WorstOOS))) * c.Coverage)
 	return c
 }
 

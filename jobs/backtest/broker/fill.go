@@ -22,7 +22,7 @@ func (e *Emulator) fill(i int, k float64, slips bool, reason Reason) {
 // priceFor is the price of a fill at k ticks, with slippage against direction d.
 func (e *Emulator) priceFor(k float64, d Dir, slips bool) float64 {
 	if slips {
-		k += float64(d) * float64(e.s.SlippageTicks)
+		k += float64(float64(d) * float64(e.s.SlippageTicks))
 	}
 	return e.grid.price(k)
 }

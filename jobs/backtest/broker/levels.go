@@ -21,15 +21,15 @@ func (e *Emulator) levels(x *exitState) {
 		x.dir = Short
 	}
 	entry, sign := cost/size/e.grid.tick, float64(x.dir)
-	stop, loss := stopLevel(x.Stop/e.grid.tick, -x.dir), stopLevel(entry-sign*x.Loss, -x.dir)
-	limit, profit := limitLevel(x.Limit/e.grid.tick, -x.dir), limitLevel(entry+sign*x.Profit, -x.dir)
+	stop, loss := stopLevel(x.Stop/e.grid.tick, -x.dir), stopLevel(entry-float64(sign*x.Loss), -x.dir)
+	limit, profit := limitLevel(x.Limit/e.grid.tick, -x.dir), limitLevel(entry+float64(sign*x.Profit), -x.dir)
 	x.stop = e.combine(stop, loss, x.dir)
 	x.limit = e.combine(limit, profit, -x.dir)
 	switch {
 	case !math.IsNaN(x.TrailPrice):
 		x.activation = limitLevel(x.TrailPrice/e.grid.tick, -x.dir)
 	case !math.IsNaN(x.TrailPoints):
-		x.activation = limitLevel(entry+sign*wholeTicks(x.TrailPoints), -x.dir)
+		x.activation = limitLevel(entry+float64(sign*wholeTicks(x.TrailPoints)), -x.dir)
 	}
 }
 
@@ -75,7 +75,7 @@ func (x *exitState) effectiveStop() (level float64, trail bool) {
 		return x.stop, false
 	}
 	sign := float64(x.dir)
-	following := stopLevel(x.best-sign*x.offset, -x.dir)
+	following := stopLevel(x.best-float64(sign*x.offset), -x.dir)
 	if math.IsNaN(x.stop) || sign*following > sign*x.stop {
 		return following, true
 	}

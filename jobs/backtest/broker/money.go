@@ -64,7 +64,7 @@ func (e *Emulator) book(l *Lot, part, exitFee, price float64, by taker) {
 			MaxRunup: up, MaxDrawdown: down, Reason: by.reason,
 		})
 	}
-	l.Size -= sign * part
+	l.Size -= float64(sign * part)
 	l.Fee -= entryFee
 }
 
@@ -96,7 +96,7 @@ func (e *Emulator) floorLot(qty float64) float64 {
 
 // defaultQty is the size of an order that names none, at a price.
 func (e *Emulator) defaultQty(price float64) float64 {
-	value := price * e.point
+	value := float64(price * e.point)
 	switch e.s.QtyType {
 	case Cash:
 		return e.floorLot(e.s.Qty / value)
@@ -177,7 +177,7 @@ func (e *Emulator) affords(o *order, closing, opening, price float64) verdict {
 	}
 	equity := e.equityAt(price)
 	unit := price * e.point * margin
-	exceeds := func(size float64) bool { return size*unit-equity > 1e-11*math.Abs(equity) }
+	exceeds := func(size float64) bool { return float64(size*unit)-equity > 1e-11*math.Abs(equity) }
 	if !exceeds(held + opening) {
 		return accepted
 	}
@@ -218,7 +218,7 @@ func (e *Emulator) callPrices() (below, above float64) {
 	}
 	// base + (size·p − cost)·point = |size|·p·point·margin
 	base := (e.capital + e.net) / e.point
-	slope := e.size - math.Abs(e.size)*margin
+	slope := e.size - float64(math.Abs(e.size)*margin)
 	p := (e.cost - base) / slope
 	switch {
 	case math.Abs(slope) <= 1e-9*math.Abs(e.size): // all equity: the price does not matter
@@ -226,9 +226,9 @@ func (e *Emulator) callPrices() (below, above float64) {
 			above = math.Inf(-1)
 		}
 	case slope > 0:
-		below = p + 1e-9*math.Abs(p)
+		below = p + float64(1e-9*math.Abs(p))
 	default:
-		above = p - 1e-9*math.Abs(p)
+		above = p - float64(1e-9*math.Abs(p))
 	}
 	return below, above
 }
@@ -243,7 +243,7 @@ func (e *Emulator) callMargin(price float64) {
 	size := math.Abs(e.size)
 	unit := price * e.point * margin
 	equity := e.equityAt(price)
-	short := size*unit - equity
+	short := float64(size*unit) - equity
 	if short <= 1e-11*math.Abs(equity) {
 		return
 	}
@@ -252,7 +252,7 @@ func (e *Emulator) callMargin(price float64) {
 		cover = 1
 	}
 	cover = min(cover, size)
-	price += float64(-e.side()) * float64(e.s.SlippageTicks) * e.grid.tick
+	price += float64(float64(-e.side()) * float64(e.s.SlippageTicks) * e.grid.tick)
 	e.take(cover, cover, price, taker{reason: ByMargin}, 0)
 }
 

@@ -129,7 +129,7 @@ func meetStop(level float64, d Dir, a, b float64) (touch, bool) {
 // meetLimit says where the leg goes beyond a limit of direction d by the assumed ticks. It fills at its level,
 // or at the price so far when that is better.
 func (e *Emulator) meetLimit(level float64, d Dir, a, b float64) (touch, bool) {
-	beyond := level - float64(d)*float64(e.s.LimitTicks)
+	beyond := level - float64(float64(d)*float64(e.s.LimitTicks))
 	if d > 0 {
 		if !(b <= a && b <= beyond) {
 			return touch{}, false

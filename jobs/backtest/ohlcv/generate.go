@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"millrace/jobs/backtest"
+	"millrace/jobs/portable"
 )
 
 // Synthetic says which bars Generate makes. Zero values take the defaults named here.
@@ -115,35 +116,35 @@ func newWalk(s Synthetic) *walk {
 	days := s.Interval.Hours() / 24
 	return &walk{
 		rng: rand.New(rand.NewPCG(s.Seed, 0x6d696c6c72616365)), modes: regimes(), dt: days / 365, days: days,
-		vol: s.Vol, heat: 1, price: math.Log(s.Price), shares: 1e6 * math.Sqrt(days),
+		vol: s.Vol, heat: 1, price: portable.Log(s.Price), shares: 1e6 * math.Sqrt(days),
 	}
 }
 
 // bar makes the next bar, with prices in hundredths.
 func (w *walk) bar() (open, high, low, closing, volume float64) {
-	if w.rng.Float64() < 1-math.Exp(-w.days/w.modes[w.mode].days) {
+	if w.rng.Float64() < 1-portable.Exp(-w.days/w.modes[w.mode].days) {
 		w.mode = (w.mode + 1 + w.rng.IntN(len(w.modes)-1)) % len(w.modes)
 	}
 	m := w.modes[w.mode]
 	sigma := w.vol * m.vol * math.Sqrt(w.heat*w.dt)
 	// A normal over the root of a uniform's mean has fat tails; the clamp keeps one bar sane.
-	shock := max(-8, min(8, w.rng.NormFloat64()/math.Sqrt(0.5+w.rng.Float64())))
-	w.heat = 0.05 + 0.08*min(shock*shock, 16) + 0.87*w.heat
-	first := reflect(w.price + 0.1*sigma*w.rng.NormFloat64())
-	last := reflect(first + max(-2, min(2, m.drift*w.dt-sigma*sigma/2+sigma*shock)))
-	top := max(first, last) + 0.4*sigma*math.Abs(w.rng.NormFloat64())
-	bottom := min(first, last) - 0.4*sigma*math.Abs(w.rng.NormFloat64())
+	shock := max(-8, min(8, w.rng.NormFloat64()/math.Sqrt(0.5+float64(w.rng.Float64()))))
+	w.heat = 0.05 + float64(0.08*min(float64(shock*shock), 16)) + float64(0.87*w.heat)
+	first := reflect(w.price + float64(0.1*sigma*w.rng.NormFloat64()))
+	last := reflect(first + max(-2, min(2, float64(m.drift*w.dt)-float64(sigma*sigma/2)+float64(sigma*shock))))
+	top := max(first, last) + float64(0.4*sigma*math.Abs(w.rng.NormFloat64()))
+	bottom := min(first, last) - float64(0.4*sigma*math.Abs(w.rng.NormFloat64()))
 	w.price = last
-	open, closing = cents(math.Exp(first)), cents(math.Exp(last))
-	high = max(open, closing, cents(math.Exp(min(top, math.Log(2*maxPrice)))))
-	low = max(0.01, min(open, closing, cents(math.Exp(bottom))))
-	volume = math.Round(w.shares * m.vol * math.Exp(0.4*w.rng.NormFloat64()) * (0.5 + 0.5*math.Abs(shock)))
+	open, closing = cents(portable.Exp(first)), cents(portable.Exp(last))
+	high = max(open, closing, cents(portable.Exp(min(top, portable.Log(2*maxPrice)))))
+	low = max(0.01, min(open, closing, cents(portable.Exp(bottom))))
+	volume = math.Round(w.shares * m.vol * portable.Exp(0.4*w.rng.NormFloat64()) * (0.5 + float64(0.5*math.Abs(shock))))
 	return open, high, low, closing, volume
 }
 
 // reflect folds a log price back between the bounds.
 func reflect(price float64) float64 {
-	low, high := math.Log(minPrice), math.Log(maxPrice)
+	low, high := portable.Log(minPrice), portable.Log(maxPrice)
 	if price < low {
 		price = 2*low - price
 	}

@@ -274,9 +274,9 @@ func (c *comparing) differs(t, m *Trade) string {
 		return "entry price"
 	case !near(t.ExitPrice, m.ExitPrice):
 		return "exit price"
-	case math.Abs(t.Size-m.Size) > 1e-6*max(t.Size, m.Size)+1e-9:
+	case math.Abs(t.Size-m.Size) > float64(1e-6*max(t.Size, m.Size))+1e-9:
 		return "quantity"
-	case !c.drifts && !math.IsNaN(t.Profit) && math.Abs(t.Profit-m.Profit) > t.rounding+1e-9*math.Abs(m.Profit):
+	case !c.drifts && !math.IsNaN(t.Profit) && math.Abs(t.Profit-m.Profit) > t.rounding+float64(1e-9*math.Abs(m.Profit)):
 		return "profit"
 	}
 	return ""

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"millrace/jobs/portable"
 )
 
 // Limits on a list that is read.
@@ -265,7 +267,7 @@ func roundingOf(text string) float64 {
 	if decimals == len(text) {
 		decimals = 0
 	}
-	return 0.51 * math.Pow(10, -float64(decimals))
+	return 0.51 * portable.Pow(10, -float64(decimals))
 }
 
 // cut keeps an error short.

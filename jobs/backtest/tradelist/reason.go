@@ -148,7 +148,7 @@ func (c *comparing) prices() string {
 			price float64
 		}{{d.Theirs.EntryTime, d.Theirs.EntryPrice}, {d.Theirs.ExitTime, d.Theirs.ExitPrice}} {
 			// Slippage may leave the bar by some ticks, so that alone says nothing of it.
-			if i := barAt(b, end.at); i >= 0 && (end.price > b.High[i]+100*tick || end.price < b.Low[i]-100*tick) {
+			if i := barAt(b, end.at); i >= 0 && (end.price > b.High[i]+float64(100*tick) || end.price < b.Low[i]-float64(100*tick)) {
 				return c.otherBars(end.price, i)
 			}
 		}
@@ -246,7 +246,7 @@ func (c *comparing) cost(t, m *Trade) (found cost, ok bool) {
 	rate, unit := first/value(m), first/m.Size
 	explains := func(of func(m *Trade) float64) bool {
 		return c.share(func(t, m *Trade) bool {
-			return math.Abs(lack(t, m)-of(m)) <= slack(t)+0.01*math.Abs(of(m))
+			return math.Abs(lack(t, m)-of(m)) <= slack(t)+float64(0.01*math.Abs(of(m)))
 		}) >= mostOf
 	}
 	switch {
@@ -265,8 +265,12 @@ func (c *comparing) cost(t, m *Trade) (found cost, ok bool) {
 // drift finds profits that are near ours everywhere and the same nowhere for long: those of an account in another
 // currency. They are not compared.
 func (c *comparing) drift() {
-	near := c.share(func(t, m *Trade) bool { return math.Abs(t.Profit-m.Profit) <= 0.02*math.Abs(m.Profit)+2*t.rounding })
-	same := c.share(func(t, m *Trade) bool { return math.Abs(t.Profit-m.Profit) <= t.rounding+1e-9*math.Abs(m.Profit) })
+	near := c.share(func(t, m *Trade) bool {
+		return math.Abs(t.Profit-m.Profit) <= float64(0.02*math.Abs(m.Profit))+float64(2*t.rounding)
+	})
+	same := c.share(func(t, m *Trade) bool {
+		return math.Abs(t.Profit-m.Profit) <= t.rounding+float64(1e-9*math.Abs(m.Profit))
+	})
 	if near < mostOf || same > 0.999 {
 		return
 	}
@@ -299,7 +303,7 @@ func (c *comparing) profits() string {
 	}
 	ratio := d.Theirs.Profit / d.Mine.Profit
 	even := c.share(func(t, m *Trade) bool {
-		return math.Abs(t.Profit-ratio*m.Profit) <= 2*t.rounding*max(1, math.Abs(ratio))+0.002*math.Abs(t.Profit)
+		return math.Abs(t.Profit-float64(ratio*m.Profit)) <= float64(2*t.rounding*max(1, math.Abs(ratio)))+float64(0.002*math.Abs(t.Profit))
 	})
 	if even >= mostOf && math.Abs(ratio-1) > 0.02 {
 		return fmt.Sprintf("point value: their profits are %.6g times ours; the instrument's point value (--point-value), or the rate of the account's currency, is not in the bars", ratio)

@@ -115,7 +115,7 @@ func seconds(text string) float64 {
 		if err != nil {
 			return 0
 		}
-		total = total*60 + v
+		total = float64(total*60) + v
 	}
 	return total
 }

@@ -6,6 +6,7 @@ import (
 
 	"millrace/jobs/pine/syntax"
 	"millrace/jobs/pine/types"
+	"millrace/jobs/portable"
 )
 
 var mathOps = map[string]Op{"abs": OpAbs, "sqrt": OpSqrt, "floor": OpFloor, "ceil": OpCeil}
@@ -54,25 +55,25 @@ func Math(name string) func([]float64) float64 {
 	}
 	switch name {
 	case "pow":
-		return func(a []float64) float64 { return math.Pow(a[0], a[1]) }
+		return func(a []float64) float64 { return portable.Pow(a[0], a[1]) }
 	case "exp":
-		return one(math.Exp)
+		return one(portable.Exp)
 	case "log":
-		return one(math.Log)
+		return one(portable.Log)
 	case "log10":
-		return one(math.Log10)
+		return one(portable.Log10)
 	case "sin":
-		return one(math.Sin)
+		return one(portable.Sin)
 	case "cos":
-		return one(math.Cos)
+		return one(portable.Cos)
 	case "tan":
-		return one(math.Tan)
+		return one(portable.Tan)
 	case "asin":
-		return one(math.Asin)
+		return one(portable.Asin)
 	case "acos":
-		return one(math.Acos)
+		return one(portable.Acos)
 	case "atan":
-		return one(math.Atan)
+		return one(portable.Atan)
 	case "todegrees":
 		return func(a []float64) float64 { return a[0] * 180 / math.Pi }
 	case "toradians":
@@ -92,8 +93,8 @@ func Math(name string) func([]float64) float64 {
 			if a[1] != a[1] {
 				return math.Floor(a[0] + 0.5)
 			}
-			scale := math.Pow(10, a[1])
-			return math.Floor(a[0]*scale+0.5) / scale
+			scale := portable.Pow(10, a[1])
+			return math.Floor(float64(a[0]*scale)+0.5) / scale
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"millrace/jobs/backtest"
+	"millrace/jobs/portable"
 )
 
 // recursive is the state of ema and rma: a mean of the first n values, then a recursion.
@@ -148,7 +149,7 @@ func (a *alma) Next(_ int, args, out []float64) error {
 	total, norm := 0.0, 0.0
 	for i, x := range v {
 		d := float64(i) - m
-		w := math.Exp(-float64(d*d) / (2 * float64(s*s)))
+		w := portable.Exp(-float64(d*d) / (2 * float64(s*s)))
 		norm += w
 		total += float64(x * w)
 	}

@@ -237,7 +237,7 @@ func (r *rci) rank(v []float64) {
 			j++
 		}
 		for _, k := range r.order[i:j] {
-			r.ranks[k] = float64(n-1) - float64(i+j-1)/2
+			r.ranks[k] = float64(n-1) - float64(float64(i+j-1)/2)
 		}
 		i = j
 	}

@@ -55,7 +55,7 @@ func (s *supertrend) Next(bar int, args, out []float64) error {
 func (s *supertrend) step(bar int, factor float64, n int) (trend, direction float64) {
 	b := s.bars
 	range_ := s.atr.next(bar, 0, n)
-	mid, width := (b.High[bar]+b.Low[bar])/2, float64(factor*range_)
+	mid, width := float64((b.High[bar]+b.Low[bar])/2), float64(factor*range_)
 	lower, upper, before := mid-width, mid+width, math.NaN()
 	if bar > 0 {
 		before = b.Close[bar-1]

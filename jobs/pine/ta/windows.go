@@ -197,10 +197,10 @@ func (p *percentile) Next(_ int, args, out []float64) error {
 		return nil
 	}
 	if !p.linear {
-		out[0] = v[max(0, int(math.Ceil(share*float64(n)-tolerance))-1)]
+		out[0] = v[max(0, int(math.Ceil(float64(share*float64(n))-tolerance))-1)]
 		return nil
 	}
-	at := share*float64(n) - 0.5
+	at := float64(share*float64(n)) - 0.5
 	low := math.Floor(at)
 	switch i := int(low); {
 	case i < 0:

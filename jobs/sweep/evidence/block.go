@@ -1,6 +1,10 @@
 package evidence
 
-import "math"
+import (
+	"math"
+
+	"millrace/jobs/portable"
+)
 
 // BlockLength is the mean block length, in periods and at least 1, at which the stationary bootstrap
 // keeps the dependence of a series: Politis & White 2004 with the correction of 2009. A series that
@@ -15,7 +19,7 @@ func BlockLength(values []float64) float64 {
 	for i, v := range values {
 		deviations[i] = v - mean
 	}
-	quiet := max(5, int(math.Log10(float64(n)))) // K_N: so many lags in a row must be without correlation
+	quiet := max(5, int(portable.Log10(float64(n)))) // K_N: so many lags in a row must be without correlation
 	most := int(math.Ceil(math.Sqrt(float64(n)))) + quiet
 	covariances, lag := autocovariances(deviations, most, quiet)
 	if !(covariances[0] > 0) {
@@ -31,7 +35,7 @@ func BlockLength(values []float64) float64 {
 		g += float64(weight * float64(k) * covariances[k])
 		spectrum += float64(weight * covariances[k])
 	}
-	length := math.Cbrt(2*g*g/(2*spectrum*spectrum)) * math.Cbrt(float64(n))
+	length := portable.Cbrt(2*g*g/(2*spectrum*spectrum)) * portable.Cbrt(float64(n))
 	longest := math.Ceil(min(3*math.Sqrt(float64(n)), float64(n)/3))
 	if math.IsNaN(length) {
 		return 1
@@ -51,7 +55,7 @@ func flatTop(x float64) float64 {
 // whose correlations are all within the band of noise; -1 when there is no such run.
 func autocovariances(deviations []float64, most, quiet int) (covariances []float64, lag int) {
 	n := len(deviations)
-	band := 2 * math.Sqrt(math.Log10(float64(n))/float64(n))
+	band := 2 * math.Sqrt(portable.Log10(float64(n))/float64(n))
 	covariances, lag = make([]float64, most+1), -1
 	within := 0
 	for i := range covariances {

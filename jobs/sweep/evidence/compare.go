@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"millrace/jobs/portable"
 )
 
 // Comparison is what the bootstrap says of the trials of a panel against zero.
@@ -98,8 +100,8 @@ func blockOf(rng *rand.Rand, mean float64) int {
 	if mean <= 1 {
 		return 1
 	}
-	u := 1 - rng.Float64() // in (0, 1]
-	length := math.Floor(math.Log(u)/math.Log1p(-1/mean)) + 1
+	u := 1 - float64(rng.Float64()) // in (0, 1]
+	length := math.Floor(portable.Log(u)/portable.Log1p(-1/mean)) + 1
 	return int(min(length, math.MaxInt32))
 }
 
@@ -126,7 +128,7 @@ func judge(rows []int, means, drawn []float64, n int, o Options) *Comparison {
 	c.Best, c.Statistic = rows[best], max(0, c.Statistics[best])
 
 	// A trial far below zero says nothing about the best; Hansen leaves its mean in the resamples.
-	far := -math.Sqrt(2 * math.Log(math.Log(float64(n))))
+	far := -math.Sqrt(2 * portable.Log(portable.Log(float64(n))))
 	centres := [3][]float64{make([]float64, k), make([]float64, k), means}
 	for j, mean := range means {
 		centres[0][j] = max(0, mean)

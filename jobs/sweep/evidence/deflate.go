@@ -19,7 +19,7 @@ func ExpectedMaxSharpe(variance float64, n int) float64 {
 // for one measured over periods returns with that skew and full kurtosis (Bailey & López de Prado,
 // "The Sharpe ratio efficient frontier", J. Risk 15(2), 2012). NaN where the formula has no value.
 func ProbabilisticSharpe(sr, benchmark float64, periods int, skew, kurt float64) float64 {
-	spread := 1 - skew*sr + (kurt-1)/4*sr*sr
+	spread := 1 - float64(skew*sr) + float64((kurt-1)/4*sr*sr)
 	if periods < 2 || !(spread > 0) {
 		return math.NaN()
 	}

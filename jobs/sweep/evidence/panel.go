@@ -1,6 +1,10 @@
 package evidence
 
-import "math"
+import (
+	"math"
+
+	"millrace/jobs/portable"
+)
 
 // Panel holds the returns of some trials, each over the same periods. Sharpe ratios of it are per
 // period, with the deviation of a sample (ddof 1), and not annualised.
@@ -54,7 +58,7 @@ func Describe(values []float64) Moments {
 	var squares, cubes, fourths float64
 	for _, v := range values {
 		d := v - m.Mean
-		d2 := d * d
+		d2 := float64(d * d)
 		squares += d2
 		cubes += float64(d2 * d)
 		fourths += float64(d2 * d2)
@@ -70,7 +74,7 @@ func Describe(values []float64) Moments {
 }
 
 // NormalCDF is Φ, the distribution function of the standard normal distribution.
-func NormalCDF(x float64) float64 { return 0.5 * math.Erfc(-x/math.Sqrt2) }
+func NormalCDF(x float64) float64 { return float64(0.5 * portable.Erfc(-x/math.Sqrt2)) }
 
 // NormalQuantile is Φ⁻¹.
-func NormalQuantile(p float64) float64 { return math.Sqrt2 * math.Erfinv(2*p-1) }
+func NormalQuantile(p float64) float64 { return float64(math.Sqrt2 * portable.Erfinv(2*p-1)) }

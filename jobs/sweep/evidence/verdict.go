@@ -3,6 +3,8 @@ package evidence
 import (
 	"fmt"
 	"math"
+
+	"millrace/jobs/portable"
 )
 
 // Verdict is what all tests together say of the best trial.
@@ -119,7 +121,7 @@ func (j *Judgement) weaknesses(f Findings) (weak []string) {
 	if f.OutPeriods > 1 {
 		wider := max(1, f.Error)
 		outError := wider * math.Sqrt(ratioVariance(f.OutOfSample, f.OutPeriods))
-		decay := (f.SR - f.OutOfSample) / math.Hypot(wider*math.Sqrt(ratioVariance(f.SR, f.Periods)), outError)
+		decay := (f.SR - f.OutOfSample) / portable.Hypot(wider*math.Sqrt(ratioVariance(f.SR, f.Periods)), outError)
 		look("out_of_sample", f.OutOfSample*year, 0, f.OutOfSample > 0, "it loses to buy-and-hold out of sample",
 			"Sharpe ratio %.2f a year of the excess out of sample; above 0", f.OutOfSample*year)
 		// A fall does no harm while what is left is significant by itself.
@@ -140,7 +142,7 @@ func (j *Judgement) weaknesses(f Findings) (weak []string) {
 // ratioVariance is the sampling variance of a Sharpe ratio of normal returns (Lo, "The statistics of
 // Sharpe ratios", Financial Analysts Journal 58, 2002).
 func ratioVariance(sr float64, periods int) float64 {
-	return (1 + float64(sr*sr)/2) / float64(periods-1)
+	return (1 + float64(float64(sr*sr)/2)) / float64(periods-1)
 }
 
 func (j *Judgement) power(f Findings) {
