@@ -117,9 +117,9 @@ func (r *fixture) startSlots(slots jobs.Slots, opts tune.Options) {
 		Pool: pool, Slots: slots, Metrics: metrics, Logger: logger,
 		Version: "test", Drain: 5 * time.Second,
 	}, func(st *stores.Set, workers *river.Workers) {
-		tune.New(st, metrics, logger, opts).Register(workers)
-		wfo.New(st, metrics, logger).Register(workers)
-		retention.New(st, logger).Register(workers)
+		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, logger, opts).Register(workers)
+		wfo.New(wfo.Stores{DB: st.DB, Market: st.Market, Strategies: st.Strategies, Tuning: st.Tuning, WalkForward: st.WalkForward}, metrics, logger).Register(workers)
+		retention.New(st.DB, st.Upkeep, logger).Register(workers)
 	})
 	require.NoError(r.t, err)
 	require.NoError(r.t, member.Start(r.t.Context()))

@@ -47,7 +47,7 @@ func (l *library) ingesting() {
 		Pool: pool, Slots: jobs.Slots{jobs.QueueIngestion: 2}, Metrics: metrics, Logger: logger, Version: "test", Drain: time.Second,
 	}, func(st *stores.Set, workers *river.Workers) {
 		all, err := ingestion.New(ingestion.Options{
-			Store: st, Logger: logger, Fetcher: fetch.New(fetch.Options{}), Sandbox: children,
+			DB: st.DB, Library: st.Library, Market: st.Market, Logger: logger, Fetcher: fetch.New(fetch.Options{}), Sandbox: children,
 			Embedders: l.parts.Embedders, Index: l.parts.Index,
 		})
 		require.NoError(l.t, err)

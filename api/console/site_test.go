@@ -212,11 +212,11 @@ func (s *site) startWorker() {
 		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: 2, jobs.QueueTunes: 1, jobs.QueueWFO: 1, jobs.QueueRetention: 1, jobs.QueueIngestion: 1}, Metrics: metrics, Logger: logger,
 		Version: "test", Drain: 5 * time.Second,
 	}, func(st *stores.Set, workers *river.Workers) {
-		tune.New(st, metrics, logger, tune.Options{ShardTime: 200 * time.Millisecond}).Register(workers)
-		wfo.New(st, metrics, logger).Register(workers)
-		retention.New(st, logger).Register(workers)
+		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, logger, tune.Options{ShardTime: 200 * time.Millisecond}).Register(workers)
+		wfo.New(wfo.Stores{DB: st.DB, Market: st.Market, Strategies: st.Strategies, Tuning: st.Tuning, WalkForward: st.WalkForward}, metrics, logger).Register(workers)
+		retention.New(st.DB, st.Upkeep, logger).Register(workers)
 		sources, err := ingestion.New(ingestion.Options{
-			Store: st, Logger: logger, Fetcher: fetch.New(fetch.Options{}), Sandbox: children,
+			DB: st.DB, Library: st.Library, Market: st.Market, Logger: logger, Fetcher: fetch.New(fetch.Options{}), Sandbox: children,
 			Embedders: s.parts.Embedders, Index: s.parts.Index,
 		})
 		require.NoError(s.t, err)

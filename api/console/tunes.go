@@ -22,9 +22,14 @@ func (p *Pages) Tunes(c echo.Context) error {
 		return p.orEmpty(c, v, "tunes", err)
 	}
 	v.Topics = "backtests"
+	return renderRuns[tune](p, c, v, "tunes", "/backtests/tunes", []string{"queued", "running", "completed", "failed", "canceled"})
+}
+
+// renderRuns renders a page of the list at a path of the API, narrowed to a status and a strategy.
+func renderRuns[T any](p *Pages, c echo.Context, v *view, name, path string, statuses []string) error {
 	query := pageQuery(c, "status", "strategy", "cursor")
-	var found types.List[tune]
-	if err := p.get(c, v, "/backtests/tunes", query, &found); err != nil {
+	var found types.List[T]
+	if err := p.get(c, v, path, query, &found); err != nil {
 		return err
 	}
 	strategies, err := p.strategies(c, v)
@@ -32,15 +37,14 @@ func (p *Pages) Tunes(c echo.Context) error {
 		return err
 	}
 	v.Data = struct {
-		Tunes                []tune
+		Runs                 []T
 		Status, Strategy     string
 		Statuses, Strategies []string
 		Pager                pager
 	}{
-		found.Items, query.Get("status"), query.Get("strategy"),
-		[]string{"queued", "running", "completed", "failed", "canceled"}, namesOf(strategies), newPager(c, query, found.NextCursor),
+		found.Items, query.Get("status"), query.Get("strategy"), statuses, namesOf(strategies), newPager(c, query, found.NextCursor),
 	}
-	return p.render(c, http.StatusOK, "tunes", v)
+	return p.render(c, http.StatusOK, name, v)
 }
 
 // orEmpty renders a page that has no workspace to show.

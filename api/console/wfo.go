@@ -37,25 +37,8 @@ func (p *Pages) WalkForwards(c echo.Context) error {
 		return p.orEmpty(c, v, "wfos", err)
 	}
 	v.Topics = "wfo"
-	query := pageQuery(c, "status", "strategy", "cursor")
-	var found types.List[walkForward]
-	if err := p.get(c, v, "/backtests/wfo", query, &found); err != nil {
-		return err
-	}
-	strategies, err := p.strategies(c, v)
-	if err != nil {
-		return err
-	}
-	v.Data = struct {
-		Runs                 []walkForward
-		Status, Strategy     string
-		Statuses, Strategies []string
-		Pager                pager
-	}{
-		found.Items, query.Get("status"), query.Get("strategy"),
-		[]string{"pending", "running", "completed", "partial", "failed", "canceled"}, namesOf(strategies), newPager(c, query, found.NextCursor),
-	}
-	return p.render(c, http.StatusOK, "wfos", v)
+	return renderRuns[walkForward](p, c, v, "wfos", "/backtests/wfo",
+		[]string{"pending", "running", "completed", "partial", "failed", "canceled"})
 }
 
 // WalkForward handles GET /admin/wfo/:id.

@@ -144,8 +144,8 @@ func (s *benchStore) work(b *testing.B, slots int) {
 		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: slots, jobs.QueueTunes: 1, jobs.QueueWFO: 1},
 		Metrics: metrics, Logger: logger, Version: "bench", Drain: time.Second,
 	}, func(st *stores.Set, workers *river.Workers) {
-		tune.New(st, metrics, logger, tune.Options{Slots: slots}).Register(workers)
-		wfo.New(st, metrics, logger).Register(workers)
+		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, logger, tune.Options{Slots: slots}).Register(workers)
+		wfo.New(wfo.Stores{DB: st.DB, Market: st.Market, Strategies: st.Strategies, Tuning: st.Tuning, WalkForward: st.WalkForward}, metrics, logger).Register(workers)
 	})
 	require.NoError(b, err)
 	require.NoError(b, member.Start(b.Context()))

@@ -47,7 +47,7 @@ func (f ingestionFlags) openIngestion(life *lifecycle, env *environment, st *sto
 	}
 	life.onStop(extraction.Close)
 	return ingestion.New(ingestion.Options{
-		Store: st, Logger: env.logger, Fetcher: fetch.New(options), Sandbox: extraction, Embedders: parts.embedders, Index: parts.index,
+		DB: st.DB, Library: st.Library, Market: st.Market, Logger: env.logger, Fetcher: fetch.New(options), Sandbox: extraction, Embedders: parts.embedders, Index: parts.index,
 	})
 }
 

@@ -122,27 +122,32 @@ func followTune(ctx context.Context, env *environment, api *client.Client, id st
 	bar := newProgress(env.stderr)
 	ended, err := api.FollowTune(ctx, id, max(show.Top, 10), func(t types.Tune) { bar.update(tuneProgress(t)) })
 	bar.done()
-	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
-		return leftAlone(env, "tune", id)
-	}
-	if err != nil {
+	err = showEnded(ctx, env, "tune", id, show, ended, err, func() error { return printLeaderboard(env.stdout, ended, max(show.Top, 0)) })
+	if err != nil || ended.Status == types.TuneCompleted {
 		return err
 	}
-	if show.JSON {
-		err = printJSON(env.stdout, ended)
-	} else {
-		err = printLeaderboard(env.stdout, ended, max(show.Top, 0))
-	}
-	if err != nil {
+	return unfinished("tune", ended.Status, ended.Error)
+}
+
+// showEnded prints what was followed once it has ended, or says why it was not followed so far.
+func showEnded(ctx context.Context, env *environment, what, id string, show showFlags, ended any, err error, print func() error) error {
+	switch {
+	case err != nil && errors.Is(ctx.Err(), context.Canceled):
+		return leftAlone(env, what, id)
+	case err != nil:
 		return err
+	case show.JSON:
+		return printJSON(env.stdout, ended)
 	}
-	if ended.Status == types.TuneCompleted {
-		return nil
+	return print()
+}
+
+// unfinished is the error of work that ended without a result.
+func unfinished[S ~string](what string, status S, reason *string) error {
+	if reason != nil {
+		return fmt.Errorf("the %s %s: %s", what, printable(status), printable(*reason))
 	}
-	if ended.Error != nil {
-		return fmt.Errorf("the tune %s: %s", printable(ended.Status), printable(*ended.Error))
-	}
-	return fmt.Errorf("the tune was %s", printable(ended.Status))
+	return fmt.Errorf("the %s was %s", what, printable(status))
 }
 
 // leftAlone says that an interrupt ends the watching only.

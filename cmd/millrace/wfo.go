@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -61,26 +60,11 @@ func followWFO(ctx context.Context, env *environment, api *client.Client, id str
 	bar := newProgress(env.stderr)
 	ended, err := api.FollowWFO(ctx, id, max(show.Top, 0), func(w types.WFO) { bar.update(wfoProgress(w)) })
 	bar.done()
-	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
-		return leftAlone(env, "walk-forward", id)
-	}
-	if err != nil {
+	err = showEnded(ctx, env, "walk-forward", id, show, ended, err, func() error { return printWFO(env.stdout, ended) })
+	if err != nil || ended.Status == types.WFOCompleted || ended.Status == types.WFOPartial {
 		return err
 	}
-	if show.JSON {
-		err = printJSON(env.stdout, ended)
-	} else {
-		err = printWFO(env.stdout, ended)
-	}
-	switch {
-	case err != nil:
-		return err
-	case ended.Status == types.WFOCompleted, ended.Status == types.WFOPartial:
-		return nil
-	case ended.Error != nil:
-		return fmt.Errorf("the walk-forward %s: %s", printable(ended.Status), printable(*ended.Error))
-	}
-	return fmt.Errorf("the walk-forward was %s", printable(ended.Status))
+	return unfinished("walk-forward", ended.Status, ended.Error)
 }
 
 // printWFO writes what came of a walk-forward: its folds, its best candidates, the stitched curve's

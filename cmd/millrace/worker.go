@@ -99,9 +99,9 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 		ID: id, Pool: pools.fleet, Workspaces: pools.spaces, Slots: slots, Metrics: metrics, Logger: env.logger, Reporter: reporter, Version: env.version(), Drain: flags.Drain,
 		Periodic: schedule,
 	}, func(st *stores.Set, workers *river.Workers) {
-		tune.New(st, metrics, env.logger, tune.Options{Slots: slots[jobs.QueueTrials], ShardTime: flags.ShardTime}).Register(workers)
-		wfo.New(st, metrics, env.logger).Register(workers)
-		retention.New(st, env.logger).Register(workers)
+		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, env.logger, tune.Options{Slots: slots[jobs.QueueTrials], ShardTime: flags.ShardTime}).Register(workers)
+		wfo.New(wfo.Stores{DB: st.DB, Market: st.Market, Strategies: st.Strategies, Tuning: st.Tuning, WalkForward: st.WalkForward}, metrics, env.logger).Register(workers)
+		retention.New(st.DB, st.Upkeep, env.logger).Register(workers)
 		var parts *knowledgeParts
 		if parts, sourcesErr = kb.openKnowledge(life, st, metrics, env.logger); sourcesErr != nil {
 			return

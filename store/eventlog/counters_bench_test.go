@@ -1,9 +1,7 @@
 package eventlog_test
 
 import (
-	"os"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -13,17 +11,13 @@ import (
 	"millrace/store"
 	"millrace/store/pgtest"
 	"millrace/store/stores"
+	"millrace/store/storetest"
 )
 
 // BenchmarkCounters reads the fleet's counters beside 200,000 jobs, or MILLRACE_BENCH_JOBS of them,
 // with a day's windows of 40 event types, and counts the jobs by scanning them for comparison.
 func BenchmarkCounters(b *testing.B) {
-	jobs := 200_000
-	if text := os.Getenv("MILLRACE_BENCH_JOBS"); text != "" {
-		var err error
-		jobs, err = strconv.Atoi(text)
-		require.NoError(b, err)
-	}
+	jobs := storetest.Size(b, "MILLRACE_BENCH_JOBS", 200_000)
 	db := pgtest.New(b)
 	owner := db.OwnerPool(b)
 	exec := func(sql string, args ...any) {

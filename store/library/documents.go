@@ -16,7 +16,7 @@ import (
 
 const documentColumns = `
 	id, workspace_id, source_type, canonical_url, title, author, published_at, metadata,
-	coalesce(sha256, ''), revision, chunks, tokens, created_at, updated_at`
+	coalesce(sha256, '') as sha256, revision, chunks, tokens, created_at, updated_at`
 
 // Document reads one document of the workspace, or ErrNotFound. One whose first ingestion has not
 // ended well yet has revision 0.
@@ -31,19 +31,8 @@ func (s *Store) Document(ctx context.Context, workspace, id uuid.UUID) (knowledg
 
 // readDocument reads a document; lock is "" or a locking clause.
 func readDocument(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID, lock string) (knowledge.Document, error) {
-	rows, err := tx.Query(ctx, `select `+documentColumns+` from documents
+	return store.ReadOne(ctx, tx, "document "+id.String(), pgx.RowToStructByName[knowledge.Document], `select `+documentColumns+` from documents
 		where workspace_id = $1 and id = $2 `+lock, workspace, id)
-	if err != nil {
-		return knowledge.Document{}, fmt.Errorf("read document %s: %w", id, err)
-	}
-	found, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[knowledge.Document])
-	if errors.Is(err, pgx.ErrNoRows) {
-		return found, fmt.Errorf("document %s: %w", id, store.ErrNotFound)
-	}
-	if err != nil {
-		return found, fmt.Errorf("read document %s: %w", id, err)
-	}
-	return found, nil
 }
 
 // DocumentFilter narrows a list of documents; zero fields do not.
@@ -56,8 +45,8 @@ type DocumentFilter struct {
 // place.
 func (s *Store) Documents(ctx context.Context, workspace uuid.UUID, filter DocumentFilter, page store.Page, limit int) ([]knowledge.Document, error) {
 	var list []knowledge.Document
-	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
-		rows, err := tx.Query(ctx, `select `+documentColumns+` from documents
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
+		list, err = store.ReadAll(ctx, tx, "documents", pgx.RowToStructByName[knowledge.Document], `select `+documentColumns+` from documents
 			where workspace_id = @workspace and revision > 0
 			  and (@source = '' or source_type = @source)
 			  and (@title = '' or position(lower(@title) in lower(title)) > 0)
@@ -69,13 +58,7 @@ func (s *Store) Documents(ctx context.Context, workspace uuid.UUID, filter Docum
 				"workspace": workspace, "source": string(filter.SourceType), "title": filter.Title,
 				"before": page.Before, "before_id": page.BeforeID, "limit": limit,
 			})
-		if err != nil {
-			return fmt.Errorf("list documents: %w", err)
-		}
-		if list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[knowledge.Document]); err != nil {
-			return fmt.Errorf("list documents: %w", err)
-		}
-		return nil
+		return err
 	})
 	return list, err
 }
@@ -90,17 +73,11 @@ func (s *Store) DocumentChunks(ctx context.Context, workspace, id uuid.UUID, fro
 		if found, err = readDocument(ctx, tx, workspace, id, "for key share"); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, `
-			select id, document_id, idx, position, text, tokens from chunks
+		chunks, err = store.ReadAll(ctx, tx, "chunks of document "+id.String(), pgx.RowToStructByName[knowledge.Chunk], `
+			select id, document_id, idx as index, position, text, tokens from chunks
 			 where workspace_id = $1 and document_id = $2 and idx >= $3 order by idx limit $4`,
 			workspace, id, from, limit)
-		if err != nil {
-			return fmt.Errorf("read chunks of document %s: %w", id, err)
-		}
-		if chunks, err = pgx.CollectRows(rows, pgx.RowToStructByPos[knowledge.Chunk]); err != nil {
-			return fmt.Errorf("read chunks of document %s: %w", id, err)
-		}
-		return nil
+		return err
 	})
 	return found, chunks, err
 }

@@ -34,8 +34,8 @@ func ReembedStatuses() []ReembedStatus {
 type Reembed struct {
 	ID          uuid.UUID
 	WorkspaceID uuid.UUID
-	To          knowledge.Placement
-	From        knowledge.Collection // where the workspace was
+	To          knowledge.Placement  `db:"-"`
+	From        knowledge.Collection `db:"-"` // where the workspace was
 	Status      ReembedStatus
 	Reason      *string
 	Done        int
@@ -102,12 +102,24 @@ const reembedColumns = `
 	id, workspace_id, provider, model, dimensions, collection, from_collection, from_dimensions, status, reason, done, total,
 	created_at, started_at, completed_at`
 
+// reembedRow is a row of reembedColumns.
+type reembedRow struct {
+	Reembed
+	Provider, Model, Collection string
+	Dimensions                  int
+	FromCollection              string
+	FromDimensions              int
+}
+
 func scanReembed(row pgx.CollectableRow) (*Reembed, error) {
-	var r Reembed
-	err := row.Scan(&r.ID, &r.WorkspaceID, &r.To.Model.Provider, &r.To.Model.Name, &r.To.Model.Dimensions, &r.To.Collection.Name,
-		&r.From.Name, &r.From.Dimensions, &r.Status, &r.Reason, &r.Done, &r.Total, &r.CreatedAt, &r.StartedAt, &r.CompletedAt)
-	r.To.Collection.Dimensions = r.To.Model.Dimensions
-	return &r, err
+	r, err := pgx.RowToAddrOfStructByName[reembedRow](row)
+	if err != nil {
+		return nil, err
+	}
+	r.To.Model = knowledge.Model{Provider: r.Provider, Name: r.Model, Dimensions: r.Dimensions}
+	r.To.Collection = knowledge.Collection{Name: r.Collection, Dimensions: r.Dimensions}
+	r.From = knowledge.Collection{Name: r.FromCollection, Dimensions: r.FromDimensions}
+	return &r.Reembed, nil
 }
 
 // Reembed reads a re-embedding of any workspace, or ErrNotFound.
@@ -121,35 +133,18 @@ func (s *Store) Reembed(ctx context.Context, id uuid.UUID) (*Reembed, error) {
 }
 
 func readReembed(ctx context.Context, tx pgx.Tx, id uuid.UUID) (*Reembed, error) {
-	rows, err := tx.Query(ctx, `select `+reembedColumns+` from reembeds where id = $1`, id)
-	if err != nil {
-		return nil, fmt.Errorf("read re-embedding %s: %w", id, err)
-	}
-	r, err := pgx.CollectExactlyOneRow(rows, scanReembed)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, fmt.Errorf("re-embedding %s: %w", id, store.ErrNotFound)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read re-embedding %s: %w", id, err)
-	}
-	return r, nil
+	return store.ReadOne(ctx, tx, "re-embedding "+id.String(), scanReembed, `select `+reembedColumns+` from reembeds where id = $1`, id)
 }
 
 // Reembeds lists the re-embeddings of the fleet, newest first, from after the page's place.
 func (s *Store) Reembeds(ctx context.Context, page store.Page, limit int) ([]*Reembed, error) {
 	var list []*Reembed
-	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
-		rows, err := tx.Query(ctx, `
+	err := s.db.InFleet(ctx, func(tx *store.Tx) (err error) {
+		list, err = store.ReadAll(ctx, tx, "re-embeddings", scanReembed, `
 			select `+reembedColumns+` from reembeds
 			 where $2 = '00000000-0000-0000-0000-000000000000'::uuid or (created_at, id) < ($1, $2)
 			 order by created_at desc, id desc limit $3`, page.Before, page.BeforeID, limit)
-		if err != nil {
-			return fmt.Errorf("list re-embeddings: %w", err)
-		}
-		if list, err = pgx.CollectRows(rows, scanReembed); err != nil {
-			return fmt.Errorf("list re-embeddings: %w", err)
-		}
-		return nil
+		return err
 	})
 	return list, err
 }

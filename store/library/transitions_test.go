@@ -14,15 +14,9 @@ import (
 	"millrace/store/storetest"
 )
 
-// The package's state machines: see storetest.RaceTransitions.
-func TestTwoTransitionsAtOnceEndNothingTwice(t *testing.T) {
+func TestTransitionsEndNothingTwiceAndAreRefusedAfterTheEnd(t *testing.T) {
 	t.Parallel()
-	storetest.RaceTransitions(t, knowledgeMachines())
-}
-
-func TestATransitionAfterTheEndIsRefused(t *testing.T) {
-	t.Parallel()
-	storetest.RefuseAfterTheEnd(t, knowledgeMachines())
+	storetest.RunTransitions(t, knowledgeMachines())
 }
 
 func knowledgeMachines() []storetest.Machine {

@@ -28,7 +28,7 @@ type Dataset struct {
 	CreatedAt time.Time
 }
 
-const datasetColumns = `id, name, symbol, timeframe, calendar, bars, from_at, to_at, sha256, created_at`
+const datasetColumns = `id, name, symbol, timeframe, calendar, bars, from_at as "from", to_at as "to", sha256, created_at`
 
 // Detailed are bars with those of a stored dataset inside them; "" is none. The id is that of a spec that was
 // checked.
@@ -104,40 +104,23 @@ func (s *Store) Dataset(ctx context.Context, workspace uuid.UUID, idOrName strin
 
 func readDataset(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, idOrName string) (Dataset, error) {
 	id, _ := uuid.Parse(idOrName) // not an id: matches none
-	rows, err := tx.Query(ctx, `
+	return store.ReadOne(ctx, tx, fmt.Sprintf("dataset %q", idOrName), pgx.RowToStructByName[Dataset], `
 		select `+datasetColumns+` from datasets
 		 where workspace_id = $1 and (id = $2 or name = $3) order by id = $2 desc limit 1`,
 		workspace, id, idOrName)
-	if err != nil {
-		return Dataset{}, fmt.Errorf("read dataset: %w", err)
-	}
-	found, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Dataset])
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Dataset{}, fmt.Errorf("dataset %q: %w", idOrName, store.ErrNotFound)
-	}
-	if err != nil {
-		return Dataset{}, fmt.Errorf("read dataset: %w", err)
-	}
-	return found, nil
 }
 
 // Datasets lists the workspace's datasets, newest first, from after the page's place.
 func (s *Store) Datasets(ctx context.Context, workspace uuid.UUID, page store.Page, limit int) ([]Dataset, error) {
 	var list []Dataset
-	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
-		rows, err := tx.Query(ctx, `
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
+		list, err = store.ReadAll(ctx, tx, "datasets", pgx.RowToStructByName[Dataset], `
 			select `+datasetColumns+` from datasets
 			 where workspace_id = $1
 			   and ($3 = '00000000-0000-0000-0000-000000000000'::uuid or (created_at, id) < ($2, $3))
 			 order by created_at desc, id desc limit $4`,
 			workspace, page.Before, page.BeforeID, limit)
-		if err != nil {
-			return fmt.Errorf("list datasets: %w", err)
-		}
-		if list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Dataset]); err != nil {
-			return fmt.Errorf("list datasets: %w", err)
-		}
-		return nil
+		return err
 	})
 	return list, err
 }

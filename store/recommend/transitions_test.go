@@ -11,15 +11,9 @@ import (
 	"millrace/store/storetest"
 )
 
-// The package's state machines: see storetest.RaceTransitions.
-func TestTwoTransitionsAtOnceEndNothingTwice(t *testing.T) {
+func TestTransitionsEndNothingTwiceAndAreRefusedAfterTheEnd(t *testing.T) {
 	t.Parallel()
-	storetest.RaceTransitions(t, gapMachines())
-}
-
-func TestATransitionAfterTheEndIsRefused(t *testing.T) {
-	t.Parallel()
-	storetest.RefuseAfterTheEnd(t, gapMachines())
+	storetest.RunTransitions(t, gapMachines())
 }
 
 func gapMachines() []storetest.Machine {

@@ -5,6 +5,8 @@ package storetest
 import (
 	"context"
 	"log/slog"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -147,4 +149,15 @@ func (d *Fixture) JobOf(query string, args ...any) (job int64) {
 	d.T.Helper()
 	require.NoError(d.T, d.Owner.QueryRow(d.T.Context(), query, args...).Scan(&job))
 	return job
+}
+
+// Size is how large a benchmark is: the number in an environment variable, or what it is without one.
+func Size(b *testing.B, variable string, without int) int {
+	text := os.Getenv(variable)
+	if text == "" {
+		return without
+	}
+	size, err := strconv.Atoi(text)
+	require.NoError(b, err)
+	return size
 }

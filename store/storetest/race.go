@@ -47,54 +47,58 @@ func ended(status string) bool {
 	return slices.Contains([]string{"completed", "partial", "failed", "canceled", "resolved"}, status)
 }
 
-// RaceTransitions runs every pair of transitions at once, the same one twice included: each subject ends at
-// most once, with one event that is its last and says what its row says; and a transition that comes too late
-// gets an error that says so.
-func RaceTransitions(t *testing.T, machines []Machine) {
+// RunTransitions runs every pair of transitions at once, and each after every end.
+func RunTransitions(t *testing.T, machines []Machine) {
 	for _, m := range machines {
-		t.Run(m.Name, func(t *testing.T) {
+		t.Run(m.Name+" at once", func(t *testing.T) {
 			t.Parallel()
-			d := New(t)
-			_, moves := m.Begin(d, "count")
-			seen := map[string]bool{}
-			for a := range moves {
-				for b := a; b < len(moves); b++ {
-					for round := range raceRounds {
-						subjects, moves := m.Begin(d, fmt.Sprint(a, " ", b, " ", round))
-						outcome := d.race(moves[a], moves[b], subjects)
-						seen[outcome] = true
-					}
-				}
-			}
-			t.Logf("%d transitions, %d outcomes", len(moves), len(seen))
+			raceTransitions(t, m)
+		})
+		t.Run(m.Name+" after the end", func(t *testing.T) {
+			t.Parallel()
+			refuseAfterTheEnd(t, m)
 		})
 	}
 }
 
-// RefuseAfterTheEnd makes every transition after every end: it is refused with an error that says so, and
-// nothing is dropped in silence.
-func RefuseAfterTheEnd(t *testing.T, machines []Machine) {
-	for _, m := range machines {
-		t.Run(m.Name, func(t *testing.T) {
-			t.Parallel()
-			d := New(t)
-			_, moves := m.Begin(d, "count")
-			for e, end := range moves {
-				for l, late := range moves {
-					if end.Ends == "" || late.Always || late.Subject != "" && late.Subject != end.Subject {
-						continue
-					}
-					subjects, moves := m.Begin(d, fmt.Sprint("late ", e, " ", l))
-					require.NoError(t, moves[e].Do(t.Context()), end.Name)
-					err := moves[l].Do(t.Context())
-					what := fmt.Sprintf("%s after %s: %v", late.Name, end.Name, err)
-					require.True(t, isRefusal(err), what)
-					for _, s := range subjects {
-						d.CheckEnd(s, moves[e], Move{}, nil, what)
-					}
-				}
+// raceTransitions runs every pair of transitions at once, the same one twice included: each subject ends at
+// most once, with one event that is its last and says what its row says; and a transition that comes too late
+// gets an error that says so.
+func raceTransitions(t *testing.T, m Machine) {
+	d := New(t)
+	_, moves := m.Begin(d, "count")
+	seen := map[string]bool{}
+	for a := range moves {
+		for b := a; b < len(moves); b++ {
+			for round := range raceRounds {
+				subjects, moves := m.Begin(d, fmt.Sprint(a, " ", b, " ", round))
+				outcome := d.race(moves[a], moves[b], subjects)
+				seen[outcome] = true
 			}
-		})
+		}
+	}
+	t.Logf("%d transitions, %d outcomes", len(moves), len(seen))
+}
+
+// refuseAfterTheEnd makes every transition after every end: it is refused with an error that says so, and
+// nothing is dropped in silence.
+func refuseAfterTheEnd(t *testing.T, m Machine) {
+	d := New(t)
+	_, moves := m.Begin(d, "count")
+	for e, end := range moves {
+		for l, late := range moves {
+			if end.Ends == "" || late.Always || late.Subject != "" && late.Subject != end.Subject {
+				continue
+			}
+			subjects, moves := m.Begin(d, fmt.Sprint("late ", e, " ", l))
+			require.NoError(t, moves[e].Do(t.Context()), end.Name)
+			err := moves[l].Do(t.Context())
+			what := fmt.Sprintf("%s after %s: %v", late.Name, end.Name, err)
+			require.True(t, isRefusal(err), what)
+			for _, s := range subjects {
+				d.CheckEnd(s, moves[e], Move{}, nil, what)
+			}
+		}
 	}
 }
 

@@ -11,15 +11,9 @@ import (
 	"millrace/store/tuning"
 )
 
-// The package's state machines: see storetest.RaceTransitions.
-func TestTwoTransitionsAtOnceEndNothingTwice(t *testing.T) {
+func TestTransitionsEndNothingTwiceAndAreRefusedAfterTheEnd(t *testing.T) {
 	t.Parallel()
-	storetest.RaceTransitions(t, tuneMachines())
-}
-
-func TestATransitionAfterTheEndIsRefused(t *testing.T) {
-	t.Parallel()
-	storetest.RefuseAfterTheEnd(t, tuneMachines())
+	storetest.RunTransitions(t, tuneMachines())
 }
 
 // tuneAlone is a tune that waits for no other.

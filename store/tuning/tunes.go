@@ -3,7 +3,6 @@ package tuning
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -60,8 +59,8 @@ type Tune struct {
 	CreatedAt   time.Time
 	StartedAt   *time.Time
 	CompletedAt *time.Time
-	Progress    Progress
-	Fold        *FoldOf         // nil: it is not a fold of a walk-forward
+	Progress    Progress        `db:"-"`
+	Fold        *FoldOf         `db:"-"` // nil: it is not a fold of a walk-forward
 	Leaders     int             // rows of the leaderboard that are kept
 	BestParams  json.RawMessage // of the leaderboard's first; nil until completed, and when no trial passed
 }
@@ -79,11 +78,11 @@ type Progress struct {
 	Completed int
 	Skipped   int
 	Failed    int
-	Running   int      // done within shards that have not ended
-	InFlight  int      // trials of shards now running, done or not
+	Running   int      `db:"-"` // done within shards that have not ended
+	InFlight  int      `db:"-"` // trials of shards now running, done or not
 	Work      float64  // of all rounds, in units of a trial on all of its bars
 	WorkDone  float64  // of shards that have ended
-	WorkOpen  float64  // of shards that have not
+	WorkOpen  float64  `db:"-"` // of shards that have not
 	BestScore *float64 // nil until a trial passes its gates
 	BestTrial *int
 }
@@ -160,11 +159,11 @@ func (s *Store) create(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in N
 }
 
 const tuneColumns = `
-	t.id, t.workspace_id, t.dataset_id, d.name, t.spec, t.status, t.admitted, t.n_trials, t.warnings,
-	coalesce(t.error, ''), t.outcome, t.regime, t.created_at, t.started_at, t.completed_at,
-	coalesce(p.trials_completed, 0), coalesce(p.trials_skipped, 0), coalesce(p.trials_failed, 0),
-	p.best_score, p.best_trial, coalesce(p.work, t.n_trials), coalesce(p.work_done, 0), t.wfo_id, coalesce(t.wfo_fold, 0), t.leaders,
-	l.entry->'params'`
+	t.id, t.workspace_id, t.dataset_id, d.name as dataset, t.spec, t.status, t.admitted, t.n_trials as trials, t.warnings,
+	coalesce(t.error, '') as error, t.outcome, t.regime, t.created_at, t.started_at, t.completed_at,
+	coalesce(p.trials_completed, 0) as completed, coalesce(p.trials_skipped, 0) as skipped, coalesce(p.trials_failed, 0) as failed,
+	p.best_score, p.best_trial, coalesce(p.work, t.n_trials) as work, coalesce(p.work_done, 0) as work_done,
+	t.wfo_id, coalesce(t.wfo_fold, 0) as wfo_fold, t.leaders, l.entry->'params' as best_params`
 
 const tuneTables = `
 	from tunes t
@@ -172,25 +171,25 @@ const tuneTables = `
 	left join tune_progress p on p.tune_id = t.id
 	left join tune_leaderboard l on l.tune_id = t.id and l.rank = 1`
 
+// tuneRow is a row of tuneColumns.
+type tuneRow struct {
+	Tune
+	Progress
+	WFOID   *uuid.UUID
+	WFOFold int
+}
+
 func scanTune(row pgx.CollectableRow) (*Tune, error) {
-	var t Tune
-	var spec []byte
-	var wfo *uuid.UUID
-	var fold int
-	err := row.Scan(&t.ID, &t.WorkspaceID, &t.DatasetID, &t.Dataset, &spec, &t.Status, &t.Admitted,
-		&t.Trials, &t.Warnings, &t.Error, &t.Outcome, &t.Regime, &t.CreatedAt, &t.StartedAt, &t.CompletedAt,
-		&t.Progress.Completed, &t.Progress.Skipped, &t.Progress.Failed,
-		&t.Progress.BestScore, &t.Progress.BestTrial, &t.Progress.Work, &t.Progress.WorkDone, &wfo, &fold, &t.Leaders, &t.BestParams)
+	r, err := pgx.RowToAddrOfStructByName[tuneRow](row)
 	if err != nil {
 		return nil, err
 	}
-	if wfo != nil {
-		t.Fold = &FoldOf{*wfo, fold}
+	tune := &r.Tune
+	tune.Progress = r.Progress
+	if r.WFOID != nil {
+		tune.Fold = &FoldOf{*r.WFOID, r.WFOFold}
 	}
-	if err := json.Unmarshal(spec, &t.Spec); err != nil {
-		return nil, fmt.Errorf("decode spec of tune %s: %w", t.ID, err)
-	}
-	return &t, nil
+	return tune, nil
 }
 
 // Get reads one tune of the workspace, or ErrNotFound.
@@ -204,17 +203,10 @@ func (s *Store) Get(ctx context.Context, workspace, id uuid.UUID) (*Tune, error)
 }
 
 func readTune(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) (*Tune, error) {
-	rows, err := tx.Query(ctx, `select `+tuneColumns+tuneTables+`
+	tune, err := store.ReadOne(ctx, tx, "tune "+id.String(), scanTune, `select `+tuneColumns+tuneTables+`
 		where t.workspace_id = $1 and t.id = $2`, workspace, id)
 	if err != nil {
-		return nil, fmt.Errorf("read tune %s: %w", id, err)
-	}
-	tune, err := pgx.CollectExactlyOneRow(rows, scanTune)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, fmt.Errorf("tune %s: %w", id, store.ErrNotFound)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read tune %s: %w", id, err)
+		return nil, err
 	}
 	if tune.Status == Running {
 		err = readOpenShards(ctx, tx, tune)
@@ -249,8 +241,8 @@ type Filter struct {
 // List lists the workspace's tunes, newest first, from after the page's place.
 func (s *Store) List(ctx context.Context, workspace uuid.UUID, filter Filter, page store.Page, limit int) ([]*Tune, error) {
 	var tunes []*Tune
-	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
-		rows, err := tx.Query(ctx, `select `+tuneColumns+tuneTables+`
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
+		tunes, err = store.ReadAll(ctx, tx, "tunes", scanTune, `select `+tuneColumns+tuneTables+`
 			where t.workspace_id = @workspace
 			  and (@status = '' or t.status = @status)
 			  and (@strategy = '' or t.strategy = @strategy)
@@ -263,13 +255,7 @@ func (s *Store) List(ctx context.Context, workspace uuid.UUID, filter Filter, pa
 				"workspace": workspace, "status": string(filter.Status), "strategy": filter.Strategy, "wfo": filter.WFO,
 				"before": page.Before, "before_id": page.BeforeID, "limit": limit,
 			})
-		if err != nil {
-			return fmt.Errorf("list tunes: %w", err)
-		}
-		if tunes, err = pgx.CollectRows(rows, scanTune); err != nil {
-			return fmt.Errorf("list tunes: %w", err)
-		}
-		return nil
+		return err
 	})
 	return tunes, err
 }

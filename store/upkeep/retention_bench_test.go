@@ -2,9 +2,7 @@ package upkeep_test
 
 import (
 	"context"
-	"os"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +14,7 @@ import (
 	"millrace/store"
 	"millrace/store/pgtest"
 	"millrace/store/stores"
+	"millrace/store/storetest"
 	"millrace/store/upkeep"
 )
 
@@ -23,12 +22,7 @@ import (
 // others write. It reports rows a second, the longest transaction as the run measured it and as
 // another session saw it, and the writers' 99th percentile beside the run over that without it.
 func BenchmarkPruneBesideWriters(b *testing.B) {
-	rows := 200_000
-	if text := os.Getenv("MILLRACE_BENCH_ROWS"); text != "" {
-		var err error
-		rows, err = strconv.Atoi(text)
-		require.NoError(b, err)
-	}
+	rows := storetest.Size(b, "MILLRACE_BENCH_ROWS", 200_000)
 	for b.Loop() {
 		prunedBesideWriters(b, rows)
 	}

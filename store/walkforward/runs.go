@@ -103,32 +103,14 @@ type Fold struct {
 }
 
 const wfoColumns = `
-	r.id, r.workspace_id, r.dataset_id, d.name, r.spec, r.config, r.status, r.admitted, r.n_folds, r.n_trials,
-	r.warnings, coalesce(r.error, ''), r.outcome, r.created_at, r.started_at, r.completed_at,
-	p.folds_done, p.folds_failed, p.trials_done, p.scores_done, clock_timestamp()`
+	r.id, r.workspace_id, r.dataset_id, d.name as dataset, r.spec, r.config, r.status, r.admitted, r.n_folds as folds, r.n_trials as trials,
+	r.warnings, coalesce(r.error, '') as error, r.outcome, r.created_at, r.started_at, r.completed_at,
+	p.folds_done, p.folds_failed, p.trials_done, p.scores_done, clock_timestamp() as as_of`
 
 const wfoTables = `
 	from wfo_runs r
 	join datasets d on d.id = r.dataset_id
 	join wfo_progress p on p.wfo_id = r.id`
-
-func scanWFO(row pgx.CollectableRow) (*Run, error) {
-	var w Run
-	var spec, config []byte
-	err := row.Scan(&w.ID, &w.WorkspaceID, &w.DatasetID, &w.Dataset, &spec, &config, &w.Status, &w.Admitted,
-		&w.Folds, &w.Trials, &w.Warnings, &w.Error, &w.Outcome, &w.CreatedAt, &w.StartedAt, &w.CompletedAt,
-		&w.FoldsDone, &w.FoldsFailed, &w.TrialsDone, &w.ScoresDone, &w.AsOf)
-	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(spec, &w.Spec); err != nil {
-		return nil, fmt.Errorf("decode spec of walk-forward %s: %w", w.ID, err)
-	}
-	if err := json.Unmarshal(config, &w.Config); err != nil {
-		return nil, fmt.Errorf("decode config of walk-forward %s: %w", w.ID, err)
-	}
-	return &w, nil
-}
 
 // Get reads one walk-forward of the workspace, or ErrNotFound.
 func (s *Store) Get(ctx context.Context, workspace, id uuid.UUID) (*Run, error) {
@@ -141,17 +123,10 @@ func (s *Store) Get(ctx context.Context, workspace, id uuid.UUID) (*Run, error) 
 }
 
 func readWFO(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) (*Run, error) {
-	rows, err := tx.Query(ctx, `select `+wfoColumns+wfoTables+`
+	wfo, err := store.ReadOne(ctx, tx, "walk-forward "+id.String(), pgx.RowToAddrOfStructByName[Run], `select `+wfoColumns+wfoTables+`
 		where r.workspace_id = $1 and r.id = $2`, workspace, id)
 	if err != nil {
-		return nil, fmt.Errorf("read walk-forward %s: %w", id, err)
-	}
-	wfo, err := pgx.CollectExactlyOneRow(rows, scanWFO)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, fmt.Errorf("walk-forward %s: %w", id, store.ErrNotFound)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read walk-forward %s: %w", id, err)
+		return nil, err
 	}
 	if wfo.Status != Running {
 		return wfo, nil
@@ -177,8 +152,8 @@ type Filter struct {
 // List lists the workspace's walk-forwards, newest first, from after the page's place.
 func (s *Store) List(ctx context.Context, workspace uuid.UUID, filter Filter, page store.Page, limit int) ([]*Run, error) {
 	var list []*Run
-	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
-		rows, err := tx.Query(ctx, `select `+wfoColumns+wfoTables+`
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
+		list, err = store.ReadAll(ctx, tx, "walk-forwards", pgx.RowToAddrOfStructByName[Run], `select `+wfoColumns+wfoTables+`
 			where r.workspace_id = @workspace
 			  and (@status = '' or r.status = @status)
 			  and (@strategy = '' or r.strategy = @strategy)
@@ -190,13 +165,7 @@ func (s *Store) List(ctx context.Context, workspace uuid.UUID, filter Filter, pa
 				"workspace": workspace, "status": string(filter.Status), "strategy": filter.Strategy,
 				"before": page.Before, "before_id": page.BeforeID, "limit": limit,
 			})
-		if err != nil {
-			return fmt.Errorf("list walk-forwards: %w", err)
-		}
-		if list, err = pgx.CollectRows(rows, scanWFO); err != nil {
-			return fmt.Errorf("list walk-forwards: %w", err)
-		}
-		return nil
+		return err
 	})
 	return list, err
 }
@@ -212,22 +181,16 @@ func (s *Store) Folds(ctx context.Context, workspace, id uuid.UUID) ([]Fold, err
 }
 
 func readFolds(ctx context.Context, tx pgx.Tx, id uuid.UUID) ([]Fold, error) {
-	rows, err := tx.Query(ctx, `
-		select fold, train_start, train_end, test_end, train_bars, test_bars, tune_id, status, coalesce(error, ''), top
+	return store.ReadAll(ctx, tx, "folds of walk-forward "+id.String(), scanFold, `
+		select fold as index, train_start, train_end, test_end, train_bars, test_bars, tune_id, status, coalesce(error, '') as error, top
 		  from wfo_folds where wfo_id = $1 order by fold`, id)
-	if err != nil {
-		return nil, fmt.Errorf("read folds of walk-forward %s: %w", id, err)
-	}
-	folds, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (f Fold, err error) {
-		err = row.Scan(&f.Index, &f.TrainStart, &f.TrainEnd, &f.TestEnd, &f.TrainBars, &f.TestBars,
-			&f.TuneID, &f.Status, &f.Error, &f.Top)
-		f.TrainStart, f.TrainEnd, f.TestEnd = f.TrainStart.UTC(), f.TrainEnd.UTC(), f.TestEnd.UTC()
-		return f, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read folds of walk-forward %s: %w", id, err)
-	}
-	return folds, nil
+}
+
+// scanFold is lax because a stored fold has no Problem: its error says why it was not run.
+func scanFold(row pgx.CollectableRow) (Fold, error) {
+	f, err := pgx.RowToStructByNameLax[Fold](row)
+	f.TrainStart, f.TrainEnd, f.TestEnd = f.TrainStart.UTC(), f.TrainEnd.UTC(), f.TestEnd.UTC()
+	return f, err
 }
 
 // Candidates reads the candidates of a walk-forward from after a rank, best first, as

@@ -13,15 +13,9 @@ import (
 	"millrace/store/walkforward"
 )
 
-// The package's state machines: see storetest.RaceTransitions.
-func TestTwoTransitionsAtOnceEndNothingTwice(t *testing.T) {
+func TestTransitionsEndNothingTwiceAndAreRefusedAfterTheEnd(t *testing.T) {
 	t.Parallel()
-	storetest.RaceTransitions(t, walkForwardMachines())
-}
-
-func TestATransitionAfterTheEndIsRefused(t *testing.T) {
-	t.Parallel()
-	storetest.RefuseAfterTheEnd(t, walkForwardMachines())
+	storetest.RunTransitions(t, walkForwardMachines())
 }
 
 // The folds of a walk-forward that ends early end with it, each with its event.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"millrace/store"
 )
 
 // LiveWorker is a worker process whose heartbeat counts.
@@ -54,19 +56,11 @@ type FailedJob struct {
 // FailedJobs lists the workspace's jobs that were given up since a time, newest first. The search
 // goes by River's index on state and end, so that its cost is that of the failures, not of the table.
 func (s *Store) FailedJobs(ctx context.Context, workspace uuid.UUID, since time.Time, limit int) ([]FailedJob, error) {
-	rows, err := s.db.Pool().Query(ctx, `
-		select id, kind, state::text, attempt, coalesce(errors[cardinality(errors)] ->> 'error', ''), finalized_at
+	return store.ReadAll(ctx, s.db.Pool(), "failed jobs", pgx.RowToStructByName[FailedJob], `
+		select id, kind, state::text, attempt, coalesce(errors[cardinality(errors)] ->> 'error', '') as last_error, finalized_at as at
 		  from river_job
 		 where state = 'discarded' and finalized_at > $1 and args ->> 'workspace_id' = $2
 		 order by finalized_at desc limit $3`, since, workspace.String(), limit)
-	if err != nil {
-		return nil, fmt.Errorf("list failed jobs: %w", err)
-	}
-	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[FailedJob])
-	if err != nil {
-		return nil, fmt.Errorf("list failed jobs: %w", err)
-	}
-	return all, nil
 }
 
 // JobLine is a job of something, as River has it.
@@ -88,17 +82,9 @@ func (s *Store) Jobs(ctx context.Context, workspace uuid.UUID, of string, id uui
 	if err != nil {
 		return nil, fmt.Errorf("list jobs: %w", err)
 	}
-	rows, err := s.db.Pool().Query(ctx, `
-		select id, kind, state::text, attempt, coalesce(errors[cardinality(errors)] ->> 'error', ''), created_at, finalized_at
+	return store.ReadAll(ctx, s.db.Pool(), fmt.Sprintf("jobs of %s %s", of, id), pgx.RowToStructByName[JobLine], `
+		select id, kind, state::text, attempt, coalesce(errors[cardinality(errors)] ->> 'error', '') as last_error, created_at, finalized_at
 		  from river_job
 		 where args @> $1::jsonb
 		 order by id desc limit $2`, about, limit)
-	if err != nil {
-		return nil, fmt.Errorf("list jobs of %s %s: %w", of, id, err)
-	}
-	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[JobLine])
-	if err != nil {
-		return nil, fmt.Errorf("list jobs of %s %s: %w", of, id, err)
-	}
-	return all, nil
 }

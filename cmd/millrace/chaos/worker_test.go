@@ -39,10 +39,10 @@ func beWorker() error {
 		ID: id, Pool: pool, Metrics: metrics, Logger: logger, Version: "chaos", Drain: 3 * time.Second,
 		Slots: jobs.Slots{jobs.QueueIngestion: 8, jobs.QueueTrials: 1, jobs.QueueTunes: 1, jobs.QueueMaintenance: 1},
 	}, func(st *stores.Set, workers *river.Workers) {
-		tune.New(st, metrics, logger, tune.Options{ShardTime: 100 * time.Millisecond}).Register(workers)
+		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, logger, tune.Options{ShardTime: 100 * time.Millisecond}).Register(workers)
 		w := &effects{store: st}
 		river.AddWorker(workers, &attempt.Worker[effectArgs]{
-			Saver: attempt.NewSaver(st, logger), Limit: time.Minute, Do: w.do, Fail: w.fail,
+			Saver: attempt.NewSaver(st.DB, logger), Limit: time.Minute, Do: w.do, Fail: w.fail,
 			Of: func(a effectArgs) (uuid.UUID, uuid.UUID) { return a.WorkspaceID, a.ID },
 		})
 	})

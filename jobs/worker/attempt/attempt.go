@@ -16,7 +16,6 @@ import (
 
 	"millrace/ops/routine"
 	"millrace/store"
-	"millrace/store/stores"
 )
 
 // Worker works the jobs of one kind.
@@ -60,7 +59,7 @@ func (w *Worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 		return err
 	}
 	var permanent *PermanentError
-	if !errors.As(err, &permanent) && (job.Attempt < job.MaxAttempts || w.Saver.store.NotNow(err, began)) {
+	if !errors.As(err, &permanent) && (job.Attempt < job.MaxAttempts || w.Saver.db.NotNow(err, began)) {
 		return err // "not now" costs no attempt: package fleet has the job wait
 	}
 	ended := Ended{ID: id, Reason: reasonOf(err, job.ID), Cause: err}
@@ -113,12 +112,12 @@ func (e *PermanentError) Unwrap() error { return e.Cause }
 
 // Saver saves results.
 type Saver struct {
-	store  *stores.Set
+	db     *store.DB
 	logger *slog.Logger
 }
 
 // NewSaver makes a saver.
-func NewSaver(st *stores.Set, logger *slog.Logger) *Saver { return &Saver{st, logger} }
+func NewSaver(db *store.DB, logger *slog.Logger) *Saver { return &Saver{db, logger} }
 
 // Save saves a result, waiting out a database that is away for a moment: computing again would
 // cost more. A save whose commit went through while its answer was lost finds the fence closed by
@@ -130,7 +129,7 @@ func (s *Saver) Save(ctx context.Context, lease store.Lease, save func() error) 
 	for start := time.Now(); ; pause = min(2*pause, 2*time.Second) {
 		err := save()
 		if unsure && errors.Is(err, store.ErrFenced) {
-			attempt, state, stateErr := s.store.JobState(ctx, lease.JobID)
+			attempt, state, stateErr := s.db.JobState(ctx, lease.JobID)
 			if stateErr == nil && attempt == lease.Attempt && state == rivertype.JobStateCompleted {
 				return nil
 			}

@@ -97,7 +97,7 @@ type taskWorker struct {
 func register(st *stores.Set, workers *river.Workers) {
 	w := &taskWorker{store: st}
 	w.Worker = attempt.Worker[taskArgs]{
-		Saver: attempt.NewSaver(st, slog.Default()), Limit: time.Minute,
+		Saver: attempt.NewSaver(st.DB, slog.Default()), Limit: time.Minute,
 		Of: func(a taskArgs) (uuid.UUID, uuid.UUID) { return a.WorkspaceID, a.WorkspaceID },
 		Do: w.do,
 		Fail: func(ctx context.Context, a taskArgs, lease store.Lease, reason string) error {

@@ -95,7 +95,7 @@ func (r *run) dataset(ctx context.Context, src source) (library.Ingested, *sandb
 	if meta.Calendar == 0 {
 		meta.Calendar = backtest.CalendarExchange
 	}
-	stored, err := r.store.Market.PutEncodedDataset(ctx, r.lease.Workspace, meta, bars.Encoded)
+	stored, err := r.opts.Market.PutEncodedDataset(ctx, r.lease.Workspace, meta, bars.Encoded)
 	read.Release()
 	if errors.Is(err, store.ErrConflict) {
 		return library.Ingested{}, nil, knowledge.Rejectf("datasets are immutable, and %q holds other bars: take another name", name)

@@ -122,7 +122,7 @@ func (r *fixture) work() (stop func()) {
 		Version: "test", Drain: 300 * time.Millisecond,
 	}, func(st *stores.Set, workers *river.Workers) {
 		opts := r.opts
-		opts.Store = st
+		opts.DB, opts.Library, opts.Market = st.DB, st.Library, st.Market
 		all, err := ingestion.New(opts)
 		require.NoError(r.t, err)
 		all.Register(workers)

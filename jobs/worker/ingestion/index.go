@@ -61,7 +61,7 @@ func (r *run) index(ctx context.Context, scope knowledge.Scope, embedder knowled
 
 // placement finds where the workspace's vectors are and who makes them.
 func (w *Workers) placement(ctx context.Context, workspace uuid.UUID) (knowledge.Placement, knowledge.Embedder, error) {
-	placement, err := w.store.Library.Placement(ctx, workspace, w.opts.Embedders[0].Model())
+	placement, err := w.opts.Library.Placement(ctx, workspace, w.opts.Embedders[0].Model())
 	if err != nil {
 		return placement, nil, err
 	}
@@ -73,7 +73,7 @@ func (w *Workers) placement(ctx context.Context, workspace uuid.UUID) (knowledge
 
 // forget deletes the vectors of a document's revisions below one.
 func (w *Workers) forget(ctx context.Context, workspace, document uuid.UUID, below int64) error {
-	placement, err := w.store.Library.Placement(ctx, workspace, w.opts.Embedders[0].Model())
+	placement, err := w.opts.Library.Placement(ctx, workspace, w.opts.Embedders[0].Model())
 	if err != nil {
 		return err
 	}

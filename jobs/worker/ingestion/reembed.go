@@ -19,7 +19,7 @@ import (
 // reembed embeds every chunk of a workspace into another collection, and switches the workspace to
 // it once none is missing. Questions and ingestions go on where the workspace still is.
 func (w *Workers) reembed(ctx context.Context, args jobs.ReembedArgs, lease store.Lease) error {
-	job, err := w.store.Library.BeginReembed(ctx, lease, args.ReembedID)
+	job, err := w.opts.Library.BeginReembed(ctx, lease, args.ReembedID)
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (w *Workers) reembed(ctx context.Context, args jobs.ReembedArgs, lease stor
 		return &attempt.PermanentError{Reason: fmt.Sprintf("%s; it was waited for %s in vain", reason, w.opts.Patience), Cause: err}
 	}
 	w.opts.Logger.WarnContext(ctx, "re-embedding waits", "reembed_id", job.ID, "error", err)
-	if err := w.store.Library.WaitReembed(ctx, lease, job.ID, reason); err != nil {
+	if err := w.opts.Library.WaitReembed(ctx, lease, job.ID, reason); err != nil {
 		return err
 	}
 	return river.JobSnooze(max(fault.RetryAfter, w.opts.FaultPause))
@@ -56,7 +56,7 @@ func (w *Workers) move(ctx context.Context, lease store.Lease, job *library.Reem
 			return err
 		}
 		err := w.saver.Save(ctx, lease, func() error {
-			return w.store.Library.FinishReembed(ctx, lease, job.ID)
+			return w.opts.Library.FinishReembed(ctx, lease, job.ID)
 		})
 		if !errors.Is(err, library.ErrBehind) {
 			return err
@@ -68,7 +68,7 @@ func (w *Workers) move(ctx context.Context, lease store.Lease, job *library.Reem
 func (w *Workers) pass(ctx context.Context, lease store.Lease, job *library.Reembed, embedder knowledge.Embedder) error {
 	scope := knowledge.Scope{Workspace: job.WorkspaceID, Collection: job.To.Collection}
 	for after := uuid.Nil; ; {
-		chunks, err := w.store.Library.ReembedBatch(ctx, job.WorkspaceID, job.ID, after, embedBatch)
+		chunks, err := w.opts.Library.ReembedBatch(ctx, job.WorkspaceID, job.ID, after, embedBatch)
 		if err != nil || len(chunks) == 0 {
 			return err
 		}
@@ -87,7 +87,7 @@ func (w *Workers) pass(ctx context.Context, lease store.Lease, job *library.Reem
 		if err := w.opts.Index.Upsert(ctx, scope, points); err != nil {
 			return err
 		}
-		if err := w.store.Library.NoteReembedded(ctx, lease, job.ID, chunks); err != nil {
+		if err := w.opts.Library.NoteReembedded(ctx, lease, job.ID, chunks); err != nil {
 			return err
 		}
 		after = chunks[len(chunks)-1].ID
@@ -96,7 +96,7 @@ func (w *Workers) pass(ctx context.Context, lease store.Lease, job *library.Reem
 
 // failReembed ends a re-embedding for good; it is called by attempt.Worker.
 func (w *Workers) failReembed(ctx context.Context, args jobs.ReembedArgs, lease store.Lease, reason string) error {
-	return w.store.Library.FailReembed(ctx, lease, args.ReembedID, reason)
+	return w.opts.Library.FailReembed(ctx, lease, args.ReembedID, reason)
 }
 
 // sweepWorker deletes what a workspace left behind: its vectors in the old collection, and those in
@@ -126,11 +126,11 @@ func (w *sweepWorker) Work(ctx context.Context, job *river.Job[jobs.ReembedSweep
 }
 
 func (w *Workers) sweep(ctx context.Context, workspace, id uuid.UUID) error {
-	job, err := w.store.Library.Reembed(ctx, id)
+	job, err := w.opts.Library.Reembed(ctx, id)
 	if err != nil {
 		return err
 	}
-	left, err := w.store.Library.Leftovers(ctx, workspace, id)
+	left, err := w.opts.Library.Leftovers(ctx, workspace, id)
 	if err != nil {
 		return err
 	}
@@ -143,12 +143,12 @@ func (w *Workers) sweep(ctx context.Context, workspace, id uuid.UUID) error {
 	if err := w.leave(ctx, job); err != nil {
 		return err
 	}
-	return w.store.Library.ForgetReembed(ctx, workspace, id)
+	return w.opts.Library.ForgetReembed(ctx, workspace, id)
 }
 
 // leave deletes the workspace's vectors where it came from, unless it is there again.
 func (w *Workers) leave(ctx context.Context, job *library.Reembed) error {
-	now, err := w.store.Library.Placement(ctx, job.WorkspaceID, w.opts.Embedders[0].Model())
+	now, err := w.opts.Library.Placement(ctx, job.WorkspaceID, w.opts.Embedders[0].Model())
 	if err != nil || now.Collection == job.From {
 		return err
 	}

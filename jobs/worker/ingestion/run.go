@@ -70,7 +70,7 @@ func (r *run) steps(ctx context.Context) error {
 
 func (r *run) finish(ctx context.Context, made library.Ingested) error {
 	return r.saver.Save(ctx, r.lease, func() error {
-		job, err := r.store.Library.FinishIngest(ctx, r.lease, r.job.ID, made)
+		job, err := r.opts.Library.FinishIngest(ctx, r.lease, r.job.ID, made)
 		if err == nil {
 			r.job = job
 		}
@@ -85,7 +85,7 @@ func (r *run) report(ctx context.Context, stage string, done, total int) {
 		return
 	}
 	r.stage, r.reported = stage, time.Now()
-	err := r.store.Library.ReportIngest(ctx, r.lease, r.job.ID, stage, done, total)
+	err := r.opts.Library.ReportIngest(ctx, r.lease, r.job.ID, stage, done, total)
 	if errors.Is(err, store.ErrFenced) || errors.Is(err, store.ErrEnded) || errors.Is(err, store.ErrNotFound) {
 		r.stop(err)
 	}
@@ -129,9 +129,9 @@ func (r *run) read(ctx context.Context) (source, error) {
 		if r.job.URL != nil {
 			src.address = *r.job.URL
 		}
-		src.copy = func(to io.Writer) error { return r.store.Library.CopyUpload(ctx, r.lease.Workspace, *upload, to) }
+		src.copy = func(to io.Writer) error { return r.opts.Library.CopyUpload(ctx, r.lease.Workspace, *upload, to) }
 		var err error
-		src.size, err = r.store.Library.UploadSize(ctx, r.lease.Workspace, *upload)
+		src.size, err = r.opts.Library.UploadSize(ctx, r.lease.Workspace, *upload)
 		return src, err
 	}
 	if r.job.URL == nil {
@@ -167,7 +167,7 @@ func (r *run) retype(ctx context.Context, src source) error {
 	if found == r.job.SourceType {
 		return nil
 	}
-	job, doc, err := r.store.Library.RetypeIngest(ctx, r.lease, r.job.ID, found)
+	job, doc, err := r.opts.Library.RetypeIngest(ctx, r.lease, r.job.ID, found)
 	if err != nil {
 		return err
 	}

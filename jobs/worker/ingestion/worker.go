@@ -16,7 +16,7 @@ import (
 	"millrace/jobs/worker/ingestion/sandbox"
 	"millrace/store"
 	"millrace/store/library"
-	"millrace/store/stores"
+	"millrace/store/market"
 )
 
 // jobTimeout bounds one attempt; below River's own rescue age.
@@ -24,7 +24,9 @@ const jobTimeout = 20 * time.Minute
 
 // Options make Workers. Those without a default are required.
 type Options struct {
-	Store     *stores.Set
+	DB        *store.DB
+	Library   *library.Store
+	Market    *market.Store // keeps the bars that a source turns out to be
 	Logger    *slog.Logger
 	Fetcher   knowledge.Fetcher
 	Sandbox   *sandbox.Pool // extracts text from what was sent or fetched
@@ -68,23 +70,22 @@ func (o Options) withDefaults() Options {
 // Workers work ingestions.
 type Workers struct {
 	opts    Options
-	store   *stores.Set
 	saver   *attempt.Saver
 	chunker *knowledge.Chunker
 }
 
 // New makes the workers.
 func New(opts Options) (*Workers, error) {
-	if opts.Store == nil || opts.Logger == nil || opts.Fetcher == nil || opts.Sandbox == nil ||
+	if opts.DB == nil || opts.Library == nil || opts.Market == nil || opts.Logger == nil || opts.Fetcher == nil || opts.Sandbox == nil ||
 		len(opts.Embedders) == 0 || opts.Index == nil {
-		return nil, errors.New("ingestion: Store, Logger, Fetcher, Sandbox, Embedders and Index are required")
+		return nil, errors.New("ingestion: DB, Library, Market, Logger, Fetcher, Sandbox, Embedders and Index are required")
 	}
 	chunker, err := knowledge.NewChunker()
 	if err != nil {
 		return nil, err
 	}
 	return &Workers{
-		opts: opts.withDefaults(), store: opts.Store, saver: attempt.NewSaver(opts.Store, opts.Logger), chunker: chunker,
+		opts: opts.withDefaults(), saver: attempt.NewSaver(opts.DB, opts.Logger), chunker: chunker,
 	}, nil
 }
 
@@ -111,7 +112,7 @@ type sourceWorker struct {
 
 // NextRetry implements river.Worker.
 func (w *sourceWorker) NextRetry(job *river.Job[jobs.IngestArgs]) time.Time {
-	return w.all.store.Clock().Now().Add(w.all.pause(job.Attempt))
+	return w.all.opts.DB.Clock().Now().Add(w.all.pause(job.Attempt))
 }
 
 // pause is the wait after a failed attempt: 2 s, 6 s, 18 s … at most 10 min.
@@ -126,7 +127,7 @@ func (w *Workers) pause(attempt int) time.Duration {
 
 // ingest makes one attempt, and records what became of it.
 func (w *Workers) ingest(ctx context.Context, args jobs.IngestArgs, lease store.Lease) error {
-	job, doc, err := w.store.Library.BeginIngest(ctx, lease, args.IngestID)
+	job, doc, err := w.opts.Library.BeginIngest(ctx, lease, args.IngestID)
 	if err != nil {
 		return w.finish(ctx, lease, args.IngestID, nil, err)
 	}
@@ -207,11 +208,11 @@ func faultReason(fault *knowledge.Fault) string {
 // wait snoozes the job: waiting is not an attempt. Beyond the patience for it the ingestion fails; ours is
 // what we are to blame for then, nil if the source is.
 func (w *Workers) wait(ctx context.Context, lease store.Lease, job *library.Ingest, reason string, ours error, pause time.Duration) error {
-	next := w.store.Clock().Now().Add(pause)
+	next := w.opts.DB.Clock().Now().Add(pause)
 	if next.Sub(job.CreatedAt) > w.opts.Patience {
 		return &attempt.PermanentError{Reason: fmt.Sprintf("%s; it was waited for %s in vain", reason, w.opts.Patience), Cause: ours}
 	}
-	if err := w.store.Library.RetryIngest(ctx, lease, job.ID, reason, next); err != nil {
+	if err := w.opts.Library.RetryIngest(ctx, lease, job.ID, reason, next); err != nil {
 		return err
 	}
 	return river.JobSnooze(pause)
@@ -223,7 +224,7 @@ func (w *Workers) retry(ctx context.Context, lease store.Lease, job *library.Ing
 	if lease.Last {
 		return &attempt.PermanentError{Reason: fmt.Sprintf("%s; it was tried %d times", reason, lease.Attempt), Cause: ours}
 	}
-	if noted := w.store.Library.RetryIngest(ctx, lease, job.ID, reason, w.store.Clock().Now().Add(w.pause(lease.Attempt))); noted != nil {
+	if noted := w.opts.Library.RetryIngest(ctx, lease, job.ID, reason, w.opts.DB.Clock().Now().Add(w.pause(lease.Attempt))); noted != nil {
 		return noted
 	}
 	return err
@@ -231,13 +232,13 @@ func (w *Workers) retry(ctx context.Context, lease store.Lease, job *library.Ing
 
 // fail ends an ingestion for good; it is called by attempt.Worker.
 func (w *Workers) fail(ctx context.Context, args jobs.IngestArgs, lease store.Lease, reason string) error {
-	return w.store.Library.FailIngest(ctx, lease, args.IngestID, reason)
+	return w.opts.Library.FailIngest(ctx, lease, args.IngestID, reason)
 }
 
 // abandon ends the attempt at an ingestion that was cancelled or whose document is gone.
 func (w *Workers) abandon(ctx context.Context, lease store.Lease, id uuid.UUID, job *library.Ingest, cause error) error {
 	w.clean(ctx, lease.Workspace, job)
-	if err := w.store.Library.AbandonIngest(ctx, lease, id, "the document was deleted"); err != nil {
+	if err := w.opts.Library.AbandonIngest(ctx, lease, id, "the document was deleted"); err != nil {
 		return cause
 	}
 	return nil
@@ -251,7 +252,7 @@ func (w *Workers) clean(ctx context.Context, workspace uuid.UUID, job *library.I
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	_, err := w.store.Library.Document(ctx, workspace, job.DocumentID)
+	_, err := w.opts.Library.Document(ctx, workspace, job.DocumentID)
 	if errors.Is(err, store.ErrNotFound) {
 		err = w.forget(ctx, workspace, job.DocumentID, knowledge.AllRevisions)
 	}

@@ -68,7 +68,9 @@ func TestRiverRunsTheSchedule(t *testing.T) {
 		Periodic: []*river.PeriodicJob{river.NewPeriodicJob(schedule, func() (river.JobArgs, *river.InsertOpts) {
 			return jobs.PruneArgs{Job: "job_runs"}, nil
 		}, nil)},
-	}, func(st *stores.Set, workers *river.Workers) { retention.New(st, logger).Register(workers) })
+	}, func(st *stores.Set, workers *river.Workers) {
+		retention.New(st.DB, st.Upkeep, logger).Register(workers)
+	})
 	require.NoError(t, err)
 	require.NoError(t, member.Start(t.Context()))
 	t.Cleanup(func() { _ = member.Stop(context.Background()) })

@@ -11,7 +11,6 @@ import (
 
 	"millrace/jobs"
 	"millrace/store"
-	"millrace/store/stores"
 	"millrace/store/upkeep"
 )
 
@@ -28,12 +27,15 @@ const (
 
 // Workers work the retention queue.
 type Workers struct {
-	store  *stores.Set
+	db     *store.DB
+	upkeep *upkeep.Store
 	logger *slog.Logger
 }
 
 // New makes the workers.
-func New(st *stores.Set, logger *slog.Logger) *Workers { return &Workers{store: st, logger: logger} }
+func New(db *store.DB, st *upkeep.Store, logger *slog.Logger) *Workers {
+	return &Workers{db: db, upkeep: st, logger: logger}
+}
 
 // Register adds the workers to those of the process.
 func (w *Workers) Register(to *river.Workers) { river.AddWorker(to, &pruneWorker{all: w}) }
@@ -63,7 +65,7 @@ func (w *pruneWorker) Timeout(*river.Job[jobs.PruneArgs]) time.Duration { return
 
 // NextRetry implements river.Worker.
 func (w *pruneWorker) NextRetry(job *river.Job[jobs.PruneArgs]) time.Time {
-	return w.all.store.Clock().Now().Add(time.Duration(job.Attempt) * retryPause)
+	return w.all.db.Clock().Now().Add(time.Duration(job.Attempt) * retryPause)
 }
 
 // Work implements river.Worker. The run's lock is its fence: an attempt given up for dead that still
@@ -71,13 +73,13 @@ func (w *pruneWorker) NextRetry(job *river.Job[jobs.PruneArgs]) time.Time {
 func (w *pruneWorker) Work(ctx context.Context, job *river.Job[jobs.PruneArgs]) error {
 	prune := upkeep.Prune{Job: job.Args.Job, BatchSize: batchSize, Source: "river"}
 	if job.Args.Entry != 0 {
-		run, err := w.all.store.Upkeep.RetentionRun(ctx, job.Args.Entry)
+		run, err := w.all.upkeep.RetentionRun(ctx, job.Args.Entry)
 		if err != nil {
 			return err
 		}
 		prune.Source, prune.Entry, prune.BatchSize, prune.DryRun = run.Source, &run.ID, run.BatchSize, run.DryRun
 	}
-	pruned, err := w.all.store.Upkeep.Prune(ctx, prune)
+	pruned, err := w.all.upkeep.Prune(ctx, prune)
 	log := w.all.logger.With("job_name", prune.Job, "source", prune.Source, "job_id", job.ID)
 	switch {
 	case errors.Is(err, store.ErrRunning):

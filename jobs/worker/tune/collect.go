@@ -34,7 +34,7 @@ func (w *Workers) collect(ctx context.Context, args jobs.TuneCollectArgs, lease 
 		return err
 	}
 	w.metrics.TuneRuns.WithLabelValues(string(tuning.Completed)).Inc()
-	w.metrics.TuneRunDuration.Observe(w.store.Clock().Now().Sub(*tune.StartedAt).Seconds())
+	w.metrics.TuneRunDuration.Observe(w.store.DB.Clock().Now().Sub(*tune.StartedAt).Seconds())
 	return nil
 }
 

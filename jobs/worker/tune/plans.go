@@ -14,7 +14,6 @@ import (
 	"millrace/jobs/worker/attempt"
 	"millrace/ops"
 	"millrace/store"
-	"millrace/store/stores"
 	"millrace/store/strategies"
 	"millrace/store/tuning"
 )
@@ -24,10 +23,11 @@ const plansKept = 8
 
 // plans caches the plan of each tune lately worked. A plan is immutable, so its shards share it.
 type plans struct {
-	store *stores.Set
-	mu    sync.Mutex
-	byID  map[uuid.UUID]*planned
-	order []uuid.UUID // oldest first
+	tuning     *tuning.Store
+	strategies *strategies.Store
+	mu         sync.Mutex
+	byID       map[uuid.UUID]*planned
+	order      []uuid.UUID // oldest first
 }
 
 type planned struct {
@@ -35,8 +35,8 @@ type planned struct {
 	perTrial time.Duration // 0: not measured here yet
 }
 
-func newPlans(st *stores.Set) *plans {
-	return &plans{store: st, byID: map[uuid.UUID]*planned{}}
+func newPlans(tunes *tuning.Store, scripts *strategies.Store) *plans {
+	return &plans{tuning: tunes, strategies: scripts, byID: map[uuid.UUID]*planned{}}
 }
 
 // get makes the tune's plan, or finds it. A spec that does not fit its dataset is a permanent error.
@@ -48,11 +48,11 @@ func (p *plans) get(ctx context.Context, tune *tuning.Tune) (*sweep.Plan, error)
 	if known != nil {
 		return known.plan, nil
 	}
-	series, err := p.store.Tuning.Series(ctx, tune)
+	series, err := p.tuning.Series(ctx, tune)
 	if err != nil {
 		return nil, fmt.Errorf("bars of tune %s: %w", tune.ID, err)
 	}
-	if err := p.store.Strategies.Bind(ctx, tune.WorkspaceID, &tune.Spec); err != nil {
+	if err := p.strategies.Bind(ctx, tune.WorkspaceID, &tune.Spec); err != nil {
 		return nil, scriptFault(err)
 	}
 	plan, problems := sweep.NewPlanOver(tune.Spec, series)

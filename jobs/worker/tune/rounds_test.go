@@ -76,7 +76,7 @@ func (f *fixture) work(slots int, opts tune.Options) (stop func()) {
 		Pool: f.pool(), Slots: jobs.Slots{jobs.QueueTrials: slots, jobs.QueueTunes: 1},
 		Metrics: metrics, Logger: logger, Version: "test", Drain: time.Second,
 	}, func(st *stores.Set, workers *river.Workers) {
-		tune.New(st, metrics, logger, opts).Register(workers)
+		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, logger, opts).Register(workers)
 	})
 	require.NoError(f.t, err)
 	require.NoError(f.t, member.Start(f.t.Context()))

@@ -13,8 +13,9 @@ import (
 	"millrace/jobs/worker/attempt"
 	"millrace/ops"
 	"millrace/store"
-	"millrace/store/stores"
+	"millrace/store/strategies"
 	"millrace/store/tuning"
+	"millrace/store/workers"
 )
 
 // jobTimeout bounds one attempt. It is far above the second a shard is cut to, and below River's
@@ -28,9 +29,17 @@ type Options struct {
 	ReportEvery time.Duration // between progress reports of a running shard; default 500 ms
 }
 
+// Stores are what the workers read and write.
+type Stores struct {
+	DB         *store.DB
+	Strategies *strategies.Store
+	Tuning     *tuning.Store
+	Workers    *workers.Store // how many slots the fleet has
+}
+
 // Workers work tunes. They share a cache of plans, as a process meets the same tune shard after shard.
 type Workers struct {
-	store   *stores.Set
+	store   Stores
 	save    *attempt.Saver
 	plans   *plans
 	slots   chan struct{} // held while a shard computes, not while it is read or saved
@@ -40,7 +49,7 @@ type Workers struct {
 }
 
 // New makes the workers.
-func New(st *stores.Set, metrics *ops.Metrics, logger *slog.Logger, opts Options) *Workers {
+func New(st Stores, metrics *ops.Metrics, logger *slog.Logger, opts Options) *Workers {
 	if opts.Slots == 0 {
 		opts.Slots = runtime.GOMAXPROCS(0)
 	}
@@ -51,7 +60,7 @@ func New(st *stores.Set, metrics *ops.Metrics, logger *slog.Logger, opts Options
 		opts.ReportEvery = 500 * time.Millisecond
 	}
 	return &Workers{
-		store: st, save: attempt.NewSaver(st, logger), plans: newPlans(st), slots: make(chan struct{}, opts.Slots),
+		store: st, save: attempt.NewSaver(st.DB, logger), plans: newPlans(st.Tuning, st.Strategies), slots: make(chan struct{}, opts.Slots),
 		metrics: metrics, logger: logger, opts: opts,
 	}
 }

@@ -18,24 +18,34 @@ import (
 	"millrace/jobs/worker/attempt"
 	"millrace/ops"
 	"millrace/store"
-	"millrace/store/stores"
+	"millrace/store/market"
 	"millrace/store/strategies"
+	"millrace/store/tuning"
 	"millrace/store/walkforward"
 )
 
 // jobTimeout bounds one attempt, below River's own rescue age.
 const jobTimeout = 20 * time.Minute
 
+// Stores are what the workers read and write.
+type Stores struct {
+	DB          *store.DB
+	Market      *market.Store
+	Strategies  *strategies.Store
+	Tuning      *tuning.Store
+	WalkForward *walkforward.Store
+}
+
 // Workers work walk-forwards.
 type Workers struct {
-	store   *stores.Set
+	store   Stores
 	save    *attempt.Saver
 	metrics *ops.Metrics
 }
 
 // New makes the workers.
-func New(st *stores.Set, metrics *ops.Metrics, logger *slog.Logger) *Workers {
-	return &Workers{store: st, save: attempt.NewSaver(st, logger), metrics: metrics}
+func New(st Stores, metrics *ops.Metrics, logger *slog.Logger) *Workers {
+	return &Workers{store: st, save: attempt.NewSaver(st.DB, logger), metrics: metrics}
 }
 
 // Register adds the workers to those of the process.
