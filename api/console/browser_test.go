@@ -11,6 +11,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -222,9 +223,24 @@ func (b *browser) looksRight(name string) {
 		}
 		b.accessible(fmt.Sprintf("%s at %d, %s", name, look.width, look.scheme), look.rules)
 	}
+	b.wellWorded(name)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	require.Empty(b.t, b.errors, name)
+}
+
+var (
+	retiredLabels = regexp.MustCompile(`(?im)winner's course|what was asked|what and how|(what|nothing) broke|nothing runs|see reasons|` +
+		`found out by itself|^(made|make)$|\tmade\t|unless you say|look again|looked at|leave out folds|rank 1 in it|surface of two|best candidate “?–|\(limit: .*,`)
+	oneOfMany = regexp.MustCompile(`(^|[^\d.,\x{a0}\x{202f}])1 (bars|batches|chunks|days|documents|events|files|folds|jobs|keys|rows|shards|slots|sources|trials|tunes|variants|workers)\b`)
+)
+
+// wellWorded checks that a page uses the labels of the field and the singular for one.
+func (b *browser) wellWorded(name string) {
+	b.t.Helper()
+	text := eval[string](b, `document.body.innerText`)
+	require.Empty(b.t, retiredLabels.FindAllString(text, -1), "%s has labels that were replaced", name)
+	require.Empty(b.t, oneOfMany.FindAllString(text, -1), "%s counts one with a plural", name)
 }
 
 // resize makes the window as wide as a telephone or a desk.

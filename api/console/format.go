@@ -18,7 +18,7 @@ import (
 func (p *Pages) funcs() template.FuncMap {
 	return template.FuncMap{
 		"asset": p.assetPath, "nav": navigation, "icon": icon,
-		"num": number, "signed": signed, "pct": percent, "count": count, "share": share,
+		"num": number, "signed": signed, "pct": percent, "count": count, "plural": plural, "share": share,
 		"ago": ago, "when": when, "day": func(t time.Time) string { return t.UTC().Format("2006-01-02") },
 		"span": span, "eta": eta, "short": shortID, "params": params, "pretty": pretty,
 		"join": strings.Join, "split": func(list string) []string { return strings.Split(list, ",") }, "title": title, "warning": types.ShownWarning, "deref": func(v *float64) float64 { return *v },
@@ -45,6 +45,14 @@ func number(v any) string {
 		decimals = 2
 	}
 	return strings.Replace(strconv.FormatFloat(f, 'f', decimals, 64), "-", "−", 1)
+}
+
+// plural writes a number of things whose noun takes an s.
+func plural(v any, noun string) string {
+	if n, ok := figure(v); ok && n == 1 {
+		return "1 " + noun
+	}
+	return number(v) + " " + noun + "s"
 }
 
 func signed(v any) string {

@@ -78,8 +78,8 @@ func (w walkForward) timeline() template.HTML {
 		rows = append(rows, chart.Fold{
 			Name: strconv.Itoa(f.Fold), Status: string(f.Status),
 			TrainFrom: f.TrainStart.UnixMicro(), TrainTo: f.TrainEnd.UnixMicro(), TestFrom: f.TestStart.UnixMicro(), TestTo: f.TestEnd.UnixMicro(),
-			TrainT: fmt.Sprintf("fold %d trains %s to %s, %d bars", f.Fold, f.TrainStart.Format("2006-01-02"), f.TrainEnd.Format("2006-01-02"), f.TrainBars),
-			TestT:  fmt.Sprintf("fold %d tests %s to %s, %d bars: %s", f.Fold, f.TestStart.Format("2006-01-02"), f.TestEnd.Format("2006-01-02"), f.TestBars, f.Status),
+			TrainT: fmt.Sprintf("fold %d trains %s to %s, %s", f.Fold, f.TrainStart.Format("2006-01-02"), f.TrainEnd.Format("2006-01-02"), plural(f.TrainBars, "bar")),
+			TestT:  fmt.Sprintf("fold %d tests %s to %s, %s: %s", f.Fold, f.TestStart.Format("2006-01-02"), f.TestEnd.Format("2006-01-02"), plural(f.TestBars, "bar"), f.Status),
 		})
 	}
 	return chart.Folds("Training and test windows of each fold", rows)

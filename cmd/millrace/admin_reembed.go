@@ -43,11 +43,11 @@ func followReembed(ctx context.Context, env *environment, api *client.Client, mo
 	for shown := -1; ; {
 		if move.Done != shown {
 			shown = move.Done
-			fmt.Fprintf(env.stderr, "%d of %d chunks embedded with %s\n", move.Done, move.Total, printable(move.Model))
+			fmt.Fprintf(env.stderr, "%d of %s embedded with %s\n", move.Done, counted(move.Total, "chunk"), printable(move.Model))
 		}
 		switch move.Status {
 		case "completed":
-			_, err := fmt.Fprintf(env.stdout, "moved to %s: %d chunks\n", printable(move.Model), move.Done)
+			_, err := fmt.Fprintf(env.stdout, "moved to %s: %s\n", printable(move.Model), counted(move.Done, "chunk"))
 			return err
 		case "failed":
 			reason := "no reason given"

@@ -98,7 +98,7 @@ func (p *lineProgress) update(t shown) {
 		return
 	}
 	p.status, p.percent = t.status, percent
-	fmt.Fprintf(p.out, "%s: %d of %d trials (%d %%)%s\n", t.status, t.done, t.trials, percent, describe(t))
+	fmt.Fprintf(p.out, "%s: %d of %s (%d %%)%s\n", t.status, t.done, counted(t.trials, "trial"), percent, describe(t))
 }
 
 func (*lineProgress) done() {}

@@ -100,7 +100,7 @@ func (c *dataUploadCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(env.stdout, "dataset %s  %s  %d bars\n", made.DatasetID, printable(made.Name), made.Bars)
+	_, err = fmt.Fprintf(env.stdout, "dataset %s  %s  %s\n", made.DatasetID, printable(made.Name), counted(made.Bars, "bar"))
 	return err
 }
 

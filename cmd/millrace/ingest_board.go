@@ -105,7 +105,7 @@ func (b *ingestBoard) changed(source *ingestSource, same bool) {
 	case source.failed():
 		fmt.Fprintf(b.out, "%d of %d  %s: %s\n", b.ended, len(b.sources), printable(source.path), source.reason())
 	case source.ended():
-		fmt.Fprintf(b.out, "%d of %d  %s: %s, %d chunks\n", b.ended, len(b.sources), printable(source.path), printable(text(source.state.Outcome)), source.state.Chunks)
+		fmt.Fprintf(b.out, "%d of %d  %s: %s, %s\n", b.ended, len(b.sources), printable(source.path), printable(text(source.state.Outcome)), counted(source.state.Chunks, "chunk"))
 	case source.state.Status == "retrying" && !same:
 		fmt.Fprintf(b.out, "%s waits: %s\n", printable(source.path), source.reason())
 	}

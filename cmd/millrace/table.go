@@ -59,9 +59,9 @@ func countsText(t *types.Tune) string {
 		}
 	}
 	if len(parts) == 0 {
-		return fmt.Sprintf("%d trials", t.NTrials)
+		return counted(t.NTrials, "trial")
 	}
-	return fmt.Sprintf("%d trials, %s", t.NTrials, strings.Join(parts, ", "))
+	return counted(t.NTrials, "trial") + ", " + strings.Join(parts, ", ")
 }
 
 // printLeaders writes one line a trial. The figures are of the out-of-sample part where there is

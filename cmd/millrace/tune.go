@@ -171,13 +171,13 @@ func (c *cancelCmd) Run(ctx context.Context, env *environment) error {
 	canceled, err := api.CancelTune(ctx, c.ID)
 	if client.IsNotFound(err) {
 		if w, err := api.CancelWFO(ctx, c.ID); err == nil {
-			_, err = fmt.Fprintf(env.stdout, "walk-forward %s %s after %d of %d folds\n", w.WFOID, printable(w.Status), w.FoldsDone, w.NFolds)
+			_, err = fmt.Fprintf(env.stdout, "walk-forward %s %s after %d of %s\n", w.WFOID, printable(w.Status), w.FoldsDone, counted(w.NFolds, "fold"))
 			return err
 		}
 	}
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(env.stdout, "tune %s %s after %d of %d trials\n", canceled.TuneID, printable(canceled.Status), canceled.TrialsCompleted, canceled.NTrials)
+	_, err = fmt.Fprintf(env.stdout, "tune %s %s after %d of %s\n", canceled.TuneID, printable(canceled.Status), canceled.TrialsCompleted, counted(canceled.NTrials, "trial"))
 	return err
 }

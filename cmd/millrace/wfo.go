@@ -70,8 +70,8 @@ func followWFO(ctx context.Context, env *environment, api *client.Client, id str
 // printWFO writes what came of a walk-forward: its folds, its best candidates, the stitched curve's
 // figures and warnings.
 func printWFO(w io.Writer, s *types.WFO) error {
-	fmt.Fprintf(w, "walk-forward %s  %s  %s  by %s: %d folds, %d trials\n\n", s.WFOID, printable(s.Status), printable(s.StrategyName),
-		printable(s.ObjectiveType), s.NFolds, s.NTrials)
+	fmt.Fprintf(w, "walk-forward %s  %s  %s  by %s: %s, %s\n\n", s.WFOID, printable(s.Status), printable(s.StrategyName),
+		printable(s.ObjectiveType), counted(s.NFolds, "fold"), counted(s.NTrials, "trial"))
 	if err := printFolds(w, s.Folds); err != nil {
 		return err
 	}

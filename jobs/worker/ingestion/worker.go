@@ -26,7 +26,7 @@ const jobTimeout = 20 * time.Minute
 type Options struct {
 	DB        *store.DB
 	Library   *library.Store
-	Market    *market.Store // keeps the bars that a source turns out to be
+	Market    *market.Store // keeps the bars that a source is found to hold
 	Logger    *slog.Logger
 	Fetcher   knowledge.Fetcher
 	Sandbox   *sandbox.Pool // extracts text from what was sent or fetched
