@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -249,37 +248,4 @@ func TestAStoredValueKeepsItsBytes(t *testing.T) {
 	again, err := json.Marshal(entry)
 	require.NoError(t, err)
 	require.Equal(t, raw, string(again))
-}
-
-func Example() {
-	// A server in place of a real one, whose address and key `millrace dev` writes to .millrace/dev.env.
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(http.StatusAccepted)
-		fmt.Fprint(w, `{"tune_id":"0193f2","status":"queued","n_trials":30}`)
-	}))
-	defer server.Close()
-
-	api, err := client.New(client.Options{URL: server.URL, Key: "mr_…"})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return
-	}
-	low, high, step := 5.0, 50.0, 5.0
-	tune, err := api.SubmitTune(context.Background(), "my-first-tune", types.TuneRequest{
-		Dataset: "sp500",
-		Spec: types.Spec{
-			StrategyName: "sma_cross",
-			ParamSpace: map[string]types.ParamRange{
-				"fast": {RangeObject: types.RangeObject{Low: &low, High: &high, Step: &step}},
-				"slow": {Values: []float64{50, 100, 200}},
-			},
-			Constraints: []string{"fast < slow"},
-		},
-	})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return
-	}
-	fmt.Println(tune.Status, tune.NTrials)
-	// Output: queued 30
 }

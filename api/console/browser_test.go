@@ -230,7 +230,7 @@ func (b *browser) looksRight(name string) {
 }
 
 var (
-	retiredLabels = regexp.MustCompile(`(?im)winner's course|what was asked|what and how|(what|nothing) broke|nothing runs|see reasons|` +
+	retiredLabels = regexp.MustCompile(`(?im)(what|nothing) broke|nothing runs|see reasons|` +
 		`found out by itself|^(made|make)$|\tmade\t|unless you say|look again|looked at|leave out folds|rank 1 in it|surface of two|best candidate “?–|\(limit: .*,`)
 	oneOfMany = regexp.MustCompile(`(^|[^\d.,\x{a0}\x{202f}])1 (bars|batches|chunks|days|documents|events|files|folds|jobs|keys|rows|shards|slots|sources|trials|tunes|variants|workers)\b`)
 )

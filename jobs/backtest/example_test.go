@@ -82,3 +82,20 @@ func ExampleCheckParams() {
 	// params.level: rsi_reversal has no such parameter
 	// params.period: 1.5 is outside 2 to 500
 }
+
+// Strategies lists what a tune may name, with the parameters and bounds of each.
+func ExampleStrategies() {
+	for _, strategy := range backtest.Strategies()[:2] {
+		fmt.Println(strategy.Name())
+		for _, p := range strategy.Params() {
+			fmt.Printf("  %s: %v, %v to %v\n", p.Name, p.Default, p.Min, p.Max)
+		}
+	}
+	// Output:
+	// bb_reversal
+	//   period: 20, 2 to 500
+	//   width: 2, 0.1 to 10
+	// breakout_52w_high
+	//   lookback: 252, 20 to 5000
+	//   exit_mean: 50, 2 to 2000
+}

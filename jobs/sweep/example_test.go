@@ -102,3 +102,17 @@ func ExampleWFOConfig_Folds() {
 	// train 2004-01-02 to 2008-01-01 (1006 bars), test to 2009-12-31 (504 bars)
 	// 8 folds
 }
+
+// Size counts the trials of a spec without its bars.
+func ExampleSize() {
+	n, faults := sweep.Size(sweep.Spec{
+		StrategyName: "sma_cross",
+		ParamSpace: map[string]sweep.Range{
+			"fast": {Low: new(5.0), High: new(50.0), Step: new(5.0)},
+			"slow": {Values: []float64{20, 50}},
+		},
+		Constraints: []string{"fast < slow"},
+	})
+	fmt.Println(n, len(faults))
+	// Output: 12 0
+}
