@@ -79,12 +79,18 @@ func Refused(err error) bool {
 // Unreachable reports whether err says that the connection to the database was lost or not made. An
 // error of another connection may look the same.
 func Unreachable(err error) bool {
-	if err == nil || SQLState(err) != "" || errors.Is(err, context.Canceled) {
+	if err == nil || errors.Is(err, context.Canceled) {
 		return false
 	}
 	var connect *pgconn.ConnectError
 	if errors.As(err, &connect) {
-		return true // also when making the connection took too long
+		// Also when making the connection took too long, or the server could not make the session's files: one
+		// whose disk is full says so with the code of an internal error.
+		code := SQLState(err)
+		return code == "" || strings.HasPrefix(code, "XX") || strings.HasPrefix(code, "58")
+	}
+	if SQLState(err) != "" {
+		return false
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return false // the caller's own limit

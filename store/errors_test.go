@@ -3,9 +3,11 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"net"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/stretchr/testify/require"
 
 	"millrace/store"
@@ -24,4 +26,29 @@ func TestErrorsThatSayNotNow(t *testing.T) {
 	}
 	require.False(t, store.Transient(nil))
 	require.False(t, store.Transient(errors.New("no such strategy")))
+}
+
+// A server whose disk is full refuses a new session with the code of an internal error.
+func TestAServerThatCannotMakeASessionSaysNotNow(t *testing.T) {
+	t.Parallel()
+	for code, notNow := range map[string]bool{"XX000": true, "58030": true, "53300": true, "57P03": true, "28P01": false, "3D000": false} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		go func() {
+			defer func() { _ = listener.Close() }()
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			backend := pgproto3.NewBackend(conn, conn)
+			if _, err := backend.ReceiveStartupMessage(); err == nil {
+				backend.Send(&pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: code, Message: "could not write init file"})
+				_ = backend.Flush()
+			}
+			_ = conn.Close()
+		}()
+		_, err = pgconn.Connect(t.Context(), "postgres://u@"+listener.Addr().String()+"/d?sslmode=disable")
+		require.Error(t, err)
+		require.Equal(t, notNow, store.Transient(fmt.Errorf("save: %w", err)), "%s: %v", code, err)
+	}
 }
