@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"millrace/api/types"
 	"millrace/jobs/backtest/ohlcv"
 )
 
@@ -144,20 +145,18 @@ func TestAHundredThousandTrialsMakeASmallPage(t *testing.T) {
 	require.NoError(t, err)
 	made := s.submit("/backtests/tune", "large", `{"dataset":`+string(named)+`,"strategy_name":"sma_cross","oos_ratio":0.3,
 		"param_space":{"fast":{"low":2,"high":318},"slow":{"low":2,"high":318}},"gates":{"max_drawdown_pct":100,"min_trades":0}}`)
-	var tune struct {
-		ID string `json:"tune_id"`
-	}
+	var tune types.Tune
 	require.NoError(t, json.Unmarshal([]byte(made), &tune))
 	s.startWorker()
 	b := s.openBrowser()
 	b.logIn()
-	b.open("/admin/tunes/" + tune.ID)
+	b.open("/admin/tunes/" + tune.TuneID)
 	b.until(`document.querySelector("#head .pill").textContent === "completed"`)
 	began := time.Now()
 	size := eval[int](b, `fetch(location.href).then(r => r.text()).then(t => t.length)`)
 	t.Logf("100,489 trials: a page of %d kB in %s", size/1000, time.Since(began).Round(time.Millisecond))
 	require.Less(t, size, 1_000_000)
-	b.open("/admin/tunes/" + tune.ID)
+	b.open("/admin/tunes/" + tune.TuneID)
 	cells := eval[int](b, `document.querySelectorAll("#heat rect.cell").length`)
 	require.Greater(t, cells, 1000)
 	require.LessOrEqual(t, cells, 1600)

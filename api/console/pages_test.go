@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"millrace/api/types"
 	"millrace/store/pgtest"
 )
 
@@ -76,14 +77,12 @@ func TestTunesAreComparedAndRanked(t *testing.T) {
 	b.logIn()
 	compare := "/admin/compare?"
 	for _, strategy := range []string{`"sma_cross","param_space":{"fast":[5,10,20],"slow":[50,100,200]}`, `"rsi_reversal","param_space":{"period":[7,14,21]}`} {
-		var made struct {
-			ID string `json:"tune_id"`
-		}
+		var made types.Tune
 		answer := s.submit("/backtests/tune", strategy, `{"dataset":"sp500","oos_ratio":0.3,"gates":{"max_drawdown_pct":99,"min_trades":1},"strategy_name":`+strategy+`}`)
 		require.NoError(t, json.Unmarshal([]byte(answer), &made))
-		b.open("/admin/tunes/" + made.ID)
+		b.open("/admin/tunes/" + made.TuneID)
 		b.until(`document.querySelector("#head .pill").textContent === "completed"`)
-		compare += "tune=" + made.ID + "&"
+		compare += "tune=" + made.TuneID + "&"
 	}
 	b.looksRight("tune-one-parameter")
 	b.open(compare)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
+
+	"millrace/api/types"
 )
 
 // means is a script with inputs of every kind that a form shows, and markup in its texts.
@@ -116,14 +118,12 @@ func TestARefusedScriptShowsItsFaultsBesideTheLines(t *testing.T) {
 	require.NoError(t, err)
 	status, answer := s.do(http.MethodPost, "/strategies", "application/json", strings.NewReader(string(must(t, map[string]string{"name": "mine", "source": means}))))
 	require.Equal(t, http.StatusCreated, status, answer)
-	var made struct {
-		ID string `json:"strategy_id"`
-	}
+	var made types.Strategy
 	require.NoError(t, json.Unmarshal([]byte(answer), &made))
-	b.open("/admin/strategies/" + made.ID)
+	b.open("/admin/strategies/" + made.StrategyID)
 	require.Contains(t, b.text("h1"), "pine:mine@1")
 	b.leave(chromedp.SetValue(chromedp.CSS("#workspace"), beta.ID.String()))
-	b.open("/admin/strategies/" + made.ID)
+	b.open("/admin/strategies/" + made.StrategyID)
 	require.Contains(t, b.text("main"), "404")
 	require.NotContains(t, b.text("main"), "Two means")
 }

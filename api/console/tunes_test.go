@@ -6,6 +6,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
+
+	"millrace/api/types"
 )
 
 // A newcomer logs in, submits a tune and watches it to its end without touching the page again.
@@ -49,13 +51,11 @@ func TestATuneIsSubmittedAndWatched(t *testing.T) {
 func TestATuneIsCanceled(t *testing.T) {
 	s := newSite(t).withWorkspace().withSample()
 	made := s.submit("/backtests/tune", "k", `{"dataset":"sp500","strategy_name":"sma_cross","param_space":{"fast":[5,10],"slow":[50,100]}}`)
-	var tune struct {
-		ID string `json:"tune_id"`
-	}
+	var tune types.Tune
 	require.NoError(t, json.Unmarshal([]byte(made), &tune))
 	b := s.openBrowser()
 	b.logIn()
-	b.open("/admin/tunes/" + tune.ID)
+	b.open("/admin/tunes/" + tune.TuneID)
 	eval[int](b, `window.confirm = () => true; 0`)
 	b.run(chromedp.Click(chromedp.CSS("button.danger")))
 	b.until(`document.querySelector("#head .pill")?.textContent === "canceled"`)

@@ -23,6 +23,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"millrace/api/client"
+	"millrace/api/types"
 )
 
 // streamed is a fleet with an API process, and a pool that appends events to its log.
@@ -123,9 +124,7 @@ func (s *streamed) listen(b *testing.B, committed []atomic.Int64, ready func()) 
 			return took
 		}
 		now := time.Now().UnixNano()
-		var view struct {
-			EntityID string `json:"entity_id"`
-		}
+		var view types.Event
 		if err := json.Unmarshal(e.Data, &view); err != nil {
 			b.Error(err)
 			return took

@@ -19,6 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"millrace/api/types"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/migrations"
 	"millrace/store"
@@ -244,12 +245,7 @@ func (f *fleetUnderTest) countTrials(id string) int {
 	for {
 		status, answer := f.call(http.MethodGet, fmt.Sprintf("/backtests/tunes/%s/trials?limit=1000&cursor=%s", id, cursor), "", nil)
 		require.Equal(f.t, http.StatusOK, status, string(answer))
-		var page struct {
-			Items []struct {
-				Index int `json:"trial_index"`
-			}
-			NextCursor *string `json:"next_cursor"`
-		}
+		var page types.List[types.Trial]
 		require.NoError(f.t, json.Unmarshal(answer, &page))
 		for _, trial := range page.Items {
 			require.Equal(f.t, count, trial.Index)

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"millrace/api/types"
 	"millrace/jobs/backtest/ohlcv"
 )
 
@@ -104,19 +105,14 @@ func (f *fleetUnderTest) pageThrough(id, sort string) (first, last, worst time.D
 	cursor, count := "", 0
 	seen := make([]bool, 1_000_000)
 	for {
-		var page struct {
-			Items []struct {
-				Index int `json:"trial_index"`
-			} `json:"items"`
-			NextCursor *string `json:"next_cursor"`
-		}
+		var page types.List[types.Trial]
 		start := time.Now()
 		status, answer := f.call(http.MethodGet, "/backtests/tunes/"+id+"/trials?limit=1000&sort="+sort+"&cursor="+cursor, "", nil)
 		took = append(took, time.Since(start))
 		require.Equal(f.t, http.StatusOK, status, string(answer))
 		require.NoError(f.t, json.Unmarshal(answer, &page))
 		for _, trial := range page.Items {
-			require.False(f.t, seen[trial.Index], "trial %d is there twice", trial.Index)
+			require.False(f.t, seen[trial.Index], "trial %d is there twice", trial.TrialIndex)
 			seen[trial.Index] = true
 			count++
 		}

@@ -211,17 +211,12 @@ func (f *fleetUnderTest) requireWholeLog(ids []string) {
 	for {
 		status, answer := f.call(http.MethodGet, "/events?topics=backtests,jobs&limit=1000&after="+after, "", nil)
 		require.Equal(f.t, http.StatusOK, status, string(answer))
-		var page struct {
-			Items []struct {
-				Cursor string `json:"cursor"`
-			} `json:"items"`
-			Next string `json:"next_cursor"`
-		}
+		var page types.EventPage
 		require.NoError(f.t, json.Unmarshal(answer, &page))
 		for _, e := range page.Items {
 			log = append(log, e.Cursor)
 		}
-		if after = page.Next; len(page.Items) < 1000 {
+		if after = page.NextCursor; len(page.Items) < 1000 {
 			break
 		}
 	}

@@ -18,6 +18,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+
+	"millrace/api/types"
 )
 
 // drillsEnv says how many drills are held; by default `make chaos` holds twelve.
@@ -123,9 +125,7 @@ func (d *submitter) large() {
 // walkForward submits one and returns its id.
 func (d *submitter) walkForward(key string) string {
 	d.t.Helper()
-	var answered struct {
-		ID string `json:"wfo_id"`
-	}
+	var answered types.WFO
 	require.Eventually(d.t, func() bool {
 		status, answer := d.call(http.MethodPost, "/backtests/wfo", "application/json", []byte(`{"dataset":"walk","strategy_name":"sma_cross",
 			"param_space":{"fast":{"low":2,"high":11},"slow":[20,40,60]},"gates":{"max_drawdown_pct":95,"min_trades":1},
@@ -133,7 +133,7 @@ func (d *submitter) walkForward(key string) string {
 		require.True(d.t, status == 0 || status >= 500 || status == http.StatusAccepted, "%d %s", status, answer)
 		return status == http.StatusAccepted && json.Unmarshal(answer, &answered) == nil
 	}, time.Minute, 200*time.Millisecond)
-	return answered.ID
+	return answered.WFOID
 }
 
 // found is what a walk-forward found, without what differs from run to run.

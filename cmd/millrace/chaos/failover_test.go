@@ -26,6 +26,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"millrace/api/types"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/migrations"
 	"millrace/ops/program"
@@ -165,13 +166,11 @@ func (p *pair) upload() {
 func (p *pair) submit(n int) string {
 	body := fmt.Sprintf(`{"dataset":"walk","strategy_name":"sma_cross","param_space":{"fast":[5],"slow":[%d]},"gates":{"max_drawdown_pct":99,"min_trades":0}}`, 20+n)
 	status, answer := p.call(http.MethodPost, "/backtests/tune", "application/json", []byte(body), fmt.Sprint("failover-", n))
-	var tune struct {
-		ID string `json:"tune_id"`
-	}
+	var tune types.Tune
 	if status != http.StatusAccepted || json.Unmarshal(answer, &tune) != nil {
 		return ""
 	}
-	return tune.ID
+	return tune.TuneID
 }
 
 // The primary is killed while tunes are submitted, and its asynchronous replica promoted. Sending again

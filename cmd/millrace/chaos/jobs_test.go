@@ -22,6 +22,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"millrace/api/types"
 	"millrace/jobs"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/store"
@@ -250,12 +251,10 @@ func (d *submitter) upload() {
 func (d *submitter) tune(key string, slow int) string {
 	for d.t.Context().Err() == nil {
 		status, answer := d.call(http.MethodPost, "/backtests/tune", "application/json", tuneBody(slow), "X-Idempotency-Key", key)
-		var tune struct {
-			ID string `json:"tune_id"`
-		}
+		var tune types.Tune
 		switch {
 		case status == http.StatusAccepted && json.Unmarshal(answer, &tune) == nil:
-			return tune.ID
+			return tune.TuneID
 		case status >= 400 && status < 500 && status != http.StatusConflict && status != http.StatusTooManyRequests:
 			d.t.Errorf("tune %s: %d %s", key, status, answer)
 			return ""
