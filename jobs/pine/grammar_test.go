@@ -124,7 +124,7 @@ func (w *scriptWriter) order(depth int) {
 // follows writes variables that follow the position, in the ways of scripts that trail or count.
 func (w *scriptWriter) follows() {
 	v := w.pick(w.vars)
-	w.line(0, "if strategy.position_size %s 0", w.pick([]string{"==", "==", "<=", ">"}))
+	w.line(0, "if strategy.position_size %s 0", w.pick([]string{"==", "==", "<=", ">=", ">"}))
 	w.line(1, "%s := %s", v, w.pick([]string{"na", "0.0", "fast", "nz(" + v + ") * 0.5", "nz(" + v + ") + 1", "strategy.netprofit", w.pick(w.vars)}))
 	if w.r.IntN(3) == 0 {
 		w.line(1, "var float once%d = %s", w.n, w.pick([]string{"1.0", "close"}))
@@ -143,7 +143,7 @@ func (w *scriptWriter) follows() {
 		w.order(1)
 	}
 	w.line(0, "if strategy.position_size %s 0", w.pick([]string{">", "!=", "<"}))
-	w.line(1, "%s := %s", v, w.pick([]string{"math.max(nz(" + v + ", high), high)", "nz(" + v + ") + 1", "close - 1"}))
+	w.line(1, "%s := %s", v, w.pick([]string{"math.max(nz(" + v + ", high), high)", "nz(" + v + ") + 1", "close - 1", "nz(" + v + ") * 0.5 - low"}))
 	w.line(1, "if %s", w.pick([]string{"close < " + v + " - 1", "nz(" + v + ") > 3", w.bool(1)}))
 	w.order(2)
 	if w.r.IntN(2) == 0 {
