@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -86,6 +87,7 @@ type Outcome struct {
 	Leaderboard []Entry            `json:"leaderboard,omitempty"` // at most 1,000, best first
 	Ranking     []int32            `json:"-"`                     // all trials by index, best first
 	Pruning     []Rung             `json:"pruning,omitempty"`     // the rungs of a pruned tune
+	TrialsSum   [sha256.Size]byte  `json:"-"`                     // SHA-256 of Table.Bytes of all trials
 
 	final *columns // of a pruned tune
 }
@@ -134,7 +136,7 @@ func Collect(p *Plan, shards []Shard, load func(shard int) (columns, top, stats 
 		out.final, out.Pruning = all.cols, all.countRungs(p)
 	}
 	all.rank(p, &out.Counts)
-	out.Ranking = all.ranking
+	out.Ranking, out.TrialsSum = all.ranking, sha256.Sum256(all.cols.planes())
 	if err := p.lead(out, all); err != nil {
 		return nil, err
 	}

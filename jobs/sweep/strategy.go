@@ -109,3 +109,11 @@ func (s Spec) labelled(strategy backtest.Strategy, f *faults) map[string]Range {
 	}
 	return ranges
 }
+
+// Stamp is the spec's part of the numbers of a program: those of scripts' semantics concern scripts only.
+func (s Spec) Stamp(program backtest.Stamp) backtest.Stamp {
+	if !s.scripted() {
+		program.Semantics = ""
+	}
+	return program
+}

@@ -1,0 +1,98 @@
+package manifest
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"millrace/jobs/backtest"
+	"millrace/jobs/sweep"
+)
+
+// Parts are the bytes of what was found, by name.
+type Parts map[string][]byte
+
+// Sums are the hashes of the parts.
+func (p Parts) Sums() map[string]string {
+	sums := make(map[string]string, len(p))
+	for name, body := range p {
+		sums[name] = Sum(body)
+	}
+	return sums
+}
+
+func (p Parts) put(name string, value any) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", name, err)
+	}
+	p[name] = body
+	return nil
+}
+
+// putAll puts pairs of a name and a value.
+func putAll(pairs ...any) (Parts, error) {
+	p := Parts{}
+	for i := 0; i < len(pairs); i += 2 {
+		if err := p.put(pairs[i].(string), pairs[i+1]); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// trialsPart is the part that holds every trial of a tune, as sweep.Table keeps them.
+const trialsPart = "trials"
+
+// OfTune are the parts of a tune but for its trials; leaders is how many rows of the leaderboard are kept.
+func OfTune(found *sweep.Outcome, leaders int) (Parts, error) {
+	summary := *found
+	summary.Leaderboard, summary.Ranking, summary.Regime = nil, nil, nil
+	entries := found.Leaderboard[:min(leaders, len(found.Leaderboard))]
+	return putAll("outcome", summary, "regime", found.Regime, "ranking", found.Ranking, "leaderboard", append([]sweep.Entry{}, entries...))
+}
+
+// StoredTune are the parts of a tune as they are read back: its outcome, regime, ranking and the entries of
+// the leaderboard as they were encoded, and all of its trials.
+func StoredTune(outcome json.RawMessage, regime *sweep.Regime, ranking []int32, entries []json.RawMessage, trials *sweep.Table) (Parts, error) {
+	parts, err := putAll("outcome", outcome, "regime", regime, "ranking", ranking, "leaderboard", append([]json.RawMessage{}, entries...))
+	if err == nil {
+		parts[trialsPart] = trials.Bytes()
+	}
+	return parts, err
+}
+
+// TuneSums are the hashes of a tune's parts, its trials included.
+func TuneSums(found *sweep.Outcome, leaders int) (map[string]string, error) {
+	parts, err := OfTune(found, leaders)
+	if err != nil {
+		return nil, err
+	}
+	sums := parts.Sums()
+	sums[trialsPart] = hex.EncodeToString(found.TrialsSum[:])
+	return sums, nil
+}
+
+// CandidatesKept is how many candidates of a walk-forward are kept, best first.
+const CandidatesKept = 1000
+
+// OfWalkForward are the parts of a walk-forward; warnings are those of its folds and of what was found.
+func OfWalkForward(found *sweep.WFOOutcome, warnings []string) (Parts, error) {
+	return putAll("outcome", found, "candidates", append([]sweep.Candidate{}, found.Ranked[:min(CandidatesKept, len(found.Ranked))]...),
+		"curve", curve(found.Curve), "warnings", append([]string{}, warnings...))
+}
+
+// StoredWalkForward are the parts of a walk-forward as they are read back.
+func StoredWalkForward(outcome json.RawMessage, candidates []json.RawMessage, found sweep.Curve, warnings []string) (Parts, error) {
+	return putAll("outcome", outcome, "candidates", append([]json.RawMessage{}, candidates...),
+		"curve", curve(found), "warnings", append([]string{}, warnings...))
+}
+
+func curve(c sweep.Curve) any {
+	return map[string]any{"bars": append([]int32{}, c.Bars...), "equity": append([]float64{}, c.Equity...)}
+}
+
+// OfRun are the parts of a run.
+func OfRun(metrics backtest.Metrics, trades []backtest.Trade, equity []float64) (Parts, error) {
+	return putAll("metrics", metrics, "trades", append([]backtest.Trade{}, trades...), "equity", append([]float64{}, equity...))
+}
