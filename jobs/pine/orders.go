@@ -214,6 +214,8 @@ func (r *Run) read(c *callInfo, a []float64) (float64, error) {
 		return e.GrossProfit() / float64(e.WinTrades()), nil
 	case 27:
 		return math.Abs(e.GrossLoss()) / float64(e.LossTrades()), nil
+	case 28, 29, 30:
+		return r.averagePercent(c.code), nil
 	case 31:
 		return 0, nil
 	case 34:
@@ -222,6 +224,24 @@ func (r *Run) read(c *callInfo, a []float64) (float64, error) {
 		return r.defaultQty(a[0]), nil
 	}
 	return math.NaN(), nil
+}
+
+// averagePercent is the mean result of all closed trades (28), the winning (29) or the losing ones (30), in percent
+// of their value at entry; that of the losing ones is positive.
+func (r *Run) averagePercent(code int) float64 {
+	sum, n := 0.0, 0
+	for i := range r.emu.Closed() {
+		t := &r.emu.Closed()[i]
+		if code == 29 && !(t.Profit > 0) || code == 30 && !(t.Profit < 0) {
+			continue
+		}
+		sum += 100 * t.Profit / math.Abs(t.Size*t.EntryPrice)
+		n++
+	}
+	if code == 30 {
+		sum = -sum
+	}
+	return sum / float64(n)
 }
 
 // defaultQty is what an entry without a quantity would trade at a price.
