@@ -44,7 +44,7 @@ func (l *lowerer) callBuiltin(x *syntax.Call, written string, recv *value, want 
 		base, _, _ := strings.Cut(name, ".")
 		return l.drawing(base)
 	}
-	if r, ok := types.Refused(name); ok && !(name == "math.random" && len(x.Args) == 3) {
+	if r, ok := types.Refused(name); ok {
 		return l.refusedCall(x, name, r)
 	}
 	sig := types.Function(name)

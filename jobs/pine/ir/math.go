@@ -17,8 +17,6 @@ func (l *lowerer) callMath(x *syntax.Call, name string, a *arguments) value {
 		return l.kernel(x.Pos, "sum", []*types.Type{types.FloatType}, a.slot(0, nil), a.slot(1, nil))
 	case "max", "min", "avg":
 		return l.variadic(x, name, a)
-	case "random":
-		return l.refused(x.Pos, "math.random: the generator behind it is not public", "use a series of your own", types.FloatType)
 	}
 	t := types.Scalar(a.sig.Results[0])
 	if a.sig.Results[0] == "num" {

@@ -138,7 +138,7 @@ var refusals = []struct {
 	{"chart.right_visible_bar_time", Refusal{"a backtest has no visible range", "use an input of type time"}},
 	{"bid", Refusal{"bars hold neither bid nor ask", "use close"}},
 	{"ask", Refusal{"bars hold neither bid nor ask", "use close"}},
-	{"math.random", Refusal{"math.random needs a seed to give the same result twice", "give it a constant seed"}},
+	{"math.random", Refusal{"the generator behind it is not public: no run would be TradingView's", "use a series of your own"}},
 	{"line.get_", Refusal{"drawings hold no values here", "keep the value in a variable of your own"}},
 	{"label.get_", Refusal{"drawings hold no values here", "keep the value in a variable of your own"}},
 	{"box.get_", Refusal{"drawings hold no values here", "keep the value in a variable of your own"}},
