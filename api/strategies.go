@@ -169,6 +169,9 @@ func (s *Server) examine(ctx context.Context, source string) (strategies.Report,
 		Title: program.Title(), Semantics: pine.Semantics, Class: program.Class(), Params: strategy.Params(),
 		Space: strategy.Space(), Account: strategy.Account(), Notes: program.Notes(),
 	}
+	if n, bounded := strategy.DefaultWarmup(); bounded {
+		report.Warmup = &n
+	}
 	bars, err := ohlcv.Read(ohlcv.Sample())
 	if err != nil {
 		return report, "", fmt.Errorf("sample: %w", err)
@@ -226,6 +229,9 @@ func (s *Server) checkStrategy(c echo.Context) error {
 
 func viewReport(name string, r strategies.Report, status strategies.Status) types.Strategy {
 	warmup := "all bars before the window"
+	if r.Warmup != nil {
+		warmup = fmt.Sprintf("%d bars at the defaults", *r.Warmup)
+	}
 	view := types.Strategy{
 		Name: name, Doc: r.Title, Params: viewParams(r.Params), Status: string(status), Class: r.Class,
 		ParamSpace: map[string]types.ParamRange{}, Warmup: &warmup, Notes: []types.Diagnostic{},

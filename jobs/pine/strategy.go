@@ -62,8 +62,23 @@ func (s *Strategy) TraderOf(c *backtest.IndicatorCache, cfg backtest.Config, m M
 	return newTrader(s, c, cfg, m)
 }
 
-// Warmup is every bar there is: a script's variables may remember the first one.
-func (s *Strategy) Warmup(b *backtest.Bars, _ backtest.Params) int { return b.Len() }
+// Warmup is how many bars before a window its trials see: what the script's offsets and lengths reach at the
+// given parameters, and every bar there is when it may remember the first one.
+func (s *Strategy) Warmup(b *backtest.Bars, longest backtest.Params) int {
+	inputs := s.program.Defaults()
+	for k, input := range s.inputs {
+		if k < len(longest) && s.specs[k].Kind != backtest.KindEnum {
+			inputs[input] = math.Max(inputs[input], longest[k])
+		}
+	}
+	return min(b.Len(), ir.Warmup(s.program.ir, inputs))
+}
+
+// DefaultWarmup is the warm-up at the defaults; ok is false when it is every bar there is.
+func (s *Strategy) DefaultWarmup() (bars int, ok bool) {
+	bars = ir.Warmup(s.program.ir, s.program.Defaults())
+	return bars, bars < ir.Unbounded
+}
 
 // accountOf puts the declaration's values into an account; what an account cannot say has the value
 // that is nearest, and is traded as the script says.

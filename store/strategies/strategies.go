@@ -41,6 +41,8 @@ type Report struct {
 	Account     backtest.Account     `json:"account"`
 	Notes       []pine.Diagnostic    `json:"notes"`
 	Examination backtest.Examination `json:"examination"`
+	// Warmup is how many bars before a window trials see at the defaults; nil: all there are.
+	Warmup *int `json:"warmup,omitempty"`
 }
 
 // Script is one version of a script, without its source.
