@@ -101,6 +101,7 @@ func TestEveryAlertFiresInPrometheus(t *testing.T) {
 	prometheus := program.Find(t, "prometheus", "prometheus")
 	t.Parallel()
 	w := newWorld(t)
+	w.useQdrant()
 	metrics := ops.NewMetrics()
 	var broken atomic.Bool
 	w.opts.Embed = func(context.Context) error {
@@ -132,6 +133,7 @@ func TestEveryAlertFiresInPrometheus(t *testing.T) {
 	w.exec(keys(101))
 	w.exec(`insert into idempotency_keys (workspace_id, route, key, fingerprint, created_at)
 		select id, 'r', 'k', sha256(''), now() - interval '31 minutes' from workspaces`)
+	w.exec(`update documents set chunks = 3`) // of which the index has one
 	w.exec(ingested("queued", "1 minute", 101))
 	w.exec(`insert into workers (id, host, pid, version, queues, beat_at) values ('silent', 'h', 2, 'v', '{}', clock_timestamp() - interval '2 minutes')`)
 	w.exec(`insert into river_queue (name, created_at, updated_at) values ('nobody', now(), now())`)
