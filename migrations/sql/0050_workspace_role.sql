@@ -1,6 +1,6 @@
 -- +goose Up
 -- What SQL in a workspace's transaction can reach by leaving its role. millrace_tenant is a member of
--- millrace_app, which sees every job and worker, so whoever may act as the one may act as the other; and the
+-- millrace_app, which sees every job and worker, so a login that may act as the one may act as the other; and the
 -- servers' login may act as millrace_fleet. millrace_workspace is below millrace_app instead: it has rights of
 -- its own, millrace_app has them through it, and a login that may act as nothing else cannot get further.
 -- millrace_tenant stays for servers of the version before.
