@@ -1,13 +1,11 @@
 package api_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
-	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -163,23 +161,6 @@ func (r *fixture) try(method, path string, body io.Reader, headers ...string) (a
 		keepsContract(r.t, req, a)
 	}
 	return a, err
-}
-
-func (r *fixture) upload(key, name string, file []byte) answer {
-	r.t.Helper()
-	var body bytes.Buffer
-	form := multipart.NewWriter(&body)
-	for field, value := range map[string]string{"name": name, "symbol": "SPX", "timeframe": "1d"} {
-		require.NoError(r.t, form.WriteField(field, value))
-	}
-	part, err := form.CreateFormFile("file", "bars.csv")
-	require.NoError(r.t, err)
-	_, err = part.Write(file)
-	require.NoError(r.t, err)
-	require.NoError(r.t, form.Close())
-	a, err := r.try(http.MethodPost, "/datasets", &body, "Authorization", "Bearer "+key, "Content-Type", form.FormDataContentType())
-	require.NoError(r.t, err)
-	return a
 }
 
 // withSample uploads the bundled sample as sp500.
@@ -390,7 +371,7 @@ func TestBadInputIsNamedAndStoresNothing(t *testing.T) {
 		{"empty", "", "file"},
 		{"no columns", "a,b\n1,2\n", "file"},
 		{"bad price", "date,open,high,low,close\n2020-01-01,1,2,0.5,1\n2020-01-02,1,x,0.5,1\n", "file.row[3].high"},
-		{"time goes back", "date,open,high,low,close\n2020-01-02,1,2,0.5,1\n2020-01-01,1,2,0.5,1\n", "file.row[3].date"},
+		{"time goes back", "date,open,high,low,close\n2020-01-02,1,2,0.5,1\n2020-01-04,1,2,0.5,1\n2020-01-03,1,2,0.5,1\n", "order"},
 	} {
 		a := r.upload(r.key, "broken", []byte(file.csv))
 		require.Equal(t, http.StatusUnprocessableEntity, a.status, "%s: %s", file.name, a.body)

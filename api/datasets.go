@@ -2,43 +2,73 @@ package api
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"mime/multipart"
 	"net/http"
-	"strconv"
-	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"millrace/api/types"
 	"millrace/jobs/backtest"
 	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/backtest/pricefile"
 	"millrace/jobs/invalid"
 	"millrace/store"
 	"millrace/store/market"
 )
 
 func viewDataset(d market.Dataset) types.Dataset {
-	return types.Dataset{
+	view := types.Dataset{
 		DatasetID: d.ID.String(), Name: d.Name, Symbol: d.Symbol, Timeframe: d.Timeframe, Calendar: int(d.Calendar),
 		Bars: d.Bars, From: d.From.UTC(), To: d.To.UTC(), SHA256: hex.EncodeToString(d.SHA256), CreatedAt: d.CreatedAt.UTC(),
+		Instrument: viewInstrument(d.Instrument),
+	}
+	var reading types.Reading
+	if err := json.Unmarshal(d.Reading, &reading); err == nil && reading.Format != "" {
+		view.Reading = &reading
+	}
+	return view
+}
+
+func viewInstrument(in backtest.Instrument) types.Instrument {
+	known := func(v float64) *float64 {
+		if v == 0 {
+			return nil
+		}
+		return &v
+	}
+	return types.Instrument{
+		PeriodsPerYear: known(in.PeriodsPerYear), TimeZone: in.TimeZone, Session: in.Session, TickSize: known(in.TickSize),
+		QuantityStep: known(in.QuantityStep), PointValue: known(in.PointValue), Currency: in.Currency,
 	}
 }
 
 // uploadDataset handles POST /datasets. The content decides what is stored, so sending it again is
 // harmless and needs no idempotency key.
 func (s *Server) uploadDataset(c echo.Context) error {
-	meta, file, err := readUpload(c)
+	up, err := readUpload(c, true)
 	if err != nil {
 		return err
 	}
-	bars, err := ohlcv.Read(file)
+	defer up.file.close()
+	ctx, meta := c.Request().Context(), up.meta
+	bars, reading, err := s.readBars(ctx, up)
 	if err != nil {
 		return barsProblem(err)
 	}
-	stored, err := s.store.Market.PutDataset(c.Request().Context(), workspaceOf(c), meta, bars)
+	meta.Timeframe = string(reading.Timeframe)
+	meta.Instrument, meta.Calendar, reading.Guesses = bars.Describe(meta.Instrument, up.calendar)
+	if meta.Reading, err = json.Marshal(reading); err != nil {
+		return fmt.Errorf("encode the reading: %w", err)
+	}
+	stored, err := s.store.Market.PutDataset(ctx, workspaceOf(c), meta, bars)
+	var differs *market.DifferenceError
+	if errors.As(err, &differs) {
+		return problem(http.StatusConflict, "Datasets are immutable: this name holds the same bars, otherwise described.",
+			invalid.FieldError{Field: differs.Field, Message: fmt.Sprintf("is %q there and %q here", differs.Stored, differs.Sent)})
+	}
 	if errors.Is(err, store.ErrConflict) {
 		return problem(http.StatusConflict, "Datasets are immutable: this name holds other bars.",
 			invalid.FieldError{Field: "name", Message: fmt.Sprintf("%q is taken", meta.Name)})
@@ -50,82 +80,51 @@ func (s *Server) uploadDataset(c echo.Context) error {
 	return writeJSON(c, http.StatusCreated, "application/json", viewDataset(stored))
 }
 
-// readUpload reads the parts of the form; the order of parts is free.
-func readUpload(c echo.Context) (market.Dataset, []byte, error) {
-	meta := market.Dataset{Calendar: backtest.CalendarExchange}
-	parts, err := c.Request().MultipartReader()
+// inspectDataset handles POST /datasets/inspect: how a file would be read, without storing it.
+func (s *Server) inspectDataset(c echo.Context) error {
+	up, err := readUpload(c, false)
 	if err != nil {
-		return meta, nil, problem(http.StatusBadRequest, "Send multipart/form-data with the parts file, name, symbol, timeframe and, if you like, calendar.")
+		return err
 	}
-	var file []byte
-	values := map[string]string{}
-	for {
-		part, err := parts.NextPart()
-		if errors.Is(err, io.EOF) {
-			break
+	defer up.file.close()
+	bars, reading, err := s.readBars(c.Request().Context(), up)
+	var asked *pricefile.QuestionError
+	if err != nil && !errors.As(err, &asked) {
+		return barsProblem(err)
+	}
+	view := types.Inspection{Questions: []types.Question{}, FirstBars: []types.Bar{}, LastBars: []types.Bar{}}
+	if asked != nil {
+		for _, q := range asked.Questions {
+			view.Questions = append(view.Questions, types.Question{Option: q.Option, Choices: q.Choices, Reason: q.Reason, Row: q.Row})
 		}
-		if err != nil {
-			return meta, nil, bodyError(err)
+	} else {
+		in, calendar, guesses := bars.Describe(up.meta.Instrument, up.calendar)
+		reading.Guesses = guesses
+		sum := ohlcv.Sum(bars)
+		view.Readable, view.Bars, view.Timeframe, view.Calendar = true, bars.Len(), string(reading.Timeframe), int(calendar)
+		view.Instrument, view.SHA256 = viewInstrument(in), hex.EncodeToString(sum[:])
+		const shown = 3
+		for i := range min(bars.Len(), shown) {
+			view.FirstBars = append(view.FirstBars, viewBar(bars, i))
 		}
-		if part.FormName() == "file" {
-			if file, err = io.ReadAll(part); err != nil {
-				return meta, nil, bodyError(err)
-			}
-			continue
-		}
-		if err := readField(part, values); err != nil {
-			return meta, nil, err
+		for i := max(bars.Len()-shown, len(view.FirstBars)); i < bars.Len(); i++ {
+			view.LastBars = append(view.LastBars, viewBar(bars, i))
 		}
 	}
-	var faults []invalid.FieldError
-	text := func(field string, limit int) string {
-		value := strings.TrimSpace(values[field])
-		if value == "" || len([]rune(value)) > limit || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			faults = append(faults, invalid.FieldError{Field: field, Message: fmt.Sprintf("is required: 1 to %d characters on one line", limit), Limit: limit})
-		}
-		return value
+	raw, err := json.Marshal(reading)
+	if err != nil {
+		return fmt.Errorf("encode the reading: %w", err)
 	}
-	meta.Name, meta.Symbol, meta.Timeframe = text("name", 100), text("symbol", 40), text("timeframe", 20)
-	if given, ok := values["calendar"]; ok {
-		days, err := strconv.Atoi(given)
-		if err != nil || days != 252 && days != 365 {
-			faults = append(faults, invalid.FieldError{Field: "calendar", Message: "must be 252 or 365", Limit: []int{252, 365}})
-		}
-		meta.Calendar = backtest.Calendar(days)
+	if err := json.Unmarshal(raw, &view.Reading); err != nil {
+		return fmt.Errorf("view the reading: %w", err)
 	}
-	if len(file) == 0 {
-		faults = append(faults, invalid.FieldError{Field: "file", Message: "is required: a CSV or Parquet file that is not empty"})
-	}
-	return meta, file, fieldProblems(faults)
+	return ok(c, view)
 }
 
-func readField(part *multipart.Part, into map[string]string) error {
-	name := part.FormName()
-	switch name {
-	case "name", "symbol", "timeframe", "calendar":
-	default:
-		return problem(http.StatusBadRequest, "The form is not valid.",
-			invalid.FieldError{Field: name, Message: "is not a part of this request"})
+func viewBar(b *backtest.Bars, i int) types.Bar {
+	return types.Bar{
+		Time: time.UnixMicro(b.Time[i]).UTC(), Open: b.Open[i], High: b.High[i], Low: b.Low[i], Close: b.Close[i], Volume: b.Volume[i],
 	}
-	value, err := io.ReadAll(io.LimitReader(part, 4096))
-	if err != nil {
-		return bodyError(err)
-	}
-	if bad := badText(string(value)); bad != "" {
-		return badForm(name, bad)
-	}
-	into[name] = string(value)
-	return nil
-}
-
-// barsProblem names the row and column of a file that could not be read.
-func barsProblem(err error) error {
-	var row *ohlcv.RowError
-	if errors.As(err, &row) {
-		return problem(http.StatusUnprocessableEntity, "The file is not a valid set of bars.",
-			invalid.FieldError{Field: fmt.Sprintf("file.row[%d].%s", row.Row, row.Column), Message: err.Error()})
-	}
-	return fieldProblem("file", err.Error(), nil)
 }
 
 // listDatasets handles GET /datasets.

@@ -42,6 +42,7 @@ const (
 	streams                        // the handler reads the body and its key: it is too long to hold
 	inline                         // creates what is done by the time of the answer: no queue matters, and a key need not be sent
 	queries                        // the knowledge base
+	bulk                           // bars: 1 GB of body
 )
 
 // maxBody is the most bytes that a request's body may have.
@@ -49,6 +50,8 @@ func (t traits) maxBody() int64 {
 	switch {
 	case t&login != 0:
 		return 4 << 10
+	case t&bulk != 0:
+		return 1 << 30
 	case t&uploadLimit != 0:
 		return 100 << 20
 	}
@@ -74,8 +77,10 @@ func (s *Server) routes() []route {
 		{get, "/version", public, s.version, bodyLimit, about{summary: "Which version this is", answer: types.Version{}}},
 		{get, "/metrics", admin, s.metrics, bodyLimit, about{summary: "Figures for Prometheus", media: "text/plain"}},
 
-		{post, "/datasets", member, s.uploadDataset, uploadLimit, about{
+		{post, "/datasets", member, s.uploadDataset, uploadLimit | bulk, about{
 			summary: "Store bars under a name", form: datasetForm, status: http.StatusCreated, answer: types.Dataset{}}},
+		{post, "/datasets/inspect", member, s.inspectDataset, bulk, about{
+			summary: "How a file would be read, without storing it", form: inspectForm(), answer: types.Inspection{}}},
 		{get, "/datasets", viewer, s.listDatasets, bodyLimit, about{
 			summary: "The datasets, newest first", params: paging(50, 500), answer: types.List[types.Dataset]{}}},
 
@@ -267,7 +272,7 @@ func (s *Server) pageRoutes() []route {
 		page(get, "/admin/runs/:id", p.Run),
 		page(get, "/admin/runs/:id/trades.csv", p.RunTrades),
 		page(get, "/admin/datasets", p.Datasets),
-		{post, "/admin/datasets", admin, p.Upload, uploadLimit, about{page: true}},
+		{post, "/admin/datasets", admin, p.Upload, uploadLimit | bulk, about{page: true}},
 	}
 }
 

@@ -1,6 +1,10 @@
 package api
 
-import "millrace/api/openapi"
+import (
+	"slices"
+
+	"millrace/api/openapi"
+)
 
 // The bodies of the document's examples. They run as they are on the bundled sample, uploaded as
 // sp500, and tests run them.
@@ -41,8 +45,33 @@ var datasetForm = []openapi.Part{
 	{Name: "file", Doc: "OHLCV as CSV or Parquet: time, open, high, low, close and, if you like, volume", File: true, Required: true},
 	{Name: "name", Doc: "unique within the workspace", Required: true},
 	{Name: "symbol", Required: true},
-	{Name: "timeframe", Doc: "such as 1d or 5m", Required: true},
-	{Name: "calendar", Doc: "trading days a year: 252 (default) or 365"},
+	{Name: "timeframe", Doc: "such as 1d or 5m; by default found in the bars, and refused when it contradicts them"},
+	{Name: "calendar", Doc: "trading days a year: 252, 260 (weekdays around the clock) or 365; by default found in the bars"},
+	{Name: "time_zone", Doc: "IANA name: of times without a zone, and of the instrument's days"},
+	{Name: "date_order", Doc: "dmy or mdy, when the file does not decide"},
+	{Name: "time_format", Doc: "of numbers as times, when they do not decide: unix_s, YYYYMMDD, excel, …"},
+	{Name: "decimal", Doc: "the decimal mark, . or , when the file does not decide"},
+	{Name: "price_scale", Doc: "a number that prices are multiplied by, such as 1e-9"},
+	{Name: "adjust", Doc: "none (default) or split_dividend: scale prices by the adjusted close"},
+	{Name: "columns", Doc: "which column is which, as in time=Date,close=Last or time=1,open=2"},
+	{Name: "ticker", Doc: "the instrument to read of a file that holds several"},
+	{Name: "order", Doc: "sort: rows in no order are sorted by time"},
+	{Name: "time_range", Doc: "any: also times before 1950 and in the future"},
+	{Name: "periods_per_year", Doc: "returns in a year, by which figures are annualised; by default by the calendar, or as observed"},
+	{Name: "session", Doc: "HH:MM-HH:MM in the time zone; one over midnight, such as 17:00-17:00, ends its day"},
+	{Name: "tick_size", Doc: "smallest price step; by default as the prices show"},
+	{Name: "quantity_step", Doc: "smallest step of a quantity"},
+	{Name: "point_value", Doc: "money a price move of one makes for one unit"},
+	{Name: "currency", Doc: "of the prices, such as USD"},
+}
+
+// inspectForm are the parts of an inspection: those of an upload, none of which but the file is needed.
+func inspectForm() []openapi.Part {
+	parts := slices.Clone(datasetForm)
+	for i := range parts {
+		parts[i].Required = parts[i].File
+	}
+	return parts
 }
 
 // strategyForm are the parts of a script that is sent as a form.

@@ -69,6 +69,7 @@ type Server struct {
 	keys      *keyQueue
 	failures  ops.Failures
 	runs      chan struct{} // slots of synchronous backtests
+	uploads   chan struct{} // slots of reading files of bars
 	ending    chan struct{} // closed when streams must end
 	endOnce   sync.Once
 }
@@ -96,7 +97,7 @@ func New(opts Options) (*Server, error) {
 	s := &Server{
 		opts: opts, store: opts.Store, echo: echo.New(), origins: http.NewCrossOriginProtection(), refusals: newRefusals(time.Second), guesses: newRefusals(time.Hour), keys: newKeyQueue(),
 		failures: ops.Failures{Logger: opts.Logger, Metrics: opts.Metrics, Reporter: opts.Reporter},
-		runs:     make(chan struct{}, runtime.NumCPU()), ending: make(chan struct{}),
+		runs:     make(chan struct{}, runtime.NumCPU()), uploads: make(chan struct{}, 2), ending: make(chan struct{}),
 	}
 	var err error
 	if s.pages, err = console.New(console.Options{API: s, Reads: consoleReads{opts.Store}, Logger: opts.Logger, Version: opts.Version, Docs: opts.Docs, RiverUI: opts.River != nil}); err != nil {

@@ -19,7 +19,7 @@ import (
 
 	"millrace/api/types"
 	"millrace/jobs/backtest"
-	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/backtest/pricefile"
 	"millrace/jobs/invalid"
 	"millrace/jobs/pine"
 	"millrace/jobs/sweep"
@@ -172,7 +172,7 @@ func (s *Server) examine(ctx context.Context, source string) (strategies.Report,
 	if n, bounded := strategy.DefaultWarmup(); bounded {
 		report.Warmup = &n
 	}
-	bars, err := ohlcv.Read(ohlcv.Sample())
+	bars, err := pricefile.Sample()
 	if err != nil {
 		return report, "", fmt.Errorf("sample: %w", err)
 	}

@@ -128,7 +128,7 @@ func TestDatasetsOfATuneAreHeldAgainstItsRules(t *testing.T) {
 	for i := range 400 {
 		hourly += fmt.Sprintf("%s,1,2,0.5,1\n", time.Unix(int64(i)*3600, 0).UTC().Format(time.RFC3339))
 	}
-	require.Equal(t, http.StatusCreated, r.upload(r.key, "hourly", []byte(hourly)).status)
+	require.Equal(t, http.StatusCreated, r.uploadAs(r.key, "1h", "hourly", []byte(hourly)).status)
 	many := `"walk"` + strings.Repeat(`,"walk"`, 50)
 	for name, test := range map[string]struct {
 		datasets string

@@ -30,10 +30,15 @@ func Bytes(name string, content []byte) File {
 	return File{Name: name, Size: int64(len(content)), Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }}
 }
 
-// UploadDataset stores bars, CSV or Parquet; fields are name, symbol, timeframe and calendar. The
-// content decides what is stored, so it needs no idempotency key.
+// UploadDataset stores bars, CSV or Parquet; fields are name, symbol and, of the rest of the form, what is
+// to be stated. The content decides what is stored, so it needs no idempotency key.
 func (c *Client) UploadDataset(ctx context.Context, file File, fields map[string]string) (*types.Dataset, error) {
 	return upload[types.Dataset](ctx, c, "/datasets", "", file, fields)
+}
+
+// InspectDataset says how a file of bars would be read, without storing it.
+func (c *Client) InspectDataset(ctx context.Context, file File, fields map[string]string) (*types.Inspection, error) {
+	return upload[types.Inspection](ctx, c, "/datasets/inspect", "", file, fields)
 }
 
 // Datasets lists the datasets, newest first; query may hold cursor and limit.

@@ -13,7 +13,7 @@ type Metrics struct {
 	MaxDrawdownBars int               `json:"max_drawdown_bars"` // longest time from a peak to its recovery
 	Sharpe          *float64          `json:"sharpe"`            // annualised
 	Sortino         *float64          `json:"sortino"`           // annualised
-	Calmar          *float64          `json:"calmar"`
+	Calmar          *float64          `json:"calmar"`            // cagr_pct / max_drawdown_pct
 	WinRatePct      *float64          `json:"win_rate_pct"`
 	ProfitFactor    *float64          `json:"profit_factor"`
 	ExpectancyPct   *float64          `json:"expectancy_pct"` // mean trade return
@@ -23,7 +23,9 @@ type Metrics struct {
 	Periods         int               `json:"periods"` // returns behind the next three
 	SR              *float64          `json:"sr"`      // per-period Sharpe ratio, not annualised
 	Skew            *float64          `json:"skew"`
-	Kurt            *float64          `json:"kurt"` // normal = 3
+	Kurt            *float64          `json:"kurt"`                 // normal = 3
+	OverDrawdown    *float64          `json:"return_over_drawdown"` // return_pct / max_drawdown_pct, whatever the time
+	UnpaidOrders    int               `json:"unpaid_orders"`        // entries that cash did not pay for
 	Undefined       map[string]string `json:"undefined,omitempty"`
 }
 

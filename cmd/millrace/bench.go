@@ -153,7 +153,7 @@ func (c *benchCmd) service(ctx context.Context, env *environment, bars *backtest
 		if err := ohlcv.WriteCSV(&csv, bars); err != nil {
 			return err
 		}
-		fields := map[string]string{"name": "bench", "symbol": "BENCH", "timeframe": "1d"}
+		fields := map[string]string{"name": "bench", "symbol": "BENCH", "timeframe": "1d", "time_range": "any"}
 		if _, err := api.UploadDataset(ctx, client.Bytes("bench.csv", csv.Bytes()), fields); err != nil {
 			return err
 		}

@@ -21,13 +21,14 @@ import (
 // dataCmd holds the verbs about datasets.
 type dataCmd struct {
 	Generate dataGenerateCmd `cmd:"" help:"Write synthetic bars as CSV: seeded, of any length and interval."`
-	Upload   dataUploadCmd   `cmd:"" help:"Upload OHLCV bars, CSV or Parquet."`
+	Upload   dataUploadCmd   `cmd:"" help:"Upload OHLCV bars as the vendor gave them: CSV or Parquet, also packed."`
+	Inspect  dataInspectCmd  `cmd:"" help:"Show how a file of bars would be read, without storing it."`
 	List     dataListCmd     `cmd:"" help:"List the datasets of the workspace."`
 }
 
 // dataGenerateCmd is the verb `data generate`.
 type dataGenerateCmd struct {
-	Bars     int           `default:"10000" help:"Number of bars."`
+	Bars     int           `default:"9000" help:"Number of bars."`
 	Interval time.Duration `default:"24h" help:"Time between bars."`
 	Seed     uint64        `default:"1" help:"The same seed makes the same bars."`
 	Start    string        `default:"2000-01-01" help:"Time of the first bar: a date or RFC 3339."`
@@ -68,11 +69,10 @@ func (c *dataGenerateCmd) Run(env *environment) error {
 // dataUploadCmd is the verb `data upload`.
 type dataUploadCmd struct {
 	clientFlags
-	File      string `arg:"" type:"existingfile" help:"CSV or Parquet file."`
-	Name      string `help:"Name of the dataset; by default the file's."`
-	Symbol    string `help:"Symbol; by default the name."`
-	Timeframe string `required:"" help:"Time between bars, as in 1d, 1h, 5m."`
-	Calendar  int    `default:"252" enum:"252,365" help:"Trading days a year: 252 or 365."`
+	File   string `arg:"" type:"existingfile" help:"CSV or Parquet file."`
+	Name   string `help:"Name of the dataset; by default the file's."`
+	Symbol string `help:"Symbol; by default the name."`
+	readOptions
 }
 
 // Run uploads the file.
@@ -94,14 +94,17 @@ func (c *dataUploadCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	made, err := api.UploadDataset(ctx, file, map[string]string{
-		"name": name, "symbol": symbol, "timeframe": c.Timeframe, "calendar": strconv.Itoa(c.Calendar),
-	})
+	fields := c.fields()
+	fields["name"], fields["symbol"] = name, symbol
+	made, err := api.UploadDataset(ctx, file, fields)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(env.stdout, "dataset %s  %s  %s\n", made.DatasetID, printable(made.Name), counted(made.Bars, "bar"))
-	return err
+	fmt.Fprintf(env.stdout, "dataset %s  %s  %s of %s\n", made.DatasetID, printable(made.Name), counted(made.Bars, "bar"), made.Timeframe)
+	if made.Reading != nil {
+		writeReading(env.stdout, made.Reading)
+	}
+	return nil
 }
 
 // fileOf is a file of the disk as it is uploaded.

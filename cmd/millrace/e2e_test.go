@@ -156,7 +156,7 @@ func (f *fleetUnderTest) upload(name string, csv []byte) {
 	f.t.Helper()
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
-	for field, value := range map[string]string{"name": name, "symbol": name, "timeframe": "1d"} {
+	for field, value := range map[string]string{"name": name, "symbol": name, "time_range": "any"} {
 		require.NoError(f.t, form.WriteField(field, value))
 	}
 	part, err := form.CreateFormFile("file", name+".csv")

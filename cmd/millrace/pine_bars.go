@@ -10,7 +10,7 @@ import (
 
 	"millrace/api/types"
 	"millrace/jobs/backtest"
-	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/backtest/pricefile"
 	"millrace/jobs/pine"
 )
 
@@ -46,7 +46,7 @@ func (f *barFlags) load(program *pine.Program) (*local, error) {
 	if err != nil {
 		return nil, configError{err}
 	}
-	bars, err := ohlcv.Read(data)
+	bars, _, err := pricefile.ReadBytes(data, pricefile.Options{TimeRange: pricefile.RangeAny})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Bars, err)
 	}
@@ -87,7 +87,7 @@ func (f *barFlags) load(program *pine.Program) (*local, error) {
 		},
 	}
 	if !(l.market.Tick > 0) {
-		l.market.Tick = pine.TickOf(bars)
+		l.market.Tick = backtest.TickOf(bars)
 	}
 	return l, nil
 }
@@ -98,7 +98,7 @@ func (f *barFlags) detailed(bars *backtest.Bars) (*backtest.Bars, error) {
 	if err != nil {
 		return nil, configError{err}
 	}
-	fine, err := ohlcv.Read(data)
+	fine, _, err := pricefile.ReadBytes(data, pricefile.Options{TimeRange: pricefile.RangeAny})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Intrabar, err)
 	}

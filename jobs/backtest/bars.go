@@ -79,8 +79,32 @@ func typicalInterval(time []int64) int64 {
 	for i := range gaps {
 		gaps[i] = time[i+1] - time[i]
 	}
-	slices.Sort(gaps)
-	return gaps[len(gaps)/2]
+	return selectNth(gaps, len(gaps)/2)
+}
+
+// selectNth is the value at place n of the sorted values, which it reorders. Distances are mostly alike,
+// so values like the pivot are put apart.
+func selectNth(values []int64, n int) int64 {
+	for {
+		pivot := values[len(values)/2]
+		less, equal := 0, 0
+		for _, v := range values {
+			if v < pivot {
+				less++
+			} else if v == pivot {
+				equal++
+			}
+		}
+		switch {
+		case n >= less && n < less+equal:
+			return pivot
+		case n < less:
+			values = slices.DeleteFunc(values, func(v int64) bool { return v >= pivot })
+		default:
+			n -= less + equal
+			values = slices.DeleteFunc(values, func(v int64) bool { return v <= pivot })
+		}
+	}
 }
 
 // dayEnds lists the last bar of each UTC day.
@@ -102,17 +126,42 @@ func floorDay(t int64) int64 {
 	return day
 }
 
-// periodsPerYear is the number of return periods in a year: see the package comment.
+// periodsPerYear is the number of return periods in a year: the instrument's own, or else by the calendar
+// and the distance between bars.
 func (b *Bars) periodsPerYear(calendar Calendar) float64 {
-	switch {
-	case b.interval >= 26*microsPerDay:
-		return 12
-	case b.interval >= 5*microsPerDay:
-		return 52
-	default:
-		return float64(calendar)
+	if b.instrument.PeriodsPerYear > 0 {
+		return b.instrument.PeriodsPerYear
 	}
+	switch days := float64(b.interval) / float64(microsPerDay); {
+	case days >= 300:
+		return 1
+	case days >= 80:
+		return 4
+	case days >= 26:
+		return 12
+	case days >= 13:
+		return 26
+	case days > 6.5:
+		return 52
+	case days > 5.5: // four trading days around a weekend
+		return float64(calendar) / 4
+	case days > 4.5: // three of them
+		return float64(calendar) / 3
+	case days > 1.5:
+		return float64(calendar) / math.Round(days)
+	}
+	return float64(calendar)
 }
 
 // SameInterval reports whether the typical distance between bars is that of another history.
 func (b *Bars) SameInterval(other *Bars) bool { return b.interval == other.interval }
+
+// LongestGap is the longest distance between two bars in microseconds, and the bar before it.
+func (b *Bars) LongestGap() (micros int64, bar int) {
+	for i := 1; i < len(b.Time); i++ {
+		if gap := b.Time[i] - b.Time[i-1]; gap > micros {
+			micros, bar = gap, i-1
+		}
+	}
+	return micros, bar
+}

@@ -45,14 +45,19 @@
 // # Metrics
 //
 // Returns are those of the equity at each day's last close, or at each bar's close when bars are a
-// day or longer; the first is measured from the starting cash. With A periods a year (252 or 365
-// by calendar; 52 and 12 for weekly and monthly bars):
+// day or longer; the first is measured from the starting cash. Days end by the instrument's session and
+// zone, else at midnight in UTC. With A periods a year, which belong to the dataset (Instrument), and
+// else follow from the calendar (252, 260 or 365 days) and the distance between bars; and t years from
+// the beginning of the first bar to the end of the last:
 //
 //	Sharpe  = √A · mean(r) / std(r), ddof 1           (Sharpe 1994, without a risk-free rate)
 //	Sortino = √A · mean(r) / √mean(min(r,0)²)         (Sortino & Price 1994, target 0)
-//	CAGR    = (final/cash)^(A/periods) − 1
-//	Calmar  = return % / max drawdown %
+//	CAGR    = (final/cash)^(1/t) − 1                  (a year has 365.2425 days)
+//	Calmar  = CAGR % / max drawdown %
 //	SQN     = √n · mean(pnl) / std(pnl), ddof 1       (Tharp)
+//
+// A CAGR over 1,000,000 % is an overflow: null with that reason, and no score. ReturnOverDrawdown is
+// return % / max drawdown %. UnpaidOrders counts entries that cash did not pay for.
 //
 // Skew and Kurt are moment ratios with population moments; a normal sample's Kurt is near 3.
 package backtest

@@ -6,14 +6,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/backtest"
-	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/backtest/pricefile"
 )
 
 func never() bool { return false }
 
 func examined(t *testing.T, s backtest.Strategy) backtest.Examination {
 	t.Helper()
-	bars, err := ohlcv.Read(ohlcv.Sample())
+	bars, err := pricefile.Sample()
 	require.NoError(t, err)
 	return backtest.Examine(s, bars.Slice(0, 1200), backtest.Config{
 		Side: backtest.SideBoth, Account: backtest.DefaultAccount(), Policy: backtest.PolicyWorst, Calendar: backtest.CalendarExchange,
@@ -89,7 +89,7 @@ func TestExaminationFindsLookAheadAndChance(t *testing.T) {
 	require.Contains(t, counted.Problems[0], "looks ahead")
 	chance := examined(t, moody{native, new(int)})
 	require.Contains(t, chance.Problems, "two runs on the same bars differ")
-	bars, err := ohlcv.Read(ohlcv.Sample())
+	bars, err := pricefile.Sample()
 	require.NoError(t, err)
 	stopped := backtest.Examine(native, bars, backtest.Config{Account: backtest.DefaultAccount()}, func() bool { return true })
 	require.False(t, stopped.Complete)

@@ -6,11 +6,12 @@ import (
 
 	"millrace/jobs/backtest"
 	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/backtest/pricefile"
 )
 
 // A runner computes a strategy's signals once and trades any window with them.
 func ExampleRunner() {
-	bars, err := ohlcv.Read(ohlcv.Sample())
+	bars, err := pricefile.Sample()
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"millrace/jobs/backtest"
 	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/backtest/pricefile"
 )
 
 // goldenRun is one run of an independent engine: see testdata/README.md.
@@ -27,7 +28,7 @@ type goldenRun struct {
 
 func sample(t testing.TB) *backtest.Bars {
 	t.Helper()
-	bars, err := ohlcv.Read(ohlcv.Sample())
+	bars, err := pricefile.Sample()
 	require.NoError(t, err)
 	return bars
 }
@@ -205,4 +206,67 @@ func TestUndefinedFiguresAreNullWithAReason(t *testing.T) {
 	require.NoError(t, json.Unmarshal(body, &back))
 	require.True(t, math.IsNaN(back.Sharpe))
 	require.Equal(t, m.FinalEquity, back.FinalEquity)
+}
+
+func TestFlatSeriesGiveNoBollingerSignal(t *testing.T) {
+	t.Parallel()
+	for _, price := range []float64{100, 100.1, 0.07, 12345.678} {
+		n := 400
+		prices := make([]float64, n)
+		at := make([]int64, n)
+		for i := range prices {
+			prices[i], at[i] = price, int64(i)*86_400e6
+			if i < 50 && i%2 == 0 { // it moved before
+				prices[i] = price * 1.25
+			}
+		}
+		volume := make([]float64, n)
+		bars, err := backtest.NewBars(at, prices, prices, prices, prices, volume)
+		require.NoError(t, err)
+		r := runner(t, bars, "bb_reversal", map[string]float64{"period": 20, "width": 2}, defaults(backtest.SideBoth))
+		trades, _ := r.Trace(backtest.Window{From: 100, To: n})
+		require.Empty(t, trades, "price %v", price)
+	}
+}
+
+func TestAnOrderThatCashCannotPayIsCounted(t *testing.T) {
+	t.Parallel()
+	bars := sample(t)
+	for name, change := range map[string]func(*backtest.Account){
+		"whole units of more than the cash": func(a *backtest.Account) { a.Cash, a.WholeUnits = 100, true },
+		"a number of units":                 func(a *backtest.Account) { a.Size = 1000 },
+	} {
+		cfg := defaults(backtest.SideBoth)
+		change(&cfg.Account)
+		var m backtest.Metrics
+		r := runner(t, bars, "sma_cross", map[string]float64{"fast": 10, "slow": 50}, cfg)
+		r.Simulate(backtest.Window{To: bars.Len()}, &m)
+		require.Zero(t, m.Trades, name)
+		require.Greater(t, m.UnpaidOrders, 10, name)
+	}
+}
+
+func TestGrowthThatCannotBeAnnualisedIsAnOverflow(t *testing.T) {
+	t.Parallel()
+	at, prices, volume := make([]int64, 300), make([]float64, 300), make([]float64, 300)
+	for i := range at {
+		at[i], prices[i] = int64(i)*60e6, 100*math.Exp(0.02*float64(i)+0.3*math.Sin(float64(i)/7))
+	}
+	bars, err := backtest.NewBars(at, prices, prices, prices, prices, volume)
+	require.NoError(t, err)
+	var m backtest.Metrics
+	runner(t, bars, "sma_cross", map[string]float64{"fast": 2, "slow": 5}, defaults(backtest.SideLong)).Simulate(backtest.Window{To: 300}, &m)
+	require.Positive(t, m.ReturnPct)
+	body, err := json.Marshal(m)
+	require.NoError(t, err)
+	var shown struct {
+		CAGR      *float64          `json:"cagr_pct"`
+		Calmar    *float64          `json:"calmar"`
+		Undefined map[string]string `json:"undefined"`
+	}
+	require.NoError(t, json.Unmarshal(body, &shown))
+	require.Nil(t, shown.CAGR)
+	require.Nil(t, shown.Calmar)
+	require.Contains(t, shown.Undefined["cagr_pct"], "overflow")
+	require.Contains(t, shown.Undefined["calmar"], "overflow")
 }

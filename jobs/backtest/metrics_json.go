@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"strings"
 )
 
 // metricsJSON is the JSON form of Metrics: undefined figures are null, their reasons beside them.
@@ -29,6 +30,8 @@ type metricsJSON struct {
 	SR              *float64          `json:"sr"`
 	Skew            *float64          `json:"skew"`
 	Kurt            *float64          `json:"kurt"`
+	OverDrawdown    *float64          `json:"return_over_drawdown"`
+	UnpaidOrders    int               `json:"unpaid_orders"`
 	Undefined       map[string]string `json:"undefined,omitempty"`
 }
 
@@ -41,6 +44,8 @@ const (
 	reasonSpread   = "fewer than two trades, or profits that never vary"
 	reasonRuin     = "equity ended at or below zero"
 	reasonBars     = "no bars"
+	reasonOverflow = "overflow: too large to be a number"
+	reasonGrowth   = "overflow: over 1000000 % a year; the window is too short to annualise"
 )
 
 // floats lists the figures with their JSON names and why one can be undefined.
@@ -70,7 +75,16 @@ func (m *Metrics) floats() []struct {
 		{"sr", &m.SR, reasonPeriods},
 		{"skew", &m.Skew, reasonPeriods},
 		{"kurt", &m.Kurt, reasonPeriods},
+		{"return_over_drawdown", &m.ReturnOverDrawdown, reasonDrawdown},
 	}
+}
+
+// overflow is why an infinite figure is none.
+func overflow(name string) string {
+	if name == "cagr_pct" || name == "calmar" {
+		return reasonGrowth
+	}
+	return reasonOverflow
 }
 
 // JSONForms gives the API's document the JSON form of Metrics.
@@ -78,14 +92,16 @@ func (Metrics) JSONForms() []any { return []any{metricsJSON{}} }
 
 // MarshalJSON implements json.Marshaler.
 func (m Metrics) MarshalJSON() ([]byte, error) {
-	out := metricsJSON{Bars: m.Bars, Trades: m.Trades, MaxDrawdownBars: m.MaxDrawdownBars, Periods: m.Periods}
+	out := metricsJSON{Bars: m.Bars, Trades: m.Trades, MaxDrawdownBars: m.MaxDrawdownBars, Periods: m.Periods, UnpaidOrders: m.UnpaidOrders}
 	targets := out.targets()
 	for i, f := range m.floats() {
 		if math.IsNaN(*f.value) || math.IsInf(*f.value, 0) {
 			if out.Undefined == nil {
 				out.Undefined = map[string]string{}
 			}
-			out.Undefined[f.name] = f.reason
+			if out.Undefined[f.name] = f.reason; math.IsInf(*f.value, 0) {
+				out.Undefined[f.name] = overflow(f.name)
+			}
 			continue
 		}
 		*targets[i] = f.value
@@ -99,12 +115,14 @@ func (m *Metrics) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &in); err != nil {
 		return err
 	}
-	*m = Metrics{Bars: in.Bars, Trades: in.Trades, MaxDrawdownBars: in.MaxDrawdownBars, Periods: in.Periods}
+	*m = Metrics{Bars: in.Bars, Trades: in.Trades, MaxDrawdownBars: in.MaxDrawdownBars, Periods: in.Periods, UnpaidOrders: in.UnpaidOrders}
 	targets := in.targets()
 	for i, f := range m.floats() {
 		*f.value = math.NaN()
 		if *targets[i] != nil {
 			*f.value = **targets[i]
+		} else if strings.HasPrefix(in.Undefined[f.name], "overflow") {
+			*f.value = math.Inf(1)
 		}
 	}
 	return nil
@@ -114,16 +132,16 @@ func (m *Metrics) UnmarshalJSON(data []byte) error {
 func (j *metricsJSON) targets() []**float64 {
 	return []**float64{
 		&j.FinalEquity, &j.ReturnPct, &j.CAGRPct, &j.MaxDrawdownPct, &j.Sharpe, &j.Sortino, &j.Calmar, &j.WinRatePct,
-		&j.ProfitFactor, &j.ExpectancyPct, &j.SQN, &j.ExposurePct, &j.BuyHoldPct, &j.SR, &j.Skew, &j.Kurt,
+		&j.ProfitFactor, &j.ExpectancyPct, &j.SQN, &j.ExposurePct, &j.BuyHoldPct, &j.SR, &j.Skew, &j.Kurt, &j.OverDrawdown,
 	}
 }
 
 // MetricsBytes is the length of one Metrics as AppendBinary writes it.
-const MetricsBytes = 4*4 + 16*8
+const MetricsBytes = 5*4 + 17*8
 
 // AppendBinary appends the metrics in a fixed-size little-endian form.
 func (m *Metrics) AppendBinary(to []byte) []byte {
-	for _, n := range [...]int{m.Bars, m.Trades, m.MaxDrawdownBars, m.Periods} {
+	for _, n := range [...]int{m.Bars, m.Trades, m.MaxDrawdownBars, m.Periods, m.UnpaidOrders} {
 		to = binary.LittleEndian.AppendUint32(to, uint32(n))
 	}
 	for _, f := range m.floats() {
@@ -138,7 +156,7 @@ func DecodeMetrics(data []byte) (Metrics, []byte, error) {
 	if len(data) < MetricsBytes {
 		return m, nil, errors.New("metrics are cut short")
 	}
-	for _, n := range [...]*int{&m.Bars, &m.Trades, &m.MaxDrawdownBars, &m.Periods} {
+	for _, n := range [...]*int{&m.Bars, &m.Trades, &m.MaxDrawdownBars, &m.Periods, &m.UnpaidOrders} {
 		*n = int(binary.LittleEndian.Uint32(data))
 		data = data[4:]
 	}

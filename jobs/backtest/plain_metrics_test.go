@@ -3,6 +3,7 @@ package backtest_test
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/stretchr/testify/require"
 
@@ -67,7 +68,19 @@ func plainMetrics(b *backtest.Bars, cfg backtest.Config, w backtest.Window, equi
 		BuyHoldPct: 100 * (b.Close[w.To-1]/b.Close[w.From] - 1), CAGRPct: math.NaN(),
 	}
 	if final > 0 {
-		m.CAGRPct = 100 * (math.Pow(final/cash, year/n) - 1)
+		interval := 86_400e6 // of one bar
+		if b.Len() > 1 {
+			var gaps []int64
+			for i := 1; i < b.Len(); i++ {
+				gaps = append(gaps, b.Time[i]-b.Time[i-1])
+			}
+			slices.Sort(gaps)
+			interval = float64(gaps[len(gaps)/2])
+		}
+		years := (float64(b.Time[w.To-1]-b.Time[w.From]) + interval) / (365.2425 * 86_400e6)
+		if m.CAGRPct = 100 * (math.Pow(final/cash, 1/years) - 1); m.CAGRPct > 1e6 {
+			m.CAGRPct = math.Inf(1)
+		}
 	}
 	peak, at := cash, -1
 	for i, v := range equity {
@@ -93,7 +106,7 @@ func plainMetrics(b *backtest.Bars, cfg backtest.Config, w backtest.Window, equi
 	}
 	m.Sharpe = math.Sqrt(year) * m.SR
 	m.Sortino = orNaN(math.Sqrt(year)*mean, math.Sqrt(moment(2, func(r float64) float64 { return min(r, 0) })))
-	m.Calmar = orNaN(m.ReturnPct, m.MaxDrawdownPct)
+	m.Calmar, m.ReturnOverDrawdown = orNaN(m.CAGRPct, m.MaxDrawdownPct), orNaN(m.ReturnPct, m.MaxDrawdownPct)
 	plainTradeMetrics(&m, w, trades)
 	return m
 }
@@ -156,7 +169,7 @@ func orNaN(a, b float64) float64 {
 func requireMetrics(t require.TestingT, want, got backtest.Metrics, cfg backtest.Config) {
 	// What divides by a difference of nearly equal numbers is as exact as that difference.
 	if math.Abs(want.MaxDrawdownPct) < 1e-9 {
-		want.Calmar, got.Calmar = 0, 0
+		want.Calmar, got.Calmar, want.ReturnOverDrawdown, got.ReturnOverDrawdown = 0, 0, 0, 0
 	}
 	if math.Abs(want.SR) > 1e3 {
 		want.SR, want.Sharpe, want.Skew, want.Kurt = got.SR, got.Sharpe, got.Skew, got.Kurt
@@ -174,6 +187,7 @@ func requireMetrics(t require.TestingT, want, got backtest.Metrics, cfg backtest
 		{"final equity", want.FinalEquity, got.FinalEquity, 1e-10 * cfg.Account.Cash}, {"return", want.ReturnPct, got.ReturnPct, 1e-9},
 		{"cagr", want.CAGRPct, got.CAGRPct, 1e-8}, {"drawdown", want.MaxDrawdownPct, got.MaxDrawdownPct, 1e-10},
 		{"sharpe", want.Sharpe, got.Sharpe, 1e-8}, {"sortino", want.Sortino, got.Sortino, 1e-8}, {"calmar", want.Calmar, got.Calmar, 1e-8},
+		{"return over drawdown", want.ReturnOverDrawdown, got.ReturnOverDrawdown, 1e-8},
 		{"win rate", want.WinRatePct, got.WinRatePct, 0}, {"profit factor", want.ProfitFactor, got.ProfitFactor, 1e-9},
 		{"expectancy", want.ExpectancyPct, got.ExpectancyPct, 1e-9}, {"sqn", want.SQN, got.SQN, 1e-7}, {"exposure", want.ExposurePct, got.ExposurePct, 0},
 		{"buy and hold", want.BuyHoldPct, got.BuyHoldPct, 1e-9}, {"sr", want.SR, got.SR, 1e-9}, {"skew", want.Skew, got.Skew, 1e-7}, {"kurt", want.Kurt, got.Kurt, 1e-7},

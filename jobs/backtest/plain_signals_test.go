@@ -45,9 +45,9 @@ var plainSignals = map[string]func(b *backtest.Bars, p backtest.Params, i int) i
 			return plainMean(b.Close, n, i) + side*p[1]*plainDeviation(b.Close, n, i)
 		}
 		switch {
-		case b.Close[i-1] <= band(i-1, -1) && b.Close[i] > band(i, -1):
+		case b.Close[i-1] < band(i-1, -1) && b.Close[i] > band(i, -1):
 			return 1
-		case b.Close[i-1] >= band(i-1, 1) && b.Close[i] < band(i, 1):
+		case b.Close[i-1] > band(i-1, 1) && b.Close[i] < band(i, 1):
 			return -1
 		}
 		return 0

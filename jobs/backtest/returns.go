@@ -5,7 +5,7 @@ package backtest
 func (b *Bars) AppendReturns(to []float64, w Window, start float64, equity []float64) []float64 {
 	for i, e := range equity {
 		at := w.From + i
-		if b.interval < 20*microsPerHour && i+1 < len(equity) && floorDay(b.Time[at]) == floorDay(b.Time[at+1]) {
+		if b.interval < 20*microsPerHour && i+1 < len(equity) && b.sameDay(at, at+1) {
 			continue
 		}
 		if start > 0 {

@@ -118,6 +118,7 @@ type tally struct {
 	exposed       int // bars that closed with an open position
 	cash          float64
 	ruined        bool
+	unpaid        int // entries that were not made as cash did not pay for them
 }
 
 // run walks the window from one effective signal to the next, writes the equity of every bar, and
@@ -285,9 +286,11 @@ func (r *Runner) enter(pos *position, t *tally, bar int, price float64, long boo
 			units = float64(int64(units))
 		}
 	} else if units*unitCost > t.cash {
+		t.unpaid++
 		return
 	}
 	if units <= 0 {
+		t.unpaid++
 		return
 	}
 	cost := float64(units * price * float64(a.Commission))

@@ -24,11 +24,11 @@ func (bbReversal) Signals(ind *Indicators, p Params, out *Signals) {
 	mean, dev = mean[:len(closes)], dev[:len(closes)]
 	for i := 0; i < len(closes); {
 		lower, upper := mean[i]-float64(width*dev[i]), mean[i]+float64(width*dev[i])
-		if closes[i] > lower && closes[i] < upper {
+		if closes[i] >= lower && closes[i] <= upper {
 			i++
 			continue
 		}
-		wasBelow, wasAbove := closes[i] <= lower, closes[i] >= upper
+		wasBelow, wasAbove := closes[i] < lower, closes[i] > upper
 		if i++; i == len(closes) {
 			return
 		}

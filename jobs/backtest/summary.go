@@ -23,12 +23,29 @@ func (r *Runner) summarise(w Window, t *tally, m *Metrics) {
 		m.Periods = len(r.stats.returns)
 	}
 	m.ofReturns(moments, perYear)
-	m.CAGRPct = math.NaN()
-	if m.FinalEquity > 0 {
-		m.CAGRPct = 100 * (portable.Pow(m.FinalEquity/cash, perYear/float64(m.Periods)) - 1)
-	}
-	m.Calmar = ratio(m.ReturnPct, m.MaxDrawdownPct)
+	m.CAGRPct = r.bars.growth(w, cash, m.FinalEquity)
+	m.Calmar = ratio(m.CAGRPct, m.MaxDrawdownPct)
+	m.ReturnOverDrawdown = ratio(m.ReturnPct, m.MaxDrawdownPct)
+	m.UnpaidOrders = t.unpaid
 	m.ofTrades(t)
+}
+
+// maxCAGR is the most that a CAGR says, in percent a year: beyond it the window is too short to be
+// annualised, and the figure counts as an overflow.
+const maxCAGR = 1e6
+
+// growth is the compound annual growth in percent, by the time that has gone by from the beginning of
+// the window's first bar to the end of its last: infinite when over maxCAGR, NaN after ruin.
+func (b *Bars) growth(w Window, cash, final float64) float64 {
+	if !(final > 0) {
+		return math.NaN()
+	}
+	elapsed := float64(b.Time[w.To-1]-b.Time[w.From]) + float64(b.interval)
+	cagr := 100 * (portable.Pow(final/cash, microsPerYear/elapsed) - 1)
+	if cagr > maxCAGR {
+		return math.Inf(1)
+	}
+	return cagr
 }
 
 // roundOff is the square of what rounding leaves of values that do not differ: a variance below it
@@ -78,4 +95,5 @@ func (m *Metrics) undefined() {
 	nan := math.NaN()
 	m.CAGRPct, m.Sharpe, m.Sortino, m.Calmar, m.WinRatePct, m.ProfitFactor = nan, nan, nan, nan, nan, nan
 	m.ExpectancyPct, m.SQN, m.BuyHoldPct, m.SR, m.Skew, m.Kurt = nan, nan, nan, nan, nan, nan
+	m.ReturnOverDrawdown = nan
 }

@@ -12,8 +12,11 @@ type Bars struct {
 	Volume []float64 // finite and non-negative; zero where the source has none
 
 	interval int64   // typical distance between bars, microseconds
-	dayEnds  []int32 // index of each UTC day's last bar; nil when bars are days or longer
+	dayEnds  []int32 // index of each day's last bar; nil when bars are days or longer
+	days     []int32 // number of each bar's day, when days do not end at midnight in UTC
 	detail   *detail // nil: what is inside a bar is assumed
+
+	instrument Instrument
 }
 
 // Len is the number of bars.
@@ -117,7 +120,8 @@ type Trade struct {
 }
 
 // Metrics summarises one run over one window. An undefined figure is NaN here and null in JSON,
-// with its reason in the "undefined" member; it is never zero by default.
+// with its reason in the "undefined" member; it is never zero by default. One that is too large is infinite
+// here, and its reason says overflow.
 type Metrics struct {
 	Bars            int     // bars in the window
 	Trades          int     // closed trades
@@ -128,13 +132,17 @@ type Metrics struct {
 	MaxDrawdownBars int     // longest time from a peak to its recovery or the window's end, in bars
 	Sharpe          float64 // annualised, see doc.go
 	Sortino         float64 // annualised
-	Calmar          float64 // ReturnPct / MaxDrawdownPct
+	Calmar          float64 // CAGRPct / MaxDrawdownPct
 	WinRatePct      float64
 	ProfitFactor    float64 // gross profit / gross loss
 	ExpectancyPct   float64 // mean trade return
 	SQN             float64 // √trades · mean(pnl) / std(pnl)
 	ExposurePct     float64 // share of bars with an open position
 	BuyHoldPct      float64 // return of holding from the window's first to its last close
+	// ReturnPct / MaxDrawdownPct, whatever the time.
+	ReturnOverDrawdown float64
+	// Entries that equity could not pay for, or that rounding to whole units left without a unit.
+	UnpaidOrders int
 
 	Periods int     // number of resampled (daily, or one a bar) returns behind the next three
 	SR      float64 // per-period Sharpe ratio, not annualised

@@ -46,7 +46,9 @@ func NewCandidate(e *sweep.Entry) (Candidate, bool) {
 		Sharpe: oos.Sharpe, ReturnPct: oos.ReturnPct, Calmar: oos.Calmar, MaxDrawdownPct: oos.MaxDrawdownPct,
 		Trades: oos.Trades, OverfitGap: e.MetricsIS.Sharpe - oos.Sharpe,
 	}
-	if math.IsNaN(c.Calmar) && c.MaxDrawdownPct == 0 && c.ReturnPct > 0 {
+	if math.IsInf(c.Calmar, 0) {
+		c.Calmar = math.NaN() // overflowed: nothing to recommend by
+	} else if math.IsNaN(c.Calmar) && c.MaxDrawdownPct == 0 && c.ReturnPct > 0 {
 		c.Calmar = math.Inf(1) // it earned and never fell
 	}
 	return c, true

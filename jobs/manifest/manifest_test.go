@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/backtest"
-	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/backtest/pricefile"
 	"millrace/jobs/manifest"
 	"millrace/jobs/sweep"
 )
@@ -23,7 +23,7 @@ func unbound(*sweep.Spec) error { return nil }
 // made is a tune with all that it was made of.
 func made(t *testing.T) *manifest.Bundle {
 	t.Helper()
-	bars, err := ohlcv.Read(ohlcv.Sample())
+	bars, err := pricefile.Sample()
 	require.NoError(t, err)
 	bars = bars.Slice(0, 900)
 	data, err := ohlcv.Encode(bars)

@@ -5,7 +5,7 @@ import "millrace/jobs/backtest"
 // Examine runs a script over bars as backtest.Examine does. The tick is that of all bars in every run: a
 // history that ends earlier, or continues otherwise, may show another.
 func Examine(s *Strategy, b *backtest.Bars, cfg backtest.Config, stop func() bool) backtest.Examination {
-	return backtest.Examine(onMarket{s, Market{Tick: TickOf(b), LotStep: lotStep}}, b, cfg, stop)
+	return backtest.Examine(onMarket{s, Market{Tick: backtest.TickOf(b), LotStep: lotStep}.of(b.Instrument())}, b, cfg, stop)
 }
 
 // onMarket is a strategy on one instrument.

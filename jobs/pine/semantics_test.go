@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/backtest"
-	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/backtest/pricefile"
 	"millrace/jobs/golden"
 )
 
@@ -27,7 +27,7 @@ if ta.crossunder(x + y + z, level)
 // TestResultsChangeOnlyWithTheNumberOfSemantics holds one script of each class.
 func TestResultsChangeOnlyWithTheNumberOfSemantics(t *testing.T) {
 	t.Parallel()
-	bars, err := ohlcv.Read(ohlcv.Sample())
+	bars, err := pricefile.Sample()
 	require.NoError(t, err)
 	bars = bars.Slice(0, 2000)
 	type result struct {

@@ -54,11 +54,15 @@ func (s *Strategy) Account() backtest.Account { return s.account }
 
 // Trader makes a trader of the strategy.
 func (s *Strategy) Trader(c *backtest.IndicatorCache, cfg backtest.Config) backtest.Trader {
-	return newTrader(s, c, cfg, Market{LotStep: lotStep})
+	return newTrader(s, c, cfg, Market{LotStep: lotStep}.of(c.Bars().Instrument()))
 }
 
-// TraderOf makes a trader of the strategy on an instrument. A tick of 0 is read from the bars.
+// TraderOf makes a trader of the strategy on an instrument. A tick of 0 is the dataset's, or read from the
+// bars.
 func (s *Strategy) TraderOf(c *backtest.IndicatorCache, cfg backtest.Config, m Market) backtest.Trader {
+	if m.Tick == 0 {
+		m.Tick = c.Bars().Instrument().TickSize
+	}
 	return newTrader(s, c, cfg, m)
 }
 

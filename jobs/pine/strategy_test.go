@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/backtest"
-	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/backtest/pricefile"
 	"millrace/jobs/pine"
 )
 
@@ -41,7 +41,7 @@ func scriptConfig(s *pine.Strategy) backtest.Config {
 
 func testBars(t testing.TB) *backtest.Bars {
 	t.Helper()
-	bars, err := ohlcv.Read(ohlcv.Sample())
+	bars, err := pricefile.Sample()
 	require.NoError(t, err)
 	return bars.Slice(0, 1500)
 }
@@ -235,7 +235,7 @@ func TestTickIsReadFromThePrices(t *testing.T) {
 		column := []float64{price, price}
 		bars, err := backtest.NewBars([]int64{0, 86_400_000_000}, column, column, column, column, []float64{0, 0})
 		require.NoError(t, err)
-		require.InEpsilon(t, tick, pine.TickOf(bars), 1e-9, "%v", price)
+		require.InEpsilon(t, tick, backtest.TickOf(bars), 1e-9, "%v", price)
 	}
 }
 

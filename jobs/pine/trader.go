@@ -2,6 +2,7 @@ package pine
 
 import (
 	"math"
+	"time"
 
 	"millrace/jobs/backtest"
 	"millrace/jobs/backtest/broker"
@@ -36,6 +37,26 @@ func newTrader(s *Strategy, c *backtest.IndicatorCache, cfg backtest.Config, m M
 	return t
 }
 
+// of puts what a dataset says of its instrument in the place of what is assumed.
+func (m Market) of(in backtest.Instrument) Market {
+	if in.TickSize > 0 {
+		m.Tick = in.TickSize
+	}
+	if in.QuantityStep > 0 {
+		m.LotStep = in.QuantityStep
+	}
+	if in.PointValue > 0 {
+		m.PointValue = in.PointValue
+	}
+	if in.Currency != "" {
+		m.Currency = in.Currency
+	}
+	if zone, err := time.LoadLocation(in.TimeZone); err == nil && in.TimeZone != "" {
+		m.Zone = zone
+	}
+	return m
+}
+
 // columnsKey names the columns that all traders of one program over one history and market share.
 type columnsKey struct {
 	program *Program
@@ -48,7 +69,7 @@ func (t *trader) columns() *Columns {
 	return t.cache.Attached(columnsKey{p, t.market}, func() any {
 		m := t.market
 		if m.Tick == 0 {
-			m.Tick = TickOf(t.bars)
+			m.Tick = backtest.TickOf(t.bars)
 		}
 		return p.NewColumns(t.bars, m)
 	}).(*Columns)
@@ -225,22 +246,4 @@ func (r *Run) signals(t *broker.Trade) (entry, exit string) {
 		return entry, r.Text(t.ExitComment)
 	}
 	return entry, r.Text(t.ExitID)
-}
-
-// TickOf is the smallest price step that the prices show: the power of ten that all are multiples of,
-// from 1e-8 to 0.01.
-func TickOf(b *backtest.Bars) float64 {
-	decimals := 2
-	for _, column := range [][]float64{b.Open, b.High, b.Low, b.Close} {
-		for _, price := range column {
-			for decimals < 8 {
-				scaled := float64(price * math.Pow10(decimals))
-				if math.Abs(scaled-math.Round(scaled)) <= 1e-9*max(1, math.Abs(scaled)) {
-					break
-				}
-				decimals++
-			}
-		}
-	}
-	return math.Pow10(-decimals)
 }

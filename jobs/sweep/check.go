@@ -65,7 +65,7 @@ func Searches() []Search { return []Search{SearchGrid, SearchRandom, SearchSobol
 func Objectives() []Objective {
 	return []Objective{
 		ObjectiveSharpe, ObjectiveSharpeDDPenalty, ObjectiveReturn, ObjectiveReturnDDPenalty,
-		ObjectiveCalmar, ObjectiveSortino, ObjectiveProfitFactor,
+		ObjectiveCalmar, ObjectiveReturnOverDrawdown, ObjectiveSortino, ObjectiveProfitFactor,
 	}
 }
 

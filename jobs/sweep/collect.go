@@ -148,10 +148,33 @@ func Collect(p *Plan, shards []Shard, load func(shard int) (columns, top, stats 
 		return nil, fmt.Errorf("regime: %w", err)
 	}
 	out.Warnings = append(p.Warnings(), out.cautions(p.spec.ObjectiveType)...)
-	if why := p.firstFailure(all.cols); why != "" {
-		out.Warnings = append(out.Warnings, why)
+	for _, why := range []string{p.firstFailure(all.cols), p.unpaid(out, all.cols)} {
+		if why != "" {
+			out.Warnings = append(out.Warnings, why)
+		}
 	}
 	return out, nil
+}
+
+// unpaid says when cash did not pay for entries of the best trial, or of the first one where none passed.
+func (p *Plan) unpaid(out *Outcome, cols *columns) string {
+	if cols.len() == 0 {
+		return ""
+	}
+	trial, name := 0, "the first trial"
+	if len(out.Leaderboard) > 0 {
+		trial, name = out.Leaderboard[0].TrialIndex, "the best trial"
+	}
+	point := make(backtest.Params, len(p.names))
+	cols.point(trial, point)
+	scratch := p.scratch()
+	defer p.clear(scratch)
+	var m fullMetrics
+	p.simulate(scratch, point, &m, nil)
+	if n := m.is.UnpaidOrders + m.outOf.UnpaidOrders; n > 0 && scratch.err() == nil {
+		return fmt.Sprintf("%d entries of %s were not made, as cash did not pay for them: see account.size, account.cash and account.whole_units", n, name)
+	}
+	return ""
 }
 
 // firstFailure runs the first failed trial of a strategy that can say why again, and says it.

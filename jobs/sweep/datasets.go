@@ -189,27 +189,29 @@ func (s Spec) aggregateMetrics(parts []backtest.Metrics, scratch []float64) back
 	higher := func(of func(*backtest.Metrics) float64) float64 { return s.aggregate(gather(of), false) }
 	lower := func(of func(*backtest.Metrics) float64) float64 { return s.aggregate(gather(of), true) }
 	m := backtest.Metrics{
-		Trades:          int(higher(func(m *backtest.Metrics) float64 { return float64(m.Trades) })),
-		FinalEquity:     higher(func(m *backtest.Metrics) float64 { return m.FinalEquity }),
-		ReturnPct:       higher(func(m *backtest.Metrics) float64 { return m.ReturnPct }),
-		CAGRPct:         higher(func(m *backtest.Metrics) float64 { return m.CAGRPct }),
-		MaxDrawdownPct:  lower(func(m *backtest.Metrics) float64 { return m.MaxDrawdownPct }),
-		MaxDrawdownBars: int(lower(func(m *backtest.Metrics) float64 { return float64(m.MaxDrawdownBars) })),
-		Sharpe:          higher(func(m *backtest.Metrics) float64 { return m.Sharpe }),
-		Sortino:         higher(func(m *backtest.Metrics) float64 { return m.Sortino }),
-		Calmar:          higher(func(m *backtest.Metrics) float64 { return m.Calmar }),
-		WinRatePct:      higher(func(m *backtest.Metrics) float64 { return m.WinRatePct }),
-		ProfitFactor:    higher(func(m *backtest.Metrics) float64 { return m.ProfitFactor }),
-		ExpectancyPct:   higher(func(m *backtest.Metrics) float64 { return m.ExpectancyPct }),
-		SQN:             higher(func(m *backtest.Metrics) float64 { return m.SQN }),
-		ExposurePct:     higher(func(m *backtest.Metrics) float64 { return m.ExposurePct }),
-		BuyHoldPct:      higher(func(m *backtest.Metrics) float64 { return m.BuyHoldPct }),
-		SR:              higher(func(m *backtest.Metrics) float64 { return m.SR }),
-		Periods:         parts[0].Periods, Skew: parts[0].Skew, Kurt: parts[0].Kurt,
+		Trades:             int(higher(func(m *backtest.Metrics) float64 { return float64(m.Trades) })),
+		FinalEquity:        higher(func(m *backtest.Metrics) float64 { return m.FinalEquity }),
+		ReturnPct:          higher(func(m *backtest.Metrics) float64 { return m.ReturnPct }),
+		CAGRPct:            higher(func(m *backtest.Metrics) float64 { return m.CAGRPct }),
+		MaxDrawdownPct:     lower(func(m *backtest.Metrics) float64 { return m.MaxDrawdownPct }),
+		MaxDrawdownBars:    int(lower(func(m *backtest.Metrics) float64 { return float64(m.MaxDrawdownBars) })),
+		Sharpe:             higher(func(m *backtest.Metrics) float64 { return m.Sharpe }),
+		Sortino:            higher(func(m *backtest.Metrics) float64 { return m.Sortino }),
+		Calmar:             higher(func(m *backtest.Metrics) float64 { return m.Calmar }),
+		WinRatePct:         higher(func(m *backtest.Metrics) float64 { return m.WinRatePct }),
+		ProfitFactor:       higher(func(m *backtest.Metrics) float64 { return m.ProfitFactor }),
+		ExpectancyPct:      higher(func(m *backtest.Metrics) float64 { return m.ExpectancyPct }),
+		SQN:                higher(func(m *backtest.Metrics) float64 { return m.SQN }),
+		ExposurePct:        higher(func(m *backtest.Metrics) float64 { return m.ExposurePct }),
+		BuyHoldPct:         higher(func(m *backtest.Metrics) float64 { return m.BuyHoldPct }),
+		SR:                 higher(func(m *backtest.Metrics) float64 { return m.SR }),
+		ReturnOverDrawdown: higher(func(m *backtest.Metrics) float64 { return m.ReturnOverDrawdown }),
+		Periods:            parts[0].Periods, Skew: parts[0].Skew, Kurt: parts[0].Kurt,
 	}
 	for i := range parts {
 		part := &parts[i]
 		m.Bars += part.Bars
+		m.UnpaidOrders += part.UnpaidOrders
 		m.Periods, m.Skew, m.Kurt = min(m.Periods, part.Periods), min(m.Skew, part.Skew), max(m.Kurt, part.Kurt)
 	}
 	return m

@@ -7,13 +7,13 @@ import (
 	"time"
 
 	"millrace/jobs/backtest"
-	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/backtest/pricefile"
 	"millrace/jobs/sweep"
 )
 
 // A tune is planned, cut into shards that run anywhere and in any order, and collected.
 func Example() {
-	bars, err := ohlcv.Read(ohlcv.Sample())
+	bars, err := pricefile.Sample()
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func ExampleSpec_Check() {
 
 // Folds cuts the bars of a walk-forward into training and test windows.
 func ExampleWFOConfig_Folds() {
-	bars, err := ohlcv.Read(ohlcv.Sample())
+	bars, err := pricefile.Sample()
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -8,12 +8,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/backtest"
-	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/backtest/pricefile"
 )
 
 func sample(tb testing.TB) *backtest.Bars {
 	tb.Helper()
-	bars, err := ohlcv.Read(ohlcv.Sample())
+	bars, err := pricefile.Sample()
 	require.NoError(tb, err)
 	return bars
 }

@@ -93,6 +93,8 @@ func (s Spec) undefinedBecause() string {
 	case ObjectiveSortino:
 		return "no period lost money"
 	case ObjectiveCalmar:
+		return "equity never fell below a peak, or the window is too short to annualise"
+	case ObjectiveReturnOverDrawdown:
 		return "equity never fell below a peak"
 	case ObjectiveProfitFactor:
 		return "no trade lost money"
@@ -117,6 +119,8 @@ func (s Spec) score(m *backtest.Metrics) float64 {
 		return m.ReturnPct - float64(lambda*m.MaxDrawdownPct)
 	case ObjectiveCalmar:
 		return m.Calmar
+	case ObjectiveReturnOverDrawdown:
+		return m.ReturnOverDrawdown
 	case ObjectiveSortino:
 		return m.Sortino
 	case ObjectiveProfitFactor:

@@ -27,9 +27,11 @@ const (
 	ObjectiveSharpeDDPenalty Objective = "sharpe_dd_penalty" // sharpe − λ·max_drawdown_pct
 	ObjectiveReturn          Objective = "return"            // return_pct
 	ObjectiveReturnDDPenalty Objective = "return_dd_penalty" // return_pct − λ·max_drawdown_pct
-	ObjectiveCalmar          Objective = "calmar"            // return_pct / |max_drawdown_pct|
-	ObjectiveSortino         Objective = "sortino"
-	ObjectiveProfitFactor    Objective = "profit_factor"
+	ObjectiveCalmar          Objective = "calmar"            // cagr_pct / |max_drawdown_pct|
+	// ObjectiveReturnOverDrawdown is return_pct / |max_drawdown_pct|, whatever the time.
+	ObjectiveReturnOverDrawdown Objective = "return_over_drawdown"
+	ObjectiveSortino            Objective = "sortino"
+	ObjectiveProfitFactor       Objective = "profit_factor"
 )
 
 // The parts of a split that selection may look at.

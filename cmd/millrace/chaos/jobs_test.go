@@ -236,7 +236,7 @@ func (d *submitter) upload() {
 	require.NoError(d.t, err)
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
-	for field, value := range map[string]string{"name": "walk", "symbol": "W", "timeframe": "1h"} {
+	for field, value := range map[string]string{"name": "walk", "symbol": "W", "timeframe": "1h", "time_range": "any"} {
 		require.NoError(d.t, form.WriteField(field, value))
 	}
 	part, err := form.CreateFormFile("file", "walk.csv")

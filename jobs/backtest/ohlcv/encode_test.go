@@ -11,11 +11,12 @@ import (
 
 	"millrace/jobs/backtest"
 	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/backtest/pricefile"
 )
 
 func sampleBars(t testing.TB) *backtest.Bars {
 	t.Helper()
-	b, err := ohlcv.Read(ohlcv.Sample())
+	b, err := pricefile.Sample()
 	require.NoError(t, err)
 	return b
 }

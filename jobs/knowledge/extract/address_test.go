@@ -6,8 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"millrace/jobs/backtest"
-	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/backtest/pricefile"
 	"millrace/jobs/knowledge/extract"
 )
 
@@ -57,9 +56,8 @@ func TestVideoPage(t *testing.T) {
 
 func TestBarsInWords(t *testing.T) {
 	t.Parallel()
-	bars, err := ohlcv.Read(ohlcv.Sample())
+	bars, err := pricefile.Sample()
 	require.NoError(t, err)
-	require.Equal(t, "1d", extract.Timeframe(bars))
 	e := extract.Bars("sp500", "SPX", "1d", bars)
 	require.Equal(t, "sp500 (SPX, 1d bars)", e.Title)
 	require.Equal(t, bars.Len(), e.Metadata["bars"])
@@ -72,18 +70,4 @@ func TestBarsInWords(t *testing.T) {
 	}
 	first, last := time.UnixMicro(bars.Time[0]).UTC().Year(), time.UnixMicro(bars.Time[bars.Len()-1]).UTC().Year()
 	require.Equal(t, last-first+1, counted)
-}
-
-func TestTimeframe(t *testing.T) {
-	t.Parallel()
-	for want, step := range map[string]time.Duration{
-		"1m": time.Minute, "15m": 15 * time.Minute, "4h": 4 * time.Hour, "1d": 24 * time.Hour, "1w": 7 * 24 * time.Hour, "10s": 10 * time.Second,
-	} {
-		bars := &backtest.Bars{}
-		for i := range 5 {
-			bars.Time = append(bars.Time, int64(i)*step.Microseconds())
-			bars.Close = append(bars.Close, 1)
-		}
-		require.Equal(t, want, extract.Timeframe(bars))
-	}
 }

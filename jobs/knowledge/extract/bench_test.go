@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/backtest/pricefile"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
 )
@@ -47,7 +48,7 @@ func BenchmarkExtract(b *testing.B) {
 		}},
 		{knowledge.SourcePDF, pages, func() (*knowledge.Extracted, error) { return extract.Pages(pdf, "t.pdf") }},
 		{knowledge.SourceDataset, len(bars), func() (*knowledge.Extracted, error) {
-			read, err := ohlcv.Read(bars)
+			read, _, err := pricefile.ReadBytes(bars, pricefile.Options{})
 			if err != nil {
 				return nil, err
 			}

@@ -90,31 +90,3 @@ func figure(v float64) string {
 }
 
 func percent(v float64) string { return fmt.Sprintf("%+.1f %%", 100*v) }
-
-// Timeframe is how far apart bars are, mostly: 1d, 1w, 4h, 5m.
-func Timeframe(bars *backtest.Bars) string {
-	counts := map[int64]int{}
-	best := int64(0)
-	for i := 1; i < bars.Len(); i++ {
-		gap := (bars.Time[i] - bars.Time[i-1]) / 1e6
-		if counts[gap]++; counts[gap] > counts[best] || counts[gap] == counts[best] && gap < best {
-			best = gap
-		}
-	}
-	const minute, hour, day = 60, 3600, 86400
-	switch {
-	case best == 0:
-		return "1d"
-	case best >= 28*day:
-		return "1mo"
-	case best%(7*day) == 0:
-		return fmt.Sprintf("%dw", best/(7*day))
-	case best%day == 0:
-		return fmt.Sprintf("%dd", best/day)
-	case best%hour == 0:
-		return fmt.Sprintf("%dh", best/hour)
-	case best%minute == 0:
-		return fmt.Sprintf("%dm", best/minute)
-	}
-	return fmt.Sprintf("%ds", best)
-}

@@ -6,7 +6,6 @@ import (
 	"mime"
 	"strings"
 
-	"millrace/jobs/backtest"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
 	"millrace/jobs/worker/ingestion/sandbox"
@@ -80,6 +79,7 @@ func (r *run) dataset(ctx context.Context, src source) (library.Ingested, *sandb
 	}
 	req := r.request(src)
 	req.Want, req.Name, req.Symbol, req.Timeframe = sandbox.WantDataset, name, options.Symbol, options.Timeframe
+	req.Calendar = options.Calendar
 	if req.Symbol == "" {
 		req.Symbol = knowledge.Line(strings.ToUpper(name), 40)
 	}
@@ -89,14 +89,15 @@ func (r *run) dataset(ctx context.Context, src source) (library.Ingested, *sandb
 	}
 	bars := read.Dataset
 	meta := market.Dataset{
-		Name: name, Symbol: bars.Symbol, Timeframe: bars.Timeframe, Calendar: backtest.Calendar(options.Calendar),
-		Bars: bars.Bars, From: bars.From, To: bars.To, SHA256: bars.SHA256,
-	}
-	if meta.Calendar == 0 {
-		meta.Calendar = backtest.CalendarExchange
+		Name: name, Symbol: bars.Symbol, Timeframe: bars.Timeframe, Calendar: bars.Calendar,
+		Bars: bars.Bars, From: bars.From, To: bars.To, SHA256: bars.SHA256, Instrument: bars.Instrument, Reading: bars.Reading,
 	}
 	stored, err := r.opts.Market.PutEncodedDataset(ctx, r.lease.Workspace, meta, bars.Encoded)
 	read.Release()
+	var differs *market.DifferenceError
+	if errors.As(err, &differs) {
+		return library.Ingested{}, nil, knowledge.Rejectf("datasets are immutable, and %q holds the same bars otherwise described: %v", name, differs)
+	}
 	if errors.Is(err, store.ErrConflict) {
 		return library.Ingested{}, nil, knowledge.Rejectf("datasets are immutable, and %q holds other bars: take another name", name)
 	}

@@ -15,7 +15,9 @@ import (
 	"strings"
 	"time"
 
+	"millrace/jobs/backtest"
 	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/backtest/pricefile"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
 	"millrace/jobs/worker/ingestion/pdf"
@@ -268,13 +270,22 @@ func (c *child) progress() func(done, total int) {
 
 // dataset encodes the bars as they are stored, and describes them.
 func (c *child) dataset(req Request, data []byte) (*Result, error) {
-	bars, err := ohlcv.Read(data)
+	stated, ok := backtest.ParseTimeframe(req.Timeframe)
+	if !ok && req.Timeframe != "" {
+		return nil, knowledge.Rejectf("timeframe %q is unknown: choose from %v", req.Timeframe, backtest.Timeframes())
+	}
+	bars, reading, err := pricefile.ReadBytes(data, pricefile.Options{Timeframe: stated, Now: time.Now()})
 	if err != nil {
+		var asked *pricefile.QuestionError
+		if errors.As(err, &asked) {
+			return nil, knowledge.Rejectf("this set of bars leaves a question open; upload it as a dataset with the option that answers it: %v", err)
+		}
 		return nil, knowledge.Rejectf("this is not a valid set of bars: %v", err)
 	}
-	made := &Dataset{Bars: bars.Len(), Symbol: req.Symbol, Timeframe: req.Timeframe}
-	if made.Timeframe == "" {
-		made.Timeframe = extract.Timeframe(bars)
+	made := &Dataset{Bars: bars.Len(), Symbol: req.Symbol, Timeframe: string(reading.Timeframe)}
+	made.Instrument, made.Calendar, reading.Guesses = bars.Describe(backtest.Instrument{}, backtest.Calendar(req.Calendar))
+	if made.Reading, err = json.Marshal(reading); err != nil {
+		return nil, fmt.Errorf("encode the reading: %w", err)
 	}
 	if made.Encoded, err = ohlcv.Encode(bars); err != nil {
 		return nil, err

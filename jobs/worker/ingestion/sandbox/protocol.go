@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"millrace/jobs/backtest"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
 )
@@ -63,6 +64,7 @@ type Request struct {
 	MaxChunks int
 
 	Symbol, Timeframe string // of a dataset
+	Calendar          int    // of a dataset; 0: found in the bars
 }
 
 // Result is what was extracted.
@@ -89,6 +91,9 @@ type Dataset struct {
 	From, To          time.Time
 	SHA256            []byte
 	Symbol, Timeframe string
+	Calendar          backtest.Calendar
+	Instrument        backtest.Instrument
+	Reading           json.RawMessage     // what the file was taken for
 	Described         knowledge.Extracted // under the dataset's name
 }
 

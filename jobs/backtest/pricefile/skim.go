@@ -1,4 +1,4 @@
-package ohlcv
+package pricefile
 
 import (
 	"encoding/binary"
