@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/backtest"
+	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/backtest/pricefile"
 	"millrace/jobs/manifest"
 	"millrace/jobs/sweep"
