@@ -58,7 +58,7 @@ func TestIntrabarDatasetTakesThePlaceOfTheAssumedPath(t *testing.T) {
 		a := r.send("/datasets", d.name, d.name+".csv", d.bars, "name", d.name, "symbol", d.symbol, "timeframe", d.timeframe)
 		require.Equal(t, http.StatusCreated, a.status, string(a.body))
 	}
-	script := r.script(r.key, "bracket", "//@version=6\nstrategy(\"t\")\nif bar_index == 0\n    strategy.entry(\"L\", strategy.long)\n    strategy.exit(\"X\", \"L\", stop=95, limit=105)\n")
+	script := r.script(r.key, "bracket", "//@version=6\nstrategy(\"t\")\nlow_stop = input.float(95, \"Stop\")\nif bar_index == 0\n    strategy.entry(\"L\", strategy.long)\n    strategy.exit(\"X\", \"L\", stop=low_stop, limit=105)\n")
 	run := func(intrabar string) types.Trade {
 		a := r.do(http.MethodPost, "/backtests/run", fmt.Sprintf(`{"dataset":"hours","strategy_name":%q%s}`, script.Name, intrabar))
 		require.Equal(t, http.StatusCreated, a.status, string(a.body))
@@ -72,6 +72,20 @@ func TestIntrabarDatasetTakesThePlaceOfTheAssumedPath(t *testing.T) {
 	}
 	require.InDelta(t, 95, run("").ExitPrice, 1e-9)
 	require.InDelta(t, 105, run(`,"intrabar_dataset":"halves"`).ExitPrice, 1e-9)
+
+	// A worker reads the bars inside again, by the id that the tune has pinned.
+	r.startWorker()
+	tune := func(key, intrabar string) types.Tune {
+		made := r.endedTune("/backtests/tune", fmt.Sprintf(`{"dataset":"hours","strategy_name":%q,"param_space":{"Stop":[94,95]},
+			"objective_type":"return","gates":{"max_drawdown_pct":90,"min_trades":1}%s}`, script.Name, intrabar), key)
+		require.Equal(t, types.TuneCompleted, made.Status, "%v", made.Error)
+		require.NotNil(t, made.BestScore)
+		return made
+	}
+	require.Negative(t, *tune("assumed", "").BestScore)
+	followed := tune("followed", `,"intrabar_dataset":"halves"`)
+	require.Positive(t, *followed.BestScore)
+	require.Contains(t, strings.Join(followed.Warnings, "\n"), "follow the bars of intrabar_dataset")
 
 	for name, want := range map[string]string{
 		"hours": "is the dataset itself", "foreign": "is of the symbol", "others": "is not of the same prices", "none": "is not the id or name",
