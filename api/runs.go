@@ -87,7 +87,7 @@ func (s *Server) runBacktest(c echo.Context) error {
 		return ctx.Err()
 	}
 	run := market.Run{DatasetID: dataset.ID, Dataset: dataset.Name, Strategy: strategy.Name()}
-	if run.Spec, err = runSpec(req, script.Script, strategy, cfg, backtest.DetailNotes(bars)); err != nil {
+	if run.Spec, err = runSpec(req, script.Script, strategy, cfg, bars); err != nil {
 		return err
 	}
 	runner := backtest.NewTrader(bars, strategy, cfg)
@@ -132,24 +132,22 @@ func (s *Server) scriptAccount(c echo.Context, own backtest.Scripted, req *runRe
 	return nil
 }
 
-// runSpec is what is stored of a run's request; of a script also its pin, and what the request
-// overrides.
-func runSpec(req runRequest, script *sweep.Script, strategy backtest.Strategy, cfg backtest.Config, notes []string) (json.RawMessage, error) {
-	own, scripted := strategy.(backtest.Scripted)
+// runSpec is what is stored of a run's request, with notes; of a script also its pin, its own remarks and
+// what the request overrides.
+func runSpec(req runRequest, script *sweep.Script, strategy backtest.Strategy, cfg backtest.Config, bars *backtest.Bars) (json.RawMessage, error) {
 	var spec any = req
-	if notes != nil {
-		spec = struct {
-			runRequest
-			Notes []string `json:"notes"`
-		}{req, notes}
-	}
-	if scripted {
+	if own, scripted := strategy.(backtest.Scripted); scripted {
 		req.Strategy = own.Name()
 		spec = struct {
 			runRequest
 			Script *sweep.Script `json:"script"`
 			Notes  []string      `json:"notes"`
-		}{req, script, append(append([]string{}, backtest.OverrideNotes(own, cfg)...), notes...)}
+		}{req, script, backtest.ScriptNotes(own, cfg, bars)}
+	} else if notes := backtest.DetailNotes(bars); notes != nil {
+		spec = struct {
+			runRequest
+			Notes []string `json:"notes"`
+		}{req, notes}
 	}
 	raw, err := json.Marshal(spec)
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -89,10 +90,7 @@ func (f *barFlags) play(ctx context.Context, env *environment, c clientFlags, pa
 			sharpe: defined(m.Sharpe), winners: defined(m.WinRatePct), factor: defined(m.ProfitFactor),
 		},
 	}
-	p.notes = append(p.notes, backtest.DetailNotes(l.bars)...)
-	for _, d := range program.Notes() {
-		p.notes = append(p.notes, fmt.Sprintf("line %d: %s", d.Line, d.Message))
-	}
+	p.notes = backtest.ScriptNotes(l.strategy, l.cfg, l.bars)
 	return p, nil
 }
 
@@ -138,9 +136,13 @@ func (f *barFlags) playThere(ctx context.Context, env *environment, c clientFlag
 		p.capital = strategy.Account.Cash
 	}
 	p.trades = tradesOf(rows)
-	for _, d := range strategy.Notes {
-		p.notes = append(p.notes, fmt.Sprintf("line %d: %s", d.Line, d.Message))
+	var spec struct {
+		Notes []string `json:"notes"`
 	}
+	if err := json.Unmarshal(run.Spec, &spec); err != nil {
+		return nil, fmt.Errorf("read run: %w", err)
+	}
+	p.notes = spec.Notes
 	return p, nil
 }
 

@@ -30,6 +30,14 @@ func CheckScripted(_ Scripted, cfg Config) []invalid.FieldError {
 	return errs
 }
 
+// ScriptNotes are what the result of a script should say of itself: the script's own remarks, then what the
+// request overrides, then what is inside the bars.
+func ScriptNotes(s Scripted, cfg Config, b *Bars) []string {
+	_, detailed := b.Detailed()
+	notes := append([]string{}, s.Notes(detailed)...)
+	return append(append(notes, OverrideNotes(s, cfg)...), DetailNotes(b)...)
+}
+
 // OverrideNotes say which of a script's settings a request overrides.
 func OverrideNotes(s Scripted, cfg Config) []string {
 	var notes []string

@@ -39,6 +39,9 @@ type Scripted interface {
 	Strategy
 	// Account is what of the script's account can be said in the terms of Account.
 	Account() Account
+	// Notes are what compiling the script remarked, with their lines. Detailed are bars that have others
+	// inside: what is remarked of an assumed path does not hold on these.
+	Notes(detailed bool) []string
 }
 
 // warmer is a strategy that computes its own warm-up.

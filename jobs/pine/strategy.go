@@ -52,6 +52,19 @@ func (s *Strategy) Program() *Program { return s.program }
 // Account is what of the script's declaration can be said in the terms of an account.
 func (s *Strategy) Account() backtest.Account { return s.account }
 
+// Notes are the compilation's remarks, each with its line; those of an assumed path are left out for bars
+// that have others inside.
+func (s *Strategy) Notes(detailed bool) []string {
+	var notes []string
+	for _, d := range s.program.Notes() {
+		if detailed && d.Code == "P904" { // use_bar_magnifier
+			continue
+		}
+		notes = append(notes, fmt.Sprintf("line %d: %s", d.Line, d.Message))
+	}
+	return notes
+}
+
 // Trader makes a trader of the strategy.
 func (s *Strategy) Trader(c *backtest.IndicatorCache, cfg backtest.Config) backtest.Trader {
 	return newTrader(s, c, cfg, Market{LotStep: lotStep}.of(c.Bars().Instrument()))

@@ -69,9 +69,10 @@ func (p *Plan) place(s *series, f *faults) {
 func (p *Plan) warn() {
 	spec, seq := p.spec, p.seq
 	if own, ok := p.strategy.(backtest.Scripted); ok {
-		p.warnings = append(p.warnings, backtest.OverrideNotes(own, p.config)...)
+		p.warnings = append(p.warnings, backtest.ScriptNotes(own, p.config, p.history)...)
+	} else {
+		p.warnings = append(p.warnings, backtest.DetailNotes(p.history)...)
 	}
-	p.warnings = append(p.warnings, backtest.DetailNotes(p.history)...)
 	if spec.SelectOn == SelectOutOfSample {
 		p.warnings = append(p.warnings, "select_on is oos: the out-of-sample part has become selection data "+
 			"and no longer says how the winner does on bars it was not chosen by")

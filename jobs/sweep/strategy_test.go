@@ -25,6 +25,10 @@ func (chosen) Params() []backtest.ParamSpec {
 
 func (chosen) Account() backtest.Account { return backtest.Account{Cash: 5000, Size: 0.5} }
 
+func (chosen) Notes(bool) []string { return []string{"line 1: remarked"} }
+
+var _ backtest.Scripted = chosen{}
+
 func (c chosen) Trader(cache *backtest.IndicatorCache, cfg backtest.Config) backtest.Trader {
 	return &chosenTrader{Trader: c.Strategy.Trader(cache, cfg)}
 }
