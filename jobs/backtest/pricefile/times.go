@@ -361,11 +361,3 @@ func daysIn(year, month int) int {
 	}
 	return 30 + (month+month/8)&1
 }
-
-// within checks that a time can be stored.
-func within(at int64) (int64, error) {
-	if at < minMicros || at > maxMicros {
-		return 0, errTimeRange
-	}
-	return at, nil
-}

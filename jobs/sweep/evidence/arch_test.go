@@ -28,7 +28,7 @@ func readArch(t *testing.T) (*Panel, archFigures) {
 	require.NoError(t, json.Unmarshal(raw, &figures))
 	file, err := os.Open("testdata/panel.csv")
 	require.NoError(t, err)
-	defer file.Close()
+	defer func() { require.NoError(t, file.Close()) }()
 	records, err := csv.NewReader(file).ReadAll()
 	require.NoError(t, err)
 	p := &Panel{}
