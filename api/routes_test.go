@@ -10,8 +10,9 @@ import (
 
 // repeatable are the unsafe routes that need no idempotency key, with the reason why.
 var repeatable = map[string]string{
-	"POST /datasets": "the content decides what is stored",
-	"POST /query":    "it reads",
+	"POST /datasets":         "the content decides what is stored",
+	"POST /datasets/inspect": "stores nothing",
+	"POST /query":            "it reads",
 
 	"POST /backtests/tunes/:id/cancel": "what is cancelled stays so",
 	"POST /run-plans/:id/cancel":       "what is cancelled stays so",

@@ -210,7 +210,7 @@ func readField(part *multipart.Part, into map[string]string) error {
 	return nil
 }
 
-// read reads the bars, when it is this upload's turn: each may need as much memory as its bars.
+// readBars reads the bars, when a place is free: each may need as much memory as its bars.
 func (s *Server) readBars(ctx context.Context, up *upload) (*backtest.Bars, *pricefile.Reading, error) {
 	select {
 	case s.uploads <- struct{}{}:

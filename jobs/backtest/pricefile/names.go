@@ -38,7 +38,7 @@ var columnNames = [slotCount]string{
 	slotOpen:     "open 1_open open_price openprice price_open o first opening_price opening start_price",
 	slotHigh:     "high 2_high high_price highprice price_high h max high_bid",
 	slotLow:      "low 3_low low_price lowprice price_low l min low_bid",
-	slotClose:    "close 4_close close_last close_price closeprice price_close c last last_price price closing_price closing settle",
+	slotClose:    "close 4_close close_last close_price closeprice price_close c last last_price price closing_price closing settlement",
 	slotVolume:   "volume 5_volume 6_volume vol trade_volume share_volume volume_traded shares v tickvol tick_volume total_volume base_volume qty",
 	slotAdjusted: "adj_close adjclose adjusted_close 5_adjusted_close close_adj close_adjusted adjusted",
 	slotTicker:   "ticker symbol tickers symbols instrument_id instrument sym tic security",

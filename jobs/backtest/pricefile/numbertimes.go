@@ -157,7 +157,7 @@ func (t *table) numberFormat(opts Options) (numberFormat, error) {
 	case len(fits) == 0 && natural != nil:
 		return *natural, nil
 	case len(fits) == 0:
-		return numberFormat{}, ask("time_format", t.rows.row(0), TimeFormats(), "%s is no time that fits the bars in any known form: say which it is", t.number(0))
+		return numberFormat{}, ask("time_format", t.rows.row(0), TimeFormats(), "%s does not fit the bars as a time in any known form: say which it is", t.number(0))
 	}
 	names, spelt := make([]string, len(fits)), make([]string, len(fits))
 	for i, f := range fits {

@@ -156,13 +156,13 @@ func directions(at []int64) (rising, falling int) {
 
 func reverse[T any](values []T) { slices.Reverse(values) }
 
-// turn reverses the rows of a file that begins with the newest.
-func (t *table) turn() {
+// oldestFirst reverses the rows of a file that begins with the newest.
+func (t *table) oldestFirst() {
 	reverse(t.time)
 	for slot := range t.columns {
 		reverse(t.columns[slot])
 	}
-	t.rows.turn(t.len())
+	t.rows.reversed(t.len())
 }
 
 // sorted checks that rows rise, or sorts them when that is asked for.

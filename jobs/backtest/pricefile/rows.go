@@ -238,8 +238,8 @@ func (m *rowMap) add(bar, row int) {
 	}
 }
 
-// turn says that the bars stand in the other order now.
-func (m *rowMap) turn(bars int) { m.bars = bars }
+// reversed says that the bars stand in the other order now.
+func (m *rowMap) reversed(bars int) { m.bars = bars }
 
 // sorted says which place each bar had before.
 func (m *rowMap) sorted(order []int) { m.order = order }

@@ -65,7 +65,7 @@ func (f *textFile) open() error {
 	return f.findHeader(rows)
 }
 
-// refuse names what is no table at all.
+// refuse names what is not a table at all.
 func refuse(head []byte) error {
 	start := bytes.ToLower(bytes.TrimSpace(head[:min(len(head), 256)]))
 	switch {

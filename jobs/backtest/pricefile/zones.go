@@ -29,7 +29,7 @@ var abbreviations = map[string][]string{
 func (t *table) zones(opts Options, reading *Reading) error {
 	reading.Order = "ascending"
 	if rising, falling := directions(t.time); falling > rising {
-		t.turn()
+		t.oldestFirst()
 		reading.Order = "descending"
 	}
 	name := ""
