@@ -22,7 +22,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"millrace/api/types"
 	"millrace/jobs"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/store"
@@ -49,8 +48,11 @@ func TestEveryJobHasItsEffectOnce(t *testing.T) {
 	}
 	submitter := &submitter{deployment: s, server: front, space: space.ID, key: key}
 	submitter.upload()
-	calm := submitter.tune("calm", sizes.slow)
-	submitter.await(calm)
+	var calm [len(strategies)]string
+	for i, strategy := range strategies {
+		calm[i] = submitter.tuneOf(strategy, fmt.Sprint("calm", i), sizes.slow)
+		submitter.await(calm[i])
+	}
 
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -64,7 +66,7 @@ func TestEveryJobHasItsEffectOnce(t *testing.T) {
 	tunes := make([]string, sizes.tunes)
 	submitting.Go(func() {
 		for i := range tunes {
-			tunes[i] = submitter.tune(fmt.Sprint("tune", i), sizes.slow)
+			tunes[i] = submitter.tuneOf(strategies[i%len(strategies)], fmt.Sprint("tune", i), sizes.slow)
 		}
 	})
 	pace := 150 * time.Millisecond
@@ -75,8 +77,8 @@ func TestEveryJobHasItsEffectOnce(t *testing.T) {
 	stormy := time.Since(began)
 
 	submitter.awaitAll(tunes)
-	for _, id := range tunes {
-		require.Equal(t, submitter.outcome(calm), submitter.outcome(id), "a tune under faults ends with the bytes of a calm one")
+	for i, id := range tunes {
+		require.Equal(t, submitter.outcome(calm[i%len(calm)]), submitter.outcome(id), "a tune under faults ends with the bytes of a calm one")
 	}
 	n := sizes.jobs
 	jobs := s.count(`select count(*) from river_job where kind = 'chaos.effect'`)
@@ -222,14 +224,6 @@ func (d *submitter) call(method, path, contentType string, body []byte, headers 
 	return resp.StatusCode, answer
 }
 
-// tuneBody is a tune of sixty trials for each value of its second parameter: with a hundred values
-// some seconds of one core, in shards of a tenth of one.
-func tuneBody(slow int) []byte {
-	return fmt.Appendf(nil, `{"dataset":"walk","strategy_name":"sma_cross","oos_ratio":0.3,
-		"param_space":{"fast":{"low":2,"high":61},"slow":{"low":62,"high":%d}},
-		"gates":{"max_drawdown_pct":95,"min_trades":1}}`, 61+slow)
-}
-
 func (d *submitter) upload() {
 	d.t.Helper()
 	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 7, Bars: 30_000, Interval: time.Hour})
@@ -245,23 +239,7 @@ func (d *submitter) upload() {
 	require.NoError(d.t, form.Close())
 	status, answer := d.call(http.MethodPost, "/datasets", form.FormDataContentType(), body.Bytes())
 	require.Equal(d.t, http.StatusCreated, status, string(answer))
-}
-
-// tune submits a tune until it is accepted.
-func (d *submitter) tune(key string, slow int) string {
-	for d.t.Context().Err() == nil {
-		status, answer := d.call(http.MethodPost, "/backtests/tune", "application/json", tuneBody(slow), "X-Idempotency-Key", key)
-		var tune types.Tune
-		switch {
-		case status == http.StatusAccepted && json.Unmarshal(answer, &tune) == nil:
-			return tune.TuneID
-		case status >= 400 && status < 500 && status != http.StatusConflict && status != http.StatusTooManyRequests:
-			d.t.Errorf("tune %s: %d %s", key, status, answer)
-			return ""
-		}
-		<-time.After(100 * time.Millisecond)
-	}
-	return ""
+	d.storeScript()
 }
 
 // outcome is what a tune found, without what differs from run to run.
