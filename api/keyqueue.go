@@ -13,7 +13,7 @@ import (
 // answered as one that has waited in vain.
 const (
 	keyWait      = store.KeyWait // in memory and in the database together
-	keyWaiters   = 32            // of one key
+	keyWaiters   = 64            // of one key
 	keyWaitBytes = 64 << 20      // of the bodies of all that wait in this process
 )
 

@@ -53,7 +53,8 @@ func TestResultsOfAScriptSayWhatItDeclaresAndWhatIsOverridden(t *testing.T) {
 	r := newFixture(t)
 	quiet := func(int) [4]float64 { return [4]float64{100, 101, 99, 100} }
 	for name, minutes := range map[string]int{"flat": 60, "inside": 30} {
-		a := r.send("/datasets", name, name+".csv", barsCSV(minutes, 400*60/minutes, quiet), "name", name, "symbol", "A", "timeframe", "1h")
+		timeframe := map[int]string{60: "1h", 30: "30m"}[minutes]
+		a := r.send("/datasets", name, name+".csv", barsCSV(minutes, 400*60/minutes, quiet), "name", name, "symbol", "A", "timeframe", timeframe)
 		require.Equal(t, http.StatusCreated, a.status, string(a.body))
 	}
 	r.script(r.key, "declared", declaredScript)

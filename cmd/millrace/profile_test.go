@@ -85,7 +85,7 @@ func TestABadValueIsRefusedByItsName(t *testing.T) {
 	bad := map[string][]string{
 		"MILLRACE_ADDR": {"nowhere", "127.0.0.1:99999"}, "MILLRACE_METRICS_ADDR": {"nowhere"},
 		"MILLRACE_QUEUES": {"trials", "trials:0", "none:1"}, "MILLRACE_DRAIN": {"-1s"}, "MILLRACE_SHARD_TIME": {"0s"},
-		"CORS_ORIGINS": {"example.com"}, "TRUSTED_PROXIES": {"x"}, "ADMIN_TOKEN": {"short"}, "DATABASE_URL": {"", "postgres://%zz"},
+		"CORS_ORIGINS": {"example.com"}, "TRUSTED_PROXIES": {"x"}, "ADMIN_TOKEN": {"short"}, "DATABASE_URL": {"", "postgres://%zz"}, "WORKSPACE_DATABASE_URL": {"postgres://%zz"},
 		"LIMIT_LOGINS": {"-1"}, "LIMIT_UPLOADS": {"-1"}, "LIMIT_QUERIES": {"-1"}, "LIMIT_ADDRESS_QUERIES": {"-1"}, "LIMIT_SUBMISSIONS": {"-1"}, "LIMIT_QUEUE_DEPTH": {"-1"},
 		"FETCH_ALLOW_NETWORKS": {"10.0.0.1"}, "PDF_MAX_PAGES": {"0"}, "PDF_TIMEOUT": {"0s"}, "SENTRY_DSN": {"here"}, "SENTRY_TRACES_SAMPLE_RATE": {"2"},
 		"RERANKER_URL": {"nowhere"}, "QDRANT_URL": {"nowhere"}, "LLM_TIMEOUT": {"-1s"}, "MILLRACE_VECTOR_MEMORY_MB": {"0"}, "EMBEDDER_DIMENSIONS": {"-1"},

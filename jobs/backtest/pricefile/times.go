@@ -317,7 +317,7 @@ func number(field []byte) (moment, error) {
 			if !isDigit(c) {
 				return m, errTimeFormat
 			}
-			m.fraction += float64(c-'0') * unit
+			m.fraction += float64(float64(c-'0') * unit)
 			unit /= 10
 		}
 	}

@@ -89,7 +89,7 @@ func wide(b []byte) float64 {
 	if small := int64(low); high == 0 && small >= 0 || high == math.MaxUint64 && small < 0 {
 		return float64(small)
 	}
-	return float64(int64(high))*(1<<64) + float64(low)
+	return float64(float64(int64(high))*(1<<64)) + float64(low)
 }
 
 // textOf returns a function that reads a value as text; nil when the type cannot name an instrument.
