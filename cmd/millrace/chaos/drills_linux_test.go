@@ -96,7 +96,7 @@ func newField(t *testing.T) *field {
 	}
 	for i := range 2 {
 		d := f.newSubmitter(fmt.Sprint("large", i))
-		d.large()
+		d.large(strategies[i])
 		f.large = append(f.large, d)
 	}
 	f.small = f.newSubmitter("small")
@@ -115,10 +115,10 @@ func (f *field) newSubmitter(name string) *submitter {
 }
 
 // large starts a tune that outlasts the drills.
-func (d *submitter) large() {
+func (d *submitter) large(strategy string) {
 	d.t.Helper()
-	status, answer := d.call(http.MethodPost, "/backtests/tune", "application/json", []byte(`{"dataset":"walk","strategy_name":"sma_cross",
-		"param_space":{"fast":{"low":2,"high":900},"slow":{"low":901,"high":1900}}}`), "X-Idempotency-Key", "large")
+	status, answer := d.call(http.MethodPost, "/backtests/tune", "application/json", fmt.Appendf(nil, `{"dataset":"walk","strategy_name":%q,
+		"param_space":{"fast":{"low":2,"high":900},"slow":{"low":901,"high":1900}}}`, strategy), "X-Idempotency-Key", "large")
 	require.Equal(d.t, http.StatusAccepted, status, string(answer))
 }
 
@@ -311,8 +311,12 @@ func judge(began time.Time, readings []reading) drill {
 func TestALostWorkerStallsNobody(t *testing.T) {
 	n := drills(t)
 	f := newField(t)
-	calm, calmWalk := f.small.tune("calm", 5), f.small.walkForward("calm")
-	f.small.await(calm)
+	var calm [len(strategies)]string
+	for i, strategy := range strategies {
+		calm[i] = f.small.tuneOf(strategy, fmt.Sprint("calm", i), 5)
+		f.small.await(calm[i])
+	}
+	calmWalk := f.small.walkForward("calm")
 	f.small.awaitWalk(calmWalk)
 	rng := chance(t)
 	quiet := judge(time.Now(), f.watch(time.Now().Add(5*time.Second), "", nil))
@@ -325,7 +329,7 @@ func TestALostWorkerStallsNobody(t *testing.T) {
 	var tunes, walks []string
 	for i := range n {
 		s := strikes()[i%len(strikes())]
-		tunes, walks = append(tunes, f.small.tune(fmt.Sprint("small", i), 5)), append(walks, f.small.walkForward(fmt.Sprint("walk", i)))
+		tunes, walks = append(tunes, f.small.tuneOf(strategies[i%len(strategies)], fmt.Sprint("small", i), 5)), append(walks, f.small.walkForward(fmt.Sprint("walk", i)))
 		d := f.hold(rng, s)
 		t.Logf("%s: longest stall %s, rescued after %s, noticed after %s", s.name,
 			d.longest.Round(10*time.Millisecond), d.rescue.Round(10*time.Millisecond), d.noticed.Round(10*time.Millisecond))
@@ -345,8 +349,8 @@ func TestALostWorkerStallsNobody(t *testing.T) {
 		d.cancelAll()
 	}
 	f.small.awaitAll(tunes)
-	for _, id := range tunes {
-		require.Equal(t, f.small.outcome(calm), f.small.outcome(id), "a tune under faults ends with the bytes of a calm one")
+	for i, id := range tunes {
+		require.Equal(t, f.small.outcome(calm[i%len(calm)]), f.small.outcome(id), "a tune under faults ends with the bytes of a calm one")
 	}
 	for _, id := range walks {
 		f.small.awaitWalk(id)
