@@ -11,7 +11,7 @@ import (
 	"millrace/api/types"
 )
 
-// strategies are what the tunes tune in turn: a built-in strategy and a script.
+// strategies are those of the tunes, one after the other: a built-in strategy and a script.
 var strategies = [...]string{"sma_cross", "pine:cross"}
 
 // crossScript has the parameters of sma_cross, and exits that fill inside bars.
