@@ -26,7 +26,7 @@ demo: build ## dev, the sample, and a tune of 20,000 trials; DEMO_EXIT=1 exits a
 
 test: build ## all tests, beside a throwaway Postgres; as root on Debian it installs what they run beside it
 	-@.ci/packages
-	bin/millrace postgres -- $(GOTESTSUM) --format pkgname -- -p $(TEST_PACKAGES_AT_ONCE) -timeout 12m $(PACKAGES)
+	bin/millrace postgres -- $(GOTESTSUM) --format pkgname $(AGAIN) --packages="$(PACKAGES)" -- -p $(TEST_PACKAGES_AT_ONCE) -timeout 12m
 
 chaos: build ## kill, stop and cut everything while it works, fill its disk and skew its clocks, for a quarter of an hour, and print what held; then who gets at what. As root; MILLRACE_DRILLS=50 holds more drills
 	go test -tags chaos -count=1 -v -timeout 40m ./cmd/millrace/chaos
