@@ -92,6 +92,15 @@ func TestDuplicatesMirrorsAndOrderLeaveTheGroups(t *testing.T) {
 		require.Len(t, got.Of, 4, name)
 		require.InDelta(t, want.Variance(600), got.Variance(600), 1e-12, name)
 	}
+	opposite, other := base, noise(3, 12, 600)
+	for i, row := range base.Returns {
+		nearly := scaled(row, -1, 0)
+		for t := range nearly {
+			nearly[t] += 0.1 * other.Returns[i][t]
+		}
+		opposite = opposite.with(nearly)
+	}
+	require.Len(t, Cluster(opposite, 0).Of, 4, "trials that are nearly opposite are in one group")
 	require.Equal(t, 100, (&Groups{Of: make([][]int, 10), Alone: 10, Sampled: 10}).Trials(100), "trials that are all different count one each")
 }
 
