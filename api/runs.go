@@ -86,7 +86,10 @@ func (s *Server) runBacktest(c echo.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	run := market.Run{DatasetID: dataset.ID, Dataset: dataset.Name, Strategy: strategy.Name()}
+	run := market.Run{
+		DatasetID: dataset.ID, Dataset: dataset.Name, Strategy: strategy.Name(), Seed: req.Seed, Script: script.Script,
+		Stamp: script.Stamp(s.opts.Program),
+	}
 	if run.Spec, err = runSpec(req, script.Script, strategy, cfg, bars); err != nil {
 		return err
 	}
@@ -140,9 +143,10 @@ func runSpec(req runRequest, script *sweep.Script, strategy backtest.Strategy, c
 		req.Strategy = own.Name()
 		spec = struct {
 			runRequest
-			Script *sweep.Script `json:"script"`
-			Notes  []string      `json:"notes"`
-		}{req, script, backtest.ScriptNotes(own, cfg, bars)}
+			Script   *sweep.Script     `json:"script"`
+			Override backtest.Override `json:"override"`
+			Notes    []string          `json:"notes"`
+		}{req, script, cfg.Override, backtest.ScriptNotes(own, cfg, bars)}
 	} else if notes := backtest.DetailNotes(bars); notes != nil {
 		spec = struct {
 			runRequest

@@ -13,7 +13,9 @@ import (
 
 	"millrace/api/console"
 	"millrace/events"
+	"millrace/jobs/backtest"
 	"millrace/jobs/knowledge"
+	"millrace/jobs/pine"
 	"millrace/ops"
 	"millrace/store/stores"
 )
@@ -26,12 +28,13 @@ type Options struct {
 	Ready      *ops.Health // what must answer for requests to be served
 	Metrics    *ops.Metrics
 	Logger     *slog.Logger
-	Reporter   *ops.Reporter // of internal errors; may be nil
-	AdminToken string        // "" disables /admin
-	Version    string        // shown by /version
-	Docs       bool          // serve /docs
-	River      http.Handler  // River's own pages; nil: none
-	Heartbeat  time.Duration // between comments on a quiet stream; default 15 s
+	Reporter   *ops.Reporter  // of internal errors; may be nil
+	AdminToken string         // "" disables /admin
+	Version    string         // shown by /version
+	Program    backtest.Stamp // the numbers of its rules; default those it was built with
+	Docs       bool           // serve /docs
+	River      http.Handler   // River's own pages; nil: none
+	Heartbeat  time.Duration  // between comments on a quiet stream; default 15 s
 	// StreamWrite bounds one write to an event stream; default 10 s.
 	StreamWrite time.Duration
 	BodyIdle    time.Duration // how long a request's body may pause; default 30 s
@@ -78,6 +81,9 @@ type Server struct {
 func New(opts Options) (*Server, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
+	}
+	if opts.Program == (backtest.Stamp{}) {
+		opts.Program = backtest.Stamp{Engine: backtest.Engine, Semantics: pine.Semantics}
 	}
 	if opts.Heartbeat == 0 {
 		opts.Heartbeat = 15 * time.Second

@@ -47,6 +47,7 @@ type DB struct {
 	clock    *Clock
 	recorder Recorder
 	holding  *queues
+	version  string
 }
 
 // PoolOptions configure OpenPool.

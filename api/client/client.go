@@ -231,3 +231,16 @@ func pause(ctx context.Context, d time.Duration) error {
 		return nil
 	}
 }
+
+// Fetch reads what is not JSON, such as a file of export.
+func (c *Client) Fetch(ctx context.Context, path string) ([]byte, error) {
+	for attempt := 1; ; attempt++ {
+		body, err := c.attempt(ctx, call{method: http.MethodGet, path: path})
+		if err == nil || !Temporary(err) || attempt >= c.opts.Attempts {
+			return body, err
+		}
+		if ended := pause(ctx, backoff(c.opts.Backoff, maxBackoff, attempt-1)); ended != nil {
+			return nil, fmt.Errorf("%w (%w)", ended, err)
+		}
+	}
+}

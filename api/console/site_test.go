@@ -213,7 +213,7 @@ func (s *site) startWorker() {
 		Version: "test", Drain: 5 * time.Second,
 	}, func(st *stores.Set, workers *river.Workers) {
 		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, logger, tune.Options{ShardTime: 200 * time.Millisecond}).Register(workers)
-		wfo.New(wfo.Stores{DB: st.DB, Market: st.Market, Strategies: st.Strategies, Tuning: st.Tuning, WalkForward: st.WalkForward}, metrics, logger).Register(workers)
+		wfo.New(wfo.Stores{DB: st.DB, Market: st.Market, Strategies: st.Strategies, Tuning: st.Tuning, WalkForward: st.WalkForward}, metrics, logger, wfo.Options{}).Register(workers)
 		retention.New(st.DB, st.Upkeep, logger).Register(workers)
 		sources, err := ingestion.New(ingestion.Options{
 			DB: st.DB, Library: st.Library, Market: st.Market, Logger: logger, Fetcher: fetch.New(fetch.Options{}), Sandbox: children,

@@ -61,6 +61,7 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 	}
 	st := pools.stores(client)
 	st.SetRecorder(metrics)
+	st.SetVersion(env.version())
 	reporter, err := env.report.reporter(life, flags.AdminToken, db.DatabaseURL)
 	if err != nil {
 		return "", err
@@ -97,7 +98,7 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 	}
 	server, err := api.New(api.Options{
 		Store: st, Hub: feed.Hub(), Health: health.New(look), Ready: ready,
-		Metrics: metrics, Logger: env.logger, Reporter: reporter, AdminToken: flags.AdminToken, Version: env.version(),
+		Metrics: metrics, Logger: env.logger, Reporter: reporter, AdminToken: flags.AdminToken, Version: env.version(), Program: numbers(),
 		Limits: flags.limits(), TrustedProxies: proxies,
 		CORSOrigins: origins, TLSOnly: env.profile == production,
 		Docs: flags.docs(env.profile), Knowledge: base, River: river,

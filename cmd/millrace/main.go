@@ -13,11 +13,20 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"millrace/jobs/backtest"
+	"millrace/jobs/pine"
 	"millrace/ops"
 )
 
 // gitSHA and buildTime are set by the linker.
 var gitSHA, buildTime = "dev", "unknown"
+
+// engine is the number of the rules that results are stamped with. The linker sets another one where a
+// test needs a fleet with two: -ldflags '-X main.engine=…'.
+var engine = backtest.Engine
+
+// numbers are those of this program's rules.
+func numbers() backtest.Stamp { return backtest.Stamp{Engine: engine, Semantics: pine.Semantics} }
 
 // commands are the verbs.
 type commands struct {
@@ -30,15 +39,19 @@ type commands struct {
 	API    apiCmd    `cmd:"" name:"api" help:"Serve HTTP."`
 	Worker workerCmd `cmd:"" help:"Work the queues."`
 
-	Tune   tuneCmd   `cmd:"" help:"Submit a tune, follow it and print its leaderboard."`
-	WFO    wfoCmd    `cmd:"" name:"wfo" help:"Submit a walk-forward, follow it and print its candidates."`
-	Ingest ingestCmd `cmd:"" help:"Ingest files, folders and addresses into the knowledge base, and follow them."`
-	Watch  watchCmd  `cmd:"" help:"Follow a tune or a walk-forward."`
-	Cancel cancelCmd `cmd:"" help:"Cancel a tune or a walk-forward."`
-	Data   dataCmd   `cmd:"" help:"Generate, upload and list OHLCV data."`
-	Pine   pineCmd   `cmd:"" help:"Check Pine scripts, and keep them as strategies."`
-	Ask    askCmd    `cmd:"" help:"Ask the knowledge base a question."`
-	Demo   demoCmd   `cmd:"" help:"Run dev with the bundled sample and a tune; DEMO_EXIT=1 stops at its end."`
+	Tune      tuneCmd      `cmd:"" help:"Submit a tune, follow it and print its leaderboard."`
+	WFO       wfoCmd       `cmd:"" name:"wfo" help:"Submit a walk-forward, follow it and print its candidates."`
+	Ingest    ingestCmd    `cmd:"" help:"Ingest files, folders and addresses into the knowledge base, and follow them."`
+	Watch     watchCmd     `cmd:"" help:"Follow a tune or a walk-forward."`
+	Manifest  manifestCmd  `cmd:"" help:"Print what a tune, a walk-forward or a run was made of."`
+	Reproduce reproduceCmd `cmd:"" help:"Make a stored result again in this process, and compare the bytes."`
+	Export    exportCmd    `cmd:"" help:"Write a result with its data in one file."`
+	Import    importCmd    `cmd:"" help:"Check a file of export, submit what it holds here, and compare the results."`
+	Cancel    cancelCmd    `cmd:"" help:"Cancel a tune or a walk-forward."`
+	Data      dataCmd      `cmd:"" help:"Generate, upload and list OHLCV data."`
+	Pine      pineCmd      `cmd:"" help:"Check Pine scripts, and keep them as strategies."`
+	Ask       askCmd       `cmd:"" help:"Ask the knowledge base a question."`
+	Demo      demoCmd      `cmd:"" help:"Run dev with the bundled sample and a tune; DEMO_EXIT=1 stops at its end."`
 
 	Doctor   doctorCmd   `cmd:"" help:"Look at every component and say what to do; the exit status is 1 unless all is well."`
 	Admin    adminCmd    `cmd:"" help:"Manage workspaces and their keys."`

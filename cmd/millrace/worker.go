@@ -99,8 +99,11 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 		ID: id, Pool: pools.fleet, Workspaces: pools.spaces, Slots: slots, Metrics: metrics, Logger: env.logger, Reporter: reporter, Version: env.version(), Drain: flags.Drain,
 		Periodic: schedule,
 	}, func(st *stores.Set, workers *river.Workers) {
-		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, env.logger, tune.Options{Slots: slots[jobs.QueueTrials], ShardTime: flags.ShardTime}).Register(workers)
-		wfo.New(wfo.Stores{DB: st.DB, Market: st.Market, Strategies: st.Strategies, Tuning: st.Tuning, WalkForward: st.WalkForward}, metrics, env.logger).Register(workers)
+		st.SetVersion(env.version())
+		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, env.logger, tune.Options{
+			Slots: slots[jobs.QueueTrials], ShardTime: flags.ShardTime, Program: numbers(),
+		}).Register(workers)
+		wfo.New(wfo.Stores{DB: st.DB, Market: st.Market, Strategies: st.Strategies, Tuning: st.Tuning, WalkForward: st.WalkForward}, metrics, env.logger, wfo.Options{Program: numbers()}).Register(workers)
 		retention.New(st.DB, st.Upkeep, env.logger).Register(workers)
 		var parts *knowledgeParts
 		if parts, sourcesErr = kb.openKnowledge(life, st, metrics, env.logger); sourcesErr != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"millrace/jobs/backtest"
+	"millrace/jobs/sweep"
 	"millrace/store"
 )
 
@@ -22,6 +23,9 @@ type Run struct {
 	Strategy  string
 	Spec      json.RawMessage // the request with its defaults filled in
 	Metrics   backtest.Metrics
+	Stamp     backtest.Stamp
+	Seed      uint64
+	Script    *sweep.Script // nil: not a script
 	CreatedAt time.Time
 	// The next are read by RunDetail only.
 	Trades   []backtest.Trade
@@ -52,6 +56,9 @@ func (s *Store) PutRun(ctx context.Context, sub store.Submission, run Run, rende
 		if err != nil {
 			return store.Response{}, fmt.Errorf("insert run: %w", err)
 		}
+		if err := s.insertManifest(ctx, tx, sub.Workspace, &run); err != nil {
+			return store.Response{}, err
+		}
 		return render(&run)
 	})
 }
@@ -62,11 +69,12 @@ func (s *Store) RunDetail(ctx context.Context, workspace, id uuid.UUID) (*Run, e
 	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		var metrics, trades []byte
 		err := tx.QueryRow(ctx, `
-			select r.id, r.dataset_id, d.name, r.strategy, r.spec, r.metrics, r.created_at, r.trades, r.equity, r.first_bar
+			select r.id, r.dataset_id, d.name, r.strategy, r.spec, r.metrics, r.created_at, r.trades, r.equity, r.first_bar,
+			       coalesce(r.engine, ''), coalesce(r.semantics, '')
 			  from backtest_runs r join datasets d on d.id = r.dataset_id
 			 where r.workspace_id = $1 and r.id = $2`, workspace, id).
 			Scan(&run.ID, &run.DatasetID, &run.Dataset, &run.Strategy, &run.Spec, &metrics, &run.CreatedAt,
-				&trades, &run.Equity, &run.FirstBar)
+				&trades, &run.Equity, &run.FirstBar, &run.Stamp.Engine, &run.Stamp.Semantics)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("run %s: %w", id, store.ErrNotFound)
 		}
@@ -76,6 +84,7 @@ func (s *Store) RunDetail(ctx context.Context, workspace, id uuid.UUID) (*Run, e
 		if err := json.Unmarshal(metrics, &run.Metrics); err != nil {
 			return fmt.Errorf("decode metrics of run %s: %w", id, err)
 		}
+		run.Script = pinned(run.Spec)
 		if err := json.Unmarshal(trades, &run.Trades); err != nil {
 			return fmt.Errorf("decode trades of run %s: %w", id, err)
 		}

@@ -180,6 +180,16 @@ func (s *Store) Source(ctx context.Context, workspace, id uuid.UUID) (string, er
 	return source, err
 }
 
+// PinnedSource is the text of the script of a hash, in hex, also of one that was erased and is pinned; or
+// ErrNotFound.
+func (s *Store) PinnedSource(ctx context.Context, workspace uuid.UUID, sum string) (string, error) {
+	var source string
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
+		return asMissing(tx.QueryRow(ctx, `select source from strategies where workspace_id = $1 and encode(sha256, 'hex') = $2`, workspace, sum).Scan(&source))
+	})
+	return source, err
+}
+
 func asMissing(err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("script: %w", store.ErrNotFound)

@@ -63,6 +63,9 @@ func (s *Store) Complete(ctx context.Context, lease store.Lease, id uuid.UUID, f
 		if err := saveOutcome(ctx, tx, tune, found); err != nil {
 			return err
 		}
+		if err := s.saveManifest(ctx, tx, tune, found); err != nil {
+			return err
+		}
 		if err := s.folds.FoldRanked(ctx, tx, tune, found.Leaderboard); err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"millrace/jobs"
+	"millrace/jobs/backtest"
 	"millrace/store"
 	"millrace/store/admission"
 	"millrace/store/workers"
@@ -20,6 +21,7 @@ type ShardDone struct {
 	BestScore                  *float64
 	BestTrial                  *int
 	Columns, Top, Stats        []byte
+	Stamp                      backtest.Stamp // of the worker; a tune of another stamp does not take the result
 }
 
 func (d ShardDone) trials() int { return d.Completed + d.Skipped + d.Failed }
@@ -98,13 +100,14 @@ func (s *Store) readShareOf(ctx context.Context, workspace, id uuid.UUID) (of sh
 // queueResult stores the result, and adds its counts to the tune's progress.
 func queueResult(batch *pgx.Batch, lease store.Lease, tune uuid.UUID, done ShardDone) {
 	batch.Queue(`
-		with running as materialized (select from tunes where id = $1 and status = 'running'),
+		with running as materialized (
+			select (coalesce(engine, ''), coalesce(semantics, '')) = ($13::text, $14::text) as alike from tunes where id = $1 and status = 'running'),
 		saved as (
 			update tune_shards
 			   set done = true, attempt = $4, trials_done = n_trials, n_skipped = $5, n_failed = $6,
-			       columns = $7, top = $8, stats = $9, list = case when rung > 0 then list end
+			       columns = $7, top = $8, stats = $9, list = case when rung > 0 then list end, engine = $13, semantics = $14
 			  from running
-			 where tune_id = $1 and shard = $2 and job_id = $3 and not done
+			 where running.alike and tune_id = $1 and shard = $2 and job_id = $3 and not done
 			returning n_trials * cost as work),
 		advanced as (
 			update tune_progress
@@ -119,7 +122,7 @@ func queueResult(batch *pgx.Batch, lease store.Lease, tune uuid.UUID, done Shard
 			 where tune_id = $1)
 		select refuse_fenced('shard ' || $2::int) from running where not exists (select from saved)`,
 		tune, done.Shard, lease.JobID, lease.Attempt, done.Skipped, done.Failed, done.Columns, done.Top, done.Stats,
-		done.Completed, done.BestScore, done.BestTrial)
+		done.Completed, done.BestScore, done.BestTrial, done.Stamp.Engine, done.Stamp.Semantics)
 }
 
 // queueProgress records the progress of a tune that is running, as AppendEvent does of a tune that was read.

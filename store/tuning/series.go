@@ -38,15 +38,21 @@ func (s *Store) Series(ctx context.Context, tune *Tune) ([]sweep.Series, error) 
 }
 
 func (s *Store) tuneDatasets(ctx context.Context, tune *Tune) (ids []uuid.UUID, err error) {
-	err = s.db.InWorkspace(ctx, tune.WorkspaceID, func(tx *store.Tx) error {
-		rows, err := tx.Query(ctx, `select dataset_id from tune_datasets where tune_id = $1 order by position`, tune.ID)
-		if err != nil {
-			return fmt.Errorf("list datasets of tune %s: %w", tune.ID, err)
-		}
-		if ids, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID]); err != nil {
-			return fmt.Errorf("list datasets of tune %s: %w", tune.ID, err)
-		}
-		return nil
+	err = s.db.InWorkspace(ctx, tune.WorkspaceID, func(tx *store.Tx) (err error) {
+		ids, err = datasetsOf(ctx, tx, tune.ID)
+		return err
 	})
 	return ids, err
+}
+
+func datasetsOf(ctx context.Context, tx pgx.Tx, tune uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := tx.Query(ctx, `select dataset_id from tune_datasets where tune_id = $1 order by position`, tune)
+	if err != nil {
+		return nil, fmt.Errorf("list datasets of tune %s: %w", tune, err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return nil, fmt.Errorf("list datasets of tune %s: %w", tune, err)
+	}
+	return ids, nil
 }

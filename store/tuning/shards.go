@@ -10,6 +10,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"millrace/jobs"
+	"millrace/jobs/backtest"
 	"millrace/jobs/sweep"
 	"millrace/store"
 	"millrace/store/workers"
@@ -19,6 +20,7 @@ import (
 type Plan struct {
 	Shards   []sweep.Shard
 	Rounds   int
+	Stamp    backtest.Stamp
 	Work     float64 // of all rounds, in units of a trial on all of its bars
 	Warnings []string
 }
@@ -35,12 +37,12 @@ func (s *Store) Begin(ctx context.Context, lease store.Lease, id uuid.UUID, plan
 			return err
 		}
 		err = tx.QueryRow(ctx, `
-			update tunes set status = 'running', started_at = clock_timestamp(), warnings = $2
-			 where id = $1 returning started_at`, id, append([]string{}, plan.Warnings...)).Scan(&tune.StartedAt)
+			update tunes set status = 'running', started_at = clock_timestamp(), warnings = $2, engine = nullif($3, ''), semantics = $4
+			 where id = $1 returning started_at`, id, append([]string{}, plan.Warnings...), plan.Stamp.Engine, plan.Stamp.Semantics).Scan(&tune.StartedAt)
 		if err != nil {
 			return fmt.Errorf("start tune %s: %w", id, err)
 		}
-		tune.Status = Running
+		tune.Status, tune.Stamp = Running, plan.Stamp
 		if err := insertShards(ctx, tx, lease.Workspace, id, plan.Shards); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"millrace/jobs"
+	"millrace/jobs/backtest"
 	"millrace/jobs/sweep"
 	"millrace/store"
 	"millrace/store/admission"
@@ -59,10 +60,13 @@ type Tune struct {
 	CreatedAt   time.Time
 	StartedAt   *time.Time
 	CompletedAt *time.Time
-	Progress    Progress        `db:"-"`
-	Fold        *FoldOf         `db:"-"` // nil: it is not a fold of a walk-forward
-	Leaders     int             // rows of the leaderboard that are kept
-	BestParams  json.RawMessage // of the leaderboard's first; nil until completed, and when no trial passed
+	Progress    Progress       `db:"-"`
+	Fold        *FoldOf        `db:"-"` // nil: it is not a fold of a walk-forward
+	Leaders     int            // rows of the leaderboard that are kept
+	Stamp       backtest.Stamp `db:"-"` // of the rules it is worked by; unknown until it is planned
+	// RestartedFrom is the engine whose shards were given up; nil: none were. "": not known.
+	RestartedFrom *string
+	BestParams    json.RawMessage // of the leaderboard's first; nil until completed, and when no trial passed
 }
 
 // Datasets are the names of the datasets that the tune runs over.
@@ -163,7 +167,8 @@ const tuneColumns = `
 	coalesce(t.error, '') as error, t.outcome, t.regime, t.created_at, t.started_at, t.completed_at,
 	coalesce(p.trials_completed, 0) as completed, coalesce(p.trials_skipped, 0) as skipped, coalesce(p.trials_failed, 0) as failed,
 	p.best_score, p.best_trial, coalesce(p.work, t.n_trials) as work, coalesce(p.work_done, 0) as work_done,
-	t.wfo_id, coalesce(t.wfo_fold, 0) as wfo_fold, t.leaders, l.entry->'params' as best_params`
+	t.wfo_id, coalesce(t.wfo_fold, 0) as wfo_fold, t.leaders,
+	coalesce(t.engine, '') as engine, coalesce(t.semantics, '') as semantics, t.restarted_from, l.entry->'params' as best_params`
 
 const tuneTables = `
 	from tunes t
@@ -175,8 +180,10 @@ const tuneTables = `
 type tuneRow struct {
 	Tune
 	Progress
-	WFOID   *uuid.UUID
-	WFOFold int
+	WFOID     *uuid.UUID
+	WFOFold   int
+	Engine    string
+	Semantics string
 }
 
 func scanTune(row pgx.CollectableRow) (*Tune, error) {
@@ -185,7 +192,7 @@ func scanTune(row pgx.CollectableRow) (*Tune, error) {
 		return nil, err
 	}
 	tune := &r.Tune
-	tune.Progress = r.Progress
+	tune.Progress, tune.Stamp = r.Progress, backtest.Stamp{Engine: r.Engine, Semantics: r.Semantics}
 	if r.WFOID != nil {
 		tune.Fold = &FoldOf{*r.WFOID, r.WFOFold}
 	}

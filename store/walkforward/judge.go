@@ -11,13 +11,15 @@ import (
 	"github.com/riverqueue/river"
 
 	"millrace/jobs"
+	"millrace/jobs/backtest"
+	"millrace/jobs/manifest"
 	"millrace/jobs/sweep"
 	"millrace/store"
 	"millrace/store/workers"
 )
 
 // candidatesKept is how many candidates of a walk-forward are kept, best first.
-const candidatesKept = 1000
+const candidatesKept = manifest.CandidatesKept
 
 // BeginScoring stores the candidates, their parameters one after the other, under the lease of the
 // candidates job, and enqueues the scoring of the first folds. ErrEnded when the walk-forward has ended.
@@ -82,7 +84,8 @@ func (s *Store) enqueueScores(ctx context.Context, tx pgx.Tx, wfo *Run) error {
 type Work struct {
 	WFO        *Run
 	Folds      []Fold
-	Candidates []float64 // parameters, one candidate after the other
+	Candidates []float64        // parameters, one candidate after the other
+	Stamps     []backtest.Stamp // of the folds that came through, each once
 }
 
 // Work reads it, or ErrNotFound.
@@ -93,6 +96,9 @@ func (s *Store) Work(ctx context.Context, workspace, id uuid.UUID) (Work, error)
 			return err
 		}
 		if work.Folds, err = readFolds(ctx, tx, id); err != nil {
+			return err
+		}
+		if work.Stamps, err = foldStamps(ctx, tx, id); err != nil {
 			return err
 		}
 		err = tx.QueryRow(ctx, `select coalesce(candidates, '{}') from wfo_runs where id = $1`, id).Scan(&work.Candidates)
@@ -216,6 +222,9 @@ func (s *Store) Complete(ctx context.Context, lease store.Lease, id uuid.UUID, f
 			return fmt.Errorf("drop working figures of walk-forward %s: %w", id, err)
 		}
 		if err := insertCandidates(ctx, tx, wfo, found.Ranked); err != nil {
+			return err
+		}
+		if err := s.saveManifest(ctx, tx, wfo, found); err != nil {
 			return err
 		}
 		status := Completed

@@ -14,8 +14,8 @@ import (
 
 // collect ranks the trials of all shards and ends the tune.
 func (w *Workers) collect(ctx context.Context, args jobs.TuneCollectArgs, lease store.Lease) error {
-	tune, plan, shards, err := w.ended(ctx, args.WorkspaceID, args.TuneID)
-	if err != nil {
+	tune, plan, shards, err := w.ended(ctx, args.WorkspaceID, args.TuneID, lease)
+	if err != nil || plan == nil {
 		return err
 	}
 	found, err := sweep.Collect(plan, shards, func(shard int) (columns, top, stats []byte, err error) {

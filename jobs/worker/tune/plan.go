@@ -19,6 +19,9 @@ func (w *Workers) plan(ctx context.Context, args jobs.TunePlanArgs, lease store.
 	if err != nil {
 		return err
 	}
+	if tune.Stamp.Known() && w.stamp(tune).Before(tune.Stamp) {
+		return w.waitForEngine(ctx, tune)
+	}
 	plan, err := w.plans.get(ctx, tune)
 	if err != nil {
 		return err
@@ -27,7 +30,7 @@ func (w *Workers) plan(ctx context.Context, args jobs.TunePlanArgs, lease store.
 	if err != nil {
 		return err
 	}
-	begin := tuning.Plan{Shards: plan.Cut(size), Rounds: plan.Rounds(), Work: plan.Work(), Warnings: plan.Warnings()}
+	begin := tuning.Plan{Shards: plan.Cut(size), Rounds: plan.Rounds(), Work: plan.Work(), Warnings: plan.Warnings(), Stamp: w.stamp(tune)}
 	return w.save.Save(ctx, lease, func() error {
 		return w.store.Tuning.Begin(ctx, lease, args.TuneID, begin)
 	})
@@ -35,8 +38,8 @@ func (w *Workers) plan(ctx context.Context, args jobs.TunePlanArgs, lease store.
 
 // advance plans the next round of a tune from the results of those before it.
 func (w *Workers) advance(ctx context.Context, args jobs.TuneAdvanceArgs, lease store.Lease) error {
-	tune, plan, shards, err := w.ended(ctx, args.WorkspaceID, args.TuneID)
-	if err != nil {
+	tune, plan, shards, err := w.ended(ctx, args.WorkspaceID, args.TuneID, lease)
+	if err != nil || plan == nil {
 		return err
 	}
 	batch, err := plan.Next(args.Round, shards, func(shard int) ([]byte, error) {
@@ -60,14 +63,18 @@ func (w *Workers) advance(ctx context.Context, args jobs.TuneAdvanceArgs, lease 
 	return nil
 }
 
-// ended reads a tune whose round has ended, with its plan and shards.
-func (w *Workers) ended(ctx context.Context, workspace, id uuid.UUID) (*tuning.Tune, *sweep.Plan, []sweep.Shard, error) {
+// ended reads a tune whose round has ended, with its plan and shards. There is no plan when the tune was
+// begun again instead.
+func (w *Workers) ended(ctx context.Context, workspace, id uuid.UUID, lease store.Lease) (*tuning.Tune, *sweep.Plan, []sweep.Shard, error) {
 	tune, err := w.store.Tuning.Get(ctx, workspace, id)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	if tune.Status != tuning.Running {
 		return nil, nil, nil, fmt.Errorf("tune %s is %s: %w", id, tune.Status, store.ErrEnded)
+	}
+	if again, err := w.heedStamp(ctx, tune, lease); again || err != nil {
+		return nil, nil, nil, err
 	}
 	plan, err := w.plans.get(ctx, tune)
 	if err != nil {

@@ -23,6 +23,9 @@ func (w *Workers) shard(ctx context.Context, args jobs.TuneShardArgs, lease stor
 	if work.Tune.Status != tuning.Running {
 		return fmt.Errorf("tune %s is %s: %w", args.TuneID, work.Tune.Status, store.ErrEnded)
 	}
+	if again, err := w.heedStamp(ctx, work.Tune, lease); again || err != nil {
+		return err
+	}
 	plan, err := w.plans.get(ctx, work.Tune)
 	if err != nil {
 		return err
@@ -57,6 +60,7 @@ func (w *Workers) compute(ctx context.Context, plan *sweep.Plan, work tuning.Sha
 	}
 	done := tuning.ShardDone{
 		Shard: work.Shard.Index, Completed: result.Completed, Skipped: result.Skipped, Failed: result.Failed,
+		Stamp: w.stamp(work.Tune),
 	}
 	done.BestTrial, done.BestScore = result.Best()
 	if done.Columns, done.Top, done.Stats, err = result.Encode(); err != nil {

@@ -10,6 +10,8 @@ import (
 	"github.com/riverqueue/river"
 
 	"millrace/jobs"
+	"millrace/jobs/backtest"
+	"millrace/jobs/pine"
 	"millrace/jobs/worker/attempt"
 	"millrace/ops"
 	"millrace/store"
@@ -27,6 +29,10 @@ type Options struct {
 	Slots       int           // shards computed at once; default one for each core
 	ShardTime   time.Duration // compute a shard is cut to; default 1 s
 	ReportEvery time.Duration // between progress reports of a running shard; default 500 ms
+	// Program is the numbers of this program's rules; default those it was built with.
+	Program backtest.Stamp
+	// StampPause is how long a job waits that is for a worker of a later engine; default 2 s.
+	StampPause time.Duration
 }
 
 // Stores are what the workers read and write.
@@ -58,6 +64,12 @@ func New(st Stores, metrics *ops.Metrics, logger *slog.Logger, opts Options) *Wo
 	}
 	if opts.ReportEvery == 0 {
 		opts.ReportEvery = 500 * time.Millisecond
+	}
+	if opts.Program == (backtest.Stamp{}) {
+		opts.Program = backtest.Stamp{Engine: backtest.Engine, Semantics: pine.Semantics}
+	}
+	if opts.StampPause == 0 {
+		opts.StampPause = 2 * time.Second
 	}
 	return &Workers{
 		store: st, save: attempt.NewSaver(st.DB, logger), plans: newPlans(st.Tuning, st.Strategies), slots: make(chan struct{}, opts.Slots),

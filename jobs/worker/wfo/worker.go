@@ -14,6 +14,7 @@ import (
 	"millrace/jobs"
 	"millrace/jobs/backtest"
 	"millrace/jobs/invalid"
+	"millrace/jobs/pine"
 	"millrace/jobs/sweep"
 	"millrace/jobs/worker/attempt"
 	"millrace/ops"
@@ -41,11 +42,27 @@ type Workers struct {
 	store   Stores
 	save    *attempt.Saver
 	metrics *ops.Metrics
+	logger  *slog.Logger
+	opts    Options
+}
+
+// Options tune the workers. Zero fields take their defaults.
+type Options struct {
+	// Program is the numbers of this program's rules; default those it was built with.
+	Program backtest.Stamp
+	// StampPause is how long a job waits that is for a worker of a later engine; default 2 s.
+	StampPause time.Duration
 }
 
 // New makes the workers.
-func New(st Stores, metrics *ops.Metrics, logger *slog.Logger) *Workers {
-	return &Workers{store: st, save: attempt.NewSaver(st.DB, logger), metrics: metrics}
+func New(st Stores, metrics *ops.Metrics, logger *slog.Logger, opts Options) *Workers {
+	if opts.Program == (backtest.Stamp{}) {
+		opts.Program = backtest.Stamp{Engine: backtest.Engine, Semantics: pine.Semantics}
+	}
+	if opts.StampPause == 0 {
+		opts.StampPause = 2 * time.Second
+	}
+	return &Workers{store: st, save: attempt.NewSaver(st.DB, logger), metrics: metrics, logger: logger, opts: opts}
 }
 
 // Register adds the workers to those of the process.
@@ -66,13 +83,16 @@ func worker[A river.JobArgs](w *Workers, do func(context.Context, A, store.Lease
 	}
 }
 
-// work reads what a step needs. A walk-forward that has ended needs none.
-func (w *Workers) work(ctx context.Context, workspace, id uuid.UUID) (walkforward.Work, error) {
+// work reads what a step needs. A walk-forward that has ended needs none; there is none when folds are run again.
+func (w *Workers) work(ctx context.Context, workspace, id uuid.UUID, lease store.Lease) (walkforward.Work, error) {
 	work, err := w.store.WalkForward.Work(ctx, workspace, id)
 	if err == nil && work.WFO.Status != walkforward.Running {
 		err = fmt.Errorf("walk-forward %s is %s: %w", id, work.WFO.Status, store.ErrEnded)
 	}
-	if err != nil {
+	if err == nil {
+		err = w.heedStamps(ctx, &work, lease)
+	}
+	if err != nil || work.WFO == nil {
 		return work, err
 	}
 	ops.Tag(ctx, "strategy", strategies.Label(work.WFO.Spec.StrategyName))
@@ -85,8 +105,8 @@ func (w *Workers) work(ctx context.Context, workspace, id uuid.UUID) (walkforwar
 
 // candidates gathers the best trials of all folds and enqueues their scoring.
 func (w *Workers) candidates(ctx context.Context, args jobs.WFOCandidatesArgs, lease store.Lease) error {
-	work, err := w.work(ctx, args.WorkspaceID, args.WFOID)
-	if err != nil {
+	work, err := w.work(ctx, args.WorkspaceID, args.WFOID, lease)
+	if err != nil || work.WFO == nil {
 		return err
 	}
 	var flat []float64
@@ -100,8 +120,8 @@ func (w *Workers) candidates(ctx context.Context, args jobs.WFOCandidatesArgs, l
 
 // score judges all candidates on one fold's test window, and trades the fold's winner there.
 func (w *Workers) score(ctx context.Context, args jobs.WFOScoreArgs, lease store.Lease) error {
-	work, err := w.work(ctx, args.WorkspaceID, args.WFOID)
-	if err != nil {
+	work, err := w.work(ctx, args.WorkspaceID, args.WFOID, lease)
+	if err != nil || work.WFO == nil {
 		return err
 	}
 	fold := work.Folds[args.Fold]
@@ -167,8 +187,8 @@ func (w *Workers) trials(ctx context.Context, wfo *walkforward.Run, fold walkfor
 
 // collect judges the candidates over all folds and ends the walk-forward.
 func (w *Workers) collect(ctx context.Context, args jobs.WFOCollectArgs, lease store.Lease) error {
-	work, err := w.work(ctx, args.WorkspaceID, args.WFOID)
-	if err != nil {
+	work, err := w.work(ctx, args.WorkspaceID, args.WFOID, lease)
+	if err != nil || work.WFO == nil {
 		return err
 	}
 	bars, calendar, err := w.store.Market.Bars(ctx, args.WorkspaceID, work.WFO.DatasetID)

@@ -1,0 +1,34 @@
+package tune
+
+import (
+	"context"
+
+	"github.com/riverqueue/river"
+
+	"millrace/jobs/backtest"
+	"millrace/store"
+	"millrace/store/tuning"
+)
+
+// stamp is what this process would stamp the tune with.
+func (w *Workers) stamp(tune *tuning.Tune) backtest.Stamp { return tune.Spec.Stamp(w.opts.Program) }
+
+// heedStamp keeps results of two engines out of one tune. Nil: this process works it. A tune of a later
+// engine waits for a worker of that engine; one of an older engine is begun again, which ends this job.
+func (w *Workers) heedStamp(ctx context.Context, tune *tuning.Tune, lease store.Lease) (again bool, err error) {
+	own := w.stamp(tune)
+	switch {
+	case tune.Stamp == own:
+		return false, nil
+	case own.Before(tune.Stamp):
+		return false, w.waitForEngine(ctx, tune)
+	}
+	w.logger.WarnContext(ctx, "tune is begun again: an older engine began it", "tune_id", tune.ID, "engine", tune.Stamp.Engine, "own_engine", own.Engine)
+	return true, w.save.Save(ctx, lease, func() error { return w.store.Tuning.Restart(ctx, lease, tune.ID, own) })
+}
+
+// waitForEngine leaves the job to a worker of the tune's engine.
+func (w *Workers) waitForEngine(ctx context.Context, tune *tuning.Tune) error {
+	w.logger.InfoContext(ctx, "tune waits for a worker of its engine", "tune_id", tune.ID, "engine", tune.Stamp.Engine, "own_engine", w.opts.Program.Engine)
+	return river.JobSnooze(w.opts.StampPause)
+}

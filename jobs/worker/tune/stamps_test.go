@@ -1,0 +1,64 @@
+package tune_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"millrace/jobs/backtest"
+	"millrace/jobs/worker/tune"
+	"millrace/store"
+)
+
+// numbered is a worker of an engine of another number.
+func numbered(engine string) tune.Options {
+	return tune.Options{
+		ShardTime: 200 * time.Microsecond, StampPause: 50 * time.Millisecond,
+		Program: backtest.Stamp{Engine: engine, Semantics: "1"},
+	}
+}
+
+// under waits until some trials of a tune are done and not all.
+func (f *fixture) under(id uuid.UUID) {
+	f.t.Helper()
+	require.Eventually(f.t, func() bool {
+		got, err := f.store.Tuning.Get(f.t.Context(), f.space.ID, id)
+		return err == nil && got.Progress.Done() > 10
+	}, time.Minute, time.Millisecond)
+}
+
+// engines are those of a tune and of its shards.
+func (f *fixture) engines(id uuid.UUID) (tune string, shards []string) {
+	f.t.Helper()
+	err := f.store.InWorkspace(f.t.Context(), f.space.ID, func(tx *store.Tx) error {
+		return tx.QueryRow(f.t.Context(), `
+			select coalesce(engine, ''), (select array_agg(distinct engine) from tune_shards where tune_id = $1) from tunes where id = $1`, id).
+			Scan(&tune, &shards)
+	})
+	require.NoError(f.t, err)
+	return tune, shards
+}
+
+// A worker of a later engine begins a tune again that an older one began: no tune has trials of both.
+func TestALaterEngineBeginsATuneAgain(t *testing.T) {
+	f := newFixture(t)
+	spec := learning()["several datasets"]
+	old := f.work(1, numbered("98"))
+	id := f.submit("mixed", spec)
+	f.under(id)
+	f.work(1, numbered("99")) // beside the old one, which continues
+	f.result(id)
+	engine, shards := f.engines(id)
+	require.Equal(t, "99", engine)
+	require.Equal(t, []string{"99"}, shards)
+	got, err := f.store.Tuning.Get(t.Context(), f.space.ID, id)
+	require.NoError(t, err)
+	require.NotNil(t, got.RestartedFrom)
+	require.Equal(t, "98", *got.RestartedFrom)
+	old()
+
+	alone := f.submit("alone", spec)
+	require.Equal(t, f.result(alone), f.result(id), "what was given up left nothing")
+}

@@ -1,0 +1,101 @@
+package tuning
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"millrace/jobs/manifest"
+	"millrace/jobs/sweep"
+	"millrace/store"
+	"millrace/store/market"
+)
+
+// saveManifest writes what a tune was made of beside what it found.
+func (s *Store) saveManifest(ctx context.Context, tx pgx.Tx, tune *Tune, found *sweep.Outcome) error {
+	ids := []uuid.UUID{tune.DatasetID}
+	if len(tune.Spec.Datasets) > 0 {
+		var err error
+		if ids, err = datasetsOf(ctx, tx, tune.ID); err != nil {
+			return err
+		}
+	}
+	datasets, err := market.Described(ctx, tx, tune.WorkspaceID, ids)
+	if err != nil {
+		return err
+	}
+	spec, err := json.Marshal(tune.Spec)
+	if err != nil {
+		return fmt.Errorf("encode spec: %w", err)
+	}
+	sums, err := manifest.TuneSums(found, tune.Leaders)
+	if err != nil {
+		return err
+	}
+	m := &manifest.Manifest{
+		Kind: manifest.Tune, ID: tune.ID.String(), Stamp: tune.Stamp, Spec: spec, Leaders: tune.Leaders,
+		Seed: seedOf(tune.Spec), Datasets: datasets, Script: tune.Spec.Script,
+	}
+	body, sum, err := store.SealManifest(m, sums, s.db.Version())
+	if err != nil {
+		return err
+	}
+	if _, err = tx.Exec(ctx, `update tunes set manifest = $2, manifest_sha256 = $3 where id = $1`, tune.ID, body, sum); err != nil {
+		return fmt.Errorf("save the manifest of tune %s: %w", tune.ID, err)
+	}
+	return nil
+}
+
+func seedOf(spec sweep.Spec) uint64 {
+	spec.Normalize()
+	return *spec.Seed
+}
+
+// Manifest reads the manifest of a tune and its hash, or store.ErrNotFound: it is written when the tune
+// completes, and tunes from before there were manifests have none.
+func (s *Store) Manifest(ctx context.Context, workspace, id uuid.UUID) (body, sum string, err error) {
+	return s.db.ReadManifest(ctx, workspace, "tunes", id)
+}
+
+// Datasets are the ids of the datasets that a tune runs over, in order.
+func (s *Store) DatasetIDs(ctx context.Context, tune *Tune) ([]uuid.UUID, error) {
+	if len(tune.Spec.Datasets) == 0 {
+		return []uuid.UUID{tune.DatasetID}, nil
+	}
+	return s.tuneDatasets(ctx, tune)
+}
+
+// Parts reads back everything that a completed tune found.
+func (s *Store) Parts(ctx context.Context, tune *Tune) (manifest.Parts, error) {
+	entries, err := s.LeaderboardOf(ctx, tune.WorkspaceID, tune.ID, tune.Leaders)
+	if err != nil {
+		return nil, err
+	}
+	var ranking []int32
+	err = s.db.InWorkspace(ctx, tune.WorkspaceID, func(tx *store.Tx) error {
+		return tx.QueryRow(ctx, `select ranking from tunes where id = $1`, tune.ID).Scan(&ranking)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read ranking of tune %s: %w", tune.ID, err)
+	}
+	const shardsAtOnce = 16
+	table := sweep.NewTable(tune.Spec.ParamNames())
+	for table.Len() < tune.Trials {
+		shards, err := s.TrialShards(ctx, tune.WorkspaceID, tune.ID, table.Len(), shardsAtOnce)
+		if err != nil {
+			return nil, err
+		}
+		for _, sh := range shards {
+			if err := table.Add(sh.Shard, sh.Columns); err != nil {
+				return nil, err
+			}
+		}
+		if len(shards) == 0 {
+			return nil, fmt.Errorf("tune %s has %d trials of %d: %w", tune.ID, table.Len(), tune.Trials, store.ErrNotFound)
+		}
+	}
+	return manifest.StoredTune(tune.Outcome, tune.Regime, ranking, entries, table)
+}
