@@ -15,7 +15,7 @@ import (
 // numbered is a worker of an engine of another number.
 func numbered(engine string) tune.Options {
 	return tune.Options{
-		ShardTime: 200 * time.Microsecond, StampPause: 50 * time.Millisecond,
+		ShardTime: 200 * time.Microsecond, StampPause: 500 * time.Millisecond,
 		Program: backtest.Stamp{Engine: engine, Semantics: "1"},
 	}
 }
