@@ -84,7 +84,8 @@ func TestTheDocumentsExamplesRun(t *testing.T) {
 	shell.env["RUN_ID"] = backtest
 	run(http.MethodPost, "/admin/coverage/gaps/{id}/acknowledge")
 	late := func(name string) bool {
-		return strings.HasPrefix(name, "DELETE") || strings.HasSuffix(name, "/logout") || strings.HasSuffix(name, "/explain")
+		return strings.HasPrefix(name, "DELETE") || strings.HasSuffix(name, "/logout") || strings.HasSuffix(name, "/explain") ||
+			strings.HasSuffix(name, "/manifest") || strings.HasSuffix(name, "/export")
 	}
 	ran["POST /documents/{id}/strategy"] = true // it needs a script that a worker has read: TestAStrategyIsMadeOfADocument
 	all(func(name string) bool { return !late(name) })
@@ -96,6 +97,15 @@ func TestTheDocumentsExamplesRun(t *testing.T) {
 		return into[struct{ Status string }](t, r.do(http.MethodGet, done.header.Get("Location"), "")).Status == "completed"
 	}, 30*time.Second, 20*time.Millisecond)
 	run(http.MethodPost, "/backtests/tunes/{id}/explain")
+	done = r.do(http.MethodPost, "/backtests/wfo", smallWFO, "X-Idempotency-Key", "to export")
+	shell.env["WFO_ID"] = ids("walk-forward", "wfo_id", done)
+	require.Eventually(t, func() bool {
+		return into[struct{ Status string }](t, r.do(http.MethodGet, done.header.Get("Location"), "")).Status == "completed"
+	}, 30*time.Second, 20*time.Millisecond)
+	for _, kind := range []string{"tunes", "wfo", "runs"} {
+		run(http.MethodGet, "/backtests/"+kind+"/{id}/manifest")
+		run(http.MethodGet, "/backtests/"+kind+"/{id}/export")
+	}
 	all(func(name string) bool { return true })
 }
 

@@ -49,31 +49,21 @@ func (s *Store) Packed(ctx context.Context, workspace, id uuid.UUID) (data []byt
 	return data, err
 }
 
-// insertManifest writes the manifest of a run with it.
-func (s *Store) insertManifest(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, run *Run) error {
+// seal makes the manifest of a run that is about to be stored: runs are never updated.
+func (s *Store) seal(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, run *Run) (body string, sum []byte, err error) {
 	datasets, err := Described(ctx, tx, workspace, []uuid.UUID{run.DatasetID})
 	if err != nil {
-		return err
+		return "", nil, err
 	}
-	parts, err := manifest.OfRun(run.Metrics, run.Trades, run.Equity)
+	parts, err := run.Parts()
 	if err != nil {
-		return err
+		return "", nil, err
 	}
 	m := &manifest.Manifest{
 		Kind: manifest.Run, ID: run.ID.String(), Stamp: run.Stamp, Spec: run.Spec, Seed: run.Seed,
 		Datasets: datasets, Script: run.Script,
 	}
-	body, sum, err := store.SealManifest(m, parts.Sums(), s.db.Version())
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec(ctx, `
-		update backtest_runs set engine = nullif($2, ''), semantics = $3, manifest = $4, manifest_sha256 = $5 where id = $1`,
-		run.ID, run.Stamp.Engine, run.Stamp.Semantics, body, sum)
-	if err != nil {
-		return fmt.Errorf("save the manifest of run %s: %w", run.ID, err)
-	}
-	return nil
+	return store.SealManifest(m, parts.Sums(), s.db.Version())
 }
 
 // Manifest reads the manifest of a run, or store.ErrNotFound: also of one from before there were any.

@@ -48,16 +48,19 @@ func (s *Store) PutRun(ctx context.Context, sub store.Submission, run Run, rende
 		if err != nil {
 			return store.Response{}, fmt.Errorf("encode trades: %w", err)
 		}
+		body, sum, err := s.seal(ctx, tx, sub.Workspace, &run)
+		if err != nil {
+			return store.Response{}, err
+		}
 		err = tx.QueryRow(ctx, `
-			insert into backtest_runs (id, workspace_id, dataset_id, strategy, spec, metrics, trades, equity, first_bar)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning created_at`,
-			run.ID, sub.Workspace, run.DatasetID, run.Strategy, run.Spec, metrics, trades, run.Equity, run.FirstBar).
+			insert into backtest_runs (id, workspace_id, dataset_id, strategy, spec, metrics, trades, equity, first_bar,
+			                           engine, semantics, manifest, manifest_sha256)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif($10, ''), $11, $12, $13) returning created_at`,
+			run.ID, sub.Workspace, run.DatasetID, run.Strategy, run.Spec, metrics, trades, run.Equity, run.FirstBar,
+			run.Stamp.Engine, run.Stamp.Semantics, body, sum).
 			Scan(&run.CreatedAt)
 		if err != nil {
 			return store.Response{}, fmt.Errorf("insert run: %w", err)
-		}
-		if err := s.insertManifest(ctx, tx, sub.Workspace, &run); err != nil {
-			return store.Response{}, err
 		}
 		return render(&run)
 	})

@@ -29,12 +29,12 @@ func (f *fixture) under(id uuid.UUID) {
 	}, time.Minute, time.Millisecond)
 }
 
-// engines are those of a tune and of its shards.
+// engines are those of a tune and of its shards that have ended.
 func (f *fixture) engines(id uuid.UUID) (tune string, shards []string) {
 	f.t.Helper()
 	err := f.store.InWorkspace(f.t.Context(), f.space.ID, func(tx *store.Tx) error {
 		return tx.QueryRow(f.t.Context(), `
-			select coalesce(engine, ''), (select array_agg(distinct engine) from tune_shards where tune_id = $1) from tunes where id = $1`, id).
+			select coalesce(engine, ''), (select array_agg(distinct coalesce(engine, 'none')) from tune_shards where tune_id = $1 and done) from tunes where id = $1`, id).
 			Scan(&tune, &shards)
 	})
 	require.NoError(f.t, err)
@@ -49,6 +49,11 @@ func TestALaterEngineBeginsATuneAgain(t *testing.T) {
 	id := f.submit("mixed", spec)
 	f.under(id)
 	f.work(1, numbered("99")) // beside the old one, which continues
+	require.Eventually(t, func() bool {
+		engine, shards := f.engines(id)
+		return engine == "99" && len(shards) > 0
+	}, time.Minute, 10*time.Millisecond)
+	old() // it took shards only to put them back, which costs the tune a pause each
 	f.result(id)
 	engine, shards := f.engines(id)
 	require.Equal(t, "99", engine)
@@ -57,7 +62,6 @@ func TestALaterEngineBeginsATuneAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.NotNil(t, got.RestartedFrom)
 	require.Equal(t, "98", *got.RestartedFrom)
-	old()
 
 	alone := f.submit("alone", spec)
 	require.Equal(t, f.result(alone), f.result(id), "what was given up left nothing")
