@@ -95,9 +95,7 @@ func (in *importer) storeData(ctx context.Context) error {
 		}
 		var made *types.Dataset
 		for _, name := range []string{d.Name, fmt.Sprintf("%.80s %.12s", d.Name, d.SHA256)} {
-			made, err = in.api.UploadDataset(ctx, client.Bytes("bars.csv", csv.Bytes()), map[string]string{
-				"name": name, "symbol": d.Symbol, "timeframe": d.Timeframe, "calendar": strconv.Itoa(d.Calendar),
-			})
+			made, err = in.api.UploadDataset(ctx, client.Bytes("bars.csv", csv.Bytes()), datasetFields(name, d))
 			var answered *client.Error
 			if !errors.As(err, &answered) || answered.Status != http.StatusConflict {
 				break
@@ -112,6 +110,23 @@ func (in *importer) storeData(ctx context.Context) error {
 		in.datasets = append(in.datasets, made.DatasetID)
 	}
 	return nil
+}
+
+// datasetFields are the texts that a dataset is uploaded with.
+func datasetFields(name string, d manifest.Dataset) map[string]string {
+	fields := map[string]string{
+		"name": name, "symbol": d.Symbol, "timeframe": d.Timeframe, "calendar": strconv.Itoa(d.Calendar),
+		"time_zone": d.Instrument.TimeZone, "session": d.Instrument.Session, "currency": d.Instrument.Currency,
+	}
+	for field, v := range map[string]float64{
+		"periods_per_year": d.Instrument.PeriodsPerYear, "tick_size": d.Instrument.TickSize,
+		"quantity_step": d.Instrument.QuantityStep, "point_value": d.Instrument.PointValue,
+	} {
+		if v > 0 {
+			fields[field] = strconv.FormatFloat(v, 'g', -1, 64)
+		}
+	}
+	return fields
 }
 
 func (in *importer) storeScript(ctx context.Context) error {

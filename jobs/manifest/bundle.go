@@ -217,8 +217,8 @@ func (b *Bundle) series() ([]sweep.Series, error) {
 		return nil, fmt.Errorf("there are %d datasets of the %d that the manifest names", len(b.Data), len(b.Manifest.Datasets))
 	}
 	series := make([]sweep.Series, len(b.Data))
-	for i, data := range b.Data {
-		bars, err := ohlcv.Decode(data)
+	for i := range b.Data {
+		bars, err := b.Bars(i)
 		if err != nil {
 			return nil, fmt.Errorf("dataset %d: %w", i, err)
 		}
@@ -229,7 +229,13 @@ func (b *Bundle) series() ([]sweep.Series, error) {
 }
 
 // Bars unpacks the bars of dataset i.
-func (b *Bundle) Bars(i int) (*backtest.Bars, error) { return ohlcv.Decode(b.Data[i]) }
+func (b *Bundle) Bars(i int) (*backtest.Bars, error) {
+	bars, err := ohlcv.Decode(b.Data[i])
+	if err != nil {
+		return nil, err
+	}
+	return bars.As(b.Manifest.Datasets[i].Instrument)
+}
 
 // BarsSum is the content hash of bars, in hex.
 func BarsSum(bars *backtest.Bars) string {

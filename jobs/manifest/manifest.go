@@ -54,6 +54,8 @@ type Dataset struct {
 	From      time.Time `json:"from"`
 	To        time.Time `json:"to"`
 	SHA256    string    `json:"sha256"` // of the columns, see ohlcv.Sum
+	// Instrument is what was stated or found of it; figures are annualised by its periods a year.
+	Instrument backtest.Instrument `json:"instrument,omitzero"`
 }
 
 // Program is the program and the machine. Neither changes a result: see ops/docs/reproduce.md.

@@ -40,6 +40,9 @@ type run struct {
 // bytes. bind binds a spec that pins a script to it.
 func (b *Bundle) Reproduce(ctx context.Context, program backtest.Stamp, bind func(*sweep.Spec) error, atOnce int) (*Report, error) {
 	report := &Report{Manifest: b.Manifest}
+	if b.followsDetail() {
+		return nil, errors.New("the result follows bars of a lower timeframe inside its bars (intrabar_dataset), which the file does not hold: it cannot be reproduced")
+	}
 	series, err := b.series()
 	if err != nil {
 		return nil, err
@@ -70,6 +73,14 @@ func (b *Bundle) Reproduce(ctx context.Context, program backtest.Stamp, bind fun
 		report.First = b.firstDifference(parts)
 	}
 	return report, nil
+}
+
+// followsDetail reports whether bars of a lower timeframe take the place of the assumed path inside a bar.
+func (b *Bundle) followsDetail() bool {
+	var spec struct {
+		Intrabar string `json:"intrabar_dataset"`
+	}
+	return json.Unmarshal(b.Manifest.Spec, &spec) == nil && spec.Intrabar != ""
 }
 
 func equalJSON(a, b []byte) bool {

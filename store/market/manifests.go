@@ -17,14 +17,17 @@ import (
 // Described are datasets as manifests name them, in the order of the ids.
 func Described(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, ids []uuid.UUID) ([]manifest.Dataset, error) {
 	rows, err := tx.Query(ctx, `
-		select d.name, d.symbol, d.timeframe, d.calendar, d.bars, d.from_at, d.to_at, encode(d.sha256, 'hex')
+		select d.name, d.symbol, d.timeframe, d.calendar, d.bars, d.from_at, d.to_at, encode(d.sha256, 'hex'),
+		       d.periods_per_year, d.time_zone, d.session, d.tick_size, d.quantity_step, d.point_value, d.currency
 		  from unnest($2::uuid[]) with ordinality u (id, n) join datasets d on d.id = u.id
 		 where d.workspace_id = $1 order by u.n`, workspace, ids)
 	if err != nil {
 		return nil, fmt.Errorf("describe datasets: %w", err)
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d manifest.Dataset, err error) {
-		err = row.Scan(&d.Name, &d.Symbol, &d.Timeframe, &d.Calendar, &d.Bars, &d.From, &d.To, &d.SHA256)
+		err = row.Scan(&d.Name, &d.Symbol, &d.Timeframe, &d.Calendar, &d.Bars, &d.From, &d.To, &d.SHA256,
+			&d.Instrument.PeriodsPerYear, &d.Instrument.TimeZone, &d.Instrument.Session, &d.Instrument.TickSize,
+			&d.Instrument.QuantityStep, &d.Instrument.PointValue, &d.Instrument.Currency)
 		d.From, d.To = d.From.UTC(), d.To.UTC()
 		return d, err
 	})
