@@ -224,8 +224,10 @@ func (n *neighbours) foreign(route api.Route, path string, role, needed tenants.
 // air.
 func (n *neighbours) owned(key string) {
 	n.t.Helper()
-	later := map[string]int{ // what a tune that has not run does not have yet
+	later := map[string]int{ // what work that has not run does not have yet
 		"POST /backtests/tunes/:id/explain": http.StatusConflict, "GET /backtests/tunes/:id/explain": http.StatusNotFound,
+		"GET /backtests/tunes/:id/manifest": http.StatusConflict, "GET /backtests/tunes/:id/export": http.StatusConflict,
+		"GET /backtests/wfo/:id/manifest": http.StatusConflict, "GET /backtests/wfo/:id/export": http.StatusConflict,
 	}
 	var last []api.Route
 	for _, route := range n.server.Table() {
