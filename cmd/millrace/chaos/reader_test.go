@@ -101,6 +101,13 @@ func (rd *reader) stream(ctx context.Context, client *http.Client, last string) 
 	}
 }
 
+// took reports whether the reader has had an event of today.
+func (rd *reader) took() bool {
+	rd.mu.Lock()
+	defer rd.mu.Unlock()
+	return len(rd.seen) > 0
+}
+
 func (rd *reader) oddity(what string) {
 	rd.mu.Lock()
 	defer rd.mu.Unlock()
