@@ -101,6 +101,8 @@ func (s *Server) routes() []route {
 		{get, "/backtests/tunes/:id/trials", viewer, s.listTrials, bodyLimit, about{
 			summary: "A tune's trials, by index or best first", answer: types.List[types.Trial]{},
 			params: paging(100, 1000, append(asCSV(), oneOf("status", trialStatuses()), oneOf("sort", []string{"index", "score"}))...)}},
+		{get, "/backtests/tunes/:id/nearest", viewer, s.getNearest, bodyLimit, about{
+			summary: "What a tune's limits exclude, and what would admit the nearest", params: params(whole("limit", 10, 1, 100)), answer: types.NearMiss{}}},
 		{post, "/backtests/tunes/:id/cancel", member, s.cancelTune, bodyLimit, about{summary: "Cancel a tune", answer: types.Tune{}}},
 		{get, "/backtests/leaderboard", viewer, s.getLeaderboard, bodyLimit, about{
 			summary: "The workspace's best trials under one objective", answer: types.List[types.Standing]{}, params: leaderboardParams()}},
@@ -237,6 +239,7 @@ func (s *Server) pageRoutes() []route {
 		page(get, "/admin/tunes/new", p.NewTune),
 		page(get, "/admin/tunes/:id", p.Tune),
 		page(post, "/admin/tunes/:id/cancel", p.CancelTune),
+		page(post, "/admin/tunes/:id/relax", p.RelaxTune),
 		page(get, "/admin/leaderboard", p.Leaderboard),
 		page(get, "/admin/compare", p.Compare),
 		page(get, "/admin/definitions", p.Definitions),

@@ -36,6 +36,11 @@ func (c *Client) Trials(ctx context.Context, id string, query url.Values) (*type
 	return get[types.List[types.Trial]](ctx, c, "/backtests/tunes/"+url.PathEscape(id)+"/trials", query)
 }
 
+// Nearest reads what the tune's limits exclude, and the most trials that miss them by least.
+func (c *Client) Nearest(ctx context.Context, id string, most int) (*types.NearMiss, error) {
+	return get[types.NearMiss](ctx, c, "/backtests/tunes/"+url.PathEscape(id)+"/nearest", url.Values{"limit": {strconv.Itoa(most)}})
+}
+
 // CancelTune cancels a tune. Repeating it has no further effect.
 func (c *Client) CancelTune(ctx context.Context, id string) (*types.Tune, error) {
 	return send[types.Tune](ctx, c, call{method: http.MethodPost, path: "/backtests/tunes/" + url.PathEscape(id) + "/cancel"}, nil)

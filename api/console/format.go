@@ -22,7 +22,7 @@ func (p *Pages) funcs() template.FuncMap {
 		"ago": ago, "when": when, "day": func(t time.Time) string { return t.UTC().Format("2006-01-02") },
 		"span": span, "eta": eta, "short": shortID, "params": params, "pretty": pretty,
 		"join": strings.Join, "split": func(list string) []string { return strings.Split(list, ",") }, "title": title, "warning": types.ShownWarning, "deref": func(v *float64) float64 { return *v },
-		"dict": dict, "inputs": inputsOf, "exact": plain, "add": func(a, b int) int { return a + b },
+		"dict": dict, "limits": limitsText, "part": partText, "inputs": inputsOf, "exact": plain, "add": func(a, b int) int { return a + b },
 		"minute": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }, "ownCommission": ownCommission, "tone": tone, "verdict": verdict, "checkname": checkName, "yes": func(v *bool) bool { return v != nil && *v }, "has": func(list []string, v string) bool { return slices.Contains(list, v) },
 	}
 }
@@ -261,6 +261,17 @@ func pretty(raw json.RawMessage) string {
 		return string(raw)
 	}
 	return string(text)
+}
+
+// partText is the part of the bars that limits are held against.
+func partText(evaluatedOn string) string {
+	switch evaluatedOn {
+	case "oos":
+		return "out of sample"
+	case "is":
+		return "in sample"
+	}
+	return "on all bars"
 }
 
 func title(text string) string {

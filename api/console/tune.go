@@ -23,6 +23,7 @@ type tuneData struct {
 	Tune             tune
 	Split            bool
 	Winner           *types.Entry
+	Nearest          *nearest // in place of a leaderboard
 	Axes             []string
 	X, Y, Of         string
 	Figures          []choice
@@ -88,6 +89,9 @@ func (p *Pages) Tune(c echo.Context) error {
 		return err
 	}
 	data.reasons(stored)
+	if err := p.findNearest(c, v, &data); err != nil {
+		return err
+	}
 	if err := p.drawSurface(ctx, c, stored, &data); err != nil {
 		return err
 	}

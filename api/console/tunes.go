@@ -66,6 +66,12 @@ func newPager(c echo.Context, query url.Values, next *string) pager {
 	return at
 }
 
+// What a form has where nothing was chosen, which is what the API takes where nothing is named.
+const (
+	noDrawdownLimit  = "100"
+	defaultMinTrades = "5"
+)
+
 // tuneForm is what the submission form holds, as text.
 type tuneForm struct {
 	WFO                                                                      bool // a walk-forward over the same search
@@ -106,7 +112,7 @@ func (p *Pages) NewTune(c echo.Context) error {
 	}
 	form := tuneForm{
 		Strategy: c.QueryParam("strategy"), Dataset: c.QueryParam("dataset"), Side: "both", Search: "grid", Seed: "1",
-		Objective: "sharpe", OOSRatio: "0.3", MaxDrawdown: "20", MinTrades: "5", Commission: "0.002",
+		Objective: "sharpe", OOSRatio: "0.3", MaxDrawdown: noDrawdownLimit, MinTrades: defaultMinTrades, Commission: "0.002",
 	}
 	if from := c.QueryParam("from"); from != "" && form.Strategy == "" {
 		var t tune

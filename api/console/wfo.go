@@ -147,7 +147,7 @@ func (p *Pages) NewWalkForward(c echo.Context) error {
 	}
 	form := tuneForm{
 		WFO: true, Strategy: c.QueryParam("strategy"), Dataset: c.QueryParam("dataset"), Side: "both", Search: "grid", Seed: "1", Objective: "sharpe",
-		MaxDrawdown: "40", MinTrades: "1", Commission: "0.002", TrainDays: "730", TestDays: "180", MinFolds: "3", TopK: "10",
+		MaxDrawdown: noDrawdownLimit, MinTrades: defaultMinTrades, Commission: "0.002", TrainDays: "730", TestDays: "180", MinFolds: "3", TopK: "10",
 	}
 	return p.showTuneForm(c, v, http.StatusOK, form, nil)
 }

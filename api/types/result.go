@@ -84,6 +84,14 @@ type Gates struct {
 	EvaluatedOn    string  `json:"evaluated_on"` // "oos"; "is" with a window; "all" without a split
 }
 
+// NearMiss is what a tune's limits exclude, and what would admit the trials that miss them by least.
+type NearMiss struct {
+	TooDeep      int        `json:"too_deep"`       // trials above the drawdown gate
+	TooFewTrades int        `json:"too_few_trades"` // trials below the trades gate that are not too deep
+	Trials       []Trial    `json:"trials"`         // those that miss by least, the best score first
+	Relaxed      GateLimits `json:"relaxed"`        // admits them; a limit that does so already is null
+}
+
 // Overfit is the evidence for and against the best trial being luck.
 type Overfit struct {
 	PSR       *float64          `json:"psr"`        // probabilistic Sharpe ratio

@@ -130,8 +130,8 @@ type TrainTest struct {
 
 // GateLimits are what a trial must keep to be ranked.
 type GateLimits struct {
-	MaxDrawdownPct *float64 `json:"max_drawdown_pct"`
-	MinTrades      *int     `json:"min_trades"`
+	MaxDrawdownPct *float64 `json:"max_drawdown_pct"` // default 100, without a limit
+	MinTrades      *int     `json:"min_trades"`       // default 5; 0 is no limit
 }
 
 // AccountSpec is an Account of which any part may be left out.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -9,14 +10,18 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"millrace/api/client"
 	"millrace/api/types"
 )
 
-// printLeaderboard writes what came of a tune: its best trials, then the evidence and warnings.
-func printLeaderboard(w io.Writer, t *types.Tune, top int) error {
+// printTune writes what came of a tune: its best trials, or else those nearest to its limits, then the
+// evidence and warnings.
+func printTune(ctx context.Context, w io.Writer, api *client.Client, t *types.Tune, top int) error {
 	fmt.Fprintf(w, "tune %s  %s  %s  by %s: %s\n\n", t.TuneID, printable(t.Status), printable(t.StrategyName), printable(t.ObjectiveType), countsText(t))
 	if len(t.Leaderboard) == 0 {
-		fmt.Fprintln(w, "No trial met the limits.")
+		if err := printNoLeader(ctx, w, api, t, top); err != nil {
+			return err
+		}
 	} else if err := printLeaders(w, t.Leaderboard[:min(top, len(t.Leaderboard))]); err != nil {
 		return err
 	}

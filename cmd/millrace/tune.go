@@ -31,8 +31,8 @@ type searchFlags struct {
 	Seed        *uint64  `placeholder:"N" help:"Seed of everything random."`
 	Objective   string   `placeholder:"sharpe" help:"What trials are ranked by."`
 	Commission  string   `placeholder:"0.002" help:"Commission of each side: a fraction, or a preset such as futures, stocks or crypto_taker."`
-	MaxDrawdown *float64 `placeholder:"PCT" help:"Gate: deepest drawdown, in percent."`
-	MinTrades   *int     `placeholder:"N" help:"Gate: least number of trades."`
+	MaxDrawdown *float64 `placeholder:"100" help:"Gate: deepest drawdown that is ranked, in percent; by default 100: no limit."`
+	MinTrades   *int     `placeholder:"5" help:"Gate: least number of trades that is ranked; 0 is no limit."`
 	Key         string   `placeholder:"KEY" help:"Idempotency key; by default a new one for each run."`
 	Detach      bool     `help:"Submit and print the id, without waiting."`
 }
@@ -122,11 +122,16 @@ func followTune(ctx context.Context, env *environment, api *client.Client, id st
 	bar := newProgress(env.stderr)
 	ended, err := api.FollowTune(ctx, id, max(show.Top, 10), func(t types.Tune) { bar.update(tuneProgress(t)) })
 	bar.done()
-	err = showEnded(ctx, env, "tune", id, show, ended, err, func() error { return printLeaderboard(env.stdout, ended, max(show.Top, 0)) })
-	if err != nil || ended.Status == types.TuneCompleted {
+	err = showEnded(ctx, env, "tune", id, show, ended, err, func() error { return printTune(ctx, env.stdout, api, ended, max(show.Top, 0)) })
+	switch {
+	case err != nil:
 		return err
+	case ended.Status != types.TuneCompleted:
+		return unfinished("tune", ended.Status, ended.Error)
+	case ended.BestTrial == nil:
+		return errors.New("no trial met the limits")
 	}
-	return unfinished("tune", ended.Status, ended.Error)
+	return nil
 }
 
 // showEnded prints what was followed once it has ended, or says why it was not followed so far.

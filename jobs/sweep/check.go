@@ -11,14 +11,15 @@ import (
 
 // Limits on a spec.
 const (
-	MaxTrials      = 1_000_000 // of one tune
-	maxValues      = 10_000    // of one list
-	maxAxisValues  = 1 << 40   // of one interval
-	maxAxes        = 64
-	MaxOOSRatio    = 0.5
-	maxLambda      = 1000
-	maxTradesGate  = 1_000_000
-	maxDrawdownPct = 100
+	MaxTrials        = 1_000_000 // of one tune
+	maxValues        = 10_000    // of one list
+	maxAxisValues    = 1 << 40   // of one interval
+	maxAxes          = 64
+	MaxOOSRatio      = 0.5
+	maxLambda        = 1000
+	maxTradesGate    = 1_000_000
+	maxDrawdownPct   = 100
+	defaultMinTrades = 5
 )
 
 // Check names everything wrong with the spec that shows without bars, by the API's field names.

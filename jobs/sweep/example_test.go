@@ -55,10 +55,10 @@ func Example() {
 	fmt.Printf("Sharpe %.2f in sample, %.2f out of sample\n", *best.ScoreIS, *best.ScoreOOS)
 	fmt.Printf("deflated Sharpe ratio %.2f, probability of overfitting %.2f\n", *out.Overfit.DSR, *out.Overfit.PBO)
 	// Output:
-	// 3 of 29 trials pass the gates
-	// best: fast 10, slow 200
-	// Sharpe 0.34 in sample, 0.12 out of sample
-	// deflated Sharpe ratio 0.32, probability of overfitting 0.34
+	// 29 of 29 trials pass the gates
+	// best: fast 40, slow 200
+	// Sharpe 0.55 in sample, -0.23 out of sample
+	// deflated Sharpe ratio 0.63, probability of overfitting 0.34
 }
 
 // Check names every field that is invalid, without bars.

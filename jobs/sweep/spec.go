@@ -86,7 +86,7 @@ type ObjectiveParams struct {
 }
 
 // GateLimits are what a trial must keep to be ranked. A drawdown gate of 100 and a trades gate of 0
-// let everything pass.
+// let everything pass. Without them, 100 and 5.
 type GateLimits struct {
 	MaxDrawdownPct *float64 `json:"max_drawdown_pct"`
 	MinTrades      *int     `json:"min_trades"`
@@ -123,8 +123,8 @@ func (s *Spec) Normalize() {
 		s.ParamSpace = map[string]Range{}
 	}
 	fill(&s.ObjectiveParams.Lambda, defaultLambda)
-	fill(&s.Gates.MaxDrawdownPct, 20)
-	fill(&s.Gates.MinTrades, 5)
+	fill(&s.Gates.MaxDrawdownPct, maxDrawdownPct) // no limit: how much is too much is the caller's to say
+	fill(&s.Gates.MinTrades, defaultMinTrades)
 	if s.scripted() {
 		return // what is not named is the script's own
 	}
