@@ -243,7 +243,10 @@ func (s *Store) CancelRunPlan(ctx context.Context, workspace, id uuid.UUID) erro
 		}
 	}
 	if canceled == 0 {
-		return fmt.Errorf("every variant of run plan %s: %w", id, store.ErrEnded)
+		if plan, _, err = s.RunPlan(ctx, workspace, id); err != nil {
+			return err
+		}
+		return fmt.Errorf("run plan %s: %w", id, &store.EndedError{What: "run plan", State: string(plan.Status)})
 	}
 	return nil
 }
