@@ -234,6 +234,5 @@ func (s *Server) cancelTune(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	s.opts.Metrics.TuneRuns.WithLabelValues(string(tuning.Canceled)).Inc()
 	return ok(c, viewTune(tune, s.store.Clock().Now()))
 }

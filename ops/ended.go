@@ -20,6 +20,9 @@ func (m *Metrics) RunPlanEnded(status string) {
 	}
 }
 
+// TuneEnded counts a tune that has ended, those of folds and variants included.
+func (m *Metrics) TuneEnded(status string) { m.TuneRuns.WithLabelValues(status).Inc() }
+
 // WalkForwardEnded counts a walk-forward that has ended, with how long after its start; 0 when it never
 // started.
 func (m *Metrics) WalkForwardEnded(status string, took time.Duration) {

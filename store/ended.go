@@ -8,6 +8,7 @@ type Recorder interface {
 	FoldEnded(status string)
 	IngestionEnded(sourceType, status string)
 	RunPlanEnded(status string)
+	TuneEnded(status string)
 	WalkForwardEnded(status string, took time.Duration)
 }
 
@@ -22,4 +23,5 @@ type nobody struct{}
 func (nobody) FoldEnded(string)                       {}
 func (nobody) IngestionEnded(string, string)          {}
 func (nobody) RunPlanEnded(string)                    {}
+func (nobody) TuneEnded(string)                       {}
 func (nobody) WalkForwardEnded(string, time.Duration) {}

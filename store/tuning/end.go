@@ -30,6 +30,7 @@ func (s *Store) end(ctx context.Context, tx *store.Tx, tune *Tune, status Status
 		return fmt.Errorf("end tune %s: %w", tune.ID, err)
 	}
 	tune.Status, tune.Error = status, reason
+	tx.AfterCommit(func() { s.db.Recorder().TuneEnded(string(status)) })
 	if err := AppendEvent(ctx, tx, tune, string(status), nil); err != nil {
 		return err
 	}

@@ -78,7 +78,10 @@ func (s *Store) cancelFolds(ctx context.Context, tx *store.Tx, wfo *Run, asking 
 		if err := appendFoldEvent(ctx, tx, tune, FoldCanceled, ""); err != nil {
 			return err
 		}
-		tx.AfterCommit(func() { s.db.Recorder().FoldEnded(string(tuning.Canceled)) })
+		tx.AfterCommit(func() {
+			s.db.Recorder().FoldEnded(string(tuning.Canceled))
+			s.db.Recorder().TuneEnded(string(tuning.Canceled))
+		})
 	}
 	return s.cancelWFOJobs(ctx, tx, wfo.ID, asking)
 }

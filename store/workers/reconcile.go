@@ -197,7 +197,12 @@ func reconcilePlans(ctx context.Context, tx pgx.Tx) ([]Reconciled, error) {
 			       status = case when e.completed = e.variants then 'completed' when e.completed > 0 then 'partial'
 			                     when e.failed > 0 then 'failed' else 'canceled' end
 			  from (`+endedPlans+`) e where p.id = e.id and p.status = 'running'
-			returning p.id, p.workspace_id, p.status, p.variants, p.variants_done, p.variants_failed),
+			returning p.id, p.workspace_id, p.status, p.variants, p.variants_done, p.variants_failed, p.pinned),
+		crumbs as (
+			insert into trade_events (id, workspace_id, run_plan_id, event_type, pinned, payload)
+			select gen_random_uuid(), workspace_id, id, 'RUN_' || upper(status), pinned,
+			       jsonb_build_object('status', status, 'n_variants', variants, 'variants_done', variants_done, 'variants_failed', variants_failed)
+			  from ended),
 		recorded as (
 			insert into event_log (workspace_id, topic, type, entity_id, payload)
 			select workspace_id, 'backtests', 'backtest.run_plan.' || status, id::text,

@@ -33,7 +33,6 @@ func (w *Workers) collect(ctx context.Context, args jobs.TuneCollectArgs, lease 
 	if err != nil {
 		return err
 	}
-	w.metrics.TuneRuns.WithLabelValues(string(tuning.Completed)).Inc()
 	w.metrics.TuneRunDuration.Observe(w.store.DB.Clock().Now().Sub(*tune.StartedAt).Seconds())
 	return nil
 }

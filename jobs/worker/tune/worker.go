@@ -91,11 +91,7 @@ func worker[A river.JobArgs](w *Workers, do func(context.Context, A, store.Lease
 		Saver: w.save, Limit: jobTimeout, Of: of, Do: do,
 		Fail: func(ctx context.Context, args A, lease store.Lease, reason string) error {
 			_, tune := of(args)
-			err := w.store.Tuning.Fail(ctx, lease, tune, reason)
-			if err == nil {
-				w.metrics.TuneRuns.WithLabelValues(string(tuning.Failed)).Inc()
-			}
-			return err
+			return w.store.Tuning.Fail(ctx, lease, tune, reason)
 		},
 	}
 }
