@@ -67,10 +67,10 @@ func TestACancelThatRacesTheFinishEndsTheWorkOnce(t *testing.T) {
 	l.ingesting()
 	l.startSlots(jobs.Slots{jobs.QueueTrials: 2, jobs.QueueTunes: 2, jobs.QueueWFO: 1}, tune.Options{ShardTime: 50 * time.Millisecond})
 	for _, c := range []race{
-		{"ingestion", "/ingest", func(i int) string { return fmt.Sprintf(`{"text":"Note %d of many.","title":"n%d"}`, i, i) }, 120, "ingestion.job."},
-		{"tune", "/backtests/tune", func(int) string { return smallTune }, 60, "backtest.tune."},
-		{"walk-forward", "/backtests/wfo", func(int) string { return smallWFO }, 16, "wfo.run."},
-		{"run plan", "/run-plans", func(int) string { return smallPlan }, 16, "backtest.run_plan."},
+		{"ingestion", "/ingest", func(i int) string { return fmt.Sprintf(`{"text":"Note %d of many.","title":"n%d"}`, i, i) }, 64, "ingestion.job."},
+		{"tune", "/backtests/tune", func(int) string { return smallTune }, 32, "backtest.tune."},
+		{"walk-forward", "/backtests/wfo", func(int) string { return smallWFO }, 8, "wfo.run."},
+		{"run plan", "/run-plans", func(int) string { return smallPlan }, 8, "backtest.run_plan."},
 	} {
 		all := make([]ran, c.entities)
 		for i := range all {

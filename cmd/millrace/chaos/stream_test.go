@@ -166,7 +166,7 @@ func (r *torrent) write(ctx context.Context, w int, seed uint64) {
 
 // disturb kills API processes and restarts the database while the writers are at it, and prunes
 // yesterday in between. It says what it did. Yesterday goes once every reader is past it: on a busy
-// machine a reader can still stand there, and is told to begin again, as it should be.
+// machine a reader can still be there, and must begin again, as it should.
 func (r *torrent) disturb(rng *rand.Rand, readers []*reader) string {
 	kills, restarts, crashes := 0, 0, 0
 	for i := range 2*sizes.restarts + 2 {

@@ -9,7 +9,6 @@ import (
 	"millrace/jobs"
 	"millrace/jobs/sweep"
 	"millrace/store"
-	"millrace/store/tuning"
 )
 
 // collect ranks the trials of all shards and ends the tune.
