@@ -22,6 +22,7 @@ func viewSpec(s sweep.Spec) types.Spec {
 		OOSRatio: s.OOSRatio, Window: (*types.TrainTest)(s.Window), Gates: types.GateLimits(s.Gates), Account: viewAccount(s.Account),
 		Stops: (*types.Stops)(s.Stops), IntrabarPolicy: types.IntrabarPolicy(s.IntrabarPolicy), Datasets: s.Datasets,
 		Aggregate: types.Aggregate(s.Aggregate), Script: (*types.Script)(s.Script),
+		Evidence: (*types.EvidenceSpec)(s.Evidence), IntrabarDataset: s.IntrabarDataset,
 	}
 }
 

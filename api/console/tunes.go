@@ -78,7 +78,7 @@ type tuneForm struct {
 	TrainDays, TestDays, StepDays, MinFolds, TopK                            string
 	Anchored, AllowPartial                                                   bool
 	Key, Strategy, Dataset, Side, Search, NTrials, Seed, Objective, OOSRatio string
-	MaxDrawdown, MinTrades, Commission, Constraints                          string
+	MaxDrawdown, MinTrades, Commission, Constraints, Permutations            string
 	Several                                                                  []string // datasets of a tune over more than one
 	Aggregate                                                                string
 	Params                                                                   map[string]string
@@ -146,6 +146,9 @@ func formOf(t tune) (tuneForm, error) {
 	}
 	if len(s.Datasets) > 0 {
 		form.Several, form.Aggregate = s.Datasets, string(s.Aggregate)
+	}
+	if n := s.Permutations(); n > 0 {
+		form.Permutations = strconv.Itoa(n)
 	}
 	if s.NTrials != nil {
 		form.NTrials = strconv.Itoa(*s.NTrials)
@@ -277,7 +280,7 @@ func readTuneForm(c echo.Context, wfo bool) tuneForm {
 		Key: text("key"), Strategy: text("strategy_name"), Dataset: text("dataset"), Side: text("side"), Search: text("search_type"),
 		NTrials: text("n_trials"), Seed: text("seed"), Objective: text("objective_type"), OOSRatio: text("oos_ratio"),
 		MaxDrawdown: text("max_drawdown_pct"), MinTrades: text("min_trades"), Commission: text("commission"),
-		Constraints: text("constraints"), Params: map[string]string{}, Aggregate: text("aggregate"),
+		Constraints: text("constraints"), Permutations: text("permutations"), Params: map[string]string{}, Aggregate: text("aggregate"),
 		WFO: wfo, TrainDays: text("train_days"), TestDays: text("test_days"), StepDays: text("step_days"),
 		MinFolds: text("min_folds"), TopK: text("leaderboard_top_k"), Anchored: text("anchored") != "", AllowPartial: text("allow_partial") != "",
 	}
@@ -317,6 +320,11 @@ func (f tuneForm) body() (map[string]any, []FieldFault) {
 	number(body, "n_trials", "n_trials", f.NTrials)
 	number(body, "seed", "seed", f.Seed)
 	number(body, "oos_ratio", "oos_ratio", f.OOSRatio)
+	if f.Permutations != "" {
+		evidence := map[string]any{}
+		number(evidence, "permutations", "evidence.permutations", f.Permutations)
+		body["evidence"] = evidence
+	}
 	number(gates, "max_drawdown_pct", "gates.max_drawdown_pct", f.MaxDrawdown)
 	number(gates, "min_trades", "gates.min_trades", f.MinTrades)
 	number(account, "commission", "account.commission", f.Commission)

@@ -5,19 +5,30 @@ import "time"
 // Evidence is the verdict on the best trial of a tune and what it rests on. Ratios are annualised. An
 // undefined figure is null, with the reason in Undefined.
 type Evidence struct {
-	Verdict          Verdict           `json:"verdict"`
-	Because          string            `json:"because"`
-	Checks           []EvidenceCheck   `json:"checks"`
-	Power            *float64          `json:"power"`             // probability of finding an edge with a Sharpe ratio of 1 a year
-	DetectableSharpe *float64          `json:"detectable_sharpe"` // a year, found with a probability of 0.8
-	Next             []string          `json:"next"`              // what would decide it, or make it hold
-	Market           EvidenceMarket    `json:"market"`
-	Luck             EvidenceLuck      `json:"luck"`
-	Paths            *EvidencePaths    `json:"paths"`
-	Costs            *EvidenceCosts    `json:"costs"`
-	Starts           []EvidenceStart   `json:"starts"`
-	Regimes          []EvidenceRegime  `json:"regimes"`
-	Undefined        map[string]string `json:"undefined,omitempty"`
+	Verdict          Verdict          `json:"verdict"`
+	Because          string           `json:"because"`
+	Checks           []EvidenceCheck  `json:"checks"`
+	Power            *float64         `json:"power"`             // probability of finding an edge with a Sharpe ratio of 1 a year
+	DetectableSharpe *float64         `json:"detectable_sharpe"` // a year, found with a probability of 0.8
+	Next             []string         `json:"next"`              // what would decide it, or make it hold
+	Market           EvidenceMarket   `json:"market"`
+	Luck             EvidenceLuck     `json:"luck"`
+	Paths            *EvidencePaths   `json:"paths"`
+	Costs            *EvidenceCosts   `json:"costs"`
+	Starts           []EvidenceStart  `json:"starts"`
+	Regimes          []EvidenceRegime `json:"regimes"`
+	// Permutation is the best trial beside those of searches on permuted bars; absent when none were asked for.
+	Permutation *EvidencePermutation `json:"permutation,omitempty"`
+	Undefined   map[string]string    `json:"undefined,omitempty"`
+}
+
+// EvidencePermutation is what the same search finds on bars in a random order.
+type EvidencePermutation struct {
+	Permutations int      `json:"permutations"`
+	PValue       float64  `json:"p_value"` // (1 + as_good) over (1 + permutations)
+	AsGood       int      `json:"as_good"` // permutations whose best score is at least that of the tune
+	Median       *float64 `json:"median"`  // of the permutations' best scores; null where no trial passed
+	High         *float64 `json:"high"`    // what 5 % of them exceed
 }
 
 // Verdict is what all tests together say of the best trial.

@@ -30,7 +30,13 @@ type Spec struct {
 	Datasets        []string              `json:"datasets,omitempty"`         // of a tune over several: their names or ids
 	IntrabarDataset string                `json:"intrabar_dataset,omitempty"` // of a lower timeframe: takes the place of the assumed path inside a bar
 	Aggregate       Aggregate             `json:"aggregate"`                  // of their figures
+	Evidence        *EvidenceSpec         `json:"evidence,omitempty"`         // evidence that costs more than the search; null: none
 	Script          *Script               `json:"script,omitempty"`           // of a strategy that is one; set by the server
+}
+
+// EvidenceSpec asks for a permutation test: the search runs again that many times, on bars in a random order.
+type EvidenceSpec struct {
+	Permutations int `json:"permutations"` // 19 to 1,000, and times n_trials at most 20,000,000; 0: none
 }
 
 // Script pins the script that a tune was submitted with.

@@ -26,34 +26,36 @@ type TuneCounts struct {
 
 // Tune is a tune.
 type Tune struct {
-	TuneID          string                      `json:"tune_id"`
-	Status          TuneStatus                  `json:"status"`
-	Admitted        bool                        `json:"admitted"`
-	Dataset         string                      `json:"dataset"`  // the first
-	Datasets        []string                    `json:"datasets"` // all of them
-	StrategyName    string                      `json:"strategy_name"`
-	SearchType      SearchType                  `json:"search_type"`
-	ObjectiveType   Objective                   `json:"objective_type"`
-	NTrials         int                         `json:"n_trials"`
-	TrialsCompleted int                         `json:"trials_completed"`
-	Counts          TuneCounts                  `json:"counts"`
-	BestTrial       *int                        `json:"best_trial"`
-	BestParams      Stored[*map[string]float64] `json:"best_params"`
-	BestScore       *float64                    `json:"best_score"`
-	Leaderboard     []Stored[Entry]             `json:"leaderboard"`
-	Gates           Stored[*Gates]              `json:"gates"`
-	Overfit         Stored[*Overfit]            `json:"overfit"`
-	Evidence        Stored[*Evidence]           `json:"evidence"` // null until it is collected, and of a fold
-	Pruning         Stored[[]Rung]              `json:"pruning,omitzero"`
-	Reasons         Stored[*map[string]int]     `json:"reasons"` // why trials are not on the leaderboard, and how many; null until completed
-	Regime          *Regime                     `json:"regime"`
-	Warnings        []string                    `json:"warnings"`
-	Error           *string                     `json:"error"`
-	Spec            Spec                        `json:"spec"`
-	CreatedAt       time.Time                   `json:"created_at"`
-	StartedAt       *time.Time                  `json:"started_at"`
-	CompletedAt     *time.Time                  `json:"completed_at"`
-	ETASeconds      *float64                    `json:"eta_seconds"`
-	WFOID           *string                     `json:"wfo_id"` // of the walk-forward whose fold it is
-	Fold            *int                        `json:"fold"`
+	TuneID          string     `json:"tune_id"`
+	Status          TuneStatus `json:"status"`
+	Admitted        bool       `json:"admitted"`
+	Dataset         string     `json:"dataset"`  // the first
+	Datasets        []string   `json:"datasets"` // all of them
+	StrategyName    string     `json:"strategy_name"`
+	SearchType      SearchType `json:"search_type"`
+	ObjectiveType   Objective  `json:"objective_type"`
+	NTrials         int        `json:"n_trials"`
+	TrialsCompleted int        `json:"trials_completed"`
+	// PermutationTrials is the cost of the permutation test: trials that run beside those counted above; 0 without.
+	PermutationTrials int                         `json:"permutation_trials"`
+	Counts            TuneCounts                  `json:"counts"`
+	BestTrial         *int                        `json:"best_trial"`
+	BestParams        Stored[*map[string]float64] `json:"best_params"`
+	BestScore         *float64                    `json:"best_score"`
+	Leaderboard       []Stored[Entry]             `json:"leaderboard"`
+	Gates             Stored[*Gates]              `json:"gates"`
+	Overfit           Stored[*Overfit]            `json:"overfit"`
+	Evidence          Stored[*Evidence]           `json:"evidence"` // null until it is collected, and of a fold
+	Pruning           Stored[[]Rung]              `json:"pruning,omitzero"`
+	Reasons           Stored[*map[string]int]     `json:"reasons"` // why trials are not on the leaderboard, and how many; null until completed
+	Regime            *Regime                     `json:"regime"`
+	Warnings          []string                    `json:"warnings"`
+	Error             *string                     `json:"error"`
+	Spec              Spec                        `json:"spec"`
+	CreatedAt         time.Time                   `json:"created_at"`
+	StartedAt         *time.Time                  `json:"started_at"`
+	CompletedAt       *time.Time                  `json:"completed_at"`
+	ETASeconds        *float64                    `json:"eta_seconds"`
+	WFOID             *string                     `json:"wfo_id"` // of the walk-forward whose fold it is
+	Fold              *int                        `json:"fold"`
 }

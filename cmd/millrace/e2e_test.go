@@ -176,6 +176,7 @@ type tuneBytes struct {
 	Counts          map[string]int  `json:"counts"`
 	Leaderboard     json.RawMessage `json:"leaderboard"`
 	Overfit         json.RawMessage `json:"overfit"`
+	Evidence        json.RawMessage `json:"evidence"`
 }
 
 func (f *fleetUnderTest) submit(key, body string) tuneBytes {

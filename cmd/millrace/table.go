@@ -46,6 +46,9 @@ func printVerdict(w io.Writer, e *types.Evidence) {
 			fmt.Fprintf(w, "  failed %s: %s\n", printable(c.Name), printable(c.Statement))
 		}
 	}
+	if p := e.Permutation; p != nil {
+		fmt.Fprintf(w, "  permutations: %d of %d find as much, p-value %.3f\n", p.AsGood, p.Permutations, p.PValue)
+	}
 	for _, next := range e.Next {
 		fmt.Fprintf(w, "  next: %s\n", printable(next))
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"testing"
-	"text/tabwriter"
 
 	"github.com/stretchr/testify/require"
 
@@ -132,11 +131,17 @@ func verdictOf(tb testing.TB, spec Spec, bars *backtest.Bars) *Evidence {
 	return out.Evidence
 }
 
+// printRow prints a row of a table as soon as it is measured, so that a run that is cut short has what it
+// came to; each row is a subtest of its own, which runs by its name alone.
+func printRow(name string, seeds int, sharpe string, found map[evidence.Verdict]int) {
+	fmt.Fprintf(os.Stderr, "| %s | %d | %s%d | %d | %d | %d |\n", name, seeds, sharpe,
+		found[evidence.Robust], found[evidence.Fragile], found[evidence.Luck], found[evidence.Undecided])
+}
+
 // A market that nothing predicts may be called robust in at most 5 % of the seeds.
 func TestNoiseIsRarelyCalledRobust(t *testing.T) {
 	seeds := seedsWanted(t, 6)
-	table := tabwriter.NewWriter(os.Stderr, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "market\tspace\tbars\tseeds\trobust\tfragile\tluck\tundecided\n")
+	fmt.Fprintln(os.Stderr, "| market | space | bars | seeds, from 0 | robust | fragile | luck | undecided |")
 	for _, c := range []struct {
 		name   string
 		market market
@@ -149,19 +154,19 @@ func TestNoiseIsRarelyCalledRobust(t *testing.T) {
 		{"drift 15 % a year", independent(0.15, normal), searched(backtest.SideLong, true)},
 		{"slow volatility", slowVolatility, searched(backtest.SideBoth, false)},
 	} {
-		const bars = 2000
-		found := map[evidence.Verdict]int{}
-		for seed := range uint64(seeds) {
-			rng := rand.New(rand.NewPCG(seed, 16))
-			found[verdictOf(t, c.spec, barsOf(t, rng, c.market(rng, bars))).Verdict]++
-		}
-		fmt.Fprintf(table, "%s\t%s, %d trials\t%d\t0 to %d\t%d\t%d\t%d\t%d\n", c.name, c.spec.Side, size(t, c.spec), bars, seeds-1,
-			found[evidence.Robust], found[evidence.Fragile], found[evidence.Luck], found[evidence.Undecided])
-		// Three standard deviations above 5 %: with 1,000 seeds 71.
-		most := 0.05*float64(seeds) + 3*math.Sqrt(0.05*0.95*float64(seeds))
-		require.LessOrEqual(t, float64(found[evidence.Robust]), most, c.name)
+		t.Run(c.name, func(t *testing.T) {
+			const bars = 2000
+			found := map[evidence.Verdict]int{}
+			for seed := range uint64(seeds) {
+				rng := rand.New(rand.NewPCG(seed, 16))
+				found[verdictOf(t, c.spec, barsOf(t, rng, c.market(rng, bars))).Verdict]++
+			}
+			printRow(fmt.Sprintf("%s | %s, %d trials | %d", c.name, c.spec.Side, size(t, c.spec), bars), seeds, "", found)
+			// Three standard deviations above 5 %: with 1,000 seeds 71.
+			most := 0.05*float64(seeds) + 3*math.Sqrt(0.05*0.95*float64(seeds))
+			require.LessOrEqual(t, float64(found[evidence.Robust]), most)
+		})
 	}
-	require.NoError(t, table.Flush())
 }
 
 func size(tb testing.TB, spec Spec) int {
@@ -174,41 +179,43 @@ func size(tb testing.TB, spec Spec) int {
 // An edge that is there must be found, with a mirrored space as without.
 func TestPlantedEdgesAreFound(t *testing.T) {
 	seeds := seedsWanted(t, 4)
-	table := tabwriter.NewWriter(os.Stderr, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "drift a day\tspace\tbars\tseeds\ttrue Sharpe of the winner\trobust\tfragile\tluck\tundecided\n")
+	fmt.Fprintln(os.Stderr, "| drift a day | space | bars | seeds, from 0 | true Sharpe of the winner | robust | fragile | luck | undecided |")
 	drifts, lengths := []float64{0.001, 0.002, 0.003, 0.004}, []int{2000, 5000, 20_000}
 	if os.Getenv("MILLRACE_EVIDENCE_SEEDS") == "" {
 		drifts, lengths = drifts[2:3], lengths[1:2] // what the check below is about
 	}
-	for _, size := range drifts {
-		for _, n := range lengths {
-			for _, constrained := range []bool{true, false} {
-				spec := searched(backtest.SideBoth, constrained)
-				found := map[evidence.Verdict]int{}
-				var sharpe float64
-				for seed := range uint64(seeds) {
-					rng := rand.New(rand.NewPCG(seed, 17))
-					out := collect(t, plan(t, spec, barsOf(t, rng, trending(size)(rng, n))), 1000)
-					if out.Evidence == nil {
-						found[evidence.Luck]++
-						continue
+	for _, n := range lengths {
+		for _, drift := range drifts {
+			for _, space := range []string{"with constraint", "mirrored"} {
+				t.Run(fmt.Sprintf("%d bars, %.1f %%, %s", n, 100*drift, space), func(t *testing.T) {
+					spec := searched(backtest.SideBoth, space == "with constraint")
+					sharpe, found := plantedEdge(t, spec, drift, n, seeds)
+					printRow(fmt.Sprintf("%.1f %% | %s | %d", 100*drift, space, n), seeds, fmt.Sprintf("%.2f | ", sharpe), found)
+					if sharpe >= 2 && n >= 5000 {
+						require.GreaterOrEqual(t, float64(found[evidence.Robust]), 0.8*float64(seeds)-0.5)
 					}
-					found[out.Evidence.Verdict]++
-					sharpe += trueSharpe(t, spec, size, seed, out.BestParams) / float64(seeds)
-				}
-				name := "with constraint"
-				if !constrained {
-					name = "mirrored"
-				}
-				fmt.Fprintf(table, "%.1f %%\t%s\t%d\t0 to %d\t%.2f\t%d\t%d\t%d\t%d\n", 100*size, name, n, seeds-1, sharpe,
-					found[evidence.Robust], found[evidence.Fragile], found[evidence.Luck], found[evidence.Undecided])
-				if sharpe >= 2 && n >= 5000 {
-					require.GreaterOrEqual(t, float64(found[evidence.Robust]), 0.8*float64(seeds)-0.5, "%v %s %d", size, name, n)
-				}
+				})
 			}
 		}
 	}
-	require.NoError(t, table.Flush())
+}
+
+// plantedEdge counts the verdicts on bars with trends of that drift a day, and returns the mean true Sharpe
+// ratio of the winners.
+func plantedEdge(tb testing.TB, spec Spec, drift float64, bars, seeds int) (sharpe float64, found map[evidence.Verdict]int) {
+	tb.Helper()
+	found = map[evidence.Verdict]int{}
+	for seed := range uint64(seeds) {
+		rng := rand.New(rand.NewPCG(seed, 17))
+		out := collect(tb, plan(tb, spec, barsOf(tb, rng, trending(drift)(rng, bars))), 1000)
+		if out.Evidence == nil {
+			found[evidence.Luck]++
+			continue
+		}
+		found[out.Evidence.Verdict]++
+		sharpe += trueSharpe(tb, spec, drift, seed, out.BestParams) / float64(seeds)
+	}
+	return sharpe, found
 }
 
 // trueSharpe is that of a parameter set on 20,000 bars of the market that no trial has seen.

@@ -101,6 +101,7 @@ func (s Spec) checkSettings(f *faults) {
 	s.checkDatasets(f)
 	s.checkTPE(f)
 	s.checkPruning(f)
+	s.checkEvidence(f)
 	switch r := s.OOSRatio; {
 	case r != nil && !(*r > 0 && *r <= MaxOOSRatio):
 		f.add("oos_ratio", MaxOOSRatio, "must be above 0 and at most %v, or null for no split", MaxOOSRatio)

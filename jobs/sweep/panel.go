@@ -56,7 +56,7 @@ func (s *keptSample) add(blocks blockRow, row panelRow) {
 
 // panelSampler chooses the trials whose returns are kept.
 func (p *Plan) panelSampler() sampler {
-	if !p.weighs() {
+	if !p.weighs() || p.bestOnly {
 		return sampler{}
 	}
 	return newSampler(p.Trials(), p.panelSize())

@@ -42,6 +42,14 @@ func (p *Plan) evidenceSample() int {
 	return pboSample
 }
 
+// blockSampler chooses the trials that PBO is computed on.
+func (p *Plan) blockSampler() sampler {
+	if p.bestOnly {
+		return sampler{}
+	}
+	return newSampler(p.Trials(), p.evidenceSample())
+}
+
 func (s sampler) takes(trial int) bool { return sampleHash(trial) <= s.below }
 
 func sampleHash(trial int) uint64 { return mix64(uint64(trial) + 1) }

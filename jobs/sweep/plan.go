@@ -24,6 +24,7 @@ type Plan struct {
 	seq      *sequence
 	names    []string
 	warnings []string
+	bestOnly bool // of a permutation: the best score is all that is kept
 }
 
 // NewPlan binds a spec to bars. What it adds to Check are the numbers of bars in each part, and
@@ -47,6 +48,7 @@ func NewPlanOver(spec Spec, data []Series) (*Plan, []invalid.FieldError) {
 	p := &Plan{spec: spec, seq: seq, names: spec.ParamNames()}
 	if p.bind(data, &f); len(f) == 0 {
 		p.placeRungs(&f)
+		p.checkPermutations(&f)
 	}
 	if len(f) > 0 {
 		return nil, f

@@ -15,19 +15,21 @@ import (
 // depends on the results of the rounds before it as a whole, so that it is the same however they
 // were sharded.
 
-// Rounds is how many rounds the plan has.
+// Rounds is how many rounds the plan has; the permutations are one more.
 func (p *Plan) Rounds() int {
-	switch t := p.spec.TPE; {
-	case t != nil:
-		return 1 + (p.Trials()-p.opening()+*t.Batch-1) / *t.Batch
-	case p.prunes():
-		return len(p.rungs)
+	if p.spec.Permutations() > 0 {
+		return p.searchRounds() + 1
 	}
-	return 1
+	return p.searchRounds()
 }
 
 // Work is the compute of all rounds, in units of a trial on all of its bars.
 func (p *Plan) Work() float64 {
+	return p.searchWork() * float64(1+p.spec.Permutations())
+}
+
+// searchWork is that of the search alone, once.
+func (p *Plan) searchWork() float64 {
 	if !p.prunes() {
 		return float64(p.Trials())
 	}
@@ -53,6 +55,8 @@ type Batch struct {
 	numbers []int32 // of the trials, ascending
 	params  []backtest.Params
 
+	permutations int // of the last round, instead of trials
+
 	Pruned int // trials of the round before that ended with it
 }
 
@@ -61,6 +65,9 @@ func (b *Batch) Trials() int { return len(b.numbers) }
 
 // Cut cuts the batch into shards that follow those there are. size is that of Plan.Cut.
 func (b *Batch) Cut(firstShard int, size func(left int) int) []Shard {
+	if b.permutations > 0 {
+		return b.cutPermutations(firstShard, size)
+	}
 	var shards []Shard
 	for from := 0; from < len(b.numbers); {
 		left := len(b.numbers) - from
@@ -116,6 +123,8 @@ func (p *Plan) Next(round int, shards []Shard, load func(shard int) ([]byte, err
 	switch {
 	case round < 1 || round >= p.Rounds():
 		return nil, fmt.Errorf("there is no round %d of %d", round, p.Rounds())
+	case round == p.searchRounds():
+		return p.permute(shards, load)
 	case p.prunes():
 		return p.promote(round, shards, load)
 	}

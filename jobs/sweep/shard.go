@@ -30,6 +30,8 @@ type ShardResult struct {
 	full    []fullMetrics // of the best completed trials, unless the leaders are run again
 	sample  keptSample    // of the trials that the evidence looks at
 
+	permuted []float64 // best scores, of a shard that runs permutations
+
 	best      int // position of the best completed trial, or -1
 	bestScore float64
 }
@@ -44,8 +46,11 @@ type fullMetrics struct {
 // RunShard runs the shard's trials on the calling goroutine. progress receives how many are done. It
 // ends early, with the context's error, when ctx does.
 func (p *Plan) RunShard(ctx context.Context, sh Shard, progress func(done int)) (*ShardResult, error) {
+	if sh.Permutes() {
+		return p.runPermutations(ctx, sh, progress)
+	}
 	run := shardRun{
-		plan: p, scratch: p.scratch(), sampler: newSampler(p.Trials(), p.evidenceSample()),
+		plan: p, scratch: p.scratch(), sampler: p.blockSampler(),
 		result: &ShardResult{
 			shard: sh, best: -1, columns: newColumns(len(p.names), sh.Trials), ratios: make([]float64, 0, sh.Trials),
 			sample: keptSample{keeps: p.panelSampler()},
@@ -141,7 +146,7 @@ func (r *shardRun) trial(trial int, params backtest.Params) {
 func (r *shardRun) completed() {
 	p, result := r.plan, r.result
 	result.Completed++
-	if p.Trials() < rerunFrom {
+	if p.Trials() < rerunFrom && !p.bestOnly {
 		result.full = append(result.full, r.m)
 	}
 	if score := p.spec.selection(r.row.scoreIS, r.row.scoreOOS); result.best < 0 || score > result.bestScore {

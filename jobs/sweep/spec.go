@@ -74,6 +74,8 @@ type Spec struct {
 	// IntrabarDataset has bars of a lower timeframe that take the place of the assumed path inside a bar.
 	IntrabarDataset string `json:"intrabar_dataset,omitempty"` // its id or name; stored as its id
 
+	Evidence *EvidenceSpec `json:"evidence,omitempty"` // nil: no permutations
+
 	strategy backtest.Strategy // nil: the built-in one of the name
 }
 

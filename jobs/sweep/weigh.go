@@ -23,13 +23,15 @@ const (
 // figure is nil, with the reason in Undefined.
 type Evidence struct {
 	evidence.Judgement
-	Market    MarketFigures     `json:"market"`
-	Luck      LuckFigures       `json:"luck"`
-	Paths     *PathFigures      `json:"paths"`
-	Costs     *CostFigures      `json:"costs"`
-	Starts    []StartFigures    `json:"starts"`
-	Regimes   []RegimeFigures   `json:"regimes"`
-	Undefined map[string]string `json:"undefined,omitempty"`
+	Market  MarketFigures   `json:"market"`
+	Luck    LuckFigures     `json:"luck"`
+	Paths   *PathFigures    `json:"paths"`
+	Costs   *CostFigures    `json:"costs"`
+	Starts  []StartFigures  `json:"starts"`
+	Regimes []RegimeFigures `json:"regimes"`
+	// Permutation is the best trial beside those of searches on permuted bars; nil when none were asked for.
+	Permutation *PermutationFigures `json:"permutation,omitempty"`
+	Undefined   map[string]string   `json:"undefined,omitempty"`
 }
 
 // MarketFigures compare the best trial with buy-and-hold on the part that selects. Excess is what is
@@ -104,7 +106,7 @@ func (p *Plan) weigh(out *Outcome, all *gathered) (*Evidence, error) {
 	perYear := p.bars.PeriodsPerYear(p.config.Calendar)
 	w.year = math.Sqrt(perYear)
 	nan := math.NaN()
-	w.found = evidence.Findings{PValue: nan, DSR: nan, Stability: nan, PathLoss: nan, BreakEven: nan, OutOfSample: nan, PeriodsPerYear: perYear}
+	w.found = evidence.Findings{PValue: nan, DSR: nan, Stability: nan, PathLoss: nan, BreakEven: nan, OutOfSample: nan, Permuted: nan, PeriodsPerYear: perYear}
 	if w.out.Luck.Trials = out.Overfit.NTrials; out.Overfit.Stability != nil {
 		w.found.Stability = *out.Overfit.Stability
 	}
@@ -117,6 +119,7 @@ func (p *Plan) weigh(out *Outcome, all *gathered) (*Evidence, error) {
 	case err != nil:
 		return nil, err
 	}
+	w.permutations(out.Leaderboard[0].Score, all.permuted)
 	w.out.Judgement = evidence.Judge(w.found)
 	return w.out, nil
 }

@@ -59,6 +59,9 @@ func (c WFOConfig) Check(spec Spec) []invalid.FieldError {
 	if spec.Window != nil {
 		f.add("window", nil, "cannot be set: the folds of a walk-forward are its windows")
 	}
+	if spec.Permutations() > 0 {
+		f.add("evidence.permutations", 0, "do not go with a walk-forward, whose folds are judged together")
+	}
 	if spec.SelectOn == SelectOutOfSample {
 		f.add("select_on", SelectInSample, "must be %q: a fold selects on its training window and is judged on its test window", SelectInSample)
 	}

@@ -228,10 +228,10 @@ func readOpenShards(ctx context.Context, tx pgx.Tx, tune *Tune) error {
 	p := &tune.Progress
 	err := tx.QueryRow(ctx, `
 		select coalesce(sum(trials_done) filter (where not open), 0),
-		       coalesce(sum(n_trials) filter (where attempt is not null), 0),
+		       coalesce(sum(n_trials) filter (where attempt is not null and rung < $2), 0),
 		       coalesce(sum(trials_done * cost), 0)
 		  from tune_shards
-		 where tune_id = $1 and job_id is not null and not done`, tune.ID).Scan(&p.Running, &p.InFlight, &p.WorkOpen)
+		 where tune_id = $1 and job_id is not null and not done`, tune.ID, sweep.PermutedRung).Scan(&p.Running, &p.InFlight, &p.WorkOpen)
 	if err != nil {
 		return fmt.Errorf("count open trials of tune %s: %w", tune.ID, err)
 	}

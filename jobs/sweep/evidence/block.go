@@ -25,10 +25,7 @@ func BlockLength(values []float64) float64 {
 	if !(covariances[0] > 0) {
 		return 1
 	}
-	m := min(2*max(lag, 1), most)
-	if lag < 0 {
-		m = most
-	}
+	m := lagsWanted(lag, most)
 	g, spectrum := 0.0, covariances[0]
 	for k := 1; k <= m; k++ {
 		weight := 2 * flatTop(float64(k)/float64(m))
@@ -51,14 +48,26 @@ func flatTop(x float64) float64 {
 	return 2 * (1 - x)
 }
 
+// lagsWanted is how many lags the spectrum is made of.
+func lagsWanted(lag, most int) int {
+	if lag < 0 {
+		return most
+	}
+	return min(2*max(lag, 1), most)
+}
+
 // autocovariances are those of lags 0 to most, and the last lag before the first run of quiet ones
-// whose correlations are all within the band of noise; -1 when there is no such run.
+// whose correlations are all within the band of noise; -1 when there is no such run. Covariances that the
+// spectrum does not need stay 0.
 func autocovariances(deviations []float64, most, quiet int) (covariances []float64, lag int) {
 	n := len(deviations)
 	band := 2 * math.Sqrt(portable.Log10(float64(n))/float64(n))
 	covariances, lag = make([]float64, most+1), -1
 	within := 0
 	for i := range covariances {
+		if lag >= 0 && i > lagsWanted(lag, most) {
+			break
+		}
 		var cross, late, early float64
 		for k := i; k < n; k++ {
 			cross += float64(deviations[k] * deviations[k-i])

@@ -75,10 +75,11 @@ func resample(p *Panel, rows []int, o Options) []float64 {
 	at := func(t int) []float64 { return running[t*k : (t+1)*k] }
 	rng := rand.New(rand.NewPCG(o.Seed, 0x5eed))
 	drawn := make([]float64, o.Resamples*k)
+	scale := portable.Log1p(-1 / max(o.Block, 1))
 	for b := range o.Resamples {
 		out := drawn[b*k : (b+1)*k]
 		for left := n; left > 0; {
-			length := min(blockOf(rng, o.Block), left, n)
+			length := min(blockOf(rng, o.Block, scale), left, n)
 			start := rng.IntN(n)
 			left -= length
 			if end := start + length; end <= n {
@@ -95,13 +96,13 @@ func resample(p *Panel, rows []int, o Options) []float64 {
 	return drawn
 }
 
-// blockOf draws a geometric length of the given mean.
-func blockOf(rng *rand.Rand, mean float64) int {
+// blockOf draws a geometric length of the given mean; scale is log(1 − 1/mean).
+func blockOf(rng *rand.Rand, mean, scale float64) int {
 	if mean <= 1 {
 		return 1
 	}
 	u := 1 - float64(rng.Float64()) // in (0, 1]
-	length := math.Floor(portable.Log(u)/portable.Log1p(-1/mean)) + 1
+	length := math.Floor(portable.Log(u)/scale) + 1
 	return int(min(length, math.MaxInt32))
 }
 

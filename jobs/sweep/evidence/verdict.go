@@ -56,6 +56,7 @@ type Findings struct {
 	OutPeriods     int
 	PathLoss       float64
 	Stability      float64
+	Permuted       float64 // p-value of the best trial against searches on permuted bars; NaN without them
 	BreakEven      float64 // multiple of the costs charged; NaN without costs
 }
 
@@ -130,6 +131,8 @@ func (j *Judgement) weaknesses(f Findings) (weak []string) {
 			"the Sharpe ratio falls out of sample by %.1f standard errors, to %.1f above 0; at most %v, or to at least %.2f",
 			decay, f.OutOfSample/outError, MaxDecay, NormalQuantile(1-MaxPValue))
 	}
+	look("permutation", f.Permuted, MaxPValue, f.Permuted <= MaxPValue, "the same search finds as much on the same bars in a random order",
+		"p-value %.3f of the best score against that of the same search on permuted bars; at most %v", f.Permuted, MaxPValue)
 	look("paths", f.PathLoss, MaxPathLoss, f.PathLoss <= MaxPathLoss, "what is chosen on one part loses on the rest too often",
 		"%.0f %% of the cross-validation paths lose; at most %.0f %%", 100*f.PathLoss, 100*MaxPathLoss)
 	look("stability", f.Stability, MinStability, f.Stability >= MinStability, "the trials around it are far worse",

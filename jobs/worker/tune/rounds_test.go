@@ -138,11 +138,12 @@ func learning() map[string]sweep.Spec {
 		Constraints: []string{"fast < slow"},
 		Gates:       sweep.GateLimits{MaxDrawdownPct: new(60.0), MinTrades: new(1)},
 	}
-	tpe, pruned, several := base, base, base
+	tpe, pruned, several, permuted := base, base, base, base
 	tpe.TPE = &sweep.TPE{Startup: new(30), Batch: new(30)}
 	pruned.SearchType, pruned.Pruning = sweep.SearchSobol, &sweep.Pruning{Eta: new(2)}
 	several.Datasets, several.Aggregate = []string{"walk", "other"}, sweep.AggregateWorst
-	return map[string]sweep.Spec{"tpe": tpe, "pruned": pruned, "several datasets": several}
+	permuted.SearchType, permuted.Evidence = sweep.SearchSobol, &sweep.EvidenceSpec{Permutations: 40}
+	return map[string]sweep.Spec{"tpe": tpe, "pruned": pruned, "several datasets": several, "permuted": permuted}
 }
 
 func TestRoundsAreTheSameWhateverTheFleet(t *testing.T) {
@@ -173,20 +174,63 @@ func TestRoundsAreTheSameWhateverTheFleet(t *testing.T) {
 	}
 }
 
-// A member that is stopped in the middle of the rounds hands them on.
+// A member that is stopped in the middle of the rounds hands them on; so does one in the middle of the
+// permutations.
 func TestRoundsOutliveTheirWorker(t *testing.T) {
 	f := newFixture(t)
-	spec := learning()["several datasets"]
-	spec.TPE = &sweep.TPE{Startup: new(20), Batch: new(5)}
-	stop := f.work(1, tune.Options{ShardTime: 200 * time.Microsecond})
-	undisturbed := f.result(f.submit("first", spec))
+	several := learning()["several datasets"]
+	several.TPE = &sweep.TPE{Startup: new(20), Batch: new(5)}
+	for name, c := range map[string]struct {
+		spec    sweep.Spec
+		reached func(t *tuning.Tune) bool
+	}{
+		"several datasets": {several, func(t *tuning.Tune) bool { return t.Progress.Done() > 30 }},
+		"permuted": {learning()["permuted"], func(t *tuning.Tune) bool {
+			return t.Progress.WorkDone > 1.2*float64(t.Trials) && t.Progress.WorkDone < 30*float64(t.Trials)
+		}},
+	} {
+		stop := f.work(1, tune.Options{ShardTime: 200 * time.Microsecond})
+		undisturbed := f.result(f.submit(name+" first", c.spec))
 
-	id := f.submit("second", spec)
+		id := f.submit(name+" second", c.spec)
+		require.Eventually(t, func() bool {
+			got, err := f.store.Tuning.Get(t.Context(), f.space.ID, id)
+			return err == nil && c.reached(got)
+		}, time.Minute, time.Millisecond, name)
+		stop()
+		stop = f.work(2, tune.Options{ShardTime: 200 * time.Microsecond})
+		require.Equal(t, undisturbed, f.result(id), name)
+		stop()
+	}
+}
+
+// A tune that is cancelled while its permutations run leaves no job behind, and its slot to others.
+func TestPermutationsAreCancelledWithTheirTune(t *testing.T) {
+	f := newFixture(t)
+	f.work(2, tune.Options{ShardTime: time.Millisecond, ReportEvery: time.Millisecond})
+	spec := learning()["permuted"]
+	spec.Evidence = &sweep.EvidenceSpec{Permutations: 1000}
+	id := f.submit("long", spec)
 	require.Eventually(t, func() bool {
 		got, err := f.store.Tuning.Get(t.Context(), f.space.ID, id)
-		return err == nil && got.Progress.Done() > 30
+		if err != nil {
+			return false
+		}
+		p := got.Progress
+		require.LessOrEqual(t, p.Done(), got.Trials, "permutations are not counted as trials")
+		if p.WorkDone < 2*float64(got.Trials) {
+			return false
+		}
+		require.Equal(t, got.Trials, p.Done())
+		require.Zero(t, p.InFlight, "permutations are not counted as trials that run")
+		return true
 	}, time.Minute, time.Millisecond)
-	stop()
-	f.work(2, tune.Options{ShardTime: 200 * time.Microsecond})
-	require.Equal(t, undisturbed, f.result(id))
+	_, err := f.store.Tuning.Cancel(t.Context(), f.space.ID, id)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		var open int
+		err := f.pool().QueryRow(t.Context(), `select count(*) from river_job where args->>'tune_id' = $1 and finalized_at is null`, id.String()).Scan(&open)
+		return err == nil && open == 0
+	}, time.Minute, 50*time.Millisecond)
+	f.result(f.submit("next", learning()["tpe"]))
 }
