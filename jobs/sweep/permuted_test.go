@@ -63,6 +63,10 @@ func TestAPermutationRunsTheWholeSearch(t *testing.T) {
 		require.Equal(t, *collect(t, plan(t, q.spec, q.history), 7).BestScore, best)
 	}
 	require.NotEqual(t, result.permuted[0], result.permuted[1])
+
+	q, err := p.permuted(0)
+	require.NoError(t, err)
+	require.InEpsilon(t, p.history.Close[p.is.To-1], q.history.Close[p.is.To-1], 1e-9, "each part keeps its own drift")
 }
 
 func TestPermutationsFindAnEdgeAndNoneInNoise(t *testing.T) {
