@@ -41,7 +41,7 @@ func (s *Store) Create(ctx context.Context, sub store.Submission, in NewRun,
 	})
 }
 
-func (s *Store) create(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewRun) (*Run, []Fold, error) {
+func (s *Store) create(ctx context.Context, tx *store.Tx, workspace uuid.UUID, in NewRun) (*Run, []Fold, error) {
 	room, active, err := admission.Room(ctx, tx, workspace)
 	if err != nil {
 		return nil, nil, err
@@ -78,6 +78,9 @@ func (s *Store) create(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in N
 		return nil, nil, err
 	}
 	if err := appendWFOEvent(ctx, tx, wfo, string(Pending)); err != nil {
+		return nil, nil, err
+	}
+	if err := appendUnrunnableFoldEvents(ctx, tx, wfo, folds, s.db.Recorder()); err != nil {
 		return nil, nil, err
 	}
 	if wfo.Admitted {

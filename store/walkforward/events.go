@@ -35,13 +35,29 @@ func appendWFOEvent(ctx context.Context, tx pgx.Tx, w *Run, what string) error {
 type foldEvent struct {
 	Fold      int        `json:"fold"`
 	Status    FoldStatus `json:"status"`
-	TuneID    uuid.UUID  `json:"tune_id"`
+	TuneID    *uuid.UUID `json:"tune_id"` // null for a fold that cannot be run
 	BestScore *float64   `json:"best_score"` // in training
 	Error     string     `json:"error,omitempty"`
 }
 
 func appendFoldEvent(ctx context.Context, tx pgx.Tx, tune *tuning.Tune, status FoldStatus, reason string) error {
 	return store.AppendEvent(ctx, tx, tune.WorkspaceID, "wfo", "wfo.fold."+string(status), tune.Fold.WFO.String(), foldEvent{
-		Fold: tune.Fold.Index, Status: status, TuneID: tune.ID, BestScore: tune.Progress.BestScore, Error: reason,
+		Fold: tune.Fold.Index, Status: status, TuneID: &tune.ID, BestScore: tune.Progress.BestScore, Error: reason,
 	})
+}
+
+// appendUnrunnableFoldEvents records the folds that fail at the submission, as they cannot be run.
+func appendUnrunnableFoldEvents(ctx context.Context, tx *store.Tx, w *Run, folds []Fold, recorder store.Recorder) error {
+	for i := range folds {
+		if folds[i].Status != FoldFailed {
+			continue
+		}
+		err := store.AppendEvent(ctx, tx, w.WorkspaceID, "wfo", "wfo.fold."+string(FoldFailed), w.ID.String(),
+			foldEvent{Fold: i, Status: FoldFailed, Error: folds[i].Error})
+		if err != nil {
+			return err
+		}
+		tx.AfterCommit(func() { recorder.FoldEnded(string(FoldFailed)) })
+	}
+	return nil
 }
