@@ -228,6 +228,10 @@ func TestNoTextOfAnyRequestIsAnErrorOfOurs(t *testing.T) {
 			for _, field := range route.Fields {
 				send(name+" in "+field, "", route.Method, path, "application/json", strings.NewReader(`{"`+field+`":"a`+text[0]+`"}`))
 			}
+			if len(route.Fields) > 0 {
+				send(name+" deep in a body", map[string]string{"NUL": "x.y.1"}[name], route.Method, path, "application/json",
+					strings.NewReader(`{"x":{"y":[1,"a`+text[0]+`"]}}`))
+			}
 			if route.Page {
 				send(name+" in a form", "", route.Method, path, "application/x-www-form-urlencoded", strings.NewReader("name=a"+text[1]))
 			}

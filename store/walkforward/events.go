@@ -35,7 +35,7 @@ func appendWFOEvent(ctx context.Context, tx pgx.Tx, w *Run, what string) error {
 type foldEvent struct {
 	Fold      int        `json:"fold"`
 	Status    FoldStatus `json:"status"`
-	TuneID    *uuid.UUID `json:"tune_id"` // null for a fold that cannot be run
+	TuneID    *uuid.UUID `json:"tune_id"`    // null for a fold that cannot be run
 	BestScore *float64   `json:"best_score"` // in training
 	Error     string     `json:"error,omitempty"`
 }
