@@ -16,4 +16,6 @@
 //     records the refusal as an event. River checks only that some attempt is running.
 //   - tunes.count_insert, tunes.count_update, tunes.count_delete: count tunes by status, one row a
 //     statement, so that the count of running tunes costs the same however many there are.
+//   - documents.text_version_insert, documents.text_version_update, documents.text_version_delete: raise the
+//     version of a workspace's text at commit, so that processes read what came or went before they search.
 package migrations

@@ -42,7 +42,7 @@ func newVerbs(t *testing.T) *verbs {
 	client, err := jobs.NewInsertClient(pool, logger)
 	require.NoError(t, err)
 	st := stores.New(pool, client)
-	parts, err := knowledgeFlags{VectorMemory: 64}.openKnowledge(&lifecycle{}, st, metrics, logger)
+	parts, err := knowledgeFlags{VectorMemory: 64, TextMemory: 64}.openKnowledge(&lifecycle{}, st, metrics, logger)
 	require.NoError(t, err)
 	base, err := parts.base(st)
 	require.NoError(t, err)

@@ -128,7 +128,7 @@ func TestWhatRulesAndDashboardsAskForIsExported(t *testing.T) {
 	metrics := ops.NewMetrics()
 	var life lifecycle
 	t.Cleanup(func() { _ = life.stop(10 * time.Second) })
-	kb := knowledgeFlags{Embedder: "hash", LLM: "none", VectorMemory: 1}
+	kb := knowledgeFlags{Embedder: "hash", LLM: "none", VectorMemory: 1, TextMemory: 1}
 	const token = "an-admin-token-for-tests"
 	address, err := startAPI(t.Context(), &life, env, db, kb, apiFlags{Addr: "127.0.0.1:0", AdminToken: token}, metrics)
 	require.NoError(t, err)

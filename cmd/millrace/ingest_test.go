@@ -35,7 +35,7 @@ func servers(t *testing.T, site string) []string {
 	env := &environment{stdout: io.Discard, stderr: io.Discard, logger: slog.New(slog.DiscardHandler)}
 	var life lifecycle
 	t.Cleanup(func() { _ = life.stop(10 * time.Second) })
-	kb := knowledgeFlags{Embedder: "hash", LLM: "none", VectorMemory: 16}
+	kb := knowledgeFlags{Embedder: "hash", LLM: "none", VectorMemory: 16, TextMemory: 16}
 	ingest := ingestionFlags{PDFPages: 100, PDFTimeout: time.Minute}
 	if site != "" {
 		at := netip.MustParseAddrPort(strings.TrimPrefix(site, "http://"))

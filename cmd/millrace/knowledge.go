@@ -37,6 +37,7 @@ type knowledgeFlags struct {
 	QdrantURL    string `env:"QDRANT_URL" help:"Qdrant's gRPC address, as in http://localhost:6334; unset, vectors are kept in Postgres."`
 	QdrantKey    string `env:"QDRANT_API_KEY" help:"Qdrant's API key."`
 	VectorMemory int64  `env:"MILLRACE_VECTOR_MEMORY_MB" default:"1024" help:"Megabytes for copies of the vectors that are kept in Postgres."`
+	TextMemory   int64  `env:"MILLRACE_TEXT_MEMORY_MB" default:"512" help:"Megabytes for copies of the words that searches rank by."`
 }
 
 // knowledgeParts are what the knowledge base leans on, ready to be called.
@@ -52,6 +53,7 @@ func (f knowledgeFlags) openKnowledge(life *lifecycle, st *stores.Set, metrics *
 	m := &metrics.Knowledge
 	limits := provider.GuardOptions{LLMTimeout: f.LLMTime}
 	parts := &knowledgeParts{}
+	st.Library.KeepWords(f.TextMemory << 20)
 	embedder, embedderErr := f.embedder()
 	llm, llmErr := f.llm()
 	reranker, rerankerErr := f.reranker()

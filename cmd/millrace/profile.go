@@ -151,6 +151,9 @@ func (f knowledgeFlags) check() error {
 	if f.LLMTime <= 0 {
 		faults = append(faults, fmt.Errorf("--llm-timeout (LLM_TIMEOUT) is %s: it must be above 0", f.LLMTime))
 	}
+	if f.TextMemory < 1 || f.TextMemory > 1<<30 {
+		faults = append(faults, fmt.Errorf("--text-memory (MILLRACE_TEXT_MEMORY_MB) is %d: it must be from 1 to %d", f.TextMemory, 1<<30))
+	}
 	if f.VectorMemory < 1 || f.VectorMemory > 1<<30 {
 		faults = append(faults, fmt.Errorf("--vector-memory (MILLRACE_VECTOR_MEMORY_MB) is %d: it must be from 1 to %d", f.VectorMemory, 1<<30))
 	}

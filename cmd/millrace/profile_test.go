@@ -88,7 +88,7 @@ func TestABadValueIsRefusedByItsName(t *testing.T) {
 		"CORS_ORIGINS": {"example.com"}, "TRUSTED_PROXIES": {"x"}, "ADMIN_TOKEN": {"short"}, "DATABASE_URL": {"", "postgres://%zz"}, "WORKSPACE_DATABASE_URL": {"postgres://%zz"},
 		"LIMIT_LOGINS": {"-1"}, "LIMIT_UPLOADS": {"-1"}, "LIMIT_QUERIES": {"-1"}, "LIMIT_ADDRESS_QUERIES": {"-1"}, "LIMIT_SUBMISSIONS": {"-1"}, "LIMIT_QUEUE_DEPTH": {"-1"},
 		"FETCH_ALLOW_NETWORKS": {"10.0.0.1"}, "PDF_MAX_PAGES": {"0"}, "PDF_TIMEOUT": {"0s"}, "SENTRY_DSN": {"here"}, "SENTRY_TRACES_SAMPLE_RATE": {"2"},
-		"RERANKER_URL": {"nowhere"}, "QDRANT_URL": {"nowhere"}, "LLM_TIMEOUT": {"-1s"}, "MILLRACE_VECTOR_MEMORY_MB": {"0"}, "EMBEDDER_DIMENSIONS": {"-1"},
+		"RERANKER_URL": {"nowhere"}, "QDRANT_URL": {"nowhere"}, "LLM_TIMEOUT": {"-1s"}, "MILLRACE_VECTOR_MEMORY_MB": {"0"}, "MILLRACE_TEXT_MEMORY_MB": {"0"}, "EMBEDDER_DIMENSIONS": {"-1"},
 	}
 	anything := map[string]string{ // what is never wrong by itself
 		"MILLRACE_CACHE_DIR": "a folder that cannot be made costs a compilation",

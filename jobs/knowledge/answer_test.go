@@ -94,19 +94,3 @@ func TestPromptHoldsThePassagesAndTheQuestion(t *testing.T) {
 	require.Equal(t, 1, strings.Count(messages[1].Text, "</passage>"))
 	require.True(t, strings.HasSuffix(messages[1].Text, "Question: Why?"))
 }
-
-func TestFusionSumsReciprocalRanks(t *testing.T) {
-	t.Parallel()
-	a, b, c := uuid.New(), uuid.New(), uuid.New()
-	ranked := fuse([]Hit{{Chunk: a, Score: 0.9}, {Chunk: b, Score: 0.8}}, []Hit{{Chunk: b, Score: 0.7}, {Chunk: c, Score: 0.6}})
-	require.Len(t, ranked, 3)
-	require.Equal(t, b, ranked[0].chunk, "found by both")
-	require.InDelta(t, 1.0/62+1.0/61, ranked[0].score, 1e-12)
-	require.Equal(t, 0.8, *ranked[0].vector)
-	require.Equal(t, 0.7, *ranked[0].text)
-	require.Equal(t, a, ranked[1].chunk)
-	require.Nil(t, ranked[1].text)
-	require.Equal(t, c, ranked[2].chunk)
-	require.Nil(t, ranked[2].vector)
-	require.Empty(t, fuse(nil, nil))
-}

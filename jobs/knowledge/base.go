@@ -11,8 +11,8 @@ import (
 type Texts interface {
 	// Placement is where the workspace's vectors are; one that has none yet is placed with first.
 	Placement(ctx context.Context, workspace uuid.UUID, first Model) (Placement, error)
-	// MatchText searches the full text: hits best first, with scores from 0 to 1.
-	MatchText(ctx context.Context, workspace uuid.UUID, question string, filter Filter, limit int) ([]Hit, error)
+	// MatchText searches the full text by BM25: hits best first.
+	MatchText(ctx context.Context, workspace uuid.UUID, question string, filter Filter, limit int) ([]WordHit, error)
 	// Passages reads chunks. Those that are not there, or are another workspace's, are left out.
 	Passages(ctx context.Context, workspace uuid.UUID, chunks []uuid.UUID) ([]Passage, error)
 }

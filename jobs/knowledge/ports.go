@@ -72,6 +72,14 @@ type Hit struct {
 	Score    float64
 }
 
+// WordHit is a chunk that shares words with a question, with a score from 0 to 1.
+type WordHit struct {
+	Hit
+	// Covered is the share of the question's words that the chunk has, each weighted by its rarity in
+	// the workspace, from 0 to 1.
+	Covered float64
+}
+
 // CollectionInfo is a collection's state as its index reports it.
 type CollectionInfo struct {
 	Exists bool

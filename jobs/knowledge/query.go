@@ -20,10 +20,8 @@ const (
 )
 
 const (
-	legLimit   = 60 // hits that each leg gives at least
-	rerankPool = 30 // passages that a reranker judges
-	// fusionDamping is k of reciprocal rank fusion, as Cormack et al. 2009 found it.
-	fusionDamping = 60
+	legLimit   = 100 // hits that each leg gives at least
+	rerankPool = 30  // passages that a reranker judges
 )
 
 // Question is what is put to the knowledge base.
@@ -32,6 +30,8 @@ type Question struct {
 	TopK   int
 	Filter Filter
 	Rerank bool
+	// WordsOnly leaves the vectors out: BM25 alone, which the search is measured against.
+	WordsOnly bool
 }
 
 // Found is what was found for a question.
@@ -48,6 +48,15 @@ type Found struct {
 // Degraded reports whether the search is a lesser one than was asked for.
 func (f *Found) Degraded() bool { return len(f.Lacking) > 0 }
 
+// BestFit is the highest fit of the matches, 0 when there are none.
+func (f *Found) BestFit() float64 {
+	best := 0.0
+	for _, m := range f.Matches {
+		best = max(best, m.Fit)
+	}
+	return best
+}
+
 // Match is a passage that was found.
 type Match struct {
 	Passage
@@ -56,7 +65,7 @@ type Match struct {
 	// vectors carry meaning, their cosine similarity when that is more.
 	Fit         float64
 	VectorScore *float64 // cosine similarity; nil: not among the nearest
-	TextScore   *float64 // full-text score from 0 to 1; nil: no word in common
+	TextScore   *float64 // BM25 from 0 to 1; nil: not among the best
 	RerankScore *float64
 }
 
@@ -65,8 +74,8 @@ type Timings struct {
 	Embed, Vector, Text, Rerank, Total time.Duration
 }
 
-// Search finds passages: the nearest vectors and the best full-text matches, fused by reciprocal
-// rank and, when asked for, reranked. Whatever fails but Postgres itself is done without, and said.
+// Search finds passages: the nearest vectors and the best full-text matches, fused by weighted scores
+// and, when asked for, reranked. What fails but Postgres itself is done without, and reported.
 func (b *Base) Search(ctx context.Context, workspace uuid.UUID, q Question) (*Found, error) {
 	start := time.Now()
 	placement, err := b.texts.Placement(ctx, workspace, b.embedders[0].Model())
@@ -82,7 +91,7 @@ func (b *Base) Search(ctx context.Context, workspace uuid.UUID, q Question) (*Fo
 	if q.Rerank {
 		pool = max(pool, rerankPool)
 	}
-	if found.Matches, err = b.read(ctx, workspace, fuse(near, worded), pool, q.Text, placement.Model); err != nil {
+	if found.Matches, err = b.read(ctx, workspace, fuse(near, worded, vectorShare(placement.Model)), pool, q.Text, placement.Model); err != nil {
 		return nil, err
 	}
 	if q.Rerank {
@@ -91,22 +100,22 @@ func (b *Base) Search(ctx context.Context, workspace uuid.UUID, q Question) (*Fo
 		}
 	}
 	found.Matches = found.Matches[:min(q.TopK, len(found.Matches))]
-	for _, m := range found.Matches {
-		found.Best = max(found.Best, m.Fit)
-	}
+	found.Best = found.BestFit()
 	found.Timings.Total = time.Since(start)
 	return found, nil
 }
 
 // legs runs the vector search beside the full-text search. A failure of the first is noted.
-func (b *Base) legs(ctx context.Context, workspace uuid.UUID, placement Placement, q Question, found *Found) (near, worded []Hit, err error) {
+func (b *Base) legs(ctx context.Context, workspace uuid.UUID, placement Placement, q Question, found *Found) (near []Hit, worded []WordHit, err error) {
 	limit := max(legLimit, 2*q.TopK)
 	var legs routine.Group
 	var lacking string
-	legs.Run(func() error {
-		near, lacking = b.nearest(ctx, workspace, placement, q, limit, &found.Timings)
-		return nil
-	})
+	if !q.WordsOnly {
+		legs.Run(func() error {
+			near, lacking = b.nearest(ctx, workspace, placement, q, limit, &found.Timings)
+			return nil
+		})
+	}
 	start := time.Now()
 	worded, err = b.texts.MatchText(ctx, workspace, q.Text, q.Filter, limit)
 	found.Timings.Text = time.Since(start)
@@ -146,42 +155,6 @@ func (b *Base) embed(ctx context.Context, model Model, text string) ([]float32, 
 	return vectors[0], nil
 }
 
-// fused is a chunk that either leg found.
-type fused struct {
-	chunk        uuid.UUID
-	score        float64
-	vector, text *float64
-}
-
-// fuse ranks what the legs found by the sum of their reciprocal ranks: 1/(60 + rank) of each leg
-// that found it. It needs no scores that compare.
-func fuse(near, worded []Hit) []fused {
-	at := map[uuid.UUID]int{}
-	var all []fused
-	add := func(rank int, hit Hit) *fused {
-		i, ok := at[hit.Chunk]
-		if !ok {
-			i = len(all)
-			at[hit.Chunk], all = i, append(all, fused{chunk: hit.Chunk})
-		}
-		all[i].score += 1 / float64(fusionDamping+rank+1)
-		return &all[i]
-	}
-	for rank, hit := range near {
-		add(rank, hit).vector = &hit.Score
-	}
-	for rank, hit := range worded {
-		add(rank, hit).text = &hit.Score
-	}
-	slices.SortFunc(all, func(a, b fused) int {
-		if order := cmp.Compare(b.score, a.score); order != 0 {
-			return order
-		}
-		return slices.Compare(a.chunk[:], b.chunk[:])
-	})
-	return all
-}
-
 // read reads the passages of the best until there are enough. A chunk without a row belongs to a
 // revision that is not there yet or not any more; a lexical vector that shares no word with the
 // question is near by accident.
@@ -208,7 +181,10 @@ func (b *Base) read(ctx context.Context, workspace uuid.UUID, ranked []fused, en
 			if !ok {
 				continue
 			}
-			m := Match{Passage: p, Score: f.score, VectorScore: f.vector, TextScore: f.text, Fit: asked.share(p.Title + "\n" + p.Position.Heading + "\n" + p.Text)}
+			m := Match{Passage: p, Score: f.score, VectorScore: f.vector, TextScore: f.text, Fit: f.covered}
+			if f.text == nil {
+				m.Fit = asked.share(p.Title + "\n" + p.Position.Heading + "\n" + p.Text)
+			}
 			if !model.Lexical() && f.vector != nil {
 				m.Fit = max(m.Fit, min(*f.vector, 1))
 			}

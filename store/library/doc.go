@@ -7,9 +7,9 @@ import "millrace/store"
 
 // Store is the library of one database. It is safe for concurrent use.
 type Store struct {
-	db      *store.DB
-	lexemes *lexemes
+	db    *store.DB
+	words *wordCache
 }
 
 // New returns the store of a database.
-func New(db *store.DB) *Store { return &Store{db: db, lexemes: newLexemes()} }
+func New(db *store.DB) *Store { return &Store{db: db, words: newWordCache()} }

@@ -13,12 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/knowledge"
+	"millrace/store/library"
 	"millrace/store/vector"
 )
 
 const (
-	benchChunks = 100_000
-	benchTexts  = 4000 // that differ; each is there 25 times, under as many ids and near-by vectors
+	benchChunks = 250_000
+	benchTexts  = 5000 // that differ; each is there 50 times, under as many ids and near-by vectors
 )
 
 // vocabulary are words whose frequencies follow Zipf's law, as those of language do.
@@ -47,7 +48,7 @@ func (v vocabulary) text(n int) string {
 	return strings.Join(words, " ")
 }
 
-// fill puts 100,000 chunks of 300 words into a shelf, with their vectors, which it returns.
+// fill puts 250,000 chunks of 300 words into a shelf, with their vectors, which it returns.
 func (s *shelf) fill(b *testing.B, r *rand.Rand, v vocabulary) map[uuid.UUID]knowledge.Point {
 	b.Helper()
 	owner, points := s.db.OwnerPool(b), map[uuid.UUID]knowledge.Point{}
@@ -80,7 +81,9 @@ func (s *shelf) fill(b *testing.B, r *rand.Rand, v vocabulary) map[uuid.UUID]kno
 			select c.id, $1, $2, 1, $5::int + c.n, t.text, 400, t.s from unnest($4::uuid[]) with ordinality c (id, n) join t on t.n = (c.n - 1) % 500`,
 			s.scope.Workspace, document, texts, ids, start*benchChunks/benchTexts)
 		require.NoError(b, err)
-		require.NoError(b, s.index.Upsert(b.Context(), s.scope, batch))
+		for part := range slices.Chunk(batch, 2500) {
+			require.NoError(b, s.index.Upsert(b.Context(), s.scope, part))
+		}
 	}
 	_, err = owner.Exec(b.Context(), `vacuum analyze chunks`)
 	require.NoError(b, err)
@@ -105,7 +108,7 @@ func report(b *testing.B, fn func() error) {
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 }
 
-// BenchmarkKnowledge measures the embedded index and the hybrid query at 100,000 chunks of 384
+// BenchmarkKnowledge measures the embedded index and the hybrid query at 250,000 chunks of 384
 // dimensions: reading the copy, its memory, a search by a lexical and by a dense vector, the whole
 // query, and recall against brute force in double precision.
 func BenchmarkKnowledge(b *testing.B) {
@@ -124,6 +127,22 @@ func BenchmarkKnowledge(b *testing.B) {
 		return index.Search(b.Context(), s.scope, query, knowledge.Filter{}, 10)
 	}
 
+	b.Run("read-words", func(b *testing.B) {
+		b.Logf("timed: the words of %d chunks of 300 words from Postgres into memory; MB is what they take there", benchChunks)
+		var before, after runtime.MemStats
+		for b.Loop() {
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			fresh := library.New(s.store.DB)
+			if _, err := fresh.MatchText(b.Context(), s.scope.Workspace, question(), knowledge.Filter{}, 10); err != nil {
+				b.Fatal(err)
+			}
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			runtime.KeepAlive(fresh)
+		}
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6, "MB")
+	})
 	b.Run("read", func(b *testing.B) {
 		b.Logf("timed: %d vectors of 384 dimensions from Postgres into memory; MB is what they take there (chunks and vectors were written in %s)", benchChunks, written)
 		var before, after runtime.MemStats
@@ -145,6 +164,13 @@ func BenchmarkKnowledge(b *testing.B) {
 	require.NoError(b, err)
 	_, err = s.base.Search(b.Context(), s.scope.Workspace, knowledge.Question{Text: question(), TopK: 8})
 	require.NoError(b, err)
+	b.Run("words", func(b *testing.B) {
+		b.Log("timed: the hundred best of a question of six words by BM25")
+		report(b, func() error {
+			_, err := s.store.Library.MatchText(b.Context(), s.scope.Workspace, question(), knowledge.Filter{}, 100)
+			return err
+		})
+	})
 	for name, query := range map[string]func() []float32{"search-lexical": lexical, "search-dense": dense} {
 		b.Run(name, func(b *testing.B) {
 			b.Log("timed: the ten nearest of one vector")

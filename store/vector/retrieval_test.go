@@ -35,23 +35,27 @@ type shelf struct {
 	base  *knowledge.Base
 	scope knowledge.Scope
 	db    *pgtest.DB
+
+	embedder knowledge.Embedder
 }
 
-func newShelf(t testing.TB) *shelf {
+func newShelf(t testing.TB) *shelf { return newShelfOf(t, knowledge.HashEmbedder{}) }
+
+func newShelfOf(t testing.TB, embedder knowledge.Embedder) *shelf {
 	t.Helper()
 	db := pgtest.New(t)
 	pool, err := store.OpenPool(t.Context(), store.PoolOptions{DatabaseURL: db.URL, MaxConns: 8})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	s := &shelf{store: stores.New(pool, nil), index: vector.NewEmbedded(pool, pool, 1<<30), db: db}
+	s := &shelf{store: stores.New(pool, nil), index: vector.NewEmbedded(pool, pool, 1<<30), db: db, embedder: embedder}
 	space, err := s.store.Tenants.CreateWorkspace(t.Context(), "shelf", 1)
 	require.NoError(t, err)
-	place, err := s.store.Library.Placement(t.Context(), space.ID, knowledge.HashEmbedder{}.Model())
+	place, err := s.store.Library.Placement(t.Context(), space.ID, embedder.Model())
 	require.NoError(t, err)
 	require.NoError(t, s.index.Ensure(t.Context(), place.Collection))
 	s.scope = knowledge.Scope{Workspace: space.ID, Collection: place.Collection}
 	s.base, err = knowledge.NewBase(knowledge.Parts{
-		Texts: s.store.Library, Trials: s.store.Recommend, Embedders: knowledge.Embedders{knowledge.HashEmbedder{}}, Index: s.index,
+		Texts: s.store.Library, Trials: s.store.Recommend, Embedders: knowledge.Embedders{embedder}, Index: s.index,
 		LLM: provider.NewLLM(nil, &ops.NewMetrics().Knowledge, provider.GuardOptions{}, nil),
 	})
 	require.NoError(t, err)
@@ -61,8 +65,14 @@ func newShelf(t testing.TB) *shelf {
 // put adds a document with its vectors, and returns its chunks.
 func (s *shelf) put(t testing.TB, title string, texts ...string) []uuid.UUID {
 	t.Helper()
-	document, chunks := pgtest.Document{Title: title, Texts: texts}.Insert(t, s.db.OwnerPool(t), s.scope.Workspace)
-	vectors, err := knowledge.HashEmbedder{}.Embed(t.Context(), knowledge.ForDocument, texts)
+	return s.putDocument(t, pgtest.Document{Title: title, Texts: texts}, texts)
+}
+
+// putDocument adds a document with the vectors of what is embedded for its texts.
+func (s *shelf) putDocument(t testing.TB, d pgtest.Document, embedded []string) []uuid.UUID {
+	t.Helper()
+	document, chunks := d.Insert(t, s.db.OwnerPool(t), s.scope.Workspace)
+	vectors, err := s.embedder.Embed(t.Context(), knowledge.ForDocument, embedded)
 	require.NoError(t, err)
 	points := make([]knowledge.Point, len(chunks))
 	for i := range chunks {
@@ -109,7 +119,11 @@ func quality(t testing.TB) (lexical, near, hybrid float64) {
 	for _, q := range set.Questions {
 		words, err := s.store.Library.MatchText(t.Context(), s.scope.Workspace, q.Text, knowledge.Filter{}, 10)
 		require.NoError(t, err)
-		lexical += ndcg(named(names, words), q.Relevant)
+		var worded []knowledge.Hit
+		for _, hit := range words {
+			worded = append(worded, hit.Hit)
+		}
+		lexical += ndcg(named(names, worded), q.Relevant)
 		vectors, err := knowledge.HashEmbedder{}.Embed(t.Context(), knowledge.ForQuery, []string{q.Text})
 		require.NoError(t, err)
 		hits, err := s.index.Search(t.Context(), s.scope, vectors[0], knowledge.Filter{}, 10)

@@ -1,0 +1,73 @@
+package vector_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"millrace/jobs/knowledge"
+	"millrace/jobs/knowledge/extract"
+	"millrace/jobs/knowledge/judge"
+	"millrace/store/pgtest"
+)
+
+const judgedSet = "../../jobs/knowledge/judge/testdata"
+
+// putJudged ingests the committed documents as a worker would.
+func (s *shelf) putJudged(t testing.TB) {
+	t.Helper()
+	chunker, err := knowledge.NewChunker()
+	require.NoError(t, err)
+	files, err := filepath.Glob(filepath.Join(judgedSet, "documents", "*.md"))
+	require.NoError(t, err)
+	require.Greater(t, len(files), 50)
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		extracted, err := extract.Text(raw, filepath.Base(file))
+		require.NoError(t, err)
+		chunks, err := chunker.Chunks(t.Context(), uuid.New(), extracted)
+		require.NoError(t, err)
+		d := pgtest.Document{Title: extracted.Title, URL: "upload:" + filepath.Base(file)}
+		var texts []string
+		for _, c := range chunks {
+			d.Texts, d.Headings = append(d.Texts, c.Text), append(d.Headings, c.Position.Heading)
+			texts = append(texts, c.EmbedText(d.Title))
+		}
+		s.putDocument(t, d, texts)
+	}
+}
+
+// judgedCases are the committed questions of one half.
+func judgedCases(t testing.TB, half string) []judge.Case {
+	t.Helper()
+	file, err := os.Open(filepath.Join(judgedSet, "questions.jsonl"))
+	require.NoError(t, err)
+	defer file.Close()
+	cases, err := judge.Read(file)
+	require.NoError(t, err)
+	return slices.DeleteFunc(cases, func(c judge.Case) bool { return c.Half != half })
+}
+
+// The measure of the search on the committed set. Constants were chosen on the half "tune".
+func TestJudgedSet(t *testing.T) {
+	s := newShelf(t)
+	s.putJudged(t)
+	for _, half := range []string{"tune", "report"} {
+		judged, err := judge.Run(t.Context(), s.base, s.scope.Workspace, judgedCases(t, half))
+		require.NoError(t, err)
+		var text strings.Builder
+		sum := judge.Summarize(judged)
+		require.NoError(t, sum.Write(&text))
+		t.Logf("half %q, embedder %s\n%s", half, s.embedder.Model(), text.String())
+		require.GreaterOrEqual(t, sum.NDCG.Mean, sum.WordsNDCG.Mean, "lexical vectors make the order of half %q worse", half)
+		for _, j := range judge.Missed(judged) {
+			t.Logf("missed: recalled %v, within %v, %s | %s", j.Recalled, j.Within, j.Question, j.Phrase)
+		}
+	}
+}
