@@ -61,6 +61,15 @@ func oneOf[T ~string](name string, values []T) openapi.Param {
 	return inQuery(name, "", openapi.Schema{"type": "string", "enum": values})
 }
 
+// waiting is the parameter of reads of what ends some time.
+func waiting() openapi.Param {
+	return inQuery("wait", "how long to wait for its end, at most 60s, such as 30s; the answer comes as soon as it has ended, or else when the time is over",
+		openapi.Schema{"type": "string", "default": "0s"})
+}
+
+// ofEntity are the parameters of an entity's stream.
+func ofEntity() []openapi.Param { return params(text("cursor"), lastEventID()) }
+
 func topics() openapi.Param {
 	return inQuery("topics", "separated by commas, of "+strings.Join(eventlog.Topics(), ", ")+"; default: all", openapi.Schema{"type": "string"})
 }
@@ -177,7 +186,7 @@ func (r route) tag() string {
 func (r route) sample() string {
 	b := strings.Builder{}
 	b.WriteString("curl")
-	if strings.HasSuffix(r.path, "/stream") {
+	if r.about.media == "text/event-stream" {
 		b.WriteString(" -N")
 	}
 	switch r.access {

@@ -160,7 +160,10 @@ func (s *Server) getIngest(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	in, err := s.store.Library.Ingest(c.Request().Context(), workspaceOf(c), id)
+	in, err := awaited(s, c, s.followedIngest(), id, func(ctx context.Context) (*library.Ingest, bool, error) {
+		in, err := s.store.Library.Ingest(ctx, workspaceOf(c), id)
+		return in, err == nil && in.Status.Ended(), err
+	})
 	if err != nil {
 		return err
 	}

@@ -49,12 +49,18 @@ func (s *Server) answered(c echo.Context, id string, start time.Time) {
 	route := routeOf(c)
 	status, took := c.Response().Status, time.Since(start)
 	s.opts.Metrics.HTTPRequests.WithLabelValues(route, c.Request().Method, strconv.Itoa(status)).Inc()
-	if !strings.HasSuffix(route, "/stream") {
+	if !lasting(c) {
 		s.opts.Metrics.HTTPDuration.WithLabelValues(route, c.Request().Method).Observe(took.Seconds())
 	}
 	s.opts.Logger.LogAttrs(c.Request().Context(), slog.LevelDebug, "request",
 		slog.String("request_id", id), slog.String("method", c.Request().Method), slog.String("route", route),
 		slog.Int("status", status), slog.Duration("took", took))
+}
+
+// lasting reports whether a request lasts as long as its caller wants, so that its duration says nothing of the server.
+func lasting(c echo.Context) bool {
+	route := routeOf(c)
+	return strings.HasSuffix(route, "/stream") || strings.HasSuffix(route, "/:id/events") || c.QueryParam("wait") != ""
 }
 
 // routeOf is the template of the request's route.
@@ -73,7 +79,7 @@ func (s *Server) watched(c echo.Context, id string) (finish func(ops.Outcome)) {
 	name := c.Request().Method + " " + route
 	finish = func(ops.Outcome) {}
 	switch {
-	case strings.HasSuffix(route, "/stream"), route == "/metrics", route == "/healthz", route == "/readyz":
+	case lasting(c), route == "/metrics", route == "/healthz", route == "/readyz":
 		ctx = s.opts.Reporter.Untraced(ctx, name)
 	default:
 		ctx, finish = s.opts.Reporter.Begin(ctx, "http.server", name)
@@ -133,7 +139,7 @@ func crossOrigin(origins []string) echo.MiddlewareFunc {
 		AllowOrigins:  origins,
 		AllowMethods:  []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete},
 		AllowHeaders:  []string{"Authorization", "Content-Type", idempotencyHeader, workspaceHeader, "X-Request-Id", "Last-Event-ID"},
-		ExposeHeaders: []string{"Location", "Retry-After", "RateLimit", "RateLimit-Policy", replayedHeader, "X-Request-Id"},
+		ExposeHeaders: []string{"Location", "Retry-After", "RateLimit", "RateLimit-Policy", replayedHeader, "X-Request-Id", lastEventHeader},
 		MaxAge:        600,
 	})
 }

@@ -97,12 +97,14 @@ func (s *Server) routes() []route {
 		{get, "/backtests/tunes", viewer, s.listTunes, bodyLimit, about{
 			summary: "The tunes, newest first", params: paging(50, 200, oneOf("status", tuneStatuses()), text("strategy"), text("wfo_id")), answer: types.List[types.Tune]{}}},
 		{get, "/backtests/tunes/:id", viewer, s.getTune, bodyLimit, about{
-			summary: "A tune and its leaderboard", params: params(whole("leaderboard", 10, 0, 1000)), answer: types.Tune{}}},
+			summary: "A tune and its leaderboard", params: params(whole("leaderboard", 10, 0, 1000), waiting()), answer: types.Tune{}}},
 		{get, "/backtests/tunes/:id/trials", viewer, s.listTrials, bodyLimit, about{
 			summary: "A tune's trials, by index or best first", answer: types.List[types.Trial]{},
 			params: paging(100, 1000, append(asCSV(), oneOf("status", trialStatuses()), oneOf("sort", []string{"index", "score"}))...)}},
 		{get, "/backtests/tunes/:id/nearest", viewer, s.getNearest, bodyLimit, about{
 			summary: "What a tune's limits exclude, and what would admit the nearest", params: params(whole("limit", 10, 1, 100)), answer: types.NearMiss{}}},
+		{get, "/backtests/tunes/:id/events", viewer, s.streamOf(s.followedTune()), bodyLimit, about{
+			summary: "The events of a tune, live until it ends", params: ofEntity(), media: "text/event-stream"}},
 		{post, "/backtests/tunes/:id/cancel", member, s.cancelTune, bodyLimit, about{summary: "Cancel a tune", answer: types.Tune{}}},
 		{get, "/backtests/leaderboard", viewer, s.getLeaderboard, bodyLimit, about{
 			summary: "The workspace's best trials under one objective", answer: types.List[types.Standing]{}, params: leaderboardParams()}},
@@ -115,18 +117,23 @@ func (s *Server) routes() []route {
 		{get, "/backtests/wfo", viewer, s.listWFOs, bodyLimit, about{
 			summary: "The walk-forwards, newest first", params: paging(50, 200, oneOf("status", walkforward.Statuses()), text("strategy")), answer: types.List[types.WFO]{}}},
 		{get, "/backtests/wfo/:id", viewer, s.getWFO, bodyLimit, about{
-			summary: "A walk-forward, its folds and best candidates", params: params(whole("candidates", 10, 0, 1000)), answer: types.WFO{}}},
+			summary: "A walk-forward, its folds and best candidates", params: params(whole("candidates", 10, 0, 1000), waiting()), answer: types.WFO{}}},
 		{get, "/backtests/wfo/:id/candidates", viewer, s.listWFOCandidates, bodyLimit, about{
 			summary: "A walk-forward's candidates, best first", params: paging(100, 1000, asCSV()...), answer: types.List[types.Candidate]{}}},
 		{get, "/backtests/wfo/:id/equity", viewer, s.getWFOEquity, bodyLimit, about{
 			summary: "Its stitched out-of-sample equity", params: asCSV(), answer: types.List[types.Equity]{}}},
+		{get, "/backtests/wfo/:id/events", viewer, s.streamOf(s.followedWFO()), bodyLimit, about{
+			summary: "The events of a walk-forward, live until it ends", params: ofEntity(), media: "text/event-stream"}},
 		{post, "/backtests/wfo/:id/cancel", member, s.cancelWFO, bodyLimit, about{
 			summary: "Cancel a walk-forward and its folds", answer: types.WFO{}}},
 
 		{get, "/ingest/jobs", viewer, s.listIngests, bodyLimit, about{
 			summary: "The ingestions, newest first", answer: types.List[types.Ingest]{}, params: paging(50, 500,
 				oneOf("status", library.IngestStatuses()), oneOf("source_type", knowledge.SourceTypes()), text("document_id"))}},
-		{get, "/ingest/jobs/:id", viewer, s.getIngest, bodyLimit, about{summary: "An ingestion: how far it is, or why it failed", answer: types.Ingest{}}},
+		{get, "/ingest/jobs/:id", viewer, s.getIngest, bodyLimit, about{
+			summary: "An ingestion: how far it is, or why it failed", params: params(waiting()), answer: types.Ingest{}}},
+		{get, "/ingest/jobs/:id/events", viewer, s.streamOf(s.followedIngest()), bodyLimit, about{
+			summary: "The events of an ingestion, live until it ends", params: ofEntity(), media: "text/event-stream"}},
 		{post, "/ingest/jobs/:id/cancel", member, s.cancelIngest, bodyLimit, about{summary: "Cancel an ingestion", answer: types.Ingest{}}},
 		{get, "/documents", viewer, s.listDocuments, bodyLimit, about{
 			summary: "The documents, newest first", answer: types.List[types.Document]{},

@@ -138,7 +138,7 @@ func (s *sampleShell) run(name, sample, status string) {
 	}
 	out, err := cmd.CombinedOutput()
 	answer, _ := os.ReadFile(filepath.Join(s.dir, "answer"))
-	stream := strings.HasSuffix(name, "/stream") // ends by its time limit only
+	stream := strings.HasSuffix(name, "/stream") || strings.HasSuffix(name, "}/events") // ends by its time limit only
 	if err != nil && !stream {
 		s.t.Errorf("%s: %v\n%s\n%s", name, err, sample, out)
 		return

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -81,70 +82,76 @@ func eventScope(c echo.Context) (eventlog.Scope, error) {
 	return scope, nil
 }
 
-// resumeFrom reads where the client was; nil when it begins now.
-func resumeFrom(c echo.Context) (*eventlog.Cursor, error) {
-	field, text := "Last-Event-ID", c.Request().Header.Get("Last-Event-ID")
+// resumeFrom reads where the client was; nil when it begins now. A place that is not of this server is
+// unknown: a stream begins with a reset then, as a browser's EventSource gives a refused one up for good.
+func resumeFrom(c echo.Context) (after *eventlog.Cursor, unknown bool) {
+	text := cmp.Or(c.Request().Header.Get(lastEventHeader), c.QueryParam("cursor"))
 	if text == "" {
-		field, text = "cursor", c.QueryParam("cursor")
+		return nil, false
 	}
-	if text == "" {
-		return nil, nil
-	}
-	cursor, err := eventlog.ParseCursor(text)
+	cursor, err := eventlog.ParseCursor(strings.TrimSuffix(text, endSuffix))
 	if err != nil {
-		return nil, problem(http.StatusBadRequest, "The place to resume from is not valid.",
-			invalid.FieldError{Field: field, Message: err.Error()})
+		return nil, true
 	}
-	return &cursor, nil
+	return &cursor, false
 }
 
 // stream answers with the events of a scope, live, after those since the client's cursor.
 func (s *Server) stream(c echo.Context, scope eventlog.Scope) error {
-	w := newEventWriter(c, s.opts.StreamWrite)
-	sub, err := s.beginStream(c, w, scope)
-	if sub == nil {
+	open, err := s.open(c, scope)
+	if err != nil {
 		return err
 	}
-	defer sub.Close()
+	defer open.sub.Close()
+	w := newEventWriter(c, s.opts.StreamWrite)
 	defer w.end()
-	if err == nil {
-		s.follow(c, w, sub)
+	if open.begin(w) == nil && w.events(open.first) == nil {
+		s.follow(c, w, open.sub, nil)
 	}
 	return nil // the status is sent; a client that is gone needs no answer
 }
 
-// beginStream subscribes and sends what comes first. Without a subscription nothing is sent, and the
-// error is the answer; with one the error is that of writing.
-func (s *Server) beginStream(c echo.Context, w *eventWriter, scope eventlog.Scope) (*events.Subscription, error) {
-	after, err := resumeFrom(c)
-	if err != nil {
-		return nil, err
+// opening is a stream that is about to begin: nothing is sent yet.
+type opening struct {
+	sub   *events.Subscription
+	first []*events.Message // what has come since the client's place
+	place *eventlog.Cursor  // where the client begins when it does not resume
+	reset bool              // it named a place from which nothing can be resumed
+}
+
+// open subscribes, and takes the first page before the status is sent: a database that is away is a
+// problem then.
+func (s *Server) open(c echo.Context, scope eventlog.Scope) (*opening, error) {
+	ctx := c.Request().Context()
+	after, unknown := resumeFrom(c)
+	o := &opening{sub: s.opts.Hub.Subscribe(scope, after), reset: unknown}
+	first, err := o.sub.Take(ctx)
+	if errors.Is(err, eventlog.ErrCursorGone) {
+		o.sub.Close()
+		o.sub, o.reset, err = s.opts.Hub.Subscribe(scope, nil), true, nil
 	}
-	sub := s.opts.Hub.Subscribe(scope, after)
-	// The first page is taken before the status is sent: a database that is away is a problem then.
-	first, err := sub.Take(c.Request().Context())
-	gone := errors.Is(err, eventlog.ErrCursorGone)
-	var fresh eventlog.Cursor
-	if gone {
-		sub = s.opts.Hub.Subscribe(scope, nil)
-		fresh, err = s.resumable(c.Request().Context(), sub.Last())
+	if err == nil && (after == nil || o.reset) {
+		place := o.sub.Last()
+		if o.place, first = &place, nil; o.reset {
+			place, err = s.resumable(ctx, place)
+		}
 	}
 	if err != nil {
-		sub.Close()
+		o.sub.Close()
 		return nil, feedProblem(err)
 	}
-	switch {
-	case gone:
-		err = w.begin(nil)
-		err = errors.Join(err, w.reset(fresh))
-	case after == nil:
-		now := sub.Last()
-		err = w.begin(&now)
-	default:
-		err = w.begin(nil)
-		err = errors.Join(err, w.events(first))
+	o.first = first
+	return o, nil
+}
+
+// begin sends what comes before all events.
+func (o *opening) begin(w *eventWriter) error {
+	w.placed = o.place == nil
+	err := w.begin(o.place)
+	if err == nil && o.reset {
+		err = w.reset(*o.place)
 	}
-	return sub, err
+	return err
 }
 
 // resumable is a place of the hub or, when the log has just been pruned beyond it, the log's floor.
@@ -156,8 +163,8 @@ func (s *Server) resumable(ctx context.Context, at eventlog.Cursor) (eventlog.Cu
 	return at, err
 }
 
-// follow writes events until the client, the subscription or the server ends.
-func (s *Server) follow(c echo.Context, w *eventWriter, sub *events.Subscription) {
+// follow writes events until the client, the subscription or the server ends, or what is followed does.
+func (s *Server) follow(c echo.Context, w *eventWriter, sub *events.Subscription, of *followed) {
 	heartbeat := time.NewTicker(s.opts.Heartbeat)
 	defer heartbeat.Stop()
 	passed, _ := c.Get(passKey).(pass)
@@ -182,7 +189,7 @@ func (s *Server) follow(c echo.Context, w *eventWriter, sub *events.Subscription
 			}
 			err = w.heartbeat(sub.Advance())
 		case <-sub.Ready():
-			err = s.deliver(c, w, sub)
+			err = s.deliver(c, w, sub, of)
 		}
 		if err != nil {
 			return
@@ -190,12 +197,20 @@ func (s *Server) follow(c echo.Context, w *eventWriter, sub *events.Subscription
 	}
 }
 
+// errEnded ends a stream whose entity has ended.
+var errEnded = errors.New("the entity has ended")
+
 // deliver writes what is there for a subscription.
-func (s *Server) deliver(c echo.Context, w *eventWriter, sub *events.Subscription) error {
+func (s *Server) deliver(c echo.Context, w *eventWriter, sub *events.Subscription, of *followed) error {
 	ctx := c.Request().Context()
 	messages, err := sub.Take(ctx)
 	if err == nil {
-		return w.events(messages)
+		err = w.events(messages)
+		if err == nil && of.endedBy(messages) {
+			_ = w.finish(sub.Last())
+			return errEnded
+		}
+		return err
 	}
 	if ctx.Err() == nil {
 		s.opts.Logger.DebugContext(ctx, "event stream ended", "request_id", requestID(c), "error", err)

@@ -40,25 +40,30 @@ type eventWriter struct {
 	out     *echo.Response
 	control *http.ResponseController
 	within  time.Duration // bounds one write: a client that takes nothing for so long is gone
+	quiet   int           // heartbeats since the client was sent an id
+	placed  bool          // it was sent one
 }
 
 func newEventWriter(c echo.Context, within time.Duration) *eventWriter {
 	return &eventWriter{out: c.Response(), control: http.NewResponseController(c.Response().Writer), within: within}
 }
 
-// begin sends the headers and the wait before a reconnect. A client that begins now also learns
-// the place it begins at, so that it can resume even if it is cut off before its first event.
+// lastEventHeader is the header by which a client says where it was, and by which it learns where a stream
+// begins, so that it can resume even if it is cut off before its first event.
+const lastEventHeader = "Last-Event-ID"
+
+// begin sends the headers and the wait before a reconnect. No empty line follows the wait: some clients
+// take each for an event, and one without data for a broken one.
 func (w *eventWriter) begin(now *eventlog.Cursor) error {
 	h := w.out.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
-	w.out.WriteHeader(http.StatusOK)
-	frame := fmt.Appendf(nil, "retry: %d\n", spread(time.Second, 3*time.Second).Milliseconds())
 	if now != nil {
-		frame = fmt.Appendf(frame, "id: %s\n", now)
+		h.Set(lastEventHeader, now.String())
 	}
-	return w.writeOut(append(frame, '\n'))
+	w.out.WriteHeader(http.StatusOK)
+	return w.writeOut(fmt.Appendf(nil, "retry: %d\n", spread(time.Second, 3*time.Second).Milliseconds()))
 }
 
 // events sends what was taken from a subscription, in as few packets as it fits.
@@ -75,24 +80,53 @@ func (w *eventWriter) events(messages []*events.Message) error {
 	if len(messages) == 0 {
 		return nil
 	}
+	w.quiet, w.placed = 0, true
 	return w.control.Flush()
+}
+
+// What the stream itself reports, beside the events of the log.
+const (
+	controlReset  = "reset"  // events were missed for good: the state must be read again
+	controlCursor = "cursor" // the client has everything up to here
+	controlEnd    = "end"    // nothing more will come
+)
+
+// report sends what the stream itself reports, under an id that a client resumes with.
+func (w *eventWriter) report(kind string, at eventlog.Cursor, id string) error {
+	w.quiet, w.placed = 0, true
+	return w.writeOut(fmt.Appendf(nil, "id: %s\nevent: %s\ndata: {\"type\":%[2]q,\"cursor\":%[3]q}\n\n", id, kind, at.String()))
 }
 
 // reset reports to the client that it has missed events for good: it must read the state again.
 func (w *eventWriter) reset(now eventlog.Cursor) error {
-	return w.writeOut(fmt.Appendf(nil, "id: %s\nevent: reset\ndata: {\"type\":\"reset\",\"cursor\":%[1]q}\n\n", now))
+	return w.report(controlReset, now, now.String())
 }
 
-// heartbeat keeps the connection from looking dead, and gives the client the place that it has
-// everything up to, so that after a long quiet it need not resume from far back.
+// endSuffix marks the id of the end of an entity's stream: a browser that comes back with it is sent away.
+const endSuffix = ".end"
+
+// finish ends the stream of an entity that has ended.
+func (w *eventWriter) finish(at eventlog.Cursor) error {
+	return w.report(controlEnd, at, at.String()+endSuffix)
+}
+
+// quietBeats is after how many heartbeats without an id a client is sent one, so that it need not resume
+// from far back: ten minutes of those that come every 15 s.
+const quietBeats = 40
+
+// heartbeat keeps the connection from looking dead: a comment, without an empty line. A client without an
+// id, or with an old one, is sent the place that it has everything up to instead.
 func (w *eventWriter) heartbeat(at eventlog.Cursor) error {
-	return w.writeOut(fmt.Appendf(nil, ":\nid: %s\n\n", at))
+	if w.quiet++; !w.placed || w.quiet >= quietBeats {
+		return w.report(controlCursor, at, at.String())
+	}
+	return w.writeOut([]byte(":\n"))
 }
 
 // goodbye ends a stream that the client should resume, each client after a wait of its own.
 func (w *eventWriter) goodbye(why string) error {
 	wait := spread(time.Second, 5*time.Second)
-	return w.writeOut(fmt.Appendf(nil, "retry: %d\n: %s\n\n", wait.Milliseconds(), why))
+	return w.writeOut(fmt.Appendf(nil, "retry: %d\n: %s\n", wait.Milliseconds(), why))
 }
 
 // end gives the connection back without the last write's deadline, for the next request on it.

@@ -169,7 +169,10 @@ func (s *Server) getTune(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	tune, err := s.store.Tuning.Get(ctx, workspaceOf(c), id)
+	tune, err := awaited(s, c, s.followedTune(), id, func(ctx context.Context) (*tuning.Tune, bool, error) {
+		tune, err := s.store.Tuning.Get(ctx, workspaceOf(c), id)
+		return tune, err == nil && tune.Status.Ended(), err
+	})
 	if err != nil {
 		return err
 	}

@@ -178,7 +178,10 @@ func (s *Server) getWFO(c echo.Context) error {
 		return err
 	}
 	ctx, workspace := c.Request().Context(), workspaceOf(c)
-	wfo, err := s.store.WalkForward.Get(ctx, workspace, id)
+	wfo, err := awaited(s, c, s.followedWFO(), id, func(ctx context.Context) (*walkforward.Run, bool, error) {
+		wfo, err := s.store.WalkForward.Get(ctx, workspace, id)
+		return wfo, err == nil && wfo.Status.Ended(), err
+	})
 	if err != nil {
 		return err
 	}

@@ -219,7 +219,7 @@ func (h *Hub) waiting() (most int) {
 
 func (h *Hub) offer(set map[*Subscription]struct{}, m *Message) (waiting int) {
 	for sub := range set {
-		if len(sub.scope.Topics) > 0 && !slices.Contains(sub.scope.Topics, m.Topic) {
+		if !sub.scope.Holds(&m.Event) {
 			continue
 		}
 		n, ok := sub.offer(m)

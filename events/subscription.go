@@ -39,6 +39,9 @@ type Subscription struct {
 // Ready has a value when Take has something to do.
 func (s *Subscription) Ready() <-chan struct{} { return s.ready }
 
+// Replaying reports whether more of the log, as far as it went when the subscription began, may come.
+func (s *Subscription) Replaying() bool { return s.phase == replaying }
+
 // Last is the place that everything taken so far comes up to.
 func (s *Subscription) Last() eventlog.Cursor { return s.last }
 

@@ -46,8 +46,11 @@ func (s *Stream) Cursor() string { return s.lastID }
 // ErrStop ends a stream's Run from inside a callback.
 var ErrStop = errors.New("stop following")
 
-// eventReset is the event by which the server says that events were missed for good.
-const eventReset = "reset"
+// The events by which the server reports on the stream itself.
+const (
+	eventReset  = "reset"  // events were missed for good
+	eventCursor = "cursor" // everything up to here was sent
+)
 
 // Run calls opened each time a connection stands or the server has reset the stream, for the caller
 // to read the state again, and then handle with each event in order. It returns nil once either
@@ -116,6 +119,9 @@ func (s *Stream) connect(ctx context.Context, opened func(context.Context) error
 		return true, callbackError(err)
 	}
 	in := NewSSEReader(resp.Body)
+	if s.lastID == "" {
+		s.lastID = resp.Header.Get("Last-Event-ID") // where the server began
+	}
 	in.LastID = s.lastID
 	for {
 		e, err := in.Next(func() { watchdog.Reset(s.idle) })
@@ -123,9 +129,11 @@ func (s *Stream) connect(ctx context.Context, opened func(context.Context) error
 		if err != nil {
 			return true, err
 		}
-		if e.Type == eventReset {
+		switch e.Type {
+		case eventReset:
 			err = opened(ctx)
-		} else {
+		case eventCursor:
+		default:
 			err = handleEvent(e, handle)
 		}
 		if err != nil {

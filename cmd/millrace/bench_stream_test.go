@@ -206,7 +206,7 @@ func dialStream(b *testing.B, address, key string) (net.Conn, *bufio.Reader, err
 	if err != nil || !strings.Contains(status, " 200 ") {
 		return nil, nil, fmt.Errorf("stream: %q %w", status, err)
 	}
-	for line := ""; !strings.HasPrefix(line, "id: "); {
+	for line := ""; !strings.HasPrefix(line, "retry: "); {
 		if line, err = in.ReadString('\n'); err != nil {
 			return nil, nil, err
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strconv"
 	"time"
 
@@ -85,6 +86,12 @@ type Event struct {
 type Scope struct {
 	Workspace uuid.NullUUID
 	Topics    []string // empty: all
+	Entity    string   // "": every entity's
+}
+
+// Holds reports whether an event of the scope's workspace is in the scope.
+func (s Scope) Holds(e *Event) bool {
+	return (len(s.Topics) == 0 || slices.Contains(s.Topics, e.Topic)) && (s.Entity == "" || s.Entity == e.EntityID)
 }
 
 // bound is a place in the log before which every row is there: no transaction that is still running
@@ -151,6 +158,9 @@ func (s *Store) Events(ctx context.Context, scope Scope, after Cursor, limit int
 		args := append(after.pageArgs(limit, limit+1, bound), append([]string{}, scope.Topics...))
 		if scope.Workspace.Valid {
 			where, args = where+` and workspace_id = $8`, append(args, scope.Workspace.UUID)
+		}
+		if scope.Entity != "" {
+			where, args = where+fmt.Sprintf(` and entity_id = $%d`, len(args)+1), append(args, scope.Entity)
 		}
 		batch.Queue(fmt.Sprintf(eventPage, where), args...).Query(func(rows pgx.Rows) (err error) {
 			events, _, err = collectEvents(rows, after, limit)

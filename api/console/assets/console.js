@@ -131,11 +131,11 @@
         headers: { Accept: "text/event-stream", ...(last ? { "Last-Event-ID": last } : {}) }, signal: mine.signal,
       });
       if (resp.status === 401) return expired();
-      if (resp.status === 400) last = ""; // of another log
       if (!resp.ok) throw new Error(`stream: ${resp.status}`);
       tries = 0;
       // What happened between the making of the page and now is in no event to come.
       if (!last) stale(0);
+      last ||= resp.headers.get("Last-Event-ID") || "";
       say("live", "live");
       await read(resp.body.pipeThrough(new TextDecoderStream()).getReader(), mine);
     } catch { /* reported below */ }
@@ -163,7 +163,7 @@
     }
     if (f.id) last = f.id;
     if (f.retry) wait = Number(f.retry);
-    if (f.event === "reset") stale(0); else if (f.data) heard(JSON.parse(f.data));
+    if (f.event === "reset") stale(0); else if (f.data && f.event !== "cursor") heard(JSON.parse(f.data));
   }
   function later() {
     const ms = tries ? Math.min(30000, wait * 2 ** Math.min(tries, 4)) * (0.7 + Math.random() * 0.6) : wait;

@@ -67,6 +67,15 @@ func (rd *reader) stream(ctx context.Context, client *http.Client, last string) 
 	rd.mu.Lock()
 	rd.drops++
 	rd.mu.Unlock()
+	if last == "" {
+		begun, err := eventlog.ParseCursor(s.begins)
+		if err != nil {
+			rd.oddity(fmt.Sprintf("stream begins at %q: %v", s.begins, err))
+			return last
+		}
+		rd.since, last = place{begun.XID, begun.ID}, s.begins
+		close(rd.begun)
+	}
 	for {
 		f := s.next()
 		if f.err != nil {
@@ -88,11 +97,10 @@ func (rd *reader) stream(ctx context.Context, client *http.Client, last string) 
 			rd.mu.Unlock()
 		case f.event == "chaos.yesterday":
 			// the server had not come to the log's end when this began
+		case f.event == "cursor":
+			// after a long quiet
 		case f.event != "":
 			rd.oddity(fmt.Sprintf("event %s at %v, resumed from %s", f.event, at, last))
-		case last == "":
-			rd.since = at
-			close(rd.begun)
 		}
 		last = f.id
 		if rd.slow && rd.rng.IntN(2000) == 0 {
@@ -167,8 +175,9 @@ func (rd *reader) judge(logged []place) (missed, repeated, disordered int) {
 
 // stream is an open text/event-stream.
 type stream struct {
-	body io.ReadCloser
-	in   *bufio.Reader
+	body   io.ReadCloser
+	in     *bufio.Reader
+	begins string // the cursor it begins at, when none was sent
 }
 
 func openStream(ctx context.Context, client *http.Client, url, key, last string) (*stream, error) {
@@ -188,12 +197,12 @@ func openStream(ctx context.Context, client *http.Client, url, key, last string)
 		_ = resp.Body.Close()
 		return nil, errors.New(resp.Status)
 	}
-	return &stream{resp.Body, bufio.NewReader(resp.Body)}, nil
+	return &stream{resp.Body, bufio.NewReader(resp.Body), resp.Header.Get("Last-Event-ID")}, nil
 }
 
 func (s *stream) close() { _ = s.body.Close() }
 
-// frame is what ends with an empty line: an event, or an id alone.
+// frame is an event: what ends with an empty line.
 type frame struct {
 	id, event string
 	err       error
