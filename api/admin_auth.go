@@ -21,23 +21,26 @@ import (
 
 const passKey = "pass"
 
-// pass is what let an admin request in.
+// pass is what let a request in.
 type pass struct {
 	expires time.Time            // zero: never
-	session *[32]byte            // the digest of the console's session, when it was one
+	maker   tenants.TicketMaker  // what a ticket that is made now ends with
+	token   string               // the value of ADMIN_TOKEN that was given, now or at the sign-in; "": none was
 	ticket  *tenants.EventTicket // the ticket, when it was one
-	// again checks that the request would still be authorised; nil when nothing can change.
-	again func(context.Context) error
+	holds   *tenants.Credential  // what can end while a stream is open; nil: nothing can
 }
 
-// authoriseAdmin accepts the admin token, or a session's cookie. Without a configured
-// token there is no admin surface to speak of.
-func (s *Server) authoriseAdmin(c echo.Context, r route) error {
-	if who, ok := insiderOf(c.Request()); ok && who.admin {
+// authoriseConsole accepts an admin's token or session, and where the route needs a role of a workspace, the
+// session of a person whose key has it. Without a configured token there is no console.
+func (s *Server) authoriseConsole(c echo.Context, r route) error {
+	if who, ok := insiderOf(c.Request()); ok {
+		if !who.admin {
+			return forAdmins(who.principal.Role)
+		}
 		c.Set(passKey, pass{})
 		return nil
 	}
-	if s.opts.AdminToken == "" {
+	if len(s.adminTokens) == 0 {
 		return problem(http.StatusNotFound, "The admin surface is off: ADMIN_TOKEN is not set.")
 	}
 	given := c.Request().Header.Get("X-Admin-Token")
@@ -47,9 +50,9 @@ func (s *Server) authoriseAdmin(c echo.Context, r route) error {
 	if given != "" {
 		return s.authoriseToken(c, given)
 	}
-	passed, err := s.bySession(c)
+	err := s.bySession(c, r)
 	if errors.Is(err, store.ErrNotFound) && r.access == ticketed {
-		passed, err = s.byTicket(c)
+		err = s.byTicket(c)
 	}
 	if errors.Is(err, store.ErrNotFound) {
 		return problem(http.StatusUnauthorized, "Send the admin token (X-Admin-Token or Authorization: Bearer), or log in at /admin/login.")
@@ -57,7 +60,6 @@ func (s *Server) authoriseAdmin(c echo.Context, r route) error {
 	if err != nil {
 		return err
 	}
-	c.Set(passKey, passed)
 	return s.sameOrigin(c)
 }
 
@@ -68,9 +70,21 @@ func (s *Server) authoriseToken(c echo.Context, given string) error {
 	if wait := s.guesses.wait(from, now); wait > 0 {
 		return overLimit("login", s.opts.Limits.Login, wait)
 	}
-	if s.isAdminToken(given) {
-		c.Set(passKey, pass{})
+	holder, err := s.adminByToken(c.Request().Context(), given)
+	if err == nil {
+		passed := pass{token: given}
+		if holder != nil {
+			passed = pass{
+				maker: tenants.TicketMaker{AdminToken: &holder.ID},
+				holds: &tenants.Credential{Kind: tenants.CredentialAdminToken, ID: string(holder.ID[:])},
+			}
+		}
+		c.Set(passKey, passed)
+		withVisitor(c, visitor{admin: holder})
 		return nil
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
 	}
 	if err := s.take(c, "login", from, s.opts.Limits.Login); err != nil {
 		if p, _ := asProblem(err); p.Status == http.StatusTooManyRequests {
@@ -82,30 +96,92 @@ func (s *Server) authoriseToken(c echo.Context, given string) error {
 	return problem(http.StatusUnauthorized, "This is not the admin token.")
 }
 
-func (s *Server) bySession(c echo.Context) (pass, error) {
-	secret, ok := cookie(c, sessionCookie)
-	if !ok {
-		return pass{}, store.ErrNotFound
+// adminByToken finds the admin that a token shows: nil for ADMIN_TOKEN, ErrNotFound for none.
+func (s *Server) adminByToken(ctx context.Context, given string) (*tenants.AdminHolder, error) {
+	if s.isAdminToken(given) {
+		return nil, nil
 	}
-	digest := s.sealed(sessionCookie, secret)
-	expires, err := s.store.Tenants.AdminSession(c.Request().Context(), digest)
-	return pass{expires: expires, session: &digest, again: func(ctx context.Context) error {
-		_, err := s.store.Tenants.AdminSession(ctx, digest)
-		return err
-	}}, err
+	if !strings.HasPrefix(given, tenants.AdminTokenPrefix) {
+		return nil, store.ErrNotFound
+	}
+	holder, err := s.store.Tenants.AdminBySecret(ctx, given)
+	return &holder, err
 }
 
-func (s *Server) byTicket(c echo.Context) (pass, error) {
+// bySession accepts the session of an admin, and on a page that needs no more than a role, of a person who
+// has it.
+func (s *Server) bySession(c echo.Context, r route) error {
+	session, err := s.sessionOf(c)
+	if err != nil {
+		return err
+	}
+	c.Set(passKey, s.sessionPass(c, session))
+	withVisitor(c, visitor{person: session.Person, admin: session.Admin})
+	if session.Person == nil {
+		return nil
+	}
+	if r.access == ticketed {
+		return s.asPerson(c, *session.Person)
+	}
+	needed := r.access.role()
+	if needed == "" {
+		return forAdmins(session.Person.Role)
+	}
+	if !session.Person.Role.Includes(needed) {
+		return problem(http.StatusForbidden, "You are signed in as "+string(session.Person.Role)+"; this needs "+string(needed)+". Sign in with a key of that role.")
+	}
+	return s.asPerson(c, *session.Person)
+}
+
+// asPerson has a request of the console be one of the person's workspace.
+func (s *Server) asPerson(c echo.Context, person tenants.Principal) error {
+	if err := agrees(c, person.WorkspaceID); err != nil {
+		return err
+	}
+	c.Set(principalKey, person)
+	inWorkspace(c, person.WorkspaceID)
+	return nil
+}
+
+func forAdmins(role tenants.Role) error {
+	return problem(http.StatusForbidden, "This is for the server's admins; you are signed in with a workspace's key of role "+string(role)+".")
+}
+
+func (s *Server) sessionPass(c echo.Context, session tenants.Session) pass {
+	passed := pass{
+		expires: session.Expires, maker: tenants.TicketMaker{Session: &session.Digest},
+		holds: &tenants.Credential{Kind: tenants.CredentialSession, ID: string(session.Digest[:])},
+	}
+	secret, _ := cookie(c, sessionCookie)
+	for _, token := range s.adminTokens {
+		if sealed(token, sessionCookie, secret) == session.Digest {
+			passed.token = token
+		}
+	}
+	return passed
+}
+
+// sessionOf finds the session of the request's cookie; ErrNotFound without one.
+func (s *Server) sessionOf(c echo.Context) (tenants.Session, error) {
+	secret, ok := cookie(c, sessionCookie)
+	if !ok {
+		return tenants.Session{}, store.ErrNotFound
+	}
+	return s.store.Tenants.SessionOf(c.Request().Context(), s.seals(sessionCookie, secret))
+}
+
+func (s *Server) byTicket(c echo.Context) error {
 	secret, ok := cookie(c, ticketCookie)
 	if !ok {
-		return pass{}, store.ErrNotFound
+		return store.ErrNotFound
 	}
-	digest := s.sealed(ticketCookie, secret)
-	ticket, err := s.store.Tenants.EventTicket(c.Request().Context(), digest)
-	return pass{expires: ticket.Expires, ticket: &ticket, again: func(ctx context.Context) error {
-		_, err := s.store.Tenants.EventTicket(ctx, digest)
+	ticket, err := s.store.Tenants.EventTicketOf(c.Request().Context(), s.seals(ticketCookie, secret))
+	if err != nil {
 		return err
-	}}, err
+	}
+	c.Set(passKey, pass{expires: ticket.Expires, ticket: &ticket,
+		holds: &tenants.Credential{Kind: tenants.CredentialTicket, ID: string(ticket.Digest[:])}})
+	return nil
 }
 
 // sameOrigin refuses what another site made the browser send with the console's cookies. A browser
@@ -120,19 +196,35 @@ func (s *Server) sameOrigin(c echo.Context) error {
 	return nil
 }
 
-// isAdminToken compares in constant time, and equal lengths whatever is given.
+// isAdminToken reports whether a token is a value of ADMIN_TOKEN. It compares in constant time, and equal
+// lengths whatever is given.
 func (s *Server) isAdminToken(given string) bool {
-	want, got := sha256.Sum256([]byte(s.opts.AdminToken)), sha256.Sum256([]byte(given))
-	return subtle.ConstantTimeCompare(want[:], got[:]) == 1
+	got, found := sha256.Sum256([]byte(given)), 0
+	for _, token := range s.adminTokens {
+		want := sha256.Sum256([]byte(token))
+		found |= subtle.ConstantTimeCompare(want[:], got[:])
+	}
+	return found == 1
 }
 
-// sealed is what is stored of a cookie's secret. It is keyed by the admin token, so that another
-// token ends every session and ticket.
-func (s *Server) sealed(purpose, secret string) (digest [32]byte) {
-	mac := hmac.New(sha256.New, []byte(s.opts.AdminToken))
+// sealed is what is stored of a cookie's secret. Of a session that ADMIN_TOKEN began it is keyed by the
+// token, so that it ends once the token is no longer among the values.
+func sealed(token, purpose, secret string) (digest [32]byte) {
+	mac := hmac.New(sha256.New, []byte(token))
 	_, _ = io.WriteString(mac, purpose+"\x00"+secret) // a hash never fails
 	mac.Sum(digest[:0])
 	return digest
+}
+
+// seals are all that a cookie's secret may be stored as.
+func (s *Server) seals(purpose, secret string) [][]byte {
+	unkeyed := sealed("", purpose, secret)
+	all := [][]byte{unkeyed[:]}
+	for _, token := range s.adminTokens {
+		digest := sealed(token, purpose, secret)
+		all = append(all, digest[:])
+	}
+	return all
 }
 
 // orLogin sends a browser that may not see a page to the login, and gives everyone else the error.
@@ -154,10 +246,4 @@ func (p pass) expired() (<-chan time.Time, func()) {
 	}
 	timer := time.NewTimer(time.Until(p.expires))
 	return timer.C, func() { timer.Stop() }
-}
-
-// over reports whether the pass has been ended since it let the request in. A database that is away
-// for a moment ends nothing.
-func (p pass) over(ctx context.Context) bool {
-	return p.again != nil && errors.Is(p.again(ctx), store.ErrNotFound)
 }

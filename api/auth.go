@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -45,12 +44,12 @@ func (s *Server) admit(c echo.Context, r *route) error {
 	c.Request().Body = http.MaxBytesReader(c.Response(), s.timed(c, r.traits.maxBody()), r.traits.maxBody())
 	switch r.access {
 	case public:
-	case admin, ticketed:
-		if err := s.authoriseAdmin(c, *r); err != nil {
+	case admin, ticketed, pageViewer, pageMember, pageAdmin:
+		if err := s.authoriseConsole(c, *r); err != nil {
 			return orLogin(c, err)
 		}
 	default:
-		if err := s.authorise(c, tenants.Role(r.access)); err != nil {
+		if err := s.authorise(c, r); err != nil {
 			return err
 		}
 		if err := s.metered(c, *r); err != nil {
@@ -61,12 +60,21 @@ func (s *Server) admit(c echo.Context, r *route) error {
 }
 
 // authorise finds the key's principal and checks its role and workspace.
-func (s *Server) authorise(c echo.Context, needed tenants.Role) error {
+func (s *Server) authorise(c echo.Context, r *route) error {
+	needed := r.access.role()
 	if who, ok := insiderOf(c.Request()); ok {
+		if !who.principal.Role.Includes(needed) {
+			return problem(http.StatusForbidden, "You are signed in as "+string(who.principal.Role)+"; this needs "+string(needed)+".")
+		}
 		c.Set(principalKey, who.principal)
 		return nil
 	}
 	secret, ok := bearer(c)
+	if !ok && r.access == followed {
+		if err := s.byCookie(c); !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+	}
 	if !ok {
 		c.Response().Header().Set("WWW-Authenticate", `Bearer realm="millrace"`)
 		return problem(http.StatusUnauthorized, "Send a workspace key: Authorization: Bearer mr_…")
@@ -74,11 +82,7 @@ func (s *Server) authorise(c echo.Context, needed tenants.Role) error {
 	principal, err := s.store.Tenants.KeyBySecret(c.Request().Context(), secret)
 	if errors.Is(err, store.ErrNotFound) {
 		c.Response().Header().Set("WWW-Authenticate", `Bearer realm="millrace", error="invalid_token"`)
-		var expired *tenants.KeyExpiredError
-		if errors.As(err, &expired) {
-			return problem(http.StatusUnauthorized, "This key expired on "+expired.At.UTC().Format(time.DateOnly)+"; create another under Workspaces.")
-		}
-		return problem(http.StatusUnauthorized, "The key is unknown or was revoked.")
+		return problem(http.StatusUnauthorized, whyNoKey(err))
 	}
 	if err != nil {
 		return err
@@ -90,15 +94,44 @@ func (s *Server) authorise(c echo.Context, needed tenants.Role) error {
 		return err
 	}
 	c.Set(principalKey, principal)
-	c.Set(passKey, pass{again: func(ctx context.Context) error {
-		holds, err := s.store.Tenants.KeyHolds(ctx, principal.KeyID)
-		if err == nil && !holds {
-			return store.ErrNotFound
-		}
-		return err
-	}})
+	c.Set(passKey, pass{holds: &tenants.Credential{Kind: tenants.CredentialKey, ID: string(principal.KeyID[:])}})
 	inWorkspace(c, principal.WorkspaceID)
 	return nil
+}
+
+// whyNoKey says why a key opens nothing.
+func whyNoKey(err error) string {
+	var expired *tenants.KeyExpiredError
+	if errors.As(err, &expired) {
+		return "This key expired on " + expired.At.UTC().Format(time.DateOnly) + "; create another under Workspaces."
+	}
+	return "The key is unknown or was revoked."
+}
+
+// byCookie opens a workspace's stream to a browser, whose EventSource cannot send a key: by a person's session, or by
+// a ticket. ErrNotFound without either.
+func (s *Server) byCookie(c echo.Context) error {
+	session, err := s.sessionOf(c)
+	if err == nil && session.Person == nil {
+		err = store.ErrNotFound // of no workspace: an admin takes a ticket
+	}
+	person := tenants.Principal{Role: tenants.RoleViewer}
+	if err == nil {
+		person = *session.Person
+		c.Set(passKey, s.sessionPass(c, session))
+	} else if errors.Is(err, store.ErrNotFound) {
+		if err = s.byTicket(c); err == nil {
+			passed, _ := c.Get(passKey).(pass)
+			person.WorkspaceID = passed.ticket.Workspace
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.sameOrigin(c); err != nil {
+		return err
+	}
+	return s.asPerson(c, person)
 }
 
 // agrees makes sure that wherever the request names a workspace, it names this one.

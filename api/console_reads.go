@@ -13,6 +13,7 @@ import (
 	"millrace/jobs/sweep"
 	"millrace/store/eventlog"
 	"millrace/store/stores"
+	"millrace/store/tenants"
 	"millrace/store/tuning"
 	"millrace/store/workers"
 )
@@ -22,7 +23,7 @@ type consoleReads struct{ store *stores.Set }
 
 // Workspaces implements console.Reads.
 func (r consoleReads) Workspaces(ctx context.Context) ([]console.Workspace, error) {
-	all, err := r.store.Tenants.Workspaces(ctx)
+	all, err := r.visible(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -31,6 +32,22 @@ func (r consoleReads) Workspaces(ctx context.Context) ([]console.Workspace, erro
 		shown[i] = console.Workspace{ID: w.ID, Name: w.Name, TuneCap: w.TuneCap, CreatedAt: w.CreatedAt}
 	}
 	return shown, nil
+}
+
+// visible are the workspaces that who signed in may see. A request that nobody signed in for sees none.
+func (r consoleReads) visible(ctx context.Context) ([]tenants.Workspace, error) {
+	v, ok := visitorOf(ctx)
+	switch {
+	case !ok:
+		return nil, nil
+	case v.person == nil:
+		return r.store.Tenants.Workspaces(ctx)
+	}
+	own, err := r.store.Tenants.Workspace(ctx, v.person.WorkspaceID)
+	if err != nil {
+		return nil, err
+	}
+	return []tenants.Workspace{own}, nil
 }
 
 // Workers implements console.Reads.

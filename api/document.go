@@ -165,7 +165,7 @@ func (r route) operation() openapi.Operation {
 	}
 	switch r.access {
 	case public:
-	case admin, ticketed:
+	case admin, ticketed, pageViewer, pageMember, pageAdmin:
 		op.Security = []string{"adminToken", "adminBearer"}
 	default:
 		op.Security = []string{"workspaceKey"}
@@ -191,7 +191,7 @@ func (r route) sample() string {
 	}
 	switch r.access {
 	case public:
-	case admin, ticketed:
+	case admin, ticketed, pageViewer, pageMember, pageAdmin:
 		b.WriteString(` -H "X-Admin-Token: $ADMIN_TOKEN"`)
 	default:
 		b.WriteString(` -H "Authorization: Bearer $MILLRACE_API_KEY"`)

@@ -10,6 +10,7 @@ import (
 // Route is a line of the table as tests see it.
 type Route struct {
 	Method, Path, Access, Sample string
+	Role                         string // the least of a person's that opens the page
 	Creates, Streams, Page       bool
 	Params, Fields, Form         []string // of the query, the JSON body and the form
 }
@@ -26,6 +27,7 @@ func (s *Server) Table() []Route {
 		at := known[r.Method+" "+r.Path]
 		line := Route{
 			Method: r.Method, Path: r.Path, Access: string(at.access), Sample: at.about.sample,
+			Role:    string(at.access.role()),
 			Creates: at.traits&creates != 0, Streams: at.about.media == "text/event-stream" && r.Method == http.MethodGet, Page: at.about.page,
 		}
 		for _, p := range at.about.params {

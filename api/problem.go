@@ -124,6 +124,16 @@ func (s *Server) isPage(c echo.Context) bool {
 	return (path == "/admin" || strings.HasPrefix(path, "/admin/")) && strings.Contains(c.Request().Header.Get("Accept"), "text/html")
 }
 
+// identify finds who asks for a page that no route has, so that it has the frame of the others.
+func (s *Server) identify(c echo.Context) {
+	if _, known := visitorOf(c.Request().Context()); known || len(s.adminTokens) == 0 {
+		return
+	}
+	if session, err := s.sessionOf(c); err == nil {
+		withVisitor(c, visitor{person: session.Person, admin: session.Admin})
+	}
+}
+
 // renderError is Echo's error handler.
 func (s *Server) renderError(err error, c echo.Context) {
 	if c.Response().Committed {
@@ -142,6 +152,7 @@ func (s *Server) renderError(err error, c echo.Context) {
 		c.Response().Header().Set("Retry-After", p.retryAfter)
 	}
 	if s.isPage(c) {
+		s.identify(c)
 		shown := console.Problem{Title: p.Title, Status: p.Status, Detail: p.Detail, Instance: p.Instance}
 		for _, fault := range p.Errors {
 			shown.Errors = append(shown.Errors, console.FieldFault{Field: fault.Field, Message: fault.Message})

@@ -19,16 +19,35 @@ import (
 // access says who may call a route.
 type access string
 
-// The kinds of access: nobody in particular, a role of the workspace's key, the admin token or a
-// session of the console, or else a ticket for one workspace's events.
+// The kinds of access: nobody in particular, a role of the workspace's key, an admin's token or session, or
+// else a person's session, where the role of its key includes the page's, or a ticket for one workspace's events.
 const (
-	public   access = "public"
-	viewer   access = access(tenants.RoleViewer)
-	member   access = access(tenants.RoleMember)
-	wsAdmin  access = access(tenants.RoleAdmin)
-	admin    access = "admin token"
-	ticketed access = "admin token or ticket"
+	public     access = "public"
+	viewer     access = access(tenants.RoleViewer)
+	member     access = access(tenants.RoleMember)
+	wsAdmin    access = access(tenants.RoleAdmin)
+	followed   access = "viewer, session or ticket"
+	admin      access = "admin token"
+	ticketed   access = "admin token or ticket"
+	pageViewer access = "page for viewer"
+	pageMember access = "page for member"
+	pageAdmin  access = "page for admin"
 )
+
+// role is the least role of a workspace's key that the access takes; "" when none opens it.
+func (a access) role() tenants.Role {
+	switch a {
+	case pageViewer, followed:
+		return tenants.RoleViewer
+	case pageMember:
+		return tenants.RoleMember
+	case pageAdmin:
+		return tenants.RoleAdmin
+	case viewer, member, wsAdmin:
+		return tenants.Role(a)
+	}
+	return ""
+}
 
 // traits say what a route asks of its requests and what it allows them.
 type traits uint8
@@ -167,11 +186,11 @@ func (s *Server) routes() []route {
 
 		{get, "/events", viewer, s.listEvents, bodyLimit, about{
 			summary: "The event log by cursor", params: params(topics(), text("after"), whole("limit", 100, 1, 1000)), answer: types.EventPage{}}},
-		{get, "/events/stream", viewer, s.streamEvents, bodyLimit, about{
+		{get, "/events/stream", followed, s.streamEvents, bodyLimit, about{
 			summary: "The workspace's events, live", params: params(topics(), text("cursor"), lastEventID()), media: "text/event-stream"}},
 		{get, "/admin/events/stream", ticketed, s.streamAllEvents, bodyLimit, about{
 			summary: "Every workspace's events, live", params: params(text("workspace_id"), topics(), text("cursor"), lastEventID()), media: "text/event-stream"}},
-		{post, "/admin/events/ticket", admin, s.createTicket, bodyLimit, about{
+		{post, "/admin/events/ticket", pageViewer, s.createTicket, bodyLimit, about{
 			summary: "A cookie that opens one workspace's event stream", body: types.TicketRequest{}, sample: sampleTicket, status: http.StatusCreated, answer: types.Ticket{}}},
 
 		{get, "/workspace", viewer, s.getOwnWorkspace, bodyLimit, about{summary: "The key's workspace", answer: types.OwnWorkspace{}}},
@@ -228,62 +247,6 @@ func (s *Server) routes() []route {
 		{get, "/admin/retention/status", admin, s.retentionStatus, bodyLimit, about{
 			summary: "The retention jobs, their schedule and how they have gone", answer: types.Retention{}}},
 	}...)
-}
-
-// pageRoutes are the console's pages. They are for people, so the API's document leaves them out.
-func (s *Server) pageRoutes() []route {
-	const get, post = http.MethodGet, http.MethodPost
-	page := func(method, path string, handler echo.HandlerFunc) route {
-		return route{method, path, admin, handler, bodyLimit, about{page: true}}
-	}
-	p := s.pages
-	return []route{
-		{get, "/admin/assets/:name", public, p.Asset, bodyLimit, about{page: true}},
-		page(get, "/admin", p.Home),
-		page(post, "/admin/workspace", p.Choose),
-		page(get, "/admin/tunes", p.Tunes),
-		page(post, "/admin/tunes", p.SubmitTune),
-		page(get, "/admin/tunes/new", p.NewTune),
-		page(get, "/admin/tunes/:id", p.Tune),
-		page(post, "/admin/tunes/:id/cancel", p.CancelTune),
-		page(post, "/admin/tunes/:id/relax", p.RelaxTune),
-		page(get, "/admin/leaderboard", p.Leaderboard),
-		page(get, "/admin/compare", p.Compare),
-		page(get, "/admin/definitions", p.Definitions),
-		page(get, "/admin/wfo", p.WalkForwards),
-		page(post, "/admin/wfo", p.SubmitWalkForward),
-		page(get, "/admin/wfo/new", p.NewWalkForward),
-		page(get, "/admin/wfo/:id", p.WalkForward),
-		page(post, "/admin/wfo/:id/cancel", p.CancelWalkForward),
-		page(get, "/admin/events", p.Events),
-		page(get, "/admin/system/health", p.Health),
-		page(get, "/admin/ingestion", p.Ingestion),
-		page(post, "/admin/ingestion", p.Ingest),
-		{post, "/admin/ingestion/file", admin, p.IngestFile, uploadLimit, about{page: true}},
-		page(post, "/admin/ingestion/documents/:id/delete", p.DeleteDocument),
-		page(post, "/admin/ingestion/documents/:id/reingest", p.Reingest),
-		page(post, "/admin/ingestion/documents/:id/strategy", p.MakeStrategy),
-		page(get, "/admin/coverage", p.Coverage),
-		page(post, "/admin/coverage/:id/acknowledge", p.AcknowledgeGap),
-		page(post, "/admin/coverage/:id/resolve", p.ResolveGap),
-		page(get, "/admin/query", p.Ask),
-		page(post, "/admin/query", p.Ask),
-		page(get, "/admin/access", p.Access),
-		page(post, "/admin/access/workspaces", p.CreateWorkspace),
-		page(post, "/admin/access/keys", p.CreateKey),
-		page(post, "/admin/access/keys/revoke", p.RevokeKey),
-		page(get, "/admin/retention", p.Retention),
-		page(post, "/admin/retention", p.Prune),
-		page(get, "/admin/strategies", p.Strategies),
-		page(post, "/admin/strategies", p.AddStrategy),
-		page(get, "/admin/strategies/:id", p.Strategy),
-		page(post, "/admin/strategies/:id/run", p.RunStrategy),
-		page(post, "/admin/strategies/:id/delete", p.DeleteStrategy),
-		page(get, "/admin/runs/:id", p.Run),
-		page(get, "/admin/runs/:id/trades.csv", p.RunTrades),
-		page(get, "/admin/datasets", p.Datasets),
-		{post, "/admin/datasets", admin, p.Upload, uploadLimit | bulk, about{page: true}},
-	}
 }
 
 // docsRoutes are the routes of the API's own document, when it is served.

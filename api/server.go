@@ -1,11 +1,14 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +21,7 @@ import (
 	"millrace/jobs/pine"
 	"millrace/ops"
 	"millrace/store/stores"
+	"millrace/store/tenants"
 )
 
 // Options make a Server.
@@ -29,7 +33,7 @@ type Options struct {
 	Metrics    *ops.Metrics
 	Logger     *slog.Logger
 	Reporter   *ops.Reporter  // of internal errors; may be nil
-	AdminToken string         // "" disables /admin
+	AdminToken string         // "" disables /admin; several, which all work, are separated by blanks
 	Version    string         // shown by /version
 	Program    backtest.Stamp // the numbers of its rules; default those it was built with
 	Docs       bool           // serve /docs
@@ -39,6 +43,7 @@ type Options struct {
 	StreamWrite time.Duration
 	BodyIdle    time.Duration // how long a request's body may pause; default 30 s
 	Session     time.Duration // how long a session of the console lasts; default 12 h
+	Recheck     time.Duration // between looks at whether what opened a stream still holds; default 1 s
 	Ticket      time.Duration // how long a ticket for an event stream lasts; default 10 min
 	Limits      Limits
 	Knowledge   *knowledge.Base // nil: this server answers no questions
@@ -52,29 +57,31 @@ func (o Options) validate() error {
 	switch {
 	case o.Store == nil || o.Hub == nil || o.Health == nil || o.Ready == nil || o.Metrics == nil || o.Logger == nil:
 		return errors.New("api: Store, Hub, Health, Ready, Metrics and Logger are required")
-	case o.AdminToken != "" && len(o.AdminToken) < 16:
-		return errors.New("ADMIN_TOKEN is too short: 16 characters at least")
+	case slices.ContainsFunc(strings.Fields(o.AdminToken), func(token string) bool { return len(token) < 16 }):
+		return errors.New("ADMIN_TOKEN is too short: 16 characters at least, of each that it holds")
 	}
 	return nil
 }
 
 // Server answers HTTP.
 type Server struct {
-	opts      Options
-	store     *stores.Set
-	echo      *echo.Echo
-	document  []byte // OpenAPI
-	docGroups []console.DocGroup
-	pages     *console.Pages
-	origins   *http.CrossOriginProtection
-	refusals  *refusals
-	guesses   *refusals // addresses that guessed the admin token too often
-	keys      *keyQueue
-	failures  ops.Failures
-	runs      chan struct{} // slots of synchronous backtests
-	uploads   chan struct{} // slots of reading files of bars
-	ending    chan struct{} // closed when streams must end
-	endOnce   sync.Once
+	opts        Options
+	store       *stores.Set
+	echo        *echo.Echo
+	document    []byte // OpenAPI
+	docGroups   []console.DocGroup
+	pages       *console.Pages
+	origins     *http.CrossOriginProtection
+	refusals    *refusals
+	guesses     *refusals // addresses that guessed the admin token too often
+	keys        *keyQueue
+	passes      *passes  // of open streams
+	adminTokens []string // values of ADMIN_TOKEN
+	failures    ops.Failures
+	runs        chan struct{} // slots of synchronous backtests
+	uploads     chan struct{} // slots of reading files of bars
+	ending      chan struct{} // closed when streams must end
+	endOnce     sync.Once
 }
 
 // New makes a server with every route in place.
@@ -97,6 +104,9 @@ func New(opts Options) (*Server, error) {
 	if opts.Session == 0 {
 		opts.Session = 12 * time.Hour
 	}
+	if opts.Recheck == 0 {
+		opts.Recheck = time.Second
+	}
 	if opts.Ticket == 0 {
 		opts.Ticket = 10 * time.Minute
 	}
@@ -105,6 +115,9 @@ func New(opts Options) (*Server, error) {
 		failures: ops.Failures{Logger: opts.Logger, Metrics: opts.Metrics, Reporter: opts.Reporter},
 		runs:     make(chan struct{}, runtime.NumCPU()), uploads: make(chan struct{}, 2), ending: make(chan struct{}),
 	}
+	s.adminTokens = strings.Fields(opts.AdminToken)
+	s.passes = &passes{ended: s.store.Tenants.Ended, period: opts.Recheck, open: map[tenants.Credential]*watchedPass{},
+		failed: func(err error) { s.failures.Report(context.Background(), "the watch of sessions failed", err) }}
 	var err error
 	if s.pages, err = console.New(console.Options{API: s, Reads: consoleReads{opts.Store}, Logger: opts.Logger, Version: opts.Version, Docs: opts.Docs, RiverUI: opts.River != nil}); err != nil {
 		return nil, err

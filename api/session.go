@@ -1,7 +1,9 @@
 package api
 
 import (
+	"context"
 	"crypto/rand"
+	"errors"
 	"io"
 	"mime"
 	"net"
@@ -16,6 +18,8 @@ import (
 
 	"millrace/api/types"
 	"millrace/jobs/invalid"
+	"millrace/store"
+	"millrace/store/tenants"
 )
 
 // The cookies of the console.
@@ -26,17 +30,17 @@ const (
 
 // loginPage handles GET /admin/login.
 func (s *Server) loginPage(c echo.Context) error {
-	if s.opts.AdminToken == "" {
-		return s.authoriseAdmin(c, route{})
+	if len(s.adminTokens) == 0 {
+		return s.authoriseConsole(c, route{})
 	}
 	return s.pages.Login(c, http.StatusOK, localPath(c.QueryParam("next")), "")
 }
 
-// logIn handles POST /admin/login: the admin token begins a session, whose secret only the cookie
-// holds.
+// logIn handles POST /admin/login: an admin's token or a workspace's key begins a session, whose secret only
+// the cookie holds.
 func (s *Server) logIn(c echo.Context) error {
-	if s.opts.AdminToken == "" {
-		return s.authoriseAdmin(c, route{})
+	if len(s.adminTokens) == 0 {
+		return s.authoriseConsole(c, route{})
 	}
 	if err := s.origins.Check(c.Request()); err != nil {
 		return problem(http.StatusForbidden, "Log in from the console's own page.")
@@ -52,22 +56,56 @@ func (s *Server) logIn(c echo.Context) error {
 		}
 		return err
 	}
-	if !s.isAdminToken(req.Token) {
-		if form {
-			return s.pages.Login(c, http.StatusUnauthorized, localPath(req.Next), "This is not the admin token.")
+	session, secret, err := s.signIn(c.Request().Context(), req.Token)
+	if errors.Is(err, store.ErrNotFound) {
+		why := "This is neither an admin token nor a workspace's key."
+		if strings.HasPrefix(req.Token, tenants.KeyPrefix) {
+			why = whyNoKey(err)
 		}
-		return problem(http.StatusUnauthorized, "This is not the admin token.", invalid.FieldError{Field: "token", Message: "is wrong"})
+		if form {
+			return s.pages.Login(c, http.StatusUnauthorized, localPath(req.Next), why)
+		}
+		return problem(http.StatusUnauthorized, why, invalid.FieldError{Field: "token", Message: "is wrong"})
 	}
-	secret := rand.Text()
-	expires, err := s.store.Tenants.CreateAdminSession(c.Request().Context(), s.sealed(sessionCookie, secret), s.opts.Session)
 	if err != nil {
 		return err
 	}
-	setCookie(c, sessionCookie, secret, "/", http.SameSiteLaxMode, expires)
+	setCookie(c, sessionCookie, secret, "/", http.SameSiteLaxMode, session.Expires)
 	if form {
 		return c.Redirect(http.StatusSeeOther, localPath(req.Next))
 	}
-	return ok(c, types.Session{ExpiresAt: expires.UTC()})
+	view := types.Session{ExpiresAt: session.Expires.UTC()}
+	if person := session.Person; person != nil {
+		view.WorkspaceID, view.Role = person.WorkspaceID.String(), types.Role(person.Role)
+	}
+	return ok(c, view)
+}
+
+// signIn begins the session that a token or key opens, and returns the secret of its cookie. ErrNotFound when
+// it opens none.
+func (s *Server) signIn(ctx context.Context, token string) (tenants.Session, string, error) {
+	var session tenants.Session
+	seal := ""
+	if strings.HasPrefix(token, tenants.KeyPrefix) {
+		person, err := s.store.Tenants.KeyBySecret(ctx, token)
+		if err != nil {
+			return session, "", err
+		}
+		session.Person = &person
+	} else {
+		holder, err := s.adminByToken(ctx, token)
+		if err != nil {
+			return session, "", err
+		}
+		if session.Admin = holder; holder == nil {
+			seal = token
+		}
+	}
+	secret := rand.Text()
+	session.Digest = sealed(seal, sessionCookie, secret)
+	expires, err := s.store.Tenants.BeginSession(ctx, session, s.opts.Session)
+	session.Expires = expires
+	return session, secret, err
 }
 
 func readLogin(c echo.Context) (req types.LoginRequest, form bool, err error) {
@@ -92,20 +130,30 @@ func (s *Server) logOut(c echo.Context) error {
 		return err
 	}
 	if secret, ok := cookie(c, sessionCookie); ok {
-		if err := s.store.Tenants.EndAdminSession(c.Request().Context(), s.sealed(sessionCookie, secret)); err != nil {
+		if err := s.store.Tenants.EndSession(c.Request().Context(), s.seals(sessionCookie, secret)); err != nil {
 			return err
 		}
 	}
 	setCookie(c, sessionCookie, "", "/", http.SameSiteLaxMode, time.Unix(1, 0))
-	setCookie(c, ticketCookie, "", streamPath, http.SameSiteStrictMode, time.Unix(1, 0))
+	setTicket(c, "", time.Unix(1, 0))
 	if strings.Contains(c.Request().Header.Get("Accept"), "text/html") {
 		return c.Redirect(http.StatusSeeOther, "/admin/login")
 	}
 	return c.NoContent(http.StatusNoContent)
 }
 
-// streamPath is where a ticket is sent to, and nowhere else.
-const streamPath = "/admin/events/stream"
+// The streams, which a ticket is sent to, and nothing else.
+const (
+	streamPath    = "/admin/events/stream"
+	ownStreamPath = "/events/stream"
+)
+
+// setTicket sets the cookie for each of the streams: a cookie has one path.
+func setTicket(c echo.Context, secret string, expires time.Time) {
+	for _, path := range []string{streamPath, ownStreamPath} {
+		setCookie(c, ticketCookie, secret, path, http.SameSiteStrictMode, expires)
+	}
+}
 
 // createTicket handles POST /admin/events/ticket: a browser's EventSource cannot send headers, so
 // for a while a cookie opens one workspace's stream to it.
@@ -114,20 +162,24 @@ func (s *Server) createTicket(c echo.Context) error {
 	if err := bind(c, &req); err != nil {
 		return err
 	}
-	workspace, err := uuid.Parse(req.WorkspaceID)
-	if err != nil {
-		return fieldProblem("workspace_id", "is required: the id of a workspace", nil)
-	}
-	if err := agrees(c, workspace); err != nil {
-		return err
+	workspace := workspaceOf(c) // of a person's session, which names no other: see withoutWorkspace
+	if workspace == uuid.Nil {
+		named, err := uuid.Parse(req.WorkspaceID)
+		if err != nil {
+			return fieldProblem("workspace_id", "is required: the id of a workspace", nil)
+		}
+		if err := agrees(c, named); err != nil {
+			return err
+		}
+		workspace = named
 	}
 	passed, _ := c.Get(passKey).(pass)
 	secret := rand.Text()
-	ticket, err := s.store.Tenants.CreateEventTicket(c.Request().Context(), s.sealed(ticketCookie, secret), passed.session, workspace, s.opts.Ticket)
+	ticket, err := s.store.Tenants.CreateEventTicket(c.Request().Context(), sealed(passed.token, ticketCookie, secret), passed.maker, workspace, s.opts.Ticket)
 	if err != nil {
 		return err
 	}
-	setCookie(c, ticketCookie, secret, streamPath, http.SameSiteStrictMode, ticket.Expires)
+	setTicket(c, secret, ticket.Expires)
 	return writeJSON(c, http.StatusCreated, "application/json", types.Ticket{
 		WorkspaceID: workspace.String(), Stream: streamPath + "?workspace_id=" + workspace.String(), ExpiresAt: ticket.Expires.UTC(),
 	})

@@ -42,12 +42,16 @@ func (s *Server) streamAllEvents(c echo.Context) error {
 		}
 		scope.Workspace = uuid.NullUUID{UUID: id, Valid: true}
 	}
+	own := workspaceOf(c) // of a person's session
 	if passed, _ := c.Get(passKey).(pass); passed.ticket != nil {
-		if scope.Workspace.Valid && scope.Workspace.UUID != passed.ticket.Workspace {
+		own = passed.ticket.Workspace
+	}
+	if own != uuid.Nil {
+		if scope.Workspace.Valid && scope.Workspace.UUID != own {
 			return problem(http.StatusBadRequest, "The ticket is for another workspace.",
 				invalid.FieldError{Field: "workspace_id", Message: "does not agree with the ticket"})
 		}
-		scope.Workspace = uuid.NullUUID{UUID: passed.ticket.Workspace, Valid: true}
+		scope.Workspace = uuid.NullUUID{UUID: own, Valid: true}
 	}
 	return s.stream(c, scope)
 }
@@ -170,6 +174,8 @@ func (s *Server) follow(c echo.Context, w *eventWriter, sub *events.Subscription
 	passed, _ := c.Get(passKey).(pass)
 	expired, stop := passed.expired()
 	defer stop()
+	over, unwatch := s.passes.watch(passed.holds)
+	defer unwatch()
 	ctx := c.Request().Context()
 	for {
 		var err error
@@ -182,11 +188,10 @@ func (s *Server) follow(c echo.Context, w *eventWriter, sub *events.Subscription
 		case <-expired:
 			_ = w.goodbye("the session or ticket has expired")
 			return
+		case <-over:
+			_ = w.goodbye("the key, session or ticket has ended")
+			return
 		case <-heartbeat.C:
-			if passed.over(ctx) {
-				_ = w.goodbye("the session or ticket has ended")
-				return
-			}
 			err = w.heartbeat(sub.Advance())
 		case <-sub.Ready():
 			err = s.deliver(c, w, sub, of)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,10 +26,10 @@ func (p *Pages) showAccess(c echo.Context, status int, problem *Problem, secret 
 		Keys   []types.Key
 		Roles  []string
 		Secret string
-	}{Roles: []string{"viewer", "member", "admin", "owner"}, Secret: secret}
+	}{Roles: slices.DeleteFunc(roles(), func(role string) bool { return !v.May(role) }), Secret: secret}
 	if v.Workspace != nil {
 		var keys types.List[types.Key]
-		req := Request{Method: http.MethodGet, Path: "/admin/workspaces/" + v.Workspace.ID.String() + "/keys?limit=200"}
+		req := Request{Method: http.MethodGet, Path: v.keysOf(v.Workspace.ID.String()) + "?limit=200"}
 		if err := p.admin(c, v, req, &keys); err != nil {
 			return err
 		}
@@ -36,6 +37,14 @@ func (p *Pages) showAccess(c echo.Context, status int, problem *Problem, secret 
 	}
 	v.Problem, v.Data = problem, data
 	return p.render(c, status, "access", v)
+}
+
+// keysOf is where the API has the keys of a workspace: a person's are those of the person's own.
+func (v *view) keysOf(workspace string) string {
+	if v.Who.Admin {
+		return "/admin/workspaces/" + url.PathEscape(workspace) + "/keys"
+	}
+	return "/workspace/keys"
 }
 
 // CreateWorkspace handles POST /admin/access/workspaces.
@@ -49,7 +58,8 @@ func (p *Pages) CreateWorkspace(c echo.Context) error {
 		}
 		body["tune_cap"] = n
 	}
-	return p.change(c, "/admin/workspaces", http.MethodPost, body, nil)
+	at := func(*view) string { return "/admin/workspaces" }
+	return p.change(c, at, http.MethodPost, body, nil)
 }
 
 // CreateKey handles POST /admin/access/keys.
@@ -57,7 +67,7 @@ func (p *Pages) CreateKey(c echo.Context) error {
 	var made struct {
 		Secret string `json:"secret"`
 	}
-	at := "/admin/workspaces/" + url.PathEscape(c.FormValue("workspace")) + "/keys"
+	at := func(v *view) string { return v.keysOf(c.FormValue("workspace")) }
 	if err := p.change(c, at, http.MethodPost, map[string]any{"name": strings.TrimSpace(c.FormValue("name")), "role": c.FormValue("role")}, &made); err != nil || made.Secret == "" {
 		return err
 	}
@@ -66,13 +76,15 @@ func (p *Pages) CreateKey(c echo.Context) error {
 
 // RevokeKey handles POST /admin/access/keys/revoke.
 func (p *Pages) RevokeKey(c echo.Context) error {
-	at := "/admin/workspaces/" + url.PathEscape(c.FormValue("workspace")) + "/keys/" + url.PathEscape(c.FormValue("key"))
+	at := func(v *view) string {
+		return v.keysOf(c.FormValue("workspace")) + "/" + url.PathEscape(c.FormValue("key"))
+	}
 	return p.change(c, at, http.MethodDelete, nil, nil)
 }
 
 // change asks the API, and shows the page again with what it said. With into, a success is left to
 // the caller to show.
-func (p *Pages) change(c echo.Context, path, method string, body map[string]any, into any) error {
+func (p *Pages) change(c echo.Context, path func(*view) string, method string, body map[string]any, into any) error {
 	v, err := p.page(c, "Workspaces", "Workspaces and keys")
 	if err != nil {
 		return err
@@ -81,7 +93,7 @@ func (p *Pages) change(c echo.Context, path, method string, body map[string]any,
 	if err != nil {
 		return err
 	}
-	err = p.admin(c, v, Request{Method: method, Path: path, Body: strings.NewReader(string(raw))}, into)
+	err = p.admin(c, v, Request{Method: method, Path: path(v), Body: strings.NewReader(string(raw))}, into)
 	if err != nil {
 		problem, err := refused(err)
 		if err != nil {

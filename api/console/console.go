@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -28,7 +29,7 @@ type Request struct {
 	ContentType  string // of the body; JSON when empty
 	Body         io.Reader
 	Admin        bool          // as the admin, in place of an owner of the workspace
-	OnBehalfOf   *http.Request // the browser's request: limits count its address
+	OnBehalfOf   *http.Request // the browser's request: limits count its address; a person's is of that person's workspace and role, whatever is said above
 }
 
 // Answer is what the API answered.
@@ -95,6 +96,7 @@ type view struct {
 	Topics     string // of events that make the page stale
 	Fleet      bool   // those of every workspace and of none
 	Cursor     string // of the last event that the page shows; "": it shows states
+	Who        Who
 	Path       string
 	Workspaces []Workspace
 	Workspace  *Workspace // nil while there is none
@@ -110,7 +112,14 @@ type view struct {
 
 // page makes the frame of a page.
 func (p *Pages) page(c echo.Context, section, title string) (*view, error) {
-	v := &view{Title: title, Section: section, Path: c.Request().URL.RequestURI(), Version: p.opts.Version, Docs: p.opts.Docs, River: p.opts.RiverUI}
+	who, ok := p.opts.Reads.Who(c.Request().Context())
+	if !ok {
+		return nil, errors.New("console: nobody signed in for this page")
+	}
+	v := &view{
+		Title: title, Section: section, Who: who, Path: c.Request().URL.RequestURI(), Version: p.opts.Version, Docs: p.opts.Docs,
+		River: p.opts.RiverUI && who.Admin,
+	}
 	all, err := p.opts.Reads.Workspaces(c.Request().Context())
 	if err != nil {
 		return nil, err
@@ -137,7 +146,7 @@ func (p *Pages) render(c echo.Context, status int, name string, v *view) error {
 func (p *Pages) Error(c echo.Context, problem Problem) error {
 	v, err := p.page(c, "", problem.Title)
 	if err != nil {
-		v = &view{Title: problem.Title, Bare: true, Class: "login", Version: p.opts.Version} // without the database, without the frame
+		v = &view{Title: problem.Title, Bare: true, Class: "login", Version: p.opts.Version} // without the database or a session, without the frame
 	}
 	v.Problem = &problem
 	return p.render(c, problem.Status, "error", v)

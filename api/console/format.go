@@ -17,7 +17,7 @@ import (
 
 func (p *Pages) funcs() template.FuncMap {
 	return template.FuncMap{
-		"asset": p.assetPath, "nav": navigation, "icon": icon,
+		"asset": p.assetPath, "icon": icon,
 		"num": number, "signed": signed, "pct": percent, "count": count, "plural": plural, "share": share,
 		"ago": ago, "when": when, "day": func(t time.Time) string { return t.UTC().Format("2006-01-02") },
 		"span": span, "eta": eta, "short": shortID, "params": params, "pretty": pretty,

@@ -70,7 +70,8 @@ func (p *Pages) Health(c echo.Context) error {
 	v, err := p.page(c, "Health", "Health")
 	if err != nil {
 		// The page of health is most wanted when the database is away.
-		v = &view{Title: "Health", Section: "Health", Version: p.opts.Version, Docs: p.opts.Docs, River: p.opts.RiverUI}
+		who, _ := p.opts.Reads.Who(c.Request().Context())
+		v = &view{Title: "Health", Section: "Health", Who: who, Version: p.opts.Version, Docs: p.opts.Docs, River: p.opts.RiverUI}
 	}
 	v.Every = 10
 	var health ops.HealthDocument

@@ -15,6 +15,9 @@ import (
 // Reads are what the pages show and no route of the API answers: the fleet's workers and jobs, and the
 // stored trials that charts are drawn of. The API implements them; an error of it becomes its answer.
 type Reads interface {
+	// Who is who signed in; false when nobody has.
+	Who(ctx context.Context) (Who, bool)
+	// Workspaces lists those that who signed in may see: all, or the one of the key.
 	Workspaces(ctx context.Context) ([]Workspace, error)
 	// Workers lists the worker processes that are alive, the longest-lived first.
 	Workers(ctx context.Context) ([]Worker, error)

@@ -29,8 +29,8 @@ func chosen(c echo.Context, all []Workspace) *Workspace {
 	return &all[0]
 }
 
-// Choose handles POST /admin/workspace: the choice is kept in a cookie. It opens nothing: the
-// session sees every workspace.
+// Choose handles POST /admin/workspace: the choice is kept in a cookie. It opens nothing: an admin's
+// session sees every workspace, and a person's is not asked.
 func (p *Pages) Choose(c echo.Context) error {
 	id, err := uuid.Parse(c.FormValue("workspace"))
 	if err != nil {
@@ -59,23 +59,25 @@ func section(next string) string {
 // navItem is one line of the navigation.
 type navItem struct {
 	Name, Href, Icon, Group string
+
+	Role string // the least that opens it; "": the server's admin
 }
 
 func navigation() []navItem {
 	return []navItem{
-		{"Home", "/admin", "home", ""},
-		{"Tunes", "/admin/tunes", "tunes", "Research"},
-		{"Leaderboard", "/admin/leaderboard", "leaderboard", "Research"},
-		{"Compare", "/admin/compare", "compare", "Research"},
-		{"Walk-forward", "/admin/wfo", "wfo", "Research"},
-		{"Strategies", "/admin/strategies", "strategies", "Research"},
-		{"Datasets", "/admin/datasets", "datasets", "Research"},
-		{"Ask", "/admin/query", "query", "Knowledge"},
-		{"Ingestion", "/admin/ingestion", "ingestion", "Knowledge"},
-		{"Coverage", "/admin/coverage", "coverage", "Knowledge"},
-		{"Events", "/admin/events", "events", "Operations"},
-		{"Health", "/admin/system/health", "health", "Operations"},
-		{"Retention", "/admin/retention", "retention", "Operations"},
-		{"Workspaces", "/admin/access", "workspaces", "Operations"},
+		{"Home", "/admin", "home", "", "viewer"},
+		{"Tunes", "/admin/tunes", "tunes", "Research", "viewer"},
+		{"Leaderboard", "/admin/leaderboard", "leaderboard", "Research", "viewer"},
+		{"Compare", "/admin/compare", "compare", "Research", "viewer"},
+		{"Walk-forward", "/admin/wfo", "wfo", "Research", "viewer"},
+		{"Strategies", "/admin/strategies", "strategies", "Research", "viewer"},
+		{"Datasets", "/admin/datasets", "datasets", "Research", "viewer"},
+		{"Ask", "/admin/query", "query", "Knowledge", "viewer"},
+		{"Ingestion", "/admin/ingestion", "ingestion", "Knowledge", "viewer"},
+		{"Coverage", "/admin/coverage", "coverage", "Knowledge", ""},
+		{"Events", "/admin/events", "events", "Operations", "viewer"},
+		{"Health", "/admin/system/health", "health", "Operations", ""},
+		{"Retention", "/admin/retention", "retention", "Operations", ""},
+		{"Workspaces", "/admin/access", "workspaces", "Operations", "admin"},
 	}
 }

@@ -6,13 +6,15 @@ import (
 
 // LoginRequest is the body of POST /admin/login, as JSON or as a form.
 type LoginRequest struct {
-	Token string `json:"token"`
-	Next  string `json:"next"` // where a browser goes then
+	Token string `json:"token"` // an admin's, or a workspace's key
+	Next  string `json:"next"`  // where a browser goes then
 }
 
-// Session says how long a session lasts; its secret is in the cookie only.
+// Session says how long a session lasts, and of a workspace's key, what it opens; its secret is in the cookie only.
 type Session struct {
-	ExpiresAt time.Time `json:"expires_at"`
+	ExpiresAt   time.Time `json:"expires_at"`
+	WorkspaceID string    `json:"workspace_id,omitempty"`
+	Role        Role      `json:"role,omitempty"`
 }
 
 // TicketRequest is the body of POST /admin/events/ticket.

@@ -39,9 +39,13 @@ func (r Role) Includes(needed Role) bool {
 type Principal struct {
 	WorkspaceID uuid.UUID
 	KeyID       uuid.UUID
+	KeyName     string
 	Role        Role
 	Limits      WorkspaceLimits
 }
+
+// KeyPrefix is what the secret of every key begins with.
+const KeyPrefix = "mr_"
 
 // Key is a key of a workspace, without its secret, which is nowhere.
 type Key struct {
@@ -68,7 +72,7 @@ func (s *Store) CreateKey(ctx context.Context, workspace uuid.UUID, name string,
 func (s *Store) IssueKey(ctx context.Context, key Key) (made Key, secret string, err error) {
 	var raw [24]byte
 	_, _ = rand.Read(raw[:]) // never fails: crypto/rand ends the process instead
-	secret = "mr_" + base64.RawURLEncoding.EncodeToString(raw[:])
+	secret = KeyPrefix + base64.RawURLEncoding.EncodeToString(raw[:])
 	id, err := uuid.NewV7()
 	if err != nil {
 		return Key{}, "", fmt.Errorf("key id: %w", err)
@@ -100,7 +104,7 @@ func (s *Store) KeyBySecret(ctx context.Context, secret string) (Principal, erro
 	digest := sha256.Sum256([]byte(secret))
 	err := s.db.FleetRow(ctx, `
 		with key as (
-			select k.workspace_id, k.id, k.role, w.submissions_per_minute, w.queries_per_minute, w.queue_depth
+			select k.workspace_id, k.id, k.name, k.role, w.submissions_per_minute, w.queries_per_minute, w.queue_depth
 			  from api_keys k join workspaces w on w.id = k.workspace_id
 			 where k.key_sha256 = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
 		), used as (
@@ -111,7 +115,7 @@ func (s *Store) KeyBySecret(ctx context.Context, secret string) (Principal, erro
 			                for update of k skip locked)
 		)
 		select * from key`, []any{digest[:]},
-		&p.WorkspaceID, &p.KeyID, &p.Role, &p.Limits.SubmissionsPerMinute, &p.Limits.QueriesPerMinute, &p.Limits.QueueDepth)
+		&p.WorkspaceID, &p.KeyID, &p.KeyName, &p.Role, &p.Limits.SubmissionsPerMinute, &p.Limits.QueriesPerMinute, &p.Limits.QueueDepth)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Principal{}, s.whyNoKey(ctx, digest[:])
 	}
@@ -143,18 +147,6 @@ func (s *Store) whyNoKey(ctx context.Context, digest []byte) error {
 		return fmt.Errorf("look up key: %w", err)
 	}
 	return &KeyExpiredError{At: at}
-}
-
-// KeyHolds reports whether a key still opens its workspace.
-func (s *Store) KeyHolds(ctx context.Context, id uuid.UUID) (holds bool, err error) {
-	err = s.db.FleetRow(ctx, `
-		select exists (select from api_keys
-		                where id = $1 and revoked_at is null and (expires_at is null or expires_at > now()))`,
-		[]any{id}, &holds)
-	if err != nil {
-		return false, fmt.Errorf("look up key %s: %w", id, err)
-	}
-	return holds, nil
 }
 
 // Keys lists the workspace's keys, revoked ones too, newest first, from after the page's place.

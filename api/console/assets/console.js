@@ -107,7 +107,7 @@
   function expired() {
     reading?.abort();
     clearTimeout(retry);
-    say("ended", "session expired");
+    say("ended", "session ended");
     const note = document.getElementById("stream-note");
     if (note) note.hidden = false;
   }

@@ -1,0 +1,63 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+)
+
+// pageRoutes are the console's pages. They are for people, so the API's document leaves them out.
+func (s *Server) pageRoutes() []route {
+	const get, post = http.MethodGet, http.MethodPost
+	page := func(method, path string, who access, handler echo.HandlerFunc) route {
+		return route{method, path, who, handler, bodyLimit, about{page: true}}
+	}
+	p := s.pages
+	return []route{
+		{get, "/admin/assets/:name", public, p.Asset, bodyLimit, about{page: true}},
+		page(get, "/admin", pageViewer, p.Home),
+		page(post, "/admin/workspace", admin, p.Choose),
+		page(get, "/admin/tunes", pageViewer, p.Tunes),
+		page(post, "/admin/tunes", pageMember, p.SubmitTune),
+		page(get, "/admin/tunes/new", pageMember, p.NewTune),
+		page(get, "/admin/tunes/:id", pageViewer, p.Tune),
+		page(post, "/admin/tunes/:id/cancel", pageMember, p.CancelTune),
+		page(post, "/admin/tunes/:id/relax", pageMember, p.RelaxTune),
+		page(get, "/admin/leaderboard", pageViewer, p.Leaderboard),
+		page(get, "/admin/compare", pageViewer, p.Compare),
+		page(get, "/admin/definitions", pageViewer, p.Definitions),
+		page(get, "/admin/wfo", pageViewer, p.WalkForwards),
+		page(post, "/admin/wfo", pageMember, p.SubmitWalkForward),
+		page(get, "/admin/wfo/new", pageMember, p.NewWalkForward),
+		page(get, "/admin/wfo/:id", pageViewer, p.WalkForward),
+		page(post, "/admin/wfo/:id/cancel", pageMember, p.CancelWalkForward),
+		page(get, "/admin/events", pageViewer, p.Events),
+		page(get, "/admin/system/health", admin, p.Health),
+		page(get, "/admin/ingestion", pageViewer, p.Ingestion),
+		page(post, "/admin/ingestion", pageMember, p.Ingest),
+		{post, "/admin/ingestion/file", pageMember, p.IngestFile, uploadLimit, about{page: true}},
+		page(post, "/admin/ingestion/documents/:id/delete", pageMember, p.DeleteDocument),
+		page(post, "/admin/ingestion/documents/:id/reingest", pageMember, p.Reingest),
+		page(post, "/admin/ingestion/documents/:id/strategy", pageMember, p.MakeStrategy),
+		page(get, "/admin/coverage", admin, p.Coverage),
+		page(post, "/admin/coverage/:id/acknowledge", admin, p.AcknowledgeGap),
+		page(post, "/admin/coverage/:id/resolve", admin, p.ResolveGap),
+		page(get, "/admin/query", pageViewer, p.Ask),
+		page(post, "/admin/query", pageViewer, p.Ask),
+		page(get, "/admin/access", pageAdmin, p.Access),
+		page(post, "/admin/access/workspaces", admin, p.CreateWorkspace),
+		page(post, "/admin/access/keys", pageAdmin, p.CreateKey),
+		page(post, "/admin/access/keys/revoke", pageAdmin, p.RevokeKey),
+		page(get, "/admin/retention", admin, p.Retention),
+		page(post, "/admin/retention", admin, p.Prune),
+		page(get, "/admin/strategies", pageViewer, p.Strategies),
+		page(post, "/admin/strategies", pageMember, p.AddStrategy),
+		page(get, "/admin/strategies/:id", pageViewer, p.Strategy),
+		page(post, "/admin/strategies/:id/run", pageMember, p.RunStrategy),
+		page(post, "/admin/strategies/:id/delete", pageMember, p.DeleteStrategy),
+		page(get, "/admin/runs/:id", pageViewer, p.Run),
+		page(get, "/admin/runs/:id/trades.csv", pageViewer, p.RunTrades),
+		page(get, "/admin/datasets", pageViewer, p.Datasets),
+		{post, "/admin/datasets", pageMember, p.Upload, uploadLimit | bulk, about{page: true}},
+	}
+}

@@ -1,0 +1,103 @@
+package api
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"millrace/ops/routine"
+	"millrace/store/tenants"
+)
+
+// passes watches what opened the streams of this process: a key that is revoked, a session that ends or a
+// role that changes, in whichever process, ends its streams within a second or two. It asks the database
+// once a period for all of them, and not at all while no stream is open.
+type passes struct {
+	ended  func(context.Context, []tenants.Credential) ([]tenants.Credential, error)
+	period time.Duration
+	failed func(error) // gets what stopped the watch, which begins again with the next stream
+
+	mu   sync.Mutex
+	open map[tenants.Credential]*watchedPass
+	stop context.CancelFunc // of the watch that runs; nil: none does
+}
+
+type watchedPass struct {
+	over    chan struct{} // closed when the credential has ended
+	streams int
+}
+
+// watch returns a channel that is closed when the credential has ended, and what ends the watch. Of no
+// credential the channel is nil.
+func (p *passes) watch(credential *tenants.Credential) (over <-chan struct{}, unwatch func()) {
+	if credential == nil {
+		return nil, func() {}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := p.open[*credential]
+	if w == nil {
+		w = &watchedPass{over: make(chan struct{})}
+		p.open[*credential] = w
+	}
+	w.streams++
+	if p.stop == nil {
+		var ctx context.Context
+		ctx, p.stop = context.WithCancel(context.Background())
+		routine.Go(func() error { p.run(ctx); return nil }, func(err error) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if ctx.Err() == nil {
+				p.stop = nil
+			}
+			if err != nil {
+				p.failed(err)
+			}
+		})
+	}
+	return w.over, sync.OnceFunc(func() { p.unwatch(*credential, w) })
+}
+
+func (p *passes) unwatch(credential tenants.Credential, w *watchedPass) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if w.streams--; w.streams == 0 && p.open[credential] == w {
+		delete(p.open, credential)
+	}
+	if len(p.open) == 0 && p.stop != nil {
+		p.stop()
+		p.stop = nil
+	}
+}
+
+// run asks until no stream is open. A database that is away ends nothing.
+func (p *passes) run(ctx context.Context) {
+	ticker := time.NewTicker(p.period)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		p.mu.Lock()
+		all := slices.Collect(maps.Keys(p.open))
+		p.mu.Unlock()
+		asking, cancel := context.WithTimeout(ctx, 5*time.Second)
+		ended, err := p.ended(asking, all)
+		cancel()
+		if err != nil {
+			continue // the database's state is reported by health
+		}
+		p.mu.Lock()
+		for _, credential := range ended {
+			if w := p.open[credential]; w != nil {
+				close(w.over)
+				delete(p.open, credential)
+			}
+		}
+		p.mu.Unlock()
+	}
+}

@@ -1,0 +1,123 @@
+package tenants
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"millrace/store"
+)
+
+// AdminTokenPrefix is what the secret of every named admin's token begins with.
+const AdminTokenPrefix = "ma_"
+
+// AdminHolder is an admin, and the token that shows it.
+type AdminHolder struct {
+	ID   uuid.UUID // of the token
+	Name string    // of the admin
+}
+
+// AdminToken is a token of a named admin, without its secret, which is nowhere. An admin may have several.
+type AdminToken struct {
+	ID         uuid.UUID
+	Name       string
+	CreatedAt  time.Time
+	ExpiresAt  *time.Time // nil: never
+	LastUsedAt *time.Time // to the minute
+	RevokedAt  *time.Time
+}
+
+const adminTokenColumns = `id, name, created_at, expires_at, last_used_at, revoked_at`
+
+// IssueAdminToken makes a token for the admin of a name and returns its secret, which is stored only as a
+// digest and never shown again.
+func (s *Store) IssueAdminToken(ctx context.Context, name string, expires *time.Time) (made AdminToken, secret string, err error) {
+	var raw [32]byte
+	_, _ = rand.Read(raw[:]) // never fails: crypto/rand ends the process instead
+	secret = AdminTokenPrefix + base64.RawURLEncoding.EncodeToString(raw[:])
+	id, err := uuid.NewV7()
+	if err != nil {
+		return AdminToken{}, "", fmt.Errorf("token id: %w", err)
+	}
+	err = s.db.InFleet(ctx, func(tx *store.Tx) error {
+		digest := sha256.Sum256([]byte(secret))
+		rows, err := tx.Query(ctx, `
+			insert into admin_tokens (id, name, token_sha256, expires_at) values ($1, $2, $3, $4)
+			returning `+adminTokenColumns, id, name, digest[:], expires)
+		if err != nil {
+			return fmt.Errorf("create admin token: %w", err)
+		}
+		if made, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[AdminToken]); err != nil {
+			return fmt.Errorf("create admin token: %w", err)
+		}
+		return nil
+	})
+	return made, secret, err
+}
+
+// AdminBySecret finds the admin that a secret shows, and notes that the token was used. ErrNotFound when
+// there is none, it was revoked or it has expired.
+func (s *Store) AdminBySecret(ctx context.Context, secret string) (AdminHolder, error) {
+	var holder AdminHolder
+	digest := sha256.Sum256([]byte(secret))
+	err := s.db.FleetRow(ctx, `
+		with token as (
+			select id, name from admin_tokens
+			 where token_sha256 = $1 and revoked_at is null and (expires_at is null or expires_at > now())
+		), used as (
+			-- Once a minute, and by the first that comes: the others do not wait.
+			update admin_tokens set last_used_at = now()
+			 where id = (select a.id from admin_tokens a join token on token.id = a.id
+			              where a.last_used_at is null or a.last_used_at < now() - interval '1 minute'
+			                for update of a skip locked)
+		)
+		select id, name from token`, []any{digest[:]}, &holder.ID, &holder.Name)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return holder, fmt.Errorf("admin token: %w", store.ErrNotFound)
+	}
+	if err != nil {
+		return holder, fmt.Errorf("look up admin token: %w", err)
+	}
+	return holder, nil
+}
+
+// AdminTokens lists the tokens, revoked ones too, newest first, from after the page's place.
+func (s *Store) AdminTokens(ctx context.Context, page store.Page, limit int) ([]AdminToken, error) {
+	var tokens []AdminToken
+	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select `+adminTokenColumns+` from admin_tokens
+			 where $2 = '00000000-0000-0000-0000-000000000000'::uuid or (created_at, id) < ($1, $2)
+			 order by created_at desc, id desc limit $3`, page.Before, page.BeforeID, limit)
+		if err != nil {
+			return fmt.Errorf("list admin tokens: %w", err)
+		}
+		if tokens, err = pgx.CollectRows(rows, pgx.RowToStructByName[AdminToken]); err != nil {
+			return fmt.Errorf("list admin tokens: %w", err)
+		}
+		return nil
+	})
+	return tokens, err
+}
+
+// RevokeAdminToken ends a token, its sessions and its streams, or ErrNotFound. One that has ended stays as
+// it is.
+func (s *Store) RevokeAdminToken(ctx context.Context, id uuid.UUID) error {
+	return s.db.InFleet(ctx, func(tx *store.Tx) error {
+		tag, err := tx.Exec(ctx, `update admin_tokens set revoked_at = coalesce(revoked_at, now()) where id = $1`, id)
+		if err != nil {
+			return fmt.Errorf("revoke admin token: %w", err)
+		}
+		if tag.RowsAffected() == 0 {
+			return fmt.Errorf("admin token %s: %w", id, store.ErrNotFound)
+		}
+		return nil
+	})
+}
