@@ -70,7 +70,7 @@ func (s *Server) authorise(c echo.Context, r *route) error {
 		return nil
 	}
 	secret, ok := bearer(c)
-	if !ok && r.access == followed {
+	if !ok && r.access == ownStream {
 		if err := s.byCookie(c); !errors.Is(err, store.ErrNotFound) {
 			return err
 		}

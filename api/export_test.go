@@ -33,6 +33,9 @@ func (s *Server) Table() []Route {
 		for _, p := range at.about.params {
 			line.Params = append(line.Params, p.Name)
 		}
+		if at.access == ownStream { // a key opens it as any route for its role
+			line.Access = line.Role
+		}
 		if body := reflect.TypeOf(at.about.body); body != nil && body.Kind() == reflect.Struct {
 			for _, field := range reflect.VisibleFields(body) {
 				if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" && name != "-" {

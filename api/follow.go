@@ -18,6 +18,7 @@ import (
 	"millrace/events"
 	"millrace/store/eventlog"
 	"millrace/store/library"
+	"millrace/store/tenants"
 	"millrace/store/walkforward"
 )
 
@@ -246,38 +247,43 @@ func awaited[T any](s *Server, c echo.Context, of *followed, id uuid.UUID, read 
 
 // await waits for an event that ends the entity. It reports whether to wait no further after it.
 func (s *Server) await(c echo.Context, sub *events.Subscription, of *followed, over <-chan time.Time) (last bool, err error) {
-	heartbeat := time.NewTicker(s.opts.Heartbeat)
-	defer heartbeat.Stop()
 	passed, _ := c.Get(passKey).(pass)
+	gone, unwatch := s.passes.watch(passed.holds)
+	defer unwatch()
 	ctx := c.Request().Context()
 	for {
 		select {
 		case <-ctx.Done():
 			return true, ctx.Err()
+		case <-gone:
+			return true, errPassEnded()
 		case <-over:
-			return true, passed.check(ctx)
+			return true, s.holds(ctx, passed)
 		case <-s.ending:
-			return true, passed.check(ctx)
-		case <-heartbeat.C:
-			if err := passed.check(ctx); err != nil {
-				return true, err
-			}
+			return true, s.holds(ctx, passed)
 		case <-sub.Ready():
 			messages, err := sub.Take(ctx)
 			switch {
 			case errors.Is(err, events.ErrClosed):
-				return true, passed.check(ctx)
+				return true, s.holds(ctx, passed)
 			case err != nil, of.endedBy(messages):
-				return false, passed.check(ctx)
+				return false, s.holds(ctx, passed)
 			}
 		}
 	}
 }
 
-// check is the answer to a request whose key or session has ended while it waited.
-func (p pass) check(ctx context.Context) error {
-	if p.over(ctx) {
-		return problem(http.StatusUnauthorized, "The key was revoked while this request waited.")
+// holds is the answer to a request whose key has ended while it waited. A database that is away ends nothing.
+func (s *Server) holds(ctx context.Context, passed pass) error {
+	if passed.holds == nil {
+		return nil
+	}
+	if ended, err := s.store.Tenants.Ended(ctx, []tenants.Credential{*passed.holds}); err == nil && len(ended) > 0 {
+		return errPassEnded()
 	}
 	return nil
+}
+
+func errPassEnded() error {
+	return problem(http.StatusUnauthorized, "The key was revoked while this request waited.")
 }

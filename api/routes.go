@@ -26,7 +26,7 @@ const (
 	viewer     access = access(tenants.RoleViewer)
 	member     access = access(tenants.RoleMember)
 	wsAdmin    access = access(tenants.RoleAdmin)
-	followed   access = "viewer, session or ticket"
+	ownStream  access = "viewer, session or ticket"
 	admin      access = "admin token"
 	ticketed   access = "admin token or ticket"
 	pageViewer access = "page for viewer"
@@ -37,7 +37,7 @@ const (
 // role is the least role of a workspace's key that the access takes; "" when none opens it.
 func (a access) role() tenants.Role {
 	switch a {
-	case pageViewer, followed:
+	case pageViewer, ownStream:
 		return tenants.RoleViewer
 	case pageMember:
 		return tenants.RoleMember
@@ -122,7 +122,7 @@ func (s *Server) routes() []route {
 			params: paging(100, 1000, append(asCSV(), oneOf("status", trialStatuses()), oneOf("sort", []string{"index", "score"}))...)}},
 		{get, "/backtests/tunes/:id/nearest", viewer, s.getNearest, bodyLimit, about{
 			summary: "What a tune's limits exclude, and what would admit the nearest", params: params(whole("limit", 10, 1, 100)), answer: types.NearMiss{}}},
-		{get, "/backtests/tunes/:id/events", viewer, s.streamOf(s.followedTune()), bodyLimit, about{
+		{get, "/backtests/tunes/:id/events", ownStream, s.streamOf(s.followedTune()), bodyLimit, about{
 			summary: "The events of a tune, live until it ends", params: ofEntity(), media: "text/event-stream"}},
 		{post, "/backtests/tunes/:id/cancel", member, s.cancelTune, bodyLimit, about{summary: "Cancel a tune", answer: types.Tune{}}},
 		{get, "/backtests/leaderboard", viewer, s.getLeaderboard, bodyLimit, about{
@@ -141,7 +141,7 @@ func (s *Server) routes() []route {
 			summary: "A walk-forward's candidates, best first", params: paging(100, 1000, asCSV()...), answer: types.List[types.Candidate]{}}},
 		{get, "/backtests/wfo/:id/equity", viewer, s.getWFOEquity, bodyLimit, about{
 			summary: "Its stitched out-of-sample equity", params: asCSV(), answer: types.List[types.Equity]{}}},
-		{get, "/backtests/wfo/:id/events", viewer, s.streamOf(s.followedWFO()), bodyLimit, about{
+		{get, "/backtests/wfo/:id/events", ownStream, s.streamOf(s.followedWFO()), bodyLimit, about{
 			summary: "The events of a walk-forward, live until it ends", params: ofEntity(), media: "text/event-stream"}},
 		{post, "/backtests/wfo/:id/cancel", member, s.cancelWFO, bodyLimit, about{
 			summary: "Cancel a walk-forward and its folds", answer: types.WFO{}}},
@@ -151,7 +151,7 @@ func (s *Server) routes() []route {
 				oneOf("status", library.IngestStatuses()), oneOf("source_type", knowledge.SourceTypes()), text("document_id"))}},
 		{get, "/ingest/jobs/:id", viewer, s.getIngest, bodyLimit, about{
 			summary: "An ingestion: how far it is, or why it failed", params: params(waiting()), answer: types.Ingest{}}},
-		{get, "/ingest/jobs/:id/events", viewer, s.streamOf(s.followedIngest()), bodyLimit, about{
+		{get, "/ingest/jobs/:id/events", ownStream, s.streamOf(s.followedIngest()), bodyLimit, about{
 			summary: "The events of an ingestion, live until it ends", params: ofEntity(), media: "text/event-stream"}},
 		{post, "/ingest/jobs/:id/cancel", member, s.cancelIngest, bodyLimit, about{summary: "Cancel an ingestion", answer: types.Ingest{}}},
 		{get, "/documents", viewer, s.listDocuments, bodyLimit, about{
@@ -186,7 +186,7 @@ func (s *Server) routes() []route {
 
 		{get, "/events", viewer, s.listEvents, bodyLimit, about{
 			summary: "The event log by cursor", params: params(topics(), text("after"), whole("limit", 100, 1, 1000)), answer: types.EventPage{}}},
-		{get, "/events/stream", followed, s.streamEvents, bodyLimit, about{
+		{get, "/events/stream", ownStream, s.streamEvents, bodyLimit, about{
 			summary: "The workspace's events, live", params: params(topics(), text("cursor"), lastEventID()), media: "text/event-stream"}},
 		{get, "/admin/events/stream", ticketed, s.streamAllEvents, bodyLimit, about{
 			summary: "Every workspace's events, live", params: params(text("workspace_id"), topics(), text("cursor"), lastEventID()), media: "text/event-stream"}},
