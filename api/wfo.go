@@ -47,6 +47,7 @@ func viewWFO(w *walkforward.Run, folds []walkforward.Fold, now time.Time) (types
 		view.NCandidates, view.NEligible, view.OOS = &found.Candidates, &found.Eligible, (*types.Stitched)(&found.OOS)
 		view.BestParams, view.BestScore = nullable(found.BestParams), found.BestScore
 		view.Efficiency, view.Undefined = found.Efficiency, found.Undefined
+		view.Evidence = types.NewStored[*types.Evidence](w.Evidence)
 	}
 	for _, fold := range folds {
 		shown, err := viewFold(fold, found.Folds)

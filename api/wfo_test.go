@@ -32,9 +32,14 @@ type wfoBody struct {
 		TestEnd  time.Time          `json:"test_end"`
 	} `json:"folds"`
 	OOS      map[string]any `json:"oos"`
-	Equity   []any          `json:"oos_equity"`
-	Warnings []string       `json:"warnings"`
-	Error    *string        `json:"error"`
+	Evidence *struct {
+		Verdict string           `json:"verdict"`
+		Checks  []map[string]any `json:"checks"`
+		Starts  []any            `json:"starts"`
+	} `json:"evidence"`
+	Equity   []any    `json:"oos_equity"`
+	Warnings []string `json:"warnings"`
+	Error    *string  `json:"error"`
 }
 
 type wfoRow struct {
@@ -107,6 +112,9 @@ func TestAWalkForwardFromSubmissionToCurve(t *testing.T) {
 	curve, err := csv.NewReader(strings.NewReader(string(r.do(http.MethodGet, location+"/equity?format=csv", "").body))).ReadAll()
 	require.NoError(t, err)
 	require.EqualValues(t, view.OOS["bars"], len(curve)-1)
+	require.NotEmpty(t, view.Evidence.Verdict)
+	require.Equal(t, "spa", view.Evidence.Checks[0]["name"])
+	require.Len(t, view.Evidence.Starts, 6)
 
 	require.Equal(t, http.StatusNotFound, r.do(http.MethodGet, location, "", "Authorization", "Bearer "+r.other).status)
 	require.Equal(t, http.StatusConflict, r.do(http.MethodPost, location+"/cancel", "").status)

@@ -20,6 +20,7 @@ func definitions() []definition {
 		{"decay", "Decay", "By how many standard errors the ratio falls out of sample. At most 2.33, unless what is left is significant by itself."},
 		{"permutation", "Permutations", "The same search on the same bars in a random order, which keeps their drift, gaps and shapes: the share of such searches whose best trial scores as well (Masters 2018). At most 0.05. Only where the tune asks for it."},
 		{"paths", "Cross-validation paths", "Combinatorial purged cross-validation: the best trial on eight tenths of the bars is followed on the other two, for all 45 pairs. That makes nine paths; at most a quarter may lose."},
+		{"fold_loss", "Folds that lose", "Of a walk-forward: the share of the folds whose choice does not beat buy-and-hold of the same exposure on its test window. At most half."},
 		{"stability", "Stability", "The mean score of the trials next to the best one over its own: near 1 on a plateau, near 0 on a spike. At least 0.3."},
 		{"costs", "Costs", "The multiple of the costs charged at which the excess is gone. At least 2."},
 		{"pbo", "Overfitting, PBO", "The share of 12,870 splits in which the trial that is best on one half is below the median on the other (Bailey, Borwein, López de Prado and Zhu 2017)."},

@@ -47,6 +47,7 @@ type WFO struct {
 	OOS             *Stitched           `json:"oos"`
 	Equity          []Equity            `json:"oos_equity"` // stitched, thinned to 500 points
 	Efficiency      *float64            `json:"walk_forward_efficiency"`
+	Evidence        Stored[*Evidence]   `json:"evidence"` // the verdict on what the folds chose, from the stitched returns; null until completed
 	Undefined       map[string]string   `json:"undefined,omitempty"`
 	Warnings        []string            `json:"warnings"`
 	Error           *string             `json:"error"`

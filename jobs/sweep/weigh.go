@@ -179,16 +179,8 @@ func (w *weighing) assemble(out *Outcome, all *gathered) error {
 
 // market compares the best trial with buy-and-hold.
 func (w *weighing) market() error {
-	hold := evidence.Describe(w.held)
-	own, excess := evidence.Regress(w.panel.Returns[w.row], w.held)
-	perYear := w.found.PeriodsPerYear
+	w.compare()
 	m := &w.out.Market
-	m.DriftPct, m.HoldSharpe = defined(100*hold.Mean*perYear), defined(hold.SR()*w.year)
-	m.AlphaPct, m.Beta = defined(100*own.Alpha*perYear), defined(own.Beta)
-	m.InformationRatio = defined(own.InformationRatio * w.year)
-	m.UpCapture, m.DownCapture = defined(own.UpCapture), defined(own.DownCapture)
-	m.ExcessSharpe, m.ExcessPSR = defined(own.AlphaSR*w.year), defined(evidence.Describe(excess).PSR(0))
-	w.found.SR, w.found.Periods = own.AlphaSR, len(w.held)
 	if !w.plan.hasSplit() || w.plan.spec.selectsOOS() {
 		return nil
 	}
@@ -204,20 +196,29 @@ func (w *weighing) market() error {
 	return nil
 }
 
+// compare sets what the returns have to do with those of buy-and-hold over the same periods.
+func (w *weighing) compare() {
+	hold := evidence.Describe(w.held)
+	own, excess := evidence.Regress(w.panel.Returns[w.row], w.held)
+	perYear := w.found.PeriodsPerYear
+	m := &w.out.Market
+	m.DriftPct, m.HoldSharpe = defined(100*hold.Mean*perYear), defined(hold.SR()*w.year)
+	m.AlphaPct, m.Beta = defined(100*own.Alpha*perYear), defined(own.Beta)
+	m.InformationRatio = defined(own.InformationRatio * w.year)
+	m.UpCapture, m.DownCapture = defined(own.UpCapture), defined(own.DownCapture)
+	m.ExcessSharpe, m.ExcessPSR = defined(own.AlphaSR*w.year), defined(evidence.Describe(excess).PSR(0))
+	w.found.SR, w.found.Periods = own.AlphaSR, len(w.held)
+}
+
 // luck asks how well the best of so many trials does without skill.
 func (w *weighing) luck() error {
 	l := &w.out.Luck
-	c, err := evidence.Compare(w.excess, evidence.Options{
-		Resamples: resamples, Level: evidence.MaxPValue, Seed: *w.plan.spec.Seed,
-		Block: max(w.excess.PanelBlockLength(), portable.Cbrt(float64(len(w.held)))/2),
-	})
+	c, err := w.resample(*w.plan.spec.Seed)
 	if err != nil {
 		return err
 	}
 	groups := evidence.Cluster(w.excess, w.row)
 	l.Sampled, l.Groups, l.Effective = groups.Sampled, len(groups.Of), groups.Trials(max(l.Trials, groups.Sampled))
-	l.Block, l.Resamples = defined(c.Block), c.Resamples
-	l.SPA, l.SPALower, l.SPAUpper, l.RealityCheck = defined(c.SPA), defined(c.SPALower), defined(c.SPAUpper), defined(c.RealityCheck)
 	for _, row := range c.Survivors {
 		l.Survivors = append(l.Survivors, w.excess.Trials[row])
 	}
@@ -234,6 +235,21 @@ func (w *weighing) luck() error {
 		w.found.Error = w.found.SR * math.Sqrt(float64(len(w.held))) / c.Statistic
 	}
 	return nil
+}
+
+// resample runs the bootstrap tests of the excess.
+func (w *weighing) resample(seed uint64) (*evidence.Comparison, error) {
+	c, err := evidence.Compare(w.excess, evidence.Options{
+		Resamples: resamples, Level: evidence.MaxPValue, Seed: seed,
+		Block: max(w.excess.PanelBlockLength(), portable.Cbrt(float64(len(w.held)))/2),
+	})
+	if err != nil {
+		return nil, err
+	}
+	l := &w.out.Luck
+	l.Block, l.Resamples = defined(c.Block), c.Resamples
+	l.SPA, l.SPALower, l.SPAUpper, l.RealityCheck = defined(c.SPA), defined(c.SPALower), defined(c.SPAUpper), defined(c.RealityCheck)
+	return c, nil
 }
 
 // paths cross-validates the choice.
@@ -281,16 +297,20 @@ type StartFigures struct {
 
 // starts measures the best trial from later and later starts, up to half of the part.
 func (w *weighing) starts() {
-	returns, excess := w.panel.Returns[w.row], w.excess.Returns[w.row]
 	part := w.plan.part(&w.plan.spec, false)
+	w.startsAt(func(tenth int) int64 { return w.plan.bars.Time[part.From+part.Len()*tenth/10] })
+}
+
+// startsAt measures from each tenth on, up to half; at is the time of a tenth.
+func (w *weighing) startsAt(at func(tenth int) int64) {
+	returns, excess := w.panel.Returns[w.row], w.excess.Returns[w.row]
 	for tenth := range 6 {
 		from := len(returns) * tenth / 10
 		if len(returns)-from < 20 {
 			return
 		}
-		bar := part.From + part.Len()*tenth/10
 		w.out.Starts = append(w.out.Starts, StartFigures{
-			From:         time.UnixMicro(w.plan.bars.Time[bar]).UTC(),
+			From:         time.UnixMicro(at(tenth)).UTC(),
 			Sharpe:       defined(evidence.Describe(returns[from:]).SR() * w.year),
 			ExcessSharpe: defined(evidence.Describe(excess[from:]).SR() * w.year),
 		})

@@ -74,6 +74,8 @@ type WFOOutcome struct {
 	Undefined  map[string]string `json:"undefined,omitempty"`
 	Warnings   []string          `json:"warnings"`
 
+	Evidence *Evidence `json:"-"` // the verdict on what the folds chose, from the stitched returns
+
 	Ranked []Candidate `json:"-"` // eligible ones first, each part best first
 	Curve  Curve       `json:"-"`
 }
@@ -100,8 +102,9 @@ func CombineFolds(spec Spec, cfg WFOConfig, bars *backtest.Bars, calendar backte
 		out.Folds = append(out.Folds, outcomeOf(fold))
 	}
 	account, _ := spec.account()
-	out.stitch(account.Cash, bars, calendar, folds)
+	stitched := out.stitch(account.Cash, bars, calendar, folds)
 	out.measureEfficiency(folds)
+	out.weigh(*spec.Seed, bars, calendar, stitched)
 	out.caution()
 	return out
 }
@@ -165,10 +168,17 @@ func outcomeOf(fold FoldResult) FoldOutcome {
 	return o
 }
 
+// stitchedReturns are the stretches' returns by period and those of buy-and-hold; ends are where each
+// fold's end.
+type stitchedReturns struct {
+	own, held []float64
+	ends      []int
+}
+
 // stitch puts the stretches together, each beginning with what the one before it left.
-func (out *WFOOutcome) stitch(cash float64, bars *backtest.Bars, calendar backtest.Calendar, folds []FoldResult) {
+func (out *WFOOutcome) stitch(cash float64, bars *backtest.Bars, calendar backtest.Calendar, folds []FoldResult) stitchedReturns {
 	equity := cash
-	var returns []float64
+	var all stitchedReturns
 	for _, fold := range folds {
 		s := fold.Stretch
 		out.OOS.Trades += s.Trades
@@ -178,7 +188,12 @@ func (out *WFOOutcome) stitch(cash float64, bars *backtest.Bars, calendar backte
 			out.Curve.Equity = append(out.Curve.Equity, equity*growth)
 		}
 		part := backtest.Window{From: s.From, To: s.From + len(s.Growth)}
-		returns = bars.AppendReturns(returns, part, equity, out.Curve.Equity[first:])
+		all.own = bars.AppendReturns(all.own, part, equity, out.Curve.Equity[first:])
+		if part.Len() > 0 {
+			closes := bars.Close[part.From:part.To]
+			all.held = bars.AppendReturns(all.held, part, closes[0], closes)
+		}
+		all.ends = append(all.ends, len(all.own))
 		if n := len(out.Curve.Equity); n > first {
 			equity = out.Curve.Equity[n-1]
 		}
@@ -190,9 +205,9 @@ func (out *WFOOutcome) stitch(cash float64, bars *backtest.Bars, calendar backte
 		peak = max(peak, e)
 		out.OOS.MaxDrawdownPct = max(out.OOS.MaxDrawdownPct, 100*(1-e/peak))
 	}
-	variance, n := spread(returns)
+	variance, n := spread(all.own)
 	var mean float64
-	for _, r := range returns {
+	for _, r := range all.own {
 		mean += r / float64(n)
 	}
 	if variance > 1e-24 {
@@ -200,6 +215,7 @@ func (out *WFOOutcome) stitch(cash float64, bars *backtest.Bars, calendar backte
 	} else {
 		out.explain("oos.sharpe", "out-of-sample returns never vary")
 	}
+	return all
 }
 
 // measureEfficiency compares yearly returns, in simple interest: short test windows compound absurdly.

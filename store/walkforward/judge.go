@@ -211,9 +211,13 @@ func (s *Store) Complete(ctx context.Context, lease store.Lease, id uuid.UUID, f
 		if err != nil {
 			return fmt.Errorf("encode outcome: %w", err)
 		}
+		evidence, err := json.Marshal(found.Evidence)
+		if err != nil {
+			return fmt.Errorf("encode evidence: %w", err)
+		}
 		_, err = tx.Exec(ctx, `
-			update wfo_runs set outcome = $2, curve_bars = $3, curve_equity = $4, warnings = $5, candidates = null where id = $1`,
-			id, outcome, found.Curve.Bars, found.Curve.Equity, append(append([]string{}, wfo.Warnings...), found.Warnings...))
+			update wfo_runs set outcome = $2, curve_bars = $3, curve_equity = $4, warnings = $5, evidence = $6, candidates = null where id = $1`,
+			id, outcome, found.Curve.Bars, found.Curve.Equity, append(append([]string{}, wfo.Warnings...), found.Warnings...), evidence)
 		if err != nil {
 			return fmt.Errorf("save outcome of walk-forward %s: %w", id, err)
 		}

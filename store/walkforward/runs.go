@@ -58,6 +58,7 @@ type Run struct {
 	Warnings    []string
 	Error       string
 	Outcome     json.RawMessage // sweep.WFOOutcome; nil until it has ended well
+	Evidence    json.RawMessage // sweep.Evidence of the stitched returns; nil until then, and of an older version's
 	CreatedAt   time.Time
 	StartedAt   *time.Time
 	CompletedAt *time.Time
@@ -104,7 +105,7 @@ type Fold struct {
 
 const wfoColumns = `
 	r.id, r.workspace_id, r.dataset_id, d.name as dataset, r.spec, r.config, r.status, r.admitted, r.n_folds as folds, r.n_trials as trials,
-	r.warnings, coalesce(r.error, '') as error, r.outcome, r.created_at, r.started_at, r.completed_at,
+	r.warnings, coalesce(r.error, '') as error, r.outcome, r.evidence, r.created_at, r.started_at, r.completed_at,
 	p.folds_done, p.folds_failed, p.trials_done, p.scores_done, clock_timestamp() as as_of`
 
 const wfoTables = `

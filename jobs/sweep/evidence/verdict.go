@@ -28,6 +28,7 @@ const (
 	MaxPathLoss   = 0.25 // share of cross-validation paths that lose
 	MinStability  = 0.3
 	MinBreakEven  = 2.0  // times the costs charged
+	MaxFoldLoss   = 0.5  // share of a walk-forward's folds
 	MaxDecay      = 2.33 // standard errors by which the Sharpe ratio may fall out of sample: 1 % one-sided
 	usefulSharpe  = 1.0  // a year: an edge of this size should have been found before luck is said
 	decisivePower = 0.8
@@ -167,16 +168,21 @@ func (j *Judgement) next(f Findings, found bool) {
 		}
 		return
 	}
-	if f.Statistic > 0.5 && f.Critical > 0 {
-		factor := (f.Critical + NormalQuantile(decisivePower)) / f.Statistic
-		if more := float64(f.Periods) * (float64(factor*factor) - 1); more > 0 && more < 1e7 {
-			add("about %.0f more periods, if the measured edge is the true one", math.Ceil(more))
-		}
-	}
+	j.needed(f)
 	if f.Statistic > NormalQuantile(1-MaxPValue) {
 		add("fewer trials: this parameter set alone, chosen before, would pass; test it on bars that no trial has seen")
 	}
 	if f.Statistic <= 0.5 {
 		add("another strategy or space: no trial does better than buy-and-hold of the same exposure")
+	}
+}
+
+// needed says how many more periods would decide.
+func (j *Judgement) needed(f Findings) {
+	if f.Statistic > 0.5 && f.Critical > 0 {
+		factor := (f.Critical + NormalQuantile(decisivePower)) / f.Statistic
+		if more := float64(f.Periods) * (float64(factor*factor) - 1); more > 0 && more < 1e7 {
+			j.Next = append(j.Next, fmt.Sprintf("about %.0f more periods, if the measured edge is the true one", math.Ceil(more)))
+		}
 	}
 }
