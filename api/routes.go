@@ -213,6 +213,13 @@ func (s *Server) routes() []route {
 			summary: "Create a key; its secret is shown this once", body: types.KeyRequest{}, sample: sampleKey, status: http.StatusCreated, answer: types.NewKey{}}},
 		{del, "/admin/workspaces/:id/keys/:key", admin, s.revokeKey, bodyLimit, about{summary: "Revoke a key", status: http.StatusNoContent}},
 
+		{get, "/admin/tokens", admin, s.listAdminTokens, bodyLimit, about{
+			summary: "The tokens of named admins, newest first", params: paging(50, 200), answer: types.List[types.AdminToken]{}}},
+		{post, "/admin/tokens", admin, s.createAdminToken, bodyLimit, about{
+			summary: "Create a token for an admin of a name; its secret is shown this once", body: types.AdminTokenRequest{}, sample: sampleAdminToken,
+			status: http.StatusCreated, answer: types.NewAdminToken{}}},
+		{del, "/admin/tokens/:token", admin, s.revokeAdminToken, bodyLimit, about{summary: "Revoke a token of an admin", status: http.StatusNoContent}},
+
 		{get, "/admin/login", public, s.loginPage, bodyLimit, about{page: true}},
 		{post, "/admin/login", public, s.logIn, login, about{
 			summary: "Begin a session of the console", body: types.LoginRequest{}, sample: sampleLogin, answer: types.Session{}}},

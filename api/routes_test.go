@@ -35,6 +35,9 @@ var repeatable = map[string]string{
 	"POST /admin/coverage/gaps/:id/resolve":     "what is resolved stays so",
 	"POST /admin/coverage/explain":              "it reads",
 
+	"POST /admin/tokens":          "the answer holds a secret, which must not be stored",
+	"DELETE /admin/tokens/:token": "what is revoked stays so",
+
 	"POST /admin/events/ticket": "a ticket more does no harm",
 	"POST /admin/login":         "a session more does no harm",
 	"POST /admin/logout":        "who is out stays out",

@@ -29,6 +29,7 @@ const (
 	sampleCheck            = `{"source": "//@version=6\nstrategy(\"Every tenth bar\")\nif bar_index % 10 == 0\n    strategy.entry(\"Long\", strategy.long)\nif bar_index % 10 == 5\n    strategy.close(\"Long\")\n"}`
 	sampleWorkspace        = `{"name": "research", "tune_cap": 4}`
 	sampleLimits           = `{"tune_cap": 8, "limits": {"submissions_per_minute": 600}}`
+	sampleAdminToken       = `{"name": "ada"}`
 	sampleKey              = `{"name": "ci", "role": "member"}`
 	sampleIngest           = `{"title": "Opening range", "text": "The first half hour sets the range; a close above it is a long entry."}`
 	samplePrune            = `{"days": 90, "batch_size": 10000, "dry_run": true}`

@@ -20,7 +20,7 @@ import (
 // sampleOrder is what has to be there before an example can run on it.
 var sampleOrder = []string{
 	"POST /datasets", "POST /strategies", "POST /admin/workspaces", "POST /backtests/run", "POST /backtests/tune", "POST /backtests/wfo", "POST /run-plans", "POST /admin/retention/prune/{job}",
-	"POST /workspace/keys", "POST /admin/workspaces/{id}/keys", "POST /admin/workspaces/{id}/reembed", "POST /ingest",
+	"POST /workspace/keys", "POST /admin/tokens", "POST /admin/workspaces/{id}/keys", "POST /admin/workspaces/{id}/reembed", "POST /ingest",
 }
 
 // Every example of the API's document runs as it is copied, and answers with the status that the
@@ -156,8 +156,8 @@ func (s *sampleShell) run(name, sample, status string) {
 	for member, value := range made {
 		if id, ok := value.(string); ok && strings.HasSuffix(member, "_id") && s.env[strings.ToUpper(member)] == "" {
 			s.env[strings.ToUpper(member)] = id
-			if member == "key_id" {
-				s.env["KEY"] = id
+			if short := strings.TrimSuffix(member, "_id"); short == "key" || short == "token" {
+				s.env[strings.ToUpper(short)] = id
 			}
 		}
 	}

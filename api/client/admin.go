@@ -43,6 +43,22 @@ func (c *Client) RevokeKey(ctx context.Context, workspace, key string) error {
 	return c.do(ctx, call{method: http.MethodDelete, path: path, once: true}, nil)
 }
 
+// AdminTokens lists the tokens of named admins, newest first; query may hold cursor and limit.
+func (c *Client) AdminTokens(ctx context.Context, query url.Values) (*types.List[types.AdminToken], error) {
+	return get[types.List[types.AdminToken]](ctx, c, "/admin/tokens", query)
+}
+
+// CreateAdminToken makes a token for an admin, whose secret nobody can show again. It is sent once: after a
+// lost answer it may exist.
+func (c *Client) CreateAdminToken(ctx context.Context, body types.AdminTokenRequest) (*types.NewAdminToken, error) {
+	return send[types.NewAdminToken](ctx, c, call{method: http.MethodPost, path: "/admin/tokens", once: true}, body)
+}
+
+// RevokeAdminToken revokes a token of a named admin.
+func (c *Client) RevokeAdminToken(ctx context.Context, id string) error {
+	return c.do(ctx, call{method: http.MethodDelete, path: "/admin/tokens/" + url.PathEscape(id), once: true}, nil)
+}
+
 // Reembed moves a workspace to another embedding model. key is the idempotency key; "" makes one.
 func (c *Client) Reembed(ctx context.Context, workspace, key string, body types.ReembedRequest) (*types.Reembed, error) {
 	return create[types.Reembed](ctx, c, "/admin/workspaces/"+url.PathEscape(workspace)+"/reembed", key, body)

@@ -30,12 +30,17 @@ type adminCmd struct {
 		List   keyListCmd   `cmd:"" help:"List a workspace's keys."`
 		Revoke keyRevokeCmd `cmd:"" help:"Revoke a key."`
 	} `cmd:"" help:"Create, list and revoke the keys of a workspace."`
+	Token struct {
+		Create tokenCreateCmd `cmd:"" help:"Create a token for an admin of a name, and print its secret, which is shown this once."`
+		List   tokenListCmd   `cmd:"" help:"List the tokens of admins."`
+		Revoke tokenRevokeCmd `cmd:"" help:"Revoke a token."`
+	} `cmd:"" help:"Create, list and revoke the tokens of admins by name."`
 }
 
 // adminFlags say which server the admin verbs talk to.
 type adminFlags struct {
 	URL     string `name:"url" env:"MILLRACE_URL" help:"Address of the API."`
-	Token   string `name:"admin-token" env:"ADMIN_TOKEN" help:"The server's admin token."`
+	Token   string `name:"admin-token" env:"ADMIN_TOKEN" help:"The server's admin token, or that of a named admin."`
 	EnvFile string `name:"env-file" placeholder:"FILE" help:"Settings for what neither flag nor environment gives (by default ./.millrace/dev.env if it is there)."`
 }
 

@@ -113,3 +113,18 @@ func TestTheAdminTokenOfAFileStaysWithItsServer(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "secret", own.APIKey)
 }
+
+func TestAdminsHaveTokensByName(t *testing.T) {
+	v := newVerbs(t)
+	first := v.ok("admin", "token", "create", "ada")
+	second := v.ok("admin", "token", "create", "ada", "--expires", "24h")
+	list := v.ok("admin", "token", "list", "--admin-token", strings.TrimSpace(first))
+	require.Equal(t, 2, strings.Count(list, "ada"))
+	status, _, out := v.run("admin", "token", "revoke", "ada")
+	require.NotZero(t, status)
+	require.Contains(t, out, "2 tokens; name one by its id")
+	id := strings.Fields(strings.Split(list, "\n")[2])[0] // the older
+	v.ok("admin", "token", "revoke", id, "--admin-token", strings.TrimSpace(second))
+	status, _, _ = v.run("admin", "token", "list", "--admin-token", strings.TrimSpace(first))
+	require.NotZero(t, status, "a revoked token works")
+}

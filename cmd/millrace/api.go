@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"millrace/api"
@@ -20,7 +21,7 @@ import (
 // apiFlags are the settings of an API server, in `millrace api` and in `millrace dev`.
 type apiFlags struct {
 	Addr        string   `default:"127.0.0.1:8080" env:"MILLRACE_ADDR" help:"Address to listen on; port 0 takes a free one."`
-	AdminToken  string   `env:"ADMIN_TOKEN" help:"Token for /admin; unset, /admin is off. 16 characters at least, in production 32."`
+	AdminToken  string   `env:"ADMIN_TOKEN" help:"Token for /admin; unset, /admin is off. 16 characters at least, in production 32. Several that all work, as while one is replaced, are separated by blanks or lines."`
 	Docs        *bool    `negatable:"" env:"DOCS_ENABLED" help:"Serve the API's document at /docs. Default: yes, but not in production."`
 	CORSOrigins []string `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Sites whose pages may call the API with a workspace's key, as in https://app.example.com; none, or * outside production. Default: none."`
 	limitFlags
@@ -62,7 +63,7 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 	st := pools.stores(client)
 	st.SetRecorder(metrics)
 	st.SetVersion(env.version())
-	reporter, err := env.report.reporter(life, flags.AdminToken, db.DatabaseURL)
+	reporter, err := env.report.reporter(life, append(strings.Fields(flags.AdminToken), db.DatabaseURL)...)
 	if err != nil {
 		return "", err
 	}

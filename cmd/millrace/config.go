@@ -36,7 +36,10 @@ func (c *configCmd) Run(env *environment, parsed *kong.Kong) error {
 	out := tabwriter.NewWriter(env.stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(out, "VARIABLE\tVALUE\tFROM\tUSED BY")
 	for _, s := range table {
-		value, from := s.value(os.LookupEnv)
+		value, from, err := s.value(os.LookupEnv)
+		if err != nil {
+			return configError{err}
+		}
 		fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", s.Variable, value, from, strings.Join(s.Verbs, ", "))
 	}
 	return out.Flush()
@@ -100,20 +103,27 @@ func (s setting) secret() bool {
 	return false
 }
 
-func (s setting) value(lookup func(string) (string, bool)) (value, from string) {
-	value, set := lookup(s.Variable)
-	switch {
-	case !set || value == "":
-		return cmp.Or(s.Default, "–"), "default"
-	case s.secret():
-		return fmt.Sprintf("(%d characters)", len(value)), "environment"
+// value is what is set, without a secret, and where.
+func (s setting) value(lookup func(string) (string, bool)) (value, from string, err error) {
+	value, _ = lookup(s.Variable)
+	from = "environment"
+	if secret, file, err := (secretFiles{lookup}).read(s.Variable); err != nil {
+		return "", "", err
+	} else if file != "" {
+		value, from = secret, file
 	}
-	return value, "environment"
+	switch {
+	case value == "":
+		return cmp.Or(s.Default, "–"), "default", nil
+	case s.secret():
+		return fmt.Sprintf("(%d characters)", len(value)), from, nil
+	}
+	return value, from, nil
 }
 
 func writeSettings(out io.Writer, table []setting) error {
 	cell := strings.NewReplacer("|", `\|`, "\n", " ").Replace
-	fmt.Fprint(out, "# Configuration\n\nEvery variable the program reads, made from its flags by `millrace config --markdown`; `millrace config` shows\nwhat is set here, without secrets. A flag goes before its variable.\n\n")
+	fmt.Fprint(out, "# Configuration\n\nEvery variable the program reads, made from its flags by `millrace config --markdown`; `millrace config` shows\nwhat is set here, without secrets. A flag goes before its variable. A secret (a token, key, password, DSN or database\nURL) can come from a file: `NAME_FILE` names the file of the variable `NAME`, and in systemd's `CREDENTIALS_DIRECTORY` the\nfile has the variable's own name.\n\n")
 	fmt.Fprint(out, "| variable | flag | default | read by | |\n|---|---|---|---|---|\n")
 	for _, s := range table {
 		def := "–"

@@ -85,7 +85,7 @@ func main() {
 // the command line or the configuration.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var cli commands
-	parser, err := kong.New(&cli, kong.Name("millrace"), kong.Writers(stdout, stderr),
+	parser, err := kong.New(&cli, kong.Name("millrace"), kong.Writers(stdout, stderr), kong.Resolvers(secretFiles{os.LookupEnv}),
 		kong.Description("Tunes, walk-forwards and knowledge for trading research, run durably."))
 	if err != nil {
 		fmt.Fprintln(stderr, "millrace:", err)

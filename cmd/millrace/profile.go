@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 
@@ -28,14 +29,16 @@ func (f apiFlags) check(profile string) error {
 	return errors.Join(faults...)
 }
 
-// checkToken checks an admin token, if there is one.
+// checkToken checks each admin token, if there are any.
 func checkToken(token, profile string) error {
 	least := 16
 	if profile == production {
 		least = productionToken
 	}
-	if token != "" && len(token) < least {
-		return fmt.Errorf("--admin-token (ADMIN_TOKEN) has %d characters: %s needs %d at least", len(token), profile, least)
+	for _, one := range strings.Fields(token) {
+		if len(one) < least {
+			return fmt.Errorf("--admin-token (ADMIN_TOKEN) has %d characters: %s needs %d at least", len(one), profile, least)
+		}
 	}
 	return nil
 }
@@ -175,7 +178,7 @@ func checked(faults ...error) error {
 // that are set here.
 func serverProblems(verb string, database bool) (profile string, err error) {
 	var cli commands
-	parser, err := kong.New(&cli, kong.Name("millrace"))
+	parser, err := kong.New(&cli, kong.Name("millrace"), kong.Resolvers(secretFiles{os.LookupEnv}))
 	if err != nil {
 		return "", err
 	}

@@ -1,0 +1,79 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"millrace/api/types"
+	"millrace/jobs/invalid"
+	"millrace/store"
+	"millrace/store/tenants"
+)
+
+func viewAdminToken(t tenants.AdminToken) types.AdminToken {
+	return types.AdminToken{
+		TokenID: t.ID.String(), Name: t.Name, CreatedAt: t.CreatedAt.UTC(),
+		ExpiresAt: utc(t.ExpiresAt), LastUsedAt: utc(t.LastUsedAt), RevokedAt: utc(t.RevokedAt),
+	}
+}
+
+// createAdminToken handles POST /admin/tokens.
+func (s *Server) createAdminToken(c echo.Context) error {
+	var req types.AdminTokenRequest
+	if err := bind(c, &req); err != nil {
+		return err
+	}
+	var faults []invalid.FieldError
+	if !oneLine(req.Name, 100) {
+		faults = append(faults, lineFault("name", 100))
+	}
+	if req.ExpiresAt != nil && !req.ExpiresAt.After(s.store.Clock().Now()) {
+		faults = append(faults, invalid.FieldError{Field: "expires_at", Message: "is in the past"})
+	}
+	if err := fieldProblems(faults); err != nil {
+		return err
+	}
+	made, secret, err := s.store.Tenants.IssueAdminToken(c.Request().Context(), req.Name, req.ExpiresAt)
+	if err != nil {
+		return err
+	}
+	return writeJSON(c, http.StatusCreated, "application/json", types.NewAdminToken{AdminToken: viewAdminToken(made), Secret: secret})
+}
+
+// listAdminTokens handles GET /admin/tokens.
+func (s *Server) listAdminTokens(c echo.Context) error {
+	page, err := queryPage(c)
+	if err != nil {
+		return err
+	}
+	limit, err := queryInt(c, "limit", 50, 1, 200)
+	if err != nil {
+		return err
+	}
+	found, err := s.store.Tenants.AdminTokens(c.Request().Context(), page, limit+1)
+	if err != nil {
+		return err
+	}
+	kept := paged(found, limit, func(t tenants.AdminToken) string { return pageCursor(t.CreatedAt, t.ID) })
+	views := types.List[types.AdminToken]{Items: make([]types.AdminToken, len(kept.Items)), NextCursor: kept.NextCursor}
+	for i, t := range kept.Items {
+		views.Items[i] = viewAdminToken(t)
+	}
+	return ok(c, views)
+}
+
+// revokeAdminToken handles DELETE /admin/tokens/:token. It holds from the next request on, and ends the token's
+// event streams within two seconds.
+func (s *Server) revokeAdminToken(c echo.Context) error {
+	id, err := uuid.Parse(c.Param("token"))
+	if err != nil {
+		return fmt.Errorf("admin token: %w", store.ErrNotFound)
+	}
+	if err := s.store.Tenants.RevokeAdminToken(c.Request().Context(), id); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}
