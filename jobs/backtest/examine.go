@@ -1,6 +1,7 @@
 package backtest
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -18,21 +19,25 @@ type Examination struct {
 	Complete bool `json:"complete"`
 	// NsPerBar is what a bar of a run took on average, columns included, as the caller measured it; 0: not.
 	NsPerBar int64 `json:"ns_per_bar"`
+	// Warmup is how many bars before a window trials see at the defaults; 0 also when they see all.
+	Warmup int `json:"warmup"`
+	// Refusal is why the strategy cannot be tuned: at its defaults it goes beyond a limit or the time. Empty: it can.
+	Refusal string `json:"refusal,omitempty"`
 	// Problems are why the strategy is not to be trusted: two runs that differ, an order that the
 	// future changed.
 	Problems []string `json:"problems"`
-	// Warnings are inputs at which it fails, and a strategy that never trades.
+	// Warnings are inputs at which it fails, a warm-up that is too short, and a strategy that never trades.
 	Warnings []string `json:"warnings"`
 }
 
 // Examine runs the strategy at its defaults twice, on histories that end at a cut or whose bars from it on
-// are others, and at both ends of each parameter. stop ends it early.
+// are others, on a window that shows only its warm-up, and at both ends of each parameter. stop ends it early.
 func Examine(s Strategy, b *Bars, cfg Config, stop func() bool) Examination {
 	e := examiner{
 		Examination: Examination{Bars: b.Len(), Problems: []string{}, Warnings: []string{}},
 		strategy:    s, bars: b, cfg: cfg, stop: stop,
 	}
-	e.Complete = e.repeat() && e.lookAhead() && e.ends()
+	e.Complete = e.repeat() && e.lookAhead() && e.warm() && e.ends()
 	return e.Examination
 }
 
@@ -48,19 +53,23 @@ type examiner struct {
 
 // run trades all bars. ok is false when time is up.
 func (e *examiner) run(b *Bars, p Params) (trades []Trade, equity []float64, ok bool, err error) {
+	return e.runWindow(b, Window{To: b.Len()}, p)
+}
+
+func (e *examiner) runWindow(b *Bars, w Window, p Params) (trades []Trade, equity []float64, ok bool, err error) {
 	if e.stop() {
 		return nil, nil, false, nil
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			ok, err = true, fmt.Errorf("it panics: %v", r)
+			ok, err = true, &limitError{fmt.Sprintf("it panics: %v", r)}
 		}
 	}()
 	e.Runs++
 	t := NewTrader(b, e.strategy, e.cfg)
 	t.OnStop(e.stop)
 	t.Prepare(p)
-	trades, equity = t.Trace(Window{To: b.Len()})
+	trades, equity = t.Trace(w)
 	err = t.Err()
 	return trades, equity, err == nil || !e.stop(), err
 }
@@ -75,9 +84,17 @@ func (e *examiner) repeat() bool {
 	var err error
 	var ok bool
 	if e.trades, e.equity, ok, err = e.run(e.bars, e.defaults()); !ok {
+		if e.Runs > 0 {
+			e.Refusal = fmt.Sprintf("at its defaults one run over %d bars does not end in time", e.Bars)
+		}
 		return false
 	}
 	if err != nil {
+		e.equity = nil
+		if exceedsLimit(err) {
+			e.Refusal = fmt.Sprintf("at the defaults: %v", err)
+			return true
+		}
 		e.Warnings = append(e.Warnings, fmt.Sprintf("at the defaults: %v", err))
 		return true
 	}
@@ -129,8 +146,39 @@ func (e *examiner) sameBefore(bars *Bars, cut int) (same, ok bool) {
 	return true, true
 }
 
+// warm trades the last third, once with all bars before it and once with its warm-up only.
+func (e *examiner) warm() bool {
+	if e.equity == nil {
+		return true
+	}
+	n := e.bars.Len()
+	from := n - n/3
+	e.Warmup = Warmup(e.bars, e.strategy, e.defaults(), nil)
+	first := from - e.Warmup
+	if e.Warmup >= n {
+		e.Warmup = 0
+	}
+	if first <= 0 {
+		return true // it sees all there are
+	}
+	want, _, ok, err := e.runWindow(e.bars, Window{From: from, To: n}, e.defaults())
+	if !ok || err != nil {
+		return ok
+	}
+	got, _, ok, err := e.runWindow(e.bars.Slice(first, n), Window{From: from - first, To: n - first}, e.defaults())
+	if ok && (err != nil || !slices.EqualFunc(want, got, func(a, b Trade) bool {
+		return a.EntryTime == b.EntryTime && a.ExitTime == b.ExitTime && a.Side == b.Side
+	})) {
+		e.Warnings = append(e.Warnings, fmt.Sprintf("it trades otherwise when it sees only the %d bars before a window that are its warm-up", from-first))
+	}
+	return ok
+}
+
 // ends runs both ends of each parameter.
 func (e *examiner) ends() bool {
+	if e.Refusal != "" {
+		return true
+	}
 	for i, spec := range e.strategy.Params() {
 		for _, end := range []float64{spec.Min, spec.Max} {
 			if math.Abs(end) >= 1e9 { // not a bound of the strategy's own
@@ -148,6 +196,18 @@ func (e *examiner) ends() bool {
 		}
 	}
 	return true
+}
+
+// limitError is a fault of a run that every other run would meet too.
+type limitError struct{ reason string }
+
+func (e *limitError) Error() string      { return e.reason }
+func (e *limitError) ExceedsLimit() bool { return true }
+
+// exceedsLimit reports whether a run went beyond a bound that holds for every strategy.
+func exceedsLimit(err error) bool {
+	var limit interface{ ExceedsLimit() bool }
+	return errors.As(err, &limit) && limit.ExceedsLimit()
 }
 
 // before are the trades that were closed before a bar.

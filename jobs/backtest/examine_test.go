@@ -1,6 +1,7 @@
 package backtest_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,8 +27,11 @@ func TestBuiltInStrategiesPassTheExamination(t *testing.T) {
 	for _, s := range backtest.Strategies() {
 		e := examined(t, s)
 		require.Empty(t, e.Problems, s.Name())
+		require.Empty(t, e.Refusal, s.Name())
+		require.NotContains(t, strings.Join(e.Warnings, " "), "warm-up", s.Name())
 		require.True(t, e.Complete, s.Name())
 		require.GreaterOrEqual(t, e.Runs, 10, s.Name())
+		require.Positive(t, e.Warmup, s.Name())
 	}
 }
 
@@ -76,6 +80,52 @@ func (counter) Signals(ind *backtest.Indicators, _ backtest.Params, out *backtes
 	n := ind.Bars().Len()
 	out.Long(n / 20)
 	out.Short(n / 10)
+}
+
+// forgetful needs more bars than it says: it trades the thousandth bar of what it is shown.
+type forgetful struct{ backtest.Strategy }
+
+func (s forgetful) Trader(c *backtest.IndicatorCache, cfg backtest.Config) backtest.Trader {
+	return c.NewRunner(s, cfg)
+}
+
+func (forgetful) Signals(ind *backtest.Indicators, _ backtest.Params, out *backtest.Signals) {
+	for i := 100; i < ind.Bars().Len(); i += 100 {
+		if i%200 == 0 {
+			out.Long(i)
+		} else {
+			out.Short(i)
+		}
+	}
+}
+
+func (forgetful) Warmup(*backtest.Bars, backtest.Params) int { return 30 }
+
+// crashing panics.
+type crashing struct{ backtest.Strategy }
+
+func (s crashing) Trader(c *backtest.IndicatorCache, cfg backtest.Config) backtest.Trader {
+	return c.NewRunner(s, cfg)
+}
+
+func (crashing) Signals(*backtest.Indicators, backtest.Params, *backtest.Signals) { panic("no") }
+
+func TestExaminationFindsAWarmUpThatIsTooShort(t *testing.T) {
+	t.Parallel()
+	native, _ := backtest.Lookup("sma_cross")
+	e := examined(t, forgetful{native})
+	require.Empty(t, e.Problems)
+	require.Equal(t, 30, e.Warmup)
+	require.Contains(t, strings.Join(e.Warnings, " "), "the 30 bars before a window")
+}
+
+func TestAStrategyThatPanicsIsRefused(t *testing.T) {
+	t.Parallel()
+	native, _ := backtest.Lookup("sma_cross")
+	e := examined(t, crashing{native})
+	require.Contains(t, e.Refusal, "it panics")
+	require.True(t, e.Complete)
+	require.Equal(t, 1, e.Runs, "what cannot run at its defaults is not run at others")
 }
 
 func TestExaminationFindsLookAheadAndChance(t *testing.T) {

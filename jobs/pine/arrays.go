@@ -85,7 +85,7 @@ func arrayFunctions(all map[string]function) {
 			a[0] = 0
 		}
 		if a[0] < 0 || a[0] > maxElements {
-			return 0, fmt.Errorf("an array of %v elements is beyond 0 to %d", a[0], maxElements)
+			return 0, limitError(fmt.Sprintf("an array of %v elements is beyond 0 to %d", a[0], maxElements))
 		}
 		o, ref, err := m.heap.alloc(whole(a[0]))
 		if err != nil {

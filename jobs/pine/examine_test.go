@@ -33,3 +33,25 @@ func TestAScriptWithoutTradesIsWarnedOf(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 }
+
+// What goes beyond a limit at its defaults is refused with its line; what stops by itself is warned of.
+func TestAScriptBeyondALimitAtItsDefaultsIsRefused(t *testing.T) {
+	order := "if x > 0\n    strategy.entry(\"L\", strategy.long)\n"
+	for name, c := range map[string]struct {
+		lines, refusal, warning string
+	}{
+		"an endless loop":      {"x = 0\nwhile true\n    x += 1\n" + order, "line 4", ""},
+		"a huge array":         {"x = array.size(array.new_float(1000000000, 0))\n" + order, "line 3", ""},
+		"an array that grows":  {"var a = array.new_float()\nfor i = 0 to 9000\n    a.push(i)\nx = a.size()\n" + order, "line 5", ""},
+		"many texts":           {"var a = array.new_string()\nfor i = 0 to 9000\n    a.push(str.tostring(close * i))\nx = a.size()\n" + order, "line 5", ""},
+		"a huge matrix":        {"x = matrix.rows(matrix.new<float>(100000, 100000, 0))\n" + order, "line 3", ""},
+		"many orders":          {"for i = 0 to 9999\n    strategy.entry(str.tostring(i), strategy.long, limit=0.01)\n", "line 4", ""},
+		"one that stops":       {"if close > 0\n    runtime.error(\"wrong timeframe\")\nx = 1\n" + order, "", "line 4"},
+		"an index out of band": {"x = array.get(array.new_float(1, 0), 7)\n" + order, "", "line 3"},
+	} {
+		e := examine(t, v6+c.lines)
+		if c.refusal == "" != (e.Refusal == "") || !strings.Contains(e.Refusal, c.refusal) || !strings.Contains(strings.Join(e.Warnings, " "), c.warning) {
+			t.Errorf("%s: %+v", name, e)
+		}
+	}
+}

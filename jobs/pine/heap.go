@@ -30,8 +30,8 @@ const (
 )
 
 var (
-	errElements = errors.New("the script's collections hold more than 100000 elements")
-	errNaObject = errors.New("a collection that is na is used")
+	errElements error = limitError("the script's collections hold more than 100000 elements")
+	errNaObject       = errors.New("a collection that is na is used")
 )
 
 func newHeap() *heap { return &heap{limit: 4096} }

@@ -1,10 +1,12 @@
 package pine
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
 	"millrace/jobs/backtest"
+	"millrace/jobs/backtest/broker"
 	"millrace/jobs/pine/ir"
 	"millrace/jobs/pine/syntax"
 	"millrace/jobs/pine/ta"
@@ -14,12 +16,23 @@ import (
 type RunError struct {
 	Line, Column int
 	Message      string
+	// Limit says that the script went beyond a bound that holds for every script.
+	Limit bool
 }
 
 // Error implements error.
 func (e *RunError) Error() string {
 	return fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, e.Message)
 }
+
+// ExceedsLimit is Limit, for backtest.Examine.
+func (e *RunError) ExceedsLimit() bool { return e.Limit }
+
+// limitError is a bound that a script went beyond.
+type limitError string
+
+// Error implements error.
+func (e limitError) Error() string { return string(e) }
 
 // frame is what a machine runs over: bars with the series derived from them.
 type frame struct {
@@ -129,6 +142,13 @@ func (m *machine) fail(pc int, message string) error {
 
 func failAt(p syntax.Pos, message string) error {
 	return &RunError{Line: int(p.Line), Column: int(p.Column), Message: message}
+}
+
+// failBy makes an error of what failed at a place of the script.
+func failBy(p syntax.Pos, err error) error {
+	var own limitError
+	var orders *broker.LimitError
+	return &RunError{Line: int(p.Line), Column: int(p.Column), Message: err.Error(), Limit: errors.As(err, &own) || errors.As(err, &orders)}
 }
 
 // step runs the body on a bar.
@@ -252,12 +272,12 @@ func (m *machine) step(bar int) error {
 		case opGive:
 			m.give(in.c)
 			if err := m.run.emu.Err(); err != nil {
-				return failAt(m.c.calls[in.c].pos, err.Error())
+				return failBy(m.c.calls[in.c].pos, err)
 			}
 		case opValue:
 			v, err := m.run.read(&m.c.calls[in.c], nil)
 			if err != nil {
-				return failAt(m.c.calls[in.c].pos, err.Error())
+				return failBy(m.c.calls[in.c].pos, err)
 			}
 			regs[in.d] = v
 		case opJump:

@@ -17,7 +17,7 @@ func (o *object) rows() int {
 // matrix makes a new matrix.
 func (m *machine) matrix(rows, cols int) (*object, float64, error) {
 	if rows < 0 || cols < 0 || rows > maxElements || cols > maxElements || rows*cols > maxElements {
-		return nil, 0, fmt.Errorf("a matrix of %d rows and %d columns has more than %d elements", rows, cols, maxElements)
+		return nil, 0, limitError(fmt.Sprintf("a matrix of %d rows and %d columns has more than %d elements", rows, cols, maxElements))
 	}
 	o, ref, err := m.heap.alloc(rows * cols)
 	if err == nil {

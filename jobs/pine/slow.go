@@ -62,10 +62,10 @@ func (m *machine) pass(pc int) error {
 	m.passes++
 	m.run.passes++
 	if m.passes > passesPerBar {
-		return m.fail(pc, fmt.Sprintf("loops make more than %d passes on one bar", passesPerBar))
+		return failBy(m.c.lines[pc], limitError(fmt.Sprintf("loops make more than %d passes on one bar", passesPerBar)))
 	}
 	if m.run.passes > passesPerRun {
-		return m.fail(pc, "loops make more passes than a run may")
+		return failBy(m.c.lines[pc], limitError("loops make more passes than a run may"))
 	}
 	if m.run.passes&(1<<14-1) == 0 && m.run.stopped() {
 		return ErrStopped
@@ -94,7 +94,7 @@ func (m *machine) call(in *instr, c *callInfo, args []float64) error {
 			return err
 		}
 		if err != nil {
-			return failAt(c.pos, err.Error())
+			return failBy(c.pos, err)
 		}
 		if len(c.dst) > 0 {
 			regs[c.dst[0]] = v
@@ -123,18 +123,18 @@ func (m *machine) call(in *instr, c *callInfo, args []float64) error {
 	case opRead:
 		v, err := m.run.read(c, args)
 		if err != nil {
-			return failAt(c.pos, err.Error())
+			return failBy(c.pos, err)
 		}
 		regs[c.dst[0]] = v
 	case opOrder:
 		m.run.order(c, args)
 		if err := m.run.emu.Err(); err != nil {
-			return failAt(c.pos, err.Error())
+			return failBy(c.pos, err)
 		}
 	case opNew:
 		v, err := m.heap.object(args)
 		if err != nil {
-			return failAt(c.pos, err.Error())
+			return failBy(c.pos, err)
 		}
 		regs[c.dst[0]] = v
 	case opSecurity:

@@ -1,7 +1,6 @@
 package pine
 
 import (
-	"errors"
 	"math"
 	"strings"
 )
@@ -20,7 +19,7 @@ const (
 	maxText      = 4096
 )
 
-var errTexts = errors.New("the script makes more texts than a run may hold")
+var errTexts error = limitError("the script makes more texts than a run may hold")
 
 // resetTexts forgets the texts of the last run.
 func (r *Run) resetTexts() {
