@@ -20,6 +20,7 @@ import (
 	"millrace/jobs"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/worker/fleet"
+	"millrace/jobs/worker/gate"
 	"millrace/jobs/worker/retention"
 	"millrace/jobs/worker/tune"
 	"millrace/jobs/worker/wfo"
@@ -116,6 +117,7 @@ func (r *fixture) startSlots(slots jobs.Slots, opts tune.Options) {
 		Version: "test", Drain: 5 * time.Second,
 	}, func(st *stores.Set, workers *river.Workers) {
 		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, logger, opts).Register(workers)
+		gate.New(st.DB, st.Strategies, metrics, logger).Register(workers)
 		wfo.New(wfo.Stores{DB: st.DB, Market: st.Market, Strategies: st.Strategies, Tuning: st.Tuning, WalkForward: st.WalkForward}, metrics, logger, wfo.Options{}).Register(workers)
 		retention.New(st.DB, st.Upkeep, logger).Register(workers)
 	})

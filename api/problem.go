@@ -13,6 +13,7 @@ import (
 	"millrace/api/types"
 	"millrace/jobs/invalid"
 	"millrace/store"
+	"millrace/store/strategies"
 )
 
 // problemError is an error answer, with what its header says.
@@ -76,6 +77,8 @@ func asProblem(err error) (p *problemError, internal bool) {
 	var web *echo.HTTPError
 	var tooLarge *http.MaxBytesError
 	var ended *store.EndedError
+	var refused *store.RefusedScriptError
+	var gone *store.ScriptGoneError
 	switch {
 	case errors.As(err, &known):
 		copied := *known
@@ -90,6 +93,12 @@ func asProblem(err error) (p *problemError, internal bool) {
 		p := newProblem(http.StatusRequestEntityTooLarge, "The body is over the limit.")
 		p.Errors = []types.FieldError{{Field: "body", Message: "too large", Limit: tooLarge.Limit}}
 		return p, false
+	case errors.As(err, &refused):
+		p := newProblem(http.StatusUnprocessableEntity, "The script cannot be tuned.")
+		p.Errors = []types.FieldError{{Field: "strategy_name", Message: refused.Error(), Advice: "change the script and upload it: the next version is examined again"}}
+		return p, false
+	case errors.As(err, &gone):
+		return asProblem(unknownStrategy(strategies.Prefix + gone.Name))
 	case errors.Is(err, store.ErrNotFound):
 		return newProblem(http.StatusNotFound, "This workspace has nothing under that id or name."), false
 	case errors.Is(err, store.ErrKeyReused):

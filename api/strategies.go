@@ -42,7 +42,7 @@ func (s *Server) strategyRoutes() []route {
 		{http.MethodGet, "/strategies", viewer, s.listStrategies, bodyLimit, about{
 			summary: "The built-in strategies and the workspace's scripts, with their parameters", answer: types.List[types.Strategy]{}}},
 		{http.MethodPost, "/strategies", member, s.uploadStrategy, creates | inline, about{
-			summary: "Store a Pine script as a strategy", body: types.StrategyRequest{}, form: strategyForm, sample: sampleStrategy,
+			summary: "Store a Pine script as a strategy; a worker examines it, and its status says what came of it", body: types.StrategyRequest{}, form: strategyForm, sample: sampleStrategy,
 			status: http.StatusCreated, answer: types.Strategy{}}},
 		{http.MethodPost, "/strategies/check", viewer, s.checkStrategy, bodyLimit, about{
 			summary: "What POST /strategies would answer; nothing is stored", body: types.StrategyCheckRequest{}, sample: sampleCheck, answer: types.Strategy{}}},
@@ -63,9 +63,9 @@ func (s *Server) uploadStrategy(c echo.Context) error {
 	return s.storeScript(c, sub, req)
 }
 
-// storeScript compiles, examines and stores a script.
+// storeScript compiles and stores a script, and has it examined.
 func (s *Server) storeScript(c echo.Context, sub store.Submission, req types.StrategyRequest) error {
-	report, status, err := s.examine(c.Request().Context(), req.Source)
+	_, report, err := s.compile(c.Request().Context(), req.Source)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (s *Server) storeScript(c echo.Context, sub store.Submission, req types.Str
 	if len(req.Name) > scriptNameChars || !scriptName.MatchString(req.Name) {
 		return fieldProblem("name", "must be 1 to 64 letters, digits, _ . or -, the first one a letter or digit", scriptNameChars)
 	}
-	resp, err := s.store.Strategies.Put(c.Request().Context(), sub, req.Name, req.Source, report, status,
+	resp, err := s.store.Strategies.Put(c.Request().Context(), sub, req.Name, req.Source, report,
 		func(script *strategies.Script) (store.Response, error) {
 			body, err := json.Marshal(viewScript(script))
 			return store.Response{Status: http.StatusCreated, Location: "/strategies/" + script.ID.String(), Body: body}, err
@@ -148,34 +148,56 @@ func nameOf(title string) string {
 	return made
 }
 
-// examine compiles a script and runs it on the sample, with as many at once as there are cores.
-func (s *Server) examine(ctx context.Context, source string) (strategies.Report, strategies.Status, error) {
-	var report strategies.Report
-	if err := checkSource(source); err != nil {
-		return report, "", err
-	}
+// computing waits until fewer scripts are compiled and run in this process than there are cores.
+func (s *Server) computing(ctx context.Context) (done func(), err error) {
 	select {
 	case s.runs <- struct{}{}:
-		defer func() { <-s.runs }()
+		return func() { <-s.runs }, nil
 	case <-ctx.Done():
-		return report, "", ctx.Err()
+		return nil, ctx.Err()
 	}
+}
+
+// compile compiles a script, and reports what can be said of it before it has run.
+func (s *Server) compile(ctx context.Context, source string) (*pine.Strategy, strategies.Report, error) {
+	if err := checkSource(source); err != nil {
+		return nil, strategies.Report{}, err
+	}
+	done, err := s.computing(ctx)
+	if err != nil {
+		return nil, strategies.Report{}, err
+	}
+	defer done()
 	program, diags := pine.Compile(source)
 	if program == nil {
-		return report, "", scriptProblem(diags)
+		return nil, strategies.Report{}, scriptProblem(diags)
 	}
 	strategy := pine.NewStrategy(strategies.Prefix, program)
-	report = strategies.Report{
+	report := strategies.Report{
 		Title: program.Title(), Semantics: pine.Semantics, Class: program.Class(), Params: strategy.Params(),
 		Space: strategy.Space(), Account: strategy.Account(), Notes: program.Notes(),
 	}
 	if n, bounded := strategy.DefaultWarmup(); bounded {
 		report.Warmup = &n
 	}
+	return strategy, report, nil
+}
+
+// examine compiles a script and runs it on the sample as a worker does with one that is stored, for a shorter time.
+func (s *Server) examine(ctx context.Context, source string) (strategies.Report, strategies.Status, error) {
+	strategy, report, err := s.compile(ctx, source)
+	if err != nil {
+		return report, "", err
+	}
 	bars, err := pricefile.Sample()
 	if err != nil {
 		return report, "", fmt.Errorf("sample: %w", err)
 	}
+	done, err := s.computing(ctx)
+	if err != nil {
+		return report, "", err
+	}
+	defer done()
 	ctx, cancel := context.WithTimeout(ctx, examineTime)
 	defer cancel()
 	began := time.Now()
@@ -185,10 +207,7 @@ func (s *Server) examine(ctx context.Context, source string) (strategies.Report,
 	if e := &report.Examination; e.Runs*e.Bars > 0 {
 		e.NsPerBar = time.Since(began).Nanoseconds() / int64(e.Runs*e.Bars)
 	}
-	if len(report.Examination.Problems) > 0 {
-		return report, strategies.Unstable, nil
-	}
-	return report, strategies.Ready, nil
+	return report, strategies.StatusOf(report.Examination), nil
 }
 
 func checkSource(source string) error {
@@ -225,56 +244,6 @@ func (s *Server) checkStrategy(c echo.Context) error {
 		return err
 	}
 	return ok(c, viewReport(strategies.Prefix+nameOf(report.Title), report, status))
-}
-
-func viewReport(name string, r strategies.Report, status strategies.Status) types.Strategy {
-	warmup := "all bars before the window"
-	if r.Warmup != nil {
-		warmup = fmt.Sprintf("%d bars at the defaults", *r.Warmup)
-	}
-	view := types.Strategy{
-		Name: name, Doc: r.Title, Params: viewParams(r.Params), Status: string(status), Class: r.Class,
-		ParamSpace: map[string]types.ParamRange{}, Warmup: &warmup, Notes: []types.Diagnostic{},
-		Examination: (*types.Examination)(&r.Examination),
-	}
-	a := r.Account
-	view.Account = &types.Account{
-		Cash: a.Cash, Commission: types.Commission{Fraction: float64(a.Commission)}, Slippage: a.Slippage, Size: a.Size,
-		WholeUnits: a.WholeUnits, Exclusive: a.Exclusive,
-	}
-	for param, axis := range r.Space {
-		view.ParamSpace[param] = viewAxis(axis)
-	}
-	for _, d := range r.Notes {
-		view.Notes = append(view.Notes, types.Diagnostic{
-			Line: d.Line, Column: d.Column, Code: d.Code, Severity: string(d.Severity), Message: d.Message, Advice: d.Advice,
-		})
-	}
-	return view
-}
-
-func viewAxis(a pine.Axis) types.ParamRange {
-	if a.Labels != nil || a.Values != nil {
-		return types.ParamRange{Labels: a.Labels, Values: a.Values}
-	}
-	return types.ParamRange{RangeObject: types.RangeObject{Low: &a.Low, High: &a.High, Step: &a.Step}}
-}
-
-func viewScript(script *strategies.Script) types.Strategy {
-	view := viewReport(script.FullName(), script.Report, script.Status)
-	at := script.CreatedAt.UTC()
-	view.StrategyID, view.Version, view.SHA256, view.CreatedAt = script.ID.String(), script.Version, hex.EncodeToString(script.SHA256), &at
-	return view
-}
-
-func viewParams(specs []backtest.ParamSpec) []types.ParamSpec {
-	views := []types.ParamSpec{}
-	for _, p := range specs {
-		views = append(views, types.ParamSpec{
-			Name: p.Name, Kind: types.ParamKind(p.Kind), Default: p.Default, Min: p.Min, Max: p.Max, Step: p.Step, Doc: p.Doc, Labels: p.Labels, Group: p.Group, Tooltip: p.Tooltip,
-		})
-	}
-	return views
 }
 
 // listStrategies handles GET /strategies.

@@ -34,6 +34,8 @@ type Metrics struct {
 
 	RunPlanFailures prometheus.Counter
 
+	StrategyChecks *prometheus.CounterVec // status
+
 	Knowledge KnowledgeMetrics
 
 	IngestJobs     *prometheus.CounterVec // source_type, status
@@ -79,6 +81,8 @@ func NewMetrics() *Metrics {
 		WFOEligible: histogram("wfo_candidates_eligible", "Candidates of a walk-forward that are eligible.",
 			[]float64{0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000}),
 
+		StrategyChecks: counters("strategy_checks_total", "Uploaded scripts that were examined, by the status that they got.", "status"),
+
 		RunPlanFailures: counter("run_plan_failures_total", "Run plans with a variant that failed."),
 
 		Knowledge: newKnowledgeMetrics(),
@@ -103,7 +107,7 @@ func NewMetrics() *Metrics {
 		m.HTTPRequests, m.HTTPDuration, m.DBAcquire, m.DBConnectionErrors,
 		m.TuneRuns, m.TuneRunDuration, m.TuneTrials,
 		m.SSESubscribers, m.SSEEventsPublished, m.SSEQueueDrops, m.SSERelayLag,
-		m.WFORuns, m.WFOFolds, m.WFORunDuration, m.WFOEligible, m.RunPlanFailures,
+		m.WFORuns, m.WFOFolds, m.WFORunDuration, m.WFOEligible, m.RunPlanFailures, m.StrategyChecks,
 		m.IngestJobs, m.IngestFailures,
 		m.IdempotencyReplays, m.InternalErrors, m.RiverJobWait, m.RiverJobRun, m.JobsRescued, m.WorkReconciled,
 	)
@@ -120,6 +124,7 @@ func (m *Metrics) begin() {
 	each(m.TuneTrials, []string{"completed", "failed", "skipped"})
 	each(m.WFORuns, append([]string{"partial"}, ended...))
 	each(m.WFOFolds, ended)
+	each(m.StrategyChecks, []string{"ready", "refused", "unstable"})
 	for _, source := range []string{"article", "dataset", "pdf", "pine", "text", "youtube"} {
 		each(m.IngestFailures, []string{source})
 		each(m.IngestJobs, []string{source}, ended)

@@ -26,6 +26,7 @@ import (
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/worker/fleet"
+	"millrace/jobs/worker/gate"
 	"millrace/jobs/worker/ingestion"
 	"millrace/jobs/worker/ingestion/fetch"
 	"millrace/jobs/worker/ingestion/provider"
@@ -213,6 +214,7 @@ func (s *site) startWorker() {
 		Version: "test", Drain: 5 * time.Second,
 	}, func(st *stores.Set, workers *river.Workers) {
 		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, logger, tune.Options{ShardTime: 200 * time.Millisecond}).Register(workers)
+		gate.New(st.DB, st.Strategies, metrics, logger).Register(workers)
 		wfo.New(wfo.Stores{DB: st.DB, Market: st.Market, Strategies: st.Strategies, Tuning: st.Tuning, WalkForward: st.WalkForward}, metrics, logger, wfo.Options{}).Register(workers)
 		retention.New(st.DB, st.Upkeep, logger).Register(workers)
 		sources, err := ingestion.New(ingestion.Options{

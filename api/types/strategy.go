@@ -11,7 +11,7 @@ type Strategy struct {
 	StrategyID  string                `json:"strategy_id,omitempty"`
 	Version     int                   `json:"version,omitempty"`
 	SHA256      string                `json:"sha256,omitempty"` // of the source
-	Status      string                `json:"status,omitempty"` // ready; unstable: do not trust it, examination says why
+	Status      string                `json:"status,omitempty"` // checking; ready; refused: it cannot be tuned; unstable: do not trust it, examination says why
 	Class       string                `json:"class,omitempty"`  // how it is executed: S signals, B brackets, P program
 	ParamSpace  map[string]ParamRange `json:"param_space,omitempty"`
 	Account     *Account              `json:"account,omitempty"` // of its declaration, as far as an account says it
@@ -19,6 +19,7 @@ type Strategy struct {
 	Notes       []Diagnostic          `json:"notes,omitempty"`
 	Examination *Examination          `json:"examination,omitempty"`
 	CreatedAt   *time.Time            `json:"created_at,omitempty"`
+	CheckedAt   *time.Time            `json:"checked_at,omitempty"` // when its examination ended
 }
 
 // Diagnostic is one finding about a script.
@@ -34,12 +35,14 @@ type Diagnostic struct {
 // Examination is what running a script on a sample showed.
 type Examination struct {
 	Bars     int      `json:"bars"`
-	Runs     int      `json:"runs"`       // that were made
-	Trades   int      `json:"trades"`     // at the defaults
-	Complete bool     `json:"complete"`   // false when time ran out
-	NsPerBar int64    `json:"ns_per_bar"` // of a run, on average
-	Problems []string `json:"problems"`   // why not to trust it
-	Warnings []string `json:"warnings"`   // parameters at which it fails, and if it does not trade
+	Runs     int      `json:"runs"`              // that were made
+	Trades   int      `json:"trades"`            // at the defaults
+	Complete bool     `json:"complete"`          // false when time ran out
+	NsPerBar int64    `json:"ns_per_bar"`        // of a run, on average
+	Warmup   int      `json:"warmup"`            // bars that trials see before a window, at the defaults; 0 also when they see all
+	Refusal  string   `json:"refusal,omitempty"` // why it cannot be tuned
+	Problems []string `json:"problems"`          // why not to trust it
+	Warnings []string `json:"warnings"`          // parameters at which it fails, and if it does not trade
 }
 
 // StrategyRequest is the body of POST /strategies.

@@ -19,6 +19,7 @@ import (
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/sweep"
 	"millrace/jobs/worker/fleet"
+	"millrace/jobs/worker/gate"
 	"millrace/jobs/worker/tune"
 	"millrace/jobs/worker/wfo"
 	"millrace/ops"
@@ -145,6 +146,7 @@ func (s *benchStore) work(b *testing.B, slots int) {
 		Metrics: metrics, Logger: logger, Version: "bench", Drain: time.Second,
 	}, func(st *stores.Set, workers *river.Workers) {
 		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, logger, tune.Options{Slots: slots}).Register(workers)
+		gate.New(st.DB, st.Strategies, metrics, logger).Register(workers)
 		wfo.New(wfo.Stores{DB: st.DB, Market: st.Market, Strategies: st.Strategies, Tuning: st.Tuning, WalkForward: st.WalkForward}, metrics, logger, wfo.Options{}).Register(workers)
 	})
 	require.NoError(b, err)

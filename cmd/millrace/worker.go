@@ -13,6 +13,7 @@ import (
 
 	"millrace/jobs"
 	"millrace/jobs/worker/fleet"
+	"millrace/jobs/worker/gate"
 	"millrace/jobs/worker/ingestion"
 	"millrace/jobs/worker/retention"
 	"millrace/jobs/worker/tune"
@@ -99,6 +100,7 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 		ID: id, Pool: pools.fleet, Workspaces: pools.spaces, Slots: slots, Metrics: metrics, Logger: env.logger, Reporter: reporter, Version: env.version(), Drain: flags.Drain,
 		Periodic: schedule,
 	}, func(st *stores.Set, workers *river.Workers) {
+		gate.New(st.DB, st.Strategies, metrics, env.logger).Register(workers)
 		st.SetVersion(env.version())
 		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, env.logger, tune.Options{
 			Slots: slots[jobs.QueueTrials], ShardTime: flags.ShardTime, Program: numbers(),

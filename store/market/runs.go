@@ -36,7 +36,10 @@ type Run struct {
 // PutRun stores a run, in the transaction of its submission.
 func (s *Store) PutRun(ctx context.Context, sub store.Submission, run Run, render func(*Run) (store.Response, error)) (store.Response, error) {
 	return s.db.Submit(ctx, sub, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
-		var err error
+		err := store.HoldScriptOfRun(ctx, tx, sub.Workspace, run.Script)
+		if err != nil {
+			return store.Response{}, err
+		}
 		if run.ID, err = uuid.NewV7(); err != nil {
 			return store.Response{}, fmt.Errorf("run id: %w", err)
 		}

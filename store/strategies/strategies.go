@@ -25,11 +25,17 @@ var ErrFull = errors.New("the workspace keeps as many scripts as it may")
 // Status says whether a script may be trusted.
 type Status string
 
-// The statuses: an unstable script looks ahead or gives two results on the same bars.
+// The statuses: a version is checking until its examination has ended. A refused one may not be tuned; an
+// unstable one looks ahead or gives two results on the same bars.
 const (
+	Checking Status = "checking"
 	Ready    Status = "ready"
+	Refused  Status = "refused"
 	Unstable Status = "unstable"
 )
+
+// Statuses lists them all.
+func Statuses() []Status { return []Status{Checking, Ready, Refused, Unstable} }
 
 // Report is what compiling and examining a script found.
 type Report struct {
@@ -54,26 +60,27 @@ type Script struct {
 	Report    Report
 	Status    Status
 	CreatedAt time.Time
+	CheckedAt *time.Time // when its examination ended; nil: not yet, or within its upload
 }
 
 // FullName is what requests call the version.
 func (s *Script) FullName() string { return fmt.Sprintf("%s%s@%d", Prefix, s.Name, s.Version) }
 
-const columns = `id, name, version, sha256, report, status, created_at`
+const columns = `id, name, version, sha256, report, status, created_at, checked_at`
 
 func scanScript(row pgx.CollectableRow) (Script, error) {
 	var s Script
 	var report []byte
-	if err := row.Scan(&s.ID, &s.Name, &s.Version, &s.SHA256, &report, &s.Status, &s.CreatedAt); err != nil {
+	if err := row.Scan(&s.ID, &s.Name, &s.Version, &s.SHA256, &report, &s.Status, &s.CreatedAt, &s.CheckedAt); err != nil {
 		return s, err
 	}
 	return s, json.Unmarshal(report, &s.Report)
 }
 
-// Put stores a script as the next version of its name, in the transaction of its submission. The same
-// source again is the version that is there, also when it was erased; under another name it is
-// ErrConflict.
-func (s *Store) Put(ctx context.Context, sub store.Submission, name, source string, report Report, status Status,
+// Put stores a script as the next version of its name, and the job that examines it, in the transaction of
+// its submission. The same source again is the version that is there, also when it was erased, and one that
+// was refused, or examined by other rules, is examined again; under another name it is ErrConflict.
+func (s *Store) Put(ctx context.Context, sub store.Submission, name, source string, report Report,
 	render func(*Script) (store.Response, error),
 ) (store.Response, error) {
 	encoded, err := json.Marshal(report)
@@ -86,7 +93,7 @@ func (s *Store) Put(ctx context.Context, sub store.Submission, name, source stri
 		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended('strategies ' || $1::text, 0))`, sub.Workspace); err != nil {
 			return store.Response{}, fmt.Errorf("lock scripts: %w", err)
 		}
-		script, err := put(ctx, tx, sub.Workspace, name, sum[:], source, encoded, status)
+		script, err := s.put(ctx, tx, sub.Workspace, name, sum[:], source, encoded)
 		if err != nil {
 			return store.Response{}, err
 		}
@@ -94,7 +101,7 @@ func (s *Store) Put(ctx context.Context, sub store.Submission, name, source stri
 	})
 }
 
-func put(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, name string, sum []byte, source string, report []byte, status Status) (Script, error) {
+func (s *Store) put(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, name string, sum []byte, source string, report []byte) (Script, error) {
 	known, err := one(ctx, tx, `select `+columns+` from strategies where workspace_id = $1 and sha256 = $2`, workspace, sum)
 	switch {
 	case err == nil && known.Name != name:
@@ -103,6 +110,9 @@ func put(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, name string, sum [
 		_, err = tx.Exec(ctx, `update strategies set erased_at = null where workspace_id = $1 and id = $2 and erased_at is not null`, workspace, known.ID)
 		if err != nil {
 			return known, fmt.Errorf("restore script: %w", err)
+		}
+		if known.Status == Refused || known.Status != Checking && known.Report.Semantics != pine.Semantics {
+			return s.checkAgain(ctx, tx, workspace, known.ID, report)
 		}
 		return known, nil
 	case !errors.Is(err, store.ErrNotFound):
@@ -120,10 +130,14 @@ func put(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, name string, sum [
 	if err != nil {
 		return known, fmt.Errorf("script id: %w", err)
 	}
+	job, err := s.insertCheck(ctx, tx, workspace, id)
+	if err != nil {
+		return known, err
+	}
 	return one(ctx, tx, `
-		insert into strategies (id, workspace_id, name, version, sha256, source, report, status)
-		select $2, $1, $3, coalesce(max(version), 0) + 1, $4, $5, $6, $7 from strategies where workspace_id = $1 and name = $3
-		returning `+columns, workspace, id, name, sum, source, report, status)
+		insert into strategies (id, workspace_id, name, version, sha256, source, report, status, check_job_id)
+		select $2, $1, $3, coalesce(max(version), 0) + 1, $4, $5, $6, $7, $8 from strategies where workspace_id = $1 and name = $3
+		returning `+columns, workspace, id, name, sum, source, report, Checking, job)
 }
 
 // one reads one script, or ErrNotFound. Errors do not quote the statement's values.

@@ -117,6 +117,9 @@ func (s *Store) Create(ctx context.Context, sub store.Submission, in NewTune, re
 }
 
 func (s *Store) create(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewTune) (*Tune, error) {
+	if err := store.HoldScript(ctx, tx, workspace, in.Spec.Script); err != nil {
+		return nil, err
+	}
 	room, active, err := admission.Room(ctx, tx, workspace)
 	if err != nil {
 		return nil, err

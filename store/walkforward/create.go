@@ -42,6 +42,9 @@ func (s *Store) Create(ctx context.Context, sub store.Submission, in NewRun,
 }
 
 func (s *Store) create(ctx context.Context, tx *store.Tx, workspace uuid.UUID, in NewRun) (*Run, []Fold, error) {
+	if err := store.HoldScript(ctx, tx, workspace, in.Spec.Script); err != nil {
+		return nil, nil, err
+	}
 	room, active, err := admission.Room(ctx, tx, workspace)
 	if err != nil {
 		return nil, nil, err

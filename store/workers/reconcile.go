@@ -69,7 +69,11 @@ const expectedJobs = `
 	union all
 	select 'reembed', e.id, e.workspace_id, e.river_job_id, 'ingest.reembed', 'ingestion', 3,
 	       jsonb_build_object('workspace_id', e.workspace_id, 'reembed_id', e.id), true, false
-	  from reembeds e where e.status in ('queued', 'running')`
+	  from reembeds e where e.status in ('queued', 'running')
+	union all
+	select 'strategy', s.id, s.workspace_id, s.check_job_id, 'strategy.check', 'trials', 1,
+	       jsonb_build_object('workspace_id', s.workspace_id, 'strategy_id', s.id), true, false
+	  from strategies s where s.status = 'checking'`
 
 // lostJobs are those of them that nobody will ever work.
 const lostJobs = `
@@ -95,7 +99,7 @@ const endedPlans = `
 
 // LostWork is a piece of work that is active though no job will carry it on.
 type LostWork struct {
-	What string // tune, wfo, ingestion, reembed or run_plan
+	What string // tune, wfo, ingestion, reembed, strategy or run_plan
 	ID   uuid.UUID
 }
 

@@ -15,6 +15,7 @@ import (
 	"millrace/store"
 	"millrace/store/library"
 	"millrace/store/storetest"
+	"millrace/store/strategies"
 	"millrace/store/tuning"
 	"millrace/store/workers"
 )
@@ -64,6 +65,13 @@ func lostWorks() []lostWork {
 		{"an ingestion", func(d *storetest.Fixture) (string, uuid.UUID, int64, river.JobArgs) {
 			in := d.Ingest("k")
 			return "ingestion", in.ID, in.RiverJobID, jobs.IngestArgs{WorkspaceID: d.Space.ID, IngestID: in.ID}
+		}},
+		{"a script to be examined", func(d *storetest.Fixture) (string, uuid.UUID, int64, river.JobArgs) {
+			var id uuid.UUID
+			_, err := d.Store.Strategies.Put(d.T.Context(), store.Submission{Workspace: d.Space.ID, Route: "test", Key: "k"}, "s", "//@version=6", strategies.Report{},
+				func(s *strategies.Script) (store.Response, error) { id = s.ID; return store.Response{Status: 201}, nil })
+			require.NoError(d.T, err)
+			return "strategy", id, d.JobOf(`select check_job_id from strategies where id = $1`, id), jobs.StrategyCheckArgs{WorkspaceID: d.Space.ID, StrategyID: id}
 		}},
 		{"a re-embedding", func(d *storetest.Fixture) (string, uuid.UUID, int64, river.JobArgs) {
 			var id uuid.UUID

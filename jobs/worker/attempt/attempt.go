@@ -55,8 +55,8 @@ func (w *Worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 		return nil
 	case over(err):
 		return river.JobCancel(err)
-	case errors.Is(err, store.ErrFenced), ctx.Err() != nil:
-		return err
+	case errors.Is(err, store.ErrFenced), ctx.Err() != nil, errors.As(err, new(*river.JobSnoozeError)):
+		return err // to wait is no failure, also of the last attempt
 	}
 	var snoozed *river.JobSnoozeError
 	if errors.As(err, &snoozed) {

@@ -2,13 +2,16 @@ package tune
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/riverqueue/river"
 
 	"millrace/jobs"
 	"millrace/jobs/sweep"
+	"millrace/jobs/worker/attempt"
 	"millrace/store"
 	"millrace/store/tuning"
 )
@@ -22,6 +25,9 @@ func (w *Workers) plan(ctx context.Context, args jobs.TunePlanArgs, lease store.
 	if tune.Stamp.Known() && w.stamp(tune).Before(tune.Stamp) {
 		return w.waitForEngine(ctx, tune)
 	}
+	if err := w.cleared(ctx, tune); err != nil {
+		return err
+	}
 	plan, err := w.plans.get(ctx, tune)
 	if err != nil {
 		return err
@@ -34,6 +40,24 @@ func (w *Workers) plan(ctx context.Context, args jobs.TunePlanArgs, lease store.
 	return w.save.Save(ctx, lease, func() error {
 		return w.store.Tuning.Begin(ctx, lease, args.TuneID, begin)
 	})
+}
+
+// checkPause is how long a tune waits before it looks again whether its script has been examined.
+const checkPause = time.Second
+
+// cleared has a tune of a script wait until the script has been examined, and fails it when that refused it.
+func (w *Workers) cleared(ctx context.Context, tune *tuning.Tune) error {
+	pending, err := w.store.Strategies.Pending(ctx, tune.WorkspaceID, tune.Spec.Script)
+	if refused := new(store.RefusedScriptError); errors.As(err, &refused) {
+		return &attempt.PermanentError{Reason: refused.Error()}
+	}
+	if err != nil {
+		return scriptFault(err)
+	}
+	if pending {
+		return river.JobSnooze(checkPause)
+	}
+	return nil
 }
 
 // advance plans the next round of a tune from the results of those before it.

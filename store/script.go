@@ -1,0 +1,69 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"millrace/jobs/sweep"
+)
+
+// RefusedScriptError says that a script may not be tuned, as its examination refused it.
+type RefusedScriptError struct {
+	Name   string // of the version
+	Reason string
+}
+
+// Error implements error.
+func (e *RefusedScriptError) Error() string {
+	return fmt.Sprintf("the script %s was refused when it was examined: %s", e.Name, e.Reason)
+}
+
+// ScriptGoneError is ErrNotFound of a script that was deleted while work that names it was submitted.
+type ScriptGoneError struct{ Name string }
+
+// Error implements error.
+func (e *ScriptGoneError) Error() string { return "script " + e.Name + ": " + ErrNotFound.Error() }
+
+// Is says that it is ErrNotFound.
+func (e *ScriptGoneError) Is(target error) bool { return target == ErrNotFound }
+
+// HoldScript keeps the version of a script that new work names until the transaction ends, so that it is not
+// deleted, nor refused, between the check of a request and the insert of its work. The error is a *ScriptGoneError
+// when it was deleted before, and a *RefusedScriptError when it may not be tuned. nil: a built-in strategy.
+func HoldScript(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, script *sweep.Script) error {
+	refusal, err := holdScript(ctx, tx, workspace, script)
+	if err == nil && refusal != nil {
+		return &RefusedScriptError{Name: versionOf(script), Reason: *refusal}
+	}
+	return err
+}
+
+func versionOf(script *sweep.Script) string { return fmt.Sprintf("%s@%d", script.Name, script.Version) }
+
+// HoldScriptOfRun is HoldScript for a single run: also one that was refused may be run.
+func HoldScriptOfRun(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, script *sweep.Script) error {
+	_, err := holdScript(ctx, tx, workspace, script)
+	return err
+}
+
+// holdScript takes the row for share: what deletes it, or ends its examination, waits for the transaction and
+// then sees what it inserted.
+func holdScript(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, script *sweep.Script) (refusal *string, err error) {
+	if script == nil {
+		return nil, nil
+	}
+	err = tx.QueryRow(ctx, `
+		select case when status = 'refused' then coalesce(report -> 'examination' ->> 'refusal', '') end from strategies
+		 where workspace_id = $1 and id = $2 and erased_at is null for share`, workspace, script.ID).Scan(&refusal)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, &ScriptGoneError{Name: versionOf(script)}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("hold script: %w", err)
+	}
+	return refusal, nil
+}
