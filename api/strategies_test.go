@@ -46,6 +46,18 @@ func (r *fixture) script(key, name, source string) types.Strategy {
 	return into[types.Strategy](r.t, a)
 }
 
+// checked waits until a worker has examined a script.
+func (r *fixture) checked(id string) types.Strategy {
+	r.t.Helper()
+	var script types.Strategy
+	require.Eventually(r.t, func() bool {
+		script = into[types.Strategy](r.t, r.do(http.MethodGet, "/strategies/"+id, ""))
+		return script.Status != "checking"
+	}, 60*time.Second, 20*time.Millisecond)
+	require.NotNil(r.t, script.CheckedAt)
+	return script
+}
+
 func (r *fixture) endedTune(path, body, key string) types.Tune {
 	r.t.Helper()
 	a := r.do(http.MethodPost, path, body, "X-Idempotency-Key", key)
@@ -62,17 +74,21 @@ func TestScriptIsUploadedTunedAndTraded(t *testing.T) {
 	r := newFixture(t).withSample()
 	made := r.script(r.key, "", meansScript)
 	require.Equal(t, "pine:two-means@1", made.Name)
-	require.Equal(t, "ready", made.Status)
+	require.Equal(t, "checking", made.Status)
+	require.Nil(t, made.Examination)
 	require.Len(t, made.Params, 4)
 	require.Equal(t, []string{"SMA", "EMA"}, made.ParamSpace["Kind"].Labels)
-	require.True(t, made.Examination.Complete)
-	require.Empty(t, made.Examination.Problems)
-	require.Positive(t, made.Examination.Trades)
 	require.Equal(t, made.StrategyID, r.script(r.key, "", meansScript).StrategyID, "the same source is the same version")
 	second := r.script(r.key, "two-means", strings.Replace(meansScript, "(50,", "(60,", 1))
 	require.Equal(t, "pine:two-means@2", second.Name)
 
 	r.startWorker()
+	checked := r.checked(made.StrategyID)
+	require.Equal(t, "ready", checked.Status)
+	require.True(t, checked.Examination.Complete)
+	require.Empty(t, checked.Examination.Problems)
+	require.Positive(t, checked.Examination.Trades)
+	require.Positive(t, checked.Examination.NsPerBar)
 	request := `{"dataset":"sp500","strategy_name":"pine:two-means@1","oos_ratio":0.3,"gates":{"max_drawdown_pct":90,"min_trades":1},
 		"param_space":{"Fast Length":{"low":11,"high":14,"step":1},"Slow Length":[50,100],"Kind":["EMA","SMA"],"Strict":[true,false]},
 		"constraints":["\"Fast Length\" < \"Slow Length\""],"account":{"commission":0.001}}`
@@ -112,6 +128,43 @@ func TestScriptIsUploadedTunedAndTraded(t *testing.T) {
 	for _, table := range []string{"event_log", "river_job", "tunes", "idempotency_keys"} {
 		require.Zero(t, r.count(`select count(*) from `+table+` t where t::text like '%crocus-in-the-source%'`), table)
 	}
+}
+
+// A tune is submitted while its script waits to be examined, and another once it was refused.
+func TestARefusedScriptFailsTheTuneThatWaitsForItAndTakesNoOther(t *testing.T) {
+	r := newFixture(t).withSample()
+	endless := strings.Replace(meansScript, "if fast == 13\n", "x = 0\nwhile fast == 10\n    x += 1\nif x > 99\n", 1)
+	made := r.script(r.key, "endless", endless)
+	const request = `{"dataset":"sp500","strategy_name":"pine:endless","param_space":{"Fast Length":[20,30]},"gates":{"max_drawdown_pct":99,"min_trades":1}}`
+	waiting := r.do(http.MethodPost, "/backtests/tune", request, "X-Idempotency-Key", "waits")
+	require.Equal(t, http.StatusAccepted, waiting.status, string(waiting.body))
+	r.startWorker()
+	refused := r.checked(made.StrategyID)
+	require.Equal(t, "refused", refused.Status)
+	require.Contains(t, refused.Examination.Refusal, "line 9", "%+v", refused.Examination)
+	var tune types.Tune
+	require.Eventually(t, func() bool {
+		tune = into[types.Tune](t, r.do(http.MethodGet, waiting.header.Get("Location"), ""))
+		return tune.Status.Ended()
+	}, 60*time.Second, 50*time.Millisecond)
+	require.Equal(t, types.TuneFailed, tune.Status)
+	require.Contains(t, *tune.Error, "endless@1 was refused")
+	require.Contains(t, *tune.Error, "line 9")
+
+	walk := strings.TrimSuffix(request, "}") + `,"wfo_config":{"train_days":1460,"test_days":730,"min_folds":2}}`
+	plan := `{"name":"plan","base":` + request + `,"overrides":[{"side":"long"}]}`
+	for path, body := range map[string]string{"/backtests/tune": request, "/backtests/wfo": walk, "/run-plans": plan} {
+		a := r.do(http.MethodPost, path, body, "X-Idempotency-Key", "late")
+		require.Equal(t, http.StatusUnprocessableEntity, a.status, "%s: %s", path, a.body)
+		p := into[types.ProblemError](t, a)
+		require.Equal(t, "strategy_name", p.Errors[0].Field, path)
+		require.Contains(t, p.Errors[0].Message, "line 9", path)
+		require.Contains(t, p.Errors[0].Advice, "upload it", path)
+	}
+	require.Equal(t, 1, r.count(`select count(*) from tunes`))
+	fixed := r.script(r.key, "endless", meansScript)
+	require.Equal(t, "pine:endless@2", fixed.Name)
+	require.Equal(t, types.TuneCompleted, r.endedTune("/backtests/tune", request, "fixed").Status)
 }
 
 func TestScriptIsWalkedForward(t *testing.T) {
@@ -183,7 +236,7 @@ func TestHostileScriptsAreRefusedWithTheirLine(t *testing.T) {
 		require.Equal(t, http.StatusUnprocessableEntity, post(source).status, name)
 	}
 	require.Equal(t, http.StatusBadRequest, post(head+"// \x00\n").status, "a zero byte")
-	// These compile: their runs fail or do nothing, and the report says so.
+	// These compile: their runs go beyond a limit or do nothing, and the report says so.
 	for name, source := range map[string]string{
 		"an endless loop":    head + "x = 0\nwhile true\n    x += 1\nif x > 0\n    strategy.entry(\"L\", strategy.long)\n",
 		"a huge array":       head + "a = array.new_float(1000000000, 0)\nif array.size(a) > 0\n    strategy.entry(\"L\", strategy.long)\n",
@@ -195,7 +248,7 @@ func TestHostileScriptsAreRefusedWithTheirLine(t *testing.T) {
 		a := post(source)
 		require.Equal(t, http.StatusOK, a.status, "%s: %s", name, a.body)
 		found := into[types.Strategy](t, a).Examination
-		require.True(t, len(found.Warnings) > 0 || !found.Complete || name == "an input of no use" || name == "division by zero", "%s: %+v", name, found)
+		require.True(t, len(found.Warnings) > 0 || found.Refusal != "" || name == "an input of no use" || name == "division by zero", "%s: %+v", name, found)
 		require.Empty(t, found.Problems, name)
 	}
 	require.Zero(t, r.count(`select count(*) from strategies`))

@@ -80,3 +80,8 @@ func (c *Client) RunTrades(ctx context.Context, id string) (*types.List[types.Tr
 func (c *Client) Strategies(ctx context.Context) (*types.List[types.Strategy], error) {
 	return get[types.List[types.Strategy]](ctx, c, "/strategies", nil)
 }
+
+// Strategy reads one script, with what its examination found.
+func (c *Client) Strategy(ctx context.Context, id string) (*types.Strategy, error) {
+	return get[types.Strategy](ctx, c, "/strategies/"+url.PathEscape(id), nil)
+}

@@ -178,7 +178,7 @@ func (p *Pages) showStrategies(c echo.Context, status int, data strategiesData, 
 			data.Lines = linesOf(data.Source, found)
 		}
 	}
-	v.Problem, v.Data = problem, data
+	v.Topics, v.Problem, v.Data = "backtests", problem, data
 	return p.render(c, status, "strategies", v)
 }
 
@@ -294,8 +294,10 @@ func (p *Pages) showStrategy(c echo.Context, status int, form *runForm, problem 
 			form.Inputs[spec.Name] = valueText(spec, spec.Default)
 		}
 	}
-	v.Title = script.Name
-	v.Problem = problem
+	v.Title, v.Problem = script.Name, problem
+	if script.Status == "checking" {
+		v.Topics = "backtests"
+	}
 	v.Data = strategyData{Script: &script, Class: classText(script.Class), Lines: linesOf(source.Source, script.Notes), Datasets: sets.Items, Form: *form}
 	return p.render(c, status, "strategy", v)
 }

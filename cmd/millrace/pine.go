@@ -58,11 +58,13 @@ func writeParams(w io.Writer, specs []backtest.ParamSpec) error {
 // pineAddCmd is the verb `pine add`.
 type pineAddCmd struct {
 	clientFlags
-	File string `arg:"" help:"The script."`
-	Name string `help:"Its name; by default made of its title."`
+	File   string `arg:"" help:"The script."`
+	Name   string `help:"Its name; by default made of its title."`
+	Detach bool   `help:"Upload it and print its name, without waiting until a worker has examined it."`
 }
 
-// Run uploads a script.
+// Run uploads a script, waits until it has been examined and prints what was found. One that is refused is
+// exit status 1.
 func (c *pineAddCmd) Run(ctx context.Context, env *environment) error {
 	api, err := c.open()
 	if err != nil {
@@ -76,13 +78,41 @@ func (c *pineAddCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(env.stdout, "%s  %s  %s\n", printable(made.Name), printable(made.Status), made.StrategyID)
-	if made.Examination != nil {
-		for _, line := range append(made.Examination.Problems, made.Examination.Warnings...) {
-			fmt.Fprintln(env.stdout, "  "+printable(line))
+	if !c.Detach {
+		if made, err = examined(ctx, env, api, made); err != nil {
+			return err
 		}
 	}
+	fmt.Fprintf(env.stdout, "%s  %s  %s\n", printable(made.Name), printable(made.Status), made.StrategyID)
+	return printExamination(env.stdout, made)
+}
+
+// printExamination prints what running a script on the sample has shown. A script that may not be tuned is exit
+// status 1.
+func printExamination(w io.Writer, s *types.Strategy) error {
+	e := s.Examination
+	if e == nil {
+		return nil
+	}
+	fmt.Fprintf(w, "  %d runs over %d bars, %d trades at the defaults, %d ns a bar; warm-up: %s\n", e.Runs, e.Bars, e.Trades, e.NsPerBar, warmupOf(s))
+	for _, line := range append(e.Problems, e.Warnings...) {
+		fmt.Fprintln(w, "  "+printable(line))
+	}
+	if !e.Complete {
+		fmt.Fprintln(w, "  time ran out before all runs were made")
+	}
+	if e.Refusal != "" {
+		fmt.Fprintln(w, "  it cannot be tuned: "+printable(e.Refusal))
+		return exitStatus(1)
+	}
 	return nil
+}
+
+func warmupOf(s *types.Strategy) string {
+	if s.Warmup == nil {
+		return "unknown"
+	}
+	return *s.Warmup
 }
 
 // pineListCmd is the verb `pine list`.

@@ -234,6 +234,14 @@ func (c *pineTuneCmd) Run(ctx context.Context, env *environment) error {
 		return err
 	}
 	fmt.Fprintf(env.stderr, "%s\n", printable(strategy.Name))
+	if !c.Detach {
+		if strategy, err = examined(ctx, env, api, strategy); err != nil {
+			return err
+		}
+		if e := strategy.Examination; e != nil && e.Refusal != "" {
+			return printExamination(env.stderr, strategy)
+		}
+	}
 	search := c.search(strategy.Name)
 	body, err := search.body()
 	if err != nil {

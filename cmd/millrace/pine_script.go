@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"time"
 
 	"millrace/api/client"
 	"millrace/api/types"
@@ -70,6 +71,26 @@ func stored(ctx context.Context, env *environment, api *client.Client, path, nam
 		}
 	}
 	return upload(ctx, env, api, path, types.StrategyRequest{Name: name, Source: source})
+}
+
+// examined waits until a worker has examined a script.
+func examined(ctx context.Context, env *environment, api *client.Client, s *types.Strategy) (*types.Strategy, error) {
+	const often = 200 * time.Millisecond
+	for waits := 1; s.Status == "checking"; waits++ {
+		if waits == 25 {
+			fmt.Fprintln(env.stderr, "waiting for a worker to examine the script (--detach does not wait)")
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(often):
+		}
+		var err error
+		if s, err = api.Strategy(ctx, s.StrategyID); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
 // upload stores a script. A refusal is printed by line, as exit status 1.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"millrace/api/types"
@@ -90,4 +91,50 @@ func TestATuneOfAScriptSurvivesAKilledWorkerAndAnEditedScript(t *testing.T) {
 	// The version after it is another strategy: a tune that had taken it would not be the same.
 	latest := f.waitWFO(f.submitWFO("latest", of(walkBody, "pine:cross")).ID, wfoEnded)
 	require.NotEqual(t, string(latest.Candidates), string(walked.Candidates))
+}
+
+// costlyScript takes some seconds to examine.
+const costlyScript = `//@version=6
+strategy("Costly")
+n = input.int(10, "N", minval=1, maxval=20)
+a = array.new_float(0)
+for i = 0 to 300
+    a.push(math.sin(bar_index * i))
+for i = 0 to 1
+    a.sort()
+    a.reverse()
+if a.first() > 0 and ta.crossover(close, ta.sma(close, n))
+    strategy.entry("L", strategy.long)
+`
+
+// The only worker is killed while it examines a script. The version does not stay checking: the next worker
+// examines it.
+func TestAScriptWhoseWorkerIsKilledIsExaminedByTheNext(t *testing.T) {
+	f := startFleet(t)
+	const queues = "trials:1,maintenance:1"
+	doomed := f.process("worker", "--queues", queues)
+	doomed.await("worker ready")
+	made := f.storeScript("costly", costlyScript)
+	require.Equal(t, "checking", made.Status)
+	status := func() types.Strategy {
+		code, answer := f.call(http.MethodGet, "/strategies/"+made.StrategyID, "", nil)
+		require.Equal(t, http.StatusOK, code, string(answer))
+		var script types.Strategy
+		require.NoError(t, json.Unmarshal(answer, &script))
+		return script
+	}
+	owner, err := pgx.Connect(t.Context(), f.cluster.URL())
+	require.NoError(t, err)
+	defer owner.Close(t.Context())
+	jobs := func(where string) (n int) {
+		require.NoError(t, owner.QueryRow(t.Context(), `select count(*) from river_job where kind = 'strategy.check' and `+where).Scan(&n))
+		return n
+	}
+	require.Eventually(t, func() bool { return jobs(`state = 'running'`) == 1 }, time.Minute, 5*time.Millisecond)
+	require.NoError(t, doomed.cmd.Process.Kill())
+	require.Equal(t, "checking", status().Status, "the worker was killed in the middle")
+	f.process("worker", "--queues", queues).await("worker ready")
+	require.Eventually(t, func() bool { return status().Status != "checking" }, 2*time.Minute, 100*time.Millisecond)
+	require.Equal(t, "ready", status().Status, "%+v", status().Examination)
+	require.Equal(t, 1, jobs(`state = 'completed' and attempt > 1`))
 }

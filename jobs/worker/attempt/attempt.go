@@ -56,7 +56,7 @@ func (w *Worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 	case over(err):
 		return river.JobCancel(err)
 	case errors.Is(err, store.ErrFenced), ctx.Err() != nil, errors.As(err, new(*river.JobSnoozeError)):
-		return err // to wait is no failure, also of the last attempt
+		return err // it waits and has not failed, also on the last attempt
 	}
 	var snoozed *river.JobSnoozeError
 	if errors.As(err, &snoozed) {
