@@ -19,7 +19,7 @@ func allocated(fn func()) uint64 {
 
 func TestABodyOfManyMembersOrValuesIsRefusedBeforeItIsDecoded(t *testing.T) {
 	for name, body := range map[string]string{
-		"members": "{" + strings.TrimSuffix(strings.Repeat(`"a":1,`, 600_000), ",") + "}",
+		"members": "{" + strings.TrimSuffix(strings.Repeat(`"a":1,`, 20_000), ",") + "}",
 		"values":  "[" + strings.TrimSuffix(strings.Repeat("1,", 1_000_000), ",") + "]",
 		"depth":   strings.Repeat("[", 1_000_000),
 	} {

@@ -185,12 +185,16 @@ func (h *Hub) idleAt(sub *Subscription) (eventlog.Cursor, bool) {
 	return h.at, len(sub.queue) == 0 && sub.ended == nil
 }
 
-// publish hands events out in order and moves the hub's place. It returns how many events wait in
-// the longest queue.
+// publish hands events out in order and moves the hub's place. They are what the log holds after a place
+// of the hub; those that it has passed since, as the listener and the relay both read the log, are left out.
+// It returns how many events wait in the longest queue.
 func (h *Hub) publish(events []eventlog.Event) (waiting int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, e := range events {
+		if e.Cursor.Epoch != h.at.Epoch || !h.at.Before(e.Cursor) {
+			continue
+		}
 		h.metrics.SSEEventsPublished.WithLabelValues(e.Topic).Inc()
 		m := &Message{Event: e}
 		waiting = max(waiting, h.offer(h.all, m))

@@ -70,15 +70,20 @@ func (f *Feed) catchUp(ctx context.Context, session *eventlog.Session) error {
 		if events, more, err = session.Events(ctx, f.hub.place(), readPage); err != nil {
 			return err
 		}
-		if len(events) == 0 {
-			continue
-		}
-		f.lag(time.Since(events[0].At))
-		if err := f.spaced(ctx, f.hub.publish(events)); err != nil {
+		if err := f.spaced(ctx, f.publish(events)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// publish hands events out, and returns how many wait in the longest queue.
+func (f *Feed) publish(events []eventlog.Event) (waiting int) {
+	if len(events) == 0 {
+		return 0
+	}
+	f.lag(time.Since(events[0].At))
+	return f.hub.publish(events)
 }
 
 // spaced gives subscribers a moment to take what they were just given, so that a burst longer than a

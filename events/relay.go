@@ -8,11 +8,14 @@ import (
 )
 
 const (
-	// tickBusy and tickIdle are the pauses between looks while events come and while none do.
-	tickBusy = 20 * time.Millisecond
-	tickIdle = 50 * time.Millisecond
+	// tickBusy and tickIdle are the pauses between looks while events come and while none do. A relay that
+	// sleeps is woken by the first event; it looks meanwhile for events that a transaction without events of its
+	// own, such as one that was rolled back, held up.
+	tickBusy  = 2 * time.Millisecond
+	tickAwake = 10 * time.Millisecond // no event comes, but an open transaction does not let the relay sleep
+	tickIdle  = 50 * time.Millisecond
 	// busyFor is how long after an event more are expected.
-	busyFor    = 5 * time.Second
+	busyFor    = 100 * time.Millisecond
 	electEvery = time.Second
 )
 
@@ -34,47 +37,71 @@ func (f *Feed) relay(ctx context.Context, session *eventlog.Session) error {
 	}
 }
 
-// notifyNew notifies at most once a tick. A tick on which no transaction of the server ended asks
-// for one place and touches no table.
+// notifyNew looks for new events, publishes them to this process's own subscribers, and notifies the others'
+// listeners, once for all that it finds: NOTIFY takes a lock of the whole server at commit.
 func (f *Feed) notifyNew(ctx context.Context, session *eventlog.Session) error {
-	bounds, _, err := session.Bounds(ctx)
-	if err != nil {
-		return err
-	}
-	at, _, err := session.Newest(ctx, bounds.Floor)
-	if err != nil {
+	if err := session.AwaitWaking(ctx); err != nil {
 		return err
 	}
 	// What came between two relays gets its hint now.
+	at := f.hub.place()
 	if err := session.Notify(ctx, at); err != nil {
 		return err
 	}
-	var seen eventlog.Cursor
+	asleep := false
 	var last time.Time
 	for {
-		bound, err := session.Bound(ctx)
+		found, err := f.pass(ctx, session, &at)
+		switch {
+		case err != nil:
+			return err
+		case found:
+			last = time.Now()
+			if asleep {
+				asleep, err = false, session.Wake(ctx)
+			}
+		case !asleep && time.Since(last) > busyFor:
+			if asleep, err = session.Sleep(ctx); err == nil && asleep {
+				continue // with a look at what was committed before
+			}
+		}
+		switch {
+		case err != nil:
+		case asleep:
+			err = session.Woken(ctx, tickIdle)
+		case time.Since(last) > busyFor:
+			err = pause(ctx, tickAwake)
+		default:
+			err = pause(ctx, tickBusy)
+		}
 		if err != nil {
 			return err
 		}
-		if bound != seen {
-			seen = bound
-			newest, found, err := session.Newest(ctx, at)
-			if err != nil {
-				return err
-			}
-			if found {
-				at, last = newest, time.Now()
-				if err := session.Notify(ctx, at); err != nil {
-					return err
-				}
-			}
+	}
+}
+
+// pass publishes every event after at, moves at, and notifies of each page of them. The hub's place would not
+// do for at: this process's own listener may have passed events that no other has.
+func (f *Feed) pass(ctx context.Context, session *eventlog.Session, at *eventlog.Cursor) (found bool, err error) {
+	if place := f.hub.place(); place.Epoch != at.Epoch {
+		*at = place // the log was replaced
+	}
+	for more := true; more; {
+		var events []eventlog.Event
+		if events, more, err = session.Events(ctx, *at, readPage); err != nil {
+			return found, err
 		}
-		tick := tickIdle
-		if time.Since(last) < busyFor {
-			tick = tickBusy
+		if len(events) == 0 {
+			continue
 		}
-		if err := pause(ctx, tick); err != nil {
-			return err
+		waiting := f.publish(events)
+		found, *at = true, events[len(events)-1].Cursor
+		if err := session.Notify(ctx, *at); err != nil {
+			return found, err
+		}
+		if err := f.spaced(ctx, waiting); err != nil {
+			return found, err
 		}
 	}
+	return found, nil
 }

@@ -130,10 +130,15 @@ const eventPage = `
 	 where ahead < $4
 	 order by xid, id`
 
+// row is the id of the cursor's row, and passed is how many of the row's events are behind it at most.
+func (c Cursor) row() (row, passed int64) {
+	row = c.ID &^ (rowStep - 1)
+	return row, c.ID - row + 1
+}
+
 // pageArgs are the arguments of eventPage, for limit events out of so many rows before the bound.
 func (c Cursor) pageArgs(limit, rows int, b bound) []any {
-	row := c.ID &^ (rowStep - 1)
-	passed := c.ID - row + 1 // at most so many events of the cursor's row are behind it
+	row, passed := c.row()
 	return []any{c.XID, row, rows, int64(limit) + passed, b.xid, b.id}
 }
 

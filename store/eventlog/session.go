@@ -16,6 +16,10 @@ const (
 	eventChannel = "millrace_events"
 	// relayLock is the session advisory lock that one relay of the fleet holds: "mill" in ASCII.
 	relayLock = int64(0x6d696c6c)
+	// sleepLock is the session advisory lock that the relay holds while it sleeps, and wakeChannel is where a
+	// transaction that writes an event then notifies it: see migrations/sql, event_log_place.
+	sleepLock   = relayLock + 1
+	wakeChannel = "millrace_wake"
 )
 
 // Session is a connection of its own that sees the whole fleet's events. LISTEN and the
@@ -82,11 +86,10 @@ const followRows = 200
 func (s *Session) Events(ctx context.Context, after Cursor, limit int) (events []Event, more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, store.AnswerWithin)
 	defer cancel()
-	bound, err := readBound(ctx, s.conn)
-	if err != nil {
-		return nil, false, err
-	}
-	rows, err := s.conn.Query(ctx, fmt.Sprintf(eventPage, ""), after.pageArgs(limit, followRows, bound)...)
+	row, passed := after.row()
+	rows, err := s.conn.Query(ctx, `
+		select xid, id, at, workspace_id, topic, type, entity_id, job_ids, payload from event_log_next($1, $2, $3, $4)`,
+		after.XID, row, followRows, int64(limit)+passed)
 	if err != nil {
 		return nil, false, fmt.Errorf("follow events: %w", err)
 	}
@@ -141,15 +144,6 @@ func (s *Session) Relayed(ctx context.Context) (relayed bool, err error) {
 	return relayed, nil
 }
 
-// Bound is the place before which every event is readable, epoch aside. While it stays the same no
-// event can have become readable, so it says without reading the log whether to look.
-func (s *Session) Bound(ctx context.Context) (Cursor, error) {
-	ctx, cancel := context.WithTimeout(ctx, store.AnswerWithin)
-	defer cancel()
-	bound, err := readBound(ctx, s.conn)
-	return Cursor{XID: bound.xid, ID: bound.id}, err
-}
-
 // Newest is the cursor of the last readable event after the given one; ok is false when there is
 // none.
 func (s *Session) Newest(ctx context.Context, after Cursor) (newest Cursor, ok bool, err error) {
@@ -171,6 +165,47 @@ func (s *Session) Newest(ctx context.Context, after Cursor) (newest Cursor, ok b
 		return after, false, fmt.Errorf("look for new events: %w", err)
 	}
 	return newest, true, nil
+}
+
+// AwaitWaking asks to be woken while it sleeps, see Sleep.
+func (s *Session) AwaitWaking(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, store.AnswerWithin)
+	defer cancel()
+	if _, err := s.conn.Exec(ctx, `listen `+wakeChannel); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	return nil
+}
+
+// Sleep has every event that is written from now on wake this session. It fails while transactions that have
+// written events without doing so are open. What they committed before shows in a look at the log after it.
+func (s *Session) Sleep(ctx context.Context) (asleep bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, store.AnswerWithin)
+	defer cancel()
+	if err := s.conn.QueryRow(ctx, `select pg_try_advisory_lock($1)`, sleepLock).Scan(&asleep); err != nil {
+		return false, fmt.Errorf("ask to be woken: %w", err)
+	}
+	return asleep, nil
+}
+
+// Wake ends what Sleep began: events wake nobody, as this session looks by itself.
+func (s *Session) Wake(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, store.AnswerWithin)
+	defer cancel()
+	if _, err := s.conn.Exec(ctx, `select pg_advisory_unlock($1)`, sleepLock); err != nil {
+		return fmt.Errorf("ask not to be woken: %w", err)
+	}
+	return nil
+}
+
+// Woken waits until an event that was written wakes this session, at most so long.
+func (s *Session) Woken(ctx context.Context, within time.Duration) error {
+	wait, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	if _, err := s.conn.WaitForNotification(wait); err != nil && wait.Err() == nil {
+		return fmt.Errorf("wait for an event: %w", err)
+	}
+	return ctx.Err()
 }
 
 // Notify hints to every listener that there are events up to the cursor.
