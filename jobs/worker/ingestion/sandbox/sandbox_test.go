@@ -94,6 +94,17 @@ func TestAFileThatTakesTooLongIsRefusedAndTheNextIsRead(t *testing.T) {
 	var refused *knowledge.Rejection
 	require.ErrorAs(t, err, &refused)
 	assert.Contains(t, refused.Reason, "takes over 200ms to read")
+	// A file that uses no processor time is not stopped by the limit on that.
+	_, err = pool.Extract(t.Context(), uuid.Nil, document(knowledge.SourceText, "slow.txt"), func(to io.Writer) error {
+		for {
+			if _, err := to.Write([]byte("a")); err != nil {
+				return err
+			}
+			<-time.After(20 * time.Millisecond)
+		}
+	}, nil)
+	require.ErrorAs(t, err, &refused)
+	assert.Contains(t, refused.Reason, "takes over 200ms to read")
 	patient := newPool(t, sandbox.Options{Children: 1})
 	assert.Len(t, extractText(t, patient, uuid.Nil, "Momentum persists."), 1)
 }
