@@ -54,7 +54,11 @@ func (s *Server) compareTunes(c echo.Context) error {
 		columns = append(columns, column)
 	}
 	lineUp(&result, columns)
-	if wantsCSV(c) {
+	format, err := wantedFormat(c)
+	if err != nil {
+		return err
+	}
+	if string(format) == "csv" {
 		return writeCSV(c, comparisonRows(result))
 	}
 	return ok(c, result)

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/columns"
 	"millrace/api/openapi"
 	"millrace/api/types"
 	"millrace/jobs/backtest"
@@ -33,6 +35,7 @@ type about struct {
 	status  int    // of success; 0: 200
 	answer  any    // a value of the type that is rendered
 	media   string // of an answer that is not JSON
+	tables  bool   // the answer can be had as CSV, Parquet and Arrow too
 	page    bool
 }
 
@@ -154,6 +157,13 @@ func (r route) operation() openapi.Operation {
 		Method: r.method, Path: r.path, Summary: r.about.summary, Tag: r.tag(), Params: r.about.params,
 		Body: r.about.body, Form: r.about.form, Status: r.about.status, Answer: r.about.answer, Media: r.about.media,
 		Sample: r.sample(),
+	}
+	if r.about.tables {
+		op.Params = append(slices.Clone(op.Params), inQuery("format", "the form of the answer, which Accept can say as well; without limit, CSV, Parquet and Arrow have all there is",
+			openapi.Schema{"type": "string", "enum": formats(), "default": formatJSON}))
+		for _, format := range columns.Formats() {
+			op.Forms = append(op.Forms, format.Media())
+		}
 	}
 	if r.traits&creates != 0 {
 		key := idempotencyKey

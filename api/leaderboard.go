@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/columns"
 	"millrace/api/openapi"
 	"millrace/api/types"
 	"millrace/jobs/backtest"
@@ -23,7 +24,7 @@ import (
 // trials are judged on: out of sample where there is a split.
 func leaderboardParams() []openapi.Param {
 	number := func(name, doc string) openapi.Param { return inQuery(name, doc, openapi.Schema{"type": "number"}) }
-	return paging(50, 1000, append(asCSV(),
+	return paging(50, 1000, append(params(),
 		oneOf("objective", sweep.Objectives()), text("strategy"), text("dataset"),
 		inQuery("best_of_tune", "one entry a tune, its best", openapi.Schema{"type": "boolean"}),
 		whole("min_trades", 0, 0, math.MaxInt32), number("max_drawdown_pct", "in percent"), number("min_return_pct", "in percent"),
@@ -45,6 +46,10 @@ func (s *Server) getLeaderboard(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	format, err := wantedFormat(c)
+	if err != nil {
+		return err
+	}
 	found, err := s.store.Tuning.Leaderboard(c.Request().Context(), workspaceOf(c), filter, after, limit+1)
 	if err != nil {
 		return err
@@ -59,8 +64,12 @@ func (s *Server) getLeaderboard(c echo.Context) error {
 	page := paged(views, limit, func(v types.Standing) string {
 		return packCursor(decimal(v.Score), v.TuneID, strconv.Itoa(v.RankInTune))
 	})
-	if !wantsCSV(c) {
+	switch format {
+	case formatJSON:
 		return ok(c, page)
+	case columns.Parquet, columns.Arrow:
+		linkNext(c, page.NextCursor)
+		return s.writeTable(c, format, standingsTable(page.Items))
 	}
 	rows, err := standingRows(page.Items)
 	if err != nil {

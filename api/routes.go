@@ -102,14 +102,18 @@ func (s *Server) routes() []route {
 			summary: "How a file would be read, without storing it", form: inspectForm(), answer: types.Inspection{}}},
 		{get, "/datasets", viewer, s.listDatasets, bodyLimit, about{
 			summary: "The datasets, newest first", params: paging(50, 500), answer: types.List[types.Dataset]{}}},
+		{get, "/datasets/:id/bars", viewer, s.getBars, bodyLimit, about{
+			summary: "A dataset's bars; its id may be its name", params: paging(1000, 10_000), tables: true, answer: types.List[types.Bar]{}}},
 
 		{post, "/backtests/run", member, s.runBacktest, creates | inline, about{
 			summary: "Run one backtest", body: types.RunRequest{}, sample: sampleRun, status: http.StatusCreated, answer: types.Run{}}},
 		{get, "/backtests/runs/:id", viewer, s.getRun, bodyLimit, about{summary: "A run with its metrics", answer: types.Run{}}},
 		{get, "/backtests/runs/:id/trades", viewer, s.getRunTrades, bodyLimit, about{
-			summary: "A run's trades; as CSV in the columns of TradingView's list of trades", params: asCSV(), answer: types.List[types.Trade]{}}},
+			summary: "A run's trades; as CSV in the columns of TradingView's list of trades", tables: true, answer: types.List[types.Trade]{}}},
+		{get, "/backtests/runs/:id/returns", viewer, s.getRunReturns, bodyLimit, about{
+			summary: "A run's returns, as its Sharpe ratio is made of", tables: true, answer: types.List[types.Return]{}}},
 		{get, "/backtests/runs/:id/equity", viewer, s.getRunEquity, bodyLimit, about{
-			summary: "A run's equity at each bar's close", params: asCSV(), answer: types.List[types.Equity]{}}},
+			summary: "A run's equity at each bar's close", tables: true, answer: types.List[types.Equity]{}}},
 
 		{post, "/backtests/tune", member, s.submitTune, creates, about{
 			summary: "Submit a tune", body: types.TuneRequest{}, sample: sampleTune, status: http.StatusAccepted, answer: types.Tune{}}},
@@ -119,14 +123,17 @@ func (s *Server) routes() []route {
 			summary: "A tune and its leaderboard", params: params(whole("leaderboard", 10, 0, 1000), waiting()), answer: types.Tune{}}},
 		{get, "/backtests/tunes/:id/trials", viewer, s.listTrials, bodyLimit, about{
 			summary: "A tune's trials, by index or best first", answer: types.List[types.Trial]{},
-			params: paging(100, 1000, append(asCSV(), oneOf("status", trialStatuses()), oneOf("sort", []string{"index", "score"}))...)}},
+			params: paging(100, 1000, oneOf("status", trialStatuses()), oneOf("sort", []string{"index", "score"})), tables: true}},
 		{get, "/backtests/tunes/:id/nearest", viewer, s.getNearest, bodyLimit, about{
 			summary: "What a tune's limits exclude, and what would admit the nearest", params: params(whole("limit", 10, 1, 100)), answer: types.NearMiss{}}},
 		{get, "/backtests/tunes/:id/events", ownStream, s.streamOf(s.followedTune()), bodyLimit, about{
+		{get, "/backtests/tunes/:id/leaderboard", viewer, s.getTuneLeaderboard, bodyLimit, about{
+			summary: "A tune's leaderboard", params: params(whole("limit", 100, 1, 1000)), tables: true, answer: types.List[types.Entry]{}}},
+		{get, "/backtests/tunes/:id/events", viewer, s.streamOf(s.followedTune()), bodyLimit, about{
 			summary: "The events of a tune, live until it ends", params: ofEntity(), media: "text/event-stream"}},
 		{post, "/backtests/tunes/:id/cancel", member, s.cancelTune, bodyLimit, about{summary: "Cancel a tune", answer: types.Tune{}}},
 		{get, "/backtests/leaderboard", viewer, s.getLeaderboard, bodyLimit, about{
-			summary: "The workspace's best trials under one objective", answer: types.List[types.Standing]{}, params: leaderboardParams()}},
+			summary: "The workspace's best trials under one objective", answer: types.List[types.Standing]{}, params: leaderboardParams(), tables: true}},
 		{get, "/backtests/compare", viewer, s.compareTunes, bodyLimit, about{
 			summary: "Tunes side by side, and which fields differ", answer: types.Comparison{}, query: "ids=$TUNE_ID",
 			params: append(asCSV(), inQuery("ids", "of 1 to 20 tunes, separated by commas", openapi.Schema{"type": "string"}))}},
@@ -138,10 +145,12 @@ func (s *Server) routes() []route {
 		{get, "/backtests/wfo/:id", viewer, s.getWFO, bodyLimit, about{
 			summary: "A walk-forward, its folds and best candidates", params: params(whole("candidates", 10, 0, 1000), waiting()), answer: types.WFO{}}},
 		{get, "/backtests/wfo/:id/candidates", viewer, s.listWFOCandidates, bodyLimit, about{
-			summary: "A walk-forward's candidates, best first", params: paging(100, 1000, asCSV()...), answer: types.List[types.Candidate]{}}},
+			summary: "A walk-forward's candidates, best first", params: paging(100, 1000), tables: true, answer: types.List[types.Candidate]{}}},
 		{get, "/backtests/wfo/:id/equity", viewer, s.getWFOEquity, bodyLimit, about{
 			summary: "Its stitched out-of-sample equity", params: asCSV(), answer: types.List[types.Equity]{}}},
 		{get, "/backtests/wfo/:id/events", ownStream, s.streamOf(s.followedWFO()), bodyLimit, about{
+			summary: "Its stitched out-of-sample equity", tables: true, answer: types.List[types.Equity]{}}},
+		{get, "/backtests/wfo/:id/events", viewer, s.streamOf(s.followedWFO()), bodyLimit, about{
 			summary: "The events of a walk-forward, live until it ends", params: ofEntity(), media: "text/event-stream"}},
 		{post, "/backtests/wfo/:id/cancel", member, s.cancelWFO, bodyLimit, about{
 			summary: "Cancel a walk-forward and its folds", answer: types.WFO{}}},

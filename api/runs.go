@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/columns"
 	"millrace/api/types"
 	"millrace/jobs/backtest"
 	"millrace/jobs/backtest/tradelist"
@@ -226,8 +226,15 @@ func (s *Server) getRunTrades(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if wantsCSV(c) {
+	format, err := wantedFormat(c)
+	if err != nil {
+		return err
+	}
+	switch format {
+	case columns.CSV:
 		return writeTrades(c, run)
+	case columns.Parquet, columns.Arrow:
+		return s.writeTable(c, format, tradesTable(run.Trades))
 	}
 	views := make([]types.Trade, len(run.Trades))
 	for i, t := range run.Trades {
@@ -257,6 +264,10 @@ func writeTrades(c echo.Context, run *market.Run) error {
 
 // getRunEquity handles GET /backtests/runs/:id/equity.
 func (s *Server) getRunEquity(c echo.Context) error {
+	format, err := wantedFormat(c)
+	if err != nil {
+		return err
+	}
 	run, err := s.pathRun(c)
 	if err != nil {
 		return err
@@ -265,22 +276,14 @@ func (s *Server) getRunEquity(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if wantsCSV(c) {
-		rows := [][]string{{"bar", "time", "equity"}}
-		for i, e := range run.Equity {
-			rows = append(rows, []string{strconv.Itoa(run.FirstBar + i), stamp(bars.Time[run.FirstBar+i]), decimal(e)})
-		}
-		return writeCSV(c, rows)
-	}
 	points := make([]types.Equity, len(run.Equity))
 	for i, e := range run.Equity {
 		points[i] = types.Equity{Bar: run.FirstBar + i, Time: time.UnixMicro(bars.Time[run.FirstBar+i]).UTC(), Equity: e}
 	}
+	if format != formatJSON {
+		return s.writeTable(c, format, equityTable("equity", points))
+	}
 	return ok(c, types.List[types.Equity]{Items: points})
-}
-
-func wantsCSV(c echo.Context) bool {
-	return c.QueryParam("format") == "csv" || strings.HasPrefix(c.Request().Header.Get("Accept"), "text/csv")
 }
 
 func writeCSV(c echo.Context, rows [][]string) error {
@@ -290,5 +293,3 @@ func writeCSV(c echo.Context, rows [][]string) error {
 }
 
 func decimal(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
-
-func stamp(micros int64) string { return time.UnixMicro(micros).UTC().Format(time.RFC3339Nano) }

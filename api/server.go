@@ -143,6 +143,9 @@ func New(opts Options) (*Server, error) {
 	}
 	for _, route := range routes {
 		s.echo.Add(route.method, route.path, route.handler, s.guarded(route))
+		if route.about.tables { // readers of Parquet ask for the length first
+			s.echo.Add(http.MethodHead, route.path, route.handler, s.guarded(route))
+		}
 	}
 	return s, nil
 }

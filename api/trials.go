@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/columns"
 	"millrace/api/types"
 	"millrace/jobs/invalid"
 	"millrace/jobs/sweep"
@@ -40,13 +41,19 @@ func (s *Server) listTrials(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	format, err := wantedFormat(c)
+	if err != nil {
+		return err
+	}
 	ctx := c.Request().Context()
 	tune, err := s.store.Tuning.Get(ctx, workspaceOf(c), id)
 	if err != nil {
 		return err
 	}
-	if wantsCSV(c) && c.QueryParam("limit") == "" && c.QueryParam("sort") != "score" {
+	if whole := c.QueryParam("limit") == "" && c.QueryParam("sort") != "score"; whole && format == columns.CSV {
 		return s.streamTrials(c, tune, from, status)
+	} else if whole && format != formatJSON {
+		return s.writeTable(c, format, s.trialsTable(c, tune, from, status))
 	}
 	var page types.List[types.Trial]
 	switch sort := c.QueryParam("sort"); sort {
@@ -62,11 +69,15 @@ func (s *Server) listTrials(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if wantsCSV(c) {
+	switch format {
+	case formatJSON:
+		return ok(c, page)
+	case columns.CSV:
 		linkNext(c, page.NextCursor)
 		return writeCSV(c, append([][]string{trialHead(tune)}, trialRows(tune, page.Items)...))
 	}
-	return ok(c, page)
+	linkNext(c, page.NextCursor)
+	return s.writeTable(c, format, trialPage(tune, page.Items))
 }
 
 // trialStatuses are the final statuses of a trial.

@@ -1,15 +1,9 @@
 package api
 
 import (
-	"encoding/json"
-	"fmt"
-	"strconv"
-	"time"
-
 	"github.com/labstack/echo/v4"
 
 	"millrace/api/types"
-	"millrace/jobs/sweep"
 )
 
 // listWFOCandidates handles GET /backtests/wfo/:id/candidates: best first.
@@ -23,6 +17,10 @@ func (s *Server) listWFOCandidates(c echo.Context) error {
 		return err
 	}
 	after, err := trialCursor(c)
+	if err != nil {
+		return err
+	}
+	format, err := wantedFormat(c)
 	if err != nil {
 		return err
 	}
@@ -42,49 +40,24 @@ func (s *Server) listWFOCandidates(c echo.Context) error {
 	if len(entries) > limit {
 		page.NextCursor = next(after + limit)
 	}
-	if wantsCSV(c) {
-		rows, err := candidateRows(wfo.Spec.ParamNames(), page.Items)
-		if err != nil {
-			return err
-		}
-		linkNext(c, page.NextCursor)
-		return writeCSV(c, rows)
+	if format == formatJSON {
+		return ok(c, page)
 	}
-	return ok(c, page)
-}
-
-// candidateRows are the candidates as CSV: a column a parameter, and one a fold.
-func candidateRows(names []string, entries []types.Stored[types.Candidate]) ([][]string, error) {
-	head := append([]string{"rank"}, names...)
-	head = append(head, "eligible", "coverage", "selection_score", "mean_oos", "median_oos", "worst_fold_oos", "stddev_oos")
-	rows := [][]string{head}
-	for i, entry := range entries {
-		var candidate sweep.Candidate
-		if err := json.Unmarshal(entry.JSON(), &candidate); err != nil {
-			return nil, fmt.Errorf("decode candidate: %w", err)
-		}
-		if i == 0 {
-			for fold := range candidate.FoldScores {
-				rows[0] = append(rows[0], "score_"+strconv.Itoa(fold))
-			}
-		}
-		row := []string{strconv.Itoa(candidate.Rank)}
-		for _, name := range names {
-			row = append(row, decimal(candidate.Params[name]))
-		}
-		row = append(row, strconv.FormatBool(candidate.Eligible), decimal(candidate.Coverage), decimal(candidate.SelectionScore),
-			decimal(candidate.MeanOOS), decimal(candidate.MedianOOS), decimal(candidate.WorstOOS), decimal(candidate.StdDevOOS))
-		for _, score := range candidate.FoldScores {
-			row = append(row, optional(score))
-		}
-		rows = append(rows, row)
+	linkNext(c, page.NextCursor)
+	candidates, err := candidatesTable(wfo.Spec.ParamNames(), page.Items)
+	if err != nil {
+		return err
 	}
-	return rows, nil
+	return s.writeTable(c, format, candidates)
 }
 
 // getWFOEquity handles GET /backtests/wfo/:id/equity: the stitched out-of-sample curve, whole.
 func (s *Server) getWFOEquity(c echo.Context) error {
 	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	format, err := wantedFormat(c)
 	if err != nil {
 		return err
 	}
@@ -97,12 +70,8 @@ func (s *Server) getWFOEquity(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if wantsCSV(c) {
-		rows := [][]string{{"bar", "time", "equity"}}
-		for _, p := range points {
-			rows = append(rows, []string{strconv.Itoa(p.Bar), p.Time.Format(time.RFC3339Nano), decimal(p.Equity)})
-		}
-		return writeCSV(c, rows)
+	if format != formatJSON {
+		return s.writeTable(c, format, equityTable("equity", points))
 	}
 	return ok(c, types.List[types.Equity]{Items: points})
 }
@@ -122,6 +91,8 @@ func linkNext(c echo.Context, cursor *string) {
 	}
 	query := c.QueryParams()
 	query.Set("cursor", *cursor)
-	query.Set("format", "csv")
+	if format, err := wantedFormat(c); err == nil {
+		query.Set("format", string(format))
+	}
 	c.Response().Header().Set("Link", "<"+c.Request().URL.Path+"?"+query.Encode()+`>; rel="next"`)
 }

@@ -21,6 +21,7 @@ type Operation struct {
 	Status       int      // of success
 	Answer       any      // a value of the type of the JSON answer
 	Media        string   // of an answer that is not JSON
+	Forms        []string // media types that the answer can have instead
 	Sample       string   // a command that makes the request
 }
 
@@ -129,6 +130,11 @@ func (c *components) operation(op Operation, path string, names []string, proble
 	case op.Media != "":
 		success = content(op.Media, Schema{"type": "string"})
 		success["description"] = http.StatusText(op.Status)
+	}
+	if also, ok := success["content"].(Schema); ok {
+		for _, media := range op.Forms {
+			also[media] = Schema{"schema": Schema{"type": "string", "contentMediaType": media}}
+		}
 	}
 	failure := content("application/problem+json", problem)
 	failure["description"] = "What is wrong, naming the field and the limit"

@@ -36,6 +36,13 @@ type Trade struct {
 	Drawdown float64 `json:"drawdown,omitempty"`
 }
 
+// Return is the return of one period: of a day, or of a bar when bars are a day or longer.
+type Return struct {
+	Bar    int       `json:"bar"` // with which the period ends
+	Time   time.Time `json:"time"`
+	Return float64   `json:"return"` // a fraction
+}
+
 // Equity is the equity at one bar's close.
 type Equity struct {
 	Bar    int       `json:"bar"`

@@ -61,11 +61,18 @@ func (c *Columns) Len() int { return c.cols.len() }
 func (c *Columns) Trial(i int) Trial {
 	point := make(backtest.Params, len(c.names))
 	c.cols.point(i, point)
+	t := c.Figures(i)
+	t.Params = named(c.names, point)
+	return t
+}
+
+// Figures is the shard's i-th trial without its parameters, which Param has by columns.
+func (c *Columns) Figures(i int) Trial {
 	row := c.cols.row(i)
 	if score, pruned := c.rungScores[i]; pruned {
 		row.scoreIS, row.scoreOOS = score, score
 	}
-	return c.spec.trial(c.shard.First+i, named(c.names, point), &row)
+	return c.spec.trial(c.shard.First+i, nil, &row)
 }
 
 // Status is the status of the shard's i-th trial.
