@@ -126,10 +126,9 @@ func (s *Server) routes() []route {
 			params: paging(100, 1000, oneOf("status", trialStatuses()), oneOf("sort", []string{"index", "score"})), tables: true}},
 		{get, "/backtests/tunes/:id/nearest", viewer, s.getNearest, bodyLimit, about{
 			summary: "What a tune's limits exclude, and what would admit the nearest", params: params(whole("limit", 10, 1, 100)), answer: types.NearMiss{}}},
-		{get, "/backtests/tunes/:id/events", ownStream, s.streamOf(s.followedTune()), bodyLimit, about{
 		{get, "/backtests/tunes/:id/leaderboard", viewer, s.getTuneLeaderboard, bodyLimit, about{
 			summary: "A tune's leaderboard", params: params(whole("limit", 100, 1, 1000)), tables: true, answer: types.List[types.Entry]{}}},
-		{get, "/backtests/tunes/:id/events", viewer, s.streamOf(s.followedTune()), bodyLimit, about{
+		{get, "/backtests/tunes/:id/events", ownStream, s.streamOf(s.followedTune()), bodyLimit, about{
 			summary: "The events of a tune, live until it ends", params: ofEntity(), media: "text/event-stream"}},
 		{post, "/backtests/tunes/:id/cancel", member, s.cancelTune, bodyLimit, about{summary: "Cancel a tune", answer: types.Tune{}}},
 		{get, "/backtests/leaderboard", viewer, s.getLeaderboard, bodyLimit, about{
@@ -147,10 +146,8 @@ func (s *Server) routes() []route {
 		{get, "/backtests/wfo/:id/candidates", viewer, s.listWFOCandidates, bodyLimit, about{
 			summary: "A walk-forward's candidates, best first", params: paging(100, 1000), tables: true, answer: types.List[types.Candidate]{}}},
 		{get, "/backtests/wfo/:id/equity", viewer, s.getWFOEquity, bodyLimit, about{
-			summary: "Its stitched out-of-sample equity", params: asCSV(), answer: types.List[types.Equity]{}}},
-		{get, "/backtests/wfo/:id/events", ownStream, s.streamOf(s.followedWFO()), bodyLimit, about{
 			summary: "Its stitched out-of-sample equity", tables: true, answer: types.List[types.Equity]{}}},
-		{get, "/backtests/wfo/:id/events", viewer, s.streamOf(s.followedWFO()), bodyLimit, about{
+		{get, "/backtests/wfo/:id/events", ownStream, s.streamOf(s.followedWFO()), bodyLimit, about{
 			summary: "The events of a walk-forward, live until it ends", params: ofEntity(), media: "text/event-stream"}},
 		{post, "/backtests/wfo/:id/cancel", member, s.cancelWFO, bodyLimit, about{
 			summary: "Cancel a walk-forward and its folds", answer: types.WFO{}}},

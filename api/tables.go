@@ -18,7 +18,7 @@ import (
 	"millrace/api/columns"
 )
 
-// formatJSON is the form of what is no table of columns.
+// formatJSON is the form of an answer that names no other.
 const formatJSON columns.Format = "json"
 
 // formats are what format= may say.
