@@ -20,7 +20,7 @@ type asset struct {
 
 func readAssets() (map[string]asset, error) {
 	kinds := map[string]string{
-		".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
+		".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml", ".txt": "text/plain; charset=utf-8",
 	}
 	names, err := fs.Glob(files, "assets/*")
 	if err != nil {

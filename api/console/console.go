@@ -59,11 +59,12 @@ type Pages struct {
 	opts      Options
 	templates map[string]*template.Template
 	assets    map[string]asset
+	replays   chan struct{} // a place for each trial that is run again
 }
 
 // New parses every page, so that a mistake in one shows at start.
 func New(opts Options) (*Pages, error) {
-	p := &Pages{opts: opts, templates: map[string]*template.Template{}}
+	p := &Pages{opts: opts, templates: map[string]*template.Template{}, replays: make(chan struct{}, replaysAtOnce)}
 	var err error
 	if p.assets, err = readAssets(); err != nil {
 		return nil, err
@@ -105,6 +106,7 @@ type view struct {
 	River      bool
 	Bare       bool   // without navigation: the login and the API's document
 	Class      string // of a bare page
+	Plots      bool   // it has charts that the browser draws
 	Every      int    // seconds after which the page is stale by itself; 0: never
 	Problem    *Problem
 	Data       any

@@ -22,7 +22,7 @@ func (p *Pages) funcs() template.FuncMap {
 		"ago": ago, "when": when, "day": func(t time.Time) string { return t.UTC().Format("2006-01-02") },
 		"span": span, "eta": eta, "short": shortID, "params": params, "pretty": pretty,
 		"join": strings.Join, "split": func(list string) []string { return strings.Split(list, ",") }, "title": title, "warning": types.ShownWarning, "deref": func(v *float64) float64 { return *v },
-		"dict": dict, "limits": limitsText, "part": partText, "inputs": inputsOf, "exact": plain, "add": func(a, b int) int { return a + b },
+		"dict": dict, "months": monthNames, "month": monthText, "shade": shade, "date": func(micros int64) string { return chart.Day(micros) }, "limits": limitsText, "part": partText, "inputs": inputsOf, "exact": plain, "add": func(a, b int) int { return a + b },
 		"minute": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }, "ownCommission": ownCommission, "tone": tone, "verdict": verdict, "checkname": checkName, "yes": func(v *bool) bool { return v != nil && *v }, "has": func(list []string, v string) bool { return slices.Contains(list, v) },
 	}
 }
@@ -261,6 +261,31 @@ func pretty(raw json.RawMessage) string {
 		return string(raw)
 	}
 	return string(text)
+}
+
+// monthNames head the table of monthly returns.
+func monthNames() []string {
+	return []string{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"}
+}
+
+// monthText writes a return of a month in percent.
+func monthText(v float64) string {
+	if math.IsNaN(v) {
+		return ""
+	}
+	return strings.Replace(strconv.FormatFloat(v, 'f', 1, 64), "-", "−", 1)
+}
+
+// shade is the class of a month's return: how far it is from zero, in three steps each way.
+func shade(v float64) string {
+	if math.IsNaN(v) || math.Abs(v) < 0.05 {
+		return ""
+	}
+	step := 1 + min(int(math.Abs(v)/3), 2)
+	if v < 0 {
+		return "loss" + strconv.Itoa(step)
+	}
+	return "gain" + strconv.Itoa(step)
 }
 
 // partText is the part of the bars that limits are held against.

@@ -27,7 +27,7 @@ func TestATuneWithoutSurvivorsIsRunAgainWithRelaxedLimits(t *testing.T) {
 	require.Equal(t, 9, eval[int](b, `document.querySelectorAll("#h-nearest").length && document.querySelectorAll('[aria-label="Trials nearest to the limits"] tbody tr').length`))
 	b.looksRight("tune-no-survivor")
 	b.leave(chromedp.Click(chromedp.CSS(`form[action$="/relax"] button`)))
-	b.until(`document.querySelector("#head .pill")?.textContent === "completed" && document.querySelector("#equity path.line") !== null`)
+	b.until(`document.querySelector("#head .pill")?.textContent === "completed" && document.querySelector("#equity canvas") !== null`)
 	require.NotContains(t, eval[string](b, `location.pathname`), made.TuneID)
 	require.Empty(t, b.text("#h-nearest"))
 }

@@ -62,7 +62,7 @@ func TestAWalkForwardIsSubmittedAndWatched(t *testing.T) {
 		chromedp.Click(chromedp.CSS(`form[method="post"] button.primary`), chromedp.NodeVisible), chromedp.WaitReady(chromedp.CSS(`#h-folds`)),
 	)
 	b.until(`document.querySelector("#head .pill").textContent === "completed"`)
-	b.until(`document.querySelectorAll("#folds rect.test").length > 5 && document.querySelector("#equity path.line") && document.querySelector("#stable rect.cell")`)
+	b.until(`document.querySelectorAll("#folds rect.test").length > 5 && document.querySelector("#equity canvas") && document.querySelector("#stable rect.cell")`)
 	b.until(`document.querySelector('#jobs a[href^="/admin/riverui/jobs/"]')`)
 	b.looksRight("wfo")
 	b.open("/admin/wfo")
@@ -87,7 +87,7 @@ func TestTunesAreComparedAndRanked(t *testing.T) {
 	b.looksRight("tune-one-parameter")
 	b.open(compare)
 	require.Contains(t, b.text("main"), "rsi_reversal")
-	require.Equal(t, 2, eval[int](b, `document.querySelectorAll(".wide path.line").length`))
+	require.Equal(t, 2, eval[int](b, `document.querySelectorAll("#plot-growth .legend i").length`))
 	b.looksRight("compare")
 	b.open("/admin/leaderboard")
 	require.Contains(t, b.text("#list"), "sma_cross")

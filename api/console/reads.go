@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"millrace/api/types"
+	"millrace/jobs/backtest"
 	"millrace/jobs/sweep"
 )
 
@@ -38,6 +39,10 @@ type Reads interface {
 	Bind(ctx context.Context, t *StoredTune) error
 	// Series reads the bars that a tune runs on.
 	Series(ctx context.Context, t *StoredTune) ([]sweep.Series, error)
+	// Trial reads a trial of the tune that has ended.
+	Trial(ctx context.Context, t *StoredTune, index int) (*types.Trial, error)
+	// Run reads a single backtest and the bars that it ran on.
+	Run(ctx context.Context, workspace, id uuid.UUID) (*StoredRun, error)
 }
 
 // Workspace is a tenant that pages can be shown for.
@@ -84,6 +89,22 @@ type StoredTune struct {
 	Spec                       sweep.Spec
 	Status                     types.TuneStatus
 	Reasons                    map[string]int // why trials are not on the leaderboard; nil until completed
+}
+
+// StoredRun is a single backtest as it was stored.
+type StoredRun struct {
+	ID                uuid.UUID
+	Dataset, Strategy string
+	Spec              json.RawMessage // the request with its defaults filled in
+	CreatedAt         time.Time
+	Bars              *backtest.Bars
+	Calendar          backtest.Calendar
+	Window            backtest.Window
+	Cash              float64
+	Params            map[string]float64
+	Trades            []backtest.Trade
+	Equity            []float64
+	Metrics           backtest.Metrics
 }
 
 // notFound is the answer to an address that names nothing.

@@ -66,9 +66,9 @@ func TestAScriptIsUploadedRunAndTuned(t *testing.T) {
 	require.Contains(t, b.text("h1"), "pine:means@1 · sp500")
 	require.Contains(t, b.text("#trades tbody tr"), "<b>up</b>", "a comment is text, not markup")
 	require.Contains(t, b.text("#trades tbody tr"), "down")
-	require.NotEmpty(t, eval[string](b, `document.querySelector("path.line")?.getAttribute("d") ?? ""`))
+	b.until(`document.querySelectorAll("figure.plot canvas").length >= 3`)
 	b.looksRight("run")
-	list := eval[string](b, `fetch(document.querySelector("a[download]").href).then(r => r.text())`)
+	list := eval[string](b, `fetch(document.querySelector('a[href$="trades.csv"]').href).then(r => r.text())`)
 	require.True(t, strings.HasPrefix(list, "Trade #,Type,Date and time,Signal,Price,"), list[:80])
 	require.Equal(t, eval[int](b, `document.querySelectorAll("#trades tbody tr").length`), strings.Count(list, "Entry long"))
 

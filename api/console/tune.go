@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"html/template"
 	"maps"
 	"math"
@@ -14,30 +15,29 @@ import (
 
 	"millrace/api/console/chart"
 	"millrace/api/types"
-	"millrace/jobs/backtest"
 	"millrace/jobs/sweep"
 )
 
 // tuneData is one tune with its charts.
 type tuneData struct {
-	Tune             tune
-	Split            bool
-	Winner           *types.Entry
-	Nearest          *nearest // in place of a leaderboard
-	Axes             []string
-	X, Y, Of         string
-	Figures          []choice
-	Heat, Scatter    template.HTML
-	HeatNote         string
-	Equity, Drawdown template.HTML
-	EquityNote       string
-	Space            []spaceLine
-	Reasons          []reasonLine
-	Orders           []orderTab
-	Trials           []trialLine
-	TrialsNote       string
-	Pager            pager
-	Jobs             []Job
+	Tune          tune
+	Split         bool
+	Winner        *types.Entry
+	Nearest       *nearest // in place of a leaderboard
+	Axes          []string
+	X, Y, Of      string
+	Figures       []choice
+	Heat, Scatter template.HTML
+	HeatNote      string
+	Plots         []chart.Plot // of the best trial
+	EquityNote    string
+	Space         []spaceLine
+	Reasons       []reasonLine
+	Orders        []orderTab
+	Trials        []trialLine
+	TrialsNote    string
+	Pager         pager
+	Jobs          []Job
 }
 
 // mostJobs is how many jobs of a tune or a walk-forward its page lists.
@@ -95,7 +95,7 @@ func (p *Pages) Tune(c echo.Context) error {
 	if err := p.drawSurface(ctx, c, stored, &data); err != nil {
 		return err
 	}
-	if err := p.drawCourse(ctx, stored, &data); err != nil {
+	if err := p.drawBest(ctx, stored, &data); err != nil {
 		return err
 	}
 	if err := p.listTrials(c, v, &data); err != nil {
@@ -104,7 +104,7 @@ func (p *Pages) Tune(c echo.Context) error {
 	if data.Jobs, err = p.opts.Reads.Jobs(ctx, v.Workspace.ID, "tune_id", id, mostJobs); err != nil {
 		return err
 	}
-	v.Data = data
+	v.Plots, v.Data = true, data
 	return p.render(c, http.StatusOK, "tune", v)
 }
 
@@ -166,8 +166,8 @@ func pick(wanted string, known []string, otherwise int) string {
 	return known[min(otherwise, len(known)-1)]
 }
 
-// drawCourse runs the winner again, which takes milliseconds, for its equity.
-func (p *Pages) drawCourse(ctx context.Context, t *StoredTune, data *tuneData) error {
+// drawBest runs the winner again, which takes milliseconds, for its equity.
+func (p *Pages) drawBest(ctx context.Context, t *StoredTune, data *tuneData) error {
 	data.EquityNote = "The best trial is known once all trials have ended."
 	switch t.Status {
 	case types.TuneCompleted:
@@ -178,60 +178,20 @@ func (p *Pages) drawCourse(ctx context.Context, t *StoredTune, data *tuneData) e
 	if data.Winner == nil || t.Status != types.TuneCompleted {
 		return nil
 	}
-	course, bars, err := p.replay(ctx, t, data.Winner.Params)
+	found, err := p.replay(ctx, t, data.Winner.Params, "")
 	if err != nil {
-		return err
+		problem, err := refused(err)
+		if err != nil {
+			return err
+		}
+		data.EquityNote = problem.Detail
+		return nil
 	}
-	equity := []chart.Series{{Name: "in sample", Class: "s1", Time: window(bars, course.IS), Values: course.EquityIS}}
-	down := []chart.Series{{Name: "drawdown", Class: "down", Time: window(bars, course.IS), Values: drawdown(course.EquityIS), Area: true}}
-	var spans, unnamed []chart.Span // the second chart stands below the first
-	if course.OOS.Len() > 0 {
-		times := window(bars, course.OOS)
-		equity = append(equity, chart.Series{Name: "out of sample", Class: "s2", Time: times, Values: course.EquityOOS})
-		down = append(down, chart.Series{Name: "drawdown", Class: "down", Time: times, Values: drawdown(course.EquityOOS), Area: true})
-		spans = append(spans, chart.Span{From: times[0], To: times[len(times)-1], Name: "out of sample"})
-		unnamed = append(unnamed, chart.Span{From: times[0], To: times[len(times)-1]})
+	at := fmt.Sprintf("/admin/tunes/%s/trials/%d", t.ID, data.Winner.TrialIndex)
+	for _, s := range []chart.Source{found.equity(), found.drawdown()} {
+		data.Plots = append(data.Plots, linked(s, at, "").Part(0, 0))
 	}
-	on := ""
-	if len(t.Spec.Datasets) > 0 {
-		on = " on " + t.Dataset
-	}
-	data.Equity = chart.Lines("Equity of the best trial"+on+"; each part begins with the account's cash", 240, equity, spans...)
-	data.Drawdown = chart.Lines("Drawdown of the best trial"+on+" in percent", 130, down, unnamed...)
 	return nil
-}
-
-// replay runs a trial of a tune again, on the first of its datasets.
-func (p *Pages) replay(ctx context.Context, t *StoredTune, params map[string]float64) (*sweep.Replay, *backtest.Bars, error) {
-	series, err := p.opts.Reads.Series(ctx, t)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := p.opts.Reads.Bind(ctx, t); err != nil {
-		return nil, nil, err
-	}
-	plan, faults := sweep.NewPlanOver(t.Spec, series)
-	if len(faults) > 0 {
-		return nil, nil, asFault(t, faults[0])
-	}
-	course, faults := plan.Replay(params)
-	if len(faults) > 0 {
-		return nil, nil, asFault(t, faults[0])
-	}
-	return course, series[0].Bars, nil
-}
-
-func window(bars *backtest.Bars, w backtest.Window) []int64 { return bars.Time[w.From:w.To] }
-
-// drawdown is how far each equity is below the highest before it, in percent, as a negative number.
-func drawdown(equity []float64) []float64 {
-	down := make([]float64, len(equity))
-	peak := math.Inf(-1)
-	for i, e := range equity {
-		peak = math.Max(peak, e)
-		down[i] = 100 * (e/peak - 1)
-	}
-	return down
 }
 
 // listTrials shows one page of trials: best first once they are ranked, else by index.
@@ -243,6 +203,9 @@ func (p *Pages) listTrials(c echo.Context, v *view, data *tuneData) error {
 		query.Set("sort", "index")
 	} else if query.Get("sort") == "" {
 		query.Set("sort", "score")
+		if data.Winner == nil {
+			query.Set("sort", "index")
+		}
 	}
 	var found types.List[types.Trial]
 	if err := p.get(c, v, "/backtests/tunes/"+data.Tune.TuneID+"/trials", query, &found); err != nil {
@@ -269,7 +232,7 @@ func (p *Pages) listTrials(c echo.Context, v *view, data *tuneData) error {
 		}
 		data.Orders = append(data.Orders, orderTab{name, "?" + keep.Encode() + "#h-trials", query.Get("sort") == sort && query.Get("status") == status})
 	}
-	if ranked {
+	if ranked && data.Winner != nil { // without a leaderboard no order is better than another
 		tab("Best first", "score", "")
 	}
 	tab("By number", "index", "")

@@ -35,7 +35,7 @@ func TestATuneIsSubmittedAndWatched(t *testing.T) {
 	b.until(`document.querySelector("#head .pill").textContent === "running" && Number(document.querySelector("progress").value) > 0`)
 	b.looksRight("tune-running")
 	b.until(`document.querySelector("#head .pill").textContent === "completed"`)
-	b.until(`document.querySelectorAll("#heat rect.cell").length > 500 && document.querySelector("#equity path.line") !== null`)
+	b.until(`document.querySelectorAll("#heat rect.cell").length > 500 && document.querySelector("#equity canvas") !== null`)
 	require.Contains(t, b.text("#trials"), "completed")
 	b.until(`document.querySelector('#jobs a[href^="/admin/riverui/jobs/"]') && document.querySelector("#jobs").textContent.includes("tune.collect")`)
 	b.looksRight("tune-completed")

@@ -63,12 +63,14 @@ func (p *Pages) WalkForward(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	v.Plots = true
 	v.Data = struct {
-		Run                              walkForward
-		Timeline, Equity, Scores, Stable template.HTML
-		Space                            []spaceLine
-		Jobs                             []Job
-	}{w, w.timeline(), w.equity(), w.scores(), w.stability(), spaceOf(w.Spec), own}
+		Run                      walkForward
+		Plots                    []chart.Plot
+		Timeline, Scores, Stable template.HTML
+		Space                    []spaceLine
+		Jobs                     []Job
+	}{w, w.equity(), w.timeline(), w.scores(), w.stability(), spaceOf(w.Spec), own}
 	return p.render(c, http.StatusOK, "wfo", v)
 }
 
@@ -85,15 +87,18 @@ func (w walkForward) timeline() template.HTML {
 	return chart.Folds("Training and test windows of each fold", rows)
 }
 
-func (w walkForward) equity() template.HTML {
+func (w walkForward) equity() []chart.Plot {
 	if len(w.Equity) == 0 {
-		return ""
+		return nil
 	}
-	line := chart.Series{Class: "s2"}
+	s := chart.Source{Plot: chart.Plot{ID: "stitched", Title: "Out-of-sample equity, the test windows stitched together", Height: 260, Log: true}}
+	line := chart.PlotLine{Name: "equity", Class: "s1"}
 	for _, e := range w.Equity {
-		line.Time, line.Values = append(line.Time, e.Time.UnixMicro()), append(line.Values, e.Equity)
+		s.Micros, line.Values = append(s.Micros, e.Time.UnixMicro()), append(line.Values, e.Equity)
 	}
-	return chart.Lines("Out-of-sample equity, the test windows stitched together", 260, []chart.Series{line})
+	s.Lines = []chart.PlotLine{line}
+	s.CSV = "/admin/wfo/" + w.WFOID + "/equity.csv"
+	return []chart.Plot{s.Part(0, 0)}
 }
 
 func (w walkForward) scores() template.HTML {
@@ -149,7 +154,37 @@ func (p *Pages) NewWalkForward(c echo.Context) error {
 		WFO: true, Strategy: c.QueryParam("strategy"), Dataset: c.QueryParam("dataset"), Side: "both", Search: "grid", Seed: "1", Objective: "sharpe",
 		MaxDrawdown: noDrawdownLimit, MinTrades: defaultMinTrades, Commission: "0.002", TrainDays: "730", TestDays: "180", MinFolds: "3", TopK: "10",
 	}
+	if from := c.QueryParam("from"); from != "" && form.Strategy == "" {
+		var t tune
+		if err := p.get(c, v, "/backtests/tunes/"+url.PathEscape(from), nil, &t); err != nil {
+			return err
+		}
+		of, err := formOf(t)
+		if err != nil {
+			return err
+		}
+		of.WFO, of.Several, of.OOSRatio = true, nil, ""
+		of.TrainDays, of.TestDays, of.MinFolds, of.TopK = form.TrainDays, form.TestDays, form.MinFolds, form.TopK
+		form = of
+	}
 	return p.showTuneForm(c, v, http.StatusOK, form, nil)
+}
+
+// WalkForwardEquity handles GET /admin/wfo/:id/equity.csv: the API's own values.
+func (p *Pages) WalkForwardEquity(c echo.Context) error {
+	v, err := p.page(c, "Walk-forward", "Walk-forward")
+	if err != nil {
+		return err
+	}
+	if v.Workspace == nil {
+		return notFound()
+	}
+	answer, err := p.call(c, v, Request{Method: http.MethodGet, Path: "/backtests/wfo/" + url.PathEscape(c.Param("id")) + "/equity?format=csv"})
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set(echo.HeaderContentDisposition, `attachment; filename="equity.csv"`)
+	return c.Blob(http.StatusOK, "text/csv; charset=utf-8", answer.Body)
 }
 
 // SubmitWalkForward handles POST /admin/wfo.

@@ -5,27 +5,39 @@ import (
 	"millrace/jobs/invalid"
 )
 
-// Replay is one trial run again to show its equity at each bar's close and its trades, in sample and
-// out of sample. Each part begins with the account's cash.
+// Replay is one trial run again to show its equity at each bar's close, its trades and all its figures,
+// in sample and out of sample. Each part begins with the account's cash.
 type Replay struct {
 	IS, OOS             backtest.Window // of the dataset's bars; OOS is empty without a split
 	EquityIS, EquityOOS []float64
 	TradesIS, TradesOOS []backtest.Trade
+	MetricsIS           backtest.Metrics
+	MetricsOOS          *backtest.Metrics // nil without a split
 }
 
-// Replay runs one trial again. A parameter that is not named takes its default.
-func (p *Plan) Replay(params map[string]float64) (*Replay, []invalid.FieldError) {
+// Replay runs one trial again. A parameter that is not named takes its default. stop, where it is not
+// nil, is asked now and then by strategies that can be long about it; a trial that it ends is a fault.
+func (p *Plan) Replay(params map[string]float64, stop func() bool) (*Replay, []invalid.FieldError) {
 	values, faults := backtest.CheckParams(p.strategy, params)
 	if len(faults) > 0 {
 		return nil, faults
 	}
 	runner := p.runner()
-	defer p.runners.Put(runner)
+	runner.OnStop(stop)
+	defer func() {
+		runner.OnStop(nil)
+		p.runners.Put(runner)
+	}()
 	runner.Prepare(values)
 	r := &Replay{}
 	r.IS, r.OOS = p.Windows()
+	runner.Simulate(p.is, &r.MetricsIS)
 	r.TradesIS, r.EquityIS = runner.Trace(p.is)
-	r.TradesOOS, r.EquityOOS = runner.Trace(p.oos)
+	if p.hasSplit() {
+		r.MetricsOOS = &backtest.Metrics{}
+		runner.Simulate(p.oos, r.MetricsOOS)
+		r.TradesOOS, r.EquityOOS = runner.Trace(p.oos)
+	}
 	if err := runner.Err(); err != nil {
 		return nil, []invalid.FieldError{{Field: "params", Message: "the strategy fails on them: " + err.Error()}}
 	}

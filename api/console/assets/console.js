@@ -54,18 +54,22 @@
       if (again) { again = false; stale(800); }
     }
   }
+  // What the server sent of each part: charts add to it, and only what the server changes is swapped.
+  const sent = new Map([...document.querySelectorAll("[data-live]")].map((el) => [el.id, el.innerHTML]));
   function swap(fresh) {
     for (const old of document.querySelectorAll("[data-live]")) {
       const next = fresh.getElementById(old.id);
-      if (!next || next.innerHTML === old.innerHTML) continue;
+      if (!next || next.innerHTML === sent.get(old.id)) continue;
       const focused = old.contains(document.activeElement) ? document.activeElement : null;
       if (focused && /^(INPUT|SELECT|TEXTAREA)$/.test(focused.tagName)) continue; // somebody is typing here
       const open = [...old.querySelectorAll("details")].map((d) => d.open);
       const href = focused?.getAttribute("href");
+      sent.set(old.id, next.innerHTML);
       old.replaceChildren(...next.childNodes);
       old.querySelectorAll("details").forEach((d, i) => { d.open = open[i] ?? d.open; });
       if (href) old.querySelector(`[href="${CSS.escape(href)}"]`)?.focus();
     }
+    document.dispatchEvent(new CustomEvent("millrace:swapped"));
   }
 
   if (Number(body.dataset.every)) setInterval(() => { if (!document.hidden) stale(0); }, body.dataset.every * 1000);

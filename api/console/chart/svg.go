@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// Colours is how many classes of lines the style sheet has: s1 to s8.
+const Colours = 8
+
 // canvas is a chart in the making: a plot area with room for labels around it.
 type canvas struct {
 	strings.Builder

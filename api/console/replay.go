@@ -1,0 +1,115 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"millrace/api/types"
+	"millrace/jobs/backtest"
+	"millrace/jobs/backtest/report"
+	"millrace/jobs/sweep"
+)
+
+// Trials that pages show are not stored with their trades: they are run again, which takes milliseconds
+// and gives the same bits. Scripts can take longer, so a page gives up after replayTime, and at most
+// replaysAtOnce run at a time.
+const (
+	replayTime    = 10 * time.Second
+	replaysAtOnce = 2
+)
+
+// result is one backtest with what it ran on, as its page shows it.
+type result struct {
+	Bars       *backtest.Bars
+	Window     backtest.Window // in sample, or all that was traded
+	OOS        backtest.Window // empty without a split
+	Curve      report.Curve    // out of sample continues from in sample
+	Trades     []backtest.Trade
+	InSample   int // how many of Trades are in sample
+	MetricsIS  backtest.Metrics
+	MetricsOOS *backtest.Metrics
+	Plots      []backtest.Plot
+}
+
+var errReplay = errors.New("the trial cannot be run again")
+
+// replay runs a trial of a tune again on one of its datasets; "" is the first.
+func (p *Pages) replay(ctx context.Context, t *StoredTune, params map[string]float64, dataset string) (*result, error) {
+	series, err := p.opts.Reads.Series(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.opts.Reads.Bind(ctx, t); err != nil {
+		return nil, err
+	}
+	select {
+	case p.replays <- struct{}{}:
+		defer func() { <-p.replays }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	spec := t.Spec
+	at := max(slices.IndexFunc(series, func(s sweep.Series) bool { return s.Name == dataset }), 0)
+	series, spec.Datasets = series[at:at+1], nil
+	plan, faults := sweep.NewPlanOver(spec, series)
+	if len(faults) > 0 {
+		return nil, fmt.Errorf("tune %s: %w: %w", t.ID, errReplay, faults[0])
+	}
+	late := time.Now().Add(replayTime)
+	run, faults := plan.Replay(params, func() bool { return ctx.Err() != nil || time.Now().After(late) })
+	if len(faults) > 0 {
+		if time.Now().After(late) {
+			return nil, &Problem{Title: http.StatusText(http.StatusUnprocessableEntity), Status: http.StatusUnprocessableEntity,
+				Detail: fmt.Sprintf("The trial takes longer than %s to run again, so its trades are not shown.", replayTime)}
+		}
+		return nil, &Problem{Title: http.StatusText(http.StatusUnprocessableEntity), Status: http.StatusUnprocessableEntity,
+			Detail: "The trial cannot be run again: " + faults[0].Message + "."}
+	}
+	spec.Normalize()
+	account, _ := spec.EffectiveAccount()
+	curve := func(w backtest.Window, equity []float64) report.Curve {
+		return report.Curve{Bars: series[0].Bars, Window: w, Calendar: series[0].Calendar, Start: account.Cash, Equity: equity}
+	}
+	found := &result{
+		Bars: series[0].Bars, Window: run.IS, OOS: run.OOS, Curve: report.Join(curve(run.IS, run.EquityIS), curve(run.OOS, run.EquityOOS)),
+		Trades: slices.Concat(run.TradesIS, run.TradesOOS), InSample: len(run.TradesIS), MetricsIS: run.MetricsIS, MetricsOOS: run.MetricsOOS,
+	}
+	found.Plots = plotsOf(series[0].Bars, spec.Strategy(), params)
+	return found, nil
+}
+
+// plotsOf are the lines that a strategy decides by, none of one that does not show them.
+func plotsOf(bars *backtest.Bars, strategy backtest.Strategy, params map[string]float64) []backtest.Plot {
+	if strategy == nil {
+		return nil
+	}
+	values, faults := backtest.CheckParams(strategy, params)
+	if len(faults) > 0 {
+		return nil
+	}
+	return backtest.PlotsOf(bars, strategy, values)
+}
+
+// whole is all that was traded.
+func (r *result) whole() backtest.Window { return r.Curve.Window }
+
+// asMetrics are figures as the API gives them, with the reasons of those that are undefined.
+func asMetrics(m *backtest.Metrics) (*types.Metrics, error) {
+	if m == nil {
+		return nil, nil
+	}
+	var view types.Metrics
+	raw, err := json.Marshal(m)
+	if err == nil {
+		err = json.Unmarshal(raw, &view)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read metrics: %w", err)
+	}
+	return &view, nil
+}

@@ -1,0 +1,62 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"millrace/api/console"
+	"millrace/api/types"
+	"millrace/jobs/backtest"
+	"millrace/jobs/sweep"
+)
+
+// Trial implements console.Reads.
+func (r consoleReads) Trial(ctx context.Context, t *console.StoredTune, index int) (*types.Trial, error) {
+	missing := problem(http.StatusNotFound, fmt.Sprintf("Trial %d is not one of this tune, or has not ended.", index))
+	if index < 0 {
+		return nil, missing
+	}
+	shards, err := r.store.Tuning.TrialShards(ctx, t.WorkspaceID, t.ID, index, 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(shards) == 0 || index < shards[0].Shard.First || index >= shards[0].Shard.First+shards[0].Shard.Trials {
+		return nil, missing
+	}
+	found, err := sweep.DecodeTrials(t.Spec, shards[0].Shard, shards[0].Columns, []int{index})
+	if err != nil {
+		return nil, fmt.Errorf("decode trial %d of tune %s: %w", index, t.ID, err)
+	}
+	view := viewTrial(found[0])
+	return &view, nil
+}
+
+// Run implements console.Reads.
+func (r consoleReads) Run(ctx context.Context, workspace, id uuid.UUID) (*console.StoredRun, error) {
+	run, err := r.store.Market.RunDetail(ctx, workspace, id)
+	if err != nil {
+		return nil, err
+	}
+	var request struct {
+		Params  map[string]float64 `json:"params"`
+		Account struct {
+			Cash float64 `json:"cash"`
+		} `json:"account"`
+	}
+	if err := json.Unmarshal(run.Spec, &request); err != nil {
+		return nil, fmt.Errorf("read run %s: %w", id, err)
+	}
+	bars, calendar, err := r.store.Market.Bars(ctx, workspace, run.DatasetID)
+	if err != nil {
+		return nil, err
+	}
+	return &console.StoredRun{
+		ID: run.ID, Dataset: run.Dataset, Strategy: run.Strategy, Spec: run.Spec, CreatedAt: run.CreatedAt, Bars: bars, Calendar: calendar,
+		Window: backtest.Window{From: run.FirstBar, To: run.FirstBar + len(run.Equity)}, Cash: request.Account.Cash, Params: request.Params,
+		Trades: run.Trades, Equity: run.Equity, Metrics: run.Metrics,
+	}, nil
+}
