@@ -13,7 +13,7 @@ BENCH ?= .
 # Nothing here needs C; without it the binary is static, and tests and build share their objects.
 export CGO_ENABLED := 0
 
-.PHONY: evidence build dev demo test chaos scale bench pine lint check fmt
+.PHONY: judge evidence build dev demo test chaos scale bench pine lint check fmt
 
 build: ## bin/millrace
 	go build -ldflags '$(VERSION_FLAGS)' -o bin/millrace ./cmd/millrace
@@ -40,6 +40,9 @@ bench: build ## speed and memory, all side by side; BENCH='Noop|Stream' picks so
 
 pine: ## trades and indicator values beside the platform's: MILLRACE_PINE_CASES, _SECOND and _VALUES name folders of its lists
 	go test -count=1 -v -run 'Platform' ./jobs/pine ./jobs/pine/ta
+
+judge: build ## how well the knowledge base answers the committed judged questions, and what it misses
+	bin/millrace postgres -- go test -count=1 -v -run 'TestJudgedSet' ./store/vector
 
 evidence: ## how often verdicts are wrong on noise, and how often they find planted edges: MILLRACE_EVIDENCE_SEEDS a row
 	MILLRACE_EVIDENCE_SEEDS=$${MILLRACE_EVIDENCE_SEEDS:-1000} go test -count=1 -v -timeout 60m -run 'CalledRobust|PlantedEdges' ./jobs/sweep

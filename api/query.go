@@ -196,7 +196,10 @@ func (s *Server) measureSearch(ctx context.Context, found *knowledge.Found, tota
 func (s *Server) explained(e knowledge.Explanation) types.Explanation {
 	view := types.Explanation{
 		Text: e.Text, Citations: make([]types.Citation, len(e.Citations)), Model: e.Model, Provider: e.Provider,
-		LatencyMS: milliseconds(e.Latency), Degraded: e.Degraded(),
+		LatencyMS: milliseconds(e.Latency), Degraded: e.Degraded(), Truncated: e.Truncated, Claims: make([]types.Claim, len(e.Claims)),
+	}
+	for i, c := range e.Claims {
+		view.Claims[i] = types.Claim{Text: c.Text, Marks: c.Marks, Support: c.Support, Supported: c.Supported()}
 	}
 	for i, c := range e.Citations {
 		p := c.Passage

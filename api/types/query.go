@@ -47,6 +47,19 @@ type Explanation struct {
 	Degraded   bool       `json:"degraded"`
 	ReasonCode *Reason    `json:"reason_code"`
 	Error      *string    `json:"error"` // the reason in words for a user
+	// Truncated: the language model's reply ended before it was complete; the text ends in "…".
+	Truncated bool `json:"truncated"`
+	// Claims are the statements of a language model's answer that cite passages; empty without one.
+	Claims []Claim `json:"claims"`
+}
+
+// Claim is a statement of an answer with how far the words of the passages it cites bear it out. It is
+// a bound by words, not a proof: a passage may have the words and say something else.
+type Claim struct {
+	Text      string  `json:"text"`
+	Marks     []int   `json:"marks"`
+	Support   float64 `json:"support"`   // share of its words and figures that the passages have, 0 to 1
+	Supported bool    `json:"supported"` // half of its words at least, and every figure
 }
 
 // Citation is the passage that a mark such as [1] stands for.

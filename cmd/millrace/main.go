@@ -50,6 +50,7 @@ type commands struct {
 	Cancel    cancelCmd    `cmd:"" help:"Cancel a tune or a walk-forward."`
 	Data      dataCmd      `cmd:"" help:"Generate, upload and list OHLCV data."`
 	Pine      pineCmd      `cmd:"" help:"Check Pine scripts, and keep them as strategies."`
+	KB        kbCmd        `cmd:"" name:"kb" help:"Measure the knowledge base."`
 	Ask       askCmd       `cmd:"" help:"Ask the knowledge base a question."`
 	Demo      demoCmd      `cmd:"" help:"Run dev with the bundled sample and a tune; DEMO_EXIT=1 stops at its end."`
 

@@ -2,10 +2,7 @@ package knowledge
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -29,6 +26,8 @@ const (
 type Explanation struct {
 	Text      string
 	Citations []Citation // in the order of their marks in the text: [1] is the first
+	Claims    []Claim    // of an LLM's answer: how far the cited passages bear each statement out
+	Truncated bool       // the LLM's reply ended before it was complete
 	Model     string     // Fallback when no LLM gave it
 	Provider  string     // Fallback when no LLM gave it
 	Reason    Reason     // why it was given without an LLM; "" when it was not
@@ -56,12 +55,9 @@ func (b *Base) Answer(ctx context.Context, question string, found *Found) (Expla
 	quoted := quotable(found.Matches)
 	answer, err := b.complete(ctx, answerPrompt(question, quoted))
 	if err == nil {
-		var text string
-		var cited []Citation
-		if text, cited, err = readAnswer(answer, quoted); err == nil {
-			return Explanation{
-				Text: text, Citations: cited, Model: b.llm.Model(), Provider: b.llm.Provider(), Latency: time.Since(start),
-			}, nil
+		var read reply
+		if read, err = readAnswer(answer, quoted); err == nil {
+			return b.worded(read, start), nil
 		}
 	}
 	if ctx.Err() != nil {
@@ -73,10 +69,17 @@ func (b *Base) Answer(ctx context.Context, question string, found *Found) (Expla
 	}, nil
 }
 
+// worded is an explanation that the LLM gave.
+func (b *Base) worded(r reply, start time.Time) Explanation {
+	return Explanation{
+		Text: r.text, Citations: r.cited, Claims: r.claims, Truncated: r.truncated,
+		Model: b.llm.Model(), Provider: b.llm.Provider(), Latency: time.Since(start),
+	}
+}
+
 // complete asks the LLM. The call's time-out is reported as such while the caller still waits.
-func (b *Base) complete(ctx context.Context, messages []Message) (string, error) {
-	done, err := b.llm.Complete(ctx, messages, answerTokens)
-	return done.Text, err
+func (b *Base) complete(ctx context.Context, messages []Message) (Completion, error) {
+	return b.llm.Complete(ctx, messages, answerTokens)
 }
 
 // quotable are the passages that an LLM is shown: the best, up to a size.
@@ -106,54 +109,4 @@ func answerPrompt(question string, passages []Passage) []Message {
 			"If the passages do not answer the question, reply with " + notFound + " and nothing else."},
 		{Role: RoleUser, Text: text.String()},
 	}
-}
-
-// writePassages frames each passage; what looks like the end of a frame within one is defused.
-func writePassages(text *strings.Builder, passages []Passage) {
-	for i, p := range passages {
-		within := strings.ReplaceAll(p.Text, "</passage", "< /passage")
-		fmt.Fprintf(text, "<passage number=\"%d\" title=%q position=%q>\n%s\n</passage>\n\n", i+1, p.Title, p.Position.String(), within)
-	}
-}
-
-// nothingFound is the answer when no passage fits.
-const nothingFound = "Nothing in the knowledge base answers this question."
-
-// citationMark is a mark in an answer; models sometimes write several numbers into one.
-var citationMark = regexp.MustCompile(`\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]`)
-
-// readAnswer reads an LLM's answer to a question. One that cites nothing that it was shown rests on
-// nothing, and is an error.
-func readAnswer(answer string, passages []Passage) (string, []Citation, error) {
-	if strings.Trim(answer, ".`\" \n") == notFound {
-		return nothingFound, []Citation{}, nil
-	}
-	text, cited := readMarks(answer, passages)
-	if len(cited) == 0 {
-		return "", nil, &Fault{Kind: FaultProvider, Part: "llm", Err: errors.New("the answer cites no passage that it was shown")}
-	}
-	return text, cited, nil
-}
-
-// readMarks makes the marks of an LLM's answer those of its citations, numbered from 1 in their
-// order. Marks of what it was not shown are dropped.
-func readMarks(answer string, passages []Passage) (string, []Citation) {
-	marks := map[int]int{} // of passages, to those of citations
-	cited := []Citation{}
-	text := citationMark.ReplaceAllStringFunc(answer, func(mark string) string {
-		var kept strings.Builder
-		for number := range strings.SplitSeq(strings.Trim(mark, "[]"), ",") {
-			n, err := strconv.Atoi(strings.TrimSpace(number))
-			if err != nil || n < 1 || n > len(passages) {
-				continue // it was shown no such passage
-			}
-			if marks[n] == 0 {
-				cited = append(cited, Citation{Mark: len(cited) + 1, Passage: passages[n-1]})
-				marks[n] = len(cited)
-			}
-			fmt.Fprintf(&kept, "[%d]", marks[n])
-		}
-		return kept.String()
-	})
-	return strings.TrimSpace(text), cited
 }

@@ -35,10 +35,10 @@ func (b *Base) Explain(ctx context.Context, workspace uuid.UUID, s Subject) (Exp
 	passages := fitting(found)
 	answer, err := b.complete(ctx, explainPrompt(s, passages))
 	if err == nil {
-		text, cited := readMarks(answer, passages)
-		return Explanation{
-			Text: text, Citations: cited, Model: b.llm.Model(), Provider: b.llm.Provider(), Latency: time.Since(start),
-		}, nil
+		var read reply
+		if read, err = readReply(answer, passages); err == nil {
+			return b.worded(read, start), nil
+		}
 	}
 	if ctx.Err() != nil {
 		return Explanation{}, ctx.Err()

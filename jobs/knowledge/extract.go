@@ -3,14 +3,21 @@ package knowledge
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
 
 const (
-	mostSentences = 4
-	// mostSentence cuts what has no end of sentence, as a table has none.
-	mostSentence = 400 // bytes
+	mostSentences = 6
+	// leastScore is the part of the best sentence's score that another needs.
+	leastScore = 0.32
+	// What a word of the question counts where it is not in the sentence but in the heading above it or
+	// the passage's title, and in the sentence before.
+	headingShare = 0.4
+	beforeShare  = 0.3
+	// laterShare is what each place further down the list takes from a passage's sentences.
+	laterShare = 0.12
 )
 
 // sentence is a candidate for a quotation.
@@ -21,21 +28,10 @@ type sentence struct {
 }
 
 // extract is an answer without an LLM: the sentences that have the most of the question's words,
-// each quoted as it stands and cited. A word counts the more the fewer passages have it.
+// each quoted as it stands and cited. A word counts the more the fewer sentences have it, and in part
+// where the heading above has it: a sentence seldom repeats what its heading says.
 func extract(question string, passages []Passage) (string, []Citation) {
-	asked := newWordSet(question)
-	weight := asked.weights(passages)
-	var all []sentence
-	for i, p := range passages {
-		for order, text := range quotes(p.Text) {
-			score := weight.score(text)
-			if score == 0 {
-				continue
-			}
-			// Passages come best first, and a near tie is theirs.
-			all = append(all, sentence{i, order, text, score / (1 + float64(0.05*float64(i)))})
-		}
-	}
+	all := candidates(question, passages)
 	slices.SortStableFunc(all, func(a, b sentence) int { return cmp.Compare(b.score, a.score) })
 	all = distinct(all)
 	if len(all) == 0 {
@@ -50,16 +46,68 @@ func extract(question string, passages []Passage) (string, []Citation) {
 		if len(cited) == 0 || cited[len(cited)-1].Passage.ID != passages[s.passage].ID {
 			cited = append(cited, Citation{Mark: len(cited) + 1, Passage: passages[s.passage]})
 		}
-		fmt.Fprintf(&text, "“%s” [%d]\n", s.text, len(cited))
+		fmt.Fprintf(&text, "“%s” [%d]\n", passages[s.passage].unmark(s.text), len(cited))
 	}
 	return strings.TrimSpace(text.String()), cited
+}
+
+// candidates are the sentences of the passages with their scores, without those that have none.
+func candidates(question string, passages []Passage) []sentence {
+	asked := newWordSet(question)
+	type read struct {
+		sentence
+		own, above, before wordSet
+	}
+	var all []read
+	holders := map[string]float64{}
+	for i, p := range passages {
+		for order, q := range quotes(p.Text) {
+			r := read{sentence{passage: i, order: order, text: q.text}, newWordSet(q.text), newWordSet(cmp.Or(q.heading, p.Position.Heading) + " " + p.Title), newWordSet(q.before)}
+			for word := range asked {
+				if r.own[word] {
+					holders[word]++
+				}
+			}
+			all = append(all, r)
+		}
+	}
+	weights := map[string]float64{}
+	for word := range asked {
+		weights[word] = math.Log(1 + (float64(len(all))+0.5)/(holders[word]+0.5))
+	}
+	var scored []sentence
+	for _, r := range all {
+		found := false
+		// In order: a sum of floats depends on it.
+		for _, word := range asked.sorted() {
+			switch {
+			case r.own[word]:
+				r.score += weights[word]
+			case r.above[word]:
+				r.score += headingShare * weights[word]
+			case r.before[word]:
+				r.score += beforeShare * weights[word]
+			default:
+				continue
+			}
+			found = true
+		}
+		if !found {
+			continue
+		}
+		// What is short says it to the point, but not the shortest.
+		r.score /= 1 + 0.015*float64(len(r.own))
+		r.score /= 1 + laterShare*float64(r.passage)
+		scored = append(scored, r.sentence)
+	}
+	return scored
 }
 
 // distinct keeps the best sentences; neighbouring passages overlap, so that some come twice.
 func distinct(all []sentence) []sentence {
 	var kept []sentence
 	for _, s := range all {
-		if len(kept) == mostSentences || s.score < all[0].score/4 {
+		if len(kept) == mostSentences || s.score < leastScore*all[0].score {
 			break
 		}
 		if !slices.ContainsFunc(kept, func(k sentence) bool { return strings.Contains(k.text, s.text) || strings.Contains(s.text, k.text) }) {
@@ -74,58 +122,8 @@ func quoteFirst(passages []Passage) (string, []Citation) {
 	if len(passages) == 0 {
 		return nothingFound, []Citation{}
 	}
-	for _, text := range quotes(passages[0].Text) {
-		return fmt.Sprintf("“%s” [1]", text), []Citation{{Mark: 1, Passage: passages[0]}}
+	for _, q := range quotes(passages[0].Text) {
+		return fmt.Sprintf("“%s” [1]", passages[0].unmark(q.text)), []Citation{{Mark: 1, Passage: passages[0]}}
 	}
 	return nothingFound, []Citation{}
-}
-
-// wordWeights is what each word of a question counts.
-type wordWeights map[string]float64
-
-func (s wordSet) weights(passages []Passage) wordWeights {
-	weights := wordWeights{}
-	for word := range s {
-		weights[word] = 1
-	}
-	for _, p := range passages {
-		for word := range newWordSet(p.Text) {
-			if s[word] {
-				weights[word]++
-			}
-		}
-	}
-	for word, n := range weights {
-		weights[word] = 1 / n
-	}
-	return weights
-}
-
-// score sums the weights of the words that the text has, and favours what is short.
-func (w wordWeights) score(text string) float64 {
-	var sum float64
-	has := newWordSet(text)
-	for word, weight := range w {
-		if has[word] {
-			sum += weight
-		}
-	}
-	return sum / (1 + float64(0.02*float64(len(has))))
-}
-
-// quotes cuts a text into what can be quoted: its sentences, on one line each and not too long.
-func quotes(text string) []string {
-	var all []string
-	for paragraph := range strings.SplitSeq(text, "\n\n") {
-		for _, s := range sentences(strings.Join(strings.Fields(paragraph), " ")) {
-			if s = strings.TrimSpace(s); s == "" {
-				continue
-			}
-			if len(s) > mostSentence {
-				s = strings.TrimSpace(s[:runeStart(s, mostSentence)]) + "…"
-			}
-			all = append(all, s)
-		}
-	}
-	return all
 }

@@ -140,7 +140,8 @@ const (
 // Completion is an LLM's answer.
 type Completion struct {
 	Text         string
-	InputTokens  int // as the provider counts; 0 when it does not say
+	Truncated    bool // it ended at the most tokens allowed
+	InputTokens  int  // as the provider counts; 0 when it does not say
 	OutputTokens int
 }
 

@@ -61,8 +61,8 @@ func (f *Found) BestFit() float64 {
 type Match struct {
 	Passage
 	Score float64 // of the fusion or, when they were reranked, of the reranker
-	// Fit is from 0 to 1: the share of the question's words that the passage has or, where the
-	// vectors carry meaning, their cosine similarity when that is more.
+	// Fit is from 0 to 1, and StrongMatch from where the passage is about the question: by the share of
+	// the question's words that it has, weighted by rarity and calibrated, see fit.
 	Fit         float64
 	VectorScore *float64 // cosine similarity; nil: not among the nearest
 	TextScore   *float64 // BM25 from 0 to 1; nil: not among the best
@@ -181,14 +181,11 @@ func (b *Base) read(ctx context.Context, workspace uuid.UUID, ranked []fused, en
 			if !ok {
 				continue
 			}
-			m := Match{Passage: p, Score: f.score, VectorScore: f.vector, TextScore: f.text, Fit: f.covered}
-			if f.text == nil {
-				m.Fit = asked.share(p.Title + "\n" + p.Position.Heading + "\n" + p.Text)
+			m := Match{Passage: p, Score: f.score, VectorScore: f.vector, TextScore: f.text, Fit: fit(f, model)}
+			if f.text == nil && model.Lexical() {
+				m.Fit = calibrated(asked.share(p.Title+"\n"+p.Position.Heading+"\n"+p.Text), coveredShare)
 			}
-			if !model.Lexical() && f.vector != nil {
-				m.Fit = max(m.Fit, min(*f.vector, 1))
-			}
-			if m.Fit > 0 || f.text != nil {
+			if m.Fit > 0 || f.text != nil || !model.Lexical() {
 				matches = append(matches, m)
 			}
 		}

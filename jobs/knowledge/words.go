@@ -1,6 +1,8 @@
 package knowledge
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -57,6 +59,8 @@ func newWordSet(text string) wordSet {
 	}
 	return set
 }
+
+func (s wordSet) sorted() []string { return slices.Sorted(maps.Keys(s)) }
 
 // share is the part of the words that the text has, 0 when there are none.
 func (s wordSet) share(text string) float64 {

@@ -65,7 +65,11 @@ func TestJudgedSet(t *testing.T) {
 		sum := judge.Summarize(judged)
 		require.NoError(t, sum.Write(&text))
 		t.Logf("half %q, embedder %s\n%s", half, s.embedder.Model(), text.String())
-		require.GreaterOrEqual(t, sum.NDCG.Mean, sum.WordsNDCG.Mean, "lexical vectors make the order of half %q worse", half)
+		require.Greater(t, sum.WordsNDCG.Mean, 0.85, "half %q", half)
+		require.GreaterOrEqual(t, sum.NDCG.Mean, sum.WordsNDCG.Mean-0.0005, "lexical vectors make the order of half %q worse", half)
+		require.GreaterOrEqual(t, sum.Covered.True, 0.85, "questions of half %q on the subject that count as covered", half)
+		require.LessOrEqual(t, sum.Covered.False, 0.05, "questions of half %q off the subject that count as covered", half)
+		require.GreaterOrEqual(t, 78*sum.Answered, 55*sum.Phrases, "answers of half %q that hold the phrase", half)
 		for _, j := range judge.Missed(judged) {
 			t.Logf("missed: recalled %v, within %v, %s | %s", j.Recalled, j.Within, j.Question, j.Phrase)
 		}

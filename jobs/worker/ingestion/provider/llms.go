@@ -82,6 +82,7 @@ func NewOpenAILLM(e Endpoint) (knowledge.LLM, error) {
 				Message struct {
 					Content string `json:"content"`
 				} `json:"message"`
+				Finish string `json:"finish_reason"`
 			} `json:"choices"`
 			Usage struct {
 				Input  int `json:"prompt_tokens"`
@@ -95,7 +96,8 @@ func NewOpenAILLM(e Endpoint) (knowledge.LLM, error) {
 			return knowledge.Completion{}, l.garbage("the answer has no choices")
 		}
 		return knowledge.Completion{
-			Text: answer.Choices[0].Message.Content, InputTokens: answer.Usage.Input, OutputTokens: answer.Usage.Output,
+			Text: answer.Choices[0].Message.Content, Truncated: answer.Choices[0].Finish == "length",
+			InputTokens: answer.Usage.Input, OutputTokens: answer.Usage.Output,
 		}, nil
 	}
 	return l, nil
@@ -128,6 +130,7 @@ func NewAnthropicLLM(e Endpoint) (knowledge.LLM, error) {
 				Type string `json:"type"`
 				Text string `json:"text"`
 			} `json:"content"`
+			Stop  string `json:"stop_reason"`
 			Usage struct {
 				Input  int `json:"input_tokens"`
 				Output int `json:"output_tokens"`
@@ -136,7 +139,7 @@ func NewAnthropicLLM(e Endpoint) (knowledge.LLM, error) {
 		if err := l.post(ctx, "/v1/messages", request, &answer); err != nil {
 			return knowledge.Completion{}, err
 		}
-		done := knowledge.Completion{InputTokens: answer.Usage.Input, OutputTokens: answer.Usage.Output}
+		done := knowledge.Completion{Truncated: answer.Stop == "max_tokens", InputTokens: answer.Usage.Input, OutputTokens: answer.Usage.Output}
 		for _, part := range answer.Content {
 			if part.Type == "text" {
 				done.Text += part.Text
@@ -160,13 +163,16 @@ func NewOllamaLLM(e Endpoint) (knowledge.LLM, error) {
 		}
 		var answer struct {
 			Message chatMessage `json:"message"`
+			Done    string      `json:"done_reason"`
 			Input   int         `json:"prompt_eval_count"`
 			Output  int         `json:"eval_count"`
 		}
 		if err := l.post(ctx, "/api/chat", request, &answer); err != nil {
 			return knowledge.Completion{}, err
 		}
-		return knowledge.Completion{Text: answer.Message.Content, InputTokens: answer.Input, OutputTokens: answer.Output}, nil
+		return knowledge.Completion{
+			Text: answer.Message.Content, Truncated: answer.Done == "length", InputTokens: answer.Input, OutputTokens: answer.Output,
+		}, nil
 	}
 	return l, nil
 }

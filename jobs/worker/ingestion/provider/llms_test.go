@@ -39,6 +39,9 @@ func TestLLMsAnswer(t *testing.T) {
 		done, err := llm.Complete(t.Context(), conversation, 16)
 		require.NoError(t, err, name)
 		require.Equal(t, knowledge.Completion{Text: "yes", InputTokens: 11, OutputTokens: 7}, done)
+		done, err = llm.Complete(t.Context(), conversation, 4)
+		require.NoError(t, err, name)
+		require.True(t, done.Truncated, "%s: a reply that was cut short is known as such", name)
 		require.Equal(t, name, llm.Provider())
 		require.Equal(t, "test", llm.Model())
 	}

@@ -222,11 +222,19 @@ func (s *Server) messages(request map[string]any, roles ...string) (string, erro
 	return s.reply(all), nil
 }
 
+// finish is why a reply ends: one of fewer than 8 tokens is cut short.
+func finish(most any, short, whole string) string {
+	if n, ok := most.(float64); ok && n < 8 {
+		return short
+	}
+	return whole
+}
+
 func (s *Server) openAIChat(request map[string]any, _ *http.Request) (any, error) {
 	text, err := s.messages(request, "system", "user", "assistant")
 	return map[string]any{
 		"object":  "chat.completion",
-		"choices": []any{map[string]any{"index": 0, "finish_reason": "stop", "message": map[string]any{"role": "assistant", "content": text}}},
+		"choices": []any{map[string]any{"index": 0, "finish_reason": finish(request["max_tokens"], "length", "stop"), "message": map[string]any{"role": "assistant", "content": text}}},
 		"usage":   map[string]any{"prompt_tokens": 11, "completion_tokens": 7},
 	}, err
 }
@@ -238,7 +246,8 @@ func (s *Server) anthropicMessages(request map[string]any, r *http.Request) (any
 	text, err := s.messages(request, "user", "assistant")
 	return map[string]any{
 		"type": "message", "role": "assistant", "content": []any{map[string]any{"type": "text", "text": text}},
-		"usage": map[string]any{"input_tokens": 11, "output_tokens": 7},
+		"stop_reason": finish(request["max_tokens"], "max_tokens", "stop_sequence"),
+		"usage":       map[string]any{"input_tokens": 11, "output_tokens": 7},
 	}, err
 }
 
@@ -247,8 +256,9 @@ func (s *Server) ollamaChat(request map[string]any, _ *http.Request) (any, error
 		return nil, fmt.Errorf("this server does not stream")
 	}
 	text, err := s.messages(request, "system", "user", "assistant")
+	options, _ := request["options"].(map[string]any)
 	return map[string]any{
-		"message": map[string]any{"role": "assistant", "content": text}, "done": true, "prompt_eval_count": 11, "eval_count": 7,
+		"message": map[string]any{"role": "assistant", "content": text}, "done": true, "done_reason": finish(options["num_predict"], "length", "stop"), "prompt_eval_count": 11, "eval_count": 7,
 	}, err
 }
 
