@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"codeberg.org/readeck/go-readability/v2"
 	"golang.org/x/net/html"
@@ -69,7 +70,17 @@ func Article(data []byte, contentType, address string) (*knowledge.Extracted, er
 	return e, nil
 }
 
+// parse reads a page in the encoding that it or its server names, else in the one that its bytes are
+// likely to be in.
 func parse(data []byte, contentType string) (*html.Node, error) {
+	head := data[:min(len(data), 1024)] // as charset looks at
+	if _, _, named := charset.DetermineEncoding(head, contentType); !named && !utf8.Valid(data) {
+		text, err := decode(data)
+		if err != nil {
+			return nil, err
+		}
+		return html.Parse(strings.NewReader(text))
+	}
 	reader, err := charset.NewReader(bytes.NewReader(data), contentType)
 	if err != nil {
 		return nil, err

@@ -71,6 +71,10 @@ func TestArticleInAnotherEncoding(t *testing.T) {
 	e, err := extract.Article([]byte(latin), "text/html", "https://example.com/")
 	require.NoError(t, err)
 	require.Equal(t, "Volatilité et régression vers la moyenne", e.Blocks[0].Text)
+	unnamed := "<html><body><p>\x82\xb1\x82\xea\x82\xcd\x83e\x83X\x83g\x82\xc5\x82\xb7</p></body></html>"
+	e, err = extract.Article([]byte(unnamed), "text/html", "https://example.com/")
+	require.NoError(t, err)
+	require.Equal(t, "これはテストです", e.Blocks[0].Text, "neither page nor server names Shift-JIS")
 	e, err = extract.Article([]byte("<html><body><p>bad \xff bytes \x00 here</p></body></html>"), "text/html; charset=utf-8", "")
 	if err == nil {
 		require.NotContains(t, e.Blocks[0].Text, "\x00")

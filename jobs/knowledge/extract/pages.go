@@ -26,12 +26,35 @@ const minPageText = 8
 
 var errScanned = knowledge.Rejectf("the PDF has no text: it looks scanned, so run text recognition (OCR) over it first")
 
+var errUnmapped = knowledge.Rejectf("the PDF's fonts do not say which letters their glyphs are: run text recognition (OCR) over it first")
+
+// mapped reports whether a page's text is made of letters. Glyphs that a font does not map to Unicode come
+// out as control characters, replacements or private code points.
+func mapped(text string) bool {
+	all, bad := 0, 0
+	for _, r := range text {
+		switch {
+		case unicode.IsSpace(r) || strings.ContainsRune("\x02"+hyphen, r):
+			continue
+		case r == utf8.RuneError, unicode.IsControl(r), unicode.Is(unicode.Co, r):
+			bad++
+		}
+		all++
+	}
+	return bad*5 <= all
+}
+
 // Pages makes paragraphs of the lines of print of a PDF's pages. Lines that stand at the top or bottom
 // of most pages, page numbers aside, are running heads and are dropped. name is that of the file.
 func Pages(pdf PDF, name string) (*knowledge.Extracted, error) {
 	pages := make([][]string, len(pdf.Pages))
 	letters := 0
+	var unmapped []int
 	for i, text := range pdf.Pages {
+		if !mapped(text) {
+			unmapped = append(unmapped, i+1)
+			continue
+		}
 		text = strings.ReplaceAll(text, "\x02", hyphen)
 		for line := range strings.SplitSeq(knowledge.Clean(text), "\n") {
 			line = strings.TrimRight(line, " \t")
@@ -42,6 +65,9 @@ func Pages(pdf PDF, name string) (*knowledge.Extracted, error) {
 	if len(pages) == 0 {
 		return nil, knowledge.Rejectf("the PDF has no pages")
 	}
+	if 2*len(unmapped) > len(pages) {
+		return nil, errUnmapped
+	}
 	if letters < minPageText*len(pages) {
 		return nil, errScanned
 	}
@@ -51,6 +77,9 @@ func Pages(pdf PDF, name string) (*knowledge.Extracted, error) {
 	}
 	if len(pdf.Damaged) > 0 {
 		e.Metadata["damaged_pages"] = pdf.Damaged
+	}
+	if len(unmapped) > 0 {
+		e.Metadata["unmapped_pages"] = unmapped // left out
 	}
 	for i, lines := range pages {
 		e.Blocks = append(e.Blocks, paragraphs(lines, i+1)...)

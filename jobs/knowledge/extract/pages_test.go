@@ -73,3 +73,24 @@ func TestDetect(t *testing.T) {
 		require.Equal(t, test.want, extract.Detect([]byte(test.data), test.name), "%q %q", test.data[:min(20, len(test.data))], test.name)
 	}
 }
+
+// Glyphs without letters are left out or refused: what they come out as is not what was written.
+func TestGlyphsThatFontsDoNotMapAreNotStored(t *testing.T) {
+	t.Parallel()
+	good := strings.Repeat("A page of plain words. ", 20)
+	for name, page := range map[string]string{
+		"private": strings.Repeat("\uf041\uf062\uf063 ", 50), "control": strings.Repeat("\x01\x05\x1f ", 50), "replaced": strings.Repeat("\ufffda\ufffd ", 50),
+	} {
+		_, err := extract.Pages(extract.PDF{Pages: []string{page, page, good}}, "x.pdf")
+		rejected(t, err, "fonts")
+		e, err := extract.Pages(extract.PDF{Pages: []string{good, page, good}}, "x.pdf")
+		require.NoError(t, err, name)
+		require.Equal(t, []int{2}, e.Metadata["unmapped_pages"], name)
+		for _, block := range e.Blocks {
+			require.NotContains(t, block.Text, "\uf041")
+			require.NotEqual(t, 2, block.Position.Page)
+		}
+	}
+	_, err := extract.Pages(extract.PDF{Pages: []string{good + "\uf0b7 one bullet"}}, "x.pdf")
+	require.NoError(t, err, "a bullet of a symbol font is usual")
+}

@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
-	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/unicode"
 
 	"millrace/jobs/knowledge"
@@ -68,8 +67,9 @@ func titleOf(name string, blocks []knowledge.Block) string {
 	return knowledge.Line(line, 80)
 }
 
-// decode finds the encoding of a text: a byte order mark, else UTF-8, else Windows-1252. Data
-// that is not text in any of them is rejected.
+// decode finds the encoding of a text: a byte order mark, else UTF-8, else what its bytes are likely to be,
+// see legacy. Data that is not text, or in an encoding that is not known for sure, is rejected: what
+// is stored is never a guess that shows other letters than were written.
 func decode(data []byte) (string, error) {
 	var from encoding.Encoding
 	switch {
@@ -79,9 +79,11 @@ func decode(data []byte) (string, error) {
 		from = unicode.UTF16(unicode.LittleEndian, unicode.UseBOM)
 	}
 	if from == nil && !utf8.Valid(data) && !isBinary(data) {
-		from = charmap.Windows1252
 		if mostlyUTF8(data) {
 			return string(bytes.ToValidUTF8(data, []byte("\uFFFD"))), nil
+		}
+		if from = legacy(data); from == nil {
+			return "", knowledge.Rejectf("the text's encoding is not recognised: save it as UTF-8 and send it again")
 		}
 	}
 	if from != nil {
