@@ -21,7 +21,7 @@ import (
 
 func viewDataset(d market.Dataset) types.Dataset {
 	view := types.Dataset{
-		DatasetID: d.ID.String(), Name: d.Name, Symbol: d.Symbol, Timeframe: d.Timeframe, Calendar: int(d.Calendar),
+		DatasetID: d.ID.String(), Name: d.Name, Version: d.Version, FullName: d.FullName, Symbol: d.Symbol, Timeframe: d.Timeframe, Calendar: int(d.Calendar),
 		Bars: d.Bars, From: d.From.UTC(), To: d.To.UTC(), SHA256: hex.EncodeToString(d.SHA256), CreatedAt: d.CreatedAt.UTC(),
 		Instrument: viewInstrument(d.Instrument),
 	}
@@ -42,6 +42,29 @@ func viewInstrument(in backtest.Instrument) types.Instrument {
 	return types.Instrument{
 		PeriodsPerYear: known(in.PeriodsPerYear), TimeZone: in.TimeZone, Session: in.Session, TickSize: known(in.TickSize),
 		QuantityStep: known(in.QuantityStep), PointValue: known(in.PointValue), Currency: in.Currency,
+	}
+}
+
+// datasetRoutes are the routes of datasets.
+func (s *Server) datasetRoutes() []route {
+	return []route{
+		{http.MethodPost, "/datasets", member, s.uploadDataset, uploadLimit | bulk, about{
+			summary: "Store bars under a name", form: datasetForm, status: http.StatusCreated, answer: types.Dataset{}}},
+		{http.MethodPost, "/datasets/inspect", member, s.inspectDataset, bulk, about{
+			summary: "How a file would be read, without storing it", form: inspectForm(), answer: types.Inspection{}}},
+		{http.MethodGet, "/datasets", viewer, s.listDatasets, bodyLimit, about{
+			summary: "The newest versions of the datasets, newest first", params: paging(50, 500), answer: types.List[types.Dataset]{}}},
+		{http.MethodGet, "/datasets/:id", viewer, s.getDataset, bodyLimit, about{
+			summary: "A dataset by id, NAME for its newest version, or NAME@N", answer: types.Dataset{}}},
+		{http.MethodPatch, "/datasets/:id", member, s.describeDataset, bodyLimit, about{
+			summary: "Describe its newest version's instrument otherwise, as a new version", body: types.DatasetChange{}, sample: sampleChange, answer: types.Dataset{}}},
+		{http.MethodGet, "/datasets/:id/bars", viewer, s.getBars, bodyLimit, about{
+			summary: "A dataset's bars; its id may be its name", params: paging(1000, 10_000), tables: true, answer: types.List[types.Bar]{}}},
+		{http.MethodPost, "/datasets/:id/bars", member, s.extendDataset, bulk, about{
+			summary: "Append bars as a new version, or write them all again; 200 when all are there already",
+			form:    extendForm(), status: http.StatusCreated, answer: types.ExtendedDataset{}}},
+		{http.MethodGet, "/datasets/:id/versions", viewer, s.listVersions, bodyLimit, about{
+			summary: "Its versions, newest first, and what was computed on each", params: paging(50, 500), answer: types.List[types.DatasetVersion]{}}},
 	}
 }
 

@@ -22,7 +22,7 @@ func (s *Server) intrabar(ctx context.Context, workspace uuid.UUID, name *string
 	switch {
 	case err != nil:
 		return nil, datasetProblem(field, *name, err)
-	case fine.ID == of.ID:
+	case fine.Name == of.Name:
 		return nil, fieldProblem(field, "is the dataset itself: name one of a lower timeframe", nil)
 	case fine.Symbol != of.Symbol:
 		return nil, fieldProblem(field, fmt.Sprintf("is of the symbol %q, the dataset of %q", fine.Symbol, of.Symbol), nil)

@@ -95,7 +95,11 @@ func (s *Server) leaderboardFilter(c echo.Context) (tuning.LeaderboardFilter, er
 		if err != nil {
 			return f, datasetProblem("dataset", name, err)
 		}
-		f.Dataset = dataset.ID
+		if name == dataset.Name {
+			f.Series = name // of all its versions
+		} else {
+			f.Dataset = dataset.ID
+		}
 	}
 	var err error
 	if f.MinTrades, err = queryInt(c, "min_trades", 0, 0, math.MaxInt32); err != nil {

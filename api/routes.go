@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -90,20 +91,11 @@ type route struct {
 // routes is the table of everything the server answers.
 func (s *Server) routes() []route {
 	const get, post, patch, del = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete
-	return append(append(append(s.strategyRoutes(), s.ingestRoutes()...), s.manifestRoutes()...), []route{
+	return append(slices.Concat(s.datasetRoutes(), s.strategyRoutes(), s.ingestRoutes(), s.manifestRoutes()), []route{
 		{get, "/healthz", public, s.healthz, bodyLimit, about{summary: "Whether the process lives", answer: types.Status{}}},
 		{get, "/readyz", public, s.readyz, bodyLimit, about{summary: "Whether requests can be served", answer: map[string]string{}}},
 		{get, "/version", public, s.version, bodyLimit, about{summary: "Which version this is", answer: types.Version{}}},
 		{get, "/metrics", admin, s.metrics, bodyLimit, about{summary: "Figures for Prometheus", media: "text/plain"}},
-
-		{post, "/datasets", member, s.uploadDataset, uploadLimit | bulk, about{
-			summary: "Store bars under a name", form: datasetForm, status: http.StatusCreated, answer: types.Dataset{}}},
-		{post, "/datasets/inspect", member, s.inspectDataset, bulk, about{
-			summary: "How a file would be read, without storing it", form: inspectForm(), answer: types.Inspection{}}},
-		{get, "/datasets", viewer, s.listDatasets, bodyLimit, about{
-			summary: "The datasets, newest first", params: paging(50, 500), answer: types.List[types.Dataset]{}}},
-		{get, "/datasets/:id/bars", viewer, s.getBars, bodyLimit, about{
-			summary: "A dataset's bars; its id may be its name", params: paging(1000, 10_000), tables: true, answer: types.List[types.Bar]{}}},
 
 		{post, "/backtests/run", member, s.runBacktest, creates | inline, about{
 			summary: "Run one backtest", body: types.RunRequest{}, sample: sampleRun, status: http.StatusCreated, answer: types.Run{}}},

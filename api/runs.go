@@ -87,7 +87,7 @@ func (s *Server) runBacktest(c echo.Context) error {
 		return ctx.Err()
 	}
 	run := market.Run{
-		DatasetID: dataset.ID, Dataset: dataset.Name, Strategy: strategy.Name(), Seed: req.Seed, Script: script.Script,
+		DatasetID: dataset.ID, Dataset: dataset.FullName, Strategy: strategy.Name(), Seed: req.Seed, Script: script.Script,
 		Stamp: script.Stamp(s.opts.Program),
 	}
 	if run.Spec, err = runSpec(req, script.Script, strategy, cfg, bars); err != nil {

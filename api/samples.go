@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"millrace/api/openapi"
+	"millrace/jobs/backtest/pricefile"
 )
 
 // The bodies of the document's examples. They run as they are on the bundled sample, uploaded as
@@ -64,6 +65,22 @@ var datasetForm = []openapi.Part{
 	{Name: "quantity_step", Doc: "smallest step of a quantity"},
 	{Name: "point_value", Doc: "money a price move of one makes for one unit"},
 	{Name: "currency", Doc: "of the prices, such as USD"},
+}
+
+// sampleChange is a change of a dataset's description.
+const sampleChange = `{"currency": "USD", "point_value": 50}`
+
+// extendForm are the parts of bars for a dataset: how its file is read, and what is to become of it.
+func extendForm() []openapi.Part {
+	var parts []openapi.Part
+	for _, part := range datasetForm {
+		if part.File || slices.Contains(pricefile.OptionNames(), part.Name) {
+			parts = append(parts, part)
+		}
+	}
+	return append(parts,
+		openapi.Part{Name: "rewrite", Doc: "true: the bars replace all that are stored, as after a split or a dividend"},
+		openapi.Part{Name: "jump", Doc: "any: a jump of price between the last stored bar and the first new one is meant"})
 }
 
 // inspectForm are the parts of an inspection: those of an upload, none of which but the file is needed.

@@ -138,7 +138,7 @@ func (s *Server) findDatasets(ctx context.Context, workspace uuid.UUID, one stri
 			return nil, fieldProblem("datasets", fmt.Sprintf("have more than %d bars together", sweep.MaxTuneBars), sweep.MaxTuneBars)
 		}
 		if slices.Contains(tune.Several, dataset.ID) {
-			return nil, fieldProblem(field(i), fmt.Sprintf("%s is named twice", dataset.Name), nil)
+			return nil, fieldProblem(field(i), fmt.Sprintf("%s is named twice", dataset.FullName), nil)
 		}
 		bars, calendar, err := s.store.Market.Bars(ctx, workspace, dataset.ID)
 		if err != nil {
@@ -148,12 +148,12 @@ func (s *Server) findDatasets(ctx context.Context, workspace uuid.UUID, one stri
 			return nil, err
 		}
 		if i == 0 {
-			tune.DatasetID, tune.Dataset = dataset.ID, dataset.Name
+			tune.DatasetID, tune.Dataset = dataset.ID, dataset.FullName
 		}
 		if several {
-			tune.Several, tune.Spec.Datasets = append(tune.Several, dataset.ID), append(tune.Spec.Datasets, dataset.Name)
+			tune.Several, tune.Spec.Datasets = append(tune.Several, dataset.ID), append(tune.Spec.Datasets, dataset.FullName)
 		}
-		series = append(series, sweep.Series{Name: dataset.Name, Bars: bars, Calendar: calendar})
+		series = append(series, sweep.Series{Name: dataset.FullName, Bars: bars, Calendar: calendar})
 	}
 	return series, nil
 }

@@ -9,6 +9,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,11 +84,24 @@ type upload struct {
 // maxField is the most bytes of a text field.
 const maxField = 4096
 
-// readUpload reads the parts of the form; the order of parts is free. The caller closes the file.
+// readUpload reads the parts of the form. The caller closes the file.
 func readUpload(c echo.Context, stored bool) (*upload, error) {
+	up, values, err := readForm(c, uploadFields())
+	if err != nil {
+		return nil, err
+	}
+	if faults := up.fields(values, stored); len(faults) > 0 {
+		up.file.close()
+		return nil, fieldProblems(faults)
+	}
+	return up, nil
+}
+
+// readForm reads a file and texts of those names; the order of parts is free. The caller closes the file.
+func readForm(c echo.Context, names []string) (*upload, map[string]string, error) {
 	parts, err := c.Request().MultipartReader()
 	if err != nil {
-		return nil, problem(http.StatusBadRequest, "Send multipart/form-data with the part file and, to store it, name and symbol.")
+		return nil, nil, problem(http.StatusBadRequest, "Send multipart/form-data with the part file and, to store it, name and symbol.")
 	}
 	up := &upload{options: pricefile.Options{Now: time.Now()}}
 	values := map[string]string{}
@@ -99,20 +113,16 @@ func readUpload(c echo.Context, stored bool) (*upload, error) {
 		if err == nil && part.FormName() == "file" && up.file == nil {
 			up.file, err = spool(part)
 		} else if err == nil {
-			err = readField(part, values)
+			err = readField(part, names, values)
 		} else {
 			err = bodyError(err)
 		}
 		if err != nil {
 			up.file.close()
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	if faults := up.fields(values, stored); len(faults) > 0 {
-		up.file.close()
-		return nil, fieldProblems(faults)
-	}
-	return up, nil
+	return up, values, nil
 }
 
 // fields reads the fields and names all that are wrong.
@@ -138,12 +148,20 @@ func (up *upload) fields(values map[string]string, stored bool) (faults []invali
 			faults = append(faults, invalid.FieldError{Field: "calendar", Message: "must be 252, 260 or 365", Limit: backtest.Calendars()})
 		}
 	}
+	if _, _, ok := market.SplitVersion(up.meta.Name); ok && stored {
+		faults = append(faults, invalid.FieldError{Field: "name", Message: "must not end in @ and a number, as versions do: append to a dataset by POST /datasets/{id}/bars"})
+	}
+	faults = append(faults, up.reading(values)...)
+	return append(faults, up.instrument(values)...)
+}
+
+// reading reads how the file is to be read.
+func (up *upload) reading(values map[string]string) (faults []invalid.FieldError) {
 	for _, name := range pricefile.OptionNames() {
 		if fault := up.options.Set(name, values[name]); fault != nil {
 			faults = append(faults, *fault)
 		}
 	}
-	faults = append(faults, up.instrument(values)...)
 	if up.file == nil || up.file.size == 0 {
 		faults = append(faults, invalid.FieldError{Field: "file", Message: "is required: a CSV or Parquet file that is not empty"})
 	}
@@ -186,13 +204,9 @@ func uploadFields() []string {
 		pricefile.OptionNames()...)
 }
 
-func readField(part *multipart.Part, into map[string]string) error {
+func readField(part *multipart.Part, names []string, into map[string]string) error {
 	name := part.FormName()
-	ours := false
-	for _, field := range uploadFields() {
-		ours = ours || field == name
-	}
-	if !ours {
+	if !slices.Contains(names, name) {
 		return problem(http.StatusBadRequest, "The form is not valid.",
 			invalid.FieldError{Field: name, Message: "is not a part of this request"})
 	}

@@ -144,7 +144,7 @@ func (s *Server) checkWFO(ctx context.Context, workspace uuid.UUID, req wfoReque
 	if bars, err = s.intrabar(ctx, workspace, &wfo.Spec.IntrabarDataset, dataset, bars); err != nil {
 		return wfo, err
 	}
-	wfo.DatasetID, wfo.Dataset = dataset.ID, dataset.Name
+	wfo.DatasetID, wfo.Dataset = dataset.ID, dataset.FullName
 	wfo.Config.Normalize()
 	if wfo.Folds, wfo.Warnings, faults = wfo.Config.Folds(bars); len(faults) > 0 {
 		return wfo, fieldProblems(faults)

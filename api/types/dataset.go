@@ -7,7 +7,9 @@ import (
 // Dataset is a dataset.
 type Dataset struct {
 	DatasetID string    `json:"dataset_id"`
-	Name      string    `json:"name"`
+	Name      string    `json:"name"`      // names the newest version
+	Version   int       `json:"version"`   // from 1
+	FullName  string    `json:"full_name"` // of this version: the name of the first, NAME@N of later ones
 	Symbol    string    `json:"symbol"`
 	Timeframe string    `json:"timeframe"`
 	Calendar  int       `json:"calendar"` // trading days a year
@@ -18,6 +20,51 @@ type Dataset struct {
 	CreatedAt time.Time `json:"created_at"`
 	Instrument
 	Reading *Reading `json:"reading"` // how its file was read; null when that is not known
+}
+
+// DatasetVersion is one version of a dataset.
+type DatasetVersion struct {
+	Dataset
+	Change    string       `json:"change"`     // upload, append, rewrite or attributes
+	AddedBars int          `json:"added_bars"` // after those of the version before
+	Note      string       `json:"note"`       // what a rewrite changed
+	Stale     bool         `json:"stale"`      // a later version was rewritten: results on this one are of replaced bars
+	Results   ResultCounts `json:"results"`
+}
+
+// ResultCounts counts what was computed on a dataset.
+type ResultCounts struct {
+	Tunes        int `json:"tunes"`
+	WalkForwards int `json:"walk_forwards"`
+	Runs         int `json:"runs"`
+}
+
+// ExtendedDataset is what became of bars that were sent for a dataset.
+type ExtendedDataset struct {
+	Dataset         Dataset      `json:"dataset"`          // its newest version
+	Made            bool         `json:"made"`             // it was made of this; else all bars were there
+	AddedBars       int          `json:"added_bars"`       // after the last one of before
+	OverlappingBars int          `json:"overlapping_bars"` // sent and there already
+	Note            string       `json:"note"`             // what a rewrite changed
+	Stale           StaleResults `json:"stale"`            // by a rewrite
+}
+
+// StaleResults are results on bars that a rewrite replaced.
+type StaleResults struct {
+	ResultCounts
+	IDs []string `json:"ids"` // the newest 100
+}
+
+// DatasetChange is the body of PATCH /datasets/:id: what is left out stays.
+type DatasetChange struct {
+	Calendar       *int     `json:"calendar,omitempty"`         // 252, 260 or 365
+	PeriodsPerYear *float64 `json:"periods_per_year,omitempty"` // left out, and by the calendar so far: by the new one
+	TimeZone       *string  `json:"time_zone,omitempty"`
+	Session        *string  `json:"session,omitempty"`
+	TickSize       *float64 `json:"tick_size,omitempty"`
+	QuantityStep   *float64 `json:"quantity_step,omitempty"`
+	PointValue     *float64 `json:"point_value,omitempty"`
+	Currency       *string  `json:"currency,omitempty"`
 }
 
 // Instrument is what is known of a dataset's instrument beyond its prices; null and "" are unknown.

@@ -17,6 +17,7 @@ import (
 	"millrace/api/types"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/manifest"
+	"millrace/store/market"
 )
 
 // importCmd is the verb `import`.
@@ -93,8 +94,12 @@ func (in *importer) storeData(ctx context.Context) error {
 		if err := errors.Join(ohlcv.WriteCSV(out, bars), out.Flush()); err != nil {
 			return err
 		}
+		plain := d.Name // a version's number means something only where it was made
+		if series, _, ok := market.SplitVersion(d.Name); ok {
+			plain = series
+		}
 		var made *types.Dataset
-		for _, name := range []string{d.Name, fmt.Sprintf("%.80s %.12s", d.Name, d.SHA256)} {
+		for _, name := range []string{plain, fmt.Sprintf("%.80s %.12s", plain, d.SHA256)} {
 			made, err = in.api.UploadDataset(ctx, client.Bytes("bars.csv", csv.Bytes()), datasetFields(name, d))
 			var answered *client.Error
 			if !errors.As(err, &answered) || answered.Status != http.StatusConflict {
@@ -104,7 +109,7 @@ func (in *importer) storeData(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("store dataset %s: %w", d.Name, err)
 		}
-		if made.SHA256 != d.SHA256 {
+		if made.SHA256 != manifest.BarsSum(bars) && made.SHA256 != d.SHA256 {
 			return fmt.Errorf("dataset %s has other bars when it is stored here: %.12s, not %.12s", d.Name, made.SHA256, d.SHA256)
 		}
 		in.datasets = append(in.datasets, made.DatasetID)

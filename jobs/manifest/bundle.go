@@ -196,8 +196,8 @@ func (b *Bundle) Check() error {
 		return err
 	}
 	for i, d := range b.Manifest.Datasets {
-		if got := BarsSum(series[i].Bars); got != d.SHA256 {
-			return fmt.Errorf("dataset %s has the bars %.12s, not %.12s as the manifest states", d.Name, got, d.SHA256)
+		if !SameBars(series[i].Bars, d.SHA256) {
+			return fmt.Errorf("dataset %s has the bars %.12s, not %.12s as the manifest states", d.Name, BarsSum(series[i].Bars), d.SHA256)
 		}
 	}
 	if s := b.Manifest.Script; s != nil && Sum([]byte(b.Script)) != s.SHA256 {
@@ -235,6 +235,12 @@ func (b *Bundle) Bars(i int) (*backtest.Bars, error) {
 		return nil, err
 	}
 	return bars.As(b.Manifest.Datasets[i].Instrument)
+}
+
+// SameBars reports whether a content hash in hex is that of the bars, also in the form of before.
+func SameBars(bars *backtest.Bars, sum string) bool {
+	raw, err := hex.DecodeString(sum)
+	return err == nil && ohlcv.Matches(bars, raw)
 }
 
 // BarsSum is the content hash of bars, in hex.

@@ -55,8 +55,8 @@ func (b *Bundle) Reproduce(ctx context.Context, program backtest.Stamp, bind fun
 		report.Causes = append(report.Causes, fmt.Sprintf("engine: it was made by %s, this program is %s", name(b.Manifest.Stamp), name(own)))
 	}
 	for i, d := range b.Manifest.Datasets {
-		if got := BarsSum(series[i].Bars); got != d.SHA256 {
-			report.Causes = append(report.Causes, fmt.Sprintf("data: dataset %s has the bars %.12s, not %.12s", d.Name, got, d.SHA256))
+		if !SameBars(series[i].Bars, d.SHA256) {
+			report.Causes = append(report.Causes, fmt.Sprintf("data: dataset %s has the bars %.12s, not %.12s", d.Name, BarsSum(series[i].Bars), d.SHA256))
 		}
 	}
 	if spec, err := Canonical(b.Spec); err != nil || !equalJSON(spec, b.Manifest.Spec) {

@@ -17,10 +17,12 @@ import (
 	"millrace/store"
 )
 
-// Dataset is what is known of an immutable set of bars.
+// Dataset is what is known of an immutable set of bars: one version of a name.
 type Dataset struct {
 	ID        uuid.UUID
-	Name      string // unique within the workspace
+	Name      string // of the series; the newest version goes by it
+	Version   int    // from 1
+	FullName  string // of this version for good: Name of the first, Name@N of later ones; unique within the workspace
 	Symbol    string
 	Timeframe string
 	Calendar  backtest.Calendar
@@ -29,11 +31,12 @@ type Dataset struct {
 	SHA256    []byte    // of the uncompressed columns
 	CreatedAt time.Time
 	backtest.Instrument
-	Reading json.RawMessage // what the file was taken for, as JSON; {} when it is not known
+	Reading  json.RawMessage // what the file was taken for, as JSON; {} when it is not known
+	SumState []byte          // from which the hash continues, see ohlcv.Digest; nil: it is of the form of before
 }
 
-const datasetColumns = `id, name, symbol, timeframe, calendar, bars, from_at as "from", to_at as "to", sha256, created_at,
-	periods_per_year, time_zone, session, tick_size, quantity_step, point_value, currency, reading`
+const datasetColumns = `id, coalesce(series, name) as name, version, name as full_name, symbol, timeframe, calendar, bars, from_at as "from", to_at as "to", sha256, created_at,
+	periods_per_year, time_zone, session, tick_size, quantity_step, point_value, currency, reading, sum_state`
 
 // Detailed are bars with those of a stored dataset inside them; "" is none. The id is that of a spec that was
 // checked.
@@ -92,14 +95,19 @@ func figure(v float64) string {
 	return strconv.FormatFloat(v, 'g', -1, 64)
 }
 
-// PutDataset stores the bars under meta's name. The same bars under the same name again are the
-// dataset that is there; other bars are ErrConflict, another description of them a *DifferenceError.
+// PutDataset stores the bars under meta's name. Bars that a version of the name has are that version; other
+// bars are ErrConflict, another description of them a *DifferenceError.
 func (s *Store) PutDataset(ctx context.Context, workspace uuid.UUID, meta Dataset, bars *backtest.Bars) (Dataset, error) {
 	data, err := ohlcv.Encode(bars)
 	if err != nil {
 		return Dataset{}, fmt.Errorf("encode bars: %w", err)
 	}
-	sum, last := ohlcv.Sum(bars), bars.Len()-1
+	digest, last := ohlcv.NewDigest(), bars.Len()-1
+	digest.Append(bars)
+	sum := digest.Sum()
+	if meta.SumState, err = digest.State(); err != nil {
+		return Dataset{}, err
+	}
 	meta.Bars, meta.SHA256 = bars.Len(), sum[:]
 	meta.From, meta.To = time.UnixMicro(bars.Time[0]).UTC(), time.UnixMicro(bars.Time[last]).UTC()
 	return s.PutEncodedDataset(ctx, workspace, meta, data)
@@ -108,37 +116,68 @@ func (s *Store) PutDataset(ctx context.Context, workspace uuid.UUID, meta Datase
 // PutEncodedDataset is PutDataset of bars that ohlcv.Encode has packed; meta has their number, times and
 // sum too.
 func (s *Store) PutEncodedDataset(ctx context.Context, workspace uuid.UUID, meta Dataset, data []byte) (Dataset, error) {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return Dataset{}, fmt.Errorf("dataset id: %w", err)
-	}
-	sum, sent := meta.SHA256, meta
-	if len(meta.Reading) == 0 {
-		meta.Reading = json.RawMessage("{}")
-	}
-	err = s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `
-			insert into datasets (id, workspace_id, name, symbol, timeframe, calendar, bars, from_at, to_at, sha256, data,
-				periods_per_year, time_zone, session, tick_size, quantity_step, point_value, currency, reading)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
-			on conflict (workspace_id, name) do nothing`,
-			id, workspace, meta.Name, meta.Symbol, meta.Timeframe, meta.Calendar, meta.Bars, meta.From, meta.To, sum, data,
-			meta.PeriodsPerYear, meta.TimeZone, meta.Session, meta.TickSize, meta.QuantityStep, meta.PointValue, meta.Currency, meta.Reading)
+	var stored Dataset
+	flat := func() ([]byte, error) {
+		bars, err := ohlcv.Decode(data)
 		if err != nil {
-			return fmt.Errorf("insert dataset: %w", err)
+			return nil, fmt.Errorf("decode bars: %w", err)
 		}
-		if meta, err = readDataset(ctx, tx, workspace, meta.Name); err != nil {
+		sum := ohlcv.FlatSum(bars)
+		return sum[:], nil
+	}
+	var ofBefore []byte // the sum in the form of before, when a stored one has it
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
+		made, err := insertVersion(ctx, tx, workspace, meta, version{change: Uploaded, data: data})
+		if err != nil {
 			return err
 		}
-		if !bytes.Equal(meta.SHA256, sum) {
-			return fmt.Errorf("dataset %q holds other bars: %w", meta.Name, store.ErrConflict)
-		}
-		return difference(&meta, &sent)
+		stored, ofBefore, err = sameBars(ctx, tx, workspace, &meta, made)
+		return err
 	})
-	return meta, err
+	if ofBefore == nil || err != nil {
+		return stored, err
+	}
+	if sum, err := flat(); err != nil || !bytes.Equal(sum, ofBefore) {
+		return stored, errors.Join(err, otherBars(meta.Name))
+	}
+	return stored, difference(&stored, &meta)
 }
 
-// Dataset finds a dataset of the workspace by id or by name, or store.ErrNotFound.
+func otherBars(name string) error {
+	return fmt.Errorf("dataset %q holds other bars: %w", name, store.ErrConflict)
+}
+
+// sameBars finds the version of meta's name that has its bars: the newest that is described as meta is, or
+// else the newest. Where only one from before sums could be continued is left, it returns that one's sum, for
+// the caller to compare.
+func sameBars(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, meta *Dataset, made bool) (found Dataset, ofBefore []byte, err error) {
+	versions, err := store.ReadAll(ctx, tx, "versions", pgx.RowToStructByName[Dataset], `
+		select `+datasetColumns+` from datasets
+		 where workspace_id = $1 and coalesce(series, name) = $2 and (sha256 = $3 or sum_state is null and bars = $4)
+		 order by version desc`, workspace, meta.Name, meta.SHA256, meta.Bars)
+	if err != nil || made {
+		return firstOf(versions), nil, err
+	}
+	for i := range versions {
+		v := &versions[i]
+		if !bytes.Equal(v.SHA256, meta.SHA256) {
+			return *v, v.SHA256, nil
+		}
+		if found.ID == uuid.Nil || difference(v, meta) == nil {
+			found = *v
+		}
+		if difference(v, meta) == nil {
+			return found, nil, nil
+		}
+	}
+	if found.ID == uuid.Nil {
+		return found, nil, otherBars(meta.Name)
+	}
+	return found, nil, difference(&found, meta)
+}
+
+// Dataset finds a dataset of the workspace, or store.ErrNotFound: by id, the newest version by the name, or
+// one by NAME@N.
 func (s *Store) Dataset(ctx context.Context, workspace uuid.UUID, idOrName string) (Dataset, error) {
 	var found Dataset
 	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
@@ -150,19 +189,21 @@ func (s *Store) Dataset(ctx context.Context, workspace uuid.UUID, idOrName strin
 
 func readDataset(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, idOrName string) (Dataset, error) {
 	id, _ := uuid.Parse(idOrName) // not an id: matches none
+	series, number, _ := SplitVersion(idOrName)
 	return store.ReadOne(ctx, tx, fmt.Sprintf("dataset %q", idOrName), pgx.RowToStructByName[Dataset], `
 		select `+datasetColumns+` from datasets
-		 where workspace_id = $1 and (id = $2 or name = $3) order by id = $2 desc limit 1`,
-		workspace, id, idOrName)
+		 where workspace_id = $1 and (id = $2 or coalesce(series, name) = $3 and not superseded or coalesce(series, name) = $4 and version = $5)
+		 order by id = $2 desc, coalesce(series, name) = $3 desc limit 1`,
+		workspace, id, idOrName, series, number)
 }
 
-// Datasets lists the workspace's datasets, newest first, from after the page's place.
+// Datasets lists the newest version of each of the workspace's datasets, newest first, from after the page's place.
 func (s *Store) Datasets(ctx context.Context, workspace uuid.UUID, page store.Page, limit int) ([]Dataset, error) {
 	var list []Dataset
 	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
 		list, err = store.ReadAll(ctx, tx, "datasets", pgx.RowToStructByName[Dataset], `
 			select `+datasetColumns+` from datasets
-			 where workspace_id = $1
+			 where workspace_id = $1 and not superseded
 			   and ($3 = '00000000-0000-0000-0000-000000000000'::uuid or (created_at, id) < ($2, $3))
 			 order by created_at desc, id desc limit $4`,
 			workspace, page.Before, page.BeforeID, limit)
@@ -175,32 +216,27 @@ func (s *Store) Datasets(ctx context.Context, workspace uuid.UUID, page store.Pa
 // The bars are shared: they may not be changed.
 func (s *Store) Bars(ctx context.Context, workspace, id uuid.UUID) (*backtest.Bars, backtest.Calendar, error) {
 	return s.bars.get(ctx, barsKey{workspace, id}, func(ctx context.Context) (*backtest.Bars, backtest.Calendar, error) {
-		var data []byte
-		var calendar backtest.Calendar
-		var in backtest.Instrument
-		err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
-			err := tx.QueryRow(ctx, `
-				select data, calendar, periods_per_year, time_zone, session, tick_size, quantity_step, point_value, currency
-				  from datasets where workspace_id = $1 and id = $2`, workspace, id).
-				Scan(&data, &calendar, &in.PeriodsPerYear, &in.TimeZone, &in.Session, &in.TickSize, &in.QuantityStep, &in.PointValue, &in.Currency)
-			if errors.Is(err, pgx.ErrNoRows) {
-				return fmt.Errorf("dataset %s: %w", id, store.ErrNotFound)
+		var links []link
+		var meta Dataset
+		err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
+			if meta, err = readDataset(ctx, tx, workspace, id.String()); err != nil {
+				return err
 			}
-			if err != nil {
-				return fmt.Errorf("read bars: %w", err)
+			if links, err = chain(ctx, tx, workspace, id); err != nil {
+				return err
 			}
-			return nil
+			return fill(ctx, tx, workspace, links)
 		})
 		if err != nil {
 			return nil, 0, err
 		}
-		bars, err := ohlcv.Decode(data)
+		bars, err := join(links)
 		if err != nil {
 			return nil, 0, fmt.Errorf("decode dataset %s: %w", id, err)
 		}
-		if bars, err = bars.As(in); err != nil {
+		if bars, err = bars.As(meta.Instrument); err != nil {
 			return nil, 0, fmt.Errorf("instrument of dataset %s: %w", id, err)
 		}
-		return bars, calendar, nil
+		return bars, meta.Calendar, nil
 	})
 }

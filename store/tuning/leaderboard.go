@@ -45,7 +45,8 @@ type Standing struct {
 type LeaderboardFilter struct {
 	Objective  string
 	Strategy   string
-	Dataset    uuid.UUID // uuid.Nil: any
+	Dataset    uuid.UUID // one version; uuid.Nil: any
+	Series     string    // all versions of a name; "": any
 	BestOfTune bool      // one entry a tune
 	// Limits on the part that trials are judged on; nil ones do not narrow, and an undefined figure
 	// is within none.
@@ -79,6 +80,9 @@ func (s *Store) Leaderboard(ctx context.Context, workspace uuid.UUID, filter Lea
 			   and (@strategy = '' or l.strategy = @strategy)
 			   and (@dataset = '00000000-0000-0000-0000-000000000000'::uuid or l.dataset_id = @dataset
 			        or exists (select from tune_datasets td where td.tune_id = l.tune_id and td.dataset_id = @dataset))
+			   and (@series = '' or coalesce(d.series, d.name) = @series
+			        or exists (select from tune_datasets td join datasets x on x.id = td.dataset_id
+			                    where td.tune_id = l.tune_id and coalesce(x.series, x.name) = @series))
 			   and (not @best or l.rank = 1)
 			   and (@trades = 0 or (judged ->> 'trades')::int >= @trades)
 			   and (@drawdown::float8 is null or (judged ->> 'max_drawdown_pct')::float8 <= @drawdown)
@@ -90,7 +94,7 @@ func (s *Store) Leaderboard(ctx context.Context, workspace uuid.UUID, filter Lea
 			 limit @limit`,
 			pgx.NamedArgs{
 				"workspace": workspace, "objective": filter.Objective, "strategy": filter.Strategy,
-				"dataset": filter.Dataset, "score": after.Score, "tune": after.TuneID, "rank": after.Rank,
+				"dataset": filter.Dataset, "series": filter.Series, "score": after.Score, "tune": after.TuneID, "rank": after.Rank,
 				"best": filter.BestOfTune, "trades": filter.MinTrades, "drawdown": filter.MaxDrawdownPct,
 				"return": filter.MinReturnPct, "gap": filter.MaxOverfitGap, "limit": limit,
 			})

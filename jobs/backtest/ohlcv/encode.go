@@ -1,11 +1,9 @@
 package ohlcv
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 	"math"
 
 	"github.com/klauspost/compress/zstd"
@@ -32,32 +30,6 @@ const maxExact = 1 << 53
 
 // ErrEncoding is the cause of every error of Decode.
 var ErrEncoding = errors.New("not an encoded dataset")
-
-// Sum is the content hash of bars: SHA-256 over the number of bars and the columns, each value as
-// eight little-endian bytes. It does not depend on the file format the bars came from.
-func Sum(b *backtest.Bars) [sha256.Size]byte {
-	h := sha256.New()
-	buf := make([]byte, 0, 64<<10)
-	buf = binary.LittleEndian.AppendUint64(buf, uint64(b.Len()))
-	for _, t := range b.Time {
-		buf = flushFull(h, binary.LittleEndian.AppendUint64(buf, uint64(t)))
-	}
-	for _, col := range floatColumns(b) {
-		for _, v := range *col {
-			buf = flushFull(h, binary.LittleEndian.AppendUint64(buf, math.Float64bits(v)))
-		}
-	}
-	h.Write(buf)
-	return [sha256.Size]byte(h.Sum(nil))
-}
-
-func flushFull(h hash.Hash, buf []byte) []byte {
-	if len(buf)+8 <= cap(buf) {
-		return buf
-	}
-	h.Write(buf)
-	return buf[:0]
-}
 
 func floatColumns(b *backtest.Bars) [5]*[]float64 {
 	return [5]*[]float64{&b.Open, &b.High, &b.Low, &b.Close, &b.Volume}

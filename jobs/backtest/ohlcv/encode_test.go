@@ -57,11 +57,14 @@ func TestEncodeRoundTrip(t *testing.T) {
 	}
 }
 
-// The sum is what datasets are addressed by: it may never change.
+// The sums are what datasets are addressed by: they may never change.
 func TestSumIsStable(t *testing.T) {
 	t.Parallel()
-	sum := ohlcv.Sum(sampleBars(t))
-	require.Equal(t, "82b72717d1d29498cd931804fefdae4d53746d44a06ce129318035e9f775e246", hex.EncodeToString(sum[:]))
+	flat, sum := ohlcv.FlatSum(sampleBars(t)), ohlcv.Sum(sampleBars(t))
+	require.Equal(t, "82b72717d1d29498cd931804fefdae4d53746d44a06ce129318035e9f775e246", hex.EncodeToString(flat[:]))
+	require.Equal(t, "9da11365b95c32da3a9caf63d8b49faa2e331bdd59e851ee9c9e7a23361c6f32", hex.EncodeToString(sum[:]))
+	require.True(t, ohlcv.Matches(sampleBars(t), flat[:]))
+	require.True(t, ohlcv.Matches(sampleBars(t), sum[:]))
 	changed := sampleBars(t)
 	changed.Volume[17]++
 	require.NotEqual(t, sum, ohlcv.Sum(changed))

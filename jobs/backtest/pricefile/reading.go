@@ -2,6 +2,9 @@ package pricefile
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 
 	"millrace/jobs/backtest"
@@ -80,4 +83,31 @@ func (e *QuestionError) Error() string {
 
 func ask(option string, row int, options []string, format string, args ...any) error {
 	return &QuestionError{[]Question{{Option: option, Choices: options, Reason: fmt.Sprintf(format, args...), Row: row}}}
+}
+
+// Stated are the options by which another file of the same series is to be read as this one was: time_zone
+// and adjust when they were stated, and what answers the questions that it may leave open.
+func (r *Reading) Stated() map[string]string {
+	stated := map[string]string{
+		"date_order": r.DateOrder, "decimal": r.DecimalMark, "time_format": r.TimeFormat, "ticker": r.Ticker, "columns": r.columns(),
+	}
+	if r.PriceScale != 0 {
+		stated["price_scale"] = strconv.FormatFloat(r.PriceScale, 'g', -1, 64)
+	}
+	if r.ZoneFrom == zoneOption {
+		stated["time_zone"] = r.TimeZone
+	}
+	if r.Adjusted == AdjustSplitDividend {
+		stated["adjust"] = r.Adjusted
+	}
+	return stated
+}
+
+// columns are the file's columns as the option columns names them.
+func (r *Reading) columns() string {
+	var pairs []string
+	for _, ours := range slices.Sorted(maps.Keys(r.Columns)) {
+		pairs = append(pairs, ours+"="+r.Columns[ours])
+	}
+	return strings.Join(pairs, ",")
 }

@@ -90,7 +90,7 @@ func (r *run) dataset(ctx context.Context, src source) (library.Ingested, *sandb
 	bars := read.Dataset
 	meta := market.Dataset{
 		Name: name, Symbol: bars.Symbol, Timeframe: bars.Timeframe, Calendar: bars.Calendar,
-		Bars: bars.Bars, From: bars.From, To: bars.To, SHA256: bars.SHA256, Instrument: bars.Instrument, Reading: bars.Reading,
+		Bars: bars.Bars, From: bars.From, To: bars.To, SHA256: bars.SHA256, SumState: bars.SumState, Instrument: bars.Instrument, Reading: bars.Reading,
 	}
 	stored, err := r.opts.Market.PutEncodedDataset(ctx, r.lease.Workspace, meta, bars.Encoded)
 	read.Release()

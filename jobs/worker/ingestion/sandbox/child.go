@@ -290,8 +290,13 @@ func (c *child) dataset(req Request, data []byte) (*Result, error) {
 	if made.Encoded, err = ohlcv.Encode(bars); err != nil {
 		return nil, err
 	}
-	sum := ohlcv.Sum(bars)
+	digest := ohlcv.NewDigest()
+	digest.Append(bars)
+	sum := digest.Sum()
 	made.SHA256 = sum[:]
+	if made.SumState, err = digest.State(); err != nil {
+		return nil, err
+	}
 	made.From, made.To = time.UnixMicro(bars.Time[0]).UTC(), time.UnixMicro(bars.Time[bars.Len()-1]).UTC()
 	made.Described = *extract.Bars(req.Name, made.Symbol, made.Timeframe, bars)
 	return &Result{Dataset: made}, nil

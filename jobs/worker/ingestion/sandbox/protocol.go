@@ -89,7 +89,7 @@ type Dataset struct {
 	Encoded           []byte `json:"-"`
 	Bars              int
 	From, To          time.Time
-	SHA256            []byte
+	SHA256, SumState  []byte // of the bars, and from what the hash continues
 	Symbol, Timeframe string
 	Calendar          backtest.Calendar
 	Instrument        backtest.Instrument
