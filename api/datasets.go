@@ -61,8 +61,7 @@ func (s *Server) datasetRoutes() []route {
 		{http.MethodGet, "/datasets/:id/bars", viewer, s.getBars, bodyLimit, about{
 			summary: "A dataset's bars; its id may be its name", params: paging(1000, 10_000), tables: true, answer: types.List[types.Bar]{}}},
 		{http.MethodPost, "/datasets/:id/bars", member, s.extendDataset, bulk, about{
-			summary: "Append bars as a new version, or write them all again; 200 when all are there already",
-			form:    extendForm(), status: http.StatusCreated, answer: types.ExtendedDataset{}}},
+			summary: "Append bars as a new version, or write them all again; no version when all are there already", form: extendForm(), answer: types.ExtendedDataset{}}},
 		{http.MethodGet, "/datasets/:id/versions", viewer, s.listVersions, bodyLimit, about{
 			summary: "Its versions, newest first, and what was computed on each", params: paging(50, 500), answer: types.List[types.DatasetVersion]{}}},
 	}

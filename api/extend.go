@@ -125,6 +125,10 @@ func checkDescription(d *market.Dataset) error {
 // extendDataset handles POST /datasets/:id/bars. The content decides what is stored, so sending it again is
 // harmless and needs no idempotency key.
 func (s *Server) extendDataset(c echo.Context) error {
+	head, err := s.namedDataset(c)
+	if err != nil {
+		return err
+	}
 	up, values, err := readForm(c, append(pricefile.OptionNames(), "rewrite", "jump"))
 	if err != nil {
 		return err
@@ -145,10 +149,6 @@ func (s *Server) extendDataset(c echo.Context) error {
 	if err := fieldProblems(faults); err != nil {
 		return err
 	}
-	head, err := s.namedDataset(c)
-	if err != nil {
-		return err
-	}
 	ctx := c.Request().Context()
 	if err := s.readExtension(ctx, up, head, &e); err != nil {
 		return barsProblem(err)
@@ -157,12 +157,10 @@ func (s *Server) extendDataset(c echo.Context) error {
 	if err != nil {
 		return seamProblem(err)
 	}
-	status := http.StatusOK
 	if made.Made {
-		status = http.StatusCreated
 		c.Response().Header().Set("Location", "/datasets/"+made.Dataset.ID.String())
 	}
-	return writeJSON(c, status, "application/json", viewExtended(made))
+	return ok(c, viewExtended(made))
 }
 
 func viewExtended(e market.Extended) types.ExtendedDataset {

@@ -34,6 +34,11 @@ func newNeighbours(t *testing.T) *neighbours {
 	n := &neighbours{library: newLibrary(t), ids: map[string]string{}}
 	n.withSample()
 	n.put(n.alpha, crossovers)
+	n.ids["/datasets/"] = into[struct {
+		Items []struct {
+			DatasetID string `json:"dataset_id"`
+		}
+	}](t, n.do(http.MethodGet, "/datasets", "")).Items[0].DatasetID
 	made := func(path, member, body string) string {
 		a := n.do(http.MethodPost, path, body, "X-Idempotency-Key", fmt.Sprint("neighbours ", len(n.marks)))
 		require.Less(t, a.status, 300, string(a.body))
@@ -227,6 +232,7 @@ func (n *neighbours) owned(key string) {
 	later := map[string]int{ // what work that has not run does not have yet
 		"POST /backtests/tunes/:id/explain": http.StatusConflict, "GET /backtests/tunes/:id/explain": http.StatusNotFound,
 		"GET /backtests/tunes/:id/manifest": http.StatusConflict, "GET /backtests/tunes/:id/export": http.StatusConflict,
+		"POST /datasets/:id/bars":         http.StatusBadRequest, // there is no file
 		"GET /backtests/wfo/:id/manifest": http.StatusConflict, "GET /backtests/wfo/:id/export": http.StatusConflict,
 	}
 	var last []api.Route

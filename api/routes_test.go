@@ -10,9 +10,11 @@ import (
 
 // repeatable are the unsafe routes that need no idempotency key, with the reason why.
 var repeatable = map[string]string{
-	"POST /datasets":         "the content decides what is stored",
-	"POST /datasets/inspect": "stores nothing",
-	"POST /query":            "it reads",
+	"POST /datasets":          "the content decides what is stored",
+	"POST /datasets/inspect":  "stores nothing",
+	"POST /datasets/:id/bars": "the content decides what is stored: bars that are there make no version",
+	"PATCH /datasets/:id":     "the same description again makes no version",
+	"POST /query":             "it reads",
 
 	"POST /backtests/tunes/:id/cancel": "what is cancelled stays so",
 	"POST /run-plans/:id/cancel":       "what is cancelled stays so",

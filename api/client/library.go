@@ -46,6 +46,27 @@ func (c *Client) Datasets(ctx context.Context, query url.Values) (*types.List[ty
 	return get[types.List[types.Dataset]](ctx, c, "/datasets", query)
 }
 
+// Dataset reads a dataset by id, by name for its newest version, or NAME@N.
+func (c *Client) Dataset(ctx context.Context, name string) (*types.Dataset, error) {
+	return get[types.Dataset](ctx, c, "/datasets/"+url.PathEscape(name), nil)
+}
+
+// ExtendDataset appends bars to a dataset, or writes all of them again when fields has rewrite=true. The content
+// decides what is stored, so it needs no idempotency key.
+func (c *Client) ExtendDataset(ctx context.Context, name string, file File, fields map[string]string) (*types.ExtendedDataset, error) {
+	return upload[types.ExtendedDataset](ctx, c, "/datasets/"+url.PathEscape(name)+"/bars", "", file, fields)
+}
+
+// DescribeDataset describes a dataset's instrument otherwise, as a new version.
+func (c *Client) DescribeDataset(ctx context.Context, name string, change types.DatasetChange) (*types.Dataset, error) {
+	return send[types.Dataset](ctx, c, call{method: http.MethodPatch, path: "/datasets/" + url.PathEscape(name)}, change)
+}
+
+// DatasetVersions lists the versions of a dataset, newest first; query may hold cursor and limit.
+func (c *Client) DatasetVersions(ctx context.Context, name string, query url.Values) (*types.List[types.DatasetVersion], error) {
+	return get[types.List[types.DatasetVersion]](ctx, c, "/datasets/"+url.PathEscape(name)+"/versions", query)
+}
+
 // AddStrategy stores a Pine script as a strategy. key is the idempotency key; "" makes one.
 func (c *Client) AddStrategy(ctx context.Context, key string, body types.StrategyRequest) (*types.Strategy, error) {
 	return create[types.Strategy](ctx, c, "/strategies", key, body)

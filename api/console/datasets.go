@@ -2,6 +2,8 @@ package console
 
 import (
 	"net/http"
+	"net/url"
+	"strconv"
 
 	"github.com/labstack/echo/v4"
 
@@ -12,8 +14,13 @@ import (
 type datasetsData struct {
 	Datasets []types.Dataset
 	Stored   *types.Dataset
+	Of       *types.Dataset         // whose versions are shown
+	Versions []types.DatasetVersion // its newest
 	Pager    pager
 }
+
+// versionsShown is how many versions of a dataset its table shows.
+const versionsShown = 20
 
 // Datasets handles GET /admin/datasets.
 func (p *Pages) Datasets(c echo.Context) error {
@@ -35,6 +42,13 @@ func (p *Pages) showDatasets(c echo.Context, status int, problem *Problem) error
 		if d.DatasetID == c.QueryParam("stored") {
 			data.Stored = &found.Items[i]
 		}
+	}
+	if of := c.QueryParam("of"); of != "" {
+		var versions types.List[types.DatasetVersion]
+		if err := p.get(c, v, "/datasets/"+url.PathEscape(of)+"/versions", url.Values{"limit": {strconv.Itoa(versionsShown)}}, &versions); err != nil {
+			return err
+		}
+		data.Of, data.Versions = &versions.Items[0].Dataset, versions.Items
 	}
 	v.Problem, v.Data = problem, data
 	return p.render(c, status, "datasets", v)

@@ -65,6 +65,9 @@ func TestFailuresAreShownOnTheHomePage(t *testing.T) {
 	)
 	require.Contains(t, b.text(".note.good"), "5\u202f105 bars")
 	b.looksRight("datasets")
+	b.leave(chromedp.Click(chromedp.CSS(`a[href^="/admin/datasets?of="]`)))
+	require.Contains(t, b.text(`section[aria-labelledby="h-versions"] tbody`), "upload")
+	b.looksRight("versions")
 
 	s.submit("/backtests/tune", "breaks", `{"dataset":"sp500","strategy_name":"sma_cross","param_space":{"fast":[5,10],"slow":[50,100]}}`)
 	owner := s.db.OwnerPool(t)

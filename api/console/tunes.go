@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -92,6 +93,15 @@ type tuneFormData struct {
 	Strategy                    *types.Strategy // the chosen one
 	Sides, Searches, Objectives []string
 	faults                      map[string]string
+}
+
+// Version is the form's dataset when it is an exact version, as the list has names only.
+func (d tuneFormData) Version() string {
+	listed := func(set types.Dataset) bool { return set.Name == d.Form.Dataset }
+	if d.Form.Dataset == "" || slices.ContainsFunc(d.Datasets, listed) {
+		return ""
+	}
+	return d.Form.Dataset
 }
 
 // FaultOf is what the API said against a field, or against a part of it.

@@ -24,6 +24,9 @@ type dataCmd struct {
 	Upload   dataUploadCmd   `cmd:"" help:"Upload OHLCV bars as the vendor gave them: CSV or Parquet, also packed."`
 	Inspect  dataInspectCmd  `cmd:"" help:"Show how a file of bars would be read, without storing it."`
 	List     dataListCmd     `cmd:"" help:"List the datasets of the workspace."`
+	Append   dataAppendCmd   `cmd:"" help:"Append bars to a dataset, as its next version."`
+	Versions dataVersionsCmd `cmd:"" help:"List the versions of a dataset, and what was computed on each."`
+	Describe dataDescribeCmd `cmd:"" help:"Describe a dataset's instrument otherwise, as its next version."`
 }
 
 // dataGenerateCmd is the verb `data generate`.
@@ -129,10 +132,10 @@ func (c *dataListCmd) Run(ctx context.Context, env *environment) error {
 		return err
 	}
 	out := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
-	writeRow(out, []string{"id", "name", "symbol", "timeframe", "bars", "from", "to"})
+	writeRow(out, []string{"id", "name", "version", "symbol", "timeframe", "bars", "from", "to"})
 	err = client.Each(ctx, api.Datasets, func(d types.Dataset) error {
 		writeRow(out, []string{
-			d.DatasetID, d.Name, d.Symbol, d.Timeframe, strconv.Itoa(d.Bars), d.From.Format(time.RFC3339), d.To.Format(time.RFC3339),
+			d.DatasetID, d.Name, strconv.Itoa(d.Version), d.Symbol, d.Timeframe, strconv.Itoa(d.Bars), d.From.Format(time.RFC3339), d.To.Format(time.RFC3339),
 		})
 		return nil
 	})

@@ -14,20 +14,33 @@ import (
 	"millrace/api/types"
 )
 
+// fileOptions say of a file what it leaves open.
+type fileOptions struct {
+	TimeZone   string `placeholder:"ZONE" help:"Zone of times without one and of the instrument's days, such as America/New_York."`
+	DateOrder  string `placeholder:"ORDER" help:"dmy or mdy, when the file does not decide."`
+	TimeFormat string `placeholder:"FORMAT" help:"Of numbers as times: unix_s, YYYYMMDD, excel and others."`
+	Decimal    string `placeholder:"MARK" help:"The decimal mark: . or ,"`
+	PriceScale string `placeholder:"FACTOR" help:"A number that prices are multiplied by, such as 1e-9."`
+	Adjust     string `placeholder:"HOW" help:"none or split_dividend: scale prices by the adjusted close."`
+	Columns    string `placeholder:"OURS=THEIRS,…" help:"Which column is which, as in time=Date,close=Last or time=1,open=2."`
+	Ticker     string `help:"The instrument to read of a file that holds several."`
+	Order      string `help:"sort: rows in no order are sorted by time."`
+	TimeRange  string `placeholder:"RANGE" help:"any: also times before 1950 and in the future."`
+}
+
+// fields are those of the form that are stated.
+func (o fileOptions) fields() map[string]string {
+	return stated(map[string]string{
+		"time_zone": o.TimeZone, "date_order": o.DateOrder, "time_format": o.TimeFormat, "decimal": o.Decimal, "price_scale": o.PriceScale,
+		"adjust": o.Adjust, "columns": o.Columns, "ticker": o.Ticker, "order": o.Order, "time_range": o.TimeRange,
+	})
+}
+
 // readOptions say of a file and its instrument what the file leaves open.
 type readOptions struct {
+	fileOptions
 	Timeframe      string `help:"Time between bars, as in 1d, 1h, 5m; by default found in them."`
 	Calendar       string `help:"Trading days a year: 252, 260 (weekdays around the clock) or 365; by default found in the bars."`
-	TimeZone       string `placeholder:"ZONE" help:"Zone of times without one and of the instrument's days, such as America/New_York."`
-	DateOrder      string `placeholder:"ORDER" help:"dmy or mdy, when the file does not decide."`
-	TimeFormat     string `placeholder:"FORMAT" help:"Of numbers as times: unix_s, YYYYMMDD, excel and others."`
-	Decimal        string `placeholder:"MARK" help:"The decimal mark: . or ,"`
-	PriceScale     string `placeholder:"FACTOR" help:"A number that prices are multiplied by, such as 1e-9."`
-	Adjust         string `placeholder:"HOW" help:"none or split_dividend: scale prices by the adjusted close."`
-	Columns        string `placeholder:"OURS=THEIRS,…" help:"Which column is which, as in time=Date,close=Last or time=1,open=2."`
-	Ticker         string `help:"The instrument to read of a file that holds several."`
-	Order          string `help:"sort: rows in no order are sorted by time."`
-	TimeRange      string `placeholder:"RANGE" help:"any: also times before 1950 and in the future."`
 	PeriodsPerYear string `placeholder:"N" help:"Returns in a year, by which figures are annualised; by default by the calendar, or as observed."`
 	Session        string `placeholder:"HH:MM-HH:MM" help:"Trading hours in the time zone; one over midnight ends its day."`
 	TickSize       string `placeholder:"STEP" help:"Smallest price step; by default as the prices show."`
@@ -38,12 +51,15 @@ type readOptions struct {
 
 // fields are those of the form that are stated.
 func (o readOptions) fields() map[string]string {
-	fields := map[string]string{
-		"timeframe": o.Timeframe, "calendar": o.Calendar, "time_zone": o.TimeZone, "date_order": o.DateOrder, "time_format": o.TimeFormat,
-		"decimal": o.Decimal, "price_scale": o.PriceScale, "adjust": o.Adjust, "columns": o.Columns, "ticker": o.Ticker, "order": o.Order,
-		"time_range": o.TimeRange, "periods_per_year": o.PeriodsPerYear, "session": o.Session, "tick_size": o.TickSize,
+	fields := stated(map[string]string{
+		"timeframe": o.Timeframe, "calendar": o.Calendar, "periods_per_year": o.PeriodsPerYear, "session": o.Session, "tick_size": o.TickSize,
 		"quantity_step": o.QuantityStep, "point_value": o.PointValue, "currency": o.Currency,
-	}
+	})
+	maps.Copy(fields, o.fileOptions.fields())
+	return fields
+}
+
+func stated(fields map[string]string) map[string]string {
 	maps.DeleteFunc(fields, func(_, value string) bool { return value == "" })
 	return fields
 }

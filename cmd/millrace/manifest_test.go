@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"millrace/jobs/backtest"
+	"millrace/jobs/backtest/ohlcv"
 	"millrace/store"
 	"millrace/store/stores"
 	"millrace/store/tenants"
@@ -81,6 +83,43 @@ func TestAResultIsReproducedExportedAndImported(t *testing.T) {
 			status, _, errs := f.asWorkspace(other, verb, file)
 			require.Equal(t, 1, status, "%s takes a file with a changed byte", verb)
 			require.NotEmpty(t, errs)
+		}
+	}
+	f.growsByTheCommandLine()
+}
+
+// growsByTheCommandLine appends to the dataset of a tune, writes it again and describes it otherwise.
+func (f *fleetUnderTest) growsByTheCommandLine() {
+	f.t.Helper()
+	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: 620})
+	require.NoError(f.t, err)
+	file := func(name string, bars *backtest.Bars) string {
+		var csv bytes.Buffer
+		require.NoError(f.t, ohlcv.WriteCSV(&csv, bars))
+		path := filepath.Join(f.t.TempDir(), name)
+		require.NoError(f.t, os.WriteFile(path, csv.Bytes(), 0o600))
+		return path
+	}
+	grown := file("grown.csv", bars.Slice(590, 620))
+	other, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 2, Bars: 620})
+	require.NoError(f.t, err)
+	for _, step := range []struct {
+		args   []string
+		status int
+		says   []string
+	}{
+		{[]string{"append", "walk", grown}, 0, []string{"walk version 2  620 bars, 20 of them new"}},
+		{[]string{"append", "walk", grown}, 0, []string{"walk version 2 has these bars already"}},
+		{[]string{"append", "walk", file("other.csv", other.Slice(590, 620))}, 1, []string{"409"}},
+		{[]string{"append", "walk", "--rewrite", file("all.csv", other)}, 0, []string{"walk version 3", "rewritten: ", "stale: 1 tune, 0 walk-forwards, 1 run of earlier versions"}},
+		{[]string{"describe", "walk", "--currency", "USD"}, 0, []string{"walk version 4"}},
+		{[]string{"versions", "walk"}, 0, []string{"attributes", "rewrite", "append", "2 stale"}},
+		{[]string{"list"}, 0, []string{"walk  4"}},
+	} {
+		status, out, errs := f.asWorkspace(f.key, append([]string{"data"}, step.args...)...)
+		require.Equal(f.t, step.status, status, "%v: %s %s", step.args, out, errs)
+		for _, says := range step.says {
+			require.Contains(f.t, out+errs, says, step.args)
 		}
 	}
 }

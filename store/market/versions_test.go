@@ -287,7 +287,7 @@ func TestARewriteNamesTheResultsItMakesStale(t *testing.T) {
 	require.Equal(t, []market.Results{{Runs: 1}, {Tunes: 1, Runs: 1}}, []market.Results{seen[0].Results, seen[1].Results})
 }
 
-func TestAnotherDescriptionIsANewVersionOfTheSameBars(t *testing.T) {
+func TestChangedAttributesMakeAVersionOfTheSameBars(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
 	bars := generated(t, 400)
@@ -319,7 +319,7 @@ func TestAnotherDescriptionIsANewVersionOfTheSameBars(t *testing.T) {
 	require.Equal(t, sumOf(bars), sumOf(got))
 }
 
-// Datasets of before have a hash that cannot be continued: the same bars find them, and appends go on from them.
+// Datasets of before have a hash that cannot be continued: the same bars find them, and appends continue them.
 func TestADatasetOfBeforeGrows(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
