@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -142,18 +143,21 @@ func TestOfTwoAppendsAtOnceOneIsRefused(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
 	bars := generated(t, 400)
+	others := changed(t, bars, 1)
+	others.Volume = slices.Clone(bars.Volume)
+	others.Volume[305]++
 	for _, tc := range []struct {
 		name   string
-		second int // last bar of the second
+		second *backtest.Bars
 		raced  bool
-	}{{"other bars", 320, true}, {"the same bars", 310, false}} {
+	}{{"other bars", others, true}, {"the same bars", bars, false}} {
 		head := put(t, d, tc.name, bars.Slice(0, 300))
 		held := d.Open(`select 1 from datasets where id = '` + head.ID.String() + `' for update`)
 		var all errgroup.Group
 		errs, made := make([]error, 2), make([]market.Extended, 2)
-		for i, to := range []int{310, tc.second} {
+		for i, sent := range []*backtest.Bars{bars, tc.second} {
 			all.Go(func() error {
-				made[i], errs[i] = d.Store.Market.Extend(t.Context(), d.Space.ID, tc.name, market.Extension{Bars: bars.Slice(295, to)})
+				made[i], errs[i] = d.Store.Market.Extend(t.Context(), d.Space.ID, tc.name, market.Extension{Bars: sent.Slice(295, 310)})
 				return nil
 			})
 		}
