@@ -234,6 +234,7 @@ func (n *neighbours) owned(key string) {
 		"GET /backtests/tunes/:id/manifest": http.StatusConflict, "GET /backtests/tunes/:id/export": http.StatusConflict,
 		"POST /datasets/:id/bars":         http.StatusBadRequest, // there is no file
 		"GET /backtests/wfo/:id/manifest": http.StatusConflict, "GET /backtests/wfo/:id/export": http.StatusConflict,
+		"GET /backtests/tunes/:id/tearsheet": http.StatusConflict, "GET /backtests/wfo/:id/tearsheet": http.StatusConflict,
 	}
 	var last []api.Route
 	for _, route := range n.server.Table() {

@@ -85,7 +85,7 @@ func TestTheDocumentsExamplesRun(t *testing.T) {
 	run(http.MethodPost, "/admin/coverage/gaps/{id}/acknowledge")
 	late := func(name string) bool {
 		return strings.HasPrefix(name, "DELETE") || strings.HasSuffix(name, "/logout") || strings.HasSuffix(name, "/explain") ||
-			strings.HasSuffix(name, "/manifest") || strings.HasSuffix(name, "/export")
+			strings.HasSuffix(name, "/manifest") || strings.HasSuffix(name, "/export") || strings.HasSuffix(name, "/tearsheet")
 	}
 	ran["POST /documents/{id}/strategy"] = true // it needs a script that a worker has read: TestAStrategyIsMadeOfADocument
 	all(func(name string) bool { return !late(name) })
@@ -105,6 +105,7 @@ func TestTheDocumentsExamplesRun(t *testing.T) {
 	for _, kind := range []string{"tunes", "wfo", "runs"} {
 		run(http.MethodGet, "/backtests/"+kind+"/{id}/manifest")
 		run(http.MethodGet, "/backtests/"+kind+"/{id}/export")
+		run(http.MethodGet, "/backtests/"+kind+"/{id}/tearsheet")
 	}
 	all(func(name string) bool { return true })
 }

@@ -44,6 +44,7 @@ type commands struct {
 	Ingest    ingestCmd    `cmd:"" help:"Ingest files, folders and addresses into the knowledge base, and follow them."`
 	Watch     watchCmd     `cmd:"" help:"Follow a tune or a walk-forward."`
 	Manifest  manifestCmd  `cmd:"" help:"Print what a tune, a walk-forward or a run was made of."`
+	Tearsheet tearsheetCmd `cmd:"" help:"Print a tune, a walk-forward or a run as an HTML page of its own: millrace tearsheet ID > file.html."`
 	Reproduce reproduceCmd `cmd:"" help:"Make a stored result again in this process, and compare the bytes."`
 	Export    exportCmd    `cmd:"" help:"Write a result with its data in one file."`
 	Import    importCmd    `cmd:"" help:"Check a file of export, submit what it holds here, and compare the results."`

@@ -62,6 +62,26 @@ func (c *manifestCmd) Run(ctx context.Context, env *environment) error {
 	return err
 }
 
+// tearsheetCmd is the verb `tearsheet`.
+type tearsheetCmd struct {
+	clientFlags
+	ID string `arg:"" help:"Tune, walk-forward or run."`
+}
+
+// Run prints the page.
+func (c *tearsheetCmd) Run(ctx context.Context, env *environment) error {
+	api, err := c.open()
+	if err != nil {
+		return err
+	}
+	body, err := findResult(ctx, api, c.ID, "/tearsheet")
+	if err != nil {
+		return err
+	}
+	_, err = env.stdout.Write(body)
+	return err
+}
+
 // exportCmd is the verb `export`.
 type exportCmd struct {
 	clientFlags

@@ -85,6 +85,7 @@ func printWFO(w io.Writer, s *types.WFO) error {
 		fmt.Fprintf(w, "\nout of sample: return %.2f %%  max drawdown %.2f %%  sharpe %s  trades %d  walk-forward efficiency %s\n",
 			s.OOS.ReturnPct, s.OOS.MaxDrawdownPct, figure(s.OOS.Sharpe, 3), s.OOS.Trades, figure(s.Efficiency, 2))
 	}
+	printVerdict(w, s.Evidence.Value)
 	for _, warning := range s.Warnings {
 		fmt.Fprintf(w, "warning: %s\n", printable(types.ShownWarning(warning)))
 	}
