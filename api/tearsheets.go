@@ -116,7 +116,7 @@ func (s *Server) curveOfTrial(ctx context.Context, tune *tuning.Tune, params map
 	if err := fieldProblems(faults); err != nil {
 		return err
 	}
-	replay, faults := plan.Replay(params)
+	replay, faults := plan.Replay(params, func() bool { return ctx.Err() != nil })
 	if err := fieldProblems(faults); err != nil {
 		return err
 	}
