@@ -44,7 +44,7 @@ pine: ## trades and indicator values beside the platform's: MILLRACE_PINE_CASES,
 judge: build ## how well the knowledge base answers the committed judged questions, and what it misses
 	bin/millrace postgres -- go test -count=1 -v -run 'TestJudgedSet' ./store/vector
 
-evidence: ## how often verdicts are wrong on noise, and how often they find planted edges: MILLRACE_EVIDENCE_SEEDS a row
+evidence: ## how often verdicts are wrong on noise, and how often they find planted edges: MILLRACE_EVIDENCE_SEEDS a row, from MILLRACE_EVIDENCE_FIRST on
 	MILLRACE_EVIDENCE_SEEDS=$${MILLRACE_EVIDENCE_SEEDS:-1000} go test -count=1 -v -timeout 60m -run 'CalledRobust|PlantedEdges' ./jobs/sweep
 
 manifest: build ## what a migrated database has, for `migrate up` to verify: run it after a new migration
