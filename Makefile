@@ -32,7 +32,7 @@ chaos: build ## kill, stop and cut everything while it works, fill its disk and 
 	go test -tags chaos -count=1 -v -timeout 40m ./cmd/millrace/chaos
 	bin/millrace postgres -- go test -count=1 -v -run 'IsClosed|RowLevelSecurityAlone' ./api ./migrations
 
-scale: ## a tune of 1,000,000 trials: time, bytes, memory, pages, cancel
+scale: ## tunes of 1,000,000 trials, of a strategy and of a script: time, bytes, memory, pages, cancel
 	go test -tags scale -count=1 -v -timeout 60m -run TestAMillionTrials ./cmd/millrace
 
 bench: build ## speed and memory, all side by side; BENCH='Noop|Stream' picks some, PACKAGES=./cmd/millrace where

@@ -112,7 +112,7 @@ func (f *fleetUnderTest) pageThrough(id, sort string) (first, last, worst time.D
 		require.Equal(f.t, http.StatusOK, status, string(answer))
 		require.NoError(f.t, json.Unmarshal(answer, &page))
 		for _, trial := range page.Items {
-			require.False(f.t, seen[trial.Index], "trial %d is there twice", trial.TrialIndex)
+			require.False(f.t, seen[trial.Index], "trial %d is there twice", trial.Index)
 			seen[trial.Index] = true
 			count++
 		}
