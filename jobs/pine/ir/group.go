@@ -94,16 +94,18 @@ func (s *splitter) connect(nodes []*node) {
 			if len(list) == 0 {
 				return
 			}
+			// Its writers depend on each other in a circle, so that one of them stands for all: with each of them
+			// a variable that is written and read n times would have n² dependencies.
 			if last := list[len(list)-1]; i > last && !circle {
 				n.deps = append(n.deps, last)
 			} else {
-				for _, w := range list {
-					both(i, w)
-				}
+				both(i, list[0])
 			}
 		}
 		if n.in.Op == OpPush {
-			n.deps = append(n.deps, writers[n.in.Args[0]]...)
+			if list := writers[n.in.Args[0]]; len(list) > 0 {
+				n.deps = append(n.deps, list[0])
+			}
 			continue
 		}
 		for _, r := range n.reads {
