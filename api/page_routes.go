@@ -21,6 +21,7 @@ func (s *Server) pageRoutes() []route {
 		page(post, "/admin/tunes", pageMember, p.SubmitTune),
 		page(get, "/admin/tunes/new", pageMember, p.NewTune),
 		page(get, "/admin/tunes/:id", pageViewer, p.Tune),
+		page(get, "/admin/tunes/:id/trials.csv", pageViewer, p.TrialsCSV),
 		page(get, "/admin/tunes/:id/trials/:index", pageViewer, p.Trial),
 		page(get, "/admin/tunes/:id/trials/:index/plot", pageViewer, p.TrialPlot),
 		page(get, "/admin/tunes/:id/trials/:index/trades.csv", pageViewer, p.TrialTrades),

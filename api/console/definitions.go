@@ -25,6 +25,7 @@ func definitions() []definition {
 		{"costs", "Costs", "The multiple of the costs charged at which the excess is gone. At least 2."},
 		{"pbo", "Overfitting, PBO", "The share of 12,870 splits in which the trial that is best on one half is below the median on the other (Bailey, Borwein, López de Prado and Zhu 2017)."},
 		{"gap", "Overfit gap", "The score in sample less that out of sample. It is warned about above 0.3 when chance does not explain it: more than 1.645 standard errors."},
+		{"importance", "Parameter importance", "Main effects of a functional analysis of variance (Sobol 1993; Hutter, Hoos and Leyton-Brown 2014): how much of the variance of all scores lies between the means at a parameter's values, less what chance makes of few trials. The shares add up to one over the parameters; what parameters do only together is in none of them."},
 		{"groups", "Independent trials", "Trials whose returns correlate by 0.5 or more, of either sign, form a group; the number of groups stands for the number of trials."},
 		{"survivors", "Survivors", "Trials that beat buy-and-hold each by itself, with a probability of at most 5 % that a single one does so by luck (Romano and Wolf 2005)."},
 		{"power", "Power", "The Sharpe ratio of the excess that these bars and this many trials find four times in five. A true edge below it may go unseen."},

@@ -22,7 +22,8 @@ type surface struct {
 	xs, ys  []float64 // of every trial that has a score
 	best    []float64 // selection score
 	is, oos []float64
-	nothing int // trials without a score
+	index   []int32 // of the trial
+	nothing int     // trials without a score
 }
 
 func newSurface(spec sweep.Spec, x, y string) *surface { return &surface{spec: spec, x: x, y: y} }
@@ -41,6 +42,7 @@ func (s *surface) add(c *sweep.Columns) {
 		}
 		s.is, s.oos, s.best = append(s.is, is[i]), append(s.oos, oos[i]), append(s.best, choose[i])
 		s.xs, s.ys = append(s.xs, x(i)), append(s.ys, y(i))
+		s.index = append(s.index, int32(c.Index(i)))
 	}
 }
 
@@ -109,16 +111,17 @@ func (b bins) labels() []string {
 }
 
 // heat draws the surface: in each field the figure of the trials that fall into it.
-func (s *surface) heat(of string, won map[string]float64) (template.HTML, string) {
+func (s *surface) heat(of string, won map[string]float64, at string) (template.HTML, string, []float64) {
 	xb, yb := newBins(s.xs), newBins(s.ys)
 	if s.x == s.y { // a single parameter: one row
 		yb = bins{values: []float64{0}, n: 1}
 	}
 	label := fmt.Sprintf("%s over %s and %s", map[string]string{"best": "Best score", "mean": "Mean score", "oos": "Best out-of-sample score", "count": "Number of trials"}[of], s.x, s.y)
 	if len(s.best) == 0 {
-		return chart.Heat(label, chart.Axis{Name: s.x}, chart.Axis{Name: s.y}, nil, -1), ""
+		return chart.Heat("heat", label, chart.Axis{Name: s.x}, chart.Axis{Name: s.y}, nil, -1, at), "", nil
 	}
 	counts, values := make([]int, xb.n*yb.n), make([]float64, xb.n*yb.n)
+	best := make([]int, xb.n*yb.n) // of each field: the point with the best score
 	for i := range s.best {
 		at := xb.at(s.xs[i])
 		if s.x != s.y {
@@ -127,6 +130,9 @@ func (s *surface) heat(of string, won map[string]float64) (template.HTML, string
 		v := s.best[i]
 		if of == "oos" {
 			v = s.oos[i]
+		}
+		if counts[at] == 0 || s.better(of, i, best[at]) {
+			best[at] = i
 		}
 		switch {
 		case of == "count":
@@ -153,7 +159,7 @@ func (s *surface) heat(of string, won map[string]float64) (template.HTML, string
 		if s.x != s.y {
 			where += ", " + s.y + " " + yb.label(at/xb.n)
 		}
-		cells[at] = chart.Cell{Value: values[at], Title: fmt.Sprintf("%s: %s (%s)", where, chart.Short(values[at]), trials(counts[at]))}
+		cells[at] = chart.Cell{Value: values[at], Title: fmt.Sprintf("%s: %s (%s)", where, chart.Short(values[at]), trials(counts[at])), Trial: int(s.index[best[at]])}
 	}
 	winner := -1
 	if won != nil {
@@ -170,7 +176,30 @@ func (s *surface) heat(of string, won map[string]float64) (template.HTML, string
 	if s.nothing > 0 {
 		note += ", " + count(s.nothing) + " without"
 	}
-	return chart.Heat(label, chart.Axis{Name: s.x, Labels: xb.labels()}, up, cells, winner), note
+	return chart.Heat("heat", label, chart.Axis{Name: s.x, Labels: xb.labels()}, up, cells, winner, at), note, chart.Levels(cells)
+}
+
+// better reports whether point a is more worth opening than b.
+func (s *surface) better(of string, a, b int) bool {
+	if of == "oos" && !math.IsNaN(s.oos[a]) {
+		return math.IsNaN(s.oos[b]) || s.oos[a] > s.oos[b]
+	}
+	return s.best[a] > s.best[b]
+}
+
+// scatter draws each trial's scores, in sample and out of sample.
+func (s *surface) scatter(markX, markY float64, at string) template.HTML {
+	trial := make([]int, len(s.index))
+	for i, index := range s.index {
+		trial[i] = int(index)
+	}
+	return chart.Scatter(chart.Cloud{
+		ID: "scatter", Label: "Score out of sample over score in sample, every trial", XName: "in sample", YName: "out of sample",
+		X: s.is, Y: s.oos, Trial: trial, Equal: true, MarkX: markX, MarkY: markY, Href: at, Better: func(a, b int) bool { return s.best[a] > s.best[b] },
+		Text: func(i int) string {
+			return fmt.Sprintf("trial %d · in sample %s · out of sample %s", trial[i], chart.Short(s.is[i]), chart.Short(s.oos[i]))
+		},
+	})
 }
 
 func trials(n int) string {

@@ -33,7 +33,9 @@ type tuneData struct {
 	EquityNote    string
 	Space         []spaceLine
 	Reasons       []reasonLine
-	Orders        []orderTab
+	Levels        []float64 // at which the colours of the heat map begin
+	Explored      *explored
+	Table         trialTable
 	Trials        []trialLine
 	TrialsNote    string
 	Pager         pager
@@ -52,12 +54,10 @@ type reasonLine struct {
 	Count int
 }
 
-type orderTab struct {
-	Name, Href string
-	Current    bool
-}
-
 type trialLine struct{ types.Trial }
+
+// Cell is the text of a column.
+func (t trialLine) Cell(column string) string { return cellOf(t.Trial, column) }
 
 // Is reports whether the line is the trial of that index.
 func (t trialLine) Is(index *int) bool { return index != nil && *index == t.Index }
@@ -98,7 +98,7 @@ func (p *Pages) Tune(c echo.Context) error {
 	if err := p.drawBest(ctx, stored, &data); err != nil {
 		return err
 	}
-	if err := p.listTrials(c, v, &data); err != nil {
+	if err := p.chooseTrials(ctx, c, stored, &data); err != nil {
 		return err
 	}
 	if data.Jobs, err = p.opts.Reads.Jobs(ctx, v.Workspace.ID, "tune_id", id, mostJobs); err != nil {
@@ -138,21 +138,28 @@ func (p *Pages) drawSurface(ctx context.Context, c echo.Context, t *StoredTune, 
 		data.Of = "best"
 	}
 	s := newSurface(t.Spec, data.X, data.Y)
-	if err := p.opts.Reads.EachShard(ctx, t, s.add); err != nil {
+	survey := sweep.NewSurvey(t.Spec, data.Tune.NTrials)
+	err := p.opts.Reads.EachShard(ctx, t, func(c *sweep.Columns) {
+		s.add(c)
+		survey.Add(c)
+	})
+	if err != nil {
 		return err
 	}
 	var won map[string]float64
 	if data.Winner != nil {
 		won = data.Winner.Params
 	}
-	data.Heat, data.HeatNote = s.heat(data.Of, won)
+	at := "/admin/tunes/" + data.Tune.TuneID + "/trials/"
+	data.Heat, data.HeatNote, data.Levels = s.heat(data.Of, won, at)
 	markX, markY := math.NaN(), math.NaN()
 	if data.Winner != nil && data.Winner.ScoreIS != nil && data.Winner.ScoreOOS != nil {
 		markX, markY = *data.Winner.ScoreIS, *data.Winner.ScoreOOS
 	}
 	if data.Split {
-		data.Scatter = chart.Scatter("Score out of sample over score in sample, every trial", "in sample", "out of sample", s.is, s.oos, markX, markY, "the best trial")
+		data.Scatter = s.scatter(markX, markY, at)
 	}
+	data.Explored = explore(survey, at)
 	return nil
 }
 
@@ -191,60 +198,5 @@ func (p *Pages) drawBest(ctx context.Context, t *StoredTune, data *tuneData) err
 	for _, s := range []chart.Source{found.equity(), found.drawdown()} {
 		data.Plots = append(data.Plots, linked(s, at, "").Part(0, 0))
 	}
-	return nil
-}
-
-// listTrials shows one page of trials: best first once they are ranked, else by index.
-func (p *Pages) listTrials(c echo.Context, v *view, data *tuneData) error {
-	ranked := data.Tune.Status == "completed"
-	query := pageQuery(c, "sort", "status", "cursor")
-	query.Set("limit", "50")
-	if !ranked {
-		query.Set("sort", "index")
-	} else if query.Get("sort") == "" {
-		query.Set("sort", "score")
-		if data.Winner == nil {
-			query.Set("sort", "index")
-		}
-	}
-	var found types.List[types.Trial]
-	if err := p.get(c, v, "/backtests/tunes/"+data.Tune.TuneID+"/trials", query, &found); err != nil {
-		return err
-	}
-	for _, trial := range found.Items {
-		data.Trials = append(data.Trials, trialLine{trial})
-	}
-	data.TrialsNote = "No trial has ended yet."
-	if query.Get("status") != "" {
-		data.TrialsNote = "No trial of this kind on this page."
-	}
-	keep := url.Values{}
-	for _, name := range []string{"x", "y", "of"} {
-		if value := c.QueryParam(name); value != "" {
-			keep.Set(name, value)
-		}
-	}
-	tab := func(name, sort, status string) {
-		keep.Set("sort", sort)
-		keep.Del("status")
-		if status != "" {
-			keep.Set("status", status)
-		}
-		data.Orders = append(data.Orders, orderTab{name, "?" + keep.Encode() + "#h-trials", query.Get("sort") == sort && query.Get("status") == status})
-	}
-	if ranked && data.Winner != nil { // without a leaderboard no order is better than another
-		tab("Best first", "score", "")
-	}
-	tab("By number", "index", "")
-	tab("Skipped", "index", "skipped")
-	tab("Failed", "index", "failed")
-	keep.Set("sort", query.Get("sort"))
-	keep.Set("cursor", query.Get("cursor"))
-	if status := query.Get("status"); status != "" {
-		keep.Set("status", status)
-	} else {
-		keep.Del("status")
-	}
-	data.Pager = newPager(c, keep, found.NextCursor)
 	return nil
 }

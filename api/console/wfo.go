@@ -141,7 +141,7 @@ func (w walkForward) stability() template.HTML {
 	if len(x.Labels) == 0 {
 		return ""
 	}
-	return chart.Heat("Scores of the best candidates on every fold", x, y, cells, -1)
+	return chart.Heat("candidates", "Scores of the best candidates on every fold", x, y, cells, -1, "")
 }
 
 // NewWalkForward handles GET /admin/wfo/new.

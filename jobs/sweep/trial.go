@@ -75,6 +75,9 @@ func (c *Columns) Figures(i int) Trial {
 	return c.spec.trial(c.shard.First+i, nil, &row)
 }
 
+// Index is the number of the shard's i-th trial in the tune.
+func (c *Columns) Index(i int) int { return c.shard.First + i }
+
 // Status is the status of the shard's i-th trial.
 func (c *Columns) Status(i int) Status { return c.cols.verdicts[i].status() }
 

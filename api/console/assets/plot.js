@@ -73,7 +73,7 @@
           this.draw();
         }).setAttribute("aria-pressed", "false");
       }
-      this.reset = tool("Reset", "Show all of the time", () => zoom(null));
+      this.reset = tool("Reset", d.numeric ? "Show all" : "Show all of the time", () => this.zoom(null));
       this.reset.disabled = true;
       tool("PNG", "Save as an image", () => this.png());
       const csv = tools.appendChild(document.createElement("a"));
@@ -130,10 +130,10 @@
         width: this.width, height: d.height, tzDate: (ts) => uPlot.tzDate(new Date(ts * 1e3), "UTC"), legend: { show: false },
         padding: [10, 8, 0, 0],
         cursor: {
-          sync: { key: "time", setSeries: false }, drag: { x: true, y: false, setScale: false }, y: false, points: { size: 6 },
-          bind: { dblclick: () => () => zoom(null) },
+          sync: d.numeric ? undefined : { key: "time", setSeries: false }, drag: { x: true, y: false, setScale: false }, y: false, points: { size: 6 },
+          bind: { dblclick: () => () => this.zoom(null) },
         },
-        scales: { x: { time: true, range: this.range ? () => this.range : undefined }, y: { distr: this.log ? 3 : 1 } },
+        scales: { x: { time: !d.numeric, range: this.range ? () => this.range : undefined }, y: { distr: this.log ? 3 : 1 } },
         axes: [
           { ...axis, space: tight ? 70 : 90 },
           { ...axis, size: tight ? 46 : 58, values: (u, ticks) => ticks.map((v) => (v == null ? "" : short(v))) },
@@ -150,7 +150,7 @@
             if (u.select.width < 6) return;
             const from = u.posToVal(u.select.left, "x"), to = u.posToVal(u.select.left + u.select.width, "x");
             u.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
-            zoom([from, Math.max(to, from + step)]);
+            this.zoom([from, Math.max(to, from + step)]);
           }],
         },
       }, [d.x, ...d.lines.map((l) => l.values)], (u, init) => {
@@ -203,7 +203,14 @@
       const d = this.data;
       const parts = d.lines.map((l, k) => (this.hidden.has(k) || l.values[i] == null ? "" : `${l.name} ${figure(l.values[i])}${d.unit ? ` ${d.unit}` : ""}`)).filter(Boolean);
       const near = (d.marks || []).filter((m) => Math.abs(m.t - d.x[i]) <= this.gap() / 2).slice(0, 3).map((m) => m.text);
-      return `${stamp(d.x[i], this.step())}  ${[...parts, ...near].join(" · ")}`;
+      return `${this.stamp(d.x[i])}  ${[...parts, ...near].join(" · ")}`;
+    }
+    stamp(x) { return this.whole.numeric ? `trial ${x}` : stamp(x, this.step()); }
+    zoom(range) {
+      if (!this.whole.numeric) return zoom(range);
+      const x = this.whole.x;
+      if (range) range = [Math.max(range[0], x[0]), Math.min(range[1], x[x.length - 1])];
+      this.show(range && range[1] > range[0] ? range : null);
     }
     gap() {
       const x = this.data.x;
@@ -235,13 +242,13 @@
       const [from, to] = this.range || [this.whole.x[0], this.whole.x[this.whole.x.length - 1]];
       const middle = this.at < 0 ? (from + to) / 2 : this.data.x[here], wide = to - from;
       const go = {
-        ArrowRight: () => (e.shiftKey ? zoom([from + wide / 4, to + wide / 4]) : this.move(here + 1)),
-        ArrowLeft: () => (e.shiftKey ? zoom([from - wide / 4, to - wide / 4]) : this.move(here - 1)),
+        ArrowRight: () => (e.shiftKey ? this.zoom([from + wide / 4, to + wide / 4]) : this.move(here + 1)),
+        ArrowLeft: () => (e.shiftKey ? this.zoom([from - wide / 4, to - wide / 4]) : this.move(here - 1)),
         ArrowUp: () => this.move(here + 1), ArrowDown: () => this.move(here - 1),
         PageUp: () => this.move(here + Math.ceil(n / 10)), PageDown: () => this.move(here - Math.ceil(n / 10)),
         Home: () => this.move(0), End: () => this.move(n - 1),
-        "+": () => zoom([middle - wide / 4, middle + wide / 4]), "=": () => zoom([middle - wide / 4, middle + wide / 4]),
-        "-": () => zoom([middle - wide, middle + wide]), Escape: () => zoom(null), 0: () => zoom(null),
+        "+": () => this.zoom([middle - wide / 4, middle + wide / 4]), "=": () => this.zoom([middle - wide / 4, middle + wide / 4]),
+        "-": () => this.zoom([middle - wide, middle + wide]), Escape: () => this.zoom(null), 0: () => this.zoom(null),
       }[e.key];
       if (!go) return;
       e.preventDefault();
@@ -286,16 +293,16 @@
       box.setAttribute("aria-label", `${d.title}, values`);
       const t = box.appendChild(document.createElement("table"));
       const head = t.createTHead().insertRow();
-      for (const name of ["Time", ...d.lines.map((l) => l.name)]) {
+      for (const name of [d.numeric ? "Trial" : "Time", ...d.lines.map((l) => l.name)]) {
         const th = head.appendChild(document.createElement("th"));
         th.scope = "col";
         th.textContent = name;
-        if (name !== "Time") th.className = "num";
+        if (name !== "Time" && name !== "Trial") th.className = "num";
       }
       const body = t.createTBody();
       for (const i of kept) {
         const row = body.insertRow();
-        row.insertCell().textContent = stamp(d.x[i], this.step());
+        row.insertCell().textContent = this.stamp(d.x[i]);
         for (const l of d.lines) {
           const cell = row.insertCell();
           cell.className = "num";
@@ -307,8 +314,8 @@
     }
     csv() {
       const d = this.data;
-      return ["time," + d.lines.map((l) => JSON.stringify(l.name)).join(","),
-        ...this.shown().map((i) => [new Date(d.x[i] * 1000).toISOString(), ...d.lines.map((l) => l.values[i] ?? "")].join(","))].join("\n") + "\n";
+      return [(d.numeric ? "trial," : "time,") + d.lines.map((l) => JSON.stringify(l.name)).join(","),
+        ...this.shown().map((i) => [d.numeric ? d.x[i] : new Date(d.x[i] * 1000).toISOString(), ...d.lines.map((l) => l.values[i] ?? "")].join(","))].join("\n") + "\n";
     }
     png() {
       if (!this.u) return;
@@ -351,7 +358,7 @@
   };
 
   function zoom(range) {
-    const charts = [...all];
+    const charts = [...all].filter((c) => !c.whole.numeric);
     if (range) {
       const whole = charts.filter((c) => c.whole.x.length);
       const low = Math.min(...whole.map((c) => c.whole.x[0])), high = Math.max(...whole.map((c) => c.whole.x[c.whole.x.length - 1]));

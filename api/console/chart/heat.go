@@ -20,11 +20,12 @@ type Axis struct {
 type Cell struct {
 	Value float64
 	Title string
+	Trial int // the best in it
 }
 
 // Heat draws cells by row, from the lowest row up. The colours are by rank, so that one outlier
-// does not wash out the rest; best, when not negative, is the field to point out.
-func Heat(label string, x, y Axis, cells []Cell, best int) template.HTML {
+// does not wash out the rest; best, when not negative, is the field to point out. Trials open below href.
+func Heat(id, label string, x, y Axis, cells []Cell, best int, href string) template.HTML {
 	const width, height = 600, 400
 	levels := ranks(cells)
 	if levels == nil {
@@ -37,13 +38,21 @@ func Heat(label string, x, y Axis, cells []Cell, best int) template.HTML {
 	if w > 8 && h > 8 {
 		gap = 1
 	}
+	var spots []Spot
 	for at, cell := range cells {
 		class := "cell none"
 		if level := levels[at]; level >= 0 {
 			class = fmt.Sprintf("cell q%d", level)
 		}
 		px, py := c.left+float64(at%len(x.Labels))*w, c.bottom-float64(at/len(x.Labels)+1)*h
-		c.rect(class, px, py, w-gap, h-gap, cell.Title)
+		c.rect(class, px, py, w-gap, h-gap, "")
+		if cell.Title != "" {
+			trial := cell.Trial
+			if href == "" {
+				trial = -1
+			}
+			spots = append(spots, Spot{px + w/2, py + h/2, cell.Title, trial})
+		}
 	}
 	if best >= 0 {
 		px, py := c.left+float64(best%len(x.Labels))*w, c.bottom-float64(best/len(x.Labels)+1)*h
@@ -57,7 +66,27 @@ func Heat(label string, x, y Axis, cells []Cell, best int) template.HTML {
 	}
 	c.text("axis", "middle", (c.left+c.right)/2, height-10, x.Name)
 	fmt.Fprintf(c, `<text class="axis" text-anchor="middle" transform="translate(12 %s) rotate(-90)">%s</text>`, num((c.top+c.bottom)/2), template.HTMLEscapeString(y.Name))
-	return c.svg()
+	return Spots(id, label, c.svg(), spots, href)
+}
+
+// Levels are the values at which a heat map's colours begin, from the lowest to the highest: every other
+// one of them, for its legend. Nil when no cell has a value.
+func Levels(cells []Cell) []float64 {
+	var sorted []float64
+	for _, cell := range cells {
+		if finite(cell.Value) {
+			sorted = append(sorted, cell.Value)
+		}
+	}
+	if sorted == nil {
+		return nil
+	}
+	slices.Sort(sorted)
+	var levels []float64
+	for level := 0; level < heatLevels; level += 2 {
+		levels = append(levels, sorted[level*(len(sorted)-1)/(heatLevels-1)])
+	}
+	return levels
 }
 
 // ranks gives each cell its colour: −1 for a cell without a value; nil when no cell has one.

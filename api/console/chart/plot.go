@@ -15,18 +15,19 @@ import (
 // Plot is a chart over time that the browser draws: a line a series, on one axis. As JSON it is what
 // plot.js reads.
 type Plot struct {
-	ID     string     `json:"id"`
-	Title  string     `json:"title"`
-	Unit   string     `json:"unit,omitempty"`
-	Time   Seconds    `json:"x"`
-	Lines  []PlotLine `json:"lines"`
-	Marks  []Mark     `json:"marks,omitempty"`
-	Spans  []PlotSpan `json:"spans,omitempty"`
-	Log    bool       `json:"log,omitempty"` // may be shown on a logarithmic scale: every value is positive
-	Height int        `json:"height"`
-	More   string     `json:"more,omitempty"` // where a part is fetched with all of its values; "" has all of them
-	CSV    string     `json:"csv,omitempty"`  // where every value is
-	Note   string     `json:"note,omitempty"`
+	ID      string     `json:"id"`
+	Title   string     `json:"title"`
+	Unit    string     `json:"unit,omitempty"`
+	Time    Seconds    `json:"x"`
+	Lines   []PlotLine `json:"lines"`
+	Marks   []Mark     `json:"marks,omitempty"`
+	Spans   []PlotSpan `json:"spans,omitempty"`
+	Numeric bool       `json:"numeric,omitempty"` // the axis is a count, not a time
+	Log     bool       `json:"log,omitempty"`     // may be shown on a logarithmic scale: every value is positive
+	Height  int        `json:"height"`
+	More    string     `json:"more,omitempty"` // where a part is fetched with all of its values; "" has all of them
+	CSV     string     `json:"csv,omitempty"`  // where every value is
+	Note    string     `json:"note,omitempty"`
 }
 
 // PlotLine is one series: a value a time, NaN where it has none. No two lines of a plot share a class.

@@ -3,7 +3,9 @@ package chart
 import (
 	"fmt"
 	"html/template"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -14,10 +16,26 @@ const (
 	scatterLevels  = 5
 )
 
-// Scatter draws y over x. However many points there are, the drawing stays small. The dashed line
-// is where both are equal; mark, when not NaN, is a point to point out.
-func Scatter(label, xName, yName string, xs, ys []float64, markX, markY float64, markName string) template.HTML {
-	const width, height = 520, 360
+// Cloud is what a scatter is drawn of: a point a trial.
+type Cloud struct {
+	ID, Label, XName, YName string
+	X, Y                    []float64
+	Trial                   []int                  // of each point
+	Text                    func(point int) string // what is read of it
+	Better                  func(a, b int) bool    // which of two points that fall together is read
+	Equal                   bool                   // draw the line where both are equal
+	MarkX, MarkY            float64                // a point to point out; NaN: none
+	Small                   bool
+	Href                    string
+}
+
+// Scatter draws y over x. However many points there are, the drawing stays small.
+func Scatter(of Cloud) template.HTML {
+	width, height := 520.0, 360.0
+	if of.Small {
+		width, height = 380, 230
+	}
+	label, xName, yName, xs, ys := of.Label, of.XName, of.YName, of.X, of.Y
 	lowX, highX, lowY, highY := extent(xs, ys)
 	if lowX > highX {
 		return empty("scatter", label, "no trial has both scores", width, height)
@@ -32,7 +50,7 @@ func Scatter(label, xName, yName string, xs, ys []float64, markX, markY float64,
 		c.line("grid", x.at(v), c.top, x.at(v), c.bottom)
 		c.text("tick", "middle", x.at(v), c.bottom+15, Short(v))
 	}
-	if low, high := math.Max(x.low, y.low), math.Min(x.high, y.high); high > low {
+	if low, high := math.Max(x.low, y.low), math.Min(x.high, y.high); of.Equal && high > low {
 		c.line("equal", x.at(low), y.at(low), x.at(high), y.at(high))
 	}
 	c.text("axis", "middle", (c.left+c.right)/2, height-6, xName)
@@ -40,10 +58,36 @@ func Scatter(label, xName, yName string, xs, ys []float64, markX, markY float64,
 	for level, d := range clouds(xs, ys, x, y) {
 		c.path(fmt.Sprintf("dot d%d", level+1), d)
 	}
-	if !math.IsNaN(markX) && !math.IsNaN(markY) {
-		fmt.Fprintf(c, `<circle class="mark" cx="%s" cy="%s" r="6"><title>%s</title></circle>`, num(x.at(markX)), num(y.at(markY)), template.HTMLEscapeString(markName))
+	if !math.IsNaN(of.MarkX) && !math.IsNaN(of.MarkY) {
+		fmt.Fprintf(c, `<circle class="mark" cx="%s" cy="%s" r="6"/>`, num(x.at(of.MarkX)), num(y.at(of.MarkY)))
 	}
-	return c.svg()
+	return Spots(of.ID, label, c.svg(), of.spots(x, y), of.Href)
+}
+
+// spots are the points to read: of those that fall together the best.
+func (of Cloud) spots(x, y scale) []Spot {
+	columns, rows := scatterColumns/2, scatterRows/2 // as near as a pointer can tell apart
+	if of.Small {
+		columns, rows = columns/2, rows/2
+	}
+	best := map[int]int{}
+	for i := range of.X {
+		if !finite(of.X[i]) || !finite(of.Y[i]) {
+			continue
+		}
+		col := min(int((of.X[i]-x.low)/(x.high-x.low)*float64(columns)), columns-1)
+		row := min(int((of.Y[i]-y.low)/(y.high-y.low)*float64(rows)), rows-1)
+		at := row*columns + col
+		if was, ok := best[at]; !ok || of.Better(i, was) {
+			best[at] = i
+		}
+	}
+	var spots []Spot
+	for _, at := range slices.Sorted(maps.Keys(best)) {
+		i := best[at]
+		spots = append(spots, Spot{x.at(of.X[i]), y.at(of.Y[i]), of.Text(i), of.Trial[i]})
+	}
+	return spots
 }
 
 func extent(xs, ys []float64) (lowX, highX, lowY, highY float64) {
