@@ -56,6 +56,7 @@ func (s *Server) admit(c echo.Context, r *route) error {
 			return err
 		}
 	}
+	s.audit(c, r)
 	return textualForm(c)
 }
 

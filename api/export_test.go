@@ -9,10 +9,10 @@ import (
 
 // Route is a line of the table as tests see it.
 type Route struct {
-	Method, Path, Access, Sample string
-	Role                         string // the least of a person's that opens the page
-	Creates, Streams, Page       bool
-	Params, Fields, Form         []string // of the query, the JSON body and the form
+	Method, Path, Access, Sample    string
+	Role                            string // the least of a person's that opens the page
+	Creates, Streams, Page, Audited bool
+	Params, Fields, Form            []string // of the query, the JSON body and the form
 }
 
 // Table is every route of the server, as its router has them. A route that the router has and the
@@ -29,6 +29,7 @@ func (s *Server) Table() []Route {
 			Method: r.Method, Path: r.Path, Access: string(at.access), Sample: at.about.sample,
 			Role:    string(at.access.role()),
 			Creates: at.traits&creates != 0, Streams: at.about.media == "text/event-stream" && r.Method == http.MethodGet, Page: at.about.page,
+			Audited: at.method != "" && at.audited(),
 		}
 		for _, p := range at.about.params {
 			line.Params = append(line.Params, p.Name)

@@ -53,6 +53,7 @@ func (s *Server) pageRoutes() []route {
 		page(post, "/admin/coverage/:id/resolve", admin, p.ResolveGap),
 		page(get, "/admin/query", pageViewer, p.Ask),
 		page(post, "/admin/query", pageViewer, p.Ask),
+		page(get, "/admin/audit-log", pageAdmin, p.Audit),
 		page(get, "/admin/access", pageAdmin, p.Access),
 		page(post, "/admin/access/workspaces", admin, p.CreateWorkspace),
 		page(post, "/admin/access/keys", pageAdmin, p.CreateKey),

@@ -101,6 +101,8 @@ func asProblem(err error) (p *problemError, internal bool) {
 		return asProblem(unknownStrategy(strategies.Prefix + gone.Name))
 	case errors.Is(err, store.ErrNotFound):
 		return newProblem(http.StatusNotFound, "This workspace has nothing under that id or name."), false
+	case errors.Is(err, store.ErrAudit):
+		return retryProblem(http.StatusServiceUnavailable, "The audit log cannot be written, so nothing was changed. Reading works. Report it to the server's admin.", 10), true
 	case errors.Is(err, store.ErrKeyReused):
 		return newProblem(http.StatusUnprocessableEntity, "This X-Idempotency-Key was used with another body."), false
 	case errors.Is(err, store.ErrKeyBusy):

@@ -198,6 +198,12 @@ func (s *Server) routes() []route {
 			summary: "Create a key; its secret is shown this once", body: types.KeyRequest{}, sample: sampleKey, status: http.StatusCreated, answer: types.NewKey{}}},
 		{del, "/workspace/keys/:key", wsAdmin, s.revokeKey, bodyLimit, about{summary: "Revoke a key", status: http.StatusNoContent}},
 
+		{get, "/audit", wsAdmin, s.listOwnAudit, bodyLimit, about{
+			summary: "Who changed what in the key's workspace, newest first", params: paging(50, 1000, asJSONLines()...), answer: types.List[types.AuditEntry]{}}},
+		{get, "/admin/audit", admin, s.listAudit, bodyLimit, about{
+			summary: "Who changed what in a workspace, or what belongs to none, newest first",
+			params:  paging(50, 1000, append(asJSONLines(), text("workspace_id"))...), answer: types.List[types.AuditEntry]{}}},
+
 		{get, "/admin/workspaces", admin, s.listWorkspaces, bodyLimit, about{
 			summary: "Every workspace, newest first, or the one of a name", params: paging(50, 200, text("name")), answer: types.List[types.Workspace]{}}},
 		{post, "/admin/workspaces", admin, s.createWorkspace, bodyLimit, about{

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"io"
@@ -56,8 +55,11 @@ func (s *Server) logIn(c echo.Context) error {
 		}
 		return err
 	}
-	session, secret, err := s.signIn(c.Request().Context(), req.Token)
+	session, secret, err := s.signIn(c, req.Token)
 	if errors.Is(err, store.ErrNotFound) {
+		if err := s.noteRefused(c); err != nil {
+			return err
+		}
 		why := "This is neither an admin token nor a workspace's key."
 		if strings.HasPrefix(req.Token, tenants.KeyPrefix) {
 			why = whyNoKey(err)
@@ -83,7 +85,8 @@ func (s *Server) logIn(c echo.Context) error {
 
 // signIn begins the session that a token or key opens, and returns the secret of its cookie. ErrNotFound when
 // it opens none.
-func (s *Server) signIn(ctx context.Context, token string) (tenants.Session, string, error) {
+func (s *Server) signIn(c echo.Context, token string) (tenants.Session, string, error) {
+	ctx := c.Request().Context()
 	var session tenants.Session
 	seal := ""
 	if strings.HasPrefix(token, tenants.KeyPrefix) {
@@ -103,6 +106,7 @@ func (s *Server) signIn(ctx context.Context, token string) (tenants.Session, str
 	}
 	secret := rand.Text()
 	session.Digest = sealed(seal, sessionCookie, secret)
+	ctx = auditSession(c, "POST /admin/login", visitor{person: session.Person, admin: session.Admin})
 	expires, err := s.store.Tenants.BeginSession(ctx, session, s.opts.Session)
 	session.Expires = expires
 	return session, secret, err
@@ -130,7 +134,11 @@ func (s *Server) logOut(c echo.Context) error {
 		return err
 	}
 	if secret, ok := cookie(c, sessionCookie); ok {
-		if err := s.store.Tenants.EndSession(c.Request().Context(), s.seals(sessionCookie, secret)); err != nil {
+		ctx := c.Request().Context()
+		if session, err := s.sessionOf(c); err == nil {
+			ctx = auditSession(c, "POST /admin/logout", visitor{person: session.Person, admin: session.Admin})
+		}
+		if err := s.store.Tenants.EndSession(ctx, s.seals(sessionCookie, secret)); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 
+	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"millrace/api/console"
@@ -13,6 +14,14 @@ import (
 type visitor struct {
 	person *tenants.Principal
 	admin  *tenants.AdminHolder // nil: ADMIN_TOKEN
+}
+
+// workspace is the person's; of an admin it is none.
+func (v visitor) workspace() (id uuid.UUID) {
+	if v.person != nil {
+		id = v.person.WorkspaceID
+	}
+	return id
 }
 
 type visitorKey struct{}

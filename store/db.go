@@ -115,7 +115,7 @@ func (s *DB) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 // InWorkspace runs fn in a transaction that sees only the given workspace's rows.
 func (s *DB) InWorkspace(ctx context.Context, workspace uuid.UUID, fn func(*Tx) error) error {
 	// One round trip for all; a UUID's text needs no quoting.
-	return s.inTx(ctx, s.spaces, beginTenant+"; set local millrace.workspace = '"+workspace.String()+"'", "commit", fn)
+	return s.inTx(ctx, s.spaces, workspace, beginTenant+"; set local millrace.workspace = '"+workspace.String()+"'", "commit", fn)
 }
 
 // InFleet runs fn in a transaction that sees every workspace's rows.
@@ -124,11 +124,14 @@ func (s *DB) InFleet(ctx context.Context, fn func(*Tx) error) error {
 }
 
 func (s *DB) InTx(ctx context.Context, begin string, fn func(*Tx) error) error {
-	return s.inTx(ctx, s.pool, begin, "commit", fn)
+	return s.inTx(ctx, s.pool, uuid.Nil, begin, "commit", fn)
 }
 
 // inTx runs fn between two queries, each of which may be several statements: one round trip.
-func (s *DB) inTx(ctx context.Context, pool *pgxpool.Pool, begin, commit string, fn func(*Tx) error) error {
+func (s *DB) inTx(ctx context.Context, pool *pgxpool.Pool, workspace uuid.UUID, begin, commit string, fn func(*Tx) error) error {
+	if audit := auditOf(ctx); audit != nil && !audit.done() && commit == "commit" {
+		return audited(ctx, pool, audit, workspace, begin, fn)
+	}
 	plain, err := pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin, CommitQuery: commit})
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -141,6 +144,41 @@ func (s *DB) inTx(ctx context.Context, pool *pgxpool.Pool, begin, commit string,
 	if err := tx.Commit(ctx); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
+	for _, fn := range tx.afterCommit {
+		fn()
+	}
+	return nil
+}
+
+// audited is inTx for a request that leaves an audit entry, which is committed with the change.
+func audited(ctx context.Context, pool *pgxpool.Pool, audit *Audit, workspace uuid.UUID, begin string, fn func(*Tx) error) error {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer conn.Release() // one that is in a transaction is closed
+	plain, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	tx, committed := &Tx{Tx: plain}, false
+	defer func() {
+		if !committed {
+			rollback(ctx, plain)
+		}
+	}()
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if tx.unaudited {
+		err = plain.Commit(ctx)
+	} else {
+		err = audit.commitAudited(ctx, conn, workspace)
+	}
+	if err != nil {
+		return err
+	}
+	committed = true
 	for _, fn := range tx.afterCommit {
 		fn()
 	}

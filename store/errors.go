@@ -28,6 +28,8 @@ var (
 	ErrRunning = errors.New("already running")
 	// ErrUploadsFull: the workspace has too many bytes waiting to be ingested.
 	ErrUploadsFull = errors.New("too much waits to be ingested")
+	// ErrAudit: the audit log could not be written, so the change was not made.
+	ErrAudit = errors.New("the audit log cannot be written")
 	// ErrNoCandidate: what is to resolve a gap is not of the gap's workspace.
 	ErrNoCandidate = errors.New("no such candidate")
 	// ErrEnded: what the change is about has already ended, so the change does not apply.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,6 +46,7 @@ func (s *DB) Submit(ctx context.Context, sub Submission, effect func(context.Con
 			return err
 		}
 		if !claimed {
+			tx.Unaudited() // to look at the key has locked it
 			if resp, err = storedResponse(ctx, tx, sub); errors.Is(err, ErrNotFound) {
 				return fmt.Errorf("key %q was just pruned: %w", sub.Key, ErrKeyBusy)
 			}
@@ -53,8 +55,14 @@ func (s *DB) Submit(ctx context.Context, sub Submission, effect func(context.Con
 		if err := checkQueue(ctx, tx, sub); err != nil {
 			return err
 		}
-		if resp, err = effect(ctx, tx); err != nil || sub.Key == "" {
+		if resp, err = effect(ctx, tx); err != nil {
 			return err
+		}
+		if resp.Location != "" {
+			AuditEntityOf(ctx, "", path.Base(resp.Location))
+		}
+		if sub.Key == "" {
+			return nil
 		}
 		_, err = tx.Exec(ctx, `
 			update idempotency_keys set status = $4, location = $5, body = $6

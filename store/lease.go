@@ -64,7 +64,7 @@ func (s *DB) underLease(ctx context.Context, lease Lease, entity uuid.UUID, comm
 	// One round trip for all; what is filled in needs no quoting.
 	begin := fmt.Sprintf("%s; %s; select hold_job('%s', '%s', %d, %d)",
 		beginTenant, holdingLimit, lease.Workspace, entity, lease.JobID, lease.Attempt)
-	err = s.inTx(ctx, s.spaces, begin, commit, fn)
+	err = s.inTx(ctx, s.spaces, uuid.Nil, begin, commit, fn)
 	if SQLState(err) == fenced {
 		return fmt.Errorf("%w: %w", err, ErrFenced)
 	}

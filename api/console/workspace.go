@@ -78,6 +78,7 @@ func navigation() []navItem {
 		{"Events", "/admin/events", "events", "Operations", "viewer"},
 		{"Health", "/admin/system/health", "health", "Operations", ""},
 		{"Retention", "/admin/retention", "retention", "Operations", ""},
+		{"Audit log", "/admin/audit-log", "events", "Operations", "admin"},
 		{"Workspaces", "/admin/access", "workspaces", "Operations", "admin"},
 	}
 }

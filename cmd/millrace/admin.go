@@ -35,6 +35,11 @@ type adminCmd struct {
 		List   tokenListCmd   `cmd:"" help:"List the tokens of admins."`
 		Revoke tokenRevokeCmd `cmd:"" help:"Revoke a token."`
 	} `cmd:"" help:"Create, list and revoke the tokens of admins by name."`
+	Audit struct {
+		List   auditListCmd   `cmd:"" help:"Show who changed what, newest first."`
+		Export auditExportCmd `cmd:"" help:"Write every entry of the audit log as a line of JSON."`
+		Verify auditVerifyCmd `cmd:"" help:"Read the audit log's chain from its beginning and say where it breaks; the exit status is 1 if it does."`
+	} `cmd:"" help:"Read and verify the audit log."`
 }
 
 // adminFlags say which server the admin verbs talk to.

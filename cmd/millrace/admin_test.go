@@ -128,3 +128,41 @@ func TestAdminsHaveTokensByName(t *testing.T) {
 	status, _, _ = v.run("admin", "token", "list", "--admin-token", strings.TrimSpace(first))
 	require.NotZero(t, status, "a revoked token works")
 }
+
+// verify says where the chain was changed, cut or rewritten, even by the database's owner.
+func TestAChangedAuditLogIsFound(t *testing.T) {
+	v := newVerbs(t)
+	v.ok("admin", "workspace", "create", "research")
+	for range 3 {
+		v.ok("admin", "key", "create", "research", "ci")
+	}
+	require.Contains(t, v.ok("admin", "audit", "list", "research"), "POST /admin/workspaces/:id/keys")
+	whole := v.ok("admin", "audit", "verify", "research")
+	require.Regexp(t, `^4 entries, unbroken; head 4:[0-9a-f]{64}\n$`, whole)
+	head := strings.TrimSpace(strings.SplitAfter(whole, "head ")[1])
+	export := filepath.Join(t.TempDir(), "audit.jsonl")
+	require.NoError(t, os.WriteFile(export, []byte(v.ok("admin", "audit", "export", "research")), 0o600))
+	require.Equal(t, whole, v.ok("admin", "audit", "verify", "--file", export))
+	require.Contains(t, v.ok("admin", "audit", "verify"), "0 entries")
+	owner := v.db.OwnerPool(t)
+	for _, test := range []struct{ damage, want string }{
+		{`update audit_log set entry = replace(entry, '"ci"', '"me"') where seq = 2`, "entry 2 was changed"},
+		{`delete from audit_log where seq = 2`, "entry 3 follows entry 1"},
+		{`delete from audit_log where seq = 4`, "up to 4 were there"},
+		{`delete from audit_log where seq = 4; update audit_heads h set seq = 3, hash = l.hash from audit_log l where l.seq = 3 and l.workspace_id = h.workspace_id`, "up to 4 were there"},
+	} {
+		_, err := owner.Exec(t.Context(), `create table kept as table audit_log; create table kept_heads as table audit_heads; `+test.damage)
+		require.NoError(t, err)
+		status, _, errs := v.run("admin", "audit", "verify", "research", "--head", head)
+		require.NotZero(t, status, test.damage)
+		require.Contains(t, errs, test.want)
+		_, err = owner.Exec(t.Context(), `
+			delete from audit_log; insert into audit_log table kept; drop table kept;
+			delete from audit_heads; insert into audit_heads table kept_heads; drop table kept_heads`)
+		require.NoError(t, err)
+	}
+	require.Equal(t, whole, v.ok("admin", "audit", "verify", "research", "--head", head))
+	status, _, errs := v.run("admin", "audit", "verify", "research", "--head", "4:"+strings.Repeat("0", 64))
+	require.NotZero(t, status)
+	require.Contains(t, errs, "is not the one that was there")
+}

@@ -27,6 +27,7 @@ func (s *Store) PutUpload(ctx context.Context, workspace uuid.UUID, content io.R
 	if err != nil {
 		return id, fmt.Errorf("upload id: %w", err)
 	}
+	ctx = store.WithoutAudit(ctx) // what claims the upload is the change
 	err = s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		var pending int64
 		err := tx.QueryRow(ctx, `select coalesce(sum(size), 0) from ingest_uploads where workspace_id = $1`, workspace).Scan(&pending)
@@ -80,7 +81,7 @@ func (s *Store) putPart(ctx context.Context, workspace, upload uuid.UUID, part i
 
 // DropUpload deletes an upload that no job has claimed; one that a job has is left to the job.
 func (s *Store) DropUpload(ctx context.Context, workspace, id uuid.UUID) error {
-	return s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
+	return s.db.InWorkspace(store.WithoutAudit(ctx), workspace, func(tx *store.Tx) error {
 		if _, err := tx.Exec(ctx, `delete from ingest_uploads where id = $1 and not claimed`, id); err != nil {
 			return fmt.Errorf("drop upload: %w", err)
 		}

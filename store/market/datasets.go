@@ -131,7 +131,12 @@ func (s *Store) PutEncodedDataset(ctx context.Context, workspace uuid.UUID, meta
 		if err != nil {
 			return err
 		}
+		if !made {
+			tx.Unaudited()
+		}
 		stored, ofBefore, err = sameBars(ctx, tx, workspace, &meta, made)
+		store.AuditEntityOf(ctx, "dataset", stored.ID.String())
+		store.AuditChange(ctx, nil, map[string]any{"name": stored.Name, "bars": stored.Bars})
 		return err
 	})
 	if ofBefore == nil || err != nil {

@@ -57,6 +57,8 @@ func (s *Store) IssueAdminToken(ctx context.Context, name string, expires *time.
 		if made, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[AdminToken]); err != nil {
 			return fmt.Errorf("create admin token: %w", err)
 		}
+		store.AuditEntityOf(ctx, "admin_token", made.ID.String())
+		store.AuditChange(ctx, nil, map[string]any{"name": made.Name, "expires_at": made.ExpiresAt})
 		return nil
 	})
 	return made, secret, err
@@ -111,13 +113,15 @@ func (s *Store) AdminTokens(ctx context.Context, page store.Page, limit int) ([]
 // it is.
 func (s *Store) RevokeAdminToken(ctx context.Context, id uuid.UUID) error {
 	return s.db.InFleet(ctx, func(tx *store.Tx) error {
-		tag, err := tx.Exec(ctx, `update admin_tokens set revoked_at = coalesce(revoked_at, now()) where id = $1`, id)
+		var name string
+		err := tx.QueryRow(ctx, `update admin_tokens set revoked_at = coalesce(revoked_at, now()) where id = $1 returning name`, id).Scan(&name)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("admin token %s: %w", id, store.ErrNotFound)
+		}
 		if err != nil {
 			return fmt.Errorf("revoke admin token: %w", err)
 		}
-		if tag.RowsAffected() == 0 {
-			return fmt.Errorf("admin token %s: %w", id, store.ErrNotFound)
-		}
+		store.AuditChange(ctx, map[string]any{"name": name}, nil)
 		return nil
 	})
 }

@@ -92,6 +92,8 @@ func (s *Store) IssueKey(ctx context.Context, key Key) (made Key, secret string,
 		if err != nil {
 			return fmt.Errorf("create key: %w", err)
 		}
+		store.AuditEntityOf(ctx, "key", made.ID.String())
+		store.AuditChange(ctx, nil, map[string]any{"name": made.Name, "role": made.Role, "expires_at": made.ExpiresAt})
 		return nil
 	})
 	return made, secret, err
@@ -192,14 +194,18 @@ func (s *Store) Key(ctx context.Context, workspace, id uuid.UUID) (Key, error) {
 // RevokeKey ends a key of the workspace for good, or ErrNotFound. One that has ended stays as it is.
 func (s *Store) RevokeKey(ctx context.Context, workspace, id uuid.UUID) error {
 	return s.db.InFleet(ctx, func(tx *store.Tx) error {
-		tag, err := tx.Exec(ctx, `
-			update api_keys set revoked_at = coalesce(revoked_at, now()) where workspace_id = $1 and id = $2`, workspace, id)
+		var name string
+		var role Role
+		err := tx.QueryRow(ctx, `
+			update api_keys set revoked_at = coalesce(revoked_at, now()) where workspace_id = $1 and id = $2
+			returning name, role`, workspace, id).Scan(&name, &role)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("key %s: %w", id, store.ErrNotFound)
+		}
 		if err != nil {
 			return fmt.Errorf("revoke key: %w", err)
 		}
-		if tag.RowsAffected() == 0 {
-			return fmt.Errorf("key %s: %w", id, store.ErrNotFound)
-		}
+		store.AuditChange(ctx, map[string]any{"name": name, "role": role}, nil)
 		return nil
 	})
 }

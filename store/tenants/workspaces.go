@@ -53,6 +53,9 @@ func (s *Store) AddWorkspace(ctx context.Context, w Workspace) (Workspace, error
 			insert into workspaces (id, name, tune_cap, submissions_per_minute, queries_per_minute, queue_depth)
 			values ($1, $2, $3, $4, $5, $6) returning `+workspaceColumns,
 			id, w.Name, w.TuneCap, w.Limits.SubmissionsPerMinute, w.Limits.QueriesPerMinute, w.Limits.QueueDepth)
+		store.AuditEntityOf(ctx, "workspace", id.String())
+		store.AuditIn(ctx, id)
+		store.AuditChange(ctx, nil, w.audited())
 		return err
 	})
 	return w, err
@@ -71,6 +74,10 @@ type WorkspaceChange struct {
 func (s *Store) ChangeWorkspace(ctx context.Context, id uuid.UUID, change WorkspaceChange) (Workspace, error) {
 	var w Workspace
 	err := s.db.InFleet(ctx, func(tx *store.Tx) (err error) {
+		before, err := oneWorkspace(ctx, tx, `select `+workspaceColumns+` from workspaces where id = $1 for update`, id)
+		if err != nil {
+			return err
+		}
 		w, err = oneWorkspace(ctx, tx, `
 			update workspaces
 			   set name = coalesce($2, name), tune_cap = coalesce($3, tune_cap),
@@ -82,9 +89,18 @@ func (s *Store) ChangeWorkspace(ctx context.Context, id uuid.UUID, change Worksp
 		if err != nil {
 			return err
 		}
+		store.AuditChange(ctx, before.audited(), w.audited())
 		return admission.Next(ctx, tx, id)
 	})
 	return w, err
+}
+
+// audited is what the audit log keeps of a workspace.
+func (w Workspace) audited() map[string]any {
+	return map[string]any{
+		"name": w.Name, "tune_cap": w.TuneCap, "submissions_per_minute": w.Limits.SubmissionsPerMinute,
+		"queries_per_minute": w.Limits.QueriesPerMinute, "queue_depth": w.Limits.QueueDepth,
+	}
 }
 
 // oneWorkspace runs a statement that yields a workspace.

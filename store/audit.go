@@ -1,0 +1,162 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// AuditEntry is what the audit log keeps of one mutation: never a secret, and no script.
+type AuditEntry struct {
+	Actor     AuditActor  `json:"actor"`
+	Route     string      `json:"route"` // method and template
+	Entity    AuditEntity `json:"entity"`
+	From      string      `json:"from"` // the caller's address
+	RequestID string      `json:"request_id"`
+	Outcome   string      `json:"outcome"` // ok, or refused of a sign-in
+	Before    any         `json:"before,omitempty"`
+	After     any         `json:"after,omitempty"`
+}
+
+// AuditActor is who did it.
+type AuditActor struct {
+	Kind    string `json:"kind"`           // key, admin or nobody
+	ID      string `json:"id,omitempty"`   // of the key or of the admin's token
+	Name    string `json:"name,omitempty"` // of the key or the admin
+	Role    string `json:"role,omitempty"` // of the key
+	Console bool   `json:"console,omitempty"`
+}
+
+// AuditEntity is what was changed.
+type AuditEntity struct {
+	Type string `json:"type,omitempty"`
+	ID   string `json:"id,omitempty"`
+}
+
+// Audit is the entry that a request leaves: the first of its transactions that commits a change writes it,
+// as its last statement. It is safe for concurrent use.
+type Audit struct {
+	mu        sync.Mutex
+	workspace uuid.UUID // whose chain a transaction of the fleet writes to; uuid.Nil: the server's
+	entry     AuditEntry
+	written   bool
+}
+
+// NewAudit returns what a request is going to leave.
+func NewAudit(workspace uuid.UUID, entry AuditEntry) *Audit {
+	return &Audit{workspace: workspace, entry: entry}
+}
+
+type auditKey struct{}
+
+// WithAudit has the transactions of a context leave an entry.
+func WithAudit(ctx context.Context, a *Audit) context.Context {
+	return context.WithValue(ctx, auditKey{}, a)
+}
+
+// WithoutAudit is for transactions that prepare a change and are not the change.
+func WithoutAudit(ctx context.Context) context.Context {
+	return context.WithValue(ctx, auditKey{}, (*Audit)(nil))
+}
+
+func auditOf(ctx context.Context) *Audit {
+	a, _ := ctx.Value(auditKey{}).(*Audit)
+	return a
+}
+
+// AuditEntityOf says what the request of the context changes, unless that is known.
+func AuditEntityOf(ctx context.Context, kind, id string) {
+	if a := auditOf(ctx); a != nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.entry.Entity.Type == "" {
+			a.entry.Entity.Type = kind
+		}
+		if a.entry.Entity.ID == "" {
+			a.entry.Entity.ID = id
+		}
+	}
+}
+
+// AuditChange says what was before and is after, in few words; nil is left out.
+func AuditChange(ctx context.Context, before, after any) {
+	if a := auditOf(ctx); a != nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.entry.Before, a.entry.After = before, after
+	}
+}
+
+// AuditIn says whose chain a change of the fleet belongs to.
+func AuditIn(ctx context.Context, workspace uuid.UUID) {
+	if a := auditOf(ctx); a != nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.workspace = workspace
+	}
+}
+
+// commitAudited commits a transaction together with its entry, in one round trip; without changes it leaves
+// none. When the entry cannot be written nothing is committed: ErrAudit.
+func (a *Audit) commitAudited(ctx context.Context, conn *pgxpool.Conn, workspace uuid.UUID) error {
+	a.mu.Lock()
+	if workspace == uuid.Nil {
+		workspace = a.workspace
+	}
+	entry, err := json.Marshal(a.entry)
+	a.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("encode audit entry: %w", err)
+	}
+	batch := &pgx.Batch{}
+	wrote := false
+	var refused error
+	batch.Queue(`select audit_append($1, $2)`, workspace, entry).QueryRow(func(row pgx.Row) error {
+		if err := row.Scan(&wrote); err != nil {
+			refused = fmt.Errorf("%w: %w", ErrAudit, err)
+			return refused
+		}
+		return nil
+	})
+	batch.Queue(`commit`)
+	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
+		if refused != nil && SQLState(refused) != "" {
+			return refused
+		}
+		return fmt.Errorf("commit: %w", err)
+	}
+	if wrote {
+		a.mu.Lock()
+		a.written = true
+		a.mu.Unlock()
+	}
+	return nil
+}
+
+func (a *Audit) done() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.written
+}
+
+// Note writes an entry by itself, about what changes nothing else: a refused sign-in.
+func (s *DB) Note(ctx context.Context, workspace uuid.UUID, entry AuditEntry) error {
+	raw, err := json.Marshal(entry)
+	if err != nil {
+		return fmt.Errorf("encode audit entry: %w", err)
+	}
+	err = s.InFleet(WithoutAudit(ctx), func(tx *Tx) error {
+		var wrote bool
+		// The id of the transaction is asked for, as one that writes has it.
+		return tx.QueryRow(ctx, `select audit_append($1, $2) where pg_current_xact_id() is not null`, workspace, raw).Scan(&wrote)
+	})
+	if SQLState(err) != "" {
+		return fmt.Errorf("%w: %w", ErrAudit, err)
+	}
+	return err
+}

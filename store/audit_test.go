@@ -1,0 +1,101 @@
+package store_test
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"millrace/store"
+	"millrace/store/pgtest"
+	"millrace/store/stores"
+)
+
+// Entries of many transactions at once form one chain without a gap, and what rolls back is not in it.
+func TestConcurrentEntriesFormOneChain(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	st := stores.New(db.Pool(t), nil)
+	space, err := st.Tenants.CreateWorkspace(t.Context(), "a", 1)
+	require.NoError(t, err)
+	const writers, each = 8, 10
+	var group sync.WaitGroup
+	for range writers {
+		group.Go(func() {
+			for i := range each {
+				ctx := store.WithAudit(t.Context(), store.NewAudit(space.ID, store.AuditEntry{Route: "test"}))
+				err := st.InWorkspace(ctx, space.ID, func(tx *store.Tx) error {
+					if err := store.AppendEvent(ctx, tx, space.ID, "backtests", "test", "x", nil); err != nil {
+						return err
+					}
+					if i%5 == 4 {
+						return fmt.Errorf("refused: %w", store.ErrConflict)
+					}
+					return nil
+				})
+				if (err != nil) != (i%5 == 4) {
+					t.Error(err)
+				}
+				// What only reads leaves nothing.
+				if err := st.InWorkspace(ctx, space.ID, func(tx *store.Tx) error { return nil }); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	lines, err := st.AuditPage(t.Context(), space.ID, 0, false, 1000)
+	require.NoError(t, err)
+	require.Len(t, lines, writers*each*4/5)
+	var hash []byte
+	for i, line := range lines {
+		require.EqualValues(t, i+1, line.Seq)
+		sum := sha256.Sum256(append(hash, line.Entry...))
+		require.Equal(t, sum[:], line.Hash)
+		hash = sum[:]
+	}
+	seq, head, err := st.AuditHead(t.Context(), space.ID)
+	require.NoError(t, err)
+	require.EqualValues(t, len(lines), seq)
+	require.Equal(t, hash, head)
+}
+
+// What the application acts as can add to the audit log by its function, and change or delete nothing of it.
+func TestTheApplicationCannotChangeTheAuditLog(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	owner := db.OwnerPool(t)
+	for _, role := range []string{store.AppRole, store.WorkspaceRole, store.FleetRole, "millrace_tenant"} {
+		for _, table := range []string{"audit_log", "audit_heads"} {
+			for _, right := range []string{"insert", "update", "delete", "truncate", "references", "trigger"} {
+				var has bool
+				require.NoError(t, owner.QueryRow(t.Context(), `select has_table_privilege($1, $2, $3)`, role, table, right).Scan(&has))
+				require.False(t, has, "%s may %s %s", role, right, table)
+			}
+		}
+		var member bool
+		require.NoError(t, owner.QueryRow(t.Context(), `select pg_has_role($1, 'millrace_audit', 'member')`, role).Scan(&member))
+		require.False(t, member, "%s may act as the audit log's own role", role)
+	}
+	st := stores.New(db.Pool(t), nil)
+	for name, statement := range map[string]string{
+		"another's chain":     `select audit_append('` + uuid.NewString() + `', '{}')`,
+		"the server's chain":  `select audit_append('` + uuid.Nil.String() + `', '{}')`,
+		"an entry by itself":  `insert into audit_log values (millrace_workspace(), 1, '{}', '')`,
+		"a chain that begins": `delete from audit_heads`,
+	} {
+		space, err := st.Tenants.CreateWorkspace(t.Context(), name, 1)
+		require.NoError(t, err)
+		err = st.InWorkspace(t.Context(), space.ID, func(tx *store.Tx) error {
+			if err := store.AppendEvent(t.Context(), tx, space.ID, "backtests", "test", "x", nil); err != nil {
+				return err
+			}
+			_, err := tx.Exec(t.Context(), statement)
+			return err
+		})
+		require.Equal(t, "42501", store.SQLState(err), "%s: %v", name, err)
+	}
+}
