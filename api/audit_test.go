@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/api"
+	"millrace/jobs/backtest/ohlcv"
 	"millrace/store/tenants"
 )
 
@@ -96,9 +97,12 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 		if strings.HasPrefix(route.Path, "/ingest/") && route.Creates {
 			route.Sample = `{"url":"https://www.youtube.com/watch?v=aaaaaaaaaaa"}`
 		}
-		if route.Path == "/datasets" {
-			a = n.upload(n.key, "another", []byte(manyBars()))
-		} else {
+		switch route.Path {
+		case "/datasets":
+			a = n.upload(n.key, "another", lines(ohlcv.Sample(), 0, 800))
+		case "/datasets/:id/bars":
+			a = n.extend("another", lines(ohlcv.Sample(), 790, 900), nil)
+		default:
 			a = n.call(route, path(route), route.Sample, as...)
 		}
 		if status := none[name]; status != 0 {

@@ -24,7 +24,10 @@ func (s *Server) Table() []Route {
 	}
 	var all []Route
 	for _, r := range s.echo.Routes() {
-		at := known[r.Method+" "+r.Path]
+		at, ok := known[r.Method+" "+r.Path]
+		if get := known["GET "+r.Path]; !ok && r.Method == http.MethodHead && get.about.tables {
+			at = get // readers of Parquet ask for the length first
+		}
 		line := Route{
 			Method: r.Method, Path: r.Path, Access: string(at.access), Sample: at.about.sample,
 			Role:    string(at.access.role()),
