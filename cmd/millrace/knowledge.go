@@ -18,7 +18,8 @@ import (
 // knowledgeFlags are the settings of the knowledge base. Without any of them it works on its own:
 // lexical vectors, kept in Postgres, and answers that quote.
 type knowledgeFlags struct {
-	Embedder           string `env:"EMBEDDER" default:"hash" enum:"hash,ollama,openai" help:"What embeds texts: hash (lexical, built in), ollama, openai (any compatible endpoint). A workspace keeps its model until it is re-embedded."`
+	Embedder           string `env:"EMBEDDER" default:"hash" enum:"hash,local,ollama,openai" help:"What embeds texts: hash (lexical, built in), local (a small model from EMBEDDER_FILE, in this process), ollama, openai (any compatible endpoint). A workspace keeps its model until it is re-embedded."`
+	EmbedderFile       string `env:"EMBEDDER_FILE" help:"Folder, zip or wheel of the local model: see ops/docs/knowledge.md."`
 	EmbedderURL        string `env:"EMBEDDER_URL" help:"Its address, as in http://localhost:11434 or https://api.openai.com/v1."`
 	EmbedderModel      string `env:"EMBEDDER_MODEL" help:"Its model."`
 	EmbedderDimensions int    `env:"EMBEDDER_DIMENSIONS" help:"Dimensions of a model that is not well known."`
@@ -102,6 +103,13 @@ func (f knowledgeFlags) look(p *knowledgeParts, at *health.Options) {
 
 // embedder is nil for the one that is built in.
 func (f knowledgeFlags) embedder() (knowledge.Embedder, error) {
+	if f.Embedder == "local" {
+		e, err := openLocal(f.EmbedderFile)
+		if err != nil {
+			return nil, fmt.Errorf("EMBEDDER_FILE: %w", err)
+		}
+		return e, nil
+	}
 	open := map[string]func(provider.EmbedderOptions) (knowledge.Embedder, error){
 		"ollama": provider.NewOllamaEmbedder, "openai": provider.NewOpenAIEmbedder,
 	}[f.Embedder]

@@ -93,7 +93,7 @@ func TestABadValueIsRefusedByItsName(t *testing.T) {
 	anything := map[string]string{ // what is never wrong by itself
 		"MILLRACE_CACHE_DIR": "a folder that cannot be made costs a compilation",
 		"SENTRY_ENVIRONMENT": "a name", "EMBEDDER_API_KEY": "a secret", "LLM_API_KEY": "a secret", "RERANKER_API_KEY": "a secret", "QDRANT_API_KEY": "a secret",
-		"EMBEDDER_URL": "asked for by EMBEDDER", "EMBEDDER_MODEL": "asked for by EMBEDDER", "LLM_URL": "asked for by LLM_PROVIDER", "LLM_MODEL": "asked for by LLM_PROVIDER", "RERANKER_MODEL": "a name",
+		"EMBEDDER_URL": "asked for by EMBEDDER", "EMBEDDER_MODEL": "asked for by EMBEDDER", "EMBEDDER_FILE": "asked for by EMBEDDER", "LLM_URL": "asked for by LLM_PROVIDER", "LLM_MODEL": "asked for by LLM_PROVIDER", "RERANKER_MODEL": "a name",
 	}
 	url := pgtest.New(t).URL
 	for _, s := range settings(newParser(t).Model.Node) {
@@ -125,6 +125,8 @@ func TestABadValueIsRefusedByItsName(t *testing.T) {
 	}
 	only(t, "DATABASE_URL", url, "EMBEDDER", "openai", "MILLRACE_ADDR", "127.0.0.1:0")
 	require.Contains(t, refused(t, "api"), "EMBEDDER_URL")
+	only(t, "DATABASE_URL", url, "EMBEDDER", "local", "MILLRACE_ADDR", "127.0.0.1:0")
+	require.Contains(t, refused(t, "api"), "EMBEDDER_FILE: name the file")
 }
 
 func TestDoctorSeesTheConfiguration(t *testing.T) {

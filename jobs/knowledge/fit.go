@@ -8,12 +8,17 @@ const coveredShare = 0.42
 // likeness is the cosine similarity from which vectors of a model count as being about the same thing.
 // Models differ in what two texts without relation have, from 0.1 to 0.8, so one that was not measured
 // orders passages and says nothing of coverage.
-var likeness = map[string]float64{}
+func likeness(model Model) (threshold float64, measured bool) {
+	if model.Name == "all-MiniLM-L6-v2" || model.Name == "all-minilm" {
+		return 0.4, true // unrelated texts stay below 0.3
+	}
+	return 0, false
+}
 
 // fit is how well a passage fits a question from 0 to 1, where StrongMatch is the calibrated threshold.
 func fit(f fused, model Model) float64 {
 	best := calibrated(f.covered, coveredShare)
-	if threshold, measured := likeness[model.Name]; measured && f.vector != nil {
+	if threshold, measured := likeness(model); measured && f.vector != nil {
 		best = max(best, calibrated(*f.vector, threshold))
 	}
 	return best

@@ -9,7 +9,7 @@ import (
 
 // Model names an embedding model. Vectors compare only within one.
 type Model struct {
-	Provider   string // hash, ollama, openai
+	Provider   string // hash, local, ollama, openai
 	Name       string // as the provider calls it
 	Dimensions int
 }
