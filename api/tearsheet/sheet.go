@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"millrace/api/console/chart"
@@ -109,7 +110,7 @@ type page struct {
 // Render writes the page.
 func Render(w io.Writer, s Sheet) error {
 	t, err := template.New("sheet").Funcs(template.FuncMap{
-		"num": num, "pct": pct, "day": day, "tone": tone, "yes": func(v *bool) bool { return v != nil && *v },
+		"num": num, "pct": pct, "day": day, "test": testName, "tone": tone, "yes": func(v *bool) bool { return v != nil && *v },
 	}).Parse(pageText)
 	if err != nil {
 		return fmt.Errorf("parse the tear sheet: %w", err)
@@ -151,6 +152,24 @@ func (p *page) draw() {
 		p.Rolling = chart.Lines("Rolling Sharpe ratio", 160, []chart.Series{rolling})
 	}
 	p.Years, p.Drawdowns = c.Monthly(), c.Drawdowns(drawdownsShown)
+}
+
+// testName is what a test behind a verdict is called.
+func testName(id string) string {
+	switch id {
+	case "spa":
+		return "Superior predictive ability"
+	case "dsr":
+		return "Deflated Sharpe"
+	case "fold_loss":
+		return "Folds that lose"
+	case "paths":
+		return "Cross-validation paths"
+	case "permutation":
+		return "Permutations"
+	}
+	name := strings.ReplaceAll(id, "_", " ")
+	return strings.ToUpper(name[:min(1, len(name))]) + name[min(1, len(name)):]
 }
 
 // num writes a figure as short as it can be read; one that is undefined is a dash.

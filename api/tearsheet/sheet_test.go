@@ -57,7 +57,7 @@ func TestATearSheetHoldsAllOfIt(t *testing.T) {
 	t.Parallel()
 	page := render(t, sheet(t))
 	for _, want := range []string{
-		"fragile", "slightly higher costs eat it", "p-value 0.010", `<strong class="bad">failed</strong>`, "undefined", "more bars", "fewer than two trials", "0 of 199",
+		"fragile", "Superior predictive ability", `<th scope="row">Decay</th>`, "slightly higher costs eat it", "p-value 0.010", `<strong class="bad">failed</strong>`, "undefined", "more bars", "fewer than two trials", "0 of 199",
 		"in sample", "out of sample", "Returns by month", "Deepest drawdowns", "buy and hold", "Rolling Sharpe ratio",
 		"The excess is gone at 0.24 % a side, 1.20 times", "From later starts", "2020-02-01", "rising", "few &amp; far", "100 that traded, like 7 independent ones", "2026-01-02 03:04 UTC",
 	} {

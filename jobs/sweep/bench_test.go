@@ -3,6 +3,7 @@ package sweep
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -58,6 +59,32 @@ func BenchmarkGrid(b *testing.B) {
 	b.ReportMetric(trials/b.Elapsed().Seconds(), "trials/s")
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/trials/100_000, "ns/bar")
 	b.ReportMetric(b.Elapsed().Seconds()/trials*100_000, "s/grid")
+}
+
+// BenchmarkPermutation times one permutation of a search of 1,000 trials over 5,000 bars, and beside it the
+// search alone on bars that it has not seen: what is more is the permuting and the bookkeeping.
+func BenchmarkPermutation(b *testing.B) {
+	b.Log("1,000 trials of sma_cross over 5,000 daily bars, split 70:30; one core")
+	spec := crossSpec()
+	spec.ParamSpace = map[string]Range{"fast": {Low: new(2.0), High: new(21.0)}, "slow": {Low: new(22.0), High: new(71.0)}}
+	spec.Evidence = &EvidenceSpec{Permutations: 1000}
+	p := plan(b, spec, randomWalk(b, 5000, 1))
+	require.Equal(b, 1000, p.Trials())
+	spec.Evidence = nil
+	var alone, permuted time.Duration
+	for i := 0; b.Loop(); i++ {
+		q := plan(b, spec, randomWalk(b, 5000, uint64(i)))
+		start := time.Now()
+		_, err := q.RunShard(b.Context(), q.Shards(1000)[0], func(int) {})
+		require.NoError(b, err)
+		alone += time.Since(start)
+		start = time.Now()
+		_, err = p.RunShard(b.Context(), Shard{First: i, Trials: 1, Rung: PermutedRung}, func(int) {})
+		require.NoError(b, err)
+		permuted += time.Since(start)
+	}
+	b.ReportMetric(permuted.Seconds()/float64(b.N), "s/permutation")
+	b.ReportMetric(permuted.Seconds()/alone.Seconds(), "of-alone")
 }
 
 // BenchmarkCollect times the ranking and the evidence of 10,000 trials in ten shards.
