@@ -57,12 +57,13 @@ func candidates(question string, passages []Passage) []sentence {
 	type read struct {
 		sentence
 		own, above, before wordSet
+		row                bool
 	}
 	var all []read
 	holders := map[string]float64{}
 	for i, p := range passages {
 		for order, q := range quotes(p.Text) {
-			r := read{sentence{passage: i, order: order, text: q.text}, newWordSet(q.text), newWordSet(cmp.Or(q.heading, p.Position.Heading) + " " + p.Title), newWordSet(q.before)}
+			r := read{sentence{passage: i, order: order, text: q.text}, newWordSet(q.text), newWordSet(cmp.Or(q.heading, p.Position.Heading) + " " + p.Title), newWordSet(q.before), q.row}
 			for word := range asked {
 				if r.own[word] {
 					holders[word]++
@@ -77,11 +78,12 @@ func candidates(question string, passages []Passage) []sentence {
 	}
 	var scored []sentence
 	for _, r := range all {
-		found := false
+		found, own := false, false
 		// In order: a sum of floats depends on it.
 		for _, word := range asked.sorted() {
 			switch {
 			case r.own[word]:
+				own = true
 				r.score += weights[word]
 			case r.above[word]:
 				r.score += headingShare * weights[word]
@@ -92,8 +94,8 @@ func candidates(question string, passages []Passage) []sentence {
 			}
 			found = true
 		}
-		if !found {
-			continue
+		if !found || r.row && !own {
+			continue // the rows of a table all stand under the same words
 		}
 		// What is short says it to the point, but not the shortest.
 		r.score /= 1 + 0.015*float64(len(r.own))

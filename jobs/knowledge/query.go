@@ -157,9 +157,9 @@ func (b *Base) embed(ctx context.Context, model Model, text string) ([]float32, 
 
 // read reads the passages of the best until there are enough. A chunk without a row belongs to a
 // revision that is not there yet or not any more; a lexical vector that shares no word with the
-// question is near by accident.
+// question is near by accident. Of copies the best is enough: more would push other passages out.
 func (b *Base) read(ctx context.Context, workspace uuid.UUID, ranked []fused, enough int, question string, model Model) ([]Match, error) {
-	asked := newWordSet(question)
+	asked, seen := newWordSet(question), map[string]bool{}
 	matches := []Match{}
 	for len(ranked) > 0 && len(matches) < enough {
 		part := ranked[:min(len(ranked), max(enough, 20))]
@@ -178,9 +178,10 @@ func (b *Base) read(ctx context.Context, workspace uuid.UUID, ranked []fused, en
 		}
 		for _, f := range part {
 			p, ok := byID[f.chunk]
-			if !ok {
+			if !ok || seen[p.Text] {
 				continue
 			}
+			seen[p.Text] = true
 			m := Match{Passage: p, Score: f.score, VectorScore: f.vector, TextScore: f.text, Fit: fit(f, model)}
 			if f.text == nil && model.Lexical() {
 				m.Fit = calibrated(asked.share(p.Title+"\n"+p.Position.Heading+"\n"+p.Text), coveredShare)

@@ -1,6 +1,7 @@
 package knowledge
 
 import (
+	"cmp"
 	"strings"
 	"unicode/utf8"
 )
@@ -13,7 +14,8 @@ const mostSentence = 400
 type quote struct {
 	text    string
 	heading string // that it stands under within its passage; "" above the first
-	before  string // the sentence before it in its paragraph
+	before  string // the sentence before it in its paragraph; of a row of a table, the table's first
+	row     bool   // of a table
 }
 
 // quotes cuts a passage's text into what can be quoted. Headings are not: they name a subject and say
@@ -23,22 +25,26 @@ func quotes(text string) []quote {
 	heading := ""
 	paragraphs := strings.Split(text, "\n\n")
 	for i, paragraph := range paragraphs {
-		before := ""
-		add := func(part string) {
-			if part = shorten(strings.Join(strings.Fields(part), " ")); part != "" {
-				all = append(all, quote{part, heading, before})
-				before = part
+		before, first := "", ""
+		add := func(part string, row bool) {
+			if part = shorten(strings.Join(strings.Fields(part), " ")); part == "" {
+				return
 			}
+			q := quote{part, heading, before, row}
+			if row {
+				q.before, first = first, cmp.Or(first, part)
+			}
+			all, before = append(all, q), part
 		}
 		for _, b := range bodies(paragraph, i+1 < len(paragraphs)) {
 			switch {
 			case b.heading:
 				heading, before = b.text, ""
 			case b.whole:
-				add(b.text)
+				add(b.text, b.row)
 			default:
 				for _, s := range sentences(strings.Join(strings.Fields(b.text), " ")) {
-					add(s)
+					add(s, false)
 				}
 			}
 		}
@@ -63,6 +69,7 @@ type body struct {
 	text    string
 	heading bool
 	whole   bool // is not cut into sentences
+	row     bool // of a table
 }
 
 // bodies cuts a paragraph into headings, items of lists, rows of tables, code and running text. A line
@@ -90,7 +97,7 @@ func bodies(paragraph string, more bool) []body {
 		case isHeading(trimmed):
 			all = append(all, body{text: strings.TrimSpace(strings.Trim(trimmed, "#")), heading: true})
 		case strings.HasPrefix(trimmed, "|"):
-			all = append(all, body{text: row(trimmed), whole: true})
+			all = append(all, body{text: row(trimmed), whole: true, row: true})
 		case listed(trimmed), last < 0, all[last].heading, all[last].whole:
 			all = append(all, body{text: trimmed})
 		default:

@@ -37,6 +37,7 @@ type shelf struct {
 	db    *pgtest.DB
 
 	embedder knowledge.Embedder
+	llm      knowledge.LLM
 }
 
 func newShelf(t testing.TB) *shelf { return newShelfOf(t, knowledge.HashEmbedder{}) }
@@ -54,9 +55,10 @@ func newShelfOf(t testing.TB, embedder knowledge.Embedder) *shelf {
 	require.NoError(t, err)
 	require.NoError(t, s.index.Ensure(t.Context(), place.Collection))
 	s.scope = knowledge.Scope{Workspace: space.ID, Collection: place.Collection}
+	s.llm = provider.NewLLM(nil, &ops.NewMetrics().Knowledge, provider.GuardOptions{}, nil)
 	s.base, err = knowledge.NewBase(knowledge.Parts{
 		Texts: s.store.Library, Trials: s.store.Recommend, Embedders: knowledge.Embedders{embedder}, Index: s.index,
-		LLM: provider.NewLLM(nil, &ops.NewMetrics().Knowledge, provider.GuardOptions{}, nil),
+		LLM: s.llm,
 	})
 	require.NoError(t, err)
 	return s
