@@ -40,6 +40,25 @@ type tuneData struct {
 	TrialsNote    string
 	Pager         pager
 	Jobs          []Job
+	script        *types.Strategy // nil: a built-in strategy, or a script that is deleted
+}
+
+// CellOf is a trial's cell in a column; a script's option has its name.
+func (d tuneData) CellOf(t trialLine, column string) string {
+	if value, ok := t.Params[column]; ok && d.script != nil {
+		if i := slices.IndexFunc(d.script.Params, func(p types.ParamSpec) bool { return p.Name == column }); i >= 0 {
+			return valueText(d.script.Params[i], value)
+		}
+	}
+	return t.Cell(column)
+}
+
+// Named writes parameters, those of a script by the names of its options.
+func (d tuneData) Named(of any) string {
+	if values, ok := of.(map[string]float64); ok && d.script != nil {
+		return named(d.script, values)
+	}
+	return params(of)
 }
 
 // mostJobs is how many jobs of a tune or a walk-forward its page lists.
@@ -84,6 +103,12 @@ func (p *Pages) Tune(c echo.Context) error {
 	data.Split = data.Tune.Spec.OOSRatio != nil || data.Tune.Spec.Window != nil
 	data.Winner = data.Tune.best()
 	data.Space = spaceOf(data.Tune.Spec)
+	if own := data.Tune.Spec.Script; own != nil {
+		var script types.Strategy
+		if p.get(c, v, "/strategies/"+url.PathEscape(own.ID), nil, &script) == nil {
+			data.script = &script
+		}
+	}
 	stored, err := p.opts.Reads.StoredTune(ctx, v.Workspace.ID, id)
 	if err != nil {
 		return err
@@ -112,7 +137,7 @@ func spaceOf(spec types.Spec) []spaceLine {
 	var space []spaceLine
 	for _, name := range slices.Sorted(maps.Keys(spec.ParamSpace)) {
 		r := spec.ParamSpace[name]
-		values := sweep.Range{Values: r.Values, Low: r.Low, High: r.High, Step: r.Step, Log: r.Log, Type: r.Type}
+		values := sweep.Range{Values: r.Values, Labels: r.Labels, Low: r.Low, High: r.High, Step: r.Step, Log: r.Log, Type: r.Type}
 		space = append(space, spaceLine{name, values.String()})
 	}
 	return space

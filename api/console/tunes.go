@@ -79,7 +79,7 @@ type tuneForm struct {
 	TrainDays, TestDays, StepDays, MinFolds, TopK                            string
 	Anchored, AllowPartial                                                   bool
 	Key, Strategy, Dataset, Side, Search, NTrials, Seed, Objective, OOSRatio string
-	MaxDrawdown, MinTrades, Commission, Constraints, Permutations            string
+	MaxDrawdown, MinTrades, Commission, Constraints, Permutations, Intrabar  string
 	Several                                                                  []string // datasets of a tune over more than one
 	Aggregate                                                                string
 	Params                                                                   map[string]string
@@ -95,13 +95,13 @@ type tuneFormData struct {
 	faults                      map[string]string
 }
 
-// Version is the form's dataset when it is an exact version, as the list has names only.
-func (d tuneFormData) Version() string {
-	listed := func(set types.Dataset) bool { return set.Name == d.Form.Dataset }
-	if d.Form.Dataset == "" || slices.ContainsFunc(d.Datasets, listed) {
+// Version is a dataset of the form when it is an exact version, as the list has the latest ones only.
+func (d tuneFormData) Version(of string) string {
+	listed := func(set types.Dataset) bool { return set.Name == of || set.DatasetID == of }
+	if of == "" || slices.ContainsFunc(d.Datasets, listed) {
 		return ""
 	}
-	return d.Form.Dataset
+	return of
 }
 
 // FaultOf is what the API said against a field, or against a part of it.
@@ -147,7 +147,7 @@ func formOf(t tune) (tuneForm, error) {
 		Strategy: s.StrategyName, Dataset: t.Datasets[0], Side: string(s.Side), Search: string(s.SearchType),
 		Seed: strconv.FormatUint(*s.Seed, 10), Objective: string(s.ObjectiveType), Constraints: strings.Join(s.Constraints, "\n"),
 		MaxDrawdown: plain(*s.Gates.MaxDrawdownPct), MinTrades: strconv.Itoa(*s.Gates.MinTrades), Commission: "0.002",
-		Params: map[string]string{},
+		Params: map[string]string{}, Intrabar: s.IntrabarDataset,
 	}
 	if s.Account.Commission != nil {
 		form.Commission = plain(float64(*s.Account.Commission))
@@ -290,7 +290,7 @@ func readTuneForm(c echo.Context, wfo bool) tuneForm {
 		Key: text("key"), Strategy: text("strategy_name"), Dataset: text("dataset"), Side: text("side"), Search: text("search_type"),
 		NTrials: text("n_trials"), Seed: text("seed"), Objective: text("objective_type"), OOSRatio: text("oos_ratio"),
 		MaxDrawdown: text("max_drawdown_pct"), MinTrades: text("min_trades"), Commission: text("commission"),
-		Constraints: text("constraints"), Permutations: text("permutations"), Params: map[string]string{}, Aggregate: text("aggregate"),
+		Constraints: text("constraints"), Permutations: text("permutations"), Intrabar: text("intrabar_dataset"), Params: map[string]string{}, Aggregate: text("aggregate"),
 		WFO: wfo, TrainDays: text("train_days"), TestDays: text("test_days"), StepDays: text("step_days"),
 		MinFolds: text("min_folds"), TopK: text("leaderboard_top_k"), Anchored: text("anchored") != "", AllowPartial: text("allow_partial") != "",
 	}
@@ -322,6 +322,9 @@ func (f tuneForm) body() (map[string]any, []FieldFault) {
 	body := map[string]any{
 		"dataset": f.Dataset, "strategy_name": f.Strategy, "side": f.Side, "search_type": f.Search, "objective_type": f.Objective,
 		"gates": gates, "account": account, "param_space": space, "constraints": lines(f.Constraints),
+	}
+	if f.Intrabar != "" {
+		body["intrabar_dataset"] = f.Intrabar
 	}
 	if len(f.Several) > 0 {
 		delete(body, "dataset")
