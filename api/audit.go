@@ -43,7 +43,11 @@ func (s *Server) audit(c echo.Context, r *route) {
 	}
 	entry := newEntry(c, r.method+" "+r.path, actorOf(c))
 	entry.Entity = entityOf(r.path, c.Param)
-	ctx := store.WithAudit(c.Request().Context(), store.NewAudit(workspace, entry))
+	left := store.NewAudit(workspace, entry)
+	if r.traits&creates != 0 {
+		left = left.OfSubmission()
+	}
+	ctx := store.WithAudit(c.Request().Context(), left)
 	c.SetRequest(c.Request().WithContext(ctx))
 }
 

@@ -44,6 +44,7 @@ type Audit struct {
 	mu        sync.Mutex
 	workspace uuid.UUID // whose chain a transaction of the fleet writes to; uuid.Nil: the server's
 	entry     AuditEntry
+	submits   bool // Submit's transaction writes it, and no other
 	written   bool
 }
 
@@ -52,7 +53,33 @@ func NewAudit(workspace uuid.UUID, entry AuditEntry) *Audit {
 	return &Audit{workspace: workspace, entry: entry}
 }
 
+// OfSubmission has the entry be written by Submit alone, whose transaction is the change: what the request reads
+// and prepares around it is not asked whether it changed anything.
+func (a *Audit) OfSubmission() *Audit {
+	a.submits = true
+	return a
+}
+
 type auditKey struct{}
+
+// submitting has the transaction of Submit write the entry.
+func submitting(ctx context.Context) context.Context {
+	if a := auditOf(ctx); a != nil && a.submits {
+		return context.WithValue(ctx, submitKey{}, true)
+	}
+	return ctx
+}
+
+type submitKey struct{}
+
+// due is the entry that a transaction of the context is to write, if any.
+func due(ctx context.Context) *Audit {
+	a := auditOf(ctx)
+	if a == nil || a.done() || a.submits && ctx.Value(submitKey{}) == nil {
+		return nil
+	}
+	return a
+}
 
 // WithAudit has the transactions of a context leave an entry.
 func WithAudit(ctx context.Context, a *Audit) context.Context {

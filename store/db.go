@@ -129,7 +129,7 @@ func (s *DB) InTx(ctx context.Context, begin string, fn func(*Tx) error) error {
 
 // inTx runs fn between two queries, each of which may be several statements: one round trip.
 func (s *DB) inTx(ctx context.Context, pool *pgxpool.Pool, workspace uuid.UUID, begin, commit string, fn func(*Tx) error) error {
-	if audit := auditOf(ctx); audit != nil && !audit.done() && commit == "commit" {
+	if audit := due(ctx); audit != nil && commit == "commit" {
 		return audited(ctx, pool, audit, workspace, begin, fn)
 	}
 	plain, err := pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin, CommitQuery: commit})

@@ -40,7 +40,7 @@ type Response struct {
 // submission's wait is ErrKeyBusy. A new one beyond the queue's depth is ErrQueueFull. An error stores nothing.
 func (s *DB) Submit(ctx context.Context, sub Submission, effect func(context.Context, *Tx) (Response, error)) (Response, error) {
 	var resp Response
-	err := s.inScope(ctx, sub, func(tx *Tx) error {
+	err := s.inScope(submitting(ctx), sub, func(tx *Tx) error {
 		claimed, err := claimKey(ctx, tx, sub)
 		if err != nil {
 			return err
