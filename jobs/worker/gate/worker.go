@@ -31,6 +31,15 @@ const (
 	jobTimeout = 5 * time.Minute
 )
 
+// slowAttempts is how many attempts in a row have to run out of time before that refuses a script.
+const slowAttempts = 3
+
+// tooEarly reports whether an examination that ran out of time has to be made again: a machine that is busy, or
+// stood still, is not the script's fault.
+func tooEarly(found backtest.Examination, attempt int) bool {
+	return found.Refusal != "" && !found.Complete && attempt < slowAttempts
+}
+
 // Workers examine scripts.
 type Workers struct {
 	strategies *strategies.Store
@@ -60,6 +69,9 @@ func (w *Workers) check(ctx context.Context, args jobs.StrategyCheckArgs, lease 
 	found, err := examine(ctx, pine.NewStrategy(script.FullName(), program))
 	if err != nil {
 		return err
+	}
+	if tooEarly(found, lease.Attempt) {
+		return fmt.Errorf("examination of script %s: %s", args.StrategyID, found.Refusal)
 	}
 	return w.finish(ctx, args, lease, found)
 }
