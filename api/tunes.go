@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -43,6 +44,10 @@ func viewTune(t *tuning.Tune, now time.Time) types.Tune {
 	view.Counts.Queued = t.Trials - c.Running - c.Completed - c.Failed - c.Skipped
 	if t.Error != "" {
 		view.Error = &t.Error
+	}
+	if from := t.RestartedFrom; from != nil {
+		view.Warnings = append(view.Warnings, fmt.Sprintf("A worker of engine %s began this tune, and one of engine %s began it again: no trial is of the older one.",
+			cmp.Or(*from, "unknown"), cmp.Or(t.Stamp.Engine, "unknown")))
 	}
 	if t.Fold != nil {
 		wfo := t.Fold.WFO.String()

@@ -337,10 +337,15 @@ func TestADatasetOfBeforeGrows(t *testing.T) {
 	grown, err := d.Store.Market.Extend(t.Context(), d.Space.ID, "spx", market.Extension{Bars: bars.Slice(300, 400)})
 	require.NoError(t, err)
 	require.Equal(t, sumOf(bars), grown.Dataset.SHA256)
+	// A state that is not of the stored hash is not continued.
+	d.Exec(`update datasets set sum_state = (select sum_state from datasets where name = 'walk') where id = $1`, grown.Dataset.ID)
+	longer := generated(t, 410)
+	grown, err = d.Store.Market.Extend(t.Context(), d.Space.ID, "spx", market.Extension{Bars: longer.Slice(399, 401)})
+	require.NoError(t, err)
+	require.Equal(t, sumOf(longer.Slice(0, 401)), grown.Dataset.SHA256)
 	var seam *backtest.SeamError
 	d.Exec(`update datasets set last_close = null where id = $1`, grown.Dataset.ID)
-	longer := generated(t, 410)
-	_, err = d.Store.Market.Extend(t.Context(), d.Space.ID, "spx", market.Extension{Bars: changed(t, longer, 3).Slice(400, 410)})
+	_, err = d.Store.Market.Extend(t.Context(), d.Space.ID, "spx", market.Extension{Bars: changed(t, longer, 3).Slice(401, 410)})
 	require.ErrorAs(t, err, &seam)
 	require.Equal(t, backtest.OptionJump, seam.Option)
 }
