@@ -20,7 +20,7 @@ func scriptOf(t *testing.T, lines string) *pine.Strategy {
 
 func TestAnExaminationSaysWhatAScriptCosts(t *testing.T) {
 	t.Parallel()
-	found, err := examine(t.Context(), scriptOf(t, "n = input.int(10, minval=2, maxval=40)\nif ta.crossover(close, ta.sma(close, n))\n    strategy.entry(\"L\", strategy.long)\n"))
+	found, err := examine(t.Context(), scriptOf(t, "n = input.int(10, minval=2, maxval=40)\nif ta.crossover(close, ta.sma(close, n))\n    strategy.entry(\"L\", strategy.long)\nif close < open\n    strategy.close(\"L\")\n"))
 	require.NoError(t, err)
 	require.True(t, found.Complete)
 	require.Equal(t, strategies.Ready, strategies.StatusOf(found), "%+v", found)
