@@ -52,7 +52,7 @@ func TestQuotationsComeFromTheCitedPassages(t *testing.T) {
 func TestSentencesUnderAHeadingAreQuotedAndNotTheHeading(t *testing.T) {
 	t.Parallel()
 	p := passages("# Stop losses\n\n## Guaranteed stops\nSome brokers sell one that fills at its price. The premium is 0.3 percent.\n\n" +
-		"## Gaps\nThe fill is at the open.\n\nWhat does a guaranteed stop cost\n\nNothing is known of the weather.")
+		"## Gaps\nA stop is an order. The fill is at the open.\n\nWhat does a guaranteed stop cost\n\nNothing is known of the weather.")
 	text, _ := extract("What does a guaranteed stop cost?", p)
 	require.Contains(t, text, "The premium is 0.3 percent.", "the heading above has the words")
 	require.NotContains(t, text, "#")

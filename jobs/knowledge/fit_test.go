@@ -11,6 +11,7 @@ func TestFitIsCalibrated(t *testing.T) {
 	require.Zero(t, calibrated(0, 0.42))
 	require.Equal(t, StrongMatch, calibrated(0.42, 0.42))
 	require.InDelta(t, 1, calibrated(1, 0.42), 1e-12)
+	require.InDelta(t, StrongMatch/2, calibrated(0.21, 0.42), 1e-12)
 	require.Less(t, calibrated(0.41, 0.42), StrongMatch)
 	near, far := 0.9, 0.1
 	for _, test := range []struct {

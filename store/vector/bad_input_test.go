@@ -34,7 +34,7 @@ func TestABaseOfOneChunkCoversWhatItIsAbout(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
 	s.put(t, "Stops", "A stop fills at the open when the market gaps.")
-	found, answer := s.ask(t, "Where does a stop fill when the market gaps?")
+	found, answer := s.ask(t, "Where does a stop usually fill when the market suddenly gaps?")
 	require.GreaterOrEqual(t, found.Best, knowledge.StrongMatch, "words that the only chunk has are not common")
 	require.Contains(t, answer.Text, "fills at the open")
 	found, _ = s.ask(t, "How does sourdough rise in the market?")
