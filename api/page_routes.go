@@ -30,6 +30,8 @@ func (s *Server) pageRoutes() []route {
 		page(get, "/admin/tunes/:id/tearsheet", pageViewer, p.TearSheet("tunes")),
 		page(get, "/admin/wfo/:id/tearsheet", pageViewer, p.TearSheet("wfo")),
 		page(get, "/admin/runs/:id/tearsheet", pageViewer, p.TearSheet("runs")),
+		page(get, "/admin/search", pageViewer, p.Search),
+		page(post, "/admin/labels/:kind/:id", pageMember, p.PutLabel),
 		page(get, "/admin/leaderboard", pageViewer, p.Leaderboard),
 		page(get, "/admin/compare", pageViewer, p.Compare),
 		page(post, "/admin/compare/add", pageViewer, p.AddToCompare),
@@ -71,6 +73,7 @@ func (s *Server) pageRoutes() []route {
 		page(get, "/admin/runs/:id/trades.csv", pageViewer, p.RunTrades),
 		page(get, "/admin/runs/:id/plot", pageViewer, p.RunPlot),
 		page(get, "/admin/datasets", pageViewer, p.Datasets),
+		page(post, "/admin/datasets/sample", pageMember, p.LoadSample),
 		{post, "/admin/datasets", pageMember, p.Upload, uploadLimit | bulk, about{page: true}},
 	}
 }

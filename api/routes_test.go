@@ -37,6 +37,10 @@ var repeatable = map[string]string{
 	"POST /admin/coverage/gaps/:id/resolve":     "what is resolved stays so",
 	"POST /admin/coverage/explain":              "it reads",
 
+	"PUT /backtests/tunes/:id/label": "the last one stays",
+	"PUT /backtests/wfo/:id/label":   "the last one stays",
+	"PUT /datasets/:id/label":        "the last one stays",
+
 	"POST /admin/tokens":          "the answer holds a secret, which must not be stored",
 	"DELETE /admin/tokens/:token": "what is revoked stays so",
 

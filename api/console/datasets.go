@@ -15,6 +15,7 @@ type datasetsData struct {
 	Datasets []types.Dataset
 	Stored   *types.Dataset
 	Of       *types.Dataset         // whose versions are shown
+	Label    *labelPanel            // its
 	Versions []types.DatasetVersion // its newest
 	Pager    pager
 }
@@ -49,6 +50,7 @@ func (p *Pages) showDatasets(c echo.Context, status int, problem *Problem) error
 			return err
 		}
 		data.Of, data.Versions = &versions.Items[0].Dataset, versions.Items
+		data.Label = p.labelOf(c, v, "dataset", data.Of.DatasetID)
 	}
 	v.Problem, v.Data = problem, data
 	return p.render(c, status, "datasets", v)

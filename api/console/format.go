@@ -22,7 +22,7 @@ func (p *Pages) funcs() template.FuncMap {
 		"ago": ago, "when": when, "day": func(t time.Time) string { return t.UTC().Format("2006-01-02") },
 		"span": span, "eta": eta, "short": shortID, "params": params, "pretty": pretty,
 		"join": strings.Join, "split": func(list string) []string { return strings.Split(list, ",") }, "title": title, "warning": types.ShownWarning, "deref": func(v *float64) float64 { return *v },
-		"dict": dict, "months": monthNames, "month": monthText, "shade": shade, "date": func(micros int64) string { return chart.Day(micros) }, "limits": limitsText, "part": partText, "inputs": inputsOf, "exact": plain, "add": func(a, b int) int { return a + b },
+		"dict": dict, "months": monthNames, "month": monthText, "shade": shade, "date": func(micros int64) string { return chart.Day(micros) }, "labelhref": labelHref, "limits": limitsText, "part": partText, "inputs": inputsOf, "exact": plain, "add": func(a, b int) int { return a + b },
 		"minute": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }, "ownCommission": ownCommission, "tone": tone, "verdict": verdict, "checkname": checkName, "yes": func(v *bool) bool { return v != nil && *v }, "has": func(list []string, v string) bool { return slices.Contains(list, v) },
 	}
 }
@@ -335,6 +335,7 @@ func icon(name string) template.HTML {
 		"wfo":         `<path d="M2 4h5m1.5 0H11M4 8h5m1.5 0H13M6 12h5m1.5 0H14"/>`,
 		"datasets":    `<ellipse cx="8" cy="4" rx="5" ry="2"/><path d="M3 4v8c0 1.1 2.2 2 5 2s5-.9 5-2V4M3 8c0 1.1 2.2 2 5 2s5-.9 5-2"/>`,
 		"strategies":  `<path d="M5.5 4.500 2 8l3.500 3.500M10.500 4.500 14 8l-3.500 3.500M9 3 7 13"/>`,
+		"search":      `<path d="M2.500 3h5l6 6-5 5-6-6z"/><circle cx="5.500" cy="6" r="1"/>`,
 		"query":       `<circle cx="7" cy="7" r="4"/><path d="m10 10 3.5 3.5"/>`,
 		"ingestion":   `<path d="M8 2v7m-3-3 3 3 3-3M2.5 10.500V13h11v-2.500"/>`,
 		"coverage":    `<circle cx="8" cy="8" r="5.500"/><path d="M8 2.500V8l4 3.500"/>`,

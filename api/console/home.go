@@ -17,6 +17,7 @@ type homeData struct {
 	Workers                         []homeWorker
 	Slots, Busy                     int
 	Jobs                            []Job
+	NoData                          bool // there is nothing to run a tune on
 }
 
 type homeWorker struct {
@@ -38,6 +39,11 @@ func (p *Pages) Home(c echo.Context) error {
 	}
 	v.Topics = "backtests jobs"
 	var data homeData
+	var sets types.List[types.Dataset]
+	if err := p.get(c, v, "/datasets", url.Values{"limit": {"1"}}, &sets); err != nil {
+		return err
+	}
+	data.NoData = len(sets.Items) == 0
 	for status, into := range map[string]*[]tune{"running": &data.Running, "queued": &data.Queued, "failed": &data.Failed, "completed": &data.Recent} {
 		var found types.List[tune]
 		if err := p.get(c, v, "/backtests/tunes", url.Values{"status": {status}, "limit": {"10"}}, &found); err != nil {

@@ -35,6 +35,7 @@ type tuneData struct {
 	Reasons       []reasonLine
 	Levels        []float64 // at which the colours of the heat map begin
 	Explored      *explored
+	Label         *labelPanel
 	Table         trialTable
 	Trials        []trialLine
 	TrialsNote    string
@@ -129,6 +130,7 @@ func (p *Pages) Tune(c echo.Context) error {
 	if data.Jobs, err = p.opts.Reads.Jobs(ctx, v.Workspace.ID, "tune_id", id, mostJobs); err != nil {
 		return err
 	}
+	data.Label = p.labelOf(c, v, "tune", id.String())
 	v.Plots, v.Data = true, data
 	return p.render(c, http.StatusOK, "tune", v)
 }

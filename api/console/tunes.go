@@ -23,11 +23,12 @@ func (p *Pages) Tunes(c echo.Context) error {
 		return p.orEmpty(c, v, "tunes", err)
 	}
 	v.Topics = "backtests"
-	return renderRuns[tune](p, c, v, "tunes", "/backtests/tunes", []string{"queued", "running", "completed", "failed", "canceled"})
+	return renderRuns[tune](p, c, v, "tunes", "/backtests/tunes", []string{"queued", "running", "completed", "failed", "canceled"},
+		func(t tune) string { return t.TuneID })
 }
 
 // renderRuns renders a page of the list at a path of the API, narrowed to a status and a strategy.
-func renderRuns[T any](p *Pages, c echo.Context, v *view, name, path string, statuses []string) error {
+func renderRuns[T any](p *Pages, c echo.Context, v *view, name, path string, statuses []string, id func(T) string) error {
 	query := pageQuery(c, "status", "strategy", "cursor")
 	var found types.List[T]
 	if err := p.get(c, v, path, query, &found); err != nil {
@@ -37,13 +38,22 @@ func renderRuns[T any](p *Pages, c echo.Context, v *view, name, path string, sta
 	if err != nil {
 		return err
 	}
+	ids := make([]string, len(found.Items))
+	for i, run := range found.Items {
+		ids[i] = id(run)
+	}
+	labels, err := p.labelsOf(c, v, ids)
+	if err != nil {
+		return err
+	}
 	v.Data = struct {
 		Runs                 []T
+		Labels               map[string]types.Label
 		Status, Strategy     string
 		Statuses, Strategies []string
 		Pager                pager
 	}{
-		found.Items, query.Get("status"), query.Get("strategy"), statuses, namesOf(strategies), newPager(c, query, found.NextCursor),
+		found.Items, labels, query.Get("status"), query.Get("strategy"), statuses, namesOf(strategies), newPager(c, query, found.NextCursor),
 	}
 	return p.render(c, http.StatusOK, name, v)
 }

@@ -38,7 +38,7 @@ func (p *Pages) WalkForwards(c echo.Context) error {
 	}
 	v.Topics = "wfo"
 	return renderRuns[walkForward](p, c, v, "wfos", "/backtests/wfo",
-		[]string{"pending", "running", "completed", "partial", "failed", "canceled"})
+		[]string{"pending", "running", "completed", "partial", "failed", "canceled"}, func(w walkForward) string { return w.WFOID })
 }
 
 // WalkForward handles GET /admin/wfo/:id.
@@ -69,8 +69,9 @@ func (p *Pages) WalkForward(c echo.Context) error {
 		Plots                    []chart.Plot
 		Timeline, Scores, Stable template.HTML
 		Space                    []spaceLine
+		Label                    *labelPanel
 		Jobs                     []Job
-	}{w, w.equity(), w.timeline(), w.scores(), w.stability(), spaceOf(w.Spec), own}
+	}{w, w.equity(), w.timeline(), w.scores(), w.stability(), spaceOf(w.Spec), p.labelOf(c, v, "wfo", id.String()), own}
 	return p.render(c, http.StatusOK, "wfo", v)
 }
 

@@ -72,6 +72,7 @@ func navigation() []navItem {
 		{"Walk-forward", "/admin/wfo", "wfo", "Research", "viewer"},
 		{"Strategies", "/admin/strategies", "strategies", "Research", "viewer"},
 		{"Datasets", "/admin/datasets", "datasets", "Research", "viewer"},
+		{"Search", "/admin/search", "search", "Research", "viewer"},
 		{"Ask", "/admin/query", "query", "Knowledge", "viewer"},
 		{"Ingestion", "/admin/ingestion", "ingestion", "Knowledge", "viewer"},
 		{"Coverage", "/admin/coverage", "coverage", "Knowledge", ""},

@@ -6,6 +6,7 @@ import (
 
 	"millrace/store"
 	"millrace/store/eventlog"
+	"millrace/store/labels"
 	"millrace/store/library"
 	"millrace/store/market"
 	"millrace/store/recommend"
@@ -21,6 +22,7 @@ import (
 type Set struct {
 	*store.DB
 	EventLog    *eventlog.Store
+	Labels      *labels.Store
 	Library     *library.Store
 	Market      *market.Store
 	Recommend   *recommend.Store
@@ -38,6 +40,7 @@ func New(pool *pgxpool.Pool, jobs store.Jobs) *Set {
 	set := &Set{
 		DB:          db,
 		EventLog:    eventlog.New(db),
+		Labels:      labels.New(db),
 		Library:     library.New(db),
 		Market:      market.New(db),
 		Recommend:   recommend.New(db),

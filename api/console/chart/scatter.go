@@ -66,7 +66,7 @@ func Scatter(of Cloud) template.HTML {
 
 // spots are the points to read: of those that fall together the best.
 func (of Cloud) spots(x, y scale) []Spot {
-	columns, rows := scatterColumns/2, scatterRows/2 // as near as a pointer can tell apart
+	columns, rows := scatterColumns/2, scatterRows/2 // as near as a pointer distinguishes
 	if of.Small {
 		columns, rows = columns/2, rows/2
 	}
