@@ -39,31 +39,36 @@ type commands struct {
 	API    apiCmd    `cmd:"" name:"api" help:"Serve HTTP."`
 	Worker workerCmd `cmd:"" help:"Work the queues."`
 
-	Tune      tuneCmd      `cmd:"" help:"Submit a tune, follow it and print its leaderboard."`
-	WFO       wfoCmd       `cmd:"" name:"wfo" help:"Submit a walk-forward, follow it and print its candidates."`
-	Ingest    ingestCmd    `cmd:"" help:"Ingest files, folders and addresses into the knowledge base, and follow them."`
-	Watch     watchCmd     `cmd:"" help:"Follow a tune or a walk-forward."`
-	Manifest  manifestCmd  `cmd:"" help:"Print what a tune, a walk-forward or a run was made of."`
-	Tearsheet tearsheetCmd `cmd:"" help:"Print a tune, a walk-forward or a run as an HTML page of its own: millrace tearsheet ID > file.html."`
-	Reproduce reproduceCmd `cmd:"" help:"Make a stored result again in this process, and compare the bytes."`
-	Export    exportCmd    `cmd:"" help:"Write a result with its data in one file."`
-	Import    importCmd    `cmd:"" help:"Check a file of export, submit what it holds here, and compare the results."`
-	Cancel    cancelCmd    `cmd:"" help:"Cancel a tune or a walk-forward."`
-	Data      dataCmd      `cmd:"" help:"Generate, upload and list OHLCV data."`
-	Pine      pineCmd      `cmd:"" help:"Check Pine scripts, and keep them as strategies."`
-	KB        kbCmd        `cmd:"" name:"kb" help:"Measure the knowledge base."`
-	Ask       askCmd       `cmd:"" help:"Ask the knowledge base a question."`
-	Demo      demoCmd      `cmd:"" help:"Run dev with the bundled sample and a tune; DEMO_EXIT=1 stops at its end."`
+	Tune       tuneCmd       `cmd:"" help:"Submit a tune, follow it and print its leaderboard."`
+	WFO        wfoCmd        `cmd:"" name:"wfo" help:"Submit a walk-forward, follow it and print its candidates."`
+	Ingest     ingestCmd     `cmd:"" help:"Ingest files, folders and addresses into the knowledge base, and follow them."`
+	Watch      watchCmd      `cmd:"" help:"Follow a tune or a walk-forward."`
+	Manifest   manifestCmd   `cmd:"" help:"Print what a tune, a walk-forward or a run was made of."`
+	Tearsheet  tearsheetCmd  `cmd:"" help:"Print a tune, a walk-forward or a run as an HTML page of its own: millrace tearsheet ID > file.html."`
+	Reproduce  reproduceCmd  `cmd:"" help:"Make a stored result again in this process, and compare the bytes."`
+	Export     exportCmd     `cmd:"" help:"Write a result with its data in one file."`
+	Import     importCmd     `cmd:"" help:"Check a file of export, submit what it holds here, and compare the results."`
+	Cancel     cancelCmd     `cmd:"" help:"Cancel a tune or a walk-forward."`
+	Tunes      tunesCmd      `cmd:"" help:"List tunes, or print one."`
+	Plans      plansCmd      `cmd:"" help:"List run plans, or print one."`
+	Strategies strategiesCmd `cmd:"" help:"List the strategies that tunes may name, with their parameters."`
+	Trades     tradesCmd     `cmd:"" help:"Print the trades of a run."`
+	Data       dataCmd       `cmd:"" help:"Generate, upload and list OHLCV data."`
+	Pine       pineCmd       `cmd:"" help:"Check Pine scripts, and keep them as strategies."`
+	KB         kbCmd         `cmd:"" name:"kb" help:"Measure the knowledge base."`
+	Ask        askCmd        `cmd:"" help:"Ask the knowledge base a question."`
+	Demo       demoCmd       `cmd:"" help:"Run dev with the bundled sample and a tune; DEMO_EXIT=1 stops at its end."`
 
-	Doctor   doctorCmd   `cmd:"" help:"Look at every component and say what to do; the exit status is 1 unless all is well."`
-	Admin    adminCmd    `cmd:"" help:"Manage workspaces and their keys."`
-	Migrate  migrateCmd  `cmd:"" help:"Bring the database's schema to this version, or show where it is."`
-	Bench    benchCmd    `cmd:"" help:"Measure what this machine does: the engine, a tune through the whole service, submissions."`
-	Postgres postgresCmd `cmd:"" help:"Run a command beside a private Postgres."`
-	Config   configCmd   `cmd:"" help:"Show every variable that the program reads, and what it is here."`
-	Probe    probeCmd    `cmd:"" help:"Ask an address whether it is well."`
-	Extract  extractCmd  `cmd:"" name:"extract-child" hidden:"" help:"Read files for a worker, as its child."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
+	Doctor     doctorCmd     `cmd:"" help:"Look at every component and say what to do; the exit status is 1 unless all is well."`
+	Admin      adminCmd      `cmd:"" help:"Manage workspaces and their keys."`
+	Migrate    migrateCmd    `cmd:"" help:"Bring the database's schema to this version, or show where it is."`
+	Bench      benchCmd      `cmd:"" help:"Measure what this machine does: the engine, a tune through the whole service, submissions."`
+	Postgres   postgresCmd   `cmd:"" help:"Run a command beside a private Postgres."`
+	Config     configCmd     `cmd:"" help:"Show every variable that the program reads, and what it is here."`
+	Probe      probeCmd      `cmd:"" help:"Ask an address whether it is well."`
+	Extract    extractCmd    `cmd:"" name:"extract-child" hidden:"" help:"Read files for a worker, as its child."`
+	Completion completionCmd `cmd:"" help:"Print a script that completes verbs and flags in a shell."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
 // environment is what every verb gets: where to write.
@@ -87,7 +92,7 @@ func main() {
 // the command line or the configuration.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var cli commands
-	parser, err := kong.New(&cli, kong.Name("millrace"), kong.Writers(stdout, stderr), kong.Resolvers(secretFiles{os.LookupEnv}),
+	parser, err := kong.New(&cli, kong.Name("millrace"), kong.Writers(stdout, stderr), kong.Resolvers(secretFiles{os.LookupEnv}), kong.PostBuild(described),
 		kong.Description("Tunes, walk-forwards and knowledge for trading research, run durably."))
 	if err != nil {
 		fmt.Fprintln(stderr, "millrace:", err)

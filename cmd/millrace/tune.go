@@ -20,16 +20,16 @@ type showFlags struct {
 // searchFlags say what is searched and how.
 type searchFlags struct {
 	Data        []string `required:"" placeholder:"DATASET" help:"Name or id of the dataset; of a tune also several, as in A,B."`
-	Strategy    string   `required:"" help:"Strategy, as listed by GET /strategies."`
+	Strategy    string   `required:"" help:"Strategy, as listed by millrace strategies."`
 	Param       []string `required:"" sep:"none" placeholder:"NAME=LOW:HIGH:STEP" help:"Values of a parameter: LOW:HIGH:STEP, LOW:HIGH, LOW:HIGH:log or A,B,C. Repeatable."`
 	Constraint  []string `sep:"none" placeholder:"EXPR" help:"Condition on the parameters, as in 'fast < slow'. Repeatable."`
 	Side        string   `placeholder:"both" help:"long, short or both."`
-	Search      string   `placeholder:"grid" help:"How the space is searched."`
+	Search      string   `placeholder:"grid" help:"How the space is searched: grid, random, sobol or tpe."`
 	Intrabar    string   `placeholder:"NAME" help:"Dataset of a lower timeframe that takes the place of the assumed path inside a bar."`
 	Prune       bool     `help:"End trials early that do badly on few bars (successive halving)."`
 	Trials      *int     `placeholder:"N" help:"Number of trials; a grid needs none."`
 	Seed        *uint64  `placeholder:"N" help:"Seed of everything random."`
-	Objective   string   `placeholder:"sharpe" help:"What trials are ranked by."`
+	Objective   string   `placeholder:"sharpe" help:"What trials are ranked by: sharpe, sharpe_dd_penalty, return, return_dd_penalty, calmar, return_over_drawdown, sortino or profit_factor."`
 	Commission  string   `placeholder:"0.002" help:"Commission of each side: a fraction, or a preset such as futures, stocks or crypto_taker."`
 	MaxDrawdown *float64 `placeholder:"100" help:"Gate: deepest drawdown that is ranked, in percent; by default 100: no limit."`
 	MinTrades   *int     `placeholder:"5" help:"Gate: least number of trades that is ranked; 0 is no limit."`

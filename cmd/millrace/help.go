@@ -1,0 +1,110 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+const (
+	serverGroup  = "Which server, and as whom:"
+	processGroup = "Of every command:"
+)
+
+// described orders the help of every verb: its own flags come first, then those that say which server, then those
+// of every command; and its examples stand below what it does. It works on the parsed model, so a verb is still
+// declared in one place.
+func described(app *kong.Kong) error {
+	server := map[string]bool{"url": true, "api-key": true, "workspace": true, "env-file": true, "admin-token": true}
+	for _, flag := range app.Model.Flags {
+		if flag.Name != "help" {
+			flag.Group = &kong.Group{Key: "process", Title: processGroup}
+		}
+	}
+	_ = kong.Visit(app.Model, func(node kong.Visitable, next kong.Next) error {
+		if n, ok := node.(*kong.Node); ok {
+			for _, flag := range n.Flags {
+				if server[flag.Name] && flag.Group == nil {
+					flag.Group = &kong.Group{Key: "server", Title: serverGroup}
+				}
+			}
+			if lines := examples()[verbOf(n)]; n.Type == kong.CommandNode && len(lines) > 0 {
+				n.Detail = strings.TrimSpace(n.Detail + "\n\nExamples:\n\n  " + strings.Join(lines, "\n  "))
+			}
+		}
+		return next(nil)
+	})
+	return nil
+}
+
+// verbOf is the words of a command after the program's name.
+func verbOf(n *kong.Node) string {
+	if n.Parent == nil || n.Parent.Type == kong.ApplicationNode {
+		return n.Name
+	}
+	return verbOf(n.Parent) + " " + n.Name
+}
+
+// examples are command lines that stand in the help of their verbs. A test parses them all.
+func examples() map[string][]string {
+	const search = `--strategy sma_cross --param fast=5:50:5 --param slow=20:200:10 --constraint "fast < slow"`
+	return map[string][]string{
+		"dev":                     {"millrace dev", "millrace dev --addr 127.0.0.1:9090 --data /tmp/trial"},
+		"api":                     {"millrace api --addr 0.0.0.0:8080"},
+		"worker":                  {"millrace worker --queues trials:8,tunes:2,wfo:1"},
+		"tune":                    {"millrace tune --data sp500 " + search, "millrace tune --data sp500 " + search + " --oos 0.3 --objective calmar --max-drawdown 40"},
+		"wfo":                     {"millrace wfo --data sp500 " + search + " --train-days 1460 --test-days 365"},
+		"ingest":                  {"millrace ingest notes/ paper.pdf https://example.com/article"},
+		"watch":                   {"millrace watch 01900000-0000-7000-8000-000000000001"},
+		"manifest":                {"millrace manifest 01900000-0000-7000-8000-000000000001"},
+		"tearsheet":               {"millrace tearsheet 01900000-0000-7000-8000-000000000001"},
+		"reproduce":               {"millrace reproduce 01900000-0000-7000-8000-000000000001"},
+		"export":                  {"millrace export 01900000-0000-7000-8000-000000000001 tune.millrace"},
+		"import":                  {"millrace import tune.millrace"},
+		"cancel":                  {"millrace cancel 01900000-0000-7000-8000-000000000001"},
+		"tunes list":              {"millrace tunes list --status running", "millrace tunes list -o csv --limit 200"},
+		"tunes show":              {"millrace tunes show 01900000-0000-7000-8000-000000000001 --top 20"},
+		"strategies":              {"millrace strategies", "millrace strategies -o json"},
+		"trades":                  {"millrace trades 01900000-0000-7000-8000-000000000001 -o csv"},
+		"plans list":              {"millrace plans list --status running"},
+		"plans show":              {"millrace plans show 01900000-0000-7000-8000-000000000001"},
+		"data generate":           {"millrace data generate --bars 10000"},
+		"data upload":             {"millrace data upload prices.csv --name spx --symbol SPX --timeframe 1d"},
+		"data inspect":            {"millrace data inspect prices.csv"},
+		"data list":               {"millrace data list"},
+		"data append":             {"millrace data append spx new.csv"},
+		"data versions":           {"millrace data versions spx"},
+		"data describe":           {"millrace data describe spx"},
+		"pine check":              {"millrace pine check means.pine"},
+		"pine add":                {"millrace pine add means.pine"},
+		"pine list":               {"millrace pine list"},
+		"pine run":                {`millrace pine run means.pine --bars prices.csv --input "Fast Length=20"`},
+		"pine tune":               {`millrace pine tune means.pine --dataset sp500 --param "Fast Length=5:50:5"`},
+		"pine compare":            {"millrace pine compare means.pine trades.csv --bars prices.csv"},
+		"kb judge":                {"millrace kb judge questions.jsonl"},
+		"ask":                     {`millrace ask "When does a moving average crossover fail?"`},
+		"demo":                    {"millrace demo"},
+		"doctor":                  {"millrace doctor", "millrace doctor --json"},
+		"admin workspace create":  {"millrace admin workspace create research --tune-cap 4"},
+		"admin workspace list":    {"millrace admin workspace list"},
+		"admin workspace set":     {"millrace admin workspace set research --queue-depth 10000"},
+		"admin workspace reembed": {"millrace admin workspace reembed research"},
+		"admin key create":        {"millrace admin key create research ci --role member --expires 720h"},
+		"admin key list":          {"millrace admin key list research"},
+		"admin key revoke":        {"millrace admin key revoke research ci"},
+		"admin token create":      {"millrace admin token create ada --expires 2160h"},
+		"admin token list":        {"millrace admin token list"},
+		"admin token revoke":      {"millrace admin token revoke ada"},
+		"admin audit list":        {"millrace admin audit list", "millrace admin audit list research --limit 200"},
+		"admin audit export":      {"millrace admin audit export research"},
+		"admin audit verify":      {"millrace admin audit verify research"},
+		"migrate up":              {"millrace migrate up --login millrace_server"},
+		"migrate status":          {"millrace migrate status"},
+		"bench":                   {"millrace bench"},
+		"postgres":                {"millrace postgres -- go test ./store"},
+		"config":                  {"millrace config", "millrace config --check api"},
+		"probe":                   {"millrace probe http://127.0.0.1:8080/readyz"},
+		"completion":              {"millrace completion bash", "millrace completion fish"},
+		"version":                 {"millrace version"},
+	}
+}
