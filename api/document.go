@@ -140,7 +140,12 @@ func document(routes []route, version string) ([]byte, error) {
 		}
 		operations = append(operations, r.operation())
 	}
+	comments, err := openapi.Comments(types.Source())
+	if err != nil {
+		return nil, err
+	}
 	return openapi.Document(openapi.Info{
+		Comments: map[string]map[string]string{reflect.TypeFor[types.Tune]().PkgPath(): comments}, Common: commonMembers(),
 		Title: "Millrace", Version: version, Problem: types.ProblemError{}, Enums: enums(), Names: schemaNames(),
 		Description: "Parameter sweeps, walk-forwards and knowledge for trading research, run durably. " +
 			"Every request that creates work takes an idempotency key; every error is problem+json (RFC 9457).",
@@ -156,10 +161,11 @@ func (r route) operation() openapi.Operation {
 	op := openapi.Operation{
 		Method: r.method, Path: r.path, Summary: r.about.summary, Tag: r.tag(), Params: r.about.params,
 		Body: r.about.body, Form: r.about.form, Status: r.about.status, Answer: r.about.answer, Media: r.about.media,
-		Sample: r.sample(),
+		Sample: r.sample(), About: r.described(), Failures: r.failures(),
 	}
+	op.Params = slices.Clone(op.Params)
 	if r.about.tables {
-		op.Params = append(slices.Clone(op.Params), inQuery("format", "the form of the answer, which Accept can say as well; without limit, CSV, Parquet and Arrow have all there is",
+		op.Params = append(op.Params, inQuery("format", "the form of the answer, which Accept can say as well; without limit, CSV, Parquet and Arrow have all there is",
 			openapi.Schema{"type": "string", "enum": formats(), "default": formatJSON}))
 		for _, format := range columns.Formats() {
 			op.Forms = append(op.Forms, format.Media())
@@ -172,6 +178,11 @@ func (r route) operation() openapi.Operation {
 	}
 	if op.Status == 0 {
 		op.Status = http.StatusOK
+	}
+	for i, p := range op.Params {
+		if p.Doc == "" {
+			op.Params[i].Doc = commonParams()[p.Name]
+		}
 	}
 	switch r.access {
 	case public:

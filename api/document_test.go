@@ -69,6 +69,8 @@ func TestTheDocumentIsTheTableOfRoutes(t *testing.T) {
 	}
 	require.Len(t, routes, documented, "the document has a route that the table has not")
 
+	describesItsParts(t, body)
+
 	parsed, err := libopenapi.NewDocument(body)
 	require.NoError(t, err)
 	check, errs := validator.NewValidator(parsed)
@@ -84,6 +86,48 @@ func TestTheDocumentIsTheTableOfRoutes(t *testing.T) {
 	again, err := document(routes, "test")
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(body, again), "the document differs from run to run")
+}
+
+// describesItsParts looks for descriptions: of every operation, parameter and error, and of most members.
+func describesItsParts(t *testing.T, body []byte) {
+	t.Helper()
+	type described struct{ Description string }
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Description string
+			Parameters  []struct{ Name, Description string }
+			Responses   map[string]described
+			Security    []any
+		}
+		Components struct {
+			Schemas map[string]struct{ Properties map[string]described }
+		}
+	}
+	require.NoError(t, json.Unmarshal(body, &doc))
+	for path, item := range doc.Paths {
+		for method, op := range item {
+			name := method + " " + path
+			require.NotEmpty(t, op.Description, name)
+			for _, p := range op.Parameters {
+				require.NotEmpty(t, p.Description, "%s: %s", name, p.Name)
+			}
+			for status, answer := range op.Responses {
+				require.NotEmpty(t, answer.Description, "%s: %s", name, status)
+			}
+			if len(op.Security) > 0 {
+				require.Contains(t, op.Responses, "401", name)
+			}
+		}
+	}
+	members, silent := 0, 0
+	for _, schema := range doc.Components.Schemas {
+		for _, member := range schema.Properties {
+			if members++; member.Description == "" {
+				silent++
+			}
+		}
+	}
+	require.Less(t, silent*4, members, "%d of %d members have no description", silent, members)
 }
 
 func statusText(status int) string {

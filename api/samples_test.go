@@ -46,7 +46,7 @@ func TestTheDocumentsExamplesRun(t *testing.T) {
 		ran[name] = true
 		require.NotEmpty(t, op.Samples, name)
 		for status := range op.Responses {
-			if status != "default" {
+			if strings.HasPrefix(status, "2") {
 				shell.run(name, op.Samples[0].Source, status)
 			}
 		}

@@ -13,6 +13,8 @@ import (
 type Operation struct {
 	Method, Path string // the path with its parameters as :name
 	Summary      string
+	About        string         // what else there is to say
+	Failures     map[int]string // statuses of errors, and when they come
 	Tag          string
 	Security     []string // names of security schemes, any one of which will do; none: public
 	Params       []Param  // of the query and the headers
@@ -45,16 +47,18 @@ type Part struct {
 // Info is what a document says of its service.
 type Info struct {
 	Title, Version, Description string
-	Problem                     any                       // a value of the type of every error's body
-	Security                    map[string]Schema         // security schemes
-	Enums                       map[reflect.Type][]string // types with a closed set of values
-	Names                       map[string]string         // of schemas, by the Go names of their types; others keep those
+	Problem                     any                          // a value of the type of every error's body
+	Security                    map[string]Schema            // security schemes
+	Enums                       map[reflect.Type][]string    // types with a closed set of values
+	Names                       map[string]string            // of schemas, by the Go names of their types; others keep those
+	Comments                    map[string]map[string]string // what the source says of types and fields, by package: see Comments
+	Common                      map[string]string            // what members of a name are, where the source says nothing
 }
 
 // Document makes the OpenAPI 3.1 document, as JSON. It fails on a path with two operations of one
 // method, and panics on a type that has no JSON form: both are mistakes in the table.
 func Document(info Info, operations []Operation) ([]byte, error) {
-	c := &components{enums: info.Enums, renamed: info.Names, schemas: map[string]Schema{}, names: map[componentKey]string{}}
+	c := &components{enums: info.Enums, renamed: info.Names, schemas: map[string]Schema{}, names: map[componentKey]string{}, comments: info.Comments, common: info.Common}
 	problem := c.schema(reflect.TypeOf(info.Problem), response)
 	paths := map[string]Schema{}
 	for _, op := range operations {
@@ -95,9 +99,12 @@ func template(path string) (string, []string) {
 
 func (c *components) operation(op Operation, path string, names []string, problem Schema) Schema {
 	o := Schema{"operationId": operationID(op.Method, path), "summary": op.Summary, "tags": []string{op.Tag}}
+	if op.About != "" {
+		o["description"] = op.About
+	}
 	var params []Schema
 	for _, name := range names {
-		params = append(params, Schema{"name": name, "in": "path", "required": true, "schema": Schema{"type": "string"}})
+		params = append(params, Schema{"name": name, "in": "path", "required": true, "description": named(path, name), "schema": Schema{"type": "string"}})
 	}
 	for _, p := range op.Params {
 		param := Schema{"name": p.Name, "in": p.In, "schema": p.Schema}
@@ -138,7 +145,13 @@ func (c *components) operation(op Operation, path string, names []string, proble
 	}
 	failure := content("application/problem+json", problem)
 	failure["description"] = "What is wrong, naming the field and the limit"
-	o["responses"] = Schema{strconv.Itoa(op.Status): success, "default": failure}
+	responses := Schema{strconv.Itoa(op.Status): success, "default": failure}
+	for status, when := range op.Failures {
+		declared := content("application/problem+json", problem)
+		declared["description"] = when
+		responses[strconv.Itoa(status)] = declared
+	}
+	o["responses"] = responses
 	security := []Schema{}
 	for _, scheme := range op.Security {
 		security = append(security, Schema{scheme: []string{}})
@@ -148,6 +161,24 @@ func (c *components) operation(op Operation, path string, names []string, proble
 		o["x-codeSamples"] = []Schema{{"lang": "Shell", "label": "curl", "source": op.Sample}}
 	}
 	return o
+}
+
+// named says what a parameter of the path names: {id} after "tunes" is the id of a tune.
+func named(path, name string) string {
+	if name != "id" {
+		return "the " + strings.ReplaceAll(name, "_", " ")
+	}
+	before, _, _ := strings.Cut(path, "/{id}")
+	what := before[strings.LastIndex(before, "/")+1:]
+	switch {
+	case what == "wfo":
+		what = "walk-forward"
+	case strings.HasSuffix(what, "ies"):
+		what = strings.TrimSuffix(what, "ies") + "y"
+	default:
+		what = strings.TrimSuffix(what, "s")
+	}
+	return "the id of the " + what
 }
 
 func content(media string, schema Schema) Schema {

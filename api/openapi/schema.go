@@ -38,6 +38,9 @@ type components struct {
 	renamed map[string]string
 	schemas map[string]Schema
 	names   map[componentKey]string
+
+	comments map[string]map[string]string // by package
+	common   map[string]string            // by member
 }
 
 type componentKey struct {
@@ -178,6 +181,9 @@ func (c *components) object(t reflect.Type, to direction) Schema {
 	properties, required := Schema{}, []string{}
 	c.members(t, to, properties, &required)
 	s := Schema{"type": "object", "properties": properties}
+	if text := c.comment(t, ""); text != "" {
+		s["description"] = text
+	}
 	if to == request {
 		s["additionalProperties"] = false
 	} else if len(required) > 0 {
@@ -202,7 +208,14 @@ func (c *components) members(t reflect.Type, to direction, into Schema, required
 			panic(fmt.Sprintf("openapi: %s.%s has no json tag", t, field.Name))
 		}
 		s := c.schema(field.Type, to)
-		if text := field.Tag.Get("doc"); text != "" {
+		text := field.Tag.Get("doc")
+		if text == "" {
+			text = c.comment(t, field.Name)
+		}
+		if text == "" {
+			text = c.common[name]
+		}
+		if text != "" {
 			s = described(s, text)
 		}
 		into[name] = s
@@ -210,6 +223,15 @@ func (c *components) members(t reflect.Type, to direction, into Schema, required
 			*required = append(*required, name)
 		}
 	}
+}
+
+// comment is what the source says of a type or of its field.
+func (c *components) comment(t reflect.Type, field string) string {
+	name, _, _ := strings.Cut(t.Name(), "[")
+	if field != "" {
+		name += "." + field
+	}
+	return c.comments[t.PkgPath()][name]
 }
 
 func described(s Schema, text string) Schema {

@@ -8,6 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import httpx
 import pytest
 
 from conftest import Server
@@ -31,6 +32,19 @@ def test_the_wheel_is_whole(tmp_path: Path) -> None:
     assert all(name.startswith("millrace") for name in names)
     checked = subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *map(str, tmp_path.iterdir())], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_client_generated_of_the_document_compiles(server: Server, tmp_path: Path) -> None:
+    pytest.importorskip("openapi_python_client")
+    (tmp_path / "openapi.json").write_bytes(httpx.get(server.url + "/docs/openapi.json").content)
+    (tmp_path / "config.yml").write_text("content_type_overrides:\n  application/zip: application/octet-stream\npost_hooks: []\n")
+    made = subprocess.run([sys.executable, "-m", "openapi_python_client", "generate", "--path", "openapi.json", "--config", "config.yml", "--meta", "none",
+                           "--output-path", "generated", "--fail-on-warning"], cwd=tmp_path, capture_output=True, text=True)
+    assert made.returncode == 0, made.stdout + made.stderr
+    compiled = subprocess.run([sys.executable, "-m", "compileall", "-q", "generated"], cwd=tmp_path, capture_output=True, text=True)
+    assert compiled.returncode == 0, compiled.stdout
+    module = tmp_path / "generated" / "api" / "backtests" / "get_backtests_tunes_by_id.py"
+    assert "def sync(" in module.read_text()
 
 
 def test_the_notebook_runs(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
