@@ -28,7 +28,7 @@ func TestTheFirstTuneIsTwoButtonsAway(t *testing.T) {
 	require.NotEqual(t, "owned", eval[string](b, `document.title`))
 	b.open("/admin/tunes")
 	require.Contains(t, b.text("#list"), "Baseline")
-	b.leave(chromedp.Click(chromedp.CSS(`#list a.tag`)))
+	b.follow(`#list a.tag`)
 	require.Equal(t, "/admin/search", eval[string](b, `location.pathname`))
 	require.Equal(t, 1, eval[int](b, `document.querySelectorAll("main tbody tr").length`))
 	b.looksRight("search")
