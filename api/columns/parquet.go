@@ -14,7 +14,7 @@ const rowsAGroup = 1 << 17
 // parquetWriter writes a file.
 type parquetWriter struct {
 	fields []Field
-	out    *parquet.Writer
+	out    *parquet.GenericWriter[any]
 	values []parquet.Value
 	rows   int
 }
@@ -24,7 +24,7 @@ func newParquet(fields []Field, to io.Writer) *parquetWriter {
 	for _, field := range fields {
 		root.fields = append(root.fields, named{parquet.Optional(parquetNode(field.Kind)), field.Name})
 	}
-	return &parquetWriter{fields: fields, out: parquet.NewWriter(to, parquet.NewSchema("rows", root),
+	return &parquetWriter{fields: fields, out: parquet.NewGenericWriter[any](to, parquet.NewSchema("rows", root),
 		parquet.Compression(&parquet.Snappy), parquet.CreatedBy("millrace", "", ""))}
 }
 

@@ -85,7 +85,7 @@ func readCases(path string) ([]judge.Case, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	cases, err := judge.Read(file)
 	if err != nil {
 		return nil, configError{fmt.Errorf("%s: %w", path, err)}

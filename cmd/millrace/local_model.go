@@ -24,6 +24,6 @@ func openLocal(path string) (*bert.Embedder, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer archive.Close()
+	defer func() { _ = archive.Close() }()
 	return bert.Open(archive)
 }

@@ -125,7 +125,7 @@ func TestAScriptWhoseWorkerIsKilledIsExaminedByTheNext(t *testing.T) {
 	}
 	owner, err := pgx.Connect(t.Context(), f.cluster.URL())
 	require.NoError(t, err)
-	defer owner.Close(t.Context())
+	defer func() { _ = owner.Close(t.Context()) }()
 	jobs := func(where string) (n int) {
 		require.NoError(t, owner.QueryRow(t.Context(), `select count(*) from river_job where kind = 'strategy.check' and `+where).Scan(&n))
 		return n

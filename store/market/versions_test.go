@@ -308,10 +308,10 @@ func TestChangedAttributesMakeAVersionOfTheSameBars(t *testing.T) {
 	}
 	require.Equal(t, 252.0, mustDataset(t, d, "spx@1").PeriodsPerYear)
 	stated := 250.0
-	next, _, err := d.Store.Market.Describe(t.Context(), d.Space.ID, "spx", market.Description{PeriodsPerYear: &stated}, accept)
+	_, _, err := d.Store.Market.Describe(t.Context(), d.Space.ID, "spx", market.Description{PeriodsPerYear: &stated}, accept)
 	require.NoError(t, err)
 	back := backtest.CalendarExchange
-	next, _, err = d.Store.Market.Describe(t.Context(), d.Space.ID, "spx", market.Description{Calendar: &back}, accept)
+	next, _, err := d.Store.Market.Describe(t.Context(), d.Space.ID, "spx", market.Description{Calendar: &back}, accept)
 	require.NoError(t, err)
 	require.Equal(t, 250.0, next.PeriodsPerYear, "stated periods stay")
 	grown, err := d.Store.Market.Extend(t.Context(), d.Space.ID, "spx", market.Extension{Bars: bars.Slice(290, 400)})

@@ -60,7 +60,7 @@ func (s *Store) Manifest(ctx context.Context, workspace, id uuid.UUID) (body, su
 	return s.db.ReadManifest(ctx, workspace, "tunes", id)
 }
 
-// Datasets are the ids of the datasets that a tune runs over, in order.
+// DatasetIDs are the ids of the datasets that a tune runs over, in order.
 func (s *Store) DatasetIDs(ctx context.Context, tune *Tune) ([]uuid.UUID, error) {
 	if len(tune.Spec.Datasets) == 0 {
 		return []uuid.UUID{tune.DatasetID}, nil

@@ -50,7 +50,7 @@ func judgedCases(t testing.TB, half string) []judge.Case {
 	t.Helper()
 	file, err := os.Open(filepath.Join(judgedSet, "questions.jsonl"))
 	require.NoError(t, err)
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	cases, err := judge.Read(file)
 	require.NoError(t, err)
 	return slices.DeleteFunc(cases, func(c judge.Case) bool { return c.Half != half })
@@ -67,7 +67,7 @@ func TestJudgedSetWithALocalModel(t *testing.T) {
 	}
 	archive, err := zip.OpenReader(file)
 	require.NoError(t, err)
-	defer archive.Close()
+	defer func() { _ = archive.Close() }()
 	local, err := bert.Open(archive)
 	require.NoError(t, err)
 	judgeShelf(t, local, 0.02)

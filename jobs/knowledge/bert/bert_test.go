@@ -119,7 +119,7 @@ func TestAKnownModelGivesItsPublishedSimilarities(t *testing.T) {
 	}
 	archive, err := zip.OpenReader(file)
 	require.NoError(t, err)
-	defer archive.Close()
+	defer func() { _ = archive.Close() }()
 	e, err := bert.Open(archive)
 	require.NoError(t, err)
 	require.Equal(t, knowledge.Model{Provider: "local", Name: "all-MiniLM-L6-v2", Dimensions: 384}, e.Model())
@@ -193,7 +193,7 @@ func BenchmarkEmbed(b *testing.B) {
 	}
 	archive, err := zip.OpenReader(file)
 	require.NoError(b, err)
-	defer archive.Close()
+	defer func() { _ = archive.Close() }()
 	e, err := bert.Open(archive)
 	require.NoError(b, err)
 	for name, text := range map[string]string{

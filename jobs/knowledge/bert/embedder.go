@@ -131,7 +131,7 @@ func within(files fs.FS, at string) (fs.FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	raw, err := io.ReadAll(io.LimitReader(file, mostModel))
 	if err != nil {
 		return nil, err
