@@ -4,6 +4,6 @@
 // has a word of the question is scored. It knows nothing of where words come from.
 //
 // A word's places are kept as the differences of chunk numbers, about two bytes a place, so that 250,000
-// chunks of 300 words take about 100 MB. Documents come and go as a whole; the places of one that is
+// chunks of 300 words take about 120 MB. Documents come and go as a whole; the places of one that is
 // gone are skipped, and cleared away once they are a quarter.
 package bm25

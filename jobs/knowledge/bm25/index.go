@@ -48,6 +48,7 @@ type document struct {
 type list struct {
 	places []byte
 	last   int32 // chunk
+	n      int32 // chunks, those that are gone included
 }
 
 // New makes an empty index.
@@ -117,6 +118,7 @@ func (l *list) add(n int32, head, body int) {
 		l.places = append(l.places, byte(min(head, mostCounted)), byte(min(body, mostCounted)))
 	}
 	l.last = n
+	l.n++
 }
 
 // each calls see with every place of the list.

@@ -87,6 +87,9 @@ func idf(chunks, holders int) float64 {
 
 // holders is how many live chunks a list names.
 func (x *Index) holders(l *list) int {
+	if x.dead == 0 {
+		return int(l.n)
+	}
 	n := 0
 	l.each(func(at int32, _, _ uint8) {
 		if !x.docs[x.chunks[at].document].gone {
