@@ -46,9 +46,6 @@ func (w *weighing) stitched(seed uint64) error {
 	w.found.PValue, w.found.DSR = c.SPA, evidence.Describe(w.excess.Returns[0]).PSR(0)
 	w.found.Statistic, w.found.Critical = c.Statistic, c.Critical
 	w.out.Luck.PValue, w.out.Market.ExcessDSR = defined(c.SPA), w.out.Market.ExcessPSR
-	if c.SPA <= evidence.MaxPValue {
-		w.out.Luck.Survivors = []int{0}
-	}
 	return nil
 }
 
