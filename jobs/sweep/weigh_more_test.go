@@ -52,9 +52,10 @@ func TestLeadersAtOtherCostsAreTrialsAtThoseCosts(t *testing.T) {
 				continue
 			}
 			var found *Entry
-			for i, entry := range at(step.Times).Leaderboard {
-				if entry.TrialIndex == *out.BestTrial {
-					found = &at(step.Times).Leaderboard[i]
+			leaders := at(step.Times).Leaderboard
+			for i := range leaders {
+				if leaders[i].TrialIndex == *out.BestTrial {
+					found = &leaders[i]
 				}
 			}
 			require.NotNil(t, found, name)
@@ -83,7 +84,7 @@ func TestStatedPowerIsTheShareOfEdgesFound(t *testing.T) {
 	require.InDelta(t, 0.5, *j.Power, 1e-12, "four years, a ratio of 1 and a critical value of 2")
 	require.InDelta(t, (2+0.8416212335729143)/2, *j.DetectableSharpe, 1e-9)
 
-	const periods, series = 750, 300
+	const periods, series = 750, 150
 	rng := rand.New(rand.NewPCG(8, 8))
 	found, critical := 0, 0.0
 	detectable := (1.645 + 0.8416) / math.Sqrt(periods) // per period, of a single trial
@@ -99,7 +100,7 @@ func TestStatedPowerIsTheShareOfEdgesFound(t *testing.T) {
 		}
 	}
 	require.InDelta(t, 1.645, critical, 0.1, "of one trial")
-	require.InDelta(t, 0.8, float64(found)/series, 0.07)
+	require.InDelta(t, 0.8, float64(found)/series, 0.1)
 }
 
 // jumping are bars that stand still but for one jump, after which every cross of averages has traded alike.

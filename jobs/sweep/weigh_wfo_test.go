@@ -45,7 +45,7 @@ func TestAWalkForwardFindsAnEdge(t *testing.T) {
 // Of the walks of a market that nothing predicts at most one in twenty may be called robust.
 func TestWalkForwardsOfNoiseAreRarelyCalledRobust(t *testing.T) {
 	t.Parallel()
-	first, seeds := seedsWanted(t, 40)
+	first, seeds := seedsWanted(t, 12)
 	robust := 0
 	for seed := range uint64(seeds) {
 		rng := rand.New(rand.NewPCG(first+seed, 19))
