@@ -129,23 +129,18 @@ func (s *Server) extendDataset(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	up, values, err := readForm(c, append(pricefile.OptionNames(), "rewrite", "jump"))
+	up, values, err := readForm(c, append(pricefile.OptionNames(), "rewrite"))
 	if err != nil {
 		return err
 	}
 	defer up.file.close()
 	var e market.Extension
 	faults := up.reading(values)
-	for _, option := range []struct {
-		name, value string
-		into        *bool
-	}{{"rewrite", "true", &e.Rewrite}, {"jump", "any", &e.AnyJump}} {
-		given := strings.TrimSpace(values[option.name])
-		*option.into = given == option.value
-		if given != "" && given != option.value && given != "false" {
-			faults = append(faults, invalid.FieldError{Field: option.name, Message: "must be " + option.value + ", or left out", Limit: []string{option.value}})
-		}
+	given := strings.TrimSpace(values["rewrite"])
+	if given != "" && given != "true" && given != "false" {
+		faults = append(faults, invalid.FieldError{Field: "rewrite", Message: "must be true, or left out", Limit: []string{"true"}})
 	}
+	e.Rewrite, e.AnyJump = given == "true", up.options.Jump == pricefile.JumpAny
 	if err := fieldProblems(faults); err != nil {
 		return err
 	}

@@ -59,6 +59,7 @@ var datasetForm = []openapi.Part{
 	{Name: "ticker", Doc: "the instrument to read of a file that holds several"},
 	{Name: "order", Doc: "sort: rows in no order are sorted by time"},
 	{Name: "time_range", Doc: "any: also times before 1950 and in the future"},
+	{Name: "jump", Doc: "any: prices may change tenfold between two bars, and by a split's factor between stored and appended ones"},
 	{Name: "periods_per_year", Doc: "returns in a year, by which figures are annualised; by default by the calendar, or as observed"},
 	{Name: "session", Doc: "HH:MM-HH:MM in the time zone; one over midnight, such as 17:00-17:00, ends its day"},
 	{Name: "tick_size", Doc: "smallest price step; by default as the prices show"},
@@ -78,9 +79,7 @@ func extendForm() []openapi.Part {
 			parts = append(parts, part)
 		}
 	}
-	return append(parts,
-		openapi.Part{Name: "rewrite", Doc: "true: the bars replace all that are stored, as after a split or a dividend"},
-		openapi.Part{Name: "jump", Doc: "any: a jump of price between the last stored bar and the first new one is meant"})
+	return append(parts, openapi.Part{Name: "rewrite", Doc: "true: the bars replace all that are stored, as after a split or a dividend"})
 }
 
 // inspectForm are the parts of an inspection: those of an upload, none of which but the file is needed.

@@ -26,13 +26,14 @@ type fileOptions struct {
 	Ticker     string `help:"The instrument to read of a file that holds several."`
 	Order      string `help:"sort: rows in no order are sorted by time."`
 	TimeRange  string `placeholder:"RANGE" help:"any: also times before 1950 and in the future."`
+	Jump       string `placeholder:"JUMP" help:"any: prices may change manifold from one bar to the next."`
 }
 
 // fields are those of the form that are stated.
 func (o fileOptions) fields() map[string]string {
 	return stated(map[string]string{
 		"time_zone": o.TimeZone, "date_order": o.DateOrder, "time_format": o.TimeFormat, "decimal": o.Decimal, "price_scale": o.PriceScale,
-		"adjust": o.Adjust, "columns": o.Columns, "ticker": o.Ticker, "order": o.Order, "time_range": o.TimeRange,
+		"adjust": o.Adjust, "columns": o.Columns, "ticker": o.Ticker, "order": o.Order, "time_range": o.TimeRange, "jump": o.Jump,
 	})
 }
 

@@ -19,7 +19,6 @@ type dataAppendCmd struct {
 	Name    string `arg:"" help:"Name or id of the dataset."`
 	File    string `arg:"" type:"existingfile" help:"CSV or Parquet file; bars that are stored already must be the same."`
 	Rewrite bool   `help:"The file's bars replace all that are stored, as after a split or a dividend."`
-	Jump    string `enum:"any," default:"" help:"any: a jump of price between the last stored bar and the first new one is meant."`
 	fileOptions
 }
 
@@ -36,9 +35,6 @@ func (c *dataAppendCmd) Run(ctx context.Context, env *environment) error {
 	fields := c.fields()
 	if c.Rewrite {
 		fields["rewrite"] = "true"
-	}
-	if c.Jump != "" {
-		fields["jump"] = c.Jump
 	}
 	made, err := api.ExtendDataset(ctx, c.Name, file, fields)
 	if err != nil {

@@ -122,6 +122,7 @@ func datasetFields(name string, d manifest.Dataset) map[string]string {
 	fields := map[string]string{
 		"name": name, "symbol": d.Symbol, "timeframe": d.Timeframe, "calendar": strconv.Itoa(d.Calendar),
 		"time_zone": d.Instrument.TimeZone, "session": d.Instrument.Session, "currency": d.Instrument.Currency,
+		"time_range": "any", "jump": "any", // they were taken once
 	}
 	for field, v := range map[string]float64{
 		"periods_per_year": d.Instrument.PeriodsPerYear, "tick_size": d.Instrument.TickSize,

@@ -23,11 +23,12 @@ type Options struct {
 	Ticker     string             `json:"ticker,omitempty"`      // the instrument to read of several
 	Order      string             `json:"order,omitempty"`       // sort: rows in any order are sorted by time
 	TimeRange  string             `json:"time_range,omitempty"`  // any: also times before 1950 and in the future
+	Jump       string             `json:"jump,omitempty"`        // any: also prices that change manifold from one bar to the next
 	Timeframe  backtest.Timeframe `json:"timeframe,omitempty"`   // what the bars are said to be
 	Now        time.Time          `json:"-"`                     // times after it are in the future; zero: none are
 }
 
-// The choices of Options.Adjust, DateOrder, Order and TimeRange.
+// The choices of Options.Adjust, DateOrder, Order, TimeRange and Jump.
 const (
 	AdjustNone          = "none"
 	AdjustSplitDividend = "split_dividend"
@@ -35,17 +36,18 @@ const (
 	OrderMDY            = "mdy"
 	OrderSort           = "sort"
 	RangeAny            = "any"
+	JumpAny             = "any"
 )
 
 // choices of the options that have a closed set.
 var choices = map[string][]string{
 	"date_order": {OrderDMY, OrderMDY}, "decimal": {".", ","}, "adjust": {AdjustNone, AdjustSplitDividend},
-	"order": {OrderSort}, "time_range": {RangeAny}, "time_format": TimeFormats(),
+	"order": {OrderSort}, "time_range": {RangeAny}, "jump": {JumpAny}, "time_format": TimeFormats(),
 }
 
 // OptionNames lists the options as forms and command lines spell them.
 func OptionNames() []string {
-	return []string{"time_zone", "date_order", "time_format", "decimal", "price_scale", "adjust", "columns", "ticker", "order", "time_range"}
+	return []string{"time_zone", "date_order", "time_format", "decimal", "price_scale", "adjust", "columns", "ticker", "order", "time_range", "jump"}
 }
 
 // Choices are the values of an option that has a closed set; nil for the others.
@@ -79,7 +81,7 @@ func (o *Options) Set(name, value string) *invalid.FieldError {
 		o.Columns = value
 	default:
 		text := map[string]*string{
-			"date_order": &o.DateOrder, "decimal": &o.Decimal, "adjust": &o.Adjust, "order": &o.Order, "time_range": &o.TimeRange,
+			"date_order": &o.DateOrder, "decimal": &o.Decimal, "adjust": &o.Adjust, "order": &o.Order, "time_range": &o.TimeRange, "jump": &o.Jump,
 			"time_format": &o.TimeFormat, "ticker": &o.Ticker,
 		}[name]
 		if text == nil {

@@ -44,6 +44,8 @@ func TestAGuessThatCouldBeWrongIsAQuestion(t *testing.T) {
 		{name: "a decimal comma or a thousands mark", file: text("date;open;high;low;close", "2024-01-02;1,234;1,250;1,200;1,240", "2024-01-03;1,234;1,250;1,200;1,240"), option: "decimal", answer: ".", bars: 2},
 		{name: "two symbols stacked", file: text("symbol,date,open,high,low,close", "A,2024-01-02,2,3,1,2", "A,2024-01-03,2,3,1,2", "B,2024-01-04,2,3,1,2", "B,2024-01-05,2,3,1,2"), option: "ticker", choices: []string{"A", "B"}, answer: "B", bars: 2},
 		{name: "several tickers side by side", file: text("Price,Close,Close,High,High,Low,Low,Open,Open", "Ticker,A,B,A,B,A,B,A,B", "Date,,,,,,,,", "2024-01-02,2,2,3,3,1,1,2,2", "2024-01-03,2,2,3,3,1,1,2,2"), option: "ticker", choices: []string{"A", "B"}, answer: "A", bars: 2},
+		{name: "two symbols stacked with times that rise", file: text(ohlcvHeader, "2024-01-02,4500,4600,4400,4500,1", "2024-01-03,4500,4600,4400,4500,1", "2024-01-04,30,31,29,30,1", "2024-01-05,30,31,29,30,1"), option: "jump", choices: []string{"any"}, answer: "any", bars: 4},
+		{name: "a symbol on a smaller one", file: text(ohlcvHeader, "2024-01-02,30,31,29,30,1", "2024-01-03,4500,4600,4400,4500,1"), option: "jump", answer: "any", bars: 2},
 		{name: "rows in no order", file: hourly("2024-01-02", "2024-01-04", "2024-01-03", "2024-01-05"), option: "order", choices: []string{"sort"}, answer: "sort", bars: 4},
 		{name: "before 1950", file: hourly("1949-01-03", "1949-01-04"), option: "time_range", choices: []string{"any"}, answer: "any", bars: 2},
 		{name: "in the future", file: hourly("2026-06-04", "2026-06-05"), option: "time_range", choices: []string{"any"}, answer: "any", bars: 2},

@@ -30,7 +30,7 @@ func (t *table) resolve(opts Options, reading *Reading) (*backtest.Bars, error) 
 		t.columns[slotVolume] = make([]float64, t.len())
 		reading.note("the file has no volume: it is zero")
 	}
-	for _, step := range []func(Options, *Reading) error{t.times, t.zones, t.sorted, t.scale, t.adjust, t.ranged} {
+	for _, step := range []func(Options, *Reading) error{t.times, t.zones, t.sorted, t.scale, t.adjust, t.ranged, t.jumps} {
 		if err := step(opts, reading); err != nil {
 			return nil, err
 		}
@@ -306,6 +306,25 @@ func (t *table) ranged(opts Options, _ *Reading) error {
 		return ask("time_range", t.rows.row(0), choices["time_range"], "the first bar is of %s, before 1950: any takes it", time.UnixMicro(first).UTC().Format(time.RFC3339))
 	case last > high:
 		return ask("time_range", t.rows.row(t.len()-1), choices["time_range"], "the last bar is of %s, in the future: any takes it", time.UnixMicro(last).UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// jumpFactor is the change from a close to the next open from which on the rows are hardly of one instrument
+// at one scale.
+const jumpFactor = 10
+
+// jumps asks where prices change manifold between two bars: two instruments may be stacked, with times that
+// rise all the same, or prices of before and after a split.
+func (t *table) jumps(opts Options, _ *Reading) error {
+	if opts.Jump == JumpAny {
+		return nil
+	}
+	open, closes := t.columns[slotOpen], t.columns[slotClose]
+	for i := 1; i < t.len(); i++ {
+		if was, is := closes[i-1], open[i]; was > 0 && is > 0 && (is > was*jumpFactor || is < was/jumpFactor) {
+			return ask("jump", t.rows.row(i), choices["jump"], "the price goes from %v to %v between two bars, as where two instruments are stacked or a split is not adjusted for: any takes it", was, is)
+		}
 	}
 	return nil
 }
