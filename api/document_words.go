@@ -66,6 +66,7 @@ func commonParams() map[string]string {
 		"candidates": "most candidates", "workspace_id": "only those of this workspace", "kind": "only those of this kind", "job_name": "only those of this job",
 		"name": "only the one of this name", "source_type": "only sources of this type", "document_id": "only those of this document", "title": "only those whose title has this text",
 		"after": "where to continue: next_cursor of the page before", "token": "of the invitation or session",
+		"q": "only those that have this text", "tag": "only those with this tag", "ids": "only these, separated by commas",
 	}
 }
 
