@@ -26,6 +26,9 @@ type Options struct {
 	Timeout   time.Duration     // of one attempt; default 5 min
 	Attempts  int               // of a request that may be repeated; default 8
 	Backoff   time.Duration     // before the first repetition, doubled for each further one; default 250 ms
+
+	// Waiting is called before the client waits because the server asked it to (Retry-After), with why.
+	Waiting func(wait time.Duration, why error)
 }
 
 // Client speaks to one server with one key.
@@ -148,7 +151,9 @@ func (c *Client) do(ctx context.Context, req call, into any) error {
 		wait := backoff(c.opts.Backoff, maxBackoff, attempt-1)
 		var answered *Error
 		if errors.As(err, &answered) {
-			wait = max(wait, answered.RetryAfter)
+			if wait = max(wait, answered.RetryAfter); answered.RetryAfter > 0 && c.opts.Waiting != nil {
+				c.opts.Waiting(wait, answered)
+			}
 		}
 		if ended := pause(ctx, wait); ended != nil {
 			return fmt.Errorf("%w (%w)", ended, err)

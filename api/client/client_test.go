@@ -119,6 +119,23 @@ func TestRetryAfterIsObeyedWithinTheCallersContext(t *testing.T) {
 	require.Equal(t, 30*time.Second, answered.RetryAfter)
 }
 
+func TestTheCallerLearnsAtOnceThatALimitIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(&script{answers: []func(http.ResponseWriter, *http.Request){status(429, "30", `{"title":"Too Many Requests","status":429}`)}})
+	t.Cleanup(server.Close)
+	ctx, cancel := context.WithCancel(t.Context())
+	var waited time.Duration
+	api, err := client.New(client.Options{URL: server.URL, Key: "mr_x", Waiting: func(wait time.Duration, why error) {
+		waited = wait
+		require.ErrorContains(t, why, "Too Many Requests")
+		cancel() // before it has waited
+	}})
+	require.NoError(t, err)
+	_, err = api.Tune(ctx, "0193", 0)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, 30*time.Second, waited)
+}
+
 func TestRetriesAreBounded(t *testing.T) {
 	t.Parallel()
 	api, s := connect(t, status(503, "", `{"title":"Service Unavailable","status":503}`))

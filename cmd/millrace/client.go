@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
+	"time"
 
 	"millrace/api/client"
 )
@@ -36,11 +38,16 @@ func (f clientFlags) connect() (*client.Client, error) {
 	if f.URL == "" {
 		return nil, configError{errors.New("MILLRACE_URL is not set: start `millrace dev`, or name the server")}
 	}
-	api, err := client.New(client.Options{URL: f.URL, Key: f.APIKey, Workspace: f.Workspace, UserAgent: "millrace-cli"})
+	api, err := client.New(client.Options{URL: f.URL, Key: f.APIKey, Workspace: f.Workspace, UserAgent: "millrace-cli", Waiting: sayWaiting})
 	if err != nil {
 		return nil, configError{fmt.Errorf("MILLRACE_URL: %w", err)}
 	}
 	return api, nil
+}
+
+// sayWaiting says at once that the server is waited for, and why: a limit that is reached can last a minute.
+func sayWaiting(wait time.Duration, why error) {
+	fmt.Fprintf(os.Stderr, "millrace: %s; waiting %s\n", printable(why.Error()), wait.Round(time.Second))
 }
 
 // settings reads the settings file; there is none by default.
