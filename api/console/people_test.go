@@ -43,8 +43,14 @@ func TestAViewerWatchesARunningTune(t *testing.T) {
 	})`), "an EventSource needs no header")
 	s.startWorker()
 	b.until(`document.querySelector("#head .pill").textContent === "completed"`)
-	b.until(`document.querySelector("#equity path.line")`)
+	b.until(`document.querySelector("#equity canvas")`)
 	b.looksRight("viewer-tune")
+	b.until(`document.querySelector('tr.best a[href*="/trials/"]') !== null`)
+	b.leave(chromedp.Click(chromedp.CSS(`tr.best a[href*="/trials/"]`), chromedp.NodeVisible))
+	b.until(`location.pathname.includes("/trials/") && document.querySelector("main canvas") !== null`)
+	require.Contains(t, b.text("main"), "Trades")
+	b.open("/admin") // whose stream is open as long as somebody looks
+	b.live()
 	require.Equal(t, float64(http.StatusForbidden), eval[float64](b, `fetch("/admin/retention").then((r) => r.status)`))
 	require.Equal(t, float64(http.StatusForbidden), eval[float64](b, `fetch("/admin/tunes/`+made.TuneID+`/cancel", {method: "POST"}).then((r) => r.status)`))
 
