@@ -41,7 +41,7 @@ func TestRequestsThatWaitForOneKeyAreBounded(t *testing.T) {
 		require.NoError(t, first.err)
 		var waiting []*keyCaller
 		for range keyWaiters {
-			waiting = append(waiting, enterKey(q, sub, 1<<20))
+			waiting = append(waiting, enterKey(q, sub, 1<<10))
 		}
 		synctest.Wait()
 		more := enterKey(q, sub, 1)
