@@ -165,7 +165,7 @@ func readBundle(path string) (*manifest.Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err

@@ -62,7 +62,7 @@ func TestAHundredResultsAreReproducedAfterARestart(t *testing.T) {
 	f := newFleet(t)
 	owner, err := pgx.Connect(t.Context(), f.cluster.URL())
 	require.NoError(t, err)
-	defer owner.Close(t.Context())
+	defer func() { _ = owner.Close(t.Context()) }()
 	_, err = owner.Exec(t.Context(), `update workspaces set tune_cap = 16, submissions_per_minute = 10000, queue_depth = 100000`)
 	require.NoError(t, err)
 	api := f.process("api", "--addr", "127.0.0.1:0")
