@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
@@ -29,6 +30,9 @@ func (s *Server) createAdminToken(c echo.Context) error {
 	var faults []invalid.FieldError
 	if !oneLine(req.Name, 100) {
 		faults = append(faults, lineFault("name", 100))
+	}
+	if strings.EqualFold(strings.TrimSpace(req.Name), "ADMIN_TOKEN") {
+		faults = append(faults, invalid.FieldError{Field: "name", Message: "is how the audit log names the configured token; choose another"})
 	}
 	if req.ExpiresAt != nil && !req.ExpiresAt.After(s.store.Clock().Now()) {
 		faults = append(faults, invalid.FieldError{Field: "expires_at", Message: "is in the past"})

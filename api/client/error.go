@@ -116,6 +116,8 @@ func limitText(limit any) string {
 		return "; choose from " + printable(strings.Join(texts, ", "))
 	case float64:
 		return " (limit: " + strconv.FormatFloat(v, 'f', -1, 64) + ")"
+	case map[string]any:
+		return "" // named in the message
 	}
 	return " (limit: " + printable(fmt.Sprint(limit)) + ")"
 }

@@ -15,6 +15,7 @@ import (
 	"millrace/jobs"
 	"millrace/jobs/worker/attempt"
 	"millrace/jobs/worker/fleet"
+	"millrace/jobs/worker/gate"
 	"millrace/jobs/worker/tune"
 	"millrace/ops"
 	"millrace/store"
@@ -40,6 +41,7 @@ func beWorker() error {
 		Slots: jobs.Slots{jobs.QueueIngestion: 8, jobs.QueueTrials: 1, jobs.QueueTunes: 1, jobs.QueueMaintenance: 1},
 	}, func(st *stores.Set, workers *river.Workers) {
 		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, logger, tune.Options{ShardTime: 100 * time.Millisecond}).Register(workers)
+		gate.New(st.DB, st.Strategies, metrics, logger).Register(workers)
 		w := &effects{store: st}
 		river.AddWorker(workers, &attempt.Worker[effectArgs]{
 			Saver: attempt.NewSaver(st.DB, logger), Limit: time.Minute, Do: w.do, Fail: w.fail,

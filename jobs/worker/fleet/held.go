@@ -143,7 +143,7 @@ func (w *watch) judge(ctx context.Context, job *rivertype.JobRow, ended *attempt
 		return ops.OutcomeFailed
 	case errors.As(err, &cancelled):
 		cause := cancelled.Unwrap()
-		if errors.Is(cause, errCancelled) || errors.Is(cause, store.ErrEnded) || errors.Is(cause, store.ErrNotFound) {
+		if errors.Is(cause, errCancelled) || errors.Is(cause, errors.Unwrap(rivertype.ErrJobCancelledRemotely)) || errors.Is(cause, store.ErrEnded) || errors.Is(cause, store.ErrNotFound) {
 			return ops.OutcomeCanceled
 		}
 		w.fleet.failures.Report(ctx, "job failed for good", cause)
