@@ -3,9 +3,10 @@ package knowledge
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
+
+	"millrace/jobs/portable"
 )
 
 const (
@@ -74,7 +75,7 @@ func candidates(question string, passages []Passage) []sentence {
 	}
 	weights := map[string]float64{}
 	for word := range asked {
-		weights[word] = math.Log(1 + (float64(len(all))+0.5)/(holders[word]+0.5))
+		weights[word] = portable.Log(1 + (float64(len(all))+0.5)/(holders[word]+0.5))
 	}
 	var scored []sentence
 	for _, r := range all {
@@ -86,9 +87,9 @@ func candidates(question string, passages []Passage) []sentence {
 				own = true
 				r.score += weights[word]
 			case r.above[word]:
-				r.score += headingShare * weights[word]
+				r.score += float64(headingShare * weights[word])
 			case r.before[word]:
-				r.score += beforeShare * weights[word]
+				r.score += float64(beforeShare * weights[word])
 			default:
 				continue
 			}
@@ -98,8 +99,8 @@ func candidates(question string, passages []Passage) []sentence {
 			continue // the rows of a table all stand under the same words
 		}
 		// What is short says it to the point, but not the shortest.
-		r.score /= 1 + 0.015*float64(len(r.own))
-		r.score /= 1 + laterShare*float64(r.passage)
+		r.score /= 1 + float64(0.015*float64(len(r.own)))
+		r.score /= 1 + float64(laterShare*float64(r.passage))
 		scored = append(scored, r.sentence)
 	}
 	return scored

@@ -184,6 +184,6 @@ func mainEffect(values, scores []float64) (effect float64, varies bool) {
 	if n <= groups {
 		return between / whole, true // a group a trial: nothing says what chance is
 	}
-	chance := (whole - between) / float64(n-groups) * float64(groups-1)
+	chance := float64((whole - between) / float64(n-groups) * float64(groups-1))
 	return min(max((between-chance)/whole, 0), 1), true
 }

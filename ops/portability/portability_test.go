@@ -20,7 +20,8 @@ import (
 
 const root = "../.."
 
-// computing are the packages whose figures are stored.
+// computing are the packages whose figures are stored and compared. Those of jobs/knowledge/judge are printed
+// only, and the vectors of jobs/knowledge/bert are as near to each other as those of any provider of vectors.
 func computing(t *testing.T) []string {
 	t.Helper()
 	var packages []string
@@ -30,6 +31,9 @@ func computing(t *testing.T) []string {
 				return err
 			}
 			files, err := filepath.Glob(filepath.Join(path, "*.go"))
+			if path == filepath.Join(root, "jobs", "knowledge", "judge") || path == filepath.Join(root, "jobs", "knowledge", "bert") {
+				return err
+			}
 			if len(files) > 0 && slices.ContainsFunc(files, func(f string) bool { return !strings.HasSuffix(f, "_test.go") }) {
 				packages = append(packages, "./"+filepath.ToSlash(strings.TrimPrefix(path, root+string(filepath.Separator))))
 			}

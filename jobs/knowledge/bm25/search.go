@@ -3,12 +3,12 @@ package bm25
 import (
 	"cmp"
 	"context"
-	"math"
 	"slices"
 
 	"github.com/google/uuid"
 
 	"millrace/jobs/knowledge"
+	"millrace/jobs/portable"
 )
 
 // The constants of BM25, as its authors recommend them. A title says in a few words what a text is
@@ -54,9 +54,9 @@ func (x *Index) Search(ctx context.Context, question []string, filter knowledge.
 		idf, rarity := w.idf, float32(w.rarity/rarities)
 		w.list.each(func(n int32, head, body uint8) {
 			c := &x.chunks[n]
-			weight := float64(body) / (norms.body + norms.perBody*float64(c.body))
+			weight := float64(body) / (norms.body + float64(norms.perBody*float64(c.body)))
 			if head > 0 {
-				weight += headWeight * float64(head) / (norms.head + norms.perHead*float64(c.head))
+				weight += float64(headWeight * float64(head) / (norms.head + float64(norms.perHead*float64(c.head))))
 			}
 			scores[n] += float32(idf * weight / (weight + k1))
 			covered[n] += rarity
@@ -82,7 +82,7 @@ func (x *Index) ask(question []string) (words []asked, total, rarities float64) 
 }
 
 func idf(chunks, holders int) float64 {
-	return math.Log(1 + (float64(chunks)-float64(holders)+0.5)/(float64(holders)+0.5))
+	return portable.Log(1 + (float64(chunks)-float64(holders)+0.5)/(float64(holders)+0.5))
 }
 
 // holders is how many live chunks a list names.
