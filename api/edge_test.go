@@ -200,7 +200,9 @@ func TestNoTextOfAnyRequestIsAnErrorOfOurs(t *testing.T) {
 				return // a file is its reader's to judge, and a missing script comes first: both name the field
 			}
 			require.Equal(t, http.StatusBadRequest, resp.StatusCode, "%s %s, %s: %s", method, route.Path, what, answer)
-			require.Contains(t, string(answer), field, "%s %s, %s", method, route.Path, what)
+			if method != http.MethodHead { // whose answer has no body
+				require.Contains(t, string(answer), field, "%s %s, %s", method, route.Path, what)
+			}
 		}
 		plain := strings.NewReplacer("/*", "/x").Replace(route.Path)
 		for name, text := range unfit {
