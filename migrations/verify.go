@@ -101,7 +101,7 @@ func enumerate(items []Item) string {
 
 // makeRoles makes the roles that migrations and restored policies refer to, and lets the login use them.
 func makeRoles(ctx context.Context, pool *pgxpool.Pool) (made []string, err error) {
-	for _, role := range []string{"millrace_app", "millrace_fleet", "millrace_tenant", "millrace_workspace"} {
+	for _, role := range []string{"millrace_app", "millrace_fleet", "millrace_tenant", "millrace_workspace", "millrace_audit"} {
 		var there bool
 		if err := pool.QueryRow(ctx, `select exists (select from pg_roles where rolname = $1)`, role).Scan(&there); err != nil {
 			return made, fmt.Errorf("look for role %s: %w", role, err)
@@ -121,7 +121,7 @@ func makeRoles(ctx context.Context, pool *pgxpool.Pool) (made []string, err erro
 		declare
 		    role_name text;
 		begin
-		    foreach role_name in array array['millrace_app', 'millrace_fleet', 'millrace_tenant', 'millrace_workspace'] loop
+		    foreach role_name in array array['millrace_app', 'millrace_fleet', 'millrace_tenant', 'millrace_workspace', 'millrace_audit'] loop
 		        if not pg_has_role(current_user, role_name, case when current_setting('server_version_num')::int < 160000 then 'member' else 'set' end) then
 		            execute format('grant %I to current_user', role_name);
 		        end if;
@@ -160,5 +160,28 @@ func repair(ctx context.Context, pool *pgxpool.Pool) (made []string, err error) 
 	if len(failed) > 0 {
 		return made, fmt.Errorf("%w: %w", ErrIncomplete, errors.Join(failed...))
 	}
-	return made, nil
+	given, err := giveAudit(ctx, pool)
+	return append(made, given...), err
+}
+
+// giveAudit has audit_append run with the rights of the audit log's role, which may only add to it: a dump that
+// is restored without owners leaves it to whom restored it.
+func giveAudit(ctx context.Context, pool *pgxpool.Pool) (made []string, err error) {
+	var given bool
+	err = pool.QueryRow(ctx, `select pg_get_userbyid(proowner) = 'millrace_audit' from pg_proc
+		where oid = 'public.audit_append(uuid, jsonb)'::regprocedure`).Scan(&given)
+	if err != nil {
+		return nil, fmt.Errorf("look at the audit log's owner: %w", err)
+	}
+	if given {
+		return nil, nil
+	}
+	// An owner has to have the right to create when it becomes one.
+	if _, err := pool.Exec(ctx, `
+		grant create on schema public to millrace_audit;
+		alter function audit_append(uuid, jsonb) owner to millrace_audit;
+		revoke create on schema public from millrace_audit`, pgx.QueryExecModeSimpleProtocol); err != nil {
+		return nil, fmt.Errorf("%w: give audit_append to millrace_audit: %w", ErrIncomplete, err)
+	}
+	return []string{"owner of function audit_append"}, nil
 }
