@@ -17,12 +17,12 @@ const (
 // place makes sure that the hub's place can be followed from, and else moves it to the log's end:
 // the first time, and when the log was replaced.
 func (f *Feed) place(ctx context.Context, session *eventlog.Session) error {
+	at := f.hub.place() // before the bounds: the relay moves it meanwhile, also beyond them
 	bounds, _, err := session.Bounds(ctx)
 	if err != nil {
 		return err
 	}
-	at := f.hub.place()
-	if bounds.Covers(at) {
+	if bounds.Covers(at) || f.hub.place() != at {
 		return nil
 	}
 	end, _, err := session.Newest(ctx, bounds.Floor)
@@ -101,11 +101,12 @@ func (f *Feed) spaced(ctx context.Context, waiting int) error {
 // check makes sure once in a while that the log is still the same, which also pings the server,
 // and reports how long events have been kept waiting by a transaction that does not end.
 func (f *Feed) check(ctx context.Context, session *eventlog.Session) error {
+	at := f.hub.place() // see place
 	bounds, waiting, err := session.Bounds(ctx)
 	if err != nil {
 		return err
 	}
-	if !f.hub.raise(bounds.Floor) && !bounds.Covers(f.hub.place()) {
+	if !f.hub.raise(bounds.Floor) && !bounds.Covers(at) && f.hub.place() == at {
 		return f.place(ctx, session)
 	}
 	relayed, err := session.Relayed(ctx)
