@@ -137,7 +137,7 @@ type TrainTest struct {
 // GateLimits are what a trial must keep to be ranked.
 type GateLimits struct {
 	MaxDrawdownPct *float64 `json:"max_drawdown_pct"` // default 100, without a limit
-	MinTrades      *int     `json:"min_trades"`       // default 5; 0 is no limit
+	MinTrades      *int     `json:"min_trades"`       // default 5; 0 admits every trial
 }
 
 // AccountSpec is an Account of which any part may be left out.

@@ -277,7 +277,7 @@ type pineSearchFlags struct {
 	Commission  string   `placeholder:"0.002" help:"Commission of each side in place of the script's: a fraction, or a preset such as crypto_taker."`
 	OOS         *float64 `name:"oos" placeholder:"RATIO" help:"Share of the bars kept for judging out of sample, up to 0.5."`
 	MaxDrawdown *float64 `placeholder:"100" help:"Gate: deepest drawdown that is ranked, in percent; by default 100: no limit."`
-	MinTrades   *int     `placeholder:"5" help:"Gate: least number of trades that is ranked; 0 is no limit."`
+	MinTrades   *int     `placeholder:"5" help:"Gate: least number of trades that is ranked; 0 admits every trial."`
 	Key         string   `placeholder:"KEY" help:"Idempotency key; by default a new one for each run."`
 	Detach      bool     `help:"Submit and print the id, without waiting."`
 }

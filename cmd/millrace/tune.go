@@ -32,7 +32,7 @@ type searchFlags struct {
 	Objective   string   `placeholder:"sharpe" help:"What trials are ranked by: sharpe, sharpe_dd_penalty, return, return_dd_penalty, calmar, return_over_drawdown, sortino or profit_factor."`
 	Commission  string   `placeholder:"0.002" help:"Commission of each side: a fraction, or a preset such as futures, stocks or crypto_taker."`
 	MaxDrawdown *float64 `placeholder:"100" help:"Gate: deepest drawdown that is ranked, in percent; by default 100: no limit."`
-	MinTrades   *int     `placeholder:"5" help:"Gate: least number of trades that is ranked; 0 is no limit."`
+	MinTrades   *int     `placeholder:"5" help:"Gate: least number of trades that is ranked; 0 admits every trial."`
 	Key         string   `placeholder:"KEY" help:"Idempotency key; by default a new one for each run."`
 	Detach      bool     `help:"Submit and print the id, without waiting."`
 }

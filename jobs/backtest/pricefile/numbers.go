@@ -133,7 +133,7 @@ func (n *numbers) plain(field []byte) ([]byte, bool) {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// isNull reports whether a field says that there is no value.
+// isNull reports whether a field stands for a missing value.
 func isNull(field []byte) bool {
 	if len(field) == 0 {
 		return true
