@@ -135,10 +135,12 @@ func TestAResumedStreamMissesAndRepeatsNothing(t *testing.T) {
 	require.Contains(t, kinds, "job.completed")
 	var logged []string
 	for cursor := ""; ; {
+		a := r.do(http.MethodGet, "/events?limit=7&after="+cursor, "")
+		require.Equal(t, http.StatusOK, a.status, string(a.body))
 		page := into[struct {
 			Items []struct{ Cursor string }
 			Next  string `json:"next_cursor"`
-		}](t, r.do(http.MethodGet, "/events?limit=7&after="+cursor, ""))
+		}](t, a)
 		for _, e := range page.Items {
 			logged = append(logged, e.Cursor)
 		}
@@ -147,7 +149,7 @@ func TestAResumedStreamMissesAndRepeatsNothing(t *testing.T) {
 		}
 		cursor = page.Next
 	}
-	require.Equal(t, logged[:len(got)], got)
+	require.Equal(t, logged[:min(len(got), len(logged))], got)
 }
 
 func TestACursorThatCannotBeResumedIsReset(t *testing.T) {

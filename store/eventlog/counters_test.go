@@ -165,6 +165,41 @@ func TestARestoredLogIsDisowned(t *testing.T) {
 	require.False(t, bounds.Covers(kept), "a cursor of the former life")
 }
 
+// A first count of a new log disowns what another server left in it, while writers of this server commit.
+func TestDisowningALogKeepsTheEventsThatAreCommittedMeanwhile(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	const writers, each = 8, 300
+	var work errgroup.Group
+	for w := range writers {
+		work.Go(func() error {
+			for i := range each {
+				if _, err := d.Owner.Exec(t.Context(), `insert into event_log (topic, type, entity_id) values ('jobs', 'test', $1)`,
+					fmt.Sprint(w, "/", i)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	done := make(chan error, 1)
+	go func() { done <- work.Wait() }()
+	for writing := true; writing; {
+		select {
+		case err := <-done:
+			require.NoError(t, err)
+			writing = false
+		default:
+			d.Exec(`select event_log_disown()`)
+		}
+	}
+	var kept, floors int
+	require.NoError(t, d.Owner.QueryRow(t.Context(), `select count(*),
+		(select count(*) from event_epoch where floor_xid >= (select min(xid) from event_log)) from event_log`).Scan(&kept, &floors))
+	require.Equal(t, writers*each, kept, "events that were committed are gone")
+	require.Zero(t, floors, "readers of a log that lost nothing are reset")
+}
+
 func TestStatusesAndWindowsAreCounted(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
