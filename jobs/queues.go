@@ -56,6 +56,9 @@ func DefaultSlots(cores int) Slots {
 	return Slots{QueueTunes: 2, QueueTrials: cores, QueueWFO: 1, QueueIngestion: 2, QueueRetention: 1, QueueMaintenance: 1}
 }
 
+// Queues are the names of all queues, in order.
+func Queues() []string { return slices.Sorted(maps.Keys(DefaultSlots(1))) }
+
 // ParseSlots reads "trials:8,tunes:2".
 func ParseSlots(text string) (Slots, error) {
 	known := []string{QueueTunes, QueueTrials, QueueWFO, QueueIngestion, QueueRetention, QueueMaintenance}

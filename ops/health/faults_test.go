@@ -208,6 +208,7 @@ var faults = []fault{
 	{"work and no worker", "tunes", ops.StatusError, sql(noWorker, job("trials", "available", "1 minute"))},
 	{"worker died with a running job", "tunes", ops.StatusError, sql(`update workers set beat_at = now() - interval '20 s'`, job("trials", "running", "1 minute"))},
 	{"worker of other queues", "tunes", ops.StatusError, sql(`update workers set queues = '{"ingestion": 4}'`, job("tunes", "available", "1 minute"))},
+	{"walk-forwards and no worker of theirs", "tunes", ops.StatusError, sql(`update workers set queues = '{"tunes": 1, "trials": 4}'`, job("wfo", "available", "1 minute"))},
 	{"queue stands still", "tunes", ops.StatusDegraded, sql(job("tunes", "available", "11 minutes"))},
 	{"job stuck", "tunes", ops.StatusDegraded, sql(job("trials", "running", "61 minutes"))},
 	{"tunes fail", "tunes", ops.StatusDegraded, sql(tunes("failed", 3), tunes("completed", 2))},
@@ -218,6 +219,7 @@ var faults = []fault{
 	{"ingestion fails", "ingestion", ops.StatusDegraded, sql(ingested("completed", "2 hours", 1), ingested("failed", "1 hour", 1))},
 	{"ingestion never worked", "ingestion", ops.StatusDegraded, sql(ingested("failed", "1 hour", 1))},
 	{"ingestion backlog", "ingestion", ops.StatusError, sql(ingested("queued", "31 minutes", 101))},
+	{"documents and no worker of theirs", "ingestion", ops.StatusError, sql(`update workers set queues = '{"tunes": 1, "trials": 4}'`, job("ingestion", "available", "1 minute"))},
 	{"table of ingestion gone", "ingestion", ops.StatusError, sql(`drop table ingest_jobs cascade`)},
 	{"column of ingestion gone", "ingestion", ops.StatusError, sql(`alter table ingest_jobs drop column reason`)},
 }

@@ -10,7 +10,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"millrace/jobs"
 	"millrace/ops"
+	"millrace/store/workers"
 )
 
 // The thresholds of retention.
@@ -117,6 +119,16 @@ func (c checks) lost(ctx context.Context, r *ops.Report, kinds ...string) error 
 	return nil
 }
 
+// unserved raises an error where work waits in one of the queues and no worker that is heard works it.
+func unserved(state workers.State, r *ops.Report, queues ...string) {
+	for _, q := range state.Queues {
+		if q.Workers == 0 && q.Oldest > noticed && slices.Contains(queues, q.Queue) {
+			r.Raise(ops.StatusError, fmt.Sprintf("work waits in the queue %s and no worker works it", q.Queue),
+				fmt.Sprintf("Start one: millrace worker --queues %s:2. Or find out why it stopped.", q.Queue))
+		}
+	}
+}
+
 // silentFor is how long a worker that went silent is reported; by then its work runs elsewhere.
 const silentFor = 10 * time.Minute
 
@@ -126,6 +138,7 @@ func (c checks) fleet(ctx context.Context, r *ops.Report) error {
 	if err != nil {
 		return err
 	}
+	unserved(state, r, jobs.QueueTunes, jobs.QueueTrials, jobs.QueueWFO, jobs.QueueMaintenance)
 	for _, w := range state.Silent { // the latest first
 		if w.For < silentFor {
 			r.Raise(ops.StatusDegraded, fmt.Sprintf("worker %s has not been heard for %v", w.Worker, w.For.Round(time.Second)),
@@ -206,6 +219,11 @@ func (c checks) ingestion(ctx context.Context) ops.Report {
 	if err := c.lost(ctx, &r, "ingestion", "reembed"); err != nil {
 		return failed(r, err)
 	}
+	fleet, err := c.Store.Workers.State(ctx)
+	if err != nil {
+		return failed(r, err)
+	}
+	unserved(fleet, &r, jobs.QueueIngestion)
 	if state.Backlog > backlogLong {
 		r.Raise(ops.StatusError, fmt.Sprintf("%d documents are waiting, more than 100 of them for %v", state.Pending, state.Backlog.Round(time.Minute)),
 			"Is a worker on the queue ingestion? Add slots: millrace worker --queues ingestion:4.")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"millrace/jobs"
 	"millrace/store"
 )
 
@@ -36,7 +37,8 @@ type State struct {
 	Silent []SilentWorker // the latest first
 }
 
-// State reads it. A queue is listed that a live worker works or whose jobs wait.
+// State reads it. A queue is listed that a live worker works or whose jobs wait, also one that no worker has
+// ever worked, which River does not list.
 func (s *Store) State(ctx context.Context) (State, error) {
 	var state State
 	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
@@ -45,7 +47,7 @@ func (s *Store) State(ctx context.Context) (State, error) {
 		batch.Queue(`
 			with live as (select queues from workers where beat_at > clock_timestamp() - make_interval(secs => $1)),
 			served as (select q as queue, count(*) as workers from live, jsonb_object_keys(queues) q group by q),
-			known as (select queue from served union select name from river_queue)
+			known as (select queue from served union select name from river_queue union select unnest($2::text[]))
 			select k.queue, coalesce(extract(epoch from clock_timestamp() - w.since), 0)::float8, coalesce(s.workers, 0)::int
 			  from known k
 			  left join served s on s.queue = k.queue
@@ -55,7 +57,7 @@ func (s *Store) State(ctx context.Context) (State, error) {
 			                                      where state = 'available' and queue = k.queue and priority = p
 			                                      order by scheduled_at limit 1) j) w on true
 			 where s.workers > 0 or w.since is not null
-			 order by 1`, LeaseSeconds).Query(func(rows pgx.Rows) (err error) {
+			 order by 1`, LeaseSeconds, jobs.Queues()).Query(func(rows pgx.Rows) (err error) {
 			state.Queues, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (q QueueState, err error) {
 				var oldest float64
 				err = row.Scan(&q.Queue, &oldest, &q.Workers)
