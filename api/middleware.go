@@ -50,7 +50,7 @@ func (s *Server) answered(c echo.Context, id string, start time.Time) {
 	status, took := c.Response().Status, time.Since(start)
 	s.opts.Metrics.HTTPRequests.WithLabelValues(route, c.Request().Method, strconv.Itoa(status)).Inc()
 	if !lasting(c) {
-		s.opts.Metrics.HTTPDuration.WithLabelValues(route, c.Request().Method).Observe(took.Seconds())
+		ops.Observe(c.Request().Context(), s.opts.Metrics.HTTPDuration.WithLabelValues(route, c.Request().Method), took)
 	}
 	s.opts.Logger.LogAttrs(c.Request().Context(), slog.LevelDebug, "request",
 		slog.String("request_id", id), slog.String("method", c.Request().Method), slog.String("route", route),
@@ -75,7 +75,8 @@ func routeOf(c echo.Context) string {
 // and probes and scrapes come every few seconds, so they are not traced.
 func (s *Server) watched(c echo.Context, id string) (finish func(ops.Outcome)) {
 	route := routeOf(c)
-	ctx := ops.With(c.Request().Context(), slog.String("request_id", id), slog.String("route", route))
+	ctx := s.opts.Reporter.Join(c.Request().Context(), c.Request().Header.Get("Traceparent"))
+	ctx = ops.With(ctx, slog.String("request_id", id), slog.String("route", route))
 	name := c.Request().Method + " " + route
 	finish = func(ops.Outcome) {}
 	switch {

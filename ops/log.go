@@ -4,10 +4,12 @@ import (
 	"context"
 	"io"
 	"log/slog"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // NewLogger logs to w, as JSON lines or, with text, as key=value lines for a terminal. What With has
-// put into a context is part of every line that is logged with it.
+// put into a context is part of every line that is logged with it, and so is the span that it is in.
 func NewLogger(w io.Writer, level slog.Level, text bool) *slog.Logger {
 	opts := &slog.HandlerOptions{Level: level}
 	if text {
@@ -30,7 +32,8 @@ type contextHandler struct{ slog.Handler }
 // Handle implements slog.Handler.
 func (h contextHandler) Handle(ctx context.Context, r slog.Record) error {
 	known, _ := ctx.Value(attrsKey{}).([]slog.Attr)
-	if len(known) == 0 {
+	at := trace.SpanContextFromContext(ctx)
+	if len(known) == 0 && !at.IsValid() {
 		return h.Handler.Handle(ctx, r)
 	}
 	said := map[string]bool{}
@@ -40,6 +43,9 @@ func (h contextHandler) Handle(ctx context.Context, r slog.Record) error {
 		if !said[a.Key] {
 			r.AddAttrs(a)
 		}
+	}
+	if at.IsValid() {
+		r.AddAttrs(slog.String("trace_id", at.TraceID().String()), slog.String("span_id", at.SpanID().String()))
 	}
 	return h.Handler.Handle(ctx, r)
 }

@@ -50,6 +50,9 @@ type Metrics struct {
 	JobsRescued  prometheus.Counter
 
 	WorkReconciled *prometheus.CounterVec // work
+
+	TelemetryFailures     *prometheus.CounterVec // signal: exports that failed
+	TelemetrySpansDropped prometheus.Counter
 }
 
 // NewMetrics makes and registers every metric, with the Go runtime's and the process's own.
@@ -100,6 +103,9 @@ func NewMetrics() *Metrics {
 			exponential(0.001, 20), "kind", "status"),
 		JobsRescued:    counter("worker_jobs_rescued_total", "Jobs run again because no live worker held them."),
 		WorkReconciled: counters("work_reconciled_total", "Pieces of active work taken up after their job was lost.", "work"),
+
+		TelemetryFailures:     counters("telemetry_export_failures_total", "Exports to the OpenTelemetry collector that failed, by signal: traces or metrics.", "signal"),
+		TelemetrySpansDropped: counter("telemetry_spans_dropped_total", "Spans that were dropped because too many waited for the collector."),
 	}
 	m.Registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -110,6 +116,7 @@ func NewMetrics() *Metrics {
 		m.WFORuns, m.WFOFolds, m.WFORunDuration, m.WFOEligible, m.RunPlanFailures, m.StrategyChecks,
 		m.IngestJobs, m.IngestFailures,
 		m.IdempotencyReplays, m.InternalErrors, m.RiverJobWait, m.RiverJobRun, m.JobsRescued, m.WorkReconciled,
+		m.TelemetryFailures, m.TelemetrySpansDropped,
 	)
 	m.Registry.MustRegister(m.Knowledge.collectors()...)
 	m.begin()
@@ -130,6 +137,7 @@ func (m *Metrics) begin() {
 		each(m.IngestJobs, []string{source}, ended)
 	}
 	each(m.InternalErrors, []string{"error", "panic"})
+	each(m.TelemetryFailures, []string{"traces", "metrics"})
 	m.Knowledge.begin()
 }
 

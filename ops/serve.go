@@ -11,9 +11,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// MetricsHandler exports a registry. A collector that fails leaves its own figures out, no others.
+// MetricsHandler exports a registry. A collector that fails leaves its own figures out, no others. A scraper
+// that asks for OpenMetrics gets the exemplars too.
 func MetricsHandler(registry *prometheus.Registry) http.Handler {
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, EnableOpenMetrics: true})
 }
 
 // Profiles serves the profiles of net/http/pprof under a prefix that ends without a slash.

@@ -58,6 +58,13 @@ type PoolOptions struct {
 	Worker      string               // id of the worker whose pool it is: outcomes count only from a job's holder
 	Acquire     prometheus.Histogram // seconds to get a connection; may be nil
 	ConnErrors  prometheus.Counter   // failed connection attempts; may be nil
+	Spans       SpanTracer           // makes spans of statements; may be nil
+}
+
+// SpanTracer makes spans of the statements of a context that has a span.
+type SpanTracer interface {
+	pgx.QueryTracer
+	pgx.BatchTracer
 }
 
 // OpenPool opens a pool whose connections act as AppRole. It does not wait for the database:
@@ -81,7 +88,7 @@ func OpenPool(ctx context.Context, opts PoolOptions) (*pgxpool.Pool, error) {
 	} else if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
 		cfg.ConnConfig.RuntimeParams["application_name"] = "millrace"
 	}
-	cfg.ConnConfig.Tracer = &poolTracer{acquire: opts.Acquire, connErrors: opts.ConnErrors}
+	cfg.ConnConfig.Tracer = &poolTracer{acquire: opts.Acquire, connErrors: opts.ConnErrors, spans: opts.Spans}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open pool: %w", err)
@@ -243,6 +250,7 @@ func SQLState(err error) string {
 type poolTracer struct {
 	acquire    prometheus.Histogram
 	connErrors prometheus.Counter
+	spans      SpanTracer // nil: none
 	recent     recent
 	lost       atomic.Int64 // when a connection was last lost, in nanoseconds; 0: never
 	uncounted  atomic.Int64 // failed attempts that the fleet's count does not have yet
@@ -281,22 +289,38 @@ func (t *poolTracer) TraceConnectEnd(_ context.Context, data pgx.TraceConnectEnd
 	}
 }
 
-func (t *poolTracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
-	return ctx
+func (t *poolTracer) TraceQueryStart(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if t.spans == nil {
+		return ctx
+	}
+	return t.spans.TraceQueryStart(ctx, conn, data)
 }
 
-func (t *poolTracer) TraceQueryEnd(_ context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
+func (t *poolTracer) TraceQueryEnd(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryEndData) {
 	t.note(data.Err)
+	if t.spans != nil {
+		t.spans.TraceQueryEnd(ctx, conn, data)
+	}
 }
 
-func (t *poolTracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
-	return ctx
+func (t *poolTracer) TraceBatchStart(ctx context.Context, conn *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
+	if t.spans == nil {
+		return ctx
+	}
+	return t.spans.TraceBatchStart(ctx, conn, data)
 }
 
-func (t *poolTracer) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+func (t *poolTracer) TraceBatchQuery(ctx context.Context, conn *pgx.Conn, data pgx.TraceBatchQueryData) {
+	if t.spans != nil {
+		t.spans.TraceBatchQuery(ctx, conn, data)
+	}
+}
 
-func (t *poolTracer) TraceBatchEnd(_ context.Context, _ *pgx.Conn, data pgx.TraceBatchEndData) {
+func (t *poolTracer) TraceBatchEnd(ctx context.Context, conn *pgx.Conn, data pgx.TraceBatchEndData) {
 	t.note(data.Err)
+	if t.spans != nil {
+		t.spans.TraceBatchEnd(ctx, conn, data)
+	}
 }
 
 // note remembers when the pool last lost a connection.

@@ -7,11 +7,15 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // AppendEvent adds an event to the workspace's stream; readers see it once tx has committed. Its
 // place in the stream is given now, so events of one transaction are in the order of the calls.
 func AppendEvent(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, topic, typ, entityID string, payload any) error {
+	ctx, end := eventSpan(ctx, topic, typ, entityID)
+	defer end()
 	body, err := json.Marshal(payload)
 	if err != nil {
 		return fmt.Errorf("encode event %s: %w", typ, err)
@@ -23,4 +27,15 @@ func AppendEvent(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, topic, typ
 		return fmt.Errorf("append event %s of %s: %w", typ, entityID, err)
 	}
 	return nil
+}
+
+// eventSpan is the span of an event that is written, where the request or job that writes it has one.
+func eventSpan(ctx context.Context, topic, typ, entityID string) (context.Context, func()) {
+	within := trace.SpanFromContext(ctx)
+	if !within.IsRecording() {
+		return ctx, func() {}
+	}
+	ctx, span := within.TracerProvider().Tracer("millrace").Start(ctx, "event "+typ, trace.WithSpanKind(trace.SpanKindProducer),
+		trace.WithAttributes(attribute.String("millrace.topic", topic), attribute.String("millrace.entity_id", entityID)))
+	return ctx, func() { span.End() }
 }

@@ -33,11 +33,12 @@ type apiCmd struct {
 	internalFlags
 	knowledgeFlags
 	apiFlags
+	telemetryFlags
 }
 
 // Run serves HTTP until a signal.
 func (c *apiCmd) Run(ctx context.Context, env *environment) error {
-	if err := checked(c.databaseFlags.check(), c.apiFlags.check(env.profile), c.knowledgeFlags.check()); err != nil {
+	if err := checked(c.databaseFlags.check(), c.apiFlags.check(env.profile), c.knowledgeFlags.check(), c.telemetryFlags.check()); err != nil {
 		return err
 	}
 	return serve(ctx, env, 15*time.Second, func(life *lifecycle) error {
@@ -45,7 +46,11 @@ func (c *apiCmd) Run(ctx context.Context, env *environment) error {
 		if err := serveInternal(ctx, life, env, c.internalFlags, metrics, c.AdminToken); err != nil {
 			return err
 		}
-		_, err := startAPI(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.apiFlags, metrics)
+		var err error
+		if env.exports, err = c.telemetryFlags.start(ctx, life, env, "millrace-api", metrics, append(strings.Fields(c.AdminToken), c.DatabaseURL)...); err != nil {
+			return err
+		}
+		_, err = startAPI(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.apiFlags, metrics)
 		return err
 	})
 }
@@ -56,14 +61,14 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 	if err != nil {
 		return "", err
 	}
-	client, err := jobs.NewInsertClient(pools.fleet, env.logger)
+	client, err := jobs.NewInsertClient(pools.fleet, env.logger, ops.Origins{})
 	if err != nil {
 		return "", err
 	}
 	st := pools.stores(client)
 	st.SetRecorder(metrics)
 	st.SetVersion(env.version())
-	reporter, err := env.report.reporter(life, append(strings.Fields(flags.AdminToken), db.DatabaseURL)...)
+	reporter, err := env.report.reporter(life, env.exports.Tracer(), append(strings.Fields(flags.AdminToken), db.DatabaseURL)...)
 	if err != nil {
 		return "", err
 	}

@@ -30,6 +30,7 @@ type devCmd struct {
 	knowledgeFlags
 	workerFlags
 	apiFlags
+	telemetryFlags
 	Data string `default:".millrace" env:"MILLRACE_DATA" help:"Folder for the database and dev.env."`
 }
 
@@ -45,7 +46,7 @@ func (c *devCmd) start(ctx context.Context, life *lifecycle, env *environment) (
 	if env.profile == production {
 		return devSettings{}, configError{errors.New("--profile (CONFIG_PROFILE): dev keeps its keys in a file; in production run migrate, api and worker")}
 	}
-	if err := checked(c.apiFlags.check(env.profile), c.workerFlags.check(), c.knowledgeFlags.check()); err != nil {
+	if err := checked(c.apiFlags.check(env.profile), c.workerFlags.check(), c.knowledgeFlags.check(), c.telemetryFlags.check()); err != nil {
 		return devSettings{}, err
 	}
 	data, err := filepath.Abs(c.Data)
@@ -68,6 +69,9 @@ func (c *devCmd) start(ctx context.Context, life *lifecycle, env *environment) (
 	c.AdminToken = settings.AdminToken
 	metrics := ops.NewMetrics()
 	if err := serveInternal(ctx, life, env, c.internalFlags, metrics, c.AdminToken); err != nil {
+		return devSettings{}, err
+	}
+	if env.exports, err = c.telemetryFlags.start(ctx, life, env, "millrace-dev", metrics, c.AdminToken, c.DatabaseURL); err != nil {
 		return devSettings{}, err
 	}
 	address, err := startAPI(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.apiFlags, metrics)

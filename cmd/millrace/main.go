@@ -16,6 +16,7 @@ import (
 	"millrace/jobs/backtest"
 	"millrace/jobs/pine"
 	"millrace/ops"
+	"millrace/ops/telemetry"
 )
 
 // gitSHA and buildTime are set by the linker.
@@ -77,6 +78,7 @@ type environment struct {
 	logger         *slog.Logger
 	profile        string
 	report         reportFlags
+	exports        *telemetry.Telemetry // of this process, once it is started; nil: none
 }
 
 func (*environment) version() string { return gitSHA + " " + buildTime }

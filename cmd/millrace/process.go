@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/trace"
 
 	"millrace/migrations"
 	"millrace/ops"
@@ -32,12 +33,12 @@ type reportFlags struct {
 }
 
 // reporter makes the process's reporter, nil when there is none.
-func (f reportFlags) reporter(life *lifecycle, secrets ...string) (*ops.Reporter, error) {
+func (f reportFlags) reporter(life *lifecycle, tracer trace.Tracer, secrets ...string) (*ops.Reporter, error) {
 	if f.SentryTrace < 0 || f.SentryTrace > 1 {
 		return nil, configError{errors.New("--sentry-traces (SENTRY_TRACES_SAMPLE_RATE) must be from 0 to 1")}
 	}
 	reporter, err := ops.NewReporter(ops.ReportOptions{
-		DSN: f.SentryDSN, Environment: f.SentryEnv, Release: "millrace@" + gitSHA, TraceRate: f.SentryTrace, Secrets: secrets,
+		DSN: f.SentryDSN, Environment: f.SentryEnv, Release: "millrace@" + gitSHA, TraceRate: f.SentryTrace, Secrets: secrets, Tracer: tracer,
 	})
 	if err != nil {
 		return nil, configError{errors.New("--sentry-dsn (SENTRY_DSN) is not a Sentry DSN")} // the error would quote the key
@@ -116,7 +117,7 @@ func openPools(ctx context.Context, life *lifecycle, db databaseFlags, most conn
 	}
 	pool, err := store.OpenPool(ctx, store.PoolOptions{
 		DatabaseURL: db.DatabaseURL, MaxConns: most.fleet + most.spaces, Worker: worker,
-		Acquire: metrics.DBAcquire, ConnErrors: metrics.DBConnectionErrors,
+		Acquire: metrics.DBAcquire, ConnErrors: metrics.DBConnectionErrors, Spans: spanTracer(env.exports),
 	})
 	if err != nil {
 		return pools{}, configError{fmt.Errorf("DATABASE_URL: %w", err)}

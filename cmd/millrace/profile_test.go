@@ -89,8 +89,12 @@ func TestABadValueIsRefusedByItsName(t *testing.T) {
 		"LIMIT_LOGINS": {"-1"}, "LIMIT_UPLOADS": {"-1"}, "LIMIT_QUERIES": {"-1"}, "LIMIT_ADDRESS_QUERIES": {"-1"}, "LIMIT_SUBMISSIONS": {"-1"}, "LIMIT_QUEUE_DEPTH": {"-1"},
 		"FETCH_ALLOW_NETWORKS": {"10.0.0.1"}, "PDF_MAX_PAGES": {"0"}, "PDF_TIMEOUT": {"0s"}, "SENTRY_DSN": {"here"}, "SENTRY_TRACES_SAMPLE_RATE": {"2"},
 		"RERANKER_URL": {"nowhere"}, "QDRANT_URL": {"nowhere"}, "LLM_TIMEOUT": {"-1s"}, "MILLRACE_VECTOR_MEMORY_MB": {"0"}, "MILLRACE_TEXT_MEMORY_MB": {"0"}, "EMBEDDER_DIMENSIONS": {"-1"},
+		"OTEL_EXPORTER_OTLP_ENDPOINT": {"nowhere", "ftp://h"}, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": {"nowhere"}, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": {"nowhere"},
+		"OTEL_EXPORTER_OTLP_HEADERS": {"key", "a=%zz"}, "OTEL_EXPORTER_OTLP_PROTOCOL": {"grpc"}, "OTEL_EXPORTER_OTLP_TIMEOUT": {"0"}, "OTEL_METRIC_EXPORT_INTERVAL": {"0"},
+		"OTEL_BSP_SCHEDULE_DELAY": {"0"}, "OTEL_TRACES_SAMPLER_ARG": {"2", "x"}, "OTEL_RESOURCE_ATTRIBUTES": {"name"},
 	}
 	anything := map[string]string{ // what is never wrong by itself
+		"OTEL_SERVICE_NAME":  "a name",
 		"MILLRACE_CACHE_DIR": "a folder that cannot be made costs a compilation",
 		"SENTRY_ENVIRONMENT": "a name", "EMBEDDER_API_KEY": "a secret", "LLM_API_KEY": "a secret", "RERANKER_API_KEY": "a secret", "QDRANT_API_KEY": "a secret",
 		"EMBEDDER_URL": "asked for by EMBEDDER", "EMBEDDER_MODEL": "asked for by EMBEDDER", "EMBEDDER_FILE": "asked for by EMBEDDER", "LLM_URL": "asked for by LLM_PROVIDER", "LLM_MODEL": "asked for by LLM_PROVIDER", "RERANKER_MODEL": "a name",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -48,6 +49,7 @@ type workerCmd struct {
 	internalFlags
 	knowledgeFlags
 	workerFlags
+	telemetryFlags
 	AdminToken string `env:"ADMIN_TOKEN" help:"Token for the profiles at --metrics-addr; unset, there are none."`
 }
 
@@ -59,6 +61,10 @@ func (c *workerCmd) Run(ctx context.Context, env *environment) error {
 	return serve(ctx, env, c.Drain+5*time.Second, func(life *lifecycle) error {
 		metrics := ops.NewMetrics()
 		if err := serveInternal(ctx, life, env, c.internalFlags, metrics, c.AdminToken); err != nil {
+			return err
+		}
+		var err error
+		if env.exports, err = c.telemetryFlags.start(ctx, life, env, "millrace-worker", metrics, append(strings.Fields(c.AdminToken), c.DatabaseURL)...); err != nil {
 			return err
 		}
 		return startWorker(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.workerFlags, metrics)
@@ -90,7 +96,7 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 	if err != nil {
 		return err
 	}
-	reporter, err := env.report.reporter(life, db.DatabaseURL)
+	reporter, err := env.report.reporter(life, env.exports.Tracer(), db.DatabaseURL)
 	if err != nil {
 		return err
 	}

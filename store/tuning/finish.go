@@ -44,7 +44,7 @@ func (s *Store) FinishShard(ctx context.Context, lease store.Lease, id uuid.UUID
 		queueResult(batch, lease, id, done)
 		queueProgress(batch, id)
 		s.folds.QueueFoldAdvanced(batch, id, done.trials())
-		queueNextJobs(batch, id, of.allowed(window), of.alone)
+		queueNextJobs(batch, lease.JobID, id, of.allowed(window), of.alone)
 		store.QueueCompletion(batch, lease)
 	})
 	if err != nil {
@@ -146,8 +146,9 @@ func queueProgress(batch *pgx.Batch, tune uuid.UUID) {
 // queueNextJobs gives the tune's next shards a job each, as many as it is allowed and no more, or after
 // the last one of a round inserts the job that plans the next, or ranks. So the rest of a huge tune
 // does not stand in the queue before a small one, nor many tunes of one workspace before the one of
-// another. Jobs are inserted as River inserts them, see TestTheStoreInsertsJobsAsRiverDoes.
-func queueNextJobs(batch *pgx.Batch, tune uuid.UUID, allowed int, alone bool) {
+// another. Jobs are inserted as River inserts them, see TestTheStoreInsertsJobsAsRiverDoes, and have the origin
+// of the shard's own job, see ops.Origins.
+func queueNextJobs(batch *pgx.Batch, own int64, tune uuid.UUID, allowed int, alone bool) {
 	shard, advance, collect := jobs.TuneShardArgs{}, jobs.TuneAdvanceArgs{}, jobs.TuneCollectArgs{}
 	opts, advanceOpts, collectOpts := shard.InsertOpts(), advance.InsertOpts(), collect.InsertOpts()
 	batch.Queue(`
@@ -156,10 +157,14 @@ func queueNextJobs(batch *pgx.Batch, tune uuid.UUID, allowed int, alone bool) {
 			       least(p.shards - p.next_shard, $2 - (p.next_shard - p.shards_done)) as room
 			  from tunes t join tune_progress p on p.tune_id = t.id
 			 where t.id = $1 and t.status = 'running'),
+		origin as materialized (
+			select jsonb_strip_nulls(jsonb_build_object('traceparent', metadata -> 'traceparent', 'request_id', metadata -> 'request_id')) as metadata
+			  from river_job where id = $16),
 		next_shards as (
-			insert into river_job (kind, args, queue, max_attempts, priority, state)
+			insert into river_job (kind, args, queue, max_attempts, priority, state, metadata)
 			select $4, jsonb_build_object('workspace_id', at.workspace_id, 'tune_id', $1::uuid, 'shard', at.next_shard + i), $5, $6,
-			       case when $3 and i = 0 and at.next_shard = at.shards_done then $7::int else $8::int end, 'available'
+			       case when $3 and i = 0 and at.next_shard = at.shards_done then $7::int else $8::int end, 'available',
+			       coalesce((select metadata from origin), '{}')
 			  from at, generate_series(0, at.room - 1) i
 			returning id, (args ->> 'shard')::int as shard, queue),
 		assigned as (
@@ -167,8 +172,9 @@ func queueNextJobs(batch *pgx.Batch, tune uuid.UUID, allowed int, alone bool) {
 			 where s.tune_id = $1 and s.shard = n.shard
 			   and s.shard >= (select next_shard from at) and s.shard < (select next_shard + room from at)), -- for the index
 		following as (
-			insert into river_job (kind, args, queue, max_attempts, priority, state)
-			select n.kind, jsonb_build_object('workspace_id', at.workspace_id, 'tune_id', $1::uuid) || n.args, $9, n.attempts, n.priority, 'available'
+			insert into river_job (kind, args, queue, max_attempts, priority, state, metadata)
+			select n.kind, jsonb_build_object('workspace_id', at.workspace_id, 'tune_id', $1::uuid) || n.args, $9, n.attempts, n.priority, 'available',
+			       coalesce((select metadata from origin), '{}')
 			  from at,
 			       lateral (select $10 as kind, jsonb_build_object('round', at.round + 1) as args, $11::int as attempts, $12::int as priority
 			                 where at.round + 1 < at.rounds
@@ -185,7 +191,7 @@ func queueNextJobs(batch *pgx.Batch, tune uuid.UUID, allowed int, alone bool) {
 		tune, allowed, alone,
 		shard.Kind(), opts.Queue, opts.MaxAttempts, jobs.PriorityFirst, opts.Priority,
 		collectOpts.Queue, advance.Kind(), advanceOpts.MaxAttempts, max(advanceOpts.Priority, 1),
-		collect.Kind(), collectOpts.MaxAttempts, max(collectOpts.Priority, 1))
+		collect.Kind(), collectOpts.MaxAttempts, max(collectOpts.Priority, 1), own)
 }
 
 // ReportShard records how many trials of a shard an attempt has done so far, and the tune's progress.

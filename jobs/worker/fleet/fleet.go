@@ -112,7 +112,7 @@ func New(opts Options, register func(*stores.Set, *river.Workers)) (*Fleet, erro
 		FetchCooldown:     5 * time.Millisecond,
 		FetchPollInterval: 500 * time.Millisecond,
 		RetryPolicy:       backoff{f.store.Clock()},
-		Middleware:        []rivertype.Middleware{&jobs.DatabaseTimes{}, &watch{fleet: f}},
+		Middleware:        []rivertype.Middleware{&jobs.DatabaseTimes{}, ops.Origins{}, &watch{fleet: f}},
 		// What River decides by a clock goes by the database's.
 		Test: river.TestConfig{Time: databaseTime{f.store.Clock()}},
 		// Only a backstop: heartbeats rescue within seconds. Above every kind's timeout

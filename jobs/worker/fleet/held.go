@@ -171,7 +171,7 @@ func (w *watch) watched(ctx context.Context, job *rivertype.JobRow) (context.Con
 		WorkspaceID string `json:"workspace_id"`
 	}
 	_ = json.Unmarshal(job.EncodedArgs, &args) // a kind without a workspace has none
-	ctx = named(ctx, job, args.WorkspaceID)
+	ctx = named(ops.OfJob(ctx, job.Metadata), job, args.WorkspaceID)
 	ctx, finish := w.fleet.opts.Reporter.Begin(ctx, "queue.process", job.Kind)
 	ops.Tag(ctx, "workspace_id", args.WorkspaceID)
 	return ctx, finish
