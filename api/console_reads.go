@@ -52,6 +52,9 @@ func (r consoleReads) visible(ctx context.Context) ([]tenants.Workspace, error) 
 
 // Workers implements console.Reads.
 func (r consoleReads) Workers(ctx context.Context) ([]console.Worker, error) {
+	if v, ok := visitorOf(ctx); !ok || v.person != nil {
+		return nil, nil
+	}
 	live, err := r.store.Workers.Live(ctx)
 	if err != nil {
 		return nil, err
@@ -61,6 +64,11 @@ func (r consoleReads) Workers(ctx context.Context) ([]console.Worker, error) {
 		shown[i] = console.Worker{Host: w.Host, PID: w.PID, Queues: w.Queues, Running: w.Running, StartedAt: w.StartedAt}
 	}
 	return shown, nil
+}
+
+// Running implements console.Reads.
+func (r consoleReads) Running(ctx context.Context, workspace uuid.UUID) (int, error) {
+	return r.store.Workers.Running(ctx, workspace)
 }
 
 // FailedJobs implements console.Reads.

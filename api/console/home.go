@@ -15,7 +15,8 @@ import (
 type homeData struct {
 	Running, Queued, Failed, Recent []tune
 	Workers                         []homeWorker
-	Slots, Busy                     int
+	Slots                           int // of the fleet, for an admin
+	Busy                            int // jobs that run: the fleet's for an admin, or else the workspace's
 	Jobs                            []Job
 	NoData                          bool // there is nothing to run a tune on
 }
@@ -71,6 +72,11 @@ func (p *Pages) Home(c echo.Context) error {
 		slots := jobs.Slots(w.Queues)
 		data.Slots, data.Busy = data.Slots+slots[jobs.QueueTrials], data.Busy+w.Running
 		data.Workers = append(data.Workers, homeWorker{w.Host, w.PID, slots.String(), w.Running, &w.StartedAt})
+	}
+	if !v.Who.Admin {
+		if data.Busy, err = p.opts.Reads.Running(ctx, v.Workspace.ID); err != nil {
+			return err
+		}
 	}
 	v.Data = data
 	return p.render(c, http.StatusOK, "home", v)

@@ -20,8 +20,11 @@ type Reads interface {
 	Who(ctx context.Context) (Who, bool)
 	// Workspaces lists those that who signed in may see: all, or the one of the key.
 	Workspaces(ctx context.Context) ([]Workspace, error)
-	// Workers lists the worker processes that are alive, the longest-lived first.
+	// Workers lists the worker processes that are alive, the longest-lived first. Only an admin of the server
+	// sees any: what they run is everybody's.
 	Workers(ctx context.Context) ([]Worker, error)
+	// Running counts the jobs of a workspace that workers run now.
+	Running(ctx context.Context, workspace uuid.UUID) (int, error)
 	// FailedJobs lists the jobs that were given up since a time, newest first.
 	FailedJobs(ctx context.Context, workspace uuid.UUID, since time.Time, limit int) ([]Job, error)
 	// Jobs lists the newest jobs that name id in their argument of, which is tune_id or wfo_id.
@@ -58,7 +61,7 @@ type Worker struct {
 	Host      string
 	PID       int
 	Queues    map[string]int // slots
-	Running   int            // jobs it holds
+	Running   int            // jobs it runs now
 	StartedAt time.Time
 }
 

@@ -15,7 +15,7 @@ import (
 // LiveWorker is a worker process whose heartbeat counts.
 type LiveWorker struct {
 	Worker
-	Running   int // jobs it holds
+	Running   int // jobs that it runs now: what ended since its heartbeat does not count
 	StartedAt time.Time
 	BeatAt    time.Time
 }
@@ -23,7 +23,9 @@ type LiveWorker struct {
 // Live lists the worker processes that are alive, the longest-lived first.
 func (s *Store) Live(ctx context.Context) ([]LiveWorker, error) {
 	rows, err := s.db.Pool().Query(ctx, `
-		select id, host, pid, version, queues, cardinality(running), started_at, beat_at from workers
+		select w.id, host, pid, version, queues, started_at, beat_at,
+		       (select count(*) from river_job j where j.id = any(w.running) and j.state = 'running')
+		  from workers w
 		 where beat_at > clock_timestamp() - make_interval(secs => $1)
 		 order by started_at, id`, LeaseSeconds)
 	if err != nil {
@@ -32,7 +34,7 @@ func (s *Store) Live(ctx context.Context) ([]LiveWorker, error) {
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (LiveWorker, error) {
 		var w LiveWorker
 		var queues []byte
-		if err := row.Scan(&w.ID, &w.Host, &w.PID, &w.Version, &queues, &w.Running, &w.StartedAt, &w.BeatAt); err != nil {
+		if err := row.Scan(&w.ID, &w.Host, &w.PID, &w.Version, &queues, &w.StartedAt, &w.BeatAt, &w.Running); err != nil {
 			return w, err
 		}
 		return w, json.Unmarshal(queues, &w.Queues)
@@ -41,6 +43,18 @@ func (s *Store) Live(ctx context.Context) ([]LiveWorker, error) {
 		return nil, fmt.Errorf("list workers: %w", err)
 	}
 	return all, nil
+}
+
+// Running counts the jobs of a workspace that live workers run now. It looks at what they hold, not at the table.
+func (s *Store) Running(ctx context.Context, workspace uuid.UUID) (running int, err error) {
+	err = s.db.Pool().QueryRow(ctx, `
+		select count(*) from workers w join river_job j on j.id = any(w.running)
+		 where w.beat_at > clock_timestamp() - make_interval(secs => $1)
+		   and j.state = 'running' and j.args ->> 'workspace_id' = $2`, LeaseSeconds, workspace.String()).Scan(&running)
+	if err != nil {
+		return 0, fmt.Errorf("count running jobs: %w", err)
+	}
+	return running, nil
 }
 
 // FailedJob is a job that was given up.
