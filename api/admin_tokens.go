@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -24,7 +25,8 @@ func viewAdminToken(t tenants.AdminToken) types.AdminToken {
 // createAdminToken handles POST /admin/tokens.
 func (s *Server) createAdminToken(c echo.Context) error {
 	var req types.AdminTokenRequest
-	if err := bind(c, &req); err != nil {
+	sub, err := s.submission(c, &req)
+	if err != nil {
 		return err
 	}
 	var faults []invalid.FieldError
@@ -40,11 +42,16 @@ func (s *Server) createAdminToken(c echo.Context) error {
 	if err := fieldProblems(faults); err != nil {
 		return err
 	}
-	made, secret, err := s.store.Tenants.IssueAdminToken(c.Request().Context(), req.Name, req.ExpiresAt)
+	resp, err := s.store.Tenants.IssueAdminToken(c.Request().Context(), sub, req.Name, req.ExpiresAt, func(made tenants.AdminToken, secret string) (store.Response, error) {
+		return created("", types.NewAdminToken{AdminToken: viewAdminToken(made), Secret: secret})
+	})
+	if errors.Is(err, store.ErrConflict) {
+		return credentialTaken("token", req.Name)
+	}
 	if err != nil {
 		return err
 	}
-	return writeJSON(c, http.StatusCreated, "application/json", types.NewAdminToken{AdminToken: viewAdminToken(made), Secret: secret})
+	return respond(c, resp)
 }
 
 // listAdminTokens handles GET /admin/tokens.

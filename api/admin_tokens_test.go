@@ -30,7 +30,7 @@ func (r *fixture) newAdmin(name string) adminTokenView {
 
 func TestAnAdminHasATokenByNameUntilItIsRevoked(t *testing.T) {
 	r := newFixture(t)
-	first, second := r.newAdmin("ada"), r.newAdmin("ada")
+	first, second := r.newAdmin("ada"), r.newAdmin("ada-2")
 	require.NotEqual(t, first.Secret, second.Secret)
 	open := func(token string) int {
 		return r.do(http.MethodGet, "/admin/workspaces", "", "Authorization", "", "X-Admin-Token", token).status

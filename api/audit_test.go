@@ -223,8 +223,8 @@ func TestChangesAreRefusedWhileTheAuditLogCannotBeWritten(t *testing.T) {
 
 func TestAWorkspaceReadsItsOwnAuditLog(t *testing.T) {
 	r := newFixture(t)
-	for range 3 {
-		require.Equal(t, http.StatusCreated, r.do(http.MethodPost, "/workspace/keys", `{"name":"k","role":"viewer"}`).status)
+	for _, name := range []string{"k1", "k2", "k3"} {
+		require.Equal(t, http.StatusCreated, r.do(http.MethodPost, "/workspace/keys", `{"name":"`+name+`","role":"viewer"}`).status)
 	}
 	require.Equal(t, http.StatusCreated, r.do(http.MethodPost, "/workspace/keys", `{"name":"theirs","role":"viewer"}`, "Authorization", "Bearer "+r.other).status)
 	type list struct {

@@ -22,6 +22,11 @@ var creations = map[string]string{
 	"/ingest/text":    `{"text":"A crossover fails in a market without trend."}`,
 	"/ingest/dataset": `{"url":"https://example.com/bars.csv","title":"bars","symbol":"B","timeframe":"1d"}`,
 
+	"/workspace/keys":            `{"name":"once","role":"viewer"}`,
+	"/admin/workspaces/:id/keys": `{"name":"once and by an admin","role":"viewer"}`,
+	"/admin/tokens":              `{"name":"once"}`,
+	"/admin/workspaces":          `{"name":"once"}`,
+
 	"/documents/:id/reingest":       `{}`,
 	"/admin/workspaces/:id/reembed": `{}`,
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"crypto/hkdf"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/go-json-experiment/json"
 	"github.com/labstack/echo/v4"
 
 	"millrace/jobs/invalid"
@@ -33,7 +35,7 @@ type submitted struct {
 // and has store.Submit claim the key, create the work and store the response in one transaction.
 func (s *Server) once(r route, next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		sub, err := readSubmission(c, r.traits&inline != 0)
+		sub, err := readSubmission(c, r.traits)
 		if err != nil {
 			return err
 		}
@@ -93,7 +95,7 @@ func (s *Server) submission(c echo.Context, into any) (store.Submission, error) 
 
 // readSubmission reads the whole request; the handler may read its body again. What is done by the
 // time of the answer may go without a key: repeated, it is done again.
-func readSubmission(c echo.Context, keyOptional bool) (submitted, error) {
+func readSubmission(c echo.Context, of traits) (submitted, error) {
 	sub := submitted{Submission: store.Submission{
 		Workspace: workspaceOf(c), Route: c.Request().Method + " " + c.Path(),
 	}}
@@ -103,8 +105,13 @@ func readSubmission(c echo.Context, keyOptional bool) (submitted, error) {
 			return sub, err
 		}
 	}
-	if header := c.Request().Header; !keyOptional || len(header.Values(idempotencyHeader)) > 0 {
+	if header := c.Request().Header; of&inline == 0 || len(header.Values(idempotencyHeader)) > 0 {
 		if sub.Key, err = readKey(header); err != nil {
+			return sub, err
+		}
+	}
+	if of&secret != 0 && sub.Key != "" {
+		if sub.Seal, err = sealOf(c, sub.Key); err != nil {
 			return sub, err
 		}
 	}
@@ -149,6 +156,32 @@ func readKey(h http.Header) (string, error) {
 		}
 	}
 	return given[0], nil
+}
+
+// created is the response to a request that made something; location is where it is read, "" for nowhere.
+func created(location string, view any) (store.Response, error) {
+	body, err := json.Marshal(view, json.Deterministic(true))
+	if err != nil {
+		return store.Response{}, fmt.Errorf("encode answer: %w", err)
+	}
+	return store.Response{Status: http.StatusCreated, Location: location, Body: body}, nil
+}
+
+// sealOf is the key under which the answer to a request is stored when it shows a secret: made of what the caller has
+// shown, which is nowhere else. Nobody who reads the database has it, and no other caller.
+func sealOf(c echo.Context, key string) (*[32]byte, error) {
+	shown, ok := bearer(c)
+	if given := c.Request().Header.Get("X-Admin-Token"); given != "" {
+		shown, ok = given, true
+	}
+	if !ok {
+		shown, _ = cookie(c, sessionCookie)
+	}
+	made, err := hkdf.Key(sha256.New, []byte(shown), []byte(key), "answer with a secret", 32)
+	if err != nil {
+		return nil, fmt.Errorf("make the seal of an answer: %w", err)
+	}
+	return (*[32]byte)(made), nil
 }
 
 const replayedHeader = "Idempotency-Replayed"

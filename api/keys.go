@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -44,6 +45,13 @@ func mayKeep(c echo.Context, role tenants.Role) error {
 	return nil
 }
 
+// credentialTaken is the answer to a name that another credential has, which works: who did what could not be known
+// by their names.
+func credentialTaken(what, name string) error {
+	return problem(http.StatusConflict, fmt.Sprintf("A %s named %q works already. Revoke it first, or choose another name: to replace it without a gap, make the next one as %q and revoke it afterwards.",
+		what, name, name+"-2"))
+}
+
 // createKey handles POST /workspace/keys and /admin/workspaces/:id/keys.
 func (s *Server) createKey(c echo.Context) error {
 	workspace, err := namedWorkspace(c)
@@ -51,7 +59,8 @@ func (s *Server) createKey(c echo.Context) error {
 		return err
 	}
 	var req types.KeyRequest
-	if err := bind(c, &req); err != nil {
+	sub, err := s.submission(c, &req)
+	if err != nil {
 		return err
 	}
 	if err := checkKey(req, s.store.Clock().Now()); err != nil {
@@ -60,13 +69,18 @@ func (s *Server) createKey(c echo.Context) error {
 	if err := mayKeep(c, tenants.Role(req.Role)); err != nil {
 		return err
 	}
-	key, secret, err := s.store.Tenants.IssueKey(c.Request().Context(), tenants.Key{
+	resp, err := s.store.Tenants.IssueKey(c.Request().Context(), sub, tenants.Key{
 		WorkspaceID: workspace, Name: req.Name, Role: tenants.Role(req.Role), ExpiresAt: req.ExpiresAt,
+	}, func(made tenants.Key, secret string) (store.Response, error) {
+		return created("", types.NewKey{Key: viewKey(made), Secret: secret})
 	})
+	if errors.Is(err, store.ErrConflict) {
+		return credentialTaken("key", req.Name)
+	}
 	if err != nil {
 		return err
 	}
-	return writeJSON(c, http.StatusCreated, "application/json", types.NewKey{Key: viewKey(key), Secret: secret})
+	return respond(c, resp)
 }
 
 // listKeys handles GET /workspace/keys and /admin/workspaces/:id/keys.

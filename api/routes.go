@@ -51,7 +51,7 @@ func (a access) role() tenants.Role {
 }
 
 // traits say what a route asks of its requests and what it allows them.
-type traits uint8
+type traits uint16
 
 // The traits of a route; they are combined with |.
 const (
@@ -63,6 +63,7 @@ const (
 	inline                         // creates what is done by the time of the answer: no queue matters, and a key need not be sent
 	queries                        // the knowledge base
 	bulk                           // bars: 1 GB of body
+	secret                         // the answer shows a secret: it is stored under the caller's seal
 )
 
 // maxBody is the most bytes that a request's body may have.
@@ -194,7 +195,7 @@ func (s *Server) routes() []route {
 		{get, "/workspace", viewer, s.getOwnWorkspace, bodyLimit, about{summary: "The key's workspace", answer: types.OwnWorkspace{}}},
 		{get, "/workspace/keys", wsAdmin, s.listKeys, bodyLimit, about{
 			summary: "Its keys, newest first", params: paging(50, 200), answer: types.List[types.Key]{}}},
-		{post, "/workspace/keys", wsAdmin, s.createKey, bodyLimit, about{
+		{post, "/workspace/keys", wsAdmin, s.createKey, creates | inline | secret, about{
 			summary: "Create a key; its secret is shown this once", body: types.KeyRequest{}, sample: sampleKey, status: http.StatusCreated, answer: types.NewKey{}}},
 		{del, "/workspace/keys/:key", wsAdmin, s.revokeKey, bodyLimit, about{summary: "Revoke a key", status: http.StatusNoContent}},
 
@@ -206,20 +207,20 @@ func (s *Server) routes() []route {
 
 		{get, "/admin/workspaces", admin, s.listWorkspaces, bodyLimit, about{
 			summary: "Every workspace, newest first, or the one of a name", params: paging(50, 200, text("name")), answer: types.List[types.Workspace]{}}},
-		{post, "/admin/workspaces", admin, s.createWorkspace, bodyLimit, about{
+		{post, "/admin/workspaces", admin, s.createWorkspace, creates | inline, about{
 			summary: "Create a workspace", body: types.WorkspaceRequest{}, sample: sampleWorkspace, status: http.StatusCreated, answer: types.Workspace{}}},
 		{get, "/admin/workspaces/:id", admin, s.getWorkspace, bodyLimit, about{summary: "A workspace", answer: types.Workspace{}}},
 		{patch, "/admin/workspaces/:id", admin, s.changeWorkspace, bodyLimit, about{
 			summary: "Change what is named; a limit of 0 is the server's again", body: types.WorkspaceRequest{}, sample: sampleLimits, answer: types.Workspace{}}},
 		{get, "/admin/workspaces/:id/keys", admin, s.listKeys, bodyLimit, about{
 			summary: "A workspace's keys, newest first", params: paging(50, 200), answer: types.List[types.Key]{}}},
-		{post, "/admin/workspaces/:id/keys", admin, s.createKey, bodyLimit, about{
-			summary: "Create a key; its secret is shown this once", body: types.KeyRequest{}, sample: sampleKey, status: http.StatusCreated, answer: types.NewKey{}}},
+		{post, "/admin/workspaces/:id/keys", admin, s.createKey, creates | inline | secret, about{
+			summary: "Create a key; its secret is shown this once", body: types.KeyRequest{}, sample: sampleAdminsKey, status: http.StatusCreated, answer: types.NewKey{}}},
 		{del, "/admin/workspaces/:id/keys/:key", admin, s.revokeKey, bodyLimit, about{summary: "Revoke a key", status: http.StatusNoContent}},
 
 		{get, "/admin/tokens", admin, s.listAdminTokens, bodyLimit, about{
 			summary: "The tokens of named admins, newest first", params: paging(50, 200), answer: types.List[types.AdminToken]{}}},
-		{post, "/admin/tokens", admin, s.createAdminToken, bodyLimit, about{
+		{post, "/admin/tokens", admin, s.createAdminToken, creates | inline | secret, about{
 			summary: "Create a token for an admin of a name; its secret is shown this once", body: types.AdminTokenRequest{}, sample: sampleAdminToken,
 			status: http.StatusCreated, answer: types.NewAdminToken{}}},
 		{del, "/admin/tokens/:token", admin, s.revokeAdminToken, bodyLimit, about{summary: "Revoke a token of an admin", status: http.StatusNoContent}},

@@ -22,11 +22,8 @@ var repeatable = map[string]string{
 	"POST /ingest/jobs/:id/cancel":     "what is cancelled stays so",
 	"DELETE /documents/:id":            "what is deleted stays so",
 
-	"POST /workspace/keys":                   "the answer holds a secret, which must not be stored",
 	"DELETE /workspace/keys/:key":            "what is revoked stays so",
-	"POST /admin/workspaces":                 "names are unique",
 	"PATCH /admin/workspaces/:id":            "the same change again changes nothing",
-	"POST /admin/workspaces/:id/keys":        "the answer holds a secret, which must not be stored",
 	"DELETE /admin/workspaces/:id/keys/:key": "what is revoked stays so",
 
 	"POST /kb/recommend":                        "it reads, and notes that it was asked",
@@ -41,7 +38,6 @@ var repeatable = map[string]string{
 	"PUT /backtests/wfo/:id/label":   "the last one stays",
 	"PUT /datasets/:id/label":        "the last one stays",
 
-	"POST /admin/tokens":          "the answer holds a secret, which must not be stored",
 	"DELETE /admin/tokens/:token": "what is revoked stays so",
 
 	"POST /admin/events/ticket": "a ticket more does no harm",

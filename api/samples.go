@@ -32,6 +32,7 @@ const (
 	sampleLimits           = `{"tune_cap": 8, "limits": {"submissions_per_minute": 600}}`
 	sampleAdminToken       = `{"name": "ada"}`
 	sampleKey              = `{"name": "ci", "role": "member"}`
+	sampleAdminsKey        = `{"name": "ci-2", "role": "member"}`
 	sampleIngest           = `{"title": "Opening range", "text": "The first half hour sets the range; a close above it is a long entry."}`
 	samplePrune            = `{"days": 90, "batch_size": 10000, "dry_run": true}`
 

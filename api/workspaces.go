@@ -89,7 +89,8 @@ func (s *Server) findWorkspaces(c echo.Context, page store.Page, limit int) ([]t
 // createWorkspace handles POST /admin/workspaces.
 func (s *Server) createWorkspace(c echo.Context) error {
 	var req types.WorkspaceRequest
-	if err := bind(c, &req); err != nil {
+	sub, err := s.submission(c, &req)
+	if err != nil {
 		return err
 	}
 	if req.Name == nil {
@@ -113,15 +114,16 @@ func (s *Server) createWorkspace(c echo.Context) error {
 		QueriesPerMinute:     own(req.Limits.QueriesPerMinute),
 		QueueDepth:           own(req.Limits.QueueDepth),
 	}
-	made, err := s.store.Tenants.AddWorkspace(c.Request().Context(), w)
+	resp, err := s.store.Tenants.AddWorkspace(c.Request().Context(), sub, w, func(made tenants.Workspace) (store.Response, error) {
+		return created("/admin/workspaces/"+made.ID.String(), viewWorkspace(made))
+	})
 	if errors.Is(err, store.ErrConflict) {
 		return workspaceTaken(w.Name)
 	}
 	if err != nil {
 		return err
 	}
-	c.Response().Header().Set("Location", "/admin/workspaces/"+made.ID.String())
-	return writeJSON(c, http.StatusCreated, "application/json", viewWorkspace(made))
+	return respond(c, resp)
 }
 
 // workspaceTaken is the answer to a name that another workspace has.

@@ -156,7 +156,7 @@ func TestAKeyMakesNoKeyThatMayDoMore(t *testing.T) {
 		{tenants.RoleMember, tenants.RoleViewer, http.StatusForbidden},
 		{tenants.RoleViewer, tenants.RoleViewer, http.StatusForbidden},
 	} {
-		a := r.do(http.MethodPost, "/workspace/keys", `{"name":"k","role":"`+string(test.makes)+`"}`, by(test.by)...)
+		a := r.do(http.MethodPost, "/workspace/keys", `{"name":"k of `+string(test.makes)+`","role":"`+string(test.makes)+`"}`, by(test.by)...)
 		require.Equal(t, test.status, a.status, "%s makes %s", test.by, test.makes)
 		if a.status == http.StatusCreated {
 			require.Equal(t, r.alpha.ID.String(), into[map[string]any](t, a)["workspace_id"])

@@ -19,6 +19,10 @@ type Submission struct {
 	Key         string    // X-Idempotency-Key; "" for work that is done each time
 	Fingerprint [32]byte  // SHA-256 of the canonical body
 	QueueDepth  int       // work the workspace may have waiting or being done; 0: any
+	Fleet       bool      // its effect writes what only the fleet may
+	// Seal is the key under which the response is stored: that of one that holds a secret, and that only the same
+	// caller gets again. nil: it is stored as it is.
+	Seal *[32]byte
 	// Wait is how long it waits for another transaction with its key; 0: KeyWait.
 	Wait time.Duration
 }
@@ -64,10 +68,14 @@ func (s *DB) Submit(ctx context.Context, sub Submission, effect func(context.Con
 		if sub.Key == "" {
 			return nil
 		}
+		stored, err := seal(sub, resp.Body)
+		if err != nil {
+			return err
+		}
 		_, err = tx.Exec(ctx, `
 			update idempotency_keys set status = $4, location = $5, body = $6
 			 where scope = $1 and route = $2 and key = $3`,
-			sub.Workspace, sub.Route, sub.Key, resp.Status, resp.Location, resp.Body)
+			sub.Workspace, sub.Route, sub.Key, resp.Status, resp.Location, stored)
 		if err != nil {
 			return fmt.Errorf("store response: %w", err)
 		}
@@ -91,7 +99,7 @@ func (s *DB) Replay(ctx context.Context, sub Submission) (Response, error) {
 }
 
 func (s *DB) inScope(ctx context.Context, sub Submission, fn func(*Tx) error) error {
-	if sub.Workspace == uuid.Nil {
+	if sub.Fleet || sub.Workspace == uuid.Nil {
 		return s.InFleet(ctx, fn)
 	}
 	return s.InWorkspace(ctx, sub.Workspace, fn)
@@ -143,5 +151,6 @@ func storedResponse(ctx context.Context, tx pgx.Tx, sub Submission) (Response, e
 	if [32]byte(fingerprint) != sub.Fingerprint {
 		return Response{}, fmt.Errorf("key %q: %w", sub.Key, ErrKeyReused)
 	}
-	return resp, nil
+	resp.Body, err = unseal(sub, resp.Body)
+	return resp, err
 }

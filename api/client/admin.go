@@ -16,9 +16,9 @@ func (c *Client) Workspaces(ctx context.Context, query url.Values) (*types.List[
 	return get[types.List[types.Workspace]](ctx, c, "/admin/workspaces", query)
 }
 
-// CreateWorkspace makes a workspace. It is sent once: after a lost answer it may exist.
+// CreateWorkspace makes a workspace, once however often it is sent.
 func (c *Client) CreateWorkspace(ctx context.Context, body types.WorkspaceRequest) (*types.Workspace, error) {
-	return send[types.Workspace](ctx, c, call{method: http.MethodPost, path: "/admin/workspaces", once: true}, body)
+	return create[types.Workspace](ctx, c, "/admin/workspaces", "", body)
 }
 
 // ChangeWorkspace changes what body names; a limit of 0 restores the server's own.
@@ -31,10 +31,9 @@ func (c *Client) Keys(ctx context.Context, workspace string, query url.Values) (
 	return get[types.List[types.Key]](ctx, c, "/admin/workspaces/"+url.PathEscape(workspace)+"/keys", query)
 }
 
-// CreateKey makes a key, whose secret nobody can show again. It is sent once: after a lost answer
-// it may exist.
+// CreateKey makes a key, once however often it is sent, whose secret nobody can show again.
 func (c *Client) CreateKey(ctx context.Context, workspace string, body types.KeyRequest) (*types.NewKey, error) {
-	return send[types.NewKey](ctx, c, call{method: http.MethodPost, path: "/admin/workspaces/" + url.PathEscape(workspace) + "/keys", once: true}, body)
+	return create[types.NewKey](ctx, c, "/admin/workspaces/"+url.PathEscape(workspace)+"/keys", "", body)
 }
 
 // RevokeKey revokes a key of a workspace.
@@ -48,10 +47,9 @@ func (c *Client) AdminTokens(ctx context.Context, query url.Values) (*types.List
 	return get[types.List[types.AdminToken]](ctx, c, "/admin/tokens", query)
 }
 
-// CreateAdminToken makes a token for an admin, whose secret nobody can show again. It is sent once: after a
-// lost answer it may exist.
+// CreateAdminToken makes a token for an admin, once however often it is sent, whose secret nobody can show again.
 func (c *Client) CreateAdminToken(ctx context.Context, body types.AdminTokenRequest) (*types.NewAdminToken, error) {
-	return send[types.NewAdminToken](ctx, c, call{method: http.MethodPost, path: "/admin/tokens", once: true}, body)
+	return create[types.NewAdminToken](ctx, c, "/admin/tokens", "", body)
 }
 
 // RevokeAdminToken revokes a token of a named admin.

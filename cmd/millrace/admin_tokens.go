@@ -16,7 +16,7 @@ import (
 // tokenCreateCmd is the verb `admin token create`.
 type tokenCreateCmd struct {
 	adminFlags
-	Name    string        `arg:"" help:"The admin's name. One admin may have several tokens: create the next before the last is revoked."`
+	Name    string        `arg:"" help:"The admin's name. Of the tokens that work one has it: to replace one without a gap, create the next as NAME-2 and revoke the last afterwards."`
 	Expires time.Duration `placeholder:"2160h" help:"How long it works; by default without end."`
 }
 

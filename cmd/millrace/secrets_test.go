@@ -180,7 +180,7 @@ func (c *course) run(db *pgtest.DB) {
 	_, _, answer := c.send(http.MethodPost, "/admin/workspaces", `{"name":"course"}`, asAdmin...)
 	workspace := made("workspace_id", answer)
 	for _, role := range []string{"owner", "member"} {
-		_, _, answer = c.send(http.MethodPost, "/admin/workspaces/"+workspace+"/keys", `{"name":"secretly named","role":"`+role+`"}`, asAdmin...)
+		_, _, answer = c.send(http.MethodPost, "/admin/workspaces/"+workspace+"/keys", `{"name":"secretly named `+role+`","role":"`+role+`"}`, asAdmin...)
 		c.secrets["the key of the "+role] = made("secret", answer)
 	}
 	c.key = c.secrets["the key of the owner"]

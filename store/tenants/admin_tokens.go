@@ -24,7 +24,8 @@ type AdminHolder struct {
 	Name string    // of the admin
 }
 
-// AdminToken is a token of a named admin, without its secret, which is nowhere. An admin may have several.
+// AdminToken is a token of a named admin, without its secret, which is nowhere. Of the tokens that work
+// no two have one name.
 type AdminToken struct {
 	ID         uuid.UUID
 	Name       string
@@ -36,9 +37,28 @@ type AdminToken struct {
 
 const adminTokenColumns = `id, name, created_at, expires_at, last_used_at, revoked_at`
 
-// IssueAdminToken makes a token for the admin of a name and returns its secret, which is stored only as a
-// digest and never shown again.
-func (s *Store) IssueAdminToken(ctx context.Context, name string, expires *time.Time) (made AdminToken, secret string, err error) {
+// IssueAdminToken makes a token for the admin of a name, once for the submission's idempotency key, and answers with
+// its secret, which is stored only as a digest and under the submission's seal. ErrConflict when a token that works
+// has the name.
+func (s *Store) IssueAdminToken(
+	ctx context.Context, sub store.Submission, name string, expires *time.Time, answer func(made AdminToken, secret string) (store.Response, error),
+) (store.Response, error) {
+	return s.db.Submit(ctx, sub, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
+		err := unusedName(ctx, tx, "token of an admin", name, `
+			select exists (select from admin_tokens where name = $1 and revoked_at is null and (expires_at is null or expires_at > now()))`)
+		if err != nil {
+			return store.Response{}, err
+		}
+		made, secret, err := insertAdminToken(ctx, tx, name, expires)
+		if err != nil {
+			return store.Response{}, err
+		}
+		return answer(made, secret)
+	})
+}
+
+// insertAdminToken makes a token and its secret.
+func insertAdminToken(ctx context.Context, tx *store.Tx, name string, expires *time.Time) (made AdminToken, secret string, err error) {
 	var raw [32]byte
 	_, _ = rand.Read(raw[:]) // never fails: crypto/rand ends the process instead
 	secret = AdminTokenPrefix + base64.RawURLEncoding.EncodeToString(raw[:])
@@ -46,22 +66,19 @@ func (s *Store) IssueAdminToken(ctx context.Context, name string, expires *time.
 	if err != nil {
 		return AdminToken{}, "", fmt.Errorf("token id: %w", err)
 	}
-	err = s.db.InFleet(ctx, func(tx *store.Tx) error {
-		digest := sha256.Sum256([]byte(secret))
-		rows, err := tx.Query(ctx, `
-			insert into admin_tokens (id, name, token_sha256, expires_at) values ($1, $2, $3, $4)
-			returning `+adminTokenColumns, id, name, digest[:], expires)
-		if err != nil {
-			return fmt.Errorf("create admin token: %w", err)
-		}
-		if made, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[AdminToken]); err != nil {
-			return fmt.Errorf("create admin token: %w", err)
-		}
-		store.AuditEntityOf(ctx, "admin_token", made.ID.String())
-		store.AuditChange(ctx, nil, map[string]any{"name": made.Name, "expires_at": made.ExpiresAt})
-		return nil
-	})
-	return made, secret, err
+	digest := sha256.Sum256([]byte(secret))
+	rows, err := tx.Query(ctx, `
+		insert into admin_tokens (id, name, token_sha256, expires_at) values ($1, $2, $3, $4)
+		returning `+adminTokenColumns, id, name, digest[:], expires)
+	if err != nil {
+		return AdminToken{}, "", fmt.Errorf("create admin token: %w", err)
+	}
+	if made, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[AdminToken]); err != nil {
+		return AdminToken{}, "", fmt.Errorf("create admin token: %w", err)
+	}
+	store.AuditEntityOf(ctx, "admin_token", made.ID.String())
+	store.AuditChange(ctx, nil, map[string]any{"name": made.Name, "expires_at": made.ExpiresAt})
+	return made, secret, nil
 }
 
 // AdminBySecret finds the admin that a secret shows, and notes that the token was used. ErrNotFound when

@@ -63,13 +63,51 @@ const keyColumns = `id, workspace_id, name, role, created_at, expires_at, last_u
 
 // CreateKey makes a key that does not expire and returns its secret.
 func (s *Store) CreateKey(ctx context.Context, workspace uuid.UUID, name string, role Role) (secret string, err error) {
-	_, secret, err = s.IssueKey(ctx, Key{WorkspaceID: workspace, Name: name, Role: role})
+	err = s.db.InFleet(ctx, func(tx *store.Tx) error {
+		_, secret, err = insertKey(ctx, tx, Key{WorkspaceID: workspace, Name: name, Role: role})
+		return err
+	})
 	return secret, err
 }
 
-// IssueKey makes a key and returns its secret, which is stored only as a digest and never shown
-// again. ErrNotFound when there is no such workspace.
-func (s *Store) IssueKey(ctx context.Context, key Key) (made Key, secret string, err error) {
+// IssueKey makes a key, once for the submission's idempotency key, and answers with its secret, which is stored only
+// as a digest and under the submission's seal. ErrNotFound when there is no such workspace, ErrConflict when a key
+// that works has the name.
+func (s *Store) IssueKey(ctx context.Context, sub store.Submission, key Key, answer func(made Key, secret string) (store.Response, error)) (store.Response, error) {
+	sub.Fleet = true
+	return s.db.Submit(ctx, sub, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
+		err := unusedName(ctx, tx, "key of "+key.WorkspaceID.String(), key.Name, `
+			select exists (select from api_keys where workspace_id = $2 and name = $1
+			                and revoked_at is null and (expires_at is null or expires_at > now()))`, key.WorkspaceID)
+		if err != nil {
+			return store.Response{}, err
+		}
+		made, secret, err := insertKey(ctx, tx, key)
+		if err != nil {
+			return store.Response{}, err
+		}
+		return answer(made, secret)
+	})
+}
+
+// unusedName returns ErrConflict when something that works has the name. Two that ask for one name at once ask one
+// after the other. exists takes the name as $1 and more after it.
+func unusedName(ctx context.Context, tx *store.Tx, of, name, exists string, more ...any) error {
+	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended($1, 0))`, of+" "+name); err != nil {
+		return fmt.Errorf("lock the name of a %s: %w", of, err)
+	}
+	var taken bool
+	if err := tx.QueryRow(ctx, exists, append([]any{name}, more...)...).Scan(&taken); err != nil {
+		return fmt.Errorf("look up the name of a %s: %w", of, err)
+	}
+	if taken {
+		return fmt.Errorf("%s named %q: %w", of, name, store.ErrConflict)
+	}
+	return nil
+}
+
+// insertKey makes a key and its secret.
+func insertKey(ctx context.Context, tx *store.Tx, key Key) (made Key, secret string, err error) {
 	var raw [24]byte
 	_, _ = rand.Read(raw[:]) // never fails: crypto/rand ends the process instead
 	secret = KeyPrefix + base64.RawURLEncoding.EncodeToString(raw[:])
@@ -77,26 +115,23 @@ func (s *Store) IssueKey(ctx context.Context, key Key) (made Key, secret string,
 	if err != nil {
 		return Key{}, "", fmt.Errorf("key id: %w", err)
 	}
-	err = s.db.InFleet(ctx, func(tx *store.Tx) error {
-		digest := sha256.Sum256([]byte(secret))
-		rows, err := tx.Query(ctx, `
-			insert into api_keys (id, workspace_id, name, role, key_sha256, expires_at) values ($1, $2, $3, $4, $5, $6)
-			returning `+keyColumns, id, key.WorkspaceID, key.Name, key.Role, digest[:], key.ExpiresAt)
-		if err != nil {
-			return fmt.Errorf("create key: %w", err)
-		}
-		made, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Key])
-		if store.SQLState(err) == store.ForeignKeyViolation {
-			return fmt.Errorf("workspace %s: %w", key.WorkspaceID, store.ErrNotFound)
-		}
-		if err != nil {
-			return fmt.Errorf("create key: %w", err)
-		}
-		store.AuditEntityOf(ctx, "key", made.ID.String())
-		store.AuditChange(ctx, nil, map[string]any{"name": made.Name, "role": made.Role, "expires_at": made.ExpiresAt})
-		return nil
-	})
-	return made, secret, err
+	digest := sha256.Sum256([]byte(secret))
+	rows, err := tx.Query(ctx, `
+		insert into api_keys (id, workspace_id, name, role, key_sha256, expires_at) values ($1, $2, $3, $4, $5, $6)
+		returning `+keyColumns, id, key.WorkspaceID, key.Name, key.Role, digest[:], key.ExpiresAt)
+	if err != nil {
+		return Key{}, "", fmt.Errorf("create key: %w", err)
+	}
+	made, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Key])
+	if store.SQLState(err) == store.ForeignKeyViolation {
+		return Key{}, "", fmt.Errorf("workspace %s: %w", key.WorkspaceID, store.ErrNotFound)
+	}
+	if err != nil {
+		return Key{}, "", fmt.Errorf("create key: %w", err)
+	}
+	store.AuditEntityOf(ctx, "key", made.ID.String())
+	store.AuditChange(ctx, nil, map[string]any{"name": made.Name, "role": made.Role, "expires_at": made.ExpiresAt})
+	return made, secret, nil
 }
 
 // KeyBySecret finds whose key a secret is, and notes that it was used. ErrNotFound when there is

@@ -39,26 +39,39 @@ func scanWorkspace(row pgx.CollectableRow) (w Workspace, err error) {
 
 // CreateWorkspace makes a tenant. ErrConflict when the name is taken.
 func (s *Store) CreateWorkspace(ctx context.Context, name string, tuneCap int) (Workspace, error) {
-	return s.AddWorkspace(ctx, Workspace{Name: name, TuneCap: tuneCap})
+	var w Workspace
+	err := s.db.InFleet(ctx, func(tx *store.Tx) (err error) {
+		w, err = insertWorkspace(ctx, tx, Workspace{Name: name, TuneCap: tuneCap})
+		return err
+	})
+	return w, err
 }
 
-// AddWorkspace makes a tenant with limits of its own. ErrConflict when the name is taken.
-func (s *Store) AddWorkspace(ctx context.Context, w Workspace) (Workspace, error) {
+// AddWorkspace makes a tenant with limits of its own, once for the submission's idempotency key. ErrConflict when the
+// name is taken.
+func (s *Store) AddWorkspace(ctx context.Context, sub store.Submission, w Workspace, answer func(Workspace) (store.Response, error)) (store.Response, error) {
+	return s.db.Submit(ctx, sub, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
+		made, err := insertWorkspace(ctx, tx, w)
+		if err != nil {
+			return store.Response{}, err
+		}
+		return answer(made)
+	})
+}
+
+func insertWorkspace(ctx context.Context, tx *store.Tx, w Workspace) (Workspace, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return w, fmt.Errorf("workspace id: %w", err)
 	}
-	err = s.db.InFleet(ctx, func(tx *store.Tx) (err error) {
-		w, err = oneWorkspace(ctx, tx, `
-			insert into workspaces (id, name, tune_cap, submissions_per_minute, queries_per_minute, queue_depth)
-			values ($1, $2, $3, $4, $5, $6) returning `+workspaceColumns,
-			id, w.Name, w.TuneCap, w.Limits.SubmissionsPerMinute, w.Limits.QueriesPerMinute, w.Limits.QueueDepth)
-		store.AuditEntityOf(ctx, "workspace", id.String())
-		store.AuditIn(ctx, id)
-		store.AuditChange(ctx, nil, w.audited())
-		return err
-	})
-	return w, err
+	made, err := oneWorkspace(ctx, tx, `
+		insert into workspaces (id, name, tune_cap, submissions_per_minute, queries_per_minute, queue_depth)
+		values ($1, $2, $3, $4, $5, $6) returning `+workspaceColumns,
+		id, w.Name, w.TuneCap, w.Limits.SubmissionsPerMinute, w.Limits.QueriesPerMinute, w.Limits.QueueDepth)
+	store.AuditEntityOf(ctx, "workspace", id.String())
+	store.AuditIn(ctx, id)
+	store.AuditChange(ctx, nil, made.audited())
+	return made, err
 }
 
 // WorkspaceChange says what becomes of a workspace; what is nil stays. A limit of 0 is the server's
