@@ -65,7 +65,7 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 		}
 	}](t, n.admin(http.MethodGet, "/admin/coverage/gaps", ""))
 	require.NotEmpty(t, gaps.Items)
-	newAdmin := n.newAdmin("ada")
+	newAdmin := n.newAdmin("grace")
 	spare := n.newKey(n.alpha, tenants.RoleViewer)
 	principal, err := n.store.Tenants.KeyBySecret(t.Context(), spare)
 	require.NoError(t, err)
@@ -97,6 +97,9 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 		if strings.HasPrefix(route.Path, "/ingest/") && route.Creates {
 			route.Sample = `{"url":"https://www.youtube.com/watch?v=aaaaaaaaaaa"}`
 		}
+		if route.Path == "/workspace/keys" { // whose example is there already
+			route.Sample = `{"name":"another","role":"member"}`
+		}
 		switch route.Path {
 		case "/datasets":
 			a = n.upload(n.key, "another", lines(ohlcv.Sample(), 0, 800))
@@ -123,6 +126,10 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 		require.Equal(t, a.header.Get("X-Request-Id"), last.RequestID, name)
 		if kind == "key" {
 			require.Equal(t, n.alpha.ID.String(), last.WorkspaceID, name)
+		}
+		if route.Method == http.MethodPatch || route.Method == http.MethodPut {
+			require.NotEmpty(t, last.Before, "%s: what was before is not in the log", name)
+			require.NotEmpty(t, last.After, "%s: what is after is not in the log", name)
 		}
 		if route.Creates {
 			again, err := n.try(route.Method, path(route), strings.NewReader(route.Sample), append(as, "X-Idempotency-Key", fmt.Sprint("matrix ", n.keys), "Content-Type", "application/json")...)

@@ -56,6 +56,9 @@ func (s *Server) admit(c echo.Context, r *route) error {
 			return err
 		}
 	}
+	if err := r.knownQuery(c); err != nil {
+		return err
+	}
 	s.audit(c, r)
 	return textualForm(c)
 }

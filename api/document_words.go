@@ -38,8 +38,8 @@ func (r route) failures() map[int]string {
 		all[http.StatusForbidden] = "The role of the key does not allow this."
 	}
 	sends := r.about.body != nil || r.about.form != nil
-	if sends || len(r.about.params) > 0 || r.about.tables || r.traits&creates != 0 {
-		all[http.StatusBadRequest] = "A parameter, header or body is malformed: the field is named."
+	if sends || r.access != public {
+		all[http.StatusBadRequest] = "A parameter, header or body is malformed or unknown: the field is named."
 	}
 	if strings.Contains(r.path, ":") {
 		all[http.StatusNotFound] = "The workspace has nothing under that id or name."

@@ -13,6 +13,7 @@ type Route struct {
 	Role                            string // the least of a person's that opens the page
 	Creates, Streams, Page, Audited bool
 	Params, Fields, Form            []string // of the query, the JSON body and the form
+	Parameters                      []string // that a query may have
 }
 
 // Table is every route of the server, as its router has them. A route that the router has and the
@@ -32,7 +33,7 @@ func (s *Server) Table() []Route {
 			Method: r.Method, Path: r.Path, Access: string(at.access), Sample: at.about.sample,
 			Role:    string(at.access.role()),
 			Creates: at.traits&creates != 0, Streams: at.about.media == "text/event-stream" && r.Method == http.MethodGet, Page: at.about.page,
-			Audited: at.method != "" && at.audited(),
+			Audited: at.method != "" && at.audited(), Parameters: at.parameters(),
 		}
 		for _, p := range at.about.params {
 			line.Params = append(line.Params, p.Name)

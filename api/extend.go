@@ -129,7 +129,7 @@ func (s *Server) extendDataset(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	up, values, err := readForm(c, append(pricefile.OptionNames(), "rewrite"))
+	up, values, err := readForm(c, append(pricefile.OptionNames(), "rewrite", backtest.OptionGap, backtest.OptionWeekend))
 	if err != nil {
 		return err
 	}
@@ -141,6 +141,12 @@ func (s *Server) extendDataset(c echo.Context) error {
 		faults = append(faults, invalid.FieldError{Field: "rewrite", Message: "must be true, or left out", Limit: []string{"true"}})
 	}
 	e.Rewrite, e.AnyJump = given == "true", up.options.Jump == pricefile.JumpAny
+	for option, into := range map[string]*bool{backtest.OptionGap: &e.AnyGap, backtest.OptionWeekend: &e.AnyWeekend} {
+		given := strings.TrimSpace(values[option])
+		if *into = given == "any"; given != "" && !*into {
+			faults = append(faults, invalid.FieldError{Field: option, Message: "must be any, or left out", Limit: []string{"any"}})
+		}
+	}
 	if err := fieldProblems(faults); err != nil {
 		return err
 	}

@@ -51,10 +51,19 @@ func viewLabel(l labels.Label) types.Label {
 	}
 }
 
+// labelled is the id of what the path names: of a dataset its name is as good.
+func (s *Server) labelled(c echo.Context, kind labels.Kind) (uuid.UUID, error) {
+	if kind != labels.Dataset {
+		return pathID(c)
+	}
+	found, err := s.namedDataset(c)
+	return found.ID, err
+}
+
 // getLabel handles GET of the label of one.
 func (s *Server) getLabel(kind labels.Kind) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		id, err := pathID(c)
+		id, err := s.labelled(c, kind)
 		if err != nil {
 			return err
 		}
@@ -69,7 +78,7 @@ func (s *Server) getLabel(kind labels.Kind) echo.HandlerFunc {
 // putLabel handles PUT of the label of one. Repeating it has no further effect, so it needs no key.
 func (s *Server) putLabel(kind labels.Kind) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		id, err := pathID(c)
+		id, err := s.labelled(c, kind)
 		if err != nil {
 			return err
 		}

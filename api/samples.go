@@ -80,7 +80,10 @@ func extendForm() []openapi.Part {
 			parts = append(parts, part)
 		}
 	}
-	return append(parts, openapi.Part{Name: "rewrite", Doc: "true: the bars replace all that are stored, as after a split or a dividend"})
+	return append(parts,
+		openapi.Part{Name: "rewrite", Doc: "true: the bars replace all that are stored, as after a split or a dividend"},
+		openapi.Part{Name: "gap", Doc: "any: months without a bar may lie between stored and new ones"},
+		openapi.Part{Name: "weekend", Doc: "any: new bars may be of a weekend where no stored one is"})
 }
 
 // inspectForm are the parts of an inspection: those of an upload, none of which but the file is needed.

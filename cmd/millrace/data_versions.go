@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -19,6 +20,8 @@ type dataAppendCmd struct {
 	Name    string `arg:"" help:"Name or id of the dataset."`
 	File    string `arg:"" type:"existingfile" help:"CSV or Parquet file; bars that are stored already must be the same."`
 	Rewrite bool   `help:"The file's bars replace all that are stored, as after a split or a dividend."`
+	Gap     string `placeholder:"GAP" help:"any: months without a bar may lie between stored and new ones."`
+	Weekend string `placeholder:"WEEKEND" help:"any: new bars may be of a weekend where no stored one is."`
 	fileOptions
 }
 
@@ -33,6 +36,7 @@ func (c *dataAppendCmd) Run(ctx context.Context, env *environment) error {
 		return err
 	}
 	fields := c.fields()
+	maps.Copy(fields, stated(map[string]string{"gap": c.Gap, "weekend": c.Weekend}))
 	if c.Rewrite {
 		fields["rewrite"] = "true"
 	}

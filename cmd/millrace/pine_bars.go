@@ -87,7 +87,7 @@ func (f *barFlags) load(program *pine.Program) (*local, error) {
 		},
 	}
 	if !(l.market.Tick > 0) {
-		l.market.Tick = backtest.TickOf(bars)
+		l.market.Tick = backtest.GuessTick(bars)
 	}
 	return l, nil
 }

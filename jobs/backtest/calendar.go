@@ -109,7 +109,7 @@ func (b *Bars) Describe(stated Instrument, calendar Calendar) (in Instrument, of
 		note("session 17:00-17:00 America/New_York: the week begins on Sunday, as that of currencies does")
 	}
 	if in.TickSize == 0 {
-		in.TickSize = TickOf(b)
+		in.TickSize = GuessTick(b)
 		note("tick_size %v: the step that all prices are multiples of", in.TickSize)
 	}
 	if in.PeriodsPerYear == 0 {

@@ -120,9 +120,51 @@ func (b *Bars) sameDay(i, j int) bool {
 	return floorDay(b.Time[i]) == floorDay(b.Time[j])
 }
 
-// TickOf is the smallest price step that the prices show: the power of ten that all are multiples of,
+// TickOf is the smallest price step that the prices show as they are: the power of ten that all are multiples of,
 // from 1e-8 to 0.01.
-func TickOf(b *Bars) float64 {
+func TickOf(b *Bars) float64 { return math.Pow10(-exactDecimals(b)) }
+
+// GuessTick is TickOf of what prices that passed through single precision (1438.359985 for 1438.36) were before.
+func GuessTick(b *Bars) float64 {
+	decimals := exactDecimals(b)
+	if decimals > 4 {
+		decimals = singleDecimals(b, decimals)
+	}
+	return math.Pow10(-decimals)
+}
+
+// singleDecimals are the decimals, fewer than most, that all prices have but for an error as single precision makes
+// it; most when there are none, or when the prices are so large that such an error hides the decimals.
+func singleDecimals(b *Bars, most int) int {
+	columns := [][]float64{b.Open, b.High, b.Low, b.Close}
+	for decimals := 2; decimals < most; decimals++ {
+		if scale := math.Pow10(decimals); allSingle(columns, scale) {
+			return decimals
+		}
+	}
+	return most
+}
+
+func allSingle(columns [][]float64, scale float64) bool {
+	const (
+		rounded = 0x1p-24 // at most, of a number in single precision
+		printed = 5e-7    // six decimals, as most programs print such numbers
+		telling = 0.25    // of a step: beyond, most numbers would fit by chance
+	)
+	for _, column := range columns {
+		for _, price := range column {
+			slack := (float64(math.Abs(price)*rounded) + printed) * scale
+			scaled := float64(price * scale)
+			if slack > telling || math.Abs(scaled-math.Round(scaled)) > slack {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// exactDecimals are the decimals of the prices, from 2 to 8.
+func exactDecimals(b *Bars) int {
 	decimals := 2
 	scale := 100.0
 	for _, column := range [][]float64{b.Open, b.High, b.Low, b.Close} {
@@ -137,5 +179,5 @@ func TickOf(b *Bars) float64 {
 			}
 		}
 	}
-	return math.Pow10(-decimals)
+	return decimals
 }

@@ -3,6 +3,7 @@ package backtest
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 	"strconv"
 	"time"
@@ -14,6 +15,7 @@ type Seam struct {
 	LastClose float64
 	Timeframe Timeframe
 	AnyJump   bool // a jump of price over the seam is meant
+	AnyGap    bool // as is a time without bars
 }
 
 // SeamError says why new bars do not continue the stored ones. Option is what answers it, "" when the bars
@@ -34,6 +36,8 @@ func (e *SeamError) Error() string { return e.Reason }
 const (
 	OptionRewrite  = "rewrite"
 	OptionJump     = "jump"
+	OptionGap      = "gap"
+	OptionWeekend  = "weekend"
 	OptionTimeZone = "time_zone"
 )
 
@@ -76,12 +80,43 @@ func (s Seam) meets(at time.Time, open float64, overlaps bool) error {
 		return &SeamError{Option: OptionTimeZone, Time: at, Column: "time", Reason: fmt.Sprintf(
 			"bars of %s are stored at %s UTC and sent at %s UTC: are the file's times of another zone?", s.Timeframe, s.To.Format("15:04"), at.Format("15:04"))}
 	}
+	if longest := max(10*frame, 30*day); !s.AnyGap && distance > longest {
+		return &SeamError{Option: OptionGap, Time: at, Column: "time", Reason: fmt.Sprintf(
+			"the last stored bar is of %s and the first new one of %s: %d days without a bar of %s; send those between as well, or gap=any appends them as they are",
+			stamp(s.To), stamp(at), int(distance/day), s.Timeframe)}
+	}
 	if factor := open / s.LastClose; !s.AnyJump && !overlaps && (factor > jumpFactor || factor < 1/jumpFactor) {
 		return &SeamError{Option: OptionJump, Time: at, Column: "open", Stored: &s.LastClose, Sent: &open, Reason: fmt.Sprintf(
 			"the last stored close is %s and the bar of %s opens at %s, with no bar in common: after a split, send all bars with rewrite=true; jump=any appends them as they are",
 			number(s.LastClose), stamp(at), number(open))}
 	}
 	return nil
+}
+
+// Weekends finds the first of new bars on a Saturday or Sunday where the stored ones have none on that day in at least
+// four weeks: another calendar, or times of another zone. It is for bars of a day and shorter; nil when there is none.
+func Weekends(stored, sent *Bars, frame Timeframe) error {
+	const week, fewest = 7 * microsPerDay, 4
+	last := stored.Len() - 1
+	if frame.Micros() > microsPerDay || stored.Time[last]-stored.Time[0] < fewest*week {
+		return nil
+	}
+	for _, micros := range sent.Time {
+		at := time.UnixMicro(micros).UTC()
+		if day := at.Weekday(); (day == time.Saturday || day == time.Sunday) && !stored.has(day) {
+			return &SeamError{Option: OptionWeekend, Time: at, Column: "time", Reason: fmt.Sprintf(
+				"the bar of %s is of a %s, and of the %d stored bars none is: is the file of another instrument, or are its times of another zone? weekend=any appends it as it is",
+				stamp(at), day, stored.Len())}
+		}
+	}
+	return nil
+}
+
+// OfWeekend reports whether any bar is of a Saturday or Sunday, UTC.
+func (b *Bars) OfWeekend() bool { return b.has(time.Saturday) || b.has(time.Sunday) }
+
+func (b *Bars) has(day time.Weekday) bool {
+	return slices.ContainsFunc(b.Time, func(micros int64) bool { return time.UnixMicro(micros).UTC().Weekday() == day })
 }
 
 // firstDifference compares the bars of the times that both cover.
@@ -152,6 +187,9 @@ func (c Changes) String() string {
 	return text
 }
 
+// Replaces reports whether any stored bar is another after it, or no longer there, or has a new one before it.
+func (c Changes) Replaces() bool { return c.Changed+c.Removed+c.Inserted > 0 }
+
 // Rewrite compares all bars with those that are to replace them. These must cover the stored ones from the
 // first to the last: else bars of before and after a split would stand side by side.
 func Rewrite(stored, sent *Bars) (Changes, error) {
@@ -193,7 +231,7 @@ func Rewrite(stored, sent *Bars) (Changes, error) {
 
 // FinerTick is the tick size that bars show when it is finer than a known one; else 0.
 func FinerTick(b *Bars, known float64) float64 {
-	if tick := TickOf(b); known > 0 && tick < known && math.Abs(tick/known-1) > 1e-9 {
+	if tick := GuessTick(b); known > 0 && tick < known && math.Abs(tick/known-1) > 1e-9 {
 		return tick
 	}
 	return 0

@@ -91,7 +91,8 @@ func get(ctx context.Context, tx *store.Tx, workspace uuid.UUID, kind Kind, id u
 func (s *Store) Put(ctx context.Context, workspace uuid.UUID, label Label) (Label, error) {
 	var put Label
 	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
-		if _, err := get(ctx, tx, workspace, label.Kind, label.ID); err != nil {
+		before, err := get(ctx, tx, workspace, label.Kind, label.ID)
+		if err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `
@@ -101,10 +102,25 @@ func (s *Store) Put(ctx context.Context, workspace uuid.UUID, label Label) (Labe
 		if err != nil {
 			return fmt.Errorf("store the label of %s %s: %w", label.Kind, label.ID, err)
 		}
-		put, err = get(ctx, tx, workspace, label.Kind, label.ID)
-		return err
+		if put, err = get(ctx, tx, workspace, label.Kind, label.ID); err != nil {
+			return err
+		}
+		store.AuditChange(ctx, before.audited(), put.audited())
+		return nil
 	})
 	return put, err
+}
+
+// auditedNote is how much of a note the audit log keeps.
+const auditedNote = 200
+
+// audited is what the audit log keeps of a label.
+func (l Label) audited() map[string]any {
+	note := []rune(l.Note)
+	if len(note) > auditedNote {
+		note = append(note[:auditedNote:auditedNote], '…')
+	}
+	return map[string]any{"name": l.Name, "note": string(note), "tags": l.Tags}
 }
 
 // Query is what to look for; what is empty does not narrow.

@@ -21,6 +21,9 @@ type Extension struct {
 	Reading json.RawMessage // what their file was taken for
 	Rewrite bool            // they replace all bars, as after a split or a dividend
 	AnyJump bool            // a jump of price between stored and new bars is meant
+	AnyGap  bool            // as is a time without bars between them
+	// AnyWeekend appends bars of a weekend to bars of weekdays.
+	AnyWeekend bool
 	// TickSize replaces a larger one of the dataset; 0: as it is.
 	TickSize float64
 }
@@ -125,7 +128,7 @@ func (s *Store) planAppend(ctx context.Context, workspace uuid.UUID, head Datase
 	if err != nil {
 		return p, err
 	}
-	seam := backtest.Seam{From: head.From, To: head.To, LastClose: lastClose, Timeframe: backtest.Timeframe(head.Timeframe), AnyJump: e.AnyJump}
+	seam := backtest.Seam{From: head.From, To: head.To, LastClose: lastClose, Timeframe: backtest.Timeframe(head.Timeframe), AnyJump: e.AnyJump, AnyGap: e.AnyGap}
 	if err := seam.Check(tail, e.Bars); err != nil {
 		return p, err
 	}
@@ -133,11 +136,14 @@ func (s *Store) planAppend(ctx context.Context, workspace uuid.UUID, head Datase
 	if added == 0 {
 		return p, nil
 	}
+	fresh := e.Bars.Slice(keep, e.Bars.Len())
+	if err := s.checkWeekends(ctx, workspace, head, fresh, e.AnyWeekend); err != nil {
+		return p, err
+	}
 	digest, err := s.digest(ctx, workspace, head)
 	if err != nil {
 		return p, err
 	}
-	fresh := e.Bars.Slice(keep, e.Bars.Len())
 	digest.Append(fresh)
 	count, base := merged(links, added)
 	packed := fresh
@@ -150,6 +156,18 @@ func (s *Store) planAppend(ctx context.Context, workspace uuid.UUID, head Datase
 	}
 	p.row = version{change: Appended, base: base, own: packed.Len(), added: added}
 	return p, p.seal(fresh, packed, head.Bars+added, digest, e)
+}
+
+// checkWeekends reads the stored bars only where new ones are of a weekend.
+func (s *Store) checkWeekends(ctx context.Context, workspace uuid.UUID, head Dataset, fresh *backtest.Bars, all bool) error {
+	if all || !fresh.OfWeekend() {
+		return nil
+	}
+	stored, _, err := s.Bars(ctx, workspace, head.ID)
+	if err != nil {
+		return err
+	}
+	return backtest.Weekends(stored, fresh, backtest.Timeframe(head.Timeframe))
 }
 
 // seal packs the bars of the row and describes the version.
@@ -242,6 +260,10 @@ func (s *Store) planRewrite(ctx context.Context, workspace uuid.UUID, head Datas
 	p.Added, p.Overlap = changes.Added, e.Bars.Len()-changes.Added
 	if changes.None() {
 		return p, nil
+	}
+	if !changes.Replaces() { // what was computed on the bars of before still holds
+		e.Rewrite, e.AnyGap, e.AnyWeekend = false, true, true
+		return s.planAppend(ctx, workspace, head, e)
 	}
 	digest := ohlcv.NewDigest()
 	digest.Append(e.Bars)

@@ -53,6 +53,11 @@ func storeVersion(ctx context.Context, tx *store.Tx, workspace uuid.UUID, p *pla
 	if !made {
 		return fmt.Errorf("version %d of %q: its name %q is another dataset's: %w", p.Dataset.Version, p.Dataset.Name, fullName(p.Dataset.Name, p.Dataset.Version), store.ErrConflict)
 	}
+	if err := keepLabel(ctx, tx, workspace, p.head.ID, p.Dataset.ID); err != nil {
+		return err
+	}
+	p.Dataset.FullName = fullName(p.Dataset.Name, p.Dataset.Version)
+	store.AuditChange(ctx, p.head.audited(), p.Dataset.audited())
 	if p.row.change == Rewritten {
 		if p.Stale, err = staleResults(ctx, tx, workspace, p.Dataset.Name, p.Dataset.Version); err != nil {
 			return err
@@ -100,6 +105,26 @@ func staleResults(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, series st
 		return stale, fmt.Errorf("find stale results: %w", err)
 	}
 	return stale, nil
+}
+
+// keepLabel has a version go on with the name, note and tags of the one before.
+func keepLabel(ctx context.Context, tx *store.Tx, workspace, from, to uuid.UUID) error {
+	_, err := tx.Exec(ctx, `
+		insert into labels (subject_id, workspace_id, kind, name, note, tags)
+		select $3, workspace_id, kind, name, note, tags from labels where workspace_id = $1 and subject_id = $2`, workspace, from, to)
+	if err != nil {
+		return fmt.Errorf("keep the label of dataset %s: %w", from, err)
+	}
+	return nil
+}
+
+// audited is what the audit log keeps of a version.
+func (d *Dataset) audited() map[string]any {
+	return map[string]any{
+		"name": d.FullName, "version": d.Version, "bars": d.Bars, "to": d.To.UTC(), "sha256": hex.EncodeToString(d.SHA256), "calendar": int(d.Calendar),
+		"periods_per_year": d.PeriodsPerYear, "time_zone": d.TimeZone, "session": d.Session, "tick_size": d.TickSize,
+		"quantity_step": d.QuantityStep, "point_value": d.PointValue, "currency": d.Currency,
+	}
 }
 
 // Description is what is known of a dataset's instrument, to be changed where it is not nil.

@@ -86,6 +86,7 @@ func (s *Store) AcknowledgeGap(ctx context.Context, id uuid.UUID, by string) (*M
 		if err != nil {
 			return fmt.Errorf("acknowledge gap %s: %w", id, err)
 		}
+		store.AuditChange(ctx, map[string]any{"status": gap.CoverageStatus}, map[string]any{"status": GapAcknowledged})
 		return appendGapEvent(ctx, tx, id, "updated")
 	})
 }
@@ -121,6 +122,7 @@ func (s *Store) ResolveGap(ctx context.Context, id uuid.UUID, by string, answer 
 			       note = nullif($6, ''), acknowledged_at = coalesce(acknowledged_at, clock_timestamp()),
 			       acknowledged_by = coalesce(acknowledged_by, $3)
 			 where id = $1`, id, resolution, by, string(answer.CandidateType), answer.CandidateID, answer.Note)
+		store.AuditChange(ctx, map[string]any{"status": gap.CoverageStatus}, map[string]any{"status": GapResolved, "resolution": resolution})
 		if err != nil {
 			return fmt.Errorf("resolve gap %s: %w", id, err)
 		}
