@@ -78,16 +78,16 @@ func (s *Server) getLabel(kind labels.Kind) echo.HandlerFunc {
 // putLabel handles PUT of the label of one. Repeating it has no further effect, so it needs no key.
 func (s *Server) putLabel(kind labels.Kind) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		id, err := s.labelled(c, kind)
-		if err != nil {
-			return err
-		}
 		var req types.LabelRequest
 		if err := bind(c, &req); err != nil {
 			return err
 		}
 		req.Name = strings.TrimSpace(req.Name)
 		if err := fieldProblems(checkLabel(&req)); err != nil {
+			return err
+		}
+		id, err := s.labelled(c, kind)
+		if err != nil {
 			return err
 		}
 		put, err := s.store.Labels.Put(c.Request().Context(), workspaceOf(c), labels.Label{Kind: kind, ID: id, Name: req.Name, Note: req.Note, Tags: req.Tags})

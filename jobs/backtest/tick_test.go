@@ -29,7 +29,7 @@ func TestTheTickOfPricesInSinglePrecisionIsThatOfThePrices(t *testing.T) {
 		{[]float64{1438.359985, 1455.219971, 1397.430054}, 0.01},
 		{[]float64{1.234567, 1.234571, 1.200001}, 1e-6},       // of a currency, with all its decimals
 		{[]float64{1438.35998, 1455.21412, 1397.43005}, 1e-5}, // no noise of single precision
-		{[]float64{65000.12345678, 65001.5, 64999.1}, 1e-8},   // so large that single precision would hide anything
+		{[]float64{65000.12345678, 65001.5, 64999.1}, 0.0001}, // so large that single precision would hide anything
 		{[]float64{0.1234, 0.5, 0.25}, 0.0001},
 		{[]float64{float64(float32(101.37)), float64(float32(99.1))}, 0.01},
 	} {
