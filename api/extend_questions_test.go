@@ -49,7 +49,7 @@ func TestAnAppendAsksAboutGapsOfMonthsAndAboutWeekends(t *testing.T) {
 		require.Contains(t, string(a.body), test.option+"=any")
 		require.Equal(t, http.StatusUnprocessableEntity, r.extend(test.name, test.file, map[string]string{test.option: "yes"}).status)
 	}
-	require.Equal(t, 2, r.count(`select count(*) from datasets`), "what was asked about is stored")
+	require.Equal(t, 2, r.count(`select count(*) from datasets`), "a file with an open question is stored")
 	require.Equal(t, http.StatusOK, r.extend("weekdays", daysOf("2024-04-12", 3, false), nil).status, "three weeks without a bar")
 	require.Equal(t, http.StatusOK, r.extend("weekdays", daysOf("2024-04-17", 10, true), map[string]string{"weekend": "any"}).status)
 	require.Equal(t, http.StatusOK, r.extend("weekdays", daysOf("2026-03-02", 10, false), map[string]string{"gap": "any"}).status)
@@ -58,7 +58,7 @@ func TestAnAppendAsksAboutGapsOfMonthsAndAboutWeekends(t *testing.T) {
 
 // Name, note and tags go on with the next version of a dataset, however it comes about, and are read and put by the
 // dataset's name as well as by its id; the audit log has them as they were and as they are.
-func TestADatasetsLabelGoesOnWithItsVersions(t *testing.T) {
+func TestADatasetKeepsItsLabelOverItsVersions(t *testing.T) {
 	r := newFixture(t)
 	require.Equal(t, http.StatusCreated, r.upload(r.key, "spx", daysOf("2024-01-01", 60, false)).status)
 	put := r.do(http.MethodPut, "/datasets/spx/label", `{"name":"Index","note":"by the close","tags":["daily"]}`)

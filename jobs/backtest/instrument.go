@@ -149,13 +149,13 @@ func allSingle(columns [][]float64, scale float64) bool {
 	const (
 		rounded = 0x1p-24 // at most, of a number in single precision
 		printed = 5e-7    // six decimals, as most programs print such numbers
-		telling = 0.25    // of a step: beyond, most numbers would fit by chance
+		most    = 0.25    // of a step: beyond, most numbers would fit by chance
 	)
 	for _, column := range columns {
 		for _, price := range column {
 			slack := (float64(math.Abs(price)*rounded) + printed) * scale
 			scaled := float64(price * scale)
-			if slack > telling || math.Abs(scaled-math.Round(scaled)) > slack {
+			if slack > most || math.Abs(scaled-math.Round(scaled)) > slack {
 				return false
 			}
 		}
