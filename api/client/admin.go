@@ -87,3 +87,8 @@ func Each[T any](ctx context.Context, list func(context.Context, url.Values) (*t
 		query.Set("cursor", *page.NextCursor)
 	}
 }
+
+// FleetDemand is how many slots each queue could use, and how many it has.
+func (c *Client) FleetDemand(ctx context.Context) (*types.FleetDemand, error) {
+	return get[types.FleetDemand](ctx, c, "/admin/fleet/demand", nil)
+}

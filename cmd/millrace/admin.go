@@ -40,6 +40,9 @@ type adminCmd struct {
 		Export auditExportCmd `cmd:"" help:"Write every entry of the audit log as a line of JSON."`
 		Verify auditVerifyCmd `cmd:"" help:"Read the audit log's chain from its beginning and say where it breaks; the exit status is 1 if it does."`
 	} `cmd:"" help:"Read and verify the audit log."`
+	Fleet struct {
+		Demand fleetDemandCmd `cmd:"" help:"Show how many slots each queue could use, and how many it has."`
+	} `cmd:"" help:"Size the fleet of workers."`
 }
 
 // adminFlags say which server the admin verbs talk to.

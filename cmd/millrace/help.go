@@ -96,6 +96,7 @@ func examples() map[string][]string {
 		"admin token list":        {"millrace admin token list"},
 		"admin token revoke":      {"millrace admin token revoke ada"},
 		"admin audit list":        {"millrace admin audit list", "millrace admin audit list research --limit 200"},
+		"admin fleet demand":      {"millrace admin fleet demand", "millrace admin fleet demand --queue trials"},
 		"admin audit export":      {"millrace admin audit export research"},
 		"admin audit verify":      {"millrace admin audit verify research"},
 		"migrate up":              {"millrace migrate up --login millrace_server"},

@@ -194,6 +194,7 @@ func work(m *ops.Metrics, well bool) {
 		m.SSEQueueDrops.Inc()
 		m.SSERelayLag.Set(6)
 		m.IngestFailures.WithLabelValues("pdf").Add(5)
+		m.TelemetryFailures.WithLabelValues("traces").Add(5)
 		m.WFOEligible.Observe(0)
 	} else {
 		m.WFOEligible.Observe(3)

@@ -68,6 +68,8 @@ var (
 	relayPresent    = desc("sse_relay_present", "Whether the fleet has a relay, which notifies of new events.")
 	queueAge        = desc("queue_oldest_waiting_seconds", "How long the oldest job of a queue that could be worked has been waiting.", "queue")
 	queueWorkers    = desc("queue_live_workers", "Worker processes heard lately that work a queue.", "queue")
+	slotsWanted     = desc("queue_slots_wanted", "Slots of a queue that would have something to do at once.", "queue")
+	queueSlots      = desc("queue_slots", "Slots of a queue that live workers have.", "queue")
 	clockSkew       = desc("worker_clock_skew_seconds", "By how much the clock of the live worker that is furthest off differs from the database's.")
 	withoutJob      = desc("work_without_job", "Pieces of active work that no job carries on, counted up to 1000.", "work")
 	writeProbe      = desc("database_write_probe", "Whether the database took the last probe's row.")
@@ -87,7 +89,7 @@ var (
 // Describe implements prometheus.Collector.
 func (m *FleetMetrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		figuresUp, partReady, riverJobs, workersHeard, workerSilent, relayPresent, queueAge, queueWorkers, clockSkew, withoutJob, writeProbe, tableSize, vectorsMissing, ingestPending, keysTotal, keysExpired, keysPending,
+		figuresUp, partReady, riverJobs, workersHeard, workerSilent, relayPresent, queueAge, queueWorkers, slotsWanted, queueSlots, clockSkew, withoutJob, writeProbe, tableSize, vectorsMissing, ingestPending, keysTotal, keysExpired, keysPending,
 		keysOldest, retentionRuns, retentionRows, retentionLastOK,
 	} {
 		to <- d
@@ -153,6 +155,9 @@ func figureMetrics(f upkeep.FleetFigures) []prometheus.Metric {
 	}
 	for _, q := range f.Fleet.Queues {
 		metrics = append(metrics, gauge(queueAge, q.Oldest.Seconds(), q.Queue), gauge(queueWorkers, float64(q.Workers), q.Queue))
+	}
+	for _, q := range f.Demand {
+		metrics = append(metrics, gauge(slotsWanted, float64(q.Wanted()), q.Queue), gauge(queueSlots, float64(q.Slots), q.Queue))
 	}
 	for _, w := range f.Fleet.Silent {
 		metrics = append(metrics, gauge(workerSilent, w.For.Seconds(), w.Worker))

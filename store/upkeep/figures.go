@@ -38,6 +38,7 @@ type FleetFigures struct {
 	Keys          IdempotencyState
 	IngestPending int64
 	Fleet         workers.State
+	Demand        []QueueDemand
 	Lost          []workers.LostWork // at most lostCounted
 }
 
@@ -51,6 +52,11 @@ func (s *Store) FleetFigures(ctx context.Context) (FleetFigures, error) {
 		return f, err
 	}
 	f.Jobs = counts.Jobs
+	demand, err := s.demandOf(ctx, counts)
+	if err != nil {
+		return f, err
+	}
+	f.Demand = demand.Queues
 	if f.Keys, err = s.IdempotencyState(ctx); err != nil {
 		return f, err
 	}
