@@ -36,6 +36,8 @@ type Metrics struct {
 
 	StrategyChecks *prometheus.CounterVec // status
 
+	Deletions *prometheus.CounterVec // status
+
 	Knowledge KnowledgeMetrics
 
 	IngestJobs     *prometheus.CounterVec // source_type, status
@@ -86,6 +88,8 @@ func NewMetrics() *Metrics {
 
 		StrategyChecks: counters("strategy_checks_total", "Uploaded scripts that were examined, by the status that they got.", "status"),
 
+		Deletions: counters("deletions_total", "Deletions that ended, by status.", "status"),
+
 		RunPlanFailures: counter("run_plan_failures_total", "Run plans with a variant that failed."),
 
 		Knowledge: newKnowledgeMetrics(),
@@ -113,7 +117,7 @@ func NewMetrics() *Metrics {
 		m.HTTPRequests, m.HTTPDuration, m.DBAcquire, m.DBConnectionErrors,
 		m.TuneRuns, m.TuneRunDuration, m.TuneTrials,
 		m.SSESubscribers, m.SSEEventsPublished, m.SSEQueueDrops, m.SSERelayLag,
-		m.WFORuns, m.WFOFolds, m.WFORunDuration, m.WFOEligible, m.RunPlanFailures, m.StrategyChecks,
+		m.WFORuns, m.WFOFolds, m.WFORunDuration, m.WFOEligible, m.RunPlanFailures, m.StrategyChecks, m.Deletions,
 		m.IngestJobs, m.IngestFailures,
 		m.IdempotencyReplays, m.InternalErrors, m.RiverJobWait, m.RiverJobRun, m.JobsRescued, m.WorkReconciled,
 		m.TelemetryFailures, m.TelemetrySpansDropped,
@@ -132,6 +136,7 @@ func (m *Metrics) begin() {
 	each(m.WFORuns, append([]string{"partial"}, ended...))
 	each(m.WFOFolds, ended)
 	each(m.StrategyChecks, []string{"ready", "refused", "unstable"})
+	each(m.Deletions, []string{"completed", "failed"})
 	for _, source := range []string{"article", "dataset", "pdf", "pine", "text", "youtube"} {
 		each(m.IngestFailures, []string{source})
 		each(m.IngestJobs, []string{source}, ended)

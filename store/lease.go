@@ -93,6 +93,19 @@ func Lock(ctx context.Context, tx pgx.Tx, entity uuid.UUID) error {
 	return nil
 }
 
+// LockAll is Lock for several at once, in one order for every caller. Take it before any row.
+func LockAll(ctx context.Context, tx pgx.Tx, entities []uuid.UUID) error {
+	_, err := tx.Exec(ctx, `
+		select set_config('idle_in_transaction_session_timeout', ($2::bigint)::text, true), count(pg_advisory_xact_lock(key))
+		  from (select distinct hashtextextended(coalesce(t.wfo_id, e.id)::text, 0) as key
+		          from unnest($1::uuid[]) e (id) left join tunes t on t.id = e.id order by 1) keys`,
+		entities, session.IdleHolding.Milliseconds())
+	if err != nil {
+		return fmt.Errorf("lock %d at once: %w", len(entities), err)
+	}
+	return nil
+}
+
 // JobState reads which attempt of a job is current and the state it is in.
 func (s *DB) JobState(ctx context.Context, job int64) (attempt int, state rivertype.JobState, err error) {
 	err = s.pool.QueryRow(ctx, `select attempt, state from river_job where id = $1`, job).Scan(&attempt, &state)

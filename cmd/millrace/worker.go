@@ -13,6 +13,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"millrace/jobs"
+	"millrace/jobs/worker/deletion"
 	"millrace/jobs/worker/fleet"
 	"millrace/jobs/worker/gate"
 	"millrace/jobs/worker/ingestion"
@@ -112,6 +113,7 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 			Slots: slots[jobs.QueueTrials], ShardTime: flags.ShardTime, Program: numbers(),
 		}).Register(workers)
 		wfo.New(wfo.Stores{DB: st.DB, Market: st.Market, Strategies: st.Strategies, Tuning: st.Tuning, WalkForward: st.WalkForward}, metrics, env.logger, wfo.Options{Program: numbers()}).Register(workers)
+		deletion.New(st.DB, st.Lifecycle, metrics, env.logger).Register(workers)
 		retention.New(st.DB, st.Upkeep, env.logger).Register(workers)
 		var parts *knowledgeParts
 		if parts, sourcesErr = kb.openKnowledge(life, st, metrics, env.logger); sourcesErr != nil {

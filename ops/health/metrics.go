@@ -167,7 +167,7 @@ func figureMetrics(f upkeep.FleetFigures) []prometheus.Metric {
 		skew = f.Fleet.Clocks[0].Ahead.Abs().Seconds()
 	}
 	metrics = append(metrics, gauge(clockSkew, skew))
-	lost := map[string]int{"tune": 0, "wfo": 0, "run_plan": 0, "ingestion": 0, "reembed": 0, "strategy": 0}
+	lost := map[string]int{"tune": 0, "wfo": 0, "run_plan": 0, "ingestion": 0, "reembed": 0, "strategy": 0, "deletion": 0}
 	for _, work := range f.Lost {
 		lost[work.What]++
 	}

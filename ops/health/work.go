@@ -52,6 +52,15 @@ func (c checks) retention(ctx context.Context) ops.Report {
 				"Does a worker work the queue retention, or is pg_cron's launcher up? See /admin/retention/status.")
 		}
 	}
+	broken, err := c.Store.Lifecycle.Failed(ctx)
+	if err = errors.Join(err, c.lost(ctx, &r, "deletion")); err != nil {
+		return failed(r, err)
+	}
+	r.Add("failed_deletions", broken)
+	if broken > 0 {
+		r.Raise(ops.StatusDegraded, fmt.Sprintf("%d deletions failed: what they hide still takes room", broken),
+			"Read their errors: GET /deletions of the workspace. Deleting the same id again takes one up.")
+	}
 	r.Raise(ops.StatusOK, fmt.Sprintf("%d jobs, run by %s", len(status.Jobs), status.Scheduler), "")
 	return r
 }

@@ -83,3 +83,12 @@ func pinned(spec json.RawMessage) *sweep.Script {
 	_ = json.Unmarshal(spec, &named) // it is the server's own
 	return named.Script
 }
+
+// intrabarOf is the id of the dataset whose bars a run follows inside those of its own, "" when there is none.
+func intrabarOf(spec json.RawMessage) string {
+	var named struct {
+		Intrabar string `json:"intrabar_dataset"`
+	}
+	_ = json.Unmarshal(spec, &named) // it is the server's own
+	return named.Intrabar
+}

@@ -8,6 +8,7 @@ import (
 	"millrace/store/eventlog"
 	"millrace/store/labels"
 	"millrace/store/library"
+	"millrace/store/lifecycle"
 	"millrace/store/market"
 	"millrace/store/recommend"
 	"millrace/store/strategies"
@@ -24,6 +25,7 @@ type Set struct {
 	EventLog    *eventlog.Store
 	Labels      *labels.Store
 	Library     *library.Store
+	Lifecycle   *lifecycle.Store
 	Market      *market.Store
 	Recommend   *recommend.Store
 	Strategies  *strategies.Store
@@ -50,6 +52,7 @@ func New(pool *pgxpool.Pool, jobs store.Jobs) *Set {
 		Workers:     workers.New(db),
 	}
 	set.Tuning = tuning.New(db, set.Market, set.WalkForward)
+	set.Lifecycle = lifecycle.New(db, set.Tuning, set.WalkForward)
 	set.Upkeep = upkeep.New(db, set.EventLog, set.Workers)
 	return set
 }

@@ -77,6 +77,7 @@ func (s *Store) Leaderboard(ctx context.Context, workspace uuid.UUID, filter Lea
 			       lateral (select case when json_typeof(l.entry -> 'metrics_oos') = 'object'
 			                            then l.entry -> 'metrics_oos' else l.entry -> 'metrics_is' end) j (judged)
 			 where l.workspace_id = @workspace and l.objective = @objective and not l.fold
+			   and exists (select from tunes t where t.id = l.tune_id) -- not of one that is being deleted
 			   and (@strategy = '' or l.strategy = @strategy)
 			   and (@dataset = '00000000-0000-0000-0000-000000000000'::uuid or l.dataset_id = @dataset
 			        or exists (select from tune_datasets td where td.tune_id = l.tune_id and td.dataset_id = @dataset))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -118,6 +119,9 @@ func (s *Store) Create(ctx context.Context, sub store.Submission, in NewTune, re
 
 func (s *Store) create(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewTune) (*Tune, error) {
 	if err := store.HoldScript(ctx, tx, workspace, in.Spec.Script); err != nil {
+		return nil, err
+	}
+	if err := store.HoldDatasets(ctx, tx, workspace, in.Spec.IntrabarDataset, slices.Concat(in.Several, []uuid.UUID{in.DatasetID})...); err != nil {
 		return nil, err
 	}
 	room, active, err := admission.Room(ctx, tx, workspace)

@@ -45,6 +45,9 @@ func (s *Store) create(ctx context.Context, tx *store.Tx, workspace uuid.UUID, i
 	if err := store.HoldScript(ctx, tx, workspace, in.Spec.Script); err != nil {
 		return nil, nil, err
 	}
+	if err := store.HoldDatasets(ctx, tx, workspace, in.Spec.IntrabarDataset, in.DatasetID); err != nil {
+		return nil, nil, err
+	}
 	room, active, err := admission.Room(ctx, tx, workspace)
 	if err != nil {
 		return nil, nil, err

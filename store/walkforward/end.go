@@ -127,15 +127,27 @@ func (s *Store) cancelWFOJobs(ctx context.Context, tx pgx.Tx, wfo uuid.UUID, ask
 func (s *Store) Cancel(ctx context.Context, workspace, id uuid.UUID) (*Run, error) {
 	var wfo *Run
 	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
-		if err := store.Lock(ctx, tx, id); err != nil {
-			return err
-		}
-		if wfo, err = readWFO(ctx, tx, workspace, id); err != nil {
-			return err
-		}
-		return s.end(ctx, tx, wfo, Canceled, "", 0)
+		wfo, err = s.cancel(ctx, tx, workspace, id)
+		return err
 	})
 	return wfo, err
+}
+
+// CancelIn is Cancel in the transaction of a deletion, or of many that are cancelled at once.
+func (s *Store) CancelIn(ctx context.Context, tx *store.Tx, workspace, id uuid.UUID) error {
+	_, err := s.cancel(ctx, tx, workspace, id)
+	return err
+}
+
+func (s *Store) cancel(ctx context.Context, tx *store.Tx, workspace, id uuid.UUID) (*Run, error) {
+	if err := store.Lock(ctx, tx, id); err != nil {
+		return nil, err
+	}
+	wfo, err := readWFO(ctx, tx, workspace, id)
+	if err != nil {
+		return nil, err
+	}
+	return wfo, s.end(ctx, tx, wfo, Canceled, "", 0)
 }
 
 // Fail ends a walk-forward that cannot be worked, with a reason for its user, under the lease of

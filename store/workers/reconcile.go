@@ -73,7 +73,11 @@ const expectedJobs = `
 	union all
 	select 'strategy', s.id, s.workspace_id, s.check_job_id, 'strategy.check', 'trials', 1,
 	       jsonb_build_object('workspace_id', s.workspace_id, 'strategy_id', s.id), true, false
-	  from strategies s where s.status = 'checking'`
+	  from strategies s where s.status = 'checking'
+	union all
+	select 'deletion', d.id, d.workspace_id, d.river_job_id, 'delete', 'retention', 2,
+	       jsonb_build_object('workspace_id', d.workspace_id, 'deletion_id', d.id), true, false
+	  from deletions d where d.status in ('queued', 'running')`
 
 // lostJobs are those of them that nobody will ever work.
 const lostJobs = `
@@ -99,7 +103,7 @@ const endedPlans = `
 
 // LostWork is a piece of work that is active though no job will carry it on.
 type LostWork struct {
-	What string // tune, wfo, ingestion, reembed, strategy or run_plan
+	What string // tune, wfo, ingestion, reembed, strategy, deletion or run_plan
 	ID   uuid.UUID
 }
 

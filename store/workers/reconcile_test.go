@@ -14,6 +14,7 @@ import (
 	"millrace/jobs/sweep"
 	"millrace/store"
 	"millrace/store/library"
+	"millrace/store/lifecycle"
 	"millrace/store/storetest"
 	"millrace/store/strategies"
 	"millrace/store/tuning"
@@ -72,6 +73,13 @@ func lostWorks() []lostWork {
 				func(s *strategies.Script) (store.Response, error) { id = s.ID; return store.Response{Status: 201}, nil })
 			require.NoError(d.T, err)
 			return "strategy", id, d.JobOf(`select check_job_id from strategies where id = $1`, id), jobs.StrategyCheckArgs{WorkspaceID: d.Space.ID, StrategyID: id}
+		}},
+		{"a deletion", func(d *storetest.Fixture) (string, uuid.UUID, int64, river.JobArgs) {
+			tune, _ := d.Tune("k")
+			deletion, err := d.Store.Lifecycle.Delete(d.T.Context(), d.Space.ID, lifecycle.Request{Kind: lifecycle.Tune, IDs: []uuid.UUID{tune.ID}, Cascade: true})
+			require.NoError(d.T, err)
+			job := d.JobOf(`select river_job_id from deletions where id = $1`, deletion.ID)
+			return "deletion", deletion.ID, job, jobs.DeleteArgs{WorkspaceID: d.Space.ID, DeletionID: deletion.ID}
 		}},
 		{"a re-embedding", func(d *storetest.Fixture) (string, uuid.UUID, int64, river.JobArgs) {
 			var id uuid.UUID

@@ -14,6 +14,7 @@ import (
 
 	"millrace/jobs"
 	"millrace/jobs/worker/attempt"
+	"millrace/jobs/worker/deletion"
 	"millrace/jobs/worker/fleet"
 	"millrace/jobs/worker/gate"
 	"millrace/jobs/worker/tune"
@@ -38,9 +39,10 @@ func beWorker() error {
 	logger, metrics := slog.New(slog.NewTextHandler(os.Stderr, nil)), ops.NewMetrics()
 	member, err := fleet.New(fleet.Options{
 		ID: id, Pool: pool, Metrics: metrics, Logger: logger, Version: "chaos", Drain: 3 * time.Second,
-		Slots: jobs.Slots{jobs.QueueIngestion: 8, jobs.QueueTrials: 1, jobs.QueueTunes: 1, jobs.QueueMaintenance: 1},
+		Slots: jobs.Slots{jobs.QueueIngestion: 8, jobs.QueueTrials: 1, jobs.QueueTunes: 1, jobs.QueueRetention: 1, jobs.QueueMaintenance: 1},
 	}, func(st *stores.Set, workers *river.Workers) {
 		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, logger, tune.Options{ShardTime: 100 * time.Millisecond}).Register(workers)
+		deletion.New(st.DB, st.Lifecycle, metrics, logger).Register(workers)
 		gate.New(st.DB, st.Strategies, metrics, logger).Register(workers)
 		w := &effects{store: st}
 		river.AddWorker(workers, &attempt.Worker[effectArgs]{

@@ -1,0 +1,38 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// DatasetGoneError is ErrNotFound of a dataset that was deleted while work that names it was submitted.
+type DatasetGoneError struct{}
+
+// Error implements error.
+func (*DatasetGoneError) Error() string { return "a dataset that it names: " + ErrNotFound.Error() }
+
+// Is says that it is ErrNotFound.
+func (*DatasetGoneError) Is(target error) bool { return target == ErrNotFound }
+
+// HoldDatasets keeps the datasets that new work names until the transaction ends, so that they are not deleted between
+// the check of a request and the insert of its work: what deletes one waits for the transaction and then sees what
+// it inserted. intrabar is the id of one more, or "". The error is a *DatasetGoneError when one was deleted before.
+func HoldDatasets(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, intrabar string, ids ...uuid.UUID) error {
+	if id, err := uuid.Parse(intrabar); err == nil {
+		ids = append(ids[:len(ids):len(ids)], id)
+	}
+	var gone int
+	err := tx.QueryRow(ctx, `
+		with held as materialized (select id from datasets where workspace_id = $1 and id = any($2) order by id for key share)
+		select count(distinct named) from unnest($2::uuid[]) named where named not in (select id from held)`, workspace, ids).Scan(&gone)
+	if err != nil {
+		return fmt.Errorf("hold datasets: %w", err)
+	}
+	if gone > 0 {
+		return &DatasetGoneError{}
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package tuning
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"millrace/jobs/sweep"
+	"millrace/store"
+	"millrace/store/admission"
+)
+
+// CancelIn is Cancel of many tunes in one transaction, in as many statements as for one. Those that have ended, and
+// folds of walk-forwards, are left as they are. It returns the ids of those it canceled.
+func (s *Store) CancelIn(ctx context.Context, tx *store.Tx, workspace uuid.UUID, ids []uuid.UUID) ([]uuid.UUID, error) {
+	if err := store.LockAll(ctx, tx, ids); err != nil {
+		return nil, err
+	}
+	if _, _, err := admission.Room(ctx, tx, workspace); err != nil {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, `
+		with ended as (
+			update tunes set status = 'canceled', error = null, completed_at = clock_timestamp()
+			 where workspace_id = $1 and id = any($2) and wfo_id is null and status in ('queued', 'running')
+			returning id, n_trials),
+		recorded as (
+			insert into event_log (workspace_id, topic, type, entity_id, payload)
+			select $1, 'backtests', 'backtest.tune.canceled', e.id::text,
+			       jsonb_build_object('status', 'canceled', 'n_trials', e.n_trials,
+			           'trials_completed', coalesce(p.trials_completed + p.trials_failed + p.trials_skipped, 0) + open.done,
+			           'best_score', p.best_score, 'best_trial', p.best_trial, 'eta_seconds', null)
+			  from ended e left join tune_progress p on p.tune_id = e.id,
+			       lateral (select coalesce(sum(s.trials_done) filter (where not s.open), 0) as done from tune_shards s
+			                 where s.tune_id = e.id and s.job_id is not null and not s.done and s.rung < $3) open)
+		select id from ended`, workspace, ids, sweep.PermutedRung)
+	if err != nil {
+		return nil, fmt.Errorf("cancel tunes: %w", err)
+	}
+	canceled, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return nil, fmt.Errorf("cancel tunes: %w", err)
+	}
+	tx.AfterCommit(func() {
+		for range canceled {
+			s.db.Recorder().TuneEnded(string(Canceled))
+		}
+	})
+	if err := s.variantsCanceled(ctx, tx, workspace, canceled); err != nil {
+		return nil, err
+	}
+	if err := s.cancelJobsOf(ctx, tx, canceled); err != nil {
+		return nil, err
+	}
+	return canceled, admission.Next(ctx, tx, workspace)
+}
+
+// variantsCanceled reports those that are variants to their run plans.
+func (s *Store) variantsCanceled(ctx context.Context, tx *store.Tx, workspace uuid.UUID, canceled []uuid.UUID) error {
+	variants, err := store.ReadAll(ctx, tx, "variants", pgx.RowTo[uuid.UUID],
+		`select tune_id from run_plan_variants where tune_id = any($1) order by run_plan_id, ordinal`, canceled)
+	if err != nil {
+		return err
+	}
+	for _, id := range variants {
+		tune, err := readTune(ctx, tx, workspace, id)
+		if err != nil {
+			return err
+		}
+		if err := s.variantEnded(ctx, tx, tune); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cancelJobsOf ends every job that the tunes still have: those that wait at once, and those that run through their
+// workers.
+func (s *Store) cancelJobsOf(ctx context.Context, tx pgx.Tx, tunes []uuid.UUID) error {
+	running, err := store.ReadAll(ctx, tx, "jobs", pgx.RowTo[int64], `
+		with own as (
+			select plan_job_id as id from tunes where id = any($1)
+			union
+			select job_id from tune_shards where tune_id = any($1) and job_id is not null and not done
+			union
+			select collect_job_id from tune_progress where tune_id = any($1)),
+		waiting as (
+			update river_job j set state = 'cancelled', finalized_at = clock_timestamp()
+			  from own where j.id = own.id and j.state in ('available', 'pending', 'retryable', 'scheduled'))
+		select j.id from river_job j join own on own.id = j.id where j.state = 'running' order by j.id`, tunes)
+	if err != nil {
+		return err
+	}
+	for _, job := range running {
+		if _, err := s.db.River().JobCancelTx(ctx, tx, job); err != nil {
+			return fmt.Errorf("cancel job %d: %w", job, err)
+		}
+	}
+	return nil
+}
