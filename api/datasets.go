@@ -53,7 +53,7 @@ func (s *Server) datasetRoutes() []route {
 		{http.MethodPost, "/datasets/inspect", member, s.inspectDataset, bulk, about{
 			summary: "How a file would be read, without storing it", form: inspectForm(), answer: types.Inspection{}}},
 		{http.MethodGet, "/datasets", viewer, s.listDatasets, bodyLimit, about{
-			summary: "The newest versions of the datasets, newest first", params: paging(50, 500), answer: types.List[types.Dataset]{}}},
+			summary: "The newest versions of the datasets, newest first", params: paging(50, 500, archivedToo()), answer: types.List[types.Dataset]{}}},
 		{http.MethodGet, "/datasets/:id", viewer, s.getDataset, bodyLimit, about{
 			summary: "A dataset by id, NAME for its newest version, or NAME@N", answer: types.Dataset{}}},
 		{http.MethodPatch, "/datasets/:id", member, s.describeDataset, bodyLimit, about{
@@ -159,7 +159,11 @@ func (s *Server) listDatasets(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := s.store.Market.Datasets(c.Request().Context(), workspaceOf(c), page, limit+1)
+	archived, err := queryBool(c, "archived")
+	if err != nil {
+		return err
+	}
+	found, err := s.store.Market.Datasets(c.Request().Context(), workspaceOf(c), &archived, page, limit+1)
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ type about struct {
 	query   string // a query, for the example
 	status  int    // of success; 0: 200
 	answer  any    // a value of the type that is rendered
+	dry     any    // the same with dry_run=true, with 200; nil: it has no dry run
 	media   string // of an answer that is not JSON
 	tables  bool   // the answer can be had as CSV, Parquet and Arrow too
 	page    bool
@@ -108,6 +109,7 @@ func enums() map[reflect.Type][]string {
 		reflect.TypeFor[types.SourceType]():      words(knowledge.SourceTypes()),
 		reflect.TypeFor[types.Axis]():            words(knowledge.Axes()),
 		reflect.TypeFor[types.RecommendStatus](): {string(knowledge.RecommendOK), string(knowledge.RecommendDegraded), string(knowledge.RecommendNone)},
+		reflect.TypeFor[types.DeletionStatus]():  {"queued", "running", "completed", "failed"},
 		reflect.TypeFor[types.ReembedStatus]():   words(library.ReembedStatuses()),
 		reflect.TypeFor[types.Reason]():          words(knowledge.Reasons()),
 		reflect.TypeFor[types.GapStatus]():       words(recommend.GapStatuses()),
@@ -160,7 +162,7 @@ func document(routes []route, version string) ([]byte, error) {
 func (r route) operation() openapi.Operation {
 	op := openapi.Operation{
 		Method: r.method, Path: r.path, Summary: r.about.summary, Tag: r.tag(), Params: r.about.params,
-		Body: r.about.body, Form: r.about.form, Status: r.about.status, Answer: r.about.answer, Media: r.about.media,
+		Body: r.about.body, Form: r.about.form, Status: r.about.status, Answer: r.about.answer, DryAnswer: r.about.dry, Media: r.about.media,
 		Sample: r.sample(), About: r.described(), Failures: r.failures(),
 	}
 	op.Params = slices.Clone(op.Params)

@@ -48,8 +48,8 @@ func (r route) failures() map[int]string {
 		all[http.StatusRequestEntityTooLarge] = "The body is over the limit."
 		all[http.StatusUnprocessableEntity] = "A value is not allowed: the field and its limit are named."
 	}
-	if r.traits&creates != 0 || strings.HasSuffix(r.path, "/cancel") {
-		all[http.StatusConflict] = "It has ended, its name is taken, or a request with this idempotency key is still running."
+	if r.traits&creates != 0 || strings.HasSuffix(r.path, "/cancel") || r.about.dry != nil {
+		all[http.StatusConflict] = "It has ended, others depend on it, its name is taken, or a request with this idempotency key is still running."
 	}
 	if r.traits&(creates|queries|login) != 0 {
 		all[http.StatusTooManyRequests] = "Over a limit: Retry-After says when to try again."
@@ -66,7 +66,7 @@ func commonParams() map[string]string {
 		"candidates": "most candidates", "workspace_id": "only those of this workspace", "kind": "only those of this kind", "job_name": "only those of this job",
 		"name": "only the one of this name", "source_type": "only sources of this type", "document_id": "only those of this document", "title": "only those whose title has this text",
 		"after": "where to continue: next_cursor of the page before", "token": "of the invitation or session",
-		"q": "only those that have this text", "tag": "only those with this tag", "ids": "only these, separated by commas",
+		"versions": "one or all", "q": "only those that have this text", "tag": "only those with this tag", "ids": "only these, separated by commas",
 	}
 }
 
@@ -104,6 +104,7 @@ func commonMembers() map[string]string {
 		"limit": "what is allowed", "median": "the middle one", "confidence": "from 0 to 1", "note": "in words", "reason_codes": "why, for programs", "calendar": "trading days a year", "question": "as it was asked",
 		"queries_per_minute": "of the knowledge base", "submissions_per_minute": "of requests that create work", "queue_depth": "work that may wait", "secret": "shown this once", "doc": "what it does",
 		"dry_run": "count, and delete nothing", "batch_size": "rows deleted at once", "notes": "what its reader should know", "timings_ms": "milliseconds of each part", "vector": "its figures", "detail": "what is wrong, in words",
+		"deletion_id": "id of the deletion", "items_done": "how many of them are gone", "rows_deleted": "how many so far", "archived": "whether lists leave it out",
 		"cursor": "its place in the log", "entity_id": "what it happened to", "at": "when", "admitted": "false while it waits for a place of the workspace's cap", "folds": "the folds, in order", "fold": "its index, from 0",
 	}
 }

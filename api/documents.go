@@ -14,6 +14,7 @@ import (
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
 	"millrace/store/library"
+	"millrace/store/lifecycle"
 )
 
 func viewDocument(d knowledge.Document) types.Document {
@@ -55,6 +56,11 @@ func (s *Server) listDocuments(c echo.Context) error {
 	if len(filter.Title) > 300 || knowledge.Clean(filter.Title) != filter.Title {
 		return badQuery("title", "must be at most 300 bytes of text", 300)
 	}
+	archived, err := queryBool(c, "archived")
+	if err != nil {
+		return err
+	}
+	filter.Archived = &archived
 	found, err := s.store.Library.Documents(c.Request().Context(), workspaceOf(c), filter, page, limit+1)
 	if err != nil {
 		return err
@@ -120,6 +126,12 @@ func (s *Server) deleteDocument(c echo.Context) error {
 		return err
 	}
 	workspace := workspaceOf(c)
+	if dry, err := queryBool(c, "dry_run"); err != nil || dry {
+		if err == nil {
+			_, err = s.store.Library.Document(c.Request().Context(), workspace, id)
+		}
+		return alone(c, err, lifecycle.Document, id)
+	}
 	if err := s.store.Library.DeleteDocument(c.Request().Context(), workspace, id); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/api"
+	"millrace/api/types"
 	"millrace/store/tenants"
 )
 
@@ -52,6 +53,8 @@ func newNeighbours(t *testing.T) *neighbours {
 		samples[r.Path] = r.Sample
 	}
 	n.ids["/strategies/"] = made("/strategies", "strategy_id", samples["/strategies"])
+	gone := n.do(http.MethodDelete, "/backtests/runs/"+made("/backtests/run", "run_id", samples["/backtests/run"]), "")
+	n.ids["/deletions/"] = into[types.Deletion](t, gone).DeletionID
 	n.ids["/backtests/runs/"] = made("/backtests/run", "run_id", samples["/backtests/run"])
 	n.ids["/backtests/tunes/"] = made("/backtests/tune", "tune_id", samples["/backtests/tune"])
 	n.ids["/backtests/wfo/"] = made("/backtests/wfo", "wfo_id", samples["/backtests/wfo"])
@@ -261,6 +264,9 @@ func (n *neighbours) opens(route api.Route, key string, later map[string]int) {
 	path := n.at(route)
 	if strings.HasSuffix(path, "/compare") {
 		path += "?ids=" + n.ids["/backtests/tunes/"]
+	}
+	if route.Method == http.MethodDelete {
+		path += "?cascade=true"
 	}
 	a := n.call(route, path, route.Sample, "Authorization", "Bearer "+key)
 	if status := later[route.Method+" "+route.Path]; status != 0 {

@@ -99,6 +99,9 @@ func asProblem(err error) (p *problemError, internal bool) {
 		return p, false
 	case errors.As(err, &gone):
 		return asProblem(unknownStrategy(strategies.Prefix + gone.Name))
+	case errors.As(err, new(*store.DatasetGoneError)):
+		return asProblem(problem(http.StatusNotFound, "This workspace has no such dataset.",
+			invalid.FieldError{Field: "dataset", Message: "was deleted while this was submitted"}))
 	case errors.Is(err, store.ErrNotFound):
 		return newProblem(http.StatusNotFound, "This workspace has nothing under that id or name."), false
 	case errors.Is(err, store.ErrAudit):

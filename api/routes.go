@@ -92,7 +92,7 @@ type route struct {
 // routes is the table of everything the server answers.
 func (s *Server) routes() []route {
 	const get, post, patch, del = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete
-	return append(slices.Concat(s.datasetRoutes(), s.strategyRoutes(), s.ingestRoutes(), s.manifestRoutes(), s.tearSheetRoutes(), s.labelRoutes(), s.fleetRoutes()), []route{
+	return append(slices.Concat(s.datasetRoutes(), s.strategyRoutes(), s.ingestRoutes(), s.manifestRoutes(), s.tearSheetRoutes(), s.labelRoutes(), s.fleetRoutes(), s.lifecycleRoutes()), []route{
 		{get, "/healthz", public, s.healthz, bodyLimit, about{summary: "Whether the process lives", answer: types.Status{}}},
 		{get, "/readyz", public, s.readyz, bodyLimit, about{summary: "Whether requests can be served", answer: map[string]string{}}},
 		{get, "/version", public, s.version, bodyLimit, about{summary: "Which version this is", answer: types.Version{}}},
@@ -111,7 +111,7 @@ func (s *Server) routes() []route {
 		{post, "/backtests/tune", member, s.submitTune, creates, about{
 			summary: "Submit a tune", body: types.TuneRequest{}, sample: sampleTune, status: http.StatusAccepted, answer: types.Tune{}}},
 		{get, "/backtests/tunes", viewer, s.listTunes, bodyLimit, about{
-			summary: "The tunes, newest first", params: paging(50, 200, oneOf("status", tuneStatuses()), text("strategy"), text("wfo_id")), answer: types.List[types.Tune]{}}},
+			summary: "The tunes, newest first", params: paging(50, 200, oneOf("status", tuneStatuses()), text("strategy"), text("wfo_id"), archivedToo()), answer: types.List[types.Tune]{}}},
 		{get, "/backtests/tunes/:id", viewer, s.getTune, bodyLimit, about{
 			summary: "A tune and its leaderboard", params: params(whole("leaderboard", 10, 0, 1000), waiting()), answer: types.Tune{}}},
 		{get, "/backtests/tunes/:id/trials", viewer, s.listTrials, bodyLimit, about{
@@ -133,7 +133,7 @@ func (s *Server) routes() []route {
 		{post, "/backtests/wfo", member, s.submitWFO, creates, about{
 			summary: "Submit a walk-forward", body: types.WFORequest{}, sample: sampleWFO, status: http.StatusAccepted, answer: types.WFO{}}},
 		{get, "/backtests/wfo", viewer, s.listWFOs, bodyLimit, about{
-			summary: "The walk-forwards, newest first", params: paging(50, 200, oneOf("status", walkforward.Statuses()), text("strategy")), answer: types.List[types.WFO]{}}},
+			summary: "The walk-forwards, newest first", params: paging(50, 200, oneOf("status", walkforward.Statuses()), text("strategy"), archivedToo()), answer: types.List[types.WFO]{}}},
 		{get, "/backtests/wfo/:id", viewer, s.getWFO, bodyLimit, about{
 			summary: "A walk-forward, its folds and best candidates", params: params(whole("candidates", 10, 0, 1000), waiting()), answer: types.WFO{}}},
 		{get, "/backtests/wfo/:id/candidates", viewer, s.listWFOCandidates, bodyLimit, about{
@@ -155,11 +155,11 @@ func (s *Server) routes() []route {
 		{post, "/ingest/jobs/:id/cancel", member, s.cancelIngest, bodyLimit, about{summary: "Cancel an ingestion", answer: types.Ingest{}}},
 		{get, "/documents", viewer, s.listDocuments, bodyLimit, about{
 			summary: "The documents, newest first", answer: types.List[types.Document]{},
-			params: paging(50, 500, oneOf("source_type", knowledge.SourceTypes()), text("title"))}},
+			params: paging(50, 500, oneOf("source_type", knowledge.SourceTypes()), text("title"), archivedToo())}},
 		{get, "/documents/:id", viewer, s.getDocument, bodyLimit, about{
 			summary: "A document and its chunks", params: paging(50, 500), answer: types.DocumentDetail{}}},
 		{del, "/documents/:id", member, s.deleteDocument, bodyLimit, about{
-			summary: "Delete a document with its chunks and vectors", status: http.StatusNoContent}},
+			summary: "Delete a document with its chunks and vectors", params: params(dryRun()), status: http.StatusNoContent, dry: types.Deletion{}}},
 		{post, "/documents/:id/reingest", member, s.reingestDocument, creates, about{
 			summary: "Fetch a document's source again", status: http.StatusAccepted, answer: types.Ingest{}}},
 		{post, "/documents/:id/strategy", member, s.makeStrategy, creates | inline, about{
@@ -178,7 +178,7 @@ func (s *Server) routes() []route {
 		{post, "/run-plans", member, s.submitRunPlan, creates, about{
 			summary: "Submit a tune with its variants", body: types.RunPlanRequest{}, sample: sampleRunPlan, status: http.StatusAccepted, answer: types.RunPlan{}}},
 		{get, "/run-plans", viewer, s.listRunPlans, bodyLimit, about{
-			summary: "The run plans, newest first", params: paging(50, 200, oneOf("status", tuning.RunPlanStatuses())), answer: types.List[types.RunPlan]{}}},
+			summary: "The run plans, newest first", params: paging(50, 200, oneOf("status", tuning.RunPlanStatuses()), archivedToo()), answer: types.List[types.RunPlan]{}}},
 		{get, "/run-plans/:id", viewer, s.getRunPlan, bodyLimit, about{summary: "A run plan, its variants and its trail", answer: types.RunPlan{}}},
 		{post, "/run-plans/:id/cancel", member, s.cancelRunPlan, bodyLimit, about{
 			summary: "Cancel what of a run plan has not ended", answer: types.RunPlan{}}},

@@ -211,7 +211,11 @@ func (s *Server) listRunPlans(c echo.Context) error {
 			Field: "status", Message: fmt.Sprintf("%q is not a status", status), Limit: tuning.RunPlanStatuses(),
 		})
 	}
-	plans, err := s.store.Tuning.RunPlans(c.Request().Context(), workspaceOf(c), status, page, limit+1)
+	archived, err := queryBool(c, "archived")
+	if err != nil {
+		return err
+	}
+	plans, err := s.store.Tuning.RunPlans(c.Request().Context(), workspaceOf(c), status, &archived, page, limit+1)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ import (
 	"millrace/jobs/pine"
 	"millrace/jobs/sweep"
 	"millrace/store"
+	"millrace/store/lifecycle"
 	"millrace/store/strategies"
 )
 
@@ -40,7 +41,7 @@ var scriptName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 func (s *Server) strategyRoutes() []route {
 	return []route{
 		{http.MethodGet, "/strategies", viewer, s.listStrategies, bodyLimit, about{
-			summary: "The built-in strategies and the workspace's scripts, with their parameters", answer: types.List[types.Strategy]{}}},
+			summary: "The built-in strategies and the workspace's scripts, with their parameters", params: params(archivedToo()), answer: types.List[types.Strategy]{}}},
 		{http.MethodPost, "/strategies", member, s.uploadStrategy, creates | inline, about{
 			summary: "Store a Pine script as a strategy; a worker examines it, and its status says what came of it", body: types.StrategyRequest{}, form: strategyForm, sample: sampleStrategy,
 			status: http.StatusCreated, answer: types.Strategy{}}},
@@ -50,7 +51,7 @@ func (s *Server) strategyRoutes() []route {
 			summary: "A script's parameters, a space to search, and what its examination found", answer: types.Strategy{}}},
 		{http.MethodGet, "/strategies/:id/source", viewer, s.getStrategySource, bodyLimit, about{summary: "The text of a script", answer: types.StrategySource{}}},
 		{http.MethodDelete, "/strategies/:id", member, s.deleteStrategy, bodyLimit, about{
-			summary: "Delete a script; what was run with it keeps it", status: http.StatusNoContent}},
+			summary: "Delete a script; what was run with it keeps it", params: params(dryRun()), status: http.StatusNoContent, dry: types.Deletion{}}},
 	}
 }
 
@@ -248,11 +249,15 @@ func (s *Server) checkStrategy(c echo.Context) error {
 
 // listStrategies handles GET /strategies.
 func (s *Server) listStrategies(c echo.Context) error {
+	archived, err := queryBool(c, "archived")
+	if err != nil {
+		return err
+	}
 	var views []types.Strategy
 	for _, strategy := range backtest.Strategies() {
 		views = append(views, types.Strategy{Name: strategy.Name(), Doc: strategy.Doc(), Params: viewParams(strategy.Params())})
 	}
-	scripts, err := s.store.Strategies.List(c.Request().Context(), workspaceOf(c))
+	scripts, err := s.store.Strategies.List(c.Request().Context(), workspaceOf(c), &archived)
 	if err != nil {
 		return err
 	}
@@ -298,6 +303,12 @@ func (s *Server) deleteStrategy(c echo.Context) error {
 	id, err := pathID(c)
 	if err != nil {
 		return err
+	}
+	if dry, err := queryBool(c, "dry_run"); err != nil || dry {
+		if err == nil {
+			_, err = s.store.Strategies.Get(c.Request().Context(), workspaceOf(c), id)
+		}
+		return alone(c, err, lifecycle.Strategy, id)
 	}
 	if err := s.store.Strategies.Erase(c.Request().Context(), workspaceOf(c), id); err != nil {
 		return err

@@ -218,6 +218,13 @@ func (s *Server) listTunes(c echo.Context) error {
 			return problem(http.StatusBadRequest, "The query is not valid.", invalid.FieldError{Field: "wfo_id", Message: "is not an id"})
 		}
 	}
+	archived, err := queryBool(c, "archived")
+	if err != nil {
+		return err
+	}
+	if filter.WFO == uuid.Nil {
+		filter.Archived = &archived
+	}
 	tunes, err := s.store.Tuning.List(c.Request().Context(), workspaceOf(c), filter, page, limit+1)
 	if err != nil {
 		return err

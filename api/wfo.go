@@ -247,6 +247,11 @@ func (s *Server) listWFOs(c echo.Context) error {
 			Field: "status", Message: fmt.Sprintf("%q is not a status", filter.Status), Limit: walkforward.Statuses(),
 		})
 	}
+	archived, err := queryBool(c, "archived")
+	if err != nil {
+		return err
+	}
+	filter.Archived = &archived
 	found, err := s.store.WalkForward.List(c.Request().Context(), workspaceOf(c), filter, page, limit+1)
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ type Operation struct {
 	Form         []Part   // parts of a multipart body, which may be sent in place of JSON
 	Status       int      // of success
 	Answer       any      // a value of the type of the JSON answer
+	DryAnswer    any      // a value of the type of the JSON answer, with 200, when nothing was to be done; nil: there is none
 	Media        string   // of an answer that is not JSON
 	Forms        []string // media types that the answer can have instead
 	Sample       string   // a command that makes the request
@@ -146,6 +147,11 @@ func (c *components) operation(op Operation, path string, names []string, proble
 	failure := content("application/problem+json", problem)
 	failure["description"] = "What is wrong, naming the field and the limit"
 	responses := Schema{strconv.Itoa(op.Status): success, "default": failure}
+	if op.DryAnswer != nil {
+		dry := content("application/json", c.schema(reflect.TypeOf(op.DryAnswer), response))
+		dry["description"] = "What would be done, with dry_run=true; nothing was"
+		responses["200"] = dry
+	}
 	for status, when := range op.Failures {
 		declared := content("application/problem+json", problem)
 		declared["description"] = when

@@ -62,6 +62,8 @@ func examples() map[string][]string {
 		"export":                  {"millrace export 01900000-0000-7000-8000-000000000001 tune.millrace"},
 		"import":                  {"millrace import tune.millrace"},
 		"cancel":                  {"millrace cancel 01900000-0000-7000-8000-000000000001"},
+		"delete":                  {"millrace delete dataset sp500@2 --dry-run", "millrace delete tune 01900000-0000-7000-8000-000000000001"},
+		"archive":                 {"millrace archive tune 01900000-0000-7000-8000-000000000001", "millrace archive dataset sp500 --restore"},
 		"tunes list":              {"millrace tunes list --status running", "millrace tunes list -o csv --limit 200"},
 		"tunes show":              {"millrace tunes show 01900000-0000-7000-8000-000000000001 --top 20"},
 		"strategies":              {"millrace strategies", "millrace strategies -o json"},

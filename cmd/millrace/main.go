@@ -50,6 +50,8 @@ type commands struct {
 	Export     exportCmd     `cmd:"" help:"Write a result with its data in one file."`
 	Import     importCmd     `cmd:"" help:"Check a file of export, submit what it holds here, and compare the results."`
 	Cancel     cancelCmd     `cmd:"" help:"Cancel a tune or a walk-forward."`
+	Delete     deleteCmd     `cmd:"" help:"Delete a tune, walk-forward, plan, run, dataset, document or strategy."`
+	Archive    archiveCmd    `cmd:"" help:"Take something out of the lists, or put it back; it stays as it is."`
 	Tunes      tunesCmd      `cmd:"" help:"List tunes, or print one."`
 	Plans      plansCmd      `cmd:"" help:"List run plans, or print one."`
 	Strategies strategiesCmd `cmd:"" help:"List the strategies that tunes may name, with their parameters."`

@@ -9,7 +9,7 @@ create function millrace_deleting() returns boolean
 alter table tunes add column deleted_at timestamptz, add column archived_at timestamptz;
 alter table wfo_runs add column deleted_at timestamptz, add column archived_at timestamptz;
 alter table run_plans add column deleted_at timestamptz, add column archived_at timestamptz;
-alter table backtest_runs add column deleted_at timestamptz, add column archived_at timestamptz;
+alter table backtest_runs add column deleted_at timestamptz;
 alter table datasets add column deleted_at timestamptz, add column archived_at timestamptz;
 alter table documents add column archived_at timestamptz;
 alter table strategies add column archived_at timestamptz;
@@ -18,7 +18,7 @@ create policy present on wfo_runs as restrictive to millrace_app using (deleted_
 create policy present on run_plans as restrictive to millrace_app using (deleted_at is null or millrace_deleting());
 create policy present on backtest_runs as restrictive to millrace_app using (deleted_at is null or millrace_deleting());
 create policy present on datasets as restrictive to millrace_app using (deleted_at is null or millrace_deleting());
-grant update (archived_at, deleted_at) on backtest_runs to millrace_app;
+grant update (deleted_at) on backtest_runs to millrace_app;
 -- A version that is being deleted leaves its name to others.
 grant update (archived_at, deleted_at, name, series) on datasets to millrace_app;
 grant update (archived_at) on strategies to millrace_app;
@@ -74,7 +74,7 @@ drop table deletions;
 drop index backtest_runs_intrabar, wfo_runs_intrabar, tunes_intrabar, wfo_folds_tune_id_idx;
 revoke update (archived_at) on strategies from millrace_app;
 revoke update (archived_at, deleted_at, name, series) on datasets from millrace_app;
-revoke update (archived_at, deleted_at) on backtest_runs from millrace_app;
+revoke update (deleted_at) on backtest_runs from millrace_app;
 drop policy present on datasets;
 drop policy present on backtest_runs;
 drop policy present on run_plans;
@@ -83,7 +83,7 @@ drop policy present on tunes;
 alter table strategies drop column archived_at;
 alter table documents drop column archived_at;
 alter table datasets drop column archived_at, drop column deleted_at;
-alter table backtest_runs drop column archived_at, drop column deleted_at;
+alter table backtest_runs drop column deleted_at;
 alter table run_plans drop column archived_at, drop column deleted_at;
 alter table wfo_runs drop column archived_at, drop column deleted_at;
 alter table tunes drop column archived_at, drop column deleted_at;

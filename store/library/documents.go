@@ -39,6 +39,7 @@ func readDocument(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID, lock 
 type DocumentFilter struct {
 	SourceType knowledge.SourceType
 	Title      string // part of it, in any case
+	Archived   *bool  // nil: both
 }
 
 // Documents lists the workspace's documents that have chunks, newest first, from after the page's
@@ -49,13 +50,14 @@ func (s *Store) Documents(ctx context.Context, workspace uuid.UUID, filter Docum
 		list, err = store.ReadAll(ctx, tx, "documents", pgx.RowToStructByName[knowledge.Document], `select `+documentColumns+` from documents
 			where workspace_id = @workspace and revision > 0
 			  and (@source = '' or source_type = @source)
+			  and (@archived::boolean is null or (archived_at is not null) = @archived)
 			  and (@title = '' or position(lower(@title) in lower(title)) > 0)
 			  and (@before_id = '00000000-0000-0000-0000-000000000000'::uuid
 			       or (created_at, id) < (@before, @before_id))
 			order by created_at desc, id desc
 			limit @limit`,
 			pgx.NamedArgs{
-				"workspace": workspace, "source": string(filter.SourceType), "title": filter.Title,
+				"workspace": workspace, "source": string(filter.SourceType), "title": filter.Title, "archived": filter.Archived,
 				"before": page.Before, "before_id": page.BeforeID, "limit": limit,
 			})
 		return err

@@ -35,6 +35,8 @@ func (s *Store) Archive(ctx context.Context, workspace uuid.UUID, kind Kind, id 
 func archive(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, kind Kind, ids []uuid.UUID, archived bool) (int, error) {
 	which := `id = any($2)`
 	switch kind {
+	case Tune:
+		which = `id = any($2) and wfo_id is null` // a fold is listed with its walk-forward only
 	case Dataset:
 		which = `coalesce(series, name) in (select coalesce(series, name) from datasets where workspace_id = $1 and id = any($2))`
 	case Strategy:

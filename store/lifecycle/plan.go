@@ -171,27 +171,27 @@ func refsOf(kind Kind) string {
 // partsOf are queries of what belongs to those of a kind with the ids $2, and goes with them.
 func partsOf(kind Kind) []string {
 	return map[Kind][]string{
-	WalkForward: {refsOf(Tune) + ` and wfo_id = any($2)`},
-	RunPlan:     {refsOf(Tune) + ` and id in (select tune_id from run_plan_variants where run_plan_id = any($2))`},
+		WalkForward: {refsOf(Tune) + ` and wfo_id = any($2)`},
+		RunPlan:     {refsOf(Tune) + ` and id in (select tune_id from run_plan_variants where run_plan_id = any($2))`},
 	}[kind]
 }
 
 // dependantsOf are queries of what cannot be without those of a kind with the ids $2.
 func dependantsOf(kind Kind) []string {
 	return map[Kind][]string{
-	Dataset: {
-		refsOf(Dataset) + ` and base_id = any($2)`,
-		refsOf(Tune) + ` and wfo_id is null and dataset_id = any($2)`,
-		refsOf(Tune) + ` and wfo_id is null and id in (select tune_id from tune_datasets where dataset_id = any($2))`,
-		refsOf(Tune) + ` and wfo_id is null and spec ->> 'intrabar_dataset' = any(array(select x::text from unnest($2::uuid[]) x))`,
-		refsOf(WalkForward) + ` and dataset_id = any($2)`,
-		refsOf(WalkForward) + ` and spec ->> 'intrabar_dataset' = any(array(select x::text from unnest($2::uuid[]) x))`,
-		refsOf(Run) + ` and dataset_id = any($2)`,
-		refsOf(Run) + ` and spec ->> 'intrabar_dataset' = any(array(select x::text from unnest($2::uuid[]) x))`,
-	},
-	Tune: {
-		refsOf(WalkForward) + ` and id in (select wfo_id from tunes where id = any($2))`,
-		refsOf(RunPlan) + ` and id in (select run_plan_id from run_plan_variants where tune_id = any($2))`,
-	},
+		Dataset: {
+			refsOf(Dataset) + ` and base_id = any($2)`,
+			refsOf(Tune) + ` and wfo_id is null and dataset_id = any($2)`,
+			refsOf(Tune) + ` and wfo_id is null and id in (select tune_id from tune_datasets where dataset_id = any($2))`,
+			refsOf(Tune) + ` and wfo_id is null and spec ->> 'intrabar_dataset' = any(array(select x::text from unnest($2::uuid[]) x))`,
+			refsOf(WalkForward) + ` and dataset_id = any($2)`,
+			refsOf(WalkForward) + ` and spec ->> 'intrabar_dataset' = any(array(select x::text from unnest($2::uuid[]) x))`,
+			refsOf(Run) + ` and dataset_id = any($2)`,
+			refsOf(Run) + ` and spec ->> 'intrabar_dataset' = any(array(select x::text from unnest($2::uuid[]) x))`,
+		},
+		Tune: {
+			refsOf(WalkForward) + ` and id in (select wfo_id from tunes where id = any($2))`,
+			refsOf(RunPlan) + ` and id in (select run_plan_id from run_plan_variants where tune_id = any($2))`,
+		},
 	}[kind]
 }

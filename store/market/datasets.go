@@ -203,15 +203,16 @@ func readDataset(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, idOrName s
 }
 
 // Datasets lists the newest version of each of the workspace's datasets, newest first, from after the page's place.
-func (s *Store) Datasets(ctx context.Context, workspace uuid.UUID, page store.Page, limit int) ([]Dataset, error) {
+// archived nil: both.
+func (s *Store) Datasets(ctx context.Context, workspace uuid.UUID, archived *bool, page store.Page, limit int) ([]Dataset, error) {
 	var list []Dataset
 	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
 		list, err = store.ReadAll(ctx, tx, "datasets", pgx.RowToStructByName[Dataset], `
 			select `+datasetColumns+` from datasets
-			 where workspace_id = $1 and not superseded
+			 where workspace_id = $1 and not superseded and ($5::boolean is null or (archived_at is not null) = $5)
 			   and ($3 = '00000000-0000-0000-0000-000000000000'::uuid or (created_at, id) < ($2, $3))
 			 order by created_at desc, id desc limit $4`,
-			workspace, page.Before, page.BeforeID, limit)
+			workspace, page.Before, page.BeforeID, limit, archived)
 		return err
 	})
 	return list, err

@@ -122,6 +122,19 @@ const resultCounts = `
 	(select count(*) from wfo_runs where dataset_id = d.id) as walk_forwards,
 	(select count(*) from backtest_runs where dataset_id = d.id) as runs`
 
+// VersionIDs are the ids of all versions of the dataset that has a version with an id; none when it is not there.
+func (s *Store) VersionIDs(ctx context.Context, workspace, id uuid.UUID) ([]uuid.UUID, error) {
+	var ids []uuid.UUID
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
+		ids, err = store.ReadAll(ctx, tx, "versions", pgx.RowTo[uuid.UUID], `
+			select id from datasets
+			 where workspace_id = $1 and coalesce(series, name) = (select coalesce(series, name) from datasets where workspace_id = $1 and id = $2)
+			 order by id = $2 desc, version desc`, workspace, id)
+		return err
+	})
+	return ids, err
+}
+
 func firstOf(list []Dataset) (first Dataset) {
 	if len(list) > 0 {
 		first = list[0]

@@ -236,7 +236,7 @@ func TestANameIsItsNewestVersionAndWithANumberThatOne(t *testing.T) {
 		_, err := d.Store.Market.Dataset(t.Context(), d.Space.ID, name)
 		require.ErrorIs(t, err, store.ErrNotFound, name)
 	}
-	listed, err := d.Store.Market.Datasets(t.Context(), d.Space.ID, store.Page{}, 10)
+	listed, err := d.Store.Market.Datasets(t.Context(), d.Space.ID, nil, store.Page{}, 10)
 	require.NoError(t, err)
 	require.Equal(t, []string{"spx@3", "walk"}, []string{listed[0].FullName, listed[1].FullName})
 	require.Len(t, listed, 2, "superseded versions are listed")

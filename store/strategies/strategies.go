@@ -166,13 +166,14 @@ func (s *Store) Get(ctx context.Context, workspace, id uuid.UUID) (Script, error
 	return script, err
 }
 
-// List lists the workspace's scripts, newest first.
-func (s *Store) List(ctx context.Context, workspace uuid.UUID) ([]Script, error) {
+// List lists the workspace's scripts, newest first. archived nil: both.
+func (s *Store) List(ctx context.Context, workspace uuid.UUID, archived *bool) ([]Script, error) {
 	var list []Script
 	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select `+columns+` from strategies where workspace_id = $1 and erased_at is null
-			 order by created_at desc, id desc limit $2`, workspace, MaxScripts)
+			select `+columns+` from strategies
+			 where workspace_id = $1 and erased_at is null and ($3::boolean is null or (archived_at is not null) = $3)
+			 order by created_at desc, id desc limit $2`, workspace, MaxScripts, archived)
 		if err != nil {
 			return fmt.Errorf("list scripts: %w", err)
 		}

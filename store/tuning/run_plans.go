@@ -198,16 +198,16 @@ func (s *Store) RunPlan(ctx context.Context, workspace, id uuid.UUID) (*RunPlan,
 }
 
 // RunPlans lists the workspace's plans, newest first, from after the page's place; with a status,
-// those that have it.
-func (s *Store) RunPlans(ctx context.Context, workspace uuid.UUID, status RunPlanStatus, page store.Page, limit int) ([]*RunPlan, error) {
+// those that have it. archived nil: both.
+func (s *Store) RunPlans(ctx context.Context, workspace uuid.UUID, status RunPlanStatus, archived *bool, page store.Page, limit int) ([]*RunPlan, error) {
 	var plans []*RunPlan
 	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select `+runPlanColumns+` from run_plans
-			 where workspace_id = $1 and ($5 = '' or status = $5)
+			 where workspace_id = $1 and ($5 = '' or status = $5) and ($6::boolean is null or (archived_at is not null) = $6)
 			   and ($3 = '00000000-0000-0000-0000-000000000000'::uuid or (created_at, id) < ($2, $3))
 			 order by created_at desc, id desc limit $4`,
-			workspace, page.Before, page.BeforeID, limit, string(status))
+			workspace, page.Before, page.BeforeID, limit, string(status), archived)
 		if err != nil {
 			return fmt.Errorf("list run plans: %w", err)
 		}

@@ -250,6 +250,7 @@ type Filter struct {
 	Status   Status
 	Strategy string
 	WFO      uuid.UUID // the folds of that walk-forward; uuid.Nil: tunes that are no folds
+	Archived *bool     // nil: both
 }
 
 // List lists the workspace's tunes, newest first, from after the page's place.
@@ -260,13 +261,14 @@ func (s *Store) List(ctx context.Context, workspace uuid.UUID, filter Filter, pa
 			where t.workspace_id = @workspace
 			  and (@status = '' or t.status = @status)
 			  and (@strategy = '' or t.strategy = @strategy)
+			  and (@archived::boolean is null or (t.archived_at is not null) = @archived)
 			  and t.wfo_id is not distinct from nullif(@wfo, '00000000-0000-0000-0000-000000000000'::uuid)
 			  and (@before_id = '00000000-0000-0000-0000-000000000000'::uuid
 			       or (t.created_at, t.id) < (@before, @before_id))
 			order by t.created_at desc, t.id desc
 			limit @limit`,
 			pgx.NamedArgs{
-				"workspace": workspace, "status": string(filter.Status), "strategy": filter.Strategy, "wfo": filter.WFO,
+				"workspace": workspace, "status": string(filter.Status), "strategy": filter.Strategy, "wfo": filter.WFO, "archived": filter.Archived,
 				"before": page.Before, "before_id": page.BeforeID, "limit": limit,
 			})
 		return err

@@ -148,6 +148,7 @@ func readWFO(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) (*Run, err
 type Filter struct {
 	Status   Status
 	Strategy string
+	Archived *bool // nil: both
 }
 
 // List lists the workspace's walk-forwards, newest first, from after the page's place.
@@ -158,12 +159,13 @@ func (s *Store) List(ctx context.Context, workspace uuid.UUID, filter Filter, pa
 			where r.workspace_id = @workspace
 			  and (@status = '' or r.status = @status)
 			  and (@strategy = '' or r.strategy = @strategy)
+			  and (@archived::boolean is null or (r.archived_at is not null) = @archived)
 			  and (@before_id = '00000000-0000-0000-0000-000000000000'::uuid
 			       or (r.created_at, r.id) < (@before, @before_id))
 			order by r.created_at desc, r.id desc
 			limit @limit`,
 			pgx.NamedArgs{
-				"workspace": workspace, "status": string(filter.Status), "strategy": filter.Strategy,
+				"workspace": workspace, "status": string(filter.Status), "strategy": filter.Strategy, "archived": filter.Archived,
 				"before": page.Before, "before_id": page.BeforeID, "limit": limit,
 			})
 		return err

@@ -17,6 +17,7 @@ from ._config import Config, from_env
 from ._display import Progress
 from ._errors import APIError, EndedError, MillraceError, UnreachableError, VersionError
 from ._frames import As, plain
+from ._lifecycle import archival, deletion
 from ._resources import Answer, Recommendation, Reproduction, Space
 from ._stream import Event, Lines, decode
 from ._version import __version__
@@ -172,6 +173,14 @@ class AsyncClient:
 
     async def tunes(self, **filters: Any) -> list[AsyncTune]:
         return [AsyncTune(self, t) async for t in self._pages("/backtests/tunes", limit=200, **filters)]
+
+    async def delete(self, kind: str, id: str, *, cascade: bool = False, dry_run: bool = False, versions: str | None = None) -> dict[str, Any]:
+        """Delete a tune, wfo, run_plan, run, dataset, document or strategy; ``dry_run`` reads what would go."""
+        return await self._send(deletion(kind, id, cascade, dry_run, versions))
+
+    async def archive(self, kind: str, id: str, *, restore: bool = False) -> dict[str, Any]:
+        """Take something of a kind out of the lists, or put it back with ``restore``."""
+        return await self._send(archival(kind, id, restore))
 
     def events(self, *topics: str, after: str | None = None) -> AsyncIterator[Event]:
         """The workspace's events, live and without end. The stream resumes by itself; a ``reset`` event says

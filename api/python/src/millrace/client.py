@@ -16,6 +16,7 @@ from ._config import Config, from_env
 from ._display import Progress
 from ._errors import APIError, EndedError, MillraceError, UnreachableError, VersionError
 from ._frames import As, plain
+from ._lifecycle import archival, deletion
 from ._resources import Answer, Recommendation, Reproduction, Space
 from ._stream import Event, Lines, decode
 from ._version import __version__
@@ -171,6 +172,14 @@ class Client:
 
     def tunes(self, **filters: Any) -> list[Tune]:
         return [Tune(self, t) for t in self._pages("/backtests/tunes", limit=200, **filters)]
+
+    def delete(self, kind: str, id: str, *, cascade: bool = False, dry_run: bool = False, versions: str | None = None) -> dict[str, Any]:
+        """Delete a tune, wfo, run_plan, run, dataset, document or strategy; ``dry_run`` reads what would go."""
+        return self._send(deletion(kind, id, cascade, dry_run, versions))
+
+    def archive(self, kind: str, id: str, *, restore: bool = False) -> dict[str, Any]:
+        """Take something of a kind out of the lists, or put it back with ``restore``."""
+        return self._send(archival(kind, id, restore))
 
     def events(self, *topics: str, after: str | None = None) -> Iterator[Event]:
         """The workspace's events, live and without end. The stream resumes by itself; a ``reset`` event says

@@ -1,0 +1,97 @@
+package api_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"millrace/api/types"
+	"millrace/store/tenants"
+)
+
+// What is deleted is gone from every route at once; before that, what depends on it is named.
+func TestDeletingNamesWhatDependsAndHidesWhatGoes(t *testing.T) {
+	r := newFixture(t).withSample()
+	tune := into[types.Tune](t, r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", "k"))
+	dataset := into[types.List[types.Dataset]](t, r.do(http.MethodGet, "/datasets", "")).Items[0]
+
+	dry := into[types.Deletion](t, r.do(http.MethodDelete, "/datasets/sp500?dry_run=true", ""))
+	require.True(t, dry.DryRun)
+	require.Equal(t, map[string]int{"dataset": 1, "tune": 1}, dry.Deletes)
+	require.Equal(t, []types.Dependant{{Kind: "tune", ID: tune.TuneID, Name: "sma_cross", Status: "queued"}}, dry.Dependants)
+	require.Equal(t, 1, dry.ActiveTotal)
+
+	refused := r.do(http.MethodDelete, "/datasets/sp500", "")
+	require.Equal(t, http.StatusConflict, refused.status)
+	require.Contains(t, string(refused.body), tune.TuneID)
+	require.Contains(t, string(refused.body), "cancel it first")
+	require.Equal(t, http.StatusOK, r.do(http.MethodGet, "/datasets/sp500", "").status)
+
+	member := r.newKey(r.alpha, tenants.RoleMember)
+	require.Equal(t, http.StatusForbidden, r.do(http.MethodDelete, "/datasets/sp500?cascade=true", "", "Authorization", "Bearer "+member).status)
+	viewer := r.newKey(r.alpha, tenants.RoleViewer)
+	require.Equal(t, http.StatusForbidden, r.do(http.MethodDelete, "/backtests/tunes/"+tune.TuneID, "", "Authorization", "Bearer "+viewer).status)
+	require.Equal(t, http.StatusNotFound, r.do(http.MethodDelete, "/backtests/tunes/"+tune.TuneID+"?cascade=true", "", "Authorization", "Bearer "+r.other).status)
+	require.Equal(t, http.StatusBadRequest, r.do(http.MethodDelete, "/datasets/sp500?cascade=perhaps", "").status)
+
+	admin := r.newKey(r.alpha, tenants.RoleAdmin)
+	accepted := r.do(http.MethodDelete, "/datasets/"+dataset.DatasetID+"?cascade=true&versions=all", "", "Authorization", "Bearer "+admin)
+	require.Equal(t, http.StatusAccepted, accepted.status, string(accepted.body))
+	made := into[types.Deletion](t, accepted)
+	require.Equal(t, types.DeletionStatus("queued"), made.Status)
+	require.Equal(t, 2, made.Items)
+	require.Equal(t, dataset.DatasetID, made.ID)
+	require.Equal(t, made.DeletionID, into[types.Deletion](t, r.do(http.MethodGet, "/deletions/"+made.DeletionID, "")).DeletionID)
+	require.Len(t, into[types.List[types.Deletion]](t, r.do(http.MethodGet, "/deletions", "")).Items, 1)
+	require.Equal(t, http.StatusNotFound, r.do(http.MethodGet, "/deletions/"+made.DeletionID, "", "Authorization", "Bearer "+r.other).status)
+
+	for path, id := range map[string]string{"/backtests/tunes/:id": tune.TuneID, "/datasets/:id": dataset.DatasetID} {
+		for _, under := range []string{"", "/trials", "/leaderboard", "/nearest", "/explain", "/label", "/manifest", "/report", "/bars", "/versions"} {
+			a := r.do(http.MethodGet, strings.ReplaceAll(path, ":id", id)+under, "")
+			require.Equal(t, http.StatusNotFound, a.status, "GET %s%s of what is being deleted", path, under)
+		}
+	}
+	require.Empty(t, into[types.List[types.Tune]](t, r.do(http.MethodGet, "/backtests/tunes", "")).Items)
+	require.Empty(t, into[types.List[types.Dataset]](t, r.do(http.MethodGet, "/datasets", "")).Items)
+	require.Empty(t, into[types.List[types.Label]](t, r.do(http.MethodGet, "/labels", "")).Items)
+	again := r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", "another")
+	require.Equal(t, http.StatusNotFound, again.status, "its dataset is gone")
+	require.Equal(t, made.DeletionID, into[types.Deletion](t, r.do(http.MethodDelete, "/datasets/"+dataset.DatasetID, "")).DeletionID, "a repeat")
+
+	entries := into[types.List[types.AuditEntry]](t, r.do(http.MethodGet, "/audit?limit=1", "", "Authorization", "Bearer "+admin)).Items
+	require.Len(t, entries, 1)
+	raw, err := json.Marshal(entries[0])
+	require.NoError(t, err)
+	require.Contains(t, string(raw), "DELETE /datasets/:id")
+	require.Contains(t, string(raw), dataset.DatasetID)
+}
+
+func TestWhatIsArchivedIsListedWhereItIsAskedForOnly(t *testing.T) {
+	r := newFixture(t).withSample()
+	tune := into[types.Tune](t, r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", "k"))
+	counts := func() (shown, archived int) {
+		for _, list := range []string{"/backtests/tunes", "/datasets"} {
+			shown += len(into[types.List[any]](t, r.do(http.MethodGet, list, "")).Items)
+			archived += len(into[types.List[any]](t, r.do(http.MethodGet, list+"?archived=true", "")).Items)
+		}
+		return shown, archived
+	}
+	for _, path := range []string{"/backtests/tunes/" + tune.TuneID, "/datasets/sp500"} {
+		for range 2 {
+			require.True(t, into[types.Archived](t, r.do(http.MethodPost, path+"/archive", "")).Archived)
+		}
+		require.Equal(t, http.StatusOK, r.do(http.MethodGet, path, "").status, "it is read by its id")
+		require.Equal(t, http.StatusNotFound, r.do(http.MethodPost, "/backtests/tunes/"+tune.TuneID+"/archive", "", "Authorization", "Bearer "+r.other).status)
+	}
+	shown, archived := counts()
+	require.Equal(t, []int{0, 2}, []int{shown, archived})
+	for _, path := range []string{"/backtests/tunes/" + tune.TuneID, "/datasets/sp500"} {
+		require.False(t, into[types.Archived](t, r.do(http.MethodPost, path+"/restore", "")).Archived)
+	}
+	shown, archived = counts()
+	require.Equal(t, []int{2, 0}, []int{shown, archived})
+	require.Equal(t, http.StatusBadRequest, r.do(http.MethodGet, "/datasets?archived=2", "").status)
+}

@@ -1,0 +1,34 @@
+"""Requests that delete and archive."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from ._calls import Call, obj
+
+PATHS = {
+    "tune": "/backtests/tunes", "wfo": "/backtests/wfo", "run_plan": "/run-plans", "run": "/backtests/runs", "dataset": "/datasets",
+    "document": "/documents", "strategy": "/strategies",
+}
+
+
+def path_of(kind: str, id: str) -> str:
+    if kind not in PATHS:
+        raise ValueError(f"kind {kind!r}: want one of {', '.join(PATHS)}")
+    return f"{PATHS[kind]}/{quote(id, safe='')}"
+
+
+def obj_or_nothing(response: httpx.Response) -> dict[str, Any]:
+    return obj(response) if response.content else {}
+
+
+def deletion(kind: str, id: str, cascade: bool, dry_run: bool, versions: str | None) -> Call[dict[str, Any]]:
+    asked = {"cascade": "true" if cascade else None, "dry_run": "true" if dry_run else None, "versions": versions}
+    return Call("DELETE", path_of(kind, id), obj_or_nothing, asked)
+
+
+def archival(kind: str, id: str, restore: bool) -> Call[dict[str, Any]]:
+    return Call("POST", f"{path_of(kind, id)}/{'restore' if restore else 'archive'}", obj)

@@ -1,0 +1,46 @@
+package types
+
+import "time"
+
+// Deletion is what was accepted for deletion, or with DryRun what would be: what it takes away is seen by nobody, and
+// a job deletes its rows.
+type Deletion struct {
+	DeletionID      string         `json:"deletion_id,omitempty"` // left out of a dry run
+	DryRun          bool           `json:"dry_run"`
+	Kind            string         `json:"kind"`             // tune, wfo, run_plan, run, dataset, document or strategy
+	ID              string         `json:"id,omitempty"`     // of what was named; left out of what a filter found
+	Status          DeletionStatus `json:"status,omitempty"` // left out of a dry run
+	Items           int            `json:"items"`            // things that go
+	ItemsDone       int            `json:"items_done"`
+	RowsDeleted     int64          `json:"rows_deleted"`
+	Deletes         map[string]int `json:"deletes,omitempty"`          // of a dry run: things of each kind that go, the dependants among them
+	Dependants      []Dependant    `json:"dependants,omitempty"`       // of a dry run: the first 100 that cannot be without it
+	DependantsTotal int            `json:"dependants_total,omitempty"` // of a dry run
+	Active          []Dependant    `json:"active,omitempty"`           // of a dry run: the first 100 of it all that have not ended
+	ActiveTotal     int            `json:"active_total,omitempty"`     // of a dry run
+	Error           string         `json:"error,omitempty"`
+	CreatedAt       *time.Time     `json:"created_at,omitempty"`
+	StartedAt       *time.Time     `json:"started_at,omitempty"`
+	CompletedAt     *time.Time     `json:"completed_at,omitempty"`
+}
+
+// Dependant is something that depends on what is to be deleted, or has not ended.
+type Dependant struct {
+	Kind   string `json:"kind"`
+	ID     string `json:"id"`
+	Name   string `json:"name"` // of a dataset or run plan; else the strategy's
+	Status string `json:"status,omitempty"`
+}
+
+// DeletionStatus is where a deletion is: queued, running, completed or failed.
+type DeletionStatus string
+
+// Ended reports whether nothing more happens to the deletion, unless it is asked for again.
+func (s DeletionStatus) Ended() bool { return s == "completed" || s == "failed" }
+
+// Archived says whether lists leave something out.
+type Archived struct {
+	Kind     string `json:"kind"`
+	ID       string `json:"id"`
+	Archived bool   `json:"archived"`
+}
