@@ -290,7 +290,9 @@ func TestAnotherWorkspaceDeletesAndArchivesNothingHere(t *testing.T) {
 		require.ErrorIs(t, err, store.ErrNotFound, kind)
 		_, err = d.Store.Lifecycle.Delete(ctx, other.ID, cascade(kind, id))
 		require.ErrorIs(t, err, store.ErrNotFound, kind)
-		require.ErrorIs(t, d.Store.Lifecycle.Archive(ctx, other.ID, kind, id, true), store.ErrNotFound, kind)
+		if kind != lifecycle.Run { // there is no list of runs
+			require.ErrorIs(t, d.Store.Lifecycle.Archive(ctx, other.ID, kind, id, true), store.ErrNotFound, kind)
+		}
 	}
 	made, err := d.Store.Lifecycle.Delete(ctx, d.Space.ID, cascade(lifecycle.Tune, tune.ID))
 	require.NoError(t, err)
