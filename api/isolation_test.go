@@ -265,7 +265,7 @@ func (n *neighbours) opens(route api.Route, key string, later map[string]int) {
 	if strings.HasSuffix(path, "/compare") {
 		path += "?ids=" + n.ids["/backtests/tunes/"]
 	}
-	if route.Method == http.MethodDelete {
+	if route.Method == http.MethodDelete && (strings.HasPrefix(path, "/backtests/") || strings.HasPrefix(path, "/run-plans/") || strings.HasPrefix(path, "/datasets/")) {
 		path += "?cascade=true"
 	}
 	a := n.call(route, path, route.Sample, "Authorization", "Bearer "+key)
