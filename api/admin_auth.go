@@ -40,7 +40,7 @@ func (s *Server) authoriseConsole(c echo.Context, r route) error {
 		c.Set(passKey, pass{})
 		return nil
 	}
-	if len(s.adminTokens) == 0 {
+	if len(s.admins.all()) == 0 {
 		return problem(http.StatusNotFound, "The admin surface is off: ADMIN_TOKEN is not set.")
 	}
 	given := c.Request().Header.Get("X-Admin-Token")
@@ -153,7 +153,7 @@ func (s *Server) sessionPass(c echo.Context, session tenants.Session) pass {
 		holds: &tenants.Credential{Kind: tenants.CredentialSession, ID: string(session.Digest[:])},
 	}
 	secret, _ := cookie(c, sessionCookie)
-	for _, token := range s.adminTokens {
+	for _, token := range s.admins.all() {
 		if sealed(token, sessionCookie, secret) == session.Digest {
 			passed.token = token
 		}
@@ -200,7 +200,7 @@ func (s *Server) sameOrigin(c echo.Context) error {
 // lengths whatever is given.
 func (s *Server) isAdminToken(given string) bool {
 	got, found := sha256.Sum256([]byte(given)), 0
-	for _, token := range s.adminTokens {
+	for _, token := range s.admins.all() {
 		want := sha256.Sum256([]byte(token))
 		found |= subtle.ConstantTimeCompare(want[:], got[:])
 	}
@@ -220,7 +220,7 @@ func sealed(token, purpose, secret string) (digest [32]byte) {
 func (s *Server) seals(purpose, secret string) [][]byte {
 	unkeyed := sealed("", purpose, secret)
 	all := [][]byte{unkeyed[:]}
-	for _, token := range s.adminTokens {
+	for _, token := range s.admins.all() {
 		digest := sealed(token, purpose, secret)
 		all = append(all, digest[:])
 	}

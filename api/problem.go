@@ -140,7 +140,7 @@ func (s *Server) isPage(c echo.Context) bool {
 
 // identify finds who asks for a page that no route has, so that it has the frame of the others.
 func (s *Server) identify(c echo.Context) {
-	if _, known := visitorOf(c.Request().Context()); known || len(s.adminTokens) == 0 {
+	if _, known := visitorOf(c.Request().Context()); known || len(s.admins.all()) == 0 {
 		return
 	}
 	if session, err := s.sessionOf(c); err == nil {

@@ -65,23 +65,23 @@ func (o Options) validate() error {
 
 // Server answers HTTP.
 type Server struct {
-	opts        Options
-	store       *stores.Set
-	echo        *echo.Echo
-	document    []byte // OpenAPI
-	docGroups   []console.DocGroup
-	pages       *console.Pages
-	origins     *http.CrossOriginProtection
-	refusals    *refusals
-	guesses     *refusals // addresses that guessed the admin token too often
-	keys        *keyQueue
-	passes      *passes  // of open streams
-	adminTokens []string // values of ADMIN_TOKEN
-	failures    ops.Failures
-	runs        chan struct{} // slots of synchronous backtests
-	uploads     chan struct{} // slots of reading files of bars
-	ending      chan struct{} // closed when streams must end
-	endOnce     sync.Once
+	opts      Options
+	store     *stores.Set
+	echo      *echo.Echo
+	document  []byte // OpenAPI
+	docGroups []console.DocGroup
+	pages     *console.Pages
+	origins   *http.CrossOriginProtection
+	refusals  *refusals
+	guesses   *refusals // addresses that guessed the admin token too often
+	keys      *keyQueue
+	passes    *passes      // of open streams
+	admins    *adminValues // values of ADMIN_TOKEN
+	failures  ops.Failures
+	runs      chan struct{} // slots of synchronous backtests
+	uploads   chan struct{} // slots of reading files of bars
+	ending    chan struct{} // closed when streams must end
+	endOnce   sync.Once
 }
 
 // New makes a server with every route in place.
@@ -115,7 +115,7 @@ func New(opts Options) (*Server, error) {
 		failures: ops.Failures{Logger: opts.Logger, Metrics: opts.Metrics, Reporter: opts.Reporter},
 		runs:     make(chan struct{}, runtime.NumCPU()), uploads: make(chan struct{}, 2), ending: make(chan struct{}),
 	}
-	s.adminTokens = strings.Fields(opts.AdminToken)
+	s.admins = newAdminValues(opts.AdminToken)
 	s.passes = &passes{ended: s.store.Tenants.Ended, period: opts.Recheck, open: map[tenants.Credential]*watchedPass{},
 		failed: func(err error) { s.failures.Report(context.Background(), "the watch of sessions failed", err) }}
 	var err error

@@ -29,7 +29,7 @@ const (
 
 // loginPage handles GET /admin/login.
 func (s *Server) loginPage(c echo.Context) error {
-	if len(s.adminTokens) == 0 {
+	if len(s.admins.all()) == 0 {
 		return s.authoriseConsole(c, route{})
 	}
 	return s.pages.Login(c, http.StatusOK, localPath(c.QueryParam("next")), "")
@@ -38,7 +38,7 @@ func (s *Server) loginPage(c echo.Context) error {
 // logIn handles POST /admin/login: an admin's token or a workspace's key begins a session, whose secret only
 // the cookie holds.
 func (s *Server) logIn(c echo.Context) error {
-	if len(s.adminTokens) == 0 {
+	if len(s.admins.all()) == 0 {
 		return s.authoriseConsole(c, route{})
 	}
 	if err := s.origins.Check(c.Request()); err != nil {

@@ -176,6 +176,7 @@ func (s *Server) follow(c echo.Context, w *eventWriter, sub *events.Subscription
 	defer stop()
 	over, unwatch := s.passes.watch(passed.holds)
 	defer unwatch()
+	withdrawn := s.admins.ends(passed)
 	ctx := c.Request().Context()
 	for {
 		var err error
@@ -190,6 +191,9 @@ func (s *Server) follow(c echo.Context, w *eventWriter, sub *events.Subscription
 			return
 		case <-over:
 			_ = w.goodbye("the key, session or ticket has ended")
+			return
+		case <-withdrawn:
+			_ = w.goodbye("a value of ADMIN_TOKEN was taken away")
 			return
 		case <-heartbeat.C:
 			err = w.heartbeat(sub.Advance())

@@ -10,7 +10,7 @@ import (
 
 // NewLogger logs to w, as JSON lines or, with text, as key=value lines for a terminal. What With has
 // put into a context is part of every line that is logged with it, and so is the span that it is in.
-func NewLogger(w io.Writer, level slog.Level, text bool) *slog.Logger {
+func NewLogger(w io.Writer, level slog.Leveler, text bool) *slog.Logger {
 	opts := &slog.HandlerOptions{Level: level}
 	if text {
 		return slog.New(contextHandler{slog.NewTextHandler(w, opts)})

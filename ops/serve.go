@@ -38,24 +38,25 @@ func Profiles(prefix string) http.Handler {
 // Internal is what a process serves on its own port, for the network inside: its metrics and that it
 // lives and, with the admin token, its profiles. Without a token there are no profiles.
 func Internal(registry *prometheus.Registry, adminToken string) http.Handler {
+	return InternalWith(registry, func() string { return adminToken })
+}
+
+// InternalWith is Internal with a token that may be replaced.
+func InternalWith(registry *prometheus.Registry, adminToken func() string) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", MetricsHandler(registry))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"status":"ok"}`)) // fails only when the client has gone
 	})
-	if adminToken != "" {
+	if adminToken() != "" {
 		mux.Handle("/debug/pprof/", withToken(adminToken, Profiles("/debug/pprof")))
 	}
 	return mux
 }
 
 // withToken lets requests through that send one of the tokens, which are separated by blanks.
-func withToken(tokens string, next http.Handler) http.Handler {
-	var wanted [][32]byte
-	for _, token := range strings.Fields(tokens) {
-		wanted = append(wanted, sha256.Sum256([]byte(token)))
-	}
+func withToken(tokens func() string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		given := r.Header.Get("X-Admin-Token")
 		if given == "" {
@@ -63,7 +64,8 @@ func withToken(tokens string, next http.Handler) http.Handler {
 		}
 		got := sha256.Sum256([]byte(given))
 		found := 0
-		for _, want := range wanted {
+		for _, token := range strings.Fields(tokens()) {
+			want := sha256.Sum256([]byte(token))
 			found |= subtle.ConstantTimeCompare(want[:], got[:])
 		}
 		if found != 1 {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"millrace/api"
 	"millrace/events"
 	"millrace/jobs"
@@ -34,13 +36,15 @@ type apiCmd struct {
 	knowledgeFlags
 	apiFlags
 	telemetryFlags
+	reloadFlags
 }
 
 // Run serves HTTP until a signal.
-func (c *apiCmd) Run(ctx context.Context, env *environment) error {
-	if err := checked(c.databaseFlags.check(), c.apiFlags.check(env.profile), c.knowledgeFlags.check(), c.telemetryFlags.check()); err != nil {
+func (c *apiCmd) Run(ctx context.Context, env *environment, parsed *kong.Kong) error {
+	if err := checked(c.databaseFlags.check(), c.apiFlags.check(env.profile), c.knowledgeFlags.check(), c.telemetryFlags.check(), c.reloadFlags.check()); err != nil {
 		return err
 	}
+	env.reload = newReloader(env, parsed, c.Reload, c.AdminToken)
 	return serve(ctx, env, 15*time.Second, func(life *lifecycle) error {
 		metrics := ops.NewMetrics()
 		if err := serveInternal(ctx, life, env, c.internalFlags, metrics, c.AdminToken); err != nil {
@@ -50,7 +54,9 @@ func (c *apiCmd) Run(ctx context.Context, env *environment) error {
 		if env.exports, err = c.telemetryFlags.start(ctx, life, env, "millrace-api", metrics, append(strings.Fields(c.AdminToken), c.DatabaseURL)...); err != nil {
 			return err
 		}
-		_, err = startAPI(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.apiFlags, metrics)
+		if _, err = startAPI(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.apiFlags, metrics); err == nil {
+			onHangup(ctx, env.reload.run)
+		}
 		return err
 	})
 }
@@ -111,6 +117,9 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 	})
 	if err != nil {
 		return "", configError{err}
+	}
+	if env.reload != nil {
+		env.reload.follow(server.SetAdminToken)
 	}
 	listener, err := net.Listen("tcp", flags.Addr)
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -126,20 +125,4 @@ func TestAReplicaTakesOver(t *testing.T) {
 	again := f.wait(f.submit("after", strings.Replace(smallTune, "[5,10]", "[6,11]", 1)).TuneID, ended)
 	require.Equal(t, "completed", again.Status)
 	require.Contains(t, api.log.String(), "the event log was replaced")
-}
-
-// SIGHUP drains a process as SIGTERM does: it stops within its deadline, with status 0.
-func TestAHangupDrains(t *testing.T) {
-	f := newFleetOn(t, newCluster(t, nil))
-	for verb, marker := range map[string]string{"api": "addr=", "worker": "worker ready"} {
-		args := []string{verb}
-		if verb == "api" {
-			args = append(args, "--addr", "127.0.0.1:0")
-		}
-		p := f.process(args...)
-		p.await(marker)
-		require.NoError(t, p.cmd.Process.Signal(syscall.SIGHUP))
-		require.NoError(t, p.cmd.Wait(), "%s", p.log)
-		require.Contains(t, p.log.String(), "msg=stopped")
-	}
 }

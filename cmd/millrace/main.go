@@ -8,8 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/alecthomas/kong"
 
@@ -80,14 +78,15 @@ type environment struct {
 	logger         *slog.Logger
 	profile        string
 	report         reportFlags
+	level          *slog.LevelVar       // of the logger
 	exports        *telemetry.Telemetry // of this process, once it is started; nil: none
+	reload         *reloader            // of a server that reloads; nil: it does not
 }
 
 func (*environment) version() string { return gitSHA + " " + buildTime }
 
-// SIGHUP drains as SIGTERM does: settings come from the environment, which a process cannot read again.
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := withHangups(context.Background())
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -107,8 +106,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "millrace:", withVariable(parser.Model.Node, err))
 		return 2
 	}
+	level := &slog.LevelVar{}
+	level.Set(cli.LogLevel)
 	env := &environment{
-		stdout: stdout, stderr: stderr, logger: ops.NewLogger(stderr, cli.LogLevel, cli.LogFormat == "text"),
+		stdout: stdout, stderr: stderr, logger: ops.NewLogger(stderr, level, cli.LogFormat == "text"), level: level,
 		profile: cli.Profile, report: cli.reportFlags,
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))

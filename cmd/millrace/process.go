@@ -62,7 +62,11 @@ func serveInternal(ctx context.Context, life *lifecycle, env *environment, flags
 	if err != nil {
 		return configError{fmt.Errorf("--metrics-addr (MILLRACE_METRICS_ADDR): %w", err)}
 	}
-	server := &http.Server{Handler: ops.Internal(metrics.Registry, adminToken), ReadHeaderTimeout: 10 * time.Second}
+	token := func() string { return adminToken }
+	if env.reload != nil {
+		token = env.reload.adminToken
+	}
+	server := &http.Server{Handler: ops.InternalWith(metrics.Registry, token), ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan error, 1)
 	routine.Go(func() error { return server.Serve(listener) }, func(err error) { done <- err })
 	life.onStop(func(ctx context.Context) error {

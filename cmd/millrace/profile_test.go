@@ -91,7 +91,7 @@ func TestABadValueIsRefusedByItsName(t *testing.T) {
 		"RERANKER_URL": {"nowhere"}, "QDRANT_URL": {"nowhere"}, "LLM_TIMEOUT": {"-1s"}, "MILLRACE_VECTOR_MEMORY_MB": {"0"}, "MILLRACE_TEXT_MEMORY_MB": {"0"}, "EMBEDDER_DIMENSIONS": {"-1"},
 		"OTEL_EXPORTER_OTLP_ENDPOINT": {"nowhere", "ftp://h"}, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": {"nowhere"}, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": {"nowhere"},
 		"OTEL_EXPORTER_OTLP_HEADERS": {"key", "a=%zz"}, "OTEL_EXPORTER_OTLP_PROTOCOL": {"grpc"}, "OTEL_EXPORTER_OTLP_TIMEOUT": {"0"}, "OTEL_METRIC_EXPORT_INTERVAL": {"0"},
-		"OTEL_BSP_SCHEDULE_DELAY": {"0"}, "OTEL_TRACES_SAMPLER_ARG": {"2", "x"}, "OTEL_RESOURCE_ATTRIBUTES": {"name"},
+		"OTEL_BSP_SCHEDULE_DELAY": {"0"}, "OTEL_TRACES_SAMPLER_ARG": {"2", "x"}, "OTEL_RESOURCE_ATTRIBUTES": {"name"}, "MILLRACE_RELOAD": {"/nowhere/reload.env"},
 	}
 	anything := map[string]string{ // what is never wrong by itself
 		"OTEL_SERVICE_NAME":  "a name",

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 
@@ -51,14 +52,16 @@ type workerCmd struct {
 	knowledgeFlags
 	workerFlags
 	telemetryFlags
+	reloadFlags
 	AdminToken string `env:"ADMIN_TOKEN" help:"Token for the profiles at --metrics-addr; unset, there are none."`
 }
 
 // Run works the queues until a signal.
-func (c *workerCmd) Run(ctx context.Context, env *environment) error {
+func (c *workerCmd) Run(ctx context.Context, env *environment, parsed *kong.Kong) error {
 	if err := checked(c.databaseFlags.check(), c.check(env.profile)); err != nil {
 		return err
 	}
+	env.reload = newReloader(env, parsed, c.Reload, c.AdminToken)
 	return serve(ctx, env, c.Drain+5*time.Second, func(life *lifecycle) error {
 		metrics := ops.NewMetrics()
 		if err := serveInternal(ctx, life, env, c.internalFlags, metrics, c.AdminToken); err != nil {
@@ -68,7 +71,10 @@ func (c *workerCmd) Run(ctx context.Context, env *environment) error {
 		if env.exports, err = c.telemetryFlags.start(ctx, life, env, "millrace-worker", metrics, append(strings.Fields(c.AdminToken), c.DatabaseURL)...); err != nil {
 			return err
 		}
-		return startWorker(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.workerFlags, metrics)
+		if err = startWorker(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.workerFlags, metrics); err == nil {
+			onHangup(ctx, env.reload.run)
+		}
+		return err
 	})
 }
 
