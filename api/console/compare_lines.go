@@ -79,7 +79,7 @@ func compareLines(chosen []compared, differ bool) []compareLine {
 			return "–"
 		})
 	}
-	evidence("Deflated Sharpe", func(o *types.Overfit) *float64 { return o.DSR })
+	evidence("Deflated Sharpe of own returns", func(o *types.Overfit) *float64 { return o.DSR })
 	evidence("P(overfit)", func(o *types.Overfit) *float64 { return o.PBO })
 	evidence("Stability", func(o *types.Overfit) *float64 { return o.Stability })
 	return all

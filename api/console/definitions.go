@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/labstack/echo/v4"
+
+	"millrace/api/types"
 )
 
 // definition says what a figure of the tune page means. Its ID is that of the check, where it is one.
@@ -11,10 +13,11 @@ type definition struct{ ID, Name, Text string }
 
 func definitions() []definition {
 	return []definition{
-		{"verdict", "Verdict", "Robust: the best trial beats what luck explains and no check takes it away. Fragile: it does, but a check takes it away. Luck: the best of so many trials shows as much without skill. Undecided: the bars are too few for more."},
+		{"verdict", "Verdict", "Robust: the best trial does better than luck explains and passes every other check. Fragile: it does better than luck explains but fails another check. Luck: no test finds an edge, and either the best of so many trials does as well without skill more often than not, or a useful edge would have been found. Undecided: the tests disagree, could not be run, or have too few bars."},
 		{"excess", "Excess over buy-and-hold", "What is left of the trial's returns after its exposure (beta) times those of buy-and-hold is taken out. A strategy that only holds a rising market has none."},
 		{"spa", "Superior predictive ability", "Hansen's test (2005) on the excess of all trials: the probability that the best of them shows as much when none is better than buy-and-hold. At most 0.05."},
-		{"dsr", "Deflated Sharpe", "The probability that the true Sharpe ratio is above what the best of so many trials shows by luck (Bailey and López de Prado 2014). In the verdict it is of the excess, and like or opposite trials count once. At least 0.95."},
+		{"excess_dsr", "Deflated Sharpe of the excess", "The probability that the true Sharpe ratio of the excess is above what the best of so many trials shows by luck (Bailey and López de Prado 2014); like or opposite trials count once. It is the one of the verdict: at least 0.95. Of a walk-forward, which is one trial, nothing is deflated and it is the probability that the ratio is above 0."},
+		{"dsr", "Deflated Sharpe of own returns", "The same probability of the trial's own returns, whatever the market did, with every trial counted as independent. A strategy that holds a rising market can have a high one, and a mirrored grid lowers it; no verdict reads it."},
 		{"psr", "Probabilistic Sharpe", "The probability that the true Sharpe ratio is above 0, given length, skew and kurtosis of the returns."},
 		{"out_of_sample", "Out of sample", "The Sharpe ratio of the excess on bars that no trial was chosen by. Above 0."},
 		{"decay", "Decay", "By how many standard errors the ratio falls out of sample. At most 2.33, unless what is left is significant by itself."},
@@ -27,7 +30,7 @@ func definitions() []definition {
 		{"gap", "Overfit gap", "The score in sample less that out of sample. It is warned about above 0.3 when chance does not explain it: more than 1.645 standard errors."},
 		{"importance", "Parameter importance", "Main effects of a functional analysis of variance (Sobol 1993; Hutter, Hoos and Leyton-Brown 2014): how much of the variance of all scores lies between the means at a parameter's values, less what chance makes of few trials. The shares add up to one over the parameters; what parameters do only together is in none of them."},
 		{"groups", "Independent trials", "Trials whose returns correlate by 0.5 or more, of either sign, form a group; the number of groups stands for the number of trials."},
-		{"survivors", "Survivors", "Trials that beat buy-and-hold each by itself, with a probability of at most 5 % that a single one does so by luck (Romano and Wolf 2005)."},
+		{"survivors", "Survivors", "Trials that beat buy-and-hold each by itself, with a probability of at most 5 % that a single one of all trials does so by luck (Romano and Wolf 2005)."},
 		{"power", "Power", "The Sharpe ratio of the excess that these bars and this many trials find four times in five. A true edge below it may go unseen."},
 	}
 }
@@ -42,8 +45,20 @@ func (p *Pages) Definitions(c echo.Context) error {
 	return p.render(c, http.StatusOK, "definitions", v)
 }
 
+// checkID is the definition of a check of the verdict.
+func checkID(name string) string {
+	if name == "dsr" { // the name of another figure too
+		return "excess_dsr"
+	}
+	return name
+}
+
 // checkName is what a check of the verdict is called on pages.
-func checkName(id string) string {
+func checkName(c types.EvidenceCheck) string {
+	if c.Title != "" {
+		return c.Title
+	}
+	id := checkID(c.Name)
 	for _, d := range definitions() {
 		if d.ID == id {
 			return d.Name

@@ -155,12 +155,16 @@ func (p *page) draw() {
 }
 
 // testName is what a test behind a verdict is called.
-func testName(id string) string {
+func testName(c types.EvidenceCheck) string {
+	if c.Title != "" {
+		return c.Title
+	}
+	id := c.Name
 	switch id {
 	case "spa":
 		return "Superior predictive ability"
 	case "dsr":
-		return "Deflated Sharpe"
+		return "Deflated Sharpe ratio of the excess"
 	case "fold_loss":
 		return "Folds that lose"
 	case "paths":

@@ -5,21 +5,32 @@ import "time"
 // Evidence is the verdict on the best trial of a tune and what it rests on. Ratios are annualised. An
 // undefined figure is null, with the reason in Undefined.
 type Evidence struct {
-	Verdict          Verdict          `json:"verdict"`
-	Because          string           `json:"because"`
-	Checks           []EvidenceCheck  `json:"checks"`
-	Power            *float64         `json:"power"`             // probability of finding an edge with a Sharpe ratio of 1 a year
-	DetectableSharpe *float64         `json:"detectable_sharpe"` // a year, found with a probability of 0.8
-	Next             []string         `json:"next"`              // what would decide it, or make it hold
-	Market           EvidenceMarket   `json:"market"`
-	Luck             EvidenceLuck     `json:"luck"`
-	Paths            *EvidencePaths   `json:"paths"`
-	Costs            *EvidenceCosts   `json:"costs"`
-	Starts           []EvidenceStart  `json:"starts"`
-	Regimes          []EvidenceRegime `json:"regimes"`
+	Verdict          Verdict         `json:"verdict"`
+	Because          string          `json:"because"`
+	Checks           []EvidenceCheck `json:"checks"`
+	Power            *float64        `json:"power"`             // probability of finding an edge with a Sharpe ratio of 1 a year
+	DetectableSharpe *float64        `json:"detectable_sharpe"` // a year, found with a probability of 0.8
+	Next             []string        `json:"next"`              // what would decide it, or make it hold
+	// Selection is what the best trial was chosen by; absent of a walk-forward, and of results of engines below 6.
+	Selection *EvidenceSelection `json:"selection,omitempty"`
+	Market    EvidenceMarket     `json:"market"`
+	Luck      EvidenceLuck       `json:"luck"`
+	Paths     *EvidencePaths     `json:"paths"`
+	Costs     *EvidenceCosts     `json:"costs"`
+	Starts    []EvidenceStart    `json:"starts"`
+	Regimes   []EvidenceRegime   `json:"regimes"`
 	// Permutation is the best trial beside those of searches on permuted bars; absent when none were asked for.
 	Permutation *EvidencePermutation `json:"permutation,omitempty"`
 	Undefined   map[string]string    `json:"undefined,omitempty"`
+}
+
+// EvidenceSelection says which part of the bars the best trial was ranked and limited by: "is", "oos", or "all"
+// without a split.
+type EvidenceSelection struct {
+	RankedOn   string `json:"ranked_on"`
+	LimitsOn   string `json:"limits_on"`
+	Excluded   int    `json:"excluded"`   // trials that the limits exclude
+	Outranking int    `json:"outranking"` // of them, those with a higher score than the best trial
 }
 
 // EvidencePermutation is what the same search finds on bars in a random order.
@@ -37,6 +48,7 @@ type Verdict string
 // EvidenceCheck is one test behind a verdict.
 type EvidenceCheck struct {
 	Name      string   `json:"name"`
+	Title     string   `json:"title"` // what it is called in full; empty in results of engines below 6
 	Value     *float64 `json:"value"`
 	Limit     float64  `json:"limit"`
 	Passed    *bool    `json:"passed"` // null when the value is
@@ -56,8 +68,8 @@ type EvidenceMarket struct {
 	ExcessSharpe     *float64 `json:"excess_sharpe"`
 	ExcessSharpeOOS  *float64 `json:"excess_sharpe_oos"`
 	ExcessPSR        *float64 `json:"excess_psr"`
-	ExcessDSR        *float64 `json:"excess_dsr"`
-	GapError         *float64 `json:"gap_error"` // standard error of the Sharpe ratio's fall out of sample
+	ExcessDSR        *float64 `json:"excess_dsr"` // deflated Sharpe ratio of the excess, like or opposite trials counted once: that of the verdict
+	GapError         *float64 `json:"gap_error"`  // standard error of the Sharpe ratio's fall out of sample
 }
 
 // EvidenceLuck says how much of the best trial the choice among so many explains.
@@ -72,7 +84,7 @@ type EvidenceLuck struct {
 	SPALower        *float64 `json:"spa_lower"`
 	SPAUpper        *float64 `json:"spa_upper"`
 	RealityCheck    *float64 `json:"reality_check"`
-	Survivors       []int    `json:"survivors"` // trials better than buy-and-hold each by itself, at 5 % together
+	Survivors       []int    `json:"survivors"` // of the sample, better than buy-and-hold each by itself, at 5 % together over all trials
 	Block           *float64 `json:"block"`     // mean block length of the bootstrap, periods
 	Resamples       int      `json:"resamples"`
 }

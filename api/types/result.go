@@ -10,7 +10,7 @@ type Metrics struct {
 	ReturnPct       *float64          `json:"return_pct"` // of starting equity
 	CAGRPct         *float64          `json:"cagr_pct"`
 	MaxDrawdownPct  *float64          `json:"max_drawdown_pct"`  // below the running peak, as a positive number
-	MaxDrawdownBars int               `json:"max_drawdown_bars"` // longest time from a peak to its recovery
+	MaxDrawdownBars int               `json:"max_drawdown_bars"` // most bars in a row below an earlier peak
 	Sharpe          *float64          `json:"sharpe"`            // annualised
 	Sortino         *float64          `json:"sortino"`           // annualised
 	Calmar          *float64          `json:"calmar"`            // cagr_pct / max_drawdown_pct
@@ -95,7 +95,7 @@ type NearMiss struct {
 // Overfit is the evidence for and against the best trial being luck.
 type Overfit struct {
 	PSR       *float64          `json:"psr"`        // probabilistic Sharpe ratio
-	DSR       *float64          `json:"dsr"`        // deflated Sharpe ratio
+	DSR       *float64          `json:"dsr"`        // deflated Sharpe ratio of the trial's own returns, every trial counted; that of the verdict is excess_dsr
 	SR0       *float64          `json:"sr0"`        // Sharpe ratio expected of the best of N without skill, per period
 	PBO       *float64          `json:"pbo"`        // probability of backtest overfitting
 	Slope     *float64          `json:"slope"`      // of out-of-sample on in-sample Sharpe over the splits

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -26,7 +27,7 @@ func printTune(ctx context.Context, w io.Writer, api *client.Client, t *types.Tu
 		return err
 	}
 	if o := t.Overfit.Value; o != nil && (o.DSR != nil || o.PBO != nil || o.PSR != nil) {
-		fmt.Fprintf(w, "\noverfit evidence: PSR %s  DSR %s  PBO %s  stability %s\n", figure(o.PSR, 3), figure(o.DSR, 3), figure(o.PBO, 3), figure(o.Stability, 3))
+		fmt.Fprintf(w, "\noverfit evidence: PSR %s  DSR of own returns %s  PBO %s  stability %s\n", figure(o.PSR, 3), figure(o.DSR, 3), figure(o.PBO, 3), figure(o.Stability, 3))
 	}
 	printVerdict(w, t.Evidence.Value)
 	for _, warning := range t.Warnings {
@@ -43,7 +44,7 @@ func printVerdict(w io.Writer, e *types.Evidence) {
 	fmt.Fprintf(w, "verdict: %s: %s\n", printable(e.Verdict), printable(e.Because))
 	for _, c := range e.Checks {
 		if c.Passed != nil && !*c.Passed {
-			fmt.Fprintf(w, "  failed %s: %s\n", printable(c.Name), printable(c.Statement))
+			fmt.Fprintf(w, "  failed %s: %s\n", printable(cmp.Or(c.Title, c.Name)), printable(c.Statement))
 		}
 	}
 	if p := e.Permutation; p != nil {

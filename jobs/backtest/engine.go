@@ -3,7 +3,7 @@ package backtest
 // Engine numbers the rules by which results are made: fills, metrics, searches, selection. Any change
 // that gives other results for the same bars and request raises it; tests with the hashes of results hold
 // it to that. Results of two numbers are never put side by side.
-const Engine = "5"
+const Engine = "6"
 
 // Stamp says which rules made a result.
 type Stamp struct {

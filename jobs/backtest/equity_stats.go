@@ -14,7 +14,7 @@ type equityStats struct {
 	floor    float64 // equity below it deepens the drawdown
 	drawdown float64 // deepest, as a fraction of its peak
 	peakAt   int     // bar of the peak; the one before the window for the starting cash
-	below    int     // longest time below a peak, in bars
+	below    int     // longest drawdown that has ended, in bars
 
 	last    float64 // equity at the end of the last period
 	daily   bool    // a period has several bars
@@ -103,7 +103,7 @@ func (s *equityStats) drawdownAndSum(equity []float64) {
 //go:noinline
 func (s *equityStats) newExtreme(bar int, equity float64) (floor, width uint64) {
 	if equity >= s.peak {
-		s.below = max(s.below, bar-s.peakAt-1)
+		s.below = max(s.below, BarsBelow(s.peakAt, bar))
 		s.peak, s.peakAt = equity, bar
 		s.floor = equity * (1 - s.drawdown)
 	} else {
@@ -161,7 +161,12 @@ func (s *equityStats) period(equity float64) {
 func (s *equityStats) kept() bool { return s.daily || s.keep }
 
 // longest is the longest time below a peak up to the last bar read.
-func (s *equityStats) longest() int { return max(s.below, s.bar-1-s.peakAt) }
+func (s *equityStats) longest() int { return max(s.below, BarsBelow(s.peakAt, s.bar)) }
+
+// BarsBelow is the length of a drawdown: the bars whose equity is below the peak. peak is the bar of the peak,
+// the one before the first for the starting cash; end is the first bar that is at the peak again, or the one
+// after the last.
+func BarsBelow(peak, end int) int { return end - peak - 1 }
 
 // powerSums are Σr, Σr² of gains and of losses, Σr³ and Σr⁴ of returns.
 type powerSums struct {

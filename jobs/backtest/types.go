@@ -129,7 +129,7 @@ type Metrics struct {
 	ReturnPct       float64 // percent of starting equity
 	CAGRPct         float64 // percent a year
 	MaxDrawdownPct  float64 // percent below the running peak, as a positive number
-	MaxDrawdownBars int     // longest time from a peak to its recovery or the window's end, in bars
+	MaxDrawdownBars int     // most bars in a row below an earlier peak, see BarsBelow
 	Sharpe          float64 // annualised, see doc.go
 	Sortino         float64 // annualised
 	Calmar          float64 // CAGRPct / MaxDrawdownPct

@@ -150,7 +150,7 @@ func overfitFacts(o sweep.Overfit) []string {
 			facts = append(facts, fmt.Sprintf(format, figure(*value)))
 		}
 	}
-	say(o.DSR, "The deflated Sharpe ratio is %s: the probability that the winner is better than the luckiest of as many useless trials.")
+	say(o.DSR, "The deflated Sharpe ratio of its own returns is %s: the probability that the best trial is better than the luckiest of as many useless ones.")
 	say(o.PBO, "The probability of backtest overfitting is %s: how often the best in one half is below the median in the other.")
 	say(o.Stability, "The winner's neighbours score %s of what it scores.")
 	return facts

@@ -66,16 +66,16 @@ func (out *Outcome) cautions(objective Objective) (warnings []string) {
 			break // chance alone makes such a gap
 		}
 		if gap != nil && *gap > gapHigh {
-			warn("the winner's overfit gap %.2f is high (above %v)", *gap, gapHigh)
+			warn("the best trial scores %.2f less out of sample than in sample, a high overfit gap (above %v)", *gap, gapHigh)
 		} else if gap != nil && *gap > gapModerate {
-			warn("the winner's overfit gap %.2f is moderate (above %v)", *gap, gapModerate)
+			warn("the best trial scores %.2f less out of sample than in sample, a moderate overfit gap (above %v)", *gap, gapModerate)
 		}
 	}
 	if dsr := out.Overfit.DSR; dsr != nil && *dsr < dsrLow {
-		warn("the deflated Sharpe ratio %.3f is below %v: the best of %d trials may be luck", *dsr, dsrLow, out.Overfit.NTrials)
+		warn("the deflated Sharpe ratio of the best trial's own returns is %.3f, below %v, with each of the %d trials counted as independent (the verdict looks at the excess over buy-and-hold and counts similar trials once)", *dsr, dsrLow, out.Overfit.NTrials)
 	}
 	if pbo := out.Overfit.PBO; pbo != nil && *pbo > pboHigh {
-		warn("the probability of backtest overfitting %.2f is above %v", *pbo, pboHigh)
+		warn("the probability of backtest overfitting is %.2f, above %v", *pbo, pboHigh)
 	}
 	return warnings
 }

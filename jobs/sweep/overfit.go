@@ -13,7 +13,8 @@ type Overfit struct {
 	// skew and kurtosis of its returns on the part that selects (Bailey & López de Prado 2012).
 	PSR *float64 `json:"psr"`
 	// DSR is PSR against SR0 instead of zero: what the best of that many trials would show by luck
-	// alone (Bailey & López de Prado 2014).
+	// alone (Bailey & López de Prado 2014). It is of the trial's own returns, and every trial counts: not the
+	// ratio of the verdict, MarketFigures.ExcessDSR.
 	DSR *float64 `json:"dsr"`
 	SR0 *float64 `json:"sr0"` // per period
 	// PBO is the probability that the trial chosen in sample is below the median out of sample, by

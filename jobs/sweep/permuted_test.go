@@ -100,7 +100,7 @@ func TestPermutationsTakeARobustVerdictAway(t *testing.T) {
 	}
 	j := evidence.Judge(f)
 	require.Equal(t, evidence.Fragile, j.Verdict)
-	require.Contains(t, j.Because, "in a random order")
+	require.Contains(t, j.Because, "in random order")
 	f.Permuted = 0.05
 	require.Equal(t, evidence.Robust, evidence.Judge(f).Verdict)
 }

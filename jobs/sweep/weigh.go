@@ -23,15 +23,27 @@ const (
 // figure is nil, with the reason in Undefined.
 type Evidence struct {
 	evidence.Judgement
-	Market  MarketFigures   `json:"market"`
-	Luck    LuckFigures     `json:"luck"`
-	Paths   *PathFigures    `json:"paths"`
-	Costs   *CostFigures    `json:"costs"`
-	Starts  []StartFigures  `json:"starts"`
-	Regimes []RegimeFigures `json:"regimes"`
+	Selection *SelectionFigures `json:"selection,omitempty"` // nil: of a walk-forward
+	Market    MarketFigures     `json:"market"`
+	Luck      LuckFigures       `json:"luck"`
+	Paths     *PathFigures      `json:"paths"`
+	Costs     *CostFigures      `json:"costs"`
+	Starts    []StartFigures    `json:"starts"`
+	Regimes   []RegimeFigures   `json:"regimes"`
 	// Permutation is the best trial beside those of searches on permuted bars; nil when none were asked for.
 	Permutation *PermutationFigures `json:"permutation,omitempty"`
 	Undefined   map[string]string   `json:"undefined,omitempty"`
+}
+
+// SelectionFigures say what the best trial was chosen by.
+type SelectionFigures struct {
+	RankedOn string `json:"ranked_on"` // "is", "oos"; "all" without a split
+	LimitsOn string `json:"limits_on"` // the same of the gates
+	// Excluded are the trials that the gates exclude, and Outranking those of them whose score is above the
+	// best trial's. Where the gates read the part out of sample and exclude one that outranks it, that part
+	// took part in the choice.
+	Excluded   int `json:"excluded"`
+	Outranking int `json:"outranking"`
 }
 
 // MarketFigures compare the best trial with buy-and-hold on the part that selects. Excess is what is
@@ -47,7 +59,7 @@ type MarketFigures struct {
 	ExcessSharpe     *float64 `json:"excess_sharpe"`
 	ExcessSharpeOOS  *float64 `json:"excess_sharpe_oos"`
 	ExcessPSR        *float64 `json:"excess_psr"`
-	ExcessDSR        *float64 `json:"excess_dsr"`
+	ExcessDSR        *float64 `json:"excess_dsr"` // of the excess, like or opposite trials counted once; not Overfit.DSR
 	// GapError is the standard error of the difference of the Sharpe ratios in sample and out of sample.
 	GapError *float64 `json:"gap_error"`
 }
@@ -64,7 +76,7 @@ type LuckFigures struct {
 	SPALower     *float64 `json:"spa_lower"`
 	SPAUpper     *float64 `json:"spa_upper"`
 	RealityCheck *float64 `json:"reality_check"`
-	Survivors    []int    `json:"survivors"` // trials better than buy-and-hold each by itself, at 5 % together
+	Survivors    []int    `json:"survivors"` // of the sample, better than buy-and-hold each by itself, at 5 % together over all trials
 	Block        *float64 `json:"block"`     // mean block length of the bootstrap, periods
 	Resamples    int      `json:"resamples"`
 }
@@ -120,8 +132,32 @@ func (p *Plan) weigh(out *Outcome, all *gathered) (*Evidence, error) {
 		return nil, err
 	}
 	w.permutations(out.Leaderboard[0].Score, all.permuted)
+	w.selection(out, all.cols)
 	w.out.Judgement = evidence.Judge(w.found)
 	return w.out, nil
+}
+
+// selection says what the best trial was chosen by.
+func (w *weighing) selection(out *Outcome, cols *columns) {
+	p := w.plan
+	f := &SelectionFigures{RankedOn: "all", LimitsOn: out.Gates.EvaluatedOn}
+	if p.spec.selectsOOS() {
+		f.RankedOn = "oos"
+	} else if p.hasSplit() {
+		f.RankedOn = "is"
+	}
+	for i, v := range cols.verdicts {
+		if v != tooDeep && v != tooFewTrades {
+			continue
+		}
+		f.Excluded++
+		if row := cols.row(i); p.spec.selection(row.scoreIS, row.scoreOOS) > out.Leaderboard[0].Score {
+			f.Outranking++
+		}
+	}
+	if w.out.Selection = f; f.LimitsOn == "oos" && f.RankedOn == "is" {
+		w.found.Excluded, w.found.Outranking = f.Excluded, f.Outranking
+	}
 }
 
 // errNoReturns is why a tune that an older version began has no verdict.
@@ -213,18 +249,22 @@ func (w *weighing) compare() {
 // luck asks how well the best of so many trials does without skill.
 func (w *weighing) luck() error {
 	l := &w.out.Luck
-	c, err := w.resample(*w.plan.spec.Seed)
+	groups := evidence.Cluster(w.excess, w.row)
+	l.Sampled, l.Groups, l.Effective = groups.Sampled, len(groups.Of), groups.Trials(max(l.Trials, groups.Sampled))
+	// A sample of independent trials has a lower best than all of them: Šidák's correction for the rest.
+	more := max(1, float64(l.Effective)/float64(max(l.Groups, 1)))
+	level := evidence.MaxPValue
+	if more > 1 {
+		level = 1 - portable.Pow(1-evidence.MaxPValue, 1/more)
+	}
+	c, err := w.resample(*w.plan.spec.Seed, level)
 	if err != nil {
 		return err
 	}
-	groups := evidence.Cluster(w.excess, w.row)
-	l.Sampled, l.Groups, l.Effective = groups.Sampled, len(groups.Of), groups.Trials(max(l.Trials, groups.Sampled))
 	for _, row := range c.Survivors {
 		l.Survivors = append(l.Survivors, w.excess.Trials[row])
 	}
-	// A sample of independent trials has a lower best than all of them: Šidák's correction for the rest.
-	more := float64(l.Effective) / float64(max(l.Groups, 1))
-	w.found.PValue = 1 - portable.Pow(1-c.SPA, max(1, more))
+	w.found.PValue = 1 - portable.Pow(1-c.SPA, more)
 	l.PValue = defined(w.found.PValue)
 	sr0 := evidence.ExpectedMaxSharpe(groups.Variance(len(w.held)), l.Effective)
 	l.SR0 = defined(sr0 * w.year)
@@ -237,10 +277,10 @@ func (w *weighing) luck() error {
 	return nil
 }
 
-// resample runs the bootstrap tests of the excess.
-func (w *weighing) resample(seed uint64) (*evidence.Comparison, error) {
+// resample runs the bootstrap tests of the excess; level is that of the trials in the panel.
+func (w *weighing) resample(seed uint64, level float64) (*evidence.Comparison, error) {
 	c, err := evidence.Compare(w.excess, evidence.Options{
-		Resamples: resamples, Level: evidence.MaxPValue, Seed: seed,
+		Resamples: resamples, Level: level, Seed: seed,
 		Block: max(w.excess.PanelBlockLength(), portable.Cbrt(float64(len(w.held)))/2),
 	})
 	if err != nil {

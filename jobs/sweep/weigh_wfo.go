@@ -38,7 +38,7 @@ func (w *weighing) stitched(seed uint64) error {
 		return evidence.ErrTooFew
 	}
 	w.excess = w.panel.Excess(w.held)
-	c, err := w.resample(seed)
+	c, err := w.resample(seed, evidence.MaxPValue)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@ package report
 import (
 	"cmp"
 	"slices"
+
+	"millrace/jobs/backtest"
 )
 
 // Drawdown is one time below an earlier peak.
@@ -10,9 +12,9 @@ type Drawdown struct {
 	DepthPct       float64 // at the trough, below the peak
 	Peak, Trough   int64   // times of the bars
 	Recovered      int64   // of the first bar at or above the peak; 0: not recovered at the end
-	Bars           int     // from the peak to the recovery, or to the curve's end
-	BarsToTrough   int
-	BarsToRecovery int // from the trough; 0 while not recovered
+	Bars           int     // below the peak, as backtest.BarsBelow counts them
+	BarsToTrough   int     // from the peak; the starting cash is that of the bar before the first
+	BarsToRecovery int     // from the trough; 0 while not recovered
 }
 
 // Underwater is how far each bar's equity is below the highest before it, in percent, as a number that
@@ -39,7 +41,7 @@ func (c Curve) Drawdowns(most int) []Drawdown {
 	end := func(i int, recovered bool) {
 		d := Drawdown{
 			DepthPct: 100 * (1 - c.Equity[trough]/peak), Peak: at(peakAt), Trough: at(trough),
-			Bars: i - max(peakAt, 0), BarsToTrough: trough - max(peakAt, 0),
+			Bars: backtest.BarsBelow(peakAt, i), BarsToTrough: trough - peakAt,
 		}
 		if recovered {
 			d.Recovered, d.BarsToRecovery = at(i), i-trough
@@ -58,7 +60,7 @@ func (c Curve) Drawdowns(most int) []Drawdown {
 		}
 	}
 	if trough >= 0 {
-		end(len(c.Equity)-1, false)
+		end(len(c.Equity), false)
 	}
 	slices.SortStableFunc(all, func(a, b Drawdown) int { return cmp.Compare(b.DepthPct, a.DepthPct) })
 	return all[:min(most, len(all))]

@@ -79,12 +79,25 @@ func TestDrawdownsHaveTheirDates(t *testing.T) {
 	//                                                                      0   1    2   3   4    5    6   7   8    9
 	c := curveOf(t, time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC), 24*time.Hour, 100, 75, 110, 99, 55, 110, 120, 90, 60, 100, 119)
 	require.Equal(t, []report.Drawdown{
-		{DepthPct: 50, Peak: day(1), Trough: day(3), Recovered: day(4), Bars: 3, BarsToTrough: 2, BarsToRecovery: 1},
+		{DepthPct: 50, Peak: day(1), Trough: day(3), Recovered: day(4), Bars: 2, BarsToTrough: 2, BarsToRecovery: 1},
 		{DepthPct: 50, Peak: day(5), Trough: day(7), Bars: 4, BarsToTrough: 2},
-		{DepthPct: 25, Peak: day(0), Trough: day(0), Recovered: day(1), Bars: 1, BarsToRecovery: 1},
+		{DepthPct: 25, Peak: day(0), Trough: day(0), Recovered: day(1), Bars: 1, BarsToTrough: 1, BarsToRecovery: 1},
 	}, c.Drawdowns(10))
 	require.Len(t, c.Drawdowns(1), 1)
 	require.Empty(t, curveOf(t, time.Now(), 24*time.Hour, 100, 100, 101, 102).Drawdowns(5), "equity that never falls has none")
+}
+
+// longestBelow is how many bars in a row are below an earlier peak at most: max_drawdown_bars of metrics, which
+// the plain metrics of package backtest's tests count the same.
+func longestBelow(equity []float64, start float64) (longest int) {
+	peak, run := start, 0
+	for _, e := range equity {
+		if run++; e >= peak {
+			peak, run = e, 0
+		}
+		longest = max(longest, run)
+	}
+	return longest
 }
 
 // The deepest drawdown is that of the metrics, and no bar is deeper.
@@ -108,6 +121,11 @@ func TestTheDeepestDrawdownIsTheMetrics(t *testing.T) {
 			low = min(low, v)
 		}
 		require.InDelta(t, -deepest, low, 1e-9)
+		longest := 0
+		for _, d := range c.Drawdowns(len(equity)) {
+			longest = max(longest, d.Bars)
+		}
+		require.Equal(t, longestBelow(equity, 500), longest, "the longest drawdown is the one that metrics report")
 	})
 }
 

@@ -210,7 +210,7 @@ func TestVerdicts(t *testing.T) {
 	t.Parallel()
 	good := Findings{
 		PValue: 0.01, DSR: 0.99, Statistic: 4, Critical: 2.5, Periods: 2000, PeriodsPerYear: 252, SR: 0.1,
-		OutOfSample: 0.09, OutPeriods: 800, PathLoss: 0, Stability: 0.9, BreakEven: 5,
+		OutOfSample: 0.09, OutPeriods: 800, PathLoss: 0, Stability: 0.9, BreakEven: 5, Permuted: math.NaN(),
 	}
 	require.Equal(t, Robust, Judge(good).Verdict)
 	nan := math.NaN()
@@ -225,9 +225,9 @@ func TestVerdicts(t *testing.T) {
 		"paths lose":                       {func(f *Findings) { f.PathLoss = 0.4 }, Fragile},
 		"spike":                            {func(f *Findings) { f.Stability = 0.1 }, Fragile},
 		"costs":                            {func(f *Findings) { f.BreakEven = 1.5 }, Fragile},
-		"chance explains it, few bars":     {func(f *Findings) { f.PValue, f.Periods = 0.2, 500 }, Undecided},
-		"chance explains it, many bars":    {func(f *Findings) { f.PValue, f.Periods = 0.2, 10_000 }, Luck},
-		"chance explains it well":          {func(f *Findings) { f.PValue = 0.7 }, Luck},
+		"chance explains it, few bars":     {func(f *Findings) { f.PValue, f.DSR, f.Periods = 0.2, 0.9, 500 }, Undecided},
+		"chance explains it, many bars":    {func(f *Findings) { f.PValue, f.DSR, f.Periods = 0.2, 0.9, 10_000 }, Luck},
+		"chance explains it well":          {func(f *Findings) { f.PValue, f.DSR = 0.7, 0.5 }, Luck},
 		"deflated ratio low":               {func(f *Findings) { f.DSR = 0.8 }, Undecided},
 		"deflated ratio undefined":         {func(f *Findings) { f.DSR = nan }, Undecided},
 		"no split, no costs, no neighbour": {func(f *Findings) { f.OutOfSample, f.OutPeriods, f.BreakEven, f.Stability = nan, 0, nan, nan }, Robust},

@@ -13,19 +13,26 @@ type Stitched struct {
 // JudgeStitched makes the verdict on a walk-forward.
 func JudgeStitched(f Stitched) Judgement {
 	j := Judgement{Next: []string{}}
-	spa := j.check("spa", f.PValue, MaxPValue, f.PValue <= MaxPValue, "p-value %.3f of the stitched returns against buy-and-hold of the same exposure; at most %v", f.PValue, MaxPValue)
-	dsr := j.check("dsr", f.DSR, MinDSR, f.DSR >= MinDSR, "probability %.3f that the true Sharpe ratio of the stitched excess is above 0; at least %v", f.DSR, MinDSR)
+	spa := j.check("spa", f.PValue, MaxPValue, f.PValue <= MaxPValue, "the stitched returns have a p-value of %.3f against buy-and-hold at the same exposure; must be at most %v", f.PValue, MaxPValue)
+	dsr := j.check("dsr", f.DSR, MinDSR, f.DSR >= MinDSR, "the true Sharpe ratio of the stitched excess is above 0 with a probability of %.3f; must be at least %v", f.DSR, MinDSR)
+	j.Checks[1].Title = "Probabilistic Sharpe ratio of the excess" // one trial is not deflated
 	weak := j.weakStitched(f)
 	j.power(f.Findings)
 	switch {
 	case spa && dsr && len(weak) == 0:
-		j.Verdict, j.Because = Robust, "what the folds chose beats buy-and-hold on bars that they did not choose by, and no check takes it away"
+		j.Verdict, j.Because = Robust, "the parameters chosen by the folds beat buy-and-hold on bars that did not choose them, and pass every other check"
 	case spa && dsr:
-		j.Verdict, j.Because = Fragile, "what the folds chose beats buy-and-hold, but "+weak[0]
-	case f.PValue >= 0.5 || (j.Power != nil && *j.Power >= decisivePower):
-		j.Verdict, j.Because = Luck, "what the folds chose does no better than buy-and-hold of the same exposure"
+		j.Verdict, j.Because = Fragile, "the parameters chosen by the folds beat buy-and-hold, but "+weak[0]
+	case spa || dsr:
+		j.Verdict, j.Because = Undecided, "the tests disagree: "+j.disagreement()
+	case math.IsNaN(f.PValue):
+		j.Verdict, j.Because = Undecided, "the tests could not be run, for the reason given"
+	case f.PValue >= 0.5:
+		j.Verdict, j.Because = Luck, "the parameters chosen by the folds do no better than buy-and-hold at the same exposure"
+	case j.decisive():
+		j.Verdict, j.Because = Luck, j.missed()
 	default:
-		j.Verdict, j.Because = Undecided, "these test windows are too short together to separate what the folds chose from luck"
+		j.Verdict, j.Because = Undecided, "the test windows together are too short to separate skill from luck"
 	}
 	if !(spa && dsr) {
 		j.needed(f.Findings)
@@ -38,8 +45,8 @@ func JudgeStitched(f Stitched) Judgement {
 // can have one below 0.5.
 func (j *Judgement) weakStitched(f Stitched) (weak []string) {
 	if math.IsNaN(f.FoldLoss) || j.check("fold_loss", f.FoldLoss, MaxFoldLoss, f.FoldLoss <= MaxFoldLoss,
-		"%.0f %% of the folds do not beat buy-and-hold of the same exposure; at most %.0f %%", 100*f.FoldLoss, 100*MaxFoldLoss) {
+		"%.0f %% of the folds do not beat buy-and-hold at the same exposure; must be at most %.0f %%", 100*f.FoldLoss, 100*MaxFoldLoss) {
 		return nil
 	}
-	return []string{"few of the folds made it"}
+	return []string{"only a minority of the folds earned it"}
 }
