@@ -104,7 +104,7 @@ func commonMembers() map[string]string {
 		"limit": "what is allowed", "median": "the middle one", "confidence": "from 0 to 1", "note": "in words", "reason_codes": "why, for programs", "calendar": "trading days a year", "question": "as it was asked",
 		"queries_per_minute": "of the knowledge base", "submissions_per_minute": "of requests that create work", "queue_depth": "work that may wait", "secret": "shown this once", "doc": "what it does",
 		"dry_run": "count, and delete nothing", "batch_size": "rows deleted at once", "notes": "what its reader should know", "timings_ms": "milliseconds of each part", "vector": "its figures", "detail": "what is wrong, in words",
-		"deletion_id": "id of the deletion", "items_done": "how many of them are gone", "rows_deleted": "how many so far", "archived": "whether lists leave it out",
+		"deletion_id": "id of the deletion", "deletion_ids": "of the deletions, one for each 1,000", "matched": "how many the filter finds", "changed": "how many were changed", "items_done": "how many of them are gone", "rows_deleted": "how many so far", "archived": "whether lists leave it out",
 		"cursor": "its place in the log", "entity_id": "what it happened to", "at": "when", "admitted": "false while it waits for a place of the workspace's cap", "folds": "the folds, in order", "fold": "its index, from 0",
 	}
 }

@@ -69,6 +69,37 @@ func TestDeletingNamesWhatDependsAndHidesWhatGoes(t *testing.T) {
 	require.Contains(t, string(raw), dataset.DatasetID)
 }
 
+// A filter changes what it finds only when the caller confirms how many these are.
+func TestManyAreChangedByAFilterThatIsConfirmed(t *testing.T) {
+	r := newFixture(t).withSample()
+	for _, key := range []string{"a", "b", "c"} {
+		require.Equal(t, http.StatusAccepted, r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", key).status)
+	}
+	dry := into[types.BulkResult](t, r.do(http.MethodPost, "/bulk", `{"kind":"tune","action":"cancel","dry_run":true}`))
+	require.Equal(t, 3, dry.Matched)
+	require.Len(t, dry.IDs, 3)
+	other := r.do(http.MethodPost, "/bulk", `{"kind":"tune","action":"cancel","confirm":2}`)
+	require.Equal(t, http.StatusConflict, other.status)
+	require.Contains(t, string(other.body), "the filter finds 3")
+	done := into[types.BulkResult](t, r.do(http.MethodPost, "/bulk", `{"kind":"tune","action":"cancel","confirm":3}`))
+	require.Equal(t, 3, done.Changed)
+	member := r.newKey(r.alpha, tenants.RoleMember)
+	require.Equal(t, http.StatusForbidden, r.do(http.MethodPost, "/bulk", `{"kind":"tune","action":"delete","confirm":3}`, "Authorization", "Bearer "+member).status)
+	require.Equal(t, 3, into[types.BulkResult](t, r.do(http.MethodPost, "/bulk", `{"kind":"tune","action":"tag","tags":["x"],"confirm":3}`, "Authorization", "Bearer "+member)).Changed)
+	gone := into[types.BulkResult](t, r.do(http.MethodPost, "/bulk", `{"kind":"tune","action":"delete","filter":{"tag":"x","status":"canceled"},"confirm":3}`))
+	require.Len(t, gone.DeletionIDs, 1)
+	require.Empty(t, into[types.List[types.Tune]](t, r.do(http.MethodGet, "/backtests/tunes", "")).Items)
+	for body, field := range map[string]string{
+		`{"kind":"key","action":"delete"}`: "kind", `{"kind":"run","action":"cancel"}`: "action", `{"kind":"tune","action":"tag"}`: "tags",
+		`{"kind":"tune","action":"cancel"}`: "confirm", `{"kind":"tune","action":"cancel","filter":{"older_than":"soon"}}`: "filter.older_than",
+		`{"kind":"tune","action":"cancel","filter":{"ids":["x"]}}`: "filter.ids[0]",
+	} {
+		a := r.do(http.MethodPost, "/bulk", body)
+		require.Equal(t, http.StatusUnprocessableEntity, a.status, body)
+		require.Equal(t, field, into[types.ProblemError](t, a).Errors[0].Field)
+	}
+}
+
 func TestWhatIsArchivedIsListedWhereItIsAskedForOnly(t *testing.T) {
 	r := newFixture(t).withSample()
 	tune := into[types.Tune](t, r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", "k"))

@@ -44,3 +44,36 @@ type Archived struct {
 	ID       string `json:"id"`
 	Archived bool   `json:"archived"`
 }
+
+// BulkRequest is the body of POST /bulk: one action on all that a filter finds.
+type BulkRequest struct {
+	Kind    string     `json:"kind"`   // tune, wfo, run_plan or run
+	Action  string     `json:"action"` // cancel, delete, archive, restore, tag or untag
+	Filter  BulkFilter `json:"filter"`
+	Tags    []string   `json:"tags"`    // of tag and untag
+	Cascade bool       `json:"cascade"` // of delete: what depends on it goes too, and what has not ended is cancelled
+	DryRun  bool       `json:"dry_run"` // answer how many it would touch, and change nothing
+	Confirm *int       `json:"confirm"` // how many it is to touch; with another number nothing is changed
+}
+
+// BulkFilter finds things of a kind; what is left out does not narrow. Folds of walk-forwards are not found.
+type BulkFilter struct {
+	Status    string   `json:"status"`
+	Strategy  string   `json:"strategy"` // of a run plan: its name
+	Tag       string   `json:"tag"`
+	Q         string   `json:"q"`          // every word of it is in name, note, tags, strategy or id
+	OlderThan string   `json:"older_than"` // made longer ago, such as 30d or 12h
+	Archived  *bool    `json:"archived"`   // null: both
+	IDs       []string `json:"ids"`        // of these only; at most 10,000
+}
+
+// BulkResult is what became of it.
+type BulkResult struct {
+	Kind        string   `json:"kind"`
+	Action      string   `json:"action"`
+	DryRun      bool     `json:"dry_run"`
+	Matched     int      `json:"matched"`
+	Changed     int      `json:"changed"`                // what others had ended or deleted meanwhile is not among them
+	IDs         []string `json:"ids,omitempty"`          // of a dry run: the first 20
+	DeletionIDs []string `json:"deletion_ids,omitempty"` // of delete
+}

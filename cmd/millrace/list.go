@@ -34,10 +34,15 @@ func (f rowFlags) print(w io.Writer, head []string, rows [][]string, values any)
 	return out.Flush()
 }
 
-// tunesCmd holds the verbs `tunes list` and `tunes show`.
+// tunesCmd holds the verbs of tunes.
 type tunesCmd struct {
 	List tunesListCmd `cmd:"" help:"List the workspace's tunes, newest first."`
 	Show tunesShowCmd `cmd:"" help:"Print a tune as it is now, without following it."`
+
+	Cancel  tunesCancelCmd  `cmd:"" help:"Cancel all tunes that a filter finds and that have not ended."`
+	Delete  tunesDeleteCmd  `cmd:"" help:"Delete all tunes that a filter finds; needs a key of an admin."`
+	Archive tunesArchiveCmd `cmd:"" help:"Take all tunes that a filter finds out of the lists, or put them back."`
+	Tag     tunesTagCmd     `cmd:"" help:"Give tags to all tunes that a filter finds, or take them away."`
 }
 
 type tunesListCmd struct {

@@ -50,7 +50,7 @@ type commands struct {
 	Cancel     cancelCmd     `cmd:"" help:"Cancel a tune or a walk-forward."`
 	Delete     deleteCmd     `cmd:"" help:"Delete a tune, walk-forward, plan, run, dataset, document or strategy."`
 	Archive    archiveCmd    `cmd:"" help:"Take something out of the lists, or put it back; it stays as it is."`
-	Tunes      tunesCmd      `cmd:"" help:"List tunes, or print one."`
+	Tunes      tunesCmd      `cmd:"" help:"List tunes, print one, or change all that a filter finds."`
 	Plans      plansCmd      `cmd:"" help:"List run plans, or print one."`
 	Strategies strategiesCmd `cmd:"" help:"List the strategies that tunes may name, with their parameters."`
 	Trades     tradesCmd     `cmd:"" help:"Print the trades of a run."`

@@ -30,5 +30,14 @@ def deletion(kind: str, id: str, cascade: bool, dry_run: bool, versions: str | N
     return Call("DELETE", path_of(kind, id), obj_or_nothing, asked)
 
 
+def bulk_change(kind: str, action: str, filters: dict[str, Any], tags: tuple[str, ...], cascade: bool, confirm: int | None) -> Call[dict[str, Any]]:
+    body: dict[str, Any] = {"kind": kind, "action": action, "filter": filters, "tags": list(tags), "cascade": cascade}
+    if confirm is None:
+        body["dry_run"] = True
+    else:
+        body["confirm"] = confirm
+    return Call("POST", "/bulk", obj, body=body)
+
+
 def archival(kind: str, id: str, restore: bool) -> Call[dict[str, Any]]:
     return Call("POST", f"{path_of(kind, id)}/{'restore' if restore else 'archive'}", obj)

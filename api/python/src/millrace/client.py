@@ -16,7 +16,7 @@ from ._config import Config, from_env
 from ._display import Progress
 from ._errors import APIError, EndedError, MillraceError, UnreachableError, VersionError
 from ._frames import As, plain
-from ._lifecycle import archival, deletion
+from ._lifecycle import archival, bulk_change, deletion
 from ._resources import Answer, Recommendation, Reproduction, Space
 from ._stream import Event, Lines, decode
 from ._version import __version__
@@ -180,6 +180,10 @@ class Client:
     def archive(self, kind: str, id: str, *, restore: bool = False) -> dict[str, Any]:
         """Take something of a kind out of the lists, or put it back with ``restore``."""
         return self._send(archival(kind, id, restore))
+
+    def bulk(self, kind: str, action: str, *tags: str, cascade: bool = False, confirm: int | None = None, **filters: Any) -> dict[str, Any]:
+        """Cancel, delete, archive, restore, tag or untag all that filters find; without ``confirm``, count them."""
+        return self._send(bulk_change(kind, action, filters, tags, cascade, confirm))
 
     def events(self, *topics: str, after: str | None = None) -> Iterator[Event]:
         """The workspace's events, live and without end. The stream resumes by itself; a ``reset`` event says
