@@ -74,6 +74,7 @@ func (s *Server) authoriseToken(c echo.Context, given string) error {
 	if err == nil {
 		passed := pass{token: given}
 		if holder != nil {
+			sayEnd(c, holder.Ends)
 			passed = pass{
 				maker: tenants.TicketMaker{AdminToken: &holder.ID},
 				holds: &tenants.Credential{Kind: tenants.CredentialAdminToken, ID: string(holder.ID[:])},

@@ -97,10 +97,20 @@ func (s *Server) authorise(c echo.Context, r *route) error {
 	if err := agrees(c, principal.WorkspaceID); err != nil {
 		return err
 	}
+	sayEnd(c, principal.Ends)
 	c.Set(principalKey, principal)
 	c.Set(passKey, pass{holds: &tenants.Credential{Kind: tenants.CredentialKey, ID: string(principal.KeyID[:])}})
 	inWorkspace(c, principal.WorkspaceID)
 	return nil
+}
+
+// expiresHeader says when a key or an admin's token ends that will do so within two weeks.
+const expiresHeader = "Key-Expires"
+
+func sayEnd(c echo.Context, ends *time.Time) {
+	if ends != nil {
+		c.Response().Header().Set(expiresHeader, ends.UTC().Format(time.RFC3339))
+	}
 }
 
 // whyNoKey says why a key opens nothing.

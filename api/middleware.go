@@ -140,7 +140,7 @@ func crossOrigin(origins []string) echo.MiddlewareFunc {
 		AllowOrigins:  origins,
 		AllowMethods:  []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete},
 		AllowHeaders:  []string{"Authorization", "Content-Type", idempotencyHeader, workspaceHeader, "X-Request-Id", "Last-Event-ID"},
-		ExposeHeaders: []string{"Location", "Retry-After", "RateLimit", "RateLimit-Policy", replayedHeader, "X-Request-Id", lastEventHeader},
+		ExposeHeaders: []string{"Location", "Retry-After", "RateLimit", "RateLimit-Policy", replayedHeader, "X-Request-Id", lastEventHeader, expiresHeader},
 		MaxAge:        600,
 	})
 }

@@ -23,6 +23,7 @@ import (
 	"millrace/jobs/worker/tune"
 	"millrace/jobs/worker/wfo"
 	"millrace/ops"
+	"millrace/ops/telemetry"
 	"millrace/store"
 	"millrace/store/market"
 	"millrace/store/pgtest"
@@ -135,15 +136,20 @@ func newBenchStore(b *testing.B, bars *backtest.Bars) *benchStore {
 	return s
 }
 
-func (s *benchStore) work(b *testing.B, slots int) {
+func (s *benchStore) work(b *testing.B, slots int) { s.workTraced(b, slots, nil) }
+
+// workTraced has a worker work, whose jobs and SQL are exported where exports is not nil. It returns what stops it.
+func (s *benchStore) workTraced(b *testing.B, slots int, exports *telemetry.Telemetry) (stop func()) {
 	b.Helper()
-	pool, err := store.OpenPool(b.Context(), store.PoolOptions{DatabaseURL: s.url, MaxConns: 10})
+	reporter, err := ops.NewReporter(ops.ReportOptions{Tracer: exports.Tracer()})
+	require.NoError(b, err)
+	pool, err := store.OpenPool(b.Context(), store.PoolOptions{DatabaseURL: s.url, MaxConns: 10, Spans: spanTracer(exports)})
 	require.NoError(b, err)
 	b.Cleanup(pool.Close)
 	logger, metrics := slog.New(slog.DiscardHandler), ops.NewMetrics()
 	member, err := fleet.New(fleet.Options{
 		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: slots, jobs.QueueTunes: 1, jobs.QueueWFO: 1},
-		Metrics: metrics, Logger: logger, Version: "bench", Drain: time.Second,
+		Metrics: metrics, Logger: logger, Reporter: reporter, Version: "bench", Drain: time.Second,
 	}, func(st *stores.Set, workers *river.Workers) {
 		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, logger, tune.Options{Slots: slots}).Register(workers)
 		gate.New(st.DB, st.Strategies, metrics, logger).Register(workers)
@@ -151,13 +157,20 @@ func (s *benchStore) work(b *testing.B, slots int) {
 	})
 	require.NoError(b, err)
 	require.NoError(b, member.Start(b.Context()))
-	b.Cleanup(func() { _ = member.Stop(context.Background()) })
+	stop = func() { _ = member.Stop(context.Background()) }
+	b.Cleanup(stop)
+	return stop
 }
 
 func (s *benchStore) submit(b *testing.B, spec sweep.Spec, key string) uuid.UUID {
 	b.Helper()
+	return s.submitIn(b.Context(), b, spec, key)
+}
+
+func (s *benchStore) submitIn(ctx context.Context, b *testing.B, spec sweep.Spec, key string) uuid.UUID {
+	b.Helper()
 	var id uuid.UUID
-	_, err := s.store.Tuning.Create(b.Context(), store.Submission{Workspace: s.space.ID, Route: "bench", Key: key},
+	_, err := s.store.Tuning.Create(ctx, store.Submission{Workspace: s.space.ID, Route: "bench", Key: key},
 		tuning.NewTune{DatasetID: s.dataset.ID, Dataset: s.dataset.Name, Spec: spec, Trials: 20_000},
 		func(t *tuning.Tune) (store.Response, error) {
 			id = t.ID

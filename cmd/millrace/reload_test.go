@@ -59,7 +59,7 @@ func TestAHangupReloads(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, answer(before))
 	require.Equal(t, http.StatusOK, answer(after))
 	require.Contains(t, api.log.String(), "level=DEBUG")
-	require.True(t, stream(), "a stream that the old token opened goes on")
+	require.True(t, stream(), "a stream that the old token opened continues")
 
 	write(token, "short")
 	write(settings, "MILLRACE_LOG=error\n")

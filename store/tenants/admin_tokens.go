@@ -20,8 +20,9 @@ const AdminTokenPrefix = "ma_"
 
 // AdminHolder is an admin, and the token that shows it.
 type AdminHolder struct {
-	ID   uuid.UUID // of the token
-	Name string    // of the admin
+	ID   uuid.UUID  // of the token
+	Name string     // of the admin
+	Ends *time.Time // when the token expires, within 14 days; nil: later or never, or it is not known
 }
 
 // AdminToken is a token of a named admin, without its secret, which is nowhere. Of the tokens that work
@@ -88,7 +89,7 @@ func (s *Store) AdminBySecret(ctx context.Context, secret string) (AdminHolder, 
 	digest := sha256.Sum256([]byte(secret))
 	err := s.db.FleetRow(ctx, `
 		with token as (
-			select id, name from admin_tokens
+			select id, name, `+endsSoon+` as ends from admin_tokens
 			 where token_sha256 = $1 and revoked_at is null and (expires_at is null or expires_at > now())
 		), used as (
 			-- Once a minute, and by the first that comes: the others do not wait.
@@ -97,7 +98,7 @@ func (s *Store) AdminBySecret(ctx context.Context, secret string) (AdminHolder, 
 			              where a.last_used_at is null or a.last_used_at < now() - interval '1 minute'
 			                for update of a skip locked)
 		)
-		select id, name from token`, []any{digest[:]}, &holder.ID, &holder.Name)
+		select id, name, ends from token`, []any{digest[:]}, &holder.ID, &holder.Name, &holder.Ends)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return holder, fmt.Errorf("admin token: %w", store.ErrNotFound)
 	}

@@ -42,7 +42,11 @@ type Principal struct {
 	KeyName     string
 	Role        Role
 	Limits      WorkspaceLimits
+	Ends        *time.Time // when the key expires, within 14 days; nil: later or never, or it is not known
 }
+
+// endsSoon is the SQL of an Ends.
+const endsSoon = `case when expires_at < now() + interval '14 days' then expires_at end`
 
 // KeyPrefix is what the secret of every key begins with.
 const KeyPrefix = "mr_"
@@ -141,7 +145,8 @@ func (s *Store) KeyBySecret(ctx context.Context, secret string) (Principal, erro
 	digest := sha256.Sum256([]byte(secret))
 	err := s.db.FleetRow(ctx, `
 		with key as (
-			select k.workspace_id, k.id, k.name, k.role, w.submissions_per_minute, w.queries_per_minute, w.queue_depth
+			select k.workspace_id, k.id, k.name, k.role, w.submissions_per_minute, w.queries_per_minute, w.queue_depth,
+			       `+endsSoon+`
 			  from api_keys k join workspaces w on w.id = k.workspace_id
 			 where k.key_sha256 = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
 		), used as (
@@ -152,7 +157,7 @@ func (s *Store) KeyBySecret(ctx context.Context, secret string) (Principal, erro
 			                for update of k skip locked)
 		)
 		select * from key`, []any{digest[:]},
-		&p.WorkspaceID, &p.KeyID, &p.KeyName, &p.Role, &p.Limits.SubmissionsPerMinute, &p.Limits.QueriesPerMinute, &p.Limits.QueueDepth)
+		&p.WorkspaceID, &p.KeyID, &p.KeyName, &p.Role, &p.Limits.SubmissionsPerMinute, &p.Limits.QueriesPerMinute, &p.Limits.QueueDepth, &p.Ends)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Principal{}, s.whyNoKey(ctx, digest[:])
 	}
