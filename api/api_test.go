@@ -22,12 +22,14 @@ import (
 	"millrace/jobs/worker/fleet"
 	"millrace/jobs/worker/gate"
 	"millrace/jobs/worker/retention"
+	"millrace/jobs/worker/schedule"
 	"millrace/jobs/worker/tune"
 	"millrace/jobs/worker/wfo"
 	"millrace/ops"
 	"millrace/ops/health"
 	"millrace/store"
 	"millrace/store/pgtest"
+	"millrace/store/requests"
 	"millrace/store/stores"
 	"millrace/store/tenants"
 )
@@ -120,6 +122,10 @@ func (r *fixture) startSlots(slots jobs.Slots, opts tune.Options) {
 		gate.New(st.DB, st.Strategies, metrics, logger).Register(workers)
 		wfo.New(wfo.Stores{DB: st.DB, Market: st.Market, Strategies: st.Strategies, Tuning: st.Tuning, WalkForward: st.WalkForward}, metrics, logger, wfo.Options{}).Register(workers)
 		retention.New(st.DB, st.Upkeep, logger).Register(workers)
+		schedule.New(schedule.Stores{
+			DB: st.DB, Requests: requests.Checker{Market: st.Market, Strategies: st.Strategies}, Library: st.Library, Schedules: st.Schedules, Tuning: st.Tuning,
+			WalkForward: st.WalkForward,
+		}, 0, logger).Register(workers)
 	})
 	require.NoError(r.t, err)
 	require.NoError(r.t, member.Start(r.t.Context()))

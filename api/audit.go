@@ -86,7 +86,7 @@ func keyActor(p tenants.Principal, console bool) store.AuditActor {
 func entityOf(path string, param func(string) string) store.AuditEntity {
 	kinds := map[string]string{
 		"tune": "tune", "tunes": "tune", "wfo": "walk_forward", "run": "run", "runs": "run", "run-plans": "run_plan", "ingest": "ingestion",
-		"jobs": "ingestion", "documents": "document", "datasets": "dataset", "strategies": "strategy", "strategy": "strategy", "keys": "key",
+		"jobs": "ingestion", "documents": "document", "datasets": "dataset", "strategies": "strategy", "strategy": "strategy", "schedules": "schedule", "keys": "key",
 		"workspaces": "workspace", "tokens": "admin_token", "gaps": "gap", "prune": "retention_run", "reembed": "reembed",
 	}
 	var entity store.AuditEntity

@@ -27,6 +27,8 @@ var creations = map[string]string{
 	"/admin/tokens":              `{"name":"once"}`,
 	"/admin/workspaces":          `{"name":"once"}`,
 
+	"/schedules":                    `{"name": "weekly", "kind": "tune", "cron": "0 6 * * 1", "request": {"dataset": "sp500", "strategy_name": "sma_cross", "param_space": {"fast": [5, 10], "slow": [50, 100]}}}`,
+	"/schedules/:id/run":            `{}`,
 	"/documents/:id/reingest":       `{}`,
 	"/admin/workspaces/:id/reembed": `{}`,
 }

@@ -13,12 +13,14 @@ import (
 	"millrace/api/openapi"
 	"millrace/api/types"
 	"millrace/jobs/backtest"
+	"millrace/jobs/calendar"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/sweep"
 	"millrace/jobs/sweep/evidence"
 	"millrace/store/eventlog"
 	"millrace/store/library"
 	"millrace/store/recommend"
+	"millrace/store/schedules"
 	"millrace/store/tenants"
 	"millrace/store/tuning"
 	"millrace/store/walkforward"
@@ -113,6 +115,10 @@ func enums() map[reflect.Type][]string {
 		reflect.TypeFor[types.ReembedStatus]():   words(library.ReembedStatuses()),
 		reflect.TypeFor[types.Reason]():          words(knowledge.Reasons()),
 		reflect.TypeFor[types.GapStatus]():       words(recommend.GapStatuses()),
+		reflect.TypeFor[types.ScheduleKind]():    words(schedules.Kinds()),
+		reflect.TypeFor[types.MissedPolicy]():    words(calendar.Policies()),
+		reflect.TypeFor[types.SlotCause]():       words(schedules.Causes()),
+		reflect.TypeFor[types.SlotState]():       words(schedules.States()),
 		reflect.TypeFor[types.CandidateType]():   {string(recommend.CandidateTune), string(recommend.CandidateDocument)},
 	}
 }

@@ -59,6 +59,7 @@ func newNeighbours(t *testing.T) *neighbours {
 	n.ids["/backtests/tunes/"] = made("/backtests/tune", "tune_id", samples["/backtests/tune"])
 	n.ids["/backtests/wfo/"] = made("/backtests/wfo", "wfo_id", samples["/backtests/wfo"])
 	n.ids["/run-plans/"] = made("/run-plans", "run_plan_id", samples["/run-plans"])
+	n.ids["/schedules/"] = made("/schedules", "schedule_id", samples["/schedules"])
 	n.ids["/ingest/jobs/"] = made("/ingest", "job_id", samples["/ingest"])
 	n.ids["/documents/"] = made("/ingest", "document_id", `{"url":"https://example.com/notes"}`)
 	// It has become a script, of which a strategy can be made.

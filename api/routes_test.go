@@ -57,6 +57,9 @@ var repeatable = map[string]string{
 	"PUT /backtests/wfo/:id/label":   "the last one stays",
 	"PUT /datasets/:id/label":        "the last one stays",
 
+	"PATCH /schedules/:id":  "it is as the last one says",
+	"DELETE /schedules/:id": "what is gone stays gone",
+
 	"DELETE /admin/tokens/:token": "what is revoked stays so",
 
 	"POST /admin/events/ticket": "a ticket more does no harm",

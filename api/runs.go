@@ -15,11 +15,10 @@ import (
 	"millrace/api/types"
 	"millrace/jobs/backtest"
 	"millrace/jobs/backtest/tradelist"
-	"millrace/jobs/invalid"
 	"millrace/jobs/sweep"
 	"millrace/store"
 	"millrace/store/market"
-	"millrace/store/strategies"
+	"millrace/store/requests"
 )
 
 // runRequest is the body of POST /backtests/run.
@@ -160,24 +159,11 @@ func runSpec(req runRequest, script *sweep.Script, strategy backtest.Strategy, c
 	return raw, nil
 }
 
-func unknownStrategy(name string) error {
-	var known []string
-	for _, strategy := range backtest.Strategies() {
-		known = append(known, strategy.Name())
-	}
-	if strategies.IsScript(name) {
-		return fieldProblem("strategy_name", fmt.Sprintf("%q is not a script of this workspace; GET /strategies lists them", name), nil)
-	}
-	return fieldProblem("strategy_name", fmt.Sprintf("%q is unknown", name), known)
-}
+func unknownStrategy(name string) error { return asFault(requests.UnknownStrategy(name)) }
 
 // datasetProblem names the dataset that is not there; one of another workspace is not there either.
 func datasetProblem(field, name string, err error) error {
-	if p, _ := asProblem(err); p.Status == http.StatusNotFound {
-		return problem(http.StatusNotFound, "This workspace has no such dataset.",
-			invalid.FieldError{Field: field, Message: fmt.Sprintf("%q is not the id or name of a dataset here", name)})
-	}
-	return err
+	return asFault(requests.NoDataset(field, name, err))
 }
 
 func viewRun(run *market.Run) (types.Run, error) {

@@ -20,7 +20,7 @@ import (
 // sampleOrder is what has to be there before an example can run on it.
 var sampleOrder = []string{
 	"POST /datasets", "POST /strategies", "POST /admin/workspaces", "POST /backtests/run", "POST /backtests/tune", "POST /backtests/wfo", "POST /run-plans", "POST /admin/retention/prune/{job}",
-	"POST /workspace/keys", "POST /admin/tokens", "POST /admin/workspaces/{id}/keys", "POST /admin/workspaces/{id}/reembed", "POST /ingest",
+	"POST /schedules", "POST /workspace/keys", "POST /admin/tokens", "POST /admin/workspaces/{id}/keys", "POST /admin/workspaces/{id}/reembed", "POST /ingest",
 }
 
 // Every example of the API's document runs as it is copied, and answers with the status that the

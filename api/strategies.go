@@ -316,14 +316,9 @@ func (s *Server) deleteStrategy(c echo.Context) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
-// bindScript binds a spec to the script that it names. A pin that the request brings is not believed.
+// bindScript binds a spec to the script that it names.
 func (s *Server) bindScript(ctx context.Context, workspace uuid.UUID, spec *sweep.Spec) error {
-	spec.Script = nil
-	err := s.store.Strategies.Bind(ctx, workspace, spec)
-	if errors.Is(err, store.ErrNotFound) {
-		return unknownStrategy(spec.StrategyName)
-	}
-	return err
+	return asFault(s.checker().Bind(ctx, workspace, spec))
 }
 
 // readScript reads a file of a form, up to the limit and one byte more.

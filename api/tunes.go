@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -14,18 +15,15 @@ import (
 
 	"millrace/api/types"
 	"millrace/jobs/invalid"
-	"millrace/jobs/sweep"
 	"millrace/ops"
 	"millrace/store"
+	"millrace/store/requests"
 	"millrace/store/strategies"
 	"millrace/store/tuning"
 )
 
 // tuneRequest is the body of POST /backtests/tune.
-type tuneRequest struct {
-	Dataset string `json:"dataset"`
-	sweep.Spec
-}
+type tuneRequest = requests.Tune
 
 func viewTune(t *tuning.Tune, now time.Time) types.Tune {
 	p := t.Progress
@@ -97,70 +95,25 @@ func (s *Server) submitTune(c echo.Context) error {
 // checkTune holds the request against its rules and its dataset; nothing is stored when it fails.
 func (s *Server) checkTune(ctx context.Context, workspace uuid.UUID, req tuneRequest) (tuning.NewTune, error) {
 	ops.Tag(ctx, "strategy", strategies.Label(req.StrategyName))
-	if err := s.bindScript(ctx, workspace, &req.Spec); err != nil {
-		return tuning.NewTune{}, err
-	}
-	tune := tuning.NewTune{Spec: req.Spec}
-	faults := req.Spec.Check()
-	switch several := len(req.Datasets) > 0; {
-	case several && req.Dataset != "":
-		faults = append(faults, invalid.FieldError{Field: "dataset", Message: "does not go with datasets; name one, or several"})
-	case !several && req.Dataset == "":
-		faults = append(faults, invalid.FieldError{Field: "dataset", Message: "is required: the id or name of a dataset, or several as datasets"})
-	}
-	if err := fieldProblems(faults); err != nil {
-		return tune, err
-	}
-	tune.Spec.Normalize()
-	series, err := s.findDatasets(ctx, workspace, req.Dataset, &tune)
-	if err != nil {
-		return tune, err
-	}
-	plan, faults := sweep.NewPlanOver(tune.Spec, series)
-	if err := fieldProblems(faults); err != nil {
-		return tune, err
-	}
-	tune.Trials = plan.Trials()
-	return tune, nil
+	tune, err := s.checker().Tune(ctx, workspace, req)
+	return tune, asFault(err)
 }
 
-// findDatasets reads the dataset or the datasets that a tune names, and notes them in it.
-func (s *Server) findDatasets(ctx context.Context, workspace uuid.UUID, one string, tune *tuning.NewTune) ([]sweep.Series, error) {
-	names, field := []string{one}, func(int) string { return "dataset" }
-	several := len(tune.Spec.Datasets) > 0
-	if several {
-		names, field = tune.Spec.Datasets, func(i int) string { return fmt.Sprintf("datasets[%d]", i) }
-		tune.Spec.Datasets = nil
+// checker holds requests against their rules.
+func (s *Server) checker() requests.Checker {
+	return requests.Checker{Market: s.store.Market, Strategies: s.store.Strategies}
+}
+
+// asFault is a request's fault as a problem; another error stays as it is.
+func asFault(err error) error {
+	var fault *requests.Fault
+	if !errors.As(err, &fault) {
+		return err
 	}
-	var series []sweep.Series
-	total := 0
-	for i, name := range names {
-		dataset, err := s.store.Market.Dataset(ctx, workspace, name)
-		if err != nil {
-			return nil, datasetProblem(field(i), name, err)
-		}
-		if total += dataset.Bars; several && total > sweep.MaxTuneBars {
-			return nil, fieldProblem("datasets", fmt.Sprintf("have more than %d bars together", sweep.MaxTuneBars), sweep.MaxTuneBars)
-		}
-		if slices.Contains(tune.Several, dataset.ID) {
-			return nil, fieldProblem(field(i), fmt.Sprintf("%s is named twice", dataset.FullName), nil)
-		}
-		bars, calendar, err := s.store.Market.Bars(ctx, workspace, dataset.ID)
-		if err != nil {
-			return nil, err
-		}
-		if bars, err = s.intrabar(ctx, workspace, &tune.Spec.IntrabarDataset, dataset, bars); err != nil {
-			return nil, err
-		}
-		if i == 0 {
-			tune.DatasetID, tune.Dataset = dataset.ID, dataset.FullName
-		}
-		if several {
-			tune.Several, tune.Spec.Datasets = append(tune.Several, dataset.ID), append(tune.Spec.Datasets, dataset.FullName)
-		}
-		series = append(series, sweep.Series{Name: dataset.FullName, Bars: bars, Calendar: calendar})
+	if fault.Missing {
+		return problem(http.StatusNotFound, fault.Detail, fault.Fields...)
 	}
-	return series, nil
+	return problem(http.StatusUnprocessableEntity, fault.Detail, fault.Fields...)
 }
 
 // getTune handles GET /backtests/tunes/:id.

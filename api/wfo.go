@@ -15,14 +15,12 @@ import (
 	"millrace/jobs/invalid"
 	"millrace/jobs/sweep"
 	"millrace/store"
+	"millrace/store/requests"
 	"millrace/store/walkforward"
 )
 
 // wfoRequest is the body of POST /backtests/wfo: a tune and how it walks.
-type wfoRequest struct {
-	tuneRequest
-	WFOConfig sweep.WFOConfig `json:"wfo_config"`
-}
+type wfoRequest = requests.WalkForward
 
 // curvePoints is how many points of the curve are shown beside the rest.
 const curvePoints = 500
@@ -122,50 +120,8 @@ func (s *Server) submitWFO(c echo.Context) error {
 
 // checkWFO holds the request against its rules and its dataset; nothing is stored when it fails.
 func (s *Server) checkWFO(ctx context.Context, workspace uuid.UUID, req wfoRequest) (walkforward.NewRun, error) {
-	if err := s.bindScript(ctx, workspace, &req.Spec); err != nil {
-		return walkforward.NewRun{}, err
-	}
-	wfo := walkforward.NewRun{Spec: req.Spec, Config: req.WFOConfig}
-	faults := wfo.Config.Check(wfo.Spec)
-	if req.Dataset == "" {
-		faults = append(faults, invalid.FieldError{Field: "dataset", Message: "is required: the id or name of a dataset"})
-	}
-	if err := fieldProblems(faults); err != nil {
-		return wfo, err
-	}
-	dataset, err := s.store.Market.Dataset(ctx, workspace, req.Dataset)
-	if err != nil {
-		return wfo, datasetProblem("dataset", req.Dataset, err)
-	}
-	bars, calendar, err := s.store.Market.Bars(ctx, workspace, dataset.ID)
-	if err != nil {
-		return wfo, err
-	}
-	if bars, err = s.intrabar(ctx, workspace, &wfo.Spec.IntrabarDataset, dataset, bars); err != nil {
-		return wfo, err
-	}
-	wfo.DatasetID, wfo.Dataset = dataset.ID, dataset.FullName
-	wfo.Config.Normalize()
-	if wfo.Folds, wfo.Warnings, faults = wfo.Config.Folds(bars); len(faults) > 0 {
-		return wfo, fieldProblems(faults)
-	}
-	first := wfo.Folds[slices.IndexFunc(wfo.Folds, func(f sweep.Fold) bool { return f.Problem == "" })]
-	plan, faults := sweep.NewPlan(wfo.Spec.OfFold(first), bars, calendar)
-	if err := fieldProblems(faults); err != nil {
-		return wfo, err
-	}
-	if wfo.Spec.OOSRatio != nil {
-		wfo.Warnings = append(wfo.Warnings, "oos_ratio is not used: each fold is judged on its own test window")
-		wfo.Spec.OOSRatio = nil
-	}
-	wfo.Spec.Normalize()
-	wfo.Trials = plan.Trials()
-	wfo.Warnings = append(wfo.Warnings, plan.Warnings()...)
-	if all := wfo.Trials * len(wfo.Folds); all > sweep.MaxFoldTrials {
-		return wfo, fieldProblem("n_trials", fmt.Sprintf("%d trials in %d folds are %d, more than %d", wfo.Trials, len(wfo.Folds), all, sweep.MaxFoldTrials),
-			sweep.MaxFoldTrials/len(wfo.Folds))
-	}
-	return wfo, nil
+	wfo, err := s.checker().WalkForward(ctx, workspace, req)
+	return wfo, asFault(err)
 }
 
 // getWFO handles GET /backtests/wfo/:id.

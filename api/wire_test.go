@@ -33,7 +33,7 @@ func TestWireTypesHaveTheShapesOfTheDomain(t *testing.T) {
 		reflect.TypeFor[backtest.IntrabarPolicy](): closed[reflect.TypeFor[types.IntrabarPolicy]()],
 	})
 	names := schemaNames()
-	maps.Copy(names, map[string]string{"metricsJSON": "Metrics", "rangeObject": "RangeObject"})
+	maps.Copy(names, map[string]string{"metricsJSON": "Metrics", "WalkForward": "Wfo", "rangeObject": "RangeObject"})
 	document := func(body, answer any) string {
 		raw, err := openapi.Document(openapi.Info{Problem: types.ProblemError{}, Enums: closed, Names: names},
 			[]openapi.Operation{{Method: "POST", Path: "/x", Status: 200, Body: body, Answer: answer}})

@@ -20,6 +20,11 @@ func (m *Metrics) RunPlanEnded(status string) {
 	}
 }
 
+// ScheduleSlot counts a slot of a schedule that has ended or was skipped.
+func (m *Metrics) ScheduleSlot(kind, state string) {
+	m.ScheduleSlots.WithLabelValues(kind, state).Inc()
+}
+
 // TuneEnded counts a tune that has ended, those of folds and variants included.
 func (m *Metrics) TuneEnded(status string) { m.TuneRuns.WithLabelValues(status).Inc() }
 

@@ -33,6 +33,7 @@ type Metrics struct {
 	WFOEligible    prometheus.Histogram // candidates of one walk-forward
 
 	RunPlanFailures prometheus.Counter
+	ScheduleSlots   *prometheus.CounterVec // kind, state
 
 	StrategyChecks *prometheus.CounterVec // status
 
@@ -91,6 +92,7 @@ func NewMetrics() *Metrics {
 		Deletions: counters("deletions_total", "Deletions that ended, by status.", "status"),
 
 		RunPlanFailures: counter("run_plan_failures_total", "Run plans with a variant that failed."),
+		ScheduleSlots:   counters("schedule_slots_total", "Slots of schedules that ended or were skipped.", "kind", "state"),
 
 		Knowledge: newKnowledgeMetrics(),
 
@@ -117,7 +119,7 @@ func NewMetrics() *Metrics {
 		m.HTTPRequests, m.HTTPDuration, m.DBAcquire, m.DBConnectionErrors,
 		m.TuneRuns, m.TuneRunDuration, m.TuneTrials,
 		m.SSESubscribers, m.SSEEventsPublished, m.SSEQueueDrops, m.SSERelayLag,
-		m.WFORuns, m.WFOFolds, m.WFORunDuration, m.WFOEligible, m.RunPlanFailures, m.StrategyChecks, m.Deletions,
+		m.WFORuns, m.WFOFolds, m.WFORunDuration, m.WFOEligible, m.RunPlanFailures, m.ScheduleSlots, m.StrategyChecks, m.Deletions,
 		m.IngestJobs, m.IngestFailures,
 		m.IdempotencyReplays, m.InternalErrors, m.RiverJobWait, m.RiverJobRun, m.JobsRescued, m.WorkReconciled,
 		m.TelemetryFailures, m.TelemetrySpansDropped,

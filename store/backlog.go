@@ -26,16 +26,29 @@ func checkQueue(ctx context.Context, tx pgx.Tx, sub Submission) error {
 	if sub.QueueDepth < 1 || sub.Workspace == uuid.Nil {
 		return nil
 	}
-	var locked, open int
-	err := tx.QueryRow(ctx, `select 1 from workspaces where id = $1 for no key update`, sub.Workspace).Scan(&locked)
+	return CheckQueue(ctx, tx, sub.Workspace, sub.QueueDepth, false)
+}
+
+// CheckQueue is ErrQueueFull when one more piece of work would take the workspace beyond a depth; with own, beyond
+// that of the workspace where it has one. 0 is any.
+func CheckQueue(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, depth int, own bool) error {
+	var limit *int
+	err := tx.QueryRow(ctx, `select queue_depth from workspaces where id = $1 for no key update`, workspace).Scan(&limit)
 	if err != nil {
-		return fmt.Errorf("lock workspace %s: %w", sub.Workspace, err)
+		return fmt.Errorf("lock workspace %s: %w", workspace, err)
 	}
-	err = tx.QueryRow(ctx, `select count(*) from (`+openWork+` limit $2) w`, sub.Workspace, sub.QueueDepth).Scan(&open)
+	if own && limit != nil {
+		depth = *limit
+	}
+	if depth < 1 {
+		return nil
+	}
+	var open int
+	err = tx.QueryRow(ctx, `select count(*) from (`+openWork+` limit $2) w`, workspace, depth).Scan(&open)
 	if err != nil {
 		return fmt.Errorf("count open work: %w", err)
 	}
-	if open >= sub.QueueDepth {
+	if open >= depth {
 		return fmt.Errorf("%d pieces of work are open: %w", open, ErrQueueFull)
 	}
 	return nil

@@ -41,13 +41,14 @@ type Jobs interface {
 
 // DB is the pool and the transactions on it; the packages below keep their aggregates in it. It is safe for concurrent use.
 type DB struct {
-	pool     *pgxpool.Pool
-	spaces   *pgxpool.Pool // of workspaces' transactions; may be the same
-	jobs     Jobs
-	clock    *Clock
-	recorder Recorder
-	holding  *queues
-	version  string
+	pool      *pgxpool.Pool
+	spaces    *pgxpool.Pool // of workspaces' transactions; may be the same
+	jobs      Jobs
+	clock     *Clock
+	recorder  Recorder
+	schedules Schedules
+	holding   *queues
+	version   string
 }
 
 // PoolOptions configure OpenPool.
@@ -107,7 +108,7 @@ func WorkerSessions(id string) string {
 
 // New returns the database on the pool. jobs may be nil where nothing is submitted.
 func New(pool *pgxpool.Pool, jobs Jobs) *DB {
-	return &DB{pool: pool, spaces: pool, jobs: jobs, clock: newClock(), recorder: nobody{}, holding: newQueues()}
+	return &DB{pool: pool, spaces: pool, jobs: jobs, clock: newClock(), recorder: nobody{}, schedules: nobody{}, holding: newQueues()}
 }
 
 // River inserts and cancels jobs within a transaction.

@@ -8,6 +8,8 @@ type Recorder interface {
 	FoldEnded(status string)
 	IngestionEnded(sourceType, status string)
 	RunPlanEnded(status string)
+	// ScheduleSlot is a slot of a schedule that ended, or was skipped.
+	ScheduleSlot(kind, state string)
 	TuneEnded(status string)
 	WalkForwardEnded(status string, took time.Duration)
 }
@@ -23,5 +25,6 @@ type nobody struct{}
 func (nobody) FoldEnded(string)                       {}
 func (nobody) IngestionEnded(string, string)          {}
 func (nobody) RunPlanEnded(string)                    {}
+func (nobody) ScheduleSlot(string, string)            {}
 func (nobody) TuneEnded(string)                       {}
 func (nobody) WalkForwardEnded(string, time.Duration) {}

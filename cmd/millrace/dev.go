@@ -78,6 +78,7 @@ func (c *devCmd) start(ctx context.Context, life *lifecycle, env *environment) (
 	if err != nil {
 		return devSettings{}, err
 	}
+	c.depth = c.LimitQueueDepth
 	if err := startWorker(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.workerFlags, metrics); err != nil {
 		return devSettings{}, err
 	}

@@ -19,10 +19,12 @@ import (
 	"millrace/jobs/worker/gate"
 	"millrace/jobs/worker/ingestion"
 	"millrace/jobs/worker/retention"
+	"millrace/jobs/worker/schedule"
 	"millrace/jobs/worker/tune"
 	"millrace/jobs/worker/wfo"
 	"millrace/ops"
 	"millrace/ops/health"
+	"millrace/store/requests"
 	"millrace/store/stores"
 )
 
@@ -32,6 +34,7 @@ type workerFlags struct {
 	Drain     time.Duration `env:"MILLRACE_DRAIN" default:"10s" help:"How long a stop waits for running jobs before it hands them back."`
 	ShardTime time.Duration `env:"MILLRACE_SHARD_TIME" default:"1s" help:"Compute that one shard of a tune is cut to."`
 	ingestionFlags
+	depth int // LIMIT_QUEUE_DEPTH, a flag of its verb
 }
 
 func (f workerFlags) slots() (jobs.Slots, error) {
@@ -53,7 +56,8 @@ type workerCmd struct {
 	workerFlags
 	telemetryFlags
 	reloadFlags
-	AdminToken string `env:"ADMIN_TOKEN" help:"Token for the profiles at --metrics-addr; unset, there are none."`
+	LimitQueueDepth int    `default:"1000" env:"LIMIT_QUEUE_DEPTH" help:"Pieces of work of a workspace that may wait or run; what a schedule submits beyond it waits. 0 is no limit."`
+	AdminToken      string `env:"ADMIN_TOKEN" help:"Token for the profiles at --metrics-addr; unset, there are none."`
 }
 
 // Run works the queues until a signal.
@@ -71,6 +75,7 @@ func (c *workerCmd) Run(ctx context.Context, env *environment, parsed *kong.Kong
 		if env.exports, err = c.telemetryFlags.start(ctx, life, env, "millrace-worker", metrics, append(strings.Fields(c.AdminToken), c.DatabaseURL)...); err != nil {
 			return err
 		}
+		c.depth = c.LimitQueueDepth
 		if err = startWorker(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.workerFlags, metrics); err == nil {
 			onHangup(ctx, env.reload.run)
 		}
@@ -99,7 +104,7 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 	if err := metrics.Registry.Register(health.PoolMetrics(pools.stores(nil))); err != nil && !errors.As(err, &registered) {
 		return fmt.Errorf("measure the pool: %w", err)
 	}
-	schedule, err := retention.Periodic()
+	periodic, err := retention.Periodic()
 	if err != nil {
 		return err
 	}
@@ -111,7 +116,7 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 	var sourcesErr error
 	member, err := fleet.New(fleet.Options{
 		ID: id, Pool: pools.fleet, Workspaces: pools.spaces, Slots: slots, Metrics: metrics, Logger: env.logger, Reporter: reporter, Version: env.version(), Drain: flags.Drain,
-		Periodic: schedule,
+		Periodic: periodic,
 	}, func(st *stores.Set, workers *river.Workers) {
 		gate.New(st.DB, st.Strategies, metrics, env.logger).Register(workers)
 		st.SetVersion(env.version())
@@ -120,6 +125,10 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 		}).Register(workers)
 		wfo.New(wfo.Stores{DB: st.DB, Market: st.Market, Strategies: st.Strategies, Tuning: st.Tuning, WalkForward: st.WalkForward}, metrics, env.logger, wfo.Options{Program: numbers()}).Register(workers)
 		deletion.New(st.DB, st.Lifecycle, metrics, env.logger).Register(workers)
+		schedule.New(schedule.Stores{
+			DB: st.DB, Requests: requests.Checker{Market: st.Market, Strategies: st.Strategies}, Library: st.Library, Schedules: st.Schedules, Tuning: st.Tuning,
+			WalkForward: st.WalkForward,
+		}, max(flags.depth, 0), env.logger).Register(workers)
 		retention.New(st.DB, st.Upkeep, env.logger).Register(workers)
 		var parts *knowledgeParts
 		if parts, sourcesErr = kb.openKnowledge(life, st, metrics, env.logger); sourcesErr != nil {

@@ -195,7 +195,7 @@ func (c checks) tunes(ctx context.Context) ops.Report {
 		r.Raise(ops.StatusDegraded, fmt.Sprintf("a job has been running for %v", state.LongestRunning.Round(time.Second)),
 			"It should have been cut off: stop the worker that holds it, and another runs it again.")
 	}
-	if err := errors.Join(c.lost(ctx, &r, "tune", "wfo", "run_plan", "strategy"), c.fleet(ctx, &r)); err != nil {
+	if err := errors.Join(c.lost(ctx, &r, "tune", "wfo", "run_plan", "strategy", "schedule"), c.fleet(ctx, &r)); err != nil {
 		return failed(r, err)
 	}
 	if state.Failed24h > state.Completed24h {

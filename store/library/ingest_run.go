@@ -282,7 +282,10 @@ func (s *Store) endIngest(ctx context.Context, tx *store.Tx, ingest *Ingest, sta
 		}
 	}
 	tx.AfterCommit(func() { s.db.Recorder().IngestionEnded(string(ingest.SourceType), string(status)) })
-	return appendIngestEvent(ctx, tx, ingest, string(status))
+	if err := appendIngestEvent(ctx, tx, ingest, string(status)); err != nil {
+		return err
+	}
+	return s.db.Schedules().Ended(ctx, tx, ingest.WorkspaceID, ingest.ID)
 }
 
 // AbandonIngest cancels an ingestion from within, under its lease, as its document is gone.

@@ -107,6 +107,11 @@ func (s *Store) CreateIngest(ctx context.Context, sub store.Submission, in NewIn
 	})
 }
 
+// CreateIngestIn is CreateIngest within the transaction of another submission.
+func (s *Store) CreateIngestIn(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewIngest) (*Ingest, error) {
+	return s.createIngest(ctx, tx, workspace, in)
+}
+
 func (s *Store) createIngest(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewIngest) (*Ingest, error) {
 	document, err := claimDocument(ctx, tx, workspace, in.SourceType, in.CanonicalURL)
 	if err != nil {

@@ -78,7 +78,7 @@ func (s *Store) extend(ctx context.Context, workspace uuid.UUID, idOrName string
 		return p.Extended, err
 	}
 	err = s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
-		if err := storeVersion(ctx, tx, workspace, &p); err != nil {
+		if err := s.storeVersion(ctx, tx, workspace, &p); err != nil {
 			return err
 		}
 		p.Dataset, err = readDataset(ctx, tx, workspace, p.Dataset.ID.String())

@@ -38,7 +38,7 @@ type versionEvent struct {
 
 // storeVersion stores a planned version in the place of the one it follows. The lock of that row lets one of
 // several through.
-func storeVersion(ctx context.Context, tx *store.Tx, workspace uuid.UUID, p *planned) error {
+func (s *Store) storeVersion(ctx context.Context, tx *store.Tx, workspace uuid.UUID, p *planned) error {
 	tag, err := tx.Exec(ctx, `update datasets set superseded = true where workspace_id = $1 and id = $2 and not superseded`, workspace, p.head.ID)
 	if err != nil {
 		return fmt.Errorf("supersede dataset %s: %w", p.head.ID, err)
@@ -64,6 +64,9 @@ func storeVersion(ctx context.Context, tx *store.Tx, workspace uuid.UUID, p *pla
 		}
 	}
 	d := p.Dataset
+	if err := s.db.Schedules().NewVersion(ctx, tx, workspace, d.Name, d.ID); err != nil {
+		return err
+	}
 	return store.AppendEvent(ctx, tx, workspace, "backtests", "backtest.dataset.version", d.ID.String(), versionEvent{
 		Name: d.Name, Version: d.Version, Change: p.row.change, Bars: d.Bars, Added: p.row.added, From: d.From, To: d.To,
 		SHA256: hex.EncodeToString(d.SHA256), Note: p.row.note, Stale: p.Stale.Tunes + p.Stale.WalkForwards + p.Stale.Runs,
@@ -191,7 +194,7 @@ func (s *Store) Describe(ctx context.Context, workspace uuid.UUID, idOrName stri
 		change: Redescribed, base: &head.ID, data: []byte{}, lastClose: &bars.Close[bars.Len()-1],
 	}}
 	err = s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
-		if err := storeVersion(ctx, tx, workspace, &p); err != nil {
+		if err := s.storeVersion(ctx, tx, workspace, &p); err != nil {
 			return err
 		}
 		next, err = readDataset(ctx, tx, workspace, next.ID.String())

@@ -11,6 +11,7 @@ import (
 	"millrace/store/lifecycle"
 	"millrace/store/market"
 	"millrace/store/recommend"
+	"millrace/store/schedules"
 	"millrace/store/strategies"
 	"millrace/store/tenants"
 	"millrace/store/tuning"
@@ -28,6 +29,7 @@ type Set struct {
 	Lifecycle   *lifecycle.Store
 	Market      *market.Store
 	Recommend   *recommend.Store
+	Schedules   *schedules.Store
 	Strategies  *strategies.Store
 	Tenants     *tenants.Store
 	Tuning      *tuning.Store
@@ -46,6 +48,7 @@ func New(pool *pgxpool.Pool, jobs store.Jobs) *Set {
 		Library:     library.New(db),
 		Market:      market.New(db),
 		Recommend:   recommend.New(db),
+		Schedules:   schedules.New(db),
 		Strategies:  strategies.New(db),
 		Tenants:     tenants.New(db),
 		WalkForward: walkforward.New(db),
@@ -54,5 +57,6 @@ func New(pool *pgxpool.Pool, jobs store.Jobs) *Set {
 	set.Tuning = tuning.New(db, set.Market, set.WalkForward)
 	set.Lifecycle = lifecycle.New(db, set.Tuning, set.WalkForward)
 	set.Upkeep = upkeep.New(db, set.EventLog, set.Workers)
+	db.SetSchedules(set.Schedules)
 	return set
 }

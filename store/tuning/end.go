@@ -40,6 +40,9 @@ func (s *Store) end(ctx context.Context, tx *store.Tx, tune *Tune, status Status
 	if err := s.variantEnded(ctx, tx, tune); err != nil {
 		return err
 	}
+	if err := s.db.Schedules().Ended(ctx, tx, tune.WorkspaceID, tune.ID); err != nil {
+		return err
+	}
 	return admission.Next(ctx, tx, tune.WorkspaceID)
 }
 

@@ -117,6 +117,11 @@ func (s *Store) Create(ctx context.Context, sub store.Submission, in NewTune, re
 	})
 }
 
+// CreateIn is Create within the transaction of another submission.
+func (s *Store) CreateIn(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewTune) (*Tune, error) {
+	return s.create(ctx, tx, workspace, in)
+}
+
 func (s *Store) create(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewTune) (*Tune, error) {
 	if err := store.HoldScript(ctx, tx, workspace, in.Spec.Script); err != nil {
 		return nil, err

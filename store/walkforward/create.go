@@ -41,6 +41,12 @@ func (s *Store) Create(ctx context.Context, sub store.Submission, in NewRun,
 	})
 }
 
+// CreateIn is Create within the transaction of another submission.
+func (s *Store) CreateIn(ctx context.Context, tx *store.Tx, workspace uuid.UUID, in NewRun) (*Run, error) {
+	wfo, _, err := s.create(ctx, tx, workspace, in)
+	return wfo, err
+}
+
 func (s *Store) create(ctx context.Context, tx *store.Tx, workspace uuid.UUID, in NewRun) (*Run, []Fold, error) {
 	if err := store.HoldScript(ctx, tx, workspace, in.Spec.Script); err != nil {
 		return nil, nil, err

@@ -41,6 +41,9 @@ func (s *Store) end(ctx context.Context, tx *store.Tx, wfo *Run, status Status, 
 	if err := appendWFOEvent(ctx, tx, wfo, string(status)); err != nil {
 		return err
 	}
+	if err := s.db.Schedules().Ended(ctx, tx, wfo.WorkspaceID, wfo.ID); err != nil {
+		return err
+	}
 	var took time.Duration
 	if wfo.StartedAt != nil {
 		took = now.Sub(*wfo.StartedAt)

@@ -77,7 +77,23 @@ const expectedJobs = `
 	union all
 	select 'deletion', d.id, d.workspace_id, d.river_job_id, 'delete', 'retention', 2,
 	       jsonb_build_object('workspace_id', d.workspace_id, 'deletion_id', d.id), true, false
-	  from deletions d where d.status in ('queued', 'running')`
+	  from deletions d where d.status in ('queued', 'running')
+	union all
+	select 'schedule', s.id, s.workspace_id, s.job_id, 'schedule.fire', 'tunes', 1,
+	       jsonb_build_object('workspace_id', s.workspace_id, 'schedule_id', s.id), true, false
+	  from schedules s where s.job_id is not null
+	union all
+	select 'schedule', x.id, x.workspace_id, x.job_id, 'schedule.submit', 'tunes', 2,
+	       jsonb_build_object('workspace_id', x.workspace_id, 'slot_id', x.id), true, false
+	  from schedule_slots x where x.state = 'due'
+	union all
+	select 'schedule', x.id, x.workspace_id, x.job_id, 'schedule.compare', 'tunes', 2,
+	       jsonb_build_object('workspace_id', x.workspace_id, 'slot_id', x.id), true, false
+	  from schedule_slots x
+	 where x.state = 'running'
+	   and not exists (select from tunes t where t.id = x.entity_id and t.status in ('queued', 'running'))
+	   and not exists (select from wfo_runs r where r.id = x.entity_id and r.status in ('pending', 'running'))
+	   and not exists (select from ingest_jobs i where i.id = x.entity_id and i.status in ('queued', 'running', 'retrying'))`
 
 // lostJobs are those of them that nobody will ever work.
 const lostJobs = `
@@ -103,7 +119,7 @@ const endedPlans = `
 
 // LostWork is a piece of work that is active though no job will carry it on.
 type LostWork struct {
-	What string // tune, wfo, ingestion, reembed, strategy, deletion or run_plan
+	What string // tune, wfo, ingestion, reembed, strategy, schedule, deletion or run_plan
 	ID   uuid.UUID
 }
 
