@@ -176,7 +176,7 @@ func TestBadRecommendationsAreNamed(t *testing.T) {
 // lateTrials answer when it is too late.
 type lateTrials struct{ knowledge.Trials }
 
-func (lateTrials) Candidates(ctx context.Context, _ uuid.UUID, _, _ string, _ sweep.RegimeVector) ([]knowledge.Candidate, error) {
+func (lateTrials) Candidates(ctx context.Context, _ uuid.UUID, _, _ string, _ *sweep.Regime) ([]knowledge.Candidate, error) {
 	return nil, fmt.Errorf("read past tunes: %w", context.DeadlineExceeded)
 }
 

@@ -13,6 +13,7 @@ func viewAdvice(want knowledge.Wanted, a *knowledge.Advice) types.Recommend {
 		Status: types.RecommendStatus(a.Status), Confidence: a.Confidence, StrategyName: want.Strategy,
 		Regime: types.RecommendRegime{
 			Schema: want.Regime.Schema, Vector: types.RegimeVector(want.Regime.Vector), Tags: want.Regime.Tags, Fingerprint: want.Regime.Fingerprint,
+			Character: (*types.Character)(want.Regime.Character),
 		},
 		Ranges: map[string]types.Range{}, Candidates: []types.RecommendCandidate{}, Relaxed: []types.Axis{},
 		Counts:      types.RecommendCounts{Considered: a.Considered, Admitted: len(a.Candidates), RejectedBy: map[types.Axis]int{}},

@@ -53,6 +53,7 @@ func viewRegime(r *sweep.Regime) *types.Regime {
 	}
 	return &types.Regime{
 		Schema: r.Schema, Vector: types.RegimeVector(r.Vector), Tags: r.Tags, Fingerprint: r.Fingerprint, Bars: r.Bars, At: r.At,
+		Character: (*types.Character)(r.Character),
 	}
 }
 

@@ -3,7 +3,7 @@ package types
 // RecommendRequest is the body of POST /kb/recommend.
 type RecommendRequest struct {
 	StrategyName  string          `json:"strategy_name"`
-	Dataset       string          `json:"dataset"`        // id or name: its last 200 bars are the regime asked about
+	Dataset       string          `json:"dataset"`        // id or name: its last 200 bars are the regime asked about, its last 1,000 the character
 	Regime        *RegimeVector   `json:"regime"`         // or the regime itself
 	ObjectiveType *Objective      `json:"objective_type"` // only tunes under it; by default all
 	Timeframe     *string         `json:"timeframe"`      // by default the dataset's; "" for any
@@ -49,6 +49,7 @@ type RecommendRegime struct {
 	Vector      RegimeVector `json:"vector"`
 	Tags        []string     `json:"tags"`
 	Fingerprint string       `json:"fingerprint"`
+	Character   *Character   `json:"character,omitempty"` // of a dataset of at least 100 bars
 }
 
 // RecommendCandidate is a past trial that a recommendation draws on.

@@ -121,6 +121,22 @@ type Regime struct {
 	Fingerprint string       `json:"fingerprint"` // SHA-256 in hex of schema and vector
 	Bars        int          `json:"bars"`        // looked at: 50 to 200
 	At          time.Time    `json:"at"`          // of the last bar
+	Character   *Character   `json:"character,omitempty"`
+}
+
+// Character is how a market moves, measured on the logarithms of up to 1,000 closes. Past tunes are compared by it;
+// it is left out for fewer than 100 bars, and of results of earlier versions.
+type Character struct {
+	Bars            int     `json:"bars"`              // looked at: 100 to 1,000
+	Volatility      float64 `json:"volatility"`        // standard deviation of a bar's return
+	Drift           float64 `json:"drift"`             // mean return of a bar, over volatility
+	Autocorrelation float64 `json:"autocorrelation"`   // of successive returns, −1 to 1
+	VarianceRatio5  float64 `json:"variance_ratio_5"`  // variance over 5 bars to that of independent ones; 1 for a random walk
+	VarianceRatio20 float64 `json:"variance_ratio_20"` // the same over 20 bars
+	Efficiency      float64 `json:"efficiency"`        // Kaufman's efficiency ratio over 20 bars, on average
+	Clustering      float64 `json:"clustering"`        // autocorrelation of absolute returns, mean of lags 1 to 10
+	Kurtosis        float64 `json:"kurtosis"`          // of returns; 3 for normal ones
+	Shape           float64 `json:"shape"`             // mean range of a bar over its mean body, at most 1,000
 }
 
 // RegimeVector holds the figures of a regime, each rounded to four decimals.

@@ -14,7 +14,7 @@ import (
 type Trials interface {
 	// Candidates are leading trials of the workspace's tunes of a strategy, those nearest in regime
 	// first, under one objective or, when it is "", any.
-	Candidates(ctx context.Context, workspace uuid.UUID, strategy, objective string, regime sweep.RegimeVector) ([]Candidate, error)
+	Candidates(ctx context.Context, workspace uuid.UUID, strategy, objective string, regime *sweep.Regime) ([]Candidate, error)
 }
 
 // evidenceTopK is how many passages support a recommendation.
@@ -42,7 +42,7 @@ type Advice struct {
 // say of the strategy in such a market.
 func (b *Base) Advise(ctx context.Context, workspace uuid.UUID, want Wanted) (*Advice, error) {
 	start := time.Now()
-	candidates, err := b.trials.Candidates(ctx, workspace, want.Strategy, want.Objective, want.Regime.Vector)
+	candidates, err := b.trials.Candidates(ctx, workspace, want.Strategy, want.Objective, want.Regime)
 	if err != nil {
 		return nil, err
 	}

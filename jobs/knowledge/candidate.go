@@ -58,10 +58,34 @@ func NewCandidate(e *sweep.Entry) (Candidate, bool) {
 // compared by its logarithm: 1 % against 2 % is as far as 2 % against 4 %.
 var regimeScales = [6]float64{math.Ln2, 15, math.Ln2, 0.25, 0.4, 1}
 
-// Similarity compares two regimes: exp(−d²/2), d² being the mean of the squared differences of the
-// figures in their scales. It is 1 for the same, 0.61 where every figure is one scale apart, and
-// 0.14 at two.
-func Similarity(a, b sweep.RegimeVector) float64 {
+// stateWeight is what the state of the last bars counts beside the market's character.
+const stateWeight = 0.1
+
+// Similarity compares two markets: exp(−d²/2), d² being the mean of the squared differences of their figures in
+// scales of their own. It is 1 for the same, 0.61 where every figure is one scale apart, and 0.14 at two. Where the
+// character of both is known it counts nine tenths, and the state of their last bars the rest. A character's
+// scale is the figure's standard error in a series of so many bars, and a difference that is of no account.
+func Similarity(a, b *sweep.Regime) float64 {
+	state := stateDistance(a.Vector, b.Vector)
+	if a.Character == nil || b.Character == nil {
+		return portable.Exp(-state / 2)
+	}
+	character := characterDistance(a.Character, b.Character)
+	return portable.Exp(-(float64((1-stateWeight)*character) + float64(stateWeight*state)) / 2)
+}
+
+func characterDistance(a, b *sweep.Character) float64 {
+	x, y := a.Figures(), b.Figures()
+	bars := 1/float64(a.Bars) + 1/float64(b.Bars)
+	var sum float64
+	for i, f := range x {
+		d := f.Value - y[i].Value
+		sum += float64(d*d) / (float64(f.Noise*f.Noise*bars) + float64(f.Tolerance*f.Tolerance))
+	}
+	return sum / float64(len(x))
+}
+
+func stateDistance(a, b sweep.RegimeVector) float64 {
 	x, y := a.Values(), b.Values()
 	for _, i := range []int{0, 2} { // atr_norm and bb_width
 		x[i], y[i] = portable.Log(max(x[i], 1e-4)), portable.Log(max(y[i], 1e-4))
@@ -71,7 +95,7 @@ func Similarity(a, b sweep.RegimeVector) float64 {
 		d := (x[i] - y[i]) / scale
 		sum += float64(d * d)
 	}
-	return portable.Exp(-sum / float64(2*len(regimeScales)))
+	return sum / float64(len(regimeScales))
 }
 
 // Axis is one of the terms that candidates are held to.

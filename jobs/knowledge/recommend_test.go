@@ -158,13 +158,12 @@ func TestConfidenceGrowsWithNumberAndFallsWithSpread(t *testing.T) {
 
 func TestSimilarityIsOneForTheSameAndFallsWithDistance(t *testing.T) {
 	t.Parallel()
-	a := sweep.RegimeVector{ATRNorm: 0.01, RSI: 50, BBWidth: 0.05, ER: 0.5, TrendStrength: 0.2, ZScore: 0}
+	a := &sweep.Regime{Vector: sweep.RegimeVector{ATRNorm: 0.01, RSI: 50, BBWidth: 0.05, ER: 0.5, TrendStrength: 0.2, ZScore: 0}}
 	require.Equal(t, 1.0, knowledge.Similarity(a, a))
-	b := a
-	b.ATRNorm, b.RSI, b.BBWidth, b.ER, b.TrendStrength, b.ZScore = 0.02, 65, 0.1, 0.75, 0.6, 1
+	b := &sweep.Regime{Vector: sweep.RegimeVector{ATRNorm: 0.02, RSI: 65, BBWidth: 0.1, ER: 0.75, TrendStrength: 0.6, ZScore: 1}}
 	require.InDelta(t, math.Exp(-0.5), knowledge.Similarity(a, b), 1e-9, "one scale apart in every figure")
 	require.Equal(t, knowledge.Similarity(a, b), knowledge.Similarity(b, a))
-	require.Positive(t, knowledge.Similarity(a, sweep.RegimeVector{}), "a market that never moves")
+	require.Positive(t, knowledge.Similarity(a, &sweep.Regime{}), "a market that never moves")
 }
 
 func TestCandidateNeedsAnOutOfSamplePart(t *testing.T) {

@@ -30,6 +30,9 @@ type Regime struct {
 	Fingerprint string       `json:"fingerprint"` // SHA-256 in hex of schema and vector
 	Bars        int          `json:"bars"`        // looked at: 50 to 200
 	At          time.Time    `json:"at"`          // of the last bar, UTC
+	// Character is measured over more bars; nil for fewer than 100, for a regime of figures, and for one that was
+	// stored before there were characters.
+	Character *Character `json:"character,omitempty"`
 }
 
 // RegimeVector holds the figures, each rounded to four decimals.
@@ -82,7 +85,7 @@ func NewRegime(bars *backtest.Bars, end int) (*Regime, error) {
 	}
 	r := &Regime{
 		Schema: RegimeSchema, Vector: measure(bars.Slice(from, end)), Bars: n,
-		At: time.UnixMicro(bars.Time[end-1]).UTC(),
+		At: time.UnixMicro(bars.Time[end-1]).UTC(), Character: NewCharacter(bars, end),
 	}
 	r.Tags = r.Vector.tags()
 	r.Fingerprint = r.Vector.fingerprint()

