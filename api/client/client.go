@@ -95,6 +95,24 @@ func (c *Client) Get(ctx context.Context, path string, into any) error {
 	return c.do(ctx, call{method: http.MethodGet, path: at.Path, query: at.Query()}, into)
 }
 
+// Create sends what creates something, for what has no method of its own: once for an idempotency key, and "" makes one.
+func (c *Client) Create(ctx context.Context, path, key string, body, into any) error {
+	made, err := create[json.RawMessage](ctx, c, path, key, body)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(*made, into)
+}
+
+// Post sends what creates nothing, for what has no method of its own; a nil body is none.
+func (c *Client) Post(ctx context.Context, path string, body, into any) error {
+	answer, err := send[json.RawMessage](ctx, c, call{method: http.MethodPost, path: path, once: true}, body)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(*answer, into)
+}
+
 // get reads a resource.
 func get[T any](ctx context.Context, c *Client, path string, query url.Values) (*T, error) {
 	var found T

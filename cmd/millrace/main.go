@@ -54,6 +54,9 @@ type commands struct {
 	Plans      plansCmd      `cmd:"" help:"List run plans, or print one."`
 	Strategies strategiesCmd `cmd:"" help:"List the strategies that tunes may name, with their parameters."`
 	Trades     tradesCmd     `cmd:"" help:"Print the trades of a run."`
+	Run        runCmd        `cmd:"" help:"Run one backtest and print its figures."`
+	Recommend  recommendCmd  `cmd:"" help:"Print parameters that did well in such a market before."`
+	Explain    explainCmd    `cmd:"" help:"Explain a tune's result in words."`
 	Data       dataCmd       `cmd:"" help:"Generate, upload and list OHLCV data."`
 	Pine       pineCmd       `cmd:"" help:"Check Pine scripts, and keep them as strategies."`
 	KB         kbCmd         `cmd:"" name:"kb" help:"Measure the knowledge base."`
@@ -114,6 +117,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	err = parsed.Run(env)
+	asFlags(parsed.Selected(), err)
 	var config configError
 	var status exitStatus
 	switch {

@@ -264,27 +264,27 @@ func (c *pineTuneCmd) Run(ctx context.Context, env *environment) error {
 
 // pineSearchFlags say what is searched and how; see searchFlags.
 type pineSearchFlags struct {
+	accountFlags
 	Dataset     []string `required:"" placeholder:"NAME" help:"Name or id of the dataset; also several, as in A,B."`
 	Name        string   `help:"Name under which a script that the workspace does not have is stored; by default made of its title."`
-	Param       []string `sep:"none" placeholder:"NAME=LOW:HIGH:STEP" help:"Values of an input: LOW:HIGH:STEP, LOW:HIGH, LOW:HIGH:log, A,B,C, options by name, or true,false. Repeatable; without any the suggested space of the script."`
-	Constraint  []string `sep:"none" placeholder:"EXPR" help:"Condition on the inputs, as in '\"Fast Length\" < \"Slow Length\"'. Repeatable."`
-	Search      string   `placeholder:"grid" help:"How the space is searched."`
-	Intrabar    string   `placeholder:"NAME" help:"Dataset of a lower timeframe that takes the place of the assumed path inside a bar."`
-	Prune       bool     `help:"End trials early that do badly on few bars (successive halving)."`
-	Trials      *int     `placeholder:"N" help:"Number of trials; a grid needs none."`
+	Param       []string `api:"param_space" sep:"none" placeholder:"NAME=LOW:HIGH:STEP" help:"Values of an input: LOW:HIGH:STEP, LOW:HIGH, LOW:HIGH:log, A,B,C, options by name, or true,false. Repeatable; without any the suggested space of the script."`
+	Constraint  []string `api:"constraints" sep:"none" placeholder:"EXPR" help:"Condition on the inputs, as in '\"Fast Length\" < \"Slow Length\"'. Repeatable."`
+	Search      string   `api:"search_type" placeholder:"grid" help:"How the space is searched."`
+	Intrabar    string   `api:"intrabar_dataset" placeholder:"NAME" help:"Dataset of a lower timeframe that takes the place of the assumed path inside a bar."`
+	Prune       bool     `api:"pruning" help:"End trials early that do badly on few bars (successive halving)."`
+	Trials      *int     `api:"n_trials" placeholder:"N" help:"Number of trials; a grid needs none."`
 	Seed        *uint64  `placeholder:"N" help:"Seed of everything random."`
-	Objective   string   `placeholder:"sharpe" help:"What trials are ranked by."`
-	Commission  string   `placeholder:"0.002" help:"Commission of each side in place of the script's: a fraction, or a preset such as crypto_taker."`
-	OOS         *float64 `name:"oos" placeholder:"RATIO" help:"Share of the bars kept for judging out of sample, up to 0.5."`
-	MaxDrawdown *float64 `placeholder:"100" help:"Gate: deepest drawdown that is ranked, in percent; by default 100: no limit."`
-	MinTrades   *int     `placeholder:"5" help:"Gate: least number of trades that is ranked; 0 admits every trial."`
-	Key         string   `placeholder:"KEY" help:"Idempotency key; by default a new one for each run."`
+	Objective   string   `api:"objective_type" placeholder:"sharpe" help:"What trials are ranked by."`
+	OOS         *float64 `api:"oos_ratio" name:"oos" placeholder:"RATIO" help:"Share of the bars kept for judging out of sample, up to 0.5."`
+	MaxDrawdown *float64 `api:"gates.max_drawdown_pct" placeholder:"100" help:"Gate: deepest drawdown that is ranked, in percent; by default 100: no limit."`
+	MinTrades   *int     `api:"gates.min_trades" placeholder:"5" help:"Gate: least number of trades that is ranked; 0 admits every trial."`
+	Key         string   `api:"X-Idempotency-Key" placeholder:"KEY" help:"Idempotency key; by default a new one for each run."`
 	Detach      bool     `help:"Submit and print the id, without waiting."`
 }
 
 func (f *pineSearchFlags) search(strategy string) *searchFlags {
 	return &searchFlags{
 		Data: f.Dataset, Strategy: strategy, Param: f.Param, Constraint: f.Constraint, Search: f.Search, Intrabar: f.Intrabar, Prune: f.Prune, Trials: f.Trials, Seed: f.Seed,
-		Objective: f.Objective, Commission: f.Commission, MaxDrawdown: f.MaxDrawdown, MinTrades: f.MinTrades,
+		Objective: f.Objective, accountFlags: f.accountFlags, MaxDrawdown: f.MaxDrawdown, MinTrades: f.MinTrades,
 	}
 }

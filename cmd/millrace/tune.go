@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"millrace/api/client"
 	"millrace/api/types"
@@ -19,21 +18,22 @@ type showFlags struct {
 
 // searchFlags say what is searched and how.
 type searchFlags struct {
-	Data        []string `required:"" placeholder:"DATASET" help:"Name or id of the dataset; of a tune also several, as in A,B."`
-	Strategy    string   `required:"" help:"Strategy, as listed by millrace strategies."`
-	Param       []string `required:"" sep:"none" placeholder:"NAME=LOW:HIGH:STEP" help:"Values of a parameter: LOW:HIGH:STEP, LOW:HIGH, LOW:HIGH:log or A,B,C. Repeatable."`
-	Constraint  []string `sep:"none" placeholder:"EXPR" help:"Condition on the parameters, as in 'fast < slow'. Repeatable."`
+	accountFlags
+	stopFlags
+	Data        []string `required:"" api:"dataset" placeholder:"DATASET" help:"Name or id of the dataset; of a tune also several, as in A,B."`
+	Strategy    string   `required:"" api:"strategy_name" help:"Strategy, as listed by millrace strategies."`
+	Param       []string `required:"" api:"param_space" sep:"none" placeholder:"NAME=LOW:HIGH:STEP" help:"Values of a parameter: LOW:HIGH:STEP, LOW:HIGH, LOW:HIGH:log or A,B,C. Repeatable."`
+	Constraint  []string `api:"constraints" sep:"none" placeholder:"EXPR" help:"Condition on the parameters, as in 'fast < slow'. Repeatable."`
 	Side        string   `placeholder:"both" help:"long, short or both."`
-	Search      string   `placeholder:"grid" help:"How the space is searched: grid, random, sobol or tpe."`
-	Intrabar    string   `placeholder:"NAME" help:"Dataset of a lower timeframe that takes the place of the assumed path inside a bar."`
-	Prune       bool     `help:"End trials early that do badly on few bars (successive halving)."`
-	Trials      *int     `placeholder:"N" help:"Number of trials; a grid needs none."`
+	Search      string   `api:"search_type" placeholder:"grid" help:"How the space is searched: grid, random, sobol or tpe."`
+	Intrabar    string   `api:"intrabar_dataset" placeholder:"NAME" help:"Dataset of a lower timeframe that takes the place of the assumed path inside a bar."`
+	Prune       bool     `api:"pruning" help:"End trials early that do badly on few bars (successive halving)."`
+	Trials      *int     `api:"n_trials" placeholder:"N" help:"Number of trials; a grid needs none."`
 	Seed        *uint64  `placeholder:"N" help:"Seed of everything random."`
-	Objective   string   `placeholder:"sharpe" help:"What trials are ranked by: sharpe, sharpe_dd_penalty, return, return_dd_penalty, calmar, return_over_drawdown, sortino or profit_factor."`
-	Commission  string   `placeholder:"0.002" help:"Commission of each side: a fraction, or a preset such as futures, stocks or crypto_taker."`
-	MaxDrawdown *float64 `placeholder:"100" help:"Gate: deepest drawdown that is ranked, in percent; by default 100: no limit."`
-	MinTrades   *int     `placeholder:"5" help:"Gate: least number of trades that is ranked; 0 admits every trial."`
-	Key         string   `placeholder:"KEY" help:"Idempotency key; by default a new one for each run."`
+	Objective   string   `api:"objective_type" placeholder:"sharpe" help:"What trials are ranked by: sharpe, sharpe_dd_penalty, return, return_dd_penalty, calmar, return_over_drawdown, sortino or profit_factor."`
+	MaxDrawdown *float64 `api:"gates.max_drawdown_pct" placeholder:"100" help:"Gate: deepest drawdown that is ranked, in percent; by default 100: no limit."`
+	MinTrades   *int     `api:"gates.min_trades" placeholder:"5" help:"Gate: least number of trades that is ranked; 0 admits every trial."`
+	Key         string   `api:"X-Idempotency-Key" placeholder:"KEY" help:"Idempotency key; by default a new one for each run."`
 	Detach      bool     `help:"Submit and print the id, without waiting."`
 }
 
@@ -43,9 +43,9 @@ type tuneCmd struct {
 	showFlags
 	searchFlags
 	Aggregate string   `placeholder:"mean" help:"What counts of several datasets: mean, median or worst."`
-	OOS       *float64 `name:"oos" placeholder:"RATIO" help:"Share of the bars kept for judging out of sample, up to 0.5."`
+	OOS       *float64 `api:"oos_ratio" name:"oos" placeholder:"RATIO" help:"Share of the bars kept for judging out of sample, up to 0.5."`
 
-	Permutations int `placeholder:"N" help:"Run the search N times more, 19 to 1,000, on bars in a random order, and compare."`
+	Permutations int `api:"evidence.permutations" placeholder:"N" help:"Run the search N times more, 19 to 1,000, on bars in a random order, and compare."`
 }
 
 // Run submits the tune and follows it.
@@ -81,19 +81,14 @@ func (f *searchFlags) body() (types.TuneRequest, error) {
 	body := types.TuneRequest{Spec: types.Spec{
 		StrategyName: f.Strategy, Side: types.Side(f.Side), SearchType: types.SearchType(f.Search), NTrials: f.Trials, Seed: f.Seed,
 		ParamSpace: space, Constraints: f.Constraint, ObjectiveType: types.Objective(f.Objective), IntrabarDataset: f.Intrabar,
-		Gates: types.GateLimits{MaxDrawdownPct: f.MaxDrawdown, MinTrades: f.MinTrades},
+		Gates:   types.GateLimits{MaxDrawdownPct: f.MaxDrawdown, MinTrades: f.MinTrades},
+		Account: f.account(), Stops: f.stops(), IntrabarPolicy: types.IntrabarPolicy(f.Policy),
 	}}
 	if body.Datasets = f.Data; len(f.Data) == 1 {
 		body.Dataset, body.Datasets = f.Data[0], nil
 	}
 	if f.Prune {
 		body.Pruning = &types.Pruning{Type: sweep.PruneHalving}
-	}
-	if f.Commission != "" {
-		body.Account.Commission = &types.Commission{Name: types.CommissionName(f.Commission)}
-		if fraction, err := strconv.ParseFloat(f.Commission, 64); err == nil {
-			body.Account.Commission = &types.Commission{Fraction: fraction}
-		}
 	}
 	return body, nil
 }

@@ -23,11 +23,11 @@ type wfoCmd struct {
 	TestDays     int        `required:"" placeholder:"N" help:"Days of each test window."`
 	StepDays     *int       `placeholder:"N" help:"Days from one fold to the next; by default the test days."`
 	MinFolds     *int       `placeholder:"N" help:"Folds that have to succeed."`
-	TopK         *int       `placeholder:"N" help:"Candidates of each fold."`
+	TopK         *int       `api:"wfo_config.leaderboard_top_k" placeholder:"N" help:"Candidates of each fold."`
 	AllowPartial bool       `help:"Leave failed folds out instead of failing all."`
 	Anchored     bool       `help:"Begin every training window at the start."`
-	From         *time.Time `format:"2006-01-02" placeholder:"DAY" help:"First day, UTC."`
-	To           *time.Time `format:"2006-01-02" placeholder:"DAY" help:"Day before which all folds end, UTC."`
+	From         *time.Time `api:"wfo_config.start_ts" format:"2006-01-02" placeholder:"DAY" help:"First day, UTC."`
+	To           *time.Time `api:"wfo_config.end_ts" format:"2006-01-02" placeholder:"DAY" help:"Day before which all folds end, UTC."`
 }
 
 // Run submits the walk-forward and follows it.
