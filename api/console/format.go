@@ -306,6 +306,15 @@ func title(text string) string {
 	case "llm", "sse", "wfo":
 		return strings.ToUpper(text)
 	}
+	first, _, sentence := strings.Cut(text, " ")
+	switch {
+	case strings.ContainsAny(first, "_."): // a field of the API, which is named as it is
+		if sentence {
+			return text
+		}
+	case sentence:
+		return strings.ToUpper(text[:1]) + text[1:]
+	}
 	return strings.ToUpper(text[:1]) + strings.ReplaceAll(text[1:], "_", " ")
 }
 

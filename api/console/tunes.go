@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,7 +13,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"millrace/api/types"
-	"millrace/jobs/backtest"
 	"millrace/jobs/sweep"
 )
 
@@ -93,6 +93,8 @@ type tuneForm struct {
 	Several                                                                  []string // datasets of a tune over more than one
 	Aggregate                                                                string
 	Params                                                                   map[string]string
+	Advanced                                                                 map[string]string // by the API's paths
+	Base                                                                     string            // the request that it began with, as JSON: what the form does not show stays
 }
 
 // tuneFormData is the form and what it offers.
@@ -179,7 +181,7 @@ func formOf(t tune) (tuneForm, error) {
 	for name, r := range s.ParamSpace {
 		form.Params[name] = r.String()
 	}
-	return form, nil
+	return form, form.keep(&s)
 }
 
 func plain(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
@@ -236,22 +238,6 @@ func (p *Pages) showTuneForm(c echo.Context, v *view, status int, form tuneForm,
 	return p.render(c, status, "tune_new", v)
 }
 
-// suggestion is a range around a parameter's default that a first tune may try.
-func suggestion(spec types.ParamSpec) string {
-	low, high := max(spec.Min, spec.Default/2), min(spec.Max, spec.Default*2)
-	step := (high - low) / 8
-	if spec.Kind == types.ParamKind(backtest.KindInt) {
-		low, high = float64(int(low)), float64(int(high))
-		step = max(1, float64(int(step)))
-	} else if spec.Step > 0 {
-		step = max(spec.Step, float64(int(step/spec.Step))*spec.Step)
-	}
-	if !(high > low) || !(step > 0) {
-		return ""
-	}
-	return plain(low) + ":" + plain(high) + ":" + strconv.FormatFloat(step, 'g', 4, 64)
-}
-
 // SubmitTune handles POST /admin/tunes.
 func (p *Pages) SubmitTune(c echo.Context) error {
 	return p.submitForm(c, "Tunes", false, "/backtests/tune", func(answer Answer) (string, error) {
@@ -300,11 +286,14 @@ func readTuneForm(c echo.Context, wfo bool) tuneForm {
 		Key: text("key"), Strategy: text("strategy_name"), Dataset: text("dataset"), Side: text("side"), Search: text("search_type"),
 		NTrials: text("n_trials"), Seed: text("seed"), Objective: text("objective_type"), OOSRatio: text("oos_ratio"),
 		MaxDrawdown: text("max_drawdown_pct"), MinTrades: text("min_trades"), Commission: text("commission"),
-		Constraints: text("constraints"), Permutations: text("permutations"), Intrabar: text("intrabar_dataset"), Params: map[string]string{}, Aggregate: text("aggregate"),
+		Constraints: text("constraints"), Base: text("base"), Advanced: map[string]string{}, Permutations: text("permutations"), Intrabar: text("intrabar_dataset"), Params: map[string]string{}, Aggregate: text("aggregate"),
 		WFO: wfo, TrainDays: text("train_days"), TestDays: text("test_days"), StepDays: text("step_days"),
 		MinFolds: text("min_folds"), TopK: text("leaderboard_top_k"), Anchored: text("anchored") != "", AllowPartial: text("allow_partial") != "",
 	}
 	form.Several = c.Request().Form["datasets"] // parsed by the first FormValue
+	for _, field := range advancedFields(wfo) {
+		form.Advanced[field.Path] = text(field.Path)
+	}
 	for field := range c.Request().Form {
 		if name, ok := strings.CutPrefix(field, "param."); ok {
 			form.Params[name] = text(field)
@@ -318,7 +307,12 @@ func readTuneForm(c echo.Context, wfo bool) tuneForm {
 func (f tuneForm) body() (map[string]any, []FieldFault) {
 	var faults []FieldFault
 	number := func(into map[string]any, name, field, text string) {
+		delete(into, name)
 		if text == "" {
+			return
+		}
+		if whole, ok := wholeNumber(text); ok {
+			into[name] = whole
 			return
 		}
 		v, err := strconv.ParseFloat(text, 64)
@@ -328,12 +322,12 @@ func (f tuneForm) body() (map[string]any, []FieldFault) {
 		}
 		into[name] = v
 	}
-	gates, account, space := map[string]any{}, map[string]any{}, map[string]any{}
-	body := map[string]any{
+	body, space := f.begin(), map[string]any{}
+	maps.Copy(body, map[string]any{
 		"dataset": f.Dataset, "strategy_name": f.Strategy, "side": f.Side, "search_type": f.Search, "objective_type": f.Objective,
-		"gates": gates, "account": account, "param_space": space, "constraints": lines(f.Constraints),
-	}
-	if f.Intrabar != "" {
+		"param_space": space, "constraints": lines(f.Constraints),
+	})
+	if delete(body, "intrabar_dataset"); f.Intrabar != "" {
 		body["intrabar_dataset"] = f.Intrabar
 	}
 	if len(f.Several) > 0 {
@@ -342,17 +336,24 @@ func (f tuneForm) body() (map[string]any, []FieldFault) {
 	}
 	number(body, "n_trials", "n_trials", f.NTrials)
 	number(body, "seed", "seed", f.Seed)
-	number(body, "oos_ratio", "oos_ratio", f.OOSRatio)
-	if f.Permutations != "" {
+	if !f.WFO {
+		number(body, "oos_ratio", "oos_ratio", f.OOSRatio)
+	}
+	if delete(body, "evidence"); f.Permutations != "" {
 		evidence := map[string]any{}
 		number(evidence, "permutations", "evidence.permutations", f.Permutations)
 		body["evidence"] = evidence
 	}
-	number(gates, "max_drawdown_pct", "gates.max_drawdown_pct", f.MaxDrawdown)
-	number(gates, "min_trades", "gates.min_trades", f.MinTrades)
-	number(account, "commission", "account.commission", f.Commission)
+	for path, text := range map[string]string{
+		"gates.max_drawdown_pct": f.MaxDrawdown, "gates.min_trades": f.MinTrades, "account.commission": f.Commission,
+	} {
+		into, name := parentOf(body, path)
+		number(into, name, path, text)
+	}
+	f.advance(body, number)
 	if f.WFO {
-		config := map[string]any{"anchored": f.Anchored, "allow_partial": f.AllowPartial}
+		config, _ := parentOf(body, "wfo_config.")
+		config["anchored"], config["allow_partial"] = f.Anchored, f.AllowPartial
 		for name, text := range map[string]string{
 			"train_days": f.TrainDays, "test_days": f.TestDays, "step_days": f.StepDays, "min_folds": f.MinFolds, "leaderboard_top_k": f.TopK,
 		} {

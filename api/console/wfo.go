@@ -155,6 +155,15 @@ func (p *Pages) NewWalkForward(c echo.Context) error {
 		WFO: true, Strategy: c.QueryParam("strategy"), Dataset: c.QueryParam("dataset"), Side: "both", Search: "grid", Seed: "1", Objective: "sharpe",
 		MaxDrawdown: noDrawdownLimit, MinTrades: defaultMinTrades, Commission: "0.002", TrainDays: "730", TestDays: "180", MinFolds: "3", TopK: "10",
 	}
+	if again := c.QueryParam("again"); again != "" && form.Strategy == "" {
+		var w walkForward
+		if err := p.get(c, v, "/backtests/wfo/"+url.PathEscape(again), url.Values{"candidates": {"0"}}, &w); err != nil {
+			return err
+		}
+		if form, err = formOfWalkForward(w); err != nil {
+			return err
+		}
+	}
 	if from := c.QueryParam("from"); from != "" && form.Strategy == "" {
 		var t tune
 		if err := p.get(c, v, "/backtests/tunes/"+url.PathEscape(from), nil, &t); err != nil {
@@ -169,6 +178,30 @@ func (p *Pages) NewWalkForward(c echo.Context) error {
 		form = of
 	}
 	return p.showTuneForm(c, v, http.StatusOK, form, nil)
+}
+
+// formOfWalkForward fills the form with what a walk-forward asked for.
+func formOfWalkForward(w walkForward) (tuneForm, error) {
+	form, err := formOf(tune{Tune: types.Tune{Dataset: w.Dataset, Datasets: []string{w.Dataset}, Spec: w.Spec}})
+	if err != nil {
+		return form, err
+	}
+	text := func(n *int) string {
+		if n == nil {
+			return ""
+		}
+		return strconv.Itoa(*n)
+	}
+	is := func(flag *bool) bool { return flag != nil && *flag }
+	form.WFO, form.OOSRatio, form.Several = true, "", nil
+	form.TrainDays, form.TestDays, form.StepDays = text(w.WFOConfig.TrainDays), text(w.WFOConfig.TestDays), text(w.WFOConfig.StepDays)
+	form.MinFolds, form.TopK = text(w.WFOConfig.MinFolds), text(w.WFOConfig.LeaderboardTopK)
+	form.Anchored, form.AllowPartial = is(w.WFOConfig.Anchored), is(w.WFOConfig.AllowPartial)
+	members := form.begin()
+	if members["wfo_config"], err = membersOf(w.WFOConfig); err != nil { // from and to are not in the form
+		return form, err
+	}
+	return form, form.base(members)
 }
 
 // WalkForwardEquity handles GET /admin/wfo/:id/equity.csv: the API's own values.
