@@ -19,6 +19,7 @@ func (s *Server) pageRoutes() []route {
 		page(post, "/admin/workspace", admin, p.Choose),
 		page(get, "/admin/tunes", pageViewer, p.Tunes),
 		page(post, "/admin/tunes", pageMember, p.SubmitTune),
+		page(post, "/admin/tunes/estimate", pageMember, p.Estimate),
 		page(get, "/admin/tunes/new", pageMember, p.NewTune),
 		page(get, "/admin/tunes/:id", pageViewer, p.Tune),
 		page(get, "/admin/tunes/:id/trials.csv", pageViewer, p.TrialsCSV),
@@ -74,6 +75,7 @@ func (s *Server) pageRoutes() []route {
 		page(get, "/admin/runs/:id/plot", pageViewer, p.RunPlot),
 		page(get, "/admin/datasets", pageViewer, p.Datasets),
 		page(post, "/admin/datasets/sample", pageMember, p.LoadSample),
+		{post, "/admin/datasets/:id/bars", pageMember, p.AppendBars, uploadLimit | bulk, about{page: true}},
 		{post, "/admin/datasets", pageMember, p.Upload, uploadLimit | bulk, about{page: true}},
 	}
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -18,6 +19,7 @@ type datasetsData struct {
 	Label    *labelPanel            // its
 	Versions []types.DatasetVersion // its newest
 	Pager    pager
+	Appended string // what became of bars that were sent; "": none were
 }
 
 // versionsShown is how many versions of a dataset its table shows.
@@ -44,7 +46,8 @@ func (p *Pages) showDatasets(c echo.Context, status int, problem *Problem) error
 			data.Stored = &found.Items[i]
 		}
 	}
-	if of := c.QueryParam("of"); of != "" {
+	data.Appended = appendedText(c.QueryParam("added"))
+	if of := cmp.Or(c.QueryParam("of"), c.Param("id")); of != "" {
 		var versions types.List[types.DatasetVersion]
 		if err := p.get(c, v, "/datasets/"+url.PathEscape(of)+"/versions", url.Values{"limit": {strconv.Itoa(versionsShown)}}, &versions); err != nil {
 			return err

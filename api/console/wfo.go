@@ -63,6 +63,10 @@ func (p *Pages) WalkForward(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	held, err := p.held(c.Request().Context(), v.Workspace.ID, &w)
+	if err != nil {
+		return err
+	}
 	v.Plots = true
 	v.Data = struct {
 		Run                      walkForward
@@ -71,7 +75,7 @@ func (p *Pages) WalkForward(c echo.Context) error {
 		Space                    []spaceLine
 		Label                    *labelPanel
 		Jobs                     []Job
-	}{w, w.equity(), w.timeline(), w.scores(), w.stability(), spaceOf(w.Spec), p.labelOf(c, v, "wfo", id.String()), own}
+	}{w, w.equity(held), w.timeline(), w.scores(), w.stability(), spaceOf(w.Spec), p.labelOf(c, v, "wfo", id.String()), own}
 	return p.render(c, http.StatusOK, "wfo", v)
 }
 
@@ -88,7 +92,7 @@ func (w walkForward) timeline() template.HTML {
 	return chart.Folds("Training and test windows of each fold", rows)
 }
 
-func (w walkForward) equity() []chart.Plot {
+func (w walkForward) equity(held chart.Values) []chart.Plot {
 	if len(w.Equity) == 0 {
 		return nil
 	}
@@ -98,6 +102,9 @@ func (w walkForward) equity() []chart.Plot {
 		s.Micros, line.Values = append(s.Micros, e.Time.UnixMicro()), append(line.Values, e.Equity)
 	}
 	s.Lines = []chart.PlotLine{line}
+	if held != nil {
+		s.Lines = append(s.Lines, chart.PlotLine{Name: "buy and hold", Class: "s2", Values: held})
+	}
 	s.CSV = "/admin/wfo/" + w.WFOID + "/equity.csv"
 	return []chart.Plot{s.Part(0, 0)}
 }

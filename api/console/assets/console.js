@@ -14,6 +14,20 @@
   for (const el of document.querySelectorAll("[data-submits]")) {
     el.addEventListener("change", () => el.form.requestSubmit());
   }
+  // What a form would run, as it is filled in.
+  for (const form of document.querySelectorAll("[data-estimate]")) {
+    const at = form.getAttribute("data-estimate"), into = form.querySelector("[data-estimated]"); // form.dataset is its field of that name
+    let timer = 0, asked = 0;
+    const ask = async () => {
+      const mine = ++asked;
+      try {
+        const resp = await fetch(at, { method: "POST", body: new URLSearchParams(new FormData(form)), headers: { Accept: "application/json" }, redirect: "error" });
+        if (resp.ok && mine === asked) into.textContent = (await resp.json()).text;
+      } catch { /* the submission says what is wrong */ }
+    };
+    form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(ask, 300); });
+    ask();
+  }
   document.addEventListener("submit", (e) => {
     const question = e.target.dataset.confirm;
     if (question && !confirm(question)) e.preventDefault();
