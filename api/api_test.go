@@ -32,6 +32,7 @@ import (
 	"millrace/store/requests"
 	"millrace/store/stores"
 	"millrace/store/tenants"
+	"millrace/store/webhooks"
 )
 
 const adminToken = "test-admin-token-0123456789"
@@ -74,6 +75,7 @@ func newFixture(t *testing.T, with ...func(*api.Options)) *fixture {
 	r.look = health.Options{Store: r.store, Main: r.store, Feed: feed.Status}
 	opts := api.Options{
 		Store: r.store, Hub: feed.Hub(), Health: health.New(r.look), Ready: health.Ready(r.look), Metrics: metrics, Logger: logger, AdminToken: adminToken, Version: "test", Docs: true,
+		Webhooks: api.WebhookOptions{Keys: webhookKeys(t)},
 	}
 	for _, change := range with {
 		change(&opts)
@@ -92,6 +94,13 @@ func newFixture(t *testing.T, with ...func(*api.Options)) *fixture {
 	r.key = r.newKey(r.alpha, tenants.RoleOwner)
 	r.other = r.newKey(r.beta, tenants.RoleOwner)
 	return r
+}
+
+func webhookKeys(t *testing.T) webhooks.Keyring {
+	t.Helper()
+	keys, err := webhooks.NewKeyring("a key that only tests have")
+	require.NoError(t, err)
+	return keys
 }
 
 func (r *fixture) newKey(w tenants.Workspace, role tenants.Role) string {

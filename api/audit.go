@@ -88,6 +88,7 @@ func entityOf(path string, param func(string) string) store.AuditEntity {
 		"tune": "tune", "tunes": "tune", "wfo": "walk_forward", "run": "run", "runs": "run", "run-plans": "run_plan", "ingest": "ingestion",
 		"jobs": "ingestion", "documents": "document", "datasets": "dataset", "strategies": "strategy", "strategy": "strategy", "schedules": "schedule", "keys": "key",
 		"workspaces": "workspace", "tokens": "admin_token", "gaps": "gap", "prune": "retention_run", "reembed": "reembed",
+		"webhooks": "webhook", "deliveries": "delivery",
 	}
 	var entity store.AuditEntity
 	for part := range strings.SplitSeq(path, "/") {

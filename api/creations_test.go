@@ -22,10 +22,12 @@ var creations = map[string]string{
 	"/ingest/text":    `{"text":"A crossover fails in a market without trend."}`,
 	"/ingest/dataset": `{"url":"https://example.com/bars.csv","title":"bars","symbol":"B","timeframe":"1d"}`,
 
-	"/workspace/keys":            `{"name":"once","role":"viewer"}`,
-	"/admin/workspaces/:id/keys": `{"name":"once and by an admin","role":"viewer"}`,
-	"/admin/tokens":              `{"name":"once"}`,
-	"/admin/workspaces":          `{"name":"once"}`,
+	"/workspace/keys":                              `{"name":"once","role":"viewer"}`,
+	"/admin/workspaces/:id/keys":                   `{"name":"once and by an admin","role":"viewer"}`,
+	"/admin/tokens":                                `{"name":"once"}`,
+	"/admin/workspaces":                            `{"name":"once"}`,
+	"/webhooks/:id/test":                           `{}`,
+	"/webhooks/:id/deliveries/:delivery/redeliver": `{}`,
 
 	"/schedules":                    `{"name": "weekly", "kind": "tune", "cron": "0 6 * * 1", "request": {"dataset": "sp500", "strategy_name": "sma_cross", "param_space": {"fast": [5, 10], "slow": [50, 100]}}}`,
 	"/schedules/:id/run":            `{}`,

@@ -24,6 +24,7 @@ import (
 	"millrace/store/tenants"
 	"millrace/store/tuning"
 	"millrace/store/walkforward"
+	"millrace/store/webhooks"
 )
 
 // about is what the API's document says of a route. A console page is not part of the API.
@@ -114,6 +115,8 @@ func enums() map[reflect.Type][]string {
 		reflect.TypeFor[types.DeletionStatus]():  {"queued", "running", "completed", "failed"},
 		reflect.TypeFor[types.ReembedStatus]():   words(library.ReembedStatuses()),
 		reflect.TypeFor[types.Reason]():          words(knowledge.Reasons()),
+		reflect.TypeFor[types.WebhookState]():    words(webhooks.States()),
+		reflect.TypeFor[types.DeliveryState]():   webhooks.DeliveryStates(),
 		reflect.TypeFor[types.GapStatus]():       words(recommend.GapStatuses()),
 		reflect.TypeFor[types.ScheduleKind]():    words(schedules.Kinds()),
 		reflect.TypeFor[types.MissedPolicy]():    words(calendar.Policies()),

@@ -66,6 +66,8 @@ func newNeighbours(t *testing.T) *neighbours {
 	_, err := n.db.OwnerPool(t).Exec(t.Context(), `update documents set source_type = 'pine', metadata = jsonb_build_object('tunable', true, 'script', $2::text) where id = $1`,
 		n.ids["/documents/"], documentScript)
 	require.NoError(t, err)
+	n.ids["/webhooks/"] = made("/webhooks", "webhook_id", samples["/webhooks"])
+	n.ids["/webhooks/:id/deliveries/"] = made("/webhooks/"+n.ids["/webhooks/"]+"/test", "delivery_id", "")
 	n.ids["/workspace/keys/"] = made("/workspace/keys", "key_id", samples["/workspace/keys"])
 	n.marks = append(n.marks, n.alpha.ID.String(), n.key)
 	return n
@@ -89,7 +91,12 @@ func (n *neighbours) at(route api.Route) string {
 	id := n.ids[parts[1]]
 	require.NotEmpty(n.t, id, "%s %s: have newNeighbours make what it names", route.Method, route.Path)
 	path := parts[1] + id + parts[2]
-	require.NotContains(n.t, parts[2], ":", path)
+	if inner := parameter.FindStringSubmatch(parts[2]); inner != nil { // what it names is below another
+		key := parts[1] + ":id" + inner[1]
+		require.NotEmpty(n.t, n.ids[key], "%s %s: have newNeighbours make what it names", route.Method, route.Path)
+		path = parts[1] + id + inner[1] + n.ids[key] + inner[2]
+	}
+	require.NotContains(n.t, path, "/:")
 	return path
 }
 

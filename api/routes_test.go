@@ -59,6 +59,8 @@ var repeatable = map[string]string{
 
 	"PATCH /schedules/:id":  "it is as the last one says",
 	"DELETE /schedules/:id": "what is gone stays gone",
+	"PATCH /webhooks/:id":   "the same change again changes nothing",
+	"DELETE /webhooks/:id":  "what is deleted stays so",
 
 	"DELETE /admin/tokens/:token": "what is revoked stays so",
 

@@ -20,7 +20,7 @@ import (
 // sampleOrder is what has to be there before an example can run on it.
 var sampleOrder = []string{
 	"POST /datasets", "POST /strategies", "POST /admin/workspaces", "POST /backtests/run", "POST /backtests/tune", "POST /backtests/wfo", "POST /run-plans", "POST /admin/retention/prune/{job}",
-	"POST /schedules", "POST /workspace/keys", "POST /admin/tokens", "POST /admin/workspaces/{id}/keys", "POST /admin/workspaces/{id}/reembed", "POST /ingest",
+	"POST /schedules", "POST /workspace/keys", "POST /admin/tokens", "POST /admin/workspaces/{id}/keys", "POST /admin/workspaces/{id}/reembed", "POST /ingest", "POST /webhooks", "POST /webhooks/{id}/test",
 }
 
 // Every example of the API's document runs as it is copied, and answers with the status that the
@@ -78,6 +78,7 @@ func TestTheDocumentsExamplesRun(t *testing.T) {
 	}
 	deleted := ids("run", "run_id", r.do(http.MethodPost, "/backtests/run", `{"dataset":"sp500","strategy_name":"sma_cross","params":{"fast":5,"slow":20}}`, "X-Idempotency-Key", "to delete"))
 	shell.env["DELETION_ID"] = ids("deletion", "deletion_id", r.do(http.MethodDelete, "/backtests/runs/"+deleted, ""))
+	shell.env["DELIVERY"] = shell.env["DELIVERY_ID"]
 	// What an example cannot make for another: a document with an address, a gap, a question's run.
 	shell.env["DOCUMENT_ID"] = ids("ingest", "document_id", r.do(http.MethodPost, "/ingest", `{"url":"https://example.com/notes"}`, "X-Idempotency-Key", "address"))
 	require.Equal(t, http.StatusOK, r.do(http.MethodPost, "/query", `{"question":"What is nowhere in here?","mode":"retrieve"}`).status)

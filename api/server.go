@@ -38,7 +38,8 @@ type Options struct {
 	Program    backtest.Stamp // the numbers of its rules; default those it was built with
 	Docs       bool           // serve /docs
 	River      http.Handler   // River's own pages; nil: none
-	Heartbeat  time.Duration  // between comments on a quiet stream; default 15 s
+	Webhooks   WebhookOptions
+	Heartbeat  time.Duration // between comments on a quiet stream; default 15 s
 	// StreamWrite bounds one write to an event stream; default 10 s.
 	StreamWrite time.Duration
 	BodyIdle    time.Duration // how long a request's body may pause; default 30 s

@@ -18,6 +18,7 @@ const (
 	QueueIngestion   = "ingestion"   // documents
 	QueueRetention   = "retention"   // pruning
 	QueueMaintenance = "maintenance" // partitions and other upkeep
+	QueueWebhooks    = "webhooks"    // deliveries to receivers, which may take seconds to answer
 )
 
 // River works jobs of a lower number first. What a workspace with nothing running begins goes ahead of
@@ -53,7 +54,7 @@ func Window(slots int) int {
 
 // DefaultSlots works every queue, with one trial slot for each core.
 func DefaultSlots(cores int) Slots {
-	return Slots{QueueTunes: 2, QueueTrials: cores, QueueWFO: 1, QueueIngestion: 2, QueueRetention: 1, QueueMaintenance: 1}
+	return Slots{QueueTunes: 2, QueueTrials: cores, QueueWFO: 1, QueueIngestion: 2, QueueRetention: 1, QueueMaintenance: 1, QueueWebhooks: 4}
 }
 
 // Queues are the names of all queues, in order.
@@ -61,7 +62,7 @@ func Queues() []string { return slices.Sorted(maps.Keys(DefaultSlots(1))) }
 
 // ParseSlots reads "trials:8,tunes:2".
 func ParseSlots(text string) (Slots, error) {
-	known := []string{QueueTunes, QueueTrials, QueueWFO, QueueIngestion, QueueRetention, QueueMaintenance}
+	known := []string{QueueTunes, QueueTrials, QueueWFO, QueueIngestion, QueueRetention, QueueMaintenance, QueueWebhooks}
 	slots := Slots{}
 	for part := range strings.SplitSeq(text, ",") {
 		name, count, ok := strings.Cut(strings.TrimSpace(part), ":")

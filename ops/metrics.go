@@ -56,6 +56,8 @@ type Metrics struct {
 
 	TelemetryFailures     *prometheus.CounterVec // signal: exports that failed
 	TelemetrySpansDropped prometheus.Counter
+	WebhookDeliveries     *prometheus.CounterVec // status
+	WebhookDuration       prometheus.Histogram
 }
 
 // NewMetrics makes and registers every metric, with the Go runtime's and the process's own.
@@ -112,6 +114,8 @@ func NewMetrics() *Metrics {
 
 		TelemetryFailures:     counters("telemetry_export_failures_total", "Exports to the OpenTelemetry collector that failed, by signal: traces or metrics.", "signal"),
 		TelemetrySpansDropped: counter("telemetry_spans_dropped_total", "Spans that were dropped because too many waited for the collector."),
+		WebhookDeliveries:     counters("webhook_deliveries_total", "Attempts to deliver to receivers of webhooks, by status.", "status"),
+		WebhookDuration:       histogram("webhook_delivery_duration_seconds", "Time until a receiver of a webhook answered, or did not.", exponential(0.001, 15)),
 	}
 	m.Registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -123,6 +127,7 @@ func NewMetrics() *Metrics {
 		m.IngestJobs, m.IngestFailures,
 		m.IdempotencyReplays, m.InternalErrors, m.RiverJobWait, m.RiverJobRun, m.JobsRescued, m.WorkReconciled,
 		m.TelemetryFailures, m.TelemetrySpansDropped,
+		m.WebhookDeliveries, m.WebhookDuration,
 	)
 	m.Registry.MustRegister(m.Knowledge.collectors()...)
 	m.begin()
@@ -143,6 +148,7 @@ func (m *Metrics) begin() {
 		each(m.IngestFailures, []string{source})
 		each(m.IngestJobs, []string{source}, ended)
 	}
+	each(m.WebhookDeliveries, []string{"delivered", "failed"})
 	each(m.InternalErrors, []string{"error", "panic"})
 	each(m.TelemetryFailures, []string{"traces", "metrics"})
 	m.Knowledge.begin()

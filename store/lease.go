@@ -55,6 +55,18 @@ func (s *DB) ContinueUnderLease(ctx context.Context, lease Lease, entity uuid.UU
 	return s.underLease(ctx, lease, entity, "commit", fn)
 }
 
+// ContinueInFleet is ContinueUnderLease for a job of the fleet, whose arguments name no workspace: fn sees every
+// workspace's rows.
+func (s *DB) ContinueInFleet(ctx context.Context, lease Lease, entity uuid.UUID, fn func(*Tx) error) error {
+	begin := fmt.Sprintf("begin; set local role %s; %s; select hold_job('%s', '%s', %d, %d)",
+		FleetRole, holdingLimit, lease.Workspace, entity, lease.JobID, lease.Attempt)
+	err := s.InTx(ctx, begin, fn)
+	if SQLState(err) == fenced {
+		return fmt.Errorf("%w: %w", err, ErrFenced)
+	}
+	return err
+}
+
 func (s *DB) underLease(ctx context.Context, lease Lease, entity uuid.UUID, commit string, fn func(*Tx) error) error {
 	release, err := s.holding.enter(ctx, lease.Workspace)
 	if err != nil {

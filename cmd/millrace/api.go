@@ -34,6 +34,7 @@ type apiCmd struct {
 	databaseFlags
 	internalFlags
 	knowledgeFlags
+	webhookFlags
 	apiFlags
 	telemetryFlags
 	reloadFlags
@@ -41,7 +42,7 @@ type apiCmd struct {
 
 // Run serves HTTP until a signal.
 func (c *apiCmd) Run(ctx context.Context, env *environment, parsed *kong.Kong) error {
-	if err := checked(c.databaseFlags.check(), c.apiFlags.check(env.profile), c.knowledgeFlags.check(), c.telemetryFlags.check(), c.reloadFlags.check()); err != nil {
+	if err := checked(c.databaseFlags.check(), c.apiFlags.check(env.profile), c.knowledgeFlags.check(), c.webhookFlags.check(), c.telemetryFlags.check(), c.reloadFlags.check()); err != nil {
 		return err
 	}
 	env.reload = newReloader(env, parsed, c.Reload, c.AdminToken)
@@ -54,7 +55,7 @@ func (c *apiCmd) Run(ctx context.Context, env *environment, parsed *kong.Kong) e
 		if env.exports, err = c.telemetryFlags.start(ctx, life, env, "millrace-api", metrics, append(strings.Fields(c.AdminToken), c.DatabaseURL)...); err != nil {
 			return err
 		}
-		if _, err = startAPI(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.apiFlags, metrics); err == nil {
+		if _, err = startAPI(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.webhookFlags, c.apiFlags, metrics); err == nil {
 			onHangup(ctx, env.reload.run)
 		}
 		return err
@@ -62,7 +63,7 @@ func (c *apiCmd) Run(ctx context.Context, env *environment, parsed *kong.Kong) e
 }
 
 // startAPI opens the database, joins the event feed and serves HTTP. It returns the address.
-func startAPI(ctx context.Context, life *lifecycle, env *environment, db databaseFlags, kb knowledgeFlags, flags apiFlags, metrics *ops.Metrics) (string, error) {
+func startAPI(ctx context.Context, life *lifecycle, env *environment, db databaseFlags, kb knowledgeFlags, hooks webhookFlags, flags apiFlags, metrics *ops.Metrics) (string, error) {
 	pools, err := openPools(ctx, life, db, conns{fleet: 8, spaces: 12}, "", metrics, env)
 	if err != nil {
 		return "", err
@@ -96,6 +97,11 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 	if err := checked(proxiesErr, originsErr); err != nil {
 		return "", err
 	}
+	keys, keysErr := hooks.keyring()
+	guard, guardErr := hooks.guard()
+	if err := checked(keysErr, guardErr); err != nil {
+		return "", err
+	}
 	look, err := healthOptions(ctx, life, db)
 	if err != nil {
 		return "", err
@@ -114,6 +120,7 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 		Limits: flags.limits(), TrustedProxies: proxies,
 		CORSOrigins: origins, TLSOnly: env.profile == production,
 		Docs: flags.docs(env.profile), Knowledge: base, River: river,
+		Webhooks: api.WebhookOptions{Keys: keys, Guard: guard, Lookup: true},
 	})
 	if err != nil {
 		return "", configError{err}

@@ -28,6 +28,7 @@ type devCmd struct {
 	databaseFlags
 	internalFlags
 	knowledgeFlags
+	webhookFlags
 	workerFlags
 	apiFlags
 	telemetryFlags
@@ -46,7 +47,7 @@ func (c *devCmd) start(ctx context.Context, life *lifecycle, env *environment) (
 	if env.profile == production {
 		return devSettings{}, configError{errors.New("--profile (CONFIG_PROFILE): dev keeps its keys in a file; in production run migrate, api and worker")}
 	}
-	if err := checked(c.apiFlags.check(env.profile), c.workerFlags.check(), c.knowledgeFlags.check(), c.telemetryFlags.check()); err != nil {
+	if err := checked(c.apiFlags.check(env.profile), c.workerFlags.check(), c.knowledgeFlags.check(), c.webhookFlags.check(), c.telemetryFlags.check()); err != nil {
 		return devSettings{}, err
 	}
 	data, err := filepath.Abs(c.Data)
@@ -55,6 +56,9 @@ func (c *devCmd) start(ctx context.Context, life *lifecycle, env *environment) (
 	}
 	if err := os.MkdirAll(data, 0o755); err != nil {
 		return devSettings{}, configError{fmt.Errorf("--data (MILLRACE_DATA): %w", err)}
+	}
+	if err := c.keep(data); err != nil {
+		return devSettings{}, err
 	}
 	if err := c.database(ctx, life, env, data); err != nil {
 		return devSettings{}, err
@@ -74,12 +78,12 @@ func (c *devCmd) start(ctx context.Context, life *lifecycle, env *environment) (
 	if env.exports, err = c.telemetryFlags.start(ctx, life, env, "millrace-dev", metrics, c.AdminToken, c.DatabaseURL); err != nil {
 		return devSettings{}, err
 	}
-	address, err := startAPI(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.apiFlags, metrics)
+	address, err := startAPI(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.webhookFlags, c.apiFlags, metrics)
 	if err != nil {
 		return devSettings{}, err
 	}
 	c.depth = c.LimitQueueDepth
-	if err := startWorker(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.workerFlags, metrics); err != nil {
+	if err := startWorker(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.webhookFlags, c.workerFlags, metrics); err != nil {
 		return devSettings{}, err
 	}
 	settings.URL = "http://" + address

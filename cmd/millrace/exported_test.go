@@ -130,9 +130,9 @@ func TestWhatRulesAndDashboardsAskForIsExported(t *testing.T) {
 	t.Cleanup(func() { _ = life.stop(10 * time.Second) })
 	kb := knowledgeFlags{Embedder: "hash", LLM: "none", VectorMemory: 1, TextMemory: 1}
 	const token = "an-admin-token-for-tests"
-	address, err := startAPI(t.Context(), &life, env, db, kb, apiFlags{Addr: "127.0.0.1:0", AdminToken: token}, metrics)
+	address, err := startAPI(t.Context(), &life, env, db, kb, webhookFlags{}, apiFlags{Addr: "127.0.0.1:0", AdminToken: token}, metrics)
 	require.NoError(t, err)
-	require.NoError(t, startWorker(t.Context(), &life, env, db, kb, workerFlags{
+	require.NoError(t, startWorker(t.Context(), &life, env, db, kb, webhookFlags{}, workerFlags{
 		Drain: time.Second, ShardTime: time.Second, ingestionFlags: ingestionFlags{PDFPages: 1, PDFTimeout: time.Second},
 	}, metrics))
 	get := func(path string) string {

@@ -41,9 +41,9 @@ func servers(t *testing.T, site string) []string {
 		at := netip.MustParseAddrPort(strings.TrimPrefix(site, "http://"))
 		ingest.FetchNetworks, ingest.FetchPorts = []string{at.Addr().String() + "/32"}, []uint16{at.Port()}
 	}
-	address, err := startAPI(t.Context(), &life, env, db, kb, apiFlags{Addr: "127.0.0.1:0"}, ops.NewMetrics())
+	address, err := startAPI(t.Context(), &life, env, db, kb, webhookFlags{}, apiFlags{Addr: "127.0.0.1:0"}, ops.NewMetrics())
 	require.NoError(t, err)
-	require.NoError(t, startWorker(t.Context(), &life, env, db, kb, workerFlags{
+	require.NoError(t, startWorker(t.Context(), &life, env, db, kb, webhookFlags{}, workerFlags{
 		Queues: "ingestion:2", Drain: time.Second, ShardTime: time.Second, ingestionFlags: ingest,
 	}, ops.NewMetrics()))
 

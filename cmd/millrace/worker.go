@@ -21,6 +21,7 @@ import (
 	"millrace/jobs/worker/retention"
 	"millrace/jobs/worker/schedule"
 	"millrace/jobs/worker/tune"
+	"millrace/jobs/worker/webhook"
 	"millrace/jobs/worker/wfo"
 	"millrace/ops"
 	"millrace/ops/health"
@@ -53,6 +54,7 @@ type workerCmd struct {
 	databaseFlags
 	internalFlags
 	knowledgeFlags
+	webhookFlags
 	workerFlags
 	telemetryFlags
 	reloadFlags
@@ -76,7 +78,7 @@ func (c *workerCmd) Run(ctx context.Context, env *environment, parsed *kong.Kong
 			return err
 		}
 		c.depth = c.LimitQueueDepth
-		if err = startWorker(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.workerFlags, metrics); err == nil {
+		if err = startWorker(ctx, life, env, c.databaseFlags, c.knowledgeFlags, c.webhookFlags, c.workerFlags, metrics); err == nil {
 			onHangup(ctx, env.reload.run)
 		}
 		return err
@@ -84,7 +86,7 @@ func (c *workerCmd) Run(ctx context.Context, env *environment, parsed *kong.Kong
 }
 
 // startWorker opens the database and starts this process's part in the fleet.
-func startWorker(ctx context.Context, life *lifecycle, env *environment, db databaseFlags, kb knowledgeFlags, flags workerFlags, metrics *ops.Metrics) error {
+func startWorker(ctx context.Context, life *lifecycle, env *environment, db databaseFlags, kb knowledgeFlags, hooks webhookFlags, flags workerFlags, metrics *ops.Metrics) error {
 	slots, err := flags.slots()
 	if err != nil {
 		return configError{err}
@@ -112,7 +114,12 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 	if err != nil {
 		return err
 	}
+	hooked, err := hooks.options(env, metrics)
+	if err != nil {
+		return err
+	}
 	var sources *ingestion.Workers
+	var dispatcher *webhook.Dispatcher
 	var sourcesErr error
 	member, err := fleet.New(fleet.Options{
 		ID: id, Pool: pools.fleet, Workspaces: pools.spaces, Slots: slots, Metrics: metrics, Logger: env.logger, Reporter: reporter, Version: env.version(), Drain: flags.Drain,
@@ -130,6 +137,9 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 			WalkForward: st.WalkForward,
 		}, max(flags.depth, 0), env.logger).Register(workers)
 		retention.New(st.DB, st.Upkeep, env.logger).Register(workers)
+		hooked.DB, hooked.Log, hooked.Webhooks = st.DB, st.EventLog, st.Webhooks
+		webhook.New(hooked).Register(workers)
+		dispatcher = webhook.NewDispatcher(st.Webhooks, env.logger, 0)
 		var parts *knowledgeParts
 		if parts, sourcesErr = kb.openKnowledge(life, st, metrics, env.logger); sourcesErr != nil {
 			return
@@ -144,6 +154,10 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 	life.onStop(member.Stop)
 	if err := member.Start(ctx); err != nil {
 		return err
+	}
+	if slots[jobs.QueueWebhooks] > 0 {
+		dispatcher.Start(ctx)
+		life.onStop(dispatcher.Stop)
 	}
 	env.logger.InfoContext(ctx, "worker ready", slog.String("queues", slots.String()))
 	return nil

@@ -17,6 +17,7 @@ import (
 	"millrace/store/tuning"
 	"millrace/store/upkeep"
 	"millrace/store/walkforward"
+	"millrace/store/webhooks"
 	"millrace/store/workers"
 )
 
@@ -35,6 +36,7 @@ type Set struct {
 	Tuning      *tuning.Store
 	Upkeep      *upkeep.Store
 	WalkForward *walkforward.Store
+	Webhooks    *webhooks.Store
 	Workers     *workers.Store
 }
 
@@ -54,6 +56,7 @@ func New(pool *pgxpool.Pool, jobs store.Jobs) *Set {
 		WalkForward: walkforward.New(db),
 		Workers:     workers.New(db),
 	}
+	set.Webhooks = webhooks.New(db, set.EventLog)
 	set.Tuning = tuning.New(db, set.Market, set.WalkForward)
 	set.Lifecycle = lifecycle.New(db, set.Tuning, set.WalkForward)
 	set.Upkeep = upkeep.New(db, set.EventLog, set.Workers)

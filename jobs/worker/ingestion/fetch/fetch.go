@@ -1,8 +1,5 @@
-// Package fetch gets sources from the network for those who may name any address, so it must not be
-// made to reach what only this machine can: loopback, private networks, cloud metadata. The address that
-// is dialled is checked, after the name is resolved, at every connection: a name that resolves to
-// something else at the second look, a redirect and an odd spelling of an address all come to the same
-// check. The ranges are IANA's special-purpose registries, kept by code.dny.dev/ssrf.
+// Package fetch gets sources from the network for those who may name any address. Package publicnet checks
+// each one that is dialled.
 package fetch
 
 import (
@@ -18,11 +15,11 @@ import (
 	"sync"
 	"time"
 
-	"code.dny.dev/ssrf"
 	"golang.org/x/sync/semaphore"
 
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
+	"millrace/ops/publicnet"
 )
 
 // Options configure a Fetcher. Zero fields take their defaults.
@@ -54,19 +51,7 @@ func New(opts Options) *Fetcher {
 	if opts.Timeout == 0 {
 		opts.Timeout = 60 * time.Second
 	}
-	var v4, v6 []netip.Prefix
-	for _, prefix := range opts.AllowNetworks {
-		if prefix.Addr().Is4() {
-			v4 = append(v4, prefix)
-		} else {
-			v6 = append(v6, prefix)
-		}
-	}
-	guard := ssrf.New(
-		ssrf.WithPorts(append([]uint16{80, 443}, opts.AllowPorts...)...),
-		ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...),
-	)
-	dialer := &net.Dialer{Timeout: 10 * time.Second, Control: guard.Safe, Resolver: opts.Resolver}
+	dialer := publicnet.New(publicnet.Options{AllowNetworks: opts.AllowNetworks, AllowPorts: opts.AllowPorts, Resolver: opts.Resolver}).Dialer(10 * time.Second)
 	return &Fetcher{large: semaphore.NewWeighted(1), client: &http.Client{
 		Timeout: opts.Timeout,
 		Transport: &http.Transport{
@@ -171,19 +156,14 @@ func readLarge(resp *http.Response, begun []byte, most int64) ([]byte, error) {
 // failure says why a request came to nothing.
 func failure(ctx context.Context, err error) error {
 	var refused *knowledge.FetchError
-	var dns *net.DNSError
 	var network net.Error
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &refused):
 		return refused
-	case errors.Is(err, ssrf.ErrProhibitedPort):
-		return &knowledge.FetchError{Reason: "the address has a port that is not allowed", Permanent: true, Err: err}
-	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedNetwork), errors.Is(err, ssrf.ErrInvalidHostPort):
-		return &knowledge.FetchError{Reason: "the address is not on the public internet", Permanent: true, Err: err}
-	case errors.As(err, &dns) && dns.IsNotFound:
-		return &knowledge.FetchError{Reason: "there is no host of that name", Permanent: true, Err: err}
+	case publicnet.Refusal(err) != nil:
+		return &knowledge.FetchError{Reason: publicnet.Refusal(err).Error(), Permanent: true, Err: err}
 	case errors.As(err, &network) && network.Timeout():
 		return &knowledge.FetchError{Reason: "the source took too long to answer", Err: err}
 	}
