@@ -52,6 +52,7 @@ type commands struct {
 	Archive    archiveCmd    `cmd:"" help:"Take something out of the lists, or put it back; it stays as it is."`
 	Tunes      tunesCmd      `cmd:"" help:"List tunes, print one, or change all that a filter finds."`
 	Plans      plansCmd      `cmd:"" help:"List run plans, or print one."`
+	Schedules  schedulesCmd  `cmd:"" help:"Submit work again and again, by a cron line or at new bars, and see what changed."`
 	Strategies strategiesCmd `cmd:"" help:"List the strategies that tunes may name, with their parameters."`
 	Trades     tradesCmd     `cmd:"" help:"Print the trades of a run."`
 	Run        runCmd        `cmd:"" help:"Run one backtest and print its figures."`

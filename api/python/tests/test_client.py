@@ -171,3 +171,24 @@ def test_a_space_that_is_not_one() -> None:
         assert caught.value.field == field
     with pytest.raises(millrace.ConfigError, match="upload"):
         client.tune(object(), "sma_cross")
+
+
+def test_schedules_are_made_changed_run_and_deleted() -> None:
+    made = {"schedule_id": "a/b", "name": "nightly", "paused": False}
+    client, asked = against(
+        httpx.Response(503, json={}), httpx.Response(201, json=made), httpx.Response(200, json={**made, "paused": True}),
+        httpx.Response(202, json={"slot_id": "s", "state": "due"}), httpx.Response(200, json={"items": [{"slot_id": "s"}], "next_cursor": None}),
+        httpx.Response(200, json={"items": [made], "next_cursor": None}), httpx.Response(204),
+    )
+    request = {"dataset": "spx", "strategy_name": "sma_cross"}
+    assert client.schedule("nightly", "tune", request, cron="30 6 * * *", time_zone="Europe/Berlin")["schedule_id"] == "a/b"
+    assert asked[0].headers["X-Idempotency-Key"] == asked[1].headers["X-Idempotency-Key"]
+    assert json.loads(asked[1].content) == {"name": "nightly", "kind": "tune", "request": request, "cron": "30 6 * * *", "time_zone": "Europe/Berlin"}
+    assert client.change_schedule("a/b", paused=True)["paused"] is True
+    assert (asked[2].method, asked[2].url.raw_path) == ("PATCH", b"/schedules/a%2Fb")
+    assert client.run_schedule("a/b", key="once")["state"] == "due"
+    assert asked[3].headers["X-Idempotency-Key"] == "once"
+    assert client.schedule_history("a/b") == [{"slot_id": "s"}]
+    assert client.schedules() == [made]
+    client.delete_schedule("a/b")
+    assert asked[-1].method == "DELETE"

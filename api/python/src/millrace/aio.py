@@ -19,6 +19,7 @@ from ._errors import APIError, EndedError, MillraceError, UnreachableError, Vers
 from ._frames import As, plain
 from ._lifecycle import archival, bulk_change, deletion
 from ._resources import Answer, Recommendation, Reproduction, Space
+from ._schedules import new_schedule, schedule_change, schedule_deletion, schedule_run, schedule_slots
 from ._stream import Event, Lines, decode
 from ._version import __version__
 
@@ -185,6 +186,31 @@ class AsyncClient:
     async def bulk(self, kind: str, action: str, *tags: str, cascade: bool = False, confirm: int | None = None, **filters: Any) -> dict[str, Any]:
         """Cancel, delete, archive, restore, tag or untag all that filters find; without ``confirm``, count them."""
         return await self._send(bulk_change(kind, action, filters, tags, cascade, confirm))
+
+    async def schedule(self, name: str, kind: str, request: dict[str, Any], *, cron: str | None = None, time_zone: str | None = None,
+                 on_new_bars: str | None = None, missed: str | None = None, paused: bool = False, key: str | None = None) -> dict[str, Any]:
+        """Submit a tune, wfo or ingestion by a cron line in a time zone, or at every new version of a dataset."""
+        return await self._send(new_schedule(name, kind, request, cron, time_zone, on_new_bars, missed, paused, key))
+
+    async def schedules(self) -> list[dict[str, Any]]:
+        """The schedules with their next slot and last run, newest first."""
+        return [s async for s in self._pages("/schedules", limit=200)]
+
+    async def change_schedule(self, id: str, **changes: Any) -> dict[str, Any]:
+        """Pause or resume a schedule (``paused=True``), or change its name, cron, time_zone or missed_policy."""
+        return await self._send(schedule_change(id, changes))
+
+    async def run_schedule(self, id: str, *, key: str | None = None) -> dict[str, Any]:
+        """AsyncRun a schedule now, once for each key."""
+        return await self._send(schedule_run(id, key))
+
+    async def schedule_history(self, id: str, limit: int = 50) -> list[dict[str, Any]]:
+        """The newest runs of a schedule and what changed from one to the next, newest first."""
+        return await self._send(schedule_slots(id, limit))
+
+    async def delete_schedule(self, id: str) -> None:
+        """Delete a schedule and its history; what it has submitted continues."""
+        await self._send(schedule_deletion(id))
 
     def events(self, *topics: str, after: str | None = None) -> AsyncIterator[Event]:
         """The workspace's events, live and without end. The stream resumes by itself; a ``reset`` event says
