@@ -33,6 +33,8 @@ func (s *Server) pageRoutes() []route {
 		page(get, "/admin/runs/:id/tearsheet", pageViewer, p.TearSheet("runs")),
 		page(get, "/admin/search", pageViewer, p.Search),
 		page(post, "/admin/labels/:kind/:id", pageMember, p.PutLabel),
+		page(get, "/admin/change", pageMember, p.Change),
+		page(post, "/admin/change", pageMember, p.MakeChange),
 		page(get, "/admin/leaderboard", pageViewer, p.Leaderboard),
 		page(get, "/admin/compare", pageViewer, p.Compare),
 		page(post, "/admin/compare/add", pageViewer, p.AddToCompare),

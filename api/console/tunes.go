@@ -29,7 +29,7 @@ func (p *Pages) Tunes(c echo.Context) error {
 
 // renderRuns renders a page of the list at a path of the API, narrowed to a status and a strategy.
 func renderRuns[T any](p *Pages, c echo.Context, v *view, name, path string, statuses []string, id func(T) string) error {
-	query := pageQuery(c, "status", "strategy", "cursor")
+	query := pageQuery(c, "status", "strategy", "archived", "cursor")
 	var found types.List[T]
 	if err := p.get(c, v, path, query, &found); err != nil {
 		return err
@@ -51,9 +51,10 @@ func renderRuns[T any](p *Pages, c echo.Context, v *view, name, path string, sta
 		Labels               map[string]types.Label
 		Status, Strategy     string
 		Statuses, Strategies []string
+		Selects              bool
 		Pager                pager
 	}{
-		found.Items, labels, query.Get("status"), query.Get("strategy"), statuses, namesOf(strategies), newPager(c, query, found.NextCursor),
+		found.Items, labels, query.Get("status"), query.Get("strategy"), statuses, namesOf(strategies), c.QueryParam("select") != "", newPager(c, query, found.NextCursor),
 	}
 	return p.render(c, http.StatusOK, name, v)
 }
