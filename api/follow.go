@@ -54,7 +54,7 @@ func (s *Server) followedTune() *followed {
 				return entityState{}, err
 			}
 			return entityState{string(t.Status), types.TuneProgress{
-				Status: types.TuneStatus(t.Status), NTrials: t.Trials, TrialsCompleted: t.Progress.Done(), BestScore: t.Progress.BestScore,
+				Status: types.TuneStatus(t.Status), NTrials: t.Trials, TrialsCompleted: t.Progress.Done(), ShareDone: t.ShareDone(), BestScore: t.Progress.BestScore,
 				BestTrial: t.Progress.BestTrial, ETASeconds: t.ETA(s.store.Clock().Now()), Error: t.Error,
 			}}, nil
 		}}

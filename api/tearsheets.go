@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -81,13 +82,19 @@ func (s *Server) sheetOfTune(ctx context.Context, workspace, id uuid.UUID) (tear
 	}
 	var found struct {
 		Evidence *types.Evidence `json:"evidence"`
+		Reasons  map[string]int  `json:"reasons"`
 	}
 	if err := json.Unmarshal(orNull(tune.Outcome), &found); err != nil {
 		return sheet, fmt.Errorf("decode outcome of tune %s: %w", id, err)
 	}
 	sheet.Evidence = found.Evidence
 	entries, err := s.store.Tuning.LeaderboardOf(ctx, workspace, id, 1)
-	if err != nil || len(entries) == 0 {
+	if err != nil {
+		return sheet, err
+	}
+	if len(entries) == 0 {
+		sheet.Excluded = excluded(found.Reasons)
+		sheet.Admits, err = s.admits(ctx, workspace, tune)
 		return sheet, err
 	}
 	var best types.Entry
@@ -104,6 +111,18 @@ func (s *Server) sheetOfTune(ctx context.Context, workspace, id uuid.UUID) (tear
 		sheet.Curves += " on " + several[0] + ", the first of " + fmt.Sprint(len(several)) + " datasets"
 	}
 	return sheet, s.curveOfTrial(ctx, tune, best.Params, &sheet)
+}
+
+// excluded are the reasons why no trial is left, most trials first.
+func excluded(reasons map[string]int) []tearsheet.Excluded {
+	var all []tearsheet.Excluded
+	for why, n := range reasons {
+		all = append(all, tearsheet.Excluded{Trials: n, Why: why})
+	}
+	slices.SortFunc(all, func(a, b tearsheet.Excluded) int {
+		return cmp.Or(cmp.Compare(b.Trials, a.Trials), cmp.Compare(a.Why, b.Why))
+	})
+	return all
 }
 
 // curveOfTrial runs the trial again for its equity, out of sample continued from what it had in sample.

@@ -42,3 +42,21 @@ func TestEveryResultHasATearSheet(t *testing.T) {
 		require.Equal(t, http.StatusNotFound, r.do(http.MethodGet, path+"/tearsheet", "", "Authorization", "Bearer "+r.other).status)
 	}
 }
+
+// Of a tune whose limits exclude every trial, the sheet says which limit excludes how many, and what would admit some.
+func TestTheTearSheetOfATuneWithoutSurvivorsSaysWhy(t *testing.T) {
+	r := newFixture(t).withSample()
+	body := `{"dataset":"sp500","strategy_name":"sma_cross","oos_ratio":0.3,"gates":{"min_trades":100000},"param_space":{"fast":[5,10],"slow":[50,100]}}`
+	tune := r.do(http.MethodPost, "/backtests/tune", body, "X-Idempotency-Key", "none").header.Get("Location")
+	r.startWorker()
+	var page answer
+	require.Eventually(t, func() bool {
+		page = r.do(http.MethodGet, tune+"/tearsheet", "")
+		return page.status == http.StatusOK
+	}, 60*time.Second, 50*time.Millisecond)
+	text := string(page.body)
+	require.Contains(t, text, "No trial met the limits")
+	require.Contains(t, text, `<td class="num">4</td><td>fewer trades out of sample than the gate of 100000</td>`)
+	require.Regexp(t, `The nearest trials pass with at least \d+ trades\.`, text)
+	require.Contains(t, text, "no trial is left, for the reasons above")
+}

@@ -30,7 +30,7 @@ func viewTune(t *tuning.Tune, now time.Time) types.Tune {
 	view := types.Tune{
 		TuneID: t.ID.String(), Status: types.TuneStatus(t.Status), Admitted: t.Admitted, Dataset: t.Dataset, Datasets: t.Datasets(),
 		StrategyName: t.Spec.StrategyName, SearchType: types.SearchType(t.Spec.SearchType), ObjectiveType: types.Objective(t.Spec.ObjectiveType),
-		NTrials: t.Trials, TrialsCompleted: p.Done(), PermutationTrials: t.Trials * t.Spec.Permutations(),
+		NTrials: t.Trials, TrialsCompleted: p.Done(), ShareDone: t.ShareDone(), PermutationTrials: t.Trials * t.Spec.Permutations(),
 		Counts: types.TuneCounts{
 			Running: p.InFlight - p.Running, Completed: p.Completed + p.Running, Failed: p.Failed, Skipped: p.Skipped,
 		},

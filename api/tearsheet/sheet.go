@@ -34,11 +34,19 @@ type Sheet struct {
 	Curves   string       // what the curve is of
 	Split    int64        // when the part begins that nothing was chosen by, Unix microseconds; 0: none
 	Warnings []string
+	Excluded []Excluded // of a tune without a best trial: why, most trials first
+	Admits   string     // limits that would admit the nearest trials; "": none would
 	Made     time.Time
 }
 
 // Fact is one line about the result.
 type Fact struct{ Name, Value string }
+
+// Excluded is a reason why trials are not on the leaderboard, and how many it holds for.
+type Excluded struct {
+	Trials int
+	Why    string
+}
 
 // Figure is one figure on each part.
 type Figure struct {

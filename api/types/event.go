@@ -27,6 +27,7 @@ type TuneProgress struct {
 	Status          TuneStatus `json:"status"`
 	NTrials         int        `json:"n_trials"`
 	TrialsCompleted int        `json:"trials_completed"`
+	ShareDone       float64    `json:"share_done"` // of all work, permutations included: 0 to 1
 	BestScore       *float64   `json:"best_score"`
 	BestTrial       *int       `json:"best_trial"`
 	ETASeconds      *float64   `json:"eta_seconds"`

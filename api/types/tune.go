@@ -36,6 +36,8 @@ type Tune struct {
 	ObjectiveType   Objective  `json:"objective_type"`
 	NTrials         int        `json:"n_trials"`
 	TrialsCompleted int        `json:"trials_completed"`
+	// ShareDone is how much of all work is done, from 0 to 1: permutations run when all trials have ended.
+	ShareDone float64 `json:"share_done"`
 	// PermutationTrials is the cost of the permutation test: trials that run beside those counted above; 0 without.
 	PermutationTrials int                         `json:"permutation_trials"`
 	Counts            TuneCounts                  `json:"counts"`

@@ -16,13 +16,17 @@ import (
 type shown struct {
 	status       string
 	trials, done int
+	share        float64 // of all work, permutations included
 	best         *float64
 	eta          *float64 // seconds; nil once it has ended
 	note         string   // more to say beside the count
 }
 
 func tuneProgress(t types.Tune) shown {
-	s := shown{status: string(t.Status), trials: t.NTrials, done: t.TrialsCompleted, best: t.BestScore}
+	s := shown{status: string(t.Status), trials: t.NTrials, done: t.TrialsCompleted, share: t.ShareDone, best: t.BestScore}
+	if t.PermutationTrials > 0 && !t.Status.Ended() {
+		s.note = fmt.Sprintf("  and %s on permuted bars", counted(t.PermutationTrials, "trial"))
+	}
 	if !t.Status.Ended() {
 		s.eta = t.ETASeconds
 	}
@@ -31,6 +35,9 @@ func tuneProgress(t types.Tune) shown {
 
 func wfoProgress(w types.WFO) shown {
 	s := shown{status: string(w.Status), trials: w.NTrials, done: w.TrialsCompleted, note: fmt.Sprintf("  folds %d of %d", w.FoldsDone, w.NFolds)}
+	if w.NTrials > 0 {
+		s.share = float64(w.TrialsCompleted) / float64(w.NTrials)
+	}
 	if w.FoldsFailed > 0 {
 		s.note += fmt.Sprintf(" (%d failed)", w.FoldsFailed)
 	}
@@ -54,24 +61,24 @@ func newProgress(out io.Writer) progress {
 	return &lineProgress{out: out, percent: -1}
 }
 
+const barSteps = 1000 // of a whole bar
+
 // barProgress redraws one line.
 type barProgress struct {
 	out io.Writer
 	bar *progressbar.ProgressBar
-	max int
 }
 
 func (p *barProgress) update(t shown) {
-	if p.bar == nil || p.max != t.trials {
-		p.max = t.trials
-		p.bar = progressbar.NewOptions(max(t.trials, 1),
-			progressbar.OptionSetWriter(p.out), progressbar.OptionSetWidth(30), progressbar.OptionShowCount(),
+	if p.bar == nil {
+		p.bar = progressbar.NewOptions(barSteps,
+			progressbar.OptionSetWriter(p.out), progressbar.OptionSetWidth(30),
 			progressbar.OptionSetPredictTime(false), progressbar.OptionThrottle(50*time.Millisecond),
 			progressbar.OptionSetRenderBlankState(true))
 	}
-	p.bar.Describe(fmt.Sprintf("%-9s", t.status) + describe(t))
+	p.bar.Describe(fmt.Sprintf("%-9s %d of %s", t.status, t.done, counted(t.trials, "trial")) + describe(t))
 	// The bar's only errors are of its writer; a terminal that is gone needs no progress.
-	_ = p.bar.Set(min(t.done, p.max))
+	_ = p.bar.Set(int(barSteps * t.share))
 }
 
 func (p *barProgress) done() {
@@ -90,10 +97,7 @@ type lineProgress struct {
 
 func (p *lineProgress) update(t shown) {
 	const step = 10
-	percent := 0
-	if t.trials > 0 {
-		percent = 100 * t.done / t.trials
-	}
+	percent := int(100 * t.share)
 	if t.status == p.status && percent/step == p.percent/step {
 		return
 	}

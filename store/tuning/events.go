@@ -14,6 +14,7 @@ type tuneEvent struct {
 	Status          Status   `json:"status"`
 	Trials          int      `json:"n_trials"`
 	TrialsCompleted int      `json:"trials_completed"`
+	ShareDone       float64  `json:"share_done"`
 	BestScore       *float64 `json:"best_score"`
 	BestTrial       *int     `json:"best_trial"`
 	ETASeconds      *float64 `json:"eta_seconds"`
@@ -25,10 +26,23 @@ type tuneEvent struct {
 func AppendEvent(ctx context.Context, tx pgx.Tx, tune *Tune, what string, eta *float64) error {
 	return store.AppendEvent(ctx, tx, tune.WorkspaceID, "backtests", "backtest.tune."+what, tune.ID.String(),
 		tuneEvent{
-			Status: tune.Status, Trials: tune.Trials, TrialsCompleted: tune.Progress.Done(),
+			Status: tune.Status, Trials: tune.Trials, TrialsCompleted: tune.Progress.Done(), ShareDone: tune.ShareDone(),
 			BestScore: tune.Progress.BestScore, BestTrial: tune.Progress.BestTrial,
 			ETASeconds: eta, Error: tune.Error,
 		})
+}
+
+// ShareDone is how much of the tune's work is done, from 0 to 1: of all rounds, and so with its permutations,
+// which run when all trials have ended.
+func (t *Tune) ShareDone() float64 {
+	p := t.Progress
+	switch {
+	case t.Status == Completed:
+		return 1 // permutations that were planned for need not have run
+	case p.Work <= 0:
+		return 0
+	}
+	return min(1, max(0, (p.WorkDone+p.WorkOpen)/p.Work))
 }
 
 // ETA estimates the seconds a running tune still needs from its mean pace since it started; nil

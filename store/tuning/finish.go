@@ -132,6 +132,7 @@ func queueProgress(batch *pgx.Batch, tune uuid.UUID) {
 		select t.workspace_id, 'backtests', 'backtest.tune.progress', t.id::text, jsonb_build_object(
 		           'status', t.status, 'n_trials', t.n_trials,
 		           'trials_completed', p.trials_completed + p.trials_skipped + p.trials_failed + o.trials,
+		           'share_done', least(1, greatest(0, coalesce(w.done / nullif(coalesce(p.work, t.n_trials), 0), 0))),
 		           'best_score', p.best_score, 'best_trial', p.best_trial,
 		           'eta_seconds', case when w.done > 0 then
 		               greatest(0, extract(epoch from clock_timestamp() - t.started_at)::float8 / w.done * (coalesce(p.work, t.n_trials) - w.done)) end)

@@ -124,12 +124,12 @@ func TestFinishedShardsAreCounted(t *testing.T) {
 	require.Equal(t, []int{6, 1, 1}, []int{now.Progress.Completed, now.Progress.Skipped, now.Progress.Failed})
 	require.Equal(t, 1.5, *now.Progress.BestScore)
 	rows, err := d.Owner.Query(ctx, `
-		select payload ->> 'trials_completed' || ' ' || (payload ->> 'eta_seconds' is not null) || ' ' || coalesce(payload ->> 'best_score', '-') || ' ' || (payload - 'eta_seconds' ? 'error')
+		select payload ->> 'trials_completed' || ' ' || (payload ->> 'share_done')::float8 || ' ' || (payload ->> 'eta_seconds' is not null) || ' ' || coalesce(payload ->> 'best_score', '-') || ' ' || (payload - 'eta_seconds' ? 'error')
 		  from event_log where type = 'backtest.tune.progress' order by xid, id`)
 	require.NoError(t, err)
 	events, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)
-	require.Equal(t, []string{"3 true - false", "4 true 1.5 false", "8 true 1.5 false"}, events)
+	require.Equal(t, []string{"3 0.375 true - false", "4 0.5 true 1.5 false", "8 1 true 1.5 false"}, events)
 }
 
 // What a tune that was canceled meanwhile computes is dropped, and its job completes.

@@ -94,7 +94,7 @@
     for (const el of document.querySelectorAll(`[data-tune="${CSS.escape(e.entity_id)}"]`)) {
       const part = (name) => el.querySelector(`[data-part="${name}"]`);
       const bar = part("bar"), done = part("done"), eta = part("eta"), best = part("best");
-      if (bar) bar.value = p.trials_completed;
+      if (bar && p.share_done != null) bar.value = p.share_done;
       if (done) done.textContent = whole(p.trials_completed);
       if (eta) eta.textContent = p.eta_seconds == null ? "" : `${roughly(p.eta_seconds)} left`;
       if (best && p.best_score != null) best.textContent = figure(p.best_score);

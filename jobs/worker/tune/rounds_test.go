@@ -223,6 +223,7 @@ func TestPermutationsAreCancelledWithTheirTune(t *testing.T) {
 		}
 		require.Equal(t, got.Trials, p.Done())
 		require.Zero(t, p.InFlight, "permutations are not counted as trials that run")
+		require.InDelta(t, 0.5, got.ShareDone(), 0.4999, "all trials have ended, and the tune has not")
 		return true
 	}, time.Minute, time.Millisecond)
 	_, err := f.store.Tuning.Cancel(t.Context(), f.space.ID, id)

@@ -177,7 +177,9 @@ class TuneData(Trials):
 
     def _repr_html_(self) -> str:
         done, whole, text = self._progress()
-        parts = [f"<b>Tune</b> of {escape(str(self.data.get('strategy_name')))} on {escape(str(self.data.get('dataset')))}", show.bar(done, whole, text)]
+        share = self.data.get("share_done")  # of all work: permutations run when all trials have ended
+        bar = show.bar(done, whole, text) if share is None else show.bar(float(share), 1, text)
+        parts = [f"<b>Tune</b> of {escape(str(self.data.get('strategy_name')))} on {escape(str(self.data.get('dataset')))}", bar]
         if self.data.get("error"):
             parts.append(f"<p>{escape(str(self.data['error']))}</p>")
         if self.ended:
