@@ -21,7 +21,7 @@ import (
 )
 
 // BenchmarkTracedTune times tunes of 20,000 trials without and with traces and metrics exported to a collector on
-// this machine, in turn, on one slot. "cpu-%" is the processor time that this process takes beyond that of the tunes
+// this machine, one after the other, on one slot. "cpu-%" is the processor time that this process takes beyond that of the tunes
 // without, its own collector included: other load on the machine touches it little. "fastest-%" is the same of the time
 // that the fastest took.
 func BenchmarkTracedTune(b *testing.B) {
