@@ -50,9 +50,11 @@ func newVerbs(t *testing.T) *verbs {
 	require.NoError(t, feed.Start(t.Context()))
 	t.Cleanup(func() { _ = feed.Stop(context.Background()) })
 	look := health.Options{Store: st, Main: st, Feed: feed.Status}
+	keys, err := webhookFlags{WebhookKey: "a-key-that-only-tests-have"}.keyring()
+	require.NoError(t, err)
 	server, err := api.New(api.Options{
 		Store: st, Hub: feed.Hub(), Health: health.New(look), Ready: health.Ready(look), Metrics: metrics, Logger: logger,
-		AdminToken: testAdminToken, Knowledge: base,
+		AdminToken: testAdminToken, Knowledge: base, Webhooks: api.WebhookOptions{Keys: keys},
 	})
 	require.NoError(t, err)
 	web := httptest.NewServer(server.Handler())

@@ -54,6 +54,8 @@ type commands struct {
 	Plans      plansCmd      `cmd:"" help:"List run plans, or print one."`
 	Schedules  schedulesCmd  `cmd:"" help:"Submit work again and again, by a cron line or at new bars, and see what changed."`
 	Strategies strategiesCmd `cmd:"" help:"List the strategies that tunes may name, with their parameters."`
+	Webhooks   webhooksCmd   `cmd:"" help:"Have events posted to addresses, and see how that goes."`
+	Listen     listenCmd     `cmd:"" help:"Post events to an address of this machine, signed as webhooks are, for development."`
 	Trades     tradesCmd     `cmd:"" help:"Print the trades of a run."`
 	Run        runCmd        `cmd:"" help:"Run one backtest and print its figures."`
 	Recommend  recommendCmd  `cmd:"" help:"Print parameters that did well in such a market before."`
