@@ -198,12 +198,33 @@ func (c checks) tunes(ctx context.Context) ops.Report {
 	if err := errors.Join(c.lost(ctx, &r, "tune", "wfo", "run_plan", "strategy", "schedule"), c.fleet(ctx, &r)); err != nil {
 		return failed(r, err)
 	}
+	if err := c.schedules(ctx, &r); err != nil {
+		return failed(r, err)
+	}
 	if state.Failed24h > state.Completed24h {
 		r.Raise(ops.StatusDegraded, fmt.Sprintf("%d tunes failed in 24 h, %d were completed", state.Failed24h, state.Completed24h),
 			"Read their errors: GET /backtests/tunes?status=failed.")
 	}
 	r.Raise(ops.StatusOK, fmt.Sprintf("%d active, %d workers", counts.Active("tune"), state.Workers), "")
 	return r
+}
+
+// schedules names schedules whose last runs have all failed.
+func (c checks) schedules(ctx context.Context, r *ops.Report) error {
+	count, ids, err := c.Store.Schedules.Troubled(ctx, lostNamed)
+	if err != nil {
+		return err
+	}
+	r.Add("failing_schedules", count)
+	if count > 0 {
+		names := make([]string, len(ids))
+		for i, id := range ids {
+			names[i] = id.String()
+		}
+		r.Raise(ops.StatusDegraded, fmt.Sprintf("%d schedules fail each time: %s", count, strings.Join(names, ", ")),
+			"Read why: GET /schedules/{id}/history. Mend the request, or pause the schedule.")
+	}
+	return nil
 }
 
 // The thresholds of ingestion.

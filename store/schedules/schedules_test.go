@@ -162,6 +162,10 @@ func TestResultsAreComparedWithTheOneBefore(t *testing.T) {
 	}
 	types := d.EventTypes(made.ID)
 	require.Equal(t, "schedule.failing", types[len(types)-1])
+	count, ids, err := d.schedules.Troubled(t.Context(), 5)
+	require.NoError(t, err)
+	require.Equal(t, 1, count)
+	require.Equal(t, []uuid.UUID{made.ID}, ids)
 	// What it found is kept without the tune.
 	d.Exec(`delete from tunes`)
 	require.NotNil(t, d.slots(made.ID)[0].Result)
