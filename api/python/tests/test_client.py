@@ -192,3 +192,23 @@ def test_schedules_are_made_changed_run_and_deleted() -> None:
     assert client.schedules() == [made]
     client.delete_schedule("a/b")
     assert asked[-1].method == "DELETE"
+
+
+def test_webhooks_are_made_changed_rotated_tested_and_deleted() -> None:
+    made = {"webhook_id": "a/b", "state": "active", "secret": "whsec_x"}
+    sent = {"delivery_id": "evt_1", "state": "pending"}
+    bodies = [made, made, made, sent, {"items": [sent]}, sent, {"items": [made], "next_cursor": None}]
+    client, asked = against(*(httpx.Response(200, json=body) for body in bodies), httpx.Response(204))
+    assert client.add_webhook("https://example.com/hook", types=["wfo.run.*"])["secret"] == "whsec_x"
+    assert json.loads(asked[0].content)["types"] == ["wfo.run.*"]
+    assert client.change_webhook("a/b", state="paused")["webhook_id"] == "a/b"
+    assert (asked[1].method, asked[1].url.raw_path) == ("PATCH", b"/webhooks/a%2Fb")
+    assert client.rotate_webhook("a/b", overlap_seconds=60, key="once")["secret"] == "whsec_x"
+    assert asked[2].headers["X-Idempotency-Key"] == "once"
+    assert client.test_webhook("a/b") == sent
+    assert client.webhook_deliveries("a/b", state="pending") == [sent]
+    assert client.redeliver("a/b", "evt_1") == sent
+    assert asked[5].url.raw_path == b"/webhooks/a%2Fb/deliveries/evt_1/redeliver"
+    assert client.webhooks() == [made]
+    client.delete_webhook("a/b")
+    assert asked[7].method == "DELETE"

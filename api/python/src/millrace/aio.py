@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from ._resources import Answer, Recommendation, Reproduction, Space
 from ._schedules import new_schedule, schedule_change, schedule_deletion, schedule_run, schedule_slots
 from ._stream import Event, Lines, decode
 from ._version import __version__
+from ._webhooks import new_webhook, webhook_change, webhook_deletion, webhook_deliveries, webhook_redelivery, webhook_rotation, webhook_test
 
 T = TypeVar("T")
 L = TypeVar("L", bound="_Lasting")
@@ -211,6 +212,39 @@ class AsyncClient:
     async def delete_schedule(self, id: str) -> None:
         """Delete a schedule and its history; what it has submitted continues."""
         await self._send(schedule_deletion(id))
+
+    async def add_webhook(self, url: str, *, topics: Sequence[str] = (), types: Sequence[str] = (), entity_id: str = "", label: str = "",
+                    description: str = "", key: str | None = None) -> dict[str, Any]:
+        """Have events posted to an address. The answer holds the ``secret`` that signs them, this once."""
+        return await self._send(new_webhook(url, topics, types, entity_id, label, description, key))
+
+    async def webhooks(self) -> list[dict[str, Any]]:
+        """The webhooks and how each goes, newest first."""
+        return [w async for w in self._pages("/webhooks", limit=200)]
+
+    async def change_webhook(self, id: str, **changes: Any) -> dict[str, Any]:
+        """Change what is named of a webhook; ``state="paused"`` pauses it and ``state="active"`` resumes it where it was."""
+        return await self._send(webhook_change(id, changes))
+
+    async def rotate_webhook(self, id: str, *, overlap_seconds: int = 86400, key: str | None = None) -> dict[str, Any]:
+        """Give a webhook another ``secret``; the old one signs too for so long."""
+        return await self._send(webhook_rotation(id, overlap_seconds, key))
+
+    async def test_webhook(self, id: str, *, key: str | None = None) -> dict[str, Any]:
+        """Have a test message sent."""
+        return await self._send(webhook_test(id, key))
+
+    async def webhook_deliveries(self, id: str, limit: int = 50, state: str | None = None) -> list[dict[str, Any]]:
+        """The newest messages of a webhook and how the attempts at them went, newest first."""
+        return await self._send(webhook_deliveries(id, limit, state))
+
+    async def redeliver(self, id: str, delivery: str, *, key: str | None = None) -> dict[str, Any]:
+        """Have a message sent again, with its id."""
+        return await self._send(webhook_redelivery(id, delivery, key))
+
+    async def delete_webhook(self, id: str) -> None:
+        """Delete a webhook and its deliveries."""
+        await self._send(webhook_deletion(id))
 
     def events(self, *topics: str, after: str | None = None) -> AsyncIterator[Event]:
         """The workspace's events, live and without end. The stream resumes by itself; a ``reset`` event says
