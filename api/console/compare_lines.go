@@ -49,7 +49,12 @@ func compareLines(chosen []compared, differ bool) []compareLine {
 	})
 	text("Parameters", func(t compared) string { return orDash(paramText(t.Params)) })
 	for i, name := range []string{"Score in sample", "Score out of sample", "Overfit gap"} {
-		row(name, func(t compared) (string, string) { return number(t.Score[i]), tone(t.Score[i]) })
+		row(name, func(t compared) (string, string) {
+			if i == 2 { // the larger the gap, the worse
+				return number(t.Score[i]), ""
+			}
+			return number(t.Score[i]), tone(t.Score[i])
+		})
 	}
 	for _, figure := range []struct {
 		name string

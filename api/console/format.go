@@ -22,7 +22,7 @@ func (p *Pages) funcs() template.FuncMap {
 		"ago": ago, "when": when, "day": func(t time.Time) string { return t.UTC().Format("2006-01-02") },
 		"span": span, "eta": eta, "short": shortID, "params": params, "pretty": pretty,
 		"join": strings.Join, "split": func(list string) []string { return strings.Split(list, ",") }, "title": title, "warning": types.ShownWarning, "deref": func(v *float64) float64 { return *v },
-		"dict": dict, "months": monthNames, "month": monthText, "shade": shade, "date": func(micros int64) string { return chart.Day(micros) }, "labelhref": labelHref, "limits": limitsText, "part": partText, "inputs": inputsOf, "exact": plain, "add": func(a, b int) int { return a + b },
+		"dict": dict, "months": monthNames, "month": monthText, "shade": shade, "date": func(micros int64) string { return chart.Day(micros) }, "labelhref": labelHref, "limits": limitsText, "part": partText, "inputs": inputsOf, "exact": plain, "price": priceText, "add": func(a, b int) int { return a + b },
 		"minute": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }, "ownCommission": ownCommission, "tone": tone, "verdict": verdict, "checkname": checkName, "checkid": checkID, "yes": func(v *bool) bool { return v != nil && *v }, "has": func(list []string, v string) bool { return slices.Contains(list, v) },
 	}
 }
@@ -267,6 +267,9 @@ func pretty(raw json.RawMessage) string {
 func monthNames() []string {
 	return []string{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"}
 }
+
+// priceText writes a price without the noise of single precision; the exact one is in its title and in the CSV.
+func priceText(v float64) string { return strconv.FormatFloat(v, 'g', 7, 64) }
 
 // monthText writes a return of a month in percent.
 func monthText(v float64) string {
