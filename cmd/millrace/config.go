@@ -95,7 +95,7 @@ func typed(v *kong.Value) bool {
 
 // secret reports whether the value may not be shown.
 func (s setting) secret() bool {
-	for _, part := range []string{"TOKEN", "KEY", "DSN", "DATABASE_URL", "PASSWORD", "HEADERS"} {
+	for _, part := range []string{"TOKEN", "KEY", "DSN", "DATABASE_URL", "PASSWORD", "HEADERS", "SECRET"} {
 		if strings.Contains(s.Variable, part) {
 			return true
 		}
