@@ -118,7 +118,8 @@ func (f limitFlags) check() error {
 
 // check names everything that keeps a worker from starting under a profile, but for what it connects to.
 func (c workerCmd) check(profile string) error {
-	return errors.Join(c.workerFlags.check(), c.knowledgeFlags.check(), c.webhookFlags.check(), c.telemetryFlags.check(), c.reloadFlags.check(), checkToken(c.AdminToken, profile))
+	return errors.Join(c.workerFlags.check(), c.knowledgeFlags.check(), c.webhookFlags.check(), c.telemetryFlags.check(), c.reloadFlags.check(),
+		limitFlags{LimitQueueDepth: c.LimitQueueDepth}.check(), checkToken(c.AdminToken, profile))
 }
 
 func (f workerFlags) check() error {
