@@ -97,8 +97,8 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 		if strings.HasPrefix(route.Path, "/ingest/") && route.Creates {
 			route.Sample = `{"url":"https://www.youtube.com/watch?v=aaaaaaaaaaa"}`
 		}
-		if route.Path == "/workspace/keys" { // whose example is there already
-			route.Sample = `{"name":"another","role":"member"}`
+		if route.Path == "/workspace/keys" || route.Path == "/schedules" { // whose example is there already
+			route.Sample = strings.Replace(route.Sample, `"name": "`, `"name": "another `, 1)
 		}
 		switch route.Path {
 		case "/datasets":
@@ -114,6 +114,10 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 			continue
 		}
 		require.Less(t, a.status, 300, "%s: %s", name, a.body)
+		if route.Path == "/bulk" { // its example only counts
+			require.Len(t, n.audits(), before, "%s: a dry run leaves an entry", name)
+			continue
+		}
 		all := n.audits()
 		require.Len(t, all, before+1, name)
 		last := all[len(all)-1]

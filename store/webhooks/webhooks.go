@@ -159,7 +159,7 @@ func (s *Store) Change(ctx context.Context, workspace, id uuid.UUID, edit func(*
 		if w, err = get(ctx, tx, workspace, id); err != nil {
 			return err
 		}
-		before := w.State
+		before, was := w.State, w.audited()
 		if err := edit(&w); err != nil {
 			return err
 		}
@@ -171,9 +171,15 @@ func (s *Store) Change(ctx context.Context, workspace, id uuid.UUID, edit func(*
 			 where id = $1 and workspace_id = $2
 			returning `+columns, id, workspace, w.URL, w.Description, list(w.Topics), list(w.Types), w.Entity, w.Label, w.State,
 			w.State == Active && (before != Active || w.RetryAt != nil))
+		store.AuditChange(ctx, was, w.audited())
 		return err
 	})
 	return w, err
+}
+
+// audited is what the audit log keeps of a webhook; its address may hold a secret.
+func (w *Webhook) audited() map[string]any {
+	return map[string]any{"description": w.Description, "topics": w.Topics, "types": w.Types, "entity": w.Entity, "label": w.Label, "state": w.State}
 }
 
 // Delete deletes a webhook and its deliveries. What is being sent may still arrive.
