@@ -31,6 +31,7 @@ func (n *neighbours) page(route api.Route) string {
 	for prefix, of := range map[string]string{
 		"/admin/tunes/": "/backtests/tunes/", "/admin/wfo/": "/backtests/wfo/", "/admin/strategies/": "/strategies/",
 		"/admin/runs/": "/backtests/runs/", "/admin/ingestion/documents/": "/documents/",
+		"/admin/schedules/": "/schedules/",
 	} {
 		if rest, ok := strings.CutPrefix(path, prefix+":id"); ok {
 			path = prefix + n.ids[of] + rest

@@ -346,6 +346,7 @@ func icon(name string) template.HTML {
 		"compare":     `<path d="M6 3v10M10 3v10M2.5 5H6m-3.5 6H6m4-6h3.5M10 11h3.5"/>`,
 		"wfo":         `<path d="M2 4h5m1.5 0H11M4 8h5m1.5 0H13M6 12h5m1.5 0H14"/>`,
 		"datasets":    `<ellipse cx="8" cy="4" rx="5" ry="2"/><path d="M3 4v8c0 1.1 2.2 2 5 2s5-.9 5-2V4M3 8c0 1.1 2.2 2 5 2s5-.9 5-2"/>`,
+		"schedules":   `<path d="M2.500 4h11v9.500h-11zM2.500 7h11M5.500 2.500v3M10.500 2.500v3"/>`,
 		"strategies":  `<path d="M5.5 4.500 2 8l3.500 3.500M10.500 4.500 14 8l-3.500 3.500M9 3 7 13"/>`,
 		"search":      `<path d="M2.500 3h5l6 6-5 5-6-6z"/><circle cx="5.500" cy="6" r="1"/>`,
 		"query":       `<circle cx="7" cy="7" r="4"/><path d="m10 10 3.5 3.5"/>`,

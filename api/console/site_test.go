@@ -32,6 +32,7 @@ import (
 	"millrace/jobs/worker/ingestion/provider"
 	"millrace/jobs/worker/ingestion/sandbox"
 	"millrace/jobs/worker/retention"
+	"millrace/jobs/worker/schedule"
 	"millrace/jobs/worker/tune"
 	"millrace/jobs/worker/wfo"
 	"millrace/ops"
@@ -39,6 +40,7 @@ import (
 	"millrace/store"
 	"millrace/store/eventlog"
 	"millrace/store/pgtest"
+	"millrace/store/requests"
 	"millrace/store/stores"
 	"millrace/store/tenants"
 	"millrace/store/vector"
@@ -216,6 +218,10 @@ func (s *site) startWorker() {
 		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, logger, tune.Options{ShardTime: 200 * time.Millisecond}).Register(workers)
 		gate.New(st.DB, st.Strategies, metrics, logger).Register(workers)
 		wfo.New(wfo.Stores{DB: st.DB, Market: st.Market, Strategies: st.Strategies, Tuning: st.Tuning, WalkForward: st.WalkForward}, metrics, logger, wfo.Options{}).Register(workers)
+		schedule.New(schedule.Stores{
+			DB: st.DB, Requests: requests.Checker{Market: st.Market, Strategies: st.Strategies}, Library: st.Library, Schedules: st.Schedules, Tuning: st.Tuning,
+			WalkForward: st.WalkForward,
+		}, 0, logger).Register(workers)
 		retention.New(st.DB, st.Upkeep, logger).Register(workers)
 		sources, err := ingestion.New(ingestion.Options{
 			DB: st.DB, Library: st.Library, Market: st.Market, Logger: logger, Fetcher: fetch.New(fetch.Options{}), Sandbox: children,

@@ -89,6 +89,9 @@ func (s *Store) FailFire(ctx context.Context, lease store.Lease, id uuid.UUID, r
 			if err := s.ended(ctx, tx, schedule, slot); err != nil {
 				return err
 			}
+			if err := trim(ctx, tx, id); err != nil {
+				return err
+			}
 		}
 		line, err := schedule.Line()
 		if err != nil {

@@ -252,3 +252,22 @@ func TestFullQueueOrRefusedSubmissionLeavesTheSlotDue(t *testing.T) {
 	require.NotEqual(t, uuid.Nil, d.submit(slot, "fits"))
 	require.Equal(t, schedules.Running, d.slots(made.ID)[0].State)
 }
+
+// A schedule that is only run by hand, as one that is paused, keeps no more of its history than others.
+func TestRunsByHandKeepTheHistoryBounded(t *testing.T) {
+	t.Parallel()
+	d := newFixture(t, "2025-01-01T05:59:00Z")
+	made := d.made(schedules.Schedule{Name: "nightly", Cron: "0 6 * * *", Paused: true})
+	d.Exec(`
+		insert into schedule_slots (id, schedule_id, workspace_id, cause, slot_at, first_at, state, entity_id, result, changes, ended_at)
+		select ('00000000-0000-7000-8000-' || lpad(to_hex(g), 12, '0'))::uuid, $1, $2, 'manual', now(), now(), 'completed', gen_random_uuid(),
+		       '{"dsr": 0.9731, "pbo": 0.1203, "score": 1.2345678901234567, "params": {"fast": 10, "slow": 100}, "dataset": "sp500@12", "verdict": "robust"}',
+		       '[{"field": "params.fast", "before": 5, "after": 10}, {"field": "score", "before": 1.1345678901234567, "after": 1.2345678901234567}]', now()
+		  from generate_series(1, 1100) g`, made.ID, d.Space.ID)
+	_, err := d.schedules.RunNow(t.Context(), store.Submission{Workspace: d.Space.ID, Route: "test"}, made.ID, func(*schedules.Slot) (store.Response, error) {
+		return store.Response{Status: 202}, nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, 1000, d.Count(`select count(*) from schedule_slots where schedule_id = $1`, made.ID))
+	require.Equal(t, 1, d.Count(`select count(*) from schedule_slots where schedule_id = $1 and state = 'due'`, made.ID), "the newest is kept")
+}

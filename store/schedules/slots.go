@@ -130,6 +130,9 @@ func (s *Store) RunNow(ctx context.Context, sub store.Submission, id uuid.UUID, 
 		if err != nil {
 			return store.Response{}, err
 		}
+		if err := trim(ctx, tx, id); err != nil {
+			return store.Response{}, err
+		}
 		store.AuditEntityOf(ctx, "schedule", id.String())
 		return render(slot)
 	})
