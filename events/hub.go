@@ -43,7 +43,7 @@ func (m *Message) Encoded(encode func(eventlog.Event) ([]byte, error)) ([]byte, 
 
 // eventLog is the part of the store that subscribers catch up from.
 type eventLog interface {
-	Events(ctx context.Context, scope eventlog.Scope, after eventlog.Cursor, limit int) ([]eventlog.Event, error)
+	EventsThrough(ctx context.Context, scope eventlog.Scope, after, through eventlog.Cursor, limit int) ([]eventlog.Event, error)
 }
 
 // Hub gives every event that the listener reads to the subscribers of its workspace and topic.

@@ -30,6 +30,8 @@ type Subscription struct {
 	ready chan struct{}
 	phase phase
 	last  eventlog.Cursor // of the last event taken
+	// joined is the hub's place when it began to queue for the subscription.
+	joined eventlog.Cursor
 
 	mu    sync.Mutex
 	queue []*Message
@@ -67,7 +69,7 @@ func (s *Subscription) Take(ctx context.Context) ([]*Message, error) {
 		return s.takeQueued()
 	}
 	s.wake() // until live there is always more to do
-	page, err := s.hub.log.Events(ctx, s.scope, s.last, replayPage)
+	page, err := s.hub.log.EventsThrough(ctx, s.scope, s.last, s.joined, replayPage)
 	if err != nil {
 		return nil, err
 	}
@@ -81,10 +83,10 @@ func (s *Subscription) Take(ctx context.Context) ([]*Message, error) {
 	switch {
 	case len(page) == replayPage:
 	case s.phase == replaying:
-		s.hub.add(s)
+		s.joined = s.hub.add(s)
 		s.phase = joining
 	default:
-		// The log was read to its end after the queue began, so what the log did not give is queued.
+		// The log was read to where the queue began, so what the log did not give is queued.
 		s.phase = live
 	}
 	return messages, nil

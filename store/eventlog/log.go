@@ -101,6 +101,15 @@ type bound struct {
 	id  int64
 }
 
+// atLeastBehind is the bound or, if that is further, the place behind the cursor's row.
+func (b bound) atLeastBehind(c Cursor) bound {
+	row, _ := c.row()
+	if c.XID > b.xid || c.XID == b.xid && row+1 > b.id {
+		return bound{c.XID, row + 1}
+	}
+	return b
+}
+
 // querier is the part of a connection or a transaction that reads one row.
 type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
@@ -149,11 +158,21 @@ const boundsSQL = `
 // Events reads at most limit readable events after a cursor, in order. A page shorter than limit
 // ends at the log's end. It is ErrCursorGone when events after the cursor may be missing.
 func (s *Store) Events(ctx context.Context, scope Scope, after Cursor, limit int) ([]Event, error) {
+	return s.EventsThrough(ctx, scope, after, Cursor{}, limit)
+}
+
+// EventsThrough reads as Events does, and not less far than to a place that some reader has come to. The end of
+// the log can lie before that for a while: a transaction that is older than the place, and has only now written its
+// first event, holds readers up from its own id on, though its events come behind the place.
+func (s *Store) EventsThrough(ctx context.Context, scope Scope, after, through Cursor, limit int) ([]Event, error) {
 	var events []Event
 	read := func(tx *store.Tx) error {
 		bound, err := readBound(ctx, tx)
 		if err != nil {
 			return err
+		}
+		if through.Epoch == after.Epoch {
+			bound = bound.atLeastBehind(through)
 		}
 		var bounds Bounds
 		batch := &pgx.Batch{}
