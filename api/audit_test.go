@@ -105,6 +105,12 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 			a = n.upload(n.key, "another", lines(ohlcv.Sample(), 0, 800))
 		case "/datasets/:id/bars":
 			a = n.extend("another", lines(ohlcv.Sample(), 790, 900), nil)
+		case "/datasets/:id":
+			target := path(route)
+			if route.Method == http.MethodDelete {
+				target += "?cascade=true"
+			}
+			a = n.call(route, target, route.Sample, as...)
 		default:
 			a = n.call(route, path(route), route.Sample, as...)
 		}
@@ -147,6 +153,8 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 // order has what is made come before what ends it.
 func order(r api.Route) string {
 	switch {
+	case r.Method == http.MethodDelete && r.Path == "/datasets/:id": // with all that depends on it
+		return "3"
 	case r.Method == http.MethodDelete:
 		return "2 " + r.Path
 	case strings.HasSuffix(r.Path, "/cancel"):

@@ -55,7 +55,7 @@ func TestAskPrintsAnAnswerAndWhatItCites(t *testing.T) {
 	require.Contains(t, errs, "question")
 	status, _, errs = v.run("ask", "crossover", "--top-k", "51", "--api-key", key)
 	require.Equal(t, 1, status)
-	require.Contains(t, errs, "top_k")
+	require.Contains(t, errs, "--top-k")
 }
 
 func TestReembedVerbStartsAMove(t *testing.T) {
