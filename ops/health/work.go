@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"millrace/jobs"
 	"millrace/ops"
 	"millrace/store/workers"
 )
@@ -128,10 +127,11 @@ func (c checks) lost(ctx context.Context, r *ops.Report, kinds ...string) error 
 	return nil
 }
 
-// unserved raises an error where work waits in one of the queues and no worker that is heard works it.
-func unserved(state workers.State, r *ops.Report, queues ...string) {
+// unserved raises an error where work waits in a queue and no worker that is heard works it: that of documents,
+// or any other.
+func unserved(state workers.State, r *ops.Report, documents bool) {
 	for _, q := range state.Queues {
-		if q.Workers == 0 && q.Oldest > noticed && slices.Contains(queues, q.Queue) {
+		if q.Workers == 0 && q.Oldest > noticed && q.Documents() == documents {
 			r.Raise(ops.StatusError, fmt.Sprintf("work waits in the queue %s and no worker works it", q.Queue),
 				fmt.Sprintf("Start one: millrace worker --queues %s:2. Or find out why it stopped.", q.Queue))
 		}
@@ -147,7 +147,7 @@ func (c checks) fleet(ctx context.Context, r *ops.Report) error {
 	if err != nil {
 		return err
 	}
-	unserved(state, r, jobs.QueueTunes, jobs.QueueTrials, jobs.QueueWFO, jobs.QueueMaintenance)
+	unserved(state, r, false)
 	for _, w := range state.Silent { // the latest first
 		if w.For < silentFor {
 			r.Raise(ops.StatusDegraded, fmt.Sprintf("worker %s has not been heard for %v", w.Worker, w.For.Round(time.Second)),
@@ -253,7 +253,7 @@ func (c checks) ingestion(ctx context.Context) ops.Report {
 	if err != nil {
 		return failed(r, err)
 	}
-	unserved(fleet, &r, jobs.QueueIngestion)
+	unserved(fleet, &r, true)
 	if state.Backlog > backlogLong {
 		r.Raise(ops.StatusError, fmt.Sprintf("%d documents are waiting, more than 100 of them for %v", state.Pending, state.Backlog.Round(time.Minute)),
 			"Is a worker on the queue ingestion? Add slots: millrace worker --queues ingestion:4.")

@@ -18,6 +18,9 @@ type QueueState struct {
 	Workers int           // live workers that work it
 }
 
+// Documents reports whether the queue is that of documents.
+func (q QueueState) Documents() bool { return q.Queue == jobs.QueueIngestion }
+
 // ClockState is by how much a live worker's clock is off.
 type ClockState struct {
 	Worker string
