@@ -17,7 +17,7 @@ import (
 	"millrace/store/schedules"
 )
 
-// scheduleRequest is types.ScheduleRequest as it is bound: its request stays as it came.
+// scheduleRequest is types.ScheduleBody as it is bound: its request stays as it came.
 type scheduleRequest struct {
 	Name      string          `json:"name"`
 	Kind      schedules.Kind  `json:"kind"`

@@ -26,7 +26,7 @@ const (
 func (s *Server) scheduleRoutes() []route {
 	return []route{
 		{http.MethodPost, "/schedules", member, s.createSchedule, creates | inline, about{
-			summary: "Submit a tune, walk-forward or ingestion by a cron line in a time zone, or at new bars", body: types.ScheduleRequest{}, sample: sampleSchedule,
+			summary: "Submit a tune, walk-forward or ingestion by a cron line in a time zone, or at new bars", body: types.ScheduleBody{}, sample: sampleSchedule,
 			status: http.StatusCreated, answer: types.Schedule{}}},
 		{http.MethodGet, "/schedules", viewer, s.listSchedules, bodyLimit, about{
 			summary: "The schedules with their next slot and last run, newest first", params: paging(50, 200), answer: types.List[types.Schedule]{}}},

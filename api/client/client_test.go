@@ -147,12 +147,12 @@ func TestRetriesAreBounded(t *testing.T) {
 func TestARequestWithoutAKeyThatMayActTwiceIsSentOnce(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*client.Client) error{
-		"create a workspace": func(api *client.Client) error {
-			_, err := api.CreateWorkspace(context.Background(), types.WorkspaceRequest{})
+		"change a schedule": func(api *client.Client) error {
+			_, err := api.ChangeSchedule(context.Background(), "s", types.ScheduleChange{})
 			return err
 		},
-		"create a key": func(api *client.Client) error {
-			_, err := api.CreateKey(context.Background(), "w", types.KeyRequest{})
+		"delete all that a filter finds": func(api *client.Client) error {
+			_, err := api.Bulk(context.Background(), types.BulkRequest{})
 			return err
 		},
 	} {

@@ -11,7 +11,7 @@ import (
 func schedulePath(id string) string { return "/schedules/" + url.PathEscape(id) }
 
 // AddSchedule makes a schedule, once however often it is sent. key is the idempotency key; "" makes one.
-func (c *Client) AddSchedule(ctx context.Context, key string, body types.ScheduleRequest) (*types.Schedule, error) {
+func (c *Client) AddSchedule(ctx context.Context, key string, body types.ScheduleBody) (*types.Schedule, error) {
 	return create[types.Schedule](ctx, c, "/schedules", key, body)
 }
 

@@ -39,9 +39,9 @@ const (
 	SlotSkipped   SlotState = "skipped"
 )
 
-// ScheduleRequest is the body of POST /schedules: what to submit, and either a cron line or the dataset whose new
+// ScheduleBody is the body of POST /schedules: what to submit, and either a cron line or the dataset whose new
 // versions run it.
-type ScheduleRequest struct {
+type ScheduleBody struct {
 	Name      string                 `json:"name"` // of the schedule, once in the workspace
 	Kind      ScheduleKind           `json:"kind"`
 	Request   Stored[map[string]any] `json:"request"`                 // body of POST /backtests/tune, POST /backtests/wfo, or POST /ingest with a url

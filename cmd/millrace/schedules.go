@@ -45,7 +45,7 @@ func (c *schedulesAddCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	made, err := api.AddSchedule(ctx, "", types.ScheduleRequest{
+	made, err := api.AddSchedule(ctx, "", types.ScheduleBody{
 		Name: c.Name, Kind: types.ScheduleKind(c.Kind), Request: types.NewStored[map[string]any](raw), Cron: c.Cron, TimeZone: c.TimeZone,
 		OnNewBars: c.OnNewBars, Missed: types.MissedPolicy(c.Missed), Paused: c.Paused,
 	})
