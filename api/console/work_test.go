@@ -22,10 +22,16 @@ type clicks struct {
 	made int
 }
 
+// on finds and clicks in one step: the lists of a running tune are replaced all the time, and a row that was found
+// before may be gone.
 func (c *clicks) on(selector string) {
 	c.t.Helper()
 	c.made++
-	c.leave(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+	script, err := json.Marshal(selector)
+	require.NoError(c.t, err)
+	c.until("document.querySelector(" + string(script) + ")")
+	eval[int](c.browser, `window.left = true; document.querySelector(`+string(script)+`).click(); 0`)
+	c.until(`!window.left && document.readyState === "complete"`)
 }
 
 // From sign-in with a viewer's key to the trades of the best trial of a running tune are four clicks at most.

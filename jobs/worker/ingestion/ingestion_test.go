@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -56,7 +57,9 @@ func TestEverySourceBecomesAFindableDocument(t *testing.T) {
 		require.NotNil(t, found, test.source)
 		require.Contains(t, found.Text, test.want)
 		require.Equal(t, test.cite, found.Position.String(), test.source)
-		require.EqualValues(t, 1, testutil.ToFloat64(r.metrics.IngestJobs.WithLabelValues(string(test.source), "completed")))
+		require.Eventually(t, func() bool { // it is counted once the work is stored
+			return testutil.ToFloat64(r.metrics.IngestJobs.WithLabelValues(string(test.source), "completed")) == 1
+		}, 30*time.Second, 10*time.Millisecond, "%s is not counted", test.source)
 
 		types := r.events(in.ID)
 		require.Equal(t, "ingestion.job.queued", types[0])
