@@ -12,7 +12,7 @@ import (
 // limitFlags say how much the API takes from one caller, and whom it believes about who calls. The
 // limits hold for all API processes of a database together.
 type limitFlags struct {
-	LimitSubmissions    int      `default:"60" env:"LIMIT_SUBMISSIONS" help:"Requests to create work, a minute and workspace; 0 is no limit, here and below."`
+	LimitSubmissions    int      `default:"60" env:"LIMIT_SUBMISSIONS" help:"Requests to create work, a minute and workspace; 0 lifts the limit, here and below."`
 	LimitQueueDepth     int      `default:"1000" env:"LIMIT_QUEUE_DEPTH" help:"Pieces of work of a workspace that may wait or run."`
 	LimitUploads        int      `default:"5" env:"LIMIT_UPLOADS" help:"Uploads of files, a minute and address."`
 	LimitQueries        int      `default:"30" env:"LIMIT_QUERIES" help:"Queries of the knowledge base, a minute and workspace."`

@@ -109,7 +109,7 @@ func (f limitFlags) check() error {
 		{"queries", f.LimitQueries}, {"address-queries", f.LimitAddressQueries}, {"logins", f.LimitLogins},
 	} {
 		if limit.most < 0 {
-			faults = append(faults, fmt.Errorf("--limit-%s (LIMIT_%s) is %d: 0 is no limit, and less is none",
+			faults = append(faults, fmt.Errorf("--limit-%s (LIMIT_%s) is %d: 0 lifts the limit, and less is none",
 				limit.name, strings.ToUpper(strings.ReplaceAll(limit.name, "-", "_")), limit.most))
 		}
 	}

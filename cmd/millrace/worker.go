@@ -58,7 +58,7 @@ type workerCmd struct {
 	workerFlags
 	telemetryFlags
 	reloadFlags
-	LimitQueueDepth int    `default:"1000" env:"LIMIT_QUEUE_DEPTH" help:"Pieces of work of a workspace that may wait or run; what a schedule submits beyond it waits. 0 is no limit."`
+	LimitQueueDepth int    `default:"1000" env:"LIMIT_QUEUE_DEPTH" help:"Pieces of work of a workspace that may wait or run; what a schedule submits beyond it waits. 0 lifts the limit."`
 	AdminToken      string `env:"ADMIN_TOKEN" help:"Token for the profiles at --metrics-addr; unset, there are none."`
 }
 
