@@ -90,6 +90,22 @@ func (s *Store) Rescue(ctx context.Context) ([]Rescued, error) {
 	return rescued, err
 }
 
+// Suspects says whether a worker that has fallen silent seems to hold jobs or sessions. The database takes
+// a write before it is believed: where a disk is full, one worker's heartbeat finds room and another's
+// does not, and none of them is gone.
+func (s *Store) Suspects(ctx context.Context) (found bool, err error) {
+	err = s.db.InFleet(ctx, func(tx *store.Tx) error {
+		return tx.QueryRow(ctx, `
+			select case when exists (select `+orphans+`) or has_lost_sessions(make_interval(secs => $1))
+			            then probe_write('0') > clock_timestamp() - make_interval(secs => $1 / 2.0)
+			            else false end`, LeaseSeconds).Scan(&found)
+	})
+	if err != nil {
+		return false, fmt.Errorf("look for lost workers: %w", err)
+	}
+	return found, nil
+}
+
 // LostSessions are the sessions of one lost worker that were ended.
 type LostSessions struct {
 	Worker   string

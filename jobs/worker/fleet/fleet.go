@@ -177,13 +177,11 @@ func (f *Fleet) shutDown(ctx context.Context) error {
 	return errors.Join(err, f.store.Workers.Retire(retire, f.self.ID))
 }
 
-// beat renews the heartbeat and rescues orphans, until ctx ends. Only a worker that has itself
-// been heard for a whole lease rescues: after an outage of the database every heartbeat looks
-// silent, though nobody died.
+// beat renews the heartbeat and rescues orphans, until ctx ends.
 func (f *Fleet) beat(ctx context.Context) {
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
-	heardSince := time.Now()
+	belief := belief{heardSince: time.Now()}
 	lastBeat := time.Now()
 	for {
 		select {
@@ -195,17 +193,16 @@ func (f *Fleet) beat(ctx context.Context) {
 			if ctx.Err() == nil {
 				f.opts.Logger.WarnContext(ctx, "heartbeat failed", "error", err)
 			}
-			heardSince = time.Now()
-			f.held.extend(heardSince)
+			belief.restart()
+			f.held.extend(belief.heardSince)
 			continue
 		}
 		now := time.Now()
 		if now.Sub(lastBeat) > workers.HeartbeatLease/2 {
-			heardSince = now // we were stopped ourselves, or the database was slow for all
+			belief.restart() // we were stopped ourselves, or the database was slow for all
 		}
 		lastBeat = now
-		if now.Sub(heardSince) >= workers.HeartbeatLease {
-			f.rescue(ctx)
+		if f.takeOver(ctx, &belief) {
 			f.reconcile(ctx)
 		}
 	}
@@ -221,33 +218,4 @@ func (f *Fleet) beatOnce(ctx context.Context) error {
 	recalls, err := f.store.Workers.Beat(ctx, f.self, running, unrecorded)
 	f.held.recall(recalls)
 	return err
-}
-
-func (f *Fleet) rescue(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, workers.HeartbeatLease/2)
-	defer cancel()
-	// Its sessions first: what they hold would keep its jobs, and others, waiting.
-	ended, err := f.store.Workers.EndLostSessions(ctx)
-	if err != nil && ctx.Err() == nil {
-		f.opts.Logger.WarnContext(ctx, "sessions of lost workers could not be ended", "error", err)
-	}
-	for _, lost := range ended {
-		f.opts.Logger.WarnContext(ctx, "ended the sessions of a lost worker", "worker", lost.Worker, "sessions", lost.Sessions)
-	}
-	rescued, err := f.store.Workers.Rescue(ctx)
-	if err != nil {
-		if ctx.Err() == nil {
-			f.opts.Logger.WarnContext(ctx, "rescue failed", "error", err)
-		}
-		return
-	}
-	for _, job := range rescued {
-		f.opts.Metrics.JobsRescued.Inc()
-		f.opts.Logger.WarnContext(ctx, "job rescued from a lost worker", "job_id", job.ID, "kind", job.Kind, "state", job.State)
-		if job.State == "discarded" && !workers.TakesUp(job.Kind) {
-			row := rivertype.JobRow{ID: job.ID, Kind: job.Kind, Attempt: job.Attempt}
-			about := f.opts.Reporter.Untraced(named(ctx, &row, job.WorkspaceID), job.Kind)
-			f.failures.Report(about, "job failed for good", errors.New("every attempt at it lost its worker"))
-		}
-	}
 }
