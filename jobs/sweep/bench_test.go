@@ -8,15 +8,38 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// BenchmarkPBO times cross-validation of 1,000 trials over 2,000 daily returns: block sums and all
-// 12,870 splits.
+// BenchmarkPBO times cross-validation of 1,000 trials in all 12,870 splits: of noise, whose trials have nothing in
+// common, and of a sweep, whose neighbours are alike; and the block sums of one tune's returns.
 func BenchmarkPBO(b *testing.B) {
-	b.Log("cross-validation of 1,000 trials over 2,000 daily returns of noise: block sums and all 12,870 splits")
+	b.Log("cross-validation of 1,000 trials in all 12,870 splits: of noise, and of sma_cross over 2,000 daily bars; sums are the block sums of 1,000 trials over 2,000 daily returns")
 	returns := noise(rand.New(rand.NewPCG(1, 1)), 1000, 2000, func(int) float64 { return 0 })
-	for b.Loop() {
-		_, missing := crossValidate(rowsOf(returns))
-		require.Empty(b, missing)
+	b.Run("sums", func(b *testing.B) {
+		for b.Loop() {
+			rowsOf(returns)
+		}
+	})
+	validate := func(rows []blockRow) func(*testing.B) {
+		return func(b *testing.B) {
+			for b.Loop() {
+				_, missing := crossValidate(rows)
+				require.Empty(b, missing)
+			}
+		}
 	}
+	b.Run("noise", validate(rowsOf(returns)))
+	b.Run("sweep", validate(sampleOf(b, plan(b, wideSpec(), randomWalk(b, 2000, 1)))))
+}
+
+// sampleOf are the block sums that cross-validation of a plan is computed on.
+func sampleOf(tb testing.TB, p *Plan) []blockRow {
+	tb.Helper()
+	shards := p.Shards(1000)
+	results := runAll(tb, p, shards)
+	all, err := gather(p, shards, func(i int) ([]byte, []byte, []byte, error) {
+		return results[i].columns, results[i].top, results[i].stats, nil
+	})
+	require.NoError(tb, err)
+	return cutSample(all.blocks, p.evidenceSample())
 }
 
 // wideSpec is a grid of 10,000 pairs of averages.

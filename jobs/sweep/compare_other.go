@@ -1,0 +1,9 @@
+//go:build !amd64
+
+package sweep
+
+// compareSums are the trials, a bit each, whose s·|s| is less than low·q, and those whose s·|s| is not more than high·q;
+// s and q are the sums of both sets of blocks.
+func compareSums(lower, upper *tileSums, low, high float64) (under, notOver uint64) {
+	return comparePlain(lower, upper, low, high)
+}
