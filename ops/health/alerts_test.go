@@ -139,6 +139,13 @@ func TestEveryAlertFiresInPrometheus(t *testing.T) {
 	w.exec(`insert into river_queue (name, created_at, updated_at) values ('nobody', now(), now())`)
 	w.exec(`select setval('river_job_id_seq', 1000)`) // no job has the id that the ingestions wait for
 	w.exec(job("nobody", "available", "11 minutes"))
+	w.exec(schedule("failures", "3"))
+	w.exec(schedule("next_at", "clock_timestamp() - interval '61 s'"))
+	w.exec(missed(2))
+	w.exec(webhook("dead", "null"))
+	w.exec(webhook("active", "clock_timestamp() - interval '61 minutes'"))
+	w.exec(webhook("active", "null"))
+	w.exec(undelivered("61 s"))
 	w.exec(`revoke execute on function probe_write(interval) from public, millrace_app, millrace_fleet`)
 	require.NoError(t, w.feed.Stop(t.Context()))
 	rules, err := os.ReadFile("../prometheus/alerts.rules.yml")

@@ -79,6 +79,34 @@ func tunes(status string, n int) string {
 		select gen_random_uuid(), d.workspace_id, d.id, 's', 'o', 'grid', '{}', '%s', true, 1, now(), now() from d, generate_series(1, %d)`, status, n)
 }
 
+// schedule is one of each workspace with a column that is not as it should be.
+func schedule(column, value string) string {
+	job := "null"
+	if column == "next_at" {
+		job = "1"
+	}
+	return fmt.Sprintf(`insert into schedules (id, workspace_id, name, kind, request, cron, missed, job_id, %s)
+		select gen_random_uuid(), id, gen_random_uuid()::text, 'tune', '{}', '@daily', 'once', %s, %s from workspaces`, column, job, value)
+}
+
+// missed are so many slots of a schedule that is there.
+func missed(n int) string {
+	return fmt.Sprintf(`insert into schedule_slots (id, schedule_id, workspace_id, cause, slot_at, first_at, slots, state)
+		select gen_random_uuid(), id, workspace_id, 'cron', now(), now(), %d, 'skipped' from schedules limit 1`, n)
+}
+
+// webhook is one of each workspace at the log's beginning.
+func webhook(state, failingSince string) string {
+	return fmt.Sprintf(`insert into webhooks (id, workspace_id, url, state, secret, epoch, xid, event_id, failing_since)
+		select gen_random_uuid(), id, 'https://example.com', '%s', '', 1, '0', 0, %s from workspaces`, state, failingSince)
+}
+
+// undelivered is an event of each workspace that happened a while ago.
+func undelivered(ago string) string {
+	return fmt.Sprintf(`insert into event_log (workspace_id, topic, type, entity_id, at)
+		select id, 'backtests', 'backtest.tune.completed', 'e', clock_timestamp() - interval '%s' from workspaces`, ago)
+}
+
 const noWorker = `delete from workers`
 
 func keys(n int) string {
@@ -181,6 +209,19 @@ var faults = []fault{
 	}},
 	{"event log gone", "sse", ops.StatusError, sql(`drop table event_log cascade`)},
 	{"counters gone", "sse", ops.StatusError, sql(`drop table counters`)},
+
+	{"schedule fails each time", "schedules", ops.StatusDegraded, sql(schedule("failures", "3"))},
+	{"slots missed", "schedules", ops.StatusDegraded, sql(schedule("failures", "0"), missed(2))},
+	{"slot late", "schedules", ops.StatusDegraded, sql(schedule("next_at", "clock_timestamp() - interval '61 s'"))},
+	{"slot late by much", "schedules", ops.StatusError, sql(schedule("next_at", "clock_timestamp() - interval '11 minutes'"))},
+	{"table of schedules gone", "schedules", ops.StatusError, sql(`drop table schedules cascade`)},
+	{"table of slots gone", "schedules", ops.StatusError, sql(`drop table schedule_slots`)},
+
+	{"webhook dead", "webhooks", ops.StatusDegraded, sql(webhook("dead", "null"))},
+	{"webhook fails", "webhooks", ops.StatusDegraded, sql(webhook("active", "clock_timestamp() - interval '61 minutes'"))},
+	{"webhook behind", "webhooks", ops.StatusDegraded, sql(webhook("active", "null"), undelivered("61 s"))},
+	{"webhook behind by much", "webhooks", ops.StatusError, sql(webhook("active", "null"), undelivered("11 minutes"))},
+	{"table of webhooks gone", "webhooks", ops.StatusError, sql(`drop table webhooks cascade`)},
 
 	{"retention failed once", "retention", ops.StatusDegraded, sql(run("job_runs", true, "1 day"), run("job_runs", false, "1 hour"))},
 	{"retention failed thrice", "retention", ops.StatusError, sql(run("job_runs", false, "3 hours"), run("job_runs", false, "2 hours"), run("job_runs", false, "1 hour"))},

@@ -44,10 +44,10 @@ type Options struct {
 	Embed func(ctx context.Context) error
 }
 
-// checks are what the eight components are looked at with.
+// checks are what the components are looked at with.
 type checks struct{ Options }
 
-// New makes the registry of the eight components.
+// New makes the registry of the components.
 func New(opts Options) *ops.Health {
 	c := checks{opts}
 	return ops.NewHealth(Within,
@@ -59,6 +59,8 @@ func New(opts Options) *ops.Health {
 		ops.Check{Name: "idempotency", Run: c.idempotency},
 		ops.Check{Name: "tunes", Run: c.tunes},
 		ops.Check{Name: "ingestion", Run: c.ingestion},
+		ops.Check{Name: "schedules", Run: c.schedules},
+		ops.Check{Name: "webhooks", Run: c.webhooks},
 	)
 }
 

@@ -2,6 +2,7 @@ package health
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -80,6 +81,12 @@ var (
 	keysExpired     = desc("idempotency_expired_pending", "Expired keys that await the retention job, counted up to 1001.")
 	keysPending     = desc("idempotency_pending_requests", "Requests that hold their idempotency key.")
 	keysOldest      = desc("idempotency_oldest_pending_age_seconds", "How long the oldest of them has been.")
+	schedulesBad    = desc("schedules_failing", "Schedules whose last runs have failed each time, counted up to 1000.")
+	slotsMissed     = desc("schedule_slots_missed", "Slots of the last hour that were missed and are not made up for.")
+	slotLateBy      = desc("schedule_late_seconds", "How long the slot that is due the longest has been due.")
+	webhooksDead    = desc("webhooks_dead", "Webhooks that are dead because their receivers failed for days, counted up to 1000.")
+	webhookFailing  = desc("webhook_failing_seconds", "How long the active webhook that has been failing the longest has been.")
+	webhookBehind   = desc("webhook_behind_seconds", "How long an event has waited for an active webhook that does not fail.")
 	retentionRuns   = desc("retention_job_runs_total", "Runs of a retention job by status, dry runs left out.", "job_name", "status")
 	retentionRows   = desc("retention_rows_deleted_total", "Rows deleted by retention.", "table")
 	retentionLastOK = desc("retention_job_last_run_timestamp",
@@ -90,7 +97,7 @@ var (
 func (m *FleetMetrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		figuresUp, partReady, riverJobs, workersHeard, workerSilent, relayPresent, queueAge, queueWorkers, slotsWanted, queueSlots, clockSkew, withoutJob, writeProbe, tableSize, vectorsMissing, ingestPending, keysTotal, keysExpired, keysPending,
-		keysOldest, retentionRuns, retentionRows, retentionLastOK,
+		keysOldest, schedulesBad, slotsMissed, slotLateBy, webhooksDead, webhookFailing, webhookBehind, retentionRuns, retentionRows, retentionLastOK,
 	} {
 		to <- d
 	}
@@ -119,6 +126,9 @@ func (m *FleetMetrics) figures() []prometheus.Metric {
 		close(parts)
 	})
 	figures, err := m.store.Upkeep.FleetFigures(ctx)
+	slots, slotsErr := m.store.Schedules.Troubled(ctx, 0)
+	hooks, hooksErr := m.store.Webhooks.Troubled(ctx, 0)
+	err = errors.Join(err, slotsErr, hooksErr)
 	m.last = nil
 	for _, part := range (<-parts).Components {
 		m.last = append(m.last, gauge(partReady, truth(part.Status != ops.StatusError), part.Name))
@@ -136,6 +146,9 @@ func (m *FleetMetrics) figures() []prometheus.Metric {
 		m.logger.Warn("the fleet's figures could not be taken", "error", err)
 	} else {
 		m.last = append(m.last, figureMetrics(figures)...)
+		m.last = append(m.last,
+			gauge(schedulesBad, float64(slots.Failing)), gauge(slotsMissed, float64(slots.Missed)), gauge(slotLateBy, slots.Late.Seconds()),
+			gauge(webhooksDead, float64(hooks.Dead.Count)), gauge(webhookFailing, hooks.Failing.For.Seconds()), gauge(webhookBehind, hooks.Behind.For.Seconds()))
 	}
 	m.taken = time.Now()
 	return m.last
@@ -167,7 +180,7 @@ func figureMetrics(f upkeep.FleetFigures) []prometheus.Metric {
 		skew = f.Fleet.Clocks[0].Ahead.Abs().Seconds()
 	}
 	metrics = append(metrics, gauge(clockSkew, skew))
-	lost := map[string]int{"tune": 0, "wfo": 0, "run_plan": 0, "ingestion": 0, "reembed": 0, "strategy": 0, "deletion": 0}
+	lost := map[string]int{"tune": 0, "wfo": 0, "run_plan": 0, "ingestion": 0, "reembed": 0, "strategy": 0, "schedule": 0, "deletion": 0}
 	for _, work := range f.Lost {
 		lost[work.What]++
 	}

@@ -195,10 +195,7 @@ func (c checks) tunes(ctx context.Context) ops.Report {
 		r.Raise(ops.StatusDegraded, fmt.Sprintf("a job has been running for %v", state.LongestRunning.Round(time.Second)),
 			"It should have been cut off: stop the worker that holds it, and another runs it again.")
 	}
-	if err := errors.Join(c.lost(ctx, &r, "tune", "wfo", "run_plan", "strategy", "schedule"), c.fleet(ctx, &r)); err != nil {
-		return failed(r, err)
-	}
-	if err := c.schedules(ctx, &r); err != nil {
+	if err := errors.Join(c.lost(ctx, &r, "tune", "wfo", "run_plan", "strategy"), c.fleet(ctx, &r)); err != nil {
 		return failed(r, err)
 	}
 	if state.Failed24h > state.Completed24h {
@@ -207,24 +204,6 @@ func (c checks) tunes(ctx context.Context) ops.Report {
 	}
 	r.Raise(ops.StatusOK, fmt.Sprintf("%d active, %d workers", counts.Active("tune"), state.Workers), "")
 	return r
-}
-
-// schedules names schedules whose last runs have all failed.
-func (c checks) schedules(ctx context.Context, r *ops.Report) error {
-	count, ids, err := c.Store.Schedules.Troubled(ctx, lostNamed)
-	if err != nil {
-		return err
-	}
-	r.Add("failing_schedules", count)
-	if count > 0 {
-		names := make([]string, len(ids))
-		for i, id := range ids {
-			names[i] = id.String()
-		}
-		r.Raise(ops.StatusDegraded, fmt.Sprintf("%d schedules fail each time: %s", count, strings.Join(names, ", ")),
-			"Read why: GET /schedules/{id}/history. Mend the request, or pause the schedule.")
-	}
-	return nil
 }
 
 // The thresholds of ingestion.

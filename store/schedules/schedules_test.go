@@ -158,14 +158,17 @@ func TestResultsAreComparedWithTheOneBefore(t *testing.T) {
 		"schedule.fired", "schedule.completed", "schedule.result_changed",
 	}, d.EventTypes(made.ID))
 	for i := range schedules.Failing {
+		trouble, err := d.schedules.Troubled(t.Context(), 5)
+		require.NoError(t, err)
+		require.Zero(t, trouble.Failing, "after %d failures", i)
 		run("f"+string(rune('a'+i)), schedules.Outcome{State: schedules.Failed, Reason: "no"})
 	}
 	types := d.EventTypes(made.ID)
 	require.Equal(t, "schedule.failing", types[len(types)-1])
-	count, ids, err := d.schedules.Troubled(t.Context(), 5)
+	trouble, err := d.schedules.Troubled(t.Context(), 5)
 	require.NoError(t, err)
-	require.Equal(t, 1, count)
-	require.Equal(t, []uuid.UUID{made.ID}, ids)
+	require.Equal(t, 1, trouble.Failing)
+	require.Equal(t, []uuid.UUID{made.ID}, trouble.Named)
 	// What it found is kept without the tune.
 	d.Exec(`delete from tunes`)
 	require.NotNil(t, d.slots(made.ID)[0].Result)
