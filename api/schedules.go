@@ -48,7 +48,7 @@ func viewSchedule(in *schedules.Schedule) types.Schedule {
 	view := types.Schedule{
 		ScheduleID: in.ID.String(), Name: in.Name, Kind: types.ScheduleKind(in.Kind), Request: types.NewStored[map[string]any](in.Request),
 		Cron: textOrNull(in.Cron), TimeZone: in.TimeZone, OnNewBars: textOrNull(in.Series), Missed: types.MissedPolicy(in.Missed), Paused: in.Paused,
-		NextAt: utc(in.NextAt), Failures: in.Failures, CreatedBy: in.CreatedBy, CreatedAt: in.CreatedAt.UTC(),
+		NextAt: utc(in.NextAt), Failures: in.Failures, Failing: in.Failures >= schedules.Failing, CreatedBy: in.CreatedBy, CreatedAt: in.CreatedAt.UTC(),
 	}
 	if in.Last != nil {
 		last := viewSlot(in.Last)

@@ -355,6 +355,7 @@ func icon(name string) template.HTML {
 		"events":      `<path d="M2 8h3l2-5 2.500 10L11.500 8H14"/>`,
 		"health":      `<path d="M8 13.500S2.500 10 2.500 6.200A2.900 2.900 0 0 1 8 4.800a2.900 2.900 0 0 1 5.500 1.400C13.500 10 8 13.500 8 13.500z"/>`,
 		"retention":   `<path d="M3 4.500h10M6.500 4.500V3h3v1.500M4.500 4.500 5 13.500h6l.500-9"/>`,
+		"webhooks":    `<circle cx="4" cy="11.500" r="2"/><circle cx="12" cy="11.500" r="2"/><circle cx="8" cy="4" r="2"/><path d="M7 6 5 9.700M9 6l2 3.700M6 11.500h4"/>`,
 		"workspaces":  `<path d="M2.500 2.500h4.500v4.500h-4.500zM9 2.500h4.500v4.500H9zM2.500 9h4.500v4.500h-4.500zM9 9h4.500v4.500H9z"/>`,
 	}
 	return template.HTML(`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false">` + shapes[name] + `</svg>`)

@@ -11,9 +11,6 @@ import (
 	"millrace/api/types"
 )
 
-// failingAfter is how many runs in a row have to fail before a schedule is reported as failing, here as in health.
-const failingAfter = 3
-
 // schedule is a schedule of the API with what its pages ask of it.
 type schedule struct{ types.Schedule }
 
@@ -22,7 +19,7 @@ func (s schedule) State() string {
 	switch {
 	case s.Paused:
 		return "paused"
-	case s.Failures >= failingAfter:
+	case s.Failing:
 		return "failing"
 	}
 	return "active"

@@ -44,6 +44,7 @@ import (
 	"millrace/store/stores"
 	"millrace/store/tenants"
 	"millrace/store/vector"
+	"millrace/store/webhooks"
 )
 
 const adminToken = "console-test-admin-token-0123456789"
@@ -96,8 +97,11 @@ func newSite(t *testing.T) *site {
 	})
 	require.NoError(t, err)
 	require.NoError(t, river.Start(t.Context()))
+	keys, err := webhooks.NewKeyring("0123456789abcdef")
+	require.NoError(t, err)
 	s.server, err = api.New(api.Options{
-		Store: s.store, Hub: feed.Hub(), Health: health.New(look), Ready: health.Ready(look), Knowledge: base,
+		Webhooks: api.WebhookOptions{Keys: keys},
+		Store:    s.store, Hub: feed.Hub(), Health: health.New(look), Ready: health.Ready(look), Knowledge: base,
 		Metrics: metrics, Logger: logger, AdminToken: adminToken, Version: "test", Docs: true, River: river,
 		Limits: api.Limits{Login: tenants.Rate{Most: 5, Window: time.Hour}},
 	})

@@ -80,6 +80,7 @@ func navigation() []navItem {
 		{"Events", "/admin/events", "events", "Operations", "viewer"},
 		{"Health", "/admin/system/health", "health", "Operations", ""},
 		{"Retention", "/admin/retention", "retention", "Operations", ""},
+		{"Webhooks", "/admin/webhooks", "webhooks", "Operations", "admin"},
 		{"Audit log", "/admin/audit-log", "events", "Operations", "admin"},
 		{"Workspaces", "/admin/access", "workspaces", "Operations", "admin"},
 	}

@@ -74,6 +74,7 @@ type Schedule struct {
 	Paused     bool                   `json:"paused"`
 	NextAt     *time.Time             `json:"next_at"`              // null while nothing is to come
 	Failures   int                    `json:"consecutive_failures"` // runs in a row that have failed
+	Failing    bool                   `json:"failing"`              // the last three runs, or more, have failed
 	Last       *ScheduleSlot          `json:"last"`                 // the newest run; null before the first
 	CreatedBy  string                 `json:"created_by"`           // name of the key or admin
 	CreatedAt  time.Time              `json:"created_at"`
