@@ -1,10 +1,10 @@
 package api
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
@@ -45,35 +45,13 @@ func (s *Server) createAdminToken(c echo.Context) error {
 	resp, err := s.store.Tenants.IssueAdminToken(c.Request().Context(), sub, req.Name, req.ExpiresAt, func(made tenants.AdminToken, secret string) (store.Response, error) {
 		return created("", types.NewAdminToken{AdminToken: viewAdminToken(made), Secret: secret})
 	})
-	if errors.Is(err, store.ErrConflict) {
-		return credentialTaken("token", req.Name)
-	}
-	if err != nil {
-		return err
-	}
-	return respond(c, resp)
+	return answered(c, resp, err, store.ErrConflict, credentialTaken("token", req.Name))
 }
 
 // listAdminTokens handles GET /admin/tokens.
 func (s *Server) listAdminTokens(c echo.Context) error {
-	page, err := queryPage(c)
-	if err != nil {
-		return err
-	}
-	limit, err := queryInt(c, "limit", 50, 1, 200)
-	if err != nil {
-		return err
-	}
-	found, err := s.store.Tenants.AdminTokens(c.Request().Context(), page, limit+1)
-	if err != nil {
-		return err
-	}
-	kept := paged(found, limit, func(t tenants.AdminToken) string { return pageCursor(t.CreatedAt, t.ID) })
-	views := types.List[types.AdminToken]{Items: make([]types.AdminToken, len(kept.Items)), NextCursor: kept.NextCursor}
-	for i, t := range kept.Items {
-		views.Items[i] = viewAdminToken(t)
-	}
-	return ok(c, views)
+	place := func(t tenants.AdminToken) (time.Time, uuid.UUID) { return t.CreatedAt, t.ID }
+	return newestFirst(c, 200, place, viewAdminToken, s.store.Tenants.AdminTokens)
 }
 
 // revokeAdminToken handles DELETE /admin/tokens/:token. It holds from the next request on, and ends the token's

@@ -1,11 +1,13 @@
 package api
 
 import (
+	"context"
 	"encoding/hex"
 	"maps"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
@@ -13,6 +15,7 @@ import (
 	"millrace/api/types"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
+	"millrace/store"
 	"millrace/store/library"
 	"millrace/store/lifecycle"
 )
@@ -40,15 +43,7 @@ func shownMetadata(all map[string]any) map[string]any {
 }
 
 // listDocuments handles GET /documents.
-func (s *Server) listDocuments(c echo.Context) error {
-	page, err := queryPage(c)
-	if err != nil {
-		return err
-	}
-	limit, err := queryInt(c, "limit", 50, 1, 500)
-	if err != nil {
-		return err
-	}
+func (s *Server) listDocuments(c echo.Context) (err error) {
 	filter := library.DocumentFilter{Title: c.QueryParam("title")}
 	if filter.SourceType, err = querySource(c); err != nil {
 		return err
@@ -61,16 +56,10 @@ func (s *Server) listDocuments(c echo.Context) error {
 		return err
 	}
 	filter.Archived = &archived
-	found, err := s.store.Library.Documents(c.Request().Context(), workspaceOf(c), filter, page, limit+1)
-	if err != nil {
-		return err
-	}
-	all := paged(found, limit, func(d knowledge.Document) string { return pageCursor(d.CreatedAt, d.ID) })
-	views := types.List[types.Document]{Items: make([]types.Document, len(all.Items)), NextCursor: all.NextCursor}
-	for i, d := range all.Items {
-		views.Items[i] = viewDocument(d)
-	}
-	return ok(c, views)
+	place := func(d knowledge.Document) (time.Time, uuid.UUID) { return d.CreatedAt, d.ID }
+	return newestFirst(c, 500, place, viewDocument, func(ctx context.Context, page store.Page, limit int) ([]knowledge.Document, error) {
+		return s.store.Library.Documents(ctx, workspaceOf(c), filter, page, limit)
+	})
 }
 
 // getDocument handles GET /documents/:id.

@@ -109,15 +109,7 @@ func (s *Server) dropUnclaimed(ctx context.Context, workspace uuid.UUID, sent *s
 }
 
 // listIngests handles GET /ingest/jobs.
-func (s *Server) listIngests(c echo.Context) error {
-	page, err := queryPage(c)
-	if err != nil {
-		return err
-	}
-	limit, err := queryInt(c, "limit", 50, 1, 500)
-	if err != nil {
-		return err
-	}
+func (s *Server) listIngests(c echo.Context) (err error) {
 	filter := library.IngestFilter{Status: library.IngestStatus(c.QueryParam("status"))}
 	if filter.Status != "" && !slices.Contains(library.IngestStatuses(), filter.Status) {
 		return badQuery("status", fmt.Sprintf("%q is not a status", filter.Status), library.IngestStatuses())
@@ -130,16 +122,10 @@ func (s *Server) listIngests(c echo.Context) error {
 			return badQuery("document_id", "is not an id", nil)
 		}
 	}
-	found, err := s.store.Library.Ingests(c.Request().Context(), workspaceOf(c), filter, page, limit+1)
-	if err != nil {
-		return err
-	}
-	all := paged(found, limit, func(in *library.Ingest) string { return pageCursor(in.CreatedAt, in.ID) })
-	views := types.List[types.Ingest]{Items: make([]types.Ingest, len(all.Items)), NextCursor: all.NextCursor}
-	for i, in := range all.Items {
-		views.Items[i] = viewIngest(in)
-	}
-	return ok(c, views)
+	place := func(in *library.Ingest) (time.Time, uuid.UUID) { return in.CreatedAt, in.ID }
+	return newestFirst(c, 500, place, viewIngest, func(ctx context.Context, page store.Page, limit int) ([]*library.Ingest, error) {
+		return s.store.Library.Ingests(ctx, workspaceOf(c), filter, page, limit)
+	})
 }
 
 func badQuery(field, message string, limit any) error {

@@ -1,7 +1,7 @@
 package api
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -74,13 +74,7 @@ func (s *Server) createKey(c echo.Context) error {
 	}, func(made tenants.Key, secret string) (store.Response, error) {
 		return created("", types.NewKey{Key: viewKey(made), Secret: secret})
 	})
-	if errors.Is(err, store.ErrConflict) {
-		return credentialTaken("key", req.Name)
-	}
-	if err != nil {
-		return err
-	}
-	return respond(c, resp)
+	return answered(c, resp, err, store.ErrConflict, credentialTaken("key", req.Name))
 }
 
 // listKeys handles GET /workspace/keys and /admin/workspaces/:id/keys.
@@ -89,28 +83,13 @@ func (s *Server) listKeys(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	page, err := queryPage(c)
-	if err != nil {
-		return err
-	}
-	limit, err := queryInt(c, "limit", 50, 1, 200)
-	if err != nil {
-		return err
-	}
-	ctx := c.Request().Context()
-	if _, err := s.store.Tenants.Workspace(ctx, workspace); err != nil {
-		return err
-	}
-	found, err := s.store.Tenants.Keys(ctx, workspace, page, limit+1)
-	if err != nil {
-		return err
-	}
-	kept := paged(found, limit, func(k tenants.Key) string { return pageCursor(k.CreatedAt, k.ID) })
-	views := types.List[types.Key]{Items: make([]types.Key, len(kept.Items)), NextCursor: kept.NextCursor}
-	for i, k := range kept.Items {
-		views.Items[i] = viewKey(k)
-	}
-	return ok(c, views)
+	place := func(k tenants.Key) (time.Time, uuid.UUID) { return k.CreatedAt, k.ID }
+	return newestFirst(c, 200, place, viewKey, func(ctx context.Context, page store.Page, limit int) ([]tenants.Key, error) {
+		if _, err := s.store.Tenants.Workspace(ctx, workspace); err != nil {
+			return nil, err
+		}
+		return s.store.Tenants.Keys(ctx, workspace, page, limit)
+	})
 }
 
 // revokeKey handles DELETE /workspace/keys/:key and /admin/workspaces/:id/keys/:key. It holds from

@@ -1,10 +1,12 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
@@ -210,37 +212,15 @@ func viewDeletion(d *lifecycle.Deletion) types.Deletion {
 
 // listDeletions handles GET /deletions.
 func (s *Server) listDeletions(c echo.Context) error {
-	page, err := queryPage(c)
-	if err != nil {
-		return err
-	}
-	limit, err := queryInt(c, "limit", 50, 1, 200)
-	if err != nil {
-		return err
-	}
-	found, err := s.store.Lifecycle.Deletions(c.Request().Context(), workspaceOf(c), page, limit+1)
-	if err != nil {
-		return err
-	}
-	all := paged(found, limit, func(d *lifecycle.Deletion) string { return pageCursor(d.CreatedAt, d.ID) })
-	views := types.List[types.Deletion]{Items: make([]types.Deletion, len(all.Items)), NextCursor: all.NextCursor}
-	for i, d := range all.Items {
-		views.Items[i] = viewDeletion(d)
-	}
-	return ok(c, views)
+	place := func(d *lifecycle.Deletion) (time.Time, uuid.UUID) { return d.CreatedAt, d.ID }
+	return newestFirst(c, 200, place, viewDeletion, func(ctx context.Context, page store.Page, limit int) ([]*lifecycle.Deletion, error) {
+		return s.store.Lifecycle.Deletions(ctx, workspaceOf(c), page, limit)
+	})
 }
 
 // getDeletion handles GET /deletions/:id.
 func (s *Server) getDeletion(c echo.Context) error {
-	id, err := pathID(c)
-	if err != nil {
-		return err
-	}
-	found, err := s.store.Lifecycle.Deletion(c.Request().Context(), workspaceOf(c), id)
-	if err != nil {
-		return err
-	}
-	return ok(c, viewDeletion(found))
+	return named(c, viewDeletion, s.store.Lifecycle.Deletion)
 }
 
 // archiveOf handles POST of archive and restore of one of a kind.

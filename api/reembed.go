@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"millrace/api/types"
@@ -71,22 +73,6 @@ func (s *Server) getReembed(c echo.Context) error {
 
 // listReembeds handles GET /admin/reembeds.
 func (s *Server) listReembeds(c echo.Context) error {
-	page, err := queryPage(c)
-	if err != nil {
-		return err
-	}
-	limit, err := queryInt(c, "limit", 50, 1, 200)
-	if err != nil {
-		return err
-	}
-	all, err := s.store.Library.Reembeds(c.Request().Context(), page, limit+1)
-	if err != nil {
-		return err
-	}
-	found := paged(all, limit, func(r *library.Reembed) string { return pageCursor(r.CreatedAt, r.ID) })
-	views := types.List[types.Reembed]{Items: make([]types.Reembed, len(found.Items)), NextCursor: found.NextCursor}
-	for i, r := range found.Items {
-		views.Items[i] = viewReembed(r)
-	}
-	return ok(c, views)
+	place := func(r *library.Reembed) (time.Time, uuid.UUID) { return r.CreatedAt, r.ID }
+	return newestFirst(c, 200, place, viewReembed, s.store.Library.Reembeds)
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
@@ -197,14 +198,6 @@ func (s *Server) showRunPlan(c echo.Context, id uuid.UUID) error {
 
 // listRunPlans handles GET /run-plans.
 func (s *Server) listRunPlans(c echo.Context) error {
-	page, err := queryPage(c)
-	if err != nil {
-		return err
-	}
-	limit, err := queryInt(c, "limit", 50, 1, 200)
-	if err != nil {
-		return err
-	}
 	status := tuning.RunPlanStatus(strings.TrimSpace(c.QueryParam("status")))
 	if status != "" && !slices.Contains(tuning.RunPlanStatuses(), status) {
 		return problem(http.StatusBadRequest, "The query is not valid.", invalid.FieldError{
@@ -215,16 +208,11 @@ func (s *Server) listRunPlans(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	plans, err := s.store.Tuning.RunPlans(c.Request().Context(), workspaceOf(c), status, &archived, page, limit+1)
-	if err != nil {
-		return err
-	}
-	all := paged(plans, limit, func(p *tuning.RunPlan) string { return pageCursor(p.CreatedAt, p.ID) })
-	views := types.List[types.RunPlan]{Items: make([]types.RunPlan, len(all.Items)), NextCursor: all.NextCursor}
-	for i, p := range all.Items {
-		views.Items[i] = viewRunPlan(p, nil, nil)
-	}
-	return ok(c, views)
+	place := func(p *tuning.RunPlan) (time.Time, uuid.UUID) { return p.CreatedAt, p.ID }
+	view := func(p *tuning.RunPlan) types.RunPlan { return viewRunPlan(p, nil, nil) }
+	return newestFirst(c, 200, place, view, func(ctx context.Context, page store.Page, limit int) ([]*tuning.RunPlan, error) {
+		return s.store.Tuning.RunPlans(ctx, workspaceOf(c), status, &archived, page, limit)
+	})
 }
 
 // cancelRunPlan handles POST /run-plans/:id/cancel. Like canceling a tune it needs no idempotency

@@ -1,10 +1,11 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
@@ -106,48 +107,21 @@ func (s *Server) createSchedule(c echo.Context) error {
 		body, err := json.Marshal(viewSchedule(made))
 		return store.Response{Status: http.StatusCreated, Location: "/schedules/" + made.ID.String(), Body: body}, err
 	})
-	if errors.Is(err, schedules.ErrFull) {
-		return fieldProblem("name", fmt.Sprintf("the workspace has %d schedules, as many as it may: delete some", schedules.MostSchedules), schedules.MostSchedules)
-	}
-	if err != nil {
-		return err
-	}
-	return respond(c, resp)
+	return answered(c, resp, err, schedules.ErrFull,
+		fieldProblem("name", fmt.Sprintf("the workspace has %d schedules, as many as it may: delete some", schedules.MostSchedules), schedules.MostSchedules))
 }
 
 // listSchedules handles GET /schedules.
 func (s *Server) listSchedules(c echo.Context) error {
-	page, err := queryPage(c)
-	if err != nil {
-		return err
-	}
-	limit, err := queryInt(c, "limit", 50, 1, 200)
-	if err != nil {
-		return err
-	}
-	found, err := s.store.Schedules.List(c.Request().Context(), workspaceOf(c), page, limit+1)
-	if err != nil {
-		return err
-	}
-	all := paged(found, limit, func(in *schedules.Schedule) string { return pageCursor(in.CreatedAt, in.ID) })
-	views := types.List[types.Schedule]{Items: make([]types.Schedule, len(all.Items)), NextCursor: all.NextCursor}
-	for i, in := range all.Items {
-		views.Items[i] = viewSchedule(in)
-	}
-	return ok(c, views)
+	place := func(in *schedules.Schedule) (time.Time, uuid.UUID) { return in.CreatedAt, in.ID }
+	return newestFirst(c, 200, place, viewSchedule, func(ctx context.Context, page store.Page, limit int) ([]*schedules.Schedule, error) {
+		return s.store.Schedules.List(ctx, workspaceOf(c), page, limit)
+	})
 }
 
 // getSchedule handles GET /schedules/:id.
 func (s *Server) getSchedule(c echo.Context) error {
-	id, err := pathID(c)
-	if err != nil {
-		return err
-	}
-	found, err := s.store.Schedules.Get(c.Request().Context(), workspaceOf(c), id)
-	if err != nil {
-		return err
-	}
-	return ok(c, viewSchedule(found))
+	return named(c, viewSchedule, s.store.Schedules.Get)
 }
 
 // changeSchedule handles PATCH /schedules/:id. Repeating it has no further effect, so it needs no key.
@@ -179,14 +153,7 @@ func (s *Server) changeSchedule(c echo.Context) error {
 
 // deleteSchedule handles DELETE /schedules/:id.
 func (s *Server) deleteSchedule(c echo.Context) error {
-	id, err := pathID(c)
-	if err != nil {
-		return err
-	}
-	if err := s.store.Schedules.Delete(c.Request().Context(), workspaceOf(c), id); err != nil {
-		return err
-	}
-	return c.NoContent(http.StatusNoContent)
+	return removed(c, s.store.Schedules.Delete)
 }
 
 // runSchedule handles POST /schedules/:id/run.
@@ -217,10 +184,6 @@ func (s *Server) listSlots(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	limit, err := queryInt(c, "limit", 50, 1, 200)
-	if err != nil {
-		return err
-	}
 	var before uuid.UUID
 	if text := c.QueryParam("cursor"); text != "" {
 		parts, err := unpackCursor(text, 1)
@@ -231,14 +194,8 @@ func (s *Server) listSlots(c echo.Context) error {
 			return badCursor()
 		}
 	}
-	found, err := s.store.Schedules.History(c.Request().Context(), workspaceOf(c), id, before, limit+1)
-	if err != nil {
-		return err
-	}
-	all := paged(found, limit, func(slot *schedules.Slot) string { return packCursor(slot.ID.String()) })
-	views := types.List[types.ScheduleSlot]{Items: make([]types.ScheduleSlot, len(all.Items)), NextCursor: all.NextCursor}
-	for i, slot := range all.Items {
-		views.Items[i] = viewSlot(slot)
-	}
-	return ok(c, views)
+	cursor := func(slot *schedules.Slot) string { return packCursor(slot.ID.String()) }
+	return listed(c, 200, cursor, viewSlot, func(ctx context.Context, limit int) ([]*schedules.Slot, error) {
+		return s.store.Schedules.History(ctx, workspaceOf(c), id, before, limit)
+	})
 }

@@ -150,15 +150,7 @@ func tuneStatuses() []tuning.Status {
 }
 
 // listTunes handles GET /backtests/tunes.
-func (s *Server) listTunes(c echo.Context) error {
-	page, err := queryPage(c)
-	if err != nil {
-		return err
-	}
-	limit, err := queryInt(c, "limit", 50, 1, 200)
-	if err != nil {
-		return err
-	}
+func (s *Server) listTunes(c echo.Context) (err error) {
 	filter := tuning.Filter{Status: tuning.Status(c.QueryParam("status")), Strategy: c.QueryParam("strategy")}
 	if filter.Status != "" && !slices.Contains(tuneStatuses(), filter.Status) {
 		return problem(http.StatusBadRequest, "The query is not valid.", invalid.FieldError{
@@ -178,17 +170,12 @@ func (s *Server) listTunes(c echo.Context) error {
 	if filter.WFO == uuid.Nil {
 		filter.Archived = &archived
 	}
-	tunes, err := s.store.Tuning.List(c.Request().Context(), workspaceOf(c), filter, page, limit+1)
-	if err != nil {
-		return err
-	}
 	now := s.store.Clock().Now()
-	all := paged(tunes, limit, func(t *tuning.Tune) string { return pageCursor(t.CreatedAt, t.ID) })
-	views := types.List[types.Tune]{Items: make([]types.Tune, len(all.Items)), NextCursor: all.NextCursor}
-	for i, t := range all.Items {
-		views.Items[i] = viewTune(t, now)
-	}
-	return ok(c, views)
+	place := func(t *tuning.Tune) (time.Time, uuid.UUID) { return t.CreatedAt, t.ID }
+	view := func(t *tuning.Tune) types.Tune { return viewTune(t, now) }
+	return newestFirst(c, 200, place, view, func(ctx context.Context, page store.Page, limit int) ([]*tuning.Tune, error) {
+		return s.store.Tuning.List(ctx, workspaceOf(c), filter, page, limit)
+	})
 }
 
 // cancelTune handles POST /backtests/tunes/:id/cancel. It creates nothing and can be repeated, so

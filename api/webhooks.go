@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"millrace/api/types"
@@ -174,48 +176,21 @@ func (s *Server) createWebhook(c echo.Context) error {
 	resp, err := s.store.Webhooks.Create(c.Request().Context(), sub, settings, s.opts.Webhooks.Keys, func(made webhooks.Webhook, secret string) (store.Response, error) {
 		return created("/webhooks/"+made.ID.String(), types.NewWebhook{Webhook: viewWebhook(made), Secret: secret})
 	})
-	if errors.Is(err, webhooks.ErrFull) {
-		return problem(http.StatusConflict, fmt.Sprintf("The workspace has %d webhooks, which is the limit; delete one.", webhooks.MostOfWorkspace))
-	}
-	if err != nil {
-		return err
-	}
-	return respond(c, resp)
+	return answered(c, resp, err, webhooks.ErrFull,
+		problem(http.StatusConflict, fmt.Sprintf("The workspace has %d webhooks, which is the limit; delete one.", webhooks.MostOfWorkspace)))
 }
 
 // listWebhooks handles GET /webhooks.
 func (s *Server) listWebhooks(c echo.Context) error {
-	page, err := queryPage(c)
-	if err != nil {
-		return err
-	}
-	limit, err := queryInt(c, "limit", 50, 1, 200)
-	if err != nil {
-		return err
-	}
-	all, err := s.store.Webhooks.List(c.Request().Context(), workspaceOf(c), page, limit+1)
-	if err != nil {
-		return err
-	}
-	found := paged(all, limit, func(w webhooks.Webhook) string { return pageCursor(w.CreatedAt, w.ID) })
-	views := types.List[types.Webhook]{Items: make([]types.Webhook, len(found.Items)), NextCursor: found.NextCursor}
-	for i, w := range found.Items {
-		views.Items[i] = viewWebhook(w)
-	}
-	return ok(c, views)
+	place := func(w webhooks.Webhook) (time.Time, uuid.UUID) { return w.CreatedAt, w.ID }
+	return newestFirst(c, 200, place, viewWebhook, func(ctx context.Context, page store.Page, limit int) ([]webhooks.Webhook, error) {
+		return s.store.Webhooks.List(ctx, workspaceOf(c), page, limit)
+	})
 }
 
 // getWebhook handles GET /webhooks/:id.
 func (s *Server) getWebhook(c echo.Context) error {
-	id, err := pathID(c)
-	if err != nil {
-		return err
-	}
-	w, err := s.store.Webhooks.Get(c.Request().Context(), workspaceOf(c), id)
-	if err != nil {
-		return err
-	}
-	return ok(c, viewWebhook(w))
+	return named(c, viewWebhook, s.store.Webhooks.Get)
 }
 
 // changeWebhook handles PATCH /webhooks/:id.
@@ -272,14 +247,7 @@ func assign[T any](to, given *T) {
 
 // deleteWebhook handles DELETE /webhooks/:id.
 func (s *Server) deleteWebhook(c echo.Context) error {
-	id, err := pathID(c)
-	if err != nil {
-		return err
-	}
-	if err := s.store.Webhooks.Delete(c.Request().Context(), workspaceOf(c), id); err != nil {
-		return err
-	}
-	return c.NoContent(http.StatusNoContent)
+	return removed(c, s.store.Webhooks.Delete)
 }
 
 // rotateWebhook handles POST /webhooks/:id/rotate.
@@ -356,10 +324,6 @@ func (s *Server) listDeliveries(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	limit, err := queryInt(c, "limit", 50, 1, 200)
-	if err != nil {
-		return err
-	}
 	state := c.QueryParam("state")
 	if state != "" && !slices.Contains(webhooks.DeliveryStates(), state) {
 		return badQuery("state", fmt.Sprintf("%q is not a state", state), webhooks.DeliveryStates())
@@ -374,14 +338,8 @@ func (s *Server) listDeliveries(c echo.Context) error {
 			return badCursor()
 		}
 	}
-	all, err := s.store.Webhooks.Deliveries(c.Request().Context(), workspaceOf(c), id, state, before, limit+1)
-	if err != nil {
-		return err
-	}
-	found := paged(all, limit, func(d webhooks.Delivery) string { return packCursor(strconv.FormatInt(d.Seq, 10)) })
-	views := types.List[types.Delivery]{Items: make([]types.Delivery, len(found.Items)), NextCursor: found.NextCursor}
-	for i, d := range found.Items {
-		views.Items[i] = viewDelivery(d)
-	}
-	return ok(c, views)
+	cursor := func(d webhooks.Delivery) string { return packCursor(strconv.FormatInt(d.Seq, 10)) }
+	return listed(c, 200, cursor, viewDelivery, func(ctx context.Context, limit int) ([]webhooks.Delivery, error) {
+		return s.store.Webhooks.Deliveries(ctx, workspaceOf(c), id, state, before, limit)
+	})
 }

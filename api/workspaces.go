@@ -1,10 +1,12 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/google/uuid"
@@ -53,29 +55,14 @@ func lineFault(field string, most int) invalid.FieldError {
 
 // listWorkspaces handles GET /admin/workspaces.
 func (s *Server) listWorkspaces(c echo.Context) error {
-	page, err := queryPage(c)
-	if err != nil {
-		return err
-	}
-	limit, err := queryInt(c, "limit", 50, 1, 200)
-	if err != nil {
-		return err
-	}
-	found, err := s.findWorkspaces(c, page, limit+1)
-	if err != nil {
-		return err
-	}
-	kept := paged(found, limit, func(w tenants.Workspace) string { return pageCursor(w.CreatedAt, w.ID) })
-	views := types.List[types.Workspace]{Items: make([]types.Workspace, len(kept.Items)), NextCursor: kept.NextCursor}
-	for i, w := range kept.Items {
-		views.Items[i] = viewWorkspace(w)
-	}
-	return ok(c, views)
+	place := func(w tenants.Workspace) (time.Time, uuid.UUID) { return w.CreatedAt, w.ID }
+	return newestFirst(c, 200, place, viewWorkspace, func(ctx context.Context, page store.Page, limit int) ([]tenants.Workspace, error) {
+		return s.findWorkspaces(ctx, c.QueryParam("name"), page, limit)
+	})
 }
 
 // findWorkspaces reads a page of all workspaces, or the one of the name that the query asks for.
-func (s *Server) findWorkspaces(c echo.Context, page store.Page, limit int) ([]tenants.Workspace, error) {
-	ctx, name := c.Request().Context(), c.QueryParam("name")
+func (s *Server) findWorkspaces(ctx context.Context, name string, page store.Page, limit int) ([]tenants.Workspace, error) {
 	if name == "" {
 		return s.store.Tenants.WorkspacePage(ctx, page, limit)
 	}
