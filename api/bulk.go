@@ -92,13 +92,23 @@ func readBulk(req *types.BulkRequest) (lifecycle.Bulk, error) {
 	if b.Tags = label.Tags; tagging && len(b.Tags) == 0 {
 		faults = append(faults, invalid.FieldError{Field: "tags", Message: "are required: those to give or to take away"})
 	}
-	filter, more := readFilter(&req.Filter)
+	filter, more := readFilter(b.Kind, &req.Filter)
 	b.Filter = filter
 	return b, fieldProblems(append(faults, more...))
 }
 
-func readFilter(f *types.BulkFilter) (filter lifecycle.Filter, faults []invalid.FieldError) {
+func readFilter(kind lifecycle.Kind, f *types.BulkFilter) (filter lifecycle.Filter, faults []invalid.FieldError) {
 	filter = lifecycle.Filter{Status: f.Status, Strategy: f.Strategy, Tag: f.Tag, Text: f.Q, Archived: f.Archived}
+	switch statuses := lifecycle.StatusesOf(kind); {
+	case f.Status != "" && statuses == nil:
+		faults = append(faults, invalid.FieldError{Field: "filter.status", Message: "does not narrow: a " + noun(kind) + " has no status"})
+	case f.Status != "" && !slices.Contains(statuses, f.Status):
+		faults = append(faults, invalid.FieldError{
+			Field: "filter.status", Message: fmt.Sprintf("%q is not a status of a %s", clipped(f.Status, 50), noun(kind)), Limit: statuses})
+	}
+	if f.Archived != nil && kind == lifecycle.Run {
+		faults = append(faults, invalid.FieldError{Field: "filter.archived", Message: "does not narrow: a run is not archived"})
+	}
 	for field, text := range map[string]string{"filter.status": f.Status, "filter.strategy": f.Strategy, "filter.tag": f.Tag, "filter.q": f.Q} {
 		if len(text) > 4*maxLabelName {
 			faults = append(faults, invalid.FieldError{Field: field, Message: "is too long", Limit: 4 * maxLabelName})

@@ -176,6 +176,7 @@ func deletionProblem(err error) error {
 func noun(kind lifecycle.Kind) string {
 	return map[lifecycle.Kind]string{
 		lifecycle.Tune: "tune", lifecycle.WalkForward: "walk-forward", lifecycle.RunPlan: "run plan", lifecycle.Run: "run", lifecycle.Dataset: "dataset",
+		lifecycle.Schedule: "schedule",
 	}[kind]
 }
 

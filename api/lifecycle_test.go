@@ -93,6 +93,11 @@ func TestManyAreChangedByAFilterThatIsConfirmed(t *testing.T) {
 		`{"kind":"key","action":"delete"}`: "kind", `{"kind":"run","action":"cancel"}`: "action", `{"kind":"tune","action":"tag"}`: "tags",
 		`{"kind":"tune","action":"cancel"}`: "confirm", `{"kind":"tune","action":"cancel","filter":{"older_than":"soon"}}`: "filter.older_than",
 		`{"kind":"tune","action":"cancel","filter":{"ids":["x"]}}`: "filter.ids[0]",
+		// A filter that would be passed over, or that finds nothing because it is misspelt.
+		`{"kind":"tune","action":"delete","filter":{"status":"compelted"},"dry_run":true}`: "filter.status",
+		`{"kind":"wfo","action":"delete","filter":{"status":"queued"},"dry_run":true}`:     "filter.status",
+		`{"kind":"run","action":"delete","filter":{"status":"completed"},"dry_run":true}`:  "filter.status",
+		`{"kind":"run","action":"delete","filter":{"archived":true},"dry_run":true}`:       "filter.archived",
 	} {
 		a := r.do(http.MethodPost, "/bulk", body)
 		require.Equal(t, http.StatusUnprocessableEntity, a.status, body)

@@ -67,7 +67,7 @@ func (s *Server) checkSchedule(ctx context.Context, workspace uuid.UUID, req sch
 		if err != nil {
 			return in, datasetProblem("on_new_bars", req.OnNewBars, err)
 		}
-		in.Series = dataset.Name
+		in.Series, in.Holds = dataset.Name, append(in.Holds, dataset.ID)
 	}
 	err := s.checkScheduled(ctx, workspace, &in, req.Request)
 	var p *problemError
@@ -137,14 +137,16 @@ func (s *Server) checkScheduled(ctx context.Context, workspace uuid.UUID, in *sc
 		if err := decode(body, &req); err != nil {
 			return err
 		}
-		_, err := s.checkTune(ctx, workspace, req)
+		tune, err := s.checkTune(ctx, workspace, req)
+		in.Holds = append(in.Holds, held(tune.DatasetID, tune.Spec.IntrabarDataset, tune.Several...)...)
 		return err
 	case schedules.WalkForward:
 		var req wfoRequest
 		if err := decode(body, &req); err != nil {
 			return err
 		}
-		_, err := s.checkWFO(ctx, workspace, req)
+		wfo, err := s.checkWFO(ctx, workspace, req)
+		in.Holds = append(in.Holds, held(wfo.DatasetID, wfo.Spec.IntrabarDataset)...)
 		return err
 	}
 	var sent sentSource
@@ -162,6 +164,15 @@ func (s *Server) checkScheduled(ctx context.Context, workspace uuid.UUID, in *sc
 		return fmt.Errorf("encode ingestion: %w", err)
 	}
 	return nil
+}
+
+// held are the datasets that a request names. intrabar is the id of one, or "".
+func held(dataset uuid.UUID, intrabar string, several ...uuid.UUID) []uuid.UUID {
+	ids := append([]uuid.UUID{dataset}, several...)
+	if id, err := uuid.Parse(intrabar); err == nil {
+		ids = append(ids, id)
+	}
+	return ids
 }
 
 // within is the problem of a part of a request.

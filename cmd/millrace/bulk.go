@@ -11,7 +11,7 @@ import (
 // bulkFlags say which tunes a verb is about.
 type bulkFlags struct {
 	clientFlags
-	Filter  []string `placeholder:"NAME=VALUE" help:"Narrow: status, strategy, tag, q (words of name, note, tags, strategy or id), older_than (as 30d), archived, id. May be repeated."`
+	Filter  []string `placeholder:"NAME=VALUE" help:"Narrow: status, strategy, tag, q (words of name, note, tags, strategy or id), older_than (as 30d), archived, id. All that are given must hold; id may be repeated."`
 	DryRun  bool     `help:"Print how many it would touch, and change nothing."`
 	Confirm int      `default:"-1" placeholder:"N" help:"How many it is to touch; with another number nothing is changed."`
 	Yes     bool     `help:"Take the number that the filter finds."`
@@ -20,10 +20,13 @@ type bulkFlags struct {
 // filter reads the filters.
 func (f bulkFlags) filter() (types.BulkFilter, error) {
 	var filter types.BulkFilter
+	seen := map[string]bool{}
 	for _, given := range f.Filter {
 		name, value, ok := strings.Cut(given, "=")
 		fields := map[string]*string{"status": &filter.Status, "strategy": &filter.Strategy, "tag": &filter.Tag, "q": &filter.Q, "older_than": &filter.OlderThan}
 		switch {
+		case seen[name] && name != "id":
+			return filter, configError{fmt.Errorf("--filter %q: %s is given twice, and both would have to hold", given, name)}
 		case ok && fields[name] != nil:
 			*fields[name] = value
 		case ok && name == "id":
@@ -33,6 +36,7 @@ func (f bulkFlags) filter() (types.BulkFilter, error) {
 		default:
 			return filter, configError{fmt.Errorf("--filter %q: want NAME=VALUE with status, strategy, tag, q, older_than, archived or id", given)}
 		}
+		seen[name] = true
 	}
 	return filter, nil
 }

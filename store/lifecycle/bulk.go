@@ -12,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"millrace/store"
+	"millrace/store/tuning"
+	"millrace/store/walkforward"
 )
 
 // Action is what is done with all that a filter finds.
@@ -35,6 +37,27 @@ func ActionsOf(kind Kind) []Action {
 		RunPlan:     {CancelAll, DeleteAll, ArchiveAll, RestoreAll},
 		Run:         {DeleteAll},
 	}[kind]
+}
+
+// StatusesOf are the statuses that a filter of a kind may name; nil: those have none.
+func StatusesOf(kind Kind) []string {
+	switch kind {
+	case Tune:
+		return textsOf(tuning.Queued, tuning.Running, tuning.Completed, tuning.Failed, tuning.Canceled)
+	case WalkForward:
+		return textsOf(walkforward.Statuses()...)
+	case RunPlan:
+		return textsOf(tuning.RunPlanStatuses()...)
+	}
+	return nil
+}
+
+func textsOf[S ~string](statuses ...S) []string {
+	texts := make([]string, len(statuses))
+	for i, status := range statuses {
+		texts[i] = string(status)
+	}
+	return texts
 }
 
 const (
@@ -84,15 +107,14 @@ func (e *UnconfirmedError) Error() string {
 // Match finds what a change would touch: to cancel, what has not ended; to archive, what is not archived; to restore,
 // what is. What has waited longest comes last, so that a cancellation admits none that it is to cancel.
 func (s *Store) Match(ctx context.Context, workspace uuid.UUID, b Bulk) ([]uuid.UUID, error) {
-	switch b.Action {
-	case ArchiveAll:
-		b.Filter.Archived = new(bool)
-	case RestoreAll:
-		b.Filter.Archived = new(true)
-	}
 	var conditions []string
-	if b.Action == CancelAll {
+	switch b.Action {
+	case CancelAll:
 		conditions = append(conditions, `s.status in ('queued', 'pending', 'running')`)
+	case ArchiveAll:
+		conditions = append(conditions, `s.archived_at is null`)
+	case RestoreAll:
+		conditions = append(conditions, `s.archived_at is not null`)
 	}
 	if b.Kind != Run {
 		conditions = append(conditions, `(@archived::boolean is null or (s.archived_at is not null) = @archived)`, `(@status = '' or s.status = @status)`)
@@ -213,17 +235,23 @@ func (s *Store) cancelEach(ctx context.Context, workspace uuid.UUID, kind Kind, 
 	return canceled, nil
 }
 
-// tag gives tags or takes them away. One that would have more tags than a label may is left as it is.
+// tag gives tags, or takes them away from what has one of them. One that would have more tags than a label may is left
+// as it is.
 func tag(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, b Bulk, ids []uuid.UUID) (int, error) {
-	result, err := tx.Exec(ctx, `
+	const untag = `
+		update labels set updated_at = now(), tags = array(select t from unnest(tags) t where t <> all ($3::text[]))
+		 where workspace_id = $1 and subject_id = any($2) and tags && $3::text[]`
+	give := `
 		insert into labels as l (subject_id, workspace_id, kind, tags)
-		select id, $1, $2, case when $5 then $4::text[] else '{}' end from `+b.Kind.table()+` where workspace_id = $1 and id = any($3)
+		select id, $1, $4, $3::text[] from ` + b.Kind.table() + ` where workspace_id = $1 and id = any($2)
 		on conflict (subject_id) do update
-		   set updated_at = now(),
-		       tags = case when $5 then l.tags || array(select t from unnest($4::text[]) t where t <> all (l.tags))
-		                   else array(select t from unnest(l.tags) t where t <> all ($4::text[])) end
-		 where not $5 or cardinality(l.tags || array(select t from unnest($4::text[]) t where t <> all (l.tags))) <= $6`,
-		workspace, string(b.Kind), ids, b.Tags, b.Action == TagAll, maxTags)
+		   set updated_at = now(), tags = l.tags || array(select t from unnest($3::text[]) t where t <> all (l.tags))
+		 where cardinality(l.tags || array(select t from unnest($3::text[]) t where t <> all (l.tags))) <= $5`
+	statement, args := untag, []any{workspace, ids, b.Tags}
+	if b.Action == TagAll {
+		statement, args = give, append(args, string(b.Kind), maxTags)
+	}
+	result, err := tx.Exec(ctx, statement, args...)
 	if err != nil {
 		return 0, fmt.Errorf("tag: %w", err)
 	}

@@ -1,6 +1,8 @@
 package lifecycle_test
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -8,8 +10,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"millrace/store"
 	"millrace/store/labels"
 	"millrace/store/lifecycle"
+	"millrace/store/schedules"
 	"millrace/store/storetest"
 	"millrace/store/tuning"
 )
@@ -69,6 +73,23 @@ func TestAFilterChangesWhatItsCallerConfirmed(t *testing.T) {
 		require.Len(t, found, want, "%+v", *filter)
 	}
 
+	for _, one := range []struct {
+		action   lifecycle.Action
+		archived *bool
+		want     int
+	}{
+		{lifecycle.ArchiveAll, nil, 4}, {lifecycle.ArchiveAll, new(false), 4}, {lifecycle.ArchiveAll, new(true), 0},
+		{lifecycle.RestoreAll, nil, 3}, {lifecycle.RestoreAll, new(true), 3}, {lifecycle.RestoreAll, new(false), 0},
+	} {
+		found, err := d.Store.Lifecycle.Match(ctx, d.Space.ID, lifecycle.Bulk{Kind: lifecycle.Tune, Action: one.action, Filter: lifecycle.Filter{Archived: one.archived}})
+		require.NoError(t, err)
+		require.Len(t, found, one.want, "%s of archived %v", one.action, one.archived)
+	}
+	done, err = d.Store.Lifecycle.Bulk(ctx, d.Space.ID, lifecycle.Bulk{Kind: lifecycle.Tune, Action: lifecycle.UntagAll, Tags: []string{"old"}, Confirm: 7})
+	require.NoError(t, err)
+	require.Equal(t, 3, done.Changed, "what has no tag is not changed")
+	require.Equal(t, 3, d.Count(`select count(*) from labels`), "taking tags away makes labels")
+
 	remove := lifecycle.Bulk{Kind: lifecycle.Tune, Action: lifecycle.DeleteAll, Confirm: 7}
 	_, err = d.Store.Lifecycle.Bulk(ctx, d.Space.ID, remove)
 	require.Equal(t, plan, refused(t, err).Dependants[0].ID, "two are variants of a run plan")
@@ -85,6 +106,43 @@ func TestAFilterChangesWhatItsCallerConfirmed(t *testing.T) {
 	found, err := d.Store.Lifecycle.Match(ctx, other.ID, lifecycle.Bulk{Kind: lifecycle.Tune, Action: lifecycle.DeleteAll})
 	require.NoError(t, err)
 	require.Empty(t, found)
+}
+
+// The run of a schedule whose tune is cancelled with others, or by a deletion, ends as when it is cancelled alone.
+func TestSchedulesLearnThatTheirTunesWereCancelledWithOthers(t *testing.T) {
+	t.Parallel()
+	for what, cancel := range map[string]func(*storetest.Fixture, uuid.UUID) error{
+		"by a filter": func(d *storetest.Fixture, _ uuid.UUID) error {
+			_, err := d.Store.Lifecycle.Bulk(d.T.Context(), d.Space.ID, lifecycle.Bulk{Kind: lifecycle.Tune, Action: lifecycle.CancelAll, Confirm: 2})
+			return err
+		},
+		"by a deletion": func(d *storetest.Fixture, tune uuid.UUID) error {
+			_, err := d.Store.Lifecycle.Delete(d.T.Context(), d.Space.ID, cascade(lifecycle.Tune, tune))
+			return err
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			d := storetest.New(t)
+			ctx := t.Context()
+			made, err := schedule(d, schedules.Schedule{Name: "nightly", Request: json.RawMessage(`{"dataset": "walk"}`)})
+			require.NoError(t, err)
+			var slot *schedules.Slot
+			_, err = d.Store.Schedules.RunNow(ctx, store.Submission{Workspace: d.Space.ID, Route: "test"}, made.ID, func(s *schedules.Slot) (store.Response, error) {
+				slot = s
+				return store.Response{Status: 202}, nil
+			})
+			require.NoError(t, err)
+			tune, _ := d.Tune("of the schedule")
+			d.Tune("another")
+			require.NoError(t, d.Store.Schedules.Submit(ctx, d.Claim(*slot.JobID, "w"), slot, 0, func(context.Context, *store.Tx) (uuid.UUID, error) { return tune.ID, nil }))
+			require.NoError(t, cancel(d, tune.ID))
+			_, slot, err = d.Store.Schedules.Slot(ctx, d.Space.ID, slot.ID)
+			require.NoError(t, err)
+			require.Equal(t, 1, d.Count(`select count(*) from river_job where id = $1 and kind = 'schedule.compare' and state = 'available'`, *slot.JobID),
+				"nothing ends the run of the schedule")
+		})
+	}
 }
 
 // BenchmarkCancelOfManyTunes cancels 10,000 queued tunes by a filter: the goal is 2 s.

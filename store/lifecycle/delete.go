@@ -13,6 +13,7 @@ import (
 
 	"millrace/jobs"
 	"millrace/store"
+	"millrace/store/schedules"
 )
 
 // Deletion is one that was accepted: what it took away is seen by nobody, and a job deletes its rows.
@@ -199,7 +200,7 @@ func report(ctx context.Context, tx pgx.Tx, workspace, deletion uuid.UUID, items
 	if err != nil {
 		return fmt.Errorf("encode event: %w", err)
 	}
-	for _, kind := range Kinds() {
+	for _, kind := range append(Kinds(), Schedule) {
 		var ids []string
 		for _, item := range items {
 			if item.Kind == kind && !item.part {
@@ -273,6 +274,15 @@ func hide(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, p *Plan) error {
 			if int(tag.RowsAffected()) < len(ids) {
 				return errRaced
 			}
+		}
+	}
+	if ids := idsOf(p.items, Schedule); len(ids) > 0 {
+		hidden, err := schedules.Hide(ctx, tx, workspace, ids)
+		if err != nil {
+			return err
+		}
+		if hidden < len(ids) {
+			return errRaced
 		}
 	}
 	ids := idsOf(p.items, Dataset)

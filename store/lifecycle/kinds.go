@@ -13,13 +13,15 @@ import (
 // Kind is what something is.
 type Kind string
 
-// The kinds; the last two are archived here and deleted by the packages that they belong to.
+// The kinds. A schedule is deleted here only with the datasets that it names; the last two are archived here and
+// deleted by the packages that they belong to.
 const (
 	Tune        Kind = "tune"
 	WalkForward Kind = "wfo"
 	RunPlan     Kind = "run_plan"
 	Run         Kind = "run"
 	Dataset     Kind = "dataset"
+	Schedule    Kind = "schedule"
 	Document    Kind = "document"
 	Strategy    Kind = "strategy"
 )
@@ -31,14 +33,17 @@ func Kinds() []Kind { return []Kind{Tune, WalkForward, RunPlan, Run, Dataset} }
 func (k Kind) table() string {
 	return map[Kind]string{
 		Tune: "tunes", WalkForward: "wfo_runs", RunPlan: "run_plans", Run: "backtest_runs", Dataset: "datasets",
-		Document: "documents", Strategy: "strategies",
+		Schedule: "schedules", Document: "documents", Strategy: "strategies",
 	}[k]
 }
 
 // event is the beginning of the types of a kind's events, and their topic.
 func (k Kind) event() (topic, prefix string) {
-	if k == WalkForward {
+	switch k {
+	case WalkForward:
 		return "wfo", "wfo.run."
+	case Schedule:
+		return "schedules", "schedule."
 	}
 	return "backtests", "backtest." + string(k) + "."
 }

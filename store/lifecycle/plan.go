@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"millrace/store/schedules"
 )
 
 // MaxItems is the most things that one deletion takes away.
@@ -69,8 +71,12 @@ func plan(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, kind Kind, ids []
 			part    bool
 		}{{partsOf, true}, {dependantsOf, false}} {
 			for _, kind := range slices.Sorted(maps.Keys(byKind)) {
+				ids := byKind[kind]
+				if kind == Dataset {
+					ids = idsOf(s.all, Dataset) // a name that a schedule goes by is gone with the last of its versions
+				}
 				for _, query := range step.queries(kind) {
-					refs, err := s.read(query, byKind[kind])
+					refs, err := s.read(query, ids)
 					if err != nil {
 						return nil, err
 					}
@@ -104,7 +110,7 @@ func (s *search) order(items []found) error {
 	if _, err := pgx.ForEachRow(rows, []any{&id, &number}, func() error { version[id] = number; return nil }); err != nil {
 		return fmt.Errorf("order versions: %w", err)
 	}
-	rank := map[Kind]int{Tune: 0, WalkForward: 1, RunPlan: 2, Run: 3, Dataset: 4}
+	rank := map[Kind]int{Tune: 0, WalkForward: 1, RunPlan: 2, Run: 3, Dataset: 4, Schedule: 5}
 	slices.SortStableFunc(items, func(a, b found) int {
 		return cmp.Or(cmp.Compare(rank[a.Kind], rank[b.Kind]), cmp.Compare(version[b.ID], version[a.ID]))
 	})
@@ -188,6 +194,7 @@ func dependantsOf(kind Kind) []string {
 			refsOf(WalkForward) + ` and spec ->> 'intrabar_dataset' = any(array(select x::text from unnest($2::uuid[]) x))`,
 			refsOf(Run) + ` and dataset_id = any($2)`,
 			refsOf(Run) + ` and spec ->> 'intrabar_dataset' = any(array(select x::text from unnest($2::uuid[]) x))`,
+			schedules.Naming,
 		},
 		Tune: {
 			refsOf(WalkForward) + ` and id in (select wfo_id from tunes where id = any($2))`,

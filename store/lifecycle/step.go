@@ -26,6 +26,7 @@ func children(kind Kind) map[string]string {
 		Tune:        {"tune_shards": "tune_id", "tune_leaderboard": "tune_id"},
 		WalkForward: {"wfo_candidates": "wfo_id", "wfo_folds": "wfo_id"},
 		RunPlan:     {"run_plan_variants": "run_plan_id"},
+		Schedule:    {"schedule_slots": "schedule_id"},
 	}[kind]
 }
 

@@ -2,12 +2,12 @@ package schedules
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
 
 	"millrace/jobs"
 	"millrace/jobs/calendar"
@@ -46,11 +46,11 @@ func (s *Store) Fire(ctx context.Context, lease store.Lease, id uuid.UUID) (fire
 			}
 		}
 		for _, at := range due.Fire {
-			slot, err := s.makeDue(ctx, tx, schedule, Slot{Cause: ByCron, SlotAt: at})
+			made, err := s.makeDueOrSkip(ctx, tx, schedule, Slot{Cause: ByCron, SlotAt: at})
 			if err != nil {
 				return err
 			}
-			if slot != nil {
+			if made {
 				fired++
 			}
 		}
@@ -163,23 +163,30 @@ func (s *Store) Fail(ctx context.Context, lease store.Lease, slot uuid.UUID, rea
 	return s.Finish(ctx, lease, slot, Outcome{State: Failed, Reason: reason})
 }
 
-// Ended implements store.Schedules: it has a job compare the result of a tune, walk-forward or ingestion that a schedule
-// has submitted and that ends in the transaction.
-func (s *Store) Ended(ctx context.Context, tx *store.Tx, workspace, entity uuid.UUID) error {
-	var slot uuid.UUID
-	err := tx.QueryRow(ctx, `select id from schedule_slots where entity_id = $1 and workspace_id = $2 and state = 'running'`, entity, workspace).Scan(&slot)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil
+// Ended implements store.Schedules: it has jobs compare the results of the tunes, walk-forwards or ingestions that
+// schedules have submitted and that end in the transaction.
+func (s *Store) Ended(ctx context.Context, tx *store.Tx, workspace uuid.UUID, entities ...uuid.UUID) error {
+	slots, err := store.ReadAll(ctx, tx, "the slots of what ends", pgx.RowTo[uuid.UUID],
+		`select id from schedule_slots where entity_id = any($1) and workspace_id = $2 and state = 'running' order by id`, entities, workspace)
+	if err != nil || len(slots) == 0 {
+		return err
 	}
+	comparisons := make([]river.InsertManyParams, len(slots))
+	for i, slot := range slots {
+		comparisons[i].Args = jobs.ScheduleCompareArgs{WorkspaceID: workspace, SlotID: slot}
+	}
+	inserted, err := s.db.River().InsertManyTx(ctx, tx, comparisons)
 	if err != nil {
-		return fmt.Errorf("find the slot of %s: %w", entity, err)
+		return fmt.Errorf("insert the jobs that compare: %w", err)
 	}
-	job, err := s.db.River().InsertTx(ctx, tx, jobs.ScheduleCompareArgs{WorkspaceID: workspace, SlotID: slot}, nil)
+	ids := make([]int64, len(inserted))
+	for i, one := range inserted {
+		ids[i] = one.Job.ID
+	}
+	_, err = tx.Exec(ctx, `
+		update schedule_slots x set job_id = j.job from unnest($1::uuid[], $2::bigint[]) j (slot, job) where x.id = j.slot`, slots, ids)
 	if err != nil {
-		return fmt.Errorf("insert the job that compares: %w", err)
-	}
-	if _, err := tx.Exec(ctx, `update schedule_slots set job_id = $2 where id = $1`, slot, job.Job.ID); err != nil {
-		return fmt.Errorf("set the job that compares: %w", err)
+		return fmt.Errorf("set the jobs that compare: %w", err)
 	}
 	return nil
 }
@@ -196,19 +203,7 @@ func (s *Store) NewVersion(ctx context.Context, tx *store.Tx, workspace uuid.UUI
 		return err
 	}
 	for _, schedule := range waiting {
-		open, err := openSlots(ctx, tx, schedule.ID)
-		if err != nil {
-			return err
-		}
-		slot := Slot{Cause: ByBars, SlotAt: now, DatasetID: &version}
-		if open < MostOpen {
-			_, err = s.makeDue(ctx, tx, schedule, slot)
-		} else {
-			reason := fmt.Sprintf("%d runs of the schedule were waiting or running", open)
-			slot.State, slot.Slots, slot.FirstAt, slot.Reason = Skipped, 1, now, &reason
-			_, err = s.insert(ctx, tx, schedule, &slot)
-		}
-		if err != nil {
+		if _, err := s.makeDueOrSkip(ctx, tx, schedule, Slot{Cause: ByBars, SlotAt: now, DatasetID: &version}); err != nil {
 			return err
 		}
 		if err := trim(ctx, tx, schedule.ID); err != nil {
@@ -216,4 +211,21 @@ func (s *Store) NewVersion(ctx context.Context, tx *store.Tx, workspace uuid.UUI
 		}
 	}
 	return nil
+}
+
+// makeDueOrSkip is makeDue, and reports whether the slot is due. While MostOpen runs of the schedule are open it is
+// skipped: what takes longer than its slots are apart would else wait in an ever longer queue.
+func (s *Store) makeDueOrSkip(ctx context.Context, tx *store.Tx, schedule *Schedule, slot Slot) (made bool, err error) {
+	open, err := openSlots(ctx, tx, schedule.ID)
+	if err != nil {
+		return false, err
+	}
+	if open < MostOpen {
+		stored, err := s.makeDue(ctx, tx, schedule, slot)
+		return stored != nil, err
+	}
+	reason := fmt.Sprintf("%d runs of the schedule were waiting or running", open)
+	slot.State, slot.Slots, slot.FirstAt, slot.Reason = Skipped, 1, slot.SlotAt, &reason
+	_, err = s.insert(ctx, tx, schedule, &slot)
+	return false, err
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -51,6 +53,8 @@ type Schedule struct {
 	CreatedBy   string
 	CreatedAt   time.Time
 	Last        *Slot `db:"-"` // the newest that ran or was to run
+
+	Holds []uuid.UUID `db:"-"` // datasets that it names, which must be there when it is created
 }
 
 const scheduleColumns = `
@@ -66,13 +70,12 @@ func (s *Schedule) Line() (calendar.Line, error) {
 	return calendar.Parse(s.Cron, zone)
 }
 
-// Zone is a time zone of the IANA database. The error reads on from the field's name.
+// Zone is a time zone of the IANA database. What a machine may have beside it would be unknown, or another zone, to the
+// next worker. The error reads on from the field's name.
 func Zone(name string) (*time.Location, error) {
-	if name == "" || name == "Local" {
-		return nil, fmt.Errorf("%q is not the name of a time zone, as Europe/Berlin or UTC is", name)
-	}
+	folder, _, _ := strings.Cut(name, "/")
 	zone, err := time.LoadLocation(name)
-	if err != nil {
+	if err != nil || slices.Contains([]string{"", "Local", "localtime", "posixrules", "Factory", "posix", "right"}, folder) {
 		return nil, fmt.Errorf("%q is not the name of a time zone, as Europe/Berlin or UTC is", name)
 	}
 	return zone, nil
@@ -92,6 +95,9 @@ func (s *Store) Create(ctx context.Context, sub store.Submission, in Schedule, r
 		}
 		if count >= MostSchedules {
 			return store.Response{}, ErrFull
+		}
+		if err := store.HoldDatasets(ctx, tx, sub.Workspace, "", in.Holds...); err != nil {
+			return store.Response{}, err
 		}
 		made, err := s.create(ctx, tx, sub.Workspace, in)
 		if err != nil {
@@ -251,36 +257,36 @@ type Change struct {
 	Paused   *bool
 }
 
-// Change changes a schedule. Its next slot is the first after now by what it is then: a schedule that was paused
-// does not make up for the time of its pause. ErrConflict when the name is in use.
+// Change changes a schedule. When it runs at other times than before, its next slot is the first after now: a schedule
+// that was paused does not make up for the time of its pause. What passed before the change and was not fired yet is
+// in the history as skipped. Any other change leaves the slot that is to come. ErrConflict when the name is in use.
 func (s *Store) Change(ctx context.Context, workspace, id uuid.UUID, change Change) (*Schedule, error) {
 	var changed *Schedule
 	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
 		if err := store.Lock(ctx, tx, id); err != nil {
 			return err
 		}
-		before, err := read(ctx, tx, workspace, id)
+		before, now, err := s.readNow(ctx, tx, workspace, id)
 		if err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `
 			update schedules
-			   set name = coalesce($2, name), cron = coalesce($3, cron), time_zone = coalesce($4, time_zone), missed = coalesce($5, missed),
-			       paused = coalesce($6, paused), next_at = null, job_id = null
-			 where id = $1`, id, change.Name, change.Cron, change.TimeZone, change.Missed, change.Paused)
+			   set name = coalesce($2, name), cron = coalesce($3, cron), time_zone = coalesce($4, time_zone), missed = coalesce($5, missed)
+			 where id = $1`, id, change.Name, change.Cron, change.TimeZone, change.Missed)
 		if store.SQLState(err) == store.UniqueViolation {
 			return fmt.Errorf("schedule %q: %w", *change.Name, store.ErrConflict)
 		}
 		if err != nil {
 			return fmt.Errorf("change schedule %s: %w", id, err)
 		}
-		if before.JobID != nil {
-			if _, err := s.db.River().JobCancelTx(ctx, tx, *before.JobID); err != nil {
-				return fmt.Errorf("cancel job %d: %w", *before.JobID, err)
-			}
-		}
-		if changed, err = s.await(ctx, tx, workspace, id); err != nil {
+		if changed, err = read(ctx, tx, workspace, id); err != nil {
 			return err
+		}
+		if change.retimes(before) {
+			if changed, err = s.retime(ctx, tx, before, now, change.Paused); err != nil {
+				return err
+			}
 		}
 		store.AuditEntityOf(ctx, "schedule", id.String())
 		store.AuditChange(ctx, before.summary(), changed.summary())
@@ -289,26 +295,47 @@ func (s *Store) Change(ctx context.Context, workspace, id uuid.UUID, change Chan
 	return changed, err
 }
 
-// Delete deletes a schedule and its history. What it has submitted continues.
-func (s *Store) Delete(ctx context.Context, workspace, id uuid.UUID) error {
-	return s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
-		if err := store.Lock(ctx, tx, id); err != nil {
-			return err
+// retimes reports whether the schedule runs at other times after the change.
+func (c Change) retimes(s *Schedule) bool {
+	return c.Cron != nil && *c.Cron != s.Cron || c.TimeZone != nil && *c.TimeZone != s.TimeZone || c.Paused != nil && *c.Paused != s.Paused
+}
+
+// retime has the job of the next slot take the place of the one that the schedule had before it was changed.
+func (s *Store) retime(ctx context.Context, tx *store.Tx, before *Schedule, now time.Time, paused *bool) (*Schedule, error) {
+	if err := s.passOver(ctx, tx, before, now); err != nil {
+		return nil, err
+	}
+	_, err := tx.Exec(ctx, `update schedules set paused = coalesce($2, paused), next_at = null, job_id = null where id = $1`, before.ID, paused)
+	if err != nil {
+		return nil, fmt.Errorf("change schedule %s: %w", before.ID, err)
+	}
+	if before.JobID != nil {
+		if _, err := s.db.River().JobCancelTx(ctx, tx, *before.JobID); err != nil {
+			return nil, fmt.Errorf("cancel job %d: %w", *before.JobID, err)
 		}
-		gone, err := read(ctx, tx, workspace, id)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `delete from schedules where id = $1`, id); err != nil {
-			return fmt.Errorf("delete schedule %s: %w", id, err)
-		}
-		store.AuditEntityOf(ctx, "schedule", id.String())
-		store.AuditChange(ctx, gone.summary(), nil)
-		if gone.JobID != nil {
-			if _, err := s.db.River().JobCancelTx(ctx, tx, *gone.JobID); err != nil {
-				return fmt.Errorf("cancel job %d: %w", *gone.JobID, err)
-			}
-		}
+	}
+	return s.await(ctx, tx, before.WorkspaceID, before.ID)
+}
+
+// passOver stores as skipped the slots of a schedule that passed before it was changed and were not fired yet.
+func (s *Store) passOver(ctx context.Context, tx *store.Tx, schedule *Schedule, now time.Time) error {
+	if schedule.NextAt == nil || schedule.NextAt.After(now) {
 		return nil
+	}
+	line, err := schedule.Line()
+	if err != nil {
+		return fmt.Errorf("schedule %s: cron %w", schedule.ID, err)
+	}
+	due := line.Between(*schedule.NextAt, now, calendar.All)
+	first, last := due.First, due.Last
+	if len(due.Fire) > 0 {
+		if last = due.Fire[len(due.Fire)-1]; due.Skipped == 0 {
+			first = due.Fire[0]
+		}
+	}
+	reason := "the schedule was changed or paused before it was fired"
+	_, err = s.insert(ctx, tx, schedule, &Slot{
+		Cause: ByCron, State: Skipped, SlotAt: last, FirstAt: first, Slots: due.Skipped + len(due.Fire), Reason: &reason,
 	})
+	return err
 }

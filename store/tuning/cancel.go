@@ -54,6 +54,9 @@ func (s *Store) CancelIn(ctx context.Context, tx *store.Tx, workspace uuid.UUID,
 	if err := s.cancelJobsOf(ctx, tx, canceled); err != nil {
 		return nil, err
 	}
+	if err := s.db.Schedules().Ended(ctx, tx, workspace, canceled...); err != nil {
+		return nil, err
+	}
 	return canceled, admission.Next(ctx, tx, workspace)
 }
 
