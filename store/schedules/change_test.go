@@ -51,6 +51,9 @@ func TestSlotsThatPassedBeforeAChangeOfTheTimesAreInTheHistory(t *testing.T) {
 			require.Equal(t, at(t, "2025-01-01T06:00:00Z"), slots[0].FirstAt.UTC())
 			require.Equal(t, at(t, "2025-01-03T06:00:00Z"), slots[0].SlotAt.UTC())
 			require.Contains(t, *slots[0].Reason, "changed or paused")
+			trouble, err := d.schedules.Troubled(t.Context(), 5)
+			require.NoError(t, err)
+			require.Zero(t, trouble.Missed, "what a user passed over is reported as missed")
 		})
 	}
 }

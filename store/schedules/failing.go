@@ -33,7 +33,7 @@ func (s *Store) Troubled(ctx context.Context, few int) (t Trouble, err error) {
 			QueryRow(func(row pgx.Row) error { return row.Scan(&t.Failing, &t.Named) })
 		batch.Queue(`
 			select coalesce(sum(slots), 0) from schedule_slots
-			 where state = 'skipped' and created_at > clock_timestamp() - interval '1 hour'`).
+			 where state = 'skipped' and created_at > clock_timestamp() - interval '1 hour' and starts_with(reason, $1)`, missed).
 			QueryRow(func(row pgx.Row) error { return row.Scan(&t.Missed) })
 		batch.Queue(`
 			select id, clock_timestamp() - next_at from schedules where next_at < clock_timestamp() order by next_at limit 1`).

@@ -62,14 +62,17 @@ func (s *Store) Fire(ctx context.Context, lease store.Lease, id uuid.UUID) (fire
 	return fired, err
 }
 
+// missed begins the reason of slots that no worker was up for, which is our fault and not the schedule's.
+const missed = "missed while nothing could run"
+
 func reasonSkipped(policy calendar.Policy) string {
 	switch policy {
 	case calendar.Once:
-		return "missed while nothing could run; the newest missed slot stands for it (missed: once)"
+		return missed + "; the newest missed slot stands for it (missed: once)"
 	case calendar.All:
-		return fmt.Sprintf("missed while nothing could run; the newest %d missed slots are made up for (missed: all)", calendar.MostMadeUp)
+		return fmt.Sprintf(missed+"; the newest %d missed slots are made up for (missed: all)", calendar.MostMadeUp)
 	}
-	return "missed while nothing could run (missed: skip)"
+	return missed + " (missed: skip)"
 }
 
 // FailFire notes that a slot could not be fired, and continues with the next. A schedule whose cron line cannot be read
