@@ -61,7 +61,7 @@ func (s *Server) keptWFO(ctx context.Context, workspace, id uuid.UUID) (*kept, e
 		return nil, err
 	}
 	k := &kept{
-		script: wfo.Spec.Script, datasets: []uuid.UUID{wfo.DatasetID},
+		script: wfo.Spec.Script, datasets: wfo.DatasetIDs(),
 		parts: func(ctx context.Context) (manifest.Parts, error) { return s.store.WalkForward.Parts(ctx, wfo) },
 	}
 	if k.manifest, k.sum, err = s.store.WalkForward.Manifest(ctx, workspace, id); err != nil {

@@ -139,7 +139,7 @@ func (s *Server) routes() []route {
 		{get, "/backtests/wfo/:id/candidates", viewer, s.listWFOCandidates, bodyLimit, about{
 			summary: "A walk-forward's candidates, best first", params: paging(100, 1000), tables: true, answer: types.List[types.Candidate]{}}},
 		{get, "/backtests/wfo/:id/equity", viewer, s.getWFOEquity, bodyLimit, about{
-			summary: "Its stitched out-of-sample equity", tables: true, answer: types.List[types.Equity]{}}},
+			summary: "Its stitched out-of-sample equity", tables: true, params: params(text("dataset")), answer: types.List[types.Equity]{}}},
 		{get, "/backtests/wfo/:id/events", ownStream, s.streamOf(s.followedWFO()), bodyLimit, about{
 			summary: "The events of a walk-forward, live until it ends", params: ofEntity(), media: "text/event-stream"}},
 		{post, "/backtests/wfo/:id/cancel", member, s.cancelWFO, bodyLimit, about{

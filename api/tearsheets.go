@@ -162,7 +162,7 @@ func (s *Server) sheetOfWFO(ctx context.Context, workspace, id uuid.UUID) (tears
 		return tearsheet.Sheet{}, err
 	}
 	sheet := tearsheet.Sheet{
-		Kind: "Walk-forward", Title: wfo.Spec.StrategyName + " on " + wfo.Dataset, Warnings: shown(wfo.Warnings), Curves: "the folds' choices on their test windows",
+		Kind: "Walk-forward", Title: wfo.Spec.StrategyName + " on " + strings.Join(wfo.Datasets(), ", "), Warnings: shown(wfo.Warnings), Curves: "the folds' choices on their test windows",
 		Facts: append(specFacts(wfo.Spec), tearsheet.Fact{Name: "Folds", Value: fmt.Sprintf("%d of %d came through", wfo.FoldsDone-wfo.FoldsFailed, wfo.Folds)}),
 	}
 	var found sweep.WFOOutcome
@@ -186,8 +186,13 @@ func (s *Server) sheetOfWFO(ctx context.Context, workspace, id uuid.UUID) (tears
 	if err != nil || len(curve.Bars) == 0 {
 		return sheet, err
 	}
-	bars, calendar, err := s.store.Market.Bars(ctx, workspace, wfo.DatasetID)
 	account, _ := wfo.Spec.EffectiveAccount()
+	if len(curve.Parts) > 0 {
+		addDatasets(&sheet, found.ByDataset)
+		sheet.Curve, err = s.togetherCurve(ctx, wfo, curve, account.Cash)
+		return sheet, err
+	}
+	bars, calendar, err := s.store.Market.Bars(ctx, workspace, wfo.DatasetID)
 	sheet.Curve = stitchedCurve(curve, bars, calendar, account.Cash)
 	return sheet, err
 }

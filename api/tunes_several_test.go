@@ -160,10 +160,6 @@ func TestDatasetsOfATuneAreHeldAgainstItsRules(t *testing.T) {
 			require.Contains(t, p.Errors[0].Message, test.message)
 		})
 	}
-	walkForward := strings.TrimSuffix(severalTune, "}") + `,"wfo_config":{"train_days":300,"test_days":60}}`
-	a := r.do(http.MethodPost, "/backtests/wfo", strings.Replace(walkForward, `"oos_ratio":0.3,`, "", 1), "X-Idempotency-Key", "wfo")
-	require.Equal(t, http.StatusUnprocessableEntity, a.status, string(a.body))
-	require.Contains(t, string(a.body), "do not go with a walk-forward")
 	require.Zero(t, r.count(`select count(*) from tunes`))
 	require.Zero(t, r.count(`select count(*) from tune_datasets`))
 	require.Zero(t, r.count(`select count(*) from river_job`))

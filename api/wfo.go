@@ -27,7 +27,7 @@ const curvePoints = 500
 
 func viewWFO(w *walkforward.Run, folds []walkforward.Fold, now time.Time) (types.WFO, error) {
 	view := types.WFO{
-		WFOID: w.ID.String(), Status: types.WFOStatus(w.Status), Admitted: w.Admitted, Dataset: w.Dataset, StrategyName: w.Spec.StrategyName,
+		WFOID: w.ID.String(), Status: types.WFOStatus(w.Status), Admitted: w.Admitted, Dataset: w.Dataset, Datasets: w.Datasets(), StrategyName: w.Spec.StrategyName,
 		SearchType: types.SearchType(w.Spec.SearchType), ObjectiveType: types.Objective(w.Spec.ObjectiveType), WFOConfig: types.WFOConfig(w.Config), NFolds: w.Folds,
 		FoldsDone: w.FoldsDone, FoldsFailed: w.FoldsFailed, NTrials: w.TrialsTotal(), TrialsCompleted: w.TrialsDone,
 		Candidates: []types.Stored[types.Candidate]{}, Folds: []types.Fold{}, Equity: []types.Equity{},
@@ -45,10 +45,15 @@ func viewWFO(w *walkforward.Run, folds []walkforward.Fold, now time.Time) (types
 		view.NCandidates, view.NEligible, view.OOS = &found.Candidates, &found.Eligible, (*types.Stitched)(&found.OOS)
 		view.BestParams, view.BestScore = nullable(found.BestParams), found.BestScore
 		view.Efficiency, view.Undefined = found.Efficiency, found.Undefined
+		for _, d := range found.ByDataset {
+			view.ByDataset = append(view.ByDataset, types.DatasetWalk{
+				Dataset: d.Dataset, From: d.From, To: d.To, OOS: types.Stitched(d.OOS), Earned: d.Earned, Chosen: d.Chosen,
+			})
+		}
 		view.Evidence = types.NewStored[*types.Evidence](w.Evidence)
 	}
 	for _, fold := range folds {
-		shown, err := viewFold(fold, found.Folds)
+		shown, err := viewFold(fold, w.Datasets(), found.Folds)
 		if err != nil {
 			return view, err
 		}
@@ -65,7 +70,7 @@ func nullable(params map[string]float64) *map[string]float64 {
 	return &params
 }
 
-func viewFold(f walkforward.Fold, outcomes []sweep.FoldOutcome) (types.Fold, error) {
+func viewFold(f walkforward.Fold, datasets []string, outcomes []sweep.FoldOutcome) (types.Fold, error) {
 	view := types.Fold{
 		Fold: f.Index, Status: types.FoldStatus(f.Status), TrainStart: f.TrainStart, TrainEnd: f.TrainEnd, TestStart: f.TrainEnd, TestEnd: f.TestEnd,
 		TrainBars: f.TrainBars, TestBars: f.TestBars,
@@ -77,8 +82,14 @@ func viewFold(f walkforward.Fold, outcomes []sweep.FoldOutcome) (types.Fold, err
 	if f.Error != "" {
 		view.Error = &f.Error
 	}
+	for i, bars := range f.Sets {
+		view.Datasets = append(view.Datasets, types.FoldDataset{Dataset: datasets[i], TrainBars: bars.TrainBars, TestBars: bars.TestBars})
+	}
 	for _, o := range outcomes {
 		if o.Fold == f.Index {
+			if err := addByDataset(view.Datasets, o.Datasets); err != nil {
+				return view, err
+			}
 			view.Params, view.ScoreIS, view.ScoreOOS = nullable(o.Params), o.ScoreIS, o.ScoreOOS
 			var err error
 			if view.MetricsIS, err = viewMetrics(o.MetricsIS); err != nil {
@@ -90,6 +101,25 @@ func viewFold(f walkforward.Fold, outcomes []sweep.FoldOutcome) (types.Fold, err
 		}
 	}
 	return view, nil
+}
+
+// addByDataset adds what a fold chose does on each dataset.
+func addByDataset(to []types.FoldDataset, found []sweep.DatasetEntry) (err error) {
+	for i := range to {
+		for _, d := range found {
+			if d.Dataset != to[i].Dataset {
+				continue
+			}
+			to[i].ScoreIS, to[i].ScoreOOS = d.ScoreIS, d.ScoreOOS
+			if to[i].MetricsIS, err = viewMetrics(&d.MetricsIS); err != nil {
+				return err
+			}
+			if to[i].MetricsOOS, err = viewMetrics(d.MetricsOOS); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // submitWFO handles POST /backtests/wfo.
@@ -157,34 +187,10 @@ func (s *Server) getWFO(c echo.Context) error {
 	for _, entry := range entries {
 		view.Candidates = append(view.Candidates, types.NewStored[types.Candidate](entry))
 	}
-	if view.Equity, err = s.wfoCurve(ctx, wfo, curvePoints); err != nil {
+	if view.Equity, err = s.wfoCurve(ctx, wfo, -1, curvePoints); err != nil {
 		return err
 	}
 	return ok(c, view)
-}
-
-// wfoCurve reads the stitched curve, thinned evenly to at most so many points of which the last is
-// the last; 0 is all.
-func (s *Server) wfoCurve(ctx context.Context, wfo *walkforward.Run, points int) ([]types.Equity, error) {
-	views := []types.Equity{}
-	curve, err := s.store.WalkForward.Curve(ctx, wfo.WorkspaceID, wfo.ID)
-	if err != nil || len(curve.Bars) == 0 {
-		return views, err
-	}
-	bars, _, err := s.store.Market.Bars(ctx, wfo.WorkspaceID, wfo.DatasetID)
-	if err != nil {
-		return nil, err
-	}
-	n := len(curve.Bars)
-	if points == 0 || points > n {
-		points = n
-	}
-	for i := 1; i <= points; i++ {
-		at := i*n/points - 1
-		bar := int(curve.Bars[at])
-		views = append(views, types.Equity{Bar: bar, Time: time.UnixMicro(bars.Time[bar]).UTC(), Equity: curve.Equity[at]})
-	}
-	return views, nil
 }
 
 // listWFOs handles GET /backtests/wfo.

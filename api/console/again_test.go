@@ -70,7 +70,7 @@ func TestTheFormOfAWalkForwardToRunAgainCarriesEverything(t *testing.T) {
 		TrainDays: new(700), TestDays: new(90), StepDays: new(45), MinFolds: new(2), LeaderboardTopK: new(4), AllowPartial: new(true), Anchored: new(true),
 		StartTS: new(time.Date(2004, 1, 1, 0, 0, 0, 0, time.UTC)), EndTS: new(time.Date(2014, 1, 1, 0, 0, 0, 0, time.UTC)),
 	}
-	form, err := formOfWalkForward(walkForward{WFO: types.WFO{Dataset: "days", Spec: spec, WFOConfig: config}})
+	form, err := formOfWalkForward(walkForward{WFO: types.WFO{Dataset: "days", Datasets: []string{"days"}, Spec: spec, WFOConfig: config}})
 	require.NoError(t, err)
 	body, faults := form.body()
 	require.Empty(t, faults)
@@ -92,4 +92,29 @@ func TestFieldsInSentencesKeepTheirNames(t *testing.T) {
 	} {
 		require.Equal(t, want, title(text))
 	}
+}
+
+// The first dataset is chosen beside the others, and all of them are sent again.
+func TestTheFormOfAWalkForwardOverDatasetsKeepsThem(t *testing.T) {
+	t.Parallel()
+	raw := []byte(`{"strategy_name": "sma_cross", "param_space": {"fast": [5, 10]}, "datasets": ["a", "b@2", "c"], "aggregate": "worst"}`)
+	spec, _ := specOf(t, raw)
+	form, err := formOfWalkForward(walkForward{WFO: types.WFO{Dataset: "a", Datasets: spec.Datasets, Spec: spec}})
+	require.NoError(t, err)
+	require.Equal(t, "a", form.Dataset)
+	data := tuneFormData{Form: form, Datasets: []types.Dataset{{Name: "a"}, {Name: "b"}, {Name: "c"}}}
+	chosen := map[string]bool{}
+	for _, set := range data.MoreSets() {
+		chosen[set.Name] = set.Chosen
+	}
+	require.Equal(t, map[string]bool{"a": false, "b": false, "b@2": true, "c": true}, chosen)
+	body, faults := form.body()
+	require.Empty(t, faults)
+	require.NotContains(t, body, "dataset")
+	require.Equal(t, []string{"a", "b@2", "c"}, body["datasets"])
+	require.Equal(t, "worst", body["aggregate"])
+	form.More = nil
+	body, _ = form.body()
+	require.Equal(t, "a", body["dataset"])
+	require.NotContains(t, body, "datasets")
 }

@@ -73,8 +73,7 @@ func (p *Pages) estimateOf(c echo.Context, v *view, form tuneForm, sets []types.
 	if json.Unmarshal(raw, &spec) != nil || json.Unmarshal(raw, &walk) != nil {
 		return of, "", nil // the submission names what is wrong
 	}
-	names := append(slices.Clone(form.Several), form.Dataset)
-	at := slices.IndexFunc(sets, func(d types.Dataset) bool { return d.Name == names[0] || d.DatasetID == names[0] })
+	at := slices.IndexFunc(sets, func(d types.Dataset) bool { return d.Name == form.Dataset || d.DatasetID == form.Dataset })
 	if at < 0 {
 		return of, "", nil // an earlier version, or one of very many
 	}
@@ -82,7 +81,7 @@ func (p *Pages) estimateOf(c echo.Context, v *view, form tuneForm, sets []types.
 	if err != nil {
 		return of, "", err
 	}
-	several := max(1, len(form.Several))
+	several := 1 + len(form.More)
 	spec.Datasets, spec.IntrabarDataset = nil, "" // neither changes how many trials there are
 	stored := &StoredTune{WorkspaceID: v.Workspace.ID, DatasetID: id, Dataset: sets[at].Name, Spec: spec}
 	ctx := c.Request().Context()
@@ -109,7 +108,7 @@ func (p *Pages) estimateOf(c echo.Context, v *view, form tuneForm, sets []types.
 		for _, fold := range folds {
 			bars += fold.TrainBars + fold.TestBars
 		}
-		of.Folds, of.Work = len(folds), float64(of.Trials)*float64(bars)
+		of.Folds, of.Work = len(folds), float64(of.Trials)*float64(bars)*float64(several)
 	}
 	return of, "", nil
 }

@@ -29,10 +29,20 @@ func (p *Pages) held(ctx context.Context, workspace uuid.UUID, w *walkForward) (
 	if err != nil {
 		return nil, err
 	}
-	if len(series) != 1 || series[0].Bars.Len() == 0 {
-		return nil, nil
+	var all chart.Values
+	for _, s := range series {
+		if s.Bars.Len() == 0 {
+			return nil, nil
+		}
+		of := w.heldOn(s.Bars)
+		if all == nil {
+			all = make(chart.Values, len(of))
+		}
+		for i, v := range of {
+			all[i] += v / float64(len(series)) // of several, an equal part of each from the first day on
+		}
 	}
-	return w.heldOn(series[0].Bars), nil
+	return all, nil
 }
 
 // heldOn goes over the windows in order: each is held from its first bar's close to the bar before the next one's.

@@ -91,7 +91,7 @@ type tuneForm struct {
 	Anchored, AllowPartial                                                   bool
 	Key, Strategy, Dataset, Side, Search, NTrials, Seed, Objective, OOSRatio string
 	MaxDrawdown, MinTrades, Commission, Constraints, Permutations, Intrabar  string
-	Several                                                                  []string // datasets of a tune over more than one
+	More                                                                     []string // datasets beside Dataset
 	Aggregate                                                                string
 	Params                                                                   map[string]string
 	Advanced                                                                 map[string]string // by the API's paths
@@ -105,6 +105,7 @@ type tuneFormData struct {
 	Strategies                  []types.Strategy
 	Strategy                    *types.Strategy // the chosen one
 	Sides, Searches, Objectives []string
+	Aggregates                  []string
 	faults                      map[string]string
 }
 
@@ -168,7 +169,7 @@ func formOf(t tune) (tuneForm, error) {
 		form.Commission = "" // the script's own
 	}
 	if len(s.Datasets) > 0 {
-		form.Several, form.Aggregate = s.Datasets, string(s.Aggregate)
+		form.Dataset, form.More, form.Aggregate = s.Datasets[0], s.Datasets[1:], string(s.Aggregate)
 	}
 	if n := s.Permutations(); n > 0 {
 		form.Permutations = strconv.Itoa(n)
@@ -226,6 +227,9 @@ func (p *Pages) showTuneForm(c echo.Context, v *view, status int, form tuneForm,
 	}
 	for _, s := range sweep.Searches() {
 		data.Searches = append(data.Searches, string(s))
+	}
+	for _, a := range sweep.Aggregates() {
+		data.Aggregates = append(data.Aggregates, string(a))
 	}
 	for _, o := range sweep.Objectives() {
 		data.Objectives = append(data.Objectives, string(o))
@@ -291,7 +295,7 @@ func readTuneForm(c echo.Context, wfo bool) tuneForm {
 		WFO: wfo, TrainDays: text("train_days"), TestDays: text("test_days"), StepDays: text("step_days"),
 		MinFolds: text("min_folds"), TopK: text("leaderboard_top_k"), Anchored: text("anchored") != "", AllowPartial: text("allow_partial") != "",
 	}
-	form.Several = c.Request().Form["datasets"] // parsed by the first FormValue
+	form.More = c.Request().Form["more"] // parsed by the first FormValue
 	for _, field := range advancedFields(wfo) {
 		form.Advanced[field.Path] = text(field.Path)
 	}
@@ -331,9 +335,12 @@ func (f tuneForm) body() (map[string]any, []FieldFault) {
 	if delete(body, "intrabar_dataset"); f.Intrabar != "" {
 		body["intrabar_dataset"] = f.Intrabar
 	}
-	if len(f.Several) > 0 {
+	if len(f.More) > 0 {
 		delete(body, "dataset")
-		body["datasets"], body["aggregate"] = f.Several, f.Aggregate
+		body["datasets"] = append([]string{f.Dataset}, f.More...)
+		if f.Aggregate != "" {
+			body["aggregate"] = f.Aggregate
+		}
 	}
 	number(body, "n_trials", "n_trials", f.NTrials)
 	number(body, "seed", "seed", f.Seed)

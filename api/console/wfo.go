@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
@@ -17,6 +18,12 @@ import (
 
 // walkForward is a walk-forward of the API with what its pages ask of it.
 type walkForward struct{ types.WFO }
+
+// Dataset names all datasets that it runs over.
+func (w walkForward) Dataset() string { return strings.Join(w.Datasets, ", ") }
+
+// Several reports whether it runs over several datasets.
+func (w walkForward) Several() bool { return len(w.Datasets) > 1 }
 
 // Ended reports whether nothing more happens to it.
 func (w walkForward) Ended() bool { return w.Status.Ended() }
@@ -55,7 +62,7 @@ func (p *Pages) WalkForward(c echo.Context) error {
 	if err := p.get(c, v, "/backtests/wfo/"+id.String(), url.Values{"candidates": {"25"}}, &w); err != nil {
 		return err
 	}
-	v.Title = w.StrategyName + " · " + w.Dataset + " · walk-forward"
+	v.Title = w.StrategyName + " · " + w.Dataset() + " · walk-forward"
 	if !w.Ended() {
 		v.Topics = "wfo"
 	}
@@ -97,6 +104,9 @@ func (w walkForward) equity(held chart.Values) []chart.Plot {
 		return nil
 	}
 	s := chart.Source{Plot: chart.Plot{ID: "stitched", Title: "Out-of-sample equity, the test windows stitched together", Height: 260, Log: true}}
+	if w.Several() {
+		s.Title += ", an equal part in each dataset"
+	}
 	line := chart.PlotLine{Name: "equity", Class: "s1"}
 	for _, e := range w.Equity {
 		s.Micros, line.Values = append(s.Micros, e.Time.UnixMicro()), append(line.Values, e.Equity)
@@ -180,7 +190,7 @@ func (p *Pages) NewWalkForward(c echo.Context) error {
 		if err != nil {
 			return err
 		}
-		of.WFO, of.Several, of.OOSRatio = true, nil, ""
+		of.WFO, of.OOSRatio = true, ""
 		of.TrainDays, of.TestDays, of.MinFolds, of.TopK = form.TrainDays, form.TestDays, form.MinFolds, form.TopK
 		form = of
 	}
@@ -189,7 +199,7 @@ func (p *Pages) NewWalkForward(c echo.Context) error {
 
 // formOfWalkForward fills the form with what a walk-forward asked for.
 func formOfWalkForward(w walkForward) (tuneForm, error) {
-	form, err := formOf(tune{Tune: types.Tune{Dataset: w.Dataset, Datasets: []string{w.Dataset}, Spec: w.Spec}})
+	form, err := formOf(tune{Tune: types.Tune{Dataset: w.WFO.Dataset, Datasets: w.Datasets, Spec: w.Spec}})
 	if err != nil {
 		return form, err
 	}
@@ -200,7 +210,7 @@ func formOfWalkForward(w walkForward) (tuneForm, error) {
 		return strconv.Itoa(*n)
 	}
 	is := func(flag *bool) bool { return flag != nil && *flag }
-	form.WFO, form.OOSRatio, form.Several = true, "", nil
+	form.WFO, form.OOSRatio = true, ""
 	form.TrainDays, form.TestDays, form.StepDays = text(w.WFOConfig.TrainDays), text(w.WFOConfig.TestDays), text(w.WFOConfig.StepDays)
 	form.MinFolds, form.TopK = text(w.WFOConfig.MinFolds), text(w.WFOConfig.LeaderboardTopK)
 	form.Anchored, form.AllowPartial = is(w.WFOConfig.Anchored), is(w.WFOConfig.AllowPartial)
@@ -220,7 +230,11 @@ func (p *Pages) WalkForwardEquity(c echo.Context) error {
 	if v.Workspace == nil {
 		return notFound()
 	}
-	answer, err := p.call(c, v, Request{Method: http.MethodGet, Path: "/backtests/wfo/" + url.PathEscape(c.Param("id")) + "/equity?format=csv"})
+	wanted := url.Values{"format": {"csv"}}
+	if dataset := c.QueryParam("dataset"); dataset != "" {
+		wanted.Set("dataset", dataset)
+	}
+	answer, err := p.call(c, v, Request{Method: http.MethodGet, Path: "/backtests/wfo/" + url.PathEscape(c.Param("id")) + "/equity?" + wanted.Encode()})
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,28 @@ type Fold struct {
 	MetricsIS  *Metrics            `json:"metrics_is"`
 	MetricsOOS *Metrics            `json:"metrics_oos"`
 	Error      *string             `json:"error"`
+	Datasets   []FoldDataset       `json:"datasets,omitempty"` // of several: the figures above are their aggregate, train_bars and test_bars the fewest
+}
+
+// FoldDataset is one of several datasets in a fold.
+type FoldDataset struct {
+	Dataset    string   `json:"dataset"`
+	TrainBars  int      `json:"train_bars"`
+	TestBars   int      `json:"test_bars"`
+	ScoreIS    *float64 `json:"score_is"` // of what the fold chose
+	ScoreOOS   *float64 `json:"score_oos"`
+	MetricsIS  *Metrics `json:"metrics_is"`
+	MetricsOOS *Metrics `json:"metrics_oos"`
+}
+
+// DatasetWalk is what the folds' choices did on one of several datasets, with an account of its own.
+type DatasetWalk struct {
+	Dataset string    `json:"dataset"`
+	From    time.Time `json:"from"` // first bar of the first test window
+	To      time.Time `json:"to"`   // last bar of the last one
+	OOS     Stitched  `json:"oos"`
+	Earned  int       `json:"folds_earned"` // folds whose choice earned something on this dataset
+	Chosen  int       `json:"folds_chosen"` // folds that chose parameters
 }
 
 // WFO is a walk-forward.
@@ -28,7 +50,8 @@ type WFO struct {
 	WFOID           string              `json:"wfo_id"`
 	Status          WFOStatus           `json:"status"`
 	Admitted        bool                `json:"admitted"`
-	Dataset         string              `json:"dataset"`
+	Dataset         string              `json:"dataset"`  // the first of several
+	Datasets        []string            `json:"datasets"` // all of them
 	StrategyName    string              `json:"strategy_name"`
 	SearchType      SearchType          `json:"search_type"`
 	ObjectiveType   Objective           `json:"objective_type"`
@@ -44,8 +67,9 @@ type WFO struct {
 	BestScore       *float64            `json:"best_score"` // selection score
 	Candidates      []Stored[Candidate] `json:"candidates"`
 	Folds           []Fold              `json:"folds"`
-	OOS             *Stitched           `json:"oos"`
-	Equity          []Equity            `json:"oos_equity"` // stitched, thinned to 500 points
+	OOS             *Stitched           `json:"oos"`                  // of several datasets: of the account that has an equal part in each
+	ByDataset       []DatasetWalk       `json:"by_dataset,omitempty"` // of several: each by itself
+	Equity          []Equity            `json:"oos_equity"`           // stitched, thinned to 500 points
 	Efficiency      *float64            `json:"walk_forward_efficiency"`
 	Evidence        Stored[*Evidence]   `json:"evidence"` // the verdict on what the folds chose, from the stitched returns; null until completed
 	Undefined       map[string]string   `json:"undefined,omitempty"`

@@ -20,7 +20,8 @@ type showFlags struct {
 type searchFlags struct {
 	accountFlags
 	stopFlags
-	Data        []string `required:"" api:"dataset" placeholder:"DATASET" help:"Name or id of the dataset; of a tune also several, as in A,B."`
+	Data        []string `required:"" api:"dataset" placeholder:"DATASET" help:"Name or id of the dataset, or of several, as in A,B."`
+	Aggregate   string   `placeholder:"mean" help:"What counts of several datasets: mean, median or worst."`
 	Strategy    string   `required:"" api:"strategy_name" help:"Strategy, as listed by millrace strategies."`
 	Param       []string `required:"" api:"param_space" sep:"none" placeholder:"NAME=LOW:HIGH:STEP" help:"Values of a parameter: LOW:HIGH:STEP, LOW:HIGH, LOW:HIGH:log or A,B,C. Repeatable."`
 	Constraint  []string `api:"constraints" sep:"none" placeholder:"EXPR" help:"Condition on the parameters, as in 'fast < slow'. Repeatable."`
@@ -42,8 +43,7 @@ type tuneCmd struct {
 	clientFlags
 	showFlags
 	searchFlags
-	Aggregate string   `placeholder:"mean" help:"What counts of several datasets: mean, median or worst."`
-	OOS       *float64 `api:"oos_ratio" name:"oos" placeholder:"RATIO" help:"Share of the bars kept for judging out of sample, up to 0.5."`
+	OOS *float64 `api:"oos_ratio" name:"oos" placeholder:"RATIO" help:"Share of the bars kept for judging out of sample, up to 0.5."`
 
 	Permutations int `api:"evidence.permutations" placeholder:"N" help:"Run the search N times more, 19 to 1,000, on bars in a random order, and compare."`
 }
@@ -58,7 +58,7 @@ func (c *tuneCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	body.OOSRatio, body.Aggregate = c.OOS, types.Aggregate(c.Aggregate)
+	body.OOSRatio = c.OOS
 	if c.Permutations != 0 {
 		body.Evidence = &types.EvidenceSpec{Permutations: c.Permutations}
 	}
@@ -84,6 +84,7 @@ func (f *searchFlags) body() (types.TuneRequest, error) {
 		Gates:   types.GateLimits{MaxDrawdownPct: f.MaxDrawdown, MinTrades: f.MinTrades},
 		Account: f.account(), Stops: f.stops(), IntrabarPolicy: types.IntrabarPolicy(f.Policy),
 	}}
+	body.Aggregate = types.Aggregate(f.Aggregate)
 	if body.Datasets = f.Data; len(f.Data) == 1 {
 		body.Dataset, body.Datasets = f.Data[0], nil
 	}

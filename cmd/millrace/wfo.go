@@ -85,9 +85,32 @@ func printWFO(w io.Writer, s *types.WFO) error {
 		fmt.Fprintf(w, "\nout of sample: return %.2f %%  max drawdown %.2f %%  sharpe %s  trades %d  walk-forward efficiency %s\n",
 			s.OOS.ReturnPct, s.OOS.MaxDrawdownPct, figure(s.OOS.Sharpe, 3), s.OOS.Trades, figure(s.Efficiency, 2))
 	}
+	if err := printByDataset(w, s.ByDataset); err != nil {
+		return err
+	}
 	printVerdict(w, s.Evidence.Value)
 	for _, warning := range s.Warnings {
 		fmt.Fprintf(w, "warning: %s\n", printable(types.ShownWarning(warning)))
+	}
+	return nil
+}
+
+// printByDataset writes one line for each of several datasets.
+func printByDataset(w io.Writer, found []types.DatasetWalk) error {
+	if len(found) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w)
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	writeRow(out, []string{"dataset", "from", "to", "bars", "return %", "drawdown %", "sharpe", "trades", "folds that earned"})
+	for _, d := range found {
+		writeRow(out, []string{
+			printable(d.Dataset), d.From.Format(time.DateOnly), d.To.Format(time.DateOnly), strconv.Itoa(d.OOS.Bars), figure(&d.OOS.ReturnPct, 2),
+			figure(&d.OOS.MaxDrawdownPct, 2), figure(d.OOS.Sharpe, 3), strconv.Itoa(d.OOS.Trades), fmt.Sprintf("%d of %d", d.Earned, d.Chosen),
+		})
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("print the datasets: %w", err)
 	}
 	return nil
 }

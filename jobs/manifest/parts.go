@@ -89,7 +89,11 @@ func StoredWalkForward(outcome json.RawMessage, candidates []json.RawMessage, fo
 }
 
 func curve(c sweep.Curve) any {
-	return map[string]any{"bars": append([]int32{}, c.Bars...), "equity": append([]float64{}, c.Equity...)}
+	parts := map[string]any{"bars": append([]int32{}, c.Bars...), "equity": append([]float64{}, c.Equity...)}
+	if len(c.Parts) > 0 { // of several datasets
+		parts["parts"], parts["at"], parts["together"] = c.Parts, c.At, c.Together
+	}
+	return parts
 }
 
 // OfRun are the parts of a run.

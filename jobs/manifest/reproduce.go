@@ -117,7 +117,7 @@ func (b *Bundle) again(ctx context.Context, program backtest.Stamp, series []swe
 		if err := json.Unmarshal(b.Manifest.Config, &config); err != nil {
 			return nil, own, fmt.Errorf("the manifest's wfo_config cannot be read: %w", err)
 		}
-		found, warnings, err := sweep.RunWholeWFO(ctx, spec, config, series[0].Bars, series[0].Calendar, atOnce)
+		found, warnings, err := sweep.RunWholeWFO(ctx, spec, config, series, atOnce)
 		if err != nil {
 			return nil, own, err
 		}

@@ -51,9 +51,6 @@ func (s Spec) checkDatasets(f *faults) {
 			f.add(fmt.Sprintf("datasets[%d]", i), nil, "%q is named twice", name)
 		}
 	}
-	if n > 0 && s.Window != nil {
-		f.add("datasets", nil, "do not go with a window: a walk-forward runs over one dataset")
-	}
 }
 
 // series is one dataset of a plan: which of its bars trials see and trade.

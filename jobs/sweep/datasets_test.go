@@ -130,7 +130,7 @@ func TestInvalidDatasetsNameTheField(t *testing.T) {
 		`datasets[2]: "a" is named twice`:           {func(s *Spec) { s.Datasets[2] = "a" }, data},
 		"datasets: has 1 entries; name 2 to 50":     {func(s *Spec) { s.Datasets = s.Datasets[:1] }, data[:1]},
 		`aggregate: "sum" is unknown`:               {func(s *Spec) { s.Aggregate = "sum" }, data},
-		"datasets: do not go with a window":         {func(s *Spec) { s.OOSRatio, s.Window = nil, &TrainTest{} }, data},
+		"datasets[0]: a: window.test_end leaves 5":  {func(s *Spec) { s.OOSRatio, s.Window = nil, &TrainTest{day(0), day(400), day(405)} }, data},
 		"datasets[2]: c: oos_ratio leaves 175 of":   {func(*Spec) {}, short},
 		"datasets[1]: b has bars of another length": {func(*Spec) {}, hourly},
 		"datasets: names 3 datasets, of which 2":    {func(*Spec) {}, data[:2]},

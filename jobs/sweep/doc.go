@@ -83,6 +83,11 @@
 // is the yearly return of the winners out of sample over that in training (Pardo, "The Evaluation and
 // Optimization of Trading Strategies", 2008).
 //
+// Over several datasets folds lie in the time that all have in common, and a fold is one tune over all of
+// them. Each dataset has a stitched curve of its own; together they are one account with an equal part in
+// each, shared out again at the end of every day on which any of them ends a period, and a dataset that
+// ends none on a day earns nothing on it.
+//
 // # Regime
 //
 // A Regime describes the market at the end of the in-sample part, from its last 200 bars

@@ -69,10 +69,17 @@ func TestSearchesChangeOnlyWithTheEngineNumber(t *testing.T) {
 	spec := crossSpec()
 	spec.OOSRatio = nil
 	cfg := wfoConfig(300, 120, 120)
-	out, warnings, err := RunWholeWFO(t.Context(), spec, cfg, bars, backtest.CalendarExchange, 2)
+	out, warnings, err := RunWholeWFO(t.Context(), spec, cfg, []Series{{Bars: bars, Calendar: backtest.CalendarExchange}}, 2)
 	require.NoError(t, err)
 	require.Greater(t, len(out.Ranked), 3)
 	hashes["a walk-forward"], err = golden.Sum([]any{out, out.Ranked, out.Curve, warnings})
+	require.NoError(t, err)
+	spec.Datasets = []string{"a", "b"}
+	over := []Series{{Name: "a", Bars: bars, Calendar: backtest.CalendarExchange}, {Name: "b", Bars: weekdays(t, steppedWalk(t, 900, 12)), Calendar: backtest.CalendarExchange}}
+	out, warnings, err = RunWholeWFO(t.Context(), spec, cfg, over, 2)
+	require.NoError(t, err)
+	require.Greater(t, len(out.Ranked), 3)
+	hashes["a walk-forward over datasets"], err = golden.Sum([]any{out, out.Ranked, out.Curve, warnings})
 	require.NoError(t, err)
 	require.NoError(t, golden.Check("testdata/results.json", backtest.Engine, "backtest.Engine", hashes, os.Getenv(golden.WriteEnv) != ""))
 }

@@ -4,13 +4,12 @@ import (
 	"errors"
 	"math"
 
-	"millrace/jobs/backtest"
 	"millrace/jobs/sweep/evidence"
 )
 
 // weigh makes the verdict on a walk-forward from its stitched returns.
-func (out *WFOOutcome) weigh(seed uint64, bars *backtest.Bars, calendar backtest.Calendar, all stitchedReturns) {
-	perYear := bars.PeriodsPerYear(calendar)
+func (out *WFOOutcome) weigh(seed uint64, all stitchedReturns) {
+	perYear := all.perYear
 	nan := math.NaN()
 	w := &weighing{
 		held: all.held, year: math.Sqrt(perYear), panel: &evidence.Panel{Trials: []int{0}, Returns: [][]float64{all.own}},
@@ -23,7 +22,7 @@ func (out *WFOOutcome) weigh(seed uint64, bars *backtest.Bars, calendar backtest
 	if err := w.stitched(seed); errors.Is(err, evidence.ErrTooFew) {
 		w.out.explain("verdict", "the stitched returns are fewer than 20 or do not vary")
 	} else {
-		w.startsAt(func(tenth int) int64 { return bars.Time[out.Curve.Bars[len(out.Curve.Bars)*tenth/10]] })
+		w.startsAt(all.startsAt)
 		w.regimes()
 		f.FoldLoss = out.foldLoss(w.excess.Returns[0], all.ends)
 	}

@@ -15,7 +15,7 @@ func walked(tb testing.TB, bars *backtest.Bars, change func(*Spec)) *WFOOutcome 
 	spec := searched(backtest.SideBoth, true)
 	spec.OOSRatio = nil
 	change(&spec)
-	out, _, err := RunWholeWFO(tb.Context(), spec, wfoConfig(500, 200, 200), bars, backtest.CalendarExchange, 1)
+	out, _, err := RunWholeWFO(tb.Context(), spec, wfoConfig(500, 200, 200), []Series{{Bars: bars, Calendar: backtest.CalendarExchange}}, 1)
 	require.NoError(tb, err)
 	require.NotNil(tb, out.Evidence)
 	return out

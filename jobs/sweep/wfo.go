@@ -53,9 +53,6 @@ func (c *WFOConfig) Normalize() {
 func (c WFOConfig) Check(spec Spec) []invalid.FieldError {
 	c.Normalize()
 	f := faults(spec.Check())
-	if len(spec.Datasets) > 0 {
-		f.add("datasets", nil, "do not go with a walk-forward, which runs over one dataset")
-	}
 	if spec.Window != nil {
 		f.add("window", nil, "cannot be set: the folds of a walk-forward are its windows")
 	}
@@ -89,9 +86,16 @@ func (c WFOConfig) Check(spec Spec) []invalid.FieldError {
 type Fold struct {
 	Index int `json:"fold"`
 	TrainTest
-	TrainBars int    `json:"train_bars"`
-	TestBars  int    `json:"test_bars"`
-	Problem   string `json:"-"` // why it cannot be run; "" when it can
+	TrainBars int        `json:"train_bars"` // of several datasets: of the one with the fewest
+	TestBars  int        `json:"test_bars"`
+	Sets      []FoldBars `json:"-"` // of several datasets: the bars of each, in their order
+	Problem   string     `json:"-"` // why it cannot be run; "" when it can
+}
+
+// FoldBars is how many bars a dataset has in the windows of a fold.
+type FoldBars struct {
+	TrainBars int `json:"train_bars"`
+	TestBars  int `json:"test_bars"`
 }
 
 const oneDay = 24 * time.Hour
@@ -101,14 +105,25 @@ const oneDay = 24 * time.Hour
 // whose test window ends by the end is one. A fold with too few bars in a window is an error, or
 // with allow_partial one that fails.
 func (c WFOConfig) Folds(bars *backtest.Bars) (folds []Fold, warnings []string, errs []invalid.FieldError) {
-	start, end, warnings := c.span(bars)
+	return c.FoldsOver([]Series{{Bars: bars}})
+}
+
+// FoldsOver is Folds of several datasets: folds by time, within the time that all of them have in common.
+// A fold needs enough bars of each.
+func (c WFOConfig) FoldsOver(data []Series) (folds []Fold, warnings []string, errs []invalid.FieldError) {
 	var f faults
+	shared, notes := common(data, &f)
+	if len(f) > 0 {
+		return nil, nil, f
+	}
+	start, end, warnings := c.span(shared)
+	warnings = append(warnings, notes...)
 	train, test, step := days(*c.TrainDays), days(*c.TestDays), days(*c.StepDays)
 	n := 0
 	if whole := end.Sub(start) - train - test; whole >= 0 {
 		n = int(whole/step) + 1
 	}
-	c.checkCount(n, start, end, &f)
+	c.checkCount(n, start, end, shared, &f)
 	if len(f) > 0 {
 		return nil, nil, f
 	}
@@ -119,9 +134,7 @@ func (c WFOConfig) Folds(bars *backtest.Bars) (folds []Fold, warnings []string, 
 		if *c.Anchored {
 			fold.TrainStart = start
 		}
-		from, to, last := fold.span(bars)
-		fold.TrainBars, fold.TestBars = to-from, last-to
-		fold.Problem = fold.problem()
+		fold.count(data)
 		if fold.Problem != "" {
 			bad++
 			warnings = append(warnings, fmt.Sprintf("fold %d cannot be run: %s", i, fold.Problem))
@@ -139,19 +152,21 @@ func (c WFOConfig) Folds(bars *backtest.Bars) (folds []Fold, warnings []string, 
 	return folds, warnings, nil
 }
 
-// span is the time that folds may cover, whole days of the bars unless the config says otherwise.
-func (c WFOConfig) span(bars *backtest.Bars) (start, end time.Time, warnings []string) {
-	first := time.UnixMicro(bars.Time[0]).UTC().Truncate(oneDay)
-	last := time.UnixMicro(bars.Time[bars.Len()-1]).UTC().Truncate(oneDay).Add(oneDay)
-	start, end = first, last
+// span is the time that folds may cover: all that there is, unless the config says otherwise.
+func (c WFOConfig) span(all shared) (start, end time.Time, warnings []string) {
+	start, end = all.start, all.end
+	first, last := "the first bar", "the last bar"
+	if all.several() {
+		first, last = "the first bar of "+all.begins, "the last bar of "+all.ends
+	}
 	if c.StartTS != nil {
-		if start = c.StartTS.UTC(); start.Before(first) {
-			start, warnings = first, append(warnings, "start_ts is before the first bar: folds begin at "+first.Format(time.RFC3339))
+		if start = c.StartTS.UTC(); start.Before(all.start) {
+			start, warnings = all.start, append(warnings, "start_ts is before "+first+": folds begin at "+all.start.Format(time.RFC3339))
 		}
 	}
 	if c.EndTS != nil {
-		if end = c.EndTS.UTC(); end.After(last) {
-			end, warnings = last, append(warnings, "end_ts is after the last bar: folds end by "+last.Format(time.RFC3339))
+		if end = c.EndTS.UTC(); end.After(all.end) {
+			end, warnings = all.end, append(warnings, "end_ts is after "+last+": folds end by "+all.end.Format(time.RFC3339))
 		}
 	}
 	return start, end, warnings
@@ -160,11 +175,14 @@ func (c WFOConfig) span(bars *backtest.Bars) (start, end time.Time, warnings []s
 func days(n int) time.Duration { return time.Duration(n) * oneDay }
 
 // checkCount says how many folds fit and what to change, when they are too few or too many.
-func (c WFOConfig) checkCount(n int, start, end time.Time, f *faults) {
+func (c WFOConfig) checkCount(n int, start, end time.Time, all shared, f *faults) {
 	whole := max(0, int(end.Sub(start)/oneDay))
 	train, test, step, least := *c.TrainDays, *c.TestDays, *c.StepDays, *c.MinFolds
 	has := fmt.Sprintf("train_days %d, test_days %d and step_days %d fit %d folds into the %d days from %s to %s",
 		train, test, step, n, whole, start.Format(time.DateOnly), end.Format(time.DateOnly))
+	if all.several() {
+		has += fmt.Sprintf(" that all datasets have in common (%s begins last, %s ends first)", all.begins, all.ends)
+	}
 	switch {
 	case n > MaxFolds:
 		longest := (whole-train-test)/MaxFolds + 1
@@ -187,14 +205,38 @@ func shorter(whole, train, test, step, least int) string {
 	return fmt.Sprintf("%d need at least %d days, or shorter train_days, test_days and step_days", least, train+test+(least-1)*step)
 }
 
-func (fold Fold) problem() string {
+// count sets how many bars the fold's windows have, and why it cannot be run if so.
+func (fold *Fold) count(data []Series) {
+	for i, d := range data {
+		from, to, last := fold.span(d.Bars)
+		bars := FoldBars{to - from, last - to}
+		if i == 0 {
+			fold.TrainBars, fold.TestBars = bars.TrainBars, bars.TestBars
+		}
+		fold.TrainBars, fold.TestBars = min(fold.TrainBars, bars.TrainBars), min(fold.TestBars, bars.TestBars)
+		if len(data) > 1 {
+			fold.Sets = append(fold.Sets, bars)
+		}
+		if fold.Problem == "" {
+			fold.Problem = fold.problem(d.Name, bars)
+		}
+	}
+}
+
+// problem is why a dataset has too little in the fold; the name of a dataset that is alone is not needed.
+func (fold *Fold) problem(name string, bars FoldBars) string {
+	if len(fold.Sets) > 0 {
+		name = " of " + name
+	} else {
+		name = ""
+	}
 	switch {
-	case fold.TrainBars < MinTrainBars:
-		return fmt.Sprintf("its training window from %s to %s has %d bars; at least %d are needed",
-			fold.TrainStart.Format(time.DateOnly), fold.TrainEnd.Format(time.DateOnly), fold.TrainBars, MinTrainBars)
-	case fold.TestBars < MinTestBars:
-		return fmt.Sprintf("its test window from %s to %s has %d bars; at least %d are needed",
-			fold.TrainEnd.Format(time.DateOnly), fold.TestEnd.Format(time.DateOnly), fold.TestBars, MinTestBars)
+	case bars.TrainBars < MinTrainBars:
+		return fmt.Sprintf("its training window from %s to %s has %d bars%s; at least %d are needed",
+			fold.TrainStart.Format(time.DateOnly), fold.TrainEnd.Format(time.DateOnly), bars.TrainBars, name, MinTrainBars)
+	case bars.TestBars < MinTestBars:
+		return fmt.Sprintf("its test window from %s to %s has %d bars%s; at least %d are needed",
+			fold.TrainEnd.Format(time.DateOnly), fold.TestEnd.Format(time.DateOnly), bars.TestBars, name, MinTestBars)
 	}
 	return ""
 }

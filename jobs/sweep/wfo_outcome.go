@@ -47,6 +47,7 @@ type FoldOutcome struct {
 	ScoreOOS   *float64           `json:"score_oos"`
 	MetricsIS  *backtest.Metrics  `json:"metrics_is"`
 	MetricsOOS *backtest.Metrics  `json:"metrics_oos"`
+	Datasets   []DatasetEntry     `json:"datasets,omitempty"` // of several: what was chosen, on each
 }
 
 // Stitched measures the out-of-sample stretches of all folds put together, each chosen by nothing
@@ -73,6 +74,8 @@ type WFOOutcome struct {
 	Efficiency *float64          `json:"walk_forward_efficiency"`
 	Undefined  map[string]string `json:"undefined,omitempty"`
 	Warnings   []string          `json:"warnings"`
+	// Of a walk-forward over several datasets, the stretches of each by themselves; OOS is of all together.
+	ByDataset []DatasetWalk `json:"by_dataset,omitempty"`
 
 	Evidence *Evidence `json:"-"` // the verdict on what the folds chose, from the stitched returns
 
@@ -80,17 +83,33 @@ type WFOOutcome struct {
 	Curve  Curve       `json:"-"`
 }
 
-// Curve is an equity curve: the account's value at the close of bars of the dataset.
+// Curve is an equity curve: the account's value at the close of bars of the dataset. The curves of several
+// datasets, each of an account of its own, are one after the other.
 type Curve struct {
 	Bars   []int32
 	Equity []float64
+
+	Parts    []int32   `json:",omitempty"` // of several datasets: how long the curve of each is
+	At       []int64   `json:",omitempty"` // of several: microseconds, the last bar of each day on which any of them traded
+	Together []float64 `json:",omitempty"` // at these times, the account that has an equal part in each dataset
+}
+
+// Of is the curve of one dataset, by its place among several.
+func (c Curve) Of(dataset int) Curve {
+	from := 0
+	for i, length := range c.Parts {
+		if to := from + int(length); i == dataset {
+			return Curve{Bars: c.Bars[from:to], Equity: c.Equity[from:to]}
+		} else {
+			from = to
+		}
+	}
+	return Curve{Bars: c.Bars, Equity: c.Equity}
 }
 
 // CombineFolds judges the candidates over the successful folds, at least one, in order of index. It
 // depends on nothing but its arguments.
-func CombineFolds(spec Spec, cfg WFOConfig, bars *backtest.Bars, calendar backtest.Calendar,
-	candidates []backtest.Params, folds []FoldResult,
-) *WFOOutcome {
+func CombineFolds(spec Spec, cfg WFOConfig, data []Series, candidates []backtest.Params, folds []FoldResult) *WFOOutcome {
 	spec = spec.normalized()
 	out := &WFOOutcome{Candidates: len(candidates), Warnings: []string{}, Folds: []FoldOutcome{}}
 	names := spec.ParamNames()
@@ -102,9 +121,9 @@ func CombineFolds(spec Spec, cfg WFOConfig, bars *backtest.Bars, calendar backte
 		out.Folds = append(out.Folds, outcomeOf(fold))
 	}
 	account, _ := spec.account()
-	stitched := out.stitch(account.Cash, bars, calendar, folds)
+	stitched := out.stitchAll(account.Cash, data, folds)
 	out.measureEfficiency(folds)
-	out.weigh(*spec.Seed, bars, calendar, stitched)
+	out.weigh(*spec.Seed, stitched)
 	out.caution()
 	return out
 }
@@ -163,59 +182,9 @@ func outcomeOf(fold FoldResult) FoldOutcome {
 	o := FoldOutcome{Fold: fold.Fold.Index}
 	if w := fold.Winner; w != nil {
 		o.Params, o.ScoreIS, o.ScoreOOS = w.Params, w.ScoreIS, w.ScoreOOS
-		o.MetricsIS, o.MetricsOOS = &w.MetricsIS, w.MetricsOOS
+		o.MetricsIS, o.MetricsOOS, o.Datasets = &w.MetricsIS, w.MetricsOOS, w.Datasets
 	}
 	return o
-}
-
-// stitchedReturns are the stretches' returns by period and those of buy-and-hold; ends are where each
-// fold's end.
-type stitchedReturns struct {
-	own, held []float64
-	ends      []int
-}
-
-// stitch puts the stretches together, each beginning with what the one before it left.
-func (out *WFOOutcome) stitch(cash float64, bars *backtest.Bars, calendar backtest.Calendar, folds []FoldResult) stitchedReturns {
-	equity := cash
-	var all stitchedReturns
-	for _, fold := range folds {
-		s := fold.Stretch
-		out.OOS.Trades += s.Trades
-		first := len(out.Curve.Equity)
-		for i, growth := range s.Growth {
-			out.Curve.Bars = append(out.Curve.Bars, int32(s.From+i))
-			out.Curve.Equity = append(out.Curve.Equity, equity*growth)
-		}
-		part := backtest.Window{From: s.From, To: s.From + len(s.Growth)}
-		all.own = bars.AppendReturns(all.own, part, equity, out.Curve.Equity[first:])
-		if part.Len() > 0 {
-			closes := bars.Close[part.From:part.To]
-			all.held = bars.AppendReturns(all.held, part, closes[0], closes)
-		}
-		all.ends = append(all.ends, len(all.own))
-		if n := len(out.Curve.Equity); n > first {
-			equity = out.Curve.Equity[n-1]
-		}
-	}
-	out.OOS.Bars = len(out.Curve.Equity)
-	out.OOS.ReturnPct = 100 * (equity/cash - 1)
-	peak := cash
-	for _, e := range out.Curve.Equity {
-		peak = max(peak, e)
-		out.OOS.MaxDrawdownPct = max(out.OOS.MaxDrawdownPct, 100*(1-e/peak))
-	}
-	variance, n := spread(all.own)
-	var mean float64
-	for _, r := range all.own {
-		mean += r / float64(n)
-	}
-	if variance > 1e-24 {
-		out.OOS.Sharpe = defined(math.Sqrt(bars.PeriodsPerYear(calendar)) * mean / math.Sqrt(variance))
-	} else {
-		out.explain("oos.sharpe", "out-of-sample returns never vary")
-	}
-	return all
 }
 
 // measureEfficiency compares yearly returns, in simple interest: short test windows compound absurdly.

@@ -29,25 +29,31 @@ func (p *Plan) ScoreCandidates(ctx context.Context, candidates []backtest.Params
 	if err != nil {
 		return nil, err
 	}
-	runner := p.runner()
+	own := p.scratch()
 	stop := func() bool { return ctx.Err() != nil }
-	runner.OnStop(stop)
-	defer func() {
-		runner.OnStop(nil)
-		p.runners.Put(runner)
-	}()
+	renew := func() {
+		for i, s := range p.sets {
+			own.runners[i] = s.newRunner()
+			own.runners[i].OnStop(stop)
+		}
+	}
+	traded := 0
+	for i, s := range p.sets {
+		own.runners[i].OnStop(stop)
+		traded += s.bars.Len()
+	}
+	defer func() { p.clear(own) }()
 	bars := barsBetweenChecks
 	for _, i := range missing {
-		if bars += p.bars.Len(); bars >= barsBetweenChecks {
+		if bars += traded; bars >= barsBetweenChecks {
 			bars = 0
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
 		}
 		var ok bool
-		if scores[i], ok = p.scoreOne(runner, candidates[i]); !ok {
-			runner = p.newRunner()
-			runner.OnStop(stop)
+		if scores[i], ok = p.scoreOne(own, candidates[i]); !ok {
+			renew()
 		}
 	}
 	return scores, ctx.Err()
@@ -100,17 +106,18 @@ func appendKey(key []byte, params backtest.Params) []byte {
 }
 
 // scoreOne backtests one parameter set out of sample. ok is false when the strategy panicked, which
-// leaves the score undefined and the runner unusable.
-func (p *Plan) scoreOne(runner backtest.Trader, params backtest.Params) (score float64, ok bool) {
+// leaves the score undefined and the runners unusable.
+func (p *Plan) scoreOne(own *scratch, params backtest.Params) (score float64, ok bool) {
 	defer func() {
 		if recover() != nil {
 			score, ok = math.NaN(), false
 		}
 	}()
-	var m backtest.Metrics
-	runner.Prepare(params)
-	runner.Simulate(p.oos, &m)
-	if score = p.spec.score(&m); !isFinite(score) || runner.Err() != nil {
+	for i, s := range p.sets {
+		own.runners[i].Prepare(params)
+		own.runners[i].Simulate(s.oos, &own.oos[i])
+	}
+	if score = p.score(own.oos, own); !isFinite(score) || own.err() != nil {
 		score = math.NaN()
 	}
 	return score, true
@@ -122,31 +129,49 @@ type Stretch struct {
 	From   int       `json:"from"`   // first bar, in the dataset
 	Growth []float64 `json:"growth"` // at each bar's close, of one unit of cash
 	Trades int       `json:"trades"`
+
+	Others []Stretch `json:"others,omitempty"` // on the second and the further datasets
 }
 
-// Stretch trades the parameters out of sample, until the given time at the latest. A nil params
-// stays in cash.
-func (p *Plan) Stretch(params backtest.Params, until time.Time) Stretch {
-	w := backtest.Window{From: p.oos.From, To: min(p.oos.To, barAt(p.bars, until))}
-	s := Stretch{From: p.offset + w.From, Growth: make([]float64, max(0, w.Len()))}
-	if params == nil {
-		for i := range s.Growth {
-			s.Growth[i] = 1
-		}
+// of is the stretch on a dataset.
+func (s *Stretch) of(dataset int) *Stretch {
+	if dataset == 0 {
 		return s
 	}
-	runner := p.runner()
-	defer func() { p.runners.Put(runner) }()
+	return &s.Others[dataset-1]
+}
+
+// Stretch trades the parameters out of sample on every dataset, until the given time at the latest. A nil
+// params stays in cash.
+func (p *Plan) Stretch(params backtest.Params, until time.Time) Stretch {
+	first := p.sets[0].stretch(params, until)
+	for _, s := range p.sets[1:] {
+		first.Others = append(first.Others, s.stretch(params, until))
+	}
+	return first
+}
+
+func (s *series) stretch(params backtest.Params, until time.Time) Stretch {
+	w := backtest.Window{From: s.oos.From, To: min(s.oos.To, barAt(s.bars, until))}
+	out := Stretch{From: s.offset + w.From, Growth: make([]float64, max(0, w.Len()))}
+	if params == nil {
+		for i := range out.Growth {
+			out.Growth[i] = 1
+		}
+		return out
+	}
+	runner := s.runner()
+	defer func() { s.runners.Put(runner) }()
 	runner.Prepare(params)
 	trades, equity := runner.Trace(w)
-	s.Trades = len(trades)
-	for i := range s.Growth {
-		s.Growth[i] = 1
+	out.Trades = len(trades)
+	for i := range out.Growth {
+		out.Growth[i] = 1
 		if runner.Err() == nil {
-			s.Growth[i] = equity[i] / p.config.Account.Cash
+			out.Growth[i] = equity[i] / s.config.Account.Cash
 		}
 	}
-	return s
+	return out
 }
 
 // Vector puts named parameters into the strategy's order.

@@ -164,7 +164,7 @@ func TestCandidatesAreJudgedOnEveryFold(t *testing.T) {
 	candidates := Candidates([][]backtest.Params{{c, a}, {b, a}})
 	require.Equal(t, []backtest.Params{a, b, c}, candidates)
 	spec := crossSpec()
-	out := CombineFolds(spec, wfoConfig(100, 50, 100), randomWalk(t, 600, 1), backtest.CalendarExchange, candidates, folds)
+	out := CombineFolds(spec, wfoConfig(100, 50, 100), []Series{{Bars: randomWalk(t, 600, 1), Calendar: backtest.CalendarExchange}}, candidates, folds)
 	require.Equal(t, 3, out.Candidates)
 	require.Equal(t, 2, out.Eligible)
 	best, second, third := out.Ranked[0], out.Ranked[1], out.Ranked[2]
@@ -184,7 +184,7 @@ func TestCandidatesAreJudgedOnEveryFold(t *testing.T) {
 	require.Nil(t, third.FoldScores[0])
 	require.Equal(t, []int{1, 2, 3}, []int{best.Rank, second.Rank, third.Rank})
 
-	none := CombineFolds(spec, wfoConfig(100, 50, 100), randomWalk(t, 600, 1), backtest.CalendarExchange, []backtest.Params{c},
+	none := CombineFolds(spec, wfoConfig(100, 50, 100), []Series{{Bars: randomWalk(t, 600, 1), Calendar: backtest.CalendarExchange}}, []backtest.Params{c},
 		[]FoldResult{stub(0, []backtest.Params{c}, 1), stub(1, nil, 1)})
 	require.Zero(t, none.Eligible)
 	require.Nil(t, none.BestParams)
@@ -311,7 +311,7 @@ func TestWalkForwardFromFoldsToCurve(t *testing.T) {
 		require.NotNil(t, results[i].Winner)
 		results[i].Stretch = p.Stretch(results[i].Top[0], until)
 	}
-	out := CombineFolds(spec, cfg, bars, backtest.CalendarExchange, candidates, results)
+	out := CombineFolds(spec, cfg, []Series{{Bars: bars, Calendar: backtest.CalendarExchange}}, candidates, results)
 
 	// Every bar from the first test window on is once on the curve, in order.
 	require.Len(t, out.Curve.Bars, 800)

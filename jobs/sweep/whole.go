@@ -89,9 +89,9 @@ func (p *Plan) runShards(ctx context.Context, shards []Shard, into *parts, atOnc
 
 // RunWholeWFO runs a walk-forward of a checked spec in this process as RunWhole runs a tune. The warnings
 // are those of its folds and of what was found.
-func RunWholeWFO(ctx context.Context, spec Spec, cfg WFOConfig, bars *backtest.Bars, calendar backtest.Calendar, atOnce int) (*WFOOutcome, []string, error) {
+func RunWholeWFO(ctx context.Context, spec Spec, cfg WFOConfig, data []Series, atOnce int) (*WFOOutcome, []string, error) {
 	cfg.Normalize()
-	folds, warnings, faults := cfg.Folds(bars)
+	folds, warnings, faults := cfg.FoldsOver(data)
 	if len(faults) > 0 {
 		return nil, nil, fmt.Errorf("cut into folds: %w", faults[0])
 	}
@@ -102,7 +102,7 @@ func RunWholeWFO(ctx context.Context, spec Spec, cfg WFOConfig, bars *backtest.B
 		if fold.Problem != "" {
 			continue
 		}
-		j, result, err := runFold(ctx, spec, cfg, fold, bars, calendar, atOnce)
+		j, result, err := runFold(ctx, spec, cfg, fold, data, atOnce)
 		if err != nil {
 			return nil, nil, fmt.Errorf("fold %d: %w", fold.Index, err)
 		}
@@ -118,7 +118,7 @@ func RunWholeWFO(ctx context.Context, spec Spec, cfg WFOConfig, bars *backtest.B
 			return nil, nil, fmt.Errorf("score fold %d: %w", results[i].Fold.Index, err)
 		}
 	}
-	out := CombineFolds(spec, cfg, bars, calendar, candidates, results)
+	out := CombineFolds(spec, cfg, data, candidates, results)
 	return out, append(append([]string{}, warnings...), out.Warnings...), nil
 }
 
@@ -128,9 +128,9 @@ type judgedFold struct {
 	table *Table
 }
 
-func runFold(ctx context.Context, spec Spec, cfg WFOConfig, fold Fold, bars *backtest.Bars, calendar backtest.Calendar, atOnce int) (judgedFold, FoldResult, error) {
+func runFold(ctx context.Context, spec Spec, cfg WFOConfig, fold Fold, data []Series, atOnce int) (judgedFold, FoldResult, error) {
 	result := FoldResult{Fold: fold}
-	plan, faults := NewPlan(spec.OfFold(fold), bars, calendar)
+	plan, faults := NewPlanOver(spec.OfFold(fold), data)
 	if len(faults) > 0 {
 		return judgedFold{}, result, faults[0]
 	}

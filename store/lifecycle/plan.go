@@ -191,6 +191,7 @@ func dependantsOf(kind Kind) []string {
 			refsOf(Tune) + ` and wfo_id is null and id in (select tune_id from tune_datasets where dataset_id = any($2))`,
 			refsOf(Tune) + ` and wfo_id is null and spec ->> 'intrabar_dataset' = any(array(select x::text from unnest($2::uuid[]) x))`,
 			refsOf(WalkForward) + ` and dataset_id = any($2)`,
+			refsOf(WalkForward) + ` and id in (select wfo_id from wfo_datasets where dataset_id = any($2))`,
 			refsOf(WalkForward) + ` and spec ->> 'intrabar_dataset' = any(array(select x::text from unnest($2::uuid[]) x))`,
 			refsOf(Run) + ` and dataset_id = any($2)`,
 			refsOf(Run) + ` and spec ->> 'intrabar_dataset' = any(array(select x::text from unnest($2::uuid[]) x))`,

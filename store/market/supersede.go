@@ -84,8 +84,10 @@ func staleResults(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, series st
 			   and (dataset_id in (select id from old) or spec ->> 'intrabar_dataset' in (select id::text from old)
 			        or exists (select from tune_datasets x where x.tune_id = t.id and x.dataset_id in (select id from old)))
 			union all
-			select 'wfo', id, created_at from wfo_runs
-			 where workspace_id = $1 and (dataset_id in (select id from old) or spec ->> 'intrabar_dataset' in (select id::text from old))
+			select 'wfo', id, created_at from wfo_runs w
+			 where workspace_id = $1
+			   and (dataset_id in (select id from old) or spec ->> 'intrabar_dataset' in (select id::text from old)
+			        or exists (select from wfo_datasets x where x.wfo_id = w.id and x.dataset_id in (select id from old)))
 			union all
 			select 'run', id, created_at from backtest_runs
 			 where workspace_id = $1 and (dataset_id in (select id from old) or spec ->> 'intrabar_dataset' in (select id::text from old)))

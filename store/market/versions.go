@@ -119,7 +119,8 @@ func (s *Store) Versions(ctx context.Context, workspace uuid.UUID, name string, 
 const resultCounts = `
 	(select count(*) from (select id from tunes where dataset_id = d.id and wfo_id is null
 	                       union select tune_id from tune_datasets where dataset_id = d.id) t) as tunes,
-	(select count(*) from wfo_runs where dataset_id = d.id) as walk_forwards,
+	(select count(*) from (select id from wfo_runs where dataset_id = d.id
+	                       union select wfo_id from wfo_datasets where dataset_id = d.id) w) as walk_forwards,
 	(select count(*) from backtest_runs where dataset_id = d.id) as runs`
 
 // VersionIDs are the ids of all versions of the dataset that has a version with an id; none when it is not there.

@@ -28,20 +28,17 @@ func (c Checker) Tune(ctx context.Context, workspace uuid.UUID, req Tune) (tunin
 		return tuning.NewTune{}, err
 	}
 	tune := tuning.NewTune{Spec: req.Spec}
-	faults := req.Spec.Check()
-	switch several := len(req.Datasets) > 0; {
-	case several && req.Dataset != "":
-		faults = append(faults, invalid.FieldError{Field: "dataset", Message: "does not go with datasets; name one, or several"})
-	case !several && req.Dataset == "":
-		faults = append(faults, invalid.FieldError{Field: "dataset", Message: "is required: the id or name of a dataset, or several as datasets"})
-	}
-	if err := invalidFields(faults...); err != nil {
+	if err := invalidFields(append(req.Spec.Check(), req.checkNamed()...)...); err != nil {
 		return tune, err
 	}
 	tune.Spec.Normalize()
-	series, err := c.datasets(ctx, workspace, req.Dataset, &tune)
+	series, ids, err := c.datasets(ctx, workspace, req.Dataset, &tune.Spec)
 	if err != nil {
 		return tune, err
+	}
+	tune.DatasetID, tune.Dataset = ids[0], series[0].Name
+	if len(tune.Spec.Datasets) > 0 {
+		tune.Several = ids
 	}
 	plan, faults := sweep.NewPlanOver(tune.Spec, series)
 	if err := invalidFields(faults...); err != nil {
@@ -51,43 +48,52 @@ func (c Checker) Tune(ctx context.Context, workspace uuid.UUID, req Tune) (tunin
 	return tune, nil
 }
 
-// datasets reads the dataset or the datasets that a tune names, and notes them in it.
-func (c Checker) datasets(ctx context.Context, workspace uuid.UUID, one string, tune *tuning.NewTune) ([]sweep.Series, error) {
-	names, field := []string{one}, func(int) string { return "dataset" }
-	several := len(tune.Spec.Datasets) > 0
-	if several {
-		names, field = tune.Spec.Datasets, func(i int) string { return fmt.Sprintf("datasets[%d]", i) }
-		tune.Spec.Datasets = nil
+// checkNamed says whether the request names one dataset, or several.
+func (req *Tune) checkNamed() []invalid.FieldError {
+	switch several := len(req.Datasets) > 0; {
+	case several && req.Dataset != "":
+		return []invalid.FieldError{{Field: "dataset", Message: "does not go with datasets; name one, or several"}}
+	case !several && req.Dataset == "":
+		return []invalid.FieldError{{Field: "dataset", Message: "is required: the id or name of a dataset, or several as datasets"}}
 	}
-	var series []sweep.Series
+	return nil
+}
+
+// datasets reads the dataset or the datasets that a request names, and notes their full names in its spec. The ids are
+// theirs, in order.
+func (c Checker) datasets(ctx context.Context, workspace uuid.UUID, one string, spec *sweep.Spec) (series []sweep.Series, ids []uuid.UUID, err error) {
+	names, field := []string{one}, func(int) string { return "dataset" }
+	several := len(spec.Datasets) > 0
+	if several {
+		names, field = spec.Datasets, func(i int) string { return fmt.Sprintf("datasets[%d]", i) }
+		spec.Datasets = nil
+	}
 	total := 0
 	for i, name := range names {
 		dataset, err := c.Market.Dataset(ctx, workspace, name)
 		if err != nil {
-			return nil, NoDataset(field(i), name, err)
+			return nil, nil, NoDataset(field(i), name, err)
 		}
 		if total += dataset.Bars; several && total > sweep.MaxTuneBars {
-			return nil, invalidField("datasets", fmt.Sprintf("have more than %d bars together", sweep.MaxTuneBars), sweep.MaxTuneBars)
+			return nil, nil, invalidField("datasets", fmt.Sprintf("have more than %d bars together", sweep.MaxTuneBars), sweep.MaxTuneBars)
 		}
-		if slices.Contains(tune.Several, dataset.ID) {
-			return nil, invalidField(field(i), fmt.Sprintf("%s is named twice", dataset.FullName), nil)
+		if slices.Contains(ids, dataset.ID) {
+			return nil, nil, invalidField(field(i), fmt.Sprintf("%s is named twice", dataset.FullName), nil)
 		}
 		bars, calendar, err := c.Market.Bars(ctx, workspace, dataset.ID)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if bars, err = c.Intrabar(ctx, workspace, &tune.Spec.IntrabarDataset, dataset, bars); err != nil {
-			return nil, err
-		}
-		if i == 0 {
-			tune.DatasetID, tune.Dataset = dataset.ID, dataset.FullName
+		if bars, err = c.Intrabar(ctx, workspace, &spec.IntrabarDataset, dataset, bars); err != nil {
+			return nil, nil, err
 		}
 		if several {
-			tune.Several, tune.Spec.Datasets = append(tune.Several, dataset.ID), append(tune.Spec.Datasets, dataset.FullName)
+			spec.Datasets = append(spec.Datasets, dataset.FullName)
 		}
+		ids = append(ids, dataset.ID)
 		series = append(series, sweep.Series{Name: dataset.FullName, Bars: bars, Calendar: calendar})
 	}
-	return series, nil
+	return series, ids, nil
 }
 
 // Bind binds a spec to the script that it names. A pin that the request brings is not believed.

@@ -18,37 +18,30 @@ type WalkForward struct {
 	WFOConfig sweep.WFOConfig `json:"wfo_config"`
 }
 
-// WalkForward holds the request against its rules and its dataset; nothing is stored when it fails.
+// WalkForward holds the request against its rules and its datasets; nothing is stored when it fails.
 func (c Checker) WalkForward(ctx context.Context, workspace uuid.UUID, req WalkForward) (walkforward.NewRun, error) {
 	if err := c.Bind(ctx, workspace, &req.Spec); err != nil {
 		return walkforward.NewRun{}, err
 	}
 	wfo := walkforward.NewRun{Spec: req.Spec, Config: req.WFOConfig}
-	faults := wfo.Config.Check(wfo.Spec)
-	if req.Dataset == "" {
-		faults = append(faults, invalid.FieldError{Field: "dataset", Message: "is required: the id or name of a dataset"})
-	}
-	if err := invalidFields(faults...); err != nil {
+	if err := invalidFields(append(wfo.Config.Check(wfo.Spec), req.checkNamed()...)...); err != nil {
 		return wfo, err
 	}
-	dataset, err := c.Market.Dataset(ctx, workspace, req.Dataset)
-	if err != nil {
-		return wfo, NoDataset("dataset", req.Dataset, err)
-	}
-	bars, calendar, err := c.Market.Bars(ctx, workspace, dataset.ID)
+	series, ids, err := c.datasets(ctx, workspace, req.Dataset, &wfo.Spec)
 	if err != nil {
 		return wfo, err
 	}
-	if bars, err = c.Intrabar(ctx, workspace, &wfo.Spec.IntrabarDataset, dataset, bars); err != nil {
-		return wfo, err
+	wfo.DatasetID, wfo.Dataset = ids[0], series[0].Name
+	if len(wfo.Spec.Datasets) > 0 {
+		wfo.Several = ids
 	}
-	wfo.DatasetID, wfo.Dataset = dataset.ID, dataset.FullName
 	wfo.Config.Normalize()
-	if wfo.Folds, wfo.Warnings, faults = wfo.Config.Folds(bars); len(faults) > 0 {
+	var faults []invalid.FieldError
+	if wfo.Folds, wfo.Warnings, faults = wfo.Config.FoldsOver(series); len(faults) > 0 {
 		return wfo, invalidFields(faults...)
 	}
 	first := wfo.Folds[slices.IndexFunc(wfo.Folds, func(f sweep.Fold) bool { return f.Problem == "" })]
-	plan, faults := sweep.NewPlan(wfo.Spec.OfFold(first), bars, calendar)
+	plan, faults := sweep.NewPlanOver(wfo.Spec.OfFold(first), series)
 	if err := invalidFields(faults...); err != nil {
 		return wfo, err
 	}

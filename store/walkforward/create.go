@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -17,8 +18,9 @@ import (
 
 // NewRun is what a submission asks for, checked and with its defaults filled in.
 type NewRun struct {
-	DatasetID uuid.UUID
+	DatasetID uuid.UUID // the first of several
 	Dataset   string
+	Several   []uuid.UUID // of a walk-forward over several, in the order of Spec.Datasets
 	Spec      sweep.Spec
 	Config    sweep.WFOConfig
 	Folds     []sweep.Fold // at least one of them without a problem
@@ -51,7 +53,7 @@ func (s *Store) create(ctx context.Context, tx *store.Tx, workspace uuid.UUID, i
 	if err := store.HoldScript(ctx, tx, workspace, in.Spec.Script); err != nil {
 		return nil, nil, err
 	}
-	if err := store.HoldDatasets(ctx, tx, workspace, in.Spec.IntrabarDataset, in.DatasetID); err != nil {
+	if err := store.HoldDatasets(ctx, tx, workspace, in.Spec.IntrabarDataset, slices.Concat(in.Several, []uuid.UUID{in.DatasetID})...); err != nil {
 		return nil, nil, err
 	}
 	room, active, err := admission.Room(ctx, tx, workspace)
@@ -63,7 +65,7 @@ func (s *Store) create(ctx context.Context, tx *store.Tx, workspace uuid.UUID, i
 		return nil, nil, fmt.Errorf("walk-forward id: %w", err)
 	}
 	wfo := &Run{
-		ID: id, WorkspaceID: workspace, DatasetID: in.DatasetID, Dataset: in.Dataset, Spec: in.Spec, Config: in.Config,
+		ID: id, WorkspaceID: workspace, DatasetID: in.DatasetID, Dataset: in.Dataset, Several: in.Several, Spec: in.Spec, Config: in.Config,
 		Status: Pending, Admitted: room > 0, Folds: len(in.Folds), Trials: in.Trials, Warnings: in.Warnings,
 	}
 	if err := s.insertWFO(ctx, tx, wfo); err != nil {
@@ -125,6 +127,14 @@ func (s *Store) insertWFO(ctx context.Context, tx pgx.Tx, wfo *Run) error {
 	if err != nil {
 		return fmt.Errorf("insert walk-forward: %w", err)
 	}
+	if len(wfo.Several) > 0 {
+		_, err = tx.Exec(ctx, `
+			insert into wfo_datasets (wfo_id, workspace_id, position, dataset_id)
+			select $1, $2, at - 1, id from unnest($3::uuid[]) with ordinality u (id, at)`, wfo.ID, wfo.WorkspaceID, wfo.Several)
+		if err != nil {
+			return fmt.Errorf("insert datasets of walk-forward: %w", err)
+		}
+	}
 	return nil
 }
 
@@ -168,18 +178,33 @@ func (s *Store) insertFoldTunes(ctx context.Context, tx pgx.Tx, wfo *Run, folds 
 	if err != nil {
 		return fmt.Errorf("insert tunes of folds: %w", err)
 	}
+	if len(wfo.Several) > 0 {
+		_, err = tx.Exec(ctx, `
+			insert into tune_datasets (tune_id, workspace_id, position, dataset_id)
+			select u.id, d.workspace_id, d.position, d.dataset_id from wfo_datasets d, unnest($2::uuid[]) as u (id) where d.wfo_id = $1`, wfo.ID, ids)
+		if err != nil {
+			return fmt.Errorf("insert datasets of folds: %w", err)
+		}
+	}
 	return nil
 }
 
 func insertFolds(ctx context.Context, tx pgx.Tx, wfo *Run, folds []Fold) error {
 	batch := &pgx.Batch{}
 	for _, f := range folds {
+		var sets []byte
+		if len(f.Sets) > 0 {
+			var err error
+			if sets, err = json.Marshal(f.Sets); err != nil {
+				return fmt.Errorf("encode bars of fold %d: %w", f.Index, err)
+			}
+		}
 		batch.Queue(`
 			insert into wfo_folds (wfo_id, fold, workspace_id, train_start, train_end, test_end, train_bars, test_bars,
-			                       tune_id, status, error)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nullif($11, ''))`,
+			                       tune_id, status, error, set_bars)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nullif($11, ''), $12)`,
 			wfo.ID, f.Index, wfo.WorkspaceID, f.TrainStart, f.TrainEnd, f.TestEnd, f.TrainBars, f.TestBars,
-			f.TuneID, f.Status, f.Error)
+			f.TuneID, f.Status, f.Error, sets)
 	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("insert folds: %w", err)

@@ -216,8 +216,10 @@ func (s *Store) Complete(ctx context.Context, lease store.Lease, id uuid.UUID, f
 			return fmt.Errorf("encode evidence: %w", err)
 		}
 		_, err = tx.Exec(ctx, `
-			update wfo_runs set outcome = $2, curve_bars = $3, curve_equity = $4, warnings = $5, evidence = $6, candidates = null where id = $1`,
-			id, outcome, found.Curve.Bars, found.Curve.Equity, append(append([]string{}, wfo.Warnings...), found.Warnings...), evidence)
+			update wfo_runs set outcome = $2, curve_bars = $3, curve_equity = $4, warnings = $5, evidence = $6, candidates = null,
+			                    curve_parts = $7, together_at = $8, together_equity = $9 where id = $1`,
+			id, outcome, found.Curve.Bars, found.Curve.Equity, append(append([]string{}, wfo.Warnings...), found.Warnings...), evidence,
+			found.Curve.Parts, found.Curve.At, found.Curve.Together)
 		if err != nil {
 			return fmt.Errorf("save outcome of walk-forward %s: %w", id, err)
 		}

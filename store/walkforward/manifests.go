@@ -28,7 +28,7 @@ func (s *Store) saveManifest(ctx context.Context, tx pgx.Tx, wfo *Run, found *sw
 	if len(stamps) > 1 {
 		return fmt.Errorf("the folds of walk-forward %s are of %d engines: %w", wfo.ID, len(stamps), store.ErrFenced)
 	}
-	datasets, err := market.Described(ctx, tx, wfo.WorkspaceID, []uuid.UUID{wfo.DatasetID})
+	datasets, err := market.Described(ctx, tx, wfo.WorkspaceID, wfo.DatasetIDs())
 	if err != nil {
 		return err
 	}

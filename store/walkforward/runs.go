@@ -48,7 +48,8 @@ type Run struct {
 	ID          uuid.UUID
 	WorkspaceID uuid.UUID
 	DatasetID   uuid.UUID
-	Dataset     string // name
+	Dataset     string      // name
+	Several     []uuid.UUID // of a walk-forward over several datasets, in the order of Spec.Datasets; the first is DatasetID
 	Spec        sweep.Spec
 	Config      sweep.WFOConfig
 	Status      Status
@@ -67,6 +68,22 @@ type Run struct {
 	TrialsDone  int       // of folds that have not failed
 	ScoresDone  int       // folds on whose test window all candidates were scored
 	AsOf        time.Time // when it was read, by the database's clock
+}
+
+// DatasetIDs are the ids of the datasets that it runs over, in order.
+func (w *Run) DatasetIDs() []uuid.UUID {
+	if len(w.Several) > 0 {
+		return w.Several
+	}
+	return []uuid.UUID{w.DatasetID}
+}
+
+// Datasets are the names of the datasets that it runs over, in order.
+func (w *Run) Datasets() []string {
+	if len(w.Spec.Datasets) > 0 {
+		return w.Spec.Datasets
+	}
+	return []string{w.Dataset}
 }
 
 // TrialsTotal is how many trials the folds that have not failed have.
@@ -104,7 +121,8 @@ type Fold struct {
 }
 
 const wfoColumns = `
-	r.id, r.workspace_id, r.dataset_id, d.name as dataset, r.spec, r.config, r.status, r.admitted, r.n_folds as folds, r.n_trials as trials,
+	r.id, r.workspace_id, r.dataset_id, d.name as dataset,
+	(select array_agg(x.dataset_id order by x.position) from wfo_datasets x where x.wfo_id = r.id) as several, r.spec, r.config, r.status, r.admitted, r.n_folds as folds, r.n_trials as trials,
 	r.warnings, coalesce(r.error, '') as error, r.outcome, r.evidence, r.created_at, r.started_at, r.completed_at,
 	p.folds_done, p.folds_failed, p.trials_done, p.scores_done, clock_timestamp() as as_of`
 
@@ -185,7 +203,7 @@ func (s *Store) Folds(ctx context.Context, workspace, id uuid.UUID) ([]Fold, err
 
 func readFolds(ctx context.Context, tx pgx.Tx, id uuid.UUID) ([]Fold, error) {
 	return store.ReadAll(ctx, tx, "folds of walk-forward "+id.String(), scanFold, `
-		select fold as index, train_start, train_end, test_end, train_bars, test_bars, tune_id, status, coalesce(error, '') as error, top
+		select fold as index, train_start, train_end, test_end, train_bars, test_bars, tune_id, status, coalesce(error, '') as error, top, set_bars as sets
 		  from wfo_folds where wfo_id = $1 order by fold`, id)
 }
 
@@ -218,8 +236,8 @@ func (s *Store) Candidates(ctx context.Context, workspace, id uuid.UUID, after, 
 func (s *Store) Curve(ctx context.Context, workspace, id uuid.UUID) (sweep.Curve, error) {
 	var curve sweep.Curve
 	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
-		err := tx.QueryRow(ctx, `select curve_bars, curve_equity from wfo_runs where workspace_id = $1 and id = $2`, workspace, id).
-			Scan(&curve.Bars, &curve.Equity)
+		err := tx.QueryRow(ctx, `select curve_bars, curve_equity, curve_parts, together_at, together_equity from wfo_runs where workspace_id = $1 and id = $2`, workspace, id).
+			Scan(&curve.Bars, &curve.Equity, &curve.Parts, &curve.At, &curve.Together)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("walk-forward %s: %w", id, store.ErrNotFound)
 		}

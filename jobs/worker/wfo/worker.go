@@ -125,14 +125,11 @@ func (w *Workers) score(ctx context.Context, args jobs.WFOScoreArgs, lease store
 		return err
 	}
 	fold := work.Folds[args.Fold]
-	bars, calendar, err := w.store.Market.Bars(ctx, args.WorkspaceID, work.WFO.DatasetID)
-	if err == nil {
-		bars, err = w.store.Market.Detailed(ctx, args.WorkspaceID, bars, work.WFO.Spec.IntrabarDataset)
-	}
+	data, err := w.series(ctx, work.WFO)
 	if err != nil {
 		return err
 	}
-	plan, problems := sweep.NewPlan(work.WFO.Spec.OfFold(fold.Fold), bars, calendar)
+	plan, problems := sweep.NewPlanOver(work.WFO.Spec.OfFold(fold.Fold), data)
 	if len(problems) > 0 {
 		return &attempt.PermanentError{Reason: fmt.Sprintf("fold %d: %s", args.Fold, explain(problems))}
 	}
@@ -148,6 +145,26 @@ func (w *Workers) score(ctx context.Context, args jobs.WFOScoreArgs, lease store
 	return w.save.Save(ctx, lease, func() error {
 		return w.store.WalkForward.FinishScore(ctx, lease, args.WFOID, args.Fold, scores, stretch)
 	})
+}
+
+// series reads the bars that a walk-forward runs on: those of its dataset, or of all of them.
+func (w *Workers) series(ctx context.Context, wfo *walkforward.Run) ([]sweep.Series, error) {
+	ids, names := wfo.DatasetIDs(), wfo.Datasets()
+	if len(ids) != len(names) {
+		return nil, fmt.Errorf("walk-forward %s has %d datasets of the %d it names", wfo.ID, len(ids), len(names))
+	}
+	data := make([]sweep.Series, len(ids))
+	for i, id := range ids {
+		bars, calendar, err := w.store.Market.Bars(ctx, wfo.WorkspaceID, id)
+		if err == nil {
+			bars, err = w.store.Market.Detailed(ctx, wfo.WorkspaceID, bars, wfo.Spec.IntrabarDataset)
+		}
+		if err != nil {
+			return nil, err
+		}
+		data[i] = sweep.Series{Name: names[i], Bars: bars, Calendar: calendar}
+	}
+	return data, nil
 }
 
 // nextTest is where the test window of the next successful fold begins, or else this fold's ends.
@@ -191,10 +208,7 @@ func (w *Workers) collect(ctx context.Context, args jobs.WFOCollectArgs, lease s
 	if err != nil || work.WFO == nil {
 		return err
 	}
-	bars, calendar, err := w.store.Market.Bars(ctx, args.WorkspaceID, work.WFO.DatasetID)
-	if err == nil {
-		bars, err = w.store.Market.Detailed(ctx, args.WorkspaceID, bars, work.WFO.Spec.IntrabarDataset)
-	}
+	data, err := w.series(ctx, work.WFO)
 	if err != nil {
 		return err
 	}
@@ -205,7 +219,7 @@ func (w *Workers) collect(ctx context.Context, args jobs.WFOCollectArgs, lease s
 	for i, top := range tops(work) {
 		results[i].Top = top
 	}
-	found := sweep.CombineFolds(work.WFO.Spec, work.WFO.Config, bars, calendar, split(work.WFO, work.Candidates), results)
+	found := sweep.CombineFolds(work.WFO.Spec, work.WFO.Config, data, split(work.WFO, work.Candidates), results)
 	err = w.save.Save(ctx, lease, func() error {
 		return w.store.WalkForward.Complete(ctx, lease, args.WFOID, found)
 	})

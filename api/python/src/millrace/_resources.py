@@ -207,17 +207,25 @@ class WalkForwardData(Trials):
     def folds(self) -> list[dict[str, Any]]:
         return list(self.data.get("folds") or [])
 
+    @property
+    def by_dataset(self) -> list[dict[str, Any]]:
+        """Of a walk-forward over several datasets, each by itself; empty for one."""
+        return list(self.data.get("by_dataset") or [])
+
     def _progress(self) -> tuple[int, int, str]:
         done, whole, text = super()._progress()
         return done, whole, text.replace("trials", f"trials, {self.data.get('folds_done')} of {self.data.get('n_folds')} folds", 1)
 
     def _repr_html_(self) -> str:
         done, whole, text = self._progress()
-        parts = [f"<b>Walk-forward</b> of {escape(str(self.data.get('strategy_name')))} on {escape(str(self.data.get('dataset')))}", show.bar(done, whole, text)]
+        parts = [f"<b>Walk-forward</b> of {escape(str(self.data.get('strategy_name')))} on {escape(', '.join(self.data.get('datasets') or [str(self.data.get('dataset'))]))}", show.bar(done, whole, text)]
         if self.ended:
             parts.append(show.verdict(self.data.get("evidence")))
             parts.append(f"<p>Best: {show.params(self.best_params)}, efficiency {show.number(self.data.get('walk_forward_efficiency'))}</p>")
             parts.append(show.table([{**f, **(f.get("params") or {})} for f in self.folds], ["fold", "status", *(self.best_params or {}), "score_is", "score_oos"]))
+            if self.by_dataset:
+                rows = [{"dataset": d["dataset"], **d["oos"], "folds_earned": d["folds_earned"]} for d in self.by_dataset]
+                parts.append(show.table(rows, ["dataset", "return_pct", "max_drawdown_pct", "sharpe", "trades", "folds_earned"]))
         parts += [f"<p>⚠ {escape(w)}</p>" for w in self.warnings]
         return "".join(parts)
 

@@ -121,7 +121,10 @@ class AsyncClient:
                      anchored: bool | None = None, min_folds: int | None = None, search: str | None = None, n_trials: int | None = None,
                      objective: str | None = None, constraints: list[str] | None = None, seed: int | None = None, gates: dict[str, Any] | None = None,
                      key: str | None = None, wfo_config: dict[str, Any] | None = None, **options: Any) -> AsyncWalkForward:
-        """Submit a walk-forward: a tune for each training window, judged on the test window after it."""
+        """Submit a walk-forward: a tune for each training window, judged on the test window after it.
+
+        ``dataset`` may be a list of several, of which ``aggregate="mean"``, ``"median"`` or ``"worst"`` of the figures counts.
+        """
         config = {"train_days": train_days, "test_days": test_days, "step_days": step_days, "anchored": anchored, "min_folds": min_folds, **(wfo_config or {})}
         body = res.spec(dataset, strategy, space, {"search": search, "n_trials": n_trials, "objective": objective, "constraints": constraints, "seed": seed,
                                                    "gates": gates, "wfo_config": {k: v for k, v in config.items() if v is not None}, **options})
@@ -421,9 +424,9 @@ class AsyncWalkForward(_Lasting, res.WalkForwardData):
 
     leaderboard = candidates
 
-    async def equity(self, to: As | None = None) -> Any:
-        """The stitched out-of-sample equity."""
-        return await self._client._send(self._table("equity", to, index="time"))
+    async def equity(self, to: As | None = None, *, dataset: str | None = None) -> Any:
+        """The stitched out-of-sample equity; of several datasets that of all together, or of one by its name."""
+        return await self._client._send(self._table("equity", to, index="time", dataset=dataset))
 
     async def manifest(self) -> dict[str, Any]:
         return await self._client._send(get(f"{self.path}/{self.id}/manifest"))
