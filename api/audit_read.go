@@ -82,27 +82,35 @@ func (s *Server) auditPage(c echo.Context, chain uuid.UUID) error {
 func (s *Server) exportAudit(c echo.Context, chain uuid.UUID) error {
 	const atOnce = 1000
 	ctx := c.Request().Context()
-	seq, hash, err := s.store.AuditHead(ctx, chain)
+	base, head, err := s.store.AuditEnds(ctx, chain)
 	if err != nil {
 		return err
 	}
-	lines, err := s.store.AuditPage(ctx, chain, 0, false, atOnce)
+	lines, err := s.store.AuditPage(ctx, chain, base.Seq, false, atOnce)
 	if err != nil {
 		return err
 	}
 	h := c.Response().Header()
-	h.Set(auditHeadHeader, fmt.Sprintf("%d:%x", seq, hash))
+	h.Set(auditHeadHeader, fmt.Sprintf("%d:%x", head.Seq, head.Hash))
 	h.Set(echo.HeaderContentType, "application/x-ndjson")
 	h.Set(echo.HeaderContentDisposition, `attachment; filename="audit.jsonl"`)
 	c.Response().WriteHeader(http.StatusOK)
-	for len(lines) > 0 {
+	if base.Seq > 0 {
+		if _, err := fmt.Fprintf(c.Response(), "{\"hash\":\"%x\",\"base\":%d}\n", base.Hash, base.Seq); err != nil {
+			return nil //nolint:nilerr // the client has gone
+		}
+	}
+	for at := base.Seq; len(lines) > 0; {
 		for _, l := range lines {
+			if at++; l.Seq != at {
+				panic(http.ErrAbortHandler) // retention took away what was to come
+			}
 			if _, err := fmt.Fprintf(c.Response(), "{\"hash\":\"%x\",\"entry\":%s}\n", l.Hash, l.Entry); err != nil {
 				return nil //nolint:nilerr // the client has gone
 			}
 		}
 		c.Response().Flush()
-		if lines, err = s.store.AuditPage(ctx, chain, lines[len(lines)-1].Seq, false, atOnce); err != nil {
+		if lines, err = s.store.AuditPage(ctx, chain, at, false, atOnce); err != nil {
 			panic(http.ErrAbortHandler) // an export that is cut must not look whole
 		}
 	}

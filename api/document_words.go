@@ -83,7 +83,7 @@ func commonMembers() map[string]string {
 		"next_cursor": "names the next page; null at the end", "params": "values by the names of the parameters", "score": "by the objective", "score_is": "by the objective, in sample",
 		"score_oos": "by the objective, out of sample; null without a split", "overfit_gap": "score in sample less score out of sample", "rank": "from 1, best first",
 		"trial_index": "of the trial, from 0", "n_trials": "how many trials there are", "trials_completed": "how many have ended", "share_done": "of all work, permutations included, 0 to 1", "best_score": "of the best trial so far",
-		"best_trial": "its index", "best_params": "of the best trial", "eta_seconds": "estimate of the time left; null when it is not known", "metrics": "its figures", "metrics_is": "figures in sample",
+		"best_trial": "its index", "best_params": "of the best trial", "trials_dropped_at": "when retention dropped its trials; null: they are there", "eta_seconds": "estimate of the time left; null when it is not known", "metrics": "its figures", "metrics_is": "figures in sample",
 		"metrics_oos": "figures out of sample; null without a split", "strategy_name": "of the strategy", "dataset": "id or name of the dataset", "search_type": "how points are drawn",
 		"objective_type": "what trials are ranked by", "seed": "of all that is drawn", "side": "which positions are taken", "account": "cash, costs and sizing", "stops": "protective exits; null: none",
 		"gates": "what a trial must keep to be ranked", "leaderboard": "the best trials", "counts": "trials by status", "evidence": "the verdict and what it rests on", "regime": "of the market at the end of the bars",

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -45,7 +46,11 @@ func (s *Server) admits(ctx context.Context, workspace uuid.UUID, tune *tuning.T
 		return "", err
 	}
 	near := sweep.NewNearest(stored.Spec, most)
-	if err := reads.EachShard(ctx, stored, near.Add); err != nil {
+	err = reads.EachShard(ctx, stored, near.Add)
+	if errors.As(err, new(*tuning.TrialsDroppedError)) {
+		return "", nil // what a trial missed is not known any more
+	}
+	if err != nil {
 		return "", err
 	}
 	var limits []string

@@ -2,10 +2,12 @@ package api
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -14,6 +16,7 @@ import (
 	"millrace/jobs/invalid"
 	"millrace/store"
 	"millrace/store/strategies"
+	"millrace/store/tuning"
 )
 
 // problemError is an error answer, with what its header says.
@@ -69,6 +72,12 @@ func fieldProblems(fields []invalid.FieldError) error {
 	return problem(http.StatusUnprocessableEntity, "The request is not valid.", fields...)
 }
 
+// whyDropped says that the trials of a tune are not there any more, and how to have them again.
+func whyDropped(tune string, at time.Time) string {
+	return fmt.Sprintf("The trials of this tune were dropped on %s, as those of ended tunes are kept for a time only. Its summary, leaderboard and manifest are kept. "+
+		"`millrace reproduce %s` makes the trials again and compares them with the manifest; its spec submitted again makes a tune that has them.", at.UTC().Format(time.DateOnly), tune)
+}
+
 // asProblem maps any error to an answer: the one place where errors become statuses. internal is
 // true for those that are ours, which are logged and of which the caller learns nothing.
 func asProblem(err error) (p *problemError, internal bool) {
@@ -79,6 +88,7 @@ func asProblem(err error) (p *problemError, internal bool) {
 	var ended *store.EndedError
 	var refused *store.RefusedScriptError
 	var gone *store.ScriptGoneError
+	var dropped *tuning.TrialsDroppedError
 	switch {
 	case errors.As(err, &known):
 		copied := *known
@@ -99,6 +109,8 @@ func asProblem(err error) (p *problemError, internal bool) {
 		return p, false
 	case errors.As(err, &gone):
 		return asProblem(unknownStrategy(strategies.Prefix + gone.Name))
+	case errors.As(err, &dropped):
+		return newProblem(http.StatusGone, whyDropped(dropped.Tune.String(), dropped.At)), false
 	case errors.As(err, new(*store.DatasetGoneError)):
 		return asProblem(problem(http.StatusNotFound, "This workspace has no such dataset.",
 			invalid.FieldError{Field: "dataset", Message: "was deleted while this was submitted"}))

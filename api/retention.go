@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -23,7 +22,7 @@ import (
 // pruneJob is the retention job that the path names, in its spelling there.
 func pruneJob(c echo.Context) (string, error) {
 	job := strings.ReplaceAll(c.Param("job"), "-", "_")
-	if _, ok := jobs.PruneSchedules()[job]; !ok || strings.Contains(c.Param("job"), "_") {
+	if _, ok := jobs.RetentionOf(job); !ok || strings.Contains(c.Param("job"), "_") {
 		return "", problem(http.StatusNotFound, "There is no such retention job.",
 			invalid.FieldError{Field: "job", Message: "is not one of those that can be pruned", Limit: pruneJobs()})
 	}
@@ -39,19 +38,23 @@ func pruneJobs() []string {
 	return names
 }
 
-func retentionJobs() []string { return slices.Sorted(maps.Keys(jobs.PruneSchedules())) }
+func retentionJobs() []string {
+	var names []string
+	for _, job := range jobs.Retentions() {
+		names = append(names, job.Name)
+	}
+	slices.Sort(names)
+	return names
+}
 
 func checkPrune(job string, r types.PruneRequest) (upkeep.Prune, error) {
 	prune := upkeep.Prune{Job: job, BatchSize: 10_000, DryRun: true, Source: "admin"}
-	mostDays := 365
-	if job == "match_runs" {
-		mostDays = 730
-	}
+	limits, _ := jobs.RetentionOf(job)
 	var faults []invalid.FieldError
 	if r.Days != nil {
-		if *r.Days < 1 || *r.Days > mostDays {
+		if *r.Days < limits.Least || *r.Days > limits.Most {
 			faults = append(faults, invalid.FieldError{
-				Field: "days", Message: fmt.Sprintf("must be from 1 to %d", mostDays), Limit: []int{1, mostDays}})
+				Field: "days", Message: fmt.Sprintf("must be from %d to %d", limits.Least, limits.Most), Limit: []int{limits.Least, limits.Most}})
 		}
 		age := time.Duration(*r.Days) * 24 * time.Hour
 		prune.Age = &age
@@ -119,7 +122,7 @@ func (s *Server) listRetentionLog(c echo.Context) error {
 		return err
 	}
 	job := c.QueryParam("job_name")
-	if _, ok := jobs.PruneSchedules()[job]; job != "" && !ok {
+	if _, ok := jobs.RetentionOf(job); job != "" && !ok {
 		return problem(http.StatusBadRequest, "The query is not valid.",
 			invalid.FieldError{Field: "job_name", Message: "is not a retention job"})
 	}

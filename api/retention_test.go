@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"millrace/jobs"
 )
 
 type pruneView struct {
@@ -97,7 +99,7 @@ func TestRetentionDryRun(t *testing.T) {
 		}
 	}](t, r.admin(http.MethodGet, "/admin/retention/status", ""))
 	require.Equal(t, "river", status.Scheduler)
-	require.Len(t, status.Jobs, 5)
+	require.Len(t, status.Jobs, len(jobs.Retentions()))
 	require.NotNil(t, status.Jobs[0].LastOKAt)
 	require.Equal(t, "03:15", status.Jobs[0].NextRunAt.Format("15:04"))
 

@@ -37,6 +37,7 @@ func viewTune(t *tuning.Tune, now time.Time) types.Tune {
 		BestTrial: p.BestTrial, BestParams: types.NewStored[*map[string]float64](t.BestParams), BestScore: p.BestScore,
 		Leaderboard: []types.Stored[types.Entry]{}, Warnings: append([]string{}, t.Warnings...), Spec: viewSpec(t.Spec),
 		Regime: viewRegime(t.Regime), CreatedAt: t.CreatedAt.UTC(), StartedAt: utc(t.StartedAt), CompletedAt: utc(t.CompletedAt), ETASeconds: t.ETA(now),
+		TrialsDroppedAt: utc(t.TrialsDroppedAt),
 	}
 	c := view.Counts
 	view.Counts.Queued = t.Trials - c.Running - c.Completed - c.Failed - c.Skipped
@@ -46,6 +47,9 @@ func viewTune(t *tuning.Tune, now time.Time) types.Tune {
 	if from := t.RestartedFrom; from != nil {
 		view.Warnings = append(view.Warnings, fmt.Sprintf("A worker of engine %s began this tune, and one of engine %s began it again: no trial is of the older one.",
 			cmp.Or(*from, "unknown"), cmp.Or(t.Stamp.Engine, "unknown")))
+	}
+	if at := t.TrialsDroppedAt; at != nil {
+		view.Warnings = append(view.Warnings, whyDropped(view.TuneID, *at))
 	}
 	if t.Fold != nil {
 		wfo := t.Fold.WFO.String()

@@ -23,16 +23,49 @@ func (PruneArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: QueueRetention, MaxAttempts: 3}
 }
 
-// PruneSchedules are when each retention job is run, by pg_cron or else by River: the schedule column
-// of retention_rules.
-func PruneSchedules() map[string]string {
-	return map[string]string{
-		"trade_events":     "15 3 * * *",
-		"job_runs":         "20 3 * * *",
-		"match_runs":       "25 3 * * *",
-		"idempotency_keys": "30 3 * * *",
-		"job_events":       "35 3 * * *",
+// Retention is a retention job: when it is run, by pg_cron or else by River, and how long what it deletes is kept.
+type Retention struct {
+	Name     string // job_name of retention_rules
+	Schedule string // cron, UTC
+	Days     int    // by default; 0: the row says itself until when
+	Least    int    // days that an admin may ask for in one run
+	Most     int
+}
+
+// Retentions are the retention jobs, as retention_rules has them, by their schedule. Run plans go before tunes, as their
+// variants are tunes once they are gone.
+func Retentions() []Retention {
+	return []Retention{
+		{"trade_events", "15 3 * * *", 90, 1, 365},
+		{"job_runs", "20 3 * * *", 30, 1, 365},
+		{"match_runs", "25 3 * * *", 180, 1, 730},
+		{"idempotency_keys", "30 3 * * *", 0, 1, 365},
+		{"job_events", "35 3 * * *", 7, 1, 365},
+		{"tune_trials", "40 3 * * *", 180, 1, 3650},
+		{"run_plans", "41 3 * * *", 1095, 1, 3650},
+		{"walk_forwards", "43 3 * * *", 1095, 1, 3650},
+		{"tunes", "44 3 * * *", 1095, 1, 3650},
+		{"backtest_runs", "46 3 * * *", 365, 1, 3650},
+		{"retention_log", "47 3 * * *", 365, 30, 3650},
+		{"ingestions", "49 3 * * *", 180, 1, 3650},
+		{"reembeddings", "50 3 * * *", 365, 1, 3650},
+		{"open_gaps", "52 3 * * *", 730, 1, 3650},
+		{"deletions", "53 3 * * *", 90, 1, 3650},
+		{"api_keys", "55 3 * * *", 365, 1, 3650},
+		{"admin_tokens", "56 3 * * *", 365, 1, 3650},
+		{"erased_scripts", "58 3 * * *", 30, 1, 3650},
+		{"audit_log", "59 3 * * *", 1095, 90, 3650}, // audit_forget keeps 90 days whatever it is asked
 	}
+}
+
+// RetentionOf finds a retention job by its name.
+func RetentionOf(name string) (Retention, bool) {
+	for _, job := range Retentions() {
+		if job.Name == name {
+			return job, true
+		}
+	}
+	return Retention{}, false
 }
 
 // Schedule reads a cron expression of five fields, in UTC whatever the time zone of the machine.

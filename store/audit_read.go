@@ -40,10 +40,18 @@ func (s *DB) AuditPage(ctx context.Context, workspace uuid.UUID, place int64, ne
 	return lines, err
 }
 
-// AuditHead is the last entry's place and hash, as the chain's head has them; of no entry they are 0 and nil.
-func (s *DB) AuditHead(ctx context.Context, workspace uuid.UUID) (seq int64, hash []byte, err error) {
+// AuditPlace is an entry's place in its chain and its hash; of no entry they are 0 and empty.
+type AuditPlace struct {
+	Seq  int64
+	Hash []byte
+}
+
+// AuditEnds are the ends of a chain as its head has them: the last entry that retention took away, which the first that
+// is kept continues, and the last entry.
+func (s *DB) AuditEnds(ctx context.Context, workspace uuid.UUID) (base, head AuditPlace, err error) {
 	err = s.inChain(ctx, workspace, func(tx *Tx) error {
-		err := tx.QueryRow(ctx, `select seq, hash from audit_heads where workspace_id = $1`, workspace).Scan(&seq, &hash)
+		err := tx.QueryRow(ctx, `select base_seq, base_hash, seq, hash from audit_heads where workspace_id = $1`, workspace).
+			Scan(&base.Seq, &base.Hash, &head.Seq, &head.Hash)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
@@ -52,7 +60,7 @@ func (s *DB) AuditHead(ctx context.Context, workspace uuid.UUID) (seq int64, has
 		}
 		return nil
 	})
-	return seq, hash, err
+	return base, head, err
 }
 
 // inChain reads a workspace's chain as that workspace, and the server's as the fleet.

@@ -115,7 +115,7 @@ func (p *Pages) chooseTrials(ctx context.Context, c echo.Context, stored *Stored
 		chooser, _ = sweep.NewChooser(stored.Spec, sweep.Choice{Limit: trialsAPage})
 		from = 0
 	}
-	if err := p.opts.Reads.EachShard(ctx, stored, chooser.Add); err != nil {
+	if err := p.eachShard(ctx, stored, data, chooser.Add); err != nil {
 		return err
 	}
 	for _, trial := range chooser.Trials() {
@@ -125,6 +125,9 @@ func (p *Pages) chooseTrials(ctx context.Context, c echo.Context, stored *Stored
 	data.TrialsNote = "No trial has ended yet."
 	if t.Where != "" || t.Status != "" {
 		data.TrialsNote = "No trial matches."
+	}
+	if data.Tune.TrialsDroppedAt != nil {
+		data.TrialsNote = "The trials were dropped, as those of ended tunes are kept for a time only."
 	}
 	t.layOut(query, data.Axes, data.Split)
 	keep := kept(query, "x", "y", "of", "where", "status", "order", "col")

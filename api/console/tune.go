@@ -115,8 +115,10 @@ func (p *Pages) Tune(c echo.Context) error {
 		return err
 	}
 	data.reasons(stored)
-	if err := p.findNearest(c, v, &data); err != nil {
-		return err
+	if data.Tune.TrialsDroppedAt == nil {
+		if err := p.findNearest(c, v, &data); err != nil {
+			return err
+		}
 	}
 	if err := p.drawSurface(ctx, c, stored, &data); err != nil {
 		return err
@@ -166,7 +168,7 @@ func (p *Pages) drawSurface(ctx context.Context, c echo.Context, t *StoredTune, 
 	}
 	s := newSurface(t.Spec, data.X, data.Y)
 	survey := sweep.NewSurvey(t.Spec, data.Tune.NTrials)
-	err := p.opts.Reads.EachShard(ctx, t, func(c *sweep.Columns) {
+	err := p.eachShard(ctx, t, data, func(c *sweep.Columns) {
 		s.add(c)
 		survey.Add(c)
 	})
@@ -188,6 +190,14 @@ func (p *Pages) drawSurface(ctx context.Context, c echo.Context, t *StoredTune, 
 	}
 	data.Explored = explore(survey, at)
 	return nil
+}
+
+// eachShard is Reads.EachShard, of a tune whose trials were dropped without any: its page shows what is kept.
+func (p *Pages) eachShard(ctx context.Context, t *StoredTune, data *tuneData, add func(*sweep.Columns)) error {
+	if data.Tune.TrialsDroppedAt != nil {
+		return nil
+	}
+	return p.opts.Reads.EachShard(ctx, t, add)
 }
 
 func pick(wanted string, known []string, otherwise int) string {

@@ -37,8 +37,11 @@ type AuditEntity struct {
 	ID   string `json:"id,omitempty"`
 }
 
-// AuditLine is a line of the export: the bytes of the entry are those that the hash is of.
+// AuditLine is a line of the export: the bytes of the entry are those that the hash is of. Where retention took entries
+// away, the first line has no entry: base is the place of the last of them, and hash its hash, which the next line's
+// continues.
 type AuditLine struct {
 	Hash  string          `json:"hash"`
-	Entry json.RawMessage `json:"entry"`
+	Base  int64           `json:"base,omitempty"`
+	Entry json.RawMessage `json:"entry,omitempty"`
 }

@@ -58,6 +58,7 @@ type Tune struct {
 	StartedAt         *time.Time                  `json:"started_at"`
 	CompletedAt       *time.Time                  `json:"completed_at"`
 	ETASeconds        *float64                    `json:"eta_seconds"`
-	WFOID             *string                     `json:"wfo_id"` // of the walk-forward whose fold it is
+	TrialsDroppedAt   *time.Time                  `json:"trials_dropped_at"` // when retention dropped its trials; null: they are there
+	WFOID             *string                     `json:"wfo_id"`            // of the walk-forward whose fold it is
 	Fold              *int                        `json:"fold"`
 }

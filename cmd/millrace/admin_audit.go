@@ -103,7 +103,11 @@ func (c *auditVerifyCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(env.stdout, "%d entries, unbroken; head %d:%x\n", chain.seq, chain.seq, chain.hash)
+	after := ""
+	if chain.base > 0 {
+		after = fmt.Sprintf(" after entry %d, the last that retention took away", chain.base)
+	}
+	_, err = fmt.Fprintf(env.stdout, "%d entries%s, unbroken; head %d:%x\n", chain.seq-chain.base, after, chain.seq, chain.hash)
 	return err
 }
 
@@ -150,6 +154,7 @@ func parseHead(text string) ([]auditHead, error) {
 
 // auditChain is how far a chain is verified.
 type auditChain struct {
+	base  int64 // the last entry that retention took away; 0: none
 	seq   int64
 	hash  []byte
 	known []auditHead // which it must pass
@@ -195,6 +200,9 @@ func (a *auditChain) add(line []byte) error {
 	if err := json.Unmarshal(line, &found); err != nil {
 		return fmt.Errorf("after entry %d: not a line of an export: %w", a.seq, err)
 	}
+	if found.Base > 0 {
+		return a.begin(found)
+	}
 	if err := json.Unmarshal(found.Entry, &entry); err != nil {
 		return fmt.Errorf("after entry %d: not an entry: %w", a.seq, err)
 	}
@@ -207,10 +215,31 @@ func (a *auditChain) add(line []byte) error {
 		return fmt.Errorf("entry %d was changed, or one before it: its hash is %s and should be %s", entry.Seq, found.Hash, hash)
 	}
 	a.seq, a.hash = entry.Seq, sum[:]
+	return a.compare(hash)
+}
+
+// compare holds the entry that was come to to the heads that are known.
+func (a *auditChain) compare(hash string) error {
 	for _, head := range a.known {
 		if head.seq == a.seq && head.hash != hash {
 			return fmt.Errorf("entry %d is not the one that was there: its hash is %s and was %s", a.seq, hash, head.hash)
 		}
 	}
 	return nil
+}
+
+// begin takes the line that comes first where retention took entries away. A head that is among these cannot be verified
+// by what is kept.
+func (a *auditChain) begin(line types.AuditLine) error {
+	hash, err := hex.DecodeString(line.Hash)
+	if a.seq != 0 || err != nil || len(hash) != sha256.Size {
+		return fmt.Errorf("after entry %d: not where a log begins", a.seq)
+	}
+	for _, head := range a.known {
+		if head.seq < line.Base {
+			return fmt.Errorf("entries up to %d were taken away by retention, so entry %d cannot be verified: verify an export of before with --file, and give a later head here", line.Base, head.seq)
+		}
+	}
+	a.base, a.seq, a.hash = line.Base, line.Base, hash
+	return a.compare(line.Hash)
 }

@@ -27,6 +27,7 @@ import (
 	"millrace/ops/health"
 	"millrace/store/requests"
 	"millrace/store/stores"
+	"millrace/store/upkeep"
 )
 
 // workerFlags are the settings of a worker, in `millrace worker` and in `millrace dev`.
@@ -35,6 +36,7 @@ type workerFlags struct {
 	Drain     time.Duration `env:"MILLRACE_DRAIN" default:"10s" help:"How long a stop waits for running jobs before it hands them back."`
 	ShardTime time.Duration `env:"MILLRACE_SHARD_TIME" default:"1s" help:"Compute that one shard of a tune is cut to."`
 	ingestionFlags
+	retentionFlags
 	depth int // LIMIT_QUEUE_DEPTH, a flag of its verb
 }
 
@@ -120,6 +122,7 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 	}
 	var sources *ingestion.Workers
 	var dispatcher *webhook.Dispatcher
+	var kept *upkeep.Store
 	var sourcesErr error
 	member, err := fleet.New(fleet.Options{
 		ID: id, Pool: pools.fleet, Workspaces: pools.spaces, Slots: slots, Metrics: metrics, Logger: env.logger, Reporter: reporter, Version: env.version(), Drain: flags.Drain,
@@ -136,6 +139,7 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 			DB: st.DB, Requests: requests.Checker{Market: st.Market, Strategies: st.Strategies}, Library: st.Library, Schedules: st.Schedules, Tuning: st.Tuning,
 			WalkForward: st.WalkForward,
 		}, max(flags.depth, 0), env.logger).Register(workers)
+		kept = st.Upkeep
 		retention.New(st.DB, st.Upkeep, env.logger).Register(workers)
 		hooked.DB, hooked.Log, hooked.Webhooks = st.DB, st.EventLog, st.Webhooks
 		webhook.New(hooked).Register(workers)
@@ -149,6 +153,9 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 		}
 	})
 	if err := errors.Join(sourcesErr, err); err != nil {
+		return err
+	}
+	if err := kept.SetWindows(ctx, flags.windows()); err != nil {
 		return err
 	}
 	life.onStop(member.Stop)

@@ -62,6 +62,14 @@ func StoredTune(outcome json.RawMessage, regime *sweep.Regime, ranking []int32, 
 	return parts, err
 }
 
+// StoredSummary are the parts of a tune whose trials were dropped.
+func StoredSummary(outcome json.RawMessage, regime *sweep.Regime, entries []json.RawMessage) (Parts, error) {
+	return putAll("outcome", outcome, "regime", regime, "leaderboard", append([]json.RawMessage{}, entries...))
+}
+
+// mayLack reports whether a result may be without the part: retention drops what there is of each trial.
+func mayLack(part string) bool { return part == trialsPart || part == "ranking" }
+
 // TuneSums are the hashes of a tune's parts, its trials included.
 func TuneSums(found *sweep.Outcome, leaders int) (map[string]string, error) {
 	parts, err := OfTune(found, leaders)

@@ -189,7 +189,7 @@ func (b *Bundle) firstDifference(parts Parts) string {
 		}
 	}
 	for _, part := range slices.Sorted(maps.Keys(parts)) {
-		if was := b.Parts[part]; part != trialsPart && !bytes.Equal(was, parts[part]) {
+		if was := b.Parts[part]; was != nil && part != trialsPart && !bytes.Equal(was, parts[part]) {
 			return fmt.Sprintf("%s: %s", strategy, differingFigure(part, was, parts[part]))
 		}
 	}

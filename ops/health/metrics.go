@@ -190,12 +190,16 @@ func figureMetrics(f upkeep.FleetFigures) []prometheus.Metric {
 	for _, t := range f.Tables {
 		metrics = append(metrics, gauge(tableSize, float64(t.Bytes), t.Table))
 	}
+	deleted := map[string]int64{} // a table may have two jobs
 	for _, r := range f.Retention {
+		deleted[r.Table] += r.Deleted
 		metrics = append(metrics,
 			counter(retentionRuns, float64(r.OK), r.Job, "completed"),
 			counter(retentionRuns, float64(r.Failed), r.Job, "failed"),
-			counter(retentionRows, float64(r.Deleted), r.Table),
 			gauge(retentionLastOK, float64(r.LastOK.UnixMilli())/1000, r.Job))
+	}
+	for table, rows := range deleted {
+		metrics = append(metrics, counter(retentionRows, float64(rows), table))
 	}
 	return metrics
 }

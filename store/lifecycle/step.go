@@ -15,8 +15,6 @@ import (
 const (
 	stepRows  = 500 // rows of shards, leaderboards, candidates and the like
 	stepItems = 50  // things
-	// keptDays is how long deletions that have ended are listed.
-	keptDays = 90
 )
 
 // children are the tables whose rows of a kind may be many, with the column that refers to it. Those of other tables go
@@ -174,13 +172,6 @@ func (s *Store) end(ctx context.Context, lease store.Lease, id uuid.UUID, status
 		}
 		if tag.RowsAffected() == 0 {
 			return fmt.Errorf("deletion %s: %w", id, store.ErrEnded)
-		}
-		_, err = tx.Exec(ctx, `
-			delete from deletions where id in (
-				select id from deletions where workspace_id = $1 and status = 'completed'
-				   and completed_at < clock_timestamp() - make_interval(days => $2) limit 1000)`, lease.Workspace, keptDays)
-		if err != nil {
-			return fmt.Errorf("forget old deletions: %w", err)
 		}
 		return nil
 	})

@@ -117,7 +117,7 @@ type TrialShard struct {
 }
 
 // TrialShards reads the finished shards that hold trials from the given index on, at most limit of
-// them, in order: a page of trials touches only the shards it shows.
+// them, in order: a page of trials touches only the shards it shows. TrialsDroppedError when retention has dropped them.
 func (s *Store) TrialShards(ctx context.Context, workspace, tune uuid.UUID, from, limit int) ([]TrialShard, error) {
 	var shards []TrialShard
 	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
@@ -133,13 +133,16 @@ func (s *Store) TrialShards(ctx context.Context, workspace, tune uuid.UUID, from
 		if shards, err = pgx.CollectRows(rows, scanTrialShard); err != nil {
 			return fmt.Errorf("read trials of tune %s: %w", tune, err)
 		}
+		if len(shards) == 0 {
+			return whyNone(ctx, tx, tune)
+		}
 		return nil
 	})
 	return shards, err
 }
 
 // RankedShards reads the trial indexes at ranks [from, from+limit) of a completed tune, and the
-// shards that hold them.
+// shards that hold them. TrialsDroppedError when retention has dropped them.
 func (s *Store) RankedShards(ctx context.Context, workspace, tune uuid.UUID, from, limit int) ([]int32, []TrialShard, error) {
 	var ranked []int32
 	var shards []TrialShard
@@ -151,6 +154,9 @@ func (s *Store) RankedShards(ctx context.Context, workspace, tune uuid.UUID, fro
 		}
 		if err != nil {
 			return fmt.Errorf("read ranking of tune %s: %w", tune, err)
+		}
+		if len(ranked) == 0 {
+			return whyNone(ctx, tx, tune)
 		}
 		rows, err := tx.Query(ctx, `
 			select shard, first_trial, n_trials, columns from tune_shards

@@ -68,11 +68,15 @@ func (s *Store) DatasetIDs(ctx context.Context, tune *Tune) ([]uuid.UUID, error)
 	return s.tuneDatasets(ctx, tune)
 }
 
-// Parts reads back everything that a completed tune found.
+// Parts reads back everything that a completed tune found, without its trials and their ranking when retention has
+// dropped them.
 func (s *Store) Parts(ctx context.Context, tune *Tune) (manifest.Parts, error) {
 	entries, err := s.LeaderboardOf(ctx, tune.WorkspaceID, tune.ID, tune.Leaders)
 	if err != nil {
 		return nil, err
+	}
+	if tune.TrialsDroppedAt != nil {
+		return manifest.StoredSummary(tune.Outcome, tune.Regime, entries)
 	}
 	var ranking []int32
 	err = s.db.InWorkspace(ctx, tune.WorkspaceID, func(tx *store.Tx) error {

@@ -61,10 +61,12 @@ type Tune struct {
 	CreatedAt   time.Time
 	StartedAt   *time.Time
 	CompletedAt *time.Time
-	Progress    Progress       `db:"-"`
-	Fold        *FoldOf        `db:"-"` // nil: it is not a fold of a walk-forward
-	Leaders     int            // rows of the leaderboard that are kept
-	Stamp       backtest.Stamp `db:"-"` // of the rules it is worked by; unknown until it is planned
+	// TrialsDroppedAt is when retention dropped the trials; nil: they are there.
+	TrialsDroppedAt *time.Time
+	Progress        Progress       `db:"-"`
+	Fold            *FoldOf        `db:"-"` // nil: it is not a fold of a walk-forward
+	Leaders         int            // rows of the leaderboard that are kept
+	Stamp           backtest.Stamp `db:"-"` // of the rules it is worked by; unknown until it is planned
 	// RestartedFrom is the engine whose shards were given up; nil: none were. "": not known.
 	RestartedFrom *string
 	BestParams    json.RawMessage // of the leaderboard's first; nil until completed, and when no trial passed
@@ -176,7 +178,7 @@ func (s *Store) create(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in N
 
 const tuneColumns = `
 	t.id, t.workspace_id, t.dataset_id, d.name as dataset, t.spec, t.status, t.admitted, t.n_trials as trials, t.warnings,
-	coalesce(t.error, '') as error, t.outcome, t.regime, t.created_at, t.started_at, t.completed_at,
+	coalesce(t.error, '') as error, t.outcome, t.regime, t.created_at, t.started_at, t.completed_at, t.trials_dropped_at,
 	coalesce(p.trials_completed, 0) as completed, coalesce(p.trials_skipped, 0) as skipped, coalesce(p.trials_failed, 0) as failed,
 	p.best_score, p.best_trial, coalesce(p.work, t.n_trials) as work, coalesce(p.work_done, 0) as work_done,
 	t.wfo_id, coalesce(t.wfo_fold, 0) as wfo_fold, t.leaders,

@@ -75,15 +75,15 @@ func (s *Store) FleetFigures(ctx context.Context) (FleetFigures, error) {
 		batch := &pgx.Batch{}
 		batch.Queue(`select count(*) from workers where beat_at > clock_timestamp() - make_interval(secs => $1)`, workers.LeaseSeconds).
 			QueryRow(func(row pgx.Row) error { return row.Scan(&f.Workers) })
-		// The log has a few rows a day.
+		// The log has a few rows a day and job, and keeps a year of them.
 		batch.Queue(`
 			select r.job_name, r.table_name,
-			       count(*) filter (where l.ok), count(*) filter (where not l.ok),
-			       coalesce(sum(l.rows_deleted), 0)::bigint,
+			       r.past_ok + count(*) filter (where l.ok), r.past_failed + count(*) filter (where not l.ok),
+			       (r.past_rows + coalesce(sum(l.rows_deleted), 0))::bigint,
 			       coalesce(max(l.finished_at) filter (where l.ok), r.created_at)
 			  from retention_rules r
 			  left join retention_job_log l on l.job_name = r.job_name and not l.dry_run
-			 group by r.job_name, r.table_name, r.created_at order by 1`).
+			 group by r.job_name order by 1`).
 			Query(func(rows pgx.Rows) (err error) {
 				f.Retention, err = pgx.CollectRows(rows, pgx.RowToStructByPos[RetentionFigures])
 				return err

@@ -43,21 +43,21 @@ func (s *Store) RetentionStatus(ctx context.Context) (RetentionStatus, error) {
 			return fmt.Errorf("read the retention scheduler: %w", err)
 		}
 		rows, err := tx.Query(ctx, `
-			with run as (
-				select l.*, coalesce(l.ok, case when retention_running(l.job_name) then null else false end) as good
-				  from retention_job_log l where not l.dry_run and l.started_at is not null)
 			select r.job_name as name, r.table_name as table, r.schedule, r.age, r.created_at as since,
-			       last.started_at as last_run_at,
-			       (select max(finished_at) from run where job_name = r.job_name and good) as last_ok,
-			       last.rows_deleted as deleted,
-			       coalesce(last.error, case when last.ok is null and last.good = false then 'interrupted' end) as error,
-			       (select count(*) from run where job_name = r.job_name and good = false
-			           and id > coalesce((select max(id) from run where job_name = r.job_name and good), 0)) as failures,
-			       last.id is not null and last.good is null as running,
+			       last.started_at as last_run_at, good.finished_at as last_ok, last.rows_deleted as deleted,
+			       coalesce(last.error, case when last.id is not null and last.ok is null and not held.running then 'interrupted' end) as error,
+			       (select count(*) from retention_job_log l
+			         where l.job_name = r.job_name and l.id > coalesce(good.id, 0) and not l.dry_run and l.started_at is not null
+			           and (not l.ok or l.ok is null and not held.running)) as failures,
+			       last.id is not null and last.ok is null and held.running as running,
 			       coalesce(pg_total_relation_size(to_regclass(r.table_name)), 0)
 			         + coalesce((select sum(pg_total_relation_size(inhrelid)) from pg_inherits where inhparent = to_regclass(r.table_name)), 0) as table_size
 			  from retention_rules r
-			  left join lateral (select * from run where job_name = r.job_name order by id desc limit 1) last on true
+			  left join lateral (select * from retention_job_log l where l.job_name = r.job_name and not l.dry_run and l.started_at is not null
+			                      order by l.id desc limit 1) last on true
+			  left join lateral (select * from retention_job_log l where l.job_name = r.job_name and not l.dry_run and l.ok
+			                      order by l.id desc limit 1) good on true
+			 cross join lateral (select last.id is not null and last.ok is null and retention_running(r.job_name) as running) held
 			 order by r.schedule`)
 		if err != nil {
 			return fmt.Errorf("read retention status: %w", err)

@@ -43,8 +43,9 @@ func (w *Workers) Register(to *river.Workers) { river.AddWorker(to, &pruneWorker
 // Periodic is the schedule, for River's leader.
 func Periodic() ([]*river.PeriodicJob, error) {
 	var periodic []*river.PeriodicJob
-	for job, expression := range jobs.PruneSchedules() {
-		schedule, err := jobs.Schedule(expression)
+	for _, of := range jobs.Retentions() {
+		job := of.Name
+		schedule, err := jobs.Schedule(of.Schedule)
 		if err != nil {
 			return nil, fmt.Errorf("retention job %s: %w", job, err)
 		}
