@@ -13,7 +13,7 @@ BENCH ?= .
 # Nothing here needs C; without it the binary is static, and tests and build share their objects.
 export CGO_ENABLED := 0
 
-.PHONY: arm64 judge evidence build dev demo test chaos scale bench pine lint check fmt
+.PHONY: growth arm64 judge evidence build dev demo test chaos scale bench pine lint check fmt
 
 build: ## bin/millrace
 	go build -ldflags '$(VERSION_FLAGS)' -o bin/millrace ./cmd/millrace
@@ -35,6 +35,9 @@ chaos: build ## kill, stop and cut everything while it works, fill its disk and 
 
 scale: ## tunes of 1,000,000 trials, of a strategy and of a script: time, bytes, memory, pages, cancel
 	go test -tags scale -count=1 -v -timeout 60m -run TestAMillionTrials ./cmd/millrace
+
+growth: build ## five years of a team's work with the clock of the database moved: the rows of every table that grows, and their bounds
+	MILLRACE_GROWTH_STEP=$${MILLRACE_GROWTH_STEP:-30} bin/millrace postgres -- go test -count=1 -v -timeout 20m -run NoTableGrows ./store/upkeep
 
 bench: build ## speed and memory, all side by side; BENCH='Noop|Stream' picks some, PACKAGES=./cmd/millrace where
 	bin/millrace postgres -- go test -run '^$$' -bench "$(BENCH)" -benchmem $(PACKAGES)

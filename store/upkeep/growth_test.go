@@ -22,8 +22,8 @@ import (
 	"millrace/store"
 	"millrace/store/market"
 	"millrace/store/pgtest"
-	"millrace/store/storetest"
 	"millrace/store/stores"
+	"millrace/store/storetest"
 	"millrace/store/tenants"
 	"millrace/store/upkeep"
 )
