@@ -130,6 +130,52 @@ func TestAdminsHaveTokensByName(t *testing.T) {
 	require.NotZero(t, status, "a revoked token works")
 }
 
+// Where retention took the beginning of a log, verify continues from the hash of the last entry that left.
+func TestAnAuditLogWithoutItsBeginningIsVerified(t *testing.T) {
+	v := newVerbs(t)
+	v.ok("admin", "workspace", "create", "research")
+	for _, name := range []string{"ci", "ci-2", "ci-3"} {
+		v.ok("admin", "key", "create", "research", name)
+	}
+	whole := strings.TrimSpace(v.ok("admin", "audit", "verify", "research"))
+	_, head, _ := strings.Cut(whole, "head ")
+	owner := v.db.OwnerPool(t)
+	var second string
+	require.NoError(t, owner.QueryRow(t.Context(), `
+		with gone as (delete from audit_log where seq <= 2 and workspace_id <> '00000000-0000-0000-0000-000000000000' returning *),
+		moved as (update audit_heads h set base_seq = 2, base_hash = g.hash from gone g where g.seq = 2 and g.workspace_id = h.workspace_id)
+		select encode(hash, 'hex') from gone where seq = 2`).Scan(&second))
+	want := "2 entries after entry 2, the last that retention took away, unbroken; head " + head + "\n"
+	require.Equal(t, want, v.ok("admin", "audit", "verify", "research"))
+	export := filepath.Join(t.TempDir(), "audit.jsonl")
+	require.NoError(t, os.WriteFile(export, []byte(v.ok("admin", "audit", "export", "research")), 0o600))
+	require.Equal(t, want, v.ok("admin", "audit", "verify", "--file", export))
+	require.Equal(t, want, v.ok("admin", "audit", "verify", "research", "--head", head))
+	require.Equal(t, want, v.ok("admin", "audit", "verify", "research", "--head", "2:"+second))
+	for known, why := range map[string]string{
+		"2:" + strings.Repeat("0", 64): "entry 2 is not the one that was there",
+		"1:" + second:                  "entries up to 2 were taken away by retention",
+	} {
+		status, _, errs := v.run("admin", "audit", "verify", "research", "--head", known)
+		require.NotZero(t, status)
+		require.Contains(t, errs, why)
+	}
+	for damage, why := range map[string]string{
+		`update audit_heads set base_hash = sha256('x') where base_seq = 2`: "entry 3 was changed, or one before it",
+		`delete from audit_log where seq = 3`:                               "entry 4 follows entry 2",
+	} {
+		_, err := owner.Exec(t.Context(), `create table kept as table audit_log; create table kept_heads as table audit_heads; `+damage)
+		require.NoError(t, err)
+		status, _, errs := v.run("admin", "audit", "verify", "research")
+		require.NotZero(t, status, damage)
+		require.Contains(t, errs, why)
+		_, err = owner.Exec(t.Context(), `
+			delete from audit_log; insert into audit_log table kept; drop table kept;
+			delete from audit_heads; insert into audit_heads table kept_heads; drop table kept_heads`)
+		require.NoError(t, err)
+	}
+}
+
 // verify says where the chain was changed, cut or rewritten, even by the database's owner.
 func TestAChangedAuditLogIsFound(t *testing.T) {
 	v := newVerbs(t)

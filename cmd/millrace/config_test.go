@@ -2,11 +2,15 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"millrace/jobs"
 )
 
 func TestTheTableOfVariablesIsThatOfTheProgram(t *testing.T) {
@@ -15,6 +19,21 @@ func TestTheTableOfVariablesIsThatOfTheProgram(t *testing.T) {
 	kept, err := os.ReadFile(filepath.Join(root, "ops/docs/configuration.md"))
 	require.NoError(t, err)
 	require.Equal(t, out.String(), string(kept), "run: bin/millrace config --markdown > ops/docs/configuration.md")
+}
+
+// Each window of retention is a setting, with the job's own default.
+func TestWindowsOfRetentionAreSettings(t *testing.T) {
+	var out, errs bytes.Buffer
+	require.Zero(t, run(t.Context(), []string{"config", "--markdown"}, &out, &errs), errs.String())
+	windows := retentionFlags{}.windows()
+	for _, job := range jobs.Retentions() {
+		_, isSetting := windows[job.Name]
+		require.Equal(t, job.Days > 0, isSetting, job.Name)
+		if isSetting {
+			require.Contains(t, out.String(), fmt.Sprintf("| `RETENTION_%s` | `--retention-%s` | `%d` |", strings.ToUpper(job.Name), strings.ReplaceAll(job.Name, "_", "-"), job.Days))
+		}
+	}
+	require.ErrorContains(t, retentionFlags{AuditLog: 89}.check(), "--retention-audit-log (RETENTION_AUDIT_LOG): 89 is not from 90 to 36500 days")
 }
 
 func TestConfigShowsNoSecret(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"millrace/jobs"
 	"millrace/store/storetest"
 	"millrace/store/tuning"
 )
@@ -194,4 +195,28 @@ func TestTotalsOutliveTheRetentionLog(t *testing.T) {
 			require.Equal(t, figures, after.Retention[i])
 		}
 	}
+}
+
+// Windows are set by the job's name; what is not named, or 0, stays.
+func TestWindowsAreSet(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	require.NoError(t, d.Store.Upkeep.SetWindows(t.Context(), map[string]int{"tunes": 30, "audit_log": 0}))
+	makeTune(d, 31)
+	makeTune(d, 29)
+	require.EqualValues(t, 1, prune(d, "tunes", true).Deleted)
+	status, err := d.Store.Upkeep.RetentionStatus(t.Context())
+	require.NoError(t, err)
+	for _, job := range status.Jobs {
+		of, known := jobs.RetentionOf(job.Name)
+		require.True(t, known)
+		days := of.Days
+		if job.Name == "tunes" {
+			days = 30
+		}
+		require.EqualValues(t, days, job.Age.Hours()/24, job.Name)
+	}
+	var deleted int64
+	require.NoError(t, d.Owner.QueryRow(t.Context(), `call retention_prune_tunes(batch_size => 500)`).Scan(&deleted, nil))
+	require.EqualValues(t, 1, deleted, "also when pg_cron, or someone by hand, calls the procedure")
 }
