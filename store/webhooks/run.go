@@ -201,9 +201,9 @@ type Progress struct {
 	DeadAfter time.Duration // of failing
 }
 
-// Commit records progress under the lease. It is ErrEnded when the webhook is not active any more: what was
-// accepted meanwhile is sent again when it is.
-func (s *Store) Commit(ctx context.Context, lease store.Lease, w Run, p Progress) (state State, err error) {
+// Commit records progress under the lease, and reports whether the webhook's settings or secret are not those of w any
+// more. It is ErrEnded when the webhook is not active any more: what was accepted meanwhile is sent again when it is.
+func (s *Store) Commit(ctx context.Context, lease store.Lease, w Run, p Progress) (state State, changed bool, err error) {
 	err = s.db.ContinueInFleet(ctx, lease, w.ID, func(tx *store.Tx) error {
 		var failed, status any
 		if p.Failed != nil {
@@ -214,14 +214,18 @@ func (s *Store) Commit(ctx context.Context, lease store.Lease, w Run, p Progress
 			       last_delivered_at = case when $5 > 0 then clock_timestamp() else last_delivered_at end,
 			       reset_id = case when $6 then null else reset_id end,
 			       attempts = case when not $7 then 0 when $5 > 0 then 1 else attempts + 1 end,
-			       failing_since = case when not $7 then null when $5 > 0 then clock_timestamp() else coalesce(failing_since, clock_timestamp()) end,
+			       -- What waited for a key of ours has not failed for that long.
+			       failing_since = case when not $7 then null when $5 > 0 or last_error = $13 then clock_timestamp()
+			                            else coalesce(failing_since, clock_timestamp()) end,
 			       retry_at = case when $7 then clock_timestamp() + $8::interval end,
 			       state = case when $7 and $11 then 'gone'
-			                    when $7 and $5 = 0 and failing_since <= clock_timestamp() - $12::interval then 'dead' else state end,
-			       last_error = coalesce($9::text, last_error), last_status = coalesce($10::int, last_status)
+			                    when $7 and $5 = 0 and last_error is distinct from $13 and failing_since <= clock_timestamp() - $12::interval then 'dead'
+			                    else state end,
+			       last_error = case when $7 then $9::text else last_error end, last_status = case when $7 then $10::int else last_status end
 			 where id = $1 and state = 'active'
-			returning state`,
-			w.ID, p.Place.Epoch, p.Place.XID, p.Place.ID, len(p.Accepted), p.acceptedReset(), p.Failed != nil, p.RetryIn, failed, status, p.Closed, p.DeadAfter).Scan(&state)
+			returning state, updated_at <> $14`,
+			w.ID, p.Place.Epoch, p.Place.XID, p.Place.ID, len(p.Accepted), p.acceptedReset(), p.Failed != nil, p.RetryIn, failed, status, p.Closed, p.DeadAfter,
+			ErrSealed.Error(), w.UpdatedAt).Scan(&state, &changed)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("webhook %s: %w", w.ID, store.ErrEnded)
 		}
@@ -234,7 +238,7 @@ func (s *Store) Commit(ctx context.Context, lease store.Lease, w Run, p Progress
 		}
 		return record(ctx, tx, w.WorkspaceID, w.ID, attempts)
 	})
-	return state, err
+	return state, changed, err
 }
 
 func (p Progress) acceptedReset() bool {
@@ -245,7 +249,7 @@ func (p Progress) acceptedReset() bool {
 func (s *Store) Wait(ctx context.Context, lease store.Lease, id uuid.UUID, reason string, pause time.Duration) error {
 	return s.db.ContinueInFleet(ctx, lease, id, func(tx *store.Tx) error {
 		tag, err := tx.Exec(ctx, `
-			update webhooks set last_error = $2, last_status = null, retry_at = clock_timestamp() + $3::interval, attempts = attempts + 1,
+			update webhooks set last_error = $2, last_status = null, retry_at = clock_timestamp() + $3::interval, attempts = greatest(attempts, 1),
 			       failing_since = coalesce(failing_since, clock_timestamp())
 			 where id = $1 and state = 'active'`, id, reason, pause)
 		if err == nil && tag.RowsAffected() == 0 {

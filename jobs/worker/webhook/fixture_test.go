@@ -10,10 +10,8 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"os/signal"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -55,9 +53,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// beWorker works until its standard input ends, which it does when the test that started it is killed.
 func beWorker() error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
+	ctx := context.Background()
 	var port uint16
 	if _, err := fmt.Sscan(os.Getenv(portEnv), &port); err != nil {
 		return err
@@ -71,9 +69,9 @@ func beWorker() error {
 	if err != nil {
 		return err
 	}
-	<-ctx.Done()
+	_, err = io.Copy(io.Discard, os.Stdin)
 	end()
-	return nil
+	return err
 }
 
 func keyring() webhooks.Keyring {
@@ -189,6 +187,8 @@ func (f *fixture) process() (kill func()) {
 	child := exec.Command(os.Args[0])
 	child.Env = append(os.Environ(), childEnv+"="+f.db.URL, fmt.Sprintf("%s=%d", portEnv, f.receiver.port()))
 	child.Stderr = os.Stderr
+	_, err := child.StdinPipe()
+	require.NoError(f.t, err)
 	require.NoError(f.t, child.Start())
 	kill = sync.OnceFunc(func() {
 		_ = child.Process.Kill()

@@ -27,8 +27,10 @@ const (
 	answerWithin = 10 * time.Second
 	// maxBody is the most bytes of a message; of a longer one the payload is left out.
 	maxBody = 256 << 10
-	// drained is what is read of an answer's body, so that its connection can be used again; the rest is not.
-	drained = 4 << 10
+	// drained is what is read of an answer's body, if it comes within drainWithin, so that its connection can be used
+	// again; the rest is not.
+	drained     = 4 << 10
+	drainWithin = 100 * time.Millisecond
 	// maxRetryAfter bounds what a receiver may ask to wait.
 	maxRetryAfter = time.Hour
 	userAgent     = "millrace (webhooks)"
@@ -188,6 +190,7 @@ func ask(ctx context.Context, client *http.Client, address string, secrets []str
 		return 0, nil, err
 	}
 	defer resp.Body.Close()
+	defer time.AfterFunc(drainWithin, cancel).Stop()
 	_, _ = io.CopyN(io.Discard, resp.Body, drained) // its head has said all
 	return resp.StatusCode, resp.Header, nil
 }

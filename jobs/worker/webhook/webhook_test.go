@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
@@ -94,12 +93,12 @@ func TestAnAttemptThatLostItsJobMovesNothing(t *testing.T) {
 	moved := run.Place
 	moved.ID += 1 << 20
 	progress := webhooks.Progress{Place: moved, Accepted: []webhooks.Attempt{{Message: webhooks.Message{MessageID: "m", Kind: webhooks.OfEvent, Type: "t"}, OK: true}}}
-	_, err = f.store.Webhooks.Commit(t.Context(), store.Lease{Workspace: f.space.ID, JobID: job, Attempt: 1}, run, progress)
+	_, _, err = f.store.Webhooks.Commit(t.Context(), store.Lease{Workspace: f.space.ID, JobID: job, Attempt: 1}, run, progress)
 	require.ErrorIs(t, err, store.ErrFenced)
 	now, err := f.store.Webhooks.Begin(t.Context(), hook.ID, keyring())
 	require.NoError(t, err)
 	require.Equal(t, run.Place, now.Place, "an attempt without the job moved the webhook's place")
-	_, err = f.store.Webhooks.Commit(t.Context(), store.Lease{Workspace: f.space.ID, JobID: job, Attempt: 2}, run, progress)
+	_, _, err = f.store.Webhooks.Commit(t.Context(), store.Lease{Workspace: f.space.ID, JobID: job, Attempt: 2}, run, progress)
 	require.NoError(t, err)
 }
 
@@ -355,54 +354,4 @@ func TestMessagesAreSentAgainOnRequest(t *testing.T) {
 	all, _ := f.receiver.taken()
 	require.Len(t, all, 2, "the message sent again has another id")
 	require.Contains(t, all[1].body, `"type":"webhook.test"`)
-}
-
-// A receiver that never answers costs its webhook ten seconds an attempt, and no other webhook anything.
-func TestAReceiverThatHangsDelaysNoOther(t *testing.T) {
-	f := newFixture(t)
-	slow, _ := f.subscribe(webhooks.Settings{URL: f.receiver.server.URL + "/hang"})
-	f.subscribe(webhooks.Settings{})
-	released := make(chan struct{})
-	release := sync.OnceFunc(func() { close(released) })
-	t.Cleanup(release)
-	f.receiver.answer(func(_ http.ResponseWriter, r *http.Request, _ int) bool {
-		if r.URL.Path == "/hang" {
-			select {
-			case <-released:
-			case <-r.Context().Done():
-			}
-			return true
-		}
-		return false
-	})
-	f.work(webhook.Options{FirstPause: time.Hour})
-	f.happen("backtest.tune.completed", "a", 5)
-	f.eventuallyTakes(5)
-	f.eventually(func() bool { return f.hook(slow.ID).LastError != nil }, "a receiver that hangs is waited for without end")
-	require.Equal(t, "the receiver did not answer within 10 s", *f.hook(slow.ID).LastError)
-}
-
-func TestASecretThatNoKeyOpensWaits(t *testing.T) {
-	f := newFixture(t)
-	hook, _ := f.subscribe(webhooks.Settings{})
-	other, err := webhooks.NewKeyring("another key than that")
-	require.NoError(t, err)
-	f.happen("backtest.tune.completed", "a", 1)
-	stop := f.work(webhook.Options{Keys: other})
-	f.eventually(func() bool { return f.hook(hook.ID).LastError != nil }, "no failure is recorded")
-	require.Contains(t, *f.hook(hook.ID).LastError, "WEBHOOK_KEY")
-	stop()
-	both, err := webhooks.NewKeyring("another key than that", "a key that only tests have")
-	require.NoError(t, err)
-	f.work(webhook.Options{Keys: both})
-	f.eventuallyTakes(1)
-}
-
-func TestAWorkspaceHasABoundedNumberOfWebhooks(t *testing.T) {
-	f := newFixture(t)
-	for range webhooks.MostOfWorkspace {
-		f.subscribe(webhooks.Settings{})
-	}
-	_, err := f.store.Webhooks.Create(t.Context(), f.submission(), webhooks.Settings{URL: "https://example.com"}, keyring(), keep(new(webhooks.Webhook), new(string)))
-	require.ErrorIs(t, err, webhooks.ErrFull)
 }

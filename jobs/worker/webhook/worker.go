@@ -126,17 +126,18 @@ type delivery struct {
 	client *http.Client
 	hook   webhooks.Run
 	done   webhooks.Progress // not recorded yet
-	since  time.Time         // when the first of done was accepted
+	since  time.Time         // when the first of done was sent
+	began  time.Time
+	cut    bool // the rest of the page is left: the share is used up, or the webhook is another one
 }
 
 func (d *delivery) run(ctx context.Context, id uuid.UUID) error {
-	for began := time.Now(); time.Since(began) < d.all.opts.Share; {
+	for d.began = time.Now(); ; {
 		more, err := d.page(ctx, id)
-		if err != nil || !more {
-			return err
+		if err != nil || !more || time.Since(d.began) > d.all.opts.Share {
+			return err // the dispatcher inserts the next job
 		}
 	}
-	return nil // the dispatcher inserts the next job
 }
 
 // page delivers one page of events; more says that there may be another.
@@ -144,7 +145,7 @@ func (d *delivery) page(ctx context.Context, id uuid.UUID) (more bool, err error
 	if d.hook, err = d.all.opts.Webhooks.Begin(ctx, id, d.all.opts.Keys); err != nil {
 		return false, err
 	}
-	d.lease.Workspace = d.hook.WorkspaceID
+	d.lease.Workspace, d.cut = d.hook.WorkspaceID, false
 	d.done = webhooks.Progress{Place: d.hook.Place, DeadAfter: d.all.opts.DeadAfter}
 	if d.hook.ResetID != "" {
 		m, err := ofReset(d.hook, d.all.opts.DB.Clock().Now())
@@ -171,10 +172,10 @@ func (d *delivery) page(ctx context.Context, id uuid.UUID) (more bool, err error
 	if err := d.commit(ctx); err != nil {
 		return false, err
 	}
-	return len(events) == pageEvents, nil
+	return d.cut || len(events) == pageEvents, nil
 }
 
-// deliver sends the events that the webhook wants, in order, until one is not accepted.
+// deliver sends the events that the webhook wants, in order, until one is not accepted or the rest is left.
 func (d *delivery) deliver(ctx context.Context, events []eventlog.Event) (accepted bool, err error) {
 	wanted, err := d.wanted(ctx, events)
 	if err != nil {
@@ -194,6 +195,10 @@ func (d *delivery) deliver(ctx context.Context, events []eventlog.Event) (accept
 		if n := len(d.done.Accepted); n >= commitEvery || n > 0 && time.Since(d.since) > commitAfter {
 			if err := d.commit(ctx); err != nil {
 				return false, err
+			}
+			// A page of a receiver that is slow would keep the slot for long, and get what its owner has changed.
+			if d.cut = d.cut || time.Since(d.began) > d.all.opts.Share; d.cut {
+				return true, nil
 			}
 		}
 	}
@@ -230,6 +235,7 @@ func Wants(s webhooks.Settings, e *eventlog.Event) bool {
 
 // send sends one message and, when it is not accepted, records that.
 func (d *delivery) send(ctx context.Context, m message) (accepted bool, err error) {
+	began := time.Now()
 	out := post(ctx, d.client, d.hook.URL, d.hook.Secrets, m, d.all.opts.DB.Clock().Now())
 	if ctx.Err() != nil && !out.OK {
 		return false, ctx.Err() // this worker stops: that is not the receiver's failure
@@ -237,7 +243,7 @@ func (d *delivery) send(ctx context.Context, m message) (accepted bool, err erro
 	d.all.opts.Metrics.Webhooks(out.OK, out.Took)
 	if out.OK {
 		if len(d.done.Accepted) == 0 {
-			d.since = time.Now()
+			d.since = began
 		}
 		d.done.Accepted = append(d.done.Accepted, out.Attempt)
 		return true, nil
@@ -253,10 +259,11 @@ func (d *delivery) send(ctx context.Context, m message) (accepted bool, err erro
 
 // commit records what is done, which is nothing afterwards.
 func (d *delivery) commit(ctx context.Context) error {
-	state, err := d.all.opts.Webhooks.Commit(ctx, d.lease, d.hook, d.done)
+	state, changed, err := d.all.opts.Webhooks.Commit(ctx, d.lease, d.hook, d.done)
 	if err != nil {
 		return err
 	}
+	d.cut = d.cut || changed
 	if state != webhooks.Active {
 		d.all.opts.Logger.WarnContext(ctx, "a webhook was disabled", "webhook_id", d.hook.ID, "state", state, "reason", *d.done.Failed.Error)
 	}

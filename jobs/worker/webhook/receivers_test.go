@@ -1,0 +1,167 @@
+package webhook_test
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"millrace/jobs/worker/webhook"
+	"millrace/store/webhooks"
+)
+
+// A receiver that never answers costs its webhook ten seconds an attempt, and no other webhook anything.
+func TestAReceiverThatHangsDelaysNoOther(t *testing.T) {
+	f := newFixture(t)
+	slow, _ := f.subscribe(webhooks.Settings{URL: f.receiver.server.URL + "/hang"})
+	f.subscribe(webhooks.Settings{})
+	released := make(chan struct{})
+	release := sync.OnceFunc(func() { close(released) })
+	t.Cleanup(release)
+	f.receiver.answer(func(_ http.ResponseWriter, r *http.Request, _ int) bool {
+		if r.URL.Path == "/hang" {
+			select {
+			case <-released:
+			case <-r.Context().Done():
+			}
+			return true
+		}
+		return false
+	})
+	f.work(webhook.Options{FirstPause: time.Hour})
+	f.happen("backtest.tune.completed", "a", 5)
+	f.eventuallyTakes(5)
+	f.eventually(func() bool { return f.hook(slow.ID).LastError != nil }, "a receiver that hangs is waited for without end")
+	require.Equal(t, "the receiver did not answer within 10 s", *f.hook(slow.ID).LastError)
+}
+
+func TestASecretThatNoKeyOpensWaits(t *testing.T) {
+	f := newFixture(t)
+	hook, _ := f.subscribe(webhooks.Settings{})
+	other, err := webhooks.NewKeyring("another key than that")
+	require.NoError(t, err)
+	f.happen("backtest.tune.completed", "a", 1)
+	stop := f.work(webhook.Options{Keys: other})
+	f.eventually(func() bool { return f.hook(hook.ID).LastError != nil }, "no failure is recorded")
+	require.Contains(t, *f.hook(hook.ID).LastError, "WEBHOOK_KEY")
+	stop()
+	both, err := webhooks.NewKeyring("another key than that", "a key that only tests have")
+	require.NoError(t, err)
+	f.work(webhook.Options{Keys: both})
+	f.eventuallyTakes(1)
+}
+
+func TestAWorkspaceHasABoundedNumberOfWebhooks(t *testing.T) {
+	f := newFixture(t)
+	for range webhooks.MostOfWorkspace {
+		f.subscribe(webhooks.Settings{})
+	}
+	_, err := f.store.Webhooks.Create(t.Context(), f.submission(), webhooks.Settings{URL: "https://example.com"}, keyring(), keep(new(webhooks.Webhook), new(string)))
+	require.ErrorIs(t, err, webhooks.ErrFull)
+}
+
+// The head of an answer accepts; a body that does not end is not waited for.
+func TestABodyWithoutEndDelaysNothing(t *testing.T) {
+	f := newFixture(t)
+	hook, _ := f.subscribe(webhooks.Settings{})
+	f.receiver.answer(func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		return true
+	})
+	f.work(webhook.Options{})
+	f.happen("backtest.tune.completed", "a", 10)
+	f.eventually(func() bool { return f.hook(hook.ID).Delivered == 10 }, "bodies are read to their end")
+}
+
+// A receiver that is slow does not keep a slot for a whole page: the webhook leaves it when its share is over.
+func TestAWebhookLeavesItsSlotWithinAPage(t *testing.T) {
+	f := newFixture(t)
+	f.subscribe(webhooks.Settings{})
+	f.happen("backtest.tune.completed", "a", 350)
+	f.work(webhook.Options{Share: time.Nanosecond})
+	f.eventuallyTakes(350)
+	require.Equal(t, f.logged("backtests"), f.receiver.entities())
+	var jobs int
+	require.NoError(t, f.owner.QueryRow(t.Context(), `select count(*) from river_job where kind = 'webhook.deliver'`).Scan(&jobs))
+	require.GreaterOrEqual(t, jobs, 3, "one job delivers the whole page")
+}
+
+// What its owner changes while a page is delivered holds for the rest of the page.
+func TestAChangeHoldsForTheRestOfThePage(t *testing.T) {
+	f := newFixture(t)
+	hook, _ := f.subscribe(webhooks.Settings{})
+	f.happen("backtest.tune.completed", "a", 350)
+	f.happen("backtest.tune.failed", "b", 50)
+	var changed sync.Once
+	var mu sync.Mutex
+	paths := map[string]int{}
+	var changeErr, rotateErr error
+	var secret string
+	f.receiver.answer(func(_ http.ResponseWriter, r *http.Request, nth int) bool {
+		mu.Lock()
+		paths[r.URL.Path]++
+		mu.Unlock()
+		if nth == 50 {
+			changed.Do(func() {
+				_, changeErr = f.store.Webhooks.Change(t.Context(), f.space.ID, hook.ID, func(w *webhooks.Webhook) error {
+					w.URL, w.Types = f.receiver.server.URL+"/other", []string{"backtest.tune.completed"}
+					return nil
+				})
+				_, rotateErr = f.store.Webhooks.Rotate(t.Context(), f.submission(), hook.ID, 0, keyring(), keep(new(webhooks.Webhook), &secret))
+			})
+		}
+		return false
+	})
+	f.work(webhook.Options{})
+	f.eventuallyTakes(350)
+	require.NoError(t, changeErr)
+	require.NoError(t, rotateErr)
+	f.eventually(func() bool { return f.hook(hook.ID).Delivered == 350 }, "what is not wanted any more is delivered")
+	first, _ := f.receiver.taken()
+	require.Len(t, first, 350)
+	require.Zero(t, first[349].valid, "a secret that was replaced at once still signs")
+	mu.Lock()
+	defer mu.Unlock()
+	require.LessOrEqual(t, paths["/hook"], 100, "the rest of the page goes to the address of before")
+	require.GreaterOrEqual(t, paths["/other"], 250)
+}
+
+func TestTheLastStatusIsThatOfTheLastFailure(t *testing.T) {
+	f := newFixture(t)
+	hook, _ := f.subscribe(webhooks.Settings{})
+	f.receiver.answer(func(w http.ResponseWriter, _ *http.Request, nth int) bool {
+		if nth == 1 {
+			w.WriteHeader(http.StatusInternalServerError)
+			return true
+		}
+		panic(http.ErrAbortHandler)
+	})
+	f.work(webhook.Options{})
+	f.happen("backtest.tune.completed", "a", 1)
+	f.eventually(func() bool {
+		now := f.hook(hook.ID)
+		return now.LastError != nil && *now.LastError == "the receiver could not be reached" && now.LastStatus == nil
+	}, "the status of an answer stands beside an error without one")
+}
+
+// Days in which no key opened the secret are ours: the receiver has its three days from its first failure on.
+func TestDaysWithoutTheKeyDoNotCountAgainstTheReceiver(t *testing.T) {
+	f := newFixture(t)
+	hook, _ := f.subscribe(webhooks.Settings{})
+	f.happen("backtest.tune.completed", "a", 1)
+	_, err := f.owner.Exec(t.Context(), `update webhooks set attempts = 1, failing_since = now() - interval '100 hours', last_error = $1`, webhooks.ErrSealed.Error())
+	require.NoError(t, err)
+	f.receiver.answer(func(w http.ResponseWriter, _ *http.Request, nth int) bool {
+		if nth < 3 {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+		return nth < 3
+	})
+	f.work(webhook.Options{})
+	f.eventuallyTakes(1)
+	require.Equal(t, webhooks.Active, f.hook(hook.ID).State)
+}
