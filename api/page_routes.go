@@ -45,6 +45,8 @@ func (s *Server) pageRoutes() []route {
 		page(get, "/admin/wfo/:id", pageViewer, p.WalkForward),
 		page(post, "/admin/wfo/:id/cancel", pageMember, p.CancelWalkForward),
 		page(get, "/admin/wfo/:id/equity.csv", pageViewer, p.WalkForwardEquity),
+		page(get, "/admin/plans", pageViewer, p.Plans),
+		page(get, "/admin/plans/:id", pageViewer, p.Plan),
 		page(get, "/admin/events", pageViewer, p.Events),
 		page(get, "/admin/system/health", admin, p.Health),
 		page(get, "/admin/ingestion", pageViewer, p.Ingestion),

@@ -1,6 +1,8 @@
 package console
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,12 +15,13 @@ import (
 
 // change is what the page of a change asks to be confirmed.
 type change struct {
-	Kind, Noun, Action string
-	IDs                []string
-	Deletion           *types.Deletion   // of a single one
-	Many               *types.BulkResult // of several, or of what is not deleted
-	Back               string
-	Problem            *Problem
+	Kind, Action string
+	IDs          []string
+	Deletion     *types.Deletion   // of those that are deleted by their own addresses
+	Many         *types.BulkResult // of those that a filter finds
+	Back         string
+	Problem      *Problem
+	of           changeKind
 }
 
 // Blocked reports whether it is refused unless what depends on it goes too.
@@ -26,13 +29,30 @@ func (c change) Blocked() bool {
 	return c.Deletion != nil && c.Deletion.DependantsTotal+c.Deletion.ActiveTotal > 0
 }
 
-// changeKinds are where things of a kind are in the API and in the console, and what they are called.
-func changeKinds() map[string][3]string {
-	return map[string][3]string{
-		"tune": {"/backtests/tunes/", "/admin/tunes", "tune"}, "wfo": {"/backtests/wfo/", "/admin/wfo", "walk-forward"},
-		"dataset": {"/datasets/", "/admin/datasets", "version of a dataset"},
+// changeKind is where things of a kind are in the API and in the console, what they are called, and what is done to them.
+type changeKind struct {
+	API, Back, Noun string
+	Actions         []string
+	Filtered        bool   // several are changed by one request of the API
+	Query           string // of a deletion
+}
+
+func changeKinds() map[string]changeKind {
+	ending, kept := []string{"cancel", "archive", "restore", "delete"}, []string{"archive", "restore", "delete"}
+	return map[string]changeKind{
+		"tune":     {API: "/backtests/tunes/", Back: "/admin/tunes", Noun: "tune", Actions: ending, Filtered: true},
+		"wfo":      {API: "/backtests/wfo/", Back: "/admin/wfo", Noun: "walk-forward", Actions: ending, Filtered: true},
+		"run_plan": {API: "/run-plans/", Back: "/admin/plans", Noun: "run plan", Actions: ending, Filtered: true},
+		"run":      {API: "/backtests/runs/", Back: "/admin", Noun: "run", Actions: []string{"delete"}, Filtered: true},
+		"dataset":  {API: "/datasets/", Back: "/admin/datasets", Noun: "version of a dataset", Actions: []string{"delete"}},
+		"series":   {API: "/datasets/", Back: "/admin/datasets", Noun: "dataset", Actions: kept, Query: "&versions=all"},
+		"document": {API: "/documents/", Back: "/admin/ingestion", Noun: "document", Actions: kept},
+		"strategy": {API: "/strategies/", Back: "/admin/strategies", Noun: "script", Actions: kept},
 	}
 }
+
+// mostChanged is how many things are changed one after the other.
+const mostChanged = 100
 
 // readChange reads what the browser asks to change.
 func readChange(c echo.Context) (change, error) {
@@ -42,21 +62,62 @@ func readChange(c echo.Context) (change, error) {
 	}
 	asked := change{Kind: form.Get("kind"), Action: form.Get("action"), IDs: form["id"]}
 	of, known := changeKinds()[asked.Kind]
-	if !known || !slices.Contains([]string{"cancel", "delete", "archive", "restore"}, asked.Action) {
+	if !known || !slices.Contains(of.Actions, asked.Action) {
 		return change{}, notFound()
 	}
-	if asked.Noun, asked.Back = of[2], of[1]; len(asked.IDs) == 0 {
+	asked.of, asked.Back = of, of.Back
+	if len(asked.IDs) == 0 {
 		return change{}, &Problem{Title: "Nothing is selected", Status: http.StatusUnprocessableEntity, Detail: "Select at least one in the list, then choose what to do."}
+	}
+	if asked.each() && len(asked.IDs) > mostChanged {
+		return change{}, &Problem{Title: "Too many are selected", Status: http.StatusUnprocessableEntity, Detail: fmt.Sprintf("Select at most %d.", mostChanged)}
 	}
 	return asked, nil
 }
 
-// single reports whether one thing is changed by its own address.
-func (c change) single() bool {
-	return len(c.IDs) == 1 && (c.Action == "delete" || c.Kind == "dataset")
+// What names what is changed.
+func (c change) What() string {
+	switch {
+	case c.Many != nil:
+		return plural(c.Many.Matched, c.of.Noun)
+	case len(c.IDs) == 1:
+		return "this " + c.of.Noun
+	}
+	return plural(len(c.IDs), c.of.Noun)
 }
 
-func (c change) path() string { return changeKinds()[c.Kind][0] + url.PathEscape(c.IDs[0]) }
+// each reports whether things are changed by their own addresses, one after the other.
+func (c change) each() bool { return !c.of.Filtered || len(c.IDs) == 1 && c.Action == "delete" }
+
+// do makes the change to one thing, or asks what its deletion takes along.
+func (c change) do(p *Pages, ctx echo.Context, v *view, id, query string) (Answer, error) {
+	at := c.of.API + url.PathEscape(id)
+	if c.Action == "delete" {
+		return p.call(ctx, v, Request{Method: http.MethodDelete, Path: at + "?" + query + c.of.Query})
+	}
+	return p.post(ctx, v, at+"/"+c.Action, "", nil)
+}
+
+// preview is what the deletion of all of them takes along.
+func (c change) preview(p *Pages, ctx echo.Context, v *view) (*types.Deletion, error) {
+	all := types.Deletion{Deletes: map[string]int{}}
+	for _, id := range c.IDs {
+		answer, err := c.do(p, ctx, v, id, "dry_run=true")
+		if err != nil {
+			return nil, err
+		}
+		var one types.Deletion
+		if err := answer.into(&one); err != nil {
+			return nil, err
+		}
+		for kind, n := range one.Deletes {
+			all.Deletes[kind] += n
+		}
+		all.Dependants, all.DependantsTotal = append(all.Dependants, one.Dependants...), all.DependantsTotal+one.DependantsTotal
+		all.Active, all.ActiveTotal = append(all.Active, one.Active...), all.ActiveTotal+one.ActiveTotal
+	}
+	return &all, nil
+}
 
 // bulk is the request for several.
 func (c change) bulk(confirm int) types.BulkRequest {
@@ -83,21 +144,16 @@ func (p *Pages) showChange(c echo.Context, status int, problem *Problem) error {
 		return err
 	}
 	asked.Problem = problem
-	switch {
-	case asked.single() && asked.Action == "delete":
-		answer, err := p.call(c, v, Request{Method: http.MethodDelete, Path: asked.path() + "?dry_run=true"})
-		if err != nil {
-			return err
-		}
-		if err := answer.into(&asked.Deletion); err != nil {
-			return err
-		}
-	case !asked.single():
+	if !asked.each() {
 		answer, err := p.post(c, v, "/bulk", "", asked.bulk(-1))
 		if err != nil {
 			return err
 		}
 		if err := answer.into(&asked.Many); err != nil {
+			return err
+		}
+	} else if asked.Action == "delete" {
+		if asked.Deletion, err = asked.preview(p, c, v); err != nil {
 			return err
 		}
 	}
@@ -122,18 +178,7 @@ func (p *Pages) MakeChange(c echo.Context) error {
 	if err != nil || confirm < 0 {
 		return p.showChange(c, http.StatusUnprocessableEntity, nil)
 	}
-	cascade := c.FormValue("cascade") == "true"
-	switch {
-	case asked.single() && asked.Action == "delete":
-		_, err = p.call(c, v, Request{Method: http.MethodDelete, Path: asked.path() + "?cascade=" + strconv.FormatBool(cascade)})
-	case asked.single():
-		_, err = p.post(c, v, asked.path()+"/"+asked.Action, "", nil)
-	default:
-		req := asked.bulk(confirm)
-		req.Cascade = cascade
-		_, err = p.post(c, v, "/bulk", "", req)
-	}
-	if err != nil {
+	if err := asked.make(p, c, v, confirm, c.FormValue("cascade") == "true"); err != nil {
 		problem, err := refused(err)
 		if err != nil {
 			return err
@@ -141,4 +186,25 @@ func (p *Pages) MakeChange(c echo.Context) error {
 		return p.showChange(c, problem.Status, problem)
 	}
 	return c.Redirect(http.StatusSeeOther, asked.Back)
+}
+
+// make changes all of them, or those before the first that is refused.
+func (c change) make(p *Pages, ctx echo.Context, v *view, confirm int, cascade bool) error {
+	if !c.each() {
+		req := c.bulk(confirm)
+		req.Cascade = cascade
+		_, err := p.post(ctx, v, "/bulk", "", req)
+		return err
+	}
+	for i, id := range c.IDs {
+		_, err := c.do(p, ctx, v, id, "cascade="+strconv.FormatBool(cascade))
+		var problem *Problem
+		if errors.As(err, &problem) && i > 0 {
+			problem.Detail = fmt.Sprintf("%d of %d were changed before this one. %s", i, len(c.IDs), problem.Detail)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

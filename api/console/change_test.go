@@ -2,12 +2,15 @@ package console_test
 
 import (
 	"encoding/json"
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
 	"millrace/api/types"
+	"millrace/store/pgtest"
 )
 
 // A dataset that a tune runs on says so before it is deleted, and several tunes are archived from the list.
@@ -38,4 +41,70 @@ func TestDeletingShowsWhatDependsAndSeveralAreArchived(t *testing.T) {
 	require.Equal(t, "/admin/tunes", eval[string](b, `location.pathname`))
 	b.open("/admin/change?kind=tune&action=delete")
 	require.Contains(t, b.text("main"), "Select at least one")
+}
+
+// Datasets, documents, scripts, run plans and single runs are archived, restored and deleted from their pages, one or several.
+func TestEveryKindIsArchivedAndDeletedFromItsPages(t *testing.T) {
+	s := newSite(t).withWorkspace().withSample()
+	for _, title := range []string{"Notes", "More notes"} {
+		s.put(pgtest.Document{Title: title, Texts: []string{"A text of " + title + "."}})
+	}
+	for _, name := range []string{"one", "two"} {
+		status, answer := s.do(http.MethodPost, "/strategies", "application/json", strings.NewReader(`{"name":"`+name+`","source":"//@version=5\nstrategy(\"`+name+`\")\nif close > open\n    strategy.entry(\"L\", strategy.long)\n"}`), "X-Idempotency-Key", name)
+		require.Equal(t, http.StatusCreated, status, answer)
+	}
+	s.submit("/run-plans", "plan", `{"name":"Wider","base":{"dataset":"sp500","strategy_name":"sma_cross","param_space":{"fast":[5,10],"slow":[50]}},"overrides":[{"side":"long"}]}`)
+	var run types.Run
+	status, answer := s.do(http.MethodPost, "/backtests/run", "application/json", strings.NewReader(`{"dataset":"sp500","strategy_name":"sma_cross","params":{"fast":10,"slow":50}}`), "X-Idempotency-Key", "run")
+	require.Equal(t, http.StatusCreated, status, answer)
+	require.NoError(t, json.Unmarshal([]byte(answer), &run))
+	b := s.openBrowser()
+	b.logIn()
+	selected := func(at, action, list string, left int) {
+		t.Helper()
+		b.open(at)
+		b.run(chromedp.Click(chromedp.CSS(list + ` tbody tr:first-child input[type="checkbox"]`)))
+		eval[int](b, `document.querySelector('#several [name="action"]').value = "`+action+`", 0`)
+		b.leave(chromedp.Click(chromedp.CSS(`#several button`)))
+		require.Regexp(t, `(?i)`+action+` (this|1)`, b.text("h1"), at)
+		if eval[bool](b, `document.querySelector('[name="cascade"]') !== null`) {
+			b.run(chromedp.Click(chromedp.CSS(`[name="cascade"]`)))
+		}
+		b.leave(chromedp.Click(chromedp.CSS(`form[action="/admin/change"] button`)))
+		require.Equal(t, left, eval[int](b, `document.querySelectorAll("`+list+` tbody tr").length`), at)
+	}
+	b.open("/admin/plans?select=true")
+	require.Contains(t, b.text("#list"), "Wider")
+	b.looksRight("plans")
+	b.leave(chromedp.Click(chromedp.CSS(`#list tbody a`)))
+	require.Contains(t, b.text("#variants"), "long")
+	b.looksRight("plan")
+	selected("/admin/plans?select=true", "archive", "#list", 0)
+	selected("/admin/plans?select=true&archived=true", "delete", "#list", 0)
+	for _, of := range []struct {
+		at, list string
+		n        int
+	}{{"/admin/ingestion", "#documents", 2}, {"/admin/strategies", "#scripts", 2}} {
+		selected(of.at+"?select=true", "archive", of.list, of.n-1)
+		b.open(of.at + "?archived=true")
+		require.Equal(t, 1, eval[int](b, `document.querySelectorAll("`+of.list+` tbody tr").length`))
+		b.looksRight("archived-" + name(of.at))
+		selected(of.at+"?select=true&archived=true", "restore", of.list, of.n)
+		b.open(of.at + "?select=true")
+		eval[int](b, `document.querySelectorAll('`+of.list+` input[type="checkbox"]').forEach((box) => { box.checked = true; }), document.querySelector('#several [name="action"]').value = "delete", 0`)
+		b.leave(chromedp.Click(chromedp.CSS(`#several button`)))
+		require.Contains(t, b.text("h1"), "Delete 2")
+		b.leave(chromedp.Click(chromedp.CSS(`form[action="/admin/change"] button`)))
+		require.Equal(t, 0, eval[int](b, `document.querySelectorAll("`+of.list+` tbody tr").length`))
+	}
+	b.open("/admin/runs/" + run.RunID)
+	b.leave(chromedp.Click(chromedp.CSS(`.actions a[href*="kind=run&"]`)))
+	require.Contains(t, b.text("h1"), "Delete this run?")
+	b.leave(chromedp.Click(chromedp.CSS(`form[action="/admin/change"] button`)))
+	b.open("/admin/runs/" + run.RunID)
+	require.Contains(t, b.text("main"), "404")
+	selected("/admin/datasets?select=true", "archive", "section[aria-label='Datasets']", 0)
+	b.open("/admin/datasets?select=true&archived=true")
+	b.looksRight("datasets-select")
+	selected("/admin/datasets?select=true&archived=true", "delete", "section[aria-label='Datasets']", 0)
 }

@@ -19,6 +19,8 @@ type datasetsData struct {
 	Label    *labelPanel            // its
 	Versions []types.DatasetVersion // its newest
 	Pager    pager
+	Selects  bool
+	Archived bool
 	Appended string // what became of bars that were sent; "": none were
 }
 
@@ -35,12 +37,12 @@ func (p *Pages) showDatasets(c echo.Context, status int, problem *Problem) error
 	if err != nil || v.Workspace == nil {
 		return p.orEmpty(c, v, "datasets", err)
 	}
-	query := pageQuery(c, "cursor")
+	query := pageQuery(c, "archived", "cursor")
 	var found types.List[types.Dataset]
 	if err := p.get(c, v, "/datasets", query, &found); err != nil {
 		return err
 	}
-	data := datasetsData{Datasets: found.Items, Pager: newPager(c, query, found.NextCursor)}
+	data := datasetsData{Datasets: found.Items, Selects: c.QueryParam("select") != "", Archived: query.Get("archived") != "", Pager: newPager(c, query, found.NextCursor)}
 	for i, d := range found.Items {
 		if d.DatasetID == c.QueryParam("stored") {
 			data.Stored = &found.Items[i]

@@ -63,7 +63,9 @@ func (p *Pages) showIngestion(c echo.Context, status int, problem *Problem) erro
 		return err
 	}
 	var documents types.List[source]
-	if err := p.get(c, v, "/documents", url.Values{"limit": {"50"}}, &documents); err != nil {
+	kept := pageQuery(c, "archived")
+	kept.Set("limit", "50")
+	if err := p.get(c, v, "/documents", kept, &documents); err != nil {
 		return err
 	}
 	v.Data = struct {
@@ -72,10 +74,12 @@ func (p *Pages) showIngestion(c echo.Context, status int, problem *Problem) erro
 		Status    string
 		Statuses  []string
 		Key       string
+		Selects   bool
+		Archived  bool
 		Pager     pager
 	}{
 		running.Items, documents.Items, query.Get("status"), []string{"queued", "running", "retrying", "completed", "failed", "canceled"},
-		"console-" + uuid.NewString(), newPager(c, query, running.NextCursor),
+		"console-" + uuid.NewString(), c.QueryParam("select") != "", kept.Get("archived") != "", newPager(c, query, running.NextCursor),
 	}
 	return p.render(c, status, "ingestion", v)
 }

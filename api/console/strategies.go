@@ -149,6 +149,8 @@ type strategiesData struct {
 	Scripts      []types.Strategy
 	Name, Source string
 	Lines        []scriptLine // of a script that was refused
+	Selects      bool
+	Archived     bool
 }
 
 // Strategies handles GET /admin/strategies.
@@ -161,10 +163,13 @@ func (p *Pages) showStrategies(c echo.Context, status int, data strategiesData, 
 	if err != nil || v.Workspace == nil {
 		return p.orEmpty(c, v, "strategies", err)
 	}
-	all, err := p.strategies(c, v)
-	if err != nil {
+	query := pageQuery(c, "archived")
+	data.Selects, data.Archived = c.QueryParam("select") != "", query.Get("archived") != ""
+	var listed types.List[types.Strategy]
+	if err := p.get(c, v, "/strategies", query, &listed); err != nil {
 		return err
 	}
+	all := listed.Items
 	data.Scripts = slices.DeleteFunc(all, func(s types.Strategy) bool { return s.StrategyID == "" })
 	if problem != nil {
 		var found []types.Diagnostic

@@ -51,10 +51,10 @@ func renderRuns[T any](p *Pages, c echo.Context, v *view, name, path string, sta
 		Labels               map[string]types.Label
 		Status, Strategy     string
 		Statuses, Strategies []string
-		Selects              bool
+		Selects, Archived    bool
 		Pager                pager
 	}{
-		found.Items, labels, query.Get("status"), query.Get("strategy"), statuses, namesOf(strategies), c.QueryParam("select") != "", newPager(c, query, found.NextCursor),
+		found.Items, labels, query.Get("status"), query.Get("strategy"), statuses, namesOf(strategies), c.QueryParam("select") != "", query.Get("archived") != "", newPager(c, query, found.NextCursor),
 	}
 	return p.render(c, http.StatusOK, name, v)
 }

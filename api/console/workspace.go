@@ -70,6 +70,7 @@ func navigation() []navItem {
 		{"Leaderboard", "/admin/leaderboard", "leaderboard", "Research", "viewer"},
 		{"Compare", "/admin/compare", "compare", "Research", "viewer"},
 		{"Walk-forward", "/admin/wfo", "wfo", "Research", "viewer"},
+		{"Run plans", "/admin/plans", "tunes", "Research", "viewer"},
 		{"Schedules", "/admin/schedules", "schedules", "Research", "viewer"},
 		{"Strategies", "/admin/strategies", "strategies", "Research", "viewer"},
 		{"Datasets", "/admin/datasets", "datasets", "Research", "viewer"},

@@ -119,7 +119,7 @@ func (s *Store) Match(ctx context.Context, workspace uuid.UUID, b Bulk) ([]uuid.
 	if b.Kind != Run {
 		conditions = append(conditions, `(@archived::boolean is null or (s.archived_at is not null) = @archived)`, `(@status = '' or s.status = @status)`)
 	}
-	admitted, strategy := `true`, `s.strategy`
+	admitted, strategy := `s.id is null`, `s.strategy` // an order by a constant is an error
 	switch b.Kind {
 	case Tune:
 		conditions, admitted = append(conditions, `s.wfo_id is null`), `s.admitted`

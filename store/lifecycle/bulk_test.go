@@ -169,3 +169,19 @@ func BenchmarkCancelOfManyTunes(b *testing.B) {
 	}
 	require.Zero(b, d.Count(`select count(*) from river_job where state = 'pending'`))
 }
+
+// Each kind that a filter finds is found: of none that there is nothing of, and of run plans those that there are.
+func TestAFilterFindsEveryKind(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	plan, _ := runPlan(d, "p", 1)
+	for _, kind := range lifecycle.Kinds() {
+		for _, action := range lifecycle.ActionsOf(kind) {
+			_, err := d.Store.Lifecycle.Match(t.Context(), d.Space.ID, lifecycle.Bulk{Kind: kind, Action: action})
+			require.NoError(t, err, "%s %s", action, kind)
+		}
+	}
+	found, err := d.Store.Lifecycle.Match(t.Context(), d.Space.ID, lifecycle.Bulk{Kind: lifecycle.RunPlan, Action: lifecycle.ArchiveAll})
+	require.NoError(t, err)
+	require.Equal(t, []uuid.UUID{plan}, found)
+}
