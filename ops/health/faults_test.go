@@ -91,8 +91,8 @@ func schedule(column, value string) string {
 
 // missed are so many slots of a schedule that is there.
 func missed(n int) string {
-	return fmt.Sprintf(`insert into schedule_slots (id, schedule_id, workspace_id, cause, slot_at, first_at, slots, state)
-		select gen_random_uuid(), id, workspace_id, 'cron', now(), now(), %d, 'skipped' from schedules limit 1`, n)
+	return fmt.Sprintf(`insert into schedule_slots (id, schedule_id, workspace_id, cause, slot_at, first_at, slots, state, reason)
+		select gen_random_uuid(), id, workspace_id, 'cron', now(), now(), %d, 'skipped', 'missed while nothing could run (missed: skip)' from schedules limit 1`, n)
 }
 
 // webhook is one of each workspace at the log's beginning.
