@@ -37,6 +37,7 @@ var feeds = []feed{
 			  from (select @from::timestamptz + i * @step::interval as at from generate_series(1, @n::int) i) times
 			returning id, completed_at),
 		progress as (insert into wfo_progress (wfo_id, workspace_id) select id, @space::uuid from w),
+		over as (insert into wfo_datasets (wfo_id, workspace_id, position, dataset_id) select id, @space::uuid, 0, @dataset::uuid from w),
 		candidates as (insert into wfo_candidates (wfo_id, rank, workspace_id, entry) select id, i, @space::uuid, @wide::json from w, generate_series(1, 5) i),
 		t as (
 			insert into tunes (id, workspace_id, dataset_id, strategy, objective, search_type, spec, status, admitted, n_trials, wfo_id, wfo_fold, created_at, completed_at)
@@ -169,6 +170,7 @@ var bounds = map[string]bound{
 	"tune_shards":       within(2*3+0.2*5, 180),
 	"wfo_runs":          within(0.2, 1095),
 	"wfo_progress":      within(0.2, 1095),
+	"wfo_datasets":      within(0.2, 1095),
 	"wfo_folds":         within(0.2*5, 1095),
 	"wfo_candidates":    within(0.2*5, 1095),
 	"run_plans":         within(0.2, 1095),
