@@ -290,15 +290,19 @@ func hide(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, p *Plan) error {
 		return nil
 	}
 	var series []string
+	var versions []int32
 	err := tx.QueryRow(ctx, `
-		with gone as (select id, coalesce(series, name) as series from datasets where workspace_id = $1 and id = any($2)),
+		with gone as (select id, coalesce(series, name) as series, version from datasets where workspace_id = $1 and id = any($2)),
 		     hidden as (
 			update datasets d
 			   set deleted_at = clock_timestamp(), superseded = true, name = 'deleted ' || d.id, series = 'deleted ' || d.id
-			  from gone where d.id = gone.id returning gone.series)
-		select array_agg(distinct series) from hidden`, workspace, ids).Scan(&series)
+			  from gone where d.id = gone.id returning gone.series, gone.version)
+		select array_agg(series), array_agg(version) from hidden`, workspace, ids).Scan(&series, &versions)
 	if err != nil {
 		return fmt.Errorf("hide datasets: %w", err)
+	}
+	if err := store.RetireVersions(ctx, tx, workspace, store.VersionedDataset, series, versions); err != nil {
+		return err
 	}
 	_, err = tx.Exec(ctx, `
 		update datasets d set superseded = false

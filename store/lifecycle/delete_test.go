@@ -260,6 +260,30 @@ func TestDeletingTheNewestVersionMakesTheOneBeforeTheNewest(t *testing.T) {
 	require.Equal(t, 1, d.Count(`select count(*) from datasets`))
 }
 
+// A number that stood for other bars must not come to stand for these.
+func TestTheNumberOfADeletedVersionIsNotGivenAgain(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	ctx := t.Context()
+	rewrite := market.Extension{Bars: doubled(d.Bars.Slice(0, d.Bars.Len())), Rewrite: true, Reading: []byte(`{}`)}
+	second, err := d.Store.Market.Extend(ctx, d.Space.ID, "walk", rewrite)
+	require.NoError(t, err)
+	made, err := d.Store.Lifecycle.Delete(ctx, d.Space.ID, request(lifecycle.Dataset, second.Dataset.ID))
+	require.NoError(t, err)
+	third, err := d.Store.Market.Extend(ctx, d.Space.ID, "walk", rewrite)
+	require.NoError(t, err, "while the deletion's job has not run")
+	require.Equal(t, 3, third.Dataset.Version)
+	require.Equal(t, "walk@3", third.Dataset.FullName)
+	work(d, made.ID)
+	_, err = d.Store.Market.Dataset(ctx, d.Space.ID, "walk@2")
+	require.ErrorIs(t, err, store.ErrNotFound)
+	currency := "EUR"
+	described, changed, err := d.Store.Market.Describe(ctx, d.Space.ID, "walk", market.Description{Currency: &currency}, func(*market.Dataset) error { return nil })
+	require.NoError(t, err)
+	require.True(t, changed)
+	require.Equal(t, 4, described.Version)
+}
+
 func doubled(b *backtest.Bars) *backtest.Bars {
 	twice := *b
 	for _, column := range []*[]float64{&twice.Open, &twice.High, &twice.Low, &twice.Close} {

@@ -46,6 +46,11 @@ func (s *Store) storeVersion(ctx context.Context, tx *store.Tx, workspace uuid.U
 	if tag.RowsAffected() == 0 {
 		return &RacedError{p.head.Name}
 	}
+	retired, err := store.RetiredVersion(ctx, tx, workspace, store.VersionedDataset, p.head.Name)
+	if err != nil {
+		return err
+	}
+	p.Dataset.Version = max(p.Dataset.Version, retired+1)
 	made, err := insertVersion(ctx, tx, workspace, p.Dataset, p.row)
 	if err != nil {
 		return err

@@ -176,3 +176,15 @@ func TestARefusedScriptIsNotTuned(t *testing.T) {
 	require.False(t, pending)
 	require.ErrorContains(t, err, "endless loop")
 }
+
+// A number that a deleted script had must not come to stand for another text.
+func TestTheNumberOfADeletedScriptIsNotGivenAgain(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	first := put(d, "cross", crossScript)
+	require.Equal(t, 1, first.Version)
+	require.NoError(t, d.Store.Strategies.Erase(t.Context(), d.Space.ID, first.ID))
+	require.Zero(t, d.Count(`select count(*) from strategies`))
+	require.Equal(t, 2, put(d, "cross", crossScript+"\n// changed").Version)
+	require.Equal(t, 1, put(d, "other", crossScript).Version)
+}

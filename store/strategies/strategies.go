@@ -134,10 +134,14 @@ func (s *Store) put(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, name st
 	if err != nil {
 		return known, err
 	}
+	retired, err := store.RetiredVersion(ctx, tx, workspace, store.VersionedStrategy, name)
+	if err != nil {
+		return known, err
+	}
 	return one(ctx, tx, `
 		insert into strategies (id, workspace_id, name, version, sha256, source, report, status, check_job_id)
-		select $2, $1, $3, coalesce(max(version), 0) + 1, $4, $5, $6, $7, $8 from strategies where workspace_id = $1 and name = $3
-		returning `+columns, workspace, id, name, sum, source, report, Checking, job)
+		select $2, $1, $3, greatest(coalesce(max(version), 0), $9) + 1, $4, $5, $6, $7, $8 from strategies where workspace_id = $1 and name = $3
+		returning `+columns, workspace, id, name, sum, source, report, Checking, job, retired)
 }
 
 // one reads one script, or ErrNotFound. Errors do not quote the statement's values.
@@ -219,12 +223,16 @@ func asMissing(err error) error {
 // names the version; then it stays for these.
 func (s *Store) Erase(ctx context.Context, workspace, id uuid.UUID) error {
 	return s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
-		var name string
+		var own, name string
+		var version int32
 		err := tx.QueryRow(ctx, `
 			update strategies set erased_at = now() where workspace_id = $1 and id = $2 and erased_at is null
-			returning '`+Prefix+`' || name || '@' || version`, workspace, id).Scan(&name)
+			returning name, version, '`+Prefix+`' || name || '@' || version`, workspace, id).Scan(&own, &version, &name)
 		if err != nil {
 			return asMissing(err)
+		}
+		if err := store.RetireVersions(ctx, tx, workspace, store.VersionedStrategy, []string{own}, []int32{version}); err != nil {
+			return err
 		}
 		_, err = tx.Exec(ctx, `
 			delete from strategies s where workspace_id = $1 and id = $2
