@@ -19,6 +19,7 @@ import (
 	"millrace/events"
 	"millrace/jobs"
 	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/worker/deletion"
 	"millrace/jobs/worker/fleet"
 	"millrace/jobs/worker/gate"
 	"millrace/jobs/worker/retention"
@@ -32,6 +33,7 @@ import (
 	"millrace/store/requests"
 	"millrace/store/stores"
 	"millrace/store/tenants"
+	"millrace/store/vector"
 	"millrace/store/webhooks"
 )
 
@@ -131,6 +133,7 @@ func (r *fixture) startSlots(slots jobs.Slots, opts tune.Options) {
 		gate.New(st.DB, st.Strategies, metrics, logger).Register(workers)
 		wfo.New(wfo.Stores{DB: st.DB, Market: st.Market, Strategies: st.Strategies, Tuning: st.Tuning, WalkForward: st.WalkForward}, metrics, logger, wfo.Options{}).Register(workers)
 		retention.New(st.DB, st.Upkeep, logger).Register(workers)
+		deletion.New(st.DB, st.Lifecycle, vector.NewEmbedded(pool, pool, 0), metrics, logger).Register(workers)
 		schedule.New(schedule.Stores{
 			DB: st.DB, Requests: requests.Checker{Market: st.Market, Strategies: st.Strategies}, Library: st.Library, Schedules: st.Schedules, Tuning: st.Tuning,
 			WalkForward: st.WalkForward,

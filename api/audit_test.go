@@ -111,6 +111,12 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 				target += "?cascade=true"
 			}
 			a = n.call(route, target, route.Sample, as...)
+		case "/admin/workspaces/:id":
+			target := path(route)
+			if route.Method == http.MethodDelete {
+				target += "?confirm=" + n.alpha.Name
+			}
+			a = n.call(route, target, route.Sample, as...)
 		default:
 			a = n.call(route, path(route), route.Sample, as...)
 		}
@@ -153,6 +159,8 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 // order has what is made come before what ends it.
 func order(r api.Route) string {
 	switch {
+	case r.Method == http.MethodDelete && r.Path == "/admin/workspaces/:id": // with all that it has
+		return "4"
 	case r.Method == http.MethodDelete && r.Path == "/datasets/:id": // with all that depends on it
 		return "3"
 	case r.Method == http.MethodDelete:

@@ -106,6 +106,7 @@ func commonMembers() map[string]string {
 		"queries_per_minute": "of the knowledge base", "submissions_per_minute": "of requests that create work", "queue_depth": "work that may wait", "secret": "shown this once", "doc": "what it does",
 		"dry_run": "count, and delete nothing", "batch_size": "rows deleted at once", "notes": "what its reader should know", "timings_ms": "milliseconds of each part", "vector": "its figures", "detail": "what is wrong, in words",
 		"deletion_id": "id of the deletion", "deletion_ids": "of the deletions, one for each 1,000", "matched": "how many the filter finds", "changed": "how many were changed", "items_done": "how many of them are gone", "rows_deleted": "how many so far", "archived": "whether lists leave it out",
+		"contents": "what there is of each kind", "active_jobs": "jobs that have not ended", "total_rows": "of all kinds", "total_bytes": "of all kinds", "deleted_by": "the admin's name", "count": "how many there are", "bytes": "as they are stored, without indexes",
 		"webhook_id": "id of the webhook", "delivery_id": "id of the message", "state": "where it is", "description": "in words", "topics": "what events are about", "types": "of events",
 		"label": "a tag of what events are about", "attempts": "how many there were", "kind": "which kind it is",
 		"cursor": "its place in the log", "entity_id": "what it happened to", "at": "when", "admitted": "false while it waits for a place of the workspace's cap", "folds": "the folds, in order", "fold": "its index, from 0",

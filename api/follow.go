@@ -138,7 +138,7 @@ func (s *Server) streamOf(of *followed) echo.HandlerFunc {
 		w := newEventWriter(c, s.opts.StreamWrite)
 		defer w.end()
 		if err := open.begin(w); err == nil && s.beginEntity(c, w, open, of, state) == nil {
-			s.follow(c, w, open.sub, of)
+			s.follow(c, w, open, of)
 		}
 		return nil
 	}

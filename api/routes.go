@@ -212,6 +212,13 @@ func (s *Server) routes() []route {
 		{get, "/admin/workspaces/:id", admin, s.getWorkspace, bodyLimit, about{summary: "A workspace", answer: types.Workspace{}}},
 		{patch, "/admin/workspaces/:id", admin, s.changeWorkspace, bodyLimit, about{
 			summary: "Change what is named; a limit of 0 is the server's again", body: types.WorkspaceRequest{}, sample: sampleLimits, answer: types.Workspace{}}},
+		{del, "/admin/workspaces/:id", admin, s.deleteWorkspace, bodyLimit, about{
+			summary: "Delete a workspace with all that it has, once confirm has its name", params: params(dryRun(), confirmName()),
+			query: "confirm=$WORKSPACE_NAME", status: http.StatusAccepted, answer: types.WorkspaceDeletion{}, dry: types.WorkspaceDeletion{}}},
+		{get, "/admin/workspace-deletions", admin, s.listWorkspaceDeletions, bodyLimit, about{
+			summary: "The workspaces that were deleted, newest first", params: paging(50, 200), answer: types.List[types.WorkspaceDeletion]{}}},
+		{get, "/admin/workspace-deletions/:id", admin, s.getWorkspaceDeletion, bodyLimit, about{
+			summary: "The deletion of a workspace, by the workspace's id: how far it is", answer: types.WorkspaceDeletion{}}},
 		{get, "/admin/workspaces/:id/keys", admin, s.listKeys, bodyLimit, about{
 			summary: "A workspace's keys, newest first", params: paging(50, 200), answer: types.List[types.Key]{}}},
 		{post, "/admin/workspaces/:id/keys", admin, s.createKey, creates | inline | secret, about{

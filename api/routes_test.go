@@ -62,7 +62,8 @@ var repeatable = map[string]string{
 	"PATCH /webhooks/:id":   "the same change again changes nothing",
 	"DELETE /webhooks/:id":  "what is deleted stays so",
 
-	"DELETE /admin/tokens/:token": "what is revoked stays so",
+	"DELETE /admin/tokens/:token":  "what is revoked stays so",
+	"DELETE /admin/workspaces/:id": "what is deleted stays so",
 
 	"POST /admin/events/ticket": "a ticket more does no harm",
 	"POST /admin/login":         "a session more does no harm",

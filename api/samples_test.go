@@ -78,6 +78,9 @@ func TestTheDocumentsExamplesRun(t *testing.T) {
 	}
 	deleted := ids("run", "run_id", r.do(http.MethodPost, "/backtests/run", `{"dataset":"sp500","strategy_name":"sma_cross","params":{"fast":5,"slow":20}}`, "X-Idempotency-Key", "to delete"))
 	shell.env["DELETION_ID"] = ids("deletion", "deletion_id", r.do(http.MethodDelete, "/backtests/runs/"+deleted, ""))
+	gone, err := r.store.Tenants.CreateWorkspace(t.Context(), "gone", 1)
+	require.NoError(t, err)
+	shell.env["WORKSPACE_DELETION_ID"] = ids("workspace", "workspace_id", r.admin(http.MethodDelete, "/admin/workspaces/"+gone.ID.String()+"?confirm=gone", ""))
 	shell.env["DELIVERY"] = shell.env["DELIVERY_ID"]
 	// What an example cannot make for another: a document with an address, a gap, a question's run.
 	shell.env["DOCUMENT_ID"] = ids("ingest", "document_id", r.do(http.MethodPost, "/ingest", `{"url":"https://example.com/notes"}`, "X-Idempotency-Key", "address"))
@@ -112,7 +115,8 @@ func TestTheDocumentsExamplesRun(t *testing.T) {
 		run(http.MethodGet, "/backtests/"+kind+"/{id}/export")
 		run(http.MethodGet, "/backtests/"+kind+"/{id}/tearsheet")
 	}
-	all(func(name string) bool { return true })
+	all(func(name string) bool { return name != "DELETE /admin/workspaces/{id}" })
+	run(http.MethodDelete, "/admin/workspaces/{id}") // of the workspace that all others are of
 }
 
 // sampleShell runs examples and keeps the ids that they give for those that need them.
@@ -126,7 +130,7 @@ func newSampleShell(t *testing.T, r *fixture) *sampleShell {
 	t.Helper()
 	s := &sampleShell{t: t, dir: t.TempDir(), env: map[string]string{
 		"MILLRACE_URL": r.url, "MILLRACE_API_KEY": r.key, "ADMIN_TOKEN": adminToken,
-		"WORKSPACE_ID": r.alpha.ID.String(), "MILLRACE_WORKSPACE_ID": r.alpha.ID.String(), "JOB": "job-runs",
+		"WORKSPACE_ID": r.alpha.ID.String(), "MILLRACE_WORKSPACE_ID": r.alpha.ID.String(), "JOB": "job-runs", "WORKSPACE_NAME": r.alpha.Name,
 	}}
 	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "prices.csv"), ohlcv.Sample(), 0o600))
 	// What a person sees on the terminal is kept in a file, so that the status can be read.

@@ -17,6 +17,7 @@ import (
 	"millrace/events"
 	"millrace/jobs/invalid"
 	"millrace/store/eventlog"
+	"millrace/store/tenants"
 )
 
 // streamEvents handles GET /events/stream: the key's workspace, live.
@@ -110,7 +111,7 @@ func (s *Server) stream(c echo.Context, scope eventlog.Scope) error {
 	w := newEventWriter(c, s.opts.StreamWrite)
 	defer w.end()
 	if open.begin(w) == nil && w.events(open.first) == nil {
-		s.follow(c, w, open.sub, nil)
+		s.follow(c, w, open, nil)
 	}
 	return nil // the status is sent; a client that is gone needs no answer
 }
@@ -121,6 +122,7 @@ type opening struct {
 	first []*events.Message // what has come since the client's place
 	place *eventlog.Cursor  // where the client begins when it does not resume
 	reset bool              // it named a place from which nothing can be resumed
+	space uuid.NullUUID     // whose events they are; not valid: everybody's
 }
 
 // open subscribes, and takes the first page before the status is sent: a database that is away is a
@@ -128,7 +130,7 @@ type opening struct {
 func (s *Server) open(c echo.Context, scope eventlog.Scope) (*opening, error) {
 	ctx := c.Request().Context()
 	after, unknown := resumeFrom(c)
-	o := &opening{sub: s.opts.Hub.Subscribe(scope, after), reset: unknown}
+	o := &opening{sub: s.opts.Hub.Subscribe(scope, after), reset: unknown, space: scope.Workspace}
 	first, err := o.sub.Take(ctx)
 	if errors.Is(err, eventlog.ErrCursorGone) {
 		o.sub.Close()
@@ -158,6 +160,14 @@ func (o *opening) begin(w *eventWriter) error {
 	return err
 }
 
+// ofSpace ends when the workspace is deleted that the stream is of.
+func (o *opening) ofSpace() *tenants.Credential {
+	if !o.space.Valid {
+		return nil
+	}
+	return &tenants.Credential{Kind: tenants.CredentialWorkspace, ID: string(o.space.UUID[:])}
+}
+
 // resumable is a place of the hub or, when the log has just been pruned beyond it, the log's floor.
 func (s *Server) resumable(ctx context.Context, at eventlog.Cursor) (eventlog.Cursor, error) {
 	bounds, err := s.store.EventLog.Bounds(ctx)
@@ -168,7 +178,8 @@ func (s *Server) resumable(ctx context.Context, at eventlog.Cursor) (eventlog.Cu
 }
 
 // follow writes events until the client, the subscription or the server ends, or what is followed does.
-func (s *Server) follow(c echo.Context, w *eventWriter, sub *events.Subscription, of *followed) {
+func (s *Server) follow(c echo.Context, w *eventWriter, open *opening, of *followed) {
+	sub := open.sub
 	heartbeat := time.NewTicker(s.opts.Heartbeat)
 	defer heartbeat.Stop()
 	passed, _ := c.Get(passKey).(pass)
@@ -176,6 +187,8 @@ func (s *Server) follow(c echo.Context, w *eventWriter, sub *events.Subscription
 	defer stop()
 	over, unwatch := s.passes.watch(passed.holds)
 	defer unwatch()
+	deleted, unwatchSpace := s.passes.watch(open.ofSpace())
+	defer unwatchSpace()
 	withdrawn := s.admins.ends(passed)
 	ctx := c.Request().Context()
 	for {
@@ -191,6 +204,9 @@ func (s *Server) follow(c echo.Context, w *eventWriter, sub *events.Subscription
 			return
 		case <-over:
 			_ = w.goodbye("the key, session or ticket has ended")
+			return
+		case <-deleted:
+			_ = w.goodbye("the workspace was deleted")
 			return
 		case <-withdrawn:
 			_ = w.goodbye("a value of ADMIN_TOKEN was taken away")

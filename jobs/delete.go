@@ -18,3 +18,18 @@ func (DeleteArgs) Kind() string { return "delete" }
 func (DeleteArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: QueueRetention, MaxAttempts: maxAttempts, Priority: PriorityShare}
 }
+
+// DeleteWorkspaceArgs delete the rows of a deleted workspace. They do not name it as the workspace that they belong to:
+// the jobs of that are deleted.
+type DeleteWorkspaceArgs struct {
+	ID uuid.UUID `json:"deleted_workspace"`
+}
+
+// Kind implements river.JobArgs.
+func (DeleteWorkspaceArgs) Kind() string { return "workspace.delete" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts. It comes before other deletions: a workspace's keys do not open it
+// any more, but its jobs still run.
+func (DeleteWorkspaceArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueRetention, MaxAttempts: maxAttempts, Priority: PriorityFirst}
+}

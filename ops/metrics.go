@@ -39,6 +39,8 @@ type Metrics struct {
 
 	Deletions *prometheus.CounterVec // status
 
+	WorkspaceDeletions *prometheus.CounterVec // status
+
 	Knowledge KnowledgeMetrics
 
 	IngestJobs     *prometheus.CounterVec // source_type, status
@@ -93,6 +95,8 @@ func NewMetrics() *Metrics {
 
 		Deletions: counters("deletions_total", "Deletions that ended, by status.", "status"),
 
+		WorkspaceDeletions: counters("workspace_deletions_total", "Deletions of whole workspaces that ended, by status.", "status"),
+
 		RunPlanFailures: counter("run_plan_failures_total", "Run plans with a variant that failed."),
 		ScheduleSlots:   counters("schedule_slots_total", "Slots of schedules that ended or were skipped.", "kind", "state"),
 
@@ -123,7 +127,7 @@ func NewMetrics() *Metrics {
 		m.HTTPRequests, m.HTTPDuration, m.DBAcquire, m.DBConnectionErrors,
 		m.TuneRuns, m.TuneRunDuration, m.TuneTrials,
 		m.SSESubscribers, m.SSEEventsPublished, m.SSEQueueDrops, m.SSERelayLag,
-		m.WFORuns, m.WFOFolds, m.WFORunDuration, m.WFOEligible, m.RunPlanFailures, m.ScheduleSlots, m.StrategyChecks, m.Deletions,
+		m.WFORuns, m.WFOFolds, m.WFORunDuration, m.WFOEligible, m.RunPlanFailures, m.ScheduleSlots, m.StrategyChecks, m.Deletions, m.WorkspaceDeletions,
 		m.IngestJobs, m.IngestFailures,
 		m.IdempotencyReplays, m.InternalErrors, m.RiverJobWait, m.RiverJobRun, m.JobsRescued, m.WorkReconciled,
 		m.TelemetryFailures, m.TelemetrySpansDropped,
@@ -144,6 +148,7 @@ func (m *Metrics) begin() {
 	each(m.WFOFolds, ended)
 	each(m.StrategyChecks, []string{"ready", "refused", "unstable"})
 	each(m.Deletions, []string{"completed", "failed"})
+	each(m.WorkspaceDeletions, []string{"completed", "failed"})
 	for _, source := range []string{"article", "dataset", "pdf", "pine", "text", "youtube"} {
 		each(m.IngestFailures, []string{source})
 		each(m.IngestJobs, []string{source}, ended)

@@ -123,7 +123,7 @@ func (s *DB) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 // InWorkspace runs fn in a transaction that sees only the given workspace's rows.
 func (s *DB) InWorkspace(ctx context.Context, workspace uuid.UUID, fn func(*Tx) error) error {
 	// One round trip for all; a UUID's text needs no quoting.
-	return s.inTx(ctx, s.spaces, workspace, beginTenant+"; set local millrace.workspace = '"+workspace.String()+"'", "commit", fn)
+	return s.inTx(ctx, s.spaces, workspace, beginTenant+"; "+EnterWorkspace(workspace), "commit", fn)
 }
 
 // InFleet runs fn in a transaction that sees every workspace's rows.
@@ -142,7 +142,7 @@ func (s *DB) inTx(ctx context.Context, pool *pgxpool.Pool, workspace uuid.UUID, 
 	}
 	plain, err := pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin, CommitQuery: commit})
 	if err != nil {
-		return fmt.Errorf("begin: %w", err)
+		return fmt.Errorf("begin: %w", Present(err))
 	}
 	defer rollback(ctx, plain)
 	tx := &Tx{Tx: plain}
@@ -167,7 +167,7 @@ func audited(ctx context.Context, pool *pgxpool.Pool, audit *Audit, workspace uu
 	defer conn.Release() // one that is in a transaction is closed
 	plain, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
 	if err != nil {
-		return fmt.Errorf("begin: %w", err)
+		return fmt.Errorf("begin: %w", Present(err))
 	}
 	tx, committed := &Tx{Tx: plain}, false
 	defer func() {

@@ -67,6 +67,19 @@ func (s *DB) ContinueInFleet(ctx context.Context, lease Lease, entity uuid.UUID,
 	return err
 }
 
+// CompleteInFleet is CompleteUnderLease for a job of the fleet, see ContinueInFleet.
+func (s *DB) CompleteInFleet(ctx context.Context, lease Lease, entity uuid.UUID, fn func(*Tx) error) error {
+	return s.ContinueInFleet(ctx, lease, entity, func(tx *Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, fmt.Sprintf(completeJob, "$1"), lease.JobID); err != nil {
+			return fmt.Errorf("complete job %d: %w", lease.JobID, err)
+		}
+		return nil
+	})
+}
+
 func (s *DB) underLease(ctx context.Context, lease Lease, entity uuid.UUID, commit string, fn func(*Tx) error) error {
 	release, err := s.holding.enter(ctx, lease.Workspace)
 	if err != nil {

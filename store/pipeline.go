@@ -8,16 +8,34 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// fenced is the SQLSTATE of refuse_fenced in migrations/sql.
-const fenced = "MR001"
+// SQLSTATEs of our own, of refuse_fenced and enter_workspace in migrations/sql.
+const (
+	fenced = "MR001"
+	absent = "MR002"
+)
+
+// EnterWorkspace is the statement that begins a workspace's transaction, once it acts as WorkspaceRole. It fails when
+// the workspace is not there, or is being deleted. A UUID's text needs no quoting.
+func EnterWorkspace(workspace uuid.UUID) string {
+	return "select enter_workspace('" + workspace.String() + "')"
+}
+
+// Present has the error of a transaction whose workspace is not there be ErrNotFound.
+func Present(err error) error {
+	if SQLState(err) == absent {
+		return fmt.Errorf("%w: %w", err, ErrNotFound)
+	}
+	return err
+}
 
 // PipelineInWorkspace sends statements as one transaction that sees the given workspace's rows, in one
 // round trip.
 func (s *DB) PipelineInWorkspace(ctx context.Context, workspace uuid.UUID, queue func(*pgx.Batch)) error {
-	return s.pipeline(ctx, func(batch *pgx.Batch) {
-		batch.Queue(`select set_config('millrace.workspace', $1, true)`, workspace.String())
+	err := s.pipeline(ctx, func(batch *pgx.Batch) {
+		batch.Queue(`select enter_workspace($1)`, workspace)
 		queue(batch)
 	})
+	return Present(err)
 }
 
 // PipelineUnderLease is ContinueUnderLease in one round trip: the server runs the whole transaction
@@ -31,7 +49,7 @@ func (s *DB) PipelineUnderLease(ctx context.Context, lease Lease, entity uuid.UU
 	if SQLState(err) == fenced {
 		return fmt.Errorf("%w: %w", err, ErrFenced)
 	}
-	return err
+	return Present(err)
 }
 
 // QueueCompletion completes the lease's job. The caller's batch holds the job, see PipelineUnderLease, and

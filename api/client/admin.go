@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"millrace/api/types"
 )
@@ -24,6 +25,26 @@ func (c *Client) CreateWorkspace(ctx context.Context, body types.WorkspaceReques
 // ChangeWorkspace changes what body names; a limit of 0 restores the server's own.
 func (c *Client) ChangeWorkspace(ctx context.Context, id string, body types.WorkspaceRequest) (*types.Workspace, error) {
 	return send[types.Workspace](ctx, c, call{method: http.MethodPatch, path: "/admin/workspaces/" + url.PathEscape(id), once: true}, body)
+}
+
+// DeleteWorkspace deletes a workspace with all that it has, once confirm is its name; with dryRun it answers what that is.
+// Repeating it is answered with the deletion that runs.
+func (c *Client) DeleteWorkspace(ctx context.Context, id, confirm string, dryRun bool) (*types.WorkspaceDeletion, error) {
+	query := url.Values{"dry_run": {strconv.FormatBool(dryRun)}}
+	if confirm != "" {
+		query.Set("confirm", confirm)
+	}
+	return send[types.WorkspaceDeletion](ctx, c, call{method: http.MethodDelete, path: "/admin/workspaces/" + url.PathEscape(id), query: query}, nil)
+}
+
+// WorkspaceDeletion reads how far the deletion of a workspace is.
+func (c *Client) WorkspaceDeletion(ctx context.Context, workspace string) (*types.WorkspaceDeletion, error) {
+	return get[types.WorkspaceDeletion](ctx, c, "/admin/workspace-deletions/"+url.PathEscape(workspace), nil)
+}
+
+// WorkspaceDeletions lists the workspaces that were deleted, newest first; query may hold cursor and limit.
+func (c *Client) WorkspaceDeletions(ctx context.Context, query url.Values) (*types.List[types.WorkspaceDeletion], error) {
+	return get[types.List[types.WorkspaceDeletion]](ctx, c, "/admin/workspace-deletions", query)
 }
 
 // Keys lists a workspace's keys, newest first; query may hold cursor and limit.

@@ -23,6 +23,7 @@ func (p *Pages) showAccess(c echo.Context, status int, problem *Problem, secret 
 		return err
 	}
 	data := struct {
+		accessDeletions
 		Keys   []types.Key
 		Roles  []string
 		Secret string
@@ -34,6 +35,9 @@ func (p *Pages) showAccess(c echo.Context, status int, problem *Problem, secret 
 			return err
 		}
 		data.Keys = keys.Items
+	}
+	if data.accessDeletions, err = p.deletions(c, v); err != nil {
+		return err
 	}
 	v.Problem, v.Data = problem, data
 	return p.render(c, status, "access", v)

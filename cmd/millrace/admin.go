@@ -22,9 +22,10 @@ type adminCmd struct {
 		Create workspaceCreateCmd `cmd:"" help:"Create a workspace."`
 		List   workspaceListCmd   `cmd:"" help:"List the workspaces."`
 		Set    workspaceSetCmd    `cmd:"" help:"Change a workspace's name, cap or limits."`
+		Delete workspaceDeleteCmd `cmd:"" help:"Delete a workspace with all that it has, for good."`
 
 		Reembed workspaceReembedCmd `cmd:"" help:"Embed its documents again, with another model, and switch to it."`
-	} `cmd:"" help:"Create, list and change workspaces."`
+	} `cmd:"" help:"Create, list, change and delete workspaces."`
 	Key struct {
 		Create keyCreateCmd `cmd:"" help:"Create a key and print its secret, which is shown this once."`
 		List   keyListCmd   `cmd:"" help:"List a workspace's keys."`

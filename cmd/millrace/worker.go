@@ -134,7 +134,6 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 			Slots: slots[jobs.QueueTrials], ShardTime: flags.ShardTime, Program: numbers(),
 		}).Register(workers)
 		wfo.New(wfo.Stores{DB: st.DB, Market: st.Market, Strategies: st.Strategies, Tuning: st.Tuning, WalkForward: st.WalkForward}, metrics, env.logger, wfo.Options{Program: numbers()}).Register(workers)
-		deletion.New(st.DB, st.Lifecycle, metrics, env.logger).Register(workers)
 		schedule.New(schedule.Stores{
 			DB: st.DB, Requests: requests.Checker{Market: st.Market, Strategies: st.Strategies}, Library: st.Library, Schedules: st.Schedules, Tuning: st.Tuning,
 			WalkForward: st.WalkForward,
@@ -148,6 +147,7 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 		if parts, sourcesErr = kb.openKnowledge(life, st, metrics, env.logger); sourcesErr != nil {
 			return
 		}
+		deletion.New(st.DB, st.Lifecycle, parts.index, metrics, env.logger).Register(workers)
 		if sources, sourcesErr = flags.openIngestion(life, env, st, parts, slots[jobs.QueueIngestion]); sourcesErr == nil {
 			sources.Register(workers)
 		}

@@ -109,6 +109,8 @@ type VectorIndex interface {
 	DeleteRevisions(ctx context.Context, scope Scope, document uuid.UUID, below int64) error
 	// DeleteWorkspace deletes all that the workspace has in the collection.
 	DeleteWorkspace(ctx context.Context, scope Scope) error
+	// Forget deletes all that a workspace which is deleted has beside the rows that name it, in every collection.
+	Forget(ctx context.Context, workspace uuid.UUID) error
 	// Search returns at most limit hits of the scope's workspace that pass the filter, best first,
 	// ties by chunk. A collection that was never made has none.
 	Search(ctx context.Context, scope Scope, vector []float32, filter Filter, limit int) ([]Hit, error)

@@ -56,6 +56,15 @@ func (c checks) retention(ctx context.Context) ops.Report {
 		return failed(r, err)
 	}
 	r.Add("failed_deletions", broken)
+	spaces, err := c.Store.Lifecycle.FailedWorkspaces(ctx)
+	if err != nil {
+		return failed(r, err)
+	}
+	r.Add("failed_workspace_deletions", spaces)
+	if spaces > 0 {
+		r.Raise(ops.StatusDegraded, fmt.Sprintf("%d deletions of workspaces failed: their rows still take room", spaces),
+			"Read their errors: GET /admin/workspace-deletions. Deleting the workspace again takes one up.")
+	}
 	if broken > 0 {
 		r.Raise(ops.StatusDegraded, fmt.Sprintf("%d deletions failed: what they hide still takes room", broken),
 			"Read their errors: GET /deletions of the workspace. Deleting the same id again takes one up.")

@@ -34,7 +34,7 @@ func (s *Store) MatchText(ctx context.Context, workspace uuid.UUID, question str
 // text, 0 when it never had any. It is one round trip: the statements of a batch are one transaction.
 func (s *Store) askedWords(ctx context.Context, workspace uuid.UUID, question string) (words []string, version int64, err error) {
 	batch := &pgx.Batch{}
-	batch.Queue(`select set_config('role', 'millrace_workspace', true), set_config('millrace.workspace', $1, true)`, workspace.String())
+	batch.Queue(`select set_config('role', 'millrace_workspace', true), enter_workspace($1)`, workspace)
 	batch.Queue(`select coalesce(array_agg(lexeme), '{}') from unnest(to_tsvector('english', $1))`, question).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&words)
 	})
@@ -46,7 +46,7 @@ func (s *Store) askedWords(ctx context.Context, workspace uuid.UUID, question st
 		return err
 	})
 	err = s.db.Workspaces().SendBatch(ctx, batch).Close()
-	return words, version, err
+	return words, version, store.Present(err)
 }
 
 // Passages reads chunks of the workspace with what a citation shows. Ids that are not there, or are

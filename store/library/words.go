@@ -14,6 +14,7 @@ import (
 
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/bm25"
+	"millrace/store"
 )
 
 // defaultWordMemory bounds the copies of words, unless KeepWords says another bound.
@@ -88,11 +89,11 @@ func (c *wordCache) refresh(ctx context.Context, s *Store, workspace uuid.UUID, 
 		return nil // another search was first
 	}
 	tx, err := s.db.Workspaces().BeginTx(ctx, pgx.TxOptions{
-		// One moment for all that is read. A UUID's text needs no quoting.
-		BeginQuery: "begin isolation level repeatable read, read only; set local role millrace_workspace; set local millrace.workspace = '" + workspace.String() + "'",
+		// One moment for all that is read.
+		BeginQuery: "begin isolation level repeatable read, read only; set local role millrace_workspace; " + store.EnterWorkspace(workspace),
 	})
 	if err != nil {
-		return fmt.Errorf("begin: %w", err)
+		return fmt.Errorf("begin: %w", store.Present(err))
 	}
 	err = errors.Join(copy.read(ctx, tx, workspace), tx.Rollback(context.WithoutCancel(ctx)))
 	if err != nil {

@@ -10,4 +10,7 @@
 //
 // A submission holds the datasets that it names until it commits (store.HoldDatasets), and a deletion takes them for
 // update before it looks for dependants, so that one of the two waits for the other and sees what it did.
+//
+// A whole workspace is deleted likewise: its row is hidden from every role, which ends its transactions, keys, streams
+// and jobs at once (migration 0170), and a job empties every table that has a workspace_id, see holdings.
 package lifecycle

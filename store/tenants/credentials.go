@@ -16,6 +16,7 @@ const (
 	CredentialAdminToken CredentialKind = "admin token" // of admin_tokens; its id
 	CredentialSession    CredentialKind = "session"     // its digest
 	CredentialTicket     CredentialKind = "ticket"      // its digest
+	CredentialWorkspace  CredentialKind = "workspace"   // that a stream is of; its id
 )
 
 // Credential is what opened something that stays open, and can end meanwhile.
@@ -41,6 +42,7 @@ func (s *Store) Ended(ctx context.Context, all []Credential) ([]Credential, erro
 		                                  and k.revoked_at is null and (k.expires_at is null or k.expires_at > now()))
 		       when 'admin token' then exists (select from admin_tokens a where a.id = encode(c.id, 'hex')::uuid
 		                                          and a.revoked_at is null and (a.expires_at is null or a.expires_at > now()))
+		       when 'workspace' then exists (select from workspaces w where w.id = encode(c.id, 'hex')::uuid)
 		       when 'session' then exists (select from `+liveSessions+` s where s.digest = c.id)
 		       else exists (select from `+liveTickets+` t where t.digest = c.id)
 		       end`, kinds, ids).Query(func(rows pgx.Rows) error {

@@ -121,13 +121,14 @@ func insertKey(ctx context.Context, tx *store.Tx, key Key) (made Key, secret str
 	}
 	digest := sha256.Sum256([]byte(secret))
 	rows, err := tx.Query(ctx, `
-		insert into api_keys (id, workspace_id, name, role, key_sha256, expires_at) values ($1, $2, $3, $4, $5, $6)
+		insert into api_keys (id, workspace_id, name, role, key_sha256, expires_at)
+		select $1, w.id, $3, $4, $5, $6 from workspaces w where w.id = $2
 		returning `+keyColumns, id, key.WorkspaceID, key.Name, key.Role, digest[:], key.ExpiresAt)
 	if err != nil {
 		return Key{}, "", fmt.Errorf("create key: %w", err)
 	}
 	made, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Key])
-	if store.SQLState(err) == store.ForeignKeyViolation {
+	if errors.Is(err, pgx.ErrNoRows) {
 		return Key{}, "", fmt.Errorf("workspace %s: %w", key.WorkspaceID, store.ErrNotFound)
 	}
 	if err != nil {

@@ -121,6 +121,7 @@ type EventTicket struct {
 const liveTickets = `(
 	select t.digest, t.workspace_id, t.expires_at from event_tickets t
 	 where t.expires_at > now()
+	   and exists (select from workspaces w where w.id = t.workspace_id)
 	   and (t.session is null or exists (select from ` + liveSessions + ` s where s.digest = t.session))
 	   and (t.admin_token_id is null or exists (
 	       select from admin_tokens a where a.id = t.admin_token_id and a.revoked_at is null and (a.expires_at is null or a.expires_at > now()))))`
@@ -146,9 +147,9 @@ func (s *Store) CreateEventTicket(ctx context.Context, digest [32]byte, with Tic
 		}
 		err := tx.QueryRow(ctx, `
 			insert into event_tickets (digest, session, admin_token_id, workspace_id, expires_at)
-			values ($1, $2, $3, $4, now() + make_interval(secs => $5))
+			select $1, $2, $3, w.id, now() + make_interval(secs => $5) from workspaces w where w.id = $4
 			returning expires_at`, digest[:], parent, with.AdminToken, workspace, lasts.Seconds()).Scan(&ticket.Expires)
-		if store.SQLState(err) == store.ForeignKeyViolation {
+		if store.SQLState(err) == store.ForeignKeyViolation || errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("workspace %s: %w", workspace, store.ErrNotFound)
 		}
 		if err != nil {

@@ -70,7 +70,7 @@ func (c *cache) search(ctx context.Context, e *Embedded, scope knowledge.Scope, 
 func (e *Embedded) version(ctx context.Context, scope knowledge.Scope) (int64, error) {
 	var version int64
 	batch := &pgx.Batch{}
-	batch.Queue(`select set_config('role', 'millrace_workspace', true), set_config('millrace.workspace', $1, true)`, scope.Workspace.String())
+	batch.Queue(`select set_config('role', 'millrace_workspace', true), enter_workspace($1)`, scope.Workspace)
 	batch.Queue(`select version from vector_sets where workspace_id = $1 and collection = $2`,
 		scope.Workspace, scope.Collection.Name).QueryRow(func(row pgx.Row) error {
 		err := row.Scan(&version)

@@ -125,6 +125,9 @@ func (e *Embedded) DeleteWorkspace(ctx context.Context, scope knowledge.Scope) e
 	return embeddedFault("delete workspace", err)
 }
 
+// Forget implements knowledge.VectorIndex. All that there is are rows, which go with the workspace's others.
+func (e *Embedded) Forget(context.Context, uuid.UUID) error { return nil }
+
 // errNoCollection says that nobody has made the collection.
 var errNoCollection = errors.New("the collection does not exist")
 
@@ -230,9 +233,9 @@ func (e *Embedded) Search(ctx context.Context, scope knowledge.Scope, vector []f
 
 // inWorkspace runs fn in a transaction that sees only the workspace's rows.
 func (e *Embedded) inWorkspace(ctx context.Context, mode string, workspace uuid.UUID, fn func(pgx.Tx) error) error {
-	// One round trip for both; a UUID's text needs no quoting.
+	// One round trip for both; a UUID's text needs no quoting. It fails when the workspace is not there.
 	tx, err := e.spaces.BeginTx(ctx, pgx.TxOptions{
-		BeginQuery: "begin " + mode + "; set local role millrace_workspace; set local millrace.workspace = '" + workspace.String() + "'",
+		BeginQuery: "begin " + mode + "; set local role millrace_workspace; select enter_workspace('" + workspace.String() + "')",
 	})
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)

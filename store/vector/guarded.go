@@ -96,6 +96,11 @@ func (g *Guarded) DeleteWorkspace(ctx context.Context, scope knowledge.Scope) er
 	return g.write(ctx, "delete", func(ctx context.Context) error { return g.index.DeleteWorkspace(ctx, scope) })
 }
 
+// Forget implements knowledge.VectorIndex.
+func (g *Guarded) Forget(ctx context.Context, workspace uuid.UUID) error {
+	return g.write(ctx, "forget", func(ctx context.Context) error { return g.index.Forget(ctx, workspace) })
+}
+
 // Search implements knowledge.VectorIndex.
 func (g *Guarded) Search(ctx context.Context, scope knowledge.Scope, vector []float32, filter knowledge.Filter, limit int) ([]knowledge.Hit, error) {
 	return measured(ctx, g, "search", g.reads, func(ctx context.Context) ([]knowledge.Hit, error) {

@@ -175,3 +175,31 @@ func TestSearchesSucceedSoonAfterQdrantIsBack(t *testing.T) {
 	t.Logf("searches succeed %v after the server is back", time.Since(began).Round(time.Millisecond))
 	require.Less(t, time.Since(began), 4500*time.Millisecond, "the promise is five seconds")
 }
+
+func TestADeletedWorkspaceIsForgottenInEveryCollectionOfOurs(t *testing.T) {
+	t.Parallel()
+	server := qdranttest.New(t)
+	q, err := vector.NewQdrant(server.URL, "")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = q.Close() })
+	ctx, gone, stays := t.Context(), uuid.New(), uuid.New()
+	collections := []knowledge.Collection{{Name: "one", Dimensions: 2}, {Name: "two", Dimensions: 3}}
+	for _, c := range collections {
+		require.NoError(t, q.Ensure(ctx, c))
+		for _, workspace := range []uuid.UUID{gone, stays} {
+			point := knowledge.Point{Chunk: uuid.New(), Document: uuid.New(), SourceType: "text", Vector: []float32{1, 0, 0}[:c.Dimensions]}
+			require.NoError(t, q.Upsert(ctx, knowledge.Scope{Workspace: workspace, Collection: c}, []knowledge.Point{point}))
+		}
+	}
+	server.Make("another's", nil)
+	for range 2 {
+		require.NoError(t, q.Forget(ctx, gone))
+		for _, c := range collections {
+			for workspace, want := range map[uuid.UUID]int64{gone: 0, stays: 1} {
+				n, err := q.Count(ctx, knowledge.Scope{Workspace: workspace, Collection: c})
+				require.NoError(t, err)
+				require.Equal(t, want, n, c.Name)
+			}
+		}
+	}
+}

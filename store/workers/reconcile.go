@@ -79,6 +79,10 @@ const expectedJobs = `
 	       jsonb_build_object('workspace_id', d.workspace_id, 'deletion_id', d.id), true, false
 	  from deletions d where d.status in ('queued', 'running')
 	union all
+	select 'deletion', d.id, null, d.river_job_id, 'workspace.delete', 'retention', 1,
+	       jsonb_build_object('deleted_workspace', d.id), true, false
+	  from workspace_deletions d where d.status in ('queued', 'running')
+	union all
 	select 'schedule', s.id, s.workspace_id, s.job_id, 'schedule.fire', 'tunes', 1,
 	       jsonb_build_object('workspace_id', s.workspace_id, 'schedule_id', s.id), true, false
 	  from schedules s where s.job_id is not null
@@ -100,9 +104,10 @@ const lostJobs = `
 	select e.*, j.id is null as deleted, coalesce((j.metadata ->> 'reconciled')::int, 0) as times
 	  from (` + expectedJobs + `) e
 	  left join river_job j on j.id = e.job
-	 where e.adrift and (j.id is null or j.state in ('completed', 'discarded', 'cancelled', 'pending'))
-	    or not e.adrift and (j.id is null or j.state in ('completed', 'discarded', 'cancelled')
-	                         or j.state = 'pending' and e.released)`
+	 where (e.workspace_id is null or exists (select from workspaces w where w.id = e.workspace_id)) -- and is not being deleted
+	   and (e.adrift and (j.id is null or j.state in ('completed', 'discarded', 'cancelled', 'pending'))
+	        or not e.adrift and (j.id is null or j.state in ('completed', 'discarded', 'cancelled')
+	                             or j.state = 'pending' and e.released))`
 
 // TakesUp reports whether Reconcile takes up work whose job of that kind was lost.
 func TakesUp(kind string) bool { return strings.Contains(expectedJobs, "'"+kind+"'") }
@@ -115,7 +120,7 @@ const endedPlans = `
 	                       count(*) filter (where t.status = 'failed') as failed,
 	                       count(*) filter (where t.status in ('queued', 'running')) as open
 	                  from run_plan_variants v join tunes t on t.id = v.tune_id where v.run_plan_id = p.id) v
-	 where p.status = 'running' and v.open = 0`
+	 where p.status = 'running' and v.open = 0 and exists (select from workspaces w where w.id = p.workspace_id)`
 
 // LostWork is a piece of work that is active though no job will carry it on.
 type LostWork struct {

@@ -21,6 +21,7 @@ import (
 	"millrace/ops"
 	"millrace/store"
 	"millrace/store/stores"
+	"millrace/store/vector"
 )
 
 // workerEnv makes the test binary a worker process on the database it names: as `millrace worker`
@@ -42,7 +43,7 @@ func beWorker() error {
 		Slots: jobs.Slots{jobs.QueueIngestion: 8, jobs.QueueTrials: 1, jobs.QueueTunes: 1, jobs.QueueRetention: 1, jobs.QueueMaintenance: 1},
 	}, func(st *stores.Set, workers *river.Workers) {
 		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, logger, tune.Options{ShardTime: 100 * time.Millisecond}).Register(workers)
-		deletion.New(st.DB, st.Lifecycle, metrics, logger).Register(workers)
+		deletion.New(st.DB, st.Lifecycle, vector.NewEmbedded(pool, pool, 0), metrics, logger).Register(workers)
 		gate.New(st.DB, st.Strategies, metrics, logger).Register(workers)
 		w := &effects{store: st}
 		river.AddWorker(workers, &attempt.Worker[effectArgs]{

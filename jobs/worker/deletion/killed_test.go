@@ -21,6 +21,7 @@ import (
 	"millrace/store/lifecycle"
 	"millrace/store/stores"
 	"millrace/store/storetest"
+	"millrace/store/vector"
 )
 
 // workerEnv makes the test binary a worker process on the database it names.
@@ -51,7 +52,7 @@ func startWorker(ctx context.Context, url string) (stop func(), err error) {
 	member, err := fleet.New(fleet.Options{
 		ID: id, Pool: pool, Slots: jobs.Slots{jobs.QueueRetention: 1, jobs.QueueMaintenance: 1}, Metrics: metrics, Logger: logger, Version: "test", Drain: time.Second,
 	}, func(st *stores.Set, workers *river.Workers) {
-		deletion.New(st.DB, st.Lifecycle, metrics, logger).Register(workers)
+		deletion.New(st.DB, st.Lifecycle, vector.NewEmbedded(pool, pool, 0), metrics, logger).Register(workers)
 	})
 	if err != nil {
 		return nil, err
@@ -98,4 +99,48 @@ func TestADeletionEndsThoughItsWorkerIsKilled(t *testing.T) {
 	require.Zero(t, left())
 	require.Zero(t, d.Count(`select (select count(*) from tunes) + (select count(*) from deletion_items)`))
 	require.Equal(t, 3001, d.Count(`select rows_deleted from deletions where id = $1`, made.ID), "each row is counted once")
+}
+
+// The job of a workspace's deletion is killed in the middle of it, and another process takes the rest, the workspace and
+// what the vector index has of it.
+func TestAWorkspaceIsDeletedThoughItsWorkerIsKilled(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	ctx := t.Context()
+	tune, _ := d.Tune("1")
+	d.Exec(`insert into tune_shards (tune_id, shard, workspace_id, first_trial, n_trials, start_cursor, done)
+		select $1, n, $2, n, 1, n, true from generate_series(0, 2999) n`, tune.ID, d.Space.ID)
+	_, err := d.Store.Lifecycle.DeleteWorkspace(ctx, d.Space.ID, "main", "ada")
+	require.NoError(t, err)
+
+	locked, err := d.Owner.Begin(ctx)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = locked.Rollback(context.Background()) })
+	_, err = locked.Exec(ctx, `select from tune_shards where tune_id = $1 and shard = 1700 for update`, tune.ID)
+	require.NoError(t, err)
+	url := d.Store.Pool().Config().ConnString()
+	worker := exec.Command(os.Args[0], "-test.run", "^$")
+	worker.Env = append(os.Environ(), workerEnv+"="+url)
+	require.NoError(t, worker.Start())
+	left := func() int { return d.Count(`select count(*) from tune_shards where tune_id = $1`, tune.ID) }
+	require.Eventually(t, func() bool { return left() < 3000 }, time.Minute, 20*time.Millisecond)
+	d.AwaitBlocked()
+	require.NoError(t, worker.Process.Kill())
+	_ = worker.Wait()
+	require.Positive(t, left(), "it was killed in the middle")
+	require.NoError(t, locked.Rollback(ctx))
+
+	stop, err := startWorker(ctx, url)
+	require.NoError(t, err)
+	t.Cleanup(stop)
+	require.Eventually(t, func() bool {
+		done, err := d.Store.Lifecycle.WorkspaceDeletion(ctx, d.Space.ID)
+		return err == nil && done.Status == "completed"
+	}, 2*time.Minute, 50*time.Millisecond)
+	for _, table := range d.WorkspaceTables() {
+		if table != "audit_log" && table != "audit_heads" {
+			require.Zero(t, d.RowsOf(table, d.Space.ID), table)
+		}
+	}
+	require.Zero(t, d.Count(`select count(*) from workspaces where id = $1`, d.Space.ID))
 }

@@ -31,13 +31,14 @@ const (
 // Workers delete.
 type Workers struct {
 	lifecycle *lifecycle.Store
+	index     Index
 	save      *attempt.Saver
 	metrics   *ops.Metrics
 }
 
 // New makes the workers.
-func New(db *store.DB, st *lifecycle.Store, metrics *ops.Metrics, logger *slog.Logger) *Workers {
-	return &Workers{lifecycle: st, save: attempt.NewSaver(db, logger), metrics: metrics}
+func New(db *store.DB, st *lifecycle.Store, index Index, metrics *ops.Metrics, logger *slog.Logger) *Workers {
+	return &Workers{lifecycle: st, index: index, save: attempt.NewSaver(db, logger), metrics: metrics}
 }
 
 // Register adds the workers to those of the process.
@@ -46,6 +47,7 @@ func (w *Workers) Register(to *river.Workers) {
 		Saver: w.save, Limit: jobTimeout, Do: w.delete, Fail: w.fail,
 		Of: func(a jobs.DeleteArgs) (workspace, id uuid.UUID) { return a.WorkspaceID, a.DeletionID },
 	})
+	w.registerWorkspaces(to)
 }
 
 // delete takes step after step. Each is committed by itself, so that another attempt continues after the last one.
