@@ -133,7 +133,7 @@ func (s *Store) Reembed(ctx context.Context, id uuid.UUID) (*Reembed, error) {
 }
 
 func readReembed(ctx context.Context, tx pgx.Tx, id uuid.UUID) (*Reembed, error) {
-	return store.ReadOne(ctx, tx, "re-embedding "+id.String(), scanReembed, `select `+reembedColumns+` from reembeds where id = $1`, id)
+	return store.ReadOne(ctx, tx, "re-embedding "+id.String(), scanReembed, `select `+reembedColumns+` from reembeds where id = $1 and exists (select from workspaces w where w.id = workspace_id)`, id)
 }
 
 // Reembeds lists the re-embeddings of the fleet, newest first, from after the page's place.
@@ -142,7 +142,8 @@ func (s *Store) Reembeds(ctx context.Context, page store.Page, limit int) ([]*Re
 	err := s.db.InFleet(ctx, func(tx *store.Tx) (err error) {
 		list, err = store.ReadAll(ctx, tx, "re-embeddings", scanReembed, `
 			select `+reembedColumns+` from reembeds
-			 where $2 = '00000000-0000-0000-0000-000000000000'::uuid or (created_at, id) < ($1, $2)
+			 where exists (select from workspaces w where w.id = workspace_id) -- and is not being deleted
+			   and ($2 = '00000000-0000-0000-0000-000000000000'::uuid or (created_at, id) < ($1, $2))
 			 order by created_at desc, id desc limit $3`, page.Before, page.BeforeID, limit)
 		return err
 	})

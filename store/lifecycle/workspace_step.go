@@ -31,7 +31,7 @@ const cancelWithin = 30 * time.Second
 type openWorkspace struct {
 	Status     string
 	IndexEmpty bool
-	Gone       bool // the workspace's row
+	Emptied    bool // the workspace's row is gone
 	Calm       bool // whatever began before the deletion was accepted has ended
 	Overdue    bool // the jobs that run had their time
 }
@@ -66,7 +66,7 @@ func (s *Store) WorkspaceStep(ctx context.Context, lease store.Lease, workspace 
 
 func readOpenWorkspace(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) (openWorkspace, error) {
 	open, err := store.ReadOne(ctx, tx, "deletion of workspace "+workspace.String(), pgx.RowToStructByName[openWorkspace], `
-		select status, index_empty, not exists (select from workspaces where id = $1) as gone,
+		select status, index_empty, not exists (select from workspaces where id = $1) as emptied,
 		       xid < pg_snapshot_xmin(pg_current_snapshot()) as calm,
 		       clock_timestamp() > coalesce(started_at, clock_timestamp()) + $2::interval as overdue
 		  from workspace_deletions where id = $1`, workspace, cancelWithin)
@@ -101,7 +101,7 @@ func stepWorkspace(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, open ope
 	if left {
 		return WorkspaceWaits, 0, nil
 	}
-	if open.Gone {
+	if open.Emptied {
 		return WorkspaceEmpty, 0, nil
 	}
 	// What was written meanwhile goes with it, and the step after this one looks once more.

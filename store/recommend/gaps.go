@@ -44,7 +44,8 @@ func (s *Store) Gaps(ctx context.Context, filter GapFilter, after GapKey, limit 
 			select * from (
 			    select `+matchRunColumns+`
 			      from match_runs
-			     where weak and duplicate_of is null and resolution is distinct from 'duplicate'
+			     where exists (select from workspaces w where w.id = workspace_id) -- and is not being deleted
+			       and weak and duplicate_of is null and resolution is distinct from 'duplicate'
 			       and (@workspace = '00000000-0000-0000-0000-000000000000'::uuid or workspace_id = @workspace)
 			       and (@status = '' or coverage_status = @status) and (@kind = '' or kind = @kind)
 			       and created_at <= @as_of::timestamptz) g

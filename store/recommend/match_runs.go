@@ -225,7 +225,7 @@ func youngArgs(asOf *time.Time) pgx.NamedArgs {
 func readMatchRun(ctx context.Context, tx pgx.Tx, id uuid.UUID, lock string) (*MatchRun, error) {
 	args := youngArgs(nil)
 	args["id"] = id
-	rows, err := tx.Query(ctx, `select `+matchRunColumns+` from match_runs where id = @id `+lock, args)
+	rows, err := tx.Query(ctx, `select `+matchRunColumns+` from match_runs where id = @id and exists (select from workspaces w where w.id = workspace_id) `+lock, args)
 	if err != nil {
 		return nil, err
 	}
