@@ -42,7 +42,7 @@ func holdings() []holding {
 		{kind: "tunes", table: "tunes", rows: stepItems, parts: []part{
 			{"tune_shards", "tune_id"}, {"tune_leaderboard", "tune_id"}, {"tune_explanations", "tune_id"}, {"tune_datasets", "tune_id"}, {"tune_progress", "tune_id"},
 		}},
-		{kind: "walk_forwards", table: "wfo_runs", rows: stepItems, parts: []part{{"wfo_candidates", "wfo_id"}, {"wfo_folds", "wfo_id"}, {"wfo_progress", "wfo_id"}}},
+		{kind: "walk_forwards", table: "wfo_runs", rows: stepItems, parts: []part{{"wfo_candidates", "wfo_id"}, {"wfo_folds", "wfo_id"}, {"wfo_progress", "wfo_id"}, {"wfo_datasets", "wfo_id"}}},
 		{kind: "runs", table: "backtest_runs", rows: itemsAtOnce(Run)},
 		{kind: "datasets", table: "datasets", rows: itemsAtOnce(Dataset), only: `not exists (select from datasets later where later.base_id = h.id)`},
 		{kind: "strategies", table: "strategies"},
