@@ -1,9 +1,11 @@
 package api_test
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -258,6 +260,10 @@ func (n *neighbours) owned(key string) {
 			n.opens(route, key, later)
 		}
 	}
+	// Last, as it takes along what depends on it.
+	slices.SortStableFunc(last, func(a, b api.Route) int {
+		return cmp.Compare(strings.Count(a.Path, "/datasets/"), strings.Count(b.Path, "/datasets/"))
+	})
 	for _, method := range []string{http.MethodPost, http.MethodDelete} {
 		for _, route := range last {
 			if route.Method == method {

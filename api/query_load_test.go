@@ -85,7 +85,7 @@ func (c *crowd) ask(ctx context.Context) error {
 }
 
 // inARow is how many answers say the same before a phase ends. The client of Qdrant has three connections,
-// which take turns and come back each on its own; none may be left behind in the phase before.
+// which it uses one after the other and which come back each on its own; none may be left behind in the phase before.
 const inARow = 12
 
 // until begins a phase, with begin, and waits for a row of answers that say so; none may say anything but
