@@ -27,6 +27,7 @@ type apiFlags struct {
 	Docs        *bool    `negatable:"" env:"DOCS_ENABLED" help:"Serve the API's document at /docs. Default: yes, but not in production."`
 	CORSOrigins []string `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Sites whose pages may call the API with a workspace's key, as in https://app.example.com; none, or * outside production. Default: none."`
 	limitFlags
+	tls tlsFlags // of its verb: dev serves this machine only
 }
 
 // apiCmd is the verb `api`.
@@ -36,15 +37,17 @@ type apiCmd struct {
 	knowledgeFlags
 	webhookFlags
 	apiFlags
+	tlsFlags
 	telemetryFlags
 	reloadFlags
 }
 
 // Run serves HTTP until a signal.
 func (c *apiCmd) Run(ctx context.Context, env *environment, parsed *kong.Kong) error {
-	if err := checked(c.databaseFlags.check(), c.apiFlags.check(env.profile), c.knowledgeFlags.check(), c.webhookFlags.check(), c.telemetryFlags.check(), c.reloadFlags.check()); err != nil {
+	if err := checked(c.databaseFlags.check(), c.check(env.profile)); err != nil {
 		return err
 	}
+	c.tls = c.tlsFlags
 	env.reload = newReloader(env, parsed, c.Reload, c.AdminToken)
 	return serve(ctx, env, 15*time.Second, func(life *lifecycle) error {
 		metrics := ops.NewMetrics()
@@ -128,18 +131,24 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 	if env.reload != nil {
 		env.reload.follow(server.SetAdminToken)
 	}
+	var cert *certificate
+	if flags.tls.TLSCert != "" {
+		if cert, err = openCertificate(ctx, life, env, flags.tls); err != nil {
+			return "", err
+		}
+	}
 	listener, err := net.Listen("tcp", flags.Addr)
 	if err != nil {
 		return "", configError{fmt.Errorf("--addr (MILLRACE_ADDR): %w", err)}
 	}
-	serveHTTP(life, env, listener, server)
+	serveHTTP(life, env, listener, server, cert)
 	env.logger.InfoContext(ctx, "api ready", slog.String("addr", listener.Addr().String()))
 	return listener.Addr().String(), nil
 }
 
 // serveHTTP serves until the clean-up: open streams are ended first, as a graceful shutdown
-// waits for every connection.
-func serveHTTP(life *lifecycle, env *environment, listener net.Listener, server *api.Server) {
+// waits for every connection. A certificate has it serve TLS.
+func serveHTTP(life *lifecycle, env *environment, listener net.Listener, server *api.Server, cert *certificate) {
 	httpServer := &http.Server{
 		Handler:           server.Handler(),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -148,7 +157,12 @@ func serveHTTP(life *lifecycle, env *environment, listener net.Listener, server 
 		ErrorLog:          slog.NewLogLogger(env.logger.Handler(), slog.LevelWarn),
 	}
 	done := make(chan error, 1)
-	routine.Go(func() error { return httpServer.Serve(listener) }, func(err error) { done <- err })
+	serving := func() error { return httpServer.Serve(listener) }
+	if cert != nil {
+		httpServer.TLSConfig = cert.config()
+		serving = func() error { return httpServer.ServeTLS(listener, "", "") }
+	}
+	routine.Go(serving, func(err error) { done <- err })
 	life.onStop(func(ctx context.Context) error {
 		server.EndStreams()
 		err := httpServer.Shutdown(ctx)

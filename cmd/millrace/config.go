@@ -95,6 +95,9 @@ func typed(v *kong.Value) bool {
 
 // secret reports whether the value may not be shown.
 func (s setting) secret() bool {
+	if s.Variable == "MILLRACE_TLS_KEY" {
+		return false // it names a file itself
+	}
 	for _, part := range []string{"TOKEN", "KEY", "DSN", "DATABASE_URL", "PASSWORD", "HEADERS", "SECRET"} {
 		if strings.Contains(s.Variable, part) {
 			return true

@@ -116,6 +116,11 @@ func (f limitFlags) check() error {
 	return errors.Join(faults...)
 }
 
+// check names everything that keeps an API server from starting under a profile, but for what it connects to.
+func (c apiCmd) check(profile string) error {
+	return errors.Join(c.apiFlags.check(profile), c.tlsFlags.check(), c.knowledgeFlags.check(), c.webhookFlags.check(), c.telemetryFlags.check(), c.reloadFlags.check())
+}
+
 // check names everything that keeps a worker from starting under a profile, but for what it connects to.
 func (c workerCmd) check(profile string) error {
 	return errors.Join(c.workerFlags.check(), c.knowledgeFlags.check(), c.webhookFlags.check(), c.telemetryFlags.check(), c.reloadFlags.check(),
@@ -186,7 +191,7 @@ func serverProblems(verb string, database bool) (profile string, err error) {
 	if _, err := parser.Parse([]string{verb}); err != nil {
 		return cli.Profile, withVariable(parser.Model.Node, err)
 	}
-	db, faults := cli.API.databaseFlags, errors.Join(cli.API.apiFlags.check(cli.Profile), cli.API.knowledgeFlags.check(), cli.API.webhookFlags.check(), cli.API.telemetryFlags.check(), cli.API.reloadFlags.check())
+	db, faults := cli.API.databaseFlags, cli.API.check(cli.Profile)
 	if verb == "worker" {
 		db, faults = cli.Worker.databaseFlags, cli.Worker.check(cli.Profile)
 	}

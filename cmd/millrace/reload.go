@@ -83,6 +83,7 @@ type reloader struct {
 	mu      sync.Mutex
 	token   string              // ADMIN_TOKEN as it is now
 	onToken []func(string)      // are given a new one
+	files   []ownFiles          // read again by themselves
 	secrets map[string][32]byte // of secrets that come from files, as the process has them
 }
 
@@ -105,6 +106,19 @@ func (r *reloader) follow(set func(string)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.onToken = append(r.onToken, set)
+}
+
+// ownFiles are files that a setting names and its user reads again, reporting whether they are others.
+type ownFiles struct {
+	setting string
+	reload  func() (changed bool, err error)
+}
+
+// also has reload called with every SIGHUP, for files that a setting names.
+func (r *reloader) also(setting string, reload func() (bool, error)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.files = append(r.files, ownFiles{setting, reload})
 }
 
 // readSecrets are the digests of the secrets that files have, and ADMIN_TOKEN if one has it.
@@ -148,6 +162,11 @@ func (r *reloader) run() {
 			set(token)
 		}
 		reloaded = append(reloaded, "ADMIN_TOKEN")
+	}
+	for _, f := range r.files {
+		if changed, err := f.reload(); err == nil && changed { // else it has logged why
+			reloaded = append(reloaded, f.setting)
+		}
 	}
 	logger.Warn("reloaded", slog.String("settings", strings.Join(reloaded, " ")), slog.String("need_a_restart", strings.Join(restart, " ")))
 }
