@@ -26,6 +26,7 @@ const (
 // trialColumn is a column of the table of trials.
 type trialColumn struct {
 	Name, Label string
+	What        string // the definition of its figure
 	Shown       bool
 	OnlySplit   bool
 	Order       string // the address that sorts by it
@@ -35,11 +36,11 @@ type trialColumn struct {
 // trialColumns are all columns of figures; parameters come besides.
 func trialColumns() []trialColumn {
 	return []trialColumn{
-		{Name: "score", Label: "Score", Shown: true}, {Name: "score_is", Label: "In sample", OnlySplit: true, Shown: true},
-		{Name: "score_oos", Label: "Out of sample", OnlySplit: true, Shown: true}, {Name: "overfit_gap", Label: "Gap", OnlySplit: true, Shown: true},
-		{Name: "return_pct_is", Label: "Return in sample"}, {Name: "return_pct_oos", Label: "Return out of sample", OnlySplit: true, Shown: true},
-		{Name: "max_drawdown_pct_is", Label: "Drawdown in sample"}, {Name: "max_drawdown_pct_oos", Label: "Drawdown out of sample", OnlySplit: true, Shown: true},
-		{Name: "trades_is", Label: "Trades in sample"}, {Name: "trades_oos", Label: "Trades out of sample", OnlySplit: true, Shown: true},
+		{Name: "score", Label: "Score", What: "score", Shown: true}, {Name: "score_is", Label: "In sample", What: "score", OnlySplit: true, Shown: true},
+		{Name: "score_oos", Label: "Out of sample", What: "score", OnlySplit: true, Shown: true}, {Name: "overfit_gap", Label: "Gap", What: "gap", OnlySplit: true, Shown: true},
+		{Name: "return_pct_is", Label: "Return in sample", What: "return"}, {Name: "return_pct_oos", Label: "Return out of sample", What: "return", OnlySplit: true, Shown: true},
+		{Name: "max_drawdown_pct_is", Label: "Drawdown in sample", What: "drawdown"}, {Name: "max_drawdown_pct_oos", Label: "Drawdown out of sample", What: "drawdown", OnlySplit: true, Shown: true},
+		{Name: "trades_is", Label: "Trades in sample", What: "trades"}, {Name: "trades_oos", Label: "Trades out of sample", What: "trades", OnlySplit: true, Shown: true},
 	}
 }
 
@@ -146,7 +147,7 @@ func (p *Pages) chooseTrials(ctx context.Context, c echo.Context, stored *Stored
 func (t *trialTable) layOut(query url.Values, params []string, split bool) {
 	chosen := query["col"]
 	for _, name := range params {
-		t.Columns = append(t.Columns, trialColumn{Name: name, Label: name, Shown: len(params) <= 6})
+		t.Columns = append(t.Columns, trialColumn{Name: name, Label: name, What: "parameter", Shown: len(params) <= 6})
 	}
 	for _, col := range trialColumns() {
 		if col.OnlySplit && !split {
