@@ -24,6 +24,7 @@ import (
 	"millrace/jobs/worker/ingestion/fetch"
 	"millrace/jobs/worker/ingestion/pdf/pdftest"
 	"millrace/jobs/worker/ingestion/sandbox"
+	"millrace/jobs/worker/schedule"
 	"millrace/ops"
 	"millrace/store"
 	"millrace/store/pgtest"
@@ -32,7 +33,10 @@ import (
 )
 
 // ingesting works the library's ingestions until the test ends.
-func (l *library) ingesting() {
+func (l *library) ingesting() { l.ingestingFrom(fetch.Options{}, jobs.Slots{jobs.QueueIngestion: 2}) }
+
+// ingestingFrom does so, fetches from what the options admit, and runs schedules of ingestions.
+func (l *library) ingestingFrom(addresses fetch.Options, slots jobs.Slots) {
 	l.t.Helper()
 	logger, metrics := slog.New(slog.DiscardHandler), ops.NewMetrics()
 	pool, err := store.OpenPool(l.t.Context(), store.PoolOptions{DatabaseURL: l.db.URL, MaxConns: 10})
@@ -44,14 +48,15 @@ func (l *library) ingesting() {
 	require.NoError(l.t, err)
 	l.t.Cleanup(func() { _ = children.Close(context.Background()) })
 	member, err := fleet.New(fleet.Options{
-		Pool: pool, Slots: jobs.Slots{jobs.QueueIngestion: 2}, Metrics: metrics, Logger: logger, Version: "test", Drain: time.Second,
+		Pool: pool, Slots: slots, Metrics: metrics, Logger: logger, Version: "test", Drain: time.Second,
 	}, func(st *stores.Set, workers *river.Workers) {
 		all, err := ingestion.New(ingestion.Options{
-			DB: st.DB, Library: st.Library, Market: st.Market, Logger: logger, Fetcher: fetch.New(fetch.Options{}), Sandbox: children,
+			DB: st.DB, Library: st.Library, Market: st.Market, Logger: logger, Fetcher: fetch.New(addresses), Sandbox: children,
 			Embedders: l.parts.Embedders, Index: l.parts.Index,
 		})
 		require.NoError(l.t, err)
 		all.Register(workers)
+		schedule.New(schedule.Stores{DB: st.DB, Library: st.Library, Schedules: st.Schedules}, 0, logger).Register(workers)
 	})
 	require.NoError(l.t, err)
 	require.NoError(l.t, member.Start(l.t.Context()))
