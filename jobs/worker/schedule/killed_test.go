@@ -86,7 +86,9 @@ func TestSlotsAreFiredSubmittedAndEndedOnceThoughWorkersAreKilled(t *testing.T) 
 	d.Exec(`update river_job set state = 'available', scheduled_at = now() where id = $1`, *made.JobID)
 
 	// What each step changes last is locked, so that it is killed with all else done.
-	of := func(state string) int { return d.Count(`select count(*) from schedule_slots where state = any(string_to_array($1, ','))`, state) }
+	of := func(state string) int {
+		return d.Count(`select count(*) from schedule_slots where state = any(string_to_array($1, ','))`, state)
+	}
 	for _, step := range []struct {
 		what, lock string
 		untouched  func() bool
@@ -100,7 +102,9 @@ func TestSlotsAreFiredSubmittedAndEndedOnceThoughWorkersAreKilled(t *testing.T) 
 		locked := d.Open(step.lock)
 		kill := process(t, d.Store.Pool().Config().ConnString())
 		if step.what == "compare" { // the next slot may wait for the lock too
-			require.Eventually(t, func() bool { return d.Count(`select count(*) from river_job where kind = 'schedule.compare' and state = 'running'`) > 0 }, time.Minute, 10*time.Millisecond)
+			require.Eventually(t, func() bool {
+				return d.Count(`select count(*) from river_job where kind = 'schedule.compare' and state = 'running'`) > 0
+			}, time.Minute, 10*time.Millisecond)
 		}
 		require.Eventually(t, func() bool {
 			return d.Count(`select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`) > 0
