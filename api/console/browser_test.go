@@ -229,6 +229,15 @@ func (b *browser) looksRight(name string) {
 	require.Empty(b.t, b.errors, name)
 }
 
+// fits checks that tables show whole at the page's width, without being scrolled sideways.
+func (b *browser) fits(tables ...string) {
+	b.t.Helper()
+	for _, table := range tables {
+		cut := eval[int](b, fmt.Sprintf(`(() => { const box = document.querySelector(%q).closest(".scroll"); return box.scrollWidth - box.clientWidth; })()`, table))
+		require.Zero(b.t, cut, "%s is cut: %d pixels of it do not show", table, cut)
+	}
+}
+
 var (
 	retiredLabels = regexp.MustCompile(`(?im)(what|nothing) broke|nothing runs|see reasons|` +
 		`found out by itself|^(made|make)$|\tmade\t|unless you say|look again|looked at|leave out folds|rank 1 in it|surface of two|best candidate “?–|\(limit: .*,`)

@@ -20,6 +20,7 @@ func TestATuneIsExplored(t *testing.T) {
 	tune := s.aTune(b, "explored", `{"dataset":"sp500","oos_ratio":0.3,"strategy_name":"sma_cross","param_space":{"fast":{"low":5,"high":40,"step":5},"slow":[50,100,150,200]},"constraints":["fast < slow"]}`)
 	b.until(`document.querySelectorAll("#explored figure").length === 4 && document.querySelector("#plot-history canvas")`)
 	b.looksRight("tune-explored")
+	b.fits("#trials table")
 	require.Contains(t, b.text("#h-matters ~ *, #explored"), "slow")
 	shares := eval[float64](b, `[...document.querySelectorAll("#explored progress")].reduce((sum, p) => sum + p.value, 0)`)
 	require.InDelta(t, 1, shares, 1e-6)
