@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"millrace/jobs/backtest"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/manifest"
 	"millrace/ops/program"
@@ -32,24 +33,31 @@ type result struct {
 }
 
 // hundred are the requests: a grid, a tpe or a random search that prunes, a run, a walk-forward and a script's tune, each with other
-// seeds and spaces.
+// seeds and spaces. Grids, runs and walk-forwards have stops so narrow that stop and target are often in one bar, and every
+// intrabar policy resolves some of them; half of the walk-forwards run over two datasets.
 func hundred(script string) (all []result) {
 	const gates = `"gates":{"max_drawdown_pct":99,"min_trades":0}`
 	const tune, wfo = "/backtests/tune", "/backtests/wfo"
+	policies := []backtest.IntrabarPolicy{backtest.PolicyRandom, backtest.PolicyOHLCPath, backtest.PolicyBest, backtest.PolicyWorst}
 	for i := range eachKind {
+		narrow := fmt.Sprintf(`"stops":{"stop_pct":0.5,"target_pct":0.5},"intrabar_policy":%q`, policies[i%len(policies)])
+		data := `"dataset":"walk"`
+		if i%4 < 2 {
+			data = `"datasets":["walk","late"]`
+		}
 		search := `"search_type":"tpe"`
 		if i%2 == 1 {
 			search = `"search_type":"random","pruning":{"type":"halving"}`
 		}
 		all = append(all,
 			result{kind: "grid", route: tune, body: fmt.Sprintf(`{"dataset":"walk","strategy_name":"sma_cross","oos_ratio":0.3,"seed":%d,
-				"param_space":{"fast":[%d,8,13],"slow":[21,34,%d]},%s}`, i+1, 2+i%6, 50+i, gates)},
+				"param_space":{"fast":[%d,8,13],"slow":[21,34,%d]},%s,%s}`, i+1, 2+i%6, 50+i, gates, narrow)},
 			result{kind: "search", route: tune, body: fmt.Sprintf(`{"dataset":"walk","strategy_name":"ema_cross",%s,"n_trials":24,"seed":%d,
 				"param_space":{"fast":{"low":2,"high":20},"slow":{"low":21,"high":%d}},%s}`, search, i+1, 60+i, gates)},
 			result{kind: "run", route: "/backtests/run", body: fmt.Sprintf(`{"dataset":"walk","strategy_name":"donchian_breakout","params":{"entry":%d},
-				"intrabar_policy":"random","seed":%d}`, 10+i, i+1)},
-			result{kind: "walk-forward", route: wfo, body: fmt.Sprintf(`{"dataset":"walk","strategy_name":"sma_cross","search_type":"random","n_trials":6,"seed":%d,
-				"param_space":{"fast":{"low":2,"high":20},"slow":{"low":21,"high":60}},%s,"wfo_config":{"train_days":400,"test_days":150}}`, i+1, gates)},
+				%s,"seed":%d}`, 10+i, narrow, i+1)},
+			result{kind: "walk-forward", route: wfo, body: fmt.Sprintf(`{%s,"strategy_name":"sma_cross","search_type":"random","n_trials":6,"seed":%d,
+				"param_space":{"fast":{"low":2,"high":20},"slow":{"low":21,"high":60}},%s,%s,"wfo_config":{"train_days":300,"test_days":120}}`, data, i+1, gates, narrow)},
 			result{kind: "script", route: tune, body: fmt.Sprintf(`{"dataset":"walk","strategy_name":%q,"search_type":"random","n_trials":8,"seed":%d,
 				"param_space":{"Fast":{"low":2,"high":20},"Slow":{"low":21,"high":60}},%s}`, script, i+1, gates)})
 	}
@@ -73,6 +81,11 @@ func TestAHundredResultsAreReproducedAfterARestart(t *testing.T) {
 	var csv bytes.Buffer
 	require.NoError(t, ohlcv.WriteCSV(&csv, bars))
 	f.upload("walk", csv.Bytes())
+	late, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 2, Bars: 800, Start: time.Date(2000, 4, 1, 0, 0, 0, 0, time.UTC)})
+	require.NoError(t, err)
+	csv.Reset()
+	require.NoError(t, ohlcv.WriteCSV(&csv, late))
+	f.upload("late", csv.Bytes())
 	all := hundred(f.storeScript("cross", crossScript("over")).Name)
 	for i := range all {
 		f.submitResult(&all[i], "first")
@@ -99,6 +112,14 @@ func TestAHundredResultsAreReproducedAfterARestart(t *testing.T) {
 	status, out, errs := f.asWorkspace(f.key, append([]string{"reproduce", "--workers", "3"}, ids...)...)
 	require.Zero(t, status, "%s%s", out, errs)
 	require.Equal(t, len(all), strings.Count(out, "the same bytes"), out)
+	policies := map[string]bool{} // trades of runs that differ in nothing but the policy
+	for i := range 4 {
+		run := result{kind: "run", route: "/backtests/run", body: strings.Replace(all[2].body, `"random"`, fmt.Sprintf("%q", []string{"random", "ohlc_path", "best", "worst"}[i]), 1)}
+		f.submitResult(&run, "policy")
+		f.finished(&run)
+		policies[found(t, run.manifest)["trades"]] = true
+	}
+	require.Len(t, policies, 4, "stop and target are in one bar, so that every policy gives other trades")
 
 	// One of each kind again, through a fleet with three slots.
 	f.process("worker", "--queues", "trials:3,tunes:2,wfo:2").await("worker ready")
