@@ -45,7 +45,7 @@ func TestScheduleOfAWalkForwardReportsItsWinner(t *testing.T) {
 	require.Equal(t, first.SlotID, *same.ComparedWith)
 	require.Empty(t, same.Changes, "the same request on the same bars gives the same")
 
-	// One that is cancelled is no failure of the schedule.
+	// One that is cancelled does not count as a failure of the schedule.
 	require.Equal(t, http.StatusAccepted, r.do(http.MethodPost, "/schedules/"+made.ScheduleID+"/run", "", "X-Idempotency-Key", "cancelled").status)
 	var running string
 	require.Eventually(t, func() bool {
