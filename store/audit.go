@@ -128,9 +128,9 @@ func AuditIn(ctx context.Context, workspace uuid.UUID) {
 	}
 }
 
-// commitAudited commits a transaction together with its entry, in one round trip; without changes it leaves
-// none. When the entry cannot be written nothing is committed: ErrAudit.
-func (a *Audit) commitAudited(ctx context.Context, conn *pgxpool.Conn, workspace uuid.UUID) error {
+// commitAudited commits a transaction together with its entry, in one round trip with the statements of batch before
+// them; without changes it leaves none. When the entry cannot be written nothing is committed: ErrAudit.
+func (a *Audit) commitAudited(ctx context.Context, conn *pgxpool.Conn, workspace uuid.UUID, batch *pgx.Batch) error {
 	a.mu.Lock()
 	if workspace == uuid.Nil {
 		workspace = a.workspace
@@ -140,7 +140,6 @@ func (a *Audit) commitAudited(ctx context.Context, conn *pgxpool.Conn, workspace
 	if err != nil {
 		return fmt.Errorf("encode audit entry: %w", err)
 	}
-	batch := &pgx.Batch{}
 	wrote := false
 	var refused error
 	batch.Queue(`select audit_append($1, $2)`, workspace, entry).QueryRow(func(row pgx.Row) error {

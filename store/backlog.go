@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -20,36 +19,27 @@ const openWork = `
 	union all
 	select from ingest_jobs where workspace_id = $1 and status in ('queued', 'running', 'retrying')`
 
-// checkQueue is ErrQueueFull when the submission would take the workspace beyond its queue's depth.
-// It locks the workspace's row, so that concurrent submissions count one after the other.
-func checkQueue(ctx context.Context, tx pgx.Tx, sub Submission) error {
-	if sub.QueueDepth < 1 || sub.Workspace == uuid.Nil {
-		return nil
-	}
-	return CheckQueue(ctx, tx, sub.Workspace, sub.QueueDepth, false)
-}
+// ActiveWork counts what of workspace $1 is admitted and has not ended.
+const ActiveWork = `
+	(select count(*) from tunes
+	  where workspace_id = $1 and admitted and status in ('queued', 'running') and wfo_id is null)
+	+ (select count(*) from wfo_runs
+	    where workspace_id = $1 and admitted and status in ('pending', 'running'))`
 
 // CheckQueue is ErrQueueFull when one more piece of work would take the workspace beyond a depth; with own, beyond
-// that of the workspace where it has one. 0 is any.
+// that of the workspace where it has one. 0 is any. No other transaction is admitted meanwhile.
 func CheckQueue(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, depth int, own bool) error {
-	var limit *int
-	err := tx.QueryRow(ctx, `select queue_depth from workspaces where id = $1 for no key update`, workspace).Scan(&limit)
-	if err != nil {
-		return fmt.Errorf("lock workspace %s: %w", workspace, err)
+	e := entry{alone: true, depth: depth, own: own}
+	if err := e.enter(ctx, tx, workspace); err != nil {
+		return err
 	}
-	if own && limit != nil {
-		depth = *limit
-	}
-	if depth < 1 {
-		return nil
-	}
-	var open int
-	err = tx.QueryRow(ctx, `select count(*) from (`+openWork+` limit $2) w`, workspace, depth).Scan(&open)
-	if err != nil {
-		return fmt.Errorf("count open work: %w", err)
-	}
-	if open >= depth {
-		return fmt.Errorf("%d pieces of work are open: %w", open, ErrQueueFull)
-	}
-	return nil
+	return e.full()
+}
+
+// Room is how many more tunes a workspace may have running, and how many it has. No other transaction is admitted,
+// nor one that ends something, until this one ends.
+func Room(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) (Place, error) {
+	e := entry{alone: true}
+	err := e.enter(ctx, tx, workspace)
+	return e.Place, err
 }

@@ -181,7 +181,7 @@ func audited(ctx context.Context, pool *pgxpool.Pool, audit *Audit, workspace uu
 	if tx.unaudited {
 		err = plain.Commit(ctx)
 	} else {
-		err = audit.commitAudited(ctx, conn, workspace)
+		err = audit.commitAudited(ctx, conn, workspace, &pgx.Batch{})
 	}
 	if err != nil {
 		return err

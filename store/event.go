@@ -20,14 +20,27 @@ func AppendEvent(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, topic, typ
 	if err != nil {
 		return fmt.Errorf("encode event %s: %w", typ, err)
 	}
-	_, err = tx.Exec(ctx, `
-		insert into event_log (workspace_id, topic, type, entity_id, payload) values ($1, $2, $3, $4, $5)`,
-		workspace, topic, typ, entityID, body)
+	_, err = tx.Exec(ctx, insertEvent, workspace, topic, typ, entityID, body)
 	if err != nil {
 		return fmt.Errorf("append event %s of %s: %w", typ, entityID, err)
 	}
 	return nil
 }
+
+// AppendEventLast is AppendEvent with the commit: its place is behind those of events that were appended before.
+func AppendEventLast(ctx context.Context, tx *Tx, workspace uuid.UUID, topic, typ, entityID string, payload any) error {
+	_, end := eventSpan(ctx, topic, typ, entityID)
+	defer end()
+	body, err := json.Marshal(payload)
+	if err != nil {
+		return fmt.Errorf("encode event %s: %w", typ, err)
+	}
+	tx.Last("append event "+typ+" of "+entityID, insertEvent, workspace, topic, typ, entityID, body)
+	return nil
+}
+
+const insertEvent = `
+	insert into event_log (workspace_id, topic, type, entity_id, payload) values ($1, $2, $3, $4, $5)`
 
 // eventSpan is the span of an event that is written, where the request or job that writes it has one.
 func eventSpan(ctx context.Context, topic, typ, entityID string) (context.Context, func()) {

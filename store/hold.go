@@ -21,18 +21,28 @@ func (*DatasetGoneError) Is(target error) bool { return target == ErrNotFound }
 // the check of a request and the insert of its work: what deletes one waits for the transaction and then sees what
 // it inserted. intrabar is the id of one more, or "". The error is a *DatasetGoneError when one was deleted before.
 func HoldDatasets(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, intrabar string, ids ...uuid.UUID) error {
+	batch := &pgx.Batch{}
+	held := QueueHoldDatasets(batch, workspace, intrabar, ids...)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("hold datasets: %w", err)
+	}
+	return held()
+}
+
+// QueueHoldDatasets is HoldDatasets in a batch; held is its error when the batch has run.
+func QueueHoldDatasets(batch *pgx.Batch, workspace uuid.UUID, intrabar string, ids ...uuid.UUID) (held func() error) {
 	if id, err := uuid.Parse(intrabar); err == nil {
 		ids = append(ids[:len(ids):len(ids)], id)
 	}
 	var gone int
-	err := tx.QueryRow(ctx, `
+	batch.Queue(`
 		with held as materialized (select id from datasets where workspace_id = $1 and id = any($2) order by id for key share)
-		select count(distinct named) from unnest($2::uuid[]) named where named not in (select id from held)`, workspace, ids).Scan(&gone)
-	if err != nil {
-		return fmt.Errorf("hold datasets: %w", err)
+		select count(distinct named) from unnest($2::uuid[]) named where named not in (select id from held)`, workspace, ids).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&gone) })
+	return func() error {
+		if gone > 0 {
+			return &DatasetGoneError{}
+		}
+		return nil
 	}
-	if gone > 0 {
-		return &DatasetGoneError{}
-	}
-	return nil
 }

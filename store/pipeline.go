@@ -58,6 +58,15 @@ func QueueCompletion(batch *pgx.Batch, lease Lease) {
 	batch.Queue(fmt.Sprintf(completeJob, "$1"), lease.JobID)
 }
 
+// pipelineInFleet is PipelineInWorkspace of a transaction that sees every workspace's rows.
+func (s *DB) pipelineInFleet(ctx context.Context, queue func(*pgx.Batch)) error {
+	batch := &pgx.Batch{}
+	queueBegin(batch, FleetRole)
+	queue(batch)
+	batch.Queue(`commit`)
+	return s.pool.SendBatch(ctx, batch).Close()
+}
+
 func (s *DB) pipeline(ctx context.Context, queue func(*pgx.Batch)) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`begin`)

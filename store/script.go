@@ -35,35 +35,49 @@ func (e *ScriptGoneError) Is(target error) bool { return target == ErrNotFound }
 // deleted, nor refused, between the check of a request and the insert of its work. The error is a *ScriptGoneError
 // when it was deleted before, and a *RefusedScriptError when it may not be tuned. nil: a built-in strategy.
 func HoldScript(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, script *sweep.Script) error {
-	refusal, err := holdScript(ctx, tx, workspace, script)
-	if err == nil && refusal != nil {
-		return &RefusedScriptError{Name: versionOf(script), Reason: *refusal}
+	batch := &pgx.Batch{}
+	held := QueueHoldScript(batch, workspace, script)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("hold script: %w", err)
 	}
-	return err
+	return held()
 }
+
+// QueueHoldScript is HoldScript in a batch; held is its error when the batch has run.
+func QueueHoldScript(batch *pgx.Batch, workspace uuid.UUID, script *sweep.Script) (held func() error) {
+	if script == nil {
+		return func() error { return nil }
+	}
+	var refusal *string
+	found := false
+	batch.Queue(holdScriptRow, workspace, script.ID).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, []any{&refusal}, func() error { found = true; return nil })
+		return err
+	})
+	return func() error {
+		switch {
+		case !found:
+			return &ScriptGoneError{Name: versionOf(script)}
+		case refusal != nil:
+			return &RefusedScriptError{Name: versionOf(script), Reason: *refusal}
+		}
+		return nil
+	}
+}
+
+// holdScriptRow takes the row for share: what deletes it, or ends its examination, waits for the transaction and
+// then sees what it inserted.
+const holdScriptRow = `
+	select case when status = 'refused' then coalesce(report -> 'examination' ->> 'refusal', '') end from strategies
+	 where workspace_id = $1 and id = $2 and erased_at is null for share`
 
 func versionOf(script *sweep.Script) string { return fmt.Sprintf("%s@%d", script.Name, script.Version) }
 
 // HoldScriptOfRun is HoldScript for a single run: also one that was refused may be run.
 func HoldScriptOfRun(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, script *sweep.Script) error {
-	_, err := holdScript(ctx, tx, workspace, script)
-	return err
-}
-
-// holdScript takes the row for share: what deletes it, or ends its examination, waits for the transaction and
-// then sees what it inserted.
-func holdScript(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, script *sweep.Script) (refusal *string, err error) {
-	if script == nil {
-		return nil, nil
+	var refused *RefusedScriptError
+	if err := HoldScript(ctx, tx, workspace, script); !errors.As(err, &refused) {
+		return err
 	}
-	err = tx.QueryRow(ctx, `
-		select case when status = 'refused' then coalesce(report -> 'examination' ->> 'refusal', '') end from strategies
-		 where workspace_id = $1 and id = $2 and erased_at is null for share`, workspace, script.ID).Scan(&refusal)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, &ScriptGoneError{Name: versionOf(script)}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("hold script: %w", err)
-	}
-	return refusal, nil
+	return nil
 }

@@ -8,32 +8,18 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"millrace/jobs"
+	"millrace/store"
 	"millrace/store/workers"
 )
 
 // Room is how many more tunes the workspace may have running, and how many it has. A
 // walk-forward counts as one, whatever the number of its folds, and these do not count: it can neither
-// wait for itself nor take more than its place. It locks the workspace's row, so that concurrent
-// submissions and endings count one after the other.
+// wait for itself nor take more than its place. Until the transaction ends no other one is admitted, nor
+// one that ends something.
 func Room(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) (room, active int, err error) {
-	var limit int
-	err = tx.QueryRow(ctx, `select tune_cap from workspaces where id = $1 for no key update`, workspace).Scan(&limit)
-	if err != nil {
-		return 0, 0, fmt.Errorf("lock workspace %s: %w", workspace, err)
-	}
-	err = tx.QueryRow(ctx, `select `+ActiveWork, workspace).Scan(&active)
-	if err != nil {
-		return 0, 0, fmt.Errorf("count active tunes: %w", err)
-	}
-	return limit - active, active, nil
+	place, err := store.Room(ctx, tx, workspace)
+	return place.Room, place.Active, err
 }
-
-// ActiveWork counts what of workspace $1 is admitted and has not ended.
-const ActiveWork = `
-	(select count(*) from tunes
-	  where workspace_id = $1 and admitted and status in ('queued', 'running') and wfo_id is null)
-	+ (select count(*) from wfo_runs
-	    where workspace_id = $1 and admitted and status in ('pending', 'running'))`
 
 // Next admits the workspace's oldest waiting tunes and walk-forwards while its cap has room.
 func Next(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) error {

@@ -98,6 +98,7 @@ type NewIngest struct {
 func (s *Store) CreateIngest(ctx context.Context, sub store.Submission, in NewIngest,
 	render func(*Ingest) (store.Response, error),
 ) (store.Response, error) {
+	sub.Adds = store.AddsOne
 	return s.db.Submit(ctx, sub, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
 		ingest, err := s.createIngest(ctx, tx, sub.Workspace, in)
 		if err != nil {

@@ -239,7 +239,7 @@ func (s *Store) cancel(ctx context.Context, tx *store.Tx, workspace uuid.UUID, p
 			walkForwards = append(walkForwards, ref.ID)
 		}
 	}
-	// All locks before the first row: what ends meanwhile takes its own, and then the workspace's row.
+	// All locks before the first row: what ends meanwhile takes its own, and then enters the workspace's admission.
 	if err := store.LockAll(ctx, tx, slices.Concat(walkForwards, tunes)); err != nil {
 		return err
 	}

@@ -185,21 +185,34 @@ func sameBars(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, meta *Dataset
 // one by NAME@N.
 func (s *Store) Dataset(ctx context.Context, workspace uuid.UUID, idOrName string) (Dataset, error) {
 	var found Dataset
-	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
-		found, err = readDataset(ctx, tx, workspace, idOrName)
-		return err
+	err := s.db.PipelineInWorkspace(ctx, workspace, func(batch *pgx.Batch) {
+		sql, args := datasetQuery(workspace, idOrName)
+		batch.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
+			found, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Dataset])
+			return err
+		})
 	})
-	return found, err
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return found, fmt.Errorf("dataset %q: %w", idOrName, store.ErrNotFound)
+	case err != nil:
+		return found, fmt.Errorf("read dataset %q: %w", idOrName, err)
+	}
+	return found, nil
 }
 
 func readDataset(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, idOrName string) (Dataset, error) {
+	sql, args := datasetQuery(workspace, idOrName)
+	return store.ReadOne(ctx, tx, fmt.Sprintf("dataset %q", idOrName), pgx.RowToStructByName[Dataset], sql, args...)
+}
+
+func datasetQuery(workspace uuid.UUID, idOrName string) (sql string, args []any) {
 	id, _ := uuid.Parse(idOrName) // not an id: matches none
 	series, number, _ := SplitVersion(idOrName)
-	return store.ReadOne(ctx, tx, fmt.Sprintf("dataset %q", idOrName), pgx.RowToStructByName[Dataset], `
-		select `+datasetColumns+` from datasets
+	return `
+		select ` + datasetColumns + ` from datasets
 		 where workspace_id = $1 and (id = $2 or coalesce(series, name) = $3 and not superseded or coalesce(series, name) = $4 and version = $5)
-		 order by id = $2 desc, coalesce(series, name) = $3 desc limit 1`,
-		workspace, id, idOrName, series, number)
+		 order by id = $2 desc, coalesce(series, name) = $3 desc limit 1`, []any{workspace, id, idOrName, series, number}
 }
 
 // Datasets lists the newest version of each of the workspace's datasets, newest first, from after the page's place.

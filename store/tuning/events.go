@@ -24,12 +24,17 @@ type tuneEvent struct {
 // AppendEvent records the tune as it now is. Its place in the stream is that of the lock the
 // transaction holds, see store.Lock.
 func AppendEvent(ctx context.Context, tx pgx.Tx, tune *Tune, what string, eta *float64) error {
-	return store.AppendEvent(ctx, tx, tune.WorkspaceID, "backtests", "backtest.tune."+what, tune.ID.String(),
-		tuneEvent{
-			Status: tune.Status, Trials: tune.Trials, TrialsCompleted: tune.Progress.Done(), ShareDone: tune.ShareDone(),
-			BestScore: tune.Progress.BestScore, BestTrial: tune.Progress.BestTrial,
-			ETASeconds: eta, Error: tune.Error,
-		})
+	topic, typ, entity, payload := tune.event(what, eta)
+	return store.AppendEvent(ctx, tx, tune.WorkspaceID, topic, typ, entity, payload)
+}
+
+// event is what AppendEvent records.
+func (t *Tune) event(what string, eta *float64) (topic, typ, entity string, payload tuneEvent) {
+	return "backtests", "backtest.tune." + what, t.ID.String(), tuneEvent{
+		Status: t.Status, Trials: t.Trials, TrialsCompleted: t.Progress.Done(), ShareDone: t.ShareDone(),
+		BestScore: t.Progress.BestScore, BestTrial: t.Progress.BestTrial,
+		ETASeconds: eta, Error: t.Error,
+	}
 }
 
 // ShareDone is how much of the tune's work is done, from 0 to 1: of all rounds, and so with its permutations,

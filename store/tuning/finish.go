@@ -10,7 +10,6 @@ import (
 	"millrace/jobs"
 	"millrace/jobs/backtest"
 	"millrace/store"
-	"millrace/store/admission"
 	"millrace/store/workers"
 )
 
@@ -82,7 +81,7 @@ func (s *Store) readShareOf(ctx context.Context, workspace, id uuid.UUID) (of sh
 	var slots int
 	err = s.db.PipelineInWorkspace(ctx, workspace, func(batch *pgx.Batch) {
 		batch.Queue(`
-			select fleet_slots($3, make_interval(secs => $4)), `+admission.ActiveWork+`,
+			select fleet_slots($3, make_interval(secs => $4)), `+store.ActiveWork+`,
 			       (select count(*) from tunes f join tunes t on f.wfo_id = t.wfo_id
 			         where t.id = $2 and f.admitted and f.status in ('queued', 'running')),
 			       not exists (select from tunes t join tune_progress p on p.tune_id = t.id

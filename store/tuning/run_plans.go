@@ -131,7 +131,7 @@ func (s *Store) createRunPlan(ctx context.Context, tx pgx.Tx, sub store.Submissi
 		return nil, fmt.Errorf("insert run plan: %w", err)
 	}
 	for i, v := range in.Variants {
-		tune, err := s.create(ctx, tx, sub.Workspace, v.Tune)
+		tune, err := s.CreateIn(ctx, tx, sub.Workspace, v.Tune)
 		if err != nil {
 			return nil, err
 		}

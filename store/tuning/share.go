@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"millrace/store/admission"
+	"millrace/store"
 )
 
 // share is what decides how much of its workspace's window a tune gets. The workspace has as many shards
@@ -28,7 +28,7 @@ func readShare(ctx context.Context, tx pgx.Tx, tune *Tune) (share, error) {
 		wfo = &tune.Fold.WFO
 	}
 	err := tx.QueryRow(ctx, `
-		select `+admission.ActiveWork+`,
+		select `+store.ActiveWork+`,
 		       (select count(*) from tunes where wfo_id = $3 and admitted and status in ('queued', 'running')),
 		       not exists (select from tunes t join tune_progress p on p.tune_id = t.id
 		                    where t.workspace_id = $1 and t.admitted and t.status = 'running'

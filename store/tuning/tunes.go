@@ -15,7 +15,6 @@ import (
 	"millrace/jobs/backtest"
 	"millrace/jobs/sweep"
 	"millrace/store"
-	"millrace/store/admission"
 )
 
 // Status is where a tune is in its life; the last three are final.
@@ -110,8 +109,19 @@ type NewTune struct {
 // response that is kept with the idempotency key. Over the workspace's cap the plan job is held
 // back until another tune ends.
 func (s *Store) Create(ctx context.Context, sub store.Submission, in NewTune, render func(*Tune) (store.Response, error)) (store.Response, error) {
-	return s.db.Submit(ctx, sub, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
-		tune, err := s.create(ctx, tx, sub.Workspace, in)
+	sub.Adds = store.AddsTune
+	var scriptHeld, datasetsHeld func() error
+	return s.db.SubmitHolding(ctx, sub, func(batch *pgx.Batch) {
+		scriptHeld = store.QueueHoldScript(batch, sub.Workspace, in.Spec.Script)
+		datasetsHeld = store.QueueHoldDatasets(batch, sub.Workspace, in.Spec.IntrabarDataset, in.datasets()...)
+	}, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
+		if err := scriptHeld(); err != nil {
+			return store.Response{}, err
+		}
+		if err := datasetsHeld(); err != nil {
+			return store.Response{}, err
+		}
+		tune, err := s.create(ctx, tx, tx.WakingLast(), sub.Workspace, tx.Place(), in)
 		if err != nil {
 			return store.Response{}, err
 		}
@@ -119,22 +129,33 @@ func (s *Store) Create(ctx context.Context, sub store.Submission, in NewTune, re
 	})
 }
 
-// CreateIn is Create within the transaction of another submission.
-func (s *Store) CreateIn(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewTune) (*Tune, error) {
-	return s.create(ctx, tx, workspace, in)
+// datasets are the ids of those that it names.
+func (in *NewTune) datasets() []uuid.UUID {
+	return slices.Concat(in.Several, []uuid.UUID{in.DatasetID})
 }
 
-func (s *Store) create(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewTune) (*Tune, error) {
+// CreateIn is Create within the transaction of another submission.
+func (s *Store) CreateIn(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewTune) (*Tune, error) {
 	if err := store.HoldScript(ctx, tx, workspace, in.Spec.Script); err != nil {
 		return nil, err
 	}
-	if err := store.HoldDatasets(ctx, tx, workspace, in.Spec.IntrabarDataset, slices.Concat(in.Several, []uuid.UUID{in.DatasetID})...); err != nil {
+	if err := store.HoldDatasets(ctx, tx, workspace, in.Spec.IntrabarDataset, in.datasets()...); err != nil {
 		return nil, err
 	}
-	room, active, err := admission.Room(ctx, tx, workspace)
+	place, err := store.Room(ctx, tx, workspace)
 	if err != nil {
 		return nil, err
 	}
+	last := &store.Tx{Tx: tx}
+	tune, err := s.create(ctx, last, tx, workspace, place, in)
+	if err != nil {
+		return nil, err
+	}
+	return tune, last.RunLast(ctx)
+}
+
+// create inserts the job in tx, and leaves the rows for the end of the transaction last.
+func (s *Store) create(ctx context.Context, last *store.Tx, tx pgx.Tx, workspace uuid.UUID, place store.Place, in NewTune) (*Tune, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, fmt.Errorf("tune id: %w", err)
@@ -143,8 +164,8 @@ func (s *Store) create(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in N
 	if err != nil {
 		return nil, fmt.Errorf("encode spec: %w", err)
 	}
-	opts := &river.InsertOpts{Pending: room < 1, Priority: jobs.PriorityShare}
-	if active == 0 {
+	opts := &river.InsertOpts{Pending: place.Room < 1, Priority: jobs.PriorityShare}
+	if place.Active == 0 {
 		opts.Priority = jobs.PriorityFirst
 	}
 	job, err := s.db.River().InsertTx(ctx, tx, jobs.TunePlanArgs{WorkspaceID: workspace, TuneID: id}, opts)
@@ -153,27 +174,21 @@ func (s *Store) create(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in N
 	}
 	tune := &Tune{
 		ID: id, WorkspaceID: workspace, DatasetID: in.DatasetID, Dataset: in.Dataset, Spec: in.Spec,
-		Status: Queued, Admitted: room > 0, Trials: in.Trials,
+		Status: Queued, Admitted: place.Room > 0, Trials: in.Trials, CreatedAt: place.At,
 	}
-	err = tx.QueryRow(ctx, `
+	last.Last("insert tune", `
 		insert into tunes (id, workspace_id, dataset_id, strategy, objective, search_type, spec,
-		                   admitted, plan_job_id, n_trials)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-		returning created_at`,
+		                   admitted, plan_job_id, n_trials, created_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		id, workspace, in.DatasetID, in.Spec.StrategyName, in.Spec.ObjectiveType, in.Spec.SearchType,
-		spec, tune.Admitted, job.Job.ID, in.Trials).Scan(&tune.CreatedAt)
-	if err != nil {
-		return nil, fmt.Errorf("insert tune: %w", err)
-	}
+		spec, tune.Admitted, job.Job.ID, in.Trials, place.At)
 	if len(in.Several) > 0 {
-		_, err = tx.Exec(ctx, `
+		last.Last("insert datasets of tune", `
 			insert into tune_datasets (tune_id, workspace_id, position, dataset_id)
 			select $1, $2, at - 1, id from unnest($3::uuid[]) with ordinality u (id, at)`, id, workspace, in.Several)
-		if err != nil {
-			return nil, fmt.Errorf("insert datasets of tune: %w", err)
-		}
 	}
-	return tune, AppendEvent(ctx, tx, tune, "queued", nil)
+	topic, typ, entity, payload := tune.event("queued", nil)
+	return tune, store.AppendEventLast(ctx, last, workspace, topic, typ, entity, payload)
 }
 
 const tuneColumns = `

@@ -34,8 +34,19 @@ type NewRun struct {
 func (s *Store) Create(ctx context.Context, sub store.Submission, in NewRun,
 	render func(*Run, []Fold) (store.Response, error),
 ) (store.Response, error) {
-	return s.db.Submit(ctx, sub, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
-		wfo, folds, err := s.create(ctx, tx, sub.Workspace, in)
+	sub.Adds = store.AddsTune
+	var scriptHeld, datasetsHeld func() error
+	return s.db.SubmitHolding(ctx, sub, func(batch *pgx.Batch) {
+		scriptHeld = store.QueueHoldScript(batch, sub.Workspace, in.Spec.Script)
+		datasetsHeld = store.QueueHoldDatasets(batch, sub.Workspace, in.Spec.IntrabarDataset, in.datasets()...)
+	}, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
+		if err := scriptHeld(); err != nil {
+			return store.Response{}, err
+		}
+		if err := datasetsHeld(); err != nil {
+			return store.Response{}, err
+		}
+		wfo, folds, err := s.create(ctx, tx, sub.Workspace, tx.Place(), in)
 		if err != nil {
 			return store.Response{}, err
 		}
@@ -43,30 +54,33 @@ func (s *Store) Create(ctx context.Context, sub store.Submission, in NewRun,
 	})
 }
 
+// datasets are the ids of those that it names.
+func (in *NewRun) datasets() []uuid.UUID { return slices.Concat(in.Several, []uuid.UUID{in.DatasetID}) }
+
 // CreateIn is Create within the transaction of another submission.
 func (s *Store) CreateIn(ctx context.Context, tx *store.Tx, workspace uuid.UUID, in NewRun) (*Run, error) {
-	wfo, _, err := s.create(ctx, tx, workspace, in)
+	if err := store.HoldScript(ctx, tx, workspace, in.Spec.Script); err != nil {
+		return nil, err
+	}
+	if err := store.HoldDatasets(ctx, tx, workspace, in.Spec.IntrabarDataset, in.datasets()...); err != nil {
+		return nil, err
+	}
+	place, err := store.Room(ctx, tx, workspace)
+	if err != nil {
+		return nil, err
+	}
+	wfo, _, err := s.create(ctx, tx, workspace, place, in)
 	return wfo, err
 }
 
-func (s *Store) create(ctx context.Context, tx *store.Tx, workspace uuid.UUID, in NewRun) (*Run, []Fold, error) {
-	if err := store.HoldScript(ctx, tx, workspace, in.Spec.Script); err != nil {
-		return nil, nil, err
-	}
-	if err := store.HoldDatasets(ctx, tx, workspace, in.Spec.IntrabarDataset, slices.Concat(in.Several, []uuid.UUID{in.DatasetID})...); err != nil {
-		return nil, nil, err
-	}
-	room, active, err := admission.Room(ctx, tx, workspace)
-	if err != nil {
-		return nil, nil, err
-	}
+func (s *Store) create(ctx context.Context, tx *store.Tx, workspace uuid.UUID, place store.Place, in NewRun) (*Run, []Fold, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, nil, fmt.Errorf("walk-forward id: %w", err)
 	}
 	wfo := &Run{
 		ID: id, WorkspaceID: workspace, DatasetID: in.DatasetID, Dataset: in.Dataset, Several: in.Several, Spec: in.Spec, Config: in.Config,
-		Status: Pending, Admitted: room > 0, Folds: len(in.Folds), Trials: in.Trials, Warnings: in.Warnings,
+		Status: Pending, Admitted: place.Room > 0, Folds: len(in.Folds), Trials: in.Trials, Warnings: in.Warnings,
 	}
 	if err := s.insertWFO(ctx, tx, wfo); err != nil {
 		return nil, nil, err
@@ -98,7 +112,7 @@ func (s *Store) create(ctx context.Context, tx *store.Tx, workspace uuid.UUID, i
 		return nil, nil, err
 	}
 	if wfo.Admitted {
-		err = admission.EnqueueFolds(ctx, tx, id, active == 0)
+		err = admission.EnqueueFolds(ctx, tx, id, place.Active == 0)
 	}
 	return wfo, folds, err
 }

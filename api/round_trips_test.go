@@ -1,0 +1,108 @@
+package api_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"millrace/api"
+	"millrace/jobs"
+	"millrace/store/stores"
+)
+
+// roundTrips notes what pools send and wait for.
+type roundTrips struct {
+	mu    sync.Mutex
+	trips []string
+}
+
+func (r *roundTrips) note(sql string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.trips = append(r.trips, strings.Join(strings.Fields(sql), " "))
+}
+
+func (r *roundTrips) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	r.note(data.SQL)
+	return ctx
+}
+
+func (r *roundTrips) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (r *roundTrips) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
+	var all []string
+	for _, q := range data.Batch.QueuedQueries {
+		all = append(all, q.SQL)
+	}
+	r.note(strings.Join(all, "; "))
+	return ctx
+}
+
+func (r *roundTrips) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+
+func (r *roundTrips) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
+
+// take is what was sent since the last call.
+func (r *roundTrips) take() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	trips := r.trips
+	r.trips = nil
+	return trips
+}
+
+// counted has a server's store note its round trips.
+func counted(t *testing.T, trips *roundTrips) func(*api.Options) {
+	return func(o *api.Options) {
+		traced := func(config *pgxpool.Config) *pgxpool.Pool {
+			config.ConnConfig.Tracer = trips
+			pool, err := pgxpool.NewWithConfig(t.Context(), config)
+			require.NoError(t, err)
+			t.Cleanup(pool.Close)
+			return pool
+		}
+		pool := traced(o.Store.Pool().Config())
+		client, err := jobs.NewInsertClient(pool, slog.New(slog.DiscardHandler))
+		require.NoError(t, err)
+		spaces := traced(o.Store.Workspaces().Config())
+		o.Store = stores.New(pool, client)
+		o.Store.SetWorkspaces(spaces)
+	}
+}
+
+// A submission that is new takes six round trips at most, whether its tune is admitted or waits: the caller's key, the
+// stored response, the dataset, the beginning with the claim of the key and the admission, River's insert, and all
+// rows with the commit. One of its transactions writes. A limit on submissions, which is off here, is one more.
+func TestASubmissionTakesSixRoundTripsAndOneTransaction(t *testing.T) {
+	trips := &roundTrips{}
+	r := newFixture(t, counted(t, trips)).withSample()
+	submit := func(n int) []string {
+		trips.take()
+		a := r.do(http.MethodPost, "/backtests/tune", fmt.Sprintf(
+			`{"dataset":"sp500","strategy_name":"sma_cross","seed":%d,"param_space":{"fast":[5,10],"slow":[50,100]}}`, n), "X-Idempotency-Key", fmt.Sprint("k", n))
+		require.Equal(t, http.StatusAccepted, a.status, string(a.body))
+		require.Equal(t, n <= 2, strings.Contains(string(a.body), `"admitted":true`))
+		return trips.take()
+	}
+	submit(0) // reads the bars, which are kept
+	for n := 2; n < 5; n++ {
+		sent := submit(n)
+		require.LessOrEqual(t, len(sent), 6, strings.Join(sent, "\n"))
+		writes := 0
+		for _, sql := range sent {
+			if strings.Contains(sql, "insert into idempotency_keys") {
+				writes++
+			}
+			require.False(t, sql == "begin" || sql == "commit", "a round trip for %q alone", sql)
+		}
+		require.Equal(t, 1, writes)
+	}
+}

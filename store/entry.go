@@ -1,0 +1,118 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Adds is what the effect of a submission adds to the open work of its workspace.
+type Adds int
+
+const (
+	// AddsAny is any number of pieces of work, or none.
+	AddsAny Adds = iota
+	// AddsOne is at most one piece of work, which takes no place of the cap.
+	AddsOne
+	// AddsTune is at most one tune or walk-forward.
+	AddsTune
+)
+
+// Place is what a workspace has room for.
+type Place struct {
+	Room   int       // how many more tunes it may have running
+	Active int       // how many it has
+	At     time.Time // when the transaction began
+}
+
+// entry is how a transaction enters a workspace's admission.
+//
+// What ends work, and so makes room, enters alone: it holds the workspace's admission lock until it ends. So does what
+// may be admitted. But most submissions come to a workspace whose cap is taken and whose queue is far from full, and these
+// enter together, with the lock shared. As nothing ends meanwhile, such a one knows that its tune has to wait, and the
+// one that ends next, which waits for the lock, sees the tune and admits it. And as there are no more transactions
+// than connections, the queue stays within its depth if it has room for a piece of work of each. The lock is one that
+// is granted in the order of the requests, so that a stream of submissions does not hold up what ends.
+//
+// Before the lock comes a share of the workspace's row, which inserts take anyway: whatever changes the row and then
+// enters waits for us before it has the lock that we might need.
+type entry struct {
+	alone bool
+	tune  bool // needs to know of places
+	depth int  // 0: any
+	own   bool // the workspace's own depth goes first
+	Place
+	found  bool
+	shared bool
+	most   int // depth that holds
+	open   int
+	sure   bool // what was counted holds although others enter too
+}
+
+// errEnterAlone says that a transaction which entered with others has to begin again, and enter alone.
+var errEnterAlone = errors.New("admission depends on others that are entering")
+
+const (
+	enterShare = `select from workspaces where id = $1 for key share`
+	// In a query of its own, as those that count after it see what was committed before the lock was given.
+	enterLock = `
+		select shared, case when shared then pg_advisory_xact_lock_shared(key) is null else pg_advisory_xact_lock(key) is null end
+		  from (select hashtextextended('millrace admission ' || $1::uuid::text, 0) as key,
+		               not $2::boolean and (not $3::boolean or w.tune_cap <= ` + ActiveWork + `)
+		               and ($4::int < 1 or $4 > current_setting('max_connections')::int) as shared
+		          from workspaces w where w.id = $1 offset 0) look`
+	enterCount = `
+		select w.tune_cap - active, active, now(), most, open, open >= most or open + current_setting('max_connections')::int <= most
+		  from (select w.tune_cap, case when $3::boolean then coalesce(w.queue_depth, $2::int) else $2::int end as most, ` + ActiveWork + ` as active
+		          from workspaces w where w.id = $1 offset 0) w,
+		       lateral (select case when most > 0 then (select count(*) from (` + openWork + ` limit most) o) else 0 end as open) o`
+)
+
+// queue has a batch enter; what is found is known when its results are read.
+func (e *entry) queue(batch *pgx.Batch, workspace uuid.UUID) {
+	batch.Queue(enterShare, workspace)
+	batch.Queue(enterLock, workspace, e.alone, e.tune, e.depth).Query(func(rows pgx.Rows) error {
+		var locked bool
+		_, err := pgx.ForEachRow(rows, []any{&e.shared, &locked}, func() error { return nil })
+		return err
+	})
+	batch.Queue(enterCount, workspace, e.depth, e.own).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, []any{&e.Room, &e.Active, &e.At, &e.most, &e.open, &e.sure}, func() error {
+			e.found = true
+			return nil
+		})
+		return err
+	})
+}
+
+func (e *entry) enter(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) error {
+	batch := &pgx.Batch{}
+	e.queue(batch, workspace)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("enter workspace %s: %w", workspace, err)
+	}
+	return e.judge(workspace)
+}
+
+// judge is an error when the workspace is not there, or when what was counted may not hold.
+func (e *entry) judge(workspace uuid.UUID) error {
+	switch {
+	case !e.found:
+		return fmt.Errorf("workspace %s: %w", workspace, ErrNotFound)
+	case e.shared && (e.tune && e.Room > 0 || e.most > 0 && !e.sure):
+		return errEnterAlone
+	}
+	return nil
+}
+
+// full is ErrQueueFull when one more piece of work would be beyond the depth.
+func (e *entry) full() error {
+	if e.most > 0 && e.open >= e.most {
+		return fmt.Errorf("%d pieces of work are open: %w", e.open, ErrQueueFull)
+	}
+	return nil
+}
