@@ -12,7 +12,7 @@ import (
 	"millrace/jobs/backtest/pricefile"
 )
 
-// Days and months that could each be the other are told apart by what only one order makes of the file.
+// Days and months that could each be the other are distinguished by what only one order makes of the file.
 func TestTheOrderOfDayAndMonthFollowsFromTheFile(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
