@@ -46,6 +46,7 @@ func holdings() []holding {
 		{kind: "runs", table: "backtest_runs", rows: itemsAtOnce(Run)},
 		{kind: "datasets", table: "datasets", rows: itemsAtOnce(Dataset), only: `not exists (select from datasets later where later.base_id = h.id)`},
 		{kind: "strategies", table: "strategies"},
+		{kind: "retired_versions", table: "retired_versions"}, // what a deletion leaves of a dataset or script
 		{kind: "ingestions", table: "ingest_jobs"},
 		{kind: "uploads", table: "ingest_uploads", rows: 1, parts: []part{{"ingest_upload_parts", "upload_id"}}},
 		{kind: "reembeddings", table: "reembeds", rows: stepItems, parts: []part{{"reembed_chunks", "reembed_id"}}},
