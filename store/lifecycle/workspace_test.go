@@ -111,6 +111,7 @@ func TestAWorkspaceIsThereForNobodyFromItsDeletionOn(t *testing.T) {
 			_, err := d.Store.Tenants.CreateKey(ctx, d.Space.ID, "k2", tenants.RoleOwner)
 			return err
 		},
+		"a submission": func() error { _, err := d.Submit("late"); return err },
 		"a ticket": func() error {
 			_, err := d.Store.Tenants.CreateEventTicket(ctx, [32]byte{1}, tenants.TicketMaker{}, d.Space.ID, time.Minute)
 			return err
