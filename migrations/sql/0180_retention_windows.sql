@@ -13,7 +13,6 @@ grant update on retention_rules to millrace_fleet;
 -- When a tune's trials were dropped: its summary, leaderboard and manifest are still there.
 alter table tunes add column trials_dropped_at timestamptz;
 create index tunes_with_trials on tunes (completed_at) where completed_at is not null and trials_dropped_at is null;
-create index tunes_ended on tunes (completed_at) where completed_at is not null;
 create index wfo_runs_ended on wfo_runs (completed_at) where completed_at is not null;
 create index run_plans_ended on run_plans (completed_at) where completed_at is not null;
 create index backtest_runs_aged on backtest_runs (created_at);
@@ -378,7 +377,7 @@ revoke delete on admin_tokens, retention_job_log from millrace_fleet;
 alter table admin_tokens drop column ended_at;
 alter table api_keys drop column ended_at;
 drop index backtest_runs_of_strategy, wfo_runs_of_strategy, tunes_of_strategy, retention_job_log_aged, match_runs_asked, ingest_jobs_ended,
-    backtest_runs_aged, run_plans_ended, wfo_runs_ended, tunes_ended, tunes_with_trials;
+    backtest_runs_aged, run_plans_ended, wfo_runs_ended, tunes_with_trials;
 alter table tunes drop column trials_dropped_at;
 revoke update on retention_rules from millrace_fleet;
 alter table retention_rules drop column step, drop column past_ok, drop column past_failed, drop column past_rows;
