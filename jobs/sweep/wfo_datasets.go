@@ -24,13 +24,13 @@ func (w *DatasetWalk) describe(data Series, folds []FoldResult, oos Stitched, cu
 	if n := len(curve.Bars); n > 0 {
 		w.From, w.To = time.UnixMicro(data.Bars.Time[curve.Bars[0]]).UTC(), time.UnixMicro(data.Bars.Time[curve.Bars[n-1]]).UTC()
 	}
-	place := len(folds)
 	for _, fold := range folds {
 		if fold.Winner == nil {
 			continue
 		}
 		w.Chosen++
-		if place = slices.IndexFunc(fold.Winner.Datasets, func(d DatasetEntry) bool { return d.Dataset == w.Dataset }); place < 0 {
+		place := slices.IndexFunc(fold.Winner.Datasets, func(d DatasetEntry) bool { return d.Dataset == w.Dataset })
+		if place < 0 {
 			continue
 		}
 		if m := fold.Winner.Datasets[place].MetricsOOS; m != nil && m.ReturnPct > 0 {
