@@ -40,7 +40,9 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	db := pgtest.New(t)
-	return &fixture{t: t, db: db, owner: db.OwnerPool(t), space: uuid.New()}
+	f := &fixture{t: t, db: db, owner: db.OwnerPool(t), space: uuid.New()}
+	f.exec(`insert into workspaces (id, name) values ($1, 'research')`, f.space)
+	return f
 }
 
 // feed starts a feed of its own process; Stop is called at the end in any case.

@@ -161,6 +161,7 @@ func newYard(t *testing.T) *yard {
 	y := &yard{t: t, db: pgtest.New(t), space: uuid.New()}
 	y.owner = y.db.OwnerPool(t)
 	_, err := y.owner.Exec(t.Context(), `
+		insert into workspaces (id, name) values ('`+y.space.String()+`', 'research');
 		create table effects (job_id bigint, attempt int, what text, pid int, at timestamptz default clock_timestamp());
 		grant select, insert on effects to millrace_app, millrace_workspace`)
 	require.NoError(t, err)
