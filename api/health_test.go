@@ -30,7 +30,9 @@ func TestHealthIsShownToTheAdminOnly(t *testing.T) {
 		return statuses
 	}
 	statuses := look()
-	require.Len(t, statuses, 9)
+	for _, c := range []string{"database", "idempotency", "ingestion", "llm", "qdrant", "retention", "schedules", "sse", "tunes", "webhooks"} {
+		require.Contains(t, statuses, c)
+	}
 	require.Equal(t, "ok", statuses["retention"])
 	r.exec(`drop table ingest_jobs cascade`)
 	require.Equal(t, "error", look()["ingestion"])
