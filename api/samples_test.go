@@ -105,6 +105,7 @@ func TestTheDocumentsExamplesRun(t *testing.T) {
 		return into[struct{ Status string }](t, r.do(http.MethodGet, done.header.Get("Location"), "")).Status == "completed"
 	}, 30*time.Second, 20*time.Millisecond)
 	run(http.MethodPost, "/backtests/tunes/{id}/explain")
+	run(http.MethodGet, "/backtests/tunes/{id}/explain") // before another example makes a tune
 	done = r.do(http.MethodPost, "/backtests/wfo", smallWFO, "X-Idempotency-Key", "to export")
 	shell.env["WFO_ID"] = ids("walk-forward", "wfo_id", done)
 	require.Eventually(t, func() bool {

@@ -116,6 +116,7 @@ func examples() map[string][]string {
 		"admin workspace create":  {"millrace admin workspace create research --tune-cap 4"},
 		"admin workspace list":    {"millrace admin workspace list"},
 		"admin workspace set":     {"millrace admin workspace set research --queue-depth 10000"},
+		"admin workspace delete":  {"millrace admin workspace delete research --dry-run"},
 		"admin workspace reembed": {"millrace admin workspace reembed research"},
 		"admin key create":        {"millrace admin key create research ci --role member --expires 720h"},
 		"admin key list":          {"millrace admin key list research"},
