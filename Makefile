@@ -29,8 +29,9 @@ test: build ## all tests, beside a throwaway Postgres; as root on Debian it inst
 	-@.ci/python
 	bin/millrace postgres -- $(GOTESTSUM) --format pkgname $(AGAIN) --packages="$(PACKAGES)" -- -p $(TEST_PACKAGES_AT_ONCE) -timeout 12m
 
-chaos: build ## kill, stop and cut everything while it works, fill its disk and skew its clocks, for a quarter of an hour, and print what held; then who gets at what. As root; MILLRACE_DRILLS=50 holds more drills
+chaos: build ## kill, stop and cut everything while it works, fill its disk and skew its clocks, for a quarter of an hour, and print what held; then a worker's memory under hostile files, and who gets at what. As root; MILLRACE_DRILLS=50 holds more drills
 	go test -tags chaos -count=1 -v -timeout 40m ./cmd/millrace/chaos
+	bin/millrace postgres -- go test -count=1 -v -run AWorkerStaysSmall ./cmd/millrace
 	bin/millrace postgres -- go test -count=1 -v -run 'IsClosed|RowLevelSecurityAlone' ./api ./migrations
 
 scale: ## tunes of 1,000,000 trials, of a strategy and of a script: time, bytes, memory, pages, cancel
