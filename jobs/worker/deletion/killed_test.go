@@ -71,27 +71,7 @@ func TestADeletionEndsThoughItsWorkerIsKilled(t *testing.T) {
 	made, err := d.Store.Lifecycle.Delete(ctx, d.Space.ID, lifecycle.Request{Kind: lifecycle.Tune, IDs: []uuid.UUID{tune.ID}, Cascade: true})
 	require.NoError(t, err)
 
-	// The job comes as far as the shard that is locked, and is killed there.
-	locked, err := d.Owner.Begin(ctx)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = locked.Rollback(context.Background()) })
-	_, err = locked.Exec(ctx, `select from tune_shards where tune_id = $1 and shard = 1700 for update`, tune.ID)
-	require.NoError(t, err)
-	url := d.Store.Pool().Config().ConnString()
-	worker := exec.Command(os.Args[0], "-test.run", "^$")
-	worker.Env = append(os.Environ(), workerEnv+"="+url)
-	require.NoError(t, worker.Start())
-	left := func() int { return d.Count(`select count(*) from tune_shards where tune_id = $1`, tune.ID) }
-	require.Eventually(t, func() bool { return left() < 3000 }, time.Minute, 20*time.Millisecond)
-	d.AwaitBlocked()
-	require.NoError(t, worker.Process.Kill())
-	_ = worker.Wait()
-	require.Positive(t, left(), "it was killed in the middle")
-	require.NoError(t, locked.Rollback(ctx))
-
-	stop, err := startWorker(ctx, url)
-	require.NoError(t, err)
-	t.Cleanup(stop)
+	left := killInTheMiddle(d, tune.ID)
 	require.Eventually(t, func() bool {
 		done, err := d.Store.Lifecycle.Deletion(ctx, d.Space.ID, made.ID)
 		return err == nil && done.Status == "completed"
@@ -113,26 +93,7 @@ func TestAWorkspaceIsDeletedThoughItsWorkerIsKilled(t *testing.T) {
 	_, err := d.Store.Lifecycle.DeleteWorkspace(ctx, d.Space.ID, "main", "ada")
 	require.NoError(t, err)
 
-	locked, err := d.Owner.Begin(ctx)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = locked.Rollback(context.Background()) })
-	_, err = locked.Exec(ctx, `select from tune_shards where tune_id = $1 and shard = 1700 for update`, tune.ID)
-	require.NoError(t, err)
-	url := d.Store.Pool().Config().ConnString()
-	worker := exec.Command(os.Args[0], "-test.run", "^$")
-	worker.Env = append(os.Environ(), workerEnv+"="+url)
-	require.NoError(t, worker.Start())
-	left := func() int { return d.Count(`select count(*) from tune_shards where tune_id = $1`, tune.ID) }
-	require.Eventually(t, func() bool { return left() < 3000 }, time.Minute, 20*time.Millisecond)
-	d.AwaitBlocked()
-	require.NoError(t, worker.Process.Kill())
-	_ = worker.Wait()
-	require.Positive(t, left(), "it was killed in the middle")
-	require.NoError(t, locked.Rollback(ctx))
-
-	stop, err := startWorker(ctx, url)
-	require.NoError(t, err)
-	t.Cleanup(stop)
+	killInTheMiddle(d, tune.ID)
 	require.Eventually(t, func() bool {
 		done, err := d.Store.Lifecycle.WorkspaceDeletion(ctx, d.Space.ID)
 		return err == nil && done.Status == "completed"
@@ -143,4 +104,33 @@ func TestAWorkspaceIsDeletedThoughItsWorkerIsKilled(t *testing.T) {
 		}
 	}
 	require.Zero(t, d.Count(`select count(*) from workspaces where id = $1`, d.Space.ID))
+}
+
+// killInTheMiddle has a worker delete the 3,000 shards of a tune as far as one that is locked, kills it there, and starts
+// another. It returns how many shards are left.
+func killInTheMiddle(d *storetest.Fixture, tune uuid.UUID) (left func() int) {
+	t := d.T
+	t.Helper()
+	ctx := t.Context()
+	locked, err := d.Owner.Begin(ctx)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = locked.Rollback(context.Background()) })
+	_, err = locked.Exec(ctx, `select from tune_shards where tune_id = $1 and shard = 1700 for update`, tune)
+	require.NoError(t, err)
+	url := d.Store.Pool().Config().ConnString()
+	worker := exec.Command(os.Args[0], "-test.run", "^$")
+	worker.Env = append(os.Environ(), workerEnv+"="+url)
+	require.NoError(t, worker.Start())
+	left = func() int { return d.Count(`select count(*) from tune_shards where tune_id = $1`, tune) }
+	require.Eventually(t, func() bool { return left() < 3000 }, time.Minute, 20*time.Millisecond)
+	d.AwaitBlocked()
+	require.NoError(t, worker.Process.Kill())
+	_ = worker.Wait()
+	require.Positive(t, left(), "it was killed in the middle")
+	require.NoError(t, locked.Rollback(ctx))
+
+	stop, err := startWorker(ctx, url)
+	require.NoError(t, err)
+	t.Cleanup(stop)
+	return left
 }
