@@ -6,7 +6,43 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"millrace/jobs/sweep"
 )
+
+// Named is what a tune or walk-forward names and must not lose before it is inserted.
+type Named struct {
+	Script   *sweep.Script // nil: a built-in strategy
+	Intrabar string        // id of the dataset of bars inside its bars, or ""
+	Datasets []uuid.UUID
+}
+
+// NamedBy is what a specification and its datasets name.
+func NamedBy(spec *sweep.Spec, datasets ...uuid.UUID) Named {
+	return Named{Script: spec.Script, Intrabar: spec.IntrabarDataset, Datasets: datasets}
+}
+
+// Hold keeps all of it until the transaction ends; its errors are those of HoldScript and HoldDatasets.
+func (n Named) Hold(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) error {
+	batch := &pgx.Batch{}
+	held := n.queue(batch, workspace)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("hold script and datasets: %w", err)
+	}
+	return held()
+}
+
+// queue is Hold in a batch; held is its error when the batch has run.
+func (n Named) queue(batch *pgx.Batch, workspace uuid.UUID) (held func() error) {
+	script := queueHoldScript(batch, workspace, n.Script)
+	datasets := queueHoldDatasets(batch, workspace, n.Intrabar, n.Datasets...)
+	return func() error {
+		if err := script(); err != nil {
+			return err
+		}
+		return datasets()
+	}
+}
 
 // DatasetGoneError is ErrNotFound of a dataset that was deleted while work that names it was submitted.
 type DatasetGoneError struct{}
@@ -22,15 +58,15 @@ func (*DatasetGoneError) Is(target error) bool { return target == ErrNotFound }
 // it inserted. intrabar is the id of one more, or "". The error is a *DatasetGoneError when one was deleted before.
 func HoldDatasets(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, intrabar string, ids ...uuid.UUID) error {
 	batch := &pgx.Batch{}
-	held := QueueHoldDatasets(batch, workspace, intrabar, ids...)
+	held := queueHoldDatasets(batch, workspace, intrabar, ids...)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("hold datasets: %w", err)
 	}
 	return held()
 }
 
-// QueueHoldDatasets is HoldDatasets in a batch; held is its error when the batch has run.
-func QueueHoldDatasets(batch *pgx.Batch, workspace uuid.UUID, intrabar string, ids ...uuid.UUID) (held func() error) {
+// queueHoldDatasets is HoldDatasets in a batch; held is its error when the batch has run.
+func queueHoldDatasets(batch *pgx.Batch, workspace uuid.UUID, intrabar string, ids ...uuid.UUID) (held func() error) {
 	if id, err := uuid.Parse(intrabar); err == nil {
 		ids = append(ids[:len(ids):len(ids)], id)
 	}

@@ -36,15 +36,15 @@ func (e *ScriptGoneError) Is(target error) bool { return target == ErrNotFound }
 // when it was deleted before, and a *RefusedScriptError when it may not be tuned. nil: a built-in strategy.
 func HoldScript(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, script *sweep.Script) error {
 	batch := &pgx.Batch{}
-	held := QueueHoldScript(batch, workspace, script)
+	held := queueHoldScript(batch, workspace, script)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("hold script: %w", err)
 	}
 	return held()
 }
 
-// QueueHoldScript is HoldScript in a batch; held is its error when the batch has run.
-func QueueHoldScript(batch *pgx.Batch, workspace uuid.UUID, script *sweep.Script) (held func() error) {
+// queueHoldScript is HoldScript in a batch; held is its error when the batch has run.
+func queueHoldScript(batch *pgx.Batch, workspace uuid.UUID, script *sweep.Script) (held func() error) {
 	if script == nil {
 		return func() error { return nil }
 	}

@@ -16,12 +16,29 @@ import (
 // gets the stored response; another body is ErrKeyReused; one that is still running after the
 // submission's wait is ErrKeyBusy. A new one beyond the queue's depth is ErrQueueFull. An error stores nothing.
 func (s *DB) Submit(ctx context.Context, sub Submission, effect func(context.Context, *Tx) (Response, error)) (Response, error) {
-	return s.SubmitHolding(ctx, sub, func(*pgx.Batch) {}, effect)
+	return s.submitHolding(ctx, sub, func(*pgx.Batch) {}, effect)
 }
 
-// SubmitHolding is Submit of an effect that needs statements to have run before it, such as those that hold what it names.
+// SubmitWork is Submit of at most one tune or walk-forward. The round trip that begins the transaction holds what it
+// names, so that neither is deleted before the effect inserts the work; the errors of Named.Hold come before the effect.
+func (s *DB) SubmitWork(ctx context.Context, sub Submission, named Named,
+	effect func(context.Context, *Tx) (Response, error),
+) (Response, error) {
+	sub.Adds = AddsTune
+	var held func() error
+	return s.submitHolding(ctx, sub, func(batch *pgx.Batch) {
+		held = named.queue(batch, sub.Workspace)
+	}, func(ctx context.Context, tx *Tx) (Response, error) {
+		if err := held(); err != nil {
+			return Response{}, err
+		}
+		return effect(ctx, tx)
+	})
+}
+
+// submitHolding is Submit of an effect that needs statements to have run before it, such as those that hold what it names.
 // hold queues them for the round trip that begins the transaction, and is called again when that begins again.
-func (s *DB) SubmitHolding(ctx context.Context, sub Submission, hold func(*pgx.Batch),
+func (s *DB) submitHolding(ctx context.Context, sub Submission, hold func(*pgx.Batch),
 	effect func(context.Context, *Tx) (Response, error),
 ) (Response, error) {
 	e := entry{alone: sub.Adds == AddsAny, tune: sub.Adds == AddsTune, depth: sub.QueueDepth}

@@ -109,18 +109,7 @@ type NewTune struct {
 // response that is kept with the idempotency key. Over the workspace's cap the plan job is held
 // back until another tune ends.
 func (s *Store) Create(ctx context.Context, sub store.Submission, in NewTune, render func(*Tune) (store.Response, error)) (store.Response, error) {
-	sub.Adds = store.AddsTune
-	var scriptHeld, datasetsHeld func() error
-	return s.db.SubmitHolding(ctx, sub, func(batch *pgx.Batch) {
-		scriptHeld = store.QueueHoldScript(batch, sub.Workspace, in.Spec.Script)
-		datasetsHeld = store.QueueHoldDatasets(batch, sub.Workspace, in.Spec.IntrabarDataset, in.datasets()...)
-	}, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
-		if err := scriptHeld(); err != nil {
-			return store.Response{}, err
-		}
-		if err := datasetsHeld(); err != nil {
-			return store.Response{}, err
-		}
+	return s.db.SubmitWork(ctx, sub, in.named(), func(ctx context.Context, tx *store.Tx) (store.Response, error) {
 		tune, err := s.create(ctx, tx, tx.WakingLast(), sub.Workspace, tx.Place(), in)
 		if err != nil {
 			return store.Response{}, err
@@ -129,17 +118,14 @@ func (s *Store) Create(ctx context.Context, sub store.Submission, in NewTune, re
 	})
 }
 
-// datasets are the ids of those that it names.
-func (in *NewTune) datasets() []uuid.UUID {
-	return slices.Concat(in.Several, []uuid.UUID{in.DatasetID})
+// named is what must not be deleted before the tune is inserted.
+func (in *NewTune) named() store.Named {
+	return store.NamedBy(&in.Spec, slices.Concat(in.Several, []uuid.UUID{in.DatasetID})...)
 }
 
 // CreateIn is Create within the transaction of another submission.
 func (s *Store) CreateIn(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewTune) (*Tune, error) {
-	if err := store.HoldScript(ctx, tx, workspace, in.Spec.Script); err != nil {
-		return nil, err
-	}
-	if err := store.HoldDatasets(ctx, tx, workspace, in.Spec.IntrabarDataset, in.datasets()...); err != nil {
+	if err := in.named().Hold(ctx, tx, workspace); err != nil {
 		return nil, err
 	}
 	place, err := store.Room(ctx, tx, workspace)

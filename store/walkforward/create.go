@@ -34,18 +34,7 @@ type NewRun struct {
 func (s *Store) Create(ctx context.Context, sub store.Submission, in NewRun,
 	render func(*Run, []Fold) (store.Response, error),
 ) (store.Response, error) {
-	sub.Adds = store.AddsTune
-	var scriptHeld, datasetsHeld func() error
-	return s.db.SubmitHolding(ctx, sub, func(batch *pgx.Batch) {
-		scriptHeld = store.QueueHoldScript(batch, sub.Workspace, in.Spec.Script)
-		datasetsHeld = store.QueueHoldDatasets(batch, sub.Workspace, in.Spec.IntrabarDataset, in.datasets()...)
-	}, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
-		if err := scriptHeld(); err != nil {
-			return store.Response{}, err
-		}
-		if err := datasetsHeld(); err != nil {
-			return store.Response{}, err
-		}
+	return s.db.SubmitWork(ctx, sub, in.named(), func(ctx context.Context, tx *store.Tx) (store.Response, error) {
 		wfo, folds, err := s.create(ctx, tx, sub.Workspace, tx.Place(), in)
 		if err != nil {
 			return store.Response{}, err
@@ -54,15 +43,14 @@ func (s *Store) Create(ctx context.Context, sub store.Submission, in NewRun,
 	})
 }
 
-// datasets are the ids of those that it names.
-func (in *NewRun) datasets() []uuid.UUID { return slices.Concat(in.Several, []uuid.UUID{in.DatasetID}) }
+// named is what must not be deleted before the walk-forward is inserted.
+func (in *NewRun) named() store.Named {
+	return store.NamedBy(&in.Spec, slices.Concat(in.Several, []uuid.UUID{in.DatasetID})...)
+}
 
 // CreateIn is Create within the transaction of another submission.
 func (s *Store) CreateIn(ctx context.Context, tx *store.Tx, workspace uuid.UUID, in NewRun) (*Run, error) {
-	if err := store.HoldScript(ctx, tx, workspace, in.Spec.Script); err != nil {
-		return nil, err
-	}
-	if err := store.HoldDatasets(ctx, tx, workspace, in.Spec.IntrabarDataset, in.datasets()...); err != nil {
+	if err := in.named().Hold(ctx, tx, workspace); err != nil {
 		return nil, err
 	}
 	place, err := store.Room(ctx, tx, workspace)

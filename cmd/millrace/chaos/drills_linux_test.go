@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -15,11 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
-
-	"millrace/api/types"
 )
 
 // drillsEnv says how many drills are held; by default `make chaos` holds twelve.
@@ -66,77 +62,6 @@ func (p *process) halt() {
 	_ = p.cmd.Process.Signal(syscall.SIGKILL)
 	p.mu.Unlock()
 	<-ended
-}
-
-// field is a fleet of three machines that works for several workspaces at once.
-type field struct {
-	*deployment
-	front *server
-	hosts []*host
-	large []*submitter // each has one large tune running throughout
-	small *submitter   // submits small tunes and walk-forwards
-}
-
-func newField(t *testing.T) *field {
-	t.Helper()
-	var machines []*machine
-	for i := range 3 {
-		machines = append(machines, newMachine(t, i))
-	}
-	s := newDeployment(t, withListeners(machines))
-	s.admit()
-	f := &field{deployment: s, front: s.serve(0)}
-	for _, m := range machines {
-		u, err := url.Parse(s.direct)
-		require.NoError(t, err)
-		u.Host = m.ours + ":" + u.Port()
-		env := []string{"DATABASE_URL=" + u.String(), "MILLRACE_SHARD_TIME=100ms", "MILLRACE_LOG=warn"}
-		f.hosts = append(f.hosts, &host{machine: m, process: s.run(env, "ip",
-			m.command(s.binary, "worker", "--queues", "trials:1,tunes:1,wfo:1,maintenance:1")...)})
-	}
-	for i := range 2 {
-		d := f.newSubmitter(fmt.Sprint("large", i))
-		d.large(strategies[i])
-		f.large = append(f.large, d)
-	}
-	f.small = f.newSubmitter("small")
-	require.Eventually(t, func() bool {
-		return s.count(`select count(*) from workers`) == 3 && s.count(`select count(*) from tune_progress where shards_done > 3`) == 2
-	}, time.Minute, 100*time.Millisecond, "the fleet does not work")
-	return f
-}
-
-func (f *field) newSubmitter(name string) *submitter {
-	f.t.Helper()
-	space, key := f.tenant(name)
-	d := &submitter{deployment: f.deployment, server: f.front, space: space.ID, key: key}
-	d.upload()
-	return d
-}
-
-// largeTrials is how many trials a large tune has.
-const largeTrials = 899 * 1000
-
-// large starts a tune of largeTrials. With many drills one of the two may end before them.
-func (d *submitter) large(strategy string) {
-	d.t.Helper()
-	status, answer := d.call(http.MethodPost, "/backtests/tune", "application/json", fmt.Appendf(nil, `{"dataset":"walk","strategy_name":%q,
-		"param_space":{"fast":{"low":2,"high":900},"slow":{"low":901,"high":1900}}}`, strategy), "X-Idempotency-Key", "large")
-	require.Equal(d.t, http.StatusAccepted, status, string(answer))
-}
-
-// walkForward submits one and returns its id.
-func (d *submitter) walkForward(key string) string {
-	d.t.Helper()
-	var answered types.WFO
-	require.Eventually(d.t, func() bool {
-		status, answer := d.call(http.MethodPost, "/backtests/wfo", "application/json", []byte(`{"dataset":"walk","strategy_name":"sma_cross",
-			"param_space":{"fast":{"low":2,"high":11},"slow":[20,40,60]},"gates":{"max_drawdown_pct":95,"min_trades":1},
-			"wfo_config":{"train_days":400,"test_days":200,"min_folds":2}}`), "X-Idempotency-Key", key)
-		require.True(d.t, status == 0 || status >= 500 || status == http.StatusAccepted, "%d %s", status, answer)
-		return status == http.StatusAccepted && json.Unmarshal(answer, &answered) == nil
-	}, time.Minute, 200*time.Millisecond)
-	return answered.WFOID
 }
 
 // found is what a walk-forward found, without what differs from run to run.
@@ -227,15 +152,7 @@ func (f *field) watch(until time.Time, worker string, held []int64) []reading {
 	var asking sync.WaitGroup
 	asked := false
 	for time.Now().Before(until) {
-		r := reading{}
-		rows, err := f.owner.Query(f.t.Context(), `
-			select (p.trials_completed + p.trials_failed + p.trials_skipped
-			        + (select coalesce(sum(s.trials_done), 0) from tune_shards s where s.tune_id = t.id and s.job_id is not null and not s.done))::int
-			  from tunes t join tune_progress p on p.tune_id = t.id
-			 where t.workspace_id = any ($1) and t.wfo_id is null order by t.id`, []uuid.UUID{f.large[0].space, f.large[1].space})
-		require.NoError(f.t, err)
-		r.done, err = pgx.CollectRows(rows, pgx.RowTo[int])
-		require.NoError(f.t, err)
+		r := reading{done: f.progress()}
 		r.freed = f.count(`select count(*) from river_job where id = any ($1) and attempted_by[cardinality(attempted_by)] = $2
 			and state in ('running', 'available')`, held, worker) == 0
 		r.waits = f.waits()
@@ -294,9 +211,7 @@ func judge(began time.Time, readings []reading) drill {
 			if r.done[tune] != last {
 				last, moved = r.done[tune], r.at
 			}
-			if last < largeTrials { // one that has ended has no progress to make
-				d.longest = max(d.longest, r.at.Sub(moved))
-			}
+			d.longest = max(d.longest, r.at.Sub(moved))
 		}
 	}
 	for _, r := range readings {
@@ -335,6 +250,7 @@ func TestALostWorkerStallsNobody(t *testing.T) {
 	for i := range n {
 		s := strikes()[i%len(strikes())]
 		tunes, walks = append(tunes, f.small.tuneOf(strategies[i%len(strategies)], fmt.Sprint("small", i), 5)), append(walks, f.small.walkForward(fmt.Sprint("walk", i)))
+		f.replenish(i)
 		d := f.hold(rng, s)
 		t.Logf("%s: longest stall %s, rescued after %s, noticed after %s", s.name,
 			d.longest.Round(10*time.Millisecond), d.rescue.Round(10*time.Millisecond), d.noticed.Round(10*time.Millisecond))
@@ -376,28 +292,9 @@ func TestALostWorkerStallsNobody(t *testing.T) {
 	require.Zero(t, stuck)
 	require.Zero(t, doubled)
 	require.Zero(t, failed)
-}
-
-func (d *submitter) awaitWalk(id string) {
-	d.t.Helper()
-	require.Eventually(d.t, func() bool {
-		return strings.HasPrefix(d.found(id), "completed") || strings.HasPrefix(d.found(id), "failed")
-	},
-		3*time.Minute, 200*time.Millisecond, "walk-forward %s does not end", id)
-	require.True(d.t, strings.HasPrefix(d.found(id), "completed"), d.found(id))
-}
-
-// cancelAll cancels the workspace's tunes.
-func (d *submitter) cancelAll() {
-	d.t.Helper()
-	rows, err := d.owner.Query(d.t.Context(), `select id::text from tunes where workspace_id = $1 and status in ('queued', 'running')`, d.space)
-	require.NoError(d.t, err)
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	require.NoError(d.t, err)
-	for _, id := range ids {
-		require.Eventually(d.t, func() bool {
-			status, _ := d.call(http.MethodPost, "/backtests/tunes/"+id+"/cancel", "application/json", nil)
-			return status == http.StatusOK || status == http.StatusAccepted || status == http.StatusConflict
-		}, 30*time.Second, 200*time.Millisecond)
+	for name, of := range sums {
+		require.Zero(t, of.stalls, "%s: a large tune that was not struck made no progress for over 2 s", name)
+		require.LessOrEqual(t, of.rescue, 10*time.Second, "%s: the lost jobs run again too late", name)
+		require.LessOrEqual(t, of.noticed, 5*time.Second, "%s: health stays ok for too long", name)
 	}
 }
