@@ -13,7 +13,7 @@ BENCH ?= .
 # Nothing here needs C; without it the binary is static, and tests and build share their objects.
 export CGO_ENABLED := 0
 
-.PHONY: growth arm64 judge evidence build dev demo test chaos scale bench pine lint check fmt
+.PHONY: growth arm64 judge evidence build dev demo test chaos scale bench pine lint check format fmt
 
 build: ## bin/millrace
 	go build -ldflags '$(VERSION_FLAGS)' -o bin/millrace ./cmd/millrace
@@ -27,7 +27,7 @@ demo: build ## dev, the sample, and a tune of 20,000 trials; DEMO_EXIT=1 exits a
 test: build ## all tests, beside a throwaway Postgres; as root on Debian it installs what they run beside it, and the Python client's environment
 	-@.ci/packages
 	-@.ci/python
-	bin/millrace postgres -- $(GOTESTSUM) --format pkgname $(AGAIN) --packages="$(PACKAGES)" -- -p $(TEST_PACKAGES_AT_ONCE) -timeout 12m
+	bin/millrace postgres -- $(GOTESTSUM) --format pkgname $(AGAIN) --packages="$(PACKAGES)" -- -p $(TEST_PACKAGES_AT_ONCE) -timeout 12m $(TEST_FLAGS)
 
 chaos: build ## kill, stop and cut everything while it works, fill its disk and skew its clocks, for a quarter of an hour, and print what held; then a worker's memory under hostile files, and who gets at what. As root; MILLRACE_DRILLS=50 holds more drills
 	go test -tags chaos -count=1 -v -timeout 40m ./cmd/millrace/chaos
@@ -64,6 +64,8 @@ lint: ## import rules and static checks
 fmt:
 	gofmt -w $$(git ls-files '*.go')
 
-check: ## what has to hold before a commit
-	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+check: format ## what has to hold before a commit
 	go vet ./...
+
+format: ## names what gofmt would change
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
