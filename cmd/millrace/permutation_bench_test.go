@@ -1,0 +1,77 @@
+package main
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"millrace/jobs/backtest"
+	"millrace/jobs/backtest/ohlcv"
+	"millrace/jobs/sweep"
+	"millrace/store/tuning"
+)
+
+// BenchmarkPermutationTest times a tune of 1,000 trials over 5,000 bars with 200 permutations of its bars, from
+// submission to verdict, on two trial slots. "of-compute" is that beside the same trials and permutations computed
+// by two goroutines without queue or database.
+func BenchmarkPermutationTest(b *testing.B) {
+	b.Log("1,000 trials of sma_cross over 5,000 daily bars, split 70:30, and 200 permutations of them, on two slots")
+	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: 5000})
+	require.NoError(b, err)
+	spec := benchSpec()
+	spec.ParamSpace = map[string]sweep.Range{"fast": {Low: new(2.0), High: new(21.0)}, "slow": {Low: new(22.0), High: new(71.0)}}
+	spec.Evidence = &sweep.EvidenceSpec{Permutations: 200}
+	spec.Normalize()
+	s := newBenchStore(b, bars)
+	s.work(b, 2)
+	var alone, fleet time.Duration
+	for b.Loop() {
+		began := time.Now()
+		permuteAlone(b, spec, bars)
+		alone += time.Since(began)
+		began = time.Now()
+		id := s.submit(b, spec, began.String())
+		for {
+			got, err := s.store.Tuning.Get(b.Context(), s.space.ID, id)
+			require.NoError(b, err)
+			if got.Status.Ended() {
+				require.Equal(b, tuning.Completed, got.Status, got.Error)
+				break
+			}
+			<-time.After(10 * time.Millisecond)
+		}
+		fleet += time.Since(began)
+	}
+	b.ReportMetric(alone.Seconds()/float64(b.N), "s-compute")
+	b.ReportMetric(fleet.Seconds()/float64(b.N), "s-fleet")
+	b.ReportMetric(fleet.Seconds()/alone.Seconds(), "of-compute")
+}
+
+// permuteAlone computes the trials and every permutation with two goroutines.
+func permuteAlone(b *testing.B, spec sweep.Spec, bars *backtest.Bars) {
+	b.Helper()
+	plan, errs := sweep.NewPlan(spec, bars, backtest.CalendarExchange)
+	require.Empty(b, errs)
+	shards := plan.Shards(plan.Trials())
+	for i := range spec.Evidence.Permutations {
+		shards = append(shards, sweep.Shard{First: i, Trials: 1, Rung: sweep.PermutedRung})
+	}
+	next := make(chan sweep.Shard)
+	var computing sync.WaitGroup
+	for range 2 {
+		computing.Go(func() {
+			for shard := range next {
+				if _, err := plan.RunShard(b.Context(), shard, func(int) {}); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	for _, shard := range shards {
+		next <- shard
+	}
+	close(next)
+	computing.Wait()
+}
