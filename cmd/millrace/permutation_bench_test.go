@@ -14,8 +14,8 @@ import (
 )
 
 // BenchmarkPermutationTest times a tune of 1,000 trials over 5,000 bars with 200 permutations of its bars, from
-// submission to verdict, on two trial slots. "of-compute" is that beside the same trials and permutations computed
-// by two goroutines without queue or database.
+// submission to verdict, on two trial slots. "of-compute" is that beside the same trials, permutations and evidence
+// computed by two goroutines without queue or database.
 func BenchmarkPermutationTest(b *testing.B) {
 	b.Log("1,000 trials of sma_cross over 5,000 daily bars, split 70:30, and 200 permutations of them, on two slots")
 	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: 5000})
@@ -49,29 +49,39 @@ func BenchmarkPermutationTest(b *testing.B) {
 	b.ReportMetric(fleet.Seconds()/alone.Seconds(), "of-compute")
 }
 
-// permuteAlone computes the trials and every permutation with two goroutines.
+// permuteAlone computes the trials and every permutation with two goroutines, and ranks and weighs them.
 func permuteAlone(b *testing.B, spec sweep.Spec, bars *backtest.Bars) {
 	b.Helper()
 	plan, errs := sweep.NewPlan(spec, bars, backtest.CalendarExchange)
 	require.Empty(b, errs)
 	shards := plan.Shards(plan.Trials())
 	for i := range spec.Evidence.Permutations {
-		shards = append(shards, sweep.Shard{First: i, Trials: 1, Rung: sweep.PermutedRung})
+		shards = append(shards, sweep.Shard{Index: len(shards), First: i, Trials: 1, Rung: sweep.PermutedRung})
 	}
-	next := make(chan sweep.Shard)
+	type encoded struct{ columns, top, stats []byte }
+	results := make([]encoded, len(shards))
+	next := make(chan int)
 	var computing sync.WaitGroup
 	for range 2 {
 		computing.Go(func() {
-			for shard := range next {
-				if _, err := plan.RunShard(b.Context(), shard, func(int) {}); err != nil {
+			for i := range next {
+				result, err := plan.RunShard(b.Context(), shards[i], func(int) {})
+				if err == nil {
+					results[i].columns, results[i].top, results[i].stats, err = result.Encode()
+				}
+				if err != nil {
 					b.Error(err)
 				}
 			}
 		})
 	}
-	for _, shard := range shards {
-		next <- shard
+	for i := range shards {
+		next <- i
 	}
 	close(next)
 	computing.Wait()
+	_, err := sweep.Collect(plan, shards, func(i int) ([]byte, []byte, []byte, error) {
+		return results[i].columns, results[i].top, results[i].stats, nil
+	})
+	require.NoError(b, err)
 }
