@@ -33,16 +33,11 @@ func BenchmarkStops(b *testing.B) {
 }
 
 func benchmarkTrial(b *testing.B, strategy backtest.Strategy, stops *backtest.Stops) {
-	interval := 24 * time.Hour
-	if strategy.Name() == "orb" {
-		interval = 5 * time.Minute
-	}
-	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: 100_000, Interval: interval})
-	require.NoError(b, err)
+	bars := benchmarkBars(b, strategy, 100_000)
 	p, errs := backtest.CheckParams(strategy, nil)
 	require.Empty(b, errs)
-	cfg := defaults(backtest.SideBoth)
-	cfg.Account.Size, cfg.Account.Commission, cfg.Account.WholeUnits, cfg.Stops = 0.1, 0.0002, false, stops
+	cfg := benchmarkConfig()
+	cfg.Stops = stops
 	r := backtest.NewTrader(bars, strategy, cfg)
 	var m backtest.Metrics
 	r.Prepare(p)
@@ -59,4 +54,65 @@ func benchmarkTrial(b *testing.B, strategy backtest.Strategy, stops *backtest.St
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(bars.Len()), "ns/bar")
 	b.ReportMetric(float64(m.Trades), "trades")
 	b.ReportMetric(m.ExposurePct, "exposure-%")
+}
+
+// BenchmarkTogether is BenchmarkEngine with four trials side by side, as a sweep runs them: the strategy's default
+// parameters, and integers one, two and three more. Both figures are of one trial.
+func BenchmarkTogether(b *testing.B) {
+	b.Log("four trials of each strategy side by side, as in BenchmarkEngine over 10,000 bars; figures are of one trial")
+	for _, strategy := range backtest.Strategies() {
+		b.Run(strategy.Name(), func(b *testing.B) { benchmarkTogether(b, strategy) })
+	}
+}
+
+func benchmarkTogether(b *testing.B, strategy backtest.Strategy) {
+	bars, cfg := benchmarkBars(b, strategy, 10_000), benchmarkConfig()
+	cache := backtest.NewIndicatorCache(bars)
+	var runners [backtest.Lanes]*backtest.Runner
+	var params [backtest.Lanes]backtest.Params
+	var metrics [backtest.Lanes]*backtest.Metrics
+	for i := range runners {
+		runners[i], metrics[i] = strategy.Trader(cache, cfg).(*backtest.Runner), new(backtest.Metrics)
+		for _, spec := range strategy.Params() {
+			value := spec.Default
+			if spec.Kind == backtest.KindInt {
+				value += float64(i)
+			}
+			params[i] = append(params[i], value)
+		}
+	}
+	run := func() {
+		for i, r := range runners {
+			r.Prepare(params[i])
+		}
+		backtest.SimulateTogether(runners[:], backtest.Window{To: bars.Len()}, metrics[:])
+	}
+	run()
+	best := time.Duration(math.MaxInt64)
+	for b.Loop() {
+		start := time.Now()
+		run()
+		best = min(best, time.Since(start))
+	}
+	trialBars := float64(backtest.Lanes * bars.Len())
+	b.ReportMetric(float64(best.Nanoseconds())/trialBars, "best-ns/bar")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/trialBars, "ns/bar")
+	b.ReportMetric(float64(metrics[0].Trades), "trades")
+}
+
+func benchmarkBars(b *testing.B, strategy backtest.Strategy, bars int) *backtest.Bars {
+	b.Helper()
+	interval := 24 * time.Hour
+	if strategy.Name() == "orb" {
+		interval = 5 * time.Minute
+	}
+	made, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: bars, Interval: interval})
+	require.NoError(b, err)
+	return made
+}
+
+func benchmarkConfig() backtest.Config {
+	cfg := defaults(backtest.SideBoth)
+	cfg.Account.Size, cfg.Account.Commission, cfg.Account.WholeUnits = 0.1, 0.0002, false
+	return cfg
 }

@@ -16,6 +16,7 @@ type equityStats struct {
 	peakAt   int     // bar of the peak; the one before the window for the starting cash
 	below    int     // longest drawdown that has ended, in bars
 
+	summed  float64 // equity up to which returns are in the sums
 	last    float64 // equity at the end of the last period
 	daily   bool    // a period has several bars
 	ends    []int32 // of the periods to come, when daily
@@ -28,7 +29,7 @@ type equityStats struct {
 // reset begins a window.
 func (s *equityStats) reset(b *Bars, w Window, cash float64, keep bool) {
 	*s = equityStats{
-		bar: w.From, endedAt: w.From - 1, peak: cash, floor: cash, peakAt: w.From - 1, last: cash,
+		bar: w.From, endedAt: w.From - 1, peak: cash, floor: cash, peakAt: w.From - 1, last: cash, summed: cash,
 		daily: b.dayEnds != nil, keep: keep, returns: s.returns[:0],
 	}
 	if s.daily {
@@ -37,64 +38,57 @@ func (s *equityStats) reset(b *Bars, w Window, cash float64, keep bool) {
 	}
 }
 
-// read takes the equity of the next bars. Sums add one return at a time, so they do not depend on how
-// the bars are cut into chunks.
+// read takes the equity of the next bars; sum takes it as well.
 func (s *equityStats) read(equity []float64) {
 	if len(equity) == 0 {
 		return
 	}
+	s.trackDrawdown(equity)
 	switch {
 	case s.daily:
-		s.trackDrawdown(equity)
 		for len(s.ends) > 0 && int(s.ends[0]) < s.bar+len(equity) {
 			s.endDay(equity[int(s.ends[0])-s.bar])
 		}
-	case s.last <= 0:
-		s.trackDrawdown(equity) // a ruined account has no returns
-	default:
-		s.drawdownAndSum(equity)
-	}
-	if s.keep && !s.daily {
+	case s.keep:
 		for _, e := range equity {
 			s.period(e)
 		}
-	}
-	if !s.daily {
+	default:
 		s.last = equity[len(equity)-1]
 	}
 	s.bar += len(equity)
 }
 
-// trackDrawdown follows the peak and the deepest drawdown from it. Positive floats order as their
-// bits do, so one integer comparison skips the bars that change neither, which most are.
-func (s *equityStats) trackDrawdown(equity []float64) {
-	floor := math.Float64bits(s.floor)
-	width := math.Float64bits(s.peak) - floor
-	for i, e := range equity {
-		if math.Float64bits(e)-floor >= width {
-			floor, width = s.newExtreme(s.bar+i, e)
-		}
+// summing reports whether the sums take the equity that comes next: a ruined account has no returns.
+func (s *equityStats) summing() bool { return !s.daily && !(s.summed <= 0) }
+
+// sum adds the returns of the equity of bars that were read. It adds one at a time, so the sums do not depend on how
+// the bars are cut into chunks; bars that do not move the equity may be left out.
+func (s *equityStats) sum(equity []float64) {
+	if s.summing() && len(equity) > 0 {
+		s.summed = s.sums.add(s.summed, equity)
 	}
 }
 
-// drawdownAndSum is trackDrawdown in one pass with the sums of the returns.
-func (s *equityStats) drawdownAndSum(equity []float64) {
-	floor := math.Float64bits(s.floor)
-	width := math.Float64bits(s.peak) - floor
-	last, r1, squares, r3, r4 := s.last, s.sums.r1, s.sums.squares, s.sums.r3, s.sums.r4
-	for i, e := range equity {
-		r := (e - last) / last
-		last = e
-		rr := float64(r * r)
-		r1 += r
-		squares[math.Float64bits(r)>>63] += rr
-		r3 += float64(r * rr)
-		r4 += float64(rr * rr)
-		if math.Float64bits(e)-floor >= width {
-			floor, width = s.newExtreme(s.bar+i, e)
+// scalarBars is how many bars are looked at one by one after a new extreme, as another is likely to be near.
+const scalarBars = 8
+
+// trackDrawdown follows the peak and the deepest drawdown from it. Positive floats order as their
+// bits do, so one integer comparison skips the bars that change neither, which most are.
+func (s *equityStats) trackDrawdown(equity []float64) {
+	for i := 0; i < len(equity); {
+		if len(equity)-i > scalarBars && s.floor > 0 && s.peak <= math.MaxFloat64 {
+			i += quiet(equity[i:], s.floor, s.peak)
+		}
+		floor := math.Float64bits(s.floor)
+		width := math.Float64bits(s.peak) - floor
+		for end := min(i+scalarBars, len(equity)); i < end; i++ {
+			if math.Float64bits(equity[i])-floor >= width {
+				floor, width = s.newExtreme(s.bar+i, equity[i])
+				end = min(i+scalarBars, len(equity))
+			}
 		}
 	}
-	s.sums = powerSums{r1, squares, r3, r4}
 }
 
 // newExtreme records a new peak or a deeper drawdown, and returns the bits of the floor and their
@@ -114,7 +108,7 @@ func (s *equityStats) newExtreme(bar int, equity float64) (floor, width uint64) 
 	return floor, math.Float64bits(s.peak) - floor
 }
 
-// idleBars counts bars that all have the same equity: only the first can move a figure.
+// idleBars reads bars that all have the same equity: only the first can move a figure.
 func (s *equityStats) idleBars(equity float64, bars int) {
 	first := [1]float64{equity}
 	s.read(first[:])

@@ -16,12 +16,16 @@ func (m *Measure) Begin(b *Bars, w Window, cash float64) {
 }
 
 // Equity takes the equity at the close of the next bars.
-func (m *Measure) Equity(equity []float64) { m.runner.stats.read(equity) }
+func (m *Measure) Equity(equity []float64) {
+	m.runner.stats.read(equity)
+	m.runner.stats.sum(equity)
+}
 
 // Idle counts bars that all close with the same equity.
 func (m *Measure) Idle(equity float64, bars int) {
 	if bars > 0 {
 		m.runner.stats.idleBars(equity, bars)
+		m.runner.stats.sum([]float64{equity})
 	}
 }
 

@@ -13,8 +13,10 @@ type Runner struct {
 	protected     bool // stops or targets are in force
 
 	signals Signals
-	equity  []float64 // at the close of the bars from first on that are not yet measured
+	course  course
+	equity  []float64 // at the close of the bars from first on, of which so many are measured
 	first   int
+	read    int
 	stats   equityStats
 	window  Window    // of the last Simulate
 	keep    bool      // the returns of every Simulate
@@ -23,9 +25,9 @@ type Runner struct {
 	trace   bool
 }
 
-// equityChunk is how many bars of equity are written before the statistics read them: few enough to
+// equityChunk is how many bars are traded before their returns are summed: few enough for the equity of all lanes to
 // stay in the first cache.
-const equityChunk = 1024
+const equityChunk = 512
 
 // NewRunner makes a runner with a cache of its own. The config must be valid.
 func NewRunner(b *Bars, s Signaler, cfg Config) *Runner {
@@ -65,9 +67,8 @@ func (r *Runner) Simulate(w Window, m *Metrics) {
 		m.undefined()
 		return
 	}
-	var tally tally
-	r.run(w, &tally)
-	r.summarise(w, &tally, m)
+	r.run(w)
+	r.summarise(w, &r.course.tally, m)
 }
 
 // Returns are the per-period returns behind the last Simulate, valid until the next one.
@@ -75,7 +76,7 @@ func (r *Runner) Returns() []float64 {
 	if w := r.window; w.Len() > 0 && !r.stats.kept() {
 		keep := r.keep
 		r.keep = true
-		r.run(w, &tally{})
+		r.run(w)
 		r.keep = keep
 	}
 	return r.stats.returns
@@ -89,7 +90,7 @@ func (r *Runner) Trace(w Window) ([]Trade, []float64) {
 	}
 	scratch := r.equity
 	r.equity, r.trace, r.trades = make([]float64, w.Len()), true, nil
-	r.run(w, &tally{})
+	r.run(w)
 	equity, trades := r.equity, r.trades
 	r.equity, r.trace, r.trades = scratch, false, nil
 	return trades, equity
@@ -121,63 +122,86 @@ type tally struct {
 	unpaid        int // entries that were not made as cash did not pay for them
 }
 
-// run walks the window from one effective signal to the next, writes the equity of every bar, and
-// feeds it to the equity statistics.
-func (r *Runner) run(w Window, t *tally) {
-	t.cash = r.cfg.Account.Cash
-	var pos position
-	r.stats.reset(r.bars, w, t.cash, r.keep)
-	r.first = w.From
-	signals := signalsFrom(r.signals.list, w.From)
-	var open float64 // of the bar on which the next signal is filled
-	for bar := w.From; bar < w.To; {
+// course is where a run has come to.
+type course struct {
+	bar     int // the next
+	pos     position
+	tally   tally
+	signals []signal // to come
+	open    float64  // of the bar on which the next signal is filled
+}
+
+// run trades the window chunk by chunk and feeds the equity of every bar to the equity statistics.
+func (r *Runner) run(w Window) {
+	r.begin(w)
+	if r.trace {
+		r.advance(w.To)
+	}
+	for r.course.bar < w.To {
+		r.advance(min(r.course.bar+equityChunk, w.To))
+		r.stats.sum(r.equity[:r.read])
+		r.summed()
+	}
+	r.stats.finish(r.course.tally.cash)
+}
+
+// begin sets a run to the beginning of a window that has bars.
+func (r *Runner) begin(w Window) {
+	r.window, r.first, r.read = w, w.From, 0
+	r.course = course{bar: w.From, signals: signalsFrom(r.signals.list, w.From)}
+	r.course.tally.cash = r.cfg.Account.Cash
+	r.stats.reset(r.bars, w, r.cfg.Account.Cash, r.keep)
+}
+
+// summed makes room for the equity of the bars to come.
+func (r *Runner) summed() { r.first, r.read = r.first+r.read, 0 }
+
+// advance walks up to a bar, from one effective signal to the next, and writes the equity at every bar's close. The
+// position that is open at the end of the window is closed there.
+func (r *Runner) advance(to int) {
+	w, pos, t := r.window, &r.course.pos, &r.course.tally
+	bar, signals := r.course.bar, r.course.signals
+	for bar < to {
 		// Fill what was decided on the bar before, at this bar's open.
 		if len(signals) > 0 && signals[0].bar() == bar-1 {
-			r.followSignal(&pos, t, bar, open, signals[0].short())
+			r.followSignal(pos, t, bar, r.course.open, signals[0].short())
 			signals = signals[1:]
 		}
 		if pos.units == 0 || !r.protected {
-			signals = r.dropRedundant(signals, &pos, t)
+			signals = r.dropRedundant(signals, pos, t)
 		}
 		// Up to and including the next deciding bar nothing changes but the price.
-		end := w.To
-		if len(signals) > 0 && signals[0].bar()+1 < w.To {
-			end = signals[0].bar() + 1
-			open = r.bars.Open[end] // loaded early, so that it is in the cache when needed
+		end := to
+		if len(signals) > 0 {
+			if next := signals[0].bar() + 1; next < w.To {
+				r.course.open = r.bars.Open[next] // loaded early, so that it is in the cache when needed
+				end = min(next, to)
+			}
 		}
-		if pos.units == 0 {
-			r.measure(bar)
-			r.stats.idleBars(t.cash, end-bar)
+		switch {
+		case pos.units == 0:
 			r.idle(t.cash, bar, end)
 			bar = end
-			continue
-		}
-		if bar == r.first+len(r.equity) {
-			r.measure(bar)
-		}
-		end = min(end, r.first+len(r.equity))
-		if r.protected {
-			bar = r.protect(&pos, t, bar, end)
-		} else {
-			bar = r.hold(&pos, t, bar, end)
+		case r.protected:
+			bar = r.protect(pos, t, bar, end)
+		default:
+			bar = r.hold(pos, t, bar, end)
 		}
 	}
-	if pos.units != 0 {
-		last := w.To - 1
-		r.exit(&pos, t, last, r.slipped(r.bars.Close[last], pos.units > 0), "end")
-		r.equity[last-r.first] = t.cash
+	if to == w.To && pos.units != 0 {
+		r.exit(pos, t, to-1, r.slipped(r.bars.Close[to-1], pos.units > 0), "end")
+		r.equity[to-1-r.first] = t.cash
 	}
-	r.measure(w.To)
-	r.stats.finish(t.cash)
+	r.measure(to)
+	r.course.bar, r.course.signals = bar, signals
 }
 
 // measure feeds the equity up to bar to the statistics, unless a trace keeps all of it.
 func (r *Runner) measure(bar int) {
-	if r.trace {
-		return
+	if !r.trace {
+		r.stats.read(r.equity[r.read : bar-r.first])
+		r.read = bar - r.first
 	}
-	r.stats.read(r.equity[:bar-r.first])
-	r.first = bar
 }
 
 // signalsFrom are the signals at or after bar.
@@ -212,16 +236,22 @@ func (r *Runner) dropRedundant(signals []signal, pos *position, t *tally) []sign
 	return signals
 }
 
-// idle passes over bars [bar, end) without a position, which the statistics have counted.
+// idle passes over bars [bar, end) without a position. Of their equity only the first can move a sum.
 func (r *Runner) idle(cash float64, bar, end int) {
-	if !r.trace {
-		r.first = end
+	if r.trace {
+		equity := r.equity[bar-r.first : end-r.first]
+		for i := range equity {
+			equity[i] = cash
+		}
 		return
 	}
-	equity := r.equity[bar-r.first : end-r.first]
-	for i := range equity {
-		equity[i] = cash
+	r.measure(bar)
+	if !(r.stats.last <= 0) { // a ruined account has no returns
+		r.equity[r.read] = cash
+		r.read++
 	}
+	r.stats.idleBars(cash, end-bar)
+	r.first = end - r.read
 }
 
 // hold writes the equity of bars [bar, end) with the position unchanged, unless it is ruined. It
@@ -231,8 +261,8 @@ func (r *Runner) hold(pos *position, t *tally, bar, end int) int {
 	equity := r.equity[bar-r.first:]
 	equity = equity[:len(closes)]
 	units, entry, cash := pos.units, pos.entry, t.cash
-	for i, c := range closes {
-		e := cash + float64(units*(c-entry))
+	for i := hold(equity, closes, units, entry, cash); i < len(closes); i++ {
+		e := cash + float64(units*(closes[i]-entry))
 		equity[i] = e
 		if e <= 0 {
 			t.exposed += i

@@ -1,7 +1,5 @@
 package backtest
 
-import "math"
-
 // breakout52w buys new highs of a year.
 type breakout52w struct{}
 
@@ -21,13 +19,22 @@ func (breakout52w) Params() []ParamSpec {
 func (s breakout52w) Trader(c *IndicatorCache, cfg Config) Trader { return c.NewRunner(s, cfg) }
 
 func (breakout52w) Signals(ind *Indicators, p Params, out *Signals) {
-	high, mean, closes := ind.Highest(int(p[0])), ind.SMA(int(p[1])), ind.Bars().Close
+	period := int(p[1])
+	high, mean, closes := ind.Highest(int(p[0])), ind.SMA(period), ind.Bars().Close
 	high, mean = high[:len(closes)], mean[:len(closes)]
-	w := out.writer(len(closes))
-	highest, wasAbove := math.NaN(), signal(0) // one bar before: the high, and the close not below the mean
-	for i, c := range closes {
-		w.write(i, bit(c > highest), bit(c < mean[i])&wasAbove)
-		highest, wasAbove = high[i], bit(c >= mean[i])
+	wasAbove := uint64(0) // of the bar before: whether the close was not below the mean
+	for i := 0; i < len(closes); {
+		if i >= period && allNumbers(mean[i:]) {
+			c := (*[64]float64)(closes[i:])
+			long, _ := compare64(c, (*[64]float64)(high[i-1:]))
+			_, below := compare64(c, (*[64]float64)(mean[i:]))
+			out.bits(i, long, below&(^below<<1|wasAbove))
+			wasAbove = ^below >> 63
+			i += 64
+			continue
+		}
+		out.bits(i, bit(i > 0 && closes[i] > high[max(i-1, 0)]), bit(closes[i] < mean[i])&wasAbove)
+		wasAbove = bit(closes[i] >= mean[i])
+		i++
 	}
-	out.finish(w)
 }

@@ -1,7 +1,5 @@
 package backtest
 
-import "math"
-
 // donchianBreakout follows a close out of the channel of the bars before it.
 type donchianBreakout struct{}
 
@@ -23,11 +21,14 @@ func (s donchianBreakout) Trader(c *IndicatorCache, cfg Config) Trader { return 
 func (donchianBreakout) Signals(ind *Indicators, p Params, out *Signals) {
 	high, low, closes := ind.Highest(int(p[0])), ind.Lowest(int(p[1])), ind.Bars().Close
 	high, low = high[:len(closes)], low[:len(closes)]
-	w := out.writer(len(closes))
-	highest, lowest := math.NaN(), math.NaN() // one bar before
-	for i, c := range closes {
-		w.write(i, bit(c > highest), bit(c < lowest))
-		highest, lowest = high[i], low[i]
+	i := 1
+	for ; i+64 <= len(closes); i += 64 {
+		c := (*[64]float64)(closes[i:])
+		long, _ := compare64(c, (*[64]float64)(high[i-1:]))
+		_, short := compare64(c, (*[64]float64)(low[i-1:]))
+		out.bits(i, long, short)
 	}
-	out.finish(w)
+	for ; i < len(closes); i++ {
+		out.bits(i, bit(closes[i] > high[i-1]), bit(closes[i] < low[i-1]))
+	}
 }

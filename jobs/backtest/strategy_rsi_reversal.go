@@ -20,21 +20,23 @@ func (rsiReversal) Params() []ParamSpec {
 func (s rsiReversal) Trader(c *IndicatorCache, cfg Config) Trader { return c.NewRunner(s, cfg) }
 
 func (rsiReversal) Signals(ind *Indicators, p Params, out *Signals) {
-	rsi, oversold, overbought := ind.RSI(int(p[0])), p[1], p[2]
+	rsi := ind.RSI(int(p[0]))
+	var oversold, overbought [64]float64
+	for i := range oversold {
+		oversold[i], overbought[i] = p[1], p[2]
+	}
+	wasLow, wasHigh := uint64(0), uint64(0) // of the bar before: at an extreme
 	for i := 0; i < len(rsi); {
-		if rsi[i] > oversold && rsi[i] < overbought {
-			i++
+		if i >= int(p[0]) && allNumbers(rsi[i:]) {
+			above, _ := compare64((*[64]float64)(rsi[i:]), &oversold)
+			_, below := compare64((*[64]float64)(rsi[i:]), &overbought)
+			out.bits(i, above&(^above<<1|wasLow), below&(^below<<1|wasHigh))
+			wasLow, wasHigh = ^above>>63, ^below>>63
+			i += 64
 			continue
 		}
-		wasBelow, wasAbove := rsi[i] <= oversold, rsi[i] >= overbought
-		if i++; i == len(rsi) {
-			return
-		}
-		switch {
-		case wasBelow && rsi[i] > oversold:
-			out.Long(i)
-		case wasAbove && rsi[i] < overbought:
-			out.Short(i)
-		}
+		out.bits(i, bit(rsi[i] > p[1])&wasLow, bit(rsi[i] < p[2])&wasHigh)
+		wasLow, wasHigh = bit(rsi[i] <= p[1]), bit(rsi[i] >= p[2])
+		i++
 	}
 }

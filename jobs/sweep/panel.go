@@ -34,6 +34,12 @@ func (row *panelRow) add(returns []float64, datasets int) {
 	if row.uneven = row.uneven || len(returns) != len(row.returns); row.uneven {
 		return
 	}
+	if datasets == 1 {
+		for i, r := range returns {
+			row.returns[i] = 0 + float32(r)
+		}
+		return
+	}
 	for i, r := range returns {
 		row.returns[i] += float32(r / float64(datasets))
 	}

@@ -88,10 +88,12 @@ func (row *blockRow) add(returns []float64) {
 	for b := range pboBlocks {
 		from, to := blockBounds(len(returns), b)
 		row.counts[b] += to - from
+		sum, squares := row.sums[b], row.squares[b]
 		for _, r := range returns[from:to] {
-			row.sums[b] += r
-			row.squares[b] += float64(r * r)
+			sum += r
+			squares += float64(r * r)
 		}
+		row.sums[b], row.squares[b] = sum, squares
 	}
 }
 

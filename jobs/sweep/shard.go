@@ -61,6 +61,9 @@ func (p *Plan) RunShard(ctx context.Context, sh Shard, progress func(done int)) 
 	for _, runner := range run.scratch.runners {
 		runner.OnStop(run.stop)
 	}
+	if run.lanes = run.newLanes(); run.lanes != nil {
+		defer run.lanes.clear(p)
+	}
 	perTrial := 0
 	for _, s := range p.sets {
 		perTrial += s.traded()
@@ -73,10 +76,21 @@ func (p *Plan) RunShard(ctx context.Context, sh Shard, progress func(done int)) 
 				return nil, err
 			}
 		}
+		if run.lanes != nil {
+			if run.lanes.take(trial, params) {
+				run.together()
+				progress(run.result.columns.len())
+			}
+			continue
+		}
 		run.trial(trial, params)
 		if !run.ran && ctx.Err() != nil {
 			return nil, ctx.Err() // the trial was stopped, not at fault
 		}
+		progress(run.result.columns.len())
+	}
+	if run.lanes != nil {
+		run.together()
 		progress(run.result.columns.len())
 	}
 	if n := run.result.columns.len(); n != sh.Trials {
@@ -101,6 +115,7 @@ func (r *ShardResult) keepLeaders(p *Plan) {
 type shardRun struct {
 	plan    *Plan
 	scratch *scratch
+	lanes   *lanes // nil: trials run one by one
 	sampler sampler
 	result  *ShardResult
 	m       fullMetrics
@@ -115,10 +130,9 @@ type shardRun struct {
 func (r *shardRun) trial(trial int, params backtest.Params) {
 	result := r.result
 	sampled := result.sample
-	r.m.trial, r.m.row = trial, result.columns.len()
-	ran := r.run(params)
-	r.ran = ran
-	if !ran {
+	r.m.trial = trial
+	r.ran = r.run(params)
+	if !r.ran {
 		result.sample = sampled
 		for i, s := range r.plan.sets {
 			r.scratch.runners[i] = s.newRunner() // its state after a panic is unknown
@@ -126,13 +140,20 @@ func (r *shardRun) trial(trial int, params backtest.Params) {
 		}
 		r.row, r.ratio = trialRow{verdict: panicked, scoreIS: math.NaN(), scoreOOS: math.NaN()}, math.NaN()
 	}
-	result.numbers = append(result.numbers, int32(trial))
+	r.record(params)
+}
+
+// record adds the trial just run to the result.
+func (r *shardRun) record(params backtest.Params) {
+	result := r.result
+	r.m.row = result.columns.len()
+	result.numbers = append(result.numbers, int32(r.m.trial))
 	result.columns.append(params, &r.row)
 	if result.shard.Rung == 0 {
 		result.ratios = append(result.ratios, r.ratio)
 	}
 	switch {
-	case !ran:
+	case !r.ran:
 		result.Failed++
 	case r.row.verdict == screened:
 	case r.row.verdict != passed:
@@ -215,29 +236,51 @@ func (p *Plan) score(parts []backtest.Metrics, b *scratch) float64 {
 // simulate backtests one parameter set on both parts of every dataset. What the evidence needs of the
 // part that selects is added to into, unless that is nil.
 func (p *Plan) simulate(scratch *scratch, params backtest.Params, m *fullMetrics, into *keptSample) {
-	selectsOOS := p.spec.selectsOOS()
-	blocks, returns := blockRow{trial: m.trial}, panelRow{trial: m.trial}
+	sample := sampleOfTrial(m.trial, into != nil)
 	for i, s := range p.sets {
 		runner := scratch.runners[i]
 		runner.Prepare(params)
-		run := func(w backtest.Window, m *backtest.Metrics, selects bool) {
-			runner.KeepReturns(into != nil && selects)
-			runner.Simulate(w, m)
-			if into != nil && selects {
-				blocks.add(runner.Returns())
-				returns.add(runner.Returns(), len(p.sets))
-			}
-		}
-		run(s.is, &scratch.is[i], !selectsOOS)
-		scratch.oos[i] = backtest.Metrics{}
-		if p.hasSplit() {
-			run(s.oos, &scratch.oos[i], selectsOOS)
-		}
+		p.eachPart(s, func(w backtest.Window, outOfSample, selects bool) {
+			runner.KeepReturns(sample.wanted && selects)
+			runner.Simulate(w, scratch.part(i, outOfSample))
+			sample.add(p, runner, selects)
+		})
 	}
 	if into != nil {
-		into.add(blocks, returns)
+		into.add(sample.blocks, sample.returns)
 	}
-	m.is, m.outOf = p.spec.aggregateMetrics(scratch.is, scratch.figures), p.spec.aggregateMetrics(scratch.oos, scratch.figures)
+	p.aggregateParts(scratch, m)
+}
+
+// eachPart runs the part in sample and, with a split, the one out of sample.
+func (p *Plan) eachPart(s *series, run func(w backtest.Window, outOfSample, selects bool)) {
+	run(s.is, false, !p.spec.selectsOOS())
+	if p.hasSplit() {
+		run(s.oos, true, p.spec.selectsOOS())
+	}
+}
+
+func (p *Plan) aggregateParts(b *scratch, m *fullMetrics) {
+	m.is, m.outOf = p.spec.aggregateMetrics(b.is, b.figures), p.spec.aggregateMetrics(b.oos, b.figures)
+}
+
+// trialSample is what the evidence needs of one trial.
+type trialSample struct {
+	wanted  bool
+	blocks  blockRow
+	returns panelRow
+}
+
+func sampleOfTrial(trial int, wanted bool) trialSample {
+	return trialSample{wanted: wanted, blocks: blockRow{trial: trial}, returns: panelRow{trial: trial}}
+}
+
+// add adds the returns of the part just run.
+func (t *trialSample) add(p *Plan, runner backtest.Trader, selects bool) {
+	if t.wanted && selects {
+		t.blocks.add(runner.Returns())
+		t.returns.add(runner.Returns(), len(p.sets))
+	}
 }
 
 // scratch is what running trials needs beside the plan: a runner for each dataset, and what each found.
@@ -245,6 +288,14 @@ type scratch struct {
 	runners []backtest.Trader
 	is, oos []backtest.Metrics
 	figures []float64 // scratch
+}
+
+// part is where the metrics of a part of the i-th dataset go.
+func (b *scratch) part(i int, outOfSample bool) *backtest.Metrics {
+	if outOfSample {
+		return &b.oos[i]
+	}
+	return &b.is[i]
 }
 
 func (p *Plan) scratch() *scratch {

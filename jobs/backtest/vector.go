@@ -1,0 +1,85 @@
+package backtest
+
+import "math"
+
+// What every bar of every trial goes through. amd64 has each in vectors of four, with the same roundings in the same
+// order, so that the bits of a result are those of any other machine.
+
+// Lanes is how many trials are measured side by side: a division takes as long for four as for two.
+const Lanes = 4
+
+// holdPlain writes the equity of a position at each close, up to the first that is not above zero. It returns how many
+// it has written.
+func holdPlain(equity, closes []float64, units, entry, cash float64) int {
+	equity = equity[:len(closes)]
+	for i, c := range closes {
+		e := cash + float64(units*(c-entry))
+		if e <= 0 {
+			return i
+		}
+		equity[i] = e
+	}
+	return len(closes)
+}
+
+// quietPlain is how many bars come before the first that is below the floor or at the peak or above.
+func quietPlain(equity []float64, floor, peak float64) int {
+	for i, e := range equity {
+		if !(e >= floor) || e >= peak {
+			return i
+		}
+	}
+	return len(equity)
+}
+
+// comparePlain are the bars, a bit each, with a above b, and those with a below b.
+func comparePlain(a, b *[64]float64) (over, under uint64) {
+	for i, v := range a {
+		if v > b[i] {
+			over |= 1 << i
+		} else if v < b[i] {
+			under |= 1 << i
+		}
+	}
+	return over, under
+}
+
+// bandsPlain are mean − width·dev and mean + width·dev.
+func bandsPlain(lower, upper, mean, dev *[64]float64, width float64) {
+	for i, m := range mean {
+		off := float64(width * dev[i])
+		lower[i], upper[i] = m-off, m+off
+	}
+}
+
+// laneSums are the powerSums of several trials.
+type laneSums struct{ last, r1, gains, losses, r3, r4 [Lanes]float64 }
+
+// addPlain sums the returns of each lane's equity. All have as many bars, an even number.
+func (s *laneSums) addPlain(equity *[Lanes][]float64) {
+	for lane, bars := range equity {
+		var stats equityStats
+		s.store(lane, &stats)
+		stats.summed = stats.sums.add(stats.summed, bars)
+		s.load(lane, &stats)
+	}
+}
+
+// add sums the returns of the equity after last, and returns its last.
+func (s *powerSums) add(last float64, equity []float64) float64 {
+	r1, gains, losses, r3, r4 := s.r1, s.squares[0], s.squares[1], s.r3, s.r4
+	for _, e := range equity {
+		r := (e - last) / last
+		last = e
+		rr := float64(r * r)
+		// The square goes to one of both sums, by the sign and without a branch: the other gets zero.
+		loss := uint64(int64(math.Float64bits(r)) >> 63)
+		r1 += r
+		gains += math.Float64frombits(math.Float64bits(rr) &^ loss)
+		losses += math.Float64frombits(math.Float64bits(rr) & loss)
+		r3 += float64(r * rr)
+		r4 += float64(rr * rr)
+	}
+	*s = powerSums{r1, [2]float64{gains, losses}, r3, r4}
+	return last
+}

@@ -1,0 +1,81 @@
+package backtest
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// hostile are values of every kind, most of them near 100.
+func hostile(rng *rand.Rand, n int, odd float64) []float64 {
+	special := []float64{0, math.Copysign(0, -1), -1, math.NaN(), math.Inf(1), math.Inf(-1), math.MaxFloat64, 5e-324, 100, 100}
+	out := make([]float64, n)
+	for i := range out {
+		out[i] = 100 + math.Round(rng.NormFloat64()*4)
+		if rng.Float64() < odd {
+			out[i] = special[rng.IntN(len(special))]
+		}
+	}
+	return out
+}
+
+// The processor's vectors do what the plain functions do, bit for bit, for any values.
+func TestVectorsEqualPlainFunctions(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(1, 2))
+	for round := range 4000 {
+		odd := []float64{0, 0.01, 0.3}[round%3]
+		n := rng.IntN(70)
+		closes, units, entry, cash := hostile(rng, n, odd), 10*rng.NormFloat64(), 100.0, 200*rng.Float64()
+		got, want := make([]float64, n), make([]float64, n)
+		held, plain := hold(got, closes, units, entry, cash), holdPlain(want, closes, units, entry, cash)
+		require.True(t, held <= plain && plain-held < 4, "hold wrote %d bars of %d", held, plain)
+		requireBits(t, want[:held], got[:held])
+
+		still := quiet(closes, 96, 104)
+		plain = quietPlain(closes, 96, 104)
+		require.True(t, still <= plain && plain-still < 4, "quiet passed over %d bars of %d", still, plain)
+
+		a, b := (*[64]float64)(hostile(rng, 64, odd)), (*[64]float64)(hostile(rng, 64, odd))
+		over, under := compare64(a, b)
+		plainOver, plainUnder := comparePlain(a, b)
+		require.Equal(t, [2]uint64{plainOver, plainUnder}, [2]uint64{over, under})
+
+		var lower, upper, plainLower, plainUpper [64]float64
+		bands64(&lower, &upper, a, b, units)
+		bandsPlain(&plainLower, &plainUpper, a, b, units)
+		requireBits(t, append(plainLower[:], plainUpper[:]...), append(lower[:], upper[:]...))
+
+		var lanes [Lanes][]float64
+		sums := laneSums{last: [Lanes]float64{100, 99, 1e-3, 1e300}}
+		for i := range lanes {
+			lanes[i] = hostile(rng, n&^1, odd/10)
+		}
+		wanted := sums
+		sums.add(&lanes)
+		wanted.addPlain(&lanes)
+		for i := range Lanes {
+			var alone, beside equityStats
+			wanted.store(i, &alone)
+			sums.store(i, &beside)
+			if math.IsInf(alone.sums.r4, 0) || math.IsNaN(alone.sums.r4) { // sums that nothing uses
+				require.False(t, beside.sums.r4 <= math.MaxFloat64)
+				continue
+			}
+			require.Equal(t, alone, beside)
+		}
+	}
+}
+
+// requireBits compares bit by bit; one NaN is as good as another.
+func requireBits(t *testing.T, want, got []float64) {
+	t.Helper()
+	require.Len(t, got, len(want))
+	for i := range want {
+		if !math.IsNaN(want[i]) || !math.IsNaN(got[i]) {
+			require.Equal(t, math.Float64bits(want[i]), math.Float64bits(got[i]), "value %d: %v, not %v", i, got[i], want[i])
+		}
+	}
+}
