@@ -87,6 +87,9 @@ type code struct {
 	rings   []ir.Ring
 	results []uint16 // of a sub-program
 	flags   int
+	// entry is where a bar begins once onceDone is set: past the declarations, at the beginning of the code, that run
+	// once. 0: at the beginning.
+	entry, onceDone int
 	// position is the register of the position's size, when the code reads it.
 	position      uint16
 	readsPosition bool

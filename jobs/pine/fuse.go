@@ -8,16 +8,57 @@ var fused = map[opcode]opcode{
 	opcode(ir.OpLe): opJumpLe, opcode(ir.OpNe): opJumpNe, opcode(ir.OpAnd): opJumpAnd, opcode(ir.OpOr): opJumpOr,
 }
 
-// unless emits a jump that is taken when a branch's condition is false. A comparison just before it
-// that nothing else reads becomes part of it.
-func (g *generator) unless(in *ir.Inst) int {
+// unless emits the jumps, of which one is taken when a branch's condition is false. A comparison just before them
+// that nothing else reads becomes part of its jump.
+func (g *generator) unless(in *ir.Inst) []int {
 	if last := g.just(in.Args[0]); last >= 0 {
+		if jumps := g.unlessAll(last); jumps != nil {
+			return jumps
+		}
 		if i := &g.c.instrs[last]; fused[i.op] != 0 {
 			i.op = fused[i.op]
-			return last
+			return []int{last}
 		}
 	}
-	return g.put(instr{op: opJumpFalse, a: g.at(in.Args[0])}, in.Pos)
+	return []int{g.put(instr{op: opJumpFalse, a: g.at(in.Args[0])}, in.Pos)}
+}
+
+// unlessAll makes jumps of a conjunction, one for each condition, so that the first that is false decides. The
+// instruction at last is the final one, and its second condition is computed just before it and read by it alone.
+func (g *generator) unlessAll(last int) []int {
+	and, pos := g.c.instrs[last], g.c.lines[last]
+	if and.op != opcode(ir.OpAnd) {
+		return nil
+	}
+	if !g.lone(last-1, and.b) {
+		and.a, and.b = and.b, and.a
+	}
+	if !g.lone(last-1, and.b) {
+		return nil
+	}
+	second := g.c.instrs[last-1]
+	g.c.instrs, g.c.lines = g.c.instrs[:last-1], g.c.lines[:last-1]
+	var jumps []int
+	if first := last - 2; g.lone(first, and.a) {
+		if jumps = g.unlessAll(first); jumps == nil {
+			g.c.instrs[first].op = fused[g.c.instrs[first].op]
+			jumps = []int{first}
+		}
+	} else {
+		jumps = []int{g.put(instr{op: opJumpFalse, a: and.a}, pos)}
+	}
+	second.op = fused[second.op]
+	return append(jumps, g.put(second, pos))
+}
+
+// lone reports whether the instruction computes a condition into a register that only one instruction reads, and a jump
+// can take it in.
+func (g *generator) lone(at int, reg uint16) bool {
+	if at < max(g.joined, 0) || g.c.instrs[at].d != reg || fused[g.c.instrs[at].op] == 0 {
+		return false
+	}
+	s := g.c.slots[reg]
+	return s != noSlot && g.reads[s] == 1 && g.own[s]
 }
 
 // just is the instruction before the next one when it computes a slot that only the next one reads; otherwise −1.

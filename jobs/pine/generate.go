@@ -56,12 +56,21 @@ func generate(p *ir.Program, body *ir.Body, pc *planCode, results ...ir.Slot) (*
 	g.block(body.Code)
 	g.put(instr{op: opEnd}, syntax.Pos{})
 	g.findVarying()
+	g.c.findEntry()
 	g.c.flags = len(g.flag)
 	g.c.regs = len(g.c.slots)
 	if g.c.regs > 60_000 {
 		g.err = fmt.Errorf("the script needs %d registers, more than 60000", g.c.regs)
 	}
 	return g.c, g.err
+}
+
+// findEntry finds the end of what runs once at the beginning. The blocks follow one another, so where the flag of the
+// last is set, those of all are.
+func (c *code) findEntry() {
+	for in := &c.instrs[0]; in.op == opSkipDone; in = &c.instrs[c.entry] {
+		c.entry, c.onceDone = int(in.c), int(in.b)
+	}
 }
 
 // findVarying finds the arguments of entries and exits that are not constant in a trial.
@@ -184,8 +193,10 @@ func (g *generator) put(i instr, pos syntax.Pos) int {
 
 func (g *generator) here() int32 { return int32(len(g.c.instrs)) }
 
-func (g *generator) land(at int) {
-	g.c.instrs[at].c = g.here()
+func (g *generator) land(jumps ...int) {
+	for _, at := range jumps {
+		g.c.instrs[at].c = g.here()
+	}
 	g.joined = len(g.c.instrs)
 }
 
@@ -336,28 +347,20 @@ func (g *generator) calling(in *ir.Inst) {
 }
 
 func (g *generator) branch(in *ir.Inst) {
-	skip := g.unless(in)
-	if len(in.Blocks[0]) == 0 && g.c.instrs[skip].op != opJumpFalse {
-		// A fused comparison jumps over nothing; the other side follows.
-		end := g.put(instr{op: opJump}, in.Pos)
-		g.land(skip)
+	skips := g.unless(in)
+	if only := skips[0]; len(in.Blocks[0]) == 0 && len(skips) == 1 && g.c.instrs[only].op == opJumpFalse {
+		g.c.instrs[only].op = opJumpTrue
 		g.block(in.Blocks[1])
-		g.land(end)
-		return
-	}
-	if len(in.Blocks[0]) == 0 {
-		g.c.instrs[skip].op = opJumpTrue
-		g.block(in.Blocks[1])
-		g.land(skip)
+		g.land(only)
 		return
 	}
 	g.block(in.Blocks[0])
 	if len(in.Blocks[1]) == 0 {
-		g.land(skip)
+		g.land(skips...)
 		return
 	}
 	end := g.put(instr{op: opJump}, in.Pos)
-	g.land(skip)
+	g.land(skips...)
 	g.block(in.Blocks[1])
 	g.land(end)
 }
@@ -372,13 +375,10 @@ func (g *generator) loop(in *ir.Inst) {
 	g.block(in.Blocks[1])
 	l := g.loops[len(g.loops)-1]
 	g.loops = g.loops[:len(g.loops)-1]
-	for _, at := range l.continues {
-		g.land(at)
+	if len(l.continues) > 0 {
+		g.land(l.continues...)
 	}
 	g.block(in.Blocks[2])
 	g.put(instr{op: opJump, c: top}, in.Pos)
-	g.land(out)
-	for _, at := range l.breaks {
-		g.land(at)
-	}
+	g.land(append(l.breaks, out)...)
 }

@@ -167,8 +167,11 @@ func (m *machine) step(bar int) error {
 	if m.c.readsPosition {
 		regs[m.c.position] = m.run.emu.PositionSize()
 	}
-	instrs := m.c.instrs
-	for pc := 0; ; pc++ {
+	instrs, pc := m.c.instrs, 0
+	if m.c.entry > 0 && m.flags[m.c.onceDone] {
+		pc = m.c.entry
+	}
+	for ; ; pc++ {
 		in := &instrs[pc]
 		switch in.op {
 		case opcode(ir.OpSet):

@@ -38,11 +38,15 @@ func (r *Run) simulatePlain(w backtest.Window) error {
 	return r.walk(r.m, 0, w)
 }
 
+// longestPause is how many bars pass between two looks for a state that no longer changes.
+const longestPause = 32
+
 // walk runs a machine on every bar; before the window its orders are dropped.
 func (r *Run) walk(m *machine, from int, w backtest.Window) error {
 	b, skips := r.bars, r.program.plan.idle.possible && !r.plain && !r.everyBar
 	r.recalculate(m)
-	unchanged := false // the last bar was idle, and the script's run on it changed nothing
+	unchanged := false   // the last bar was idle, and the script's run on it changed nothing
+	again, pause := 0, 1 // the first bar on which that is looked for, and the bars until the next look
 	for i := from; i < w.To; i++ {
 		if unchanged {
 			next := ta.NextBit(r.when[0], i, w.To)
@@ -60,17 +64,19 @@ func (r *Run) walk(m *machine, from int, w backtest.Window) error {
 		if r.point.taken {
 			m.restore(&r.point)
 		}
-		if quiet := skips && r.emu.Idle(); quiet {
+		look := skips && i >= again && r.emu.Idle()
+		if look {
 			m.remember()
-			if err := m.step(i); err != nil {
-				return err
-			}
-			unchanged = r.emu.Idle() && m.unchanged()
-		} else {
-			unchanged = false
-			if err := m.step(i); err != nil {
-				return err
-			}
+		}
+		if err := m.step(i); err != nil {
+			return err
+		}
+		unchanged = look && r.emu.Idle() && m.unchanged()
+		switch {
+		case unchanged:
+			pause = 1
+		case look: // a script that changes its state on every bar is not compared on every bar
+			again, pause = i+pause, min(2*pause, longestPause)
 		}
 		if !r.silent {
 			r.keepSide()
@@ -93,8 +99,8 @@ func (r *Run) jump(w backtest.Window) error {
 	r.silent = false
 	first := r.program.plan.events.once // the first bar makes settings
 	for i := w.From; i < w.To; {
-		if !first {
-			next := ta.NextBit(r.events(), i, w.To)
+		if events := r.events(); !first && events[i>>6]>>(uint(i)&63)&1 == 0 {
+			next := ta.NextBit(events, i, w.To)
 			reached, ruined := r.coast(i, next, w)
 			if ruined {
 				return nil
