@@ -87,7 +87,7 @@ func entityOf(path string, param func(string) string) store.AuditEntity {
 	kinds := map[string]string{
 		"tune": "tune", "tunes": "tune", "wfo": "walk_forward", "run": "run", "runs": "run", "run-plans": "run_plan", "ingest": "ingestion",
 		"jobs": "ingestion", "documents": "document", "datasets": "dataset", "strategies": "strategy", "strategy": "strategy", "schedules": "schedule", "keys": "key",
-		"workspaces": "workspace", "tokens": "admin_token", "gaps": "gap", "prune": "retention_run", "reembed": "reembed",
+		"workspaces": "workspace", "workspace": "workspace", "tokens": "admin_token", "gaps": "gap", "prune": "retention_run", "reembed": "reembed",
 		"webhooks": "webhook", "deliveries": "delivery",
 	}
 	var entity store.AuditEntity

@@ -82,7 +82,7 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 	require.Greater(t, len(routes), 25)
 	for _, route := range routes {
 		name := route.Method + " " + route.Path
-		as, kind := []string{"Authorization", "Bearer " + n.key}, "key"
+		as, kind, workspace := []string{"Authorization", "Bearer " + n.key}, "key", n.alpha.ID.String()
 		if route.Access == "admin token" {
 			as, kind = []string{"X-Admin-Token", adminToken}, "admin"
 		}
@@ -111,6 +111,9 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 				target += "?cascade=true"
 			}
 			a = n.call(route, target, route.Sample, as...)
+		case "/workspace": // of the other workspace, as the rest needs this one
+			as, workspace = []string{"Authorization", "Bearer " + n.other}, ""
+			a = n.call(route, "/workspace?confirm="+n.beta.Name, "", as...)
 		case "/admin/workspaces/:id":
 			target := path(route)
 			if route.Method == http.MethodDelete {
@@ -141,7 +144,7 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 		require.Equal(t, "127.0.0.1", last.From, name)
 		require.Equal(t, a.header.Get("X-Request-Id"), last.RequestID, name)
 		if kind == "key" {
-			require.Equal(t, n.alpha.ID.String(), last.WorkspaceID, name)
+			require.Equal(t, workspace, last.WorkspaceID, name)
 		}
 		if route.Method == http.MethodPatch || route.Method == http.MethodPut {
 			require.NotEmpty(t, last.Before, "%s: what was before is not in the log", name)

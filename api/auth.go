@@ -44,7 +44,7 @@ func (s *Server) admit(c echo.Context, r *route) error {
 	c.Request().Body = http.MaxBytesReader(c.Response(), s.timed(c, r.traits.maxBody()), r.traits.maxBody())
 	switch r.access {
 	case public:
-	case admin, ticketed, pageViewer, pageMember, pageAdmin:
+	case admin, ticketed, pageViewer, pageMember, pageAdmin, pageOwner:
 		if err := s.authoriseConsole(c, *r); err != nil {
 			return orLogin(c, err)
 		}

@@ -197,7 +197,7 @@ func (r route) operation() openapi.Operation {
 	}
 	switch r.access {
 	case public:
-	case admin, ticketed, pageViewer, pageMember, pageAdmin:
+	case admin, ticketed, pageViewer, pageMember, pageAdmin, pageOwner:
 		op.Security = []string{"adminToken", "adminBearer"}
 	default:
 		op.Security = []string{"workspaceKey"}
@@ -223,7 +223,7 @@ func (r route) sample() string {
 	}
 	switch r.access {
 	case public:
-	case admin, ticketed, pageViewer, pageMember, pageAdmin:
+	case admin, ticketed, pageViewer, pageMember, pageAdmin, pageOwner:
 		b.WriteString(` -H "X-Admin-Token: $ADMIN_TOKEN"`)
 	default:
 		b.WriteString(` -H "Authorization: Bearer $MILLRACE_API_KEY"`)

@@ -63,7 +63,7 @@ func (s *Server) pageRoutes() []route {
 		page(get, "/admin/audit-log", pageAdmin, p.Audit),
 		page(get, "/admin/access", pageAdmin, p.Access),
 		page(post, "/admin/access/workspaces", admin, p.CreateWorkspace),
-		page(post, "/admin/access/workspaces/delete", admin, p.DeleteWorkspace),
+		page(post, "/admin/access/workspaces/delete", pageOwner, p.DeleteWorkspace),
 		page(post, "/admin/access/keys", pageAdmin, p.CreateKey),
 		page(post, "/admin/access/keys/revoke", pageAdmin, p.RevokeKey),
 		page(get, "/admin/retention", admin, p.Retention),

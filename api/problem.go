@@ -89,6 +89,7 @@ func asProblem(err error) (p *problemError, internal bool) {
 	var refused *store.RefusedScriptError
 	var gone *store.ScriptGoneError
 	var dropped *tuning.TrialsDroppedError
+	var quota *store.QuotaError
 	switch {
 	case errors.As(err, &known):
 		copied := *known
@@ -126,6 +127,8 @@ func asProblem(err error) (p *problemError, internal bool) {
 		return retryProblem(http.StatusConflict, "A run of the same job is queued or running.", 15), false
 	case errors.Is(err, store.ErrUploadsFull):
 		return retryProblem(http.StatusTooManyRequests, "Too much that was sent before still waits to be ingested.", 30), false
+	case errors.As(err, &quota):
+		return overQuota(quota), false
 	case errors.Is(err, store.ErrQueueFull):
 		return retryProblem(http.StatusTooManyRequests, "This workspace has as much work waiting as its limit allows; wait until some of it is done.", 10), false
 	case errors.As(err, &ended):

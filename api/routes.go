@@ -27,12 +27,14 @@ const (
 	viewer     access = access(tenants.RoleViewer)
 	member     access = access(tenants.RoleMember)
 	wsAdmin    access = access(tenants.RoleAdmin)
+	wsOwner    access = access(tenants.RoleOwner)
 	ownStream  access = "viewer, session or ticket"
 	admin      access = "admin token"
 	ticketed   access = "admin token or ticket"
 	pageViewer access = "page for viewer"
 	pageMember access = "page for member"
 	pageAdmin  access = "page for admin"
+	pageOwner  access = "page for owner"
 )
 
 // role is the least role of a workspace's key that the access takes; "" when none opens it.
@@ -44,7 +46,9 @@ func (a access) role() tenants.Role {
 		return tenants.RoleMember
 	case pageAdmin:
 		return tenants.RoleAdmin
-	case viewer, member, wsAdmin:
+	case pageOwner:
+		return tenants.RoleOwner
+	case viewer, member, wsAdmin, wsOwner:
 		return tenants.Role(a)
 	}
 	return ""
@@ -192,7 +196,10 @@ func (s *Server) routes() []route {
 		{post, "/admin/events/ticket", pageViewer, s.createTicket, bodyLimit, about{
 			summary: "A cookie that opens one workspace's event stream", body: types.TicketRequest{}, sample: sampleTicket, status: http.StatusCreated, answer: types.Ticket{}}},
 
-		{get, "/workspace", viewer, s.getOwnWorkspace, bodyLimit, about{summary: "The key's workspace", answer: types.OwnWorkspace{}}},
+		{get, "/workspace", viewer, s.getOwnWorkspace, bodyLimit, about{summary: "The key's workspace, and what it has of that which quotas limit", answer: types.OwnWorkspace{}}},
+		{del, "/workspace", wsOwner, s.deleteWorkspace, bodyLimit, about{
+			summary: "Delete the key's workspace with all that it has, once confirm has its name", params: params(dryRun(), confirmName()),
+			query: "confirm=$WORKSPACE_NAME", status: http.StatusAccepted, answer: types.WorkspaceDeletion{}, dry: types.WorkspaceDeletion{}}},
 		{get, "/workspace/keys", wsAdmin, s.listKeys, bodyLimit, about{
 			summary: "Its keys, newest first", params: paging(50, 200), answer: types.List[types.Key]{}}},
 		{post, "/workspace/keys", wsAdmin, s.createKey, creates | inline | secret, about{
@@ -209,7 +216,7 @@ func (s *Server) routes() []route {
 			summary: "Every workspace, newest first, or the one of a name", params: paging(50, 200, text("name")), answer: types.List[types.Workspace]{}}},
 		{post, "/admin/workspaces", admin, s.createWorkspace, creates | inline, about{
 			summary: "Create a workspace", body: types.WorkspaceRequest{}, sample: sampleWorkspace, status: http.StatusCreated, answer: types.Workspace{}}},
-		{get, "/admin/workspaces/:id", admin, s.getWorkspace, bodyLimit, about{summary: "A workspace", answer: types.Workspace{}}},
+		{get, "/admin/workspaces/:id", admin, s.getWorkspace, bodyLimit, about{summary: "A workspace, and what it has of that which quotas limit", answer: types.WorkspaceUsage{}}},
 		{patch, "/admin/workspaces/:id", admin, s.changeWorkspace, bodyLimit, about{
 			summary: "Change what is named; a limit of 0 is the server's again", body: types.WorkspaceRequest{}, sample: sampleLimits, answer: types.Workspace{}}},
 		{del, "/admin/workspaces/:id", admin, s.deleteWorkspace, bodyLimit, about{

@@ -64,6 +64,7 @@ var repeatable = map[string]string{
 
 	"DELETE /admin/tokens/:token":  "what is revoked stays so",
 	"DELETE /admin/workspaces/:id": "what is deleted stays so",
+	"DELETE /workspace":            "what is deleted stays so",
 
 	"POST /admin/events/ticket": "a ticket more does no harm",
 	"POST /admin/login":         "a session more does no harm",

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"millrace/api/openapi"
@@ -18,7 +19,7 @@ func confirmName() openapi.Param {
 	return inQuery("confirm", "the workspace's name; without it nothing is deleted, unless it is a dry run", openapi.Schema{"type": "string"})
 }
 
-// deleteWorkspace handles DELETE /admin/workspaces/:id.
+// deleteWorkspace handles DELETE /admin/workspaces/:id, and DELETE /workspace, of the owner's key.
 func (s *Server) deleteWorkspace(c echo.Context) error {
 	dry, err := queryBool(c, "dry_run")
 	if err != nil {
@@ -42,7 +43,7 @@ func (s *Server) deleteWorkspace(c echo.Context) error {
 		}
 		return ok(c, view)
 	}
-	made, err := s.store.Lifecycle.DeleteWorkspace(ctx, id, c.QueryParam("confirm"), actorOf(c).Name)
+	made, err := s.store.Lifecycle.DeleteWorkspace(ctx, id, c.QueryParam("confirm"), deleterOf(c))
 	var other *lifecycle.NameError
 	if errors.As(err, &other) {
 		return problem(http.StatusConflict, fmt.Sprintf("Nothing was deleted. The workspace is named %q: send confirm with its name to delete it with all that it has; dry_run=true lists that.", other.Name),
@@ -51,8 +52,19 @@ func (s *Server) deleteWorkspace(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Response().Header().Set("Location", "/admin/workspace-deletions/"+made.ID.String())
+	if workspaceOf(c) == uuid.Nil { // the key has ended, and follows nothing
+		c.Response().Header().Set("Location", "/admin/workspace-deletions/"+made.ID.String())
+	}
 	return writeJSON(c, http.StatusAccepted, "application/json", viewWorkspaceDeletion(made))
+}
+
+// deleterOf names who deletes a workspace: an admin, or a key of its owner.
+func deleterOf(c echo.Context) string {
+	actor := actorOf(c)
+	if actor.Kind == "key" {
+		return "key " + actor.Name
+	}
+	return actor.Name
 }
 
 func viewWorkspaceDeletion(d *lifecycle.WorkspaceDeletion) types.WorkspaceDeletion {

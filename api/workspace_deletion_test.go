@@ -50,7 +50,7 @@ func TestADeletedWorkspaceEndsForAllWhoUseIt(t *testing.T) {
 	}
 	require.Equal(t, http.StatusAccepted, r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", "k").status)
 
-	// An owner's key opens nothing of an admin's, so no key can take its own workspace away.
+	// An owner's key opens nothing of an admin's.
 	require.Equal(t, http.StatusUnauthorized, r.do(http.MethodDelete, at+"?confirm=alpha", "", "Authorization", "Bearer "+own).status)
 	require.Equal(t, http.StatusForbidden, r.with(session, http.MethodDelete, at+"?confirm=alpha", "", "Sec-Fetch-Site", "same-origin").status)
 	for _, confirm := range []string{"", "?confirm=beta", "?confirm=Alpha"} {
@@ -124,6 +124,38 @@ func TestADeletedWorkspaceEndsForAllWhoUseIt(t *testing.T) {
 	require.Equal(t, r.alpha.ID.String(), entries[0].Entity.ID)
 	require.Equal(t, "ADMIN_TOKEN", entries[0].Actor.Name)
 	require.Equal(t, "alpha", entries[0].Before["name"])
+}
+
+// An owner needs no admin of the server, and confirms by name as one does; no lesser key may.
+func TestAnOwnersKeyDeletesItsOwnWorkspaceByName(t *testing.T) {
+	r := newFixture(t).withSample()
+	owner := r.newKey(r.alpha, tenants.RoleOwner)
+	as := []string{"Authorization", "Bearer " + owner}
+	for _, role := range []tenants.Role{tenants.RoleViewer, tenants.RoleMember, tenants.RoleAdmin} {
+		lesser := r.newKey(r.alpha, role)
+		require.Equal(t, http.StatusForbidden, r.do(http.MethodDelete, "/workspace?confirm=alpha", "", "Authorization", "Bearer "+lesser).status, role)
+		page := r.with(r.signIn(lesser), http.MethodGet, "/admin/access", "", "Accept", "text/html")
+		require.NotContains(t, string(page.body), "and delete it", role)
+	}
+	page := r.with(r.signIn(owner), http.MethodGet, "/admin/access?delete=1", "", "Accept", "text/html")
+	require.Equal(t, http.StatusOK, page.status)
+	require.Contains(t, string(page.body), "Type its name to confirm")
+	require.NotContains(t, string(page.body), "Deleted workspaces", "of others an owner learns nothing")
+	plan := into[types.WorkspaceDeletion](t, r.do(http.MethodDelete, "/workspace?dry_run=true", "", as...))
+	require.True(t, plan.DryRun)
+	require.Equal(t, http.StatusConflict, r.do(http.MethodDelete, "/workspace", "", as...).status)
+	require.Equal(t, http.StatusConflict, r.do(http.MethodDelete, "/workspace?confirm=beta", "", as...).status, "another workspace's name")
+	done := r.do(http.MethodDelete, "/workspace?confirm=alpha", "", as...)
+	require.Equal(t, http.StatusAccepted, done.status, string(done.body))
+	require.Empty(t, done.header.Get("Location"), "the key follows nothing any more")
+	require.Equal(t, http.StatusUnauthorized, r.do(http.MethodGet, "/datasets", "", as...).status)
+	require.Equal(t, http.StatusOK, r.do(http.MethodGet, "/datasets", "", "Authorization", "Bearer "+r.other).status)
+	deletion := into[types.WorkspaceDeletion](t, r.admin(http.MethodGet, "/admin/workspace-deletions/"+r.alpha.ID.String(), ""))
+	require.True(t, strings.HasPrefix(deletion.DeletedBy, "key "), deletion.DeletedBy)
+	all := r.audits()
+	last := all[len(all)-1]
+	require.Equal(t, []string{"DELETE /workspace", "key", r.alpha.ID.String()}, []string{last.Route, last.Actor.Kind, last.Entity.ID})
+	require.Equal(t, "alpha", last.Before["name"])
 }
 
 // What a person uploads while the workspace is deleted is refused, and nothing of it is kept.

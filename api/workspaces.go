@@ -40,6 +40,10 @@ func checkWorkspace(r types.WorkspaceRequest) error {
 	bounded("limits.submissions_per_minute", r.Limits.SubmissionsPerMinute, 0, 1_000_000)
 	bounded("limits.queries_per_minute", r.Limits.QueriesPerMinute, 0, 1_000_000)
 	bounded("limits.queue_depth", r.Limits.QueueDepth, 0, 10_000_000)
+	bounded("limits.trials_per_day", r.Limits.TrialsPerDay, 0, 1_000_000_000_000)
+	bounded("limits.bytes", r.Limits.Bytes, 0, 1_000_000_000_000_000)
+	bounded("limits.datasets", r.Limits.Datasets, 0, 1_000_000_000)
+	bounded("limits.documents", r.Limits.Documents, 0, 1_000_000_000)
 	return fieldProblems(faults)
 }
 
@@ -100,6 +104,10 @@ func (s *Server) createWorkspace(c echo.Context) error {
 		SubmissionsPerMinute: own(req.Limits.SubmissionsPerMinute),
 		QueriesPerMinute:     own(req.Limits.QueriesPerMinute),
 		QueueDepth:           own(req.Limits.QueueDepth),
+		TrialsPerDay:         own(req.Limits.TrialsPerDay),
+		Bytes:                own(req.Limits.Bytes),
+		Datasets:             own(req.Limits.Datasets),
+		Documents:            own(req.Limits.Documents),
 	}
 	resp, err := s.store.Tenants.AddWorkspace(c.Request().Context(), sub, w, func(made tenants.Workspace) (store.Response, error) {
 		return created("/admin/workspaces/"+made.ID.String(), viewWorkspace(made))
@@ -124,11 +132,11 @@ func (s *Server) getWorkspace(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	w, err := s.store.Tenants.Workspace(c.Request().Context(), id)
+	view, err := s.workspaceUsage(c.Request().Context(), id)
 	if err != nil {
 		return err
 	}
-	return ok(c, viewWorkspace(w))
+	return ok(c, view)
 }
 
 // changeWorkspace handles PATCH /admin/workspaces/:id.
@@ -158,11 +166,21 @@ func (s *Server) changeWorkspace(c echo.Context) error {
 
 // getOwnWorkspace handles GET /workspace.
 func (s *Server) getOwnWorkspace(c echo.Context) error {
-	w, err := s.store.Tenants.Workspace(c.Request().Context(), workspaceOf(c))
+	view, err := s.workspaceUsage(c.Request().Context(), workspaceOf(c))
 	if err != nil {
 		return err
 	}
-	return ok(c, types.OwnWorkspace{Workspace: viewWorkspace(w), Role: types.Role(principalOf(c).Role)})
+	return ok(c, types.OwnWorkspace{WorkspaceUsage: view, Role: types.Role(principalOf(c).Role)})
+}
+
+// workspaceUsage reads a workspace and what it has.
+func (s *Server) workspaceUsage(ctx context.Context, id uuid.UUID) (view types.WorkspaceUsage, err error) {
+	w, err := s.store.Tenants.Workspace(ctx, id)
+	if err != nil {
+		return view, err
+	}
+	has, err := s.store.UsageOf(ctx, id)
+	return types.WorkspaceUsage{Workspace: viewWorkspace(w), Usage: types.Usage(has)}, err
 }
 
 // namedWorkspace is the workspace that a request is about: the key's, or the one in an admin's path.

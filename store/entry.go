@@ -27,13 +27,15 @@ type Place struct {
 	Room   int       // how many more tunes it may have running
 	Active int       // how many it has
 	At     time.Time // when the transaction began
+
+	trials trials // see Tx.TakeTrials
 }
 
 // entry is how a transaction enters a workspace's admission.
 //
 // What ends work, and so makes room, enters alone: it holds the workspace's admission lock until it ends. So does what
-// may be admitted. But most submissions come to a workspace whose cap is taken and whose queue is far from full, and these
-// enter together, with the lock shared. As nothing ends meanwhile, such a one knows that its tune has to wait, and the
+// may be admitted, or counts against a quota of trials. But most submissions come to a workspace without a quota, whose
+// cap is taken and whose queue is far from full, and these enter together, with the lock shared. As nothing ends meanwhile, such a one knows that its tune has to wait, and the
 // one that ends next, which waits for the lock, sees the tune and admits it. And as there are no more transactions
 // than connections, the queue stays within its depth if it has room for a piece of work of each. The lock is one that
 // is granted in the order of the requests, so that a stream of submissions does not hold up what ends.
@@ -62,14 +64,17 @@ const (
 	enterLock = `
 		select shared, case when shared then pg_advisory_xact_lock_shared(key) is null else pg_advisory_xact_lock(key) is null end
 		  from (select hashtextextended('millrace admission ' || $1::uuid::text, 0) as key,
-		               not $2::boolean and (not $3::boolean or w.tune_cap <= ` + ActiveWork + `)
+		               not $2::boolean and (not $3::boolean or w.trials_per_day is null and w.tune_cap <= ` + ActiveWork + `)
 		               and ($4::int < 1 or $4 > current_setting('max_connections')::int) as shared
 		          from workspaces w where w.id = $1 offset 0) look`
 	enterCount = `
-		select w.tune_cap - active, active, now(), most, open, open >= most or open + current_setting('max_connections')::int <= most
-		  from (select w.tune_cap, case when $3::boolean then coalesce(w.queue_depth, $2::int) else $2::int end as most, ` + ActiveWork + ` as active
+		select w.tune_cap - active, active, now(), most, open, open >= most or open + current_setting('max_connections')::int <= most,
+		       ` + trialsToday + `
+		  from (select w.tune_cap, w.trials_per_day, w.trials_day, w.trials_used,
+		               case when $3::boolean then coalesce(w.queue_depth, $2::int) else $2::int end as most, ` + ActiveWork + ` as active
 		          from workspaces w where w.id = $1 offset 0) w,
-		       lateral (select case when most > 0 then (select count(*) from (` + openWork + ` limit most) o) else 0 end as open) o`
+		       lateral (select case when most > 0 then (select count(*) from (` + openWork + ` limit most) o) else 0 end as open) o,
+		       ` + utcClock
 )
 
 // queue has a batch enter; what is found is known when its results are read.
@@ -81,7 +86,8 @@ func (e *entry) queue(batch *pgx.Batch, workspace uuid.UUID) {
 		return err
 	})
 	batch.Queue(enterCount, workspace, e.depth, e.own).Query(func(rows pgx.Rows) error {
-		_, err := pgx.ForEachRow(rows, []any{&e.Room, &e.Active, &e.At, &e.most, &e.open, &e.sure}, func() error {
+		t := &e.trials
+		_, err := pgx.ForEachRow(rows, []any{&e.Room, &e.Active, &e.At, &e.most, &e.open, &e.sure, &t.limit, &t.day, &t.used, &t.left}, func() error {
 			e.found = true
 			return nil
 		})
@@ -103,7 +109,7 @@ func (e *entry) judge(workspace uuid.UUID) error {
 	switch {
 	case !e.found:
 		return fmt.Errorf("workspace %s: %w", workspace, ErrNotFound)
-	case e.shared && (e.tune && e.Room > 0 || e.most > 0 && !e.sure):
+	case e.shared && (e.tune && (e.Room > 0 || e.trials.limit > 0) || e.most > 0 && !e.sure):
 		return errEnterAlone
 	}
 	return nil

@@ -17,6 +17,11 @@ func (c *Client) Workspaces(ctx context.Context, query url.Values) (*types.List[
 	return get[types.List[types.Workspace]](ctx, c, "/admin/workspaces", query)
 }
 
+// Workspace reads a workspace and what it has of that which quotas limit.
+func (c *Client) Workspace(ctx context.Context, id string) (*types.WorkspaceUsage, error) {
+	return get[types.WorkspaceUsage](ctx, c, "/admin/workspaces/"+url.PathEscape(id), nil)
+}
+
 // CreateWorkspace makes a workspace, once however often it is sent.
 func (c *Client) CreateWorkspace(ctx context.Context, body types.WorkspaceRequest) (*types.Workspace, error) {
 	return create[types.Workspace](ctx, c, "/admin/workspaces", "", body)

@@ -25,6 +25,7 @@ func (p *Pages) showAccess(c echo.Context, status int, problem *Problem, secret 
 	data := struct {
 		accessDeletions
 		Keys   []types.Key
+		Chosen types.WorkspaceUsage // the workspace, when there is one, and what it has
 		Roles  []string
 		Secret string
 	}{Roles: slices.DeleteFunc(roles(), func(role string) bool { return !v.May(role) }), Secret: secret}
@@ -35,6 +36,9 @@ func (p *Pages) showAccess(c echo.Context, status int, problem *Problem, secret 
 			return err
 		}
 		data.Keys = keys.Items
+		if err := p.admin(c, v, Request{Method: http.MethodGet, Path: v.workspaceAt(v.Workspace.ID.String())}, &data.Chosen); err != nil {
+			return err
+		}
 	}
 	if data.accessDeletions, err = p.deletions(c, v); err != nil {
 		return err
@@ -43,13 +47,16 @@ func (p *Pages) showAccess(c echo.Context, status int, problem *Problem, secret 
 	return p.render(c, status, "access", v)
 }
 
-// keysOf is where the API has the keys of a workspace: a person's are those of the person's own.
-func (v *view) keysOf(workspace string) string {
+// workspaceAt is where the API has a workspace: a person's is the person's own.
+func (v *view) workspaceAt(workspace string) string {
 	if v.Who.Admin {
-		return "/admin/workspaces/" + url.PathEscape(workspace) + "/keys"
+		return "/admin/workspaces/" + url.PathEscape(workspace)
 	}
-	return "/workspace/keys"
+	return "/workspace"
 }
+
+// keysOf is where it has the keys of one.
+func (v *view) keysOf(workspace string) string { return v.workspaceAt(workspace) + "/keys" }
 
 // CreateWorkspace handles POST /admin/access/workspaces.
 func (p *Pages) CreateWorkspace(c echo.Context) error {

@@ -17,6 +17,10 @@ type LimitsRequest struct {
 	SubmissionsPerMinute *int `json:"submissions_per_minute"`
 	QueriesPerMinute     *int `json:"queries_per_minute"`
 	QueueDepth           *int `json:"queue_depth"`
+	TrialsPerDay         *int `json:"trials_per_day"`
+	Bytes                *int `json:"bytes"`
+	Datasets             *int `json:"datasets"`
+	Documents            *int `json:"documents"`
 }
 
 // Workspace is a workspace.
@@ -33,10 +37,28 @@ type Limits struct {
 	SubmissionsPerMinute *int `json:"submissions_per_minute"`
 	QueriesPerMinute     *int `json:"queries_per_minute"`
 	QueueDepth           *int `json:"queue_depth"`
+	TrialsPerDay         *int `json:"trials_per_day"` // quotas, here and below; null: any
+	Bytes                *int `json:"bytes"`
+	Datasets             *int `json:"datasets"`
+	Documents            *int `json:"documents"`
+}
+
+// Usage is what a workspace has of that which its quotas limit.
+type Usage struct {
+	TrialsToday int64 `json:"trials_today"` // submitted since midnight UTC
+	Bytes       int64 `json:"bytes"`        // of bars, of the passages of documents, and of files that wait to be ingested
+	Datasets    int64 `json:"datasets"`     // by name
+	Documents   int64 `json:"documents"`
+}
+
+// WorkspaceUsage is a workspace with what it has.
+type WorkspaceUsage struct {
+	Workspace
+	Usage Usage `json:"usage"`
 }
 
 // OwnWorkspace is a workspace as its own keys see it.
 type OwnWorkspace struct {
-	Workspace
+	WorkspaceUsage
 	Role Role `json:"role"` // of the key that asks
 }

@@ -21,7 +21,8 @@ type adminCmd struct {
 	Workspace struct {
 		Create workspaceCreateCmd `cmd:"" help:"Create a workspace."`
 		List   workspaceListCmd   `cmd:"" help:"List the workspaces."`
-		Set    workspaceSetCmd    `cmd:"" help:"Change a workspace's name, cap or limits."`
+		Usage  workspaceUsageCmd  `cmd:"" help:"Show a workspace's quotas and what it has of them."`
+		Set    workspaceSetCmd    `cmd:"" help:"Change a workspace's name, cap, limits or quotas."`
 		Delete workspaceDeleteCmd `cmd:"" help:"Delete a workspace with all that it has, for good."`
 
 		Reembed workspaceReembedCmd `cmd:"" help:"Embed its documents again, with another model, and switch to it."`
@@ -86,12 +87,17 @@ type workspaceFlags struct {
 	Submissions *int `name:"submissions" help:"Submissions a minute; 0 is the server's limit."`
 	Queries     *int `name:"queries" help:"Queries a minute; 0 is the server's limit."`
 	QueueDepth  *int `name:"queue-depth" help:"Work that may wait; 0 is the server's limit."`
+	Trials      *int `name:"trials-per-day" help:"Trials that may be submitted from midnight UTC on; 0 is any."`
+	Bytes       *int `name:"bytes" help:"Bytes of bars and documents that it may have; 0 is any."`
+	Datasets    *int `name:"datasets" help:"Datasets, by name, that it may have; 0 is any."`
+	Documents   *int `name:"documents" help:"Documents that it may have; 0 is any."`
 }
 
 // request is the flags as the API takes them; a name that is empty is not given.
 func (f workspaceFlags) request(name string, tuneCap *int) types.WorkspaceRequest {
 	req := types.WorkspaceRequest{TuneCap: tuneCap, Limits: types.LimitsRequest{
 		SubmissionsPerMinute: f.Submissions, QueriesPerMinute: f.Queries, QueueDepth: f.QueueDepth,
+		TrialsPerDay: f.Trials, Bytes: f.Bytes, Datasets: f.Datasets, Documents: f.Documents,
 	}}
 	if name != "" {
 		req.Name = &name

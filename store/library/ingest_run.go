@@ -149,8 +149,8 @@ type Ingested struct {
 // of earlier revisions. The outcome is created, replaced, or unchanged.
 //
 // A document that was deleted meanwhile, or has a later revision by now, is ErrEnded and ErrConflict;
-// so is a workspace whose vectors moved to another collection than the one named. Then nothing is
-// stored, and the vectors of this revision are to be deleted.
+// so is a workspace whose vectors moved to another collection than the one named. What its quota of bytes has no
+// room for is a *store.QuotaError. Then nothing is stored, and the vectors of this revision are to be deleted.
 func (s *Store) FinishIngest(ctx context.Context, lease store.Lease, id uuid.UUID, made Ingested) (*Ingest, error) {
 	var ingest *Ingest
 	err := s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) (err error) {
@@ -194,18 +194,23 @@ func (s *Store) storeRevision(ctx context.Context, tx pgx.Tx, ingest *Ingest, ol
 	if err := holdCollection(ctx, tx, doc.WorkspaceID, made.Collection); err != nil {
 		return "", err
 	}
-	tokens := 0
+	tokens, bytes := 0, int64(0)
 	for _, c := range made.Chunks {
-		tokens += c.Tokens
+		tokens, bytes = tokens+c.Tokens, bytes+int64(len(c.Text))
 	}
-	_, err = tx.Exec(ctx, `
-		update documents
+	var before int64
+	err = tx.QueryRow(ctx, `
+		update documents d
 		   set title = $2, author = $3, published_at = $4, metadata = $5, sha256 = $6, revision = $7,
-		       chunks = $8, tokens = $9, updated_at = clock_timestamp()
-		 where id = $1`,
-		doc.ID, doc.Title, doc.Author, doc.PublishedAt, doc.Metadata, doc.SHA256, doc.Revision, len(made.Chunks), tokens)
+		       chunks = $8, tokens = $9, bytes = $10, updated_at = clock_timestamp()
+		  from (select coalesce(bytes, tokens * 4) as bytes from documents where id = $1) old
+		 where id = $1 returning old.bytes`,
+		doc.ID, doc.Title, doc.Author, doc.PublishedAt, doc.Metadata, doc.SHA256, doc.Revision, len(made.Chunks), tokens, bytes).Scan(&before)
 	if err != nil {
 		return "", fmt.Errorf("store revision of document %s: %w", doc.ID, err)
+	}
+	if err := store.CheckQuota(ctx, tx, doc.WorkspaceID, store.Added{Bytes: max(bytes-before, 0)}); err != nil {
+		return "", err
 	}
 	if err := replaceChunks(ctx, tx, doc, made.Chunks); err != nil {
 		return "", err

@@ -161,6 +161,7 @@ func claimDocument(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, source k
 	if err != nil {
 		return id, fmt.Errorf("document id: %w", err)
 	}
+	made := id
 	err = tx.QueryRow(ctx, `
 		insert into documents (id, workspace_id, source_type, canonical_url) values ($1, $2, $3, $4)
 		on conflict (workspace_id, source_type, canonical_url) do update set canonical_url = excluded.canonical_url
@@ -168,7 +169,10 @@ func claimDocument(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, source k
 	if err != nil {
 		return id, fmt.Errorf("claim document: %w", err)
 	}
-	return id, nil
+	if id != made {
+		return id, nil
+	}
+	return id, store.CheckQuota(ctx, tx, workspace, store.Added{Documents: 1})
 }
 
 // Ingest reads one ingestion of the workspace, or ErrNotFound.

@@ -21,7 +21,8 @@ const (
 
 // PutUpload copies content into the database, part by part, each in a transaction of its own: one
 // over the whole of a slow upload would hold up the event feed of everybody. The upload belongs to no
-// job yet; CreateIngest claims it. It is ErrUploadsFull when the workspace has too much waiting.
+// job yet; CreateIngest claims it. It is ErrUploadsFull when the workspace has too much waiting, and
+// a *store.QuotaError at the part that is beyond its bytes. There what was copied is dropped.
 func (s *Store) PutUpload(ctx context.Context, workspace uuid.UUID, content io.Reader) (uuid.UUID, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -46,19 +47,28 @@ func (s *Store) PutUpload(ctx context.Context, workspace uuid.UUID, content io.R
 	if err != nil {
 		return id, err
 	}
+	err = s.putParts(ctx, workspace, id, content)
+	var quota *store.QuotaError
+	if errors.As(err, &quota) { // what else fails leaves it to its caller and to ForgetUploads
+		return id, errors.Join(err, s.DropUpload(ctx, workspace, id))
+	}
+	return id, err
+}
+
+func (s *Store) putParts(ctx context.Context, workspace, id uuid.UUID, content io.Reader) error {
 	buffer := make([]byte, uploadPart)
 	for part := 0; ; part++ {
 		n, err := io.ReadFull(content, buffer)
 		if n > 0 {
 			if err := s.putPart(ctx, workspace, id, part, buffer[:n]); err != nil {
-				return id, err
+				return err
 			}
 		}
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return id, nil
+			return nil
 		}
 		if err != nil {
-			return id, fmt.Errorf("read upload: %w", err)
+			return fmt.Errorf("read upload: %w", err)
 		}
 	}
 }
@@ -75,7 +85,7 @@ func (s *Store) putPart(ctx context.Context, workspace, upload uuid.UUID, part i
 		if err != nil {
 			return fmt.Errorf("count part %d of upload: %w", part, err)
 		}
-		return nil
+		return store.CheckUploadQuota(ctx, tx, workspace, int64(len(data)))
 	})
 }
 

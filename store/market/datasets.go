@@ -137,7 +137,10 @@ func (s *Store) PutEncodedDataset(ctx context.Context, workspace uuid.UUID, meta
 		stored, ofBefore, err = sameBars(ctx, tx, workspace, &meta, made)
 		store.AuditEntityOf(ctx, "dataset", stored.ID.String())
 		store.AuditChange(ctx, nil, map[string]any{"name": stored.Name, "bars": stored.Bars})
-		return err
+		if err != nil || !made {
+			return err
+		}
+		return store.CheckQuota(ctx, tx, workspace, store.Added{Bytes: int64(len(data)), Datasets: 1})
 	})
 	if ofBefore == nil || err != nil {
 		return stored, err

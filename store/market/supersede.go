@@ -58,6 +58,9 @@ func (s *Store) storeVersion(ctx context.Context, tx *store.Tx, workspace uuid.U
 	if !made {
 		return fmt.Errorf("version %d of %q: its name %q is another dataset's: %w", p.Dataset.Version, p.Dataset.Name, fullName(p.Dataset.Name, p.Dataset.Version), store.ErrConflict)
 	}
+	if err := store.CheckQuota(ctx, tx, workspace, store.Added{Bytes: int64(len(p.row.data))}); err != nil {
+		return err
+	}
 	if err := keepLabel(ctx, tx, workspace, p.head.ID, p.Dataset.ID); err != nil {
 		return err
 	}

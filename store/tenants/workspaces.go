@@ -27,13 +27,21 @@ type WorkspaceLimits struct {
 	SubmissionsPerMinute *int
 	QueriesPerMinute     *int
 	QueueDepth           *int // pieces of work that may wait or run
+
+	// Quotas, see store.QuotaError; nil is any.
+	TrialsPerDay *int // submitted from midnight UTC on
+	Bytes        *int
+	Datasets     *int // by name
+	Documents    *int
 }
 
-const workspaceColumns = `id, name, tune_cap, submissions_per_minute, queries_per_minute, queue_depth, created_at`
+const workspaceColumns = `id, name, tune_cap, submissions_per_minute, queries_per_minute, queue_depth,
+	trials_per_day, max_bytes, max_datasets, max_documents, created_at`
 
 func scanWorkspace(row pgx.CollectableRow) (w Workspace, err error) {
 	err = row.Scan(&w.ID, &w.Name, &w.TuneCap,
-		&w.Limits.SubmissionsPerMinute, &w.Limits.QueriesPerMinute, &w.Limits.QueueDepth, &w.CreatedAt)
+		&w.Limits.SubmissionsPerMinute, &w.Limits.QueriesPerMinute, &w.Limits.QueueDepth,
+		&w.Limits.TrialsPerDay, &w.Limits.Bytes, &w.Limits.Datasets, &w.Limits.Documents, &w.CreatedAt)
 	return w, err
 }
 
@@ -65,13 +73,19 @@ func insertWorkspace(ctx context.Context, tx *store.Tx, w Workspace) (Workspace,
 		return w, fmt.Errorf("workspace id: %w", err)
 	}
 	made, err := oneWorkspace(ctx, tx, `
-		insert into workspaces (id, name, tune_cap, submissions_per_minute, queries_per_minute, queue_depth)
-		values ($1, $2, $3, $4, $5, $6) returning `+workspaceColumns,
-		id, w.Name, w.TuneCap, w.Limits.SubmissionsPerMinute, w.Limits.QueriesPerMinute, w.Limits.QueueDepth)
+		insert into workspaces (id, name, tune_cap, submissions_per_minute, queries_per_minute, queue_depth,
+		                        trials_per_day, max_bytes, max_datasets, max_documents)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning `+workspaceColumns,
+		append([]any{id, w.Name, w.TuneCap}, w.Limits.args()...)...)
 	store.AuditEntityOf(ctx, "workspace", id.String())
 	store.AuditIn(ctx, id)
 	store.AuditChange(ctx, nil, made.audited())
 	return made, err
+}
+
+// args are the limits in the order of their columns.
+func (l *WorkspaceLimits) args() []any {
+	return []any{l.SubmissionsPerMinute, l.QueriesPerMinute, l.QueueDepth, l.TrialsPerDay, l.Bytes, l.Datasets, l.Documents}
 }
 
 // WorkspaceChange says what becomes of a workspace; what is nil stays. A limit of 0 is the server's
@@ -83,7 +97,7 @@ type WorkspaceChange struct {
 }
 
 // ChangeWorkspace changes a tenant, and admits the tunes that a higher cap has room for. ErrNotFound
-// when there is none, ErrConflict when the name is taken.
+// when there is none, ErrConflict when the name is taken. A quota below what the workspace has takes nothing away.
 func (s *Store) ChangeWorkspace(ctx context.Context, id uuid.UUID, change WorkspaceChange) (Workspace, error) {
 	var w Workspace
 	err := s.db.InFleet(ctx, func(tx *store.Tx) (err error) {
@@ -96,9 +110,15 @@ func (s *Store) ChangeWorkspace(ctx context.Context, id uuid.UUID, change Worksp
 			   set name = coalesce($2, name), tune_cap = coalesce($3, tune_cap),
 			       submissions_per_minute = nullif(coalesce($4, submissions_per_minute), 0),
 			       queries_per_minute = nullif(coalesce($5, queries_per_minute), 0),
-			       queue_depth = nullif(coalesce($6, queue_depth), 0)
+			       queue_depth = nullif(coalesce($6, queue_depth), 0),
+			       -- Nothing is counted without a quota, so the first submission under it counts from the tunes.
+			       trials_day = case when trials_per_day is null then null else trials_day end,
+			       trials_per_day = nullif(coalesce($7, trials_per_day), 0),
+			       max_bytes = nullif(coalesce($8, max_bytes), 0),
+			       max_datasets = nullif(coalesce($9, max_datasets), 0),
+			       max_documents = nullif(coalesce($10, max_documents), 0)
 			 where id = $1 returning `+workspaceColumns,
-			id, change.Name, change.TuneCap, change.Limits.SubmissionsPerMinute, change.Limits.QueriesPerMinute, change.Limits.QueueDepth)
+			append([]any{id, change.Name, change.TuneCap}, change.Limits.args()...)...)
 		if err != nil {
 			return err
 		}
@@ -113,6 +133,8 @@ func (w Workspace) audited() map[string]any {
 	return map[string]any{
 		"name": w.Name, "tune_cap": w.TuneCap, "submissions_per_minute": w.Limits.SubmissionsPerMinute,
 		"queries_per_minute": w.Limits.QueriesPerMinute, "queue_depth": w.Limits.QueueDepth,
+		store.QuotaTrials: w.Limits.TrialsPerDay, store.QuotaBytes: w.Limits.Bytes,
+		store.QuotaDatasets: w.Limits.Datasets, store.QuotaDocuments: w.Limits.Documents,
 	}
 }
 

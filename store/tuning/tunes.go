@@ -142,6 +142,9 @@ func (s *Store) CreateIn(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in
 
 // create inserts the job in tx, and leaves the rows for the end of the transaction last.
 func (s *Store) create(ctx context.Context, last *store.Tx, tx pgx.Tx, workspace uuid.UUID, place store.Place, in NewTune) (*Tune, error) {
+	if err := last.TakeTrials(workspace, place, in.Trials); err != nil {
+		return nil, err
+	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, fmt.Errorf("tune id: %w", err)

@@ -48,6 +48,17 @@ func (in *NewRun) named() store.Named {
 	return store.NamedBy(&in.Spec, slices.Concat(in.Several, []uuid.UUID{in.DatasetID})...)
 }
 
+// trials are those of the folds that can be run.
+func (in *NewRun) trials() int {
+	n := 0
+	for _, fold := range in.Folds {
+		if fold.Problem == "" {
+			n += in.Trials
+		}
+	}
+	return n
+}
+
 // CreateIn is Create within the transaction of another submission.
 func (s *Store) CreateIn(ctx context.Context, tx *store.Tx, workspace uuid.UUID, in NewRun) (*Run, error) {
 	if err := in.named().Hold(ctx, tx, workspace); err != nil {
@@ -62,6 +73,9 @@ func (s *Store) CreateIn(ctx context.Context, tx *store.Tx, workspace uuid.UUID,
 }
 
 func (s *Store) create(ctx context.Context, tx *store.Tx, workspace uuid.UUID, place store.Place, in NewRun) (*Run, []Fold, error) {
+	if err := tx.TakeTrials(workspace, place, in.trials()); err != nil {
+		return nil, nil, err
+	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, nil, fmt.Errorf("walk-forward id: %w", err)

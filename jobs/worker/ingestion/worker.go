@@ -141,6 +141,7 @@ func (w *Workers) finish(ctx context.Context, lease store.Lease, id uuid.UUID, j
 	var rejection *knowledge.Rejection
 	var fetch *knowledge.FetchError
 	var fault *knowledge.Fault
+	var quota *store.QuotaError
 	switch {
 	case err == nil:
 		return nil
@@ -153,6 +154,13 @@ func (w *Workers) finish(ctx context.Context, lease store.Lease, id uuid.UUID, j
 		return err
 	case job == nil:
 		return unreportable(lease, err)
+	case errors.As(err, &quota):
+		if doc, err := w.opts.Library.Document(ctx, lease.Workspace, job.DocumentID); err == nil && doc.Revision == 0 {
+			if err := w.forget(ctx, lease.Workspace, doc.ID, knowledge.AllRevisions); err != nil {
+				return err
+			}
+		}
+		return &attempt.PermanentError{Reason: quota.Error() + "; delete what is not needed, or have an admin raise it"}
 	case errors.As(err, &rejection):
 		return &attempt.PermanentError{Reason: rejection.Reason}
 	case errors.As(err, &fetch) && fetch.Permanent:

@@ -105,7 +105,7 @@ func (w *Workers) submit(ctx context.Context, args jobs.ScheduleSubmitArgs, leas
 			return river.JobSnooze(fullPause)
 		}
 		reason = fmt.Sprintf("the workspace had as much work open as its limit allows for %v", patience)
-	case errors.As(err, new(*requests.Fault)), errors.As(err, new(*store.RefusedScriptError)), errors.As(err, new(*store.ScriptGoneError)):
+	case errors.As(err, new(*requests.Fault)), errors.As(err, new(*store.RefusedScriptError)), errors.As(err, new(*store.ScriptGoneError)), errors.As(err, new(*store.QuotaError)):
 		reason = err.Error()
 	default:
 		return err
