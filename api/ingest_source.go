@@ -25,7 +25,6 @@ import (
 	"millrace/jobs/invalid"
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/extract"
-	"millrace/store"
 	"millrace/store/library"
 	"millrace/store/stores"
 )
@@ -147,12 +146,12 @@ func (s *Server) readFile(c echo.Context, part *multipart.Part, sent *sentSource
 	}
 	var err error
 	sent.upload, err = s.store.Library.PutUpload(c.Request().Context(), workspaceOf(c), content)
-	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) || errors.Is(err, store.ErrUploadsFull) || store.Transient(err) {
-			return err
-		}
+	var unread *library.UnreadError
+	if errors.As(err, &unread) {
 		return bodyError(err)
+	}
+	if err != nil {
+		return err
 	}
 	sent.sum, sent.head, sent.size = sum.Sum(nil), head.kept, int64(*count)
 	sent.contentType = part.Header.Get(echo.HeaderContentType)

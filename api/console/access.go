@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -57,6 +58,11 @@ func (v *view) workspaceAt(workspace string) string {
 
 // keysOf is where it has the keys of one.
 func (v *view) keysOf(workspace string) string { return v.workspaceAt(workspace) + "/keys" }
+
+// endsSoon reports whether a key that works will end within two weeks.
+func endsSoon(key types.Key) bool {
+	return key.RevokedAt == nil && key.ExpiresAt != nil && time.Until(*key.ExpiresAt) > 0 && time.Until(*key.ExpiresAt) < 14*24*time.Hour
+}
 
 // CreateWorkspace handles POST /admin/access/workspaces.
 func (p *Pages) CreateWorkspace(c echo.Context) error {

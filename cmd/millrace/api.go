@@ -110,6 +110,14 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 		return "", err
 	}
 	look.Main, look.Feed = st, feed.Status
+	var cert *certificate
+	if flags.tls.TLSCert != "" {
+		if cert, err = openCertificate(ctx, life, env, flags.tls); err != nil {
+			return "", err
+		}
+		look.CertificateEnds = cert.ends
+		metrics.Registry.MustRegister(health.CertificateMetrics(cert.ends))
+	}
 	kb.look(parts, &look)
 	ready := health.Ready(look)
 	metrics.Registry.MustRegister(health.PoolMetrics(st), health.NewFleetMetrics(look, ready, env.logger))
@@ -130,12 +138,6 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 	}
 	if env.reload != nil {
 		env.reload.follow(server.SetAdminToken)
-	}
-	var cert *certificate
-	if flags.tls.TLSCert != "" {
-		if cert, err = openCertificate(ctx, life, env, flags.tls); err != nil {
-			return "", err
-		}
 	}
 	listener, err := net.Listen("tcp", flags.Addr)
 	if err != nil {

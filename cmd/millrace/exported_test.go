@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/ops"
+	"millrace/ops/health"
 	"millrace/ops/program"
 	"millrace/store/pgtest"
 )
@@ -126,6 +127,8 @@ func TestWhatRulesAndDashboardsAskForIsExported(t *testing.T) {
 	db := databaseFlags{DatabaseURL: pgtest.New(t).URL}
 	env := &environment{stdout: io.Discard, stderr: io.Discard, logger: slog.New(slog.DiscardHandler)}
 	metrics := ops.NewMetrics()
+	// What a process with MILLRACE_TLS_CERT registers; this one serves plain HTTP.
+	metrics.Registry.MustRegister(health.CertificateMetrics(func() time.Time { return time.Now().Add(time.Hour) }))
 	var life lifecycle
 	t.Cleanup(func() { _ = life.stop(10 * time.Second) })
 	kb := knowledgeFlags{Embedder: "hash", LLM: "none", VectorMemory: 1, TextMemory: 1}

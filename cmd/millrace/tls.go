@@ -133,6 +133,13 @@ func (c *certificate) warn() {
 	c.logger.Error("the certificate ends soon, or has: replace the files of MILLRACE_TLS_CERT and MILLRACE_TLS_KEY", slog.Time("ends", ends))
 }
 
+// ends is when the certificate that new connections get ends.
+func (c *certificate) ends() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now.Leaf.NotAfter
+}
+
 // config has each new connection get the certificate of now.
 func (c *certificate) config() *tls.Config {
 	return &tls.Config{

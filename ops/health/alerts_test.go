@@ -111,7 +111,13 @@ func TestEveryAlertFiresInPrometheus(t *testing.T) {
 		return nil
 	}
 	metrics.Registry.MustRegister(health.PoolMetrics(w.main),
-		health.NewFleetMetrics(w.opts, health.Ready(w.opts), slog.New(slog.DiscardHandler)))
+		health.NewFleetMetrics(w.opts, health.Ready(w.opts), slog.New(slog.DiscardHandler)),
+		health.CertificateMetrics(func() time.Time {
+			if broken.Load() {
+				return time.Now().Add(time.Hour)
+			}
+			return time.Now().Add(90 * 24 * time.Hour)
+		}))
 	server := httptest.NewServer(ops.Internal(metrics.Registry, ""))
 	defer server.Close()
 	doomed := httptest.NewServer(ops.Internal(ops.NewMetrics().Registry, ""))
@@ -140,6 +146,7 @@ func TestEveryAlertFiresInPrometheus(t *testing.T) {
 	w.exec(`select setval('river_job_id_seq', 1000)`) // no job has the id that the ingestions wait for
 	w.exec(job("nobody", "available", "11 minutes"))
 	w.exec(schedule("failures", "3"))
+	w.exec(credential("1 day", "2 days"))
 	w.exec(schedule("next_at", "clock_timestamp() - interval '61 s'"))
 	w.exec(missed(2))
 	w.exec(webhook("dead", "null"))

@@ -101,6 +101,17 @@ func webhook(state, failingSince string) string {
 		select gen_random_uuid(), id, 'https://example.com', '%s', '', 1, '0', 0, %s from workspaces`, state, failingSince)
 }
 
+// credential is a key of each workspace that was used a while ago, and ends in a while.
+func credential(used, ends string) string {
+	return fmt.Sprintf(`insert into api_keys (id, workspace_id, name, role, key_sha256, last_used_at, expires_at)
+		select gen_random_uuid(), id, 'ci', 'member', sha256(id::text::bytea), now() - interval '%s', now() + interval '%s' from workspaces`, used, ends)
+}
+
+// certificateEnding has the process serve TLS with a certificate that ends in a while.
+func certificateEnding(left time.Duration) func(*world) {
+	return func(w *world) { w.opts.CertificateEnds = func() time.Time { return time.Now().Add(left) } }
+}
+
 // undelivered is an event of each workspace that happened a while ago.
 func undelivered(ago string) string {
 	return fmt.Sprintf(`insert into event_log (workspace_id, topic, type, entity_id, at)
@@ -223,6 +234,13 @@ var faults = []fault{
 	{"webhook behind by much", "webhooks", ops.StatusError, sql(webhook("active", "null"), undelivered("11 minutes"))},
 	{"table of webhooks gone", "webhooks", ops.StatusError, sql(`drop table webhooks cascade`)},
 
+	{"key in use ends", "credentials", ops.StatusDegraded, sql(credential("1 day", "2 days"))},
+	{"admin's token in use ends", "credentials", ops.StatusDegraded, sql(`insert into admin_tokens (id, name, token_sha256, last_used_at, expires_at)
+		values (gen_random_uuid(), 'ada', sha256('t'), now(), now() + interval '1 hour')`)},
+	{"certificate ends soon", "credentials", ops.StatusDegraded, certificateEnding(13 * 24 * time.Hour)},
+	{"certificate has ended", "credentials", ops.StatusError, certificateEnding(-time.Minute)},
+	{"table of keys of workspaces gone", "credentials", ops.StatusError, sql(`drop table api_keys cascade`)},
+
 	{"retention failed once", "retention", ops.StatusDegraded, sql(run("job_runs", true, "1 day"), run("job_runs", false, "1 hour"))},
 	{"retention failed thrice", "retention", ops.StatusError, sql(run("job_runs", false, "3 hours"), run("job_runs", false, "2 hours"), run("job_runs", false, "1 hour"))},
 	{"retention late", "retention", ops.StatusDegraded, sql(installedLongAgo, allRuns("27 hours"))},
@@ -298,6 +316,23 @@ func TestEveryFaultShowsInItsComponent(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What ends without harm, or not soon, is not a fault.
+func TestCredentialsThatNobodyMissesAreNotReported(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(credential("8 days", "2 days"))
+	w.exec(strings.Replace(credential("1 day", "10 days"), "sha256(id::text::bytea)", "sha256('later')", 1))
+	certificateEnding(15 * 24 * time.Hour)(w)
+	for _, c := range health.New(w.opts).Look(t.Context()).Components {
+		if c.Name == "credentials" {
+			require.Equal(t, ops.StatusOK, c.Status, "%+v", c)
+			require.Contains(t, fmt.Sprint(c.Details), "keys_ending 1")
+			return
+		}
+	}
+	t.Fatal("health has no component of credentials")
 }
 
 // With everything hanging at once, the answer comes in time and calls nothing ok that was not asked.

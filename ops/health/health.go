@@ -40,6 +40,8 @@ type Options struct {
 	Feed    func() events.Status
 	Vectors *Vectors // nil: not set up in this process
 	LLM     LLM
+	// CertificateEnds is when the certificate ends that this process serves TLS with; nil: it serves none.
+	CertificateEnds func() time.Time
 	// Embed embeds a word, to see whether the embedder answers; nil: not set up in this process.
 	Embed func(ctx context.Context) error
 }
@@ -61,6 +63,7 @@ func New(opts Options) *ops.Health {
 		ops.Check{Name: "ingestion", Run: c.ingestion},
 		ops.Check{Name: "schedules", Run: c.schedules},
 		ops.Check{Name: "webhooks", Run: c.webhooks},
+		ops.Check{Name: "credentials", Run: c.credentials},
 	)
 }
 

@@ -97,7 +97,7 @@ var (
 func (m *FleetMetrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		figuresUp, partReady, riverJobs, workersHeard, workerSilent, relayPresent, queueAge, queueWorkers, slotsWanted, queueSlots, clockSkew, withoutJob, writeProbe, tableSize, vectorsMissing, ingestPending, keysTotal, keysExpired, keysPending,
-		keysOldest, schedulesBad, slotsMissed, slotLateBy, webhooksDead, webhookFailing, webhookBehind, retentionRuns, retentionRows, retentionLastOK,
+		keysOldest, schedulesBad, slotsMissed, slotLateBy, webhooksDead, webhookFailing, webhookBehind, retentionRuns, retentionRows, retentionLastOK, credentialEnds,
 	} {
 		to <- d
 	}
@@ -128,7 +128,8 @@ func (m *FleetMetrics) figures() []prometheus.Metric {
 	figures, err := m.store.Upkeep.FleetFigures(ctx)
 	slots, slotsErr := m.store.Schedules.Troubled(ctx, 0)
 	hooks, hooksErr := m.store.Webhooks.Troubled(ctx, 0)
-	err = errors.Join(err, slotsErr, hooksErr)
+	soon, soonErr := m.store.Tenants.Expiring(ctx, credentialSoon, 1)
+	err = errors.Join(err, slotsErr, hooksErr, soonErr)
 	m.last = nil
 	for _, part := range (<-parts).Components {
 		m.last = append(m.last, gauge(partReady, truth(part.Status != ops.StatusError), part.Name))
@@ -146,6 +147,7 @@ func (m *FleetMetrics) figures() []prometheus.Metric {
 		m.logger.Warn("the fleet's figures could not be taken", "error", err)
 	} else {
 		m.last = append(m.last, figureMetrics(figures)...)
+		m.last = append(m.last, credentialMetrics(soon)...)
 		m.last = append(m.last,
 			gauge(schedulesBad, float64(slots.Failing)), gauge(slotsMissed, float64(slots.Missed)), gauge(slotLateBy, slots.Late.Seconds()),
 			gauge(webhooksDead, float64(hooks.Dead.Count)), gauge(webhookFailing, hooks.Failing.For.Seconds()), gauge(webhookBehind, hooks.Behind.For.Seconds()))

@@ -22,7 +22,8 @@ const (
 // PutUpload copies content into the database, part by part, each in a transaction of its own: one
 // over the whole of a slow upload would hold up the event feed of everybody. The upload belongs to no
 // job yet; CreateIngest claims it. It is ErrUploadsFull when the workspace has too much waiting, and
-// a *store.QuotaError at the part that is beyond its bytes. There what was copied is dropped.
+// a *store.QuotaError at the part that is beyond its bytes: then what was copied is dropped. Content that cannot be read is
+// an *UnreadError.
 func (s *Store) PutUpload(ctx context.Context, workspace uuid.UUID, content io.Reader) (uuid.UUID, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -55,6 +56,15 @@ func (s *Store) PutUpload(ctx context.Context, workspace uuid.UUID, content io.R
 	return id, err
 }
 
+// UnreadError is content that could not be read to its end; what else goes wrong with an upload is the store's.
+type UnreadError struct{ Err error }
+
+// Error implements error.
+func (e *UnreadError) Error() string { return "read upload: " + e.Err.Error() }
+
+// Unwrap implements the interface of errors.Is.
+func (e *UnreadError) Unwrap() error { return e.Err }
+
 func (s *Store) putParts(ctx context.Context, workspace, id uuid.UUID, content io.Reader) error {
 	buffer := make([]byte, uploadPart)
 	for part := 0; ; part++ {
@@ -68,7 +78,7 @@ func (s *Store) putParts(ctx context.Context, workspace, id uuid.UUID, content i
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("read upload: %w", err)
+			return &UnreadError{err}
 		}
 	}
 }

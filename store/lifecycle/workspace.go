@@ -167,6 +167,7 @@ func (s *Store) acceptWorkspace(ctx context.Context, tx *store.Tx, workspace uui
 	}
 	// Of the server: the workspace's own chain is read by nobody's key any more.
 	store.AuditIn(ctx, uuid.Nil)
+	store.AuditEntityOf(ctx, "workspace", workspace.String())
 	store.AuditChange(ctx, map[string]any{"name": name}, nil)
 	return readWorkspaceDeletion(ctx, tx, workspace, "")
 }
