@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -116,8 +117,10 @@ func TestTheDocumentsExamplesRun(t *testing.T) {
 		run(http.MethodGet, "/backtests/"+kind+"/{id}/export")
 		run(http.MethodGet, "/backtests/"+kind+"/{id}/tearsheet")
 	}
-	all(func(name string) bool { return name != "DELETE /admin/workspaces/{id}" })
-	run(http.MethodDelete, "/admin/workspaces/{id}") // of the workspace that all others are of
+	whole := []string{"DELETE /workspace", "DELETE /admin/workspaces/{id}"} // of the workspace that all others are of
+	all(func(name string) bool { return !slices.Contains(whole, name) })
+	run(http.MethodDelete, "/workspace")
+	run(http.MethodDelete, "/admin/workspaces/{id}")
 }
 
 // sampleShell runs examples and keeps the ids that they give for those that need them.
