@@ -106,9 +106,6 @@ func readFilter(kind lifecycle.Kind, f *types.BulkFilter) (filter lifecycle.Filt
 		faults = append(faults, invalid.FieldError{
 			Field: "filter.status", Message: fmt.Sprintf("%q is not a status of a %s", clipped(f.Status, 50), noun(kind)), Limit: statuses})
 	}
-	if f.Archived != nil && kind == lifecycle.Run {
-		faults = append(faults, invalid.FieldError{Field: "filter.archived", Message: "does not narrow: a run is not archived"})
-	}
 	for field, text := range map[string]string{"filter.status": f.Status, "filter.strategy": f.Strategy, "filter.tag": f.Tag, "filter.q": f.Q} {
 		if len(text) > 4*maxLabelName {
 			faults = append(faults, invalid.FieldError{Field: field, Message: "is too long", Limit: 4 * maxLabelName})

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -12,6 +13,7 @@ import (
 	"millrace/api/types"
 	"millrace/jobs/backtest"
 	"millrace/jobs/sweep"
+	"millrace/store"
 )
 
 // Trial implements console.Reads.
@@ -42,10 +44,14 @@ func (r consoleReads) Run(ctx context.Context, workspace, id uuid.UUID) (*consol
 		return nil, err
 	}
 	var request struct {
-		Params  map[string]float64 `json:"params"`
-		Account struct {
-			Cash float64 `json:"cash"`
-		} `json:"account"`
+		Params   map[string]float64      `json:"params"`
+		Script   *sweep.Script           `json:"script"`
+		Side     backtest.Side           `json:"side"`
+		Account  backtest.Account        `json:"account"`
+		Override backtest.Override       `json:"override"`
+		Stops    *backtest.Stops         `json:"stops"`
+		Policy   backtest.IntrabarPolicy `json:"intrabar_policy"`
+		Seed     uint64                  `json:"seed"`
 	}
 	if err := json.Unmarshal(run.Spec, &request); err != nil {
 		return nil, fmt.Errorf("read run %s: %w", id, err)
@@ -54,8 +60,15 @@ func (r consoleReads) Run(ctx context.Context, workspace, id uuid.UUID) (*consol
 	if err != nil {
 		return nil, err
 	}
+	bound := sweep.Spec{StrategyName: run.Strategy, Script: request.Script}
+	if err := r.store.Strategies.Bind(ctx, workspace, &bound); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
 	return &console.StoredRun{
-		ID: run.ID, Dataset: run.Dataset, Strategy: run.Strategy, Spec: run.Spec, CreatedAt: run.CreatedAt, Bars: bars, Calendar: calendar,
+		Bound: bound.Strategy(), Config: backtest.Config{
+			Side: request.Side, Account: request.Account, Override: request.Override, Stops: request.Stops, Policy: request.Policy, Seed: request.Seed, Calendar: calendar,
+		},
+		ID: run.ID, Dataset: run.Dataset, Strategy: run.Strategy, Spec: run.Spec, CreatedAt: run.CreatedAt, ArchivedAt: run.ArchivedAt, Bars: bars, Calendar: calendar,
 		Window: backtest.Window{From: run.FirstBar, To: run.FirstBar + len(run.Equity)}, Cash: request.Account.Cash, Params: request.Params,
 		Trades: run.Trades, Equity: run.Equity, Metrics: run.Metrics,
 	}, nil

@@ -69,7 +69,7 @@ func (s *Server) lifecycleRoutes() []route {
 		kind       lifecycle.Kind
 		path, noun string
 	}{
-		{lifecycle.Tune, "/backtests/tunes/:id", "tune"}, {lifecycle.WalkForward, "/backtests/wfo/:id", "walk-forward"}, {lifecycle.RunPlan, "/run-plans/:id", "run plan"},
+		{lifecycle.Tune, "/backtests/tunes/:id", "tune"}, {lifecycle.WalkForward, "/backtests/wfo/:id", "walk-forward"}, {lifecycle.RunPlan, "/run-plans/:id", "run plan"}, {lifecycle.Run, "/backtests/runs/:id", "run"},
 		{lifecycle.Dataset, "/datasets/:id", "dataset, with all its versions"}, {lifecycle.Document, "/documents/:id", "document"}, {lifecycle.Strategy, "/strategies/:id", "script"},
 	} {
 		routes = append(routes,

@@ -97,7 +97,6 @@ func TestManyAreChangedByAFilterThatIsConfirmed(t *testing.T) {
 		`{"kind":"tune","action":"delete","filter":{"status":"compelted"},"dry_run":true}`: "filter.status",
 		`{"kind":"wfo","action":"delete","filter":{"status":"queued"},"dry_run":true}`:     "filter.status",
 		`{"kind":"run","action":"delete","filter":{"status":"completed"},"dry_run":true}`:  "filter.status",
-		`{"kind":"run","action":"delete","filter":{"archived":true},"dry_run":true}`:       "filter.archived",
 	} {
 		a := r.do(http.MethodPost, "/bulk", body)
 		require.Equal(t, http.StatusUnprocessableEntity, a.status, body)

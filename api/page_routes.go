@@ -89,6 +89,7 @@ func (s *Server) pageRoutes() []route {
 		page(get, "/admin/strategies/:id", pageViewer, p.Strategy),
 		page(post, "/admin/strategies/:id/run", pageMember, p.RunStrategy),
 		page(post, "/admin/strategies/:id/delete", pageMember, p.DeleteStrategy),
+		page(get, "/admin/runs", pageViewer, p.Runs),
 		page(post, "/admin/runs", pageMember, p.SubmitRun),
 		page(get, "/admin/runs/new", pageMember, p.NewRun),
 		page(get, "/admin/runs/:id", pageViewer, p.Run),

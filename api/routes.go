@@ -104,6 +104,8 @@ func (s *Server) routes() []route {
 
 		{post, "/backtests/run", member, s.runBacktest, creates | inline, about{
 			summary: "Run one backtest", body: types.RunRequest{}, sample: sampleRun, status: http.StatusCreated, answer: types.Run{}}},
+		{get, "/backtests/runs", viewer, s.listRuns, bodyLimit, about{
+			summary: "The runs without trades and equity, newest first", params: paging(50, 200, text("strategy"), archivedToo()), answer: types.List[types.Run]{}}},
 		{get, "/backtests/runs/:id", viewer, s.getRun, bodyLimit, about{summary: "A run with its metrics", answer: types.Run{}}},
 		{get, "/backtests/runs/:id/trades", viewer, s.getRunTrades, bodyLimit, about{
 			summary: "A run's trades; as CSV in the columns of TradingView's list of trades", tables: true, answer: types.List[types.Trade]{}}},

@@ -36,7 +36,7 @@ func viewRunPlan(p *tuning.RunPlan, variants []tuning.RunPlanVariant, trail []tu
 		RunPlanID: p.ID.String(), Name: p.Name, Status: types.RunPlanStatus(p.Status), Pinned: p.Pinned, NVariants: p.Variants,
 		VariantsDone: p.VariantsDone, VariantsFailed: p.VariantsFailed,
 		Base: types.NewStored[map[string]any](p.Base), Plan: types.NewStored[map[string]any](p.Plan), Variants: []types.Variant{}, Events: []types.Crumb{},
-		CreatedAt: p.CreatedAt.UTC(), CompletedAt: utc(p.CompletedAt),
+		CreatedAt: p.CreatedAt.UTC(), CompletedAt: utc(p.CompletedAt), ArchivedAt: utc(p.ArchivedAt),
 	}
 	for _, v := range variants {
 		row := types.Variant{

@@ -173,6 +173,7 @@ func viewRun(run *market.Run) (types.Run, error) {
 	}
 	return types.Run{
 		RunID: run.ID.String(), Dataset: run.Dataset, Strategy: run.Strategy, Spec: run.Spec, Metrics: *metrics, CreatedAt: run.CreatedAt.UTC(),
+		ArchivedAt: utc(run.ArchivedAt),
 	}, nil
 }
 
@@ -183,6 +184,35 @@ func renderRun(run *market.Run) ([]byte, error) {
 		return nil, err
 	}
 	return json.Marshal(view)
+}
+
+// listRuns handles GET /backtests/runs.
+func (s *Server) listRuns(c echo.Context) error {
+	page, err := queryPage(c)
+	if err != nil {
+		return err
+	}
+	limit, err := queryInt(c, "limit", 50, 1, 200)
+	if err != nil {
+		return err
+	}
+	archived, err := queryBool(c, "archived")
+	if err != nil {
+		return err
+	}
+	filter := market.RunFilter{Strategy: c.QueryParam("strategy"), Archived: &archived}
+	found, err := s.store.Market.Runs(c.Request().Context(), workspaceOf(c), filter, page, limit+1)
+	if err != nil {
+		return err
+	}
+	kept := paged(found, limit, func(run *market.Run) string { return pageCursor(run.CreatedAt, run.ID) })
+	views := types.List[types.Run]{Items: make([]types.Run, len(kept.Items)), NextCursor: kept.NextCursor}
+	for i, run := range kept.Items {
+		if views.Items[i], err = viewRun(run); err != nil {
+			return err
+		}
+	}
+	return ok(c, views)
 }
 
 func (s *Server) pathRun(c echo.Context) (*market.Run, error) {

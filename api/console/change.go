@@ -43,7 +43,7 @@ func changeKinds() map[string]changeKind {
 		"tune":     {API: "/backtests/tunes/", Back: "/admin/tunes", Noun: "tune", Actions: ending, Filtered: true},
 		"wfo":      {API: "/backtests/wfo/", Back: "/admin/wfo", Noun: "walk-forward", Actions: ending, Filtered: true},
 		"run_plan": {API: "/run-plans/", Back: "/admin/plans", Noun: "run plan", Actions: ending, Filtered: true},
-		"run":      {API: "/backtests/runs/", Back: "/admin", Noun: "run", Actions: []string{"delete"}, Filtered: true},
+		"run":      {API: "/backtests/runs/", Back: "/admin/runs", Noun: "run", Actions: kept, Filtered: true},
 		"dataset":  {API: "/datasets/", Back: "/admin/datasets", Noun: "version of a dataset", Actions: []string{"delete"}},
 		"series":   {API: "/datasets/", Back: "/admin/datasets", Noun: "dataset", Actions: kept, Query: "&versions=all"},
 		"document": {API: "/documents/", Back: "/admin/ingestion", Noun: "document", Actions: kept},

@@ -141,7 +141,11 @@ func (p *Pages) render(c echo.Context, status int, name string, v *view) error {
 	if err := page.ExecuteTemplate(&body, "layout", v); err != nil {
 		return fmt.Errorf("console page %s: %w", name, err)
 	}
-	return c.HTMLBlob(status, body.Bytes())
+	if c.Request().Method != http.MethodGet {
+		// It may show a secret beside what was sent, and the length of a compressed answer would give it away.
+		return c.HTMLBlob(status, body.Bytes())
+	}
+	return send(c, status, echo.MIMETextHTMLCharsetUTF8, body.Bytes())
 }
 
 // Error shows what went wrong as a page, in place of the API's JSON.

@@ -107,6 +107,9 @@ func slice(names []string, name string, sample []sweep.SurveyTrial, at string) t
 
 // parallel draws the best trials, and a share of the others, across the parameters and the score.
 func parallel(names []string, importance []sweep.Importance, sample []sweep.SurveyTrial, at string) template.HTML {
+	if len(importance) == 0 {
+		return "" // no parameter varies
+	}
 	var lines []sweep.SurveyTrial
 	for i, t := range sample {
 		if i < topLines || i%(max(len(sample)/mostLines, 1)) == 0 {

@@ -25,6 +25,10 @@ func TestATuneIsExplored(t *testing.T) {
 	shares := eval[float64](b, `[...document.querySelectorAll("#explored progress")].reduce((sum, p) => sum + p.value, 0)`)
 	require.InDelta(t, 1, shares, 1e-6)
 	require.Equal(t, 5, eval[int](b, `document.querySelectorAll("#heat .ramp.named > span").length`), "the legend has values")
+	require.Equal(t, []string{"Probabilistic Sharpe", "Deflated Sharpe of own returns", "Overfitting, PBO", "Slope", "P(loss)", "Stability"},
+		eval[[]string](b, `[...document.querySelectorAll("#overfit dt")].map(e => e.textContent)`))
+	require.True(t, eval[bool](b, `[...document.querySelectorAll("#overfit dd")].every(e => /^[−\d]/.test(e.textContent))`), b.text("#overfit"))
+	require.Equal(t, []string{"#plot-drawdown", "#plot-equity", "#plot-history", "#spots-heat", "#spots-parallel", "#spots-scatter", "#spots-slice-0", "#spots-slice-1"}, b.pointed())
 
 	// By keyboard: from place to place, and into the trial.
 	for _, id := range []string{"heat", "scatter", "slice-0", "parallel"} {

@@ -15,7 +15,7 @@ import (
 
 // emptyPages are those that have to make sense before there is anything to show.
 var emptyPages = []string{
-	"/admin", "/admin/tunes", "/admin/tunes/new", "/admin/leaderboard", "/admin/compare", "/admin/definitions", "/admin/wfo", "/admin/wfo/new",
+	"/admin", "/admin/tunes", "/admin/tunes/new", "/admin/runs", "/admin/runs/new", "/admin/leaderboard", "/admin/compare", "/admin/definitions", "/admin/wfo", "/admin/wfo/new",
 	"/admin/strategies", "/admin/schedules", "/admin/webhooks", "/admin/plans", "/admin/datasets", "/admin/ingestion", "/admin/coverage", "/admin/query", "/admin/events", "/admin/retention", "/admin/access",
 }
 

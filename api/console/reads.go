@@ -100,6 +100,7 @@ type StoredRun struct {
 	Dataset, Strategy string
 	Spec              json.RawMessage // the request with its defaults filled in
 	CreatedAt         time.Time
+	ArchivedAt        *time.Time
 	Bars              *backtest.Bars
 	Calendar          backtest.Calendar
 	Window            backtest.Window
@@ -108,6 +109,8 @@ type StoredRun struct {
 	Trades            []backtest.Trade
 	Equity            []float64
 	Metrics           backtest.Metrics
+	Bound             backtest.Strategy // nil: its script is deleted
+	Config            backtest.Config
 }
 
 // notFound is the answer to an address that names nothing.

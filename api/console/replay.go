@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"time"
 
+	"millrace/api/console/chart"
 	"millrace/api/types"
 	"millrace/jobs/backtest"
 	"millrace/jobs/backtest/report"
@@ -34,6 +36,7 @@ type result struct {
 	MetricsIS  backtest.Metrics
 	MetricsOOS *backtest.Metrics
 	Plots      []backtest.Plot
+	NoPlots    string // why there are none, or not all; "" when nothing is to be said
 }
 
 var errReplay = errors.New("the trial cannot be run again")
@@ -79,11 +82,13 @@ func (p *Pages) replay(ctx context.Context, t *StoredTune, params map[string]flo
 		Bars: series[0].Bars, Window: run.IS, OOS: run.OOS, Curve: report.Join(curve(run.IS, run.EquityIS), curve(run.OOS, run.EquityOOS)),
 		Trades: slices.Concat(run.TradesIS, run.TradesOOS), InSample: len(run.TradesIS), MetricsIS: run.MetricsIS, MetricsOOS: run.MetricsOOS,
 	}
-	found.Plots = plotsOf(series[0].Bars, spec.Strategy(), params)
+	if found.Plots = plotsOf(series[0].Bars, spec.Strategy(), params); found.Plots == nil && isScript(spec.StrategyName) {
+		found.draw(plan.Lines(params, func() bool { return ctx.Err() != nil || time.Now().After(late) }))
+	}
 	return found, nil
 }
 
-// plotsOf are the lines that a strategy decides by, none of one that does not show them.
+// plotsOf are the lines that a built-in strategy decides by, none of one that does not show them.
 func plotsOf(bars *backtest.Bars, strategy backtest.Strategy, params map[string]float64) []backtest.Plot {
 	if strategy == nil {
 		return nil
@@ -93,6 +98,33 @@ func plotsOf(bars *backtest.Bars, strategy backtest.Strategy, params map[string]
 		return nil
 	}
 	return backtest.PlotsOf(bars, strategy, values)
+}
+
+// draw keeps the lines that a script draws: as many as the charts have colours for.
+func (r *result) draw(lines []backtest.Plot, leftOut int, err error) {
+	if err != nil {
+		r.NoPlots = "The lines that the script plots are not shown: " + err.Error() + "."
+		return
+	}
+	onPrice, below := 0, 0
+	for _, line := range lines {
+		n, most := &onPrice, chart.Colours-1 // the close has one
+		if line.Pane {
+			n, most = &below, chart.Colours
+		}
+		if *n == most || !slices.ContainsFunc(line.Values, func(v float64) bool { return !math.IsNaN(v) }) {
+			leftOut++
+			continue
+		}
+		*n++
+		r.Plots = append(r.Plots, line)
+	}
+	switch {
+	case len(r.Plots) == 0 && leftOut == 0:
+		r.NoPlots = "The script plots no lines."
+	case leftOut > 0:
+		r.NoPlots = plural(leftOut, "line") + " that the script plots " + map[bool]string{true: "is", false: "are"}[leftOut == 1] + " left out: a chart has at most eight lines, and only those with values."
+	}
 }
 
 // whole is all that was traded.

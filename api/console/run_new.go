@@ -37,7 +37,7 @@ func (d backtestFormData) FaultOf(field string) string { return d.faults[field] 
 
 // NewRun handles GET /admin/runs/new: an empty form, or that of a trial or a run.
 func (p *Pages) NewRun(c echo.Context) error {
-	v, err := p.page(c, "Strategies", "New backtest")
+	v, err := p.page(c, "Backtests", "New backtest")
 	if err != nil || v.Workspace == nil {
 		return p.orEmpty(c, v, "run_new", err)
 	}
@@ -189,7 +189,7 @@ func (p *Pages) showRunForm(c echo.Context, v *view, status int, form backtestFo
 
 // SubmitRun handles POST /admin/runs.
 func (p *Pages) SubmitRun(c echo.Context) error {
-	v, err := p.page(c, "Strategies", "New backtest")
+	v, err := p.page(c, "Backtests", "New backtest")
 	if err != nil || v.Workspace == nil {
 		return p.orEmpty(c, v, "run_new", err)
 	}

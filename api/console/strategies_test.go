@@ -31,6 +31,8 @@ if ta.crossunder(f, s)
 if stops and strategy.position_size > 0
     strategy.exit("Out", "Long", stop=strategy.position_avg_price * (1 - lost / 100))
 plot(f)
+plot(s, "Slow <b>mean</b>")
+plot(f - s, "gap", display=display.none)
 `
 
 // A script is uploaded from a file, run once and tuned by its inputs, all in the console.
@@ -49,7 +51,7 @@ func TestAScriptIsUploadedRunAndTuned(t *testing.T) {
 	require.Contains(t, b.text("#h-inputs ~ .body, main"), "Bars of the faster <i>average</i>")
 	require.Equal(t, []string{"Averages", "Exits"}, eval[[]string](b, `[...document.querySelectorAll("main h3")].map(e => e.textContent)`))
 	require.Equal(t, "SMA,EMA,true,false", eval[string](b, `[...document.querySelectorAll('select[name^="input."] option')].map(e => e.textContent).join()`))
-	require.Equal(t, 16, eval[int](b, `document.querySelectorAll(".script tr").length`))
+	require.Equal(t, 18, eval[int](b, `document.querySelectorAll(".script tr").length`))
 	require.Contains(t, b.text("#L8"), "ta.sma keeps state", "a note stands beside its line")
 	require.Positive(t, eval[int](b, `document.querySelectorAll("#L8 .finding").length`))
 	b.looksRight("strategy")
@@ -67,6 +69,13 @@ func TestAScriptIsUploadedRunAndTuned(t *testing.T) {
 	require.Contains(t, b.text("#trades tbody tr"), "<b>up</b>", "a comment is text, not markup")
 	require.Contains(t, b.text("#trades tbody tr"), "down")
 	b.until(`document.querySelectorAll("figure.plot canvas").length >= 3`)
+	legend := `[...document.querySelectorAll("#plot-price .legend button")].map(e => e.textContent).join()`
+	require.Equal(t, "close,f,Slow <b>mean</b>", eval[string](b, legend), "what the script plots is on the price")
+	require.True(t, eval[bool](b, `(() => {
+		const d = JSON.parse(document.querySelector("#plot-price script").textContent), [close, f, slow] = d.lines.map(l => l.values);
+		const near = close.filter((v, i) => f[i] !== null && Math.abs(f[i] / v - 1) < 0.2).length;
+		return d.lines[1].class !== d.lines[2].class && near > close.length * 0.9 && slow[0] === null && slow[slow.length - 1] !== null;
+	})()`))
 	b.looksRight("run")
 	list := eval[string](b, `fetch(document.querySelector('a[href$="trades.csv"]').href).then(r => r.text())`)
 	require.True(t, strings.HasPrefix(list, "Trade #,Type,Date and time,Signal,Price,"), list[:80])
@@ -94,6 +103,11 @@ func TestAScriptIsUploadedRunAndTuned(t *testing.T) {
 	require.Contains(t, b.text("#trials tbody"), "false")
 	require.Contains(t, b.text("main"), "SMA,EMA", "the space has the names too")
 	b.looksRight("tune-script")
+	b.follow(`#trials tbody a[href*="/trials/"]`)
+	b.until(`document.querySelectorAll("figure.plot canvas").length === 4`)
+	require.Equal(t, "close,f,Slow <b>mean</b>", eval[string](b, legend))
+	b.looksRight("trial-script")
+	b.open(eval[string](b, `document.querySelector('.crumb a[href^="/admin/tunes/"]').getAttribute("href")`))
 	b.leave(chromedp.Click(chromedp.CSS(`a[href^="/admin/tunes/new?from="]`)))
 	require.Equal(t, "pine:means@1", eval[string](b, `document.querySelector('[name="strategy_name"]').value`))
 	require.Equal(t, "SMA,EMA", eval[string](b, `document.querySelector('[name="param.MA Type"]').value`))

@@ -5,7 +5,6 @@ import (
 	"html/template"
 	"math"
 	"slices"
-	"strconv"
 
 	"millrace/api/console/chart"
 	"millrace/jobs/sweep"
@@ -172,7 +171,7 @@ func (s *surface) heat(of string, won map[string]float64, at string) (template.H
 	if s.x == s.y {
 		up = chart.Axis{Labels: []string{""}}
 	}
-	note := count(len(s.best)) + " trials with a score"
+	note := plural(len(s.best), "trial") + " with a score"
 	if s.nothing > 0 {
 		note += ", " + count(s.nothing) + " without"
 	}
@@ -202,9 +201,4 @@ func (s *surface) scatter(markX, markY float64, at string) template.HTML {
 	})
 }
 
-func trials(n int) string {
-	if n == 1 {
-		return "1 trial"
-	}
-	return strconv.Itoa(n) + " trials"
-}
+func trials(n int) string { return plural(n, "trial") }

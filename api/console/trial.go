@@ -32,13 +32,14 @@ type trialData struct {
 	At         string   // the page's own address
 	ScriptID   string
 	CreatedAt  time.Time
+	ArchivedAt *time.Time // of a run
 	Params     string
 	Notes      []string
 	IS         *types.Metrics
 	OOS        *types.Metrics
 	Figures    []metricLine
 	Plots      []chart.Plot
-	NoPlots    string // why the strategy shows no lines
+	NoPlots    string // why the strategy shows no lines, or not all
 	Trades     []tradeLine
 	Orders     map[string]string // addresses that sort the trades by a column
 	Sorted     string
@@ -158,9 +159,7 @@ func (d *trialData) fill(c echo.Context, r *result, body map[string]any, query s
 	}
 	d.Figures = figures(d.IS, d.OOS)
 	d.Plots = r.plots(d.At, query)
-	if len(r.Plots) == 0 {
-		d.NoPlots = "Scripts draw no lines here: only built-in strategies do."
-	}
+	d.NoPlots = r.NoPlots
 	d.Years, d.Drawdowns, d.Rolling = r.Curve.Monthly(), r.Curve.Drawdowns(mostDrawdowns), r.Curve.RollingPeriods()
 	if r.OOS.Len() > 0 {
 		d.OutOfStart = time.UnixMicro(r.Bars.Time[r.OOS.From]).UTC().Format(time.DateOnly)

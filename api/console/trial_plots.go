@@ -1,6 +1,7 @@
 package console
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -51,6 +52,9 @@ func (r *result) price() chart.Source {
 		s.Marks = append(s.Marks, chart.Mark{Time: seconds(t.EntryTime), Value: t.EntryPrice, Kind: string(t.Side), Text: entry},
 			chart.Mark{Time: seconds(t.ExitTime), Value: t.ExitPrice, Kind: "exit", Text: exit})
 	}
+	s.Log = !slices.ContainsFunc(s.Lines, func(l chart.PlotLine) bool {
+		return slices.ContainsFunc(l.Values, func(v float64) bool { return v <= 0 })
+	})
 	slices.SortStableFunc(s.Marks, func(a, b chart.Mark) int {
 		switch {
 		case a.Time < b.Time:
@@ -130,7 +134,11 @@ func servePlot(c echo.Context, sources []chart.Source, at, query string) error {
 		c.Response().WriteHeader(http.StatusOK)
 		return sources[i].WriteCSV(c.Response())
 	}
-	return c.JSON(http.StatusOK, linked(sources[i], at, query).Part(micros(c.QueryParam("from")), micros(c.QueryParam("to"))))
+	part, err := json.Marshal(linked(sources[i], at, query).Part(micros(c.QueryParam("from")), micros(c.QueryParam("to"))))
+	if err != nil {
+		return fmt.Errorf("encode chart %s: %w", sources[i].ID, err)
+	}
+	return send(c, http.StatusOK, echo.MIMEApplicationJSON, part)
 }
 
 // micros reads seconds since 1970; what is not a number is 0.

@@ -32,6 +32,19 @@ func (b *browser) follow(selector string) {
 	b.until(`!window.left && document.readyState === "complete"`)
 }
 
+// pointed points at the middle of each chart of the page, and returns those whose values are then read out.
+func (b *browser) pointed() []string {
+	b.t.Helper()
+	return eval[[]string](b, `[...document.querySelectorAll("figure.plot, figure.spots")].filter((figure) => {
+		const read = figure.querySelector(".readout"), before = read.textContent;
+		const over = figure.querySelector(".u-over") || figure.querySelector(".plane"), box = over.getBoundingClientRect();
+		const at = {bubbles: true, clientX: box.left + box.width / 2, clientY: box.top + box.height / 2};
+		over.dispatchEvent(new PointerEvent("pointermove", {...at, pointerType: "mouse"}));
+		over.dispatchEvent(new MouseEvent("mousemove", at));
+		return /\d/.test(read.textContent);
+	}).map(figure => "#" + figure.id).sort()`)
+}
+
 // A trial opens from where it is listed, with its charts, trades and tables; every value of a chart is
 // read by keyboard, and a part of it is shown by zooming.
 func TestATrialIsOpenedAndItsChartsAreRead(t *testing.T) {
@@ -50,6 +63,16 @@ func TestATrialIsOpenedAndItsChartsAreRead(t *testing.T) {
 	require.Equal(t, eval[int](b, `document.querySelectorAll(".months tbody tr").length`), 21, "a line a year")
 	b.looksRight("trial")
 	b.fits("#trades", "table.months", `[aria-label="All figures"] table`)
+
+	// Every chart is read by the pointer; the price has the trades and what the strategy decides by.
+	require.Equal(t, []string{"#plot-drawdown", "#plot-equity", "#plot-price", "#plot-sharpe"}, b.pointed())
+	legend := func(id string) []string {
+		return eval[[]string](b, `[...document.querySelectorAll("#plot-`+id+` .legend button")].map(e => e.textContent)`)
+	}
+	require.Equal(t, []string{"close", "fast mean", "slow mean"}, legend("price"))
+	require.Equal(t, []string{"equity", "buy and hold"}, legend("equity"))
+	require.Equal(t, []string{"exit", "long", "short"}, eval[[]string](b, `[...new Set(JSON.parse(document.querySelector("#plot-price script").textContent).marks.map(m => m.kind))].sort()`))
+	require.Greater(t, eval[int](b, `document.querySelectorAll('[aria-label="Worst drawdowns"] tbody tr').length`), 3)
 
 	// No two lines of a chart have a colour in common.
 	require.True(t, eval[bool](b, `[...document.querySelectorAll("figure.plot .legend")].every(l => {
@@ -73,6 +96,11 @@ func TestATrialIsOpenedAndItsChartsAreRead(t *testing.T) {
 	require.Equal(t, b.text("#plot-equity .readout"), eval[string](b, `document.activeElement.getAttribute("aria-valuetext")`))
 	b.press("+")
 	b.until(`!document.querySelector("#plot-price .tools button[disabled]") && document.querySelector("#plot-price canvas")`)
+	from := `document.querySelector("#plot-equity").dataset.from`
+	left := eval[string](b, from)
+	b.run(chromedp.Focus(chromedp.CSS(`#plot-equity .plane`)))
+	b.run(chromedp.KeyEvent(kb.ArrowRight, chromedp.KeyModifiers(chromedp.ModifierShift)))
+	b.until(from + ` > "` + left + `"`) // it is panned
 	b.run(chromedp.Focus(chromedp.CSS(`#plot-equity .plane`)))
 	b.press(kb.Escape)
 	b.until(`document.querySelector("#plot-price .tools button[disabled]")`)

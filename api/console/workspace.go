@@ -67,10 +67,11 @@ func navigation() []navItem {
 	return []navItem{
 		{"Home", "/admin", "home", "", "viewer"},
 		{"Tunes", "/admin/tunes", "tunes", "Research", "viewer"},
+		{"Backtests", "/admin/runs", "runs", "Research", "viewer"},
 		{"Leaderboard", "/admin/leaderboard", "leaderboard", "Research", "viewer"},
 		{"Compare", "/admin/compare", "compare", "Research", "viewer"},
 		{"Walk-forward", "/admin/wfo", "wfo", "Research", "viewer"},
-		{"Run plans", "/admin/plans", "tunes", "Research", "viewer"},
+		{"Run plans", "/admin/plans", "plans", "Research", "viewer"},
 		{"Schedules", "/admin/schedules", "schedules", "Research", "viewer"},
 		{"Strategies", "/admin/strategies", "strategies", "Research", "viewer"},
 		{"Datasets", "/admin/datasets", "datasets", "Research", "viewer"},
@@ -82,7 +83,7 @@ func navigation() []navItem {
 		{"Health", "/admin/system/health", "health", "Operations", ""},
 		{"Retention", "/admin/retention", "retention", "Operations", ""},
 		{"Webhooks", "/admin/webhooks", "webhooks", "Operations", "admin"},
-		{"Audit log", "/admin/audit-log", "events", "Operations", "admin"},
+		{"Audit log", "/admin/audit-log", "audit", "Operations", "admin"},
 		{"Workspaces", "/admin/access", "workspaces", "Operations", "admin"},
 	}
 }

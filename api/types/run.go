@@ -7,12 +7,13 @@ import (
 
 // Run is a run.
 type Run struct {
-	RunID     string          `json:"run_id"`
-	Dataset   string          `json:"dataset"`
-	Strategy  string          `json:"strategy_name"`
-	Spec      json.RawMessage `json:"spec"`
-	Metrics   Metrics         `json:"metrics"`
-	CreatedAt time.Time       `json:"created_at"`
+	RunID      string          `json:"run_id"`
+	Dataset    string          `json:"dataset"`
+	Strategy   string          `json:"strategy_name"`
+	Spec       json.RawMessage `json:"spec"`
+	Metrics    Metrics         `json:"metrics"`
+	CreatedAt  time.Time       `json:"created_at"`
+	ArchivedAt *time.Time      `json:"archived_at"` // null: it is in the lists
 }
 
 // Trade is a trade with its times as clients read them.

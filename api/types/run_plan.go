@@ -40,4 +40,5 @@ type RunPlan struct {
 	Events         []Crumb                `json:"events"`   // likewise; oldest first
 	CreatedAt      time.Time              `json:"created_at"`
 	CompletedAt    *time.Time             `json:"completed_at"`
+	ArchivedAt     *time.Time             `json:"archived_at"` // null: it is in the lists
 }

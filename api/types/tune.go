@@ -59,6 +59,7 @@ type Tune struct {
 	CompletedAt       *time.Time                  `json:"completed_at"`
 	ETASeconds        *float64                    `json:"eta_seconds"`
 	TrialsDroppedAt   *time.Time                  `json:"trials_dropped_at"` // when retention dropped its trials; null: they are there
+	ArchivedAt        *time.Time                  `json:"archived_at"`       // null: it is in the lists
 	WFOID             *string                     `json:"wfo_id"`            // of the walk-forward whose fold it is
 	Fold              *int                        `json:"fold"`
 }

@@ -79,5 +79,6 @@ type WFO struct {
 	CreatedAt       time.Time           `json:"created_at"`
 	StartedAt       *time.Time          `json:"started_at"`
 	CompletedAt     *time.Time          `json:"completed_at"`
+	ArchivedAt      *time.Time          `json:"archived_at"` // null: it is in the lists
 	ETASeconds      *float64            `json:"eta_seconds"`
 }

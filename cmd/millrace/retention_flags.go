@@ -15,7 +15,7 @@ type retentionFlags struct {
 	Tunes         int `name:"retention-tunes" env:"RETENTION_TUNES" default:"1095" placeholder:"DAYS" help:"Days that an ended tune is kept, unless it is archived or tagged keep."`
 	WalkForwards  int `name:"retention-walk-forwards" env:"RETENTION_WALK_FORWARDS" default:"1095" placeholder:"DAYS" help:"Days that an ended walk-forward is kept with its folds, unless it is archived or tagged keep."`
 	RunPlans      int `name:"retention-run-plans" env:"RETENTION_RUN_PLANS" default:"1095" placeholder:"DAYS" help:"Days that an ended run plan is kept, unless it is archived or pinned; then its variants are tunes like others."`
-	BacktestRuns  int `name:"retention-backtest-runs" env:"RETENTION_BACKTEST_RUNS" default:"365" placeholder:"DAYS" help:"Days that a single backtest is kept."`
+	BacktestRuns  int `name:"retention-backtest-runs" env:"RETENTION_BACKTEST_RUNS" default:"365" placeholder:"DAYS" help:"Days that a single backtest is kept, unless it is archived."`
 	TradeEvents   int `name:"retention-trade-events" env:"RETENTION_TRADE_EVENTS" default:"90" placeholder:"DAYS" help:"Days that breadcrumbs of run plans are kept, unless they are pinned."`
 	JobRuns       int `name:"retention-job-runs" env:"RETENTION_JOB_RUNS" default:"30" placeholder:"DAYS" help:"Days that jobs which failed or were canceled are kept; completed ones are kept for one."`
 	MatchRuns     int `name:"retention-match-runs" env:"RETENTION_MATCH_RUNS" default:"180" placeholder:"DAYS" help:"Days that resolved matches are kept."`

@@ -18,6 +18,14 @@ type Plotter interface {
 	Plots(ind *Indicators, p Params) []Plot
 }
 
+// Drawer is a trader of a strategy that draws by itself, as a script does with plot.
+type Drawer interface {
+	// Lines are what the strategy draws over the windows, which follow each other, at the parameters of the last
+	// Prepare: a value for each bar of the history, NaN from the last window's end on. leftOut counts the lines beyond
+	// what is kept. The values belong to the caller.
+	Lines(windows ...Window) (lines []Plot, leftOut int, err error)
+}
+
 // PlotsOf are the lines that a strategy decides by, for a chart of its trades; none of a strategy that
 // does not show them. Their values belong to the caller.
 func PlotsOf(b *Bars, s Strategy, p Params) []Plot {

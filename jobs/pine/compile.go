@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	"millrace/jobs/pine/ir"
 	"millrace/jobs/pine/syntax"
@@ -25,6 +26,8 @@ type Program struct {
 	subs  []*code
 	plan  *planCode
 	notes Diagnostics
+	// drawn is the program with its plots, made when a chart first asks for it.
+	drawn func() (*Program, error)
 }
 
 // maxColumns bounds the series that a script computes beside its bars.
@@ -40,17 +43,33 @@ func Compile(source string) (program *Program, diags Diagnostics) {
 			program = nil
 		}
 	}()
+	program, diags = compile(source, ir.Lower)
+	if program != nil {
+		program.drawn = sync.OnceValues(func() (*Program, error) { return program.withPlots(source) })
+	}
+	return program, diags
+}
+
+// compile makes a program by a way of lowering.
+func compile(source string, lower func(*syntax.Script, *Diagnostics) *ir.Program) (*Program, Diagnostics) {
 	script, diags := syntax.Parse(source)
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	lowered := ir.Lower(script, &diags)
+	lowered := lower(script, &diags)
 	if diags.HasErrors() {
 		return nil, diags
 	}
 	p := &Program{ir: lowered}
+	var plots []ir.Slot
+	for _, plot := range lowered.Plots {
+		plots = append(plots, plot.Slot)
+	}
 	var err error
-	if p.main, err = generate(lowered, &lowered.Body, nil); err == nil {
+	if p.main, err = generate(lowered, &lowered.Body, nil, plots...); err == nil {
+		for _, slot := range plots {
+			p.main.results = append(p.main.results, regOf(p.main, lowered, slot))
+		}
 		for _, s := range lowered.Subs {
 			var c *code
 			if c, err = generate(lowered, &s.Body, nil, s.Results...); err != nil {

@@ -54,8 +54,9 @@ type Run struct {
 	stop        func() bool
 	when        [2][]uint64 // by bar, flat and with a position: see mask
 	key         []byte
-	plain       bool // every instruction on every bar: what the other ways must equal
-	everyBar    bool // the residue on every bar
+	plain       bool                      // every instruction on every bar: what the other ways must equal
+	everyBar    bool                      // the residue on every bar
+	plotted     func(m *machine, bar int) // is given each bar that ran; nil: nobody asks
 	cols        [][]float64
 	bits        [][]uint64
 	fixed       []float64 // by slot: what is constant in the trial

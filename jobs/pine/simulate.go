@@ -78,6 +78,9 @@ func (r *Run) walk(m *machine, from int, w backtest.Window) error {
 		case look: // a script that changes its state on every bar is not compared on every bar
 			again, pause = i+pause, min(2*pause, longestPause)
 		}
+		if r.plotted != nil {
+			r.plotted(m, i)
+		}
 		if !r.silent {
 			r.keepSide()
 			r.emu.AfterScript()

@@ -72,7 +72,11 @@ func (out *Outcome) cautions(objective Objective) (warnings []string) {
 		}
 	}
 	if dsr := out.Overfit.DSR; dsr != nil && *dsr < dsrLow {
-		warn("the deflated Sharpe ratio of the best trial's own returns is %.3f, below %v, with each of the %d trials counted as independent (the verdict looks at the excess over buy-and-hold and counts similar trials once)", *dsr, dsrLow, out.Overfit.NTrials)
+		counted := fmt.Sprintf("with each of the %d trials counted as independent (the verdict looks at the excess over buy-and-hold and counts similar trials once)", out.Overfit.NTrials)
+		if out.Overfit.NTrials == 1 {
+			counted = "of one trial (the verdict looks at the excess over buy-and-hold)"
+		}
+		warn("the deflated Sharpe ratio of the best trial's own returns is %.3f, below %v, %s", *dsr, dsrLow, counted)
 	}
 	if pbo := out.Overfit.PBO; pbo != nil && *pbo > pboHigh {
 		warn("the probability of backtest overfitting is %.2f, above %v", *pbo, pboHigh)

@@ -1,6 +1,9 @@
 package sweep
 
 import (
+	"math"
+	"slices"
+
 	"millrace/jobs/backtest"
 	"millrace/jobs/invalid"
 )
@@ -42,4 +45,39 @@ func (p *Plan) Replay(params map[string]float64, stop func() bool) (*Replay, []i
 		return nil, []invalid.FieldError{{Field: "params", Message: "the strategy fails on them: " + err.Error()}}
 	}
 	return r, nil
+}
+
+// Lines are what a strategy draws by itself at the parameters: a value for each bar of the first dataset, NaN where
+// trials do not see the bar. There are none of a strategy that does not draw; PlotsOf has those of built-in ones. stop
+// is as in Replay.
+func (p *Plan) Lines(params map[string]float64, stop func() bool) (lines []backtest.Plot, leftOut int, err error) {
+	values, faults := backtest.CheckParams(p.strategy, params)
+	if len(faults) > 0 {
+		return nil, 0, faults[0]
+	}
+	runner := p.runner()
+	drawer, ok := runner.(backtest.Drawer)
+	if !ok {
+		p.runners.Put(runner)
+		return nil, 0, nil
+	}
+	runner.OnStop(stop)
+	defer func() {
+		runner.OnStop(nil)
+		p.runners.Put(runner)
+	}()
+	runner.Prepare(values)
+	windows := []backtest.Window{p.is}
+	if p.hasSplit() {
+		windows = append(windows, p.oos)
+	}
+	if lines, leftOut, err = drawer.Lines(windows...); err != nil {
+		return nil, 0, err
+	}
+	for i := range lines {
+		whole := slices.Repeat([]float64{math.NaN()}, p.history.Len())
+		copy(whole[p.offset:], lines[i].Values)
+		lines[i].Values = whole
+	}
+	return lines, leftOut, nil
 }

@@ -35,7 +35,7 @@ func ActionsOf(kind Kind) []Action {
 		Tune:        {CancelAll, DeleteAll, ArchiveAll, RestoreAll, TagAll, UntagAll},
 		WalkForward: {CancelAll, DeleteAll, ArchiveAll, RestoreAll, TagAll, UntagAll},
 		RunPlan:     {CancelAll, DeleteAll, ArchiveAll, RestoreAll},
-		Run:         {DeleteAll},
+		Run:         {DeleteAll, ArchiveAll, RestoreAll},
 	}[kind]
 }
 
@@ -116,8 +116,9 @@ func (s *Store) Match(ctx context.Context, workspace uuid.UUID, b Bulk) ([]uuid.
 	case RestoreAll:
 		conditions = append(conditions, `s.archived_at is not null`)
 	}
+	conditions = append(conditions, `(@archived::boolean is null or (s.archived_at is not null) = @archived)`)
 	if b.Kind != Run {
-		conditions = append(conditions, `(@archived::boolean is null or (s.archived_at is not null) = @archived)`, `(@status = '' or s.status = @status)`)
+		conditions = append(conditions, `(@status = '' or s.status = @status)`)
 	}
 	admitted, strategy := `s.id is null`, `s.strategy` // an order by a constant is an error
 	switch b.Kind {

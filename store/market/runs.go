@@ -17,16 +17,17 @@ import (
 
 // Run is one backtest kept with its trades and equity.
 type Run struct {
-	ID        uuid.UUID
-	DatasetID uuid.UUID
-	Dataset   string // name
-	Strategy  string
-	Spec      json.RawMessage // the request with its defaults filled in
-	Metrics   backtest.Metrics
-	Stamp     backtest.Stamp
-	Seed      uint64
-	Script    *sweep.Script // nil: not a script
-	CreatedAt time.Time
+	ID         uuid.UUID
+	DatasetID  uuid.UUID
+	Dataset    string // name
+	Strategy   string
+	Spec       json.RawMessage // the request with its defaults filled in
+	Metrics    backtest.Metrics
+	Stamp      backtest.Stamp
+	Seed       uint64
+	Script     *sweep.Script // nil: not a script
+	CreatedAt  time.Time
+	ArchivedAt *time.Time // nil: it is in the lists
 	// The next are read by RunDetail only.
 	Trades   []backtest.Trade
 	Equity   []float64 // at each bar's close, quote currency
@@ -79,11 +80,11 @@ func (s *Store) RunDetail(ctx context.Context, workspace, id uuid.UUID) (*Run, e
 		var metrics, trades []byte
 		err := tx.QueryRow(ctx, `
 			select r.id, r.dataset_id, d.name, r.strategy, r.spec, r.metrics, r.created_at, r.trades, r.equity, r.first_bar,
-			       coalesce(r.engine, ''), coalesce(r.semantics, '')
+			       coalesce(r.engine, ''), coalesce(r.semantics, ''), r.archived_at
 			  from backtest_runs r join datasets d on d.id = r.dataset_id
 			 where r.workspace_id = $1 and r.id = $2`, workspace, id).
 			Scan(&run.ID, &run.DatasetID, &run.Dataset, &run.Strategy, &run.Spec, &metrics, &run.CreatedAt,
-				&trades, &run.Equity, &run.FirstBar, &run.Stamp.Engine, &run.Stamp.Semantics)
+				&trades, &run.Equity, &run.FirstBar, &run.Stamp.Engine, &run.Stamp.Semantics, &run.ArchivedAt)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("run %s: %w", id, store.ErrNotFound)
 		}
@@ -100,4 +101,39 @@ func (s *Store) RunDetail(ctx context.Context, workspace, id uuid.UUID) (*Run, e
 		return nil
 	})
 	return &run, err
+}
+
+// RunFilter narrows a list of runs; what is empty does not.
+type RunFilter struct {
+	Strategy string
+	Archived *bool // nil: both
+}
+
+// Runs lists the workspace's runs without trades and equity, newest first, from after the page's place.
+func (s *Store) Runs(ctx context.Context, workspace uuid.UUID, filter RunFilter, page store.Page, limit int) ([]*Run, error) {
+	var list []*Run
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
+		list, err = store.ReadAll(ctx, tx, "runs", scanRun, `
+			select r.id, r.dataset_id, d.name, r.strategy, r.spec, r.metrics, r.created_at, r.archived_at
+			  from backtest_runs r join datasets d on d.id = r.dataset_id
+			 where r.workspace_id = $1 and ($5 = '' or r.strategy = $5) and ($6::boolean is null or (r.archived_at is not null) = $6)
+			   and ($3 = '00000000-0000-0000-0000-000000000000'::uuid or (r.created_at, r.id) < ($2, $3))
+			 order by r.created_at desc, r.id desc limit $4`,
+			workspace, page.Before, page.BeforeID, limit, filter.Strategy, filter.Archived)
+		return err
+	})
+	return list, err
+}
+
+func scanRun(row pgx.CollectableRow) (*Run, error) {
+	var run Run
+	var metrics []byte
+	if err := row.Scan(&run.ID, &run.DatasetID, &run.Dataset, &run.Strategy, &run.Spec, &metrics, &run.CreatedAt, &run.ArchivedAt); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(metrics, &run.Metrics); err != nil {
+		return nil, fmt.Errorf("decode metrics of run %s: %w", run.ID, err)
+	}
+	run.Script = pinned(run.Spec)
+	return &run, nil
 }

@@ -44,6 +44,7 @@ type RunPlan struct {
 	VariantsFailed int // of them failed or canceled
 	CreatedAt      time.Time
 	CompletedAt    *time.Time
+	ArchivedAt     *time.Time // nil: it is in the lists
 }
 
 // RunPlanVariant is one variant and how its tune is.
@@ -151,7 +152,7 @@ func (s *Store) createRunPlan(ctx context.Context, tx pgx.Tx, sub store.Submissi
 }
 
 const runPlanColumns = `
-	id, workspace_id, name, base, plan, status, pinned, variants, variants_done, variants_failed, created_at, completed_at`
+	id, workspace_id, name, base, plan, status, pinned, variants, variants_done, variants_failed, created_at, completed_at, archived_at`
 
 func readRunPlan(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) (*RunPlan, error) {
 	rows, err := tx.Query(ctx, `select `+runPlanColumns+` from run_plans where workspace_id = $1 and id = $2`, workspace, id)

@@ -62,6 +62,7 @@ type Tune struct {
 	CompletedAt *time.Time
 	// TrialsDroppedAt is when retention dropped the trials; nil: they are there.
 	TrialsDroppedAt *time.Time
+	ArchivedAt      *time.Time     // nil: it is in the lists
 	Progress        Progress       `db:"-"`
 	Fold            *FoldOf        `db:"-"` // nil: it is not a fold of a walk-forward
 	Leaders         int            // rows of the leaderboard that are kept
@@ -182,7 +183,7 @@ func (s *Store) create(ctx context.Context, last *store.Tx, tx pgx.Tx, workspace
 
 const tuneColumns = `
 	t.id, t.workspace_id, t.dataset_id, d.name as dataset, t.spec, t.status, t.admitted, t.n_trials as trials, t.warnings,
-	coalesce(t.error, '') as error, t.outcome, t.regime, t.created_at, t.started_at, t.completed_at, t.trials_dropped_at,
+	coalesce(t.error, '') as error, t.outcome, t.regime, t.created_at, t.started_at, t.completed_at, t.trials_dropped_at, t.archived_at,
 	coalesce(p.trials_completed, 0) as completed, coalesce(p.trials_skipped, 0) as skipped, coalesce(p.trials_failed, 0) as failed,
 	p.best_score, p.best_trial, coalesce(p.work, t.n_trials) as work, coalesce(p.work_done, 0) as work_done,
 	t.wfo_id, coalesce(t.wfo_fold, 0) as wfo_fold, t.leaders,

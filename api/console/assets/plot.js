@@ -3,6 +3,7 @@
 "use strict";
 (() => {
   const all = new Set(); // what is drawn on the page: zoom and crosshair are common to them
+  const views = new Map(); // by figure: how a chart was looked at when its part of the page was swapped
   const sync = typeof uPlot === "undefined" ? null : uPlot.sync("time");
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name === "down" ? "bad" : name}`).trim();
   const faded = (hex, a) => `rgba(${[1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)).join(",")},${a})`;
@@ -23,11 +24,13 @@
     constructor(el) {
       this.el = el;
       this.whole = this.data = JSON.parse(el.querySelector("script").textContent);
-      this.log = false;
-      this.hidden = new Set();
+      const was = views.get(el.id) || {};
+      this.log = Boolean(was.log && this.whole.log);
+      this.hidden = new Set(this.whole.lines.flatMap((l, i) => (was.hidden?.includes(l.name) ? [i] : [])));
       this.at = -1;
       this.build();
       this.draw();
+      if (was.range) this.show(was.range);
       this.resize = new ResizeObserver(() => { if (el.clientWidth && el.clientWidth !== this.width) this.draw(); });
       this.resize.observe(el);
     }
@@ -44,7 +47,7 @@
       d.lines.forEach((line, i) => {
         const b = legend.appendChild(document.createElement("button"));
         b.type = "button";
-        b.setAttribute("aria-pressed", "true");
+        b.setAttribute("aria-pressed", String(!this.hidden.has(i)));
         b.title = `Show or hide ${line.name}`;
         const key = b.appendChild(document.createElement("i"));
         key.className = line.class;
@@ -71,7 +74,7 @@
           this.log = !this.log;
           b.setAttribute("aria-pressed", String(this.log));
           this.draw();
-        }).setAttribute("aria-pressed", "false");
+        }).setAttribute("aria-pressed", String(this.log));
       }
       this.reset = tool("Reset", d.numeric ? "Show all" : "Show all of the time", () => this.zoom(null));
       this.reset.disabled = true;
@@ -258,6 +261,7 @@
     async show(range) {
       this.range = range;
       this.reset.disabled = !range;
+      this.el.dataset.from = range ? new Date(range[0] * 1000).toISOString() : "";
       const mine = this.asked = {};
       if (!range) this.data = this.whole;
       this.at = -1;
@@ -370,6 +374,7 @@
   function mount() {
     for (const c of all) {
       if (c.el.isConnected) continue;
+      views.set(c.el.id, { range: c.range, log: c.log, hidden: c.whole.lines.filter((_, i) => c.hidden.has(i)).map((l) => l.name) });
       c.resize.disconnect();
       c.u?.destroy();
       all.delete(c);

@@ -64,8 +64,8 @@ func Heat(id, label string, x, y Axis, cells []Cell, best int, href string) temp
 	for _, i := range spread(len(y.Labels), 14) {
 		c.text("tick", "end", c.left-6, c.bottom-(float64(i)+0.5)*h+3.5, y.Labels[i])
 	}
-	c.text("axis", "middle", (c.left+c.right)/2, height-10, x.Name)
-	fmt.Fprintf(c, `<text class="axis" text-anchor="middle" transform="translate(12 %s) rotate(-90)">%s</text>`, num((c.top+c.bottom)/2), template.HTMLEscapeString(y.Name))
+	c.text("axis", "middle", (c.left+c.right)/2, height-10, brief(x.Name, 40))
+	fmt.Fprintf(c, `<text class="axis" text-anchor="middle" transform="translate(12 %s) rotate(-90)">%s</text>`, num((c.top+c.bottom)/2), template.HTMLEscapeString(brief(y.Name, 40)))
 	return Spots(id, label, c.svg(), spots, href)
 }
 

@@ -40,11 +40,7 @@ func Parallel(id, label string, lanes []Lane, top int, text func(line int) strin
 		c.line("grid", at[i], c.top+22, at[i], c.bottom-8)
 		c.text("tick", "middle", at[i], c.bottom+6, Short(low))
 		c.text("tick", "middle", at[i], c.top+14, Short(high))
-		name := lane.Name
-		if runes := []rune(name); len(runes) > 14 {
-			name = string(runes[:13]) + "…"
-		}
-		c.text("axis", "middle", at[i], height-8, name)
+		c.text("axis", "middle", at[i], height-8, brief(lane.Name, 14))
 	}
 	var spots []Spot
 	for line := len(trial) - 1; line >= 0; line-- { // the best on top

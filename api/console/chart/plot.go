@@ -96,8 +96,12 @@ type Source struct {
 	Micros []int64 // Unix microseconds, in place of Plot.Time
 }
 
-// plotBuckets is how many stretches a plot keeps the extremes of: more than it has pixels.
-const plotBuckets = 700
+// plotBuckets is how many stretches a plot keeps the extremes of, more than can be distinguished; of many lines they
+// are fewer, so that a plot has mostPoints at most.
+const (
+	plotBuckets = 700
+	mostPoints  = 5000
+)
 
 // mostMarks is how many marks a plot shows; of more it says that they show when zoomed in.
 const mostMarks = 400
@@ -152,7 +156,8 @@ func seconds(micros int64) float64 { return float64(micros) / 1e6 }
 func (s Source) extremes(first, last int) []int {
 	n := last - first
 	lines := max(len(s.Lines), 1)
-	if n <= plotBuckets*2*lines {
+	stretches := min(plotBuckets, mostPoints/(2*lines+1))
+	if n <= stretches*2*lines {
 		all := make([]int, n)
 		for i := range all {
 			all[i] = first + i
@@ -160,8 +165,8 @@ func (s Source) extremes(first, last int) []int {
 		return all
 	}
 	var kept []int
-	for k := range plotBuckets {
-		from, to := first+k*n/plotBuckets, first+(k+1)*n/plotBuckets
+	for k := range stretches {
+		from, to := first+k*n/stretches, first+(k+1)*n/stretches
 		mark := len(kept)
 		kept = append(kept, from)
 		for _, line := range s.Lines {

@@ -53,8 +53,8 @@ func Scatter(of Cloud) template.HTML {
 	if low, high := math.Max(x.low, y.low), math.Min(x.high, y.high); of.Equal && high > low {
 		c.line("equal", x.at(low), y.at(low), x.at(high), y.at(high))
 	}
-	c.text("axis", "middle", (c.left+c.right)/2, height-6, xName)
-	fmt.Fprintf(c, `<text class="axis" text-anchor="middle" transform="translate(12 %s) rotate(-90)">%s</text>`, num((c.top+c.bottom)/2), template.HTMLEscapeString(yName))
+	c.text("axis", "middle", (c.left+c.right)/2, height-6, brief(xName, 40))
+	fmt.Fprintf(c, `<text class="axis" text-anchor="middle" transform="translate(12 %s) rotate(-90)">%s</text>`, num((c.top+c.bottom)/2), template.HTMLEscapeString(brief(yName, 40)))
 	for level, d := range clouds(xs, ys, x, y) {
 		c.path(fmt.Sprintf("dot d%d", level+1), d)
 	}

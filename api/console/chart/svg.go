@@ -163,3 +163,11 @@ func empty(class, label, why string, width, height float64) template.HTML {
 	c.text("none", "middle", width/2, height/2, why)
 	return c.svg()
 }
+
+// brief is a name in at most most characters.
+func brief(name string, most int) string {
+	if runes := []rune(name); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return name
+}

@@ -41,6 +41,7 @@ func (l *lowerer) callBuiltin(x *syntax.Call, written string, recv *value, want 
 		if strings.HasPrefix(name, "color.") {
 			return one(types.ColorType, l.constant(types.ColorType, 0))
 		}
+		l.plot(x, name)
 		base, _, _ := strings.Cut(name, ".")
 		return l.drawing(base)
 	}

@@ -17,6 +17,9 @@ func (l *lowerer) finish() {
 	see := func(in *Inst) {
 		switch in.Op {
 		case OpRefuse:
+			if l.plots {
+				break // it reaches a plot alone, which then has no value
+			}
 			l.errorAt(in.Pos, fmt.Sprintf("P%d", max(in.N, 305)), in.Name, in.Advice)
 			refused = true
 		case OpOrder:
@@ -146,15 +149,19 @@ func (v *liveness) inst(in *Inst, loop, effects bool) bool {
 	return true
 }
 
-// reduce keeps what reaches the wanted slots, or orders and errors when there are none, and records histories.
+// reduce keeps what reaches the wanted slots, or orders, errors and plots when there are none, and records histories.
 func (l *lowerer) reduce(body *Body, wanted []Slot) {
+	effects := wanted == nil
+	if effects {
+		wanted = l.plotted()
+	}
 	v := &liveness{slots: make([]bool, len(l.p.Slots)), classes: map[string]bool{}, insts: map[*Inst]bool{}}
 	for _, s := range wanted {
 		v.slots[s] = true
 	}
 	for v.changed = true; v.changed; {
 		v.changed = false
-		v.block(body.Code, false, wanted == nil)
+		v.block(body.Code, false, effects)
 	}
 	body.Code = keep(body.Code, v)
 	l.rings(body, wanted)

@@ -50,6 +50,9 @@ func (l *lowerer) input(x *syntax.Call, name string) value {
 		l.errorAt(x.Pos, "P204", "the input has no default value", "give it as defval")
 		return l.na()
 	}
+	if l.plotting {
+		return l.scalar(def.Value, "an input")
+	}
 	in := Input{Variable: l.declName, Min: math.NaN(), Max: math.NaN(), Pos: x.Pos}
 	v := l.scalar(def.Value, "an input")
 	l.inputName(&in, args)

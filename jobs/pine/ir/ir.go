@@ -194,11 +194,15 @@ type Program struct {
 	// Enums' titles by type, for str.tostring.
 	EnumTitles map[string][]string
 	Kernels    int
+	// Of a program that is lowered with its plots.
+	Plots        []Plot
+	PlotsLeftOut int // beyond MaxPlots
 }
 
 // Settings are the arguments of strategy().
 type Settings struct {
 	Title          string
+	Overlay        bool            // what it plots is on the price's scale
 	Given          map[string]bool // which arguments the script names
 	Capital        float64
 	QtyType        string // fixed, cash, percent_of_equity

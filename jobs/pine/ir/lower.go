@@ -72,6 +72,8 @@ type lowerer struct {
 	named    map[string]bool // names of inputs
 	changing map[string]bool // names that := changes somewhere
 	noted    map[string]bool
+	plots    bool // plots are kept
+	plotting bool // the arguments of one are lowered
 }
 
 type constKey struct {
@@ -91,7 +93,12 @@ const (
 
 // Lower makes a program of a script. With errors among the diagnostics the program is not complete.
 func Lower(script *syntax.Script, diags *syntax.Diagnostics) *Program {
+	return lowered(script, diags, false)
+}
+
+func lowered(script *syntax.Script, diags *syntax.Diagnostics, plots bool) *Program {
 	l := &lowerer{
+		plots: plots,
 		p:     &Program{Version: script.Version, EnumTitles: map[string][]string{}},
 		diags: diags, version: script.Version, scopes: []scope{{}}, consts: map[constKey]Slot{}, strings: map[string]int{},
 		builtins: map[string]value{}, inputs: map[*syntax.Call]value{}, own: map[Slot]ownSymbol{}, named: map[string]bool{}, noted: map[string]bool{},

@@ -56,6 +56,8 @@ func (l *lowerer) setting(a syntax.Arg, name string, slot Slot) {
 	switch name {
 	case "title":
 		s.Title = text
+	case "overlay":
+		s.Overlay = on
 	case "pyramiding":
 		whole(&s.Pyramiding)
 	case "calc_on_order_fills":
