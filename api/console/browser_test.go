@@ -218,7 +218,7 @@ func (b *browser) looksRight(name string) {
 		})
 		b.keep(fmt.Sprintf("%s-%d-%s.png", name, look.width, look.scheme), shot)
 		if overflow := eval[int](b, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); overflow > 0 {
-			wide := eval[string](b, `[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll")).slice(0, 5).map(e => e.outerHTML.slice(0, 120)).join("\n")`)
+			wide := eval[string](b, `[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && !e.parentElement.closest(".scroll")).slice(0, 5).map(e => e.outerHTML.slice(0, 120)).join("\n")`)
 			b.t.Errorf("%s at %d: %d pixels stick out:\n%s", name, look.width, overflow, wide)
 		}
 		b.accessible(fmt.Sprintf("%s at %d, %s", name, look.width, look.scheme), look.rules)
@@ -289,7 +289,8 @@ func (b *browser) accessible(name, rules string) {
 	if !eval[bool](b, `typeof axe === "object"`) {
 		eval[int](b, axeJS+`;0`)
 	}
-	found := eval[string](b, `axe.run({exclude: [[".chart rect"], [".chart path"]]}, {resultTypes: ["violations"], runOnly: `+rules+`}).then(r => JSON.stringify(
+	// From the top, where the page's head hides nothing.
+	found := eval[string](b, `scrollTo(0, 0), axe.run({exclude: [[".chart rect"], [".chart path"]]}, {resultTypes: ["violations"], runOnly: `+rules+`}).then(r => JSON.stringify(
 		r.violations.filter(v => v.impact === "serious" || v.impact === "critical").map(v => v.id + ": " + v.help + "\n  " + v.nodes.slice(0, 4).map(n => n.html.slice(0, 160) + " " + (n.any[0]?.message ?? "")).join("\n  "))))`)
 	var faults []string
 	require.NoError(b.t, json.Unmarshal([]byte(found), &faults))

@@ -68,7 +68,13 @@ func TestExtremeResultsMakeWholePages(t *testing.T) {
 		t.Helper()
 		require.NotContains(t, b.text("main"), "Internal Server Error", name)
 		require.NotEqual(t, "owned", eval[string](b, `document.title`), name)
-		b.looksRight(name)
+		if strings.HasSuffix(name, "-40") {
+			b.looksRight(name)
+			return
+		}
+		b.resize(400) // where it is narrowest
+		require.Zero(t, eval[int](b, `document.documentElement.scrollWidth - document.documentElement.clientWidth`), "%s sticks out", name)
+		b.wellWorded(name)
 	}
 
 	// One trial, named as long as it may be.
