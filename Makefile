@@ -24,9 +24,10 @@ dev: build ## everything in one process, data in .millrace
 demo: build ## dev, the sample, and a tune of 20,000 trials; DEMO_EXIT=1 exits at the end
 	bin/millrace demo
 
-test: build ## all tests, beside a throwaway Postgres; as root on Debian it installs what they run beside it, and the Python client's environment
+test: build ## all tests, beside a throwaway Postgres; as root on Debian it installs what they run beside it, and what the tests of the clients need
 	-@.ci/packages
 	-@.ci/python
+	-@.ci/typescript
 	bin/millrace postgres -- $(GOTESTSUM) --format pkgname $(AGAIN) --packages="$(PACKAGES)" -- -p $(TEST_PACKAGES_AT_ONCE) -timeout 12m $(TEST_FLAGS)
 
 chaos: build ## kill, stop and cut everything while it works, fill its disk and skew its clocks, for a quarter of an hour, and print what held; then a worker's memory under hostile files, and who gets at what. As root; MILLRACE_DRILLS=50 holds more drills

@@ -114,6 +114,14 @@ func (s shaper) shape(schema any, within []string) any {
 		}
 		return map[string]any{"any of": all}
 	}
+	if shapes, ok := object["oneOf"].([]any); ok {
+		var names []string
+		for _, shape := range shapes {
+			ref, _ := shape.(map[string]any)["$ref"].(string)
+			names = append(names, ref[strings.LastIndex(ref, "/")+1:])
+		}
+		return strings.Join(names, " | ")
+	}
 	if properties, ok := object["properties"].(map[string]any); ok {
 		shape := map[string]any{}
 		for name, member := range properties {

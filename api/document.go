@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/labstack/echo/v4"
+	"github.com/riverqueue/river/rivertype"
 
 	"millrace/api/columns"
 	"millrace/api/openapi"
@@ -21,6 +22,7 @@ import (
 	"millrace/store/library"
 	"millrace/store/recommend"
 	"millrace/store/schedules"
+	"millrace/store/strategies"
 	"millrace/store/tenants"
 	"millrace/store/tuning"
 	"millrace/store/walkforward"
@@ -39,9 +41,13 @@ type about struct {
 	answer  any    // a value of the type that is rendered
 	dry     any    // the same with dry_run=true, with 200; nil: it has no dry run
 	media   string // of an answer that is not JSON
+	events  string // what the types of the events of a stream begin with; "": it has all
 	tables  bool   // the answer can be had as CSV, Parquet and Arrow too
 	page    bool
 }
+
+// eventStream is the media type of streams.
+const eventStream = "text/event-stream"
 
 func params(all ...openapi.Param) []openapi.Param { return all }
 
@@ -122,6 +128,9 @@ func enums() map[reflect.Type][]string {
 		reflect.TypeFor[types.MissedPolicy]():    words(calendar.Policies()),
 		reflect.TypeFor[types.SlotCause]():       words(schedules.Causes()),
 		reflect.TypeFor[types.SlotState]():       words(schedules.States()),
+		reflect.TypeFor[types.StrategyStatus]():  words(strategies.Statuses()),
+		reflect.TypeFor[types.VersionChange]():   words(versionChanges()),
+		reflect.TypeFor[types.JobState]():        words(rivertype.JobStates()),
 		reflect.TypeFor[types.CandidateType]():   {string(recommend.CandidateTune), string(recommend.CandidateDocument)},
 	}
 }
@@ -131,6 +140,8 @@ func enums() map[reflect.Type][]string {
 func schemaNames() map[string]string {
 	return map[string]string{
 		"WFO": "Wfo", "WFORequest": "WfoRequest", "RecommendCandidate": "ApiCandidate", "RecommendRegime": "ApiRegime",
+		// Payloads of events, whose names the events themselves have.
+		"WFOProgress": "WfoProgress", "IngestEvent": "IngestionReport", "ScheduleEvent": "ScheduleReport",
 	}
 }
 
@@ -151,13 +162,22 @@ func document(routes []route, version string) ([]byte, error) {
 		}
 		operations = append(operations, r.operation())
 	}
-	comments, err := openapi.Comments(types.Source())
+	info, err := documentInfo(version)
 	if err != nil {
 		return nil, err
 	}
-	return openapi.Document(openapi.Info{
-		Comments: map[string]map[string]string{reflect.TypeFor[types.Tune]().PkgPath(): comments}, Common: commonMembers(),
-		Title: "Millrace", Version: version, Problem: types.ProblemError{}, Enums: enums(), Names: schemaNames(),
+	return openapi.Document(info, operations)
+}
+
+// documentInfo is what both documents say of the service.
+func documentInfo(version string) (openapi.Info, error) {
+	comments, err := openapi.Comments(types.Source())
+	if err != nil {
+		return openapi.Info{}, err
+	}
+	return openapi.Info{
+		Comments: map[string]map[string]string{reflect.TypeFor[types.Tune]().PkgPath(): comments}, Common: allMembers(),
+		Title: "Millrace", Version: version, Problem: types.ProblemError{}, Enums: enums(), Names: schemaNames(), Unions: unions(),
 		Description: "Parameter sweeps, walk-forwards and knowledge for trading research, run durably. " +
 			"Every request that creates work takes an idempotency key; every error is problem+json (RFC 9457).",
 		Security: map[string]openapi.Schema{
@@ -165,7 +185,7 @@ func document(routes []route, version string) ([]byte, error) {
 			"adminToken":   {"type": "apiKey", "in": "header", "name": "X-Admin-Token"},
 			"adminBearer":  {"type": "http", "scheme": "bearer", "description": "The admin token"},
 		},
-	}, operations)
+	}, nil
 }
 
 func (r route) operation() openapi.Operation {
@@ -173,6 +193,9 @@ func (r route) operation() openapi.Operation {
 		Method: r.method, Path: r.path, Summary: r.about.summary, Tag: r.tag(), Params: r.about.params,
 		Body: r.about.body, Form: r.about.form, Status: r.about.status, Answer: r.about.answer, DryAnswer: r.about.dry, Media: r.about.media,
 		Sample: r.sample(), About: r.described(), Failures: r.failures(),
+	}
+	if op.Media == eventStream {
+		op.Carries = types.Event{}
 	}
 	op.Params = slices.Clone(op.Params)
 	if r.about.tables {
@@ -218,7 +241,7 @@ func (r route) tag() string {
 func (r route) sample() string {
 	b := strings.Builder{}
 	b.WriteString("curl")
-	if r.about.media == "text/event-stream" {
+	if r.about.media == eventStream {
 		b.WriteString(" -N")
 	}
 	switch r.access {

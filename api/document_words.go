@@ -21,7 +21,7 @@ func (r route) described() string {
 	if r.traits&creates != 0 {
 		said = append(said, "Repeating it with the same idempotency key and body has no further effect and gives the same answer.")
 	}
-	if r.about.media == "text/event-stream" {
+	if r.about.media == eventStream {
 		said = append(said, "The stream resumes after the id that Last-Event-ID or cursor names. Its events are in data: cursor, topic, type, workspace_id, entity_id, at and payload; reset, cursor and end are reports on the stream itself.")
 	}
 	if r.about.tables {

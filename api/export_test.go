@@ -32,7 +32,7 @@ func (s *Server) Table() []Route {
 		line := Route{
 			Method: r.Method, Path: r.Path, Access: string(at.access), Sample: at.about.sample,
 			Role:    string(at.access.role()),
-			Creates: at.traits&creates != 0, Streams: at.about.media == "text/event-stream" && r.Method == http.MethodGet, Page: at.about.page,
+			Creates: at.traits&creates != 0, Streams: at.about.media == eventStream && r.Method == http.MethodGet, Page: at.about.page,
 			Audited: at.method != "" && at.audited(), Parameters: at.parameters(),
 		}
 		for _, p := range at.about.params {

@@ -72,7 +72,7 @@ func (s *Server) listVersions(c echo.Context) error {
 	views := make([]types.DatasetVersion, len(found))
 	for i, v := range found {
 		views[i] = types.DatasetVersion{
-			Dataset: viewDataset(v.Dataset), Change: string(v.Change), AddedBars: v.Added, Note: v.Note, Stale: v.Stale,
+			Dataset: viewDataset(v.Dataset), Change: types.VersionChange(v.Change), AddedBars: v.Added, Note: v.Note, Stale: v.Stale,
 			Results: types.ResultCounts(v.Results),
 		}
 	}

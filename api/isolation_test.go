@@ -19,7 +19,7 @@ import (
 // forAnybody are the routes that ask for nothing, with the reason why.
 var forAnybody = map[string]string{
 	"GET /healthz": "says that it lives", "GET /readyz": "says ready or not", "GET /version": "says which",
-	"GET /docs": "names no workspace", "GET /docs/openapi.json": "names no workspace", "GET /admin/assets/:name": "what login needs",
+	"GET /docs": "names no workspace", "GET /docs/openapi.json": "names no workspace", "GET /docs/asyncapi.json": "names no workspace", "GET /admin/assets/:name": "what login needs",
 	"GET /admin/login": "the way in", "POST /admin/login": "the way in, throttled", "POST /admin/logout": "ends what it is sent",
 }
 

@@ -28,6 +28,10 @@ func dryRun() openapi.Param {
 	return inQuery("dry_run", "answer what would be deleted, and delete nothing", openapi.Schema{"type": "boolean", "default": false})
 }
 
+func cascading() openapi.Param {
+	return inQuery("cascade", "delete what depends on it too, and cancel what has not ended; needs the role admin", openapi.Schema{"type": "boolean", "default": false})
+}
+
 // deletable are the kinds that a deletion's job takes away, by their paths.
 func deletable() []struct {
 	kind       lifecycle.Kind
@@ -56,8 +60,7 @@ func (s *Server) lifecycleRoutes() []route {
 		summary: "Cancel, delete, archive, restore or tag all that a filter finds, when their number is the one confirmed; delete needs the role admin",
 		body:    types.BulkRequest{}, sample: sampleBulk, answer: types.BulkResult{}}})
 	for _, of := range deletable() {
-		asked := params(dryRun(), inQuery("cascade", "delete what depends on it too, and cancel what has not ended; needs the role admin",
-			openapi.Schema{"type": "boolean", "default": false}))
+		asked := params(dryRun(), cascading())
 		if of.kind == lifecycle.Dataset {
 			asked = append(asked, inQuery("versions", "all: every version of the name", openapi.Schema{"type": "string", "enum": []string{"one", "all"}, "default": "one"}))
 		}

@@ -128,7 +128,7 @@ func (s *Server) routes() []route {
 		{get, "/backtests/tunes/:id/leaderboard", viewer, s.getTuneLeaderboard, bodyLimit, about{
 			summary: "A tune's leaderboard", params: params(whole("limit", 100, 1, 1000)), tables: true, answer: types.List[types.Entry]{}}},
 		{get, "/backtests/tunes/:id/events", ownStream, s.streamOf(s.followedTune()), bodyLimit, about{
-			summary: "The events of a tune, live until it ends", params: ofEntity(), media: "text/event-stream"}},
+			summary: "The events of a tune, live until it ends", params: ofEntity(), media: eventStream, events: "backtest.tune."}},
 		{post, "/backtests/tunes/:id/cancel", member, s.cancelTune, bodyLimit, about{summary: "Cancel a tune", answer: types.Tune{}}},
 		{get, "/backtests/leaderboard", viewer, s.getLeaderboard, bodyLimit, about{
 			summary: "The workspace's best trials under one objective", answer: types.List[types.Standing]{}, params: leaderboardParams(), tables: true}},
@@ -147,7 +147,7 @@ func (s *Server) routes() []route {
 		{get, "/backtests/wfo/:id/equity", viewer, s.getWFOEquity, bodyLimit, about{
 			summary: "Its stitched out-of-sample equity", tables: true, params: params(text("dataset")), answer: types.List[types.Equity]{}}},
 		{get, "/backtests/wfo/:id/events", ownStream, s.streamOf(s.followedWFO()), bodyLimit, about{
-			summary: "The events of a walk-forward, live until it ends", params: ofEntity(), media: "text/event-stream"}},
+			summary: "The events of a walk-forward, live until it ends", params: ofEntity(), media: eventStream, events: "wfo.run."}},
 		{post, "/backtests/wfo/:id/cancel", member, s.cancelWFO, bodyLimit, about{
 			summary: "Cancel a walk-forward and its folds", answer: types.WFO{}}},
 
@@ -157,7 +157,7 @@ func (s *Server) routes() []route {
 		{get, "/ingest/jobs/:id", viewer, s.getIngest, bodyLimit, about{
 			summary: "An ingestion: how far it is, or why it failed", params: params(waiting()), answer: types.Ingest{}}},
 		{get, "/ingest/jobs/:id/events", ownStream, s.streamOf(s.followedIngest()), bodyLimit, about{
-			summary: "The events of an ingestion, live until it ends", params: ofEntity(), media: "text/event-stream"}},
+			summary: "The events of an ingestion, live until it ends", params: ofEntity(), media: eventStream, events: "ingestion.job."}},
 		{post, "/ingest/jobs/:id/cancel", member, s.cancelIngest, bodyLimit, about{summary: "Cancel an ingestion", answer: types.Ingest{}}},
 		{get, "/documents", viewer, s.listDocuments, bodyLimit, about{
 			summary: "The documents, newest first", answer: types.List[types.Document]{},
@@ -192,9 +192,9 @@ func (s *Server) routes() []route {
 		{get, "/events", viewer, s.listEvents, bodyLimit, about{
 			summary: "The event log by cursor", params: params(topics(), text("after"), whole("limit", 100, 1, 1000)), answer: types.EventPage{}}},
 		{get, "/events/stream", ownStream, s.streamEvents, bodyLimit, about{
-			summary: "The workspace's events, live", params: params(topics(), text("cursor"), lastEventID()), media: "text/event-stream"}},
+			summary: "The workspace's events, live", params: params(topics(), text("cursor"), lastEventID()), media: eventStream}},
 		{get, "/admin/events/stream", ticketed, s.streamAllEvents, bodyLimit, about{
-			summary: "Every workspace's events, live", params: params(text("workspace_id"), topics(), text("cursor"), lastEventID()), media: "text/event-stream"}},
+			summary: "Every workspace's events, live", params: params(text("workspace_id"), topics(), text("cursor"), lastEventID()), media: eventStream}},
 		{post, "/admin/events/ticket", pageViewer, s.createTicket, bodyLimit, about{
 			summary: "A cookie that opens one workspace's event stream", body: types.TicketRequest{}, sample: sampleTicket, status: http.StatusCreated, answer: types.Ticket{}}},
 
@@ -282,5 +282,6 @@ func (s *Server) docsRoutes() []route {
 	return []route{
 		{http.MethodGet, "/docs", public, s.docs, bodyLimit, about{page: true}},
 		{http.MethodGet, "/docs/openapi.json", public, s.openAPI, bodyLimit, about{summary: "This document", answer: map[string]any{}}},
+		{http.MethodGet, "/docs/asyncapi.json", public, s.asyncAPI, bodyLimit, about{summary: "The streams and webhooks with their messages, as AsyncAPI 3.0", answer: map[string]any{}}},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,13 +33,13 @@ func (s *Server) scheduleRoutes() []route {
 		{http.MethodGet, "/schedules", viewer, s.listSchedules, bodyLimit, about{
 			summary: "The schedules with their next slot and last run, newest first", params: paging(50, 200), answer: types.List[types.Schedule]{}}},
 		{http.MethodGet, "/schedules/:id", viewer, s.getSchedule, bodyLimit, about{
-			summary: "A schedule, its next slot and its last run", answer: types.Schedule{}}},
+			summary: "A schedule, by id or name, its next slot and its last run", answer: types.Schedule{}}},
 		{http.MethodPatch, "/schedules/:id", member, s.changeSchedule, bodyLimit, about{
 			summary: "Pause or resume a schedule, or change when it runs", body: types.ScheduleChange{}, sample: sampleScheduleChange, answer: types.Schedule{}}},
 		{http.MethodDelete, "/schedules/:id", member, s.deleteSchedule, bodyLimit, about{
 			summary: "Delete a schedule and its history; what it has submitted continues", status: http.StatusNoContent}},
 		{http.MethodPost, "/schedules/:id/run", member, s.runSchedule, creates, about{
-			summary: "Run a schedule now, also one that is paused", status: http.StatusAccepted, answer: types.ScheduleSlot{}}},
+			summary: "Run a schedule now, by id or name, also one that is paused", status: http.StatusAccepted, answer: types.ScheduleSlot{}}},
 		{http.MethodGet, "/schedules/:id/history", viewer, s.listSlots, bodyLimit, about{
 			summary: "The runs of a schedule and what changed from one to the next, newest first; the newest 1000 are kept",
 			params:  paging(50, 200), answer: types.List[types.ScheduleSlot]{}}},
@@ -119,14 +120,34 @@ func (s *Server) listSchedules(c echo.Context) error {
 	})
 }
 
+// scheduleID is the id of the schedule that the path names, by its id or by its name.
+func (s *Server) scheduleID(c echo.Context) (uuid.UUID, error) {
+	name, err := url.PathUnescape(c.Param("id"))
+	if err != nil || badText(name) != "" {
+		return uuid.Nil, fmt.Errorf("schedule: %w", store.ErrNotFound)
+	}
+	if id, err := uuid.Parse(name); err == nil {
+		return id, nil
+	}
+	return s.store.Schedules.Find(c.Request().Context(), workspaceOf(c), name)
+}
+
 // getSchedule handles GET /schedules/:id.
 func (s *Server) getSchedule(c echo.Context) error {
-	return named(c, viewSchedule, s.store.Schedules.Get)
+	id, err := s.scheduleID(c)
+	if err != nil {
+		return err
+	}
+	found, err := s.store.Schedules.Get(c.Request().Context(), workspaceOf(c), id)
+	if err != nil {
+		return err
+	}
+	return ok(c, viewSchedule(found))
 }
 
 // changeSchedule handles PATCH /schedules/:id. Repeating it has no further effect, so it needs no key.
 func (s *Server) changeSchedule(c echo.Context) error {
-	id, err := pathID(c)
+	id, err := s.scheduleID(c)
 	if err != nil {
 		return err
 	}
@@ -153,7 +174,14 @@ func (s *Server) changeSchedule(c echo.Context) error {
 
 // deleteSchedule handles DELETE /schedules/:id.
 func (s *Server) deleteSchedule(c echo.Context) error {
-	return removed(c, s.store.Schedules.Delete)
+	id, err := s.scheduleID(c)
+	if err != nil {
+		return err
+	}
+	if err := s.store.Schedules.Delete(c.Request().Context(), workspaceOf(c), id); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
 }
 
 // runSchedule handles POST /schedules/:id/run.
@@ -163,7 +191,7 @@ func (s *Server) runSchedule(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	id, err := pathID(c)
+	id, err := s.scheduleID(c)
 	if err != nil {
 		return err
 	}
@@ -180,7 +208,7 @@ func (s *Server) runSchedule(c echo.Context) error {
 
 // listSlots handles GET /schedules/:id/history.
 func (s *Server) listSlots(c echo.Context) error {
-	id, err := pathID(c)
+	id, err := s.scheduleID(c)
 	if err != nil {
 		return err
 	}

@@ -70,6 +70,7 @@ type Server struct {
 	store     *stores.Set
 	echo      *echo.Echo
 	document  []byte // OpenAPI
+	asyncDoc  []byte // AsyncAPI
 	docGroups []console.DocGroup
 	pages     *console.Pages
 	origins   *http.CrossOriginProtection
@@ -136,6 +137,9 @@ func New(opts Options) (*Server, error) {
 	if opts.Docs {
 		routes = append(routes, s.docsRoutes()...)
 		if s.document, err = document(routes, opts.Version); err != nil {
+			return nil, err
+		}
+		if s.asyncDoc, err = asyncDocument(routes, opts.Version); err != nil {
 			return nil, err
 		}
 		if s.docGroups, err = docGroups(s.document, routes); err != nil {

@@ -26,6 +26,7 @@ import (
 	"millrace/store"
 	"millrace/store/lifecycle"
 	"millrace/store/strategies"
+	"millrace/store/tenants"
 )
 
 const (
@@ -51,7 +52,7 @@ func (s *Server) strategyRoutes() []route {
 			summary: "A script's parameters, a space to search, and what its examination found", answer: types.Strategy{}}},
 		{http.MethodGet, "/strategies/:id/source", viewer, s.getStrategySource, bodyLimit, about{summary: "The text of a script", answer: types.StrategySource{}}},
 		{http.MethodDelete, "/strategies/:id", member, s.deleteStrategy, bodyLimit, about{
-			summary: "Delete a script; what was run with it keeps it", params: params(dryRun()), status: http.StatusNoContent, dry: types.Deletion{}}},
+			summary: "Delete a script; what was run with it keeps it, and schedules that cannot run without it are named, or go with it", params: params(dryRun(), cascading()), status: http.StatusNoContent, dry: types.Deletion{}}},
 	}
 }
 
@@ -304,14 +305,27 @@ func (s *Server) deleteStrategy(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if dry, err := queryBool(c, "dry_run"); err != nil || dry {
-		if err == nil {
-			_, err = s.store.Strategies.Get(c.Request().Context(), workspaceOf(c), id)
-		}
-		return alone(c, err, lifecycle.Strategy, id)
-	}
-	if err := s.store.Strategies.Erase(c.Request().Context(), workspaceOf(c), id); err != nil {
+	ctx, workspace := c.Request().Context(), workspaceOf(c)
+	dry, err := queryBool(c, "dry_run")
+	if err != nil {
 		return err
+	}
+	cascade, err := queryBool(c, "cascade")
+	if err != nil {
+		return err
+	}
+	if dry {
+		p, err := s.store.Lifecycle.PreviewScript(ctx, workspace, id)
+		if err != nil {
+			return err
+		}
+		return ok(c, viewPlan(lifecycle.Strategy, id, p))
+	}
+	if cascade && !principalOf(c).Role.Includes(tenants.RoleAdmin) {
+		return problem(http.StatusForbidden, "The key's role is "+string(principalOf(c).Role)+"; deleting with cascade=true needs admin.")
+	}
+	if err := s.store.Lifecycle.EraseScript(ctx, workspace, id, cascade); err != nil {
+		return deletionProblem(err)
 	}
 	return c.NoContent(http.StatusNoContent)
 }

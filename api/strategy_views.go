@@ -16,7 +16,7 @@ func viewReport(name string, r strategies.Report, status strategies.Status) type
 		warmup = fmt.Sprintf("%d bars at the defaults", *r.Warmup)
 	}
 	view := types.Strategy{
-		Name: name, Doc: r.Title, Params: viewParams(r.Params), Status: string(status), Class: r.Class,
+		Name: name, Doc: r.Title, Params: viewParams(r.Params), Status: types.StrategyStatus(status), Class: r.Class,
 		ParamSpace: map[string]types.ParamRange{}, Warmup: &warmup, Notes: []types.Diagnostic{},
 	}
 	if status != strategies.Checking {

@@ -24,6 +24,7 @@ type Operation struct {
 	Answer       any      // a value of the type of the JSON answer
 	DryAnswer    any      // a value of the type of the JSON answer, with 200, when nothing was to be done; nil: there is none
 	Media        string   // of an answer that is not JSON
+	Carries      any      // a value of the type of what an event stream carries
 	Forms        []string // media types that the answer can have instead
 	Sample       string   // a command that makes the request
 }
@@ -54,12 +55,20 @@ type Info struct {
 	Names                       map[string]string            // of schemas, by the Go names of their types; others keep those
 	Comments                    map[string]map[string]string // what the source says of types and fields, by package: see Comments
 	Common                      map[string]string            // what members of a name are, where the source says nothing
+	Unions                      map[reflect.Type]Union       // types whose values have one of several shapes
+}
+
+// components are those of a document that says this.
+func (i Info) components() *components {
+	return &components{
+		enums: i.Enums, renamed: i.Names, schemas: map[string]Schema{}, names: map[componentKey]string{}, comments: i.Comments, common: i.Common, unions: i.Unions,
+	}
 }
 
 // Document makes the OpenAPI 3.1 document, as JSON. It fails on a path with two operations of one
 // method, and panics on a type that has no JSON form: both are mistakes in the table.
 func Document(info Info, operations []Operation) ([]byte, error) {
-	c := &components{enums: info.Enums, renamed: info.Names, schemas: map[string]Schema{}, names: map[componentKey]string{}, comments: info.Comments, common: info.Common}
+	c := info.components()
 	problem := c.schema(reflect.TypeOf(info.Problem), response)
 	paths := map[string]Schema{}
 	for _, op := range operations {
@@ -136,7 +145,12 @@ func (c *components) operation(op Operation, path string, names []string, proble
 		success = content("application/json", c.schema(reflect.TypeOf(op.Answer), response))
 		success["description"] = http.StatusText(op.Status)
 	case op.Media != "":
-		success = content(op.Media, Schema{"type": "string"})
+		shape := Schema{"type": "string"}
+		if op.Carries != nil {
+			// The schema of what stands in the data of one event, by a name that generators pass over.
+			shape["x-event-schema"] = c.schema(reflect.TypeOf(op.Carries), response)
+		}
+		success = content(op.Media, shape)
 		success["description"] = http.StatusText(op.Status)
 	}
 	if also, ok := success["content"].(Schema); ok {

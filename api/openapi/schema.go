@@ -32,6 +32,9 @@ var (
 	formsType    = reflect.TypeFor[jsonForms]()
 )
 
+// schemaPath is where a document has its schemas.
+const schemaPath = "#/components/schemas/"
+
 // components collects the schemas of named structs; their operations refer to them.
 type components struct {
 	enums   map[reflect.Type][]string
@@ -39,6 +42,7 @@ type components struct {
 	schemas map[string]Schema
 	names   map[componentKey]string
 
+	unions   map[reflect.Type]Union
 	comments map[string]map[string]string // by package
 	common   map[string]string            // by member
 }
@@ -143,9 +147,13 @@ func (c *components) reference(t reflect.Type, to direction) Schema {
 		name = c.name(t, to)
 		c.names[key] = name
 		c.schemas[name] = nil // taken, for structs that hold themselves
-		c.schemas[name] = c.object(t, to)
+		if u, several := c.unions[t]; several && to == response {
+			c.schemas[name] = c.union(t, u)
+		} else {
+			c.schemas[name] = c.object(t, to)
+		}
 	}
-	return Schema{"$ref": "#/components/schemas/" + name}
+	return Schema{"$ref": schemaPath + name}
 }
 
 // name makes a component's name of a type's: List[types.Tune] is TuneList.

@@ -1,4 +1,4 @@
-"""Writes src/millrace/aio.py: the client of client.py for asyncio. Run it after a change there."""
+"""Writes the client for asyncio of the other: aio.py of client.py, and so on. Run it after a change there."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 
 HERE = Path(__file__).parent / "src" / "millrace"
 PLAIN = {"__init__", "from_env", "__repr__", "_headers", "id", "events"}
-CLASSES = ["Client", "Tune", "WalkForward", "Ingestion", "Run", "Dataset"]
+CLASSES = ["Client", "Tune", "WalkForward", "Ingestion", "Run", "Dataset", "Sender", "Manager"]
+TWINS = {"client": "aio", "_sending": "_aio_sending", "_manage": "_aio_manage", "_entities": "_aio_entities"}
 
 
-def made(source: str) -> str:
+def made(source: str, of: str) -> str:
     out = []
     for line in source.splitlines():
         name = re.match(r"    def (\w+)", line)
@@ -33,10 +34,20 @@ def made(source: str) -> str:
     text = text.replace("Iterator", "AsyncIterator").replace("httpx.Client", "httpx.AsyncClient").replace("httpx.BaseTransport", "httpx.AsyncBaseTransport")
     for name in CLASSES:
         text = re.sub(rf"(?<![\w.`]){name}(?!\w)", f"Async{name}", text)
-    text = text.replace("import asyncio\nimport time\n", "import time\n").replace("import os\n", "import asyncio\nimport os\n", 1)
+    text = text.replace("import asyncio\nimport time\n", "import time\n")
+    if "asyncio.sleep" in text:
+        text = text.replace("import os\n", "import asyncio\nimport os\n", 1)
+    for plain, twin in TWINS.items():
+        text = text.replace(f"from .{plain} import", f"from .{twin} import")
     head = text.index("from __future__")
-    return '"""The client for asyncio, made of client.py by make_async.py: edit that."""\n\n' + text[head:]
+    return f'"""The client for asyncio, made of {of}.py by make_async.py: edit that."""\n\n' + text[head:]
+
+
+def twins() -> dict[Path, str]:
+    """The files of the client for asyncio, and what they have to hold."""
+    return {HERE / f"{twin}.py": made((HERE / f"{plain}.py").read_text(), plain) for plain, twin in TWINS.items()}
 
 
 if __name__ == "__main__":
-    (HERE / "aio.py").write_text(made((HERE / "client.py").read_text()))
+    for path, text in twins().items():
+        path.write_text(text)

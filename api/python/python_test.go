@@ -19,7 +19,7 @@ func interpreter(t *testing.T) string {
 	program.Find(t, "python3-venv", "python3")
 	python, err := filepath.Abs(filepath.Join(".venv", "bin", "python"))
 	require.NoError(t, err)
-	out, err := exec.Command(python, "-c", "import httpx, pandas, polars, pyarrow, pytest, pytest_asyncio, nbclient, millrace").CombinedOutput()
+	out, err := exec.Command(python, "-c", "import httpx, pandas, polars, pyarrow, pytest, pytest_asyncio, nbclient, jsonschema, standardwebhooks, millrace").CombinedOutput()
 	if err == nil {
 		return python
 	}

@@ -25,11 +25,11 @@ type Dataset struct {
 // DatasetVersion is one version of a dataset.
 type DatasetVersion struct {
 	Dataset
-	Change    string       `json:"change"`     // upload, append, rewrite or attributes
-	AddedBars int          `json:"added_bars"` // after those of the version before
-	Note      string       `json:"note"`       // what a rewrite changed
-	Stale     bool         `json:"stale"`      // a later version was rewritten: results on this one are of replaced bars
-	Results   ResultCounts `json:"results"`
+	Change    VersionChange `json:"change"`     // upload, append, rewrite or attributes
+	AddedBars int           `json:"added_bars"` // after those of the version before
+	Note      string        `json:"note"`       // what a rewrite changed
+	Stale     bool          `json:"stale"`      // a later version was rewritten: results on this one are of replaced bars
+	Results   ResultCounts  `json:"results"`
 }
 
 // ResultCounts counts what was computed on a dataset.

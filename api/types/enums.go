@@ -87,6 +87,15 @@ func (s IngestStatus) Ended() bool {
 // RunPlanStatus is where a run plan is.
 type RunPlanStatus string
 
+// StrategyStatus is what is known of a script: checking; ready; refused: it cannot be tuned; or unstable: do not trust it.
+type StrategyStatus string
+
+// VersionChange is how a version of a dataset came to be: upload, append, rewrite or attributes.
+type VersionChange string
+
+// JobState is where a job is: available, pending, scheduled, running, retryable, completed, cancelled or discarded.
+type JobState string
+
 // ReembedStatus is where a workspace's move to another embedding model is.
 type ReembedStatus string
 

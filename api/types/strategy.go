@@ -11,7 +11,7 @@ type Strategy struct {
 	StrategyID  string                `json:"strategy_id,omitempty"`
 	Version     int                   `json:"version,omitempty"`
 	SHA256      string                `json:"sha256,omitempty"` // of the source
-	Status      string                `json:"status,omitempty"` // checking; ready; refused: it cannot be tuned; unstable: do not trust it, examination says why
+	Status      StrategyStatus        `json:"status,omitempty"` // checking; ready; refused: it cannot be tuned; unstable: do not trust it, examination says why
 	Class       string                `json:"class,omitempty"`  // how it is executed: S signals, B brackets, P program
 	ParamSpace  map[string]ParamRange `json:"param_space,omitempty"`
 	Account     *Account              `json:"account,omitempty"` // of its declaration, as far as an account says it

@@ -87,7 +87,7 @@ func (c *dataVersionsCmd) Run(ctx context.Context, env *environment) error {
 			results += " stale"
 		}
 		writeRow(out, []string{
-			strconv.Itoa(v.Version), v.DatasetID, v.Change, strconv.Itoa(v.Bars), strconv.Itoa(v.AddedBars), v.To.Format(time.RFC3339), results, v.SHA256[:12], v.Note,
+			strconv.Itoa(v.Version), v.DatasetID, string(v.Change), strconv.Itoa(v.Bars), strconv.Itoa(v.AddedBars), v.To.Format(time.RFC3339), results, v.SHA256[:12], v.Note,
 		})
 		return nil
 	})

@@ -143,7 +143,7 @@ func shownValue(value any) any {
 
 type schedulesShowCmd struct {
 	clientFlags
-	ID string `arg:"" help:"Id of the schedule."`
+	ID string `arg:"" help:"Id or name of the schedule."`
 }
 
 // Run prints the schedule.
@@ -161,7 +161,7 @@ func (c *schedulesShowCmd) Run(ctx context.Context, env *environment) error {
 
 type schedulesPauseCmd struct {
 	clientFlags
-	ID string `arg:"" help:"Id of the schedule."`
+	ID string `arg:"" help:"Id or name of the schedule."`
 }
 
 // Run pauses the schedule.
@@ -171,7 +171,7 @@ func (c *schedulesPauseCmd) Run(ctx context.Context, env *environment) error {
 
 type schedulesResumeCmd struct {
 	clientFlags
-	ID string `arg:"" help:"Id of the schedule."`
+	ID string `arg:"" help:"Id or name of the schedule."`
 }
 
 // Run resumes the schedule.
@@ -194,7 +194,7 @@ func setPaused(ctx context.Context, env *environment, flags clientFlags, id stri
 
 type schedulesRunCmd struct {
 	clientFlags
-	ID string `arg:"" help:"Id of the schedule."`
+	ID string `arg:"" help:"Id or name of the schedule."`
 }
 
 // Run runs the schedule now.
@@ -214,7 +214,7 @@ func (c *schedulesRunCmd) Run(ctx context.Context, env *environment) error {
 type schedulesHistoryCmd struct {
 	clientFlags
 	rowFlags
-	ID    string `arg:"" help:"Id of the schedule."`
+	ID    string `arg:"" help:"Id or name of the schedule."`
 	Limit int    `default:"20" help:"Runs to list, from 1 to 200."`
 }
 
@@ -248,7 +248,7 @@ func (c *schedulesHistoryCmd) Run(ctx context.Context, env *environment) error {
 
 type schedulesRmCmd struct {
 	clientFlags
-	ID string `arg:"" help:"Id of the schedule."`
+	ID string `arg:"" help:"Id or name of the schedule."`
 }
 
 // Run deletes the schedule.

@@ -220,7 +220,7 @@ func (c *course) run(db *pgtest.DB) {
 	}
 	for _, path := range []string{
 		"/metrics", "/admin/system/health.json", "/admin/system/health", "/admin", "/admin/access", "/admin/query", "/admin/events", "/admin/ingestion", "/admin/tunes",
-		"/admin/workspaces", "/admin/workspaces/" + workspace + "/keys", "/admin/pprof/cmdline", "/docs", "/docs/openapi.json", "/admin/coverage/gaps",
+		"/admin/workspaces", "/admin/workspaces/" + workspace + "/keys", "/admin/pprof/cmdline", "/docs", "/docs/openapi.json", "/docs/asyncapi.json", "/admin/coverage/gaps",
 	} {
 		status, answer := c.ask(http.MethodGet, path, "", "Authorization", "", "Cookie", session, "Accept", "text/html")
 		require.Equal(t, http.StatusOK, status, "%s: %s", path, answer)

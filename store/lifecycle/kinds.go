@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"millrace/store"
+	"millrace/store/schedules"
 	"millrace/store/tuning"
 	"millrace/store/walkforward"
 )
@@ -66,9 +67,10 @@ type Store struct {
 	db          *store.DB
 	tuning      *tuning.Store
 	walkforward *walkforward.Store
+	schedules   *schedules.Store
 }
 
 // New makes the store on the database.
-func New(db *store.DB, tunes *tuning.Store, wfo *walkforward.Store) *Store {
-	return &Store{db: db, tuning: tunes, walkforward: wfo}
+func New(db *store.DB, tunes *tuning.Store, wfo *walkforward.Store, planned *schedules.Store) *Store {
+	return &Store{db: db, tuning: tunes, walkforward: wfo, schedules: planned}
 }

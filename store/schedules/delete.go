@@ -53,6 +53,38 @@ const Naming = `
 			                      where other.workspace_id = $1 and coalesce(other.series, other.name) = n.named and other.id <> all($2)))
 			          limit 1) gone)`
 
+// Using selects, as kind, id, name and status, the schedules of workspace $1 that cannot run without the script with the id
+// $2: they name its version, or the script where no other version of it is left. $3 is what names of scripts begin with.
+const Using = `
+	select 'schedule' as kind, s.id, s.name, '' as status
+	  from strategies gone, schedules s, lateral (select substr(s.request ->> 'strategy_name', length($3::text) + 1) as named) n
+	 where gone.workspace_id = $1 and gone.id = $2 and s.workspace_id = $1 and s.kind in ('tune', 'wfo')
+	   and starts_with(s.request ->> 'strategy_name', $3)
+	   and (n.named in (gone.id::text, gone.id::text || '@' || gone.version, gone.name || '@' || gone.version)
+	        or n.named = gone.name and not exists (
+	            select from strategies other
+	             where other.workspace_id = $1 and other.name = gone.name and other.id <> gone.id and other.erased_at is null))
+	 order by s.name`
+
+// Remove deletes schedules and their histories. What they have submitted continues.
+func (s *Store) Remove(ctx context.Context, tx *store.Tx, workspace uuid.UUID, ids []uuid.UUID) error {
+	if err := store.LockAll(ctx, tx, ids); err != nil {
+		return err
+	}
+	waiting, err := store.ReadAll(ctx, tx, "jobs of schedules", pgx.RowTo[int64], `
+		with gone as (delete from schedules where workspace_id = $1 and id = any($2) returning job_id)
+		select job_id from gone where job_id is not null order by job_id`, workspace, ids)
+	if err != nil {
+		return err
+	}
+	for _, job := range waiting {
+		if _, err := s.db.River().JobCancelTx(ctx, tx, job); err != nil {
+			return fmt.Errorf("cancel job %d: %w", job, err)
+		}
+	}
+	return nil
+}
+
 // Hide has schedules wait for nothing, and nothing but a deletion see them: the rows go in its job. It takes no lock of
 // theirs, which what submits their work holds while it waits for a dataset that the deletion holds: a step that
 // runs meanwhile finds its schedule gone.

@@ -198,6 +198,15 @@ func (s *Store) Get(ctx context.Context, workspace, id uuid.UUID) (*Schedule, er
 	return found, err
 }
 
+// Find is the id of the schedule of a name.
+func (s *Store) Find(ctx context.Context, workspace uuid.UUID, name string) (id uuid.UUID, err error) {
+	err = s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
+		id, err = store.ReadOne(ctx, tx, "schedule of that name", pgx.RowTo[uuid.UUID], `select id from schedules where workspace_id = $1 and name = $2`, workspace, name)
+		return err
+	})
+	return id, err
+}
+
 func read(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) (*Schedule, error) {
 	return store.ReadOne(ctx, tx, "schedule "+id.String(), pgx.RowToAddrOfStructByName[Schedule],
 		`select `+scheduleColumns+` from schedules s where s.workspace_id = $1 and s.id = $2`, workspace, id)

@@ -58,7 +58,7 @@ func New(pool *pgxpool.Pool, jobs store.Jobs) *Set {
 	}
 	set.Webhooks = webhooks.New(db, set.EventLog)
 	set.Tuning = tuning.New(db, set.Market, set.WalkForward)
-	set.Lifecycle = lifecycle.New(db, set.Tuning, set.WalkForward)
+	set.Lifecycle = lifecycle.New(db, set.Tuning, set.WalkForward, set.Schedules)
 	set.Upkeep = upkeep.New(db, set.EventLog, set.Workers)
 	db.SetSchedules(set.Schedules)
 	return set

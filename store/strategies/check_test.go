@@ -129,7 +129,7 @@ func TestWorkNeverNamesAScriptThatWasDeletedMeanwhile(t *testing.T) {
 			pinned := spec(d, "pine:cross")
 			erased := make(chan error, 1)
 			require.NoError(t, works(d, pinned)[what](func() {
-				go func() { erased <- d.Store.Strategies.Erase(t.Context(), d.Space.ID, made.ID) }()
+				go func() { erased <- d.Store.Lifecycle.EraseScript(t.Context(), d.Space.ID, made.ID, false) }()
 				d.AwaitBlocked()
 			}))
 			require.NoError(t, <-erased)
@@ -183,7 +183,7 @@ func TestTheNumberOfADeletedScriptIsNotGivenAgain(t *testing.T) {
 	d := storetest.New(t)
 	first := put(d, "cross", crossScript)
 	require.Equal(t, 1, first.Version)
-	require.NoError(t, d.Store.Strategies.Erase(t.Context(), d.Space.ID, first.ID))
+	require.NoError(t, d.Store.Lifecycle.EraseScript(t.Context(), d.Space.ID, first.ID, false))
 	require.Zero(t, d.Count(`select count(*) from strategies`))
 	require.Equal(t, 2, put(d, "cross", crossScript+"\n// changed").Version)
 	require.Equal(t, 1, put(d, "other", crossScript).Version)

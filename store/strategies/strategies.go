@@ -219,29 +219,34 @@ func asMissing(err error) error {
 	return nil
 }
 
+// Hold takes a script for update, so that nothing pins it meanwhile. ErrNotFound says that the workspace does not have it.
+func Hold(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) error {
+	var held uuid.UUID
+	err := tx.QueryRow(ctx, `select id from strategies where workspace_id = $1 and id = $2 and erased_at is null for update`, workspace, id).Scan(&held)
+	return asMissing(err)
+}
+
 // Erase takes a script out of all lists. Its text is deleted unless a tune, a walk-forward or a run
 // names the version; then it stays for these.
-func (s *Store) Erase(ctx context.Context, workspace, id uuid.UUID) error {
-	return s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
-		var own, name string
-		var version int32
-		err := tx.QueryRow(ctx, `
-			update strategies set erased_at = now() where workspace_id = $1 and id = $2 and erased_at is null
-			returning name, version, '`+Prefix+`' || name || '@' || version`, workspace, id).Scan(&own, &version, &name)
-		if err != nil {
-			return asMissing(err)
-		}
-		if err := store.RetireVersions(ctx, tx, workspace, store.VersionedStrategy, []string{own}, []int32{version}); err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `
-			delete from strategies s where workspace_id = $1 and id = $2
-			   and not exists (select from tunes where workspace_id = $1 and strategy = $3)
-			   and not exists (select from wfo_runs where workspace_id = $1 and strategy = $3)
-			   and not exists (select from backtest_runs where workspace_id = $1 and strategy = $3)`, workspace, id, name)
-		if err != nil {
-			return fmt.Errorf("delete script: %w", err)
-		}
-		return nil
-	})
+func Erase(ctx context.Context, tx *store.Tx, workspace, id uuid.UUID) error {
+	var own, name string
+	var version int32
+	err := tx.QueryRow(ctx, `
+		update strategies set erased_at = now() where workspace_id = $1 and id = $2 and erased_at is null
+		returning name, version, '`+Prefix+`' || name || '@' || version`, workspace, id).Scan(&own, &version, &name)
+	if err != nil {
+		return asMissing(err)
+	}
+	if err := store.RetireVersions(ctx, tx, workspace, store.VersionedStrategy, []string{own}, []int32{version}); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		delete from strategies s where workspace_id = $1 and id = $2
+		   and not exists (select from tunes where workspace_id = $1 and strategy = $3)
+		   and not exists (select from wfo_runs where workspace_id = $1 and strategy = $3)
+		   and not exists (select from backtest_runs where workspace_id = $1 and strategy = $3)`, workspace, id, name)
+	if err != nil {
+		return fmt.Errorf("delete script: %w", err)
+	}
+	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"millrace/jobs"
 	"millrace/store"
 	"millrace/store/eventlog"
+	"millrace/store/workers"
 )
 
 // dispatchLock is held by the one process of the fleet that dispatches: "mhook" in ASCII.
@@ -19,7 +20,8 @@ const dispatchLock = int64(0x6d686f6f6b)
 
 // dueSQL finds the active webhooks without a live job that are behind the log's bound ($1, $2), or that have to
 // look: a reset, a failure to retry, a place of another log ($3) or before its begin ($4). wanted says whether an
-// event that they may want is among what they are behind by; labels are looked at by the job.
+// event that they may want is among what they are behind by; labels are looked at by the job. Quick receivers come
+// first, then of each workspace the one that has waited longest.
 const dueSQL = `
 	select w.id, w.reset_id is not null or w.attempts > 0 or w.epoch <> $3 or w.xid < $4 or exists (
 	           select from event_log e
@@ -29,7 +31,7 @@ const dueSQL = `
 	              and (cardinality(w.topics) = 0 or e.topic = any (w.topics))
 	              and (cardinality(w.types) = 0 or exists (
 	                   select from unnest(w.types) t where e.type = t or t like '%.*' and starts_with(e.type, left(t, -1))))
-	              and (w.entity = '' or e.entity_id = w.entity or e.job_ids is not null)) as wanted
+	              and (w.entity = '' or e.entity_id = w.entity or e.job_ids is not null)) as wanted, w.quick
 	  from webhooks w left join river_job j on j.id = w.job_id
 	 where w.state = 'active' and (w.retry_at is null or w.retry_at <= clock_timestamp())
 	   and (j.id is null or j.state in ('completed', 'cancelled', 'discarded'))
@@ -38,7 +40,12 @@ const dueSQL = `
 	            where e.workspace_id = w.workspace_id and (e.xid, e.id) < ($1, $2)
 	              and (e.xid, e.id) >= (w.xid, w.event_id & ~1048575::bigint)
 	              and (e.xid > w.xid or e.id + coalesce(cardinality(e.job_ids), 1) - 1 > w.event_id)))
-	 order by w.updated_at limit 1000`
+	 order by w.quick desc, row_number() over (partition by w.workspace_id, w.quick order by w.job_id nulls first), w.job_id nulls first limit 1000`
+
+// slowSQL counts the live jobs of webhooks whose receivers are slow or not known yet.
+const slowSQL = `
+	select count(*) from webhooks w join river_job j on j.id = w.job_id
+	 where w.state = 'active' and not w.quick and j.state not in ('completed', 'cancelled', 'discarded')`
 
 // Dispatch inserts a job for each webhook that has something to deliver and no live job, and moves the others
 // past what they do not want. It returns how many jobs it inserted. Processes that call it at once do not wait for
@@ -67,20 +74,28 @@ func (s *Store) Dispatch(ctx context.Context) (inserted int, err error) {
 		if err != nil {
 			return fmt.Errorf("dispatch webhooks: %w", err)
 		}
-		var wanting, idle []uuid.UUID
+		var wanting, slow, idle []uuid.UUID
 		var hook uuid.UUID
-		var wanted bool
-		_, err = pgx.ForEachRow(rows, []any{&hook, &wanted}, func() error {
-			if wanted {
-				wanting = append(wanting, hook)
-			} else {
+		var wanted, quick bool
+		_, err = pgx.ForEachRow(rows, []any{&hook, &wanted, &quick}, func() error {
+			switch {
+			case !wanted:
 				idle = append(idle, hook)
+			case quick:
+				wanting = append(wanting, hook)
+			default:
+				slow = append(slow, hook)
 			}
 			return nil
 		})
 		if err != nil {
 			return fmt.Errorf("dispatch webhooks: %w", err)
 		}
+		room, err := slowRoom(ctx, tx, len(slow))
+		if err != nil {
+			return err
+		}
+		wanting = append(wanting, slow[:room]...)
 		for _, hook := range wanting {
 			job, err := s.db.River().InsertTx(ctx, tx, jobs.WebhookArgs{WebhookID: hook}, nil)
 			if err != nil {
@@ -105,10 +120,28 @@ func (s *Store) Dispatch(ctx context.Context) (inserted int, err error) {
 	return inserted, err
 }
 
+// slowRoom is how many of so many webhooks may have a job now whose receivers are slow or not known yet: those hold half of
+// the fleet's slots at most, and one in any case.
+func slowRoom(ctx context.Context, tx *store.Tx, waiting int) (int, error) {
+	if waiting == 0 {
+		return 0, nil
+	}
+	slots, err := workers.Slots(ctx, tx, jobs.QueueWebhooks)
+	if err != nil {
+		return 0, err
+	}
+	var live int
+	if err := tx.QueryRow(ctx, slowSQL).Scan(&live); err != nil {
+		return 0, fmt.Errorf("count slow webhooks: %w", err)
+	}
+	return min(waiting, max(0, max(1, slots/2)-live)), nil
+}
+
 // Run is what a job needs of a webhook to deliver.
 type Run struct {
 	Webhook
 	Place   eventlog.Cursor
+	Quick   bool     // its receiver accepted its newest message promptly
 	ResetID string   // of the message that is due before all else; "" for none
 	Secrets []string // all sign; the newest first
 }
@@ -133,8 +166,8 @@ func (s *Store) begin(ctx context.Context, tx *store.Tx, id uuid.UUID, keys Keyr
 	var secret, old []byte
 	var reset *string
 	err = tx.QueryRow(ctx, `
-		select epoch, xid, event_id, reset_id, secret, case when old_until > clock_timestamp() then old_secret end from webhooks where id = $1`, id).
-		Scan(&run.Place.Epoch, &run.Place.XID, &run.Place.ID, &reset, &secret, &old)
+		select epoch, xid, event_id, reset_id, secret, case when old_until > clock_timestamp() then old_secret end, quick from webhooks where id = $1`, id).
+		Scan(&run.Place.Epoch, &run.Place.XID, &run.Place.ID, &reset, &secret, &old, &run.Quick)
 	if err != nil {
 		return run, fmt.Errorf("read webhook %s: %w", id, err)
 	}
@@ -197,6 +230,7 @@ type Progress struct {
 	Accepted  []Attempt
 	Failed    *Attempt // the one after them, if it was not
 	Closed    bool     // the receiver said that it is gone
+	Slow      bool     // the newest of them all took long
 	RetryIn   time.Duration
 	DeadAfter time.Duration // of failing
 }
@@ -221,11 +255,12 @@ func (s *Store) Commit(ctx context.Context, lease store.Lease, w Run, p Progress
 			       state = case when $7 and $11 then 'gone'
 			                    when $7 and $5 = 0 and last_error is distinct from $13 and failing_since <= clock_timestamp() - $12::interval then 'dead'
 			                    else state end,
-			       last_error = case when $7 then $9::text else last_error end, last_status = case when $7 then $10::int else last_status end
+			       last_error = case when $7 then $9::text else last_error end, last_status = case when $7 then $10::int else last_status end,
+			       quick = case when $15 then false when $5 > 0 then true else quick end
 			 where id = $1 and state = 'active'
 			returning state, updated_at <> $14`,
 			w.ID, p.Place.Epoch, p.Place.XID, p.Place.ID, len(p.Accepted), p.acceptedReset(), p.Failed != nil, p.RetryIn, failed, status, p.Closed, p.DeadAfter,
-			ErrSealed.Error(), w.UpdatedAt).Scan(&state, &changed)
+			ErrSealed.Error(), w.UpdatedAt, p.Slow).Scan(&state, &changed)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("webhook %s: %w", w.ID, store.ErrEnded)
 		}

@@ -160,7 +160,8 @@ def test_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_async_client_is_made_of_the_other() -> None:
-    assert (make_async.HERE / "aio.py").read_text() == make_async.made((make_async.HERE / "client.py").read_text()), "run python make_async.py"
+    for path, text in make_async.twins().items():
+        assert path.read_text() == text, "run python make_async.py"
 
 
 def test_a_space_that_is_not_one() -> None:
@@ -181,9 +182,9 @@ def test_schedules_are_made_changed_run_and_deleted() -> None:
         httpx.Response(200, json={"items": [made], "next_cursor": None}), httpx.Response(204),
     )
     request = {"dataset": "spx", "strategy_name": "sma_cross"}
-    assert client.schedule("nightly", "tune", request, cron="30 6 * * *", time_zone="Europe/Berlin")["schedule_id"] == "a/b"
+    assert client.schedule("nightly", "tune", request, cron="30 6 * * *", time_zone="Europe/Berlin", missed_policy="all")["schedule_id"] == "a/b"
     assert asked[0].headers["X-Idempotency-Key"] == asked[1].headers["X-Idempotency-Key"]
-    assert json.loads(asked[1].content) == {"name": "nightly", "kind": "tune", "request": request, "cron": "30 6 * * *", "time_zone": "Europe/Berlin"}
+    assert json.loads(asked[1].content) == {"name": "nightly", "kind": "tune", "request": request, "cron": "30 6 * * *", "time_zone": "Europe/Berlin", "missed_policy": "all"}
     assert client.change_schedule("a/b", paused=True)["paused"] is True
     assert (asked[2].method, asked[2].url.raw_path) == ("PATCH", b"/schedules/a%2Fb")
     assert client.run_schedule("a/b", key="once")["state"] == "due"
@@ -212,3 +213,35 @@ def test_webhooks_are_made_changed_rotated_tested_and_deleted() -> None:
     assert client.webhooks() == [made]
     client.delete_webhook("a/b")
     assert asked[7].method == "DELETE"
+
+
+def test_a_deletion_whose_answer_was_lost_has_succeeded() -> None:
+    for gone in (httpx.ReadError("cut"), httpx.RemoteProtocolError("cut"), problem(502), problem(504)):
+        client, asked = against(gone, problem(503), problem(404, detail="There is no such tune."))
+        assert client.delete("tune", "t") == {} and len(asked) == 3
+        client, _ = against(gone, problem(404, detail="There is no such schedule."))
+        client.delete_schedule("s")
+        client, _ = against(gone, problem(404, detail="There is no such webhook."))
+        client.delete_webhook("w")
+
+
+def test_a_deletion_of_nothing_is_still_refused() -> None:
+    """Nothing was sent where no connection came about, and a look has no effect that could have been lost."""
+    missing = problem(404, detail="There is no such tune.")
+    for answers, dry in (([missing], False), ([httpx.ConnectError("refused"), missing], False), ([problem(503), missing], False),
+                         ([httpx.ReadError("cut"), missing], True)):
+        client, _ = against(*answers)
+        with pytest.raises(millrace.NotFoundError):
+            client.delete("tune", "t", dry_run=dry)
+
+
+def test_a_change_of_many_whose_answer_was_lost_has_succeeded() -> None:
+    def finds(n: int) -> httpx.Response:
+        return problem(409, detail="Nothing was changed.", errors=[{"field": "confirm", "message": f"is 3, and the filter finds {n}", "limit": n}])
+
+    client, asked = against(httpx.ReadError("cut"), finds(0))
+    assert client.bulk("tune", "cancel", confirm=3, status="running")["changed"] == 3 and len(asked) == 2
+    for answers in ([finds(0)], [httpx.ReadError("cut"), finds(2)], [httpx.ConnectError("refused"), finds(0)]):
+        client, _ = against(*answers)
+        with pytest.raises(millrace.APIError, match="confirm"):
+            client.bulk("tune", "cancel", confirm=3, status="running")

@@ -2,39 +2,88 @@ package webhook_test
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/worker/webhook"
 	"millrace/store/webhooks"
 )
 
-// A receiver that never answers costs its webhook ten seconds an attempt, and no other webhook anything.
-func TestAReceiverThatHangsDelaysNoOther(t *testing.T) {
+// A receiver that never answers costs its webhook ten seconds an attempt, and no other webhook anything: however many of
+// them there are, they hold half of the slots.
+func TestReceiversThatHangDelayNoOther(t *testing.T) {
 	f := newFixture(t)
-	slow, _ := f.subscribe(webhooks.Settings{URL: f.receiver.server.URL + "/hang"})
-	f.subscribe(webhooks.Settings{})
 	released := make(chan struct{})
-	release := sync.OnceFunc(func() { close(released) })
-	t.Cleanup(release)
+	t.Cleanup(sync.OnceFunc(func() { close(released) }))
+	var mu sync.Mutex
+	hanging, most := 0, 0
+	count := func(by int) {
+		mu.Lock()
+		defer mu.Unlock()
+		hanging += by
+		most = max(most, hanging)
+	}
 	f.receiver.answer(func(_ http.ResponseWriter, r *http.Request, _ int) bool {
-		if r.URL.Path == "/hang" {
-			select {
-			case <-released:
-			case <-r.Context().Done():
-			}
-			return true
+		if r.URL.Path != "/hang" {
+			return false
 		}
-		return false
+		count(1)
+		defer count(-1)
+		select {
+		case <-released:
+		case <-r.Context().Done():
+		}
+		return true
 	})
+	f.subscribe(webhooks.Settings{})
 	f.work(webhook.Options{FirstPause: time.Hour})
-	f.happen("backtest.tune.completed", "a", 5)
-	f.eventuallyTakes(5)
-	f.eventually(func() bool { return f.hook(slow.ID).LastError != nil }, "a receiver that hangs is waited for without end")
-	require.Equal(t, "the receiver did not answer within 10 s", *f.hook(slow.ID).LastError)
+	f.happen("backtest.tune.completed", "a", 1)
+	f.eventuallyTakes(1) // it is known to be quick
+	var slow []uuid.UUID
+	for range 6 { // more than the slots there are
+		hook, _ := f.subscribe(webhooks.Settings{URL: f.receiver.server.URL + "/hang"})
+		slow = append(slow, hook.ID)
+	}
+	f.happen("backtest.tune.completed", "b", 5)
+	f.eventuallyTakes(6)
+	f.happen("backtest.tune.completed", "c", 5)
+	f.eventuallyTakes(11)
+	f.eventually(func() bool {
+		return slices.ContainsFunc(slow, func(id uuid.UUID) bool { return f.hook(id).LastError != nil })
+	}, "a receiver that hangs is waited for without end")
+	for _, id := range slow {
+		if reason := f.hook(id).LastError; reason != nil {
+			require.Equal(t, "the receiver did not answer within 10 s", *reason)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	require.Equal(t, 2, most, "receivers that hang hold more than half of the four slots")
+}
+
+// A receiver that was quick and becomes slow has one message of its page in the slot of a quick one.
+func TestAReceiverThatBecomesSlowLeavesItsSlot(t *testing.T) {
+	f := newFixture(t)
+	hook, _ := f.subscribe(webhooks.Settings{})
+	f.happen("backtest.tune.completed", "a", 1)
+	stop := f.work(webhook.Options{})
+	f.eventuallyTakes(1)
+	stop()
+	f.happen("backtest.tune.completed", "b", 3)
+	f.work(webhook.Options{SlowAfter: time.Nanosecond}) // each message takes longer
+	f.eventuallyTakes(4)
+	f.eventually(func() bool { return f.hook(hook.ID).Delivered == 4 }, "what was accepted is not recorded")
+	var jobs int
+	require.NoError(t, f.owner.QueryRow(t.Context(), `select count(*) from river_job where kind = 'webhook.deliver'`).Scan(&jobs))
+	require.GreaterOrEqual(t, jobs, 3, "the job of a quick receiver continues when it becomes slow")
+	var quick bool
+	require.NoError(t, f.owner.QueryRow(t.Context(), `select quick from webhooks where id = $1`, hook.ID).Scan(&quick))
+	require.False(t, quick)
 }
 
 func TestASecretThatNoKeyOpensWaits(t *testing.T) {

@@ -35,6 +35,7 @@ type Options struct {
 	MostPause  time.Duration // default 1 h
 	DeadAfter  time.Duration // how long a receiver may fail; default 72 h
 	Share      time.Duration // how long one job delivers before others of the queue have their share; default 20 s
+	SlowAfter  time.Duration // a receiver that takes longer for a message is slow: its share is a quarter, in half of the slots; default 1 s
 }
 
 const (
@@ -57,6 +58,7 @@ func New(opts Options) *Workers {
 	orElse(&opts.MostPause, time.Hour)
 	orElse(&opts.DeadAfter, 72*time.Hour)
 	orElse(&opts.Share, 20*time.Second)
+	orElse(&opts.SlowAfter, time.Second)
 	if opts.Guard == nil {
 		opts.Guard = publicnet.New(publicnet.Options{})
 	}
@@ -129,12 +131,25 @@ type delivery struct {
 	since  time.Time         // when the first of done was sent
 	began  time.Time
 	cut    bool // the rest of the page is left: the share is used up, or the webhook is another one
+	slow   bool // the newest message took long
+}
+
+// over reports whether the job's share is used up. A receiver that becomes slow leaves its slot at once: it has
+// one of those for slow receivers next.
+func (d *delivery) over() bool {
+	share := d.all.opts.Share
+	if d.slow {
+		if share /= 4; d.hook.Quick {
+			return true
+		}
+	}
+	return time.Since(d.began) > share
 }
 
 func (d *delivery) run(ctx context.Context, id uuid.UUID) error {
 	for d.began = time.Now(); ; {
 		more, err := d.page(ctx, id)
-		if err != nil || !more || time.Since(d.began) > d.all.opts.Share {
+		if err != nil || !more || d.over() {
 			return err // the dispatcher inserts the next job
 		}
 	}
@@ -192,12 +207,12 @@ func (d *delivery) deliver(ctx context.Context, events []eventlog.Event) (accept
 			}
 		}
 		d.done.Place = e.Cursor
-		if n := len(d.done.Accepted); n >= commitEvery || n > 0 && time.Since(d.since) > commitAfter {
+		if n := len(d.done.Accepted); n >= commitEvery || n > 0 && (d.slow || time.Since(d.since) > commitAfter) {
 			if err := d.commit(ctx); err != nil {
 				return false, err
 			}
 			// A page of a receiver that is slow would keep the slot for long, and get what its owner has changed.
-			if d.cut = d.cut || time.Since(d.began) > d.all.opts.Share; d.cut {
+			if d.cut = d.cut || d.over(); d.cut {
 				return true, nil
 			}
 		}
@@ -241,6 +256,8 @@ func (d *delivery) send(ctx context.Context, m message) (accepted bool, err erro
 		return false, ctx.Err() // this worker stops: that is not the receiver's failure
 	}
 	d.all.opts.Metrics.Webhooks(out.OK, out.Took)
+	d.slow = out.Took > d.all.opts.SlowAfter
+	d.done.Slow = d.slow
 	if out.OK {
 		if len(d.done.Accepted) == 0 {
 			d.since = began

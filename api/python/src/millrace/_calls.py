@@ -34,6 +34,9 @@ class Call(Generic[T]):
     accept: str = "application/json"
     key: str | None = None
     """The idempotency key: the same for every attempt."""
+    done: Callable[[httpx.Response], T | None] | None = None
+    """What is returned where a refusal shows that an attempt before it, whose answer was lost, has had its effect; None: it
+    does not show that."""
 
     def then(self, make: Callable[[T], U]) -> Call[U]:
         read = self.read
@@ -57,9 +60,14 @@ class Call(Generic[T]):
             made["content"] = json.dumps(self.body, allow_nan=False).encode()
         return made
 
-    def answer(self, response: httpx.Response) -> T:
+    def answer(self, response: httpx.Response, lost: bool = False) -> T:
+        """Read the answer. ``lost`` says that the answer to an attempt before this one was lost."""
         if response.is_success:
             return self.read(response)
+        if lost and self.done is not None:
+            found = self.done(response)
+            if found is not None:
+                return found
         raise self.error(response)
 
     def error(self, response: httpx.Response) -> APIError:
@@ -84,6 +92,13 @@ def new_key(key: str | None) -> str:
 def temporary(response: httpx.Response) -> bool:
     """Whether the same request can succeed later: also one whose key another attempt of it still holds."""
     return response.status_code in TEMPORARY or (response.status_code == 409 and "retry-after" in response.headers)
+
+
+def maybe_done(answer: httpx.Response | None, failed: Exception | None) -> bool:
+    """Whether an attempt without an answer of the server may have had its effect: not where it was not even connected."""
+    if answer is not None:
+        return answer.status_code in (502, 504)
+    return not isinstance(failed, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
 
 
 def pauses(patience: float) -> Iterator[float]:
@@ -117,3 +132,12 @@ def get(path: str, **params: Any) -> Call[dict[str, Any]]:
 
 def create(path: str, body: Any, key: str | None) -> Call[dict[str, Any]]:
     return Call("POST", path, obj, body=body, key=new_key(key))
+
+
+def deleted(_: httpx.Response) -> bool:
+    return True
+
+
+def deleted_before(response: httpx.Response) -> bool | None:
+    """Of a deletion whose answer was lost: it is not there any more."""
+    return True if response.status_code == 404 else None

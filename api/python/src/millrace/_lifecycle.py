@@ -26,8 +26,11 @@ def obj_or_nothing(response: httpx.Response) -> dict[str, Any]:
 
 
 def deletion(kind: str, id: str, cascade: bool, dry_run: bool, versions: str | None) -> Call[dict[str, Any]]:
+    def gone(response: httpx.Response) -> dict[str, Any] | None:
+        return {} if response.status_code == 404 and not dry_run else None
+
     asked = {"cascade": "true" if cascade else None, "dry_run": "true" if dry_run else None, "versions": versions}
-    return Call("DELETE", path_of(kind, id), obj_or_nothing, asked)
+    return Call("DELETE", path_of(kind, id), obj_or_nothing, asked, done=gone)
 
 
 def bulk_change(kind: str, action: str, filters: dict[str, Any], tags: tuple[str, ...], cascade: bool, confirm: int | None) -> Call[dict[str, Any]]:
@@ -36,7 +39,17 @@ def bulk_change(kind: str, action: str, filters: dict[str, Any], tags: tuple[str
         body["dry_run"] = True
     else:
         body["confirm"] = confirm
-    return Call("POST", "/bulk", obj, body=body)
+
+    def changed(response: httpx.Response) -> dict[str, Any] | None:
+        """The filters find nothing any more: what was confirmed is changed."""
+        if response.status_code != 409 or not confirm:
+            return None
+        faults = obj(response).get("errors") or []
+        if any(fault.get("field") == "confirm" and fault.get("limit") == 0 for fault in faults):
+            return {"kind": kind, "action": action, "dry_run": False, "matched": confirm, "changed": confirm}
+        return None
+
+    return Call("POST", "/bulk", obj, body=body, done=changed)
 
 
 def archival(kind: str, id: str, restore: bool) -> Call[dict[str, Any]]:

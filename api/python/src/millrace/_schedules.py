@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 import httpx
 
-from ._calls import Call, create, obj
+from ._calls import Call, create, deleted, deleted_before, obj
 
 
 def new_schedule(name: str, kind: str, request: dict[str, Any], cron: str | None, time_zone: str | None, on_new_bars: str | None,
-                 missed: str | None, paused: bool, key: str | None) -> Call[dict[str, Any]]:
-    given = {"cron": cron, "time_zone": time_zone, "on_new_bars": on_new_bars, "missed_policy": missed, "paused": paused or None}
+                 missed_policy: str | None, paused: bool, key: str | None) -> Call[dict[str, Any]]:
+    given = {"cron": cron, "time_zone": time_zone, "on_new_bars": on_new_bars, "missed_policy": missed_policy, "paused": paused or None}
     body = {"name": name, "kind": kind, "request": request, **{k: v for k, v in given.items() if v is not None}}
     return create("/schedules", body, key)
 
@@ -37,9 +37,5 @@ def schedule_slots(id: str, limit: int) -> Call[list[dict[str, Any]]]:
     return Call("GET", path_of(id) + "/history", items, {"limit": limit})
 
 
-def nothing(_: httpx.Response) -> None:
-    return None
-
-
-def schedule_deletion(id: str) -> Call[None]:
-    return Call("DELETE", path_of(id), nothing)
+def schedule_deletion(id: str) -> Call[bool]:
+    return Call("DELETE", path_of(id), deleted, done=deleted_before)

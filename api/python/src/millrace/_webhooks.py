@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import httpx
 
-from ._calls import Call, create, obj
+from ._calls import Call, create, deleted, deleted_before, obj
 
 
 def path_of(id: str) -> str:
@@ -44,9 +44,5 @@ def webhook_redelivery(id: str, delivery: str, key: str | None) -> Call[dict[str
     return create(path_of(id) + "/deliveries/" + quote(delivery, safe="") + "/redeliver", {}, key)
 
 
-def nothing(_: httpx.Response) -> None:
-    return None
-
-
-def webhook_deletion(id: str) -> Call[None]:
-    return Call("DELETE", path_of(id), nothing)
+def webhook_deletion(id: str) -> Call[bool]:
+    return Call("DELETE", path_of(id), deleted, done=deleted_before)
