@@ -39,7 +39,7 @@ func TestAStrategyIsMadeOfADocument(t *testing.T) {
 	require.Equal(t, http.StatusCreated, made.status, string(made.body))
 	strategy := into[types.Strategy](t, made)
 	require.Equal(t, "pine:mine@1", strategy.Name)
-	require.Equal(t, "checking", strategy.Status, "it is examined as one that is uploaded")
+	require.EqualValues(t, "checking", strategy.Status, "it is examined as one that is uploaded")
 	source := into[types.StrategySource](t, l.do(http.MethodGet, "/strategies/"+strategy.StrategyID+"/source", ""))
 	require.Equal(t, strings.TrimSpace(documentScript), strings.TrimSpace(source.Source))
 	require.Equal(t, string(made.body), string(make(script, `{"name":"mine"}`).body))

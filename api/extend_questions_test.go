@@ -111,6 +111,6 @@ func TestARewriteThatReplacesNoBarMakesNothingStale(t *testing.T) {
 	require.Empty(t, more.Stale.IDs, "results on bars that are still there are called stale")
 	versions := into[types.List[types.DatasetVersion]](t, r.do(http.MethodGet, "/datasets/spx/versions", ""))
 	require.Len(t, versions.Items, 2)
-	require.Equal(t, "append", versions.Items[0].Change)
+	require.EqualValues(t, "append", versions.Items[0].Change)
 	require.False(t, versions.Items[1].Stale)
 }

@@ -55,7 +55,7 @@ func TestATunePinsTheVersionItUsed(t *testing.T) {
 	require.Equal(t, made.Dataset.DatasetID, whole.DatasetID, "the whole file is another dataset than its parts")
 
 	versions := into[types.List[types.DatasetVersion]](t, r.do(http.MethodGet, "/datasets/spx/versions?limit=1", ""))
-	require.Equal(t, "append", versions.Items[0].Change)
+	require.EqualValues(t, "append", versions.Items[0].Change)
 	require.Equal(t, types.ResultCounts{Tunes: 1}, versions.Items[0].Results)
 	versions = into[types.List[types.DatasetVersion]](t, r.do(http.MethodGet, "/datasets/spx/versions?cursor="+*versions.NextCursor, ""))
 	require.Equal(t, types.ResultCounts{Tunes: 2}, versions.Items[0].Results)

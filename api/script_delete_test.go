@@ -62,7 +62,11 @@ func TestAScriptThatSchedulesUseIsNotDeletedWithoutThem(t *testing.T) {
 	second := r.script(r.key, "means", meansScript+"// another version\n")
 	schedule := func(name, strategy string) string {
 		t.Helper()
-		body := fmt.Sprintf(`{"name":%q,"kind":"tune","cron":"0 6 * * *","request":{"dataset":"sp500","strategy_name":%q,"param_space":{"Fast Length":[5,10]}}}`, name, strategy)
+		param := "Fast Length"
+		if strategy == "sma_cross" {
+			param = "fast"
+		}
+		body := fmt.Sprintf(`{"name":%q,"kind":"tune","cron":"0 6 * * *","request":{"dataset":"sp500","strategy_name":%q,"param_space":{%q:[5,10]}}}`, name, strategy, param)
 		resp := r.do(http.MethodPost, "/schedules", body, "X-Idempotency-Key", name)
 		require.Equal(t, http.StatusCreated, resp.status, string(resp.body))
 		return into[types.Schedule](t, resp).ScheduleID

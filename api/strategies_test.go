@@ -74,7 +74,7 @@ func TestScriptIsUploadedTunedAndTraded(t *testing.T) {
 	r := newFixture(t).withSample()
 	made := r.script(r.key, "", meansScript)
 	require.Equal(t, "pine:two-means@1", made.Name)
-	require.Equal(t, "checking", made.Status)
+	require.EqualValues(t, "checking", made.Status)
 	require.Nil(t, made.Examination)
 	require.Len(t, made.Params, 4)
 	require.Equal(t, []string{"SMA", "EMA"}, made.ParamSpace["Kind"].Labels)
@@ -84,7 +84,7 @@ func TestScriptIsUploadedTunedAndTraded(t *testing.T) {
 
 	r.startWorker()
 	checked := r.checked(made.StrategyID)
-	require.Equal(t, "ready", checked.Status)
+	require.EqualValues(t, "ready", checked.Status)
 	require.True(t, checked.Examination.Complete)
 	require.Empty(t, checked.Examination.Problems)
 	require.Positive(t, checked.Examination.Trades)
@@ -140,7 +140,7 @@ func TestARefusedScriptFailsTheTuneThatWaitsForItAndTakesNoOther(t *testing.T) {
 	require.Equal(t, http.StatusAccepted, waiting.status, string(waiting.body))
 	r.startWorker()
 	refused := r.checked(made.StrategyID)
-	require.Equal(t, "refused", refused.Status)
+	require.EqualValues(t, "refused", refused.Status)
 	require.Contains(t, refused.Examination.Refusal, "line 9", "%+v", refused.Examination)
 	var tune types.Tune
 	require.Eventually(t, func() bool {

@@ -115,7 +115,7 @@ func TestAScriptWhoseWorkerIsKilledIsExaminedByTheNext(t *testing.T) {
 	doomed := f.process("worker", "--queues", queues)
 	doomed.await("worker ready")
 	made := f.storeScript("costly", costlyScript)
-	require.Equal(t, "checking", made.Status)
+	require.EqualValues(t, "checking", made.Status)
 	status := func() types.Strategy {
 		code, answer := f.call(http.MethodGet, "/strategies/"+made.StrategyID, "", nil)
 		require.Equal(t, http.StatusOK, code, string(answer))
@@ -132,9 +132,9 @@ func TestAScriptWhoseWorkerIsKilledIsExaminedByTheNext(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return jobs(`state = 'running'`) == 1 }, time.Minute, 5*time.Millisecond)
 	require.NoError(t, doomed.cmd.Process.Kill())
-	require.Equal(t, "checking", status().Status, "the worker was killed in the middle")
+	require.EqualValues(t, "checking", status().Status, "the worker was killed in the middle")
 	f.process("worker", "--queues", queues).await("worker ready")
 	require.Eventually(t, func() bool { return status().Status != "checking" }, 2*time.Minute, 100*time.Millisecond)
-	require.Equal(t, "ready", status().Status, "%+v", status().Examination)
+	require.EqualValues(t, "ready", status().Status, "%+v", status().Examination)
 	require.Equal(t, 1, jobs(`state = 'completed' and attempt > 1`))
 }
