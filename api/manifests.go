@@ -24,6 +24,7 @@ type kept struct {
 	manifest, sum string
 	spec          json.RawMessage // of the request, as it is stored now
 	datasets      []uuid.UUID
+	intrabar      string // id of the dataset of bars inside those of the first, or ""
 	script        *sweep.Script
 	parts         func(context.Context) (manifest.Parts, error)
 }
@@ -44,7 +45,7 @@ func (s *Server) keptTune(ctx context.Context, workspace, id uuid.UUID) (*kept, 
 	if err != nil {
 		return nil, err
 	}
-	k := &kept{script: tune.Spec.Script, parts: func(ctx context.Context) (manifest.Parts, error) { return s.store.Tuning.Parts(ctx, tune) }}
+	k := &kept{script: tune.Spec.Script, intrabar: tune.Spec.IntrabarDataset, parts: func(ctx context.Context) (manifest.Parts, error) { return s.store.Tuning.Parts(ctx, tune) }}
 	if k.manifest, k.sum, err = s.store.Tuning.Manifest(ctx, workspace, id); err != nil {
 		return nil, noManifest(err, tune.Status.Ended())
 	}
@@ -61,7 +62,7 @@ func (s *Server) keptWFO(ctx context.Context, workspace, id uuid.UUID) (*kept, e
 		return nil, err
 	}
 	k := &kept{
-		script: wfo.Spec.Script, datasets: wfo.DatasetIDs(),
+		script: wfo.Spec.Script, datasets: wfo.DatasetIDs(), intrabar: wfo.Spec.IntrabarDataset,
 		parts: func(ctx context.Context) (manifest.Parts, error) { return s.store.WalkForward.Parts(ctx, wfo) },
 	}
 	if k.manifest, k.sum, err = s.store.WalkForward.Manifest(ctx, workspace, id); err != nil {
@@ -77,7 +78,7 @@ func (s *Server) keptRun(ctx context.Context, workspace, id uuid.UUID) (*kept, e
 		return nil, err
 	}
 	k := &kept{
-		script: run.Script, datasets: []uuid.UUID{run.DatasetID}, spec: run.Spec,
+		script: run.Script, datasets: []uuid.UUID{run.DatasetID}, intrabar: run.IntrabarDataset(), spec: run.Spec,
 		parts: func(context.Context) (manifest.Parts, error) { return run.Parts() },
 	}
 	if k.manifest, k.sum, err = s.store.Market.Manifest(ctx, workspace, id); err != nil {
@@ -143,6 +144,15 @@ func (s *Server) bundle(ctx context.Context, workspace uuid.UUID, k *kept) (*man
 			return nil, err
 		}
 		b.Data = append(b.Data, data)
+	}
+	if m.Intrabar != nil {
+		inside, err := uuid.Parse(k.intrabar)
+		if err != nil {
+			return nil, fmt.Errorf("intrabar dataset: %w", err)
+		}
+		if b.Intrabar, err = s.store.Market.Packed(ctx, workspace, inside); err != nil {
+			return nil, err
+		}
 	}
 	if k.script != nil {
 		if b.Script, err = s.store.Strategies.PinnedSource(ctx, workspace, k.script.SHA256); err != nil {

@@ -48,6 +48,9 @@ func viewTune(t *tuning.Tune, now time.Time) types.Tune {
 		view.Warnings = append(view.Warnings, fmt.Sprintf("A worker of engine %s began this tune, and one of engine %s began it again: no trial is of the older one.",
 			cmp.Or(*from, "unknown"), cmp.Or(t.Stamp.Engine, "unknown")))
 	}
+	if later := t.LeftBy; later != nil {
+		view.Warnings = append(view.Warnings, leftTo(t, *later))
+	}
 	if at := t.TrialsDroppedAt; at != nil {
 		view.Warnings = append(view.Warnings, whyDropped(view.TuneID, *at))
 	}
@@ -64,6 +67,16 @@ func viewTune(t *tuning.Tune, now time.Time) types.Tune {
 		}
 	}
 	return view
+}
+
+// leftTo says that workers of a later engine left a tune to those of its own.
+func leftTo(t *tuning.Tune, later string) string {
+	own := cmp.Or(t.Stamp.Engine, "unknown")
+	if t.Status.Ended() {
+		return fmt.Sprintf("A worker of engine %s began this tune, and workers of engine %s left it to those of engine %s (MILLRACE_OLDER_ENGINE=wait).", own, later, own)
+	}
+	return fmt.Sprintf("A worker of engine %s began this tune, and workers of engine %s leave it to those of engine %s (MILLRACE_OLDER_ENGINE=wait): "+
+		"it waits for them while they are heard, and is begun again when none is.", own, later, own)
 }
 
 func utc(t *time.Time) *time.Time {

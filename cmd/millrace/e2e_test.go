@@ -152,11 +152,14 @@ func (f *fleetUnderTest) call(method, path, contentType string, body io.Reader, 
 	return resp.StatusCode, answer
 }
 
-func (f *fleetUnderTest) upload(name string, csv []byte) {
+func (f *fleetUnderTest) upload(name string, csv []byte) { f.uploadOf(name, name, csv) }
+
+// uploadOf stores bars of a symbol.
+func (f *fleetUnderTest) uploadOf(name, symbol string, csv []byte) {
 	f.t.Helper()
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
-	for field, value := range map[string]string{"name": name, "symbol": name, "time_range": "any"} {
+	for field, value := range map[string]string{"name": name, "symbol": symbol, "time_range": "any"} {
 		require.NoError(f.t, form.WriteField(field, value))
 	}
 	part, err := form.CreateFormFile("file", name+".csv")

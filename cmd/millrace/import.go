@@ -15,6 +15,7 @@ import (
 
 	"millrace/api/client"
 	"millrace/api/types"
+	"millrace/jobs/backtest"
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/manifest"
 	"millrace/store/market"
@@ -78,43 +79,61 @@ type importer struct {
 	api      *client.Client
 	bundle   *manifest.Bundle
 	datasets []string // ids here, in the manifest's order
+	intrabar string   // id here of the dataset inside the first; "": there is none
 	strategy string   // name here; "" when it is built in
 }
 
-// storeData uploads the datasets; where the name is taken by other bars, under the name with a part of the
-// hash.
+// storeData uploads the datasets, and that of the bars inside the first one.
 func (in *importer) storeData(ctx context.Context) error {
 	for i, d := range in.bundle.Manifest.Datasets {
 		bars, err := in.bundle.Bars(i)
 		if err != nil {
 			return err
 		}
-		var csv bytes.Buffer
-		out := bufio.NewWriter(&csv)
-		if err := errors.Join(ohlcv.WriteCSV(out, bars), out.Flush()); err != nil {
+		id, err := in.storeBars(ctx, d, bars)
+		if err != nil {
 			return err
 		}
-		plain := d.Name // a version's number means something only where it was made
-		if series, _, ok := market.SplitVersion(d.Name); ok {
-			plain = series
-		}
-		var made *types.Dataset
-		for _, name := range []string{plain, fmt.Sprintf("%.80s %.12s", plain, d.SHA256)} {
-			made, err = in.api.UploadDataset(ctx, client.Bytes("bars.csv", csv.Bytes()), datasetFields(name, d))
-			var answered *client.Error
-			if !errors.As(err, &answered) || answered.Status != http.StatusConflict {
-				break
-			}
-		}
-		if err != nil {
-			return fmt.Errorf("store dataset %s: %w", d.Name, err)
-		}
-		if made.SHA256 != manifest.BarsSum(bars) && made.SHA256 != d.SHA256 {
-			return fmt.Errorf("dataset %s has other bars when it is stored here: %.12s, not %.12s", d.Name, made.SHA256, d.SHA256)
-		}
-		in.datasets = append(in.datasets, made.DatasetID)
+		in.datasets = append(in.datasets, id)
 	}
-	return nil
+	inside := in.bundle.Manifest.Intrabar
+	if inside == nil {
+		return nil
+	}
+	bars, err := in.bundle.IntrabarBars()
+	if err == nil {
+		in.intrabar, err = in.storeBars(ctx, *inside, bars)
+	}
+	return err
+}
+
+// storeBars uploads one dataset and returns its id here; where the name is taken by other bars, it goes under the
+// name with a part of the hash.
+func (in *importer) storeBars(ctx context.Context, d manifest.Dataset, bars *backtest.Bars) (id string, err error) {
+	var csv bytes.Buffer
+	out := bufio.NewWriter(&csv)
+	if err := errors.Join(ohlcv.WriteCSV(out, bars), out.Flush()); err != nil {
+		return "", err
+	}
+	plain := d.Name // a version's number means something only where it was made
+	if series, _, ok := market.SplitVersion(d.Name); ok {
+		plain = series
+	}
+	var made *types.Dataset
+	for _, name := range []string{plain, fmt.Sprintf("%.80s %.12s", plain, d.SHA256)} {
+		made, err = in.api.UploadDataset(ctx, client.Bytes("bars.csv", csv.Bytes()), datasetFields(name, d))
+		var answered *client.Error
+		if !errors.As(err, &answered) || answered.Status != http.StatusConflict {
+			break
+		}
+	}
+	if err != nil {
+		return "", fmt.Errorf("store dataset %s: %w", d.Name, err)
+	}
+	if made.SHA256 != manifest.BarsSum(bars) && made.SHA256 != d.SHA256 {
+		return "", fmt.Errorf("dataset %s has other bars when it is stored here: %.12s, not %.12s", d.Name, made.SHA256, d.SHA256)
+	}
+	return made.DatasetID, nil
 }
 
 // datasetFields are the texts that a dataset is uploaded with.
@@ -208,6 +227,9 @@ func (in *importer) request() ([]byte, error) {
 		err = set("datasets", in.datasets)
 	} else {
 		err = set("dataset", in.datasets[0])
+	}
+	if in.intrabar != "" {
+		err = errors.Join(err, set("intrabar_dataset", in.intrabar))
 	}
 	if in.strategy != "" {
 		err = errors.Join(err, set("strategy_name", in.strategy))

@@ -35,6 +35,8 @@ type workerFlags struct {
 	Queues    string        `env:"MILLRACE_QUEUES" help:"Queues to work and their slots, as in trials:8,tunes:2. Default: every queue, one trial slot a core."`
 	Drain     time.Duration `env:"MILLRACE_DRAIN" default:"10s" help:"How long a stop waits for running jobs before it hands them back."`
 	ShardTime time.Duration `env:"MILLRACE_SHARD_TIME" default:"1s" help:"Compute that one shard of a tune is cut to."`
+	// OlderEngine is what becomes of work that an older engine began.
+	OlderEngine string `env:"MILLRACE_OLDER_ENGINE" enum:"recompute,wait" default:"recompute" help:"What becomes of a tune that workers of an older engine began: recompute begins it again, wait leaves it to them while one is heard."`
 	ingestionFlags
 	retentionFlags
 	depth int // LIMIT_QUEUE_DEPTH, a flag of its verb
@@ -125,15 +127,16 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 	var kept *upkeep.Store
 	var sourcesErr error
 	member, err := fleet.New(fleet.Options{
-		ID: id, Pool: pools.fleet, Workspaces: pools.spaces, Slots: slots, Metrics: metrics, Logger: env.logger, Reporter: reporter, Version: env.version(), Drain: flags.Drain,
+		ID: id, Pool: pools.fleet, Workspaces: pools.spaces, Slots: slots, Metrics: metrics, Logger: env.logger, Reporter: reporter, Version: env.version(), Stamp: numbers(), Drain: flags.Drain,
 		Periodic: periodic,
 	}, func(st *stores.Set, workers *river.Workers) {
 		gate.New(st.DB, st.Strategies, metrics, env.logger).Register(workers)
 		st.SetVersion(env.version())
 		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, env.logger, tune.Options{
-			Slots: slots[jobs.QueueTrials], ShardTime: flags.ShardTime, Program: numbers(),
+			Slots: slots[jobs.QueueTrials], ShardTime: flags.ShardTime, Program: numbers(), LeaveOlder: flags.OlderEngine == "wait",
 		}).Register(workers)
-		wfo.New(wfo.Stores{DB: st.DB, Market: st.Market, Strategies: st.Strategies, Tuning: st.Tuning, WalkForward: st.WalkForward}, metrics, env.logger, wfo.Options{Program: numbers()}).Register(workers)
+		wfo.New(wfo.Stores{DB: st.DB, Market: st.Market, Strategies: st.Strategies, Tuning: st.Tuning, WalkForward: st.WalkForward, Workers: st.Workers}, metrics, env.logger,
+			wfo.Options{Program: numbers(), LeaveOlder: flags.OlderEngine == "wait"}).Register(workers)
 		schedule.New(schedule.Stores{
 			DB: st.DB, Requests: requests.Checker{Market: st.Market, Strategies: st.Strategies}, Library: st.Library, Schedules: st.Schedules, Tuning: st.Tuning,
 			WalkForward: st.WalkForward,

@@ -25,6 +25,7 @@ import (
 //	manifest.sha256   its hash as it was stored with the result
 //	spec.json         the request as it is stored
 //	datasets/N.bars   the bars of dataset N of the manifest, as ohlcv.Encode packs them
+//	intrabar.bars     the bars inside those of the first dataset, of a result that follows them
 //	script.pine       the source, of a result of a script
 //	result/PART       the bytes of each part of the result; trials and ranking are left out once they are dropped
 //	SHA256SUMS        the hash of every other file
@@ -33,6 +34,7 @@ type Bundle struct {
 	Sum      string // of the manifest, as it was stored
 	Spec     json.RawMessage
 	Data     [][]byte // of each dataset, packed
+	Intrabar []byte   // of the dataset inside the first one, packed; nil: a path is assumed
 	Script   string   // source; "": not a script
 	Parts    Parts
 }
@@ -46,7 +48,7 @@ const (
 	maxScript   = 256 << 10
 )
 
-var fileName = regexp.MustCompile(`^(manifest\.json|manifest\.sha256|spec\.json|script\.pine|SHA256SUMS|datasets/[0-9]{1,3}\.bars|result/[a-z_]{1,20})$`)
+var fileName = regexp.MustCompile(`^(manifest\.json|manifest\.sha256|spec\.json|intrabar\.bars|script\.pine|SHA256SUMS|datasets/[0-9]{1,3}\.bars|result/[a-z_]{1,20})$`)
 
 // Write writes the bundle. The same bundle gives the same bytes.
 func (b *Bundle) Write(to io.Writer) error {
@@ -57,6 +59,9 @@ func (b *Bundle) Write(to io.Writer) error {
 	files := map[string][]byte{"manifest.json": body, "manifest.sha256": []byte(b.Sum), "spec.json": b.Spec}
 	for i, data := range b.Data {
 		files[fmt.Sprintf("datasets/%d.bars", i)] = data
+	}
+	if b.Manifest.Intrabar != nil {
+		files[intrabarFile] = b.Intrabar
 	}
 	if b.Script != "" {
 		files["script.pine"] = []byte(b.Script)
@@ -112,8 +117,16 @@ func ReadBundle(from io.ReaderAt, size int64) (*Bundle, error) {
 		}
 		b.Data = append(b.Data, data)
 	}
+	if b.Manifest.Intrabar != nil {
+		if b.Intrabar = files[intrabarFile]; b.Intrabar == nil {
+			return nil, errors.New("the dataset that the manifest names as intrabar is not in the file")
+		}
+	}
 	return b, nil
 }
+
+// intrabarFile holds the bars inside those of the first dataset.
+const intrabarFile = "intrabar.bars"
 
 // unpack reads every file of the archive within its limits.
 func unpack(archive *zip.Reader) (map[string][]byte, error) {
@@ -195,10 +208,10 @@ func (b *Bundle) Check() error {
 	if err != nil {
 		return err
 	}
-	for i, d := range b.Manifest.Datasets {
-		if !SameBars(series[i].Bars, d.SHA256) {
-			return fmt.Errorf("dataset %s has the bars %.12s, not %.12s as the manifest states", d.Name, BarsSum(series[i].Bars), d.SHA256)
-		}
+	if differs, err := b.otherBars(series); err != nil {
+		return err
+	} else if len(differs) > 0 {
+		return fmt.Errorf("%s as the manifest states", differs[0])
 	}
 	if s := b.Manifest.Script; s != nil && Sum([]byte(b.Script)) != s.SHA256 {
 		return fmt.Errorf("script %s has another source than the manifest states", s.Name)
@@ -232,13 +245,61 @@ func (b *Bundle) series() ([]sweep.Series, error) {
 	return series, nil
 }
 
+// detail puts the bars of the intrabar dataset inside those of the first, where the result follows them.
+func (b *Bundle) detail(series []sweep.Series) error {
+	if b.Manifest.Intrabar == nil {
+		return nil
+	}
+	fine, err := b.IntrabarBars()
+	if err != nil {
+		return err
+	}
+	if series[0].Bars, err = series[0].Bars.WithDetail(fine); err != nil {
+		return fmt.Errorf("intrabar dataset %s: %w", b.Manifest.Intrabar.Name, err)
+	}
+	return nil
+}
+
+// otherBars says which datasets have other bars than the manifest states.
+func (b *Bundle) otherBars(series []sweep.Series) (differs []string, err error) {
+	compare := func(d Dataset, bars *backtest.Bars) {
+		if !SameBars(bars, d.SHA256) {
+			differs = append(differs, fmt.Sprintf("dataset %s has the bars %.12s, not %.12s", d.Name, BarsSum(bars), d.SHA256))
+		}
+	}
+	for i, d := range b.Manifest.Datasets {
+		compare(d, series[i].Bars)
+	}
+	if d := b.Manifest.Intrabar; d != nil {
+		fine, err := b.IntrabarBars()
+		if err != nil {
+			return nil, err
+		}
+		compare(*d, fine)
+	}
+	return differs, nil
+}
+
 // Bars unpacks the bars of dataset i.
 func (b *Bundle) Bars(i int) (*backtest.Bars, error) {
-	bars, err := ohlcv.Decode(b.Data[i])
+	return unpackBars(b.Data[i], &b.Manifest.Datasets[i])
+}
+
+// IntrabarBars unpacks the bars of the intrabar dataset.
+func (b *Bundle) IntrabarBars() (*backtest.Bars, error) {
+	bars, err := unpackBars(b.Intrabar, b.Manifest.Intrabar)
+	if err != nil {
+		return nil, fmt.Errorf("intrabar dataset: %w", err)
+	}
+	return bars, nil
+}
+
+func unpackBars(data []byte, of *Dataset) (*backtest.Bars, error) {
+	bars, err := ohlcv.Decode(data)
 	if err != nil {
 		return nil, err
 	}
-	return bars.As(b.Manifest.Datasets[i].Instrument)
+	return bars.As(of.Instrument)
 }
 
 // SameBars reports whether a content hash in hex is that of the bars, also in the form of before.

@@ -39,9 +39,11 @@ type Manifest struct {
 	Leaders  int             `json:"leaders,omitempty"`    // most rows of a tune's leaderboard
 	Seed     uint64          `json:"seed"`
 	Datasets []Dataset       `json:"datasets"` // in the order of the request
-	Script   *sweep.Script   `json:"script,omitempty"`
-	Program  Program         `json:"program"` // that wrote the result
-	Result   Result          `json:"result"`
+	// Intrabar is the dataset whose bars are followed inside those of the first one; nil: a path is assumed.
+	Intrabar *Dataset      `json:"intrabar,omitempty"`
+	Script   *sweep.Script `json:"script,omitempty"`
+	Program  Program       `json:"program"` // that wrote the result
+	Result   Result        `json:"result"`
 }
 
 // Dataset is one dataset as it was read.

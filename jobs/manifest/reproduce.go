@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"millrace/jobs/backtest"
 	"millrace/jobs/sweep"
@@ -40,11 +41,21 @@ type run struct {
 // bytes. bind binds a spec that pins a script to it.
 func (b *Bundle) Reproduce(ctx context.Context, program backtest.Stamp, bind func(*sweep.Spec) error, atOnce int) (*Report, error) {
 	report := &Report{Manifest: b.Manifest}
-	if b.followsDetail() {
-		return nil, errors.New("the result follows bars of a lower timeframe inside its bars (intrabar_dataset), which the file does not hold: it cannot be reproduced")
+	if b.lacksDetail() {
+		return nil, errors.New("the result follows bars of a lower timeframe inside its bars (intrabar_dataset), and its manifest is of before manifests named them: submit it again to have one that can be reproduced")
 	}
 	series, err := b.series()
 	if err != nil {
+		return nil, err
+	}
+	differs, err := b.otherBars(series)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.detail(series); err != nil {
+		if len(differs) > 0 {
+			err = fmt.Errorf("%w; data: %s", err, strings.Join(differs, "; "))
+		}
 		return nil, err
 	}
 	parts, own, err := b.again(ctx, program, series, bind, atOnce)
@@ -54,10 +65,8 @@ func (b *Bundle) Reproduce(ctx context.Context, program backtest.Stamp, bind fun
 	if own != b.Manifest.Stamp {
 		report.Causes = append(report.Causes, fmt.Sprintf("engine: it was made by %s, this program is %s", name(b.Manifest.Stamp), name(own)))
 	}
-	for i, d := range b.Manifest.Datasets {
-		if !SameBars(series[i].Bars, d.SHA256) {
-			report.Causes = append(report.Causes, fmt.Sprintf("data: dataset %s has the bars %.12s, not %.12s", d.Name, BarsSum(series[i].Bars), d.SHA256))
-		}
+	for _, what := range differs {
+		report.Causes = append(report.Causes, "data: "+what)
 	}
 	if spec, err := Canonical(b.Spec); err != nil || !equalJSON(spec, b.Manifest.Spec) {
 		report.Causes = append(report.Causes, "spec: what is stored of the request is not what the manifest says")
@@ -75,12 +84,12 @@ func (b *Bundle) Reproduce(ctx context.Context, program backtest.Stamp, bind fun
 	return report, nil
 }
 
-// followsDetail reports whether bars of a lower timeframe take the place of the assumed path inside a bar.
-func (b *Bundle) followsDetail() bool {
+// lacksDetail reports whether the result follows bars that its manifest does not name.
+func (b *Bundle) lacksDetail() bool {
 	var spec struct {
 		Intrabar string `json:"intrabar_dataset"`
 	}
-	return json.Unmarshal(b.Manifest.Spec, &spec) == nil && spec.Intrabar != ""
+	return b.Manifest.Intrabar == nil && json.Unmarshal(b.Manifest.Spec, &spec) == nil && spec.Intrabar != ""
 }
 
 func equalJSON(a, b []byte) bool {

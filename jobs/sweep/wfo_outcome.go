@@ -111,6 +111,7 @@ func (c Curve) Of(dataset int) Curve {
 // depends on nothing but its arguments.
 func CombineFolds(spec Spec, cfg WFOConfig, data []Series, candidates []backtest.Params, folds []FoldResult) *WFOOutcome {
 	spec = spec.normalized()
+	spec.OOSRatio = nil // each fold has a window of its own
 	out := &WFOOutcome{Candidates: len(candidates), Warnings: []string{}, Folds: []FoldOutcome{}}
 	names := spec.ParamNames()
 	for i, params := range candidates {

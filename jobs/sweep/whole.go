@@ -119,7 +119,17 @@ func RunWholeWFO(ctx context.Context, spec Spec, cfg WFOConfig, data []Series, a
 		}
 	}
 	out := CombineFolds(spec, cfg, data, candidates, results)
-	return out, append(append([]string{}, warnings...), out.Warnings...), nil
+	return out, append(FoldWarnings(spec, warnings, judged[0].plan), out.Warnings...), nil
+}
+
+// FoldWarnings are what the user of a walk-forward should know before any result: those of its cut into folds, and those
+// of its first fold's plan.
+func FoldWarnings(spec Spec, ofFolds []string, first *Plan) []string {
+	warnings := append([]string{}, ofFolds...)
+	if spec.OOSRatio != nil {
+		warnings = append(warnings, "oos_ratio is not used: each fold is judged on its own test window")
+	}
+	return append(warnings, first.Warnings()...)
 }
 
 // judgedFold is a fold whose tune has run.

@@ -196,6 +196,11 @@ func (c checks) tunes(ctx context.Context) ops.Report {
 	if state.Workers == 0 && (state.OldestWaiting > noticed || state.LongestRunning > 0) {
 		r.Raise(ops.StatusError, "work waits and no worker is heard", "Start one: millrace worker --queues trials:2,tunes:2. Or find out why it stopped.")
 	}
+	r.Add("of_later_engine", state.Later)
+	if state.Workers > 0 && state.Later > 0 {
+		r.Raise(ops.StatusDegraded, fmt.Sprintf("%d running tunes are of a later engine than any worker that is heard", state.Later),
+			"Start a worker of the release that began them, or cancel and submit them again.")
+	}
 	if state.OldestWaiting > queuedLong {
 		r.Raise(ops.StatusDegraded, fmt.Sprintf("a job has been waiting for %v", state.OldestWaiting.Round(time.Second)),
 			"Add workers or slots, or find out what they are busy with: /admin.")

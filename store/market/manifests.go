@@ -3,12 +3,12 @@ package market
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"millrace/jobs/backtest/ohlcv"
 	"millrace/jobs/manifest"
 	"millrace/jobs/sweep"
 	"millrace/store"
@@ -40,21 +40,52 @@ func Described(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, ids []uuid.U
 	return found, nil
 }
 
-// Packed reads the bars of a dataset as ohlcv.Encode packs them.
-func (s *Store) Packed(ctx context.Context, workspace, id uuid.UUID) (data []byte, err error) {
-	err = s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
-		err := tx.QueryRow(ctx, `select data from datasets where workspace_id = $1 and id = $2`, workspace, id).Scan(&data)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return fmt.Errorf("dataset %s: %w", id, store.ErrNotFound)
+// DescribedIntrabar is the dataset whose bars a spec follows inside its own, as manifests name it; nil when id is "".
+func DescribedIntrabar(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, id string) (*manifest.Dataset, error) {
+	if id == "" {
+		return nil, nil
+	}
+	dataset, err := uuid.Parse(id)
+	if err != nil {
+		return nil, fmt.Errorf("intrabar dataset: %w", err)
+	}
+	found, err := Described(ctx, tx, workspace, []uuid.UUID{dataset})
+	if err != nil {
+		return nil, err
+	}
+	return &found[0], nil
+}
+
+// Packed reads all bars of a dataset as ohlcv.Encode packs them: of an appended version also those of the
+// versions that it follows.
+func (s *Store) Packed(ctx context.Context, workspace, id uuid.UUID) ([]byte, error) {
+	var links []link
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
+		if links, err = chain(ctx, tx, workspace, id); err != nil {
+			return err
 		}
-		return err
+		return fill(ctx, tx, workspace, links)
 	})
-	return data, err
+	if err != nil {
+		return nil, err
+	}
+	if len(links) == 1 {
+		return links[0].data, nil
+	}
+	bars, err := join(links)
+	if err != nil {
+		return nil, fmt.Errorf("decode dataset %s: %w", id, err)
+	}
+	return ohlcv.Encode(bars)
 }
 
 // seal makes the manifest of a run that is about to be stored: runs are never updated.
 func (s *Store) seal(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, run *Run) (body string, sum []byte, err error) {
 	datasets, err := Described(ctx, tx, workspace, []uuid.UUID{run.DatasetID})
+	if err != nil {
+		return "", nil, err
+	}
+	inside, err := DescribedIntrabar(ctx, tx, workspace, run.IntrabarDataset())
 	if err != nil {
 		return "", nil, err
 	}
@@ -64,7 +95,7 @@ func (s *Store) seal(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, run *R
 	}
 	m := &manifest.Manifest{
 		Kind: manifest.Run, ID: run.ID.String(), Stamp: run.Stamp, Spec: run.Spec, Seed: run.Seed,
-		Datasets: datasets, Script: run.Script,
+		Datasets: datasets, Intrabar: inside, Script: run.Script,
 	}
 	return store.SealManifest(m, parts.Sums(), s.db.Version())
 }
@@ -84,11 +115,11 @@ func pinned(spec json.RawMessage) *sweep.Script {
 	return named.Script
 }
 
-// intrabarOf is the id of the dataset whose bars a run follows inside those of its own, "" when there is none.
-func intrabarOf(spec json.RawMessage) string {
+// IntrabarDataset is the id of the dataset whose bars the run follows inside those of its own, "" when there is none.
+func (r *Run) IntrabarDataset() string {
 	var named struct {
 		Intrabar string `json:"intrabar_dataset"`
 	}
-	_ = json.Unmarshal(spec, &named) // it is the server's own
+	_ = json.Unmarshal(r.Spec, &named) // it is the server's own
 	return named.Intrabar
 }

@@ -41,7 +41,7 @@ func (s *Store) PutRun(ctx context.Context, sub store.Submission, run Run, rende
 		if err != nil {
 			return store.Response{}, err
 		}
-		if err := store.HoldDatasets(ctx, tx, sub.Workspace, intrabarOf(run.Spec), run.DatasetID); err != nil {
+		if err := store.HoldDatasets(ctx, tx, sub.Workspace, run.IntrabarDataset(), run.DatasetID); err != nil {
 			return store.Response{}, err
 		}
 		if run.ID, err = uuid.NewV7(); err != nil {

@@ -45,13 +45,9 @@ func (c Checker) WalkForward(ctx context.Context, workspace uuid.UUID, req WalkF
 	if err := invalidFields(faults...); err != nil {
 		return wfo, err
 	}
-	if wfo.Spec.OOSRatio != nil {
-		wfo.Warnings = append(wfo.Warnings, "oos_ratio is not used: each fold is judged on its own test window")
-		wfo.Spec.OOSRatio = nil
-	}
 	wfo.Spec.Normalize()
 	wfo.Trials = plan.Trials()
-	wfo.Warnings = append(wfo.Warnings, plan.Warnings()...)
+	wfo.Warnings = sweep.FoldWarnings(wfo.Spec, wfo.Warnings, plan)
 	if all := wfo.Trials * len(wfo.Folds); all > sweep.MaxFoldTrials {
 		return wfo, invalidField("n_trials", fmt.Sprintf("%d trials in %d folds are %d, more than %d", wfo.Trials, len(wfo.Folds), all, sweep.MaxFoldTrials),
 			sweep.MaxFoldTrials/len(wfo.Folds))

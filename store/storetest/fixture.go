@@ -29,6 +29,7 @@ import (
 type Fixture struct {
 	T       testing.TB
 	Store   *stores.Set
+	Pool    *pgxpool.Pool // of the fleet
 	Owner   *pgxpool.Pool
 	Space   tenants.Workspace
 	Dataset market.Dataset
@@ -44,7 +45,7 @@ func New(t testing.TB) *Fixture {
 	t.Cleanup(pool.Close)
 	client, err := jobs.NewInsertClient(pool, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	d := &Fixture{T: t, Store: stores.New(pool, client), Owner: db.OwnerPool(t)}
+	d := &Fixture{T: t, Store: stores.New(pool, client), Pool: pool, Owner: db.OwnerPool(t)}
 	spaces, err := store.OpenWorkspaces(t.Context(), pool, store.Login{DatabaseURL: db.Limited}, 6)
 	require.NoError(t, err)
 	t.Cleanup(spaces.Close)

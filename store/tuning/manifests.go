@@ -27,6 +27,10 @@ func (s *Store) saveManifest(ctx context.Context, tx pgx.Tx, tune *Tune, found *
 	if err != nil {
 		return err
 	}
+	inside, err := market.DescribedIntrabar(ctx, tx, tune.WorkspaceID, tune.Spec.IntrabarDataset)
+	if err != nil {
+		return err
+	}
 	spec, err := json.Marshal(tune.Spec)
 	if err != nil {
 		return fmt.Errorf("encode spec: %w", err)
@@ -37,7 +41,7 @@ func (s *Store) saveManifest(ctx context.Context, tx pgx.Tx, tune *Tune, found *
 	}
 	m := &manifest.Manifest{
 		Kind: manifest.Tune, ID: tune.ID.String(), Stamp: tune.Stamp, Spec: spec, Leaders: tune.Leaders,
-		Seed: seedOf(tune.Spec), Datasets: datasets, Script: tune.Spec.Script,
+		Seed: seedOf(tune.Spec), Datasets: datasets, Intrabar: inside, Script: tune.Spec.Script,
 	}
 	body, sum, err := store.SealManifest(m, sums, s.db.Version())
 	if err != nil {

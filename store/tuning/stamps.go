@@ -42,6 +42,23 @@ func (s *Store) Restart(ctx context.Context, lease store.Lease, id uuid.UUID, st
 	})
 }
 
+// Leave notes that workers of a later engine leave a running tune to those of its own.
+func (s *Store) Leave(ctx context.Context, tune *Tune, later backtest.Stamp) error {
+	if tune.LeftBy != nil && *tune.LeftBy == later.Engine {
+		return nil
+	}
+	return s.db.InWorkspace(ctx, tune.WorkspaceID, func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `
+			update tunes set left_by = $2
+			 where id = $1 and status = 'running' and (coalesce(engine, ''), coalesce(semantics, '')) = ($3, $4)`,
+			tune.ID, later.Engine, tune.Stamp.Engine, tune.Stamp.Semantics)
+		if err != nil {
+			return fmt.Errorf("leave tune %s to workers of engine %s: %w", tune.ID, tune.Stamp.Engine, err)
+		}
+		return nil
+	})
+}
+
 // planAgain drops a tune's shards and gives it a plan job.
 func (s *Store) planAgain(ctx context.Context, tx *store.Tx, tune *Tune, stamp backtest.Stamp) error {
 	job, err := s.db.River().InsertTx(ctx, tx, jobs.TunePlanArgs{WorkspaceID: tune.WorkspaceID, TuneID: tune.ID},
@@ -53,7 +70,7 @@ func (s *Store) planAgain(ctx context.Context, tx *store.Tx, tune *Tune, stamp b
 		with shards as (delete from tune_shards where tune_id = $1),
 		     progress as (delete from tune_progress where tune_id = $1)
 		update tunes set status = 'queued', started_at = null, plan_job_id = $2, restarted_from = coalesce(engine, ''),
-		                 engine = $3, semantics = $4
+		                 engine = $3, semantics = $4, left_by = null
 		 where id = $1`, tune.ID, job.Job.ID, stamp.Engine, stamp.Semantics)
 	if err != nil {
 		return fmt.Errorf("restart tune %s: %w", tune.ID, err)

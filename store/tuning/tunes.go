@@ -69,7 +69,9 @@ type Tune struct {
 	Stamp           backtest.Stamp `db:"-"` // of the rules it is worked by; unknown until it is planned
 	// RestartedFrom is the engine whose shards were given up; nil: none were. "": not known.
 	RestartedFrom *string
-	BestParams    json.RawMessage // of the leaderboard's first; nil until completed, and when no trial passed
+	// LeftBy is the later engine whose workers left the tune to those of its own; nil: none did.
+	LeftBy     *string
+	BestParams json.RawMessage // of the leaderboard's first; nil until completed, and when no trial passed
 }
 
 // Datasets are the names of the datasets that the tune runs over.
@@ -187,7 +189,7 @@ const tuneColumns = `
 	coalesce(p.trials_completed, 0) as completed, coalesce(p.trials_skipped, 0) as skipped, coalesce(p.trials_failed, 0) as failed,
 	p.best_score, p.best_trial, coalesce(p.work, t.n_trials) as work, coalesce(p.work_done, 0) as work_done,
 	t.wfo_id, coalesce(t.wfo_fold, 0) as wfo_fold, t.leaders,
-	coalesce(t.engine, '') as engine, coalesce(t.semantics, '') as semantics, t.restarted_from, l.entry->'params' as best_params`
+	coalesce(t.engine, '') as engine, coalesce(t.semantics, '') as semantics, t.restarted_from, t.left_by, l.entry->'params' as best_params`
 
 const tuneTables = `
 	from tunes t

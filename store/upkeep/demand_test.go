@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs"
+	"millrace/jobs/backtest"
 	"millrace/jobs/sweep"
 	"millrace/store/storetest"
 	"millrace/store/tuning"
@@ -56,4 +57,34 @@ func TestDemandCountsShardsThatHaveNoJobYet(t *testing.T) {
 			}
 		}
 	}))
+}
+
+// A tune of a later engine than any worker's that is heard waits; those of older ones are worked.
+func TestTunesOfALaterEngineThanAnyWorkersAreCounted(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	tune, plan := d.Tune("running")
+	require.NoError(t, d.Store.Tuning.Begin(t.Context(), d.Claim(plan, "w"), tune.ID, tuning.Plan{Shards: storetest.TwoShards()}))
+	count := func() int {
+		state, err := d.Store.Upkeep.TunesState(t.Context())
+		require.NoError(t, err)
+		return state.Later
+	}
+	require.Zero(t, count(), "a tune whose engine is not known")
+	for _, c := range []struct {
+		tune, worker backtest.Stamp
+		later        int
+	}{
+		{backtest.Stamp{Engine: "10"}, backtest.Stamp{Engine: "10", Semantics: "2"}, 0},
+		{backtest.Stamp{Engine: "10"}, backtest.Stamp{Engine: "9", Semantics: "2"}, 1},
+		{backtest.Stamp{Engine: "9"}, backtest.Stamp{Engine: "10", Semantics: "2"}, 0},
+		{backtest.Stamp{Engine: "10", Semantics: "3"}, backtest.Stamp{Engine: "10", Semantics: "2"}, 1},
+		{backtest.Stamp{Engine: "10", Semantics: "2"}, backtest.Stamp{Engine: "10", Semantics: "2"}, 0},
+	} {
+		d.Exec(`delete from workers`)
+		d.Exec(`update tunes set engine = $1, semantics = $2`, c.tune.Engine, c.tune.Semantics)
+		_, err := d.Store.Workers.Beat(t.Context(), workers.Worker{ID: "w", Host: "h", Stamp: c.worker, Queues: map[string]int{"trials": 1}}, nil, nil)
+		require.NoError(t, err)
+		require.Equal(t, c.later, count(), "a tune of %v, a worker of %v", c.tune, c.worker)
+	}
 }

@@ -112,6 +112,7 @@ type TunesState struct {
 	LongestRunning          time.Duration // of the running jobs
 	Workers                 int           // heard lately, and working the tunes' queues
 	Silent                  int           // not heard lately, nor signed off
+	Later                   int           // running tunes of a later engine than any worker's that is heard
 }
 
 // tuneQueues are the queues that a tune needs.
@@ -126,7 +127,7 @@ func (s *Store) TunesState(ctx context.Context) (TunesState, error) {
 			select d.completed, d.failed, coalesce(a.seconds, 0)::float8,
 			       coalesce(extract(epoch from clock_timestamp() - w.since), 0)::float8,
 			       coalesce(extract(epoch from clock_timestamp() - r.since), 0)::float8,
-			       b.heard, b.silent
+			       b.heard, b.silent, l.later
 			  from (select count(*) filter (where status = 'completed') as completed,
 			               count(*) filter (where status = 'failed') as failed
 			          from tunes where completed_at > clock_timestamp() - interval '1 day') d,
@@ -142,8 +143,15 @@ func (s *Store) TunesState(ctx context.Context) (TunesState, error) {
 			       (select min(attempted_at) as since from river_job where state = 'running' and queue = any ($1)) r,
 			       (select count(*) filter (where beat_at > clock_timestamp() - make_interval(secs => $2) and queues ?| $1) as heard,
 			               count(*) filter (where beat_at <= clock_timestamp() - make_interval(secs => $2)) as silent
-			          from workers) b`, tuneQueues, workers.LeaseSeconds).
-			Scan(&state.Completed24h, &state.Failed24h, &average, &waiting, &running, &state.Workers, &state.Silent)
+			          from workers) b,
+			       (select count(*) as later from tunes t
+			         where admitted and status = 'running' and not exists (
+			               select from workers w
+			                where beat_at > clock_timestamp() - make_interval(secs => $2) and queues ?| $1
+			                  and (length(w.engine), w.engine, length(w.semantics), w.semantics)
+			                      >= (length(t.engine), t.engine, length(t.semantics), t.semantics))
+			           and t.engine is not null) l`, tuneQueues, workers.LeaseSeconds).
+			Scan(&state.Completed24h, &state.Failed24h, &average, &waiting, &running, &state.Workers, &state.Silent, &state.Later)
 		if err != nil {
 			return fmt.Errorf("read the state of tunes: %w", err)
 		}

@@ -32,6 +32,10 @@ func (s *Store) saveManifest(ctx context.Context, tx pgx.Tx, wfo *Run, found *sw
 	if err != nil {
 		return err
 	}
+	inside, err := market.DescribedIntrabar(ctx, tx, wfo.WorkspaceID, wfo.Spec.IntrabarDataset)
+	if err != nil {
+		return err
+	}
 	spec, err := json.Marshal(wfo.Spec)
 	if err != nil {
 		return fmt.Errorf("encode spec: %w", err)
@@ -48,7 +52,7 @@ func (s *Store) saveManifest(ctx context.Context, tx pgx.Tx, wfo *Run, found *sw
 	normalized.Normalize()
 	m := &manifest.Manifest{
 		Kind: manifest.WalkForward, ID: wfo.ID.String(), Stamp: stamps[0], Spec: spec, Config: config,
-		Seed: *normalized.Seed, Datasets: datasets, Script: wfo.Spec.Script,
+		Seed: *normalized.Seed, Datasets: datasets, Intrabar: inside, Script: wfo.Spec.Script,
 	}
 	body, sum, err := store.SealManifest(m, parts.Sums(), s.db.Version())
 	if err != nil {

@@ -96,7 +96,7 @@ func (s *Store) planFoldsAgain(ctx context.Context, tx *store.Tx, wfo *Run, stam
 		     leaders as (delete from tune_leaderboard where tune_id = any ($1))
 		update tunes t set status = 'queued', admitted = false, plan_job_id = u.job, started_at = null, completed_at = null,
 		                   outcome = null, ranking = null, regime = null, manifest = null, manifest_sha256 = null,
-		                   restarted_from = coalesce(engine, ''), engine = $3, semantics = $4
+		                   restarted_from = coalesce(engine, ''), engine = $3, semantics = $4, left_by = null
 		  from unnest($1::uuid[], $2::bigint[]) u (id, job) where t.id = u.id`, ids, plans, stamp.Engine, stamp.Semantics)
 	if err != nil {
 		return nil, fmt.Errorf("restart folds of walk-forward %s: %w", wfo.ID, err)

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"millrace/jobs"
-
 	"github.com/jackc/pgx/v5"
+
+	"millrace/jobs"
+	"millrace/jobs/backtest"
 )
 
 // Worker is one worker process as the fleet sees it.
@@ -17,6 +18,7 @@ type Worker struct {
 	Host    string
 	PID     int
 	Version string
+	Stamp   backtest.Stamp // of the rules that it works by
 	Queues  map[string]int // slots of each queue
 }
 
@@ -57,12 +59,12 @@ func (s *Store) Beat(ctx context.Context, w Worker, running []Held, unrecorded [
 	var database time.Time
 	asked := s.db.Clock().Machine()
 	batch.Queue(`
-		insert into workers (id, host, pid, version, queues, running, clock_ahead_seconds)
-		values ($1, $2, $3, $4, $5, $6, extract(epoch from $7::timestamptz - clock_timestamp()))
+		insert into workers (id, host, pid, version, queues, running, clock_ahead_seconds, engine, semantics)
+		values ($1, $2, $3, $4, $5, $6, extract(epoch from $7::timestamptz - clock_timestamp()), nullif($8, ''), $9)
 		on conflict (id) do update set running = excluded.running, clock_ahead_seconds = excluded.clock_ahead_seconds,
 		                               beat_at = clock_timestamp()
 		returning beat_at`,
-		w.ID, w.Host, w.PID, w.Version, queues, held, asked).QueryRow(func(row pgx.Row) error { return row.Scan(&database) })
+		w.ID, w.Host, w.PID, w.Version, queues, held, asked, w.Stamp.Engine, w.Stamp.Semantics).QueryRow(func(row pgx.Row) error { return row.Scan(&database) })
 	batch.Queue(`
 		select h.id, h.attempt, coalesce(j.attempt = h.attempt and j.metadata ? 'cancel_attempted_at', false)
 		  from unnest($1::bigint[], $2::int[]) h (id, attempt)
@@ -112,6 +114,20 @@ func (s *Store) TrialSlots(ctx context.Context) (slots int, err error) {
 		return err
 	})
 	return slots, err
+}
+
+// Works reports whether a worker that is heard works a queue by the rules of a result's stamp, whose semantics are ""
+// where no script is involved.
+func (s *Store) Works(ctx context.Context, queue string, stamp backtest.Stamp) (heard bool, err error) {
+	err = s.db.Pool().QueryRow(ctx, `
+		select exists (select from workers
+		                where beat_at > clock_timestamp() - make_interval(secs => $1) and queues ? $2
+		                  and coalesce(engine, '') = $3 and ($4 = '' or coalesce(semantics, '') = $4))`,
+		LeaseSeconds, queue, stamp.Engine, stamp.Semantics).Scan(&heard)
+	if err != nil {
+		return false, fmt.Errorf("look for a worker of engine %s: %w", stamp.Engine, err)
+	}
+	return heard, nil
 }
 
 // Forget removes heartbeats that have been silent for a day.

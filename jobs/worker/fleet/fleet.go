@@ -16,6 +16,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"millrace/jobs"
+	"millrace/jobs/backtest"
 	"millrace/ops"
 	"millrace/ops/routine"
 	"millrace/store/stores"
@@ -44,6 +45,7 @@ type Options struct {
 	// Reporter records jobs that have failed for good; may be nil.
 	Reporter *ops.Reporter
 	Version  string
+	Stamp    backtest.Stamp // of the rules that the process works by
 	// Periodic is the schedule, beside the fleet's own upkeep.
 	Periodic []*river.PeriodicJob
 	// Drain is how long Stop waits for running jobs before it cancels them.
@@ -88,7 +90,7 @@ func New(opts Options, register func(*stores.Set, *river.Workers)) (*Fleet, erro
 		opts:     opts,
 		held:     newHeld(),
 		failures: ops.Failures{Logger: opts.Logger, Metrics: opts.Metrics, Reporter: opts.Reporter},
-		self:     workers.Worker{ID: opts.ID, Host: hostname(), PID: os.Getpid(), Version: opts.Version, Queues: opts.Slots},
+		self:     workers.Worker{ID: opts.ID, Host: hostname(), PID: os.Getpid(), Version: opts.Version, Stamp: opts.Stamp, Queues: opts.Slots},
 	}
 	var err error
 	f.store = stores.New(opts.Pool, f)

@@ -97,7 +97,7 @@ func (w *Workers) ended(ctx context.Context, workspace, id uuid.UUID, lease stor
 	if tune.Status != tuning.Running {
 		return nil, nil, nil, fmt.Errorf("tune %s is %s: %w", id, tune.Status, store.ErrEnded)
 	}
-	if again, err := w.heedStamp(ctx, tune, lease); again || err != nil {
+	if again, err := w.heedStamp(ctx, tune, lease, jobs.QueueTunes); again || err != nil {
 		return nil, nil, nil, err
 	}
 	plan, err := w.plans.get(ctx, tune)

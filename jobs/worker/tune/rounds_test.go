@@ -74,7 +74,7 @@ func (f *fixture) work(slots int, opts tune.Options) (stop func()) {
 	opts.Slots = slots
 	member, err := fleet.New(fleet.Options{
 		Pool: f.pool(), Slots: jobs.Slots{jobs.QueueTrials: slots, jobs.QueueTunes: 1},
-		Metrics: metrics, Logger: logger, Version: "test", Drain: time.Second,
+		Metrics: metrics, Logger: logger, Version: "test", Stamp: opts.Program, Drain: time.Second,
 	}, func(st *stores.Set, workers *river.Workers) {
 		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, logger, opts).Register(workers)
 	})

@@ -23,7 +23,7 @@ func (w *Workers) shard(ctx context.Context, args jobs.TuneShardArgs, lease stor
 	if work.Tune.Status != tuning.Running {
 		return fmt.Errorf("tune %s is %s: %w", args.TuneID, work.Tune.Status, store.ErrEnded)
 	}
-	if again, err := w.heedStamp(ctx, work.Tune, lease); again || err != nil {
+	if again, err := w.heedStamp(ctx, work.Tune, lease, jobs.QueueTrials); again || err != nil {
 		return err
 	}
 	plan, err := w.plans.get(ctx, work.Tune)

@@ -14,14 +14,27 @@ import (
 func (w *Workers) stamp(tune *tuning.Tune) backtest.Stamp { return tune.Spec.Stamp(w.opts.Program) }
 
 // heedStamp keeps results of two engines out of one tune. Nil: this process works it. A tune of a later
-// engine waits for a worker of that engine; one of an older engine is begun again, which ends this job.
-func (w *Workers) heedStamp(ctx context.Context, tune *tuning.Tune, lease store.Lease) (again bool, err error) {
+// engine waits for a worker of that engine; one of an older engine is begun again, which ends this job, unless
+// it is to be left to a worker of its own, which works the job's queue.
+func (w *Workers) heedStamp(ctx context.Context, tune *tuning.Tune, lease store.Lease, queue string) (again bool, err error) {
 	own := w.stamp(tune)
 	switch {
 	case tune.Stamp == own:
 		return false, nil
 	case own.Before(tune.Stamp):
 		return false, w.waitForEngine(ctx, tune)
+	}
+	if w.opts.LeaveOlder {
+		heard, err := w.store.Workers.Works(ctx, queue, tune.Stamp)
+		if err == nil && heard {
+			err = w.store.Tuning.Leave(ctx, tune, own)
+		}
+		if err != nil {
+			return false, err
+		}
+		if heard {
+			return false, w.waitForEngine(ctx, tune)
+		}
 	}
 	w.logger.WarnContext(ctx, "tune is begun again: an older engine began it", "tune_id", tune.ID, "engine", tune.Stamp.Engine, "own_engine", own.Engine)
 	return true, w.save.Save(ctx, lease, func() error { return w.store.Tuning.Restart(ctx, lease, tune.ID, own) })

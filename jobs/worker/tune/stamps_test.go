@@ -66,3 +66,52 @@ func TestALaterEngineBeginsATuneAgain(t *testing.T) {
 	alone := f.submit("alone", spec)
 	require.Equal(t, f.result(alone), f.result(id), "what was given up left nothing")
 }
+
+// leaving is a worker of an engine that leaves tunes to older ones while they are heard.
+func leaving(engine string) tune.Options {
+	opts := numbered(engine)
+	opts.LeaveOlder, opts.StampPause = true, 20*time.Millisecond
+	return opts
+}
+
+// leftBy waits until workers of another engine have left a tune alone.
+func (f *fixture) leftBy(id uuid.UUID, engine string) {
+	f.t.Helper()
+	require.Eventually(f.t, func() bool {
+		got, err := f.store.Tuning.Get(f.t.Context(), f.space.ID, id)
+		return err == nil && got.LeftBy != nil && *got.LeftBy == engine
+	}, time.Minute, time.Millisecond)
+}
+
+// A tune is left to the engine that began it while a worker of it is heard, and begun again when none is.
+func TestATuneIsLeftToItsEngineWhileAWorkerOfItIsHeard(t *testing.T) {
+	f := newFixture(t)
+	spec := learning()["several datasets"]
+	old := f.work(1, numbered("98"))
+	id := f.submit("left", spec)
+	f.under(id)
+	later := f.work(1, leaving("99"))
+	f.leftBy(id, "99")
+	later()
+	finished := f.result(id)
+	engine, shards := f.engines(id)
+	require.Equal(t, "98", engine, "its own engine finishes it")
+	require.Equal(t, []string{"98"}, shards)
+	got, err := f.store.Tuning.Get(t.Context(), f.space.ID, id)
+	require.NoError(t, err)
+	require.Nil(t, got.RestartedFrom)
+
+	again := f.submit("begun again", spec)
+	f.under(again)
+	f.work(1, leaving("99"))
+	f.leftBy(again, "99")
+	old()
+	require.Equal(t, finished, f.result(again), "what was given up left nothing")
+	engine, shards = f.engines(again)
+	require.Equal(t, "99", engine)
+	require.Equal(t, []string{"99"}, shards)
+	got, err = f.store.Tuning.Get(t.Context(), f.space.ID, again)
+	require.NoError(t, err)
+	require.Nil(t, got.LeftBy, "nobody leaves it any more")
+	require.Equal(t, "98", *got.RestartedFrom)
+}

@@ -31,7 +31,10 @@ type Options struct {
 	ReportEvery time.Duration // between progress reports of a running shard; default 500 ms
 	// Program is the numbers of this program's rules; default those it was built with.
 	Program backtest.Stamp
-	// StampPause is how long a job waits that is for a worker of a later engine; default 2 s.
+	// LeaveOlder leaves a tune that an older engine began to workers of that engine while one is heard; else, and
+	// when none is, it is begun again.
+	LeaveOlder bool
+	// StampPause is how long a job waits that is for a worker of another engine; default 2 s.
 	StampPause time.Duration
 }
 

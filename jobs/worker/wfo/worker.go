@@ -23,6 +23,7 @@ import (
 	"millrace/store/strategies"
 	"millrace/store/tuning"
 	"millrace/store/walkforward"
+	"millrace/store/workers"
 )
 
 // jobTimeout bounds one attempt, below River's own rescue age.
@@ -35,6 +36,7 @@ type Stores struct {
 	Strategies  *strategies.Store
 	Tuning      *tuning.Store
 	WalkForward *walkforward.Store
+	Workers     *workers.Store // by which rules the fleet works
 }
 
 // Workers work walk-forwards.
@@ -50,6 +52,9 @@ type Workers struct {
 type Options struct {
 	// Program is the numbers of this program's rules; default those it was built with.
 	Program backtest.Stamp
+	// LeaveOlder leaves folds that an older engine ran to workers of that engine while one is heard; else, and when
+	// none is or the folds are of several engines, the older ones are run again.
+	LeaveOlder bool
 	// StampPause is how long a job waits that is for a worker of a later engine; default 2 s.
 	StampPause time.Duration
 }
@@ -84,13 +89,13 @@ func worker[A river.JobArgs](w *Workers, do func(context.Context, A, store.Lease
 }
 
 // work reads what a step needs. A walk-forward that has ended needs none; there is none when folds are run again.
-func (w *Workers) work(ctx context.Context, workspace, id uuid.UUID, lease store.Lease) (walkforward.Work, error) {
+func (w *Workers) work(ctx context.Context, workspace, id uuid.UUID, lease store.Lease, queue string) (walkforward.Work, error) {
 	work, err := w.store.WalkForward.Work(ctx, workspace, id)
 	if err == nil && work.WFO.Status != walkforward.Running {
 		err = fmt.Errorf("walk-forward %s is %s: %w", id, work.WFO.Status, store.ErrEnded)
 	}
 	if err == nil {
-		err = w.heedStamps(ctx, &work, lease)
+		err = w.heedStamps(ctx, &work, lease, queue)
 	}
 	if err != nil || work.WFO == nil {
 		return work, err
@@ -105,7 +110,7 @@ func (w *Workers) work(ctx context.Context, workspace, id uuid.UUID, lease store
 
 // candidates gathers the best trials of all folds and enqueues their scoring.
 func (w *Workers) candidates(ctx context.Context, args jobs.WFOCandidatesArgs, lease store.Lease) error {
-	work, err := w.work(ctx, args.WorkspaceID, args.WFOID, lease)
+	work, err := w.work(ctx, args.WorkspaceID, args.WFOID, lease, jobs.QueueWFO)
 	if err != nil || work.WFO == nil {
 		return err
 	}
@@ -120,7 +125,7 @@ func (w *Workers) candidates(ctx context.Context, args jobs.WFOCandidatesArgs, l
 
 // score judges all candidates on one fold's test window, and trades the fold's winner there.
 func (w *Workers) score(ctx context.Context, args jobs.WFOScoreArgs, lease store.Lease) error {
-	work, err := w.work(ctx, args.WorkspaceID, args.WFOID, lease)
+	work, err := w.work(ctx, args.WorkspaceID, args.WFOID, lease, jobs.QueueTrials)
 	if err != nil || work.WFO == nil {
 		return err
 	}
@@ -204,7 +209,7 @@ func (w *Workers) trials(ctx context.Context, wfo *walkforward.Run, fold walkfor
 
 // collect judges the candidates over all folds and ends the walk-forward.
 func (w *Workers) collect(ctx context.Context, args jobs.WFOCollectArgs, lease store.Lease) error {
-	work, err := w.work(ctx, args.WorkspaceID, args.WFOID, lease)
+	work, err := w.work(ctx, args.WorkspaceID, args.WFOID, lease, jobs.QueueWFO)
 	if err != nil || work.WFO == nil {
 		return err
 	}
