@@ -185,7 +185,7 @@ func (f *fleetUnderTest) growsByTheCommandLine() {
 		{[]string{"append", "walk", "--rewrite", file("all.csv", other)}, 0, []string{"walk version 3", "rewritten: ", "stale: 1 tune, 2 walk-forwards, 0 runs of earlier versions"}},
 		{[]string{"describe", "walk", "--currency", "USD"}, 0, []string{"walk version 4"}},
 		{[]string{"versions", "walk"}, 0, []string{"attributes", "rewrite", "append", "3 stale"}},
-		{[]string{"list"}, 0, []string{"walk  4"}},
+		{[]string{"list"}, 0, []string{"walk      4"}},
 	} {
 		status, out, errs := f.asWorkspace(f.key, append([]string{"data"}, step.args...)...)
 		require.Equal(f.t, step.status, status, "%v: %s %s", step.args, out, errs)

@@ -118,7 +118,7 @@ func (s *Store) Versions(ctx context.Context, workspace uuid.UUID, name string, 
 // resultCounts count what was computed on dataset d; a tune over several counts with each.
 const resultCounts = `
 	(select count(*) from (select id from tunes where dataset_id = d.id and wfo_id is null
-	                       union select tune_id from tune_datasets where dataset_id = d.id) t) as tunes,
+	                       union select v.tune_id from tune_datasets v join tunes w on w.id = v.tune_id and w.wfo_id is null where v.dataset_id = d.id) t) as tunes,
 	(select count(*) from (select id from wfo_runs where dataset_id = d.id
 	                       union select wfo_id from wfo_datasets where dataset_id = d.id) w) as walk_forwards,
 	(select count(*) from backtest_runs where dataset_id = d.id) as runs`
