@@ -34,16 +34,41 @@ func NewBars(time []int64, open, high, low, closes, volume []float64) (*Bars, er
 		}
 	}
 	b := &Bars{Time: time, Open: open, High: high, Low: low, Close: closes, Volume: volume}
-	for i := range n {
+	for from := 0; from < n; {
+		i := b.firstFault(from)
+		if i == n {
+			break
+		}
 		if field, reason := b.fault(i); reason != "" {
 			return nil, &BarError{Row: i + 1, Field: field, Reason: reason}
 		}
+		from = i + 1
 	}
 	b.interval = typicalInterval(time)
 	if b.interval < 20*microsPerHour {
 		b.dayEnds = dayEnds(time)
 	}
 	return b, nil
+}
+
+// firstFault is the first bar from from on that may break a rule, or the number of bars: all rules in a few comparisons.
+func (b *Bars) firstFault(from int) int {
+	n := len(b.Time)
+	at, open, high, low, closes, volume := b.Time, b.Open[:n], b.High[:n], b.Low[:n], b.Close[:n], b.Volume[:n]
+	last := int64(math.MinInt64)
+	if from > 0 {
+		last = at[from-1]
+	}
+	for i := from; i < n; i++ {
+		o, h, l, c, v := open[i], high[i], low[i], closes[i], volume[i]
+		// A low above zero that nothing is below, and a finite high that nothing is above, bound all four.
+		ok := l > 0 && l <= o && l <= c && h >= o && h >= c && h <= math.MaxFloat64 && v >= 0 && v <= math.MaxFloat64
+		if t := at[i]; !ok || t <= last && i > 0 {
+			return i
+		}
+		last = at[i]
+	}
+	return n
 }
 
 // fault names the first rule that bar i breaks, or "".
@@ -74,6 +99,21 @@ func (b *Bars) fault(i int) (field, reason string) {
 func typicalInterval(time []int64) int64 {
 	if len(time) < 2 {
 		return microsPerDay
+	}
+	// Most distances are alike: the one in the middle is often the median, which counting shows.
+	middle := len(time) / 2
+	usual := time[middle] - time[middle-1]
+	less, equal := 0, 0
+	for i, t := range time[1:] {
+		switch gap := t - time[i]; {
+		case gap == usual:
+			equal++
+		case gap < usual:
+			less++
+		}
+	}
+	if n := (len(time) - 1) / 2; n >= less && n < less+equal {
+		return usual
 	}
 	gaps := make([]int64, len(time)-1)
 	for i := range gaps {
@@ -110,10 +150,18 @@ func selectNth(values []int64, n int) int64 {
 // dayEnds lists the last bar of each UTC day.
 func dayEnds(time []int64) []int32 {
 	var ends []int32
-	for i := range time {
-		if i == len(time)-1 || floorDay(time[i]) != floorDay(time[i+1]) {
-			ends = append(ends, int32(i))
+	next := int64(math.MinInt64) // where the day of the bar before ends
+	for i, t := range time {
+		if t < next {
+			continue
 		}
+		if i > 0 {
+			ends = append(ends, int32(i-1))
+		}
+		next = (floorDay(t) + 1) * microsPerDay
+	}
+	if len(time) > 0 {
+		ends = append(ends, int32(len(time)-1))
 	}
 	return ends
 }

@@ -105,13 +105,15 @@ func DetectTimeframe(time []int64) Timeframe {
 		return ""
 	}
 	counts := map[Timeframe]int{}
-	last, lastIs := int64(-1), Timeframe("")
-	for i := 1; i < len(time); i++ {
-		if gap := time[i] - time[i-1]; gap != last {
-			last, lastIs = gap, timeframeOf(gap)
+	last, alike := time[1]-time[0], 0
+	for i, t := range time[1:] {
+		if gap := t - time[i]; gap != last {
+			counts[timeframeOf(last)] += alike
+			last, alike = gap, 0
 		}
-		counts[lastIs]++
+		alike++
 	}
+	counts[timeframeOf(last)] += alike
 	for _, t := range timeframes {
 		if counts[t]*commonShare >= len(time)-1 {
 			return t

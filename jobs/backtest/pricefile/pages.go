@@ -49,6 +49,7 @@ type pageReader struct {
 	dict     pageValues
 	hasDict  bool
 	page     pageValues
+	into     *[]float64 // column of floats whose free room pages are decoded in; nil: a page has memory of its own
 	index    []uint32
 }
 
@@ -160,6 +161,9 @@ func (r *pageReader) one(header *format.PageHeader, body []byte, codec format.Co
 		if present, err = r.nulls(levels, int(p.count)); err != nil {
 			return err
 		}
+	}
+	if r.into != nil {
+		r.page.floats = (*r.into)[len(*r.into):cap(*r.into)]
 	}
 	if err := r.decode(p.encoding, values, present); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
@@ -146,7 +147,7 @@ func (f *parquetFile) read() error {
 			return &RowError{Column: t.spelt[slot], Reason: fmt.Sprintf("has type %s, which is not a number", leaf.Type())}
 		}
 		column := make([]float64, 0, f.file.NumRows())
-		err := f.pages(leaf, func(p *pageValues) (err error) {
+		err := f.pages(leaf, &column, func(p *pageValues) (err error) {
 			column, err = read(column, p)
 			return err
 		})
@@ -168,6 +169,9 @@ func (f *parquetFile) compact(keep []bool) error {
 	t, next := f.table, 0
 	if len(t.time) != f.reading.Rows {
 		return &RowError{Column: t.spelt[slotTime], Reason: fmt.Sprintf("has %d values for %d rows", len(t.time), f.reading.Rows)}
+	}
+	if keep == nil && f.complete() {
+		return nil
 	}
 	for i := range t.time {
 		if keep != nil && !keep[i] {
@@ -212,6 +216,18 @@ func (f *parquetFile) compact(keep []bool) error {
 	return nil
 }
 
+// complete reports whether every row has a time, prices and a volume, if the file has one: no row moves then.
+func (f *parquetFile) complete() bool {
+	for slot := slotOpen; slot <= slotVolume; slot++ {
+		for _, v := range f.table.columns[slot] {
+			if v != v {
+				return false
+			}
+		}
+	}
+	return !slices.Contains(f.table.time, noTime)
+}
+
 // missing names the first empty value of a row.
 func (f *parquetFile) missing(i int) error {
 	for slot := slotOpen; slot <= slotClose; slot++ {
@@ -232,7 +248,7 @@ func (f *parquetFile) tickers() ([]bool, error) {
 	filter := &textFile{opts: f.opts}
 	keep := make([]bool, 0, f.file.NumRows())
 	dropped := false
-	err := f.pages(leaf, func(p *pageValues) error {
+	err := f.pages(leaf, nil, func(p *pageValues) error {
 		for i := range p.count {
 			wanted := filter.wanted(t, text(p, i))
 			keep, dropped = append(keep, wanted), dropped || !wanted
@@ -254,9 +270,10 @@ func (f *parquetFile) tickers() ([]bool, error) {
 	return keep, nil
 }
 
-// pages decodes every page of a column.
-func (f *parquetFile) pages(leaf *parquet.Column, each func(*pageValues) error) error {
+// pages decodes every page of a column, of floats in the free room of into where there is enough.
+func (f *parquetFile) pages(leaf *parquet.Column, into *[]float64, each func(*pageValues) error) error {
 	r := newPageReader(f.src, f.size, leaf, f.file.NumRows())
+	r.into = into
 	defer r.unpack.close()
 	for g := range f.file.Metadata().RowGroups {
 		chunks := f.file.Metadata().RowGroups[g].Columns

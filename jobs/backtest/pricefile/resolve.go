@@ -227,13 +227,7 @@ func permuted[T any](values []T, index []int) []T {
 
 // scale multiplies prices that are written as whole multiples of something.
 func (t *table) scale(opts Options, reading *Reading) error {
-	low, high, whole := math.Inf(1), 0.0, true
-	for slot := slotOpen; slot <= slotClose; slot++ {
-		for _, v := range t.columns[slot] {
-			low, high = min(low, v), max(high, v)
-			whole = whole && v == math.Trunc(v)
-		}
-	}
+	low, high, whole := t.wholePrices(opts.PriceScale == 0)
 	scale := opts.PriceScale
 	switch {
 	case scale != 0:
@@ -261,6 +255,21 @@ func (t *table) scale(opts Options, reading *Reading) error {
 		}
 	}
 	return nil
+}
+
+// wholePrices are the bounds of prices that are whole; whole is false from the first that is not, and when
+// nobody asks.
+func (t *table) wholePrices(asked bool) (low, high float64, whole bool) {
+	low = math.Inf(1)
+	for slot := slotOpen; slot <= slotClose && asked; slot++ {
+		for _, v := range t.columns[slot] {
+			if v != math.Trunc(v) {
+				return low, high, false
+			}
+			low, high = min(low, v), max(high, v)
+		}
+	}
+	return low, high, asked
 }
 
 // adjust scales prices for splits and dividends, when that is asked for.
@@ -320,9 +329,13 @@ func (t *table) jumps(opts Options, _ *Reading) error {
 	if opts.Jump == JumpAny {
 		return nil
 	}
-	open, closes := t.columns[slotOpen], t.columns[slotClose]
+	open, closes := t.columns[slotOpen], t.columns[slotClose][:t.len()]
 	for i := 1; i < t.len(); i++ {
-		if was, is := closes[i-1], open[i]; was > 0 && is > 0 && (is > was*jumpFactor || is < was/jumpFactor) {
+		was, is := closes[i-1], open[i]
+		if is < 2*was && was < 2*is {
+			continue
+		}
+		if was > 0 && is > 0 && (is > was*jumpFactor || is < was/jumpFactor) {
 			return ask("jump", t.rows.row(i), choices["jump"], "the price goes from %v to %v between two bars, as where two instruments are stacked or a split is not adjusted for: any takes it", was, is)
 		}
 	}

@@ -65,8 +65,13 @@ func numbersOf(t parquet.Type) func([]float64, *pageValues) ([]float64, error) {
 	}
 }
 
+// appendFloats appends a page that may lie in the free room of to already.
 func appendFloats(to []float64, p *pageValues) ([]float64, error) {
-	to = append(to, p.floats[:p.count]...)
+	if n := len(to); p.count > 0 && cap(to) >= n+p.count && &to[:n+1][n] == &p.floats[0] {
+		to = to[:n+p.count]
+	} else {
+		to = append(to, p.floats[:p.count]...)
+	}
 	for i, null := range p.null {
 		if null {
 			to[len(to)-p.count+i] = math.NaN()
@@ -119,7 +124,7 @@ func (f *parquetFile) readTimes() error {
 		return err
 	}
 	t.time = make([]int64, 0, f.file.NumRows())
-	if err := f.pages(leaf, read); err != nil {
+	if err := f.pages(leaf, nil, read); err != nil {
 		return err
 	}
 	if f.m[slotClock] < 0 {
@@ -132,7 +137,7 @@ func (f *parquetFile) readTimes() error {
 		unit = int64(l.Unit.Value.Duration())
 	}
 	t.clock = true
-	return f.pages(clock, func(p *pageValues) error {
+	return f.pages(clock, nil, func(p *pageValues) error {
 		for i := range p.count {
 			if at < len(t.time) && t.time[at] != noTime {
 				t.time[at] += p.ints[i] * unit / 1000
