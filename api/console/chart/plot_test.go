@@ -106,3 +106,24 @@ func TestValuesThatAreNotFiniteAreNull(t *testing.T) {
 	require.NoError(t, Source{Plot: Plot{Lines: []PlotLine{{Name: "a", Values: Values{math.NaN(), 2}}}}, Micros: []int64{0, 1}}.WriteCSV(&out))
 	require.Equal(t, "time,a\n1970-01-01T00:00:00Z,\n1970-01-01T00:00:00.000001Z,2\n", out.String())
 }
+
+// A price with as many lines as there are colours, whose extremes never coincide, stays below 500 kB even without compression.
+func TestAPlotOfManyLinesStaysSmall(t *testing.T) {
+	t.Parallel()
+	s := manyBars(300_000)
+	s.Lines = nil
+	for l := range Colours {
+		line := PlotLine{Name: string(rune('a' + l)), Class: "s1"}
+		for i := range s.Micros {
+			line.Values = append(line.Values, 1000+math.Mod(float64(i)*(0.7919+0.0137*float64(l)), 1))
+		}
+		s.Lines = append(s.Lines, line)
+	}
+	p := s.Part(0, 0)
+	raw, err := json.Marshal(p)
+	require.NoError(t, err)
+	require.LessOrEqual(t, len(p.Time), mostPoints+1)
+	require.Greater(t, len(p.Time), mostPoints/2)
+	require.Less(t, len(raw), 500_000)
+	t.Logf("%d points, %d bytes", len(p.Time), len(raw))
+}
