@@ -31,10 +31,12 @@ func (s *Store) CancelIn(ctx context.Context, tx *store.Tx, workspace uuid.UUID,
 			select $1, 'backtests', 'backtest.tune.canceled', e.id::text,
 			       jsonb_build_object('status', 'canceled', 'n_trials', e.n_trials,
 			           'trials_completed', coalesce(p.trials_completed + p.trials_failed + p.trials_skipped, 0) + open.done,
+			           'share_done', least(1, greatest(0, coalesce((coalesce(p.work_done, 0) + open.work) / nullif(coalesce(p.work, e.n_trials), 0), 0))),
 			           'best_score', p.best_score, 'best_trial', p.best_trial, 'eta_seconds', null)
 			  from ended e left join tune_progress p on p.tune_id = e.id,
-			       lateral (select coalesce(sum(s.trials_done) filter (where not s.open), 0) as done from tune_shards s
-			                 where s.tune_id = e.id and s.job_id is not null and not s.done and s.rung < $3) open)
+			       lateral (select coalesce(sum(s.trials_done) filter (where not s.open and s.rung < $3), 0) as done,
+			                       coalesce(sum(s.trials_done * s.cost), 0) as work
+			                  from tune_shards s where s.tune_id = e.id and s.job_id is not null and not s.done) open)
 		select id from ended`, workspace, ids, sweep.PermutedRung)
 	if err != nil {
 		return nil, fmt.Errorf("cancel tunes: %w", err)

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 import millrace
+from millrace._calls import get
 from conftest import Server
 
 HERE = Path(__file__).parent.parent
@@ -118,6 +119,33 @@ def test_the_asyncapi_document_is_one(server: Server) -> None:
     assert [f"{list(fault.absolute_path)}: {fault.message[:200]}" for fault in check.iter_errors(document)] == []
     document["operations"]["sendEventsStream"]["action"] = "shout"
     assert not check.is_valid(document)
+
+
+def test_events_are_as_the_asyncapi_document_describes_them(server: Server, client: millrace.Client, frame: pd.DataFrame) -> None:
+    """All that the server has logged: of tunes that ended, were cancelled alone and with others, walk-forwards, documents and jobs."""
+    jsonschema = pytest.importorskip("jsonschema")
+    data = client.upload(frame, "walk", timeframe="1d")
+    space = {"fast": range(2, 62), "slow": range(70, 270, 10)}
+    client.walk_forward(data, "sma_cross", {"fast": [5, 10], "slow": [60]}, train_days=1000, test_days=365).wait()
+    client.ingest("events.md", text="# Events\n\nEach event is of one shape.\n").wait()
+    client.tune(data, "sma_cross", space, search="random", n_trials=1000).cancel()
+    tune = client.tune(data, "sma_cross", space, search="random", n_trials=1000)
+    assert client.bulk("tune", "cancel", confirm=1, ids=[tune.id])["changed"] == 1
+    client.delete("tune", tune.id)
+    document = httpx.get(server.url + "/docs/asyncapi.json").json()
+    check = jsonschema.Draft7Validator({"$ref": "#/components/schemas/Event", "components": document["components"]})
+    cursor, types = None, set()
+    while True:
+        page = client._send(get("/events", after=cursor, limit=1000))
+        for event in page["items"]:
+            faults = [f"{list(f.absolute_path)}: {f.message}" for e in check.iter_errors(event) for f in (e.context or [e])
+                      if not any(part == "enum" for part in f.schema_path)]
+            assert check.is_valid(event), f"{event['type']}: {event} {faults[:3]}"
+            types.add(event["type"])
+        if not page["items"]:
+            break
+        cursor = page["next_cursor"]
+    assert {"backtest.tune.canceled", "backtest.tune.deleting", "wfo.run.completed", "wfo.fold.completed", "ingestion.job.completed", "job.completed"} <= types
 
 
 def lines_of(readme: Path) -> list[str]:
