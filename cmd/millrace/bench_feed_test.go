@@ -100,6 +100,9 @@ func noopRound(b *testing.B, pool, owner *pgxpool.Pool, jobs int, feed bool) tim
 		ReindexerIndexNames: []string{},
 	})
 	require.NoError(b, err)
+	// Row-level security, which the owner is above, refuses the copy by which jobs are inserted fast.
+	inserter, err := river.NewClient(riverpgxv5.New(owner), &river.Config{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(b, err)
 	space := uuid.New()
 	params := make([]river.InsertManyParams, 1000)
 	for i := range params {
@@ -107,7 +110,7 @@ func noopRound(b *testing.B, pool, owner *pgxpool.Pool, jobs int, feed bool) tim
 	}
 	start := time.Now()
 	for range jobs / len(params) {
-		_, err := client.InsertManyFast(b.Context(), params)
+		_, err := inserter.InsertManyFast(b.Context(), params)
 		require.NoError(b, err)
 	}
 	require.NoError(b, client.Start(b.Context()))
