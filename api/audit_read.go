@@ -19,6 +19,9 @@ import (
 // auditHeadHeader says with an export what the chain's head is: the place of the last entry, and its hash.
 const auditHeadHeader = "Audit-Head"
 
+// auditUnsealedHeader says how many entries are not yet in the chain, and so not in the export.
+const auditUnsealedHeader = "Audit-Unsealed"
+
 func asJSONLines() []openapi.Param {
 	return params(inQuery("format", "jsonl: every entry in order, a line each, as `millrace admin audit verify` reads them",
 		openapi.Schema{"type": "string", "enum": []string{"json", "jsonl"}}))
@@ -82,7 +85,7 @@ func (s *Server) auditPage(c echo.Context, chain uuid.UUID) error {
 func (s *Server) exportAudit(c echo.Context, chain uuid.UUID) error {
 	const atOnce = 1000
 	ctx := c.Request().Context()
-	base, head, err := s.store.AuditEnds(ctx, chain)
+	base, head, unsealed, err := s.store.AuditEnds(ctx, chain)
 	if err != nil {
 		return err
 	}
@@ -92,6 +95,7 @@ func (s *Server) exportAudit(c echo.Context, chain uuid.UUID) error {
 	}
 	h := c.Response().Header()
 	h.Set(auditHeadHeader, fmt.Sprintf("%d:%x", head.Seq, head.Hash))
+	h.Set(auditUnsealedHeader, strconv.Itoa(unsealed))
 	h.Set(echo.HeaderContentType, "application/x-ndjson")
 	h.Set(echo.HeaderContentDisposition, `attachment; filename="audit.jsonl"`)
 	c.Response().WriteHeader(http.StatusOK)
@@ -103,7 +107,7 @@ func (s *Server) exportAudit(c echo.Context, chain uuid.UUID) error {
 	for at := base.Seq; len(lines) > 0; {
 		for _, l := range lines {
 			if l.Seq != at+1 {
-				if base, _, err := s.store.AuditEnds(ctx, chain); err != nil || base.Seq > at {
+				if base, _, _, err := s.store.AuditEnds(ctx, chain); err != nil || base.Seq > at {
 					panic(http.ErrAbortHandler) // retention took away what was to come: the next export begins later
 				}
 			}

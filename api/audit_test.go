@@ -37,6 +37,8 @@ func (r *fixture) audits() []auditView {
 	r.t.Helper()
 	pool := r.db.OwnerPool(r.t)
 	defer pool.Close()
+	_, err := pool.Exec(r.t.Context(), `select audit_seal(null, 100000)`)
+	require.NoError(r.t, err)
 	rows, err := pool.Query(r.t.Context(), `select entry from audit_log order by entry::jsonb ->> 'at', seq`)
 	require.NoError(r.t, err)
 	var all []auditView
@@ -231,7 +233,7 @@ func (r *fixture) noFollow(session *http.Cookie, path string) int {
 // While the audit log cannot be written, changes are refused, and say so; reading works.
 func TestChangesAreRefusedWhileTheAuditLogCannotBeWritten(t *testing.T) {
 	r := newFixture(t).withSample()
-	_, err := r.db.OwnerPool(t).Exec(t.Context(), `alter table audit_log rename to audit_log_away`)
+	_, err := r.db.OwnerPool(t).Exec(t.Context(), `alter table audit_unsealed rename to audit_unsealed_away`)
 	require.NoError(t, err)
 	before := r.count(`select count(*) from api_keys`)
 	for path, body := range map[string]string{"/backtests/tune": smallTune, "/workspace/keys": `{"name":"k","role":"viewer"}`} {
@@ -246,7 +248,7 @@ func TestChangesAreRefusedWhileTheAuditLogCannotBeWritten(t *testing.T) {
 	require.Equal(t, before, r.count(`select count(*) from api_keys`))
 	require.Zero(t, r.count(`select count(*) from tunes`)+r.count(`select count(*) from river_job`)+r.count(`select count(*) from admin_sessions`))
 	require.Equal(t, http.StatusOK, r.do(http.MethodGet, "/backtests/tunes", "").status)
-	_, err = r.db.OwnerPool(t).Exec(t.Context(), `alter table audit_log_away rename to audit_log`)
+	_, err = r.db.OwnerPool(t).Exec(t.Context(), `alter table audit_unsealed_away rename to audit_unsealed`)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusAccepted, r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", "k").status)
 }

@@ -40,6 +40,7 @@ func TestAWebhookIsMadeChangedAndItsSecretShownOnce(t *testing.T) {
 	require.Equal(t, http.StatusAccepted, again.status, string(again.body))
 	require.Equal(t, http.StatusNotFound, r.do(http.MethodPost, path+"/deliveries/none/redeliver", "").status)
 	require.Len(t, into[types.List[types.Delivery]](t, r.do(http.MethodGet, path+"/deliveries", "")).Items, 1)
+	require.Equal(t, http.StatusOK, r.do(http.MethodGet, "/audit", "").status) // what was done is in audit_log
 	for _, secret := range []string{made.Secret, rotated.Secret} {
 		raw := strings.TrimPrefix(secret, "whsec_")
 		require.Zero(t, r.count(fmt.Sprintf(`select count(*) from audit_log where position('%s' in entry) > 0`, raw)), "a secret is in the audit log")
@@ -48,6 +49,7 @@ func TestAWebhookIsMadeChangedAndItsSecretShownOnce(t *testing.T) {
 	}
 	require.Equal(t, http.StatusNoContent, r.do(http.MethodDelete, path, "").status)
 	require.Equal(t, http.StatusNotFound, r.do(http.MethodGet, path, "").status)
+	require.Equal(t, http.StatusOK, r.do(http.MethodGet, "/audit", "").status)
 	require.Equal(t, 1, r.count(`select count(*) from audit_log where entry::jsonb ->> 'route' = 'POST /webhooks' and entry like '%`+made.WebhookID+`%'`))
 }
 

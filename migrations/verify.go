@@ -164,24 +164,28 @@ func repair(ctx context.Context, pool *pgxpool.Pool) (made []string, err error) 
 	return append(made, given...), err
 }
 
-// giveAudit has audit_append run with the rights of the audit log's role, which may only add to it: a dump that
-// is restored without owners leaves it to whom restored it.
+// giveAudit has the functions of the audit log run with the rights of its role, which may only add to it: a dump that
+// is restored without owners leaves them to whom restored it.
 func giveAudit(ctx context.Context, pool *pgxpool.Pool) (made []string, err error) {
-	var given bool
-	err = pool.QueryRow(ctx, `select pg_get_userbyid(proowner) = 'millrace_audit' from pg_proc
-		where oid = 'public.audit_append(uuid, jsonb)'::regprocedure`).Scan(&given)
+	rows, err := pool.Query(ctx, `select oid::regprocedure::text from pg_proc
+		where pronamespace = 'public'::regnamespace and proname in ('audit_append', 'audit_forget', 'audit_seal')
+		  and pg_get_userbyid(proowner) <> 'millrace_audit' order by 1`)
 	if err != nil {
 		return nil, fmt.Errorf("look at the audit log's owner: %w", err)
 	}
-	if given {
-		return nil, nil
+	functions, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("look at the audit log's owner: %w", err)
 	}
-	// An owner has to have the right to create when it becomes one.
-	if _, err := pool.Exec(ctx, `
-		grant create on schema public to millrace_audit;
-		alter function audit_append(uuid, jsonb) owner to millrace_audit;
-		revoke create on schema public from millrace_audit`, pgx.QueryExecModeSimpleProtocol); err != nil {
-		return nil, fmt.Errorf("%w: give audit_append to millrace_audit: %w", ErrIncomplete, err)
+	for _, function := range functions {
+		// An owner has to have the right to create when it becomes one.
+		if _, err := pool.Exec(ctx, `
+			grant create on schema public to millrace_audit;
+			alter function `+function+` owner to millrace_audit;
+			revoke create on schema public from millrace_audit`, pgx.QueryExecModeSimpleProtocol); err != nil {
+			return made, fmt.Errorf("%w: give %s to millrace_audit: %w", ErrIncomplete, function, err)
+		}
+		made = append(made, "owner of function "+function)
 	}
-	return []string{"owner of function audit_append"}, nil
+	return made, nil
 }

@@ -1,10 +1,13 @@
 package store_test
 
 import (
+	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -57,10 +60,65 @@ func TestConcurrentEntriesFormOneChain(t *testing.T) {
 		require.Equal(t, sum[:], line.Hash)
 		hash = sum[:]
 	}
-	base, head, err := st.AuditEnds(t.Context(), space.ID)
+	base, head, unsealed, err := st.AuditEnds(t.Context(), space.ID)
 	require.NoError(t, err)
+	require.Zero(t, unsealed)
 	require.Equal(t, store.AuditPlace{Hash: []byte{}}, base)
 	require.Equal(t, store.AuditPlace{Seq: int64(len(lines)), Hash: hash}, head)
+}
+
+// A transaction whose entry is written does not hold up another of its workspace. An entry is read once it is committed,
+// and one that was changed before it was sealed shows.
+func TestEntriesWaitForNoOther(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	st, owner := stores.New(db.Pool(t), nil), db.OwnerPool(t)
+	space, err := st.Tenants.CreateWorkspace(t.Context(), "a", 1)
+	require.NoError(t, err)
+	write := func(ctx context.Context, within func()) error {
+		ctx = store.WithAudit(ctx, store.NewAudit(space.ID, store.AuditEntry{Route: "test"}))
+		return st.InWorkspace(ctx, space.ID, func(tx *store.Tx) error {
+			if err := store.AppendEvent(ctx, tx, space.ID, "backtests", "test", "x", nil); err != nil {
+				return err
+			}
+			if within == nil {
+				return nil
+			}
+			if _, err := tx.Exec(ctx, `select audit_append($1, '{"route": "early"}')`, space.ID); err != nil {
+				return err
+			}
+			within()
+			return nil
+		})
+	}
+	entries := func() (all []string) {
+		lines, err := st.AuditPage(t.Context(), space.ID, 0, false, 10)
+		require.NoError(t, err)
+		for _, line := range lines {
+			var entry struct {
+				Route   string
+				Altered bool
+			}
+			require.NoError(t, json.Unmarshal(line.Entry, &entry))
+			if entry.Altered {
+				entry.Route += ", altered"
+			}
+			all = append(all, entry.Route)
+		}
+		return all
+	}
+	require.NoError(t, write(t.Context(), func() {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		require.NoError(t, write(ctx, nil), "another transaction of the workspace waits for one that is open")
+		require.Equal(t, []string{"test"}, entries())
+		require.NoError(t, write(ctx, nil))
+		require.NoError(t, st.SealAudit(ctx))
+		require.Equal(t, []string{"test", "test"}, entries())
+	}))
+	_, err = owner.Exec(t.Context(), `update audit_unsealed set entry = entry || '{"route": "other"}' where entry ->> 'route' = 'early'`)
+	require.NoError(t, err)
+	require.Equal(t, []string{"test", "test", "other, altered", "test"}, entries())
 }
 
 // What the application acts as can add to the audit log by its function, and change or delete nothing of it.
@@ -69,7 +127,7 @@ func TestTheApplicationCannotChangeTheAuditLog(t *testing.T) {
 	db := pgtest.New(t)
 	owner := db.OwnerPool(t)
 	for _, role := range []string{store.AppRole, store.WorkspaceRole, store.FleetRole, "millrace_tenant"} {
-		for _, table := range []string{"audit_log", "audit_heads"} {
+		for _, table := range []string{"audit_log", "audit_heads", "audit_unsealed"} {
 			for _, right := range []string{"insert", "update", "delete", "truncate", "references", "trigger"} {
 				var has bool
 				require.NoError(t, owner.QueryRow(t.Context(), `select has_table_privilege($1, $2, $3)`, role, table, right).Scan(&has))
@@ -85,6 +143,10 @@ func TestTheApplicationCannotChangeTheAuditLog(t *testing.T) {
 		"another's chain":     `select audit_append('` + uuid.NewString() + `', '{}')`,
 		"the server's chain":  `select audit_append('` + uuid.Nil.String() + `', '{}')`,
 		"an entry by itself":  `insert into audit_log values (millrace_workspace(), 1, '{}', '')`,
+		"an unsealed entry":   `insert into audit_unsealed (workspace_id, entry, hash) values (millrace_workspace(), '{}', '')`,
+		"what is unsealed":    `delete from audit_unsealed`,
+		"another's sealing":   `select audit_seal('` + uuid.NewString() + `', 1)`,
+		"everybody's sealing": `select audit_seal(null, 1)`,
 		"a chain that begins": `delete from audit_heads`,
 	} {
 		space, err := st.Tenants.CreateWorkspace(t.Context(), name, 1)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"millrace/api/types"
 )
@@ -20,27 +21,35 @@ func (c *Client) AdminAudit(ctx context.Context, query url.Values) (*types.List[
 	return get[types.List[types.AuditEntry]](ctx, c, "/admin/audit", query)
 }
 
+// AuditHead is where a chain of the audit log ends.
+type AuditHead struct {
+	Place    string // PLACE:HASH
+	Unsealed int    // entries that the server has and that are not yet in the chain
+}
+
 // AuditExport copies a workspace's whole audit log, or with "" that of what belongs to none, as JSON lines: each
-// an api/types.AuditLine. It returns the chain's head as the server has it, PLACE:HASH.
-func (c *Client) AuditExport(ctx context.Context, workspace string, to io.Writer) (head string, err error) {
+// an api/types.AuditLine. It returns the chain's head as the server has it.
+func (c *Client) AuditExport(ctx context.Context, workspace string, to io.Writer) (head AuditHead, err error) {
 	query := url.Values{"format": {"jsonl"}}
 	if workspace != "" {
 		query.Set("workspace_id", workspace)
 	}
 	req, err := c.request(ctx, http.MethodGet, "/admin/audit", query, http.NoBody)
 	if err != nil {
-		return "", err
+		return head, err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return "", fmt.Errorf("export the audit log: %w", err)
+		return head, fmt.Errorf("export the audit log: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }() // read to its end, or given up
 	if resp.StatusCode != http.StatusOK {
-		return "", readError(resp)
+		return head, readError(resp)
 	}
 	if _, err := io.Copy(to, resp.Body); err != nil {
-		return "", fmt.Errorf("export the audit log: %w", err)
+		return head, fmt.Errorf("export the audit log: %w", err)
 	}
-	return resp.Header.Get("Audit-Head"), nil
+	head.Place = resp.Header.Get("Audit-Head")
+	head.Unsealed, _ = strconv.Atoi(resp.Header.Get("Audit-Unsealed")) // a server of before has none
+	return head, nil
 }

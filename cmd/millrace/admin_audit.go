@@ -77,7 +77,7 @@ func (c *auditExportCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(env.stderr, "head:", printable(head))
+	fmt.Fprintln(env.stderr, "head:", printable(head.Place))
 	return nil
 }
 
@@ -107,6 +107,9 @@ func (c *auditVerifyCmd) Run(ctx context.Context, env *environment) error {
 	if chain.base > 0 {
 		after = fmt.Sprintf(" after entry %d, the last that retention took away", chain.base)
 	}
+	if chain.unsealed > 0 {
+		after += fmt.Sprintf(", and %d not yet sealed into the chain", chain.unsealed)
+	}
 	_, err = fmt.Fprintf(env.stdout, "%d entries%s, unbroken; head %d:%x\n", chain.seq-chain.base, after, chain.seq, chain.hash)
 	return err
 }
@@ -126,7 +129,8 @@ func (c *auditVerifyCmd) readServer(ctx context.Context, chain *auditChain) erro
 	if err != nil {
 		return err
 	}
-	last, err := parseHead(head)
+	chain.unsealed = head.Unsealed
+	last, err := parseHead(head.Place)
 	if err != nil {
 		return fmt.Errorf("the server's head: %w", err)
 	}
@@ -158,6 +162,8 @@ type auditChain struct {
 	seq   int64
 	hash  []byte
 	known []auditHead // which it must pass
+	// How many entries the server has that are not yet sealed into the chain, and cannot be verified.
+	unsealed int
 }
 
 func (a *auditChain) readFile(path string) error {
@@ -196,7 +202,10 @@ func (a *auditChain) read(from io.Reader) error {
 
 func (a *auditChain) add(line []byte) error {
 	var found types.AuditLine
-	var entry struct{ Seq int64 }
+	var entry struct {
+		Seq     int64
+		Altered bool // before it was sealed
+	}
 	if err := json.Unmarshal(line, &found); err != nil {
 		return fmt.Errorf("after entry %d: not a line of an export: %w", a.seq, err)
 	}
@@ -213,6 +222,9 @@ func (a *auditChain) add(line []byte) error {
 	hash := hex.EncodeToString(sum[:])
 	if hash != found.Hash {
 		return fmt.Errorf("entry %d was changed, or one before it: its hash is %s and should be %s", entry.Seq, found.Hash, hash)
+	}
+	if entry.Altered {
+		return fmt.Errorf("entry %d was changed before it was sealed into the chain", entry.Seq)
 	}
 	a.seq, a.hash = entry.Seq, sum[:]
 	return a.compare(hash)

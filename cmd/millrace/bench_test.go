@@ -148,7 +148,7 @@ func (s *benchStore) workTraced(b *testing.B, slots int, exports *telemetry.Tele
 	b.Cleanup(pool.Close)
 	logger, metrics := slog.New(slog.DiscardHandler), ops.NewMetrics()
 	member, err := fleet.New(fleet.Options{
-		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: slots, jobs.QueueTunes: 1, jobs.QueueWFO: 1},
+		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: slots, jobs.QueueTunes: 2, jobs.QueueWFO: 1},
 		Metrics: metrics, Logger: logger, Reporter: reporter, Version: "bench", Drain: time.Second,
 	}, func(st *stores.Set, workers *river.Workers) {
 		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, logger, tune.Options{Slots: slots}).Register(workers)

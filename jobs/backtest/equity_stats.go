@@ -71,13 +71,13 @@ func (s *equityStats) sum(equity []float64) {
 }
 
 // scalarBars is how many bars are looked at one by one after a new extreme, as another is likely to be near.
-const scalarBars = 8
+const scalarBars = 4
 
 // trackDrawdown follows the peak and the deepest drawdown from it. Positive floats order as their
 // bits do, so one integer comparison skips the bars that change neither, which most are.
 func (s *equityStats) trackDrawdown(equity []float64) {
 	for i := 0; i < len(equity); {
-		if len(equity)-i > scalarBars && s.floor > 0 && s.peak <= math.MaxFloat64 {
+		if len(equity)-i >= 8 && s.floor > 0 && s.peak <= math.MaxFloat64 {
 			i += quiet(equity[i:], s.floor, s.peak)
 		}
 		floor := math.Float64bits(s.floor)

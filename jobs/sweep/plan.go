@@ -131,6 +131,15 @@ func (s Spec) windows(n int, f *faults) (is, oos backtest.Window) {
 // Trials is the number of trials.
 func (p *Plan) Trials() int { return p.seq.trials }
 
+// TrialBars is how many bars a trial trades, those of all datasets together.
+func (p *Plan) TrialBars() int {
+	bars := 0
+	for _, s := range p.sets {
+		bars += s.traded()
+	}
+	return bars
+}
+
 // Warnings are what the plan's user should know before any result.
 func (p *Plan) Warnings() []string { return append([]string{}, p.warnings...) }
 

@@ -64,11 +64,7 @@ func (p *Plan) RunShard(ctx context.Context, sh Shard, progress func(done int)) 
 	if run.lanes = run.newLanes(); run.lanes != nil {
 		defer run.lanes.clear(p)
 	}
-	perTrial := 0
-	for _, s := range p.sets {
-		perTrial += s.traded()
-	}
-	bars := barsBetweenChecks
+	perTrial, bars := p.TrialBars(), barsBetweenChecks
 	for trial, params := range p.Params(sh) {
 		if bars += perTrial; bars >= barsBetweenChecks {
 			bars = 0

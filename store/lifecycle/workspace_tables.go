@@ -66,7 +66,7 @@ func holdings() []holding {
 }
 
 // keptTables have rows of workspaces that stay: who did what, that it was deleted among it.
-func keptTables() []string { return []string{"audit_log", "audit_heads"} }
+func keptTables() []string { return []string{"audit_log", "audit_heads", "audit_unsealed"} }
 
 // empty deletes some rows of the workspace, parts first, and returns how many.
 func (h holding) empty(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) (int64, error) {

@@ -54,7 +54,7 @@ func TestAnAuditLogThatLostItsBeginningIsVerifiedFromThere(t *testing.T) {
 
 	verify := func(space uuid.UUID, first, last int64) {
 		t.Helper()
-		base, head, err := d.Store.DB.AuditEnds(ctx, space)
+		base, head, _, err := d.Store.DB.AuditEnds(ctx, space)
 		require.NoError(t, err)
 		require.Equal(t, first-1, base.Seq)
 		lines, err := d.Store.DB.AuditPage(ctx, space, base.Seq, false, 1000)

@@ -196,6 +196,7 @@ var bounds = map[string]bound{
 	"rate_limits":         within(10, 1),
 	"event_counts":        {windows: []window{{10, 2}}, always: 600},
 	"counter_deltas":      {always: 50},
+	"audit_unsealed":      {always: 50},
 	"ingest_uploads":      within(1, 1),
 	"ingest_upload_parts": within(1, 1),
 }

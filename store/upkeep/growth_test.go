@@ -199,7 +199,7 @@ func TestNoTableGrowsBeyondItsBoundInFiveYears(t *testing.T) {
 		if most[table] > int(limit) {
 			t.Errorf("%s grew to %d rows, beyond its bound of %.0f", table, most[table], limit)
 		}
-		if came <= limit && table != "counter_deltas" {
+		if came <= limit && table != "counter_deltas" && table != "audit_unsealed" { // which are folded and sealed within seconds
 			t.Errorf("%s gets %.0f rows, no more than its bound of %.0f: nothing is shown", table, came, limit)
 		}
 		if most[table] == 0 && bounds[table].windows != nil && bounds[table].windows[0].days > 2 {

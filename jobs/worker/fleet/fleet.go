@@ -219,5 +219,8 @@ func (f *Fleet) beatOnce(ctx context.Context) error {
 	running, unrecorded := f.held.now(time.Now())
 	recalls, err := f.store.Workers.Beat(ctx, f.self, running, unrecorded)
 	f.held.recall(recalls)
-	return err
+	if err != nil {
+		return err
+	}
+	return f.store.DB.SealAudit(ctx)
 }

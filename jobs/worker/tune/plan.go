@@ -32,7 +32,7 @@ func (w *Workers) plan(ctx context.Context, args jobs.TunePlanArgs, lease store.
 	if err != nil {
 		return err
 	}
-	size, err := w.shardSize(ctx, tune.ID, plan)
+	size, err := w.shardSize(ctx, tune, plan)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (w *Workers) advance(ctx context.Context, args jobs.TuneAdvanceArgs, lease 
 	if err != nil {
 		return fmt.Errorf("plan round %d of tune %s: %w", args.Round, args.TuneID, err)
 	}
-	size, err := w.shardSize(ctx, tune.ID, plan)
+	size, err := w.shardSize(ctx, tune, plan)
 	if err != nil {
 		return err
 	}
@@ -111,12 +111,12 @@ func (w *Workers) ended(ctx context.Context, workspace, id uuid.UUID, lease stor
 // shardSize cuts the trials that are left into shards of ShardTime, and finer towards the end, down
 // to a tenth of it, so that the slots of the fleet finish together. The results do not depend on
 // the cut.
-func (w *Workers) shardSize(ctx context.Context, id uuid.UUID, plan *sweep.Plan) (func(left int) int, error) {
+func (w *Workers) shardSize(ctx context.Context, tune *tuning.Tune, plan *sweep.Plan) (func(left int) int, error) {
 	slots, err := w.store.Workers.TrialSlots(ctx)
 	if err != nil {
 		return nil, err
 	}
-	perTrial, err := w.plans.pace(id, func() (time.Duration, error) { return perTrial(ctx, plan) })
+	perTrial, err := w.plans.pace(tune, plan, func() (time.Duration, error) { return perTrial(ctx, plan) })
 	if err != nil {
 		return nil, err
 	}

@@ -28,15 +28,16 @@ type plans struct {
 	mu         sync.Mutex
 	byID       map[uuid.UUID]*planned
 	order      []uuid.UUID // oldest first
+	paces      map[uuid.UUID]float64
 }
 
-type planned struct {
-	plan     *sweep.Plan
-	perTrial time.Duration // 0: not measured here yet
-}
+type planned struct{ plan *sweep.Plan }
+
+// pacesKept bounds the paces that are kept.
+const pacesKept = 64
 
 func newPlans(tunes *tuning.Store, scripts *strategies.Store) *plans {
-	return &plans{tuning: tunes, strategies: scripts, byID: map[uuid.UUID]*planned{}}
+	return &plans{tuning: tunes, strategies: scripts, byID: map[uuid.UUID]*planned{}, paces: map[uuid.UUID]float64{}}
 }
 
 // get makes the tune's plan, or finds it. A spec that does not fit its dataset is a permanent error.
@@ -81,22 +82,30 @@ func (p *plans) keep(id uuid.UUID, plan *sweep.Plan) {
 	p.order = append(p.order, id)
 }
 
-// pace is how long one of the tune's trials takes here; measured once a tune.
-func (p *plans) pace(id uuid.UUID, measure func() (time.Duration, error)) (time.Duration, error) {
+// pace is how long one of the tune's trials takes here. It is measured once a tune, and once for all folds of a
+// walk-forward, whose trials differ in nothing but their bars.
+func (p *plans) pace(tune *tuning.Tune, plan *sweep.Plan, measure func() (time.Duration, error)) (time.Duration, error) {
+	id, bars := tune.ID, float64(max(1, plan.TrialBars()))
+	if tune.Fold != nil {
+		id = tune.Fold.WFO
+	}
 	p.mu.Lock()
-	known := p.byID[id]
-	if known != nil && known.perTrial > 0 {
-		defer p.mu.Unlock()
-		return known.perTrial, nil
-	}
+	perBar, known := p.paces[id]
 	p.mu.Unlock()
-	perTrial, err := measure()
-	if err == nil && known != nil {
-		p.mu.Lock()
-		known.perTrial = perTrial
-		p.mu.Unlock()
+	if known {
+		return max(time.Duration(perBar*bars), time.Nanosecond), nil
 	}
-	return perTrial, err
+	perTrial, err := measure()
+	if err != nil {
+		return 0, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.paces) == pacesKept {
+		clear(p.paces)
+	}
+	p.paces[id] = float64(perTrial) / bars
+	return perTrial, nil
 }
 
 // scriptFault makes what is missing for good a permanent error.
