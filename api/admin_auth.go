@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -209,7 +210,8 @@ func (s *Server) isAdminToken(given string) bool {
 }
 
 // sealed is what is stored of a cookie's secret. Of a session that ADMIN_TOKEN began it is keyed by the
-// token, so that it ends once the token is no longer among the values.
+// token, so that it ends once the token is no longer among the values, and of one that the OpenID provider began by that
+// provider's configuration.
 func sealed(token, purpose, secret string) (digest [32]byte) {
 	mac := hmac.New(sha256.New, []byte(token))
 	_, _ = io.WriteString(mac, purpose+"\x00"+secret) // a hash never fails
@@ -221,7 +223,11 @@ func sealed(token, purpose, secret string) (digest [32]byte) {
 func (s *Server) seals(purpose, secret string) [][]byte {
 	unkeyed := sealed("", purpose, secret)
 	all := [][]byte{unkeyed[:]}
-	for _, token := range s.admins.all() {
+	tokens := s.admins.all()
+	if s.opts.OpenID.Seal != "" {
+		tokens = append(slices.Clone(tokens), s.opts.OpenID.Seal)
+	}
+	for _, token := range tokens {
 		digest := sealed(token, purpose, secret)
 		all = append(all, digest[:])
 	}

@@ -110,8 +110,8 @@ func auditSession(c echo.Context, route string, v visitor) context.Context {
 }
 
 // noteRefused leaves an entry of a sign-in that was refused. The limit of logins bounds how many.
-func (s *Server) noteRefused(c echo.Context) error {
-	entry := newEntry(c, "POST /admin/login", store.AuditActor{Kind: "nobody", Console: true})
+func (s *Server) noteRefused(c echo.Context, route string) error {
+	entry := newEntry(c, route, store.AuditActor{Kind: "nobody", Console: true})
 	entry.Entity.Type, entry.Outcome = "session", "refused"
 	return s.store.Note(c.Request().Context(), uuid.Nil, entry)
 }

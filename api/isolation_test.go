@@ -20,6 +20,7 @@ import (
 var forAnybody = map[string]string{
 	"GET /healthz": "says that it lives", "GET /readyz": "says ready or not", "GET /version": "says which",
 	"GET /docs": "names no workspace", "GET /docs/openapi.json": "names no workspace", "GET /docs/asyncapi.json": "names no workspace", "GET /admin/assets/:name": "what login needs",
+	"GET /admin/login/oidc": "the way in through a provider, throttled", "GET /admin/login/oidc/callback": "asks for a sign-in that this browser began",
 	"GET /admin/login": "the way in", "POST /admin/login": "the way in, throttled", "POST /admin/logout": "ends what it is sent",
 }
 

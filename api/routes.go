@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"millrace/api/openapi"
+	"millrace/api/signin"
 	"millrace/api/types"
 	"millrace/jobs/knowledge"
 	"millrace/ops"
@@ -244,6 +245,8 @@ func (s *Server) routes() []route {
 		{get, "/admin/login", public, s.loginPage, bodyLimit, about{page: true}},
 		{post, "/admin/login", public, s.logIn, login, about{
 			summary: "Begin a session of the console", body: types.LoginRequest{}, sample: sampleLogin, answer: types.Session{}}},
+		{get, signInPath, public, s.beginOpenID, bodyLimit, about{page: true}},
+		{get, signin.CallbackPath, public, s.finishOpenID, bodyLimit, about{page: true}},
 		{post, "/admin/logout", public, s.logOut, bodyLimit, about{summary: "End it", status: http.StatusNoContent}},
 
 		{get, "/admin/pprof/*", admin, s.profiles, bodyLimit, about{page: true}},

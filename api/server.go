@@ -39,6 +39,7 @@ type Options struct {
 	Docs       bool           // serve /docs
 	River      http.Handler   // River's own pages; nil: none
 	Webhooks   WebhookOptions
+	OpenID     OpenIDOptions
 	Heartbeat  time.Duration // between comments on a quiet stream; default 15 s
 	// StreamWrite bounds one write to an event stream; default 10 s.
 	StreamWrite time.Duration
@@ -106,6 +107,9 @@ func New(opts Options) (*Server, error) {
 	if opts.Session == 0 {
 		opts.Session = 12 * time.Hour
 	}
+	if opts.OpenID.Session == 0 {
+		opts.OpenID.Session = time.Hour
+	}
 	if opts.Recheck == 0 {
 		opts.Recheck = time.Second
 	}
@@ -121,7 +125,7 @@ func New(opts Options) (*Server, error) {
 	s.passes = &passes{ended: s.store.Tenants.Ended, period: opts.Recheck, open: map[tenants.Credential]*watchedPass{},
 		failed: func(err error) { s.failures.Report(context.Background(), "the watch of sessions failed", err) }}
 	var err error
-	if s.pages, err = console.New(console.Options{API: s, Reads: consoleReads{opts.Store}, Logger: opts.Logger, Version: opts.Version, Docs: opts.Docs, RiverUI: opts.River != nil}); err != nil {
+	if s.pages, err = console.New(console.Options{API: s, Reads: consoleReads{opts.Store}, Logger: opts.Logger, Version: opts.Version, Docs: opts.Docs, RiverUI: opts.River != nil, SignIn: opts.OpenID.host()}); err != nil {
 		return nil, err
 	}
 	s.echo.HTTPErrorHandler = s.renderError

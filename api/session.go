@@ -57,7 +57,7 @@ func (s *Server) logIn(c echo.Context) error {
 	}
 	session, secret, err := s.signIn(c, req.Token)
 	if errors.Is(err, store.ErrNotFound) {
-		if err := s.noteRefused(c); err != nil {
+		if err := s.noteRefused(c, "POST /admin/login"); err != nil {
 			return err
 		}
 		why := "This is neither an admin token nor a workspace's key."

@@ -56,6 +56,8 @@ type Metrics struct {
 
 	WorkReconciled *prometheus.CounterVec // work
 
+	SignIns *prometheus.CounterVec // status: of those through the OpenID provider
+
 	TelemetryFailures     *prometheus.CounterVec // signal: exports that failed
 	TelemetrySpansDropped prometheus.Counter
 	WebhookDeliveries     *prometheus.CounterVec // status
@@ -116,6 +118,7 @@ func NewMetrics() *Metrics {
 		JobsRescued:    counter("worker_jobs_rescued_total", "Jobs run again because no live worker held them."),
 		WorkReconciled: counters("work_reconciled_total", "Pieces of active work taken up after their job was lost.", "work"),
 
+		SignIns:               counters("sign_ins_total", "Sign-ins through the OpenID provider, by status: ok, refused, or away, when the provider cannot be used.", "status"),
 		TelemetryFailures:     counters("telemetry_export_failures_total", "Exports to the OpenTelemetry collector that failed, by signal: traces or metrics.", "signal"),
 		TelemetrySpansDropped: counter("telemetry_spans_dropped_total", "Spans that were dropped because too many waited for the collector."),
 		WebhookDeliveries:     counters("webhook_deliveries_total", "Attempts to deliver to receivers of webhooks, by status.", "status"),
@@ -130,7 +133,7 @@ func NewMetrics() *Metrics {
 		m.WFORuns, m.WFOFolds, m.WFORunDuration, m.WFOEligible, m.RunPlanFailures, m.ScheduleSlots, m.StrategyChecks, m.Deletions, m.WorkspaceDeletions,
 		m.IngestJobs, m.IngestFailures,
 		m.IdempotencyReplays, m.InternalErrors, m.RiverJobWait, m.RiverJobRun, m.JobsRescued, m.WorkReconciled,
-		m.TelemetryFailures, m.TelemetrySpansDropped,
+		m.SignIns, m.TelemetryFailures, m.TelemetrySpansDropped,
 		m.WebhookDeliveries, m.WebhookDuration,
 	)
 	m.Registry.MustRegister(m.Knowledge.collectors()...)
@@ -155,6 +158,7 @@ func (m *Metrics) begin() {
 	}
 	each(m.WebhookDeliveries, []string{"delivered", "failed"})
 	each(m.InternalErrors, []string{"error", "panic"})
+	each(m.SignIns, []string{"ok", "refused", "away"})
 	each(m.TelemetryFailures, []string{"traces", "metrics"})
 	m.Knowledge.begin()
 }

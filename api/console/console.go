@@ -50,8 +50,9 @@ type Options struct {
 	Reads   Reads
 	Logger  *slog.Logger
 	Version string
-	Docs    bool // link to /docs
-	RiverUI bool // link jobs to River UI
+	Docs    bool   // link to /docs
+	RiverUI bool   // link jobs to River UI
+	SignIn  string // provider that people may sign in through; "": none
 }
 
 // Pages are the console.
@@ -161,6 +162,6 @@ func (p *Pages) Error(c echo.Context, problem Problem) error {
 // Login shows the form that begins a session.
 func (p *Pages) Login(c echo.Context, status int, next, message string) error {
 	v := &view{Title: "Log in", Bare: true, Class: "login", Version: p.opts.Version}
-	v.Data = struct{ Next, Message string }{next, message}
+	v.Data = struct{ Next, Message, SignIn string }{next, message, p.opts.SignIn}
 	return p.render(c, status, "login", v)
 }

@@ -27,7 +27,8 @@ type apiFlags struct {
 	Docs        *bool    `negatable:"" env:"DOCS_ENABLED" help:"Serve the API's document at /docs. Default: yes, but not in production."`
 	CORSOrigins []string `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Sites whose pages may call the API with a workspace's key, as in https://app.example.com; none, or * outside production. Default: none."`
 	limitFlags
-	tls tlsFlags // of its verb: dev serves this machine only
+	tls    tlsFlags // of its verb: dev serves this machine only
+	openID openIDFlags
 }
 
 // apiCmd is the verb `api`.
@@ -38,6 +39,7 @@ type apiCmd struct {
 	webhookFlags
 	apiFlags
 	tlsFlags
+	openIDFlags
 	telemetryFlags
 	reloadFlags
 }
@@ -47,7 +49,7 @@ func (c *apiCmd) Run(ctx context.Context, env *environment, parsed *kong.Kong) e
 	if err := checked(c.databaseFlags.check(), c.check(env.profile)); err != nil {
 		return err
 	}
-	c.tls = c.tlsFlags
+	c.tls, c.apiFlags.openID = c.tlsFlags, c.openIDFlags
 	env.reload = newReloader(env, parsed, c.Reload, c.AdminToken)
 	return serve(ctx, env, 15*time.Second, func(life *lifecycle) error {
 		metrics := ops.NewMetrics()
@@ -78,7 +80,7 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 	st := pools.stores(client)
 	st.SetRecorder(metrics)
 	st.SetVersion(env.version())
-	reporter, err := env.report.reporter(life, env.exports.Tracer(), append(strings.Fields(flags.AdminToken), db.DatabaseURL)...)
+	reporter, err := env.report.reporter(life, env.exports.Tracer(), append(strings.Fields(flags.AdminToken+" "+flags.openID.OIDCSecret), db.DatabaseURL)...)
 	if err != nil {
 		return "", err
 	}
@@ -104,6 +106,10 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 	guard, guardErr := hooks.guard()
 	if err := checked(keysErr, guardErr); err != nil {
 		return "", err
+	}
+	people, err := flags.openID.openID()
+	if err != nil {
+		return "", configError{err}
 	}
 	look, err := healthOptions(ctx, life, db)
 	if err != nil {
@@ -131,7 +137,7 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 		Limits: flags.limits(), TrustedProxies: proxies,
 		CORSOrigins: origins, TLSOnly: env.profile == production,
 		Docs: flags.docs(env.profile), Knowledge: base, River: river,
-		Webhooks: api.WebhookOptions{Keys: keys, Guard: guard, Lookup: true},
+		Webhooks: api.WebhookOptions{Keys: keys, Guard: guard, Lookup: true}, OpenID: people,
 	})
 	if err != nil {
 		return "", configError{err}

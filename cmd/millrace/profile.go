@@ -118,7 +118,7 @@ func (f limitFlags) check() error {
 
 // check names everything that keeps an API server from starting under a profile, but for what it connects to.
 func (c apiCmd) check(profile string) error {
-	return errors.Join(c.apiFlags.check(profile), c.tlsFlags.check(), c.knowledgeFlags.check(), c.webhookFlags.check(), c.telemetryFlags.check(), c.reloadFlags.check())
+	return errors.Join(c.apiFlags.check(profile), c.tlsFlags.check(), c.openIDFlags.check(c.AdminToken), c.knowledgeFlags.check(), c.webhookFlags.check(), c.telemetryFlags.check(), c.reloadFlags.check())
 }
 
 // check names everything that keeps a worker from starting under a profile, but for what it connects to.

@@ -92,10 +92,14 @@ func TestABadValueIsRefusedByItsName(t *testing.T) {
 		"OTEL_EXPORTER_OTLP_ENDPOINT": {"nowhere", "ftp://h"}, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": {"nowhere"}, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": {"nowhere"},
 		"OTEL_EXPORTER_OTLP_HEADERS": {"key", "a=%zz"}, "OTEL_EXPORTER_OTLP_PROTOCOL": {"grpc"}, "OTEL_EXPORTER_OTLP_TIMEOUT": {"0"}, "OTEL_METRIC_EXPORT_INTERVAL": {"0"},
 		"OTEL_BSP_SCHEDULE_DELAY": {"0"}, "OTEL_TRACES_SAMPLER_ARG": {"2", "x"}, "OTEL_RESOURCE_ATTRIBUTES": {"name"}, "MILLRACE_RELOAD": {"/nowhere/reload.env"},
+		"OIDC_ISSUER": {"http://login.example.com"}, "OIDC_CLIENT_ID": {"alone"}, "OIDC_CLIENT_SECRET": {"alone"}, "OIDC_REDIRECT_URL": {"https://alone.example.com"}, "OIDC_GRANTS": {"ops=admin"},
 		"MILLRACE_TLS_CERT": {"/nowhere/cert.pem"}, "MILLRACE_TLS_KEY": {"/nowhere/key.pem"},
 	}
 	anything := map[string]string{ // what is never wrong by itself
 		"OTEL_SERVICE_NAME":  "a name",
+		"OIDC_SCOPES":        "asked for by OIDC_ISSUER",
+		"OIDC_CLAIM":         "asked for by OIDC_ISSUER",
+		"OIDC_SESSION":       "asked for by OIDC_ISSUER",
 		"MILLRACE_CACHE_DIR": "a folder that cannot be made costs a compilation",
 		"SENTRY_ENVIRONMENT": "a name", "EMBEDDER_API_KEY": "a secret", "LLM_API_KEY": "a secret", "RERANKER_API_KEY": "a secret", "QDRANT_API_KEY": "a secret",
 		"EMBEDDER_URL": "asked for by EMBEDDER", "EMBEDDER_MODEL": "asked for by EMBEDDER", "EMBEDDER_FILE": "asked for by EMBEDDER", "LLM_URL": "asked for by LLM_PROVIDER", "LLM_MODEL": "asked for by LLM_PROVIDER", "RERANKER_MODEL": "a name",

@@ -208,6 +208,7 @@ func work(m *ops.Metrics, well bool) {
 		m.SSEQueueDrops.Inc()
 		m.SSERelayLag.Set(6)
 		m.IngestFailures.WithLabelValues("pdf").Add(5)
+		m.SignIns.WithLabelValues("away").Add(5)
 		m.TelemetryFailures.WithLabelValues("traces").Add(5)
 		m.WFOEligible.Observe(0)
 	} else {

@@ -9,7 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Expiring is a credential that works, was used within a week, and ends soon. One that nobody uses ends without harm.
+// Expiring is a credential that works, was used within a week, and ends soon. One that nobody uses ends without harm,
+// and that of a person whom the OpenID provider signs in is made to last as long as the person comes.
 type Expiring struct {
 	Kind      CredentialKind // a key, or an admin's token
 	ID        uuid.UUID
@@ -28,10 +29,10 @@ func (s *Store) Expiring(ctx context.Context, within time.Duration, few int) ([]
 	batch.Queue(`
 		with soon as (
 			select 'key' as kind, id, name, workspace_id, expires_at, last_used_at from api_keys
-			 where revoked_at is null and expires_at > now() and expires_at < now() + make_interval(secs => $1)
+			 where revoked_at is null and subject is null and expires_at > now() and expires_at < now() + make_interval(secs => $1)
 			union all
 			select 'admin token', id, name, null, expires_at, last_used_at from admin_tokens
-			 where revoked_at is null and expires_at > now() and expires_at < now() + make_interval(secs => $1)),
+			 where revoked_at is null and subject is null and expires_at > now() and expires_at < now() + make_interval(secs => $1)),
 		used as (
 			select *, count(*) over (partition by kind) as total, row_number() over (partition by kind order by expires_at, id) as n
 			  from soon where last_used_at > now() - interval '7 days')

@@ -120,6 +120,9 @@ var feeds = []feed{
 	{"sessions", 1, `
 		insert into admin_sessions (digest, expires_at)
 		select sha256(at::text::bytea), at + interval '12 hours' from (select @from::timestamptz + i * @step::interval as at from generate_series(1, @n::int) i) times`},
+	{"sign-ins that were given up", 1, `
+		insert into sign_ins (digest, next, expires_at)
+		select sha256(at::text::bytea), '/admin', at + interval '10 minutes' from (select @from::timestamptz + i * @step::interval as at from generate_series(1, @n::int) i) times`},
 	{"tickets", 1, `
 		insert into event_tickets (digest, workspace_id, expires_at)
 		select sha256(at::text::bytea), @space::uuid, at + interval '1 hour' from (select @from::timestamptz + i * @step::interval as at from generate_series(1, @n::int) i) times`},
@@ -190,6 +193,7 @@ var bounds = map[string]bound{
 	"audit_log":         within(auditPerDay, 1095),
 	// What has expired goes at the next sign-in and ticket.
 	"admin_sessions":      {windows: []window{{1, 1}}, always: 2},
+	"sign_ins":            {windows: []window{{1, 1}}, always: 2},
 	"event_tickets":       {windows: []window{{1, 1}}, always: 2},
 	"workers":             within(0.5, 1),
 	"llm_minutes":         {windows: []window{{5, 7}}, always: 2},

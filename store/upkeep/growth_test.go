@@ -116,6 +116,7 @@ func (s *simulated) live(from, to time.Time, day int, without string) {
 	require.NoError(s.T, err)
 	_, err = st.Tenants.BeginSession(ctx, tenants.Session{Digest: digest()}, time.Hour)
 	require.NoError(s.T, err)
+	require.NoError(s.T, st.Tenants.BeginSignIn(ctx, digest(), "/admin", time.Minute))
 	_, err = st.Tenants.CreateEventTicket(ctx, digest(), tenants.TicketMaker{}, s.Space.ID, time.Hour)
 	require.NoError(s.T, err)
 	require.NoError(s.T, st.Recommend.RecordLLMCall(ctx, "openai", "m", ""))
