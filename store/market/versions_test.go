@@ -323,6 +323,28 @@ func TestChangedAttributesMakeAVersionOfTheSameBars(t *testing.T) {
 	require.Equal(t, sumOf(bars), sumOf(got))
 }
 
+// What is exported of a version is all of its bars, whether they were appended or described otherwise.
+func TestAllBarsOfAVersionArePacked(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	bars := generated(t, 400)
+	put(t, d, "spx", bars.Slice(0, 300))
+	_, err := d.Store.Market.Extend(t.Context(), d.Space.ID, "spx", market.Extension{Bars: bars.Slice(290, 400)})
+	require.NoError(t, err)
+	around := backtest.CalendarContinuous
+	_, _, err = d.Store.Market.Describe(t.Context(), d.Space.ID, "spx", market.Description{Calendar: &around}, func(*market.Dataset) error { return nil })
+	require.NoError(t, err)
+	for version, want := range map[string]*backtest.Bars{"spx@1": bars.Slice(0, 300), "spx@2": bars, "spx@3": bars} {
+		data, err := d.Store.Market.Packed(t.Context(), d.Space.ID, mustDataset(t, d, version).ID)
+		require.NoError(t, err)
+		got, err := ohlcv.Decode(data)
+		require.NoError(t, err, version)
+		require.Equal(t, sumOf(want), sumOf(got), version)
+	}
+	_, err = d.Store.Market.Packed(t.Context(), d.Space.ID, uuid.New())
+	require.ErrorIs(t, err, store.ErrNotFound)
+}
+
 // Datasets of before have a hash that cannot be continued: the same bars find them, and appends continue them.
 func TestADatasetOfBeforeGrows(t *testing.T) {
 	t.Parallel()
