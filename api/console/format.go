@@ -351,6 +351,8 @@ func icon(name string) template.HTML {
 		"runs":        `<path d="M4 3l9 5-9 5z"/>`,
 		"plans":       `<path d="M3 3.500h10M3 8h6M3 12.500h8"/><path d="M11.500 6.500 13 8l-1.500 1.500"/>`,
 		"audit":       `<path d="M4 2.500h8v11H4zM6 5.500h4M6 8h4M6 10.500h2"/>`,
+		"jobs":        `<path d="M2.500 5.500c2-2 3.500-2 5.500 0s3.500 2 5.500 0M2.500 10.500c2-2 3.500-2 5.500 0s3.500 2 5.500 0"/>`,
+		"document":    `<path d="M4 2.500h5l3 3v8H4zM9 2.500v3h3"/>`,
 		"search":      `<path d="M2.500 3h5l6 6-5 5-6-6z"/><circle cx="5.500" cy="6" r="1"/>`,
 		"query":       `<circle cx="7" cy="7" r="4"/><path d="m10 10 3.5 3.5"/>`,
 		"ingestion":   `<path d="M8 2v7m-3-3 3 3 3-3M2.5 10.500V13h11v-2.500"/>`,
