@@ -132,12 +132,12 @@ func TestTheQuotaOfTrialsIsThatOfTheDatabasesDay(t *testing.T) {
 	d.Exec(`update tunes set created_at = created_at - interval '1 day'`)
 	require.Zero(t, today())
 	require.NoError(t, submitTrials(d, d.Store, "tomorrow", 1010), "on the next day")
-	over(submitTrials(d, d.Store, "tomorrow 2", 1))
+	_ = over(submitTrials(d, d.Store, "tomorrow 2", 1))
 
 	limit(0)
 	require.NoError(t, submitTrials(d, d.Store, "free", 5000))
 	limit(6011)
-	over(submitTrials(d, d.Store, "last", 2))
+	_ = over(submitTrials(d, d.Store, "last", 2))
 	require.NoError(t, submitTrials(d, d.Store, "last", 1), "what was submitted while there was no quota counts")
 }
 
