@@ -40,7 +40,7 @@ func furtherMembers() map[string]string {
 		"folds_scored": "how many have judged the candidates", "format": "of the document or file", "from_collection": "where vectors were before",
 		"go": "version of Go that built the program", "hold_pct": "of the instrument in this state, in percent", "hold_sharpe": "of buy and hold, annualised",
 		"ignored": "columns of the file that are not used", "index": "its place, from 0", "information_ratio": "of the return above buy and hold",
-		"instrument": "what is traded, and its units", "intent": "signature of the request", "job_log_id": "number of the entry in the retention log",
+		"instrument": "what is traded, and its units", "intent": "signature of the request", "intrabar": "the dataset of bars inside those of the first, as of intrabar_dataset", "job_log_id": "number of the entry in the retention log",
 		"job_name": "of the retention job", "jobs": "one after the other", "keep_days": "how long rows are kept", "last_bars": "as they were read",
 		"last_deleted_count": "of the newest run; null before the first", "last_delivered_at": "null before the first", "last_error": "of the newest failure; null: none",
 		"last_ok_at": "when it last ran well; null: never", "last_run_at": "when it last ran; null: never", "last_seen_at": "when it was last asked",
