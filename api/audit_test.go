@@ -114,7 +114,7 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 			}
 			a = n.call(route, target, route.Sample, as...)
 		case "/workspace": // of the other workspace, as the rest needs this one
-			as, workspace = []string{"Authorization", "Bearer " + n.other}, ""
+			as, workspace = []string{"Authorization", "Bearer " + n.other}, uuid.Nil.String()
 			a = n.call(route, "/workspace?confirm="+n.beta.Name, "", as...)
 		case "/admin/workspaces/:id":
 			target := path(route)
