@@ -42,3 +42,27 @@ func TestUploadsAtOnceDoNotGoBeyondTheQuotaOfDatasets(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 4, has.Datasets)
 }
+
+// Where there is a quota, an upload counts after those that came before it have ended; where there is none, it waits for
+// nobody.
+func TestAnUploadUnderAQuotaWaitsForTheOneBeforeIt(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	bars := generated(t, 300)
+	put := func(name string) error {
+		_, err := d.Store.Market.PutDataset(t.Context(), d.Space.ID, market.Dataset{Name: name, Symbol: "X", Timeframe: "1d", Calendar: 252}, bars)
+		return err
+	}
+	lock := `select pg_advisory_xact_lock(hashtextextended('millrace quota ' || '` + d.Space.ID.String() + `', 0))`
+	held := d.Open(lock)
+	require.NoError(t, put("free"))
+	require.NoError(t, held.Rollback(t.Context()))
+	_, err := d.Store.Tenants.ChangeWorkspace(t.Context(), d.Space.ID, tenants.WorkspaceChange{Limits: tenants.WorkspaceLimits{Datasets: new(3)}})
+	require.NoError(t, err)
+	held = d.Open(lock)
+	done := make(chan error, 1)
+	go func() { done <- put("counted") }()
+	d.AwaitBlocked()
+	require.NoError(t, held.Rollback(t.Context()))
+	require.NoError(t, <-done)
+}
