@@ -1,7 +1,7 @@
 -- +goose Up
 -- An entry of the audit log was chained by the transaction that it is about, which so held the head of its chain until
 -- its commit was on disk: commits of one workspace went one after the other. Now that transaction adds the entry without
--- a lock, and sealing takes what is committed into the chain: workers at every beat, and whoever reads the log. Until
+-- a lock, and sealing takes what is committed into the chain: workers at every beat, and each read of the log. Until
 -- then an entry's own hash covers its bytes.
 create table audit_unsealed (
     workspace_id uuid not null,
