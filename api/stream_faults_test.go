@@ -90,8 +90,8 @@ func TestAPrunedPlaceIsGone(t *testing.T) {
 	_, err := owner.Exec(t.Context(), `create table event_log_20240501 (like event_log including defaults);
 		alter table event_log attach partition event_log_20240501 for values from ('2024-05-01 00:00+00') to ('2024-05-02 00:00+00')`)
 	require.NoError(t, err)
-	_, err = owner.Exec(t.Context(), `insert into event_log (workspace_id, topic, type, entity_id, at)
-		select $1, 'wfo', 'test', n::text, '2024-05-01 12:00+00' from generate_series(1, 3) n`, r.alpha.ID)
+	_, err = owner.Exec(t.Context(), `insert into event_log (workspace_id, topic, type, entity_id, payload, at)
+		select $1, 'wfo', 'wfo.run.deleted', n::text, '{"deletion_id": ""}', '2024-05-01 12:00+00' from generate_series(1, 3) n`, r.alpha.ID)
 	require.NoError(t, err)
 	type list struct {
 		Items []struct{ Cursor string }
@@ -112,6 +112,8 @@ func TestAPrunedPlaceIsGone(t *testing.T) {
 	r.publish("wfo", 1)
 	f := next(t, frames)
 	require.Equal(t, "test", f.event)
+	_, err = owner.Exec(t.Context(), `delete from event_log where type = 'test'`) // which the document does not describe
+	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, r.do(http.MethodGet, "/events?after="+reset.id, "").status, "the place that reset names can be resumed from")
 }
 

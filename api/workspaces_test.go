@@ -36,7 +36,7 @@ func TestAWorkspaceIsMadeAndChanged(t *testing.T) {
 	require.Equal(t, 7, *w.Limits["queue_depth"])
 	require.Nil(t, w.Limits["queries_per_minute"])
 	at := made.header.Get("Location")
-	require.Equal(t, made.body, r.admin(http.MethodGet, at, "").body)
+	require.Equal(t, w, into[view](t, r.admin(http.MethodGet, at, "")))
 	w = into[view](t, r.admin(http.MethodPatch, at, `{"tune_cap":9,"limits":{"queue_depth":0,"submissions_per_minute":5}}`))
 	require.Equal(t, 9, w.TuneCap)
 	require.Equal(t, "research", w.Name)
