@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -13,16 +14,22 @@ import (
 	"millrace/store/tuning"
 )
 
-// BenchmarkPermutationTest times a tune of 1,000 trials over 5,000 bars with 200 permutations of its bars, from
-// submission to verdict, on two trial slots. "of-compute" is that beside the same trials, permutations and evidence
-// computed by two goroutines without queue or database.
+// BenchmarkPermutationTest times a tune of 1,000 trials over 5,000 bars with permutations of its bars, from submission
+// to verdict, on two trial slots. "of-compute" is that beside the same trials, permutations and evidence computed by two
+// goroutines without queue or database.
 func BenchmarkPermutationTest(b *testing.B) {
-	b.Log("1,000 trials of sma_cross over 5,000 daily bars, split 70:30, and 200 permutations of them, on two slots")
+	b.Log("1,000 trials of sma_cross over 5,000 daily bars, split 70:30, and permutations of them, on two slots")
+	for _, permutations := range []int{200, 1000} {
+		b.Run(strconv.Itoa(permutations), func(b *testing.B) { benchPermutations(b, permutations) })
+	}
+}
+
+func benchPermutations(b *testing.B, permutations int) {
 	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: 5000})
 	require.NoError(b, err)
 	spec := benchSpec()
 	spec.ParamSpace = map[string]sweep.Range{"fast": {Low: new(2.0), High: new(21.0)}, "slow": {Low: new(22.0), High: new(71.0)}}
-	spec.Evidence = &sweep.EvidenceSpec{Permutations: 200}
+	spec.Evidence = &sweep.EvidenceSpec{Permutations: permutations}
 	spec.Normalize()
 	s := newBenchStore(b, bars)
 	s.work(b, 2)

@@ -216,7 +216,7 @@ var faults = []fault{
 	{"relay lags", "sse", ops.StatusDegraded, stateOfFeed(events.Status{Lag: 1100 * time.Millisecond})},
 	{"no API process", "sse", ops.StatusDegraded, func(w *world) {
 		w.opts.Feed = nil
-		w.exec(`select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = x'6d696c6c'::int and database = (select oid from pg_database where datname = current_database())`)
+		require.NoError(w.t, w.feed.Stop(w.t.Context()))
 	}},
 	{"event log gone", "sse", ops.StatusError, sql(`drop table event_log cascade`)},
 	{"counters gone", "sse", ops.StatusError, sql(`drop table counters`)},
