@@ -9,6 +9,8 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
 PACKAGES ?= ./...
 # Most packages wait for Postgres, processes and time more than they compute: one more than the cores.
 TEST_PACKAGES_AT_ONCE ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
+# Tests make and drop a database each, which is cheaper in memory; where that is short, on the disk.
+TEST_DATA ?= $(shell [ "$$(df -k --output=avail /dev/shm 2>/dev/null | tail -1)" -ge 8000000 ] 2>/dev/null && echo /dev/shm)
 BENCH ?= .
 # Nothing here needs C; without it the binary is static, and tests and build share their objects.
 export CGO_ENABLED := 0
@@ -28,7 +30,7 @@ test: build ## all tests, beside a throwaway Postgres; as root on Debian it inst
 	-@.ci/packages
 	-@.ci/python
 	-@.ci/typescript
-	bin/millrace postgres -- $(GOTESTSUM) --format pkgname $(AGAIN) --packages="$(PACKAGES)" -- -p $(TEST_PACKAGES_AT_ONCE) -timeout 12m $(TEST_FLAGS)
+	TMPDIR="$(or $(TEST_DATA),$${TMPDIR:-/tmp})" bin/millrace postgres -- env TMPDIR="$${TMPDIR:-/tmp}" $(GOTESTSUM) --format pkgname $(AGAIN) --packages="$(PACKAGES)" -- -p $(TEST_PACKAGES_AT_ONCE) -timeout 12m $(TEST_FLAGS)
 
 chaos: build ## kill, stop and cut everything while it works, fill its disk and skew its clocks, for a quarter of an hour, and print what held; then a worker's memory under hostile files, and who gets at what. As root; MILLRACE_DRILLS=50 holds more drills
 	go test -tags chaos -count=1 -v -timeout 40m ./cmd/millrace/chaos
