@@ -210,7 +210,7 @@ func (s *Server) isAdminToken(given string) bool {
 }
 
 // sealed is what is stored of a cookie's secret. Of a session that ADMIN_TOKEN began it is keyed by the
-// token, so that it ends once the token is no longer among the values, and of one that the OpenID provider began by that
+// token, so that it ends once the token has left the values, and of one that the OpenID provider began by that
 // provider's configuration.
 func sealed(token, purpose, secret string) (digest [32]byte) {
 	mac := hmac.New(sha256.New, []byte(token))

@@ -64,7 +64,7 @@ func (f openIDFlags) options() (*signin.Options, error) {
 func (f openIDFlags) check(adminToken string) error {
 	opts, err := f.options()
 	if opts != nil && adminToken == "" {
-		err = errors.Join(err, errors.New("--admin-token (ADMIN_TOKEN) is not set: without it there is no console to sign in to"))
+		err = errors.Join(err, errors.New("--admin-token (ADMIN_TOKEN) is not set: the console opens only with it"))
 	}
 	return err
 }

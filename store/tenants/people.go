@@ -24,7 +24,7 @@ type SignedIn struct {
 
 // AdmitPerson makes the key or admin's token that stands for a person for a while, or has the one that there is last as
 // long and have the role of now. Nobody has its secret; who revokes it ends the person's sessions. The session has no
-// digest yet. ErrNotFound when there is no such workspace.
+// digest yet. ErrNotFound of an unknown workspace.
 func (s *Store) AdmitPerson(ctx context.Context, p SignedIn, lasts time.Duration) (Session, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
