@@ -93,30 +93,40 @@ func (s Seam) meets(at time.Time, open float64, overlaps bool) error {
 	return nil
 }
 
-// Weekends finds the first of new bars on a Saturday or Sunday where the stored ones have none on that day in at least
-// four weeks: another calendar, or times of another zone. It is for bars of a day and shorter; nil when there is none.
-func Weekends(stored, sent *Bars, frame Timeframe) error {
+// Weekends finds the first of new bars on a Saturday or Sunday where the stored ones, of which it takes the times, have
+// none on that day in at least four weeks: another calendar, or times of another zone. It is for bars of a day and
+// shorter; nil when there is none.
+func Weekends(stored []int64, sent *Bars, frame Timeframe) error {
 	const week, fewest = 7 * microsPerDay, 4
-	last := stored.Len() - 1
-	if frame.Micros() > microsPerDay || stored.Time[last]-stored.Time[0] < fewest*week {
+	last := len(stored) - 1
+	if frame.Micros() > microsPerDay || stored[last]-stored[0] < fewest*week {
 		return nil
 	}
+	traded := map[time.Weekday]bool{}
+	for _, day := range []time.Weekday{time.Saturday, time.Sunday} {
+		traded[day] = anyOn(stored, day)
+	}
 	for _, micros := range sent.Time {
-		at := time.UnixMicro(micros).UTC()
-		if day := at.Weekday(); (day == time.Saturday || day == time.Sunday) && !stored.has(day) {
+		if day := weekday(micros); (day == time.Saturday || day == time.Sunday) && !traded[day] {
+			at := time.UnixMicro(micros).UTC()
 			return &SeamError{Option: OptionWeekend, Time: at, Column: "time", Reason: fmt.Sprintf(
 				"the bar of %s is of a %s, and of the %d stored bars none is: is the file of another instrument, or are its times of another zone? weekend=any appends it as it is",
-				stamp(at), day, stored.Len())}
+				stamp(at), day, len(stored))}
 		}
 	}
 	return nil
 }
 
 // OfWeekend reports whether any bar is of a Saturday or Sunday, UTC.
-func (b *Bars) OfWeekend() bool { return b.has(time.Saturday) || b.has(time.Sunday) }
+func (b *Bars) OfWeekend() bool { return anyOn(b.Time, time.Saturday) || anyOn(b.Time, time.Sunday) }
 
-func (b *Bars) has(day time.Weekday) bool {
-	return slices.ContainsFunc(b.Time, func(micros int64) bool { return time.UnixMicro(micros).UTC().Weekday() == day })
+func anyOn(times []int64, day time.Weekday) bool {
+	return slices.ContainsFunc(times, func(micros int64) bool { return weekday(micros) == day })
+}
+
+// weekday is the day in UTC. The first day of 1970 was a Thursday.
+func weekday(micros int64) time.Weekday {
+	return time.Weekday(((floorDay(micros)+int64(time.Thursday))%7 + 7) % 7)
 }
 
 // firstDifference compares the bars of the times that both cover.

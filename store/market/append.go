@@ -137,7 +137,7 @@ func (s *Store) planAppend(ctx context.Context, workspace uuid.UUID, head Datase
 		return p, nil
 	}
 	fresh := e.Bars.Slice(keep, e.Bars.Len())
-	if err := s.checkWeekends(ctx, workspace, head, fresh, e.AnyWeekend); err != nil {
+	if err := s.checkWeekends(ctx, workspace, head, links, fresh, e.AnyWeekend); err != nil {
 		return p, err
 	}
 	digest, err := s.digest(ctx, workspace, head)
@@ -158,14 +158,14 @@ func (s *Store) planAppend(ctx context.Context, workspace uuid.UUID, head Datase
 	return p, p.seal(fresh, packed, head.Bars+added, digest, e)
 }
 
-// checkWeekends reads the stored bars only where new ones are of a weekend.
-func (s *Store) checkWeekends(ctx context.Context, workspace uuid.UUID, head Dataset, fresh *backtest.Bars, all bool) error {
+// checkWeekends reads the stored times only where new ones are of a weekend.
+func (s *Store) checkWeekends(ctx context.Context, workspace uuid.UUID, head Dataset, links []link, fresh *backtest.Bars, all bool) error {
 	if all || !fresh.OfWeekend() {
 		return nil
 	}
-	stored, _, err := s.Bars(ctx, workspace, head.ID)
+	stored, err := s.times(ctx, workspace, links)
 	if err != nil {
-		return err
+		return fmt.Errorf("unpack the times of dataset %s: %w", head.ID, err)
 	}
 	return backtest.Weekends(stored, fresh, backtest.Timeframe(head.Timeframe))
 }

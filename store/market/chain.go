@@ -102,6 +102,30 @@ func join(links []link) (*backtest.Bars, error) {
 	return ohlcv.Join(parts...)
 }
 
+// times reads the times of the bars in rows, which are newest first; oldest first. Unpacking all of the bars takes several
+// times as long.
+func (s *Store) times(ctx context.Context, workspace uuid.UUID, links []link) ([]int64, error) {
+	filled := slices.Clone(links)
+	if err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error { return fill(ctx, tx, workspace, filled) }); err != nil {
+		return nil, err
+	}
+	var parts [][]int64
+	for _, l := range slices.Backward(filled) {
+		if l.Own == 0 {
+			continue
+		}
+		own, err := ohlcv.DecodeTimes(l.data)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, own)
+	}
+	if len(parts) == 1 {
+		return parts[0], nil
+	}
+	return slices.Concat(parts...), nil
+}
+
 // merged is how many rows from the newest on an append of so many bars packs together with them, and the base
 // that is left; nil: none. Rows at most as long as what follows them are packed, so that a chain of n appended bars has
 // about log2(mergeBars) + n/mergeBars rows.

@@ -372,23 +372,31 @@ func TestADatasetOfBeforeGrows(t *testing.T) {
 	require.Equal(t, backtest.OptionJump, seam.Option)
 }
 
-// BenchmarkAppend appends one bar to a million, without anything in memory.
+// BenchmarkAppend appends one bar to a million, without anything in memory: of a weekday, and of a weekend, where it is
+// looked up whether the series trades then.
 func BenchmarkAppend(b *testing.B) {
 	d := storetest.New(b)
 	const n = 1_000_000
-	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: n + 100_000, Interval: time.Minute})
-	require.NoError(b, err)
-	_, err = d.Store.Market.PutDataset(b.Context(), d.Space.ID, market.Dataset{Name: "spx", Symbol: "S", Timeframe: "1m", Calendar: 365}, bars.Slice(0, n))
-	require.NoError(b, err)
-	at := n
-	longest := time.Duration(0)
-	for b.Loop() {
-		began := time.Now()
-		made, err := stores(b, d).Extend(b.Context(), d.Space.ID, "spx", market.Extension{Bars: bars.Slice(at, at+1)})
-		require.NoError(b, err)
-		require.True(b, made.Made)
-		longest = max(longest, time.Since(began))
-		at++
+	for name, start := range map[string]time.Time{
+		"weekday": time.Date(2000, 1, 3, 0, 0, 0, 0, time.UTC), // appends from a Tuesday on
+		"weekend": time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), // from a Sunday on
+	} {
+		b.Run(name, func(b *testing.B) {
+			bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: n + 1000, Interval: time.Minute, Start: start})
+			require.NoError(b, err)
+			_, err = d.Store.Market.PutDataset(b.Context(), d.Space.ID, market.Dataset{Name: name, Symbol: "S", Timeframe: "1m", Calendar: 365}, bars.Slice(0, n))
+			require.NoError(b, err)
+			at := n
+			longest := time.Duration(0)
+			for b.Loop() {
+				began := time.Now()
+				made, err := stores(b, d).Extend(b.Context(), d.Space.ID, name, market.Extension{Bars: bars.Slice(at, at+1)})
+				require.NoError(b, err)
+				require.True(b, made.Made)
+				longest = max(longest, time.Since(began))
+				at++
+			}
+			b.ReportMetric(float64(longest.Microseconds())/1000, "longest-ms")
+		})
 	}
-	b.ReportMetric(float64(longest.Microseconds())/1000, "longest-ms")
 }

@@ -1,8 +1,11 @@
 package ohlcv
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 
 	"github.com/klauspost/compress/zstd"
@@ -13,29 +16,20 @@ import (
 // Decode unpacks what Encode packed. Its memory is bounded by the number of bars that the data
 // states, at most MaxRows.
 func Decode(data []byte) (*backtest.Bars, error) {
-	if len(data) < len(magic) || string(data[:len(magic)]) != magic {
-		return nil, fmt.Errorf("%w: no %s magic", ErrEncoding, magic)
+	n, frame, err := header(data)
+	if err != nil {
+		return nil, err
 	}
-	count, used := binary.Uvarint(data[len(magic):])
-	if used <= 0 || count == 0 || count > MaxRows {
-		return nil, fmt.Errorf("%w: bars must be from 1 to %d", ErrEncoding, MaxRows)
-	}
-	n := int(count)
-	raw, err := decompress(data[len(magic)+used:], n)
+	raw, err := decompress(frame, n)
 	if err != nil {
 		return nil, err
 	}
 	var b backtest.Bars
-	transform, payload, raw, err := nextSection(raw)
-	if err != nil {
+	if b.Time, raw, err = nextTimes(raw, n); err != nil {
 		return nil, err
 	}
-	if transform != transformDelta2 {
-		return nil, fmt.Errorf("%w: time has transform %d", ErrEncoding, transform)
-	}
-	if b.Time, err = decodeDelta2(payload, n); err != nil {
-		return nil, err
-	}
+	var transform byte
+	var payload []byte
 	for _, col := range floatColumns(&b) {
 		if transform, payload, raw, err = nextSection(raw); err != nil {
 			return nil, err
@@ -54,11 +48,69 @@ func Decode(data []byte) (*backtest.Bars, error) {
 	return bars, nil
 }
 
-// decompress unpacks the frame of n bars: six columns of at most a ten-byte varint a bar. The room
-// on top is for zstd's smallest windows.
+// DecodeTimes unpacks the bars' times only, in microseconds: they come first, and what follows is not decompressed.
+func DecodeTimes(data []byte) ([]int64, error) {
+	n, frame, err := header(data)
+	if err != nil {
+		return nil, err
+	}
+	z, err := zstd.NewReader(bytes.NewReader(frame), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(memory(n)))
+	if err != nil {
+		return nil, fmt.Errorf("start zstd: %w", err)
+	}
+	defer z.Close()
+	const sectionHead = 1 + binary.MaxVarintLen64
+	raw := make([]byte, sectionHead)
+	read, err := io.ReadFull(z, raw)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, fmt.Errorf("%w: %w", ErrEncoding, err)
+	}
+	raw = raw[:read]
+	size, used := binary.Uvarint(raw[min(1, read):])
+	if used <= 0 || size > uint64(binary.MaxVarintLen64*n) {
+		return nil, fmt.Errorf("%w: a column is cut short", ErrEncoding)
+	}
+	if missing := 1 + used + int(size) - read; missing > 0 {
+		raw = append(raw, make([]byte, missing)...)
+		if _, err := io.ReadFull(z, raw[read:]); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrEncoding, err)
+		}
+	}
+	times, _, err := nextTimes(raw, n)
+	return times, err
+}
+
+// header reads the number of bars and finds the frame.
+func header(data []byte) (n int, frame []byte, err error) {
+	if len(data) < len(magic) || string(data[:len(magic)]) != magic {
+		return 0, nil, fmt.Errorf("%w: no %s magic", ErrEncoding, magic)
+	}
+	count, used := binary.Uvarint(data[len(magic):])
+	if used <= 0 || count == 0 || count > MaxRows {
+		return 0, nil, fmt.Errorf("%w: bars must be from 1 to %d", ErrEncoding, MaxRows)
+	}
+	return int(count), data[len(magic)+used:], nil
+}
+
+func nextTimes(raw []byte, n int) (times []int64, rest []byte, err error) {
+	transform, payload, rest, err := nextSection(raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	if transform != transformDelta2 {
+		return nil, nil, fmt.Errorf("%w: time has transform %d", ErrEncoding, transform)
+	}
+	times, err = decodeDelta2(payload, n)
+	return times, rest, err
+}
+
+// memory is the most that a decoder of n bars may take: six columns of at most a ten-byte varint a bar. The room on top
+// is for zstd's smallest windows.
+func memory(n int) uint64 { return uint64(6*binary.MaxVarintLen64*n) + 64<<10 }
+
+// decompress unpacks the frame of n bars.
 func decompress(frame []byte, n int) ([]byte, error) {
-	limit := uint64(6*binary.MaxVarintLen64*n) + 64<<10
-	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(limit))
+	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(memory(n)))
 	if err != nil {
 		return nil, fmt.Errorf("start zstd: %w", err)
 	}

@@ -53,6 +53,9 @@ func TestEncodeRoundTrip(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, tc.bars, back)
 			require.Equal(t, ohlcv.Sum(tc.bars), ohlcv.Sum(back))
+			times, err := ohlcv.DecodeTimes(data)
+			require.NoError(t, err)
+			require.Equal(t, tc.bars.Time, times)
 		})
 	}
 }
@@ -115,6 +118,10 @@ func TestDecodeRejects(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := ohlcv.Decode(data)
 			require.ErrorIs(t, err, ohlcv.ErrEncoding)
+			if name != "more data than bars" { // their times are read from the beginning
+				_, err = ohlcv.DecodeTimes(data)
+				require.ErrorIs(t, err, ohlcv.ErrEncoding)
+			}
 		})
 	}
 }
@@ -127,10 +134,16 @@ func FuzzDecode(f *testing.F) {
 	f.Add(good)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b, err := ohlcv.Decode(data)
+		times, timesErr := ohlcv.DecodeTimes(data)
+		if timesErr != nil {
+			require.ErrorIs(t, timesErr, ohlcv.ErrEncoding)
+		}
 		if err != nil {
 			require.ErrorIs(t, err, ohlcv.ErrEncoding)
 			return
 		}
+		require.NoError(t, timesErr)
+		require.Equal(t, b.Time, times)
 		again, err := ohlcv.Encode(b)
 		require.NoError(t, err)
 		back, err := ohlcv.Decode(again)
