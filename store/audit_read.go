@@ -15,17 +15,23 @@ type AuditLine struct {
 	Hash  []byte
 }
 
-// sealAtOnce is how many entries of a chain one transaction seals.
+// sealAtOnce is how many entries one transaction seals.
 const sealAtOnce = 2000
 
-// SealAudit takes the committed entries of all chains into them.
+// SealAudit takes the committed entries of all chains into them, in transactions that stay short whatever has gathered.
 func (s *DB) SealAudit(ctx context.Context) error {
-	return s.InFleet(WithoutAudit(ctx), func(tx *Tx) error {
-		if _, err := tx.Exec(ctx, `select audit_seal(null, $1)`, sealAtOnce); err != nil {
+	for {
+		var sealed int
+		err := s.InFleet(WithoutAudit(ctx), func(tx *Tx) error {
+			return tx.QueryRow(ctx, `select audit_seal(null, $1)`, sealAtOnce).Scan(&sealed)
+		})
+		if err != nil {
 			return fmt.Errorf("seal the audit log: %w", err)
 		}
-		return nil
-	})
+		if sealed < sealAtOnce {
+			return nil
+		}
+	}
 }
 
 // sealChain takes the committed entries of a chain into it. Where the database only reads they stay as they are.

@@ -121,6 +121,35 @@ func TestEntriesWaitForNoOther(t *testing.T) {
 	require.Equal(t, []string{"test", "test", "other, altered", "test"}, entries())
 }
 
+// However much has gathered in however many chains, one transaction seals so many entries in all: the oldest chain's first.
+func TestABacklogOfTheAuditLogIsSealedInShortTransactions(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	st, owner := stores.New(db.Pool(t), nil), db.OwnerPool(t)
+	ctx := t.Context()
+	spaces := []uuid.UUID{uuid.New(), uuid.New(), uuid.New()}
+	_, err := owner.Exec(ctx, `
+		insert into audit_unsealed (workspace_id, entry, hash)
+		select s, e, sha256(convert_to(e::text, 'UTF8')) from unnest($1::uuid[]) with ordinality u (s, at), jsonb_build_object('route', 'test') e, generate_series(1, 1500)
+		 order by at`, spaces)
+	require.NoError(t, err)
+	counts := func() (sealed []int) {
+		t.Helper()
+		for _, space := range spaces {
+			var n int
+			require.NoError(t, owner.QueryRow(ctx, `select count(*) from audit_log where workspace_id = $1`, space).Scan(&n))
+			sealed = append(sealed, n)
+		}
+		return sealed
+	}
+	var sealed int
+	require.NoError(t, st.InFleet(ctx, func(tx *store.Tx) error { return tx.QueryRow(ctx, `select audit_seal(null, 1600)`).Scan(&sealed) }))
+	require.Equal(t, 1600, sealed)
+	require.Equal(t, []int{1500, 100, 0}, counts())
+	require.NoError(t, st.SealAudit(ctx))
+	require.Equal(t, []int{1500, 1500, 1500}, counts())
+}
+
 // What the application acts as can add to the audit log by its function, and change or delete nothing of it.
 func TestTheApplicationCannotChangeTheAuditLog(t *testing.T) {
 	t.Parallel()

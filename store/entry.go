@@ -95,6 +95,20 @@ func (e *entry) queue(batch *pgx.Batch, workspace uuid.UUID) {
 	})
 }
 
+// changeLock is taken by a transaction that changes a workspace's row, alone, and by each submission, shared, before
+// anything else. The row is changed when nobody has a share of it, and submissions can follow one another so closely that
+// there is always one that has. This lock is granted in the order of the requests: submissions that begin later wait.
+const changeLock = `(hashtextextended('millrace change ' || $1::uuid::text, 0))`
+
+// BeforeChange begins a transaction that changes the row of a workspace: those that submit to it end before, or begin
+// after it.
+func BeforeChange(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) error {
+	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock`+changeLock, workspace); err != nil {
+		return fmt.Errorf("wait for submissions to workspace %s: %w", workspace, err)
+	}
+	return nil
+}
+
 func (e *entry) enter(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) error {
 	batch := &pgx.Batch{}
 	e.queue(batch, workspace)

@@ -64,6 +64,9 @@ func (s *DB) submit(ctx context.Context, sub Submission, e *entry, hold func(*pg
 	var claim claim
 	begin := func(batch *pgx.Batch) {
 		queueBegin(batch, role)
+		if sub.Workspace != uuid.Nil {
+			batch.Queue(`select pg_advisory_xact_lock_shared`+changeLock, sub.Workspace)
+		}
 		if !sub.inFleet() {
 			queueWorkspace(batch, sub.Workspace)
 		}

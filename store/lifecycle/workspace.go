@@ -91,6 +91,9 @@ func (s *Store) PreviewWorkspace(ctx context.Context, workspace uuid.UUID) (Cont
 func (s *Store) DeleteWorkspace(ctx context.Context, workspace uuid.UUID, named, by string) (*WorkspaceDeletion, error) {
 	var made *WorkspaceDeletion
 	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
+		if err := store.BeforeChange(ctx, tx, workspace); err != nil {
+			return err
+		}
 		if err := see(ctx, tx); err != nil {
 			return err
 		}

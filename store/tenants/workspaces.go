@@ -101,6 +101,9 @@ type WorkspaceChange struct {
 func (s *Store) ChangeWorkspace(ctx context.Context, id uuid.UUID, change WorkspaceChange) (Workspace, error) {
 	var w Workspace
 	err := s.db.InFleet(ctx, func(tx *store.Tx) (err error) {
+		if err := store.BeforeChange(ctx, tx, id); err != nil {
+			return err
+		}
 		before, err := oneWorkspace(ctx, tx, `select `+workspaceColumns+` from workspaces where id = $1 for update`, id)
 		if err != nil {
 			return err

@@ -145,6 +145,9 @@ func (f *Fleet) Start(ctx context.Context) error {
 	f.loops.Keep(loops, beatEvery, func() error { f.beat(loops); return nil }, func(err error) {
 		f.failures.Report(loops, "heartbeat failed", err)
 	})
+	f.loops.Keep(loops, sealEvery, func() error { f.seal(loops); return nil }, func(err error) {
+		f.failures.Report(loops, "sealing the audit log failed", err)
+	})
 	// River's context outlives ours: it is Stop that ends the work, not a signal.
 	if err := f.Client.Start(context.WithoutCancel(ctx)); err != nil {
 		cancel()
@@ -219,8 +222,24 @@ func (f *Fleet) beatOnce(ctx context.Context) error {
 	running, unrecorded := f.held.now(time.Now())
 	recalls, err := f.store.Workers.Beat(ctx, f.self, running, unrecorded)
 	f.held.recall(recalls)
-	if err != nil {
-		return err
+	return err
+}
+
+// sealEvery is how often a worker takes what was added to the audit log into its chains.
+const sealEvery = time.Second
+
+// seal does so until ctx ends. It has a loop of its own, as it may take long, or fail: heartbeats and rescue go on.
+func (f *Fleet) seal(ctx context.Context) {
+	tick := time.NewTicker(sealEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := f.store.DB.SealAudit(ctx); err != nil && ctx.Err() == nil {
+			f.opts.Logger.WarnContext(ctx, "the audit log is not sealed", "error", err)
+		}
 	}
-	return f.store.DB.SealAudit(ctx)
 }
