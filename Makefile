@@ -12,10 +12,11 @@ TEST_PACKAGES_AT_ONCE ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 # Tests make and drop a database each, which is cheaper in memory; where that is short, on the disk.
 TEST_DATA ?= $(shell [ "$$(df -k --output=avail /dev/shm 2>/dev/null | tail -1)" -ge 8000000 ] 2>/dev/null && echo /dev/shm)
 BENCH ?= .
+ROUNDS ?= 3
 # Nothing here needs C; without it the binary is static, and tests and build share their objects.
 export CGO_ENABLED := 0
 
-.PHONY: growth arm64 judge evidence build dev demo test chaos scale bench pine lint check format fmt
+.PHONY: ratios growth arm64 judge evidence build dev demo test chaos scale bench pine lint check format fmt
 
 build: ## bin/millrace
 	go build -ldflags '$(VERSION_FLAGS)' -o bin/millrace ./cmd/millrace
@@ -43,8 +44,11 @@ scale: ## tunes of 1,000,000 trials, of a strategy and of a script: time, bytes,
 growth: build ## five years of a team's work with the clock of the database moved: the rows of every table that grows, and their bounds
 	MILLRACE_GROWTH_STEP=$${MILLRACE_GROWTH_STEP:-30} bin/millrace postgres -- go test -count=1 -v -timeout 20m -run NoTableGrows ./store/upkeep
 
-bench: build ## speed and memory, all side by side; BENCH='Noop|Stream' picks some, PACKAGES=./cmd/millrace where
-	bin/millrace postgres -- go test -run '^$$' -bench "$(BENCH)" -benchmem $(PACKAGES)
+bench: build ## speed and memory, in rounds, with medians and spread; BENCH='Noop|Stream' picks some, PACKAGES=./cmd/millrace where, ROUNDS=3 how often
+	for round in $$(seq $(ROUNDS)); do bin/millrace postgres -- go test -run '^$$' -bench "$(BENCH)" -benchmem $(PACKAGES) || exit 1; done | tee /dev/stderr | .ci/medians
+
+ratios: build ## a short `millrace bench`, whose ratios must not be below those of a file; the database in memory where there is enough of it
+	TMPDIR="$(or $(TEST_DATA),$${TMPDIR:-/tmp})" bin/millrace bench --rounds 3 --bars 5000 --trials 2000 --submissions 240 --jobs 2000 --against cmd/millrace/testdata/ratios.json
 
 pine: ## trades and indicator values beside the platform's: MILLRACE_PINE_CASES, _SECOND and _VALUES name folders of its lists
 	go test -count=1 -v -run 'Platform' ./jobs/pine ./jobs/pine/ta

@@ -69,7 +69,7 @@ type commands struct {
 	Doctor     doctorCmd     `cmd:"" help:"Look at every component and say what to do; the exit status is 1 unless all is well."`
 	Admin      adminCmd      `cmd:"" help:"Manage workspaces and their keys."`
 	Migrate    migrateCmd    `cmd:"" help:"Bring the database's schema to this version, or show where it is."`
-	Bench      benchCmd      `cmd:"" help:"Measure what this machine does: the engine, a tune through the whole service, submissions."`
+	Bench      benchCmd      `cmd:"" help:"Measure what this machine does: the engine, a tune through the whole service, submissions and jobs, beside pgbench and bare River."`
 	Postgres   postgresCmd   `cmd:"" help:"Run a command beside a private Postgres."`
 	Config     configCmd     `cmd:"" help:"Show every variable that the program reads, and what it is here."`
 	Probe      probeCmd      `cmd:"" help:"Ask an address whether it is well."`

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"millrace/store/localpg"
+	"millrace/store/session"
+)
+
+// benchFloor inserts, by pgbench, the rows that a submission has written, into copies of their tables that have the
+// same columns, defaults, checks and indexes, and neither triggers, references nor policies.
+type benchFloor struct {
+	database string
+	script   string
+}
+
+// newBenchFloor makes the copies, and writes the script that inserts rows like those of the tune's submission.
+func newBenchFloor(ctx context.Context, database, tune string) (*benchFloor, error) {
+	conn, err := session.Connect(ctx, database, session.Schema())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	tables, err := writtenTables(ctx, conn, tune)
+	if err != nil {
+		return nil, err
+	}
+	script := []string{"begin;"}
+	for _, table := range tables {
+		_, err := conn.Exec(ctx, `create schema if not exists bench; create table if not exists bench.`+table.name+` (like public.`+table.name+` including all)`)
+		if err != nil {
+			return nil, fmt.Errorf("copy table %s: %w", table.name, err)
+		}
+		script = append(script, table.insert+";")
+	}
+	return &benchFloor{database: database, script: strings.Join(append(script, "commit;"), "\n")}, nil
+}
+
+type writtenTable struct{ name, insert string }
+
+// writtenTables are the rows of the transaction that wrote a tune, in the tables in which it inserted them. Columns
+// that a unique index is on are made up for each insert, or left to their default.
+func writtenTables(ctx context.Context, conn *pgx.Conn, tune string) ([]writtenTable, error) {
+	rows, err := conn.Query(ctx, `
+		select c.relname, array_agg(a.attname::text order by a.attnum),
+		       array_agg(case when a.attidentity <> '' or pg_get_expr(d.adbin, d.adrelid) like 'nextval%' then 'default'
+		                      when not exists (select from pg_index i where i.indrelid = c.oid and i.indisunique and a.attnum = any (i.indkey)) then ''
+		                      when a.atttypid = 'uuid'::regtype then 'gen_random_uuid()'
+		                      when a.atttypid = 'text'::regtype then 'gen_random_uuid()::text'
+		                      else '' end order by a.attnum)
+		  from pg_class c join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'public'
+		  join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+		  left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
+		 where c.relkind in ('r', 'p') and not c.relispartition
+		 group by c.relname order by c.relname`)
+	if err != nil {
+		return nil, err
+	}
+	type table struct {
+		name            string
+		columns, madeUp []string
+	}
+	tables, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (t table, err error) {
+		return t, row.Scan(&t.name, &t.columns, &t.madeUp)
+	})
+	if err != nil {
+		return nil, err
+	}
+	var written []writtenTable
+	for _, t := range tables {
+		texts := make([]string, len(t.columns))
+		for i, column := range t.columns {
+			t.columns[i] = pgx.Identifier{column}.Sanitize()
+			texts[i] = `t.` + t.columns[i] + `::text`
+		}
+		rows, err := conn.Query(ctx, `select array[`+strings.Join(texts, ", ")+`]::text[]
+			  from `+t.name+` t where t.xmin = (select xmin from tunes where id = $1)`, tune)
+		if err != nil {
+			return nil, err
+		}
+		found, err := pgx.CollectRows(rows, pgx.RowTo[[]*string])
+		if err != nil {
+			return nil, fmt.Errorf("read rows of %s: %w", t.name, err)
+		}
+		for _, row := range found {
+			values := make([]string, len(row))
+			for i, text := range row {
+				values[i] = cmp.Or(t.madeUp[i], pgbenchLiteral(text))
+			}
+			written = append(written, writtenTable{t.name, `insert into bench.` + t.name + ` (` + strings.Join(t.columns, ", ") + `) values (` + strings.Join(values, ", ") + `)`})
+		}
+	}
+	return written, nil
+}
+
+// pgbenchLiteral quotes a value. pgbench takes a colon with a word behind it for a variable, also within quotes.
+func pgbenchLiteral(text *string) string {
+	if text == nil {
+		return "null"
+	}
+	return `E'` + strings.NewReplacer(`\`, `\\`, `'`, `''`, `:`, `\x3a`, "\n", `\n`).Replace(*text) + `'`
+}
+
+var pgbenchRate = regexp.MustCompile(`(?m)^tps = (\d+\.\d+)`)
+
+// run has pgbench insert the rows so many times, and returns how often a second. It is not ok where there is no pgbench.
+func (f *benchFloor) run(ctx context.Context, many int) (rate float64, ok bool, err error) {
+	program, err := pgbench()
+	if err != nil {
+		return 0, false, nil //nolint:nilerr // not being there is what ok says
+	}
+	file, err := os.CreateTemp("", "millrace-bench-*.sql")
+	if err != nil {
+		return 0, false, err
+	}
+	defer func() { _ = os.Remove(file.Name()) }()
+	_, err = file.WriteString(f.script)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return 0, false, err
+	}
+	cfg, err := pgx.ParseConfig(f.database)
+	if err != nil {
+		return 0, false, err
+	}
+	cmd := exec.CommandContext(ctx, program, "-n", "-M", "prepared", "-c", strconv.Itoa(benchClients), "-j", "2",
+		"-t", strconv.Itoa(max(many/benchClients, 1)), "-f", file.Name(), cfg.Database)
+	cmd.Env = append(os.Environ(), "PGHOST="+cfg.Host, "PGPORT="+strconv.Itoa(int(cfg.Port)), "PGUSER="+cfg.User, "PGPASSWORD="+cfg.Password, "PGSSLMODE=disable")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return 0, false, fmt.Errorf("pgbench: %w: %s", err, out)
+	}
+	found := pgbenchRate.FindSubmatch(out)
+	if found == nil {
+		return 0, false, fmt.Errorf("pgbench printed no rate: %s", out)
+	}
+	rate, err = strconv.ParseFloat(string(found[1]), 64)
+	return rate, err == nil, err
+}
+
+// pgbench is where the program is: beside the server's, or on the PATH.
+func pgbench() (string, error) {
+	if dir, ok := localpg.Find(); ok {
+		if real, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres")); err == nil {
+			if found, err := exec.LookPath(filepath.Join(filepath.Dir(real), "pgbench")); err == nil {
+				return found, nil
+			}
+		}
+	}
+	return exec.LookPath("pgbench")
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"millrace/events"
+	"millrace/jobs"
+	"millrace/jobs/worker/fleet"
+	"millrace/ops"
+	"millrace/ops/routine"
+	"millrace/store"
+	"millrace/store/eventlog"
+	"millrace/store/localpg"
+	"millrace/store/stores"
+)
+
+type noopArgs struct {
+	WorkspaceID uuid.UUID `json:"workspace_id"`
+}
+
+// Kind implements river.JobArgs.
+func (noopArgs) Kind() string { return "noop" }
+
+type noopWorker struct{ river.WorkerDefaults[noopArgs] }
+
+// Work implements river.Worker.
+func (*noopWorker) Work(context.Context, *river.Job[noopArgs]) error { return nil }
+
+// benchFleet is what works jobs that do nothing.
+type benchFleet int
+
+const (
+	bareRiver benchFleet = iota // River without our triggers
+	fedRiver                    // River with triggers, relay, counters, and a listener with a subscriber
+	fullFleet                   // a worker of ours, and all that
+)
+
+var benchFleets = [...]string{"bare River", "River with the event feed", "fleet with the event feed"}
+
+// noopSlots is how many jobs each has at once.
+const noopSlots = 500
+
+// benchQueue is a database in which jobs that do nothing are worked.
+type benchQueue struct {
+	pool  *pgxpool.Pool // of the API's role
+	owner *pgxpool.Pool // above row-level security
+}
+
+func newBenchQueue(ctx context.Context, life *lifecycle, cluster *localpg.Cluster) (*benchQueue, error) {
+	url, err := newBenchDatabase(ctx, cluster, "bench_queue")
+	if err != nil {
+		return nil, err
+	}
+	q := &benchQueue{}
+	if q.pool, err = store.OpenPool(ctx, store.PoolOptions{DatabaseURL: url, MaxConns: 10}); err != nil {
+		return nil, err
+	}
+	life.onStop(func(context.Context) error { q.pool.Close(); return nil })
+	if q.owner, err = pgxpool.New(ctx, url); err != nil {
+		return nil, err
+	}
+	life.onStop(func(context.Context) error { q.owner.Close(); return nil })
+	return q, nil
+}
+
+// measure works the jobs with each fleet, in an order that changes from round to round.
+func (q *benchQueue) measure(ctx context.Context, found *figures, many, round int) error {
+	var rates [len(benchFleets)]float64
+	for i := range rates {
+		at := (i + round) % len(rates)
+		took, err := q.work(ctx, benchFleet(at), many)
+		if err != nil {
+			return err
+		}
+		rates[at] = float64(many) / took.Seconds()
+	}
+	for at, name := range benchFleets {
+		found.add(name, "jobs/s", rates[at])
+	}
+	found.ratio("River with the event feed / bare", rates[fedRiver]/rates[bareRiver])
+	found.ratio("fleet with the event feed / bare River", rates[fullFleet]/rates[bareRiver])
+	return nil
+}
+
+// work inserts jobs and works them, and returns how long both took.
+func (q *benchQueue) work(ctx context.Context, by benchFleet, many int) (time.Duration, error) {
+	triggers := "enable"
+	if by == bareRiver {
+		triggers = "disable"
+	}
+	for _, sql := range []string{`truncate river_job`, `alter table river_job ` + triggers + ` trigger user`, `vacuum analyze river_job`} {
+		if _, err := q.owner.Exec(ctx, sql); err != nil {
+			return 0, err
+		}
+	}
+	if by != bareRiver {
+		stop, err := q.feed(ctx)
+		if err != nil {
+			return 0, err
+		}
+		defer stop()
+	}
+	client, err := q.fleet(by)
+	if err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	if err := q.insert(ctx, many); err != nil {
+		return 0, err
+	}
+	if err := client.Start(ctx); err != nil {
+		return 0, err
+	}
+	for open := true; open; {
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+		if err := q.owner.QueryRow(ctx, `select exists (select from river_job where kind = 'noop' and state <> 'completed')`).Scan(&open); err != nil {
+			return 0, err
+		}
+	}
+	took := time.Since(start)
+	return took, client.Stop(ctx)
+}
+
+// fleet is a client that works the jobs once it is started.
+func (q *benchQueue) fleet(by benchFleet) (interface {
+	Start(context.Context) error
+	Stop(context.Context) error
+}, error) {
+	logger := slog.New(slog.DiscardHandler)
+	if by == fullFleet {
+		return fleet.New(fleet.Options{
+			Pool: q.pool, Slots: jobs.Slots{river.QueueDefault: noopSlots}, Metrics: ops.NewMetrics(), Logger: logger, Version: "bench", Drain: 5 * time.Second,
+		}, func(_ *stores.Set, workers *river.Workers) { river.AddWorker(workers, &noopWorker{}) })
+	}
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &noopWorker{})
+	return river.NewClient(riverpgxv5.New(q.pool), &river.Config{
+		Logger: logger, Workers: workers, FetchCooldown: 5 * time.Millisecond,
+		Queues:              map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: noopSlots}},
+		ReindexerIndexNames: []string{},
+	})
+}
+
+// insert inserts jobs by the thousand. Row-level security, which the owner is above, refuses the copy by which that is fast.
+func (q *benchQueue) insert(ctx context.Context, many int) error {
+	client, err := river.NewClient(riverpgxv5.New(q.owner), &river.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	space := uuid.New()
+	for many > 0 {
+		params := make([]river.InsertManyParams, min(many, 1000))
+		for i := range params {
+			params[i].Args = noopArgs{WorkspaceID: space}
+		}
+		if _, err := client.InsertManyFast(ctx, params); err != nil {
+			return err
+		}
+		many -= len(params)
+	}
+	return nil
+}
+
+// feed runs an event feed with one subscriber, until stop.
+func (q *benchQueue) feed(ctx context.Context) (stop func(), err error) {
+	f := events.NewFeed(events.Options{Store: stores.New(q.pool, nil), Metrics: ops.NewMetrics(), Logger: slog.New(slog.DiscardHandler)})
+	if err := f.Start(ctx); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	sub := f.Hub().Subscribe(eventlog.Scope{}, nil)
+	done := make(chan struct{})
+	routine.Go(func() error {
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-sub.Ready():
+				if _, err := sub.Take(ctx); err != nil {
+					return err
+				}
+			}
+		}
+	}, func(error) { close(done) })
+	return func() {
+		cancel()
+		<-done
+		sub.Close()
+		_ = f.Stop(context.WithoutCancel(ctx))
+	}, nil
+}
