@@ -11,11 +11,12 @@ import (
 
 // PDF is what an engine reads of a PDF file.
 type PDF struct {
-	Pages     []string // text of each page, one line for a line of print
+	Pages     []string   // text of each page, one line for a line of print
+	Notes     [][]string // of each page: comments and filled fields, which are not part of its text; may be shorter than Pages
 	Title     string
 	Author    string
 	CreatedAt *time.Time
-	Damaged   []int // pages, from 1, that could not be read
+	Damaged   []int // pages, from 1, that could not be read, or their notes
 }
 
 // hyphen is what PDFium makes of a hyphen that only breaks a word at a line's end; older ones say U+0002.
@@ -68,6 +69,7 @@ func Pages(pdf PDF, name string) (*knowledge.Extracted, error) {
 	if 2*len(unmapped) > len(pages) {
 		return nil, errUnmapped
 	}
+	// Notes do not count: a scan that somebody remarked on is a scan.
 	if letters < minPageText*len(pages) {
 		return nil, errScanned
 	}
@@ -83,6 +85,9 @@ func Pages(pdf PDF, name string) (*knowledge.Extracted, error) {
 	}
 	for i, lines := range pages {
 		e.Blocks = append(e.Blocks, paragraphs(lines, i+1)...)
+		if i < len(pdf.Notes) {
+			e.Blocks = append(e.Blocks, remarks(pdf.Notes[i], i+1)...)
+		}
 	}
 	e.Tidy()
 	if len(e.Blocks) == 0 { // as of pages that hold broken hyphens only
@@ -182,6 +187,17 @@ func paragraphs(lines []string, page int) []knowledge.Block {
 		short = utf8.RuneCountInString(trimmed) < width*4/5 && strings.ContainsRune(".!?:。", last)
 	}
 	flush()
+	return blocks
+}
+
+// remarks are the notes of a page, each a paragraph. Those whose letters are not mapped are left out, as pages are.
+func remarks(notes []string, page int) []knowledge.Block {
+	var blocks []knowledge.Block
+	for _, note := range notes {
+		if text := knowledge.Clean(note); strings.TrimSpace(text) != "" && mapped(note) {
+			blocks = append(blocks, knowledge.Block{Text: text, Break: knowledge.BreakParagraph, Position: knowledge.Position{Page: page, PageEnd: page}})
+		}
+	}
 	return blocks
 }
 

@@ -95,7 +95,7 @@ func (f *file) read(data []byte) (extract.PDF, error) {
 	var found extract.PDF
 	f.describe(&found)
 	for i := range count.PageCount {
-		text, err := f.page(i)
+		text, notes, err := f.page(i)
 		var rejection *knowledge.Rejection
 		switch {
 		case f.ctx.Err() != nil:
@@ -105,25 +105,34 @@ func (f *file) read(data []byte) (extract.PDF, error) {
 		case err != nil:
 			found.Damaged = append(found.Damaged, i+1)
 		}
-		found.Pages = append(found.Pages, text)
+		found.Pages, found.Notes = append(found.Pages, text), append(found.Notes, notes)
 		if f.progress != nil {
 			f.progress(i+1, count.PageCount)
 		}
 	}
-	if len(found.Damaged) > 0 && len(found.Damaged) == count.PageCount {
+	if len(found.Damaged) > 0 && len(found.Damaged) == count.PageCount && strings.Join(found.Pages, "") == "" {
 		return found, knowledge.Rejectf("the PDF is damaged: none of its pages can be read")
 	}
 	return found, nil
 }
 
-// page reads the text of a page, and frees what the engine made of it.
-func (f *file) page(index int) (string, error) {
+// page reads the text of a page and its notes, and frees what the engine made of it.
+func (f *file) page(index int) (text string, notes []string, err error) {
 	page, err := f.sandbox.FPDF_LoadPage(&requests.FPDF_LoadPage{Document: f.doc, Index: index})
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	defer func() { _, _ = f.sandbox.FPDF_ClosePage(&requests.FPDF_ClosePage{Page: page.Page}) }()
-	text, err := f.sandbox.FPDFText_LoadPage(&requests.FPDFText_LoadPage{Page: requests.Page{ByReference: &page.Page}})
+	if text, err = f.printed(page.Page); err != nil {
+		return "", nil, err
+	}
+	notes, err = f.notes(page.Page)
+	return text, notes, err
+}
+
+// printed reads the text of a page's content.
+func (f *file) printed(page references.FPDF_PAGE) (string, error) {
+	text, err := f.sandbox.FPDFText_LoadPage(&requests.FPDFText_LoadPage{Page: requests.Page{ByReference: &page}})
 	if err != nil {
 		return "", err
 	}
@@ -133,13 +142,17 @@ func (f *file) page(index int) (string, error) {
 		return "", err
 	}
 	if f.text += count.Count; f.text > f.engine.opts.MaxText {
-		return "", knowledge.Rejectf("the PDF has over %d characters of text, so split it", f.engine.opts.MaxText)
+		return "", f.tooLong()
 	}
 	read, err := f.sandbox.FPDFText_GetText(&requests.FPDFText_GetText{TextPage: text.TextPage, Count: count.Count})
 	if err != nil {
 		return "", err
 	}
 	return strings.TrimRight(read.Text, "\x00"), nil
+}
+
+func (f *file) tooLong() error {
+	return knowledge.Rejectf("the PDF has over %d characters of text, so split it", f.engine.opts.MaxText)
 }
 
 // describe reads what the file says about itself; much of it is missing or wrong in most files.

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/knowledge"
+	"millrace/jobs/knowledge/extract"
 	"millrace/jobs/worker/ingestion/pdf"
 	"millrace/jobs/worker/ingestion/pdf/pdftest"
 )
@@ -48,6 +49,26 @@ func TestReadsTextPageByPage(t *testing.T) {
 	require.Equal(t, "An author", found.Author)
 	require.Equal(t, time.Date(2024, 2, 3, 0, 0, 0, 0, time.UTC), *found.CreatedAt)
 	require.Equal(t, []int{1, 3, 2, 3, 3, 3}, reported)
+}
+
+func TestCommentsAndFilledFieldsAreRead(t *testing.T) {
+	engine := newEngine(t, pdf.Options{})
+	found, err := engine.Read(t.Context(), pdftest.Notes(), nil)
+	require.NoError(t, err)
+	require.Empty(t, found.Damaged)
+	require.Equal(t, []string{"A printed line of the form."}, found.Pages)
+	require.Equal(t, [][]string{{
+		"The commission is three basis points.", "½ spread is paid", "Verify this line.",
+		"Name of the broker: Example Securities", "margin: yes", "market: futures", "parent: inherited value",
+	}}, found.Notes)
+	made, err := extract.Pages(found, "form.pdf")
+	require.NoError(t, err)
+	require.Len(t, made.Blocks, 8)
+	require.Equal(t, 1, made.Blocks[7].Position.Page)
+
+	short := newEngine(t, pdf.Options{MaxText: 100})
+	_, err = short.Read(t.Context(), pdftest.Notes(), nil)
+	require.ErrorContains(t, err, "over 100 characters")
 }
 
 func TestABadFileIsRejectedWithAReason(t *testing.T) {

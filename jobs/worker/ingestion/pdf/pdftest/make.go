@@ -72,6 +72,32 @@ func build(contents [][]byte, filter, resources, trailer string) []byte {
 	return w.Bytes(fmt.Sprintf("/Info %d 0 R %s", info, trailer))
 }
 
+// Notes makes a file of one page with a comment, a text box, a mark, and a form whose fields are filled or empty.
+func Notes() []byte {
+	const rect = "/Rect [50 50 200 70] /P 4 0 R"
+	var w Writer
+	w.Object("<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [6 0 R 7 0 R 8 0 R 9 0 R 15 0 R] >> >>")
+	w.Object("<< /Type /Pages /Count 1 /Kids [4 0 R] >>")
+	w.Object("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>")
+	w.Object("<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources << /Font << /F1 3 0 R >> >> /Contents 5 0 R " +
+		"/Annots [6 0 R 7 0 R 8 0 R 9 0 R 10 0 R 11 0 R 12 0 R 13 0 R 14 0 R 16 0 R] >>")
+	w.Stream("", []byte("BT /F1 11 Tf 50 750 Td (A printed line of the form.) Tj ET"))
+	field := "<< /Type /Annot /Subtype /Widget " + rect
+	w.Object(field + " /FT /Tx /T (broker) /TU (Name of the broker) /V (Example Securities) >>")
+	w.Object(field + " /FT /Tx /T (empty) >>")
+	w.Object(field + " /FT /Btn /T (margin) /V /Yes /AS /Yes /AP << /N << /Yes 5 0 R /Off 5 0 R >> >> >>")
+	w.Object(field + " /FT /Ch /Ff 131072 /T (market) /Opt [(futures) (spot)] /V (futures) >>")
+	note := "<< /Type /Annot " + rect
+	w.Object(note + " /Subtype /Text /Contents (The commission is three basis points.) /Popup 13 0 R >>")
+	w.Object(note + " /Subtype /FreeText /Contents <FEFF00BD002000730070007200650061006400200069007300200070006100690064> >>")
+	w.Object(note + " /Subtype /Highlight /QuadPoints [50 760 200 760 50 745 200 745] /Contents (Verify this line.) >>")
+	w.Object(note + " /Subtype /Popup /Parent 10 0 R /Contents (not read twice) >>")
+	w.Object(note + " /Subtype /Link /Contents (not read) >>")
+	w.Object("<< /FT /Tx /T (parent) /V (inherited value) /Kids [16 0 R] >>")
+	w.Object(field + " /Parent 15 0 R >>")
+	return w.Bytes("")
+}
+
 // Encrypted makes a file that needs a password.
 func Encrypted() []byte {
 	junk := strings.Repeat("5a", 32)
