@@ -9,8 +9,10 @@ import (
 	"runtime"
 	"time"
 
+	"millrace/jobs/knowledge"
 	"millrace/jobs/worker/ingestion"
 	"millrace/jobs/worker/ingestion/fetch"
+	"millrace/jobs/worker/ingestion/recognize"
 	"millrace/jobs/worker/ingestion/sandbox"
 	"millrace/store/stores"
 )
@@ -23,6 +25,8 @@ type ingestionFlags struct {
 	PDFTimeout       time.Duration `name:"pdf-timeout" env:"PDF_TIMEOUT" default:"2m" help:"How long reading a file may take."`
 	ExtractProcesses int           `env:"EXTRACT_PROCESSES" placeholder:"N" help:"Processes that read files, at once. Default: one for each ingestion slot, and no more than cores."`
 	ExtractMemory    int           `env:"EXTRACT_MEMORY_MB" default:"640" help:"Memory that a process that reads files may use, in MB; a file that takes more is refused."`
+	OCRCommand       string        `name:"ocr-command" env:"OCR_COMMAND" placeholder:"COMMAND" help:"Program that adds text to scanned PDF files, from standard input to standard output, as in 'ocrmypdf --quiet --force-ocr - -'. Default: scans are refused."`
+	OCRTimeout       time.Duration `name:"ocr-timeout" env:"OCR_TIMEOUT" default:"10m" help:"How long it may take for a file, at most 15m."`
 	CacheDir         string        `env:"MILLRACE_CACHE_DIR" placeholder:"DIR" help:"Folder for the compiled PDF engine, which without it is compiled in 5 s at the first PDF. Default: the user's cache folder."`
 }
 
@@ -46,9 +50,29 @@ func (f ingestionFlags) openIngestion(life *lifecycle, env *environment, st *sto
 		return nil, err
 	}
 	life.onStop(extraction.Close)
+	recognizer, err := f.recognizer()
+	if err != nil {
+		return nil, configError{err}
+	}
 	return ingestion.New(ingestion.Options{
 		DB: st.DB, Library: st.Library, Market: st.Market, Logger: env.logger, Fetcher: fetch.New(options), Sandbox: extraction, Embedders: parts.embedders, Index: parts.index,
+		Recognizer: recognizer,
 	})
+}
+
+// recognizer is nil when none is set up. An attempt at an ingestion lasts 20 minutes at most.
+func (f ingestionFlags) recognizer() (knowledge.Recognizer, error) {
+	if f.OCRTimeout < time.Second || f.OCRTimeout > 15*time.Minute {
+		return nil, fmt.Errorf("--ocr-timeout (OCR_TIMEOUT) must be from 1s to 15m: it is %s", f.OCRTimeout)
+	}
+	if f.OCRCommand == "" {
+		return nil, nil
+	}
+	program, err := recognize.New(recognize.Options{Command: f.OCRCommand, Timeout: f.OCRTimeout})
+	if err != nil {
+		return nil, fmt.Errorf("--ocr-command (OCR_COMMAND): %w", err)
+	}
+	return program, nil
 }
 
 // extractCmd is the hidden verb that a worker starts itself with, to read one workspace's files.

@@ -140,7 +140,8 @@ func (f workerFlags) check() error {
 	if f.PDFPages < 1 || f.PDFTimeout <= 0 {
 		faults = append(faults, errors.New("--pdf-pages (PDF_MAX_PAGES) and --pdf-timeout (PDF_TIMEOUT) must be above 0"))
 	}
-	return errors.Join(append(faults, fetchErr, f.retentionFlags.check())...)
+	_, recognizerErr := f.recognizer()
+	return errors.Join(append(faults, fetchErr, recognizerErr, f.retentionFlags.check())...)
 }
 
 // check is whether a database is named.

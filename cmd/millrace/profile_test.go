@@ -87,7 +87,7 @@ func TestABadValueIsRefusedByItsName(t *testing.T) {
 		"MILLRACE_QUEUES": {"trials", "trials:0", "none:1"}, "MILLRACE_DRAIN": {"-1s"}, "MILLRACE_SHARD_TIME": {"0s"},
 		"CORS_ORIGINS": {"example.com"}, "TRUSTED_PROXIES": {"x"}, "ADMIN_TOKEN": {"short"}, "DATABASE_URL": {"", "postgres://%zz"}, "WORKSPACE_DATABASE_URL": {"postgres://%zz"},
 		"LIMIT_LOGINS": {"-1"}, "LIMIT_UPLOADS": {"-1"}, "LIMIT_QUERIES": {"-1"}, "LIMIT_ADDRESS_QUERIES": {"-1"}, "LIMIT_SUBMISSIONS": {"-1"}, "LIMIT_QUEUE_DEPTH": {"-1"},
-		"FETCH_ALLOW_NETWORKS": {"10.0.0.1"}, "WEBHOOK_ALLOW_NETWORKS": {"10.0.0.1"}, "WEBHOOK_KEY": {"short"}, "PDF_MAX_PAGES": {"0"}, "PDF_TIMEOUT": {"0s"}, "SENTRY_DSN": {"here"}, "SENTRY_TRACES_SAMPLE_RATE": {"2"},
+		"FETCH_ALLOW_NETWORKS": {"10.0.0.1"}, "WEBHOOK_ALLOW_NETWORKS": {"10.0.0.1"}, "WEBHOOK_KEY": {"short"}, "PDF_MAX_PAGES": {"0"}, "PDF_TIMEOUT": {"0s"}, "OCR_COMMAND": {"no-such-program - -"}, "OCR_TIMEOUT": {"16m"}, "SENTRY_DSN": {"here"}, "SENTRY_TRACES_SAMPLE_RATE": {"2"},
 		"RERANKER_URL": {"nowhere"}, "QDRANT_URL": {"nowhere"}, "LLM_TIMEOUT": {"-1s"}, "MILLRACE_VECTOR_MEMORY_MB": {"0"}, "MILLRACE_TEXT_MEMORY_MB": {"0"}, "EMBEDDER_DIMENSIONS": {"-1"},
 		"OTEL_EXPORTER_OTLP_ENDPOINT": {"nowhere", "ftp://h"}, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": {"nowhere"}, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": {"nowhere"},
 		"OTEL_EXPORTER_OTLP_HEADERS": {"key", "a=%zz"}, "OTEL_EXPORTER_OTLP_PROTOCOL": {"grpc"}, "OTEL_EXPORTER_OTLP_TIMEOUT": {"0"}, "OTEL_METRIC_EXPORT_INTERVAL": {"0"},

@@ -51,13 +51,17 @@ func (b Break) joint() string {
 }
 
 // Rejection is a source that can never be ingested as it is, with the reason for the one who sent it.
-type Rejection struct{ Reason string }
+type Rejection struct {
+	Reason string
+	// Textless says that the file shows text but has none that can be read: recognising it (OCR) would help.
+	Textless bool
+}
 
 // Error implements error.
 func (r *Rejection) Error() string { return r.Reason }
 
 // Rejectf makes a Rejection.
-func Rejectf(format string, args ...any) error { return &Rejection{fmt.Sprintf(format, args...)} }
+func Rejectf(format string, args ...any) error { return &Rejection{Reason: fmt.Sprintf(format, args...)} }
 
 // Clean makes text fit to be stored and shown: valid UTF-8, line ends as \n, and no control
 // characters. Postgres stores no NUL, and the others would steer a terminal.

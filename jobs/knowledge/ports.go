@@ -2,6 +2,7 @@ package knowledge
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/google/uuid"
@@ -158,6 +159,20 @@ type LLM interface {
 // being better. An error is a *Fault.
 type Reranker interface {
 	Rerank(ctx context.Context, query string, texts []string) ([]float64, error)
+}
+
+// Recognizer adds text to PDF files that show text and have none, as scans. It is safe for concurrent use.
+type Recognizer interface {
+	// Recognize makes a PDF file with text of the one that source writes. A file of which none can be made is a
+	// *Rejection. Close what it returns.
+	Recognize(ctx context.Context, source func(io.Writer) error) (Recognized, error)
+}
+
+// Recognized is a PDF file that a Recognizer made.
+type Recognized interface {
+	Size() int64
+	Copy(to io.Writer) error // writes the file, from its beginning each time
+	Close() error
 }
 
 // Fault is the failure of something outside: a provider or an index.

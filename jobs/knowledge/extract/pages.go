@@ -25,9 +25,13 @@ const hyphen = "\uFFFE"
 // minPageText is the letters a page has on average, at the least, unless it is a scan.
 const minPageText = 8
 
-var errScanned = knowledge.Rejectf("the PDF has no text: it looks scanned, so run text recognition (OCR) over it first")
+var errScanned = &knowledge.Rejection{
+	Reason: "the PDF has no text: it looks scanned, so run text recognition (OCR) over it first", Textless: true,
+}
 
-var errUnmapped = knowledge.Rejectf("the PDF's fonts do not say which letters their glyphs are: run text recognition (OCR) over it first")
+var errUnmapped = &knowledge.Rejection{
+	Reason: "the PDF's fonts do not say which letters their glyphs are: run text recognition (OCR) over it first", Textless: true,
+}
 
 // mapped reports whether a page's text is made of letters. Glyphs that a font does not map to Unicode come
 // out as control characters, replacements or private code points.

@@ -3,6 +3,7 @@ package ingestion
 import (
 	"context"
 	"errors"
+	"maps"
 	"mime"
 	"strings"
 
@@ -27,7 +28,7 @@ func (r *run) extract(ctx context.Context, src source) (made library.Ingested, r
 	if r.job.SourceType == knowledge.SourceDataset {
 		made, result, err = r.dataset(ctx, src)
 	} else {
-		result, err = r.inSandbox(ctx, src, r.request(src))
+		result, err = r.text(ctx, src)
 	}
 	if err != nil {
 		result.Release()
@@ -40,6 +41,32 @@ func (r *run) extract(ctx context.Context, src source) (made library.Ingested, r
 	}
 	made.Bytes, made.Unchanged, made.Chunks = src.size, result.Unchanged, result.Chunks
 	return made, result, nil
+}
+
+// text has the sandbox make text of the source, and of a PDF that shows text but has none once the text is recognised.
+func (r *run) text(ctx context.Context, src source) (*sandbox.Result, error) {
+	result, err := r.inSandbox(ctx, src, r.request(src))
+	var rejection *knowledge.Rejection
+	if r.opts.Recognizer == nil || !errors.As(err, &rejection) || !rejection.Textless {
+		return result, err
+	}
+	made, err := r.opts.Recognizer.Recognize(ctx, src.copy)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err := made.Close(); err != nil {
+			r.opts.Logger.WarnContext(ctx, "a recognised file was not removed", "error", err)
+		}
+	}()
+	req := r.request(src)
+	req.About = maps.Clone(req.About)
+	if req.About == nil {
+		req.About = map[string]any{}
+	}
+	req.About["recognized"] = true // by this server and not by the author: a reader may want to know
+	src.size, src.copy = made.Size(), made.Copy
+	return r.inSandbox(ctx, src, req)
 }
 
 // request is what the sandbox is asked for. A title given with the submission stands before the source's

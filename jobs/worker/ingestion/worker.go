@@ -32,6 +32,8 @@ type Options struct {
 	Sandbox   *sandbox.Pool // extracts text from what was sent or fetched
 	Embedders knowledge.Embedders
 	Index     knowledge.VectorIndex
+	// Recognizer adds text to scanned PDF files; nil: they are refused.
+	Recognizer knowledge.Recognizer
 
 	MaxBytes    int64         // of a source; default 100 MB
 	MaxChunks   int           // of a document; default 20,000

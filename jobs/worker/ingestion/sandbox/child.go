@@ -108,7 +108,11 @@ func (c *child) next() error {
 	var rejection *knowledge.Rejection
 	switch {
 	case errors.As(failed, &rejection):
-		err = writeFrame(c.out, frameRejected, []byte(rejection.Reason))
+		kind := byte(frameRejected)
+		if rejection.Textless {
+			kind = frameTextless
+		}
+		err = writeFrame(c.out, kind, []byte(rejection.Reason))
 	case failed != nil:
 		text := failed.Error()
 		err = writeFrame(c.out, frameError, []byte(text[:min(len(text), 16<<10)]))

@@ -113,8 +113,8 @@ func (c *process) header(report func(done, total int)) (*Result, error) {
 			if report != nil {
 				report(at.Done, at.Total)
 			}
-		case frameRejected:
-			return nil, &answeredError{&knowledge.Rejection{Reason: string(payload)}}
+		case frameRejected, frameTextless:
+			return nil, &answeredError{&knowledge.Rejection{Reason: string(payload), Textless: kind == frameTextless}}
 		case frameError:
 			return nil, &answeredError{errors.New(string(payload))}
 		case frameHeader:

@@ -24,6 +24,7 @@ const (
 	frameChunks   = 'c'
 	frameEnd      = 'e'
 	frameRejected = 'j' // a knowledge.Rejection: its reason
+	frameTextless = 't' // one of a file whose text has to be recognised: its reason
 	frameError    = 'x' // an error of ours: its text
 )
 

@@ -54,6 +54,19 @@ func Text(pages ...string) []byte {
 	return build(contents, "", "", "")
 }
 
+// Unmapped makes a file that shows a text whose letters cannot be read: its font maps them to private code points.
+func Unmapped(page string) []byte {
+	var w Writer
+	w.Object("<< /Type /Catalog /Pages 2 0 R >>")
+	w.Object("<< /Type /Pages /Count 1 /Kids [4 0 R] >>")
+	w.Object("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /ToUnicode 6 0 R >>")
+	w.Object("<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources << /Font << /F1 3 0 R >> >> /Contents 5 0 R >>")
+	w.Stream("", []byte("BT /F1 18 Tf 24 TL 50 700 Td ("+page+") Tj ET"))
+	w.Stream("", []byte("/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /Private def /CMapType 2 def\n"+
+		"1 begincodespacerange <00> <FF> endcodespacerange\n1 beginbfrange <21> <7E> <E021> endbfrange\nendcmap end end"))
+	return w.Bytes("")
+}
+
 // build makes a file with a page for each content stream.
 func build(contents [][]byte, filter, resources, trailer string) []byte {
 	var w Writer
