@@ -57,16 +57,20 @@ func benchmarkTrial(b *testing.B, strategy backtest.Strategy, stops *backtest.St
 }
 
 // BenchmarkTogether is BenchmarkEngine with four trials side by side, as a sweep runs them: the strategy's default
-// parameters, and integers one, two and three more. Both figures are of one trial.
+// parameters, and integers one, two and three more; and sma_cross with stops. Both figures are of one trial.
 func BenchmarkTogether(b *testing.B) {
 	b.Log("four trials of each strategy side by side, as in BenchmarkEngine over 10,000 bars; figures are of one trial")
 	for _, strategy := range backtest.Strategies() {
-		b.Run(strategy.Name(), func(b *testing.B) { benchmarkTogether(b, strategy) })
+		b.Run(strategy.Name(), func(b *testing.B) { benchmarkTogether(b, strategy, nil) })
 	}
+	strategy, _ := backtest.Lookup("sma_cross")
+	b.Run("stops", func(b *testing.B) { benchmarkTogether(b, strategy, &backtest.Stops{StopPct: 5, TargetPct: 10}) })
+	b.Run("trailing_stop", func(b *testing.B) { benchmarkTogether(b, strategy, &backtest.Stops{TrailATR: 4}) })
 }
 
-func benchmarkTogether(b *testing.B, strategy backtest.Strategy) {
+func benchmarkTogether(b *testing.B, strategy backtest.Strategy, stops *backtest.Stops) {
 	bars, cfg := benchmarkBars(b, strategy, 10_000), benchmarkConfig()
+	cfg.Stops = stops
 	cache := backtest.NewIndicatorCache(bars)
 	var runners [backtest.Lanes]*backtest.Runner
 	var params [backtest.Lanes]backtest.Params

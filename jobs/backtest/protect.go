@@ -41,19 +41,45 @@ func nearer(sign, a float64, hasA bool, b float64, hasB bool) float64 {
 
 // protect walks bars [bar, end) with stops and targets in force. It returns the next bar.
 func (r *Runner) protect(pos *position, t *tally, bar, end int) int {
+	if pos.trail > 0 || pos.trailATR > 0 {
+		return r.trail(pos, t, bar, end)
+	}
 	closes := r.bars.Close[bar:end]
 	lows, highs := r.bars.Low[bar:][:len(closes)], r.bars.High[bar:][:len(closes)]
 	equity := r.equity[bar-r.first:][:len(closes)]
 	units, entry, cash := pos.units, pos.entry, t.cash
 	lower, upper := r.levels(pos)
-	trails := pos.trail > 0 || pos.trailATR > 0
+	for i := guard(equity, closes, lows, highs, units, entry, cash, lower, upper); i < len(closes); i++ {
+		if lows[i] <= lower || highs[i] >= upper {
+			return r.touch(pos, t, bar, i)
+		}
+		e := cash + float64(units*(closes[i]-entry))
+		equity[i] = e
+		if e <= 0 {
+			t.exposed += i
+			r.ruin(pos, t, bar+i)
+			return bar + i + 1
+		}
+	}
+	t.exposed += len(closes)
+	return end
+}
+
+// trail is protect of a position whose stop follows the best price.
+func (r *Runner) trail(pos *position, t *tally, bar, end int) int {
+	closes := r.bars.Close[bar:end]
+	lows, highs := r.bars.Low[bar:][:len(closes)], r.bars.High[bar:][:len(closes)]
+	equity := r.equity[bar-r.first:][:len(closes)]
+	units, entry, cash := pos.units, pos.entry, t.cash
+	lower, upper := r.levels(pos)
+	sign, favourable := 1.0, highs
+	if units < 0 {
+		sign, favourable = -1, lows
+	}
+	best := sign * pos.best
 	for i, c := range closes {
 		if lows[i] <= lower || highs[i] >= upper {
-			t.exposed += i
-			price, reason := r.touched(bar+i, units > 0, r.stopNow(pos), pos.target)
-			r.exit(pos, t, bar+i, price, reason)
-			equity[i] = t.cash
-			return bar + i + 1
+			return r.touch(pos, t, bar, i)
 		}
 		e := cash + float64(units*(c-entry))
 		equity[i] = e
@@ -62,16 +88,22 @@ func (r *Runner) protect(pos *position, t *tally, bar, end int) int {
 			r.ruin(pos, t, bar+i)
 			return bar + i + 1
 		}
-		if trails && (units > 0 && highs[i] > pos.best || units < 0 && lows[i] < pos.best) {
-			pos.best = highs[i]
-			if units < 0 {
-				pos.best = lows[i]
-			}
+		if price := sign * favourable[i]; price > best {
+			best, pos.best = price, favourable[i]
 			lower, upper = r.levels(pos)
 		}
 	}
 	t.exposed += len(closes)
 	return end
+}
+
+// touch leaves a position on the bar that meets its stop or target, the i-th from bar on. It returns the next bar.
+func (r *Runner) touch(pos *position, t *tally, bar, i int) int {
+	t.exposed += i
+	price, reason := r.touched(bar+i, pos.units > 0, r.stopNow(pos), pos.target)
+	r.exit(pos, t, bar+i, price, reason)
+	r.equity[bar-r.first+i] = t.cash
+	return bar + i + 1
 }
 
 // levels are the prices at or below which and at or above which a bar meets the stop or the target.

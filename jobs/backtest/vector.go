@@ -22,6 +22,19 @@ func holdPlain(equity, closes []float64, units, entry, cash float64) int {
 	return len(closes)
 }
 
+// guardPlain is holdPlain up to the first bar whose low is at or below lower, or whose high is at or above upper.
+func guardPlain(equity, closes, lows, highs []float64, units, entry, cash, lower, upper float64) int {
+	equity, lows, highs = equity[:len(closes)], lows[:len(closes)], highs[:len(closes)]
+	for i, c := range closes {
+		e := cash + float64(units*(c-entry))
+		if e <= 0 || lows[i] <= lower || highs[i] >= upper {
+			return i
+		}
+		equity[i] = e
+	}
+	return len(closes)
+}
+
 // quietPlain is how many bars come before the first that is below the floor or at the peak or above.
 func quietPlain(equity []float64, floor, peak float64) int {
 	for i, e := range equity {

@@ -10,6 +10,14 @@ func hold(equity, closes []float64, units, entry, cash float64) int {
 	return holdPlain(equity, closes, units, entry, cash)
 }
 
+// guard is guardPlain in groups of four: it may stop up to three bars early.
+func guard(equity, closes, lows, highs []float64, units, entry, cash, lower, upper float64) int {
+	if bars := len(closes) &^ 3; bars > 0 && cpu.X86.HasAVX2 {
+		return guardAVX2(&equity[:bars][0], &closes[0], &lows[:bars][0], &highs[:bars][0], bars, units, entry, cash, lower, upper)
+	}
+	return guardPlain(equity, closes, lows, highs, units, entry, cash, lower, upper)
+}
+
 // quiet is quietPlain in groups of four: it may stop up to three bars early.
 func quiet(equity []float64, floor, peak float64) int {
 	if bars := len(equity) &^ 3; bars > 0 && cpu.X86.HasAVX2 {
@@ -53,6 +61,9 @@ func bands64(lower, upper, mean, dev *[64]float64, width float64) {
 
 //go:noescape
 func holdAVX2(equity, closes *float64, bars int, units, entry, cash float64) int
+
+//go:noescape
+func guardAVX2(equity, closes, lows, highs *float64, bars int, units, entry, cash, lower, upper float64) int
 
 //go:noescape
 func quietAVX2(equity *float64, bars int, floor, peak float64) int

@@ -31,6 +31,45 @@ held:
 	VZEROUPPER
 	RET
 
+// func guardAVX2(equity, closes, lows, highs *float64, bars int, units, entry, cash, lower, upper float64) int
+TEXT ·guardAVX2(SB), NOSPLIT, $0-88
+	MOVQ equity+0(FP), DI
+	MOVQ closes+8(FP), SI
+	MOVQ lows+16(FP), R8
+	MOVQ highs+24(FP), R9
+	MOVQ bars+32(FP), CX
+	VBROADCASTSD units+40(FP), Y4
+	VBROADCASTSD entry+48(FP), Y5
+	VBROADCASTSD cash+56(FP), Y6
+	VBROADCASTSD lower+64(FP), Y8
+	VBROADCASTSD upper+72(FP), Y9
+	VXORPD Y7, Y7, Y7
+	XORQ AX, AX
+
+guard:
+	CMPQ AX, CX
+	JGE guarded
+	VMOVUPD (SI)(AX*8), Y0
+	VSUBPD Y5, Y0, Y0
+	VMULPD Y4, Y0, Y0
+	VADDPD Y6, Y0, Y0
+	VCMPPD $2, Y7, Y0, Y1 // not above zero
+	VCMPPD $13, (R8)(AX*8), Y8, Y2 // the level is at or above the low
+	VCMPPD $2, (R9)(AX*8), Y9, Y3 // the level is at or below the high
+	VORPD Y1, Y2, Y1
+	VORPD Y1, Y3, Y1
+	VMOVMSKPD Y1, DX
+	TESTL DX, DX
+	JNE guarded
+	VMOVUPD Y0, (DI)(AX*8)
+	ADDQ $4, AX
+	JMP guard
+
+guarded:
+	MOVQ AX, ret+80(FP)
+	VZEROUPPER
+	RET
+
 // func quietAVX2(equity *float64, bars int, floor, peak float64) int
 TEXT ·quietAVX2(SB), NOSPLIT, $0-40
 	MOVQ equity+0(FP), SI

@@ -6,6 +6,10 @@ func hold(equity, closes []float64, units, entry, cash float64) int {
 	return holdPlain(equity, closes, units, entry, cash)
 }
 
+func guard(equity, closes, lows, highs []float64, units, entry, cash, lower, upper float64) int {
+	return guardPlain(equity, closes, lows, highs, units, entry, cash, lower, upper)
+}
+
 func quiet(equity []float64, floor, peak float64) int { return quietPlain(equity, floor, peak) }
 
 func (s *laneSums) add(equity *[Lanes][]float64) { s.addPlain(equity) }

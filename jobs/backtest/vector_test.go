@@ -34,6 +34,13 @@ func TestVectorsEqualPlainFunctions(t *testing.T) {
 		require.True(t, held <= plain && plain-held < 4, "hold wrote %d bars of %d", held, plain)
 		requireBits(t, want[:held], got[:held])
 
+		lows, highs := hostile(rng, n, odd), hostile(rng, n, odd)
+		lower, upper := hostile(rng, 1, odd)[0]-12, hostile(rng, 1, odd)[0]+12
+		held = guard(got, closes, lows, highs, units, entry, cash, lower, upper)
+		plain = guardPlain(want, closes, lows, highs, units, entry, cash, lower, upper)
+		require.True(t, held <= plain && plain-held < 4, "guard passed over %d bars of %d", held, plain)
+		requireBits(t, want[:held], got[:held])
+
 		still := quiet(closes, 96, 104)
 		plain = quietPlain(closes, 96, 104)
 		require.True(t, still <= plain && plain-still < 4, "quiet passed over %d bars of %d", still, plain)
@@ -43,10 +50,10 @@ func TestVectorsEqualPlainFunctions(t *testing.T) {
 		plainOver, plainUnder := comparePlain(a, b)
 		require.Equal(t, [2]uint64{plainOver, plainUnder}, [2]uint64{over, under})
 
-		var lower, upper, plainLower, plainUpper [64]float64
-		bands64(&lower, &upper, a, b, units)
-		bandsPlain(&plainLower, &plainUpper, a, b, units)
-		requireBits(t, append(plainLower[:], plainUpper[:]...), append(lower[:], upper[:]...))
+		var low, high, plainLow, plainHigh [64]float64
+		bands64(&low, &high, a, b, units)
+		bandsPlain(&plainLow, &plainHigh, a, b, units)
+		requireBits(t, append(plainLow[:], plainHigh[:]...), append(low[:], high[:]...))
 
 		var lanes [Lanes][]float64
 		sums := laneSums{last: [Lanes]float64{100, 99, 1e-3, 1e300}}
