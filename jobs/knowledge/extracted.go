@@ -61,7 +61,9 @@ type Rejection struct {
 func (r *Rejection) Error() string { return r.Reason }
 
 // Rejectf makes a Rejection.
-func Rejectf(format string, args ...any) error { return &Rejection{Reason: fmt.Sprintf(format, args...)} }
+func Rejectf(format string, args ...any) error {
+	return &Rejection{Reason: fmt.Sprintf(format, args...)}
+}
 
 // Clean makes text fit to be stored and shown: valid UTF-8, line ends as \n, and no control
 // characters. Postgres stores no NUL, and the others would steer a terminal.
