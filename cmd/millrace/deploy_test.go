@@ -25,17 +25,62 @@ import (
 
 const root = "../.."
 
+// composeSecrets are the variables without which the compose file starts nothing.
+func composeSecrets() map[string]string {
+	return map[string]string{
+		"POSTGRES_PASSWORD": "test-password", "MILLRACE_LOGIN_PASSWORD": "server-password", "ADMIN_TOKEN": strings.Repeat("t", 40), "GRAFANA_PASSWORD": "board-password",
+	}
+}
+
 func loadCompose(t *testing.T) *types.Project {
+	t.Helper()
+	project, err := composeWith(t, composeSecrets())
+	require.NoError(t, err)
+	return project
+}
+
+func composeWith(t *testing.T, environment map[string]string) (*types.Project, error) {
 	t.Helper()
 	file := filepath.Join(root, "docker-compose.yml")
 	body, err := os.ReadFile(file)
 	require.NoError(t, err)
-	project, err := loader.LoadWithContext(context.Background(), types.ConfigDetails{
-		WorkingDir: root, ConfigFiles: []types.ConfigFile{{Filename: file, Content: body}},
-		Environment: map[string]string{"POSTGRES_PASSWORD": "test-password", "MILLRACE_LOGIN_PASSWORD": "server-password", "ADMIN_TOKEN": strings.Repeat("t", 40)},
+	return loader.LoadWithContext(context.Background(), types.ConfigDetails{
+		WorkingDir: root, ConfigFiles: []types.ConfigFile{{Filename: file, Content: body}}, Environment: environment,
 	}, func(o *loader.Options) { o.SetProjectName("millrace", true) })
+}
+
+// No password or token has a default: without it nothing starts, and it is named.
+func TestComposeHasNoDefaultPassword(t *testing.T) {
+	for name := range composeSecrets() {
+		for _, value := range []string{"", "unset"} {
+			environment := composeSecrets()
+			delete(environment, name)
+			if value == "" {
+				environment[name] = ""
+			}
+			_, err := composeWith(t, environment)
+			require.ErrorContains(t, err, name)
+		}
+	}
+	compose, err := os.ReadFile(filepath.Join(root, "docker-compose.yml"))
 	require.NoError(t, err)
-	return project
+	for _, match := range regexp.MustCompile(`\$\{(\w*(?:PASSWORD|TOKEN|SECRET|KEY)\w*):-([^}]+)\}`).FindAllStringSubmatch(string(compose), -1) {
+		t.Errorf("%s has the default %q", match[1], match[2])
+	}
+}
+
+// Every service has bounds of memory and log, and every one that stays says how it is.
+func TestEveryServiceOfComposeIsBoundedAndWatched(t *testing.T) {
+	for name, service := range loadCompose(t).Services {
+		require.Positive(t, service.MemLimit, "%s may take all memory", name)
+		require.NotNil(t, service.Logging, name)
+		require.NotEmpty(t, service.Logging.Options["max-size"], "the log of %s has no end", name)
+		if service.Restart == "no" {
+			continue
+		}
+		require.NotNil(t, service.HealthCheck, "nobody knows how %s is", name)
+		require.NotEmpty(t, service.HealthCheck.Test, name)
+	}
 }
 
 func newParser(t *testing.T) *kong.Kong {

@@ -50,9 +50,12 @@ func (w *Workers) Register(to *river.Workers) {
 	w.registerWorkspaces(to)
 }
 
-// delete takes step after step. Each is committed by itself, so that another attempt continues after the last one.
+// delete takes step after step. Each is committed by itself, so that another attempt continues after the last one. After
+// each it rests for as long as the step took: the database has half of its time for requests, which do not wait for what
+// nobody waits for.
 func (w *Workers) delete(ctx context.Context, args jobs.DeleteArgs, lease store.Lease) error {
 	for began := time.Now(); time.Since(began) < slice; {
+		step := time.Now()
 		done, err := w.lifecycle.Step(ctx, lease, args.DeletionID)
 		if errors.Is(err, lifecycle.ErrWaits) {
 			return river.JobSnooze(wait)
@@ -63,8 +66,23 @@ func (w *Workers) delete(ctx context.Context, args jobs.DeleteArgs, lease store.
 		if done {
 			return w.finish(ctx, args, lease)
 		}
+		if err := rest(ctx, time.Since(step)); err != nil {
+			return err
+		}
 	}
 	return river.JobSnooze(pause)
+}
+
+// rest waits, for a second at most.
+func rest(ctx context.Context, length time.Duration) error {
+	timer := time.NewTimer(min(length, time.Second))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
 
 func (w *Workers) fail(ctx context.Context, args jobs.DeleteArgs, lease store.Lease, reason string) error {

@@ -30,6 +30,7 @@ func (w *Workers) registerWorkspaces(to *river.Workers) {
 // deleteWorkspace takes step after step, as delete does.
 func (w *Workers) deleteWorkspace(ctx context.Context, args jobs.DeleteWorkspaceArgs, lease store.Lease) error {
 	for began := time.Now(); time.Since(began) < slice; {
+		step := time.Now()
 		next, err := w.lifecycle.WorkspaceStep(ctx, lease, args.ID)
 		if err != nil {
 			return err
@@ -46,6 +47,9 @@ func (w *Workers) deleteWorkspace(ctx context.Context, args jobs.DeleteWorkspace
 			}
 		case lifecycle.WorkspaceEmpty:
 			return w.finishWorkspace(ctx, args, lease)
+		}
+		if err := rest(ctx, time.Since(step)); err != nil {
+			return err
 		}
 	}
 	return river.JobSnooze(pause)
