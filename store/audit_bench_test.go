@@ -16,7 +16,7 @@ import (
 	"millrace/store/tuning"
 )
 
-// BenchmarkAudit submits tunes with and without an entry in the audit log, one after the other in turns, and after each hundred
+// BenchmarkAudit submits tunes with and without an entry in the audit log, alternately, and after each hundred
 // with an entry seals those, as a worker's beat does. "audit-%" is what the median submission with an entry takes
 // beyond the median one without, and its share of the sealing. A request over HTTP has more beside.
 func BenchmarkAudit(b *testing.B) {

@@ -16,7 +16,7 @@ import (
 )
 
 // BenchmarkDeletionsBesideSubmissions submits MILLRACE_BENCH_RATE tunes a second (500 without it), alone and beside the deletion of 10,000 ended tunes with
-// ten shards each by one filter, in turns: a first half alone and beside, and a second. What a submission takes is
+// ten shards each by one filter, alternately: a first half alone and beside, and a second. What a submission takes is
 // counted from when it was due, so that one which waits for those before it shows. "p99-ratio" is the 99th percentile
 // beside deletions over that alone, of both halves together.
 func BenchmarkDeletionsBesideSubmissions(b *testing.B) {
