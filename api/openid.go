@@ -121,10 +121,10 @@ func (s *Server) finishOpenID(c echo.Context) error {
 func (s *Server) admitPerson(c echo.Context, who signin.Person, next string) error {
 	ctx := c.Request().Context()
 	session, err := s.store.Tenants.AdmitPerson(ctx, tenants.SignedIn{
-		Subject: who.Issuer + " " + who.Subject, Name: shownName(who.Name), Admin: who.Grant.Admin, Workspace: who.Grant.Workspace, Role: who.Grant.Role,
+		Subject: who.Subject, Name: shownName(who.Name), Admin: who.Grant.Admin, Workspace: who.Grant.Workspace, Role: who.Grant.Role,
 	}, s.opts.OpenID.Session)
 	if errors.Is(err, store.ErrNotFound) {
-		return s.signInFailed(c, next, &signin.RefusedError{Reason: "The workspace that would be open to you is not there. Ask an admin of this server.", Err: err})
+		return s.signInFailed(c, next, &signin.RefusedError{Reason: "The workspace that would be open to you is not there. Ask an admin of this server.", Err: err, Subject: who.Subject})
 	}
 	if err != nil {
 		return err
@@ -141,7 +141,8 @@ func (s *Server) admitPerson(c echo.Context, who signin.Person, next string) err
 	return c.Redirect(http.StatusSeeOther, next)
 }
 
-// signInFailed shows the login page with why, and leaves an entry of what was refused. A provider that is away is
+// signInFailed shows the login page with why, and leaves an entry of what was refused; a person to whom nothing is open
+// any more loses what was. A provider that is away is
 // neither the person's fault nor a failure of this server.
 func (s *Server) signInFailed(c echo.Context, next string, err error) error {
 	var refused *signin.RefusedError
@@ -152,6 +153,11 @@ func (s *Server) signInFailed(c echo.Context, next string, err error) error {
 		s.opts.Logger.InfoContext(c.Request().Context(), "sign-in refused", "reason", err)
 		if err := s.noteRefused(c, "GET "+signin.CallbackPath); err != nil {
 			return err
+		}
+		if refused.Subject != "" {
+			if err := s.store.Tenants.DismissPerson(c.Request().Context(), refused.Subject); err != nil {
+				return err
+			}
 		}
 		return s.pages.Login(c, http.StatusForbidden, next, refused.Reason)
 	case errors.As(err, &away) && !clientGone(c):

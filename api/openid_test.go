@@ -189,7 +189,7 @@ func TestAnAnswerThatIsNotForThisSignInOpensNothing(t *testing.T) {
 	refused("no nonce", http.StatusForbidden, map[string]any{"nonce": nil}, nil)
 	refused("another audience", http.StatusForbidden, map[string]any{"aud": "another client"}, nil)
 	refused("another issuer", http.StatusForbidden, map[string]any{"iss": "https://elsewhere.example"}, nil)
-	refused("an old token", http.StatusForbidden, map[string]any{"exp": time.Now().Add(-time.Minute).Unix()}, nil)
+	refused("an old token", http.StatusForbidden, map[string]any{"exp": time.Now().Add(-2 * time.Minute).Unix()}, nil)
 	refused("no group that opens something", http.StatusForbidden, map[string]any{"groups": []string{"staff"}}, nil)
 	refused("no groups", http.StatusForbidden, map[string]any{"groups": nil}, nil)
 	refused("groups of another form", http.StatusForbidden, map[string]any{"groups": map[string]any{"ops": true}}, nil)

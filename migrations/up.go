@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -60,11 +61,16 @@ func Bring(ctx context.Context, databaseURL string, opts Options) (report Report
 	if err != nil {
 		return report, err
 	}
-	made, err := makeRoles(ctx, pool)
+	var made []string
+	err = besideOthers(ctx, func() error {
+		more, err := makeRoles(ctx, pool)
+		made = append(made, more...)
+		return err
+	})
 	if err != nil {
 		return report, err
 	}
-	if err := migrate(ctx, pool); err != nil {
+	if err := besideOthers(ctx, func() error { return migrate(ctx, pool) }); err != nil {
 		return report, err
 	}
 	for _, e := range before {
@@ -72,7 +78,11 @@ func Bring(ctx context.Context, databaseURL string, opts Options) (report Report
 			report.Applied = append(report.Applied, e.Name)
 		}
 	}
-	report.Repaired, err = repair(ctx, pool)
+	err = besideOthers(ctx, func() error {
+		more, err := repair(ctx, pool)
+		report.Repaired = append(report.Repaired, more...)
+		return err
+	})
 	if len(report.Applied) < len(before) { // the roles of a new database are not repaired, but made
 		report.Repaired = append(made, report.Repaired...)
 	}
@@ -85,7 +95,7 @@ func Bring(ctx context.Context, databaseURL string, opts Options) (report Report
 		}
 	}
 	if opts.Login != "" {
-		if err := ensureLogins(ctx, pool, opts.Login, opts.LoginPassword); err != nil {
+		if err := besideOthers(ctx, func() error { return ensureLogins(ctx, pool, opts.Login, opts.LoginPassword) }); err != nil {
 			return report, err
 		}
 	}
@@ -94,6 +104,41 @@ func Bring(ctx context.Context, databaseURL string, opts Options) (report Report
 	}
 	report.Cron, err = ensureCron(ctx, pool)
 	return report, err
+}
+
+// besideOthers runs what may change roles, and again when another database of the cluster changed the same at that moment:
+// roles are the cluster's, and the lock is one of this database. What it did before it failed is committed, or undone.
+func besideOthers(ctx context.Context, change func() error) error {
+	const tries = 100
+	for try := 1; ; try++ {
+		err := change()
+		if err == nil || try == tries || !rolesChanged(err) {
+			return err
+		}
+		pause := time.NewTimer(lockPoll)
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return err
+		case <-pause.C:
+		}
+	}
+}
+
+// rolesChanged reports whether a statement failed because another one changed the same role, or made the same
+// membership, at the same time. Postgres waits for neither, and has no code of its own for the first.
+func rolesChanged(err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return false
+	}
+	switch pg.Code {
+	case "XX000":
+		return pg.Message == "tuple concurrently updated" || pg.Message == "tuple concurrently deleted"
+	case "23505":
+		return pg.TableName == "pg_auth_members" || pg.TableName == "pg_authid"
+	}
+	return false
 }
 
 // migrate applies River's migrations and ours.

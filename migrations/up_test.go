@@ -2,6 +2,8 @@ package migrations_test
 
 import (
 	"context"
+	"crypto/rand"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +42,39 @@ func TestTenProcessesMigrateOnce(t *testing.T) {
 	err = db.OwnerPool(t).QueryRow(ctx, "select count(*), count(distinct version_id) from millrace_migration").Scan(&runs, &versions)
 	require.NoError(t, err)
 	require.Equal(t, versions, runs, "each migration is noted once")
+}
+
+// Roles are the cluster's, and the lock is one database's: of two databases that are migrated at once, both are.
+func TestARoleThatAnotherDatabaseChangesAtTheSameTimeFailsNoMigration(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	login := "login_" + strings.ToLower(rand.Text())
+	here, there := pgtest.New(t).OwnerURL, pgtest.New(t).OwnerURL
+	bring := func(url string) error {
+		_, err := migrations.Bring(ctx, url, migrations.Options{Login: login})
+		return err
+	}
+	require.NoError(t, bring(there))
+	other, err := pgx.Connect(ctx, there)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(ctx)
+		_, err := other.Exec(ctx, `drop role `+login+`; drop role `+login+migrations.LimitedSuffix)
+		require.NoError(t, err)
+		require.NoError(t, other.Close(ctx))
+	})
+	_, err = other.Exec(ctx, `begin; alter role `+login+` login noinherit`)
+	require.NoError(t, err)
+	brought := make(chan error, 1)
+	go func() { brought <- bring(here) }()
+	require.Eventually(t, func() bool {
+		var waits bool
+		err := other.QueryRow(ctx, `select exists (select from pg_locks where not granted and pg_backend_pid() = any(pg_blocking_pids(pid)))`).Scan(&waits)
+		return err == nil && waits
+	}, 30*time.Second, 5*time.Millisecond)
+	_, err = other.Exec(ctx, `commit`)
+	require.NoError(t, err)
+	require.NoError(t, <-brought)
 }
 
 func TestUpWaitsForTheLockUntilItsContextEnds(t *testing.T) {

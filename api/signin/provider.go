@@ -16,9 +16,12 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+
+	"millrace/ops/routine"
 )
 
 // Options say which provider, and what it opens.
@@ -88,8 +91,9 @@ func (e *AwayError) Unwrap() error { return e.Err }
 
 // RefusedError is a person, or an answer of the provider, that is not accepted. Reason is for the person.
 type RefusedError struct {
-	Reason string
-	Err    error // for the log; may be nil
+	Reason  string
+	Err     error  // for the log; may be nil
+	Subject string // of a Person whom the provider signed in and to whom nothing is open; "": not known
 }
 
 // Error implements error.
@@ -105,9 +109,9 @@ func (e *RefusedError) Unwrap() error { return e.Err }
 
 // Person is who signed in, and what that opens.
 type Person struct {
-	Issuer, Subject string // together they are the person; names and addresses change hands
-	Name            string // for people to read
-	Grant           Grant
+	Subject string // the issuer and its id of the person: names and addresses change hands
+	Name    string // for people to read
+	Grant   Grant
 }
 
 // Provider is the provider that Options name. Its own document and keys are fetched when they are needed.
@@ -115,15 +119,26 @@ type Provider struct {
 	opts   Options
 	client *http.Client
 
-	mu    sync.Mutex
-	known *oidc.Provider
-	until time.Time // when its document is fetched again
+	mu       sync.Mutex
+	known    *oidc.Provider
+	until    time.Time // when its document is fetched again
+	fetching *fetch    // that is under way; nil: none is
+}
+
+// fetch is the fetch of the provider's document, for all who wait for it.
+type fetch struct {
+	done  chan struct{} // closed when the others are set
+	found *oidc.Provider
+	err   error
 }
 
 const (
 	providerWithin = 5 * time.Second // one answer of the provider
 	documentFor    = time.Hour
-	maxAnswer      = 1 << 20 // bytes
+	documentAgain  = 30 * time.Second // after a fetch that failed, while there is one of before
+	maxAnswer      = 1 << 20          // bytes
+	// clockSkew is what the provider's clock and this machine's may differ by where tokens end.
+	clockSkew = time.Minute
 )
 
 // New makes a provider of options that are valid. It asks nothing yet: a provider that is away must not keep a server
@@ -165,22 +180,68 @@ func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// provider is the provider as its own document describes it.
+// provider is the provider as its own document describes it. All who come while that is fetched wait for the one fetch: a
+// provider that is slow is asked once, and each of them waits no longer than for one answer.
 func (p *Provider) provider(ctx context.Context) (*oidc.Provider, error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.known != nil && time.Now().Before(p.until) {
+		defer p.mu.Unlock()
 		return p.known, nil
 	}
-	found, err := oidc.NewProvider(oidc.ClientContext(ctx, p.client), p.opts.Issuer)
-	if err != nil && p.known != nil && !errors.As(err, new(*oidc.IssuerMismatchError)) {
-		return p.known, nil // what it said before; each use of it says whether it still holds
+	running := p.fetching
+	if running == nil {
+		running = &fetch{done: make(chan struct{})}
+		p.fetching = running
+		// It is for others too, so it does not end with the request that happened to begin it.
+		within := oidc.ClientContext(context.WithoutCancel(ctx), p.client)
+		routine.Go(func() (err error) {
+			running.found, err = p.document(within)
+			return err
+		}, func(err error) { p.fetched(running, err) })
 	}
+	p.mu.Unlock()
+	select {
+	case <-running.done:
+		return running.found, running.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// fetched keeps what a fetch found, for those who wait and those who come.
+func (p *Provider) fetched(running *fetch, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case err == nil:
+		p.known, p.until = running.found, time.Now().Add(documentFor)
+	case p.known != nil && !errors.As(err, new(*oidc.IssuerMismatchError)):
+		// What it said before; each use of it says whether it still holds.
+		running.found, p.until = p.known, time.Now().Add(documentAgain)
+	default:
+		p.known, running.found, running.err = nil, nil, &AwayError{err}
+	}
+	p.fetching = nil
+	close(running.done)
+}
+
+// document fetches what the provider says of itself. Codes, secrets and keys go over https alone.
+func (p *Provider) document(ctx context.Context) (*oidc.Provider, error) {
+	found, err := oidc.NewProvider(ctx, p.opts.Issuer)
 	if err != nil {
-		p.known = nil
-		return nil, &AwayError{err}
+		return nil, err
 	}
-	p.known, p.until = found, time.Now().Add(documentFor)
+	var says struct {
+		Keys string `json:"jwks_uri"`
+	}
+	if err := found.Claims(&says); err != nil {
+		return nil, fmt.Errorf("its document: %w", err)
+	}
+	for _, endpoint := range []string{found.Endpoint().AuthURL, found.Endpoint().TokenURL, says.Keys} {
+		if !secure(endpoint) {
+			return nil, errors.New("its document names an endpoint that is not https")
+		}
+	}
 	return found, nil
 }
 
@@ -200,9 +261,6 @@ func (p *Provider) Begin(ctx context.Context, a Attempt) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !secure(found.Endpoint().AuthURL) || !secure(found.Endpoint().TokenURL) {
-		return "", &AwayError{errors.New("its document names an endpoint that is not https")}
-	}
 	return p.config(found).AuthCodeURL(a.State, oidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier)), nil
 }
 
@@ -219,7 +277,7 @@ func (p *Provider) Finish(ctx context.Context, a Attempt, code string) (Person, 
 	switch {
 	case errors.As(err, &answered) && answered.Response.StatusCode < 500 && answered.ErrorCode != "":
 		// Its description may repeat what was sent.
-		return Person{}, &RefusedError{"The provider did not accept this sign-in. Begin again.", fmt.Errorf("token endpoint: %d %s", answered.Response.StatusCode, answered.ErrorCode)}
+		return Person{}, &RefusedError{Reason: "The provider did not accept this sign-in. Begin again.", Err: fmt.Errorf("token endpoint: %d %s", answered.Response.StatusCode, answered.ErrorCode)}
 	case errors.As(err, &answered):
 		return Person{}, &AwayError{fmt.Errorf("token endpoint: %s", answered.Response.Status)}
 	case err != nil:
@@ -229,15 +287,15 @@ func (p *Provider) Finish(ctx context.Context, a Attempt, code string) (Person, 
 	if raw == "" {
 		return Person{}, &AwayError{errors.New("the token endpoint gave no id token")}
 	}
-	id, err := found.VerifierContext(ctx, &oidc.Config{ClientID: p.opts.ClientID}).Verify(ctx, raw)
+	id, err := found.VerifierContext(ctx, &oidc.Config{ClientID: p.opts.ClientID, Now: func() time.Time { return time.Now().Add(-clockSkew) }}).Verify(ctx, raw)
 	if err != nil && strings.Contains(err.Error(), "fetching keys") {
 		return Person{}, &AwayError{err}
 	}
 	if err != nil {
-		return Person{}, &RefusedError{"The provider's answer is not one for this server.", err}
+		return Person{}, &RefusedError{Reason: "The provider's answer is not one for this server.", Err: err}
 	}
 	if subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(a.Nonce)) != 1 {
-		return Person{}, &RefusedError{"The provider's answer is for another sign-in. Begin again.", errors.New("the nonce differs")}
+		return Person{}, &RefusedError{Reason: "The provider's answer is for another sign-in. Begin again.", Err: errors.New("the nonce differs")}
 	}
 	return p.person(id)
 }
@@ -246,12 +304,15 @@ func (p *Provider) Finish(ctx context.Context, a Attempt, code string) (Person, 
 func (p *Provider) person(id *oidc.IDToken) (Person, error) {
 	var claims map[string]any
 	if err := id.Claims(&claims); err != nil {
-		return Person{}, &RefusedError{"The provider's answer cannot be read.", err}
+		return Person{}, &RefusedError{Reason: "The provider's answer cannot be read.", Err: err}
 	}
-	if id.Subject == "" || len(id.Subject) > 255 {
-		return Person{}, &RefusedError{"The provider does not say who you are.", errors.New("the subject is empty or too long")}
+	if azp, there := claims["azp"]; there && azp != p.opts.ClientID {
+		return Person{}, &RefusedError{Reason: "The provider's answer is not one for this server.", Err: errors.New("the token was issued to another client")}
 	}
-	who := Person{Issuer: id.Issuer, Subject: id.Subject, Name: id.Subject}
+	if id.Subject == "" || len(id.Subject) > 255 || strings.ContainsFunc(id.Subject, unicode.IsControl) {
+		return Person{}, &RefusedError{Reason: "The provider does not say who you are.", Err: errors.New("the subject is empty, too long or holds control characters")}
+	}
+	who := Person{Subject: id.Issuer + " " + id.Subject, Name: id.Subject}
 	verified := claims["email_verified"] == true || claims["email_verified"] == "true"
 	for _, claim := range []string{"email", "preferred_username", "name"} {
 		if text, _ := claims[claim].(string); strings.TrimSpace(text) != "" && (claim != "email" || verified) {
@@ -261,11 +322,11 @@ func (p *Provider) person(id *oidc.IDToken) (Person, error) {
 	}
 	values := texts(claims[p.opts.Claim])
 	if p.opts.Claim == "email" && !verified {
-		return Person{}, &RefusedError{Reason: "The provider has not verified your address."}
+		return Person{}, &RefusedError{Reason: "The provider has not verified your address.", Subject: who.Subject}
 	}
 	grant, ok := granted(p.opts.Grants, values)
 	if !ok {
-		return Person{}, &RefusedError{Reason: "You are signed in at the provider, but nothing here is open to you. Ask an admin of this server."}
+		return Person{}, &RefusedError{Reason: "You are signed in at the provider, but nothing here is open to you. Ask an admin of this server.", Subject: who.Subject}
 	}
 	who.Grant = grant
 	return who, nil

@@ -23,8 +23,8 @@ type SignedIn struct {
 }
 
 // AdmitPerson makes the key or admin's token that stands for a person for a while, or has the one that there is last as
-// long and have the role of now. Nobody has its secret; who revokes it ends the person's sessions. The session has no
-// digest yet. ErrNotFound of an unknown workspace.
+// long and have the role of now; what else the person had is revoked. Nobody has its secret; who revokes it ends the
+// person's sessions. The session has no digest yet. ErrNotFound of an unknown workspace.
 func (s *Store) AdmitPerson(ctx context.Context, p SignedIn, lasts time.Duration) (Session, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -34,6 +34,9 @@ func (s *Store) AdmitPerson(ctx context.Context, p SignedIn, lasts time.Duration
 	_, _ = rand.Read(digest[:])
 	var session Session
 	err = s.db.InFleet(ctx, func(tx *store.Tx) error {
+		if err := closeTo(ctx, tx, p); err != nil {
+			return err
+		}
 		if p.Admin {
 			holder := AdminHolder{Name: p.Name}
 			session.Admin = &holder
@@ -60,6 +63,26 @@ func (s *Store) AdmitPerson(ctx context.Context, p SignedIn, lasts time.Duration
 		return Session{}, fmt.Errorf("admit a person: %w", err)
 	}
 	return session, nil
+}
+
+// DismissPerson revokes whatever a person had, to whom the provider opens nothing any more.
+func (s *Store) DismissPerson(ctx context.Context, subject string) error {
+	return s.db.InFleet(ctx, func(tx *store.Tx) error { return closeTo(ctx, tx, SignedIn{Subject: subject}) })
+}
+
+// closeTo revokes what a person has beside what is opened now: it ends sessions in other browsers.
+func closeTo(ctx context.Context, tx *store.Tx, p SignedIn) error {
+	_, err := tx.Exec(ctx, `update admin_tokens set revoked_at = clock_timestamp() where subject = $1 and revoked_at is null and not $2`, p.Subject, p.Admin)
+	if err == nil {
+		_, err = tx.Exec(ctx, `
+			update api_keys set revoked_at = clock_timestamp()
+			 where subject = $1 and revoked_at is null and ($2 or workspace_id not in (select w.id from workspaces w where w.name = $3))`,
+			p.Subject, p.Admin, p.Workspace)
+	}
+	if err != nil {
+		return fmt.Errorf("revoke what a person had before: %w", err)
+	}
+	return nil
 }
 
 // BeginSignIn keeps where a sign-in that begins at the provider continues, and forgets those that were given up. The digest is
