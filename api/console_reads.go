@@ -136,8 +136,12 @@ func (r consoleReads) StoredTune(ctx context.Context, workspace, id uuid.UUID) (
 	if err != nil {
 		return nil, err
 	}
+	on, err := r.store.Market.Dataset(ctx, workspace, t.DatasetID.String())
+	if err != nil {
+		return nil, err
+	}
 	stored := &console.StoredTune{
-		ID: t.ID, WorkspaceID: t.WorkspaceID, DatasetID: t.DatasetID, Dataset: t.Dataset, Spec: t.Spec, Status: types.TuneStatus(t.Status),
+		ID: t.ID, WorkspaceID: t.WorkspaceID, DatasetID: t.DatasetID, Dataset: t.Dataset, Bars: on.Bars, Spec: t.Spec, Status: types.TuneStatus(t.Status),
 	}
 	if t.Outcome == nil {
 		return stored, nil

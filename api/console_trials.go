@@ -39,7 +39,7 @@ func (r consoleReads) Trial(ctx context.Context, t *console.StoredTune, index in
 
 // Run implements console.Reads.
 func (r consoleReads) Run(ctx context.Context, workspace, id uuid.UUID) (*console.StoredRun, error) {
-	run, err := r.store.Market.RunDetail(ctx, workspace, id)
+	run, err := r.store.Market.Run(ctx, workspace, id)
 	if err != nil {
 		return nil, err
 	}
@@ -56,20 +56,30 @@ func (r consoleReads) Run(ctx context.Context, workspace, id uuid.UUID) (*consol
 	if err := json.Unmarshal(run.Spec, &request); err != nil {
 		return nil, fmt.Errorf("read run %s: %w", id, err)
 	}
-	bars, calendar, err := r.store.Market.Bars(ctx, workspace, run.DatasetID)
-	if err != nil {
-		return nil, err
-	}
 	bound := sweep.Spec{StrategyName: run.Strategy, Script: request.Script}
 	if err := r.store.Strategies.Bind(ctx, workspace, &bound); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
 	return &console.StoredRun{
 		Bound: bound.Strategy(), Config: backtest.Config{
-			Side: request.Side, Account: request.Account, Override: request.Override, Stops: request.Stops, Policy: request.Policy, Seed: request.Seed, Calendar: calendar,
+			Side: request.Side, Account: request.Account, Override: request.Override, Stops: request.Stops, Policy: request.Policy, Seed: request.Seed,
 		},
-		ID: run.ID, Dataset: run.Dataset, Strategy: run.Strategy, Spec: run.Spec, CreatedAt: run.CreatedAt, ArchivedAt: run.ArchivedAt, Bars: bars, Calendar: calendar,
-		Window: backtest.Window{From: run.FirstBar, To: run.FirstBar + len(run.Equity)}, Cash: request.Account.Cash, Params: request.Params,
-		Trades: run.Trades, Equity: run.Equity, Metrics: run.Metrics,
+		ID: run.ID, WorkspaceID: workspace, DatasetID: run.DatasetID, Dataset: run.Dataset, Strategy: run.Strategy, Spec: run.Spec,
+		CreatedAt: run.CreatedAt, ArchivedAt: run.ArchivedAt, Cash: request.Account.Cash, Params: request.Params, Metrics: run.Metrics,
 	}, nil
+}
+
+// RunSeries implements console.Reads.
+func (r consoleReads) RunSeries(ctx context.Context, run *console.StoredRun) error {
+	full, err := r.store.Market.RunDetail(ctx, run.WorkspaceID, run.ID)
+	if err != nil {
+		return err
+	}
+	if run.Bars, run.Calendar, err = r.store.Market.Bars(ctx, run.WorkspaceID, run.DatasetID); err != nil {
+		return err
+	}
+	run.Config.Calendar = run.Calendar
+	run.Window = backtest.Window{From: full.FirstBar, To: full.FirstBar + len(full.Equity)}
+	run.Trades, run.Equity = full.Trades, full.Equity
+	return nil
 }

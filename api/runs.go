@@ -225,7 +225,11 @@ func (s *Server) pathRun(c echo.Context) (*market.Run, error) {
 
 // getRun handles GET /backtests/runs/:id.
 func (s *Server) getRun(c echo.Context) error {
-	run, err := s.pathRun(c)
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	run, err := s.store.Market.Run(c.Request().Context(), workspaceOf(c), id)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ var axeJS string
 
 // browser is a window of a real Chromium with a profile of its own, logged in nowhere.
 type browser struct {
-	t      *testing.T
+	t      testing.TB
 	ctx    context.Context
 	site   *site
 	mu     sync.Mutex

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"context"
 	"encoding/csv"
 	"net/http"
 	"net/url"
@@ -91,10 +90,10 @@ func (t trialTable) Plain() []trialColumn {
 	return slices.DeleteFunc(slices.Clone(t.Columns), func(c trialColumn) bool { return !c.Shown })
 }
 
-// chooseTrials lists the trials that the address chooses, of a running tune too.
-func (p *Pages) chooseTrials(ctx context.Context, c echo.Context, stored *StoredTune, data *tuneData) error {
+// chooseTrials reads which trials the address chooses, of a running tune too, and lays their table out.
+func (d *tuneData) chooseTrials(c echo.Context, stored *StoredTune) sweep.Choice {
 	query := c.QueryParams()
-	t := &data.Table
+	t := &d.Table
 	t.Where, t.Order, t.Status = strings.TrimSpace(query.Get("where")), query.Get("order"), query.Get("status")
 	t.Statuses = []string{"completed", "skipped", "failed"}
 	if !slices.Contains(t.Statuses, t.Status) {
@@ -102,7 +101,7 @@ func (p *Pages) chooseTrials(ctx context.Context, c echo.Context, stored *Stored
 	}
 	if t.Order == "" && !query.Has("order") {
 		t.Order = "-score"
-		if !query.Has("status") && !query.Has("where") && (data.Winner != nil || !data.Tune.Ended()) {
+		if !query.Has("status") && !query.Has("where") && (d.Winner != nil || !d.Tune.Ended()) {
 			t.Status = "completed" // the best first, of those that met the limits
 		}
 	}
@@ -110,37 +109,34 @@ func (p *Pages) chooseTrials(ctx context.Context, c echo.Context, stored *Stored
 	if err != nil || from < 0 || from > sweep.MaxTrials {
 		from = 0
 	}
-	chooser, fault := sweep.NewChooser(stored.Spec, sweep.Choice{Where: t.Where, Order: t.Order, Status: sweep.Status(t.Status), From: from, Limit: trialsAPage})
-	if fault != nil {
+	choice := sweep.Choice{Where: t.Where, Order: t.Order, Status: sweep.Status(t.Status), From: from, Limit: trialsAPage}
+	if _, fault := sweep.NewChooser(stored.Spec, choice); fault != nil {
 		t.Fault = fault.Field + " " + fault.Message
-		chooser, _ = sweep.NewChooser(stored.Spec, sweep.Choice{Limit: trialsAPage})
-		from = 0
+		choice = sweep.Choice{Limit: trialsAPage}
 	}
-	if err := p.eachShard(ctx, stored, data, chooser.Add); err != nil {
-		return err
-	}
-	for _, trial := range chooser.Trials() {
-		data.Trials = append(data.Trials, trialLine{Trial: asTrial(trial)})
-	}
-	t.Matched = chooser.Matched()
-	data.TrialsNote = "No trial has ended yet."
+	d.TrialsNote = "No trial has ended yet."
 	if t.Where != "" || t.Status != "" {
-		data.TrialsNote = "No trial matches."
+		d.TrialsNote = "No trial matches."
 	}
-	if data.Tune.TrialsDroppedAt != nil {
-		data.TrialsNote = "The trials were dropped, as those of ended tunes are kept for a time only."
+	if d.Tune.TrialsDroppedAt != nil {
+		d.TrialsNote = "The trials were dropped, as those of ended tunes are kept for a time only."
 	}
-	t.layOut(query, data.Axes, data.Split)
-	keep := kept(query, "x", "y", "of", "where", "status", "order", "col")
-	data.Pager.Here = from > 0
-	data.Pager.First = "?" + keep.Encode() + "#h-trials"
-	if next := from + trialsAPage; next < t.Matched {
-		keep.Set("from", strconv.Itoa(next))
-		data.Pager.Next = "?" + keep.Encode() + "#h-trials"
-	}
+	t.layOut(query, d.Axes, d.Split)
+	d.keep = kept(query, "x", "y", "of", "where", "status", "order", "col")
 	csv := kept(query, "where", "status", "order", "col")
-	t.CSV = "/admin/tunes/" + data.Tune.TuneID + "/trials.csv?" + csv.Encode()
-	return nil
+	t.CSV = "/admin/tunes/" + d.Tune.TuneID + "/trials.csv?" + csv.Encode()
+	return choice
+}
+
+// page is where the table begins and continues.
+func (d *tuneData) page(from int) {
+	keep := d.keep
+	d.Pager.Here = from > 0
+	d.Pager.First = "?" + keep.Encode() + "#h-trials"
+	if next := from + trialsAPage; next < d.Table.Matched {
+		keep.Set("from", strconv.Itoa(next))
+		d.Pager.Next = "?" + keep.Encode() + "#h-trials"
+	}
 }
 
 // layOut makes the columns: those that the address names, or the usual ones, and how each sorts.

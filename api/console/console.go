@@ -61,11 +61,12 @@ type Pages struct {
 	templates map[string]*template.Template
 	assets    map[string]asset
 	replays   chan struct{} // a place for each trial that is run again
+	memory    *memory
 }
 
 // New parses every page, so that a mistake in one shows at start.
 func New(opts Options) (*Pages, error) {
-	p := &Pages{opts: opts, templates: map[string]*template.Template{}, replays: make(chan struct{}, replaysAtOnce)}
+	p := &Pages{opts: opts, templates: map[string]*template.Template{}, replays: make(chan struct{}, replaysAtOnce), memory: newMemory(memoryBytes)}
 	var err error
 	if p.assets, err = readAssets(); err != nil {
 		return nil, err
@@ -108,6 +109,7 @@ type view struct {
 	Bare       bool   // without navigation: the login and the API's document
 	Class      string // of a bare page
 	Plots      bool   // it has charts that the browser draws
+	Late       string // what is read meanwhile: the page asks for its parts made of that once it shows; "": it is whole
 	Every      int    // seconds after which the page is stale by itself; 0: never
 	Problem    *Problem
 	Data       any

@@ -22,12 +22,17 @@ import (
 // withBars uploads generated bars, or the first few of them, under a name.
 func (s *site) withBars(name string, generated, kept int) *site {
 	s.t.Helper()
-	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: generated, Interval: 24 * time.Hour})
+	return s.withBarsEvery(name, 24*time.Hour, "1d", generated, kept)
+}
+
+func (s *site) withBarsEvery(name string, every time.Duration, timeframe string, generated, kept int) *site {
+	s.t.Helper()
+	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: generated, Interval: every})
 	require.NoError(s.t, err)
 	var csv, body bytes.Buffer
 	require.NoError(s.t, ohlcv.WriteCSV(&csv, bars.Slice(0, kept)))
 	form := multipart.NewWriter(&body)
-	for field, value := range map[string]string{"name": name, "symbol": "X", "timeframe": "1d"} {
+	for field, value := range map[string]string{"name": name, "symbol": "X", "timeframe": timeframe} {
 		require.NoError(s.t, form.WriteField(field, value))
 	}
 	part, err := form.CreateFormFile("file", "bars.csv")

@@ -28,14 +28,20 @@ type nearest struct {
 }
 
 // findNearest asks what the limits exclude, of a tune that is completed and has no leaderboard.
-func (p *Pages) findNearest(c echo.Context, v *view, data *tuneData) error {
-	if data.Winner != nil || data.Tune.Status != types.TuneCompleted {
+func (p *Pages) findNearest(c echo.Context, v *view, parts *tuneParts, data *tuneData) error {
+	if data.Winner != nil || data.Tune.Status != types.TuneCompleted || data.Tune.TrialsDroppedAt != nil {
 		return nil
 	}
 	n := &nearest{Limits: limitsText(data.Tune.Spec.Gates), Key: "console-" + uuid.NewString()}
-	if err := p.get(c, v, "/backtests/tunes/"+data.Tune.TuneID+"/nearest", url.Values{"limit": {strconv.Itoa(mostNearest)}}, &n.NearMiss); err != nil {
-		return err
+	found, ok := recall[*types.NearMiss](p.memory, parts.nearestKey())
+	if !ok {
+		found = &types.NearMiss{}
+		if err := p.get(c, v, "/backtests/tunes/"+data.Tune.TuneID+"/nearest", url.Values{"limit": {strconv.Itoa(mostNearest)}}, found); err != nil {
+			return err
+		}
+		parts.keep(p, parts.nearestKey(), found, 1024*(len(found.Trials)+1))
 	}
+	n.NearMiss = *found
 	var admits []string
 	if limit := n.Relaxed.MaxDrawdownPct; limit != nil {
 		n.Drawdown = plain(*limit)

@@ -44,8 +44,10 @@ type Reads interface {
 	Series(ctx context.Context, t *StoredTune) ([]sweep.Series, error)
 	// Trial reads a trial of the tune that has ended.
 	Trial(ctx context.Context, t *StoredTune, index int) (*types.Trial, error)
-	// Run reads a single backtest and the bars that it ran on.
+	// Run reads a single backtest without what RunSeries reads.
 	Run(ctx context.Context, workspace, id uuid.UUID) (*StoredRun, error)
+	// RunSeries reads the bars that the run ran on, its trades and its equity.
+	RunSeries(ctx context.Context, run *StoredRun) error
 }
 
 // Workspace is a tenant that pages can be shown for.
@@ -89,6 +91,7 @@ type Event struct {
 type StoredTune struct {
 	ID, WorkspaceID, DatasetID uuid.UUID
 	Dataset                    string
+	Bars                       int // of the first dataset
 	Spec                       sweep.Spec
 	Status                     types.TuneStatus
 	Reasons                    map[string]int // why trials are not on the leaderboard; nil until completed
@@ -96,21 +99,22 @@ type StoredTune struct {
 
 // StoredRun is a single backtest as it was stored.
 type StoredRun struct {
-	ID                uuid.UUID
-	Dataset, Strategy string
-	Spec              json.RawMessage // the request with its defaults filled in
-	CreatedAt         time.Time
-	ArchivedAt        *time.Time
-	Bars              *backtest.Bars
-	Calendar          backtest.Calendar
-	Window            backtest.Window
-	Cash              float64
-	Params            map[string]float64
-	Trades            []backtest.Trade
-	Equity            []float64
-	Metrics           backtest.Metrics
-	Bound             backtest.Strategy // nil: its script is deleted
-	Config            backtest.Config
+	ID, WorkspaceID, DatasetID uuid.UUID
+	Dataset, Strategy          string
+	Spec                       json.RawMessage // the request with its defaults filled in
+	CreatedAt                  time.Time
+	ArchivedAt                 *time.Time
+	Cash                       float64
+	Params                     map[string]float64
+	Metrics                    backtest.Metrics
+	Bound                      backtest.Strategy // nil: its script is deleted
+	Config                     backtest.Config
+	// The next are read by RunSeries.
+	Bars     *backtest.Bars
+	Calendar backtest.Calendar
+	Window   backtest.Window
+	Trades   []backtest.Trade
+	Equity   []float64
 }
 
 // notFound is the answer to an address that names nothing.

@@ -8,7 +8,9 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
+	"unsafe"
 
 	"millrace/api/console/chart"
 	"millrace/api/types"
@@ -37,6 +39,41 @@ type result struct {
 	MetricsOOS *backtest.Metrics
 	Plots      []backtest.Plot
 	NoPlots    string // why there are none, or not all; "" when nothing is to be said
+	unfinished bool   // the lines of the script could not be drawn: another time they may be
+
+	once sync.Once
+	held report.Curve
+	made *tearParts // nil until a page was made of it; under mu
+	mu   sync.Mutex
+}
+
+// tearParts are the parts of a page of one result that every page of it has.
+type tearParts struct {
+	plots     []chart.Plot
+	years     []report.Year
+	drawdowns []report.Drawdown
+}
+
+// buyAndHold is the curve beside it.
+func (r *result) buyAndHold() report.Curve {
+	r.once.Do(func() { r.held = r.Curve.BuyAndHold() })
+	return r.held
+}
+
+// bytes is about what the result takes in memory; bars are the store's.
+func (r *result) bytes() int {
+	n := 4096 + 2*8*len(r.Curve.Equity) + len(r.Trades)*int(unsafe.Sizeof(backtest.Trade{}))
+	for _, p := range r.Plots {
+		n += 8 * len(p.Values)
+	}
+	return n + 1<<19 // what is made of it for pages
+}
+
+// keepResult puts a result in memory, if it will always be the same.
+func (p *Pages) keepResult(key string, r *result) {
+	if !r.unfinished {
+		p.memory.keep(key, r, r.bytes())
+	}
 }
 
 var errReplay = errors.New("the trial cannot be run again")
@@ -49,6 +86,9 @@ func (p *Pages) replay(ctx context.Context, t *StoredTune, params map[string]flo
 	}
 	if err := p.opts.Reads.Bind(ctx, t); err != nil {
 		return nil, err
+	}
+	if found, ok := recall[*result](p.memory, replayKey(t, params, dataset)); ok {
+		return found, nil
 	}
 	select {
 	case p.replays <- struct{}{}:
@@ -85,7 +125,13 @@ func (p *Pages) replay(ctx context.Context, t *StoredTune, params map[string]flo
 	if found.Plots = plotsOf(series[0].Bars, spec.Strategy(), params); found.Plots == nil && isScript(spec.StrategyName) {
 		found.draw(plan.Lines(params, func() bool { return ctx.Err() != nil || time.Now().After(late) }))
 	}
+	p.keepResult(replayKey(t, params, dataset), found)
 	return found, nil
+}
+
+// replayKey is what a trial that ran again is kept under in memory.
+func replayKey(t *StoredTune, params map[string]float64, dataset string) string {
+	return fmt.Sprint(t.WorkspaceID, "/tune/", t.ID, "/", dataset, "/", params) // a map is written in the order of its keys
 }
 
 // plotsOf are the lines that a built-in strategy decides by, none of one that does not show them.
@@ -103,7 +149,7 @@ func plotsOf(bars *backtest.Bars, strategy backtest.Strategy, params map[string]
 // draw keeps the lines that a script draws: as many as the charts have colours for.
 func (r *result) draw(lines []backtest.Plot, leftOut int, err error) {
 	if err != nil {
-		r.NoPlots = "The lines that the script plots are not shown: " + err.Error() + "."
+		r.unfinished, r.NoPlots = true, "The lines that the script plots are not shown: "+err.Error()+"."
 		return
 	}
 	onPrice, below := 0, 0

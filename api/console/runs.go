@@ -67,6 +67,15 @@ func (p *Pages) Run(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	v.Title = run.Strategy + " · " + run.Dataset
+	v.Plots, v.Data = true, data
+	if _, ok := recall[*result](p.memory, run.key()); !ok && isLong(run.Strategy, run.Metrics.Bars) && !wantsWhole(c) {
+		v.Late = plural(run.Metrics.Bars, "bar")
+		if data.IS, err = asMetrics(&run.Metrics); err != nil {
+			return err
+		}
+		return p.render(c, http.StatusOK, "trial", v)
+	}
 	found, err := p.resultOf(c.Request().Context(), run)
 	if err != nil {
 		return err
@@ -74,8 +83,6 @@ func (p *Pages) Run(c echo.Context) error {
 	if err := data.fill(c, found, body, ""); err != nil {
 		return err
 	}
-	v.Title = run.Strategy + " · " + run.Dataset
-	v.Plots, v.Data = true, data
 	return p.render(c, http.StatusOK, "trial", v)
 }
 
@@ -87,18 +94,30 @@ func (p *Pages) findRun(c echo.Context, v *view) (*StoredRun, error) {
 	return p.opts.Reads.Run(c.Request().Context(), v.Workspace.ID, id)
 }
 
+// key is what the run is kept under in memory.
+func (r *StoredRun) key() string {
+	return fmt.Sprint(r.WorkspaceID, "/run/", r.ID, "/", r.Bound != nil) // the lines of a script go with it
+}
+
 // resultOf is the run as a page shows a backtest. A script runs again for its lines, as many at a time as trials do.
 func (p *Pages) resultOf(ctx context.Context, run *StoredRun) (*result, error) {
-	if !isScript(run.Strategy) {
-		return run.result(ctx), nil
+	if found, ok := recall[*result](p.memory, run.key()); ok {
+		return found, nil
 	}
-	select {
-	case p.replays <- struct{}{}:
-		defer func() { <-p.replays }()
-		return run.result(ctx), nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if err := p.opts.Reads.RunSeries(ctx, run); err != nil {
+		return nil, err
 	}
+	if isScript(run.Strategy) {
+		select {
+		case p.replays <- struct{}{}:
+			defer func() { <-p.replays }()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	found := run.result(ctx)
+	p.keepResult(run.key(), found)
+	return found, nil
 }
 
 // result is the run as a page shows a backtest: all of its bars are one part.
@@ -150,7 +169,7 @@ func (p *Pages) RunPlot(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return servePlot(c, found.sources(), "/admin/runs/"+run.ID.String(), "")
+	return servePlot(c, found, "/admin/runs/"+run.ID.String(), "")
 }
 
 // RunTrades handles GET /admin/runs/:id/trades.csv: the API's own list.

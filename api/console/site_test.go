@@ -51,7 +51,7 @@ const adminToken = "console-test-admin-token-0123456789"
 
 // site is a real server on a real database, and a worker when asked for.
 type site struct {
-	t        *testing.T
+	t        testing.TB
 	url      string
 	pictures string
 	store    *stores.Set
@@ -66,9 +66,11 @@ type site struct {
 	streams  sync.RWMutex // while locked, none begins
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t testing.TB) *site {
 	t.Helper()
-	t.Parallel() // much of a test is waiting for what a page does by itself
+	if parallel, ok := t.(interface{ Parallel() }); ok {
+		parallel.Parallel() // much of a test is waiting for what a page does by itself
+	}
 	s := &site{t: t, db: pgtest.New(t), pictures: t.TempDir()}
 	logger, metrics := slog.New(slog.DiscardHandler), ops.NewMetrics()
 	pool, err := store.OpenPool(t.Context(), store.PoolOptions{DatabaseURL: s.db.URL, MaxConns: 12})

@@ -145,7 +145,7 @@ func TestARefusedScriptShowsItsFaultsBesideTheLines(t *testing.T) {
 	require.NotContains(t, b.text("main"), "Two means")
 }
 
-func must(t *testing.T, v any) []byte {
+func must(t testing.TB, v any) []byte {
 	t.Helper()
 	raw, err := json.Marshal(v)
 	require.NoError(t, err)

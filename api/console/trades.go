@@ -51,10 +51,17 @@ func tradeOrders() map[string]func(a, b tradeLine) int {
 
 // listTrades sorts all trades by the column that the address names, "-" for downwards, and keeps a page.
 func (d *trialData) listTrades(c echo.Context, r *result, query string) {
-	lines := make([]tradeLine, len(r.Trades))
-	for i, t := range r.Trades {
+	d.Sorted = c.QueryParam("sort")
+	column, down := strings.CutPrefix(d.Sorted, "-")
+	orders := tradeOrders()
+	order := orders[column]
+	shown := r.Trades
+	if d.Left = max(len(shown)-mostTrades, 0); order == nil {
+		shown = shown[:len(shown)-d.Left]
+	}
+	lines := make([]tradeLine, len(shown))
+	for i, t := range shown {
 		lines[i] = tradeLine{Trade: t, Number: i + 1}
-		d.Signals = d.Signals || t.EntrySignal != "" || t.ExitSignal != ""
 		if r.OOS.Len() > 0 {
 			lines[i].Part = "in"
 			if i >= r.InSample {
@@ -62,10 +69,8 @@ func (d *trialData) listTrades(c echo.Context, r *result, query string) {
 			}
 		}
 	}
-	d.Sorted = c.QueryParam("sort")
-	column, down := strings.CutPrefix(d.Sorted, "-")
-	orders := tradeOrders()
-	if order := orders[column]; order != nil {
+	d.Signals = slices.ContainsFunc(r.Trades, func(t backtest.Trade) bool { return t.EntrySignal != "" || t.ExitSignal != "" })
+	if order != nil {
 		slices.SortStableFunc(lines, order)
 		if down {
 			slices.Reverse(lines)
@@ -79,8 +84,7 @@ func (d *trialData) listTrades(c echo.Context, r *result, query string) {
 		}
 		d.Orders[name] = "?sort=" + next + query + "#h-trades"
 	}
-	d.Left = max(len(lines)-mostTrades, 0)
-	d.Trades = lines[:len(lines)-d.Left]
+	d.Trades = lines[:len(r.Trades)-d.Left]
 }
 
 // writeTradesCSV writes every trade, in order of its entry.

@@ -47,7 +47,6 @@ type trialData struct {
 	Signals    bool // orders have names of their own
 	Years      []report.Year
 	Drawdowns  []report.Drawdown
-	Rolling    int
 	Curl       string
 	Python     string
 	Compare    string // what compare calls it
@@ -71,7 +70,12 @@ func (p *Pages) Trial(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := p.replay(c.Request().Context(), stored, data.Trial.Params, c.QueryParam("dataset"))
+	v.Plots, v.Data = true, data
+	if _, ok := recall[*result](p.memory, replayKey(stored, data.Trial.Params, data.Dataset)); !ok && isLong(data.Strategy, stored.Bars) && !wantsWhole(c) {
+		v.Late = plural(stored.Bars, "bar")
+		return p.render(c, http.StatusOK, "trial", v)
+	}
+	found, err := p.replay(c.Request().Context(), stored, data.Trial.Params, data.Dataset)
 	if err != nil {
 		return err
 	}
@@ -86,7 +90,6 @@ func (p *Pages) Trial(c echo.Context) error {
 	if err := data.fill(c, found, body, query); err != nil {
 		return err
 	}
-	v.Plots, v.Data = true, data
 	return p.render(c, http.StatusOK, "trial", v)
 }
 
@@ -158,9 +161,9 @@ func (d *trialData) fill(c echo.Context, r *result, body map[string]any, query s
 		return err
 	}
 	d.Figures = figures(d.IS, d.OOS)
-	d.Plots = r.plots(d.At, query)
+	made := r.parts(d.At, query)
+	d.Plots, d.Years, d.Drawdowns = made.plots, made.years, made.drawdowns
 	d.NoPlots = r.NoPlots
-	d.Years, d.Drawdowns, d.Rolling = r.Curve.Monthly(), r.Curve.Drawdowns(mostDrawdowns), r.Curve.RollingPeriods()
 	if r.OOS.Len() > 0 {
 		d.OutOfStart = time.UnixMicro(r.Bars.Time[r.OOS.From]).UTC().Format(time.DateOnly)
 	}
@@ -183,7 +186,7 @@ func (p *Pages) TrialPlot(c echo.Context) error {
 	if len(data.Datasets) > 1 {
 		query = "&dataset=" + url.QueryEscape(data.Dataset)
 	}
-	return servePlot(c, found.sources(), data.At, query)
+	return servePlot(c, found, data.At, query)
 }
 
 func (p *Pages) trialResult(c echo.Context, v *view) (*result, *trialData, error) {

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,14 +14,29 @@ import (
 	"millrace/jobs/backtest"
 )
 
-// sources are the charts of a backtest: its price with trades and indicators, the indicators that have a
-// scale of their own, equity beside buying and holding, drawdown, and the rolling Sharpe ratio.
-func (r *result) sources() []chart.Source {
-	all := []chart.Source{r.price()}
-	if pane, ok := r.pane(); ok {
-		all = append(all, pane)
+// charts are those of a backtest, in order: its price with trades and indicators, the indicators that have a scale of
+// their own, equity beside buying and holding, drawdown, and the rolling Sharpe ratio.
+func (r *result) charts() []string {
+	all := []string{"price", "pane", "equity", "drawdown", "sharpe"}
+	if !slices.ContainsFunc(r.Plots, func(p backtest.Plot) bool { return p.Pane }) {
+		all = slices.Delete(all, 1, 2)
 	}
-	return append(all, r.equity(), r.drawdown(), r.rollingSharpe())
+	return all
+}
+
+// source is a chart of that name with all of its values.
+func (r *result) source(name string) chart.Source {
+	switch name {
+	case "price":
+		return r.price()
+	case "pane":
+		return r.pane()
+	case "equity":
+		return r.equity()
+	case "drawdown":
+		return r.drawdown()
+	}
+	return r.rollingSharpe()
 }
 
 // times are those of the bars in a window.
@@ -46,31 +62,45 @@ func (r *result) price() chart.Source {
 			s.Lines = append(s.Lines, chart.PlotLine{Name: p.Name, Class: class(len(s.Lines)), Values: p.Values[w.From:w.To]})
 		}
 	}
-	for i, t := range r.Trades {
-		entry := fmt.Sprintf("trade %d: %s %s at %s", i+1, t.Side, plain(t.Size), plain(t.EntryPrice))
-		exit := fmt.Sprintf("trade %d: %s exit at %s, %s", i+1, t.Side, plain(t.ExitPrice), percent(t.ReturnPct))
-		s.Marks = append(s.Marks, chart.Mark{Time: seconds(t.EntryTime), Value: t.EntryPrice, Kind: string(t.Side), Text: entry},
-			chart.Mark{Time: seconds(t.ExitTime), Value: t.ExitPrice, Kind: "exit", Text: exit})
-	}
+	s.MarksOf = r.marks
 	s.Log = !slices.ContainsFunc(s.Lines, func(l chart.PlotLine) bool {
 		return slices.ContainsFunc(l.Values, func(v float64) bool { return v <= 0 })
 	})
-	slices.SortStableFunc(s.Marks, func(a, b chart.Mark) int {
-		switch {
-		case a.Time < b.Time:
-			return -1
-		case a.Time > b.Time:
-			return 1
-		}
-		return 0
-	})
 	return s
+}
+
+// marks are the entries and exits from one time to another, by time; of more than most only how many they are.
+func (r *result) marks(from, to float64, most int) (marks []chart.Mark, n int) {
+	within := func(at float64) bool { return at >= from && at <= to }
+	for _, t := range r.Trades {
+		if within(seconds(t.EntryTime)) {
+			n++
+		}
+		if within(seconds(t.ExitTime)) {
+			n++
+		}
+	}
+	if n > most {
+		return nil, n
+	}
+	for i, t := range r.Trades {
+		if at := seconds(t.EntryTime); within(at) {
+			text := fmt.Sprintf("trade %d: %s %s at %s", i+1, t.Side, plain(t.Size), plain(t.EntryPrice))
+			marks = append(marks, chart.Mark{Time: at, Value: t.EntryPrice, Kind: string(t.Side), Text: text})
+		}
+		if at := seconds(t.ExitTime); within(at) {
+			text := fmt.Sprintf("trade %d: %s exit at %s, %s", i+1, t.Side, plain(t.ExitPrice), percent(t.ReturnPct))
+			marks = append(marks, chart.Mark{Time: at, Value: t.ExitPrice, Kind: "exit", Text: text})
+		}
+	}
+	slices.SortStableFunc(marks, func(a, b chart.Mark) int { return cmp.Compare(a.Time, b.Time) })
+	return marks, n
 }
 
 // class is the colour of the i-th line of a chart, from 0.
 func class(i int) string { return "s" + strconv.Itoa(i%chart.Colours+1) }
 
-func (r *result) pane() (chart.Source, bool) {
+func (r *result) pane() chart.Source {
 	w := r.whole()
 	s := chart.Source{Micros: r.times(w), Plot: chart.Plot{ID: "pane", Title: "Indicators", Height: 150, Spans: r.spans()}}
 	for _, p := range r.Plots {
@@ -78,20 +108,20 @@ func (r *result) pane() (chart.Source, bool) {
 			s.Lines = append(s.Lines, chart.PlotLine{Name: p.Name, Class: class(len(s.Lines)), Values: p.Values[w.From:w.To]})
 		}
 	}
-	return s, len(s.Lines) > 0
+	return s
 }
 
 func (r *result) equity() chart.Source {
 	return chart.Source{Micros: r.times(r.whole()), Plot: chart.Plot{
 		ID: "equity", Title: "Equity beside buy and hold", Log: true, Height: 260, Spans: r.spans(), Lines: []chart.PlotLine{
-			{Name: "equity", Class: "s1", Values: r.Curve.Equity}, {Name: "buy and hold", Class: "s2", Values: r.Curve.BuyAndHold().Equity},
+			{Name: "equity", Class: "s1", Values: r.Curve.Equity}, {Name: "buy and hold", Class: "s2", Values: r.buyAndHold().Equity},
 		}}}
 }
 
 func (r *result) drawdown() chart.Source {
 	return chart.Source{Micros: r.times(r.whole()), Plot: chart.Plot{
 		ID: "drawdown", Title: "Drawdown", Unit: "%", Height: 150, Spans: r.spans(), Lines: []chart.PlotLine{
-			{Name: "drawdown", Class: "down", Values: r.Curve.Underwater(), Area: true}, {Name: "buy and hold", Class: "s2", Values: r.Curve.BuyAndHold().Underwater()},
+			{Name: "drawdown", Class: "down", Values: r.Curve.Underwater(), Area: true}, {Name: "buy and hold", Class: "s2", Values: r.buyAndHold().Underwater()},
 		}}}
 }
 
@@ -106,13 +136,26 @@ func (r *result) rollingSharpe() chart.Source {
 	return s
 }
 
-// plots are the charts of a page, reduced; at is where their other parts are.
-func (r *result) plots(at, query string) []chart.Plot {
-	var all []chart.Plot
-	for _, s := range r.sources() {
-		all = append(all, linked(s, at, query).Part(0, 0))
+// parts are what pages of the result are made of; at is where the other parts of its charts are. They are made once.
+func (r *result) parts(at, query string) tearParts {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.made == nil {
+		r.made = &tearParts{years: r.Curve.Monthly(), drawdowns: r.Curve.Drawdowns(mostDrawdowns)}
+		for _, name := range r.charts() {
+			r.made.plots = append(r.made.plots, linked(r.source(name), "", query).Part(0, 0))
+		}
 	}
-	return all
+	made := *r.made
+	made.plots = slices.Clone(made.plots)
+	for i := range made.plots {
+		plot := &made.plots[i]
+		if plot.More != "" {
+			plot.More = at + plot.More
+		}
+		plot.CSV = at + plot.CSV
+	}
+	return made
 }
 
 // linked says where the parts and the values of a chart are.
@@ -123,20 +166,21 @@ func linked(s chart.Source, at, query string) chart.Source {
 }
 
 // servePlot answers a part of a chart as JSON, or all of it as CSV.
-func servePlot(c echo.Context, sources []chart.Source, at, query string) error {
-	i := slices.IndexFunc(sources, func(s chart.Source) bool { return s.ID == c.QueryParam("chart") })
-	if i < 0 {
+func servePlot(c echo.Context, r *result, at, query string) error {
+	name := c.QueryParam("chart")
+	if !slices.Contains(r.charts(), name) {
 		return notFound()
 	}
+	source := r.source(name)
 	if c.QueryParam("format") == "csv" {
 		c.Response().Header().Set(echo.HeaderContentType, "text/csv; charset=utf-8")
-		c.Response().Header().Set(echo.HeaderContentDisposition, `attachment; filename="`+sources[i].ID+`.csv"`)
+		c.Response().Header().Set(echo.HeaderContentDisposition, `attachment; filename="`+source.ID+`.csv"`)
 		c.Response().WriteHeader(http.StatusOK)
-		return sources[i].WriteCSV(c.Response())
+		return source.WriteCSV(c.Response())
 	}
-	part, err := json.Marshal(linked(sources[i], at, query).Part(micros(c.QueryParam("from")), micros(c.QueryParam("to"))))
+	part, err := json.Marshal(linked(source, at, query).Part(micros(c.QueryParam("from")), micros(c.QueryParam("to"))))
 	if err != nil {
-		return fmt.Errorf("encode chart %s: %w", sources[i].ID, err)
+		return fmt.Errorf("encode chart %s: %w", source.ID, err)
 	}
 	return send(c, http.StatusOK, echo.MIMEApplicationJSON, part)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"html/template"
 	"maps"
-	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -41,6 +40,7 @@ type tuneData struct {
 	TrialsNote    string
 	Pager         pager
 	Jobs          []Job
+	keep          url.Values      // of the address, for another page of the table
 	script        *types.Strategy // nil: a built-in strategy, or a script that is deleted
 }
 
@@ -115,19 +115,13 @@ func (p *Pages) Tune(c echo.Context) error {
 		return err
 	}
 	data.reasons(stored)
-	if data.Tune.TrialsDroppedAt == nil {
-		if err := p.findNearest(c, v, &data); err != nil {
+	data.EquityNote = equityNote(stored.Status)
+	parts := p.partsOf(c, stored, &data)
+	if v.Late = parts.waitFor(); v.Late == "" || wantsWhole(c) {
+		v.Late = ""
+		if err := p.fillTune(c, v, stored, parts, &data); err != nil {
 			return err
 		}
-	}
-	if err := p.drawSurface(ctx, c, stored, &data); err != nil {
-		return err
-	}
-	if err := p.drawBest(ctx, stored, &data); err != nil {
-		return err
-	}
-	if err := p.chooseTrials(ctx, c, stored, &data); err != nil {
-		return err
 	}
 	if data.Jobs, err = p.opts.Reads.Jobs(ctx, v.Workspace.ID, "tune_id", id, mostJobs); err != nil {
 		return err
@@ -155,41 +149,15 @@ func (d *tuneData) reasons(t *StoredTune) {
 	slices.SortFunc(d.Reasons, func(a, b reasonLine) int { return b.Count - a.Count })
 }
 
-// drawSurface reads every finished trial once, shard by shard, into the heat map and the scatter.
-func (p *Pages) drawSurface(ctx context.Context, c echo.Context, t *StoredTune, data *tuneData) error {
-	data.Axes = slices.Sorted(maps.Keys(t.Spec.ParamSpace))
-	data.X, data.Y = pick(c.QueryParam("x"), data.Axes, 0), pick(c.QueryParam("y"), data.Axes, 1)
-	if data.X == data.Y && len(data.Axes) > 1 {
-		data.Y = data.Axes[(slices.Index(data.Axes, data.X)+1)%len(data.Axes)]
-	}
-	data.Of = c.QueryParam("of")
-	if !slices.ContainsFunc(data.Figures, func(f choice) bool { return f.Value == data.Of }) {
-		data.Of = "best"
-	}
-	s := newSurface(t.Spec, data.X, data.Y)
-	survey := sweep.NewSurvey(t.Spec, data.Tune.NTrials)
-	err := p.eachShard(ctx, t, data, func(c *sweep.Columns) {
-		s.add(c)
-		survey.Add(c)
-	})
-	if err != nil {
+// fillTune makes the parts of the page that are made of every trial, and of the best one run again.
+func (p *Pages) fillTune(c echo.Context, v *view, stored *StoredTune, parts *tuneParts, data *tuneData) error {
+	if err := p.findNearest(c, v, parts, data); err != nil {
 		return err
 	}
-	var won map[string]float64
-	if data.Winner != nil {
-		won = data.Winner.Params
+	if err := parts.read(c.Request().Context(), p); err != nil {
+		return err
 	}
-	at := "/admin/tunes/" + data.Tune.TuneID + "/trials/"
-	data.Heat, data.HeatNote, data.Levels = s.heat(data.Of, won, at)
-	markX, markY := math.NaN(), math.NaN()
-	if data.Winner != nil && data.Winner.ScoreIS != nil && data.Winner.ScoreOOS != nil {
-		markX, markY = *data.Winner.ScoreIS, *data.Winner.ScoreOOS
-	}
-	if data.Split {
-		data.Scatter = s.scatter(markX, markY, at)
-	}
-	data.Explored = explore(survey, at)
-	return nil
+	return p.drawBest(c.Request().Context(), stored, data)
 }
 
 // eachShard is Reads.EachShard, of a tune whose trials were dropped without any: its page shows what is kept.
@@ -210,19 +178,23 @@ func pick(wanted string, known []string, otherwise int) string {
 	return known[min(otherwise, len(known)-1)]
 }
 
+// equityNote is what is shown in place of the best trial's equity.
+func equityNote(status types.TuneStatus) string {
+	switch status {
+	case types.TuneCompleted:
+		return "No trial met the limits."
+	case types.TuneFailed, types.TuneCanceled:
+		return "It ended before its trials were ranked."
+	}
+	return "The best trial is known once all trials have ended."
+}
+
 // drawBest runs the winner again, which takes milliseconds, for its equity.
 func (p *Pages) drawBest(ctx context.Context, t *StoredTune, data *tuneData) error {
-	data.EquityNote = "The best trial is known once all trials have ended."
-	switch t.Status {
-	case types.TuneCompleted:
-		data.EquityNote = "No trial met the limits."
-	case types.TuneFailed, types.TuneCanceled:
-		data.EquityNote = "It ended before its trials were ranked."
-	}
 	if data.Winner == nil || t.Status != types.TuneCompleted {
 		return nil
 	}
-	found, err := p.replay(ctx, t, data.Winner.Params, "")
+	found, err := p.replay(ctx, t, data.Winner.Params, data.Tune.Datasets[0])
 	if err != nil {
 		problem, err := refused(err)
 		if err != nil {

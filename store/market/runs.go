@@ -73,6 +73,19 @@ func (s *Store) PutRun(ctx context.Context, sub store.Submission, run Run, rende
 	})
 }
 
+// Run reads a run of the workspace without trades and equity, or ErrNotFound.
+func (s *Store) Run(ctx context.Context, workspace, id uuid.UUID) (*Run, error) {
+	var run *Run
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
+		run, err = store.ReadOne(ctx, tx, "run "+id.String(), scanRun, `
+			select r.id, r.dataset_id, d.name, r.strategy, r.spec, r.metrics, r.created_at, r.archived_at
+			  from backtest_runs r join datasets d on d.id = r.dataset_id
+			 where r.workspace_id = $1 and r.id = $2`, workspace, id)
+		return err
+	})
+	return run, err
+}
+
 // RunDetail reads a run of the workspace with its trades and equity, or ErrNotFound.
 func (s *Store) RunDetail(ctx context.Context, workspace, id uuid.UUID) (*Run, error) {
 	var run Run

@@ -60,13 +60,23 @@
     if (fetching) { again = true; return; }
     fetching = true;
     try {
-      const resp = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "manual" });
+      const whole = new URL(location.href);
+      whole.searchParams.set("whole", "true");
+      const resp = await fetch(whole, { headers: { Accept: "text/html" }, redirect: "manual" });
       if (resp.type === "opaqueredirect") return expired();
-      if (resp.ok) swap(new DOMParser().parseFromString(await resp.text(), "text/html"));
-    } catch { /* the stream says whether the server is there */ } finally {
+      if (!resp.ok) return missed();
+      swap(new DOMParser().parseFromString(await resp.text(), "text/html"));
+      delete body.dataset.late;
+    } catch { missed(); } finally {
       fetching = false;
       if (again) { again = false; stale(800); }
     }
+  }
+  // Of a page that is whole, the stream says whether the server is there; one that waits for its parts asks again.
+  function missed() {
+    if (!("late" in body.dataset)) return;
+    for (const el of document.querySelectorAll("[data-waits]")) el.textContent = "The server did not answer. Asking again…";
+    stale(4000);
   }
   // What the server sent of each part: charts add to it, and only what the server changes is swapped.
   const sent = new Map([...document.querySelectorAll("[data-live]")].map((el) => [el.id, el.innerHTML]));
@@ -86,6 +96,7 @@
     document.dispatchEvent(new CustomEvent("millrace:swapped"));
   }
 
+  if ("late" in body.dataset) stale(0);
   if (Number(body.dataset.every)) setInterval(() => { if (!document.hidden) stale(0); }, body.dataset.every * 1000);
 
   // Progress of a tune, in place.

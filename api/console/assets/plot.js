@@ -380,10 +380,20 @@
       all.delete(c);
     }
     if (typeof uPlot === "undefined") return;
-    for (const el of document.querySelectorAll("figure[data-plot]:not([data-drawn])")) {
-      el.dataset.drawn = "";
-      all.add(new Chart(el));
-    }
+    for (const el of waiting()) if (views.has(el.id)) draw(el); // in the place of one that was here: without a jump
+    drawing ||= setTimeout(next);
+  }
+  const waiting = () => document.querySelectorAll("figure[data-plot]:not([data-drawn])");
+  function draw(el) {
+    el.dataset.drawn = "";
+    all.add(new Chart(el));
+  }
+  // One chart a task, so that links and keys answer between two of them.
+  let drawing = 0;
+  function next() {
+    const [el] = waiting();
+    drawing = el ? setTimeout(next) : 0;
+    if (el) draw(el);
   }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { for (const c of all) c.draw(); });
   document.addEventListener("millrace:swapped", mount);

@@ -94,6 +94,8 @@ var _ = []json.Marshaler{Values(nil), Seconds(nil)}
 type Source struct {
 	Plot
 	Micros []int64 // Unix microseconds, in place of Plot.Time
+	// MarksOf are those from one time to another, and how many they are; of more than most that number alone. nil: it has none.
+	MarksOf func(from, to float64, most int) ([]Mark, int)
 }
 
 // plotBuckets is how many stretches a plot keeps the extremes of, more than can be distinguished; of many lines they
@@ -135,17 +137,11 @@ func (s Source) Part(from, to int64) Plot {
 	if whole := first == 0 && last == len(s.Micros); whole && len(kept) == last {
 		p.More = ""
 	}
-	p.Marks = nil
-	if last > first {
-		low, high := seconds(s.Micros[first]), seconds(s.Micros[last-1])
-		for _, m := range s.Marks {
-			if m.Time >= low && m.Time <= high {
-				p.Marks = append(p.Marks, m)
-			}
+	if s.MarksOf != nil && last > first {
+		var n int
+		if p.Marks, n = s.MarksOf(seconds(s.Micros[first]), seconds(s.Micros[last-1]), mostMarks); n > mostMarks {
+			p.Note = fmt.Sprintf("%d marks here: they show once zoomed in to %d or fewer", n, mostMarks)
 		}
-	}
-	if n := len(p.Marks); n > mostMarks {
-		p.Marks, p.Note = nil, fmt.Sprintf("%d marks here: they show once zoomed in to %d or fewer", n, mostMarks)
 	}
 	return p
 }
