@@ -43,9 +43,9 @@ func recall[T any](m *memory, key string) (value T, ok bool) {
 	return value, ok
 }
 
-// keep puts a value of about so many bytes under a key. What is larger than a quarter of the memory is not kept.
+// keep puts a value of about so many bytes under a key. What is larger than half of the memory is not kept.
 func (m *memory) keep(key string, value any, bytes int) {
-	if bytes > m.most/4 {
+	if bytes > m.most/2 {
 		return
 	}
 	m.mu.Lock()

@@ -41,8 +41,6 @@ type result struct {
 	NoPlots    string // why there are none, or not all; "" when nothing is to be said
 	unfinished bool   // the lines of the script could not be drawn: another time they may be
 
-	once sync.Once
-	held report.Curve
 	made *tearParts // nil until a page was made of it; under mu
 	mu   sync.Mutex
 }
@@ -54,15 +52,9 @@ type tearParts struct {
 	drawdowns []report.Drawdown
 }
 
-// buyAndHold is the curve beside it.
-func (r *result) buyAndHold() report.Curve {
-	r.once.Do(func() { r.held = r.Curve.BuyAndHold() })
-	return r.held
-}
-
 // bytes is about what the result takes in memory; bars are the store's.
 func (r *result) bytes() int {
-	n := 4096 + 2*8*len(r.Curve.Equity) + len(r.Trades)*int(unsafe.Sizeof(backtest.Trade{}))
+	n := 4096 + 8*len(r.Curve.Equity) + len(r.Trades)*int(unsafe.Sizeof(backtest.Trade{}))
 	for _, p := range r.Plots {
 		n += 8 * len(p.Values)
 	}

@@ -63,6 +63,7 @@ type site struct {
 	key      string // of an owner in alpha
 	parts    knowledge.Parts
 	down     atomic.Bool  // nothing is answered
+	lateDown atomic.Bool  // nor are pages that are asked for whole
 	streams  sync.RWMutex // while locked, none begins
 }
 
@@ -110,7 +111,7 @@ func newSite(t testing.TB) *site {
 	require.NoError(t, err)
 	handler := s.server.Handler()
 	s.web = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if s.down.Load() {
+		if s.down.Load() || s.lateDown.Load() && req.URL.Query().Has("whole") {
 			panic(http.ErrAbortHandler) // cut off, as by a network
 		}
 		if strings.HasPrefix(req.URL.Path, "/admin/events/") {

@@ -102,7 +102,7 @@ func (p *Pages) findTrial(c echo.Context, v *view) (*StoredTune, *trialData, err
 	}
 	ctx := c.Request().Context()
 	data := &trialData{Tune: &tune{}, At: fmt.Sprintf("/admin/tunes/%s/trials/%d", id, index), Compare: fmt.Sprintf("%s:%d", id, index)}
-	if err := p.get(c, v, "/backtests/tunes/"+id.String(), url.Values{"leaderboard": {"1000"}}, data.Tune); err != nil {
+	if err := p.get(c, v, "/backtests/tunes/"+id.String(), url.Values{"leaderboard": {"1"}}, data.Tune); err != nil {
 		return nil, nil, err
 	}
 	stored, err := p.opts.Reads.StoredTune(ctx, v.Workspace.ID, id)
@@ -112,10 +112,12 @@ func (p *Pages) findTrial(c echo.Context, v *view) (*StoredTune, *trialData, err
 	if data.Trial, err = p.opts.Reads.Trial(ctx, stored, index); err != nil {
 		return nil, nil, err
 	}
-	for _, entry := range data.Tune.Leaderboard {
-		if entry.Value.TrialIndex == index {
-			data.Rank = &entry.Value.Rank
-		}
+	ranks, err := p.ranksOf(c, v, data.Tune)
+	if err != nil {
+		return nil, nil, err
+	}
+	if rank, ok := ranks[index]; ok {
+		data.Rank = &rank
 	}
 	data.Datasets = data.Tune.Datasets
 	if data.Dataset = c.QueryParam("dataset"); !slices.Contains(data.Datasets, data.Dataset) {
@@ -125,6 +127,27 @@ func (p *Pages) findTrial(c echo.Context, v *view) (*StoredTune, *trialData, err
 	data.Params = p.paramsOf(c, v, stored.Spec.Script != nil, data.Tune.Spec.Script, data.Trial.Params, data)
 	v.Title = fmt.Sprintf("Trial %d · %s · %s", index, data.Strategy, data.Dataset)
 	return stored, data, nil
+}
+
+// ranksOf are the ranks of a tune's best trials.
+func (p *Pages) ranksOf(c echo.Context, v *view, of *tune) (map[int]int, error) {
+	if of.Status != types.TuneCompleted || len(of.Leaderboard) == 0 {
+		return nil, nil
+	}
+	key := fmt.Sprint(v.Workspace.ID, "/tune/", of.TuneID, "/ranks")
+	if ranks, ok := recall[map[int]int](p.memory, key); ok {
+		return ranks, nil
+	}
+	var full tune
+	if err := p.get(c, v, "/backtests/tunes/"+of.TuneID, url.Values{"leaderboard": {"1000"}}, &full); err != nil {
+		return nil, err
+	}
+	ranks := make(map[int]int, len(full.Leaderboard))
+	for _, entry := range full.Leaderboard {
+		ranks[entry.Value.TrialIndex] = entry.Value.Rank
+	}
+	p.memory.keep(key, ranks, 64*(len(ranks)+1))
+	return ranks, nil
 }
 
 // paramsOf writes parameters, those of a script by the names of its options, and notes the script.

@@ -114,14 +114,14 @@ func (r *result) pane() chart.Source {
 func (r *result) equity() chart.Source {
 	return chart.Source{Micros: r.times(r.whole()), Plot: chart.Plot{
 		ID: "equity", Title: "Equity beside buy and hold", Log: true, Height: 260, Spans: r.spans(), Lines: []chart.PlotLine{
-			{Name: "equity", Class: "s1", Values: r.Curve.Equity}, {Name: "buy and hold", Class: "s2", Values: r.buyAndHold().Equity},
+			{Name: "equity", Class: "s1", Values: r.Curve.Equity}, {Name: "buy and hold", Class: "s2", Values: r.Curve.BuyAndHold().Equity},
 		}}}
 }
 
 func (r *result) drawdown() chart.Source {
 	return chart.Source{Micros: r.times(r.whole()), Plot: chart.Plot{
 		ID: "drawdown", Title: "Drawdown", Unit: "%", Height: 150, Spans: r.spans(), Lines: []chart.PlotLine{
-			{Name: "drawdown", Class: "down", Values: r.Curve.Underwater(), Area: true}, {Name: "buy and hold", Class: "s2", Values: r.buyAndHold().Underwater()},
+			{Name: "drawdown", Class: "down", Values: r.Curve.Underwater(), Area: true}, {Name: "buy and hold", Class: "s2", Values: r.Curve.BuyAndHold().Underwater()},
 		}}}
 }
 

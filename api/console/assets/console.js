@@ -65,7 +65,7 @@
       const resp = await fetch(whole, { headers: { Accept: "text/html" }, redirect: "manual" });
       if (resp.type === "opaqueredirect") return expired();
       if (!resp.ok) return missed();
-      swap(new DOMParser().parseFromString(await resp.text(), "text/html"));
+      await swap(new DOMParser().parseFromString(await resp.text(), "text/html"));
       delete body.dataset.late;
     } catch { missed(); } finally {
       fetching = false;
@@ -80,7 +80,7 @@
   }
   // What the server sent of each part: charts add to it, and only what the server changes is swapped.
   const sent = new Map([...document.querySelectorAll("[data-live]")].map((el) => [el.id, el.innerHTML]));
-  function swap(fresh) {
+  async function swap(fresh) {
     for (const old of document.querySelectorAll("[data-live]")) {
       const next = fresh.getElementById(old.id);
       if (!next || next.innerHTML === sent.get(old.id)) continue;
@@ -92,8 +92,9 @@
       old.replaceChildren(...next.childNodes);
       old.querySelectorAll("details").forEach((d, i) => { d.open = open[i] ?? d.open; });
       if (href) old.querySelector(`[href="${CSS.escape(href)}"]`)?.focus();
+      document.dispatchEvent(new CustomEvent("millrace:swapped"));
+      await new Promise(setTimeout); // a part a task: the page answers between two of them
     }
-    document.dispatchEvent(new CustomEvent("millrace:swapped"));
   }
 
   if ("late" in body.dataset) stale(0);
