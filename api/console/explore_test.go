@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -9,6 +10,25 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 )
+
+// savedColours saves a chart as an image and counts the colours of the image that is offered.
+func (b *browser) savedColours(figure string) int {
+	b.t.Helper()
+	return eval[int](b, `new Promise((done) => {
+		const make = URL.createObjectURL;
+		URL.createObjectURL = (blob) => {
+			URL.createObjectURL = make;
+			createImageBitmap(blob).then((image) => {
+				const canvas = new OffscreenCanvas(image.width, image.height), ctx = canvas.getContext("2d");
+				ctx.drawImage(image, 0, 0);
+				const data = new Uint32Array(ctx.getImageData(0, 0, image.width, image.height).data.buffer);
+				done(blob.type === "image/png" ? new Set(data).size : 0);
+			});
+			return make(blob);
+		};
+		document.querySelector(`+strconv.Quote(figure+` .tools button`)+`).click();
+	})`)
+}
 
 // The page of a tune says when the best was found, what matters and where the good trials lie; each place
 // of a chart is read by pointer and keyboard and opens its trial. The table is sorted, narrowed and saved.
@@ -29,6 +49,11 @@ func TestATuneIsExplored(t *testing.T) {
 		eval[[]string](b, `[...document.querySelectorAll("#overfit dt")].map(e => e.textContent)`))
 	require.True(t, eval[bool](b, `[...document.querySelectorAll("#overfit dd")].every(e => /^[−\d]/.test(e.textContent))`), b.text("#overfit"))
 	require.Equal(t, []string{"#plot-drawdown", "#plot-equity", "#plot-history", "#spots-heat", "#spots-parallel", "#spots-scatter", "#spots-slice-0", "#spots-slice-1"}, b.pointed())
+
+	// Each is saved as an image, in the colours of the page and with what is drawn in it.
+	for _, id := range []string{"heat", "scatter", "slice-0", "parallel"} {
+		require.Greater(t, b.savedColours("#spots-"+id), 20, "the image of %s shows little", id)
+	}
 
 	// By keyboard: from place to place, and into the trial.
 	for _, id := range []string{"heat", "scatter", "slice-0", "parallel"} {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
 	"millrace/api/types"
@@ -67,6 +68,25 @@ func TestAWalkForwardIsSubmittedAndWatched(t *testing.T) {
 	b.until(`document.querySelector("#head .pill").textContent === "completed"`)
 	b.until(`document.querySelectorAll("#folds rect.test").length > 5 && document.querySelector("#equity canvas") && document.querySelector("#stable rect.cell")`)
 	b.until(`document.querySelector('#jobs a[href^="/admin/riverui/jobs/"]')`)
+	// Every window, score and candidate of the folds is read by keyboard, at both widths.
+	for _, width := range []int64{400, 1280} {
+		b.resize(width)
+		folds := map[int64]string{400: "folds-narrow", 1280: "folds"}[width]
+		for id, says := range map[string][2]string{folds: {"fold 0 trains", "fold 0 tests"}, "scores": {"fold 0: ", "fold "}, "candidates": {"rank ", " on fold "}} {
+			figure := "#spots-" + id
+			b.run(chromedp.Focus(chromedp.CSS(figure+" .plane"), chromedp.NodeVisible))
+			b.press(kb.Home)
+			first := b.text(figure + " .readout")
+			require.Contains(t, first, says[0], "%s at %d", id, width)
+			b.press(kb.PageDown)
+			next := b.text(figure + " .readout")
+			require.Contains(t, next, says[1])
+			require.NotEqual(t, first, next)
+			require.Equal(t, next, eval[string](b, `document.activeElement.getAttribute("aria-valuetext")`))
+			require.NotContains(t, eval[string](b, `document.activeElement.getAttribute("aria-label")`), "Enter")
+			require.Greater(t, b.savedColours(figure), 5)
+		}
+	}
 	b.looksRight("wfo")
 	b.open(eval[string](b, `document.querySelector('.actions a[href$="/tearsheet"]').getAttribute("href")`))
 	require.Contains(t, b.text("body"), "Returns by month")

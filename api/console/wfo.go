@@ -96,7 +96,7 @@ func (w walkForward) timeline() template.HTML {
 			TestT:  fmt.Sprintf("fold %d tests %s to %s, %s: %s", f.Fold, f.TestStart.Format("2006-01-02"), f.TestEnd.Format("2006-01-02"), plural(f.TestBars, "bar"), f.Status),
 		})
 	}
-	return chart.Folds("Training and test windows of each fold", rows)
+	return chart.Folds("folds", "Training and test windows of each fold", rows)
 }
 
 func (w walkForward) equity(held chart.Values) []chart.Plot {
@@ -122,7 +122,7 @@ func (w walkForward) equity(held chart.Values) []chart.Plot {
 func (w walkForward) scores() template.HTML {
 	var bars []chart.Bar
 	for _, f := range w.Folds {
-		b := chart.Bar{Name: strconv.Itoa(f.Fold), Value: math.NaN(), Class: "good"}
+		b := chart.Bar{Name: fmt.Sprintf("fold %d", f.Fold), Short: strconv.Itoa(f.Fold), Value: math.NaN(), Class: "good"}
 		if f.ScoreOOS != nil {
 			if b.Value = *f.ScoreOOS; b.Value < 0 {
 				b.Class = "bad"
@@ -130,7 +130,7 @@ func (w walkForward) scores() template.HTML {
 		}
 		bars = append(bars, b)
 	}
-	return chart.Bars("Out-of-sample score of each fold's choice", 180, bars)
+	return chart.Bars("scores", "Out-of-sample score of each fold's choice", 180, bars)
 }
 
 // stability draws the best candidates' scores on every fold: a row each.

@@ -89,10 +89,12 @@
       const open = [...old.querySelectorAll("details")].map((d) => d.open);
       const href = focused?.getAttribute("href");
       sent.set(old.id, next.innerHTML);
+      const chart = focused?.closest("figure[id]")?.id;
       old.replaceChildren(...next.childNodes);
       old.querySelectorAll("details").forEach((d, i) => { d.open = open[i] ?? d.open; });
       if (href) old.querySelector(`[href="${CSS.escape(href)}"]`)?.focus();
       document.dispatchEvent(new CustomEvent("millrace:swapped"));
+      if (chart) document.getElementById(chart)?.querySelector(".plane")?.focus(); // somebody reads it by keyboard
       await new Promise(setTimeout); // a part a task: the page answers between two of them
     }
   }

@@ -31,6 +31,7 @@
       this.build();
       this.draw();
       if (was.range) this.show(was.range);
+      if (was.at != null && this.u) this.move(Math.max(this.data.x.findIndex((x) => x >= was.at), 0));
       this.resize = new ResizeObserver(() => { if (el.clientWidth && el.clientWidth !== this.width) this.draw(); });
       this.resize.observe(el);
     }
@@ -323,35 +324,9 @@
     }
     png() {
       if (!this.u) return;
-      const from = this.u.ctx.canvas, r = devicePixelRatio, head = 40 * r;
-      const to = document.createElement("canvas");
-      to.width = from.width;
-      to.height = from.height + head;
-      const ctx = to.getContext("2d");
-      ctx.fillStyle = colour("panel");
-      ctx.fillRect(0, 0, to.width, to.height);
-      ctx.fillStyle = colour("text");
-      ctx.font = `600 ${13 * r}px ui-sans-serif, system-ui, sans-serif`;
-      ctx.fillText(`${document.querySelector("h1")?.textContent ?? ""}: ${this.whole.title}`, 8 * r, 16 * r);
-      ctx.font = `${11 * r}px ui-sans-serif, system-ui, sans-serif`;
-      let x = 8 * r;
-      this.whole.lines.forEach((l, i) => {
-        if (this.hidden.has(i)) return;
-        ctx.fillStyle = colour(l.class);
-        ctx.fillRect(x, 28 * r, 14 * r, 3 * r);
-        ctx.fillStyle = colour("muted");
-        ctx.fillText(l.name, x + 18 * r, 33 * r);
-        x += 18 * r + ctx.measureText(l.name).width + 14 * r;
-      });
-      ctx.drawImage(from, 0, head);
-      to.toBlob((blob) => {
-        const a = document.createElement("a");
-        a.href = URL.createObjectURL(blob);
-        a.download = `${this.whole.id}.png`;
-        a.click();
-        setTimeout(() => URL.revokeObjectURL(a.href), 10000);
-        this.el.dataset.saved = String(blob.size);
-      });
+      const from = this.u.ctx.canvas, r = devicePixelRatio;
+      const legend = this.whole.lines.flatMap((l, i) => (this.hidden.has(i) ? [] : [[l.name, colour(l.class)]]));
+      saveImage(this.el, this.whole.id, this.whole.title, legend, from.width / r, from.height / r, (ctx) => ctx.drawImage(from, 0, 0, from.width / r, from.height / r));
     }
   }
 
@@ -374,7 +349,7 @@
   function mount() {
     for (const c of all) {
       if (c.el.isConnected) continue;
-      views.set(c.el.id, { range: c.range, log: c.log, hidden: c.whole.lines.filter((_, i) => c.hidden.has(i)).map((l) => l.name) });
+      views.set(c.el.id, { range: c.range, log: c.log, at: c.data.x[c.at], hidden: c.whole.lines.filter((_, i) => c.hidden.has(i)).map((l) => l.name) });
       c.resize.disconnect();
       c.u?.destroy();
       all.delete(c);

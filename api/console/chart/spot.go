@@ -25,13 +25,21 @@ func (s Spot) MarshalJSON() ([]byte, error) {
 }
 
 // Spots puts what can be read of a chart beside it: spots.js shows the nearest to the pointer, or to the
-// arrow keys, and opens its trial below href.
+// arrow keys, opens its trial below href, and saves the drawing as an image. Without href nothing is opened.
 func Spots(id, label string, svg template.HTML, spots []Spot, href string) template.HTML {
+	return spotsOf("spots", id, label, svg, spots, href)
+}
+
+func spotsOf(class, id, label string, svg template.HTML, spots []Spot, href string) template.HTML {
 	raw, err := json.Marshal(spots)
 	if err != nil || len(spots) == 0 {
 		return svg
 	}
+	keys := "Arrow keys read values, Page Down the next one"
+	if href != "" {
+		class, keys = class+" opens", keys+", Enter opens the trial"
+	}
 	return template.HTML(fmt.Sprintf( //nolint:gosec // the texts are escaped: as HTML, and by encoding/json for a script element
-		`<figure class="spots" data-spots id="spots-%s" data-href="%s"><div class="plane" tabindex="0" role="slider" aria-label="%s. Arrow keys read values, Enter opens the trial" aria-valuemin="0" aria-valuemax="%d" aria-valuenow="0" aria-valuetext="no value is read yet">%s</div><div class="readout mono">Point at the chart, or use the arrow keys</div><script type="application/json">%s</script></figure>`,
-		html.EscapeString(id), html.EscapeString(href), html.EscapeString(label), len(spots)-1, svg, raw))
+		`<figure class="%s" data-spots id="spots-%s" data-href="%s"><div class="plane" tabindex="0" role="slider" aria-label="%s. %s" aria-valuemin="0" aria-valuemax="%d" aria-valuenow="0" aria-valuetext="no value is read yet">%s</div><div class="plotbar"><div class="readout mono">Point at the chart, or use the arrow keys</div><div class="tools"></div></div><script type="application/json">%s</script></figure>`,
+		class, html.EscapeString(id), html.EscapeString(href), html.EscapeString(label), keys, len(spots)-1, svg, raw))
 }
