@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 
 	"millrace/api/types"
 	"millrace/jobs/invalid"
+	"millrace/store"
 	"millrace/store/lifecycle"
 	"millrace/store/tenants"
 )
@@ -21,10 +23,12 @@ import (
 // sampleBulk is a request in the API's document.
 const sampleBulk = `{"kind": "tune", "action": "archive", "filter": {"status": "failed", "older_than": "30d"}, "dry_run": true}`
 
-// changeMany handles POST /bulk. A repeat finds another number than was confirmed, so it needs no idempotency key.
+// changeMany handles POST /bulk. A repeat finds another number than was confirmed, so without a key it changes nothing more;
+// with one it continues where the first was lost.
 func (s *Server) changeMany(c echo.Context) error {
 	var req types.BulkRequest
-	if err := bind(c, &req); err != nil {
+	sub, err := s.submission(c, &req)
+	if err != nil {
 		return err
 	}
 	b, err := readBulk(&req)
@@ -50,16 +54,19 @@ func (s *Server) changeMany(c echo.Context) error {
 	if b.Action == lifecycle.DeleteAll && !principalOf(c).Role.Includes(tenants.RoleAdmin) {
 		return problem(http.StatusForbidden, "The key's role is "+string(principalOf(c).Role)+"; deleting by a filter needs admin.")
 	}
-	b.Confirm = *req.Confirm
-	done, err := s.store.Lifecycle.Bulk(ctx, workspace, b)
+	b.Confirm, b.Depth = *req.Confirm, s.queueDepth(c)
+	resp, err := s.store.Lifecycle.BulkOnce(ctx, sub, b, func(done lifecycle.BulkDone) (store.Response, error) {
+		view.Matched, view.Changed = done.Matched, done.Changed
+		for _, id := range done.Deletions {
+			view.DeletionIDs = append(view.DeletionIDs, id.String())
+		}
+		body, err := json.Marshal(view)
+		return store.Response{Status: http.StatusOK, Body: body}, err
+	})
 	if err != nil {
 		return bulkProblem(err)
 	}
-	view.Matched, view.Changed = done.Matched, done.Changed
-	for _, id := range done.Deletions {
-		view.DeletionIDs = append(view.DeletionIDs, id.String())
-	}
-	return ok(c, view)
+	return respond(c, resp)
 }
 
 // bulkProblem says why nothing was changed.

@@ -248,6 +248,7 @@ func (n *neighbours) owned(key string) {
 		"GET /backtests/tunes/:id/manifest": http.StatusConflict, "GET /backtests/tunes/:id/export": http.StatusConflict,
 		"POST /datasets/:id/bars":         http.StatusBadRequest, // there is no file
 		"GET /backtests/wfo/:id/manifest": http.StatusConflict, "GET /backtests/wfo/:id/export": http.StatusConflict,
+		"POST /ingest/jobs/:id/retry":        http.StatusConflict, // it was sent, and is not kept
 		"GET /backtests/tunes/:id/tearsheet": http.StatusConflict, "GET /backtests/wfo/:id/tearsheet": http.StatusConflict,
 	}
 	var last []api.Route
@@ -261,10 +262,11 @@ func (n *neighbours) owned(key string) {
 			n.opens(route, key, later)
 		}
 	}
-	// Last, as it takes along what depends on it.
-	slices.SortStableFunc(last, func(a, b api.Route) int {
-		return cmp.Compare(strings.Count(a.Path, "/datasets/"), strings.Count(b.Path, "/datasets/"))
-	})
+	// Last, as it takes along what depends on it; and retries after what cancels.
+	order := func(r api.Route) int {
+		return strings.Count(r.Path, "/datasets/")*2 + strings.Count(r.Path, "/retry")
+	}
+	slices.SortStableFunc(last, func(a, b api.Route) int { return cmp.Compare(order(a), order(b)) })
 	for _, method := range []string{http.MethodPost, http.MethodDelete} {
 		for _, route := range last {
 			if route.Method == method {

@@ -56,8 +56,8 @@ func (s *Server) lifecycleRoutes() []route {
 			summary: "The deletions, newest first", params: paging(50, 200), answer: types.List[types.Deletion]{}}},
 		{http.MethodGet, "/deletions/:id", viewer, s.getDeletion, bodyLimit, about{summary: "A deletion: how far it is", answer: types.Deletion{}}},
 	}
-	routes = append(routes, route{http.MethodPost, "/bulk", member, s.changeMany, bodyLimit, about{
-		summary: "Cancel, delete, archive, restore or tag all that a filter finds, when their number is the one confirmed; delete needs the role admin",
+	routes = append(routes, route{http.MethodPost, "/bulk", member, s.changeMany, creates | inline, about{
+		summary: "Cancel, retry, delete, archive, restore or tag all that a filter finds, when their number is the one confirmed; delete needs the role admin",
 		body:    types.BulkRequest{}, sample: sampleBulk, answer: types.BulkResult{}}})
 	for _, of := range deletable() {
 		asked := params(dryRun(), cascading())

@@ -130,3 +130,34 @@ func TestWhatIsArchivedIsListedWhereItIsAskedForOnly(t *testing.T) {
 	require.Equal(t, []int{2, 0}, []int{shown, archived})
 	require.Equal(t, http.StatusBadRequest, r.do(http.MethodGet, "/datasets?archived=2", "").status)
 }
+
+func TestWhatWasCancelledRunsAgain(t *testing.T) {
+	r := newFixture(t).withSample()
+	tune := into[types.Tune](t, r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", "k"))
+	path := "/backtests/tunes/" + tune.TuneID
+	early := r.do(http.MethodPost, path+"/retry", "")
+	require.Equal(t, http.StatusConflict, early.status)
+	require.Contains(t, string(early.body), "The tune is queued; only what failed or was cancelled can be retried.")
+	require.Equal(t, http.StatusOK, r.do(http.MethodPost, path+"/cancel", "").status)
+	require.Equal(t, http.StatusNotFound, r.do(http.MethodPost, path+"/retry", "", "Authorization", "Bearer "+r.other).status)
+	viewer := r.newKey(r.alpha, tenants.RoleViewer)
+	require.Equal(t, http.StatusForbidden, r.do(http.MethodPost, path+"/retry", "", "Authorization", "Bearer "+viewer).status)
+	first := r.do(http.MethodPost, path+"/retry", "", "X-Idempotency-Key", "again")
+	require.Equal(t, http.StatusAccepted, first.status)
+	require.Equal(t, path, first.header.Get("Location"))
+	again := into[types.Tune](t, first)
+	require.Equal(t, types.TuneQueued, again.Status)
+	require.Equal(t, 1, again.Retries)
+	require.Equal(t, tune.TuneID, again.TuneID)
+	repeated := r.do(http.MethodPost, path+"/retry", "", "X-Idempotency-Key", "again")
+	require.Equal(t, first.body, repeated.body)
+	require.Equal(t, "true", repeated.header.Get("Idempotency-Replayed"))
+
+	done := into[types.BulkResult](t, r.do(http.MethodPost, "/bulk", `{"kind":"tune","action":"cancel","confirm":1}`, "X-Idempotency-Key", "all"))
+	require.Equal(t, 1, done.Changed)
+	kept := r.do(http.MethodPost, "/bulk", `{"kind":"tune","action":"cancel","confirm":1}`, "X-Idempotency-Key", "all")
+	require.Equal(t, "true", kept.header.Get("Idempotency-Replayed"), "a repeat has the answer of the first, although the filter finds none now")
+	require.Equal(t, done, into[types.BulkResult](t, kept))
+	require.Equal(t, 1, into[types.BulkResult](t, r.do(http.MethodPost, "/bulk", `{"kind":"tune","action":"retry","filter":{"status":"canceled"},"confirm":1}`)).Changed)
+	require.Equal(t, 2, into[types.Tune](t, r.do(http.MethodGet, path, "")).Retries)
+}

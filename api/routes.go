@@ -97,7 +97,7 @@ type route struct {
 // routes is the table of everything the server answers.
 func (s *Server) routes() []route {
 	const get, post, patch, del = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete
-	return append(slices.Concat(s.datasetRoutes(), s.strategyRoutes(), s.ingestRoutes(), s.manifestRoutes(), s.tearSheetRoutes(), s.labelRoutes(), s.fleetRoutes(), s.lifecycleRoutes(), s.scheduleRoutes(), s.webhookRoutes()), []route{
+	return append(slices.Concat(s.datasetRoutes(), s.strategyRoutes(), s.ingestRoutes(), s.manifestRoutes(), s.tearSheetRoutes(), s.labelRoutes(), s.fleetRoutes(), s.lifecycleRoutes(), s.scheduleRoutes(), s.webhookRoutes(), s.retryRoutes()), []route{
 		{get, "/healthz", public, s.healthz, bodyLimit, about{summary: "Whether the process lives", answer: types.Status{}}},
 		{get, "/readyz", public, s.readyz, bodyLimit, about{summary: "Whether requests can be served", answer: map[string]string{}}},
 		{get, "/version", public, s.version, bodyLimit, about{summary: "Which version this is", answer: types.Version{}}},

@@ -26,7 +26,6 @@ var repeatable = map[string]string{
 	"PATCH /admin/workspaces/:id":            "the same change again changes nothing",
 	"DELETE /admin/workspaces/:id/keys/:key": "what is revoked stays so",
 
-	"POST /bulk":                        "a repeat finds another number than was confirmed",
 	"DELETE /backtests/tunes/:id":       "a repeat is answered with the deletion that runs",
 	"DELETE /backtests/wfo/:id":         "a repeat is answered with the deletion that runs",
 	"DELETE /backtests/runs/:id":        "a repeat is answered with the deletion that runs",

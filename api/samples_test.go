@@ -84,7 +84,8 @@ func TestTheDocumentsExamplesRun(t *testing.T) {
 	shell.env["WORKSPACE_DELETION_ID"] = ids("workspace", "workspace_id", r.admin(http.MethodDelete, "/admin/workspaces/"+gone.ID.String()+"?confirm=gone", ""))
 	shell.env["DELIVERY"] = shell.env["DELIVERY_ID"]
 	// What an example cannot make for another: a document with an address, a gap, a question's run.
-	shell.env["DOCUMENT_ID"] = ids("ingest", "document_id", r.do(http.MethodPost, "/ingest", `{"url":"https://example.com/notes"}`, "X-Idempotency-Key", "address"))
+	address := r.do(http.MethodPost, "/ingest", `{"url":"https://example.com/notes"}`, "X-Idempotency-Key", "address")
+	shell.env["DOCUMENT_ID"] = ids("ingest", "document_id", address)
 	require.Equal(t, http.StatusOK, r.do(http.MethodPost, "/query", `{"question":"What is nowhere in here?","mode":"retrieve"}`).status)
 	shell.env["GAP_ID"] = ids("gaps", "run_id", r.admin(http.MethodGet, "/admin/coverage/gaps", ""))
 	backtest := shell.env["RUN_ID"]
@@ -94,10 +95,15 @@ func TestTheDocumentsExamplesRun(t *testing.T) {
 	run(http.MethodPost, "/admin/coverage/gaps/{id}/acknowledge")
 	late := func(name string) bool {
 		return strings.HasPrefix(name, "DELETE") || strings.HasSuffix(name, "/logout") || strings.HasSuffix(name, "/explain") ||
-			strings.HasSuffix(name, "/manifest") || strings.HasSuffix(name, "/export") || strings.HasSuffix(name, "/tearsheet")
+			strings.HasSuffix(name, "/retry") || strings.HasSuffix(name, "/manifest") || strings.HasSuffix(name, "/export") || strings.HasSuffix(name, "/tearsheet")
 	}
 	ran["POST /documents/{id}/strategy"] = true // it needs a script that a worker has read: TestAStrategyIsMadeOfADocument
 	all(func(name string) bool { return !late(name) })
+	shell.env["JOB_ID"] = ids("ingest", "job_id", address)
+	require.Equal(t, http.StatusOK, r.do(http.MethodPost, "/ingest/jobs/"+shell.env["JOB_ID"]+"/cancel", "").status)
+	for _, path := range []string{"/backtests/tunes/{id}", "/backtests/wfo/{id}", "/run-plans/{id}", "/ingest/jobs/{id}"} {
+		run(http.MethodPost, path+"/retry") // of what was cancelled
+	}
 	// A completed tune is explained, and then the explanation can be read.
 	r.startWorker()
 	done := r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", "to explain")

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -34,6 +35,18 @@ func CheckQueue(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, depth int, 
 		return err
 	}
 	return e.full()
+}
+
+// CheckQueueFor is CheckQueue of several pieces of work more, by the workspace's own depth where it has one.
+func CheckQueueFor(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, depth, more int) error {
+	e := entry{alone: true, depth: depth}
+	if err := e.enter(ctx, tx, workspace); err != nil {
+		return err
+	}
+	if e.most > 0 && e.open+more > e.most {
+		return fmt.Errorf("%d pieces of work are open, and %d more would be beyond %d: %w", e.open, more, e.most, ErrQueueFull)
+	}
+	return nil
 }
 
 // Room is how many more tunes a workspace may have running, and how many it has. No other transaction is admitted,

@@ -50,6 +50,15 @@ func (e *EndedError) Error() string {
 // Is says that it is ErrEnded.
 func (e *EndedError) Is(target error) bool { return target == ErrEnded }
 
+// NotRetryableError is a retry of what has not failed and was not cancelled, or cannot run again.
+type NotRetryableError struct {
+	What   string // as in "tune"
+	Reason string // what it is instead, as in "running"
+}
+
+// Error implements error.
+func (e *NotRetryableError) Error() string { return "the " + e.What + " is " + e.Reason }
+
 // Transient reports whether err says "not now": the database cannot be reached, is starting or
 // stopping, takes no writes for the moment, is out of room, or ended the transaction for another's
 // sake. The same call may succeed later, so such an error costs a job no attempt. The call's

@@ -70,8 +70,16 @@ func queueStored(batch *pgx.Batch, sub Submission) *pgx.QueuedQuery {
 		 where scope = $1 and route = $2 and key = $3 and expires_at >= now()`, sub.Workspace, sub.Route, sub.Key)
 }
 
-// readStored reads what queueStored selects.
+// readStored reads what queueStored selects. A submission in steps that is not done is ErrNotFound.
 func readStored(rows pgx.Rows, sub Submission) (Response, error) {
+	resp, err := readRow(rows, sub)
+	if err == nil && resp.Status == inSteps {
+		return Response{}, fmt.Errorf("key %q: its submission is not done: %w", sub.Key, ErrNotFound)
+	}
+	return resp, err
+}
+
+func readRow(rows pgx.Rows, sub Submission) (Response, error) {
 	var fingerprint []byte
 	resp, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (resp Response, err error) {
 		resp.Replayed = true

@@ -61,10 +61,7 @@ func (s *DB) ContinueInFleet(ctx context.Context, lease Lease, entity uuid.UUID,
 	begin := fmt.Sprintf("begin; set local role %s; %s; select hold_job('%s', '%s', %d, %d)",
 		FleetRole, holdingLimit, lease.Workspace, entity, lease.JobID, lease.Attempt)
 	err := s.InTx(ctx, begin, fn)
-	if SQLState(err) == fenced {
-		return fmt.Errorf("%w: %w", err, ErrFenced)
-	}
-	return err
+	return held(err)
 }
 
 // CompleteInFleet is CompleteUnderLease for a job of the fleet, see ContinueInFleet.
@@ -90,10 +87,7 @@ func (s *DB) underLease(ctx context.Context, lease Lease, entity uuid.UUID, comm
 	begin := fmt.Sprintf("%s; %s; select hold_job('%s', '%s', %d, %d)",
 		beginTenant, holdingLimit, lease.Workspace, entity, lease.JobID, lease.Attempt)
 	err = s.inTx(ctx, s.spaces, uuid.Nil, begin, commit, fn)
-	if SQLState(err) == fenced {
-		return fmt.Errorf("%w: %w", err, ErrFenced)
-	}
-	return err
+	return held(err)
 }
 
 // beginTenant begins a transaction of a workspace, which is yet to be named.

@@ -8,10 +8,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// SQLSTATEs of our own, of refuse_fenced and enter_workspace in migrations/sql.
+// SQLSTATEs of our own, of refuse_fenced, enter_workspace and refuse_stopped in migrations/sql.
 const (
-	fenced = "MR001"
-	absent = "MR002"
+	fenced  = "MR001"
+	absent  = "MR002"
+	stopped = "MR003"
 )
 
 // EnterWorkspace is the statement that begins a workspace's transaction, once it acts as WorkspaceRole. It fails when
@@ -46,10 +47,19 @@ func (s *DB) PipelineUnderLease(ctx context.Context, lease Lease, entity uuid.UU
 		batch.Queue(`select hold_job($1, $2, $3, $4)`, lease.Workspace, entity, lease.JobID, lease.Attempt)
 		queue(batch)
 	})
-	if SQLState(err) == fenced {
+	return Present(held(err))
+}
+
+// held has the error of a transaction that found its lease lost be ErrFenced, and that of a job which was asked to stop
+// ErrEnded: what it works on has ended, and may have been taken up by another job since.
+func held(err error) error {
+	switch SQLState(err) {
+	case fenced:
 		return fmt.Errorf("%w: %w", err, ErrFenced)
+	case stopped:
+		return fmt.Errorf("%w: %w", err, ErrEnded)
 	}
-	return Present(err)
+	return err
 }
 
 // QueueCompletion completes the lease's job. The caller's batch holds the job, see PipelineUnderLease, and

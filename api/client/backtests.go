@@ -46,6 +46,16 @@ func (c *Client) CancelTune(ctx context.Context, id string) (*types.Tune, error)
 	return send[types.Tune](ctx, c, call{method: http.MethodPost, path: "/backtests/tunes/" + url.PathEscape(id) + "/cancel"}, nil)
 }
 
+// RetryTune has a tune run again that failed or was cancelled. key is the idempotency key; "" makes one.
+func (c *Client) RetryTune(ctx context.Context, id, key string) (*types.Tune, error) {
+	return create[types.Tune](ctx, c, "/backtests/tunes/"+url.PathEscape(id)+"/retry", key, nil)
+}
+
+// RetryWFO has a walk-forward run again that failed or was cancelled. key is the idempotency key; "" makes one.
+func (c *Client) RetryWFO(ctx context.Context, id, key string) (*types.WFO, error) {
+	return create[types.WFO](ctx, c, "/backtests/wfo/"+url.PathEscape(id)+"/retry", key, nil)
+}
+
 // SubmitWFO submits a walk-forward once, however often the request has to be sent. key is the
 // idempotency key; "" makes one.
 func (c *Client) SubmitWFO(ctx context.Context, key string, body types.WFORequest) (*types.WFO, error) {

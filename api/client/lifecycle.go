@@ -78,7 +78,8 @@ func (c *Client) Archive(ctx context.Context, kind, id string, archived bool) (*
 	return send[types.Archived](ctx, c, call{method: http.MethodPost, path: path + verb}, nil)
 }
 
-// Bulk does one action on all that a filter finds; with DryRun it answers how many these are, which Confirm has to name.
+// Bulk does one action on all that a filter finds; with DryRun it answers how many these are, which Confirm has to name. It
+// continues where an answer was lost.
 func (c *Client) Bulk(ctx context.Context, body types.BulkRequest) (*types.BulkResult, error) {
-	return send[types.BulkResult](ctx, c, call{method: http.MethodPost, path: "/bulk", once: !body.DryRun}, body)
+	return create[types.BulkResult](ctx, c, "/bulk", "", body)
 }

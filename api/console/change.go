@@ -38,7 +38,7 @@ type changeKind struct {
 }
 
 func changeKinds() map[string]changeKind {
-	ending, kept := []string{"cancel", "archive", "restore", "delete"}, []string{"archive", "restore", "delete"}
+	ending, kept := []string{"cancel", "retry", "archive", "restore", "delete"}, []string{"archive", "restore", "delete"}
 	return map[string]changeKind{
 		"tune":     {API: "/backtests/tunes/", Back: "/admin/tunes", Noun: "tune", Actions: ending, Filtered: true},
 		"wfo":      {API: "/backtests/wfo/", Back: "/admin/wfo", Noun: "walk-forward", Actions: ending, Filtered: true},
@@ -184,6 +184,9 @@ func (p *Pages) MakeChange(c echo.Context) error {
 			return err
 		}
 		return p.showChange(c, problem.Status, problem)
+	}
+	if asked.Action == "retry" && len(asked.IDs) == 1 {
+		return c.Redirect(http.StatusSeeOther, asked.Back+"/"+url.PathEscape(asked.IDs[0]))
 	}
 	return c.Redirect(http.StatusSeeOther, asked.Back)
 }

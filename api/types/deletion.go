@@ -48,7 +48,7 @@ type Archived struct {
 // BulkRequest is the body of POST /bulk: one action on all that a filter finds.
 type BulkRequest struct {
 	Kind    string     `json:"kind"`   // tune, wfo, run_plan or run
-	Action  string     `json:"action"` // cancel, delete, archive, restore, tag or untag
+	Action  string     `json:"action"` // cancel, retry, delete, archive, restore, tag or untag
 	Filter  BulkFilter `json:"filter"`
 	Tags    []string   `json:"tags"`    // of tag and untag
 	Cascade bool       `json:"cascade"` // of delete: what depends on it goes too, and what has not ended is cancelled

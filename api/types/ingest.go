@@ -39,6 +39,7 @@ type Ingest struct {
 	Reason        *string        `json:"reason"`
 	Progress      IngestProgress `json:"progress"`
 	Attempts      int            `json:"attempts"`
+	Retries       int            `json:"retries"` // how often it was taken up again after it had failed or was cancelled
 	NextAttemptAt *time.Time     `json:"next_attempt_at"`
 	Bytes         int64          `json:"bytes"`
 	Chunks        int            `json:"chunks"`

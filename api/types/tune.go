@@ -60,6 +60,7 @@ type Tune struct {
 	ETASeconds        *float64                    `json:"eta_seconds"`
 	TrialsDroppedAt   *time.Time                  `json:"trials_dropped_at"` // when retention dropped its trials; null: they are there
 	ArchivedAt        *time.Time                  `json:"archived_at"`       // null: it is in the lists
+	Retries           int                         `json:"retries"`           // how often it was taken up again after it had failed or was cancelled
 	WFOID             *string                     `json:"wfo_id"`            // of the walk-forward whose fold it is
 	Fold              *int                        `json:"fold"`
 }

@@ -80,5 +80,6 @@ type WFO struct {
 	StartedAt       *time.Time          `json:"started_at"`
 	CompletedAt     *time.Time          `json:"completed_at"`
 	ArchivedAt      *time.Time          `json:"archived_at"` // null: it is in the lists
+	Retries         int                 `json:"retries"`     // how often it was taken up again after it had failed or was cancelled
 	ETASeconds      *float64            `json:"eta_seconds"`
 }

@@ -82,6 +82,13 @@ func (c *tunesCancelCmd) Run(ctx context.Context, env *environment) error {
 	return c.run(ctx, env, types.BulkRequest{Action: "cancel"})
 }
 
+type tunesRetryCmd struct{ bulkFlags }
+
+// Run has tunes run again.
+func (c *tunesRetryCmd) Run(ctx context.Context, env *environment) error {
+	return c.run(ctx, env, types.BulkRequest{Action: "retry"})
+}
+
 type tunesDeleteCmd struct {
 	bulkFlags
 	Cascade bool `help:"Delete what depends on them too, and cancel what has not ended."`

@@ -40,6 +40,7 @@ type tunesCmd struct {
 	Show tunesShowCmd `cmd:"" help:"Print a tune as it is now, without following it."`
 
 	Cancel  tunesCancelCmd  `cmd:"" help:"Cancel all tunes that a filter finds and that have not ended."`
+	Retry   tunesRetryCmd   `cmd:"" help:"Run all tunes again that a filter finds and that failed or were cancelled."`
 	Delete  tunesDeleteCmd  `cmd:"" help:"Delete all tunes that a filter finds; needs a key of an admin."`
 	Archive tunesArchiveCmd `cmd:"" help:"Take all tunes that a filter finds out of the lists, or put them back."`
 	Tag     tunesTagCmd     `cmd:"" help:"Give tags to all tunes that a filter finds, or take them away."`

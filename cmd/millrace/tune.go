@@ -162,6 +162,33 @@ func leftAlone(env *environment, what, id string) error {
 	return exitStatus(130)
 }
 
+// retryCmd is the verb `retry`.
+type retryCmd struct {
+	clientFlags
+	ID  string `arg:"" help:"Id of the tune or walk-forward."`
+	Key string `help:"Idempotency key: repeated with the same key it has no further effect."`
+}
+
+// Run has the tune or walk-forward run again.
+func (c *retryCmd) Run(ctx context.Context, env *environment) error {
+	api, err := c.open()
+	if err != nil {
+		return err
+	}
+	tune, err := api.RetryTune(ctx, c.ID, c.Key)
+	if client.IsNotFound(err) {
+		if w, err := api.RetryWFO(ctx, c.ID, c.Key); err == nil {
+			_, err = fmt.Fprintf(env.stdout, "walk-forward %s %s with %d of %s\n", w.WFOID, printable(w.Status), w.FoldsDone, counted(w.NFolds, "fold"))
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(env.stdout, "tune %s %s with %d of %s\n", tune.TuneID, printable(tune.Status), tune.TrialsCompleted, counted(tune.NTrials, "trial"))
+	return err
+}
+
 // cancelCmd is the verb `cancel`.
 type cancelCmd struct {
 	clientFlags

@@ -59,9 +59,38 @@ func Next(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) error {
 		if err := EnqueueFolds(ctx, tx, id, active == 0); err != nil {
 			return err
 		}
+		if err := beginJudging(ctx, tx, id); err != nil {
+			return err
+		}
 		active++
 	}
 	return Release(ctx, tx, plans, active == 0)
+}
+
+// beginJudging starts a walk-forward that runs again and whose folds have all ended: nothing else would release its
+// candidates job.
+func beginJudging(ctx context.Context, tx pgx.Tx, wfo uuid.UUID) error {
+	rows, err := tx.Query(ctx, `
+		with begun as (
+			update wfo_runs r set status = 'running', started_at = clock_timestamp()
+			  from wfo_progress p
+			 where r.id = $1 and p.wfo_id = r.id and r.status = 'pending' and p.folds_done = r.n_folds
+			returning r.*, p.folds_done, p.folds_failed, p.trials_done),
+		recorded as (
+			insert into event_log (workspace_id, topic, type, entity_id, payload)
+			select workspace_id, 'wfo', 'wfo.run.running', id::text, jsonb_build_object(
+			           'status', 'running', 'n_folds', n_folds, 'folds_done', folds_done, 'folds_failed', folds_failed, 'folds_scored', 0,
+			           'n_trials', n_trials * (n_folds - folds_failed), 'trials_completed', trials_done, 'eta_seconds', null)
+			  from begun)
+		select candidates_job_id from begun`, wfo)
+	if err != nil {
+		return fmt.Errorf("begin judging of %s: %w", wfo, err)
+	}
+	held, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return fmt.Errorf("begin judging of %s: %w", wfo, err)
+	}
+	return Release(ctx, tx, held, false)
 }
 
 // Release makes jobs that were held back available. River wakes its fetchers for inserts only; a

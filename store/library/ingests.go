@@ -72,6 +72,7 @@ type Ingest struct {
 	NextAttemptAt *time.Time
 	Bytes         int64
 	Chunks        int
+	Retries       int // how often it was taken up again after it had failed or was cancelled
 	CreatedAt     time.Time
 	StartedAt     *time.Time
 	CompletedAt   *time.Time
@@ -79,7 +80,7 @@ type Ingest struct {
 
 const ingestColumns = `
 	id, workspace_id, source_type, detected, document_id, dataset_id, url, name, upload_id, options, status,
-	outcome, reason, stage, done, total, revision, river_job_id, attempts, next_attempt_at, bytes, chunks,
+	outcome, reason, stage, done, total, revision, river_job_id, attempts, next_attempt_at, bytes, chunks, retries,
 	created_at, started_at, completed_at`
 
 // NewIngest is what a submission asks for, checked.
@@ -142,9 +143,9 @@ func (s *Store) createIngest(ctx context.Context, tx pgx.Tx, workspace uuid.UUID
 	}
 	_, err = tx.Exec(ctx, `
 		insert into ingest_jobs (id, workspace_id, source_type, detected, document_id, url, name, upload_id,
-		                         options, river_job_id, bytes)
-		values ($1, $2, $3, $4, $5, nullif($6, ''), $7, $8, $9, $10, $11)`,
-		id, workspace, in.SourceType, in.Detected, document, in.URL, in.Name, upload, options, job.Job.ID, size)
+		                         options, river_job_id, bytes, canonical_url)
+		values ($1, $2, $3, $4, $5, nullif($6, ''), $7, $8, $9, $10, $11, $12)`,
+		id, workspace, in.SourceType, in.Detected, document, in.URL, in.Name, upload, options, job.Job.ID, size, in.CanonicalURL)
 	if err != nil {
 		return nil, fmt.Errorf("insert ingestion: %w", err)
 	}

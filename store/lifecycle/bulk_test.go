@@ -153,15 +153,7 @@ func BenchmarkCancelOfManyTunes(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()
 		d.Exec(`update tunes set status = 'canceled' where status = 'queued'`)
-		d.Exec(`
-			with made as (
-				insert into river_job (kind, args, queue, priority, max_attempts, state)
-				select 'tune.plan', jsonb_build_object('workspace_id', $1::uuid, 'n', n), 'tunes', 2, 8, 'pending' from generate_series(1, $3) n
-				returning id, (args ->> 'n')::int as n)
-			insert into tunes (id, workspace_id, dataset_id, strategy, objective, search_type, spec, admitted, plan_job_id, n_trials)
-			select gen_random_uuid(), workspace_id, dataset_id, strategy, objective, search_type, spec, false, made.id, n_trials
-			  from tunes, made where tunes.id = $2`, d.Space.ID, first.ID, many)
-		d.Exec(`analyze tunes, river_job`)
+		wait(d, first.ID, many)
 		b.StartTimer()
 		done, err := d.Store.Lifecycle.Bulk(b.Context(), d.Space.ID, lifecycle.Bulk{Kind: lifecycle.Tune, Action: lifecycle.CancelAll, Confirm: many})
 		require.NoError(b, err)

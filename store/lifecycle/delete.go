@@ -81,25 +81,28 @@ var errRaced = errors.New("deleted meanwhile")
 
 func (s *Store) delete(ctx context.Context, workspace uuid.UUID, r Request) (*Deletion, error) {
 	var made *Deletion
-	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
-		if err := holdSeries(ctx, tx, workspace, r); err != nil {
-			return err
-		}
-		p, err := plan(ctx, tx, workspace, r.Kind, r.IDs)
-		if err != nil {
-			return err
-		}
-		if len(p.named) == 0 {
-			made, err = s.again(ctx, tx, workspace, r)
-			return err
-		}
-		if p.Refuses() && !r.Cascade {
-			return &RefusedError{Plan: p}
-		}
-		made, err = s.accept(ctx, tx, workspace, r, p)
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
+		made, err = s.deleteIn(ctx, tx, workspace, r)
 		return err
 	})
 	return made, err
+}
+
+func (s *Store) deleteIn(ctx context.Context, tx *store.Tx, workspace uuid.UUID, r Request) (*Deletion, error) {
+	if err := holdSeries(ctx, tx, workspace, r); err != nil {
+		return nil, err
+	}
+	p, err := plan(ctx, tx, workspace, r.Kind, r.IDs)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.named) == 0 {
+		return s.again(ctx, tx, workspace, r)
+	}
+	if p.Refuses() && !r.Cascade {
+		return nil, &RefusedError{Plan: p}
+	}
+	return s.accept(ctx, tx, workspace, r, p)
 }
 
 // holdSeries takes the versions of the datasets named for update, in one order: a submission that pins one of them

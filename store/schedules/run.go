@@ -161,6 +161,11 @@ func (s *Store) Await(ctx context.Context, lease store.Lease, slot *Slot) error 
 	})
 }
 
+// Leave leaves a slot as it is: its work runs again, and when it ends another job compares its result.
+func (s *Store) Leave(ctx context.Context, lease store.Lease, slot *Slot) error {
+	return s.db.CompleteUnderLease(ctx, lease, slot.ScheduleID, func(*store.Tx) error { return nil })
+}
+
 // Fail ends a slot whose work could not be submitted or followed, with a reason for its user.
 func (s *Store) Fail(ctx context.Context, lease store.Lease, slot uuid.UUID, reason string) error {
 	return s.Finish(ctx, lease, slot, Outcome{State: Failed, Reason: reason})

@@ -107,7 +107,7 @@ func TestPausedScheduleFiresNothingAndDoesNotMakeUp(t *testing.T) {
 	d.setClock("2025-01-03T07:00:00Z")
 	d.Exec(`update river_job set state = 'available', finalized_at = null where id = $1`, *made.JobID)
 	fired, err := d.schedules.Fire(t.Context(), d.Claim(*made.JobID, "w"), made.ID)
-	require.NoError(t, err)
+	require.ErrorIs(t, err, store.ErrEnded, "the job was asked to stop")
 	require.Zero(t, fired)
 	resumed, err := d.schedules.Change(t.Context(), d.Space.ID, made.ID, schedules.Change{Paused: &no})
 	require.NoError(t, err)

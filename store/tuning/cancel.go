@@ -62,6 +62,21 @@ func (s *Store) CancelIn(ctx context.Context, tx *store.Tx, workspace uuid.UUID,
 	return canceled, admission.Next(ctx, tx, workspace)
 }
 
+// CancelRunPlansIn is CancelIn of the variants of run plans that are running, and returns of how many plans it canceled any.
+func (s *Store) CancelRunPlansIn(ctx context.Context, tx *store.Tx, workspace uuid.UUID, plans []uuid.UUID) (int, error) {
+	variants, err := store.ReadAll(ctx, tx, "variants", pgx.RowTo[uuid.UUID], `
+		select v.tune_id from run_plan_variants v join run_plans p on p.id = v.run_plan_id
+		 where p.workspace_id = $1 and p.id = any($2) and p.status = 'running' order by v.run_plan_id, v.ordinal`, workspace, plans)
+	if err != nil {
+		return 0, err
+	}
+	canceled, err := s.CancelIn(ctx, tx, workspace, variants)
+	if err != nil {
+		return 0, err
+	}
+	return store.ReadOne(ctx, tx, "run plans", pgx.RowTo[int], `select count(distinct run_plan_id) from run_plan_variants where tune_id = any($1)`, canceled)
+}
+
 // variantsCanceled reports those that are variants to their run plans.
 func (s *Store) variantsCanceled(ctx context.Context, tx *store.Tx, workspace uuid.UUID, canceled []uuid.UUID) error {
 	variants, err := store.ReadAll(ctx, tx, "variants", pgx.RowTo[uuid.UUID],

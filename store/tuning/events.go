@@ -54,10 +54,10 @@ func (t *Tune) ShareDone() float64 {
 // while there is nothing to go by.
 func (t *Tune) ETA(now time.Time) *float64 {
 	p := t.Progress
-	done := p.WorkDone + p.WorkOpen
-	if t.Status != Running || t.StartedAt == nil || done <= 0 {
+	done, ran := p.WorkDone+p.WorkOpen, p.WorkDone+p.WorkOpen-p.WorkKept
+	if t.Status != Running || t.StartedAt == nil || ran <= 0 {
 		return nil
 	}
-	eta := max(0, now.Sub(*t.StartedAt).Seconds()/done*(p.Work-done))
+	eta := max(0, now.Sub(*t.StartedAt).Seconds()/ran*(p.Work-done))
 	return &eta
 }

@@ -26,8 +26,8 @@ type ShardDone struct {
 func (d ShardDone) trials() int { return d.Completed + d.Skipped + d.Failed }
 
 // FinishShard stores a shard's result under its lease, once; enqueues the next shards; and after the
-// last one of a round inserts the job that follows it. The result of a tune that has ended is dropped,
-// though the job is completed: ErrEnded.
+// last one of a round inserts the job that follows it. The result of a tune that has ended is dropped:
+// ErrEnded.
 //
 // It is the write that the fleet makes most often, and the whole tune waits for its lock. So it is two
 // round trips: one that reads, without a lock, what share of the queue the tune may have, and one
@@ -133,8 +133,8 @@ func queueProgress(batch *pgx.Batch, tune uuid.UUID) {
 		           'trials_completed', p.trials_completed + p.trials_skipped + p.trials_failed + o.trials,
 		           'share_done', least(1, greatest(0, coalesce(w.done / nullif(coalesce(p.work, t.n_trials), 0), 0))),
 		           'best_score', p.best_score, 'best_trial', p.best_trial,
-		           'eta_seconds', case when w.done > 0 then
-		               greatest(0, extract(epoch from clock_timestamp() - t.started_at)::float8 / w.done * (coalesce(p.work, t.n_trials) - w.done)) end)
+		           'eta_seconds', case when w.done > p.work_kept then
+		               greatest(0, extract(epoch from clock_timestamp() - t.started_at)::float8 / (w.done - p.work_kept) * (coalesce(p.work, t.n_trials) - w.done)) end)
 		  from tunes t
 		  join tune_progress p on p.tune_id = t.id,
 		       lateral (select coalesce(sum(trials_done) filter (where not open), 0) as trials, coalesce(sum(trials_done * cost), 0) as work
@@ -204,8 +204,8 @@ func (s *Store) ReportShard(ctx context.Context, lease store.Lease, id uuid.UUID
 		// A later attempt begins at zero; what watchers saw does not run backwards.
 		batch.Queue(`
 			update tune_shards set attempt = $3, trials_done = greatest(trials_done, $4)
-			 where tune_id = $1 and shard = $2 and not done
-			   and exists (select from tunes where id = $1 and status = 'running')`, id, shard, lease.Attempt, done)
+			 where tune_id = $1 and shard = $2 and job_id = $5 and not done
+			   and exists (select from tunes where id = $1 and status = 'running')`, id, shard, lease.Attempt, done, lease.JobID)
 		queueProgress(batch, id)
 		s.folds.QueueFoldAdvanced(batch, id, 0)
 	})

@@ -42,6 +42,11 @@ func (s *Store) Begin(ctx context.Context, lease store.Lease, id uuid.UUID, plan
 		if err != nil {
 			return fmt.Errorf("start tune %s: %w", id, err)
 		}
+		if tune.Planned { // of an engine that is not there any more, and runs again
+			if err := s.dropPlan(ctx, tx, tune); err != nil {
+				return err
+			}
+		}
 		tune.Status, tune.Stamp = Running, plan.Stamp
 		if err := insertShards(ctx, tx, lease.Workspace, id, plan.Shards); err != nil {
 			return err

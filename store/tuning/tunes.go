@@ -66,6 +66,8 @@ type Tune struct {
 	Progress        Progress       `db:"-"`
 	Fold            *FoldOf        `db:"-"` // nil: it is not a fold of a walk-forward
 	Leaders         int            // rows of the leaderboard that are kept
+	Planned         bool           // it has shards, also when it waits to run again
+	Retries         int            // how often it was taken up again after it had failed or was cancelled
 	Stamp           backtest.Stamp `db:"-"` // of the rules it is worked by; unknown until it is planned
 	// RestartedFrom is the engine whose shards were given up; nil: none were. "": not known.
 	RestartedFrom *string
@@ -92,6 +94,7 @@ type Progress struct {
 	Work      float64  // of all rounds, in units of a trial on all of its bars
 	WorkDone  float64  // of shards that have ended
 	WorkOpen  float64  `db:"-"` // of shards that have not
+	WorkKept  float64  // of WorkDone, from before the last retry
 	BestScore *float64 // nil until a trial passes its gates
 	BestTrial *int
 }
@@ -188,7 +191,8 @@ const tuneColumns = `
 	coalesce(t.error, '') as error, t.outcome, t.regime, t.created_at, t.started_at, t.completed_at, t.trials_dropped_at, t.archived_at,
 	coalesce(p.trials_completed, 0) as completed, coalesce(p.trials_skipped, 0) as skipped, coalesce(p.trials_failed, 0) as failed,
 	p.best_score, p.best_trial, coalesce(p.work, t.n_trials) as work, coalesce(p.work_done, 0) as work_done,
-	t.wfo_id, coalesce(t.wfo_fold, 0) as wfo_fold, t.leaders,
+	coalesce(p.work_kept, 0) as work_kept,
+	t.wfo_id, coalesce(t.wfo_fold, 0) as wfo_fold, t.leaders, t.retries, p.tune_id is not null as planned,
 	coalesce(t.engine, '') as engine, coalesce(t.semantics, '') as semantics, t.restarted_from, t.left_by, l.entry->'params' as best_params`
 
 const tuneTables = `

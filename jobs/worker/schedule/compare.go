@@ -28,6 +28,8 @@ func (w *Workers) compare(ctx context.Context, args jobs.ScheduleCompareArgs, le
 	}
 	outcome, err := w.outcome(ctx, schedule, *slot.EntityID)
 	switch {
+	case errors.Is(err, errActive):
+		return w.save.Save(ctx, lease, func() error { return w.Schedules.Leave(ctx, lease, slot) })
 	case errors.Is(err, store.ErrNotFound):
 		outcome = schedules.Outcome{State: schedules.Failed, Reason: "its result was deleted before it was compared"}
 	case err != nil:
@@ -36,6 +38,9 @@ func (w *Workers) compare(ctx context.Context, args jobs.ScheduleCompareArgs, le
 	return w.save.Save(ctx, lease, func() error { return w.Schedules.Finish(ctx, lease, slot.ID, outcome) })
 }
 
+// errActive: the work has been retried since it ended, and is compared when it ends again.
+var errActive = errors.New("the work runs again")
+
 func (w *Workers) outcome(ctx context.Context, schedule *schedules.Schedule, id uuid.UUID) (schedules.Outcome, error) {
 	switch schedule.Kind {
 	case schedules.Tune:
@@ -43,17 +48,26 @@ func (w *Workers) outcome(ctx context.Context, schedule *schedules.Schedule, id 
 		if err != nil {
 			return schedules.Outcome{}, err
 		}
+		if !tune.Status.Ended() {
+			return schedules.Outcome{}, errActive
+		}
 		return outcomeOfTune(tune)
 	case schedules.WalkForward:
 		wfo, err := w.WalkForward.Get(ctx, schedule.WorkspaceID, id)
 		if err != nil {
 			return schedules.Outcome{}, err
 		}
+		if !wfo.Status.Ended() {
+			return schedules.Outcome{}, errActive
+		}
 		return outcomeOfWalkForward(wfo)
 	}
 	in, err := w.Library.Ingest(ctx, schedule.WorkspaceID, id)
 	if err != nil {
 		return schedules.Outcome{}, err
+	}
+	if !in.Status.Ended() {
+		return schedules.Outcome{}, errActive
 	}
 	return outcomeOfIngestion(in), nil
 }

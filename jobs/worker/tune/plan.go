@@ -28,6 +28,15 @@ func (w *Workers) plan(ctx context.Context, args jobs.TunePlanArgs, lease store.
 	if err := w.cleared(ctx, tune); err != nil {
 		return err
 	}
+	if tune.Planned { // it runs again
+		older, err := w.older(ctx, tune, jobs.QueueTunes)
+		if err != nil {
+			return err
+		}
+		if !older {
+			return w.save.Save(ctx, lease, func() error { return w.store.Tuning.Resume(ctx, lease, args.TuneID) })
+		}
+	}
 	plan, err := w.plans.get(ctx, tune)
 	if err != nil {
 		return err

@@ -17,6 +17,18 @@ func (w *Workers) stamp(tune *tuning.Tune) backtest.Stamp { return tune.Spec.Sta
 // engine waits for a worker of that engine; one of an older engine is begun again, which ends this job, unless
 // it is to be left to a worker of its own, which works the job's queue.
 func (w *Workers) heedStamp(ctx context.Context, tune *tuning.Tune, lease store.Lease, queue string) (again bool, err error) {
+	older, err := w.older(ctx, tune, queue)
+	if err != nil || !older {
+		return false, err
+	}
+	own := w.stamp(tune)
+	w.logger.WarnContext(ctx, "tune is begun again: an older engine began it", "tune_id", tune.ID, "engine", tune.Stamp.Engine, "own_engine", own.Engine)
+	return true, w.save.Save(ctx, lease, func() error { return w.store.Tuning.Restart(ctx, lease, tune.ID, own) })
+}
+
+// older reports whether an older engine began the tune, which is to be begun again. A tune of a later engine, and one that
+// is left to a worker of its own, is an error that has the job wait.
+func (w *Workers) older(ctx context.Context, tune *tuning.Tune, queue string) (bool, error) {
 	own := w.stamp(tune)
 	switch {
 	case tune.Stamp == own:
@@ -36,8 +48,7 @@ func (w *Workers) heedStamp(ctx context.Context, tune *tuning.Tune, lease store.
 			return false, w.waitForEngine(ctx, tune)
 		}
 	}
-	w.logger.WarnContext(ctx, "tune is begun again: an older engine began it", "tune_id", tune.ID, "engine", tune.Stamp.Engine, "own_engine", own.Engine)
-	return true, w.save.Save(ctx, lease, func() error { return w.store.Tuning.Restart(ctx, lease, tune.ID, own) })
+	return true, nil
 }
 
 // waitForEngine leaves the job to a worker of the tune's engine.

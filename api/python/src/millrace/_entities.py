@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from . import _resources as res
-from ._calls import Call, get, obj
+from ._calls import Call, create, get, obj
 from ._display import Progress
 from ._errors import EndedError, MillraceError, VersionError
 from ._frames import As, plain
@@ -36,6 +36,11 @@ class _Lasting(res.Lasting):
 
     def cancel(self: L) -> L:
         self.data = self._client._send(Call("POST", f"{self.path}/{self.id}/cancel", obj))
+        return self
+
+    def retry(self: L, *, key: str | None = None) -> L:
+        """Have it run again after it failed or was cancelled, once for each key; what it has found stays."""
+        self.data = self._client._send(create(f"{self.path}/{self.id}/retry", {}, key))
         return self
 
     def wait(self: L, timeout: float | None = None, *, progress: bool = False, check: bool = True) -> L:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import httpx
 
-from ._calls import Call, obj
+from ._calls import Call, create, obj
 
 PATHS = {
     "tune": "/backtests/tunes", "wfo": "/backtests/wfo", "run_plan": "/run-plans", "run": "/backtests/runs", "dataset": "/datasets",
@@ -39,17 +39,7 @@ def bulk_change(kind: str, action: str, filters: dict[str, Any], tags: tuple[str
         body["dry_run"] = True
     else:
         body["confirm"] = confirm
-
-    def changed(response: httpx.Response) -> dict[str, Any] | None:
-        """The filters find nothing any more: what was confirmed is changed."""
-        if response.status_code != 409 or not confirm:
-            return None
-        faults = obj(response).get("errors") or []
-        if any(fault.get("field") == "confirm" and fault.get("limit") == 0 for fault in faults):
-            return {"kind": kind, "action": action, "dry_run": False, "matched": confirm, "changed": confirm}
-        return None
-
-    return Call("POST", "/bulk", obj, body=body, done=changed)
+    return create("/bulk", body, None)
 
 
 def archival(kind: str, id: str, restore: bool) -> Call[dict[str, Any]]:
