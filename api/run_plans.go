@@ -80,6 +80,9 @@ func (s *Server) submitRunPlan(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if most := s.queueDepth(c); most > 0 && len(plan.Variants) > most {
+		return fieldProblem("overrides", fmt.Sprintf("grid and ablations make %d variants, more than the %d pieces of work that this workspace may have open", len(plan.Variants), most), most)
+	}
 	resp, err := s.store.Tuning.CreateRunPlan(c.Request().Context(), sub, plan,
 		func(p *tuning.RunPlan, variants []tuning.RunPlanVariant) (store.Response, error) {
 			body, err := json.Marshal(viewRunPlan(p, variants, nil))

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"millrace/api"
 )
 
 const smallPlan = `{"name":"costs","base":{"dataset":"sp500","strategy_name":"sma_cross","stops":{"stop_pct":10},
@@ -100,9 +102,10 @@ func TestARunPlanIsCanceled(t *testing.T) {
 }
 
 func TestBadRunPlansAreNamedAndStoreNothing(t *testing.T) {
-	r := newFixture(t).withSample()
+	r := newFixture(t, func(o *api.Options) { o.Limits.QueueDepth = 3 }).withSample()
 	for field, body := range map[string]string{
 		"base":                  `{}`,
+		"overrides":             `{"base":{"dataset":"sp500","strategy_name":"sma_cross","param_space":{"fast":[5]}},"grid":{"seed":[1,2,3,4]}}`,
 		"base.dataset":          `{"base":{"strategy_name":"sma_cross","param_space":{"fast":[5]}}}`,
 		"base.param_space.fast": `{"base":{"dataset":"sp500","strategy_name":"sma_cross","param_space":{"fast":[]}}}`,
 		"variants[1].oos_ratio": `{"base":{"dataset":"sp500","strategy_name":"sma_cross","param_space":{"fast":[5]}},"overrides":[{"oos_ratio":0.9}]}`,

@@ -121,6 +121,16 @@ func TestADeletedWorkspaceEndsForAllWhoUseIt(t *testing.T) {
 		}
 	}
 	require.Len(t, entries, 1, "it is in the audit log once")
+
+	// What was done in it is still read and verified, by an admin.
+	chain := "/admin/audit?workspace_id=" + r.alpha.ID.String()
+	list := r.admin(http.MethodGet, chain, "")
+	require.Equal(t, http.StatusOK, list.status, string(list.body))
+	require.Contains(t, string(list.body), `"route":"POST /backtests/tune"`)
+	export := r.admin(http.MethodGet, chain+"&format=jsonl", "")
+	require.Equal(t, http.StatusOK, export.status)
+	require.Equal(t, strings.Count(string(list.body), `"seq":`), bytes.Count(export.body, []byte("\n")), string(export.body))
+	require.Equal(t, http.StatusNotFound, r.admin(http.MethodGet, "/admin/audit?workspace_id=0197f9a0-0000-7000-8000-000000000000", "").status)
 	require.Equal(t, r.alpha.ID.String(), entries[0].Entity.ID)
 	require.Equal(t, "ADMIN_TOKEN", entries[0].Actor.Name)
 	require.Equal(t, "alpha", entries[0].Before["name"])

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -105,10 +106,26 @@ func (s *DB) AuditEnds(ctx context.Context, workspace uuid.UUID) (base, head Aud
 	return base, head, unsealed, err
 }
 
-// inChain reads a workspace's chain as that workspace, and the server's as the fleet.
+// inChain reads a workspace's chain as that workspace, and the server's as the fleet. That of a deleted workspace, whose
+// transactions cannot begin any more, is read as the fleet too: no key of a workspace gets here without one.
 func (s *DB) inChain(ctx context.Context, workspace uuid.UUID, fn func(*Tx) error) error {
 	if workspace == uuid.Nil {
 		return s.InFleet(ctx, fn)
 	}
-	return s.InWorkspace(ctx, workspace, fn)
+	err := s.InWorkspace(ctx, workspace, fn)
+	if !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return s.InFleet(ctx, func(tx *Tx) error {
+		var left bool
+		failed := tx.QueryRow(ctx, `
+			select exists (select from audit_heads where workspace_id = $1) or exists (select from audit_unsealed where workspace_id = $1)`, workspace).Scan(&left)
+		if failed != nil {
+			return fmt.Errorf("look for the audit log of workspace %s: %w", workspace, failed)
+		}
+		if !left {
+			return err
+		}
+		return fn(tx)
+	})
 }

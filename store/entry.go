@@ -46,6 +46,7 @@ type entry struct {
 	alone bool
 	tune  bool // needs to know of places
 	depth int  // 0: any
+	adds  int  // pieces of work; 0: one
 	own   bool // the workspace's own depth goes first
 	Place
 	found  bool
@@ -129,10 +130,10 @@ func (e *entry) judge(workspace uuid.UUID) error {
 	return nil
 }
 
-// full is ErrQueueFull when one more piece of work would be beyond the depth.
+// full is ErrQueueFull when what is added would be beyond the depth.
 func (e *entry) full() error {
-	if e.most > 0 && e.open >= e.most {
-		return fmt.Errorf("%d pieces of work are open: %w", e.open, ErrQueueFull)
+	if e.most > 0 && e.open+max(e.adds, 1) > e.most {
+		return fmt.Errorf("%d of %d pieces of work are open, and %d more are asked for: %w", e.open, e.most, max(e.adds, 1), ErrQueueFull)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ type Submission struct {
 	Fingerprint [32]byte  // SHA-256 of the canonical body
 	QueueDepth  int       // work the workspace may have waiting or being done; 0: any
 	Adds        Adds      // what its effect adds to the workspace's open work
+	Pieces      int       // how many pieces of it, of AddsAny; 0: one
 	Fleet       bool      // its effect writes what only the fleet may
 	// Seal is the key under which the response is stored: that of one that holds a secret, and that only the same
 	// caller gets again. nil: it is stored as it is.

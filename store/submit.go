@@ -41,10 +41,10 @@ func (s *DB) SubmitWork(ctx context.Context, sub Submission, named Named,
 func (s *DB) submitHolding(ctx context.Context, sub Submission, hold func(*pgx.Batch),
 	effect func(context.Context, *Tx) (Response, error),
 ) (Response, error) {
-	e := entry{alone: sub.Adds == AddsAny, tune: sub.Adds == AddsTune, depth: sub.QueueDepth}
+	e := entry{alone: sub.Adds == AddsAny, tune: sub.Adds == AddsTune, depth: sub.QueueDepth, adds: sub.Pieces}
 	resp, err := s.submit(ctx, sub, &e, hold, effect)
 	if errors.Is(err, errEnterAlone) {
-		e = entry{alone: true, tune: e.tune, depth: e.depth}
+		e = entry{alone: true, tune: e.tune, depth: e.depth, adds: e.adds}
 		resp, err = s.submit(ctx, sub, &e, hold, effect)
 	}
 	return resp, err

@@ -80,6 +80,7 @@ type NewVariant struct {
 func (s *Store) CreateRunPlan(ctx context.Context, sub store.Submission, in NewRunPlan,
 	render func(*RunPlan, []RunPlanVariant) (store.Response, error),
 ) (store.Response, error) {
+	sub.Pieces = len(in.Variants) // each is a tune of the workspace's queue
 	return s.db.Submit(ctx, sub, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
 		plan, err := planOfKey(ctx, tx, sub)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
