@@ -129,17 +129,13 @@ func (s *Server) streamOf(of *followed) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		defer open.sub.Close()
 		// Read after the subscription began: what changes from now on is in an event to come.
 		state, err := of.state(c.Request().Context(), workspaceOf(c), id)
 		if err != nil {
+			open.sub.Close()
 			return err
 		}
-		w := newEventWriter(c, s.opts.StreamWrite)
-		defer w.end()
-		if err := open.begin(w); err == nil && s.beginEntity(c, w, open, of, state) == nil {
-			s.follow(c, w, open, of)
-		}
+		s.run(c, followingOf(c, open, of), func(w *eventWriter) error { return s.beginEntity(c, w, open, of, state) })
 		return nil
 	}
 }

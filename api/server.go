@@ -85,6 +85,7 @@ type Server struct {
 	uploads   chan struct{} // slots of reading files of bars
 	ending    chan struct{} // closed when streams must end
 	endOnce   sync.Once
+	detached  openStreams
 }
 
 // New makes a server with every route in place.
@@ -162,6 +163,12 @@ func New(opts Options) (*Server, error) {
 // Handler is the server's HTTP handler.
 func (s *Server) Handler() http.Handler { return s.echo }
 
-// EndStreams ends every open event stream; a graceful shutdown would wait for them without end. Safe
-// to call twice.
-func (s *Server) EndStreams() { s.endOnce.Do(func() { close(s.ending) }) }
+// EndStreams ends every open event stream; a graceful shutdown would wait for some of them without end, and not at all
+// for those that have taken their connection. It waits for these as long as one write may take. Safe to call twice.
+func (s *Server) EndStreams() {
+	s.endOnce.Do(func() { close(s.ending) })
+	select {
+	case <-s.detached.end():
+	case <-time.After(s.opts.StreamWrite):
+	}
+}

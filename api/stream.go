@@ -107,13 +107,25 @@ func (s *Server) stream(c echo.Context, scope eventlog.Scope) error {
 	if err != nil {
 		return err
 	}
-	defer open.sub.Close()
-	w := newEventWriter(c, s.opts.StreamWrite)
-	defer w.end()
-	if open.begin(w) == nil && w.events(open.first) == nil {
-		s.follow(c, w, open, nil)
-	}
+	s.run(c, followingOf(c, open, nil), func(w *eventWriter) error { return w.events(open.first) })
 	return nil // the status is sent; a client that is gone needs no answer
+}
+
+// run sends the beginning of a stream and follows to its end, on the goroutine of the request or beyond it.
+func (s *Server) run(c echo.Context, f *following, first func(*eventWriter) error) {
+	w, detached := newEventWriter(c, s.opts.StreamWrite), false
+	defer func() {
+		if !detached {
+			f.open.sub.Close()
+			_ = w.out.end()
+		}
+	}()
+	if f.open.begin(c, w) != nil || first(w) != nil {
+		return
+	}
+	if detached = s.detach(c, w, f); !detached {
+		s.follow(c.Request().Context(), w, f)
+	}
 }
 
 // opening is a stream that is about to begin: nothing is sent yet.
@@ -151,9 +163,12 @@ func (s *Server) open(c echo.Context, scope eventlog.Scope) (*opening, error) {
 }
 
 // begin sends what comes before all events.
-func (o *opening) begin(w *eventWriter) error {
+func (o *opening) begin(c echo.Context, w *eventWriter) error {
+	if c.Request().ProtoMajor == 1 { // HTTP/2 would end its other streams too
+		c.Response().Header().Set("Connection", "close")
+	}
 	w.placed = o.place == nil
-	err := w.begin(o.place)
+	err := w.begin(c.Response().Header(), o.place)
 	if err == nil && o.reset {
 		err = w.reset(*o.place)
 	}
@@ -178,19 +193,17 @@ func (s *Server) resumable(ctx context.Context, at eventlog.Cursor) (eventlog.Cu
 }
 
 // follow writes events until the client, the subscription or the server ends, or what is followed does.
-func (s *Server) follow(c echo.Context, w *eventWriter, open *opening, of *followed) {
-	sub := open.sub
+func (s *Server) follow(ctx context.Context, w *eventWriter, f *following) {
+	sub := f.open.sub
 	heartbeat := time.NewTicker(s.opts.Heartbeat)
 	defer heartbeat.Stop()
-	passed, _ := c.Get(passKey).(pass)
-	expired, stop := passed.expired()
+	expired, stop := f.passed.expired()
 	defer stop()
-	over, unwatch := s.passes.watch(passed.holds)
+	over, unwatch := s.passes.watch(f.passed.holds)
 	defer unwatch()
-	deleted, unwatchSpace := s.passes.watch(open.ofSpace())
+	deleted, unwatchSpace := s.passes.watch(f.open.ofSpace())
 	defer unwatchSpace()
-	withdrawn := s.admins.ends(passed)
-	ctx := c.Request().Context()
+	withdrawn := s.admins.ends(f.passed)
 	for {
 		var err error
 		select {
@@ -214,7 +227,7 @@ func (s *Server) follow(c echo.Context, w *eventWriter, open *opening, of *follo
 		case <-heartbeat.C:
 			err = w.heartbeat(sub.Advance())
 		case <-sub.Ready():
-			err = s.deliver(c, w, sub, of)
+			err = s.deliver(ctx, w, f)
 		}
 		if err != nil {
 			return
@@ -226,19 +239,19 @@ func (s *Server) follow(c echo.Context, w *eventWriter, open *opening, of *follo
 var errEnded = errors.New("the entity has ended")
 
 // deliver writes what is there for a subscription.
-func (s *Server) deliver(c echo.Context, w *eventWriter, sub *events.Subscription, of *followed) error {
-	ctx := c.Request().Context()
+func (s *Server) deliver(ctx context.Context, w *eventWriter, f *following) error {
+	sub := f.open.sub
 	messages, err := sub.Take(ctx)
 	if err == nil {
 		err = w.events(messages)
-		if err == nil && of.endedBy(messages) {
+		if err == nil && f.of.endedBy(messages) {
 			_ = w.finish(sub.Last())
 			return errEnded
 		}
 		return err
 	}
 	if ctx.Err() == nil {
-		s.opts.Logger.DebugContext(ctx, "event stream ended", "request_id", requestID(c), "error", err)
+		s.opts.Logger.DebugContext(ctx, "event stream ended", "request_id", f.request, "error", err)
 		_ = w.goodbye("resume from the last id")
 	}
 	return err

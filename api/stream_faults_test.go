@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -195,6 +196,7 @@ func TestAStopSpreadsTheReturnOfItsClients(t *testing.T) {
 		streams = append(streams, r.rawStream("/events/stream"))
 	}
 	r.server.EndStreams()
+	require.Zero(t, r.look.Feed().Subscribers, "the server stopped before its streams had ended")
 	waits := map[int]bool{}
 	for _, in := range streams {
 		var wait int
@@ -213,4 +215,30 @@ func TestAStopSpreadsTheReturnOfItsClients(t *testing.T) {
 		waits[wait] = true
 	}
 	require.Greater(t, len(waits), 15, "all would come back at once")
+}
+
+// A client that leaves is noticed at once and not at the next heartbeat; one of HTTP/1.0 is served, without chunks.
+func TestAStreamEndsWithItsClient(t *testing.T) {
+	r := newFixture(t, func(o *api.Options) { o.Heartbeat = time.Hour })
+	host := strings.TrimPrefix(r.url, "http://")
+	for _, version := range []string{"HTTP/1.1", "HTTP/1.0"} {
+		conn, err := net.Dial("tcp", host)
+		require.NoError(t, err)
+		require.NoError(t, conn.SetDeadline(time.Now().Add(time.Minute)))
+		_, err = fmt.Fprintf(conn, "GET /events/stream?topics=wfo %s\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", version, host, r.key)
+		require.NoError(t, err)
+		in := bufio.NewReader(conn)
+		var lines []string
+		for line := ""; !strings.HasPrefix(line, "data: "); {
+			if line, err = in.ReadString('\n'); strings.HasPrefix(line, "retry: ") {
+				r.publish("wfo", 1)
+			}
+			require.NoError(t, err)
+			lines = append(lines, line)
+		}
+		require.Equal(t, version == "HTTP/1.1", slices.Contains(lines, "Transfer-Encoding: chunked\r\n"), lines)
+		require.Equal(t, 1, r.look.Feed().Subscribers)
+		require.NoError(t, conn.Close())
+		require.Eventually(t, func() bool { return r.look.Feed().Subscribers == 0 && following() == 0 }, 30*time.Second, 5*time.Millisecond)
+	}
 }

@@ -37,16 +37,42 @@ func eventFrame(e eventlog.Event) ([]byte, error) {
 // eventWriter writes the text/event-stream format (WHATWG HTML, server-sent events). It is for one
 // goroutine.
 type eventWriter struct {
-	out     *echo.Response
-	control *http.ResponseController
-	within  time.Duration // bounds one write: a client that takes nothing for so long is gone
-	quiet   int           // heartbeats since the client was sent an id
-	placed  bool          // it was sent one
+	out    streamBody
+	within time.Duration // bounds one write: a client that takes nothing for so long is gone
+	quiet  int           // heartbeats since the client was sent an id
+	placed bool          // it was sent one
+}
+
+// streamBody is where the body of a stream goes.
+type streamBody interface {
+	put(frame []byte) error // which must not change until flush
+	flush() error
+	end() error
 }
 
 func newEventWriter(c echo.Context, within time.Duration) *eventWriter {
-	return &eventWriter{out: c.Response(), control: http.NewResponseController(c.Response().Writer), within: within}
+	return &eventWriter{out: &response{out: c.Response(), control: http.NewResponseController(c.Response().Writer), within: within}, within: within}
 }
+
+// response is the body of a request's own response.
+type response struct {
+	out     *echo.Response
+	control *http.ResponseController
+	within  time.Duration
+}
+
+func (o *response) put(frame []byte) error {
+	if err := o.control.SetWriteDeadline(time.Now().Add(o.within)); err != nil {
+		return err
+	}
+	_, err := o.out.Write(frame)
+	return err
+}
+
+func (o *response) flush() error { return o.control.Flush() }
+
+// end gives the connection back without the last write's deadline, for the next request on it.
+func (o *response) end() error { return o.control.SetWriteDeadline(time.Time{}) }
 
 // lastEventHeader is the header by which a client says where it was, and by which it learns where a stream
 // begins, so that it can resume even if it is cut off before its first event.
@@ -54,15 +80,13 @@ const lastEventHeader = "Last-Event-ID"
 
 // begin sends the headers and the wait before a reconnect. No empty line follows the wait: some clients
 // take each for an event, and one without data for a broken one.
-func (w *eventWriter) begin(now *eventlog.Cursor) error {
-	h := w.out.Header()
+func (w *eventWriter) begin(h http.Header, now *eventlog.Cursor) error {
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	if now != nil {
 		h.Set(lastEventHeader, now.String())
 	}
-	w.out.WriteHeader(http.StatusOK)
 	return w.writeOut(fmt.Appendf(nil, "retry: %d\n", spread(time.Second, 3*time.Second).Milliseconds()))
 }
 
@@ -73,7 +97,7 @@ func (w *eventWriter) events(messages []*events.Message) error {
 		if err != nil {
 			return err
 		}
-		if err := w.write(frame); err != nil {
+		if err := w.out.put(frame); err != nil {
 			return err
 		}
 	}
@@ -81,7 +105,7 @@ func (w *eventWriter) events(messages []*events.Message) error {
 		return nil
 	}
 	w.quiet, w.placed = 0, true
-	return w.control.Flush()
+	return w.out.flush()
 }
 
 // What the stream itself reports, beside the events of the log.
@@ -129,22 +153,11 @@ func (w *eventWriter) goodbye(why string) error {
 	return w.writeOut(fmt.Appendf(nil, "retry: %d\n: %s\n", wait.Milliseconds(), why))
 }
 
-// end gives the connection back without the last write's deadline, for the next request on it.
-func (w *eventWriter) end() { _ = w.control.SetWriteDeadline(time.Time{}) }
-
 func (w *eventWriter) writeOut(frame []byte) error {
-	if err := w.write(frame); err != nil {
+	if err := w.out.put(frame); err != nil {
 		return err
 	}
-	return w.control.Flush()
-}
-
-func (w *eventWriter) write(frame []byte) error {
-	if err := w.control.SetWriteDeadline(time.Now().Add(w.within)); err != nil {
-		return err
-	}
-	_, err := w.out.Write(frame)
-	return err
+	return w.out.flush()
 }
 
 // spread is a random wait, so that many clients do not return at once.

@@ -185,6 +185,7 @@ func BenchmarkIdleStreams(b *testing.B) {
 		fanOut += time.Since(start)
 	}
 	b.ReportMetric(idle, "MB-idle")
+	b.ReportMetric((idle-before)*1024/clients, "kB/stream")
 	b.ReportMetric(before, "MB-empty")
 	b.ReportMetric(residentMB(b, api.cmd.Process.Pid), "MB-after")
 	b.ReportMetric(float64(fanOut.Milliseconds())/float64(b.N), "fanout-ms")
