@@ -86,8 +86,7 @@ func bulkProblem(err error) error {
 // readBulk checks a request.
 func readBulk(req *types.BulkRequest) (lifecycle.Bulk, error) {
 	b := lifecycle.Bulk{Kind: lifecycle.Kind(req.Kind), Action: lifecycle.Action(req.Action), Tags: req.Tags, Cascade: req.Cascade}
-	kinds := slices.DeleteFunc(lifecycle.Kinds(), func(k lifecycle.Kind) bool { return lifecycle.ActionsOf(k) == nil })
-	if !slices.Contains(kinds, b.Kind) {
+	if kinds := lifecycle.BulkKinds(); !slices.Contains(kinds, b.Kind) {
 		return b, fieldProblem("kind", fmt.Sprintf("%q is not one of the kinds", clipped(req.Kind, 50)), kinds)
 	}
 	if actions := lifecycle.ActionsOf(b.Kind); !slices.Contains(actions, b.Action) {

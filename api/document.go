@@ -177,7 +177,7 @@ func documentInfo(version string) (openapi.Info, error) {
 	}
 	return openapi.Info{
 		Comments: map[string]map[string]string{reflect.TypeFor[types.Tune]().PkgPath(): comments}, Common: allMembers(),
-		Title: "Millrace", Version: version, Problem: types.ProblemError{}, Enums: enums(), Names: schemaNames(), Unions: unions(),
+		Title: "Millrace", Version: version, Problem: types.ProblemError{}, Enums: enums(), Names: schemaNames(), Unions: unions(), Closed: closedMembers(),
 		Description: "Parameter sweeps, walk-forwards and knowledge for trading research, run durably. " +
 			"Every request that creates work takes an idempotency key; every error is problem+json (RFC 9457).",
 		Security: map[string]openapi.Schema{

@@ -22,15 +22,21 @@ import (
 
 func viewDocument(d knowledge.Document) types.Document {
 	view := types.Document{
-		DocumentID: d.ID.String(), Status: "pending", SourceType: types.SourceType(d.SourceType), URL: d.CanonicalURL, Title: d.Title, Author: d.Author,
+		DocumentID: d.ID.String(), Status: documentPending, SourceType: types.SourceType(d.SourceType), URL: d.CanonicalURL, Title: d.Title, Author: d.Author,
 		PublishedAt: utc(d.PublishedAt), Metadata: shownMetadata(d.Metadata), SHA256: hex.EncodeToString(d.SHA256), Revision: d.Revision,
 		ChunkCount: d.Chunks, Tokens: d.Tokens, CreatedAt: d.CreatedAt.UTC(), UpdatedAt: d.UpdatedAt.UTC(),
 	}
 	if d.Revision > 0 {
-		view.Status = "ready"
+		view.Status = documentReady
 	}
 	return view
 }
+
+// The statuses of a document.
+const (
+	documentPending = "pending" // until its first ingestion is done
+	documentReady   = "ready"
+)
 
 // shownMetadata leaves out the text of a script: POST /documents/:id/strategy makes a strategy of it.
 func shownMetadata(all map[string]any) map[string]any {

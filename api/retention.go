@@ -48,7 +48,7 @@ func retentionJobs() []string {
 }
 
 func checkPrune(job string, r types.PruneRequest) (upkeep.Prune, error) {
-	prune := upkeep.Prune{Job: job, BatchSize: 10_000, DryRun: true, Source: "admin"}
+	prune := upkeep.Prune{Job: job, BatchSize: 10_000, DryRun: true, Source: upkeep.SourceAdmin}
 	limits, _ := jobs.RetentionOf(job)
 	var faults []invalid.FieldError
 	if r.Days != nil {
@@ -98,15 +98,27 @@ func (s *Server) prune(c echo.Context) error {
 	return respond(c, resp)
 }
 
+// The statuses of a retention run.
+const (
+	retentionQueued    = "queued"
+	retentionRunning   = "running"
+	retentionCompleted = "completed"
+	retentionFailed    = "failed"
+)
+
+func retentionStatuses() []string {
+	return []string{retentionQueued, retentionRunning, retentionCompleted, retentionFailed}
+}
+
 func viewRetentionRun(r upkeep.RetentionRun) types.RetentionRun {
-	status := "queued"
+	status := retentionQueued
 	switch {
 	case r.OK != nil && *r.OK:
-		status = "completed"
+		status = retentionCompleted
 	case r.OK != nil:
-		status = "failed"
+		status = retentionFailed
 	case r.StartedAt != nil:
-		status = "running"
+		status = retentionRunning
 	}
 	return types.RetentionRun{
 		JobLogID: r.ID, JobName: r.Job, Status: status, Source: r.Source, DryRun: r.DryRun, BatchSize: r.BatchSize,

@@ -125,6 +125,24 @@ func LockAll(ctx context.Context, tx pgx.Tx, entities []uuid.UUID) error {
 	return nil
 }
 
+// CancelWaiting cancels those of the jobs that wait, and returns those that run, for their workers to be asked to stop. It
+// holds the jobs, so that none is taken up meanwhile. They are found by their numbers: the policy that tells workspaces
+// apart makes a look at every job dear.
+func CancelWaiting(ctx context.Context, tx pgx.Tx, jobs []int64) (running []int64, err error) {
+	if len(jobs) == 0 {
+		return nil, nil
+	}
+	return ReadAll(ctx, tx, "jobs", pgx.RowTo[int64], `
+		with own as materialized (
+			select id, state from river_job
+			 where id in (select unnest($1::bigint[])) and state in ('available', 'pending', 'retryable', 'scheduled', 'running')
+			 order by id for update),
+		waiting as (
+			update river_job j set state = 'cancelled', finalized_at = clock_timestamp()
+			  from own where j.id = own.id and own.state <> 'running')
+		select id from own where state = 'running'`, jobs)
+}
+
 // JobState reads which attempt of a job is current and the state it is in.
 func (s *DB) JobState(ctx context.Context, job int64) (attempt int, state rivertype.JobState, err error) {
 	err = s.pool.QueryRow(ctx, `select attempt, state from river_job where id = $1`, job).Scan(&attempt, &state)

@@ -56,12 +56,13 @@ type Info struct {
 	Comments                    map[string]map[string]string // what the source says of types and fields, by package: see Comments
 	Common                      map[string]string            // what members of a name are, where the source says nothing
 	Unions                      map[reflect.Type]Union       // types whose values have one of several shapes
+	Closed                      map[string][]string          // members with a closed set of values, by the Go name of their type and theirs: Tune.status
 }
 
 // components are those of a document that says this.
 func (i Info) components() *components {
 	return &components{
-		enums: i.Enums, renamed: i.Names, schemas: map[string]Schema{}, names: map[componentKey]string{}, comments: i.Comments, common: i.Common, unions: i.Unions,
+		enums: i.Enums, renamed: i.Names, schemas: map[string]Schema{}, names: map[componentKey]string{}, comments: i.Comments, common: i.Common, unions: i.Unions, closed: i.Closed,
 	}
 }
 

@@ -43,6 +43,7 @@ type components struct {
 	names   map[componentKey]string
 
 	unions   map[reflect.Type]Union
+	closed   map[string][]string          // by type and member
 	comments map[string]map[string]string // by package
 	common   map[string]string            // by member
 }
@@ -216,6 +217,9 @@ func (c *components) members(t reflect.Type, to direction, into Schema, required
 			panic(fmt.Sprintf("openapi: %s.%s has no json tag", t, field.Name))
 		}
 		s := c.schema(field.Type, to)
+		if values, ok := c.closed[t.Name()+"."+name]; ok {
+			s = closed(field.Type, values)
+		}
 		text := field.Tag.Get("doc")
 		if text == "" {
 			text = c.comment(t, field.Name)
@@ -231,6 +235,17 @@ func (c *components) members(t reflect.Type, to direction, into Schema, required
 			*required = append(*required, name)
 		}
 	}
+}
+
+// closed is the schema of a text with a closed set of values, of a pointer to one, or of a list of them.
+func closed(t reflect.Type, values []string) Schema {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return nullable(closed(t.Elem(), values))
+	case reflect.Slice:
+		return Schema{"type": "array", "items": closed(t.Elem(), values)}
+	}
+	return Schema{"type": "string", "enum": values}
 }
 
 // comment is what the source says of a type or of its field.

@@ -75,7 +75,7 @@ func QueryIntent(q Question) Intent {
 	for _, document := range q.Filter.Documents {
 		parts = append(parts, "document="+document.String())
 	}
-	return Intent{Kind: "query", Parts: parts}
+	return Intent{Kind: intentQuery, Parts: parts}
 }
 
 // RecommendIntent is that of a request for parameters: the strategy, the kind of market and the
@@ -91,5 +91,13 @@ func RecommendIntent(strategy string, tags []string, terms Terms) Intent {
 			parts = append(parts, number(string(axis), limit))
 		}
 	}
-	return Intent{Kind: "recommend", Parts: parts}
+	return Intent{Kind: intentRecommend, Parts: parts}
 }
+
+const (
+	intentQuery     = "query"
+	intentRecommend = "recommend"
+)
+
+// IntentKinds are the kinds of an Intent: the request that it is of.
+func IntentKinds() []string { return []string{intentRecommend, intentQuery} }

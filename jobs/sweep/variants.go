@@ -33,6 +33,11 @@ const (
 	VariantAblation = "ablation"
 )
 
+// VariantKinds lists them.
+func VariantKinds() []string {
+	return []string{VariantBaseline, VariantOverride, VariantGrid, VariantAblation}
+}
+
 // Variant is one of them.
 type Variant struct {
 	ID        string // first 16 hex digits of the SHA-256 of canonical {base, overrides}

@@ -164,7 +164,7 @@ func (s *Store) FinishIngest(ctx context.Context, lease store.Lease, id uuid.UUI
 		if err != nil {
 			return err
 		}
-		outcome := "unchanged"
+		outcome := string(outcomeUnchanged)
 		if !made.Unchanged {
 			if outcome, err = s.storeRevision(ctx, tx, ingest, doc, made); err != nil {
 				return err
@@ -223,9 +223,9 @@ func (s *Store) storeRevision(ctx context.Context, tx pgx.Tx, ingest *Ingest, ol
 		}
 	}
 	if old.Revision > 0 {
-		return "replaced", nil
+		return string(outcomeReplaced), nil
 	}
-	return "created", nil
+	return string(outcomeCreated), nil
 }
 
 // holdCollection keeps the workspace's vectors where they are until the end of the transaction, and

@@ -33,6 +33,24 @@ func IngestStatuses() []IngestStatus {
 	return []IngestStatus{IngestQueued, IngestRunning, IngestRetrying, IngestCompleted, IngestFailed, IngestCanceled}
 }
 
+// Outcome is what became of the document of an ingestion that completed.
+type Outcome string
+
+// Outcomes lists them.
+func Outcomes() []Outcome { return []Outcome{outcomeCreated, outcomeReplaced, outcomeUnchanged} }
+
+const (
+	outcomeCreated   Outcome = "created"
+	outcomeReplaced  Outcome = "replaced"
+	outcomeUnchanged Outcome = "unchanged"
+)
+
+// Stage is what an ingestion does.
+type Stage string
+
+// Stages lists them, in order.
+func Stages() []Stage { return []Stage{"queued", "fetch", "extract", "embed", "save", "done"} }
+
 // Ended reports whether the status is final.
 func (s IngestStatus) Ended() bool {
 	return s == IngestCompleted || s == IngestFailed || s == IngestCanceled

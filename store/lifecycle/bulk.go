@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,16 @@ func ActionsOf(kind Kind) []Action {
 		RunPlan:     {CancelAll, RetryAll, DeleteAll, ArchiveAll, RestoreAll},
 		Run:         {DeleteAll, ArchiveAll, RestoreAll},
 	}[kind]
+}
+
+// BulkKinds are those that a filter finds.
+func BulkKinds() []Kind {
+	return slices.DeleteFunc(Kinds(), func(k Kind) bool { return ActionsOf(k) == nil })
+}
+
+// Actions are those of any kind.
+func Actions() []Action {
+	return []Action{CancelAll, RetryAll, DeleteAll, ArchiveAll, RestoreAll, TagAll, UntagAll}
 }
 
 // StatusesOf are the statuses that a filter of a kind may name; nil: those have none.

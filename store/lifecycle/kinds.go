@@ -30,6 +30,16 @@ const (
 // Kinds are those that a deletion may name.
 func Kinds() []Kind { return []Kind{Tune, WalkForward, RunPlan, Run, Dataset} }
 
+// AllKinds are all kinds.
+func AllKinds() []Kind {
+	return []Kind{Tune, WalkForward, RunPlan, Run, Dataset, Schedule, Document, Strategy}
+}
+
+// Deletable are those that a deletion, or a look at what it would take, is of.
+func Deletable() []Kind {
+	return slices.DeleteFunc(AllKinds(), func(k Kind) bool { return k == Schedule })
+}
+
 // table is where rows of a kind are.
 func (k Kind) table() string {
 	return map[Kind]string{

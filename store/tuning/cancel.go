@@ -99,17 +99,17 @@ func (s *Store) variantsCanceled(ctx context.Context, tx *store.Tx, workspace uu
 // cancelJobsOf ends every job that the tunes still have: those that wait at once, and those that run through their
 // workers.
 func (s *Store) cancelJobsOf(ctx context.Context, tx pgx.Tx, tunes []uuid.UUID) error {
-	running, err := store.ReadAll(ctx, tx, "jobs", pgx.RowTo[int64], `
-		with own as (
-			select plan_job_id as id from tunes where id = any($1)
-			union
-			select job_id from tune_shards where tune_id = any($1) and job_id is not null and not done
-			union
-			select collect_job_id from tune_progress where tune_id = any($1)),
-		waiting as (
-			update river_job j set state = 'cancelled', finalized_at = clock_timestamp()
-			  from own where j.id = own.id and j.state in ('available', 'pending', 'retryable', 'scheduled'))
-		select j.id from river_job j join own on own.id = j.id where j.state = 'running' order by j.id`, tunes)
+	own, err := store.ReadAll(ctx, tx, "jobs", pgx.RowTo[int64], `
+		select plan_job_id as id from tunes where id = any($1) and plan_job_id is not null
+		union
+		select job_id from tune_shards where tune_id = any($1) and job_id is not null and not done
+		union
+		select collect_job_id from tune_progress where tune_id = any($1) and collect_job_id is not null
+		 order by 1`, tunes)
+	if err != nil || len(own) == 0 {
+		return err
+	}
+	running, err := store.CancelWaiting(ctx, tx, own)
 	if err != nil {
 		return err
 	}

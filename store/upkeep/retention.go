@@ -185,3 +185,14 @@ func (s *Store) RetentionRun(ctx context.Context, entry int64) (RetentionRun, er
 	}
 	return runs[0], nil
 }
+
+// What starts a retention job.
+const (
+	SourceCron  = "pg_cron"
+	SourceRiver = "river"
+	SourceAdmin = "admin"
+	SourceSQL   = "sql"
+)
+
+// Sources lists what starts a retention job.
+func Sources() []string { return []string{SourceCron, SourceRiver, SourceAdmin, SourceSQL} }

@@ -92,8 +92,8 @@ func (s *Store) cancelFolds(ctx context.Context, tx *store.Tx, wfo *Run, asking 
 // cancelWFOJobs ends every job that the walk-forward and its canceled tunes still have, but for the
 // one that asks: those that wait at once, and those that run through their workers.
 func (s *Store) cancelWFOJobs(ctx context.Context, tx pgx.Tx, wfo uuid.UUID, asking int64) error {
-	rows, err := tx.Query(ctx, `
-		with own as (
+	own, err := store.ReadAll(ctx, tx, "jobs", pgx.RowTo[int64], `
+		select distinct id from (
 			select plan_job_id as id from tunes where wfo_id = $1 and status = 'canceled'
 			union all
 			select s.job_id from tunes t join tune_shards s on s.tune_id = t.id
@@ -104,16 +104,12 @@ func (s *Store) cancelWFOJobs(ctx context.Context, tx pgx.Tx, wfo uuid.UUID, ask
 			union all
 			select score_job_id from wfo_folds where wfo_id = $1
 			union all
-			select unnest(array[candidates_job_id, collect_job_id]) from wfo_runs where id = $1),
-		waiting as (
-			update river_job j set state = 'cancelled', finalized_at = clock_timestamp()
-			  from own where j.id = own.id and j.id <> $2 and j.state in ('available', 'pending', 'retryable', 'scheduled'))
-		select j.id from river_job j join own on own.id = j.id
-		 where j.state = 'running' and j.id <> $2 order by j.id`, wfo, asking)
+			select unnest(array[candidates_job_id, collect_job_id]) from wfo_runs where id = $1) own
+		 where id <> $2`, wfo, asking)
 	if err != nil {
 		return fmt.Errorf("cancel jobs of walk-forward %s: %w", wfo, err)
 	}
-	running, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	running, err := store.CancelWaiting(ctx, tx, own)
 	if err != nil {
 		return fmt.Errorf("cancel jobs of walk-forward %s: %w", wfo, err)
 	}

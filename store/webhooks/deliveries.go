@@ -23,6 +23,9 @@ const (
 	Test    Kind = "test"
 )
 
+// Kinds lists the kinds of a delivery.
+func Kinds() []Kind { return []Kind{OfEvent, Reset, Test} }
+
 // DeliveryStates lists the states of a delivery.
 func DeliveryStates() []string { return []string{"pending", "delivered", "retrying", "failed"} }
 
