@@ -33,8 +33,9 @@ test: build ## all tests, beside a throwaway Postgres; as root on Debian it inst
 	-@.ci/typescript
 	TMPDIR="$(or $(TEST_DATA),$${TMPDIR:-/tmp})" bin/millrace postgres -- env TMPDIR="$${TMPDIR:-/tmp}" $(GOTESTSUM) --format pkgname $(AGAIN) --packages="$(PACKAGES)" -- -p $(TEST_PACKAGES_AT_ONCE) -timeout 12m $(TEST_FLAGS)
 
-chaos: build ## kill, stop and cut everything while it works, fill its disk and skew its clocks, for a quarter of an hour, and print what held; then a worker's memory under hostile files, and who gets at what. As root; MILLRACE_DRILLS=50 holds more drills
+chaos: build ## kill, stop and cut everything while it works, fill its disk and skew its clocks, for a quarter of an hour, and print what held; then a worker's memory under hostile files, and who gets at what. As root; MILLRACE_DRILLS=50 holds more drills, MILLRACE_DELIVERIES=100000 sends so many messages to webhooks
 	go test -tags chaos -count=1 -v -timeout 40m ./cmd/millrace/chaos
+	bin/millrace postgres -- go test -tags chaos -count=1 -v -timeout 40m -run UnderFaults ./jobs/worker/webhook
 	bin/millrace postgres -- go test -count=1 -v -run AWorkerStaysSmall ./cmd/millrace
 	bin/millrace postgres -- go test -count=1 -v -run 'IsClosed|RowLevelSecurityAlone' ./api ./migrations
 
@@ -46,6 +47,10 @@ growth: build ## five years of a team's work with the clock of the database move
 
 bench: build ## speed and memory, in rounds, with medians and spread; BENCH='Noop|Stream' picks some, PACKAGES=./cmd/millrace where, ROUNDS=3 how often
 	for round in $$(seq $(ROUNDS)); do bin/millrace postgres -- go test -run '^$$' -bench "$(BENCH)" -benchmem $(PACKAGES) || exit 1; done | tee /dev/stderr | .ci/medians
+
+columns: build ## the trials of a tune of 1,000,000 into tables of pandas and polars, and each form's seconds and bytes; MILLRACE_TRIALS of them, in the environment of .ci/python
+	@.ci/python
+	MILLRACE_BIN=$(CURDIR)/bin/millrace api/python/.venv/bin/python api/python/bench_columns.py
 
 ratios: build ## a short `millrace bench`, whose ratios must not be below those of a file; the database in memory where there is enough of it
 	TMPDIR="$(or $(TEST_DATA),$${TMPDIR:-/tmp})" bin/millrace bench --rounds 3 --bars 5000 --trials 2000 --submissions 240 --jobs 2000 --against cmd/millrace/testdata/ratios.json

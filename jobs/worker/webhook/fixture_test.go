@@ -183,6 +183,18 @@ func (f *fixture) work(opts webhook.Options) (stop func()) {
 
 // process starts a worker process; kill ends it as the kernel would.
 func (f *fixture) process() (kill func()) {
+	child := f.child()
+	return func() { f.end(child) }
+}
+
+// end kills a worker process, unless it is dead.
+func (f *fixture) end(child *exec.Cmd) {
+	_ = child.Process.Kill()
+	_ = child.Wait()
+}
+
+// child starts a worker process, which ends with the test.
+func (f *fixture) child() *exec.Cmd {
 	f.t.Helper()
 	child := exec.Command(os.Args[0])
 	child.Env = append(os.Environ(), childEnv+"="+f.db.URL, fmt.Sprintf("%s=%d", portEnv, f.receiver.port()))
@@ -190,12 +202,8 @@ func (f *fixture) process() (kill func()) {
 	_, err := child.StdinPipe()
 	require.NoError(f.t, err)
 	require.NoError(f.t, child.Start())
-	kill = sync.OnceFunc(func() {
-		_ = child.Process.Kill()
-		_ = child.Wait()
-	})
-	f.t.Cleanup(kill)
-	return kill
+	f.t.Cleanup(func() { f.end(child) })
+	return child
 }
 
 const addEvents = `
@@ -314,6 +322,13 @@ func (r *receiver) taken() (first []got, requests int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]got{}, r.first...), len(r.all)
+}
+
+// count is how many messages were accepted, without repeats.
+func (r *receiver) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.first)
 }
 
 func (r *receiver) entities() (entities []string) {
