@@ -16,7 +16,7 @@ ROUNDS ?= 3
 # Nothing here needs C; without it the binary is static, and tests and build share their objects.
 export CGO_ENABLED := 0
 
-.PHONY: ratios growth arm64 judge evidence build dev demo test chaos scale bench pine lint check format fmt
+.PHONY: columns ratios growth arm64 judge evidence build dev demo test chaos scale bench pine lint check format fmt
 
 build: ## bin/millrace
 	go build -ldflags '$(VERSION_FLAGS)' -o bin/millrace ./cmd/millrace

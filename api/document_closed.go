@@ -49,7 +49,7 @@ func openMembers() map[string]string {
 	return map[string]string{
 		"Problem.type": "a URI, of RFC 9457", "ProblemError.type": "a URI, of RFC 9457",
 		"Event.type": "closed in the union of events", "Event.topic": "closed in the union of events",
-		"WebhookMessage.type": "that of the event", "Delivery.type": "that of the event, and newer servers have more", "Delivery.topic": "empty of what is no event's",
+		"WebhookMessage.type": "that of the event", "Delivery.type": "that of the event, and newer servers have more", "Delivery.topic": "empty where it is not an event",
 		"Dependant.status": "of any kind of thing", "Label.status": "of any kind of thing", "BulkFilter.status": "of the kind that it names, which the server checks",
 		"Gap.intent": "a signature", "GapState.intent": "a signature", "Trade.exit_reason": "scripts name their own",
 		"Explanation.provider": "the operator's", "ReembedRequest.provider": "the operator's", "Reembed.provider": "the operator's",

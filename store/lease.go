@@ -126,7 +126,7 @@ func LockAll(ctx context.Context, tx pgx.Tx, entities []uuid.UUID) error {
 }
 
 // CancelWaiting cancels those of the jobs that wait, and returns those that run, for their workers to be asked to stop. It
-// holds the jobs, so that none is taken up meanwhile. They are found by their numbers: the policy that tells workspaces
+// holds the jobs, so that none is taken up meanwhile. They are found by their numbers: the policy that keeps workspaces
 // apart makes a look at every job dear.
 func CancelWaiting(ctx context.Context, tx pgx.Tx, jobs []int64) (running []int64, err error) {
 	if len(jobs) == 0 {
