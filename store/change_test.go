@@ -6,9 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"millrace/store"
+	"millrace/store/stores"
 	"millrace/store/storetest"
 	"millrace/store/tenants"
 )
@@ -68,6 +70,23 @@ func TestSubmissionsThatOverlapDoNotHoldUpAChangeOfTheirWorkspace(t *testing.T) 
 			}
 		})
 	}
+}
+
+// A submission that has waited for a change for as long as it may is not that of a key which is in use.
+func TestASubmissionThatWaitsTooLongForAChangeSaysSo(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	d.Open(`select pg_advisory_xact_lock(hashtextextended('millrace change ` + d.Space.ID.String() + `', 0))`)
+	config := d.Pool.Config()
+	config.ConnConfig.RuntimeParams["lock_timeout"] = "300"
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	_, err = stores.New(pool, nil).Submit(t.Context(), store.Submission{Workspace: d.Space.ID, Route: "test", Key: "k", Adds: store.AddsOne},
+		func(context.Context, *store.Tx) (store.Response, error) { return store.Response{Status: 202}, nil })
+	require.Equal(t, store.LockNotAvailable, store.SQLState(err), "%v", err)
+	require.NotErrorIs(t, err, store.ErrKeyBusy)
+	require.True(t, store.Transient(err))
 }
 
 func closed(c chan struct{}) bool {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Submit runs effect once for the submission's key. The claim of the key, the effect and the
@@ -65,7 +66,11 @@ func (s *DB) submit(ctx context.Context, sub Submission, e *entry, hold func(*pg
 	begin := func(batch *pgx.Batch) {
 		queueBegin(batch, role)
 		if sub.Workspace != uuid.Nil {
-			batch.Queue(`select pg_advisory_xact_lock_shared`+changeLock, sub.Workspace)
+			claim.held = true
+			batch.Queue(`select pg_advisory_xact_lock_shared`+changeLock, sub.Workspace).Exec(func(pgconn.CommandTag) error {
+				claim.held = false
+				return nil
+			})
 		}
 		if !sub.inFleet() {
 			queueWorkspace(batch, sub.Workspace)
@@ -122,8 +127,8 @@ func (s *DB) submit(ctx context.Context, sub Submission, e *entry, hold func(*pg
 	return resp, err
 }
 
-// claim is what became of a submission's key.
-type claim struct{ waited, made bool }
+// claim is what became of a submission's key. While it is held, a change of the workspace goes first.
+type claim struct{ held, waited, made bool }
 
 // queue has a batch insert the key, or take it over when it has expired. It waits for a concurrent claim
 // to commit or roll back, as long as the submission says.
@@ -153,7 +158,7 @@ func (c *claim) queue(batch *pgx.Batch, sub Submission) {
 // explain is an error of the round trip that claims the key.
 func (c *claim) explain(sub Submission, err error) error {
 	switch {
-	case c.waited:
+	case c.waited || c.held:
 		return fmt.Errorf("begin submission: %w", Present(err))
 	case SQLState(err) == LockNotAvailable:
 		return fmt.Errorf("key %q: %w", sub.Key, ErrKeyBusy)

@@ -64,9 +64,11 @@ type certificate struct {
 	flags  tlsFlags
 	logger *slog.Logger
 
+	reading sync.Mutex // held while the files are read, which a slow disk may delay: no connection waits for it
+	digest  [32]byte   // of the files as they were read last, right or wrong
+
 	mu       sync.Mutex
 	now      *tls.Certificate
-	digest   [32]byte // of the files as they were read last, right or wrong
 	warnedAt time.Time
 }
 
@@ -105,8 +107,8 @@ func (c *certificate) follow(ctx context.Context) {
 // reload takes the certificate of the files, and reports whether it is another. Files that are wrong, as between the
 // writing of one and of the other, change nothing; they are logged once.
 func (c *certificate) reload() (changed bool, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.reading.Lock()
+	defer c.reading.Unlock()
 	pair, digest, err := c.flags.read()
 	if digest == c.digest {
 		return false, err
@@ -116,7 +118,9 @@ func (c *certificate) reload() (changed bool, err error) {
 		c.logger.Error("the certificate was not reloaded: the one before stays", "error", err)
 		return false, err
 	}
+	c.mu.Lock()
 	c.now, c.warnedAt = pair, time.Time{}
+	c.mu.Unlock()
 	c.logger.Warn("certificate reloaded", slog.Time("ends", pair.Leaf.NotAfter), slog.String("serial", pair.Leaf.SerialNumber.String()))
 	return true, nil
 }

@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -160,6 +161,42 @@ func TestCertificatesAreReplacedWithoutADroppedConnection(t *testing.T) {
 	require.NoError(t, api.cmd.Wait(), "%s", api.log)
 	require.Contains(t, api.log.String(), "msg=stopped")
 	require.NotContains(t, api.log.String(), "PRIVATE KEY")
+}
+
+// While the files cannot be read to their end, as on a disk that hangs, connections get the certificate of before.
+func TestNoConnectionWaitsForTheFilesOfTheCertificate(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	flags := tlsFlags{TLSCert: filepath.Join(folder, "cert.pem"), TLSKey: filepath.Join(folder, "key.pem")}
+	cert, key := newAuthority(t).issue(7, time.Hour)
+	require.NoError(t, os.WriteFile(flags.TLSCert, cert, 0o600))
+	require.NoError(t, os.WriteFile(flags.TLSKey, key, 0o600))
+	c := &certificate{flags: flags, logger: slog.New(slog.DiscardHandler)}
+	changed, err := c.reload()
+	require.NoError(t, err)
+	require.True(t, changed)
+	require.NoError(t, os.Remove(flags.TLSCert))
+	require.NoError(t, syscall.Mkfifo(flags.TLSCert, 0o600))
+	reloaded := make(chan error, 1)
+	go func() {
+		_, err := c.reload()
+		reloaded <- err
+	}()
+	pipe, err := os.OpenFile(flags.TLSCert, os.O_WRONLY, 0) // returns when the reload has opened it
+	require.NoError(t, err)
+	given := make(chan *tls.Certificate, 1)
+	go func() {
+		cert, _ := c.config().GetCertificate(nil)
+		given <- cert
+	}()
+	select {
+	case cert := <-given:
+		require.EqualValues(t, 7, cert.Leaf.SerialNumber.Int64())
+	case <-time.After(30 * time.Second):
+		t.Error("a connection waits for the files")
+	}
+	require.NoError(t, pipe.Close())
+	require.Error(t, <-reloaded, "an empty file is not a certificate")
 }
 
 func TestWrongCertificatesAreNamed(t *testing.T) {
