@@ -15,6 +15,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"millrace/api/console"
 	"millrace/api/types"
 	"millrace/jobs/backtest"
 	"millrace/jobs/backtest/pricefile"
@@ -27,7 +28,7 @@ import (
 func (s *Server) namedDataset(c echo.Context) (market.Dataset, error) {
 	name, err := url.PathUnescape(c.Param("id"))
 	if err != nil || badText(name) != "" {
-		return market.Dataset{}, problem(http.StatusNotFound, "This workspace has no such dataset.")
+		return market.Dataset{}, problem(http.StatusNotFound, console.NothingThere)
 	}
 	found, err := s.store.Market.Dataset(c.Request().Context(), workspaceOf(c), name)
 	if err != nil {

@@ -88,7 +88,6 @@ func (s *Server) pageRoutes() []route {
 		page(post, "/admin/strategies", pageMember, p.AddStrategy),
 		page(get, "/admin/strategies/:id", pageViewer, p.Strategy),
 		page(post, "/admin/strategies/:id/run", pageMember, p.RunStrategy),
-		page(post, "/admin/strategies/:id/delete", pageMember, p.DeleteStrategy),
 		page(get, "/admin/runs", pageViewer, p.Runs),
 		page(post, "/admin/runs", pageMember, p.SubmitRun),
 		page(get, "/admin/runs/new", pageMember, p.NewRun),

@@ -114,10 +114,10 @@ func asProblem(err error) (p *problemError, internal bool) {
 	case errors.As(err, &dropped):
 		return newProblem(http.StatusGone, whyDropped(dropped.Tune.String(), dropped.At)), false
 	case errors.As(err, new(*store.DatasetGoneError)):
-		return asProblem(problem(http.StatusNotFound, "This workspace has no such dataset.",
+		return asProblem(problem(http.StatusNotFound, "The dataset was deleted while this was submitted; GET /datasets or `millrace data list` lists those there are.",
 			invalid.FieldError{Field: "dataset", Message: "was deleted while this was submitted"}))
 	case errors.Is(err, store.ErrNotFound):
-		return newProblem(http.StatusNotFound, "This workspace has nothing under that id or name."), false
+		return newProblem(http.StatusNotFound, console.NothingThere), false
 	case errors.Is(err, store.ErrAudit):
 		return retryProblem(http.StatusServiceUnavailable, "The audit log cannot be written, so nothing was changed. Reading works. Report it to the server's admin.", 10), true
 	case errors.Is(err, store.ErrKeyReused):
@@ -177,6 +177,9 @@ func (s *Server) renderError(err error, c echo.Context) {
 		p = newProblem(statusClientGone, "")
 	case internal:
 		s.failures.Report(c.Request().Context(), "request failed", err)
+	}
+	if p.Detail == console.NothingThere {
+		p.Detail = s.whatIsMissing(c)
 	}
 	p.clip()
 	p.Instance = "urn:request:" + requestID(c)

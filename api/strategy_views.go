@@ -49,7 +49,7 @@ func viewScript(script *strategies.Script) types.Strategy {
 	view := viewReport(script.FullName(), script.Report, script.Status)
 	at := script.CreatedAt.UTC()
 	view.StrategyID, view.Version, view.SHA256, view.CreatedAt = script.ID.String(), script.Version, hex.EncodeToString(script.SHA256), &at
-	view.CheckedAt = utc(script.CheckedAt)
+	view.CheckedAt, view.ArchivedAt = utc(script.CheckedAt), utc(script.ArchivedAt)
 	return view
 }
 

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -35,7 +36,7 @@ func TestDeletingShowsWhatDependsAndSeveralAreArchived(t *testing.T) {
 	require.Equal(t, 1, eval[int](b, `document.querySelectorAll("#list tbody tr").length`))
 
 	b.open("/admin/change?kind=tune&action=delete&id=" + tune.TuneID)
-	require.Contains(t, b.text("main"), "have not ended")
+	require.Contains(t, b.text("main"), "not ended")
 	b.looksRight("change-delete")
 	b.leave(chromedp.Click(chromedp.CSS(`[name="cascade"]`)), chromedp.Click(chromedp.CSS(`form[action="/admin/change"] button.danger`)))
 	require.Equal(t, "/admin/tunes", eval[string](b, `location.pathname`))
@@ -93,6 +94,11 @@ func TestEveryKindIsArchivedAndDeletedFromItsPages(t *testing.T) {
 		b.open(of.at + "?archived=true")
 		require.Equal(t, 1, eval[int](b, `document.querySelectorAll("`+of.list+` tbody tr").length`))
 		b.looksRight("archived-" + name(of.at))
+		if of.at == "/admin/strategies" {
+			b.follow(`#scripts tbody a[href^="/admin/strategies/"]`)
+			require.Contains(t, b.text(".head .tag"), "archived")
+			require.Equal(t, "Restore", b.text(`.actions a[href*="kind=strategy&action=restore"]`))
+		}
 		selected(of.at+"?select=true&archived=true", "restore", of.list, of.n)
 		b.open(of.at + "?select=true")
 		eval[int](b, `document.querySelectorAll('`+of.list+` input[type="checkbox"]').forEach((box) => { box.checked = true; }), document.querySelector('#several [name="action"]').value = "delete", 0`)
@@ -101,6 +107,22 @@ func TestEveryKindIsArchivedAndDeletedFromItsPages(t *testing.T) {
 		b.leave(chromedp.Click(chromedp.CSS(`form[action="/admin/change"] button`)))
 		require.Equal(t, 0, eval[int](b, `document.querySelectorAll("`+of.list+` tbody tr").length`))
 	}
+	// The page of a script says what waits for it before both go.
+	status, answer = s.do(http.MethodPost, "/strategies", "application/json", bytes.NewReader(must(t, types.StrategyRequest{Name: "busy", Source: "//@version=5\nstrategy(\"busy\")\nn = input.int(5, \"n\")\nif close > close[n]\n    strategy.entry(\"L\", strategy.long)\n"})), "X-Idempotency-Key", "busy")
+	require.Equal(t, http.StatusCreated, status, answer)
+	var busy types.Strategy
+	require.NoError(t, json.Unmarshal([]byte(answer), &busy))
+	s.schedule("of-busy", map[string]any{"cron": "@daily", "request": map[string]any{"dataset": "sp500", "strategy_name": busy.Name, "param_space": map[string]any{"n": []int{5, 10}}}})
+	b.open("/admin/strategies/" + busy.StrategyID)
+	b.leave(chromedp.Click(chromedp.CSS(`.actions a[href*="action=delete"]`)))
+	require.Contains(t, b.text("main"), "1 depends on it")
+	require.Contains(t, b.text("main"), "of-busy")
+	b.leave(chromedp.Click(chromedp.CSS(`[name="cascade"]`)), chromedp.Click(chromedp.CSS(`form[action="/admin/change"] button.danger`)))
+	require.Equal(t, "/admin/strategies", eval[string](b, `location.pathname`))
+	require.NotContains(t, b.text("main"), "busy")
+	b.open("/admin/strategies/" + busy.StrategyID)
+	require.Contains(t, b.text("main"), `No script "`+busy.StrategyID+`" here; Strategies in the menu shows those there are.`)
+
 	b.open("/admin/runs?select=true")
 	require.Contains(t, b.text("#list tbody"), "sma_cross · sp500")
 	b.looksRight("runs-select")

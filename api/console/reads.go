@@ -117,9 +117,12 @@ type StoredRun struct {
 	Equity   []float64
 }
 
+// NothingThere is what is said where an address names nothing and more is not known of it.
+const NothingThere = "This workspace has nothing under that id or name."
+
 // notFound is the answer to an address that names nothing.
 func notFound() error {
 	return &Problem{
-		Title: http.StatusText(http.StatusNotFound), Status: http.StatusNotFound, Detail: "This workspace has nothing under that id or name.",
+		Title: http.StatusText(http.StatusNotFound), Status: http.StatusNotFound, Detail: NothingThere,
 	}
 }

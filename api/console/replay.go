@@ -37,7 +37,7 @@ type result struct {
 	InSample   int // how many of Trades are in sample
 	MetricsIS  backtest.Metrics
 	MetricsOOS *backtest.Metrics
-	Plots      []backtest.Plot
+	drawn      drawn
 	NoPlots    string // why there are none, or not all; "" when nothing is to be said
 	unfinished bool   // the lines of the script could not be drawn: another time they may be
 
@@ -55,9 +55,7 @@ type tearParts struct {
 // bytes is about what the result takes in memory; bars are the store's.
 func (r *result) bytes() int {
 	n := 4096 + 8*len(r.Curve.Equity) + len(r.Trades)*int(unsafe.Sizeof(backtest.Trade{}))
-	for _, p := range r.Plots {
-		n += 8 * len(p.Values)
-	}
+	n += 8 * r.drawn.count() * r.Bars.Len()
 	return n + 1<<19 // what is made of it for pages
 }
 
@@ -114,7 +112,8 @@ func (p *Pages) replay(ctx context.Context, t *StoredTune, params map[string]flo
 		Bars: series[0].Bars, Window: run.IS, OOS: run.OOS, Curve: report.Join(curve(run.IS, run.EquityIS), curve(run.OOS, run.EquityOOS)),
 		Trades: slices.Concat(run.TradesIS, run.TradesOOS), InSample: len(run.TradesIS), MetricsIS: run.MetricsIS, MetricsOOS: run.MetricsOOS,
 	}
-	if found.Plots = plotsOf(series[0].Bars, spec.Strategy(), params); found.Plots == nil && isScript(spec.StrategyName) {
+	found.show(plotsOf(series[0].Bars, spec.Strategy(), params))
+	if found.drawn.count() == 0 && isScript(spec.StrategyName) {
 		found.draw(plan.Lines(params, func() bool { return ctx.Err() != nil || time.Now().After(late) }))
 	}
 	p.keepResult(replayKey(t, params, dataset), found)
@@ -138,27 +137,27 @@ func plotsOf(bars *backtest.Bars, strategy backtest.Strategy, params map[string]
 	return backtest.PlotsOf(bars, strategy, values)
 }
 
+// show puts the lines of a built-in strategy on their charts.
+func (r *result) show(lines []backtest.Plot) {
+	r.drawn = arrange(r.Bars, r.whole(), lines)
+	r.drawn.cut(chart.Colours)
+}
+
 // draw keeps the lines that a script draws: as many as the charts have colours for.
 func (r *result) draw(lines []backtest.Plot, leftOut int, err error) {
 	if err != nil {
 		r.unfinished, r.NoPlots = true, "The lines that the script plots are not shown: "+err.Error()+"."
 		return
 	}
-	onPrice, below := 0, 0
-	for _, line := range lines {
-		n, most := &onPrice, chart.Colours-1 // the close has one
-		if line.Pane {
-			n, most = &below, chart.Colours
-		}
-		if *n == most || !slices.ContainsFunc(line.Values, func(v float64) bool { return !math.IsNaN(v) }) {
-			leftOut++
-			continue
-		}
-		*n++
-		r.Plots = append(r.Plots, line)
-	}
+	n := len(lines)
+	lines = slices.DeleteFunc(lines, func(line backtest.Plot) bool {
+		return !slices.ContainsFunc(line.Values, func(v float64) bool { return !math.IsNaN(v) })
+	})
+	leftOut += n - len(lines)
+	r.drawn = arrange(r.Bars, r.whole(), lines)
+	leftOut += r.drawn.cut(chart.Colours)
 	switch {
-	case len(r.Plots) == 0 && leftOut == 0:
+	case r.drawn.count() == 0 && leftOut == 0:
 		r.NoPlots = "The script plots no lines."
 	case leftOut > 0:
 		r.NoPlots = plural(leftOut, "line") + " that the script plots " + map[bool]string{true: "is", false: "are"}[leftOut == 1] + " left out: a chart has at most eight lines, and only those with values."

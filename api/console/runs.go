@@ -127,7 +127,7 @@ func (r *StoredRun) result(ctx context.Context) *result {
 		Curve: report.Curve{Bars: r.Bars, Window: r.Window, Calendar: r.Calendar, Start: r.Cash, Equity: r.Equity},
 	}
 	if !isScript(r.Strategy) {
-		found.Plots = plotsOf(r.Bars, r.Bound, r.Params)
+		found.show(plotsOf(r.Bars, r.Bound, r.Params))
 		return found
 	}
 	if r.Bound == nil {

@@ -374,18 +374,3 @@ func inputValue(p types.ParamSpec, text string) (float64, bool) {
 	v, err := strconv.ParseFloat(text, 64)
 	return v, err == nil
 }
-
-// DeleteStrategy handles POST /admin/strategies/:id/delete.
-func (p *Pages) DeleteStrategy(c echo.Context) error {
-	v, err := p.page(c, "Strategies", "Strategy")
-	if err != nil {
-		return err
-	}
-	if v.Workspace == nil {
-		return notFound()
-	}
-	if _, err := p.call(c, v, Request{Method: http.MethodDelete, Path: "/strategies/" + url.PathEscape(c.Param("id"))}); err != nil {
-		return err
-	}
-	return c.Redirect(http.StatusSeeOther, "/admin/strategies")
-}

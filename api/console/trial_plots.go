@@ -14,14 +14,22 @@ import (
 	"millrace/jobs/backtest"
 )
 
-// charts are those of a backtest, in order: its price with trades and indicators, the indicators that have a scale of
+// charts are those of a backtest, in order: its price with trades and indicators, the indicators that have scales of
 // their own, equity beside buying and holding, drawdown, and the rolling Sharpe ratio.
 func (r *result) charts() []string {
-	all := []string{"price", "pane", "equity", "drawdown", "sharpe"}
-	if !slices.ContainsFunc(r.Plots, func(p backtest.Plot) bool { return p.Pane }) {
-		all = slices.Delete(all, 1, 2)
+	all := []string{"price"}
+	for i := range r.drawn.panes {
+		all = append(all, paneName(i))
 	}
-	return all
+	return append(all, "equity", "drawdown", "sharpe")
+}
+
+// paneName is "pane", "pane-2" and so on.
+func paneName(i int) string {
+	if i == 0 {
+		return "pane"
+	}
+	return fmt.Sprintf("pane-%d", i+1)
 }
 
 // source is a chart of that name with all of its values.
@@ -29,14 +37,19 @@ func (r *result) source(name string) chart.Source {
 	switch name {
 	case "price":
 		return r.price()
-	case "pane":
-		return r.pane()
 	case "equity":
 		return r.equity()
 	case "drawdown":
 		return r.drawdown()
+	case "sharpe":
+		return r.rollingSharpe()
 	}
-	return r.rollingSharpe()
+	for i := range r.drawn.panes {
+		if paneName(i) == name {
+			return r.pane(i)
+		}
+	}
+	return chart.Source{}
 }
 
 // times are those of the bars in a window.
@@ -57,10 +70,8 @@ func (r *result) price() chart.Source {
 	w := r.whole()
 	s := chart.Source{Micros: r.times(w), Plot: chart.Plot{ID: "price", Title: "Price, entries and exits", Log: true, Height: 320, Spans: r.spans()}}
 	s.Lines = append(s.Lines, chart.PlotLine{Name: "close", Class: "s1", Values: r.Bars.Close[w.From:w.To]})
-	for _, p := range r.Plots {
-		if !p.Pane {
-			s.Lines = append(s.Lines, chart.PlotLine{Name: p.Name, Class: class(len(s.Lines)), Values: p.Values[w.From:w.To]})
-		}
+	for _, p := range r.drawn.price {
+		s.Lines = append(s.Lines, chart.PlotLine{Name: p.Name, Class: class(len(s.Lines)), Values: p.Values[w.From:w.To]})
 	}
 	s.MarksOf = r.marks
 	s.Log = !slices.ContainsFunc(s.Lines, func(l chart.PlotLine) bool {
@@ -100,13 +111,11 @@ func (r *result) marks(from, to float64, most int) (marks []chart.Mark, n int) {
 // class is the colour of the i-th line of a chart, from 0.
 func class(i int) string { return "s" + strconv.Itoa(i%chart.Colours+1) }
 
-func (r *result) pane() chart.Source {
+func (r *result) pane(i int) chart.Source {
 	w := r.whole()
-	s := chart.Source{Micros: r.times(w), Plot: chart.Plot{ID: "pane", Title: "Indicators", Height: 150, Spans: r.spans()}}
-	for _, p := range r.Plots {
-		if p.Pane {
-			s.Lines = append(s.Lines, chart.PlotLine{Name: p.Name, Class: class(len(s.Lines)), Values: p.Values[w.From:w.To]})
-		}
+	s := chart.Source{Micros: r.times(w), Plot: chart.Plot{ID: paneName(i), Title: r.drawn.title(i), Height: 150, Spans: r.spans()}}
+	for _, p := range r.drawn.panes[i] {
+		s.Lines = append(s.Lines, chart.PlotLine{Name: p.Name, Class: class(len(s.Lines)), Values: p.Values[w.From:w.To]})
 	}
 	return s
 }

@@ -19,7 +19,8 @@ type Strategy struct {
 	Notes       []Diagnostic          `json:"notes,omitempty"`
 	Examination *Examination          `json:"examination,omitempty"`
 	CreatedAt   *time.Time            `json:"created_at,omitempty"`
-	CheckedAt   *time.Time            `json:"checked_at,omitempty"` // when its examination ended
+	CheckedAt   *time.Time            `json:"checked_at,omitempty"`  // when its examination ended
+	ArchivedAt  *time.Time            `json:"archived_at,omitempty"` // when the script left the lists
 }
 
 // Diagnostic is one finding about a script.

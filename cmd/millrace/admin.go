@@ -182,7 +182,7 @@ func workspaceID(ctx context.Context, api *client.Client, named string) (string,
 		return "", err
 	}
 	if len(found.Items) == 0 {
-		return "", fmt.Errorf("there is no workspace %q", named)
+		return "", fmt.Errorf("no workspace %q; `millrace admin workspace list` shows names and ids", named)
 	}
 	return found.Items[0].WorkspaceID, nil
 }

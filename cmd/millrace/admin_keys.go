@@ -109,7 +109,7 @@ func (c *keyRevokeCmd) Run(ctx context.Context, env *environment) error {
 	}
 	err = api.RevokeKey(ctx, workspace, id)
 	if client.IsNotFound(err) {
-		return fmt.Errorf("workspace %q has no key with the name or id %q; `admin key list` shows names and ids", c.Workspace, c.Key)
+		return fmt.Errorf("no key %q in workspace %q; `millrace admin key list` shows names and ids", c.Key, c.Workspace)
 	}
 	if err != nil {
 		return err

@@ -79,7 +79,7 @@ func (c *tokenRevokeCmd) Run(ctx context.Context, env *environment) error {
 	}
 	err = api.RevokeAdminToken(ctx, id)
 	if client.IsNotFound(err) {
-		return fmt.Errorf("there is no admin token %q; `admin token list` shows names and ids", c.Token)
+		return fmt.Errorf("no admin token %q; `millrace admin token list` shows names and ids", c.Token)
 	}
 	if err != nil {
 		return err

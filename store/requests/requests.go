@@ -67,7 +67,7 @@ func NoDataset(field, name string, err error) error {
 		return err
 	}
 	return &Fault{
-		Detail: "This workspace has no such dataset.", Missing: true,
+		Detail: fmt.Sprintf("No dataset %.100q here; GET /datasets or `millrace data list` lists those there are.", name), Missing: true,
 		Fields: []invalid.FieldError{{Field: field, Message: fmt.Sprintf("%q is not the id or name of a dataset here", name)}},
 	}
 }

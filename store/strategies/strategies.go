@@ -61,17 +61,19 @@ type Script struct {
 	Status    Status
 	CreatedAt time.Time
 	CheckedAt *time.Time // when its examination ended; nil: not yet, or within its upload
+	// ArchivedAt is when it left the lists; nil: it is in them.
+	ArchivedAt *time.Time
 }
 
 // FullName is what requests call the version.
 func (s *Script) FullName() string { return fmt.Sprintf("%s%s@%d", Prefix, s.Name, s.Version) }
 
-const columns = `id, name, version, sha256, report, status, created_at, checked_at`
+const columns = `id, name, version, sha256, report, status, created_at, checked_at, archived_at`
 
 func scanScript(row pgx.CollectableRow) (Script, error) {
 	var s Script
 	var report []byte
-	if err := row.Scan(&s.ID, &s.Name, &s.Version, &s.SHA256, &report, &s.Status, &s.CreatedAt, &s.CheckedAt); err != nil {
+	if err := row.Scan(&s.ID, &s.Name, &s.Version, &s.SHA256, &report, &s.Status, &s.CreatedAt, &s.CheckedAt, &s.ArchivedAt); err != nil {
 		return s, err
 	}
 	return s, json.Unmarshal(report, &s.Report)
