@@ -42,6 +42,9 @@ chaos: build ## kill, stop and cut everything while it works, fill its disk and 
 scale: ## tunes of 1,000,000 trials, of a strategy and of a script: time, bytes, memory, pages, cancel
 	go test -tags scale -count=1 -v -timeout 60m -run TestAMillionTrials ./cmd/millrace
 
+fleet: ## what idle workers cost Postgres, held to a model at 50 and extended to 1,000, and tunes of 10,000 workspaces; four minutes
+	go test -tags scale -count=1 -v -timeout 60m -run TestAThousandWorkers ./cmd/millrace
+
 growth: build ## five years of a team's work with the clock of the database moved: the rows of every table that grows, and their bounds
 	MILLRACE_GROWTH_STEP=$${MILLRACE_GROWTH_STEP:-30} bin/millrace postgres -- go test -count=1 -v -timeout 20m -run NoTableGrows ./store/upkeep
 

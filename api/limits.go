@@ -24,6 +24,9 @@ type Limits struct {
 	Queries        tenants.Rate // of the knowledge base, a workspace
 	Submissions    tenants.Rate // requests to create work, a workspace
 	QueueDepth     int          // work of a workspace that waits or is done; 0: any
+
+	// Quotas are given to workspaces that are made without some of their own; nil is any.
+	Quotas tenants.WorkspaceLimits
 }
 
 // metered takes a unit of each limit that the route is under.

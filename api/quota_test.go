@@ -11,8 +11,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"millrace/api"
 	"millrace/api/types"
 	"millrace/jobs/backtest/ohlcv"
+	"millrace/store/tenants"
 )
 
 // limit sets quotas of alpha.
@@ -117,4 +119,24 @@ func TestAQuotaReachedInTheMiddleOfAnUploadEndsIt(t *testing.T) {
 	require.Zero(t, r.count(`select count(*) from ingest_uploads`))
 	require.Zero(t, r.usage().Bytes)
 	require.True(t, strings.Contains(string(a.body), "adds 1048576"), string(a.body))
+}
+
+// Workspaces that are made without quotas get the server's, and those that ask for their own, or for none by 0, have them.
+func TestNewWorkspacesHaveTheServersQuotas(t *testing.T) {
+	most := func(n int) *int { return &n }
+	given := tenants.WorkspaceLimits{TrialsPerDay: most(1000), Bytes: most(2000), Datasets: most(3), Documents: most(4)}
+	r := newFixture(t, func(o *api.Options) { o.Limits.Quotas = given })
+	for limits, want := range map[string][4]*int{
+		`{}`:                   {given.TrialsPerDay, given.Bytes, given.Datasets, given.Documents},
+		`{"trials_per_day":5}`: {most(5), given.Bytes, given.Datasets, given.Documents},
+		`{"trials_per_day":0,"bytes":0,"datasets":0,"documents":0}`: {},
+		`{"bytes":6,"datasets":7,"documents":8}`:                    {given.TrialsPerDay, most(6), most(7), most(8)},
+	} {
+		name := "quotas " + strconv.Itoa(len(limits))
+		made := r.admin(http.MethodPost, "/admin/workspaces", `{"name":"`+name+`","limits":`+limits+`}`, "X-Idempotency-Key", name)
+		require.Equal(t, http.StatusCreated, made.status, string(made.body))
+		got := into[types.Workspace](t, made).Limits
+		require.Equal(t, want, [4]*int{got.TrialsPerDay, got.Bytes, got.Datasets, got.Documents}, limits)
+	}
+	require.Nil(t, into[types.WorkspaceUsage](t, r.admin(http.MethodGet, "/admin/workspaces/"+r.alpha.ID.String(), "")).Limits.Bytes, "one that was there has none")
 }

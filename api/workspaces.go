@@ -100,14 +100,21 @@ func (s *Server) createWorkspace(c echo.Context) error {
 		}
 		return limit
 	}
+	quota := func(asked, ofServer *int) *int {
+		if asked == nil {
+			return ofServer
+		}
+		return own(asked)
+	}
+	given := s.opts.Limits.Quotas
 	w.Limits = tenants.WorkspaceLimits{
 		SubmissionsPerMinute: own(req.Limits.SubmissionsPerMinute),
 		QueriesPerMinute:     own(req.Limits.QueriesPerMinute),
 		QueueDepth:           own(req.Limits.QueueDepth),
-		TrialsPerDay:         own(req.Limits.TrialsPerDay),
-		Bytes:                own(req.Limits.Bytes),
-		Datasets:             own(req.Limits.Datasets),
-		Documents:            own(req.Limits.Documents),
+		TrialsPerDay:         quota(req.Limits.TrialsPerDay, given.TrialsPerDay),
+		Bytes:                quota(req.Limits.Bytes, given.Bytes),
+		Datasets:             quota(req.Limits.Datasets, given.Datasets),
+		Documents:            quota(req.Limits.Documents, given.Documents),
 	}
 	resp, err := s.store.Tenants.AddWorkspace(c.Request().Context(), sub, w, func(made tenants.Workspace) (store.Response, error) {
 		return created("/admin/workspaces/"+made.ID.String(), viewWorkspace(made))

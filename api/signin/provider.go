@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,11 +30,14 @@ import (
 type Options struct {
 	Issuer       string // its address; https, or http on this machine
 	ClientID     string
-	ClientSecret string
+	ClientSecret string `json:"-"` // at first, see SetClientSecret; no part of the seal
 	RedirectURL  string // of the console's callback, as people's browsers reach it
 	Scopes       []string
 	Claim        string // of the id token, that grants are held against: a text or a list of texts
 	Grants       []Grant
+
+	// Authorities signed the provider's certificate; nil: those that the machine trusts.
+	Authorities *x509.CertPool `json:"-"`
 }
 
 // CallbackPath is the path of every RedirectURL.
@@ -120,6 +125,7 @@ type Provider struct {
 	client *http.Client
 
 	mu       sync.Mutex
+	secret   string // of the client, as it is now
 	known    *oidc.Provider
 	until    time.Time // when its document is fetched again
 	fetching *fetch    // that is under way; nil: none is
@@ -145,10 +151,11 @@ const (
 // from starting.
 func New(opts Options) *Provider {
 	dialer := &net.Dialer{Timeout: providerWithin}
-	return &Provider{opts: opts, client: &http.Client{
+	return &Provider{opts: opts, secret: opts.ClientSecret, client: &http.Client{
 		Timeout: providerWithin,
 		Transport: bounded{&http.Transport{
 			DialContext: dialer.DialContext, TLSHandshakeTimeout: providerWithin, MaxIdleConns: 4, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
+			TLSClientConfig: &tls.Config{RootCAs: opts.Authorities, MinVersion: tls.VersionTLS12},
 		}},
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return errors.New("the provider redirects, which is not followed")
@@ -245,9 +252,18 @@ func (p *Provider) document(ctx context.Context) (*oidc.Provider, error) {
 	return found, nil
 }
 
+// SetClientSecret replaces the secret for sign-ins from now on. Sessions continue.
+func (p *Provider) SetClientSecret(secret string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.secret = secret
+}
+
 func (p *Provider) config(found *oidc.Provider) *oauth2.Config {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return &oauth2.Config{
-		ClientID: p.opts.ClientID, ClientSecret: p.opts.ClientSecret, Endpoint: found.Endpoint(), RedirectURL: p.opts.RedirectURL, Scopes: p.opts.Scopes,
+		ClientID: p.opts.ClientID, ClientSecret: p.secret, Endpoint: found.Endpoint(), RedirectURL: p.opts.RedirectURL, Scopes: p.opts.Scopes,
 	}
 }
 

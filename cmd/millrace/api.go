@@ -50,7 +50,7 @@ func (c *apiCmd) Run(ctx context.Context, env *environment, parsed *kong.Kong) e
 		return err
 	}
 	c.tls, c.apiFlags.openID = c.tlsFlags, c.openIDFlags
-	env.reload = newReloader(env, parsed, c.Reload, c.AdminToken)
+	env.reload = newReloader(env, parsed, "api", c.Reload, c.AdminToken)
 	return serve(ctx, env, 15*time.Second, func(life *lifecycle) error {
 		metrics := ops.NewMetrics()
 		if err := serveInternal(ctx, life, env, c.internalFlags, metrics, c.AdminToken); err != nil {
@@ -143,7 +143,10 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 		return "", configError{err}
 	}
 	if env.reload != nil {
-		env.reload.follow(server.SetAdminToken)
+		env.reload.follow("ADMIN_TOKEN", env.reload.adminToken(), server.SetAdminToken)
+		if people.Provider != nil {
+			env.reload.follow("OIDC_CLIENT_SECRET", flags.openID.OIDCSecret, people.Provider.SetClientSecret)
+		}
 	}
 	listener, err := net.Listen("tcp", flags.Addr)
 	if err != nil {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -13,14 +15,15 @@ import (
 
 // openIDFlags have people sign in to the console through an OpenID provider.
 type openIDFlags struct {
-	OIDCIssuer   string        `name:"oidc-issuer" env:"OIDC_ISSUER" placeholder:"URL" help:"OpenID provider that people sign in to the console through, as in https://login.example.com/realms/team. Unset: keys and tokens alone."`
-	OIDCClient   string        `name:"oidc-client-id" env:"OIDC_CLIENT_ID" help:"This server's name at the provider."`
-	OIDCSecret   string        `name:"oidc-client-secret" env:"OIDC_CLIENT_SECRET" help:"Its secret there."`
-	OIDCRedirect string        `name:"oidc-redirect-url" env:"OIDC_REDIRECT_URL" placeholder:"URL" help:"Where the provider sends people back: the address of this server as browsers have it, and /admin/login/oidc/callback."`
-	OIDCScopes   []string      `name:"oidc-scopes" env:"OIDC_SCOPES" default:"openid,profile,email" help:"What the provider is asked for."`
-	OIDCClaim    string        `name:"oidc-claim" env:"OIDC_CLAIM" default:"groups" help:"Claim of the id token that says what a person may do: a text, or a list of texts."`
-	OIDCGrants   []string      `name:"oidc-grants" env:"OIDC_GRANTS" sep:";" placeholder:"VALUE=admin;VALUE=WORKSPACE:ROLE;…" help:"What values of the claim open: everything, or one workspace with a role; admin goes first, then the first that fits."`
-	OIDCSession  time.Duration `name:"oidc-session" env:"OIDC_SESSION" default:"1h" help:"How long a sign-in lasts before the provider is asked again, 24h at most."`
+	OIDCIssuer    string        `name:"oidc-issuer" env:"OIDC_ISSUER" placeholder:"URL" help:"OpenID provider that people sign in to the console through, as in https://login.example.com/realms/team. Unset: keys and tokens alone."`
+	OIDCClient    string        `name:"oidc-client-id" env:"OIDC_CLIENT_ID" help:"This server's name at the provider."`
+	OIDCSecret    string        `name:"oidc-client-secret" env:"OIDC_CLIENT_SECRET" help:"Its secret there."`
+	OIDCAuthority string        `name:"oidc-ca" env:"OIDC_CA" placeholder:"FILE" help:"Certificates of the authorities that signed the provider's certificate, PEM. Unset: those that this machine trusts."`
+	OIDCRedirect  string        `name:"oidc-redirect-url" env:"OIDC_REDIRECT_URL" placeholder:"URL" help:"Where the provider sends people back: the address of this server as browsers have it, and /admin/login/oidc/callback."`
+	OIDCScopes    []string      `name:"oidc-scopes" env:"OIDC_SCOPES" default:"openid,profile,email" help:"What the provider is asked for."`
+	OIDCClaim     string        `name:"oidc-claim" env:"OIDC_CLAIM" default:"groups" help:"Claim of the id token that says what a person may do: a text, or a list of texts."`
+	OIDCGrants    []string      `name:"oidc-grants" env:"OIDC_GRANTS" sep:";" placeholder:"VALUE=admin;VALUE=WORKSPACE:ROLE;…" help:"What values of the claim open: everything, or one workspace with a role; admin goes first, then the first that fits."`
+	OIDCSession   time.Duration `name:"oidc-session" env:"OIDC_SESSION" default:"1h" help:"How long a sign-in lasts before the provider is asked again, 24h at most."`
 }
 
 // options are those of the provider; nil without one.
@@ -28,7 +31,7 @@ func (f openIDFlags) options() (*signin.Options, error) {
 	if f.OIDCIssuer == "" {
 		var alone []string
 		for name, set := range map[string]bool{
-			"OIDC_CLIENT_ID": f.OIDCClient != "", "OIDC_CLIENT_SECRET": f.OIDCSecret != "", "OIDC_REDIRECT_URL": f.OIDCRedirect != "", "OIDC_GRANTS": len(f.OIDCGrants) > 0,
+			"OIDC_CA": f.OIDCAuthority != "", "OIDC_CLIENT_ID": f.OIDCClient != "", "OIDC_CLIENT_SECRET": f.OIDCSecret != "", "OIDC_REDIRECT_URL": f.OIDCRedirect != "", "OIDC_GRANTS": len(f.OIDCGrants) > 0,
 		} {
 			if set {
 				alone = append(alone, name)
@@ -44,6 +47,16 @@ func (f openIDFlags) options() (*signin.Options, error) {
 		Issuer: f.OIDCIssuer, ClientID: f.OIDCClient, ClientSecret: f.OIDCSecret, RedirectURL: f.OIDCRedirect, Scopes: f.OIDCScopes, Claim: f.OIDCClaim,
 	}
 	var faults []error
+	if f.OIDCAuthority != "" {
+		body, err := os.ReadFile(f.OIDCAuthority)
+		opts.Authorities = x509.NewCertPool()
+		if err == nil && !opts.Authorities.AppendCertsFromPEM(body) {
+			err = errors.New("it has no certificate, PEM")
+		}
+		if err != nil {
+			faults = append(faults, fmt.Errorf("--oidc-ca (OIDC_CA): %w", err))
+		}
+	}
 	for _, text := range f.OIDCGrants {
 		grant, err := signin.ParseGrant(text)
 		if err != nil {

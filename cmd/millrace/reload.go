@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"os/signal"
 	"slices"
@@ -21,7 +22,7 @@ import (
 
 // reloadFlags say what SIGHUP reads again beside the files of secrets.
 type reloadFlags struct {
-	Reload string `placeholder:"FILE" env:"MILLRACE_RELOAD" help:"File of NAME=VALUE lines that SIGHUP reads, for MILLRACE_LOG and ADMIN_TOKEN; what else it changes is named in the log and asks for a restart."`
+	Reload string `placeholder:"FILE" env:"MILLRACE_RELOAD" help:"File of NAME=VALUE lines that SIGHUP reads, for MILLRACE_LOG, ADMIN_TOKEN and OIDC_CLIENT_SECRET; what else it changes is named in the log and asks for a restart."`
 }
 
 // check is whether the file can be read.
@@ -81,31 +82,38 @@ type reloader struct {
 	all    []setting
 
 	mu      sync.Mutex
-	token   string              // ADMIN_TOKEN as it is now
-	onToken []func(string)      // are given a new one
-	files   []ownFiles          // read again by themselves
-	secrets map[string][32]byte // of secrets that come from files, as the process has them
+	now     map[string]string         // secrets that can be replaced, as they are now
+	on      map[string][]func(string) // are given a new one
+	files   []ownFiles                // read again by themselves
+	secrets map[string][32]byte       // of secrets that come from files, as the process has them
 }
 
-// newReloader notes what the process has begun with.
-func newReloader(env *environment, parsed *kong.Kong, file, token string) *reloader {
-	r := &reloader{env: env, file: file, lookup: os.LookupEnv, all: settings(parsed.Model.Node), token: token}
+// newReloader notes what the process of a verb has begun with. What the verb does not read is not looked at.
+func newReloader(env *environment, parsed *kong.Kong, verb, file, token string) *reloader {
+	own := slices.DeleteFunc(settings(parsed.Model.Node), func(s setting) bool {
+		return !slices.Contains(s.Verbs, verb) && !slices.Contains(s.Verbs, "all")
+	})
+	r := &reloader{
+		env: env, file: file, lookup: os.LookupEnv, all: own,
+		now: map[string]string{"ADMIN_TOKEN": token}, on: map[string][]func(string){},
+	}
 	r.secrets, _, _ = r.readSecrets()
 	return r
 }
 
-// adminToken is the value now.
+// adminToken is ADMIN_TOKEN as it is now.
 func (r *reloader) adminToken() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.token
+	return r.now["ADMIN_TOKEN"]
 }
 
-// follow has set called with every new ADMIN_TOKEN.
-func (r *reloader) follow(set func(string)) {
+// follow has set called with every new value of a secret, which is now this one.
+func (r *reloader) follow(variable, now string, set func(string)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.onToken = append(r.onToken, set)
+	r.now[variable] = now
+	r.on[variable] = append(r.on[variable], set)
 }
 
 // ownFiles are files that a setting names and its user reads again, reporting whether they are others.
@@ -121,9 +129,9 @@ func (r *reloader) also(setting string, reload func() (bool, error)) {
 	r.files = append(r.files, ownFiles{setting, reload})
 }
 
-// readSecrets are the digests of the secrets that files have, and ADMIN_TOKEN if one has it.
-func (r *reloader) readSecrets() (digests map[string][32]byte, token string, err error) {
-	digests = map[string][32]byte{}
+// readSecrets are the digests of the secrets that files have, and the values of those that can be replaced.
+func (r *reloader) readSecrets() (digests map[string][32]byte, values map[string]string, err error) {
+	digests, values = map[string][32]byte{}, map[string]string{}
 	var faults []error
 	for _, s := range r.all {
 		value, from, err := secretFiles{r.lookup}.read(s.Variable)
@@ -134,11 +142,11 @@ func (r *reloader) readSecrets() (digests map[string][32]byte, token string, err
 			continue
 		}
 		digests[s.Variable] = sha256.Sum256([]byte(value))
-		if s.Variable == "ADMIN_TOKEN" {
-			token = value
+		if _, replaced := r.now[s.Variable]; replaced {
+			values[s.Variable] = value
 		}
 	}
-	return digests, token, errors.Join(faults...)
+	return digests, values, errors.Join(faults...)
 }
 
 // run reloads, and says what: everything that is new, or on a mistake nothing.
@@ -146,7 +154,7 @@ func (r *reloader) run() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	logger := r.env.logger
-	level, token, restart, err := r.read()
+	level, secrets, restart, err := r.read()
 	if err != nil {
 		logger.Error("nothing was reloaded", "error", err)
 		return
@@ -156,12 +164,14 @@ func (r *reloader) run() {
 		r.env.level.Set(*level)
 		reloaded = append(reloaded, "MILLRACE_LOG")
 	}
-	if token != "" && token != r.token {
-		r.token = token
-		for _, set := range r.onToken {
-			set(token)
+	for _, name := range slices.Sorted(maps.Keys(secrets)) {
+		if value := secrets[name]; value != "" && value != r.now[name] {
+			r.now[name] = value
+			for _, set := range r.on[name] {
+				set(value)
+			}
+			reloaded = append(reloaded, name)
 		}
-		reloaded = append(reloaded, "ADMIN_TOKEN")
 	}
 	for _, f := range r.files {
 		if changed, err := f.reload(); err == nil && changed { // else it has logged why
@@ -172,30 +182,31 @@ func (r *reloader) run() {
 }
 
 // read is what the files say now, and which changes need a restart.
-func (r *reloader) read() (level *slog.Level, token string, restart []string, err error) {
-	digests, token, err := r.readSecrets()
+func (r *reloader) read() (level *slog.Level, secrets map[string]string, restart []string, err error) {
+	digests, secrets, err := r.readSecrets()
 	if err != nil {
-		return nil, "", nil, err
+		return nil, nil, nil, err
 	}
 	for name, digest := range digests {
-		if name != "ADMIN_TOKEN" && digest != r.secrets[name] {
+		if _, replaced := r.now[name]; !replaced && digest != r.secrets[name] {
 			restart = append(restart, name)
 		}
 	}
 	if r.file != "" {
 		values, err := readEnvFile(r.file)
 		if err != nil {
-			return nil, "", nil, fmt.Errorf("MILLRACE_RELOAD: %w", err)
+			return nil, nil, nil, fmt.Errorf("MILLRACE_RELOAD: %w", err)
 		}
 		for name, value := range values {
+			_, replaced := r.now[name]
 			switch {
 			case name == "MILLRACE_LOG":
 				level = new(slog.Level)
 				if level.UnmarshalText([]byte(value)) != nil {
-					return nil, "", nil, errors.New("MILLRACE_LOG must be debug, info, warn or error")
+					return nil, nil, nil, errors.New("MILLRACE_LOG must be debug, info, warn or error")
 				}
-			case name == "ADMIN_TOKEN" && token == "":
-				token = value
+			case replaced && secrets[name] == "":
+				secrets[name] = value
 			default:
 				if had, _ := r.lookup(name); had != value && slices.ContainsFunc(r.all, func(s setting) bool { return s.Variable == name }) {
 					restart = append(restart, name)
@@ -204,5 +215,5 @@ func (r *reloader) read() (level *slog.Level, token string, restart []string, er
 		}
 	}
 	slices.Sort(restart)
-	return level, token, restart, checkToken(token, r.env.profile)
+	return level, secrets, restart, checkToken(secrets["ADMIN_TOKEN"], r.env.profile)
 }

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"millrace/api/signin"
+	"millrace/ops/openidtest"
 )
 
 // SIGHUP has a server read its secrets' files and MILLRACE_RELOAD again: what can be replaced while it runs is, the
@@ -24,7 +29,13 @@ func TestAHangupReloads(t *testing.T) {
 	write(token, before)
 	write(settings, "")
 	write(llm, "key-of-a-model")
-	only(t, "ADMIN_TOKEN_FILE", token, "MILLRACE_RELOAD", settings, "LLM_API_KEY_FILE", llm)
+	provider, authority := openidtest.NewTLS(t)
+	client, ca := filepath.Join(folder, "client"), filepath.Join(folder, "ca.pem")
+	write(client, "an-old-secret-of-the-client")
+	write(ca, string(authority))
+	only(t, "ADMIN_TOKEN_FILE", token, "MILLRACE_RELOAD", settings, "LLM_API_KEY_FILE", llm,
+		"OIDC_ISSUER", provider.URL, "OIDC_CA", ca, "OIDC_CLIENT_ID", openidtest.Client, "OIDC_CLIENT_SECRET_FILE", client,
+		"OIDC_REDIRECT_URL", "http://127.0.0.1"+signin.CallbackPath, "OIDC_GRANTS", "quants=e2e:member")
 	f := newFleetOn(t, newCluster(t, nil))
 	api := f.process("api", "--addr", "127.0.0.1:0")
 	f.url = "http://" + api.await("addr=")
@@ -41,9 +52,12 @@ func TestAHangupReloads(t *testing.T) {
 	require.Equal(t, http.StatusOK, answer(before))
 	stream := f.openStream(before)
 
+	require.Equal(t, http.StatusForbidden, f.signIn(provider), "the provider has another secret of the client")
+	write(client, openidtest.Secret)
 	write(token, before+"\n"+after)
 	require.NoError(t, api.cmd.Process.Signal(syscall.SIGHUP))
-	times(api, "msg=reloaded settings=ADMIN_TOKEN need_a_restart=\"\"", 1)
+	times(api, "msg=reloaded settings=\"ADMIN_TOKEN OIDC_CLIENT_SECRET\" need_a_restart=\"\"", 1)
+	require.Equal(t, http.StatusSeeOther, f.signIn(provider), "the secret that was reloaded is not used")
 	require.Equal(t, http.StatusOK, answer(before), "both values work while one is replaced")
 	require.Equal(t, http.StatusOK, answer(after))
 
@@ -51,9 +65,9 @@ func TestAHangupReloads(t *testing.T) {
 	write(settings, "MILLRACE_LOG=debug\nCORS_ORIGINS=https://app.example.com\nNOT_OURS=1\n")
 	write(llm, "another-key-of-a-model")
 	require.NotContains(t, api.log.String(), "level=DEBUG")
-	for _, p := range []*process{api, worker} {
+	for p, restart := range map[*process]string{api: `"CORS_ORIGINS LLM_API_KEY"`, worker: "LLM_API_KEY"} { // a worker reads no CORS_ORIGINS
 		require.NoError(t, p.cmd.Process.Signal(syscall.SIGHUP))
-		times(p, `need_a_restart="CORS_ORIGINS LLM_API_KEY"`, 1)
+		times(p, "need_a_restart="+restart+"\n", 1)
 	}
 	require.Contains(t, api.log.String(), `settings="MILLRACE_LOG ADMIN_TOKEN"`)
 	require.Equal(t, http.StatusUnauthorized, answer(before))
@@ -66,7 +80,7 @@ func TestAHangupReloads(t *testing.T) {
 	require.NoError(t, api.cmd.Process.Signal(syscall.SIGHUP))
 	times(api, "nothing was reloaded", 1)
 	require.Equal(t, http.StatusOK, answer(after), "a mistake takes the token away")
-	for _, secret := range []string{before, after, "key-of-a-model", "short\n"} {
+	for _, secret := range []string{before, after, "key-of-a-model", "short\n", openidtest.Secret, "an-old-secret"} {
 		require.NotContains(t, api.log.String(), secret)
 	}
 	for _, p := range []*process{api, worker} {
@@ -74,6 +88,25 @@ func TestAHangupReloads(t *testing.T) {
 		require.NoError(t, p.cmd.Wait(), "%s", p.log)
 		require.Contains(t, p.log.String(), "msg=stopped")
 	}
+}
+
+// signIn goes to the provider and back as a browser does, and returns the status of the callback.
+func (f *fleetUnderTest) signIn(provider *openidtest.Provider) int {
+	f.t.Helper()
+	jar, err := cookiejar.New(nil)
+	require.NoError(f.t, err)
+	browser := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	get := func(path string) *http.Response {
+		f.t.Helper()
+		resp, err := browser.Get(f.url + path)
+		require.NoError(f.t, err)
+		_ = resp.Body.Close()
+		return resp
+	}
+	begun := get("/admin/login/oidc")
+	require.Equal(f.t, http.StatusSeeOther, begun.StatusCode, "the provider's certificate is not accepted")
+	code, state := provider.Approve(begun.Header.Get("Location"))
+	return get(signin.CallbackPath + "?code=" + code + "&state=" + url.QueryEscape(state)).StatusCode
 }
 
 // openStream follows all events with an admin token, and returns what waits for the stream's end.

@@ -71,7 +71,7 @@ func (c *workerCmd) Run(ctx context.Context, env *environment, parsed *kong.Kong
 	if err := checked(c.databaseFlags.check(), c.check(env.profile)); err != nil {
 		return err
 	}
-	env.reload = newReloader(env, parsed, c.Reload, c.AdminToken)
+	env.reload = newReloader(env, parsed, "worker", c.Reload, c.AdminToken)
 	return serve(ctx, env, c.Drain+5*time.Second, func(life *lifecycle) error {
 		metrics := ops.NewMetrics()
 		if err := serveInternal(ctx, life, env, c.internalFlags, metrics, c.AdminToken); err != nil {
