@@ -92,7 +92,7 @@ func TestABadValueIsRefusedByItsName(t *testing.T) {
 		"OTEL_EXPORTER_OTLP_ENDPOINT": {"nowhere", "ftp://h"}, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": {"nowhere"}, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": {"nowhere"},
 		"OTEL_EXPORTER_OTLP_HEADERS": {"key", "a=%zz"}, "OTEL_EXPORTER_OTLP_PROTOCOL": {"grpc"}, "OTEL_EXPORTER_OTLP_TIMEOUT": {"0"}, "OTEL_METRIC_EXPORT_INTERVAL": {"0"},
 		"OTEL_BSP_SCHEDULE_DELAY": {"0"}, "OTEL_TRACES_SAMPLER_ARG": {"2", "x"}, "OTEL_RESOURCE_ATTRIBUTES": {"name"}, "MILLRACE_RELOAD": {"/nowhere/reload.env"},
-		"OIDC_ISSUER": {"http://login.example.com"}, "OIDC_CLIENT_ID": {"alone"}, "OIDC_CLIENT_SECRET": {"alone"}, "OIDC_REDIRECT_URL": {"https://alone.example.com"}, "OIDC_GRANTS": {"ops=admin"},
+		"OIDC_ISSUER": {"http://login.example.com"}, "OIDC_CLIENT_ID": {"alone"}, "OIDC_CA": {"/nowhere/ca.pem"}, "OIDC_CLIENT_SECRET": {"alone"}, "OIDC_REDIRECT_URL": {"https://alone.example.com"}, "OIDC_GRANTS": {"ops=admin"},
 		"MILLRACE_TLS_CERT": {"/nowhere/cert.pem"}, "MILLRACE_TLS_KEY": {"/nowhere/key.pem"},
 	}
 	anything := map[string]string{ // what is never wrong by itself
