@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,10 +30,21 @@ type noopArgs struct {
 // Kind implements river.JobArgs.
 func (noopArgs) Kind() string { return "noop" }
 
-type noopWorker struct{ river.WorkerDefaults[noopArgs] }
+type noopWorker struct {
+	river.WorkerDefaults[noopArgs]
+	began chan struct{} // gets a value with each job; nil: nobody waits for it
+}
 
 // Work implements river.Worker.
-func (*noopWorker) Work(context.Context, *river.Job[noopArgs]) error { return nil }
+func (w *noopWorker) Work(ctx context.Context, _ *river.Job[noopArgs]) error {
+	if w.began != nil {
+		select {
+		case w.began <- struct{}{}:
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
 
 // benchFleet is what works jobs that do nothing.
 type benchFleet int
@@ -86,7 +99,48 @@ func (q *benchQueue) measure(ctx context.Context, found *figures, many, round in
 	}
 	found.ratio("River with the event feed / bare", rates[fedRiver]/rates[bareRiver])
 	found.ratio("fleet with the event feed / bare River", rates[fullFleet]/rates[bareRiver])
-	return nil
+	return q.starts(ctx, found)
+}
+
+// idleStarts is how many jobs are inserted one after the other into an idle fleet.
+const idleStarts = 100
+
+// starts times jobs of an idle fleet from the call that inserts one to its work.
+func (q *benchQueue) starts(ctx context.Context, found *figures) error {
+	began := make(chan struct{})
+	client, err := q.fleet(fullFleet, began)
+	if err != nil {
+		return err
+	}
+	if err := client.Start(ctx); err != nil {
+		return err
+	}
+	inserter, err := jobs.NewInsertClient(q.pool, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	var took []time.Duration
+	for range idleStarts {
+		select { // the fleet is idle again, and has no rhythm
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(5+rand.IntN(10)) * time.Millisecond):
+		}
+		start := time.Now()
+		if _, err := inserter.Insert(ctx, noopArgs{WorkspaceID: uuid.New()}, nil); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-began:
+		}
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	found.add("job of an idle fleet, insert to work, p50", "ms", took[len(took)/2].Seconds()*1000)
+	found.add("job of an idle fleet, insert to work, p99", "ms", took[len(took)*99/100].Seconds()*1000)
+	return client.Stop(ctx)
 }
 
 // work inserts jobs and works them, and returns how long both took.
@@ -107,7 +161,7 @@ func (q *benchQueue) work(ctx context.Context, by benchFleet, many int) (time.Du
 		}
 		defer stop()
 	}
-	client, err := q.fleet(by)
+	client, err := q.fleet(by, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -132,8 +186,8 @@ func (q *benchQueue) work(ctx context.Context, by benchFleet, many int) (time.Du
 	return took, client.Stop(ctx)
 }
 
-// fleet is a client that works the jobs once it is started.
-func (q *benchQueue) fleet(by benchFleet) (interface {
+// fleet is a client that works the jobs once it is started; began gets a value with each.
+func (q *benchQueue) fleet(by benchFleet, began chan struct{}) (interface {
 	Start(context.Context) error
 	Stop(context.Context) error
 }, error) {
@@ -141,10 +195,10 @@ func (q *benchQueue) fleet(by benchFleet) (interface {
 	if by == fullFleet {
 		return fleet.New(fleet.Options{
 			Pool: q.pool, Slots: jobs.Slots{river.QueueDefault: noopSlots}, Metrics: ops.NewMetrics(), Logger: logger, Version: "bench", Drain: 5 * time.Second,
-		}, func(_ *stores.Set, workers *river.Workers) { river.AddWorker(workers, &noopWorker{}) })
+		}, func(_ *stores.Set, workers *river.Workers) { river.AddWorker(workers, &noopWorker{began: began}) })
 	}
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &noopWorker{})
+	river.AddWorker(workers, &noopWorker{began: began})
 	return river.NewClient(riverpgxv5.New(q.pool), &river.Config{
 		Logger: logger, Workers: workers, FetchCooldown: 5 * time.Millisecond,
 		Queues:              map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: noopSlots}},

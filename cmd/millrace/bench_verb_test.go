@@ -18,6 +18,7 @@ func TestBenchMeasuresTheWholeService(t *testing.T) {
 		`sma_cross +\d+\.\d+ `, `orb, side by side +\d+\.\d+ `, `sma_cross with stops +\d+\.\d+ `,
 		`tune, computed alone +[1-9]`, `tune, submission to result +[1-9]`, `submissions, p99 +[1-9]`,
 		`bare River +[1-9]`, `fleet with the event feed +[1-9]`, `fleet with the event feed / bare River +\d+\.\d+ `,
+		`job of an idle fleet, insert to work, p99 +\d+\.\d+ `,
 		`pgbench inserting the same rows +[1-9]|pgbench was not found`,
 	} {
 		require.Regexp(t, regexp.MustCompile(want), out.String())
