@@ -61,6 +61,11 @@ func TestLinesOfAnotherScaleLeaveThePricesAxis(t *testing.T) {
 		require.Equal(t, [][]string{{"RSI", "overbought"}, {"volume"}, {"MACD", "signal line"}}, panes, "%v", level)
 		require.Equal(t, "Indicators: MACD, signal line", d.title(2))
 	}
+	// Beside a price that has grown from 60 to 5,000 an oscillator would be a flat line at the bottom.
+	grown := series(func(i int) float64 { return 60 + 5*float64(i) })
+	d := arrange(&backtest.Bars{Close: grown}, backtest.Window{To: n}, []backtest.Plot{{Name: "RSI", Values: series(func(i int) float64 { return 50 + 45*wave(i) })}})
+	require.Empty(t, d.price)
+	require.Equal(t, []string{"RSI"}, names(d.panes[0]))
 	many := drawn{price: make([]backtest.Plot, 9), panes: [][]backtest.Plot{make([]backtest.Plot, 10), make([]backtest.Plot, 2)}}
 	require.Equal(t, 2+2, many.cut(8))
 	require.Equal(t, 7+8+2, many.count())
