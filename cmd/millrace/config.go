@@ -95,8 +95,8 @@ func typed(v *kong.Value) bool {
 
 // secret reports whether the value may not be shown.
 func (s setting) secret() bool {
-	if s.Variable == "MILLRACE_TLS_KEY" {
-		return false // it names a file itself
+	if s.Variable == "MILLRACE_TLS_KEY" || strings.HasPrefix(s.Variable, "RETENTION_") {
+		return false // it names a file itself, or is a number of days
 	}
 	for _, part := range []string{"TOKEN", "KEY", "DSN", "DATABASE_URL", "PASSWORD", "HEADERS", "SECRET"} {
 		if strings.Contains(s.Variable, part) {
