@@ -151,10 +151,6 @@ func TestARequestWithoutAKeyThatMayActTwiceIsSentOnce(t *testing.T) {
 			_, err := api.ChangeSchedule(context.Background(), "s", types.ScheduleChange{})
 			return err
 		},
-		"delete all that a filter finds": func(api *client.Client) error {
-			_, err := api.Bulk(context.Background(), types.BulkRequest{})
-			return err
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -136,7 +136,7 @@ func TestWhatRulesAndDashboardsAskForIsExported(t *testing.T) {
 	address, err := startAPI(t.Context(), &life, env, db, kb, webhookFlags{}, apiFlags{Addr: "127.0.0.1:0", AdminToken: token}, metrics)
 	require.NoError(t, err)
 	require.NoError(t, startWorker(t.Context(), &life, env, db, kb, webhookFlags{}, workerFlags{
-		Drain: time.Second, ShardTime: time.Second, ingestionFlags: ingestionFlags{PDFPages: 1, PDFTimeout: time.Second},
+		Drain: time.Second, ShardTime: time.Second, ingestionFlags: ingestionFlags{PDFPages: 1, PDFTimeout: time.Second, OCRTimeout: time.Second},
 	}, metrics))
 	get := func(path string) string {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, nil)

@@ -36,7 +36,7 @@ func servers(t *testing.T, site string) []string {
 	var life lifecycle
 	t.Cleanup(func() { _ = life.stop(10 * time.Second) })
 	kb := knowledgeFlags{Embedder: "hash", LLM: "none", VectorMemory: 16, TextMemory: 16}
-	ingest := ingestionFlags{PDFPages: 100, PDFTimeout: time.Minute}
+	ingest := ingestionFlags{PDFPages: 100, PDFTimeout: time.Minute, OCRTimeout: time.Minute}
 	if site != "" {
 		at := netip.MustParseAddrPort(strings.TrimPrefix(site, "http://"))
 		ingest.FetchNetworks, ingest.FetchPorts = []string{at.Addr().String() + "/32"}, []uint16{at.Port()}
