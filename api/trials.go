@@ -50,9 +50,7 @@ func (s *Server) listTrials(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if whole := c.QueryParam("limit") == "" && c.QueryParam("sort") != "score"; whole && format == columns.CSV {
-		return s.streamTrials(c, tune, from, status)
-	} else if whole && format != formatJSON {
+	if whole := c.QueryParam("limit") == "" && c.QueryParam("sort") != "score"; whole && format != formatJSON {
 		return s.writeTable(c, format, s.trialsTable(c, tune, from, status))
 	}
 	var page types.List[types.Trial]
@@ -106,34 +104,37 @@ func next(at int) *string {
 	return &cursor
 }
 
-// trialsByIndex opens the shards that hold the page and no others.
+// trialsByIndex opens the shards that hold the page and few others, and makes the trials of the page alone: a shard of a large
+// tune has many more. The first shard often holds the page, so it is read before the others.
 func (s *Server) trialsByIndex(ctx context.Context, tune *tuning.Tune, from, limit int, status string) (types.List[types.Trial], error) {
 	page := types.List[types.Trial]{Items: []types.Trial{}}
-	shards, err := s.store.Tuning.TrialShards(ctx, tune.WorkspaceID, tune.ID, from, shardsAPage)
-	if err != nil {
-		return page, err
-	}
 	at := from
-	for _, sh := range shards {
-		trials, err := sweep.DecodeColumns(tune.Spec, sh.Shard, sh.Columns)
+	for _, most := range []int{1, shardsAPage - 1} {
+		shards, err := s.store.Tuning.TrialShards(ctx, tune.WorkspaceID, tune.ID, at, most)
 		if err != nil {
-			return page, fmt.Errorf("decode shard %d of tune %s: %w", sh.Shard.Index, tune.ID, err)
+			return page, err
 		}
-		for _, trial := range trials {
-			if trial.Index < from {
-				continue
+		for _, sh := range shards {
+			cols, err := sweep.OpenColumns(tune.Spec, sh.Shard, sh.Columns)
+			if err != nil {
+				return page, fmt.Errorf("decode shard %d of tune %s: %w", sh.Shard.Index, tune.ID, err)
 			}
-			if len(page.Items) == limit {
-				page.NextCursor = next(trial.Index)
-				return page, nil
+			for i := max(0, at-sh.Shard.First); i < cols.Len(); i++ {
+				if len(page.Items) == limit {
+					page.NextCursor = next(cols.Index(i))
+					return page, nil
+				}
+				at = cols.Index(i) + 1
+				if status == "" || status == string(cols.Status(i)) {
+					page.Items = append(page.Items, viewTrial(cols.Trial(i)))
+				}
 			}
-			at = trial.Index + 1
-			if status == "" || status == string(trial.Status) {
-				page.Items = append(page.Items, viewTrial(trial))
-			}
+		}
+		if len(shards) < most {
+			return page, nil
 		}
 	}
-	if len(shards) == shardsAPage && at < tune.Trials {
+	if at < tune.Trials {
 		page.NextCursor = next(at)
 	}
 	return page, nil

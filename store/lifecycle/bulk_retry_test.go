@@ -112,6 +112,10 @@ func TestAChangeOfManyContinuesWhereItsAnswerWasLost(t *testing.T) {
 	_, err = cancelAll(t.Context(), unconfirmed)
 	require.True(t, errors.As(err, new(*lifecycle.UnconfirmedError)), "another request finds none")
 	require.Zero(t, d.Count(`select count(*) from idempotency_keys where key = 'other'`), "what is refused keeps no key")
+
+	_, err = d.Store.Lifecycle.Bulk(t.Context(), d.Space.ID, lifecycle.Bulk{Kind: lifecycle.Tune, Action: lifecycle.RetryAll, Confirm: many, Depth: 1200})
+	require.ErrorIs(t, err, store.ErrQueueFull)
+	require.Zero(t, d.Count(`select count(*) from tunes where status = 'queued'`), "a retry of more than the queue has room for is refused as a whole")
 }
 
 // waiting makes tunes that wait for the cap of their workspace.
