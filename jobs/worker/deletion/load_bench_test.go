@@ -33,6 +33,7 @@ func BenchmarkDeletionsBesideSubmissions(b *testing.B) {
 		b.StartTimer()
 		for range 2 {
 			endedTunes(d, tunes/2)
+			load.during(func() { <-time.After(3 * time.Second) }) // what follows from the rows that were made ends meanwhile
 			alone = append(alone, load.during(func() { <-time.After(10 * time.Second) })...)
 			beside = append(beside, load.during(func() {
 				began := time.Now()
@@ -70,7 +71,8 @@ func endedTunes(d *storetest.Fixture, n int) {
 		  from tunes, generate_series(1, $2) where id = $1`, model.ID, n)
 	d.Exec(`insert into tune_shards (tune_id, shard, workspace_id, first_trial, n_trials, start_cursor, done)
 		select id, n, workspace_id, n, 1, n, true from tunes, generate_series(0, 9) n where status = 'completed'`)
-	d.Exec(`analyze tunes, tune_shards`)
+	d.Exec(`vacuum analyze tunes, tune_shards`)
+	d.Exec(`checkpoint`)
 }
 
 // submissions are sent at a pace that does not follow the server's.
