@@ -69,6 +69,12 @@ func (r consoleReads) Run(ctx context.Context, workspace, id uuid.UUID) (*consol
 	}, nil
 }
 
+// Bars implements console.Reads.
+func (r consoleReads) Bars(ctx context.Context, workspace, id uuid.UUID) (*backtest.Bars, error) {
+	bars, _, err := r.store.Market.Bars(ctx, workspace, id)
+	return bars, err
+}
+
 // RunSeries implements console.Reads.
 func (r consoleReads) RunSeries(ctx context.Context, run *console.StoredRun) error {
 	full, err := r.store.Market.RunDetail(ctx, run.WorkspaceID, run.ID)

@@ -95,6 +95,7 @@ func (s *Server) pageRoutes() []route {
 		page(get, "/admin/runs/:id/trades.csv", pageViewer, p.RunTrades),
 		page(get, "/admin/runs/:id/plot", pageViewer, p.RunPlot),
 		page(get, "/admin/datasets", pageViewer, p.Datasets),
+		page(get, "/admin/datasets/:id/plot", pageViewer, p.DatasetPlot),
 		page(post, "/admin/datasets/sample", pageMember, p.LoadSample),
 		{post, "/admin/datasets/:id/bars", pageMember, p.AppendBars, uploadLimit | bulk, about{page: true}},
 		{post, "/admin/datasets", pageMember, p.Upload, uploadLimit | bulk, about{page: true}},

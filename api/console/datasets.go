@@ -16,6 +16,7 @@ type datasetsData struct {
 	Datasets []types.Dataset
 	Stored   *types.Dataset
 	Of       *types.Dataset         // whose versions are shown
+	Bars     *datasetBars           // of its newest version
 	Label    *labelPanel            // its
 	Versions []types.DatasetVersion // its newest
 	Pager    pager
@@ -56,6 +57,10 @@ func (p *Pages) showDatasets(c echo.Context, status int, problem *Problem) error
 		}
 		data.Of, data.Versions = &versions.Items[0].Dataset, versions.Items
 		data.Label = p.labelOf(c, v, "dataset", data.Of.DatasetID)
+		if data.Bars, err = p.barsOf(c, v, data.Of); err != nil {
+			return err
+		}
+		v.Plots = true
 	}
 	v.Problem, v.Data = problem, data
 	return p.render(c, status, "datasets", v)

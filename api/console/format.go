@@ -23,7 +23,7 @@ func (p *Pages) funcs() template.FuncMap {
 		"span": span, "eta": eta, "short": shortID, "params": params, "pretty": pretty,
 		"join": strings.Join, "split": func(list string) []string { return strings.Split(list, ",") }, "title": title, "warning": types.ShownWarning, "deref": func(v *float64) float64 { return *v },
 		"dict": dict, "months": monthNames, "month": monthText, "shade": shade, "date": func(micros int64) string { return chart.Day(micros) }, "labelhref": labelHref, "limits": limitsText, "part": partText, "inputs": inputsOf, "exact": plain, "price": priceText, "add": func(a, b int) int { return a + b },
-		"minute": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }, "ownCommission": ownCommission, "tone": tone, "verdict": verdict, "checkname": checkName, "checkid": checkID, "yes": func(v *bool) bool { return v != nil && *v }, "ends": endsSoon, "has": func(list []string, v string) bool { return slices.Contains(list, v) },
+		"minute": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }, "ownCommission": ownCommission, "lasting": lasting, "tone": tone, "verdict": verdict, "checkname": checkName, "checkid": checkID, "yes": func(v *bool) bool { return v != nil && *v }, "ends": endsSoon, "has": func(list []string, v string) bool { return slices.Contains(list, v) },
 	}
 }
 
@@ -213,6 +213,27 @@ func span(from, to *time.Time) string {
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	}
 	return roughly(d)
+}
+
+// lasting is a length of time in its two largest units, as in 2 d 17 h.
+func lasting(d time.Duration) string {
+	const day = 24 * time.Hour
+	parts := []string{}
+	for _, unit := range []struct {
+		of   time.Duration
+		name string
+	}{{day, "d"}, {time.Hour, "h"}, {time.Minute, "min"}, {time.Second, "s"}} {
+		if n := d / unit.of; n > 0 && len(parts) < 2 {
+			parts = append(parts, count(int(n))+" "+unit.name)
+			d %= unit.of
+		} else if len(parts) > 0 {
+			break
+		}
+	}
+	if len(parts) == 0 {
+		return d.String()
+	}
+	return strings.Join(parts, " ")
 }
 
 func eta(seconds *float64) string {

@@ -42,6 +42,8 @@ type Reads interface {
 	Bind(ctx context.Context, t *StoredTune) error
 	// Series reads the bars that a tune runs on.
 	Series(ctx context.Context, t *StoredTune) ([]sweep.Series, error)
+	// Bars reads the bars of a version of a dataset.
+	Bars(ctx context.Context, workspace, id uuid.UUID) (*backtest.Bars, error)
 	// Trial reads a trial of the tune that has ended.
 	Trial(ctx context.Context, t *StoredTune, index int) (*types.Trial, error)
 	// Run reads a single backtest without what RunSeries reads.

@@ -180,7 +180,11 @@ func servePlot(c echo.Context, r *result, at, query string) error {
 	if !slices.Contains(r.charts(), name) {
 		return notFound()
 	}
-	source := r.source(name)
+	return sendPlot(c, r.source(name), at, query)
+}
+
+// sendPlot is servePlot of a chart that was found.
+func sendPlot(c echo.Context, source chart.Source, at, query string) error {
 	if c.QueryParam("format") == "csv" {
 		c.Response().Header().Set(echo.HeaderContentType, "text/csv; charset=utf-8")
 		c.Response().Header().Set(echo.HeaderContentDisposition, `attachment; filename="`+source.ID+`.csv"`)

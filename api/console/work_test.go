@@ -129,6 +129,13 @@ func TestBarsAreAppendedOnThePageOfADataset(t *testing.T) {
 	b.logIn()
 	b.open("/admin/datasets?of=sp500")
 	b.looksRight("dataset")
+	require.Contains(t, b.text(`section[aria-labelledby="h-bars"]`), "Read as")
+	require.Contains(t, b.text(`section[aria-labelledby="h-sessions"] tbody`), "Monday")
+	require.NotContains(t, b.text(`section[aria-labelledby="h-sessions"] tbody`), "Sunday")
+	require.Contains(t, b.text(`section[aria-labelledby="h-gaps"] tbody tr:first-child`), "2001-09-10 00:00")
+	require.Contains(t, b.text(`section[aria-labelledby="h-gaps"] tbody tr:first-child`), "7 d")
+	lines := eval[int](b, `(() => { const r = new XMLHttpRequest(); r.open("GET", JSON.parse(document.querySelector("#plot-price script").textContent).csv, false); r.send(); return r.responseText.trim().split("\n").length })()`)
+	require.Equal(t, len(all), lines, "the values of the chart as CSV: a head and a line for each bar")
 	send := func(path string) {
 		b.run(chromedp.SetUploadFiles(chromedp.CSS(`form[action$="/bars"] [type="file"]`), []string{path}))
 		b.leave(chromedp.Click(chromedp.CSS(`form[action$="/bars"] button`), chromedp.NodeVisible))
