@@ -40,6 +40,9 @@ func (n *neighbours) page(route api.Route) string {
 	return anyParameter.ReplaceAllString(strings.TrimSuffix(path, "*"), "/0")
 }
 
+// echoed is where a page says what it was asked for.
+var echoed = regexp.MustCompile(`No [a-z -]+ &#34;[^&]*&#34; here`)
+
 func asBrowser(session *http.Cookie) []string {
 	return []string{"Cookie", session.Name + "=" + session.Value, "Sec-Fetch-Site", "same-origin", "Accept", "text/html", "Content-Type", "application/x-www-form-urlencoded"}
 }
@@ -81,8 +84,9 @@ func TestAPersonSeesAndDoesWhatTheRoleOfTheKeyAllows(t *testing.T) {
 			}
 			other := n.call(route, path, "", asBrowser(foreigner)...)
 			require.Less(t, other.status, 500, name)
+			rest := echoed.ReplaceAllString(strings.ReplaceAll(string(other.body), path, ""), "")
 			for _, mark := range n.marks {
-				require.NotContains(t, strings.ReplaceAll(string(other.body), path, ""), mark, "%s of another workspace", name)
+				require.NotContains(t, rest, mark, "%s of another workspace", name)
 			}
 		}
 	}

@@ -97,3 +97,33 @@ func closed(c chan struct{}) bool {
 		return false
 	}
 }
+
+// A submission in steps waits for a change, as one of a single transaction does.
+func TestASubmissionInStepsWaitsForAChangeOfItsWorkspace(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	config := d.Pool.Config()
+	config.ConnConfig.RuntimeParams["lock_timeout"] = "300"
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	stepped := 0
+	steps := store.Steps{
+		Begin: func(context.Context, *store.Tx) ([]byte, error) { return []byte("{}"), nil },
+		Step: func(_ context.Context, _ *store.Tx, left []byte) ([]byte, *store.Response, error) {
+			stepped++
+			if stepped == 1 {
+				return left, nil, nil
+			}
+			return nil, &store.Response{Status: 200}, nil
+		},
+	}
+	resp, err := stores.New(pool, nil).SubmitSteps(t.Context(), store.Submission{Workspace: d.Space.ID, Route: "test", Key: "before"}, steps)
+	require.NoError(t, err)
+	require.Equal(t, 200, resp.Status)
+	require.Equal(t, 2, stepped)
+	d.Open(`select pg_advisory_xact_lock(hashtextextended('millrace change ` + d.Space.ID.String() + `', 0))`)
+	_, err = stores.New(pool, nil).SubmitSteps(t.Context(), store.Submission{Workspace: d.Space.ID, Route: "test", Key: "during"}, steps)
+	require.Equal(t, store.LockNotAvailable, store.SQLState(err), "%v", err)
+	require.Equal(t, 2, stepped, "a step is taken while the workspace is changed")
+}

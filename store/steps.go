@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -32,7 +34,7 @@ func (s *DB) SubmitSteps(ctx context.Context, sub Submission, steps Steps) (Resp
 	}
 	for {
 		next := left
-		err := s.InWorkspace(submitting(ctx), sub.Workspace, func(tx *Tx) (err error) {
+		err := s.inStep(submitting(ctx), sub.Workspace, func(tx *Tx) (err error) {
 			if sub.Key != "" {
 				if next, resp, err = lockSteps(ctx, tx, sub); err != nil || resp != nil {
 					tx.Unaudited()
@@ -57,6 +59,12 @@ func (s *DB) SubmitSteps(ctx context.Context, sub Submission, steps Steps) (Resp
 	}
 }
 
+// inStep is InWorkspace of a submission: a change of the workspace that waits goes before it, see BeforeChange.
+func (s *DB) inStep(ctx context.Context, workspace uuid.UUID, fn func(*Tx) error) error {
+	lock := strings.ReplaceAll(changeLock, "$1", "'"+workspace.String()+"'")
+	return s.inTx(ctx, s.spaces, workspace, beginTenant+"; select pg_advisory_xact_lock_shared"+lock+"; "+EnterWorkspace(workspace), "commit", fn)
+}
+
 func orNone(resp *Response) Response {
 	if resp == nil {
 		return Response{}
@@ -68,7 +76,7 @@ func orNone(resp *Response) Response {
 // done.
 func (s *DB) beginSteps(ctx context.Context, sub Submission, begin func(context.Context, *Tx) ([]byte, error)) (left []byte, resp *Response, err error) {
 	var claim claim
-	err = s.InWorkspace(WithoutAudit(ctx), sub.Workspace, func(tx *Tx) error {
+	err = s.inStep(WithoutAudit(ctx), sub.Workspace, func(tx *Tx) error {
 		batch := &pgx.Batch{}
 		claim.queue(batch, sub)
 		if failed := tx.SendBatch(ctx, batch).Close(); failed != nil {

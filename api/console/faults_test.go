@@ -39,7 +39,7 @@ func TestALostStreamIsAnnouncedAndRecovers(t *testing.T) {
 	b.open("/admin/tunes")
 	b.live()
 	s.down.Store(true)
-	s.web.CloseClientConnections()
+	s.line.cut()
 	b.until(`document.querySelector("[data-stream]").dataset.state === "retrying"`)
 	require.Contains(t, b.text("[data-stream]"), "stream lost")
 	s.down.Store(false)
@@ -100,7 +100,7 @@ func TestAnExpiredSessionIsAnnounced(t *testing.T) {
 		_, err := s.db.OwnerPool(t).Exec(t.Context(), "update "+table+" set expires_at = now() - interval '1 second'")
 		require.NoError(t, err)
 	}
-	s.web.CloseClientConnections()
+	s.line.cut()
 	b.until(`document.querySelector("[data-stream]").dataset.state === "ended" && !document.querySelector("#stream-note").hidden`)
 	b.looksRight("session-expired")
 	b.run(chromedp.Click(chromedp.CSS("#stream-note a")), chromedp.WaitReady(chromedp.CSS("#token")))

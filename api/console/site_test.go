@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -59,6 +60,7 @@ type site struct {
 	server   *api.Server
 	hub      *events.Hub
 	web      *httptest.Server
+	line     *line
 	alpha    tenants.Workspace
 	key      string // of an owner in alpha
 	parts    knowledge.Parts
@@ -110,7 +112,7 @@ func newSite(t testing.TB) *site {
 	})
 	require.NoError(t, err)
 	handler := s.server.Handler()
-	s.web = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	s.web = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if s.down.Load() || s.lateDown.Load() && req.URL.Query().Has("whole") {
 			panic(http.ErrAbortHandler) // cut off, as by a network
 		}
@@ -120,9 +122,40 @@ func newSite(t testing.TB) *site {
 		}
 		handler.ServeHTTP(w, req)
 	}))
-	t.Cleanup(func() { s.server.EndStreams(); s.web.CloseClientConnections(); s.web.Close() })
+	s.line = &line{Listener: s.web.Listener}
+	s.web.Listener = s.line
+	s.web.Start()
+	t.Cleanup(func() { s.server.EndStreams(); s.line.cut(); s.web.Close() })
 	s.url = s.web.URL
 	return s
+}
+
+// line knows every connection to the site, also those that streams have taken over from the server.
+type line struct {
+	net.Listener
+	mu   sync.Mutex
+	open []net.Conn
+}
+
+// Accept implements net.Listener.
+func (l *line) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err == nil {
+		l.mu.Lock()
+		l.open = append(l.open, conn)
+		l.mu.Unlock()
+	}
+	return conn, err
+}
+
+// cut closes every connection, as a network does that fails.
+func (l *line) cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, conn := range l.open {
+		_ = conn.Close()
+	}
+	l.open = nil
 }
 
 // withWorkspace makes alpha and its key.
