@@ -114,7 +114,7 @@ func pgbenchLiteral(text *string) string {
 
 var pgbenchRate = regexp.MustCompile(`(?m)^tps = (\d+\.\d+)`)
 
-// run has pgbench insert the rows so many times, and returns how often a second. It is not ok where there is no pgbench.
+// run has pgbench insert the rows so many times, and returns how often a second. It is not ok where pgbench is not installed.
 func (f *benchFloor) run(ctx context.Context, many int) (rate float64, ok bool, err error) {
 	program, err := pgbench()
 	if err != nil {

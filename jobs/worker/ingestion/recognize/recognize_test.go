@@ -116,7 +116,7 @@ func TestACommandThatCannotRunIsNamed(t *testing.T) {
 func TestOCRmyPDFReadsWhatIsShown(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("ocrmypdf"); err != nil {
-		t.Skip("ocrmypdf is not installed")
+		t.Skip("install ocrmypdf and tesseract-ocr-eng to hold what a real program recognises; the other tests hold the rest")
 	}
 	cache, err := os.UserCacheDir()
 	require.NoError(t, err)
