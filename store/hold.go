@@ -82,3 +82,20 @@ func queueHoldDatasets(batch *pgx.Batch, workspace uuid.UUID, intrabar string, i
 		return nil
 	}
 }
+
+// HoldDatasetsOf is HoldDatasets of those that tunes and walk-forwards name which are taken up again, before anything of
+// these is locked: what deletes a dataset holds it first too. One that is gone has taken its work with it.
+func HoldDatasetsOf(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, work []uuid.UUID) error {
+	_, err := tx.Exec(ctx, `
+		select from datasets
+		 where workspace_id = $1
+		   and (id in (select dataset_id from tunes where id = any($2) union all select dataset_id from tune_datasets where tune_id = any($2)
+		               union all select dataset_id from wfo_runs where id = any($2) union all select dataset_id from wfo_datasets where wfo_id = any($2))
+		        or id::text in (select spec ->> 'intrabar_dataset' from tunes where id = any($2) and spec ->> 'intrabar_dataset' <> ''
+		                        union all select spec ->> 'intrabar_dataset' from wfo_runs where id = any($2) and spec ->> 'intrabar_dataset' <> ''))
+		 order by id for key share`, workspace, work)
+	if err != nil {
+		return fmt.Errorf("hold the datasets of what is taken up again: %w", err)
+	}
+	return nil
+}

@@ -153,6 +153,9 @@ func (s *Store) retryAll(ctx context.Context, tx *store.Tx, workspace uuid.UUID,
 		retried, err := s.tuning.RetryRunPlansIn(ctx, tx, workspace, ids, b.Depth)
 		return len(retried), err
 	}
+	if err := store.HoldDatasetsOf(ctx, tx, workspace, ids); err != nil {
+		return 0, err
+	}
 	return eachWalkForward(ctx, tx, ids, func(id uuid.UUID) (bool, error) {
 		return s.walkforward.RetryIn(ctx, tx, workspace, id, b.Depth)
 	})

@@ -76,8 +76,8 @@ func (s *Store) Delete(ctx context.Context, workspace uuid.UUID, r Request) (*De
 	}
 }
 
-// errRaced is a deletion of something while another one hid it: the next look does not see it any more.
-var errRaced = errors.New("deleted meanwhile")
+// errRaced is a deletion of something that another one hid meanwhile, or a retry took up again: the next look sees it as it is.
+var errRaced = errors.New("deleted or retried meanwhile")
 
 func (s *Store) delete(ctx context.Context, workspace uuid.UUID, r Request) (*Deletion, error) {
 	var made *Deletion
@@ -264,13 +264,21 @@ func hide(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, p *Plan) error {
 	if err := see(ctx, tx); err != nil {
 		return err
 	}
-	for _, kind := range []Kind{Tune, WalkForward, RunPlan, Run} {
-		set := `deleted_at = clock_timestamp()`
-		if kind == RunPlan {
+	// Rows are locked in the order of retries.
+	for _, kind := range []Kind{WalkForward, Tune, RunPlan, Run} {
+		set, unless := `deleted_at = clock_timestamp()`, `false`
+		switch kind { // what ran was cancelled, so what runs now was retried after we looked
+		case Tune:
+			unless = `wfo_id is null and status in ('queued', 'running')`
+		case WalkForward:
+			unless = `status in ('pending', 'running')`
+		case RunPlan:
 			set += `, idempotency_key = null, fingerprint = null` // a plan may be made with the key again
 		}
 		if ids := idsOf(p.items, kind); len(ids) > 0 {
-			tag, err := tx.Exec(ctx, `update `+kind.table()+` set `+set+` where workspace_id = $1 and id = any($2) and deleted_at is null`, workspace, ids)
+			tag, err := tx.Exec(ctx, `
+				with held as materialized (select id from `+kind.table()+` where workspace_id = $1 and id = any($2) order by created_at, id for update)
+				update `+kind.table()+` t set `+set+` from held where t.id = held.id and deleted_at is null and not (`+unless+`)`, workspace, ids)
 			if err != nil {
 				return fmt.Errorf("hide %s: %w", kind, err)
 			}

@@ -41,6 +41,9 @@ func (s *Store) Retry(ctx context.Context, sub store.Submission, depth int, id u
 // that may be open, and the quota of trials with those that have not ended. Others are left as they are, and so are folds
 // of walk-forwards.
 func (s *Store) RetryIn(ctx context.Context, tx *store.Tx, workspace uuid.UUID, ids []uuid.UUID, depth int) ([]uuid.UUID, error) {
+	if err := store.HoldDatasetsOf(ctx, tx, workspace, ids); err != nil {
+		return nil, err
+	}
 	if err := store.LockAll(ctx, tx, ids); err != nil {
 		return nil, err
 	}

@@ -41,12 +41,19 @@ func (s *Store) Retry(ctx context.Context, sub store.Submission, depth int, id u
 // through stay; of the others the shards that are done. The candidates are gathered and judged again. It waits for the
 // workspace's cap as when it was submitted, and counts against depth and the quota of trials as a tune does.
 func (s *Store) RetryIn(ctx context.Context, tx *store.Tx, workspace, id uuid.UUID, depth int) (bool, error) {
+	if err := store.HoldDatasetsOf(ctx, tx, workspace, []uuid.UUID{id}); err != nil {
+		return false, err
+	}
 	if err := store.Lock(ctx, tx, id); err != nil {
 		return false, err
 	}
 	place, err := store.Room(ctx, tx, workspace)
 	if err != nil {
 		return false, err
+	}
+	// What deletes it waits now, or has hidden it before anything of it was changed.
+	if _, err := tx.Exec(ctx, `select from wfo_runs where workspace_id = $1 and id = $2 for update`, workspace, id); err != nil {
+		return false, fmt.Errorf("lock walk-forward %s: %w", id, err)
 	}
 	wfo, err := readWFO(ctx, tx, workspace, id)
 	if err != nil {
