@@ -80,8 +80,8 @@ func (s *Store) QueueFoldAdvanced(batch *pgx.Batch, tune uuid.UUID, trials int) 
 		select r.workspace_id, 'wfo', 'wfo.run.progress', r.id::text, jsonb_build_object(
 		           'status', r.status, 'n_folds', r.n_folds, 'folds_done', a.folds_done, 'folds_failed', a.folds_failed,
 		           'folds_scored', a.scores_done, 'n_trials', n.total, 'trials_completed', n.done,
-		           'eta_seconds', case when r.status = 'running' and n.done > 0 then
-		               extract(epoch from clock_timestamp() - r.started_at)::float8 / n.done * (n.total - n.done) end)
+		           'eta_seconds', case when r.status = 'running' and n.done > a.trials_kept then
+		               extract(epoch from clock_timestamp() - r.started_at)::float8 / (n.done - a.trials_kept) * (n.total - n.done) end)
 		  from advanced a
 		  join wfo_runs r on r.id = a.wfo_id,
 		       lateral (select coalesce(sum(s.trials_done), 0) as trials

@@ -133,8 +133,8 @@ func (s *Store) requeue(ctx context.Context, tx pgx.Tx, wfo *Run) error {
 		counted as (
 			update wfo_progress p
 			   set folds_done = r.n_folds - left_open.folds, folds_failed = r.n_folds - (select count(*) from tune),
-			       trials_done = left_open.trials, scores_next = 0, scores_done = 0
-			  from wfo_runs r, (select count(*) filter (where not completed) as folds, sum(trials) as trials from tune) left_open
+			       trials_done = left_open.trials, trials_kept = left_open.trials, scores_next = 0, scores_done = 0
+			  from wfo_runs r, (select count(*) filter (where not completed) as folds, coalesce(sum(trials), 0) as trials from tune) left_open
 			 where p.wfo_id = $1 and r.id = $1)
 		update wfo_runs
 		   set status = 'pending', admitted = false, error = null, started_at = null, completed_at = null, candidates = null,

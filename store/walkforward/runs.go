@@ -68,6 +68,7 @@ type Run struct {
 	FoldsDone   int        // ended, whatever their status
 	FoldsFailed int        // of them
 	TrialsDone  int        // of folds that have not failed
+	TrialsKept  int        // of them, from before the last retry
 	ScoresDone  int        // folds on whose test window all candidates were scored
 	AsOf        time.Time  // when it was read, by the database's clock
 }
@@ -91,13 +92,14 @@ func (w *Run) Datasets() []string {
 // TrialsTotal is how many trials the folds that have not failed have.
 func (w *Run) TrialsTotal() int { return w.Trials * (w.Folds - w.FoldsFailed) }
 
-// ETA estimates the seconds a running walk-forward still needs from its mean pace since it started;
+// ETA estimates the seconds a running walk-forward still needs from its mean pace since it started, or was taken up again;
 // nil while there is nothing to go by.
 func (w *Run) ETA(now time.Time) *float64 {
-	if w.Status != Running || w.StartedAt == nil || w.TrialsDone == 0 {
+	ran := w.TrialsDone - w.TrialsKept
+	if w.Status != Running || w.StartedAt == nil || ran <= 0 {
 		return nil
 	}
-	eta := now.Sub(*w.StartedAt).Seconds() / float64(w.TrialsDone) * float64(w.TrialsTotal()-w.TrialsDone)
+	eta := now.Sub(*w.StartedAt).Seconds() / float64(ran) * float64(w.TrialsTotal()-w.TrialsDone)
 	return &eta
 }
 
@@ -126,7 +128,7 @@ const wfoColumns = `
 	r.id, r.workspace_id, r.dataset_id, d.name as dataset,
 	(select array_agg(x.dataset_id order by x.position) from wfo_datasets x where x.wfo_id = r.id) as several, r.spec, r.config, r.status, r.admitted, r.n_folds as folds, r.n_trials as trials,
 	r.warnings, coalesce(r.error, '') as error, r.outcome, r.evidence, r.created_at, r.started_at, r.completed_at, r.archived_at, r.retries,
-	p.folds_done, p.folds_failed, p.trials_done, p.scores_done, clock_timestamp() as as_of`
+	p.folds_done, p.folds_failed, p.trials_done, p.trials_kept, p.scores_done, clock_timestamp() as as_of`
 
 const wfoTables = `
 	from wfo_runs r
