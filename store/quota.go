@@ -53,17 +53,23 @@ const utcClock = `(select now, now::date as day from (select clock_timestamp() a
 // TakeTrials counts trials that are submitted, at the end of the transaction, or is a *QuotaError. The place is that of a
 // transaction that entered alone, as every one does that submits trials of a workspace with a quota.
 func (t *Tx) TakeTrials(workspace uuid.UUID, place Place, asked int) error {
+	if err := place.CheckTrials(asked); err != nil || place.trials.limit == 0 {
+		return err
+	}
 	has := place.trials
-	if has.limit == 0 {
-		return nil
-	}
-	if has.used+int64(asked) > has.limit {
-		return &QuotaError{
-			Quota: QuotaTrials, Asked: int64(asked), Used: has.used, Limit: has.limit, Again: time.Duration(has.left * float64(time.Second)),
-		}
-	}
 	t.Last("count trials", `update workspaces set trials_day = $2, trials_used = $3 where id = $1`, workspace, has.day, has.used+int64(asked))
 	return nil
+}
+
+// CheckTrials is a *QuotaError when so many trials more would be beyond the quota. It counts none.
+func (p Place) CheckTrials(asked int) error {
+	has := p.trials
+	if has.limit == 0 || has.used+int64(asked) <= has.limit {
+		return nil
+	}
+	return &QuotaError{
+		Quota: QuotaTrials, Asked: int64(asked), Used: has.used, Limit: has.limit, Again: time.Duration(has.left * float64(time.Second)),
+	}
 }
 
 // Usage is what a workspace has of that which quotas limit.

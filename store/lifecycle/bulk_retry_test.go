@@ -12,6 +12,7 @@ import (
 	"millrace/store"
 	"millrace/store/lifecycle"
 	"millrace/store/storetest"
+	"millrace/store/tenants"
 	"millrace/store/tuning"
 	"millrace/store/walkforward"
 )
@@ -170,4 +171,45 @@ func matched(b *testing.B, d *storetest.Fixture, action lifecycle.Action, filter
 	ids, err := d.Store.Lifecycle.Match(b.Context(), d.Space.ID, lifecycle.Bulk{Kind: lifecycle.Tune, Action: action, Filter: filter})
 	require.NoError(b, err)
 	return len(ids)
+}
+
+// What has room for a part only is refused before the first step, whose effects would stay.
+func TestARetryOfManyIsRefusedAsAWholeWhereAPartHasRoom(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	retryAll := func(d *storetest.Fixture, kind lifecycle.Kind, confirm, depth int) error {
+		_, err := d.Store.Lifecycle.Bulk(ctx, d.Space.ID, lifecycle.Bulk{Kind: kind, Action: lifecycle.RetryAll, Confirm: confirm, Depth: depth})
+		return err
+	}
+	t.Run("trials", func(t *testing.T) {
+		t.Parallel()
+		d := storetest.New(t)
+		waiting(d, 1100)
+		many := d.Count(`select count(*) from tunes`)
+		d.Exec(`update tunes set status = 'canceled', created_at = created_at - interval '2 days', n_trials = 3`)
+		limit := func(trials int) {
+			_, err := d.Store.Tenants.ChangeWorkspace(ctx, d.Space.ID, tenants.WorkspaceChange{Limits: tenants.WorkspaceLimits{TrialsPerDay: &trials}})
+			require.NoError(t, err)
+		}
+		limit(3*many - 1)
+		var over *store.QuotaError
+		require.ErrorAs(t, retryAll(d, lifecycle.Tune, many, 0), &over)
+		require.EqualValues(t, 3*many, over.Asked)
+		require.Equal(t, many, d.Count(`select count(*) from tunes where status = 'canceled'`))
+		limit(3 * many)
+		require.NoError(t, retryAll(d, lifecycle.Tune, many, 0))
+	})
+	t.Run("depth of run plans", func(t *testing.T) {
+		t.Parallel()
+		d := storetest.New(t)
+		const plans = 21 // a step takes up 20
+		for i := range plans {
+			runPlan(d, fmt.Sprint(i), 2)
+		}
+		d.Exec(`update tunes set status = 'canceled'`)
+		d.Exec(`update run_plans set status = 'canceled', variants_done = 2, variants_failed = 2`)
+		require.ErrorIs(t, retryAll(d, lifecycle.RunPlan, plans, 2*plans-1), store.ErrQueueFull)
+		require.Equal(t, 2*plans, d.Count(`select count(*) from tunes where status = 'canceled'`))
+		require.NoError(t, retryAll(d, lifecycle.RunPlan, plans, 2*plans))
+	})
 }

@@ -62,7 +62,7 @@ func begin(ctx context.Context, tx *store.Tx, workspace uuid.UUID, b Bulk) ([]by
 			return nil, &RefusedError{Plan: p}
 		}
 	case b.Action == RetryAll:
-		if err := store.CheckQueueFor(ctx, tx, workspace, b.Depth, len(ids)); err != nil {
+		if err := roomToRetry(ctx, tx, workspace, b, ids); err != nil {
 			return nil, err
 		}
 	}
@@ -71,6 +71,35 @@ func begin(ctx context.Context, tx *store.Tx, workspace uuid.UUID, b Bulk) ([]by
 		left.IDs = append(left.IDs, id[:]...)
 	}
 	return json.Marshal(left)
+}
+
+// roomToRetry is an error when the depth or the quota of trials has no room for all of it.
+func roomToRetry(ctx context.Context, tx *store.Tx, workspace uuid.UUID, b Bulk, ids []uuid.UUID) error {
+	which := map[Kind]string{
+		Tune:        `t.id = any($2)`,
+		WalkForward: `t.wfo_id = any($2) and (t.status <> 'completed' or t.trials_dropped_at is not null)`,
+		RunPlan:     `t.status in ('failed', 'canceled') and t.id in (select tune_id from run_plan_variants where run_plan_id = any($2))`,
+	}[b.Kind]
+	place, err := store.Room(ctx, tx, workspace)
+	if err != nil {
+		return err
+	}
+	var tunes, trials int
+	err = tx.QueryRow(ctx, `
+		select count(*), coalesce(sum(greatest(0, t.n_trials - case when t.trials_dropped_at is null
+		                                      then coalesce(p.trials_completed + p.trials_failed + p.trials_skipped, 0) else 0 end)), 0)::bigint
+		  from tunes t left join tune_progress p on p.tune_id = t.id where t.workspace_id = $1 and `+which, workspace, ids).Scan(&tunes, &trials)
+	if err != nil {
+		return fmt.Errorf("count what is retried: %w", err)
+	}
+	pieces := len(ids)
+	if b.Kind == RunPlan {
+		pieces = tunes
+	}
+	if err := store.CheckQueueFor(ctx, tx, workspace, b.Depth, pieces); err != nil {
+		return err
+	}
+	return place.CheckTrials(trials)
 }
 
 // step changes the next of what is left.
