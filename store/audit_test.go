@@ -116,7 +116,7 @@ func TestEntriesWaitForNoOther(t *testing.T) {
 		require.NoError(t, st.SealAudit(ctx))
 		require.Equal(t, []string{"test", "test"}, entries())
 	}))
-	_, err = owner.Exec(t.Context(), `update audit_unsealed set entry = entry || '{"route": "other"}' where entry ->> 'route' = 'early'`)
+	_, err = owner.Exec(t.Context(), `update audit_unsealed set entry = '{"route": "other"}' where entry::jsonb ->> 'route' = 'early'`)
 	require.NoError(t, err)
 	require.Equal(t, []string{"test", "test", "other, altered", "test"}, entries())
 }
@@ -130,7 +130,7 @@ func TestABacklogOfTheAuditLogIsSealedInShortTransactions(t *testing.T) {
 	spaces := []uuid.UUID{uuid.New(), uuid.New(), uuid.New()}
 	_, err := owner.Exec(ctx, `
 		insert into audit_unsealed (workspace_id, entry, hash)
-		select s, e, sha256(convert_to(e::text, 'UTF8')) from unnest($1::uuid[]) with ordinality u (s, at), jsonb_build_object('route', 'test') e, generate_series(1, 1500)
+		select s, e, sha256(uuid_send(s) || convert_to(e, 'UTF8')) from unnest($1::uuid[]) with ordinality u (s, at), (values ('{"route": "test"}')) v (e), generate_series(1, 1500)
 		 order by at`, spaces)
 	require.NoError(t, err)
 	counts := func() (sealed []int) {
@@ -172,7 +172,14 @@ func TestTheApplicationCannotChangeTheAuditLog(t *testing.T) {
 		"another's chain":     `select audit_append('` + uuid.NewString() + `', '{}')`,
 		"the server's chain":  `select audit_append('` + uuid.Nil.String() + `', '{}')`,
 		"an entry by itself":  `insert into audit_log values (millrace_workspace(), 1, '{}', '')`,
-		"an unsealed entry":   `insert into audit_unsealed (workspace_id, entry, hash) values (millrace_workspace(), '{}', '')`,
+		"an entry of another": `insert into audit_unsealed (workspace_id, entry, hash) values ('` + uuid.NewString() + `', '{"route": "x"}', '')`,
+		"an entry's time":     `insert into audit_unsealed (workspace_id, entry, hash, at) values (millrace_workspace(), '{"route": "x"}', '', now())`,
+		"an entry's place":    `insert into audit_unsealed (workspace_id, id, entry, hash) overriding system value values (millrace_workspace(), 1, '{"route": "x"}', '')`,
+		"an entry again":      `insert into audit_unsealed (workspace_id, entry, hash) values (millrace_workspace(), '{"route": "x"}', '') on conflict (workspace_id, id) do update set entry = '{"route": "y"}'`,
+		"an unsealed entry":   `update audit_unsealed set entry = '{"route": "x"}'`,
+		"what does not end":   `insert into audit_unsealed (workspace_id, entry, hash) values (millrace_workspace(), '{"route": "x"} ', '')`,
+		"a list":              `insert into audit_unsealed (workspace_id, entry, hash) values (millrace_workspace(), '[1]', '')`,
+		"nothing":             `insert into audit_unsealed (workspace_id, entry, hash) values (millrace_workspace(), '{}', '')`,
 		"what is unsealed":    `delete from audit_unsealed`,
 		"another's sealing":   `select audit_seal('` + uuid.NewString() + `', 1)`,
 		"everybody's sealing": `select audit_seal(null, 1)`,
