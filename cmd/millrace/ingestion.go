@@ -86,6 +86,19 @@ func (extractCmd) Run(*environment) error {
 	return nil
 }
 
+// recognizeCmd is the hidden verb by which a program that recognises text has a parent that outlives the worker.
+type recognizeCmd struct {
+	Args []string `arg:"" passthrough:"" help:"A folder, a program and its arguments."`
+}
+
+// Run runs the program.
+func (c recognizeCmd) Run(*environment) error {
+	if status := recognize.Main(c.Args); status != 0 {
+		return exitStatus(status)
+	}
+	return nil
+}
+
 // fetchOptions say what sources may be fetched from.
 func (f ingestionFlags) fetchOptions() (fetch.Options, error) {
 	options := fetch.Options{AllowPorts: f.FetchPorts}

@@ -75,6 +75,7 @@ type commands struct {
 	Config     configCmd     `cmd:"" help:"Show every variable that the program reads, and what it is here."`
 	Probe      probeCmd      `cmd:"" help:"Ask an address whether it is well."`
 	Extract    extractCmd    `cmd:"" name:"extract-child" hidden:"" help:"Read files for a worker, as its child."`
+	Recognize  recognizeCmd  `cmd:"" name:"recognize-child" hidden:"" help:"Run a program that recognises text, and end it with the worker."`
 	Completion completionCmd `cmd:"" help:"Print a script that completes verbs and flags in a shell."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }

@@ -10,8 +10,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"millrace/jobs/knowledge"
@@ -23,6 +23,8 @@ type Options struct {
 	Timeout  time.Duration // for a file; default 10 min
 	MaxBytes int64         // of what it writes; default 200 MB
 	Dir      string        // for what it writes, and for its own files; default: the system's
+	// Parent is the program that is Main, and its arguments; default: this program with Verb.
+	Parent []string
 }
 
 // Program recognises text by running a program once for each file. It is safe for concurrent use.
@@ -48,13 +50,42 @@ func New(opts Options) (*Program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%q cannot be run: %w", words[0], err)
 	}
+	if len(opts.Parent) == 0 {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("find this program: %w", err)
+		}
+		opts.Parent = []string{self, Verb}
+	}
+	sweep(opts.Dir)
 	return &Program{opts: opts, path: path, args: words[1:]}, nil
+}
+
+const (
+	folders = "millrace-recognize-"
+	// stale is the age at which a folder is of a process that died before it removed it: a file takes 15 min at most, and its text
+	// is read within minutes.
+	stale = time.Hour
+)
+
+// sweep removes what processes left that were killed together with all that would have removed it.
+func sweep(dir string) {
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	left, _ := os.ReadDir(dir) // a folder that cannot be read is found when a file is to be recognised
+	for _, folder := range left {
+		info, err := folder.Info()
+		if err == nil && info.IsDir() && strings.HasPrefix(folder.Name(), folders) && time.Since(info.ModTime()) > stale {
+			_ = os.RemoveAll(filepath.Join(dir, folder.Name())) // of another user, it may not be ours to remove
+		}
+	}
 }
 
 // Recognize runs the program with what source writes. The file it returns is removed by its Close. A file of which the
 // program makes nothing is a *knowledge.Rejection; an error of source is returned as it is.
 func (p *Program) Recognize(ctx context.Context, source func(io.Writer) error) (knowledge.Recognized, error) {
-	dir, err := os.MkdirTemp(p.opts.Dir, "millrace-recognize-*")
+	dir, err := os.MkdirTemp(p.opts.Dir, folders+"*")
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for text recognition: %w", err)
 	}
@@ -78,7 +109,12 @@ func (p *Program) run(ctx context.Context, dir string, source func(io.Writer) er
 	limited, cancel := context.WithTimeout(ctx, p.opts.Timeout)
 	defer cancel()
 	written := &bounded{to: out, left: p.opts.MaxBytes, stop: cancel}
-	err = p.command(limited, dir, in, written).Run()
+	cmd, done, err := p.command(limited, dir, in, written)
+	if err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	defer done()
+	err = cmd.Run()
 	switch {
 	case err == nil && written.err == nil:
 		return &output{file: out, size: p.opts.MaxBytes - written.left, dir: dir}, nil
@@ -99,22 +135,10 @@ func (p *Program) run(ctx context.Context, dir string, source func(io.Writer) er
 // failed is a program that ended with an error: by its own status it refuses the file; else it is our failure.
 func (p *Program) failed(err error) error {
 	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.Exited() {
+	if errors.As(err, &exit) && exit.Exited() && exit.ExitCode() < notStarted {
 		return knowledge.Rejectf("the PDF has no text of its own, and text recognition ended with status %d: recognise its text (OCR) before you send it", exit.ExitCode())
 	}
 	return fmt.Errorf("run text recognition: %w", err)
-}
-
-// command is the program in a process group of its own, which is killed as a whole. It has nothing of this process's
-// settings: those hold secrets.
-func (p *Program) command(ctx context.Context, dir string, in io.Reader, out io.Writer) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, p.path, p.args...)
-	cmd.Dir, cmd.Stdin, cmd.Stdout = dir, in, out
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir, "LANG=C.UTF-8"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 5 * time.Second
-	return cmd
 }
 
 // spool writes the source to a file: a program may read it more slowly than a transaction should be open.
