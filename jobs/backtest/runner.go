@@ -1,5 +1,7 @@
 package backtest
 
+import "math"
+
 // Runner runs one strategy over one history repeatedly. It keeps its scratch memory, so that
 // a run allocates nothing once warm. Not safe for concurrent use: make one per goroutine.
 type Runner struct {
@@ -14,6 +16,7 @@ type Runner struct {
 
 	signals Signals
 	course  course
+	legs    legs
 	equity  []float64 // at the close of the bars from first on, of which so many are measured
 	first   int
 	read    int
@@ -372,10 +375,9 @@ func (t *tally) add(pnl, pct float64) {
 	t.over += pnl - t.first
 	t.squares += float64((pnl - t.first) * (pnl - t.first))
 	t.returnsPct += pct
-	if pnl > 0 {
-		t.wins++
-		t.profit += pnl
-	} else {
-		t.loss -= pnl
-	}
+	// The sum that a trade does not belong to gets zero, without a branch.
+	won := bit(pnl > 0)
+	t.wins += int(won)
+	t.profit += math.Float64frombits(math.Float64bits(pnl) & -won)
+	t.loss -= math.Float64frombits(math.Float64bits(pnl) & (won - 1))
 }

@@ -22,16 +22,13 @@ func (bbReversal) Signals(ind *Indicators, p Params, out *Signals) {
 	n, width := int(p[0]), p[1]
 	mean, dev, closes := ind.SMA(n), ind.Deviation(n), ind.Bars().Close
 	mean, dev = mean[:len(closes)], dev[:len(closes)]
-	var lower, upper [64]float64
 	wasBelow, wasAbove := uint64(0), uint64(0) // of the bar before: outside of the bands
 	i := 0
-	for ; i+64 <= len(closes); i += 64 {
-		c := (*[64]float64)(closes[i:])
-		bands64(&lower, &upper, (*[64]float64)(mean[i:]), (*[64]float64)(dev[i:]), width)
-		backIn, below := compare64(c, &lower)
-		above, backOut := compare64(c, &upper)
+	for _, s := range out.outside(closes, mean, dev, width) {
+		backIn, below, above, backOut := s[0], s[1], s[2], s[3]
 		out.bits(i, backIn&(below<<1|wasBelow), backOut&(above<<1|wasAbove))
 		wasBelow, wasAbove = below>>63, above>>63
+		i += 64
 	}
 	for ; i < len(closes); i++ {
 		lower, upper := mean[i]-float64(width*dev[i]), mean[i]+float64(width*dev[i])

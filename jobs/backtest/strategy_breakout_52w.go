@@ -23,18 +23,26 @@ func (breakout52w) Signals(ind *Indicators, p Params, out *Signals) {
 	high, mean, closes := ind.Highest(int(p[0])), ind.SMA(period), ind.Bars().Close
 	high, mean = high[:len(closes)], mean[:len(closes)]
 	wasAbove := uint64(0) // of the bar before: whether the close was not below the mean
-	for i := 0; i < len(closes); {
-		if i >= period && allNumbers(mean[i:]) {
-			c := (*[64]float64)(closes[i:])
-			long, _ := compare64(c, (*[64]float64)(high[i-1:]))
-			_, below := compare64(c, (*[64]float64)(mean[i:]))
-			out.bits(i, long, below&(^below<<1|wasAbove))
-			wasAbove = ^below >> 63
-			i += 64
-			continue
-		}
+	one := func(i int) {
 		out.bits(i, bit(i > 0 && closes[i] > high[max(i-1, 0)]), bit(closes[i] < mean[i])&wasAbove)
 		wasAbove = bit(closes[i] >= mean[i])
-		i++
+	}
+	i := 0
+	for ; i < min(period, len(closes)); i++ {
+		one(i)
+	}
+	if allNumbers(mean[i:]) {
+		words := len(closes[i:]) / 64
+		overs, belows := out.scratch(0, words), out.scratch(1, words)
+		above(closes[i:], 64, high[i-1:], 64, overs)
+		above(mean[i:], 64, closes[i:], 64, belows)
+		for k, below := range belows {
+			out.bits(i, overs[k], below&(^below<<1|wasAbove))
+			wasAbove = ^below >> 63
+			i += 64
+		}
+	}
+	for ; i < len(closes); i++ {
+		one(i)
 	}
 }

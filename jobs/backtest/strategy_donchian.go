@@ -22,11 +22,8 @@ func (donchianBreakout) Signals(ind *Indicators, p Params, out *Signals) {
 	high, low, closes := ind.Highest(int(p[0])), ind.Lowest(int(p[1])), ind.Bars().Close
 	high, low = high[:len(closes)], low[:len(closes)]
 	i := 1
-	for ; i+64 <= len(closes); i += 64 {
-		c := (*[64]float64)(closes[i:])
-		long, _ := compare64(c, (*[64]float64)(high[i-1:]))
-		_, short := compare64(c, (*[64]float64)(low[i-1:]))
-		out.bits(i, long, short)
+	if len(closes) > 1 {
+		i = out.beyond(1, closes[1:], high, low)
 	}
 	for ; i < len(closes); i++ {
 		out.bits(i, bit(closes[i] > high[i-1]), bit(closes[i] < low[i-1]))

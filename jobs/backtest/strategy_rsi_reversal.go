@@ -26,17 +26,27 @@ func (rsiReversal) Signals(ind *Indicators, p Params, out *Signals) {
 		oversold[i], overbought[i] = p[1], p[2]
 	}
 	wasLow, wasHigh := uint64(0), uint64(0) // of the bar before: at an extreme
-	for i := 0; i < len(rsi); {
-		if i >= int(p[0]) && allNumbers(rsi[i:]) {
-			above, _ := compare64((*[64]float64)(rsi[i:]), &oversold)
-			_, below := compare64((*[64]float64)(rsi[i:]), &overbought)
-			out.bits(i, above&(^above<<1|wasLow), below&(^below<<1|wasHigh))
-			wasLow, wasHigh = ^above>>63, ^below>>63
-			i += 64
-			continue
-		}
+	one := func(i int) {
 		out.bits(i, bit(rsi[i] > p[1])&wasLow, bit(rsi[i] < p[2])&wasHigh)
 		wasLow, wasHigh = bit(rsi[i] <= p[1]), bit(rsi[i] >= p[2])
-		i++
+	}
+	i := 0
+	for ; i < min(int(p[0]), len(rsi)); i++ {
+		one(i)
+	}
+	if allNumbers(rsi[i:]) {
+		words := len(rsi[i:]) / 64
+		overs, unders := out.scratch(0, words), out.scratch(1, words)
+		above(rsi[i:], 64, oversold[:], 0, overs)
+		above(overbought[:], 0, rsi[i:], 64, unders)
+		for k, over := range overs {
+			under := unders[k]
+			out.bits(i, over&(^over<<1|wasLow), under&(^under<<1|wasHigh))
+			wasLow, wasHigh = ^over>>63, ^under>>63
+			i += 64
+		}
+	}
+	for ; i < len(rsi); i++ {
+		one(i)
 	}
 }

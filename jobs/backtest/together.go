@@ -1,11 +1,17 @@
 package backtest
 
+import "slices"
+
 // SimulateTogether is Simulate of up to Lanes runners over one history, bit for bit, in less time.
 func SimulateTogether(runners []*Runner, w Window, metrics []*Metrics) {
 	if w.Len() <= 0 {
 		for i, r := range runners {
 			r.Simulate(w, metrics[i])
 		}
+		return
+	}
+	if !slices.ContainsFunc(runners, func(r *Runner) bool { return !r.inLegs(w) }) {
+		simulateLegs(runners, w, metrics)
 		return
 	}
 	for _, r := range runners {

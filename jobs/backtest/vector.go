@@ -65,6 +65,25 @@ func bandsPlain(lower, upper, mean, dev *[64]float64, width float64) {
 	}
 }
 
+// abovePlain are the bars, 64 a word, with a above b. Each is moved by its step for each word: one that is moved by none has
+// the same 64 values for every word.
+func abovePlain(a []float64, stepA int, b []float64, stepB int, out []uint64) {
+	for i := range out {
+		out[i], _ = comparePlain((*[64]float64)(a[stepA*i:]), (*[64]float64)(b[stepB*i:]))
+	}
+}
+
+// outsidePlain are the bars, 64 a word, whose close is above the lower band, below it, above the upper band, and below it.
+func outsidePlain(closes, mean, dev []float64, width float64, sides [][4]uint64) {
+	var lower, upper [64]float64
+	for i := range sides {
+		c, s := (*[64]float64)(closes[64*i:]), &sides[i]
+		bandsPlain(&lower, &upper, (*[64]float64)(mean[64*i:]), (*[64]float64)(dev[64*i:]), width)
+		s[0], s[1] = comparePlain(c, &lower)
+		s[2], s[3] = comparePlain(c, &upper)
+	}
+}
+
 // laneSums are the powerSums of several trials.
 type laneSums struct{ last, r1, gains, losses, r3, r4 [Lanes]float64 }
 

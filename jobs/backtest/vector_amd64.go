@@ -18,8 +18,27 @@ func guard(equity, closes, lows, highs []float64, units, entry, cash, lower, upp
 	return guardPlain(equity, closes, lows, highs, units, entry, cash, lower, upper)
 }
 
-// quiet is quietPlain in groups of four: it may stop up to three bars early.
+// wide reports whether vectors have eight numbers and masks.
+func wide() bool { return cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasBMI2 }
+
+// hasLegs reports whether vectors write the equity of legs, which one bar after the other does not pay.
+func hasLegs() bool { return wide() }
+
+// writeLegs is writeLegsPlain of whole groups of eight bars. Seven legs more than there are can be read.
+func writeLegs(equity, closes []float64, begun []byte, units, entry, cash []float64, leg int) (next int, above bool) {
+	groups := len(closes) / barsOfLegs
+	if groups == 0 || !wide() {
+		return writeLegsPlain(equity, closes, begun, units, entry, cash, leg)
+	}
+	_, _, begun = equity[groups*barsOfLegs-1], closes[groups*barsOfLegs-1], begun[:groups]
+	return legsAVX512(&equity[0], &closes[0], &begun[0], &units[0], &entry[0], &cash[0], groups, leg)
+}
+
+// quiet is quietPlain in groups of four or eight: it may stop up to seven bars early.
 func quiet(equity []float64, floor, peak float64) int {
+	if bars := len(equity) &^ 7; bars > 0 && wide() {
+		return quietAVX512(&equity[0], bars, floor, peak)
+	}
 	if bars := len(equity) &^ 3; bars > 0 && cpu.X86.HasAVX2 {
 		return quietAVX2(&equity[0], bars, floor, peak)
 	}
@@ -50,13 +69,52 @@ func compare64(a, b *[64]float64) (over, under uint64) {
 	return compareAVX2(&a[0], &b[0])
 }
 
-// bands64 is bandsPlain.
-func bands64(lower, upper, mean, dev *[64]float64, width float64) {
-	if !cpu.X86.HasAVX2 {
-		bandsPlain(lower, upper, mean, dev, width)
+// compare is comparePlain of as many 64 bars as there are words.
+func compare(a, b []float64, over, under []uint64) {
+	words := len(over)
+	a, b, under = a[:64*words], b[:64*words], under[:words]
+	if words > 0 && wide() {
+		compareAVX512(&a[0], &b[0], &over[0], &under[0], words)
 		return
 	}
-	bandsAVX2(lower, upper, mean, dev, width)
+	for i := range over {
+		over[i], under[i] = compare64((*[64]float64)(a[64*i:]), (*[64]float64)(b[64*i:]))
+	}
+}
+
+// above is abovePlain.
+func above(a []float64, stepA int, b []float64, stepB int, out []uint64) {
+	switch last := len(out) - 1; {
+	case last >= 0 && wide():
+		_, _ = a[stepA*last+63], b[stepB*last+63]
+		aboveAVX512(&a[0], 8*stepA, &b[0], 8*stepB, &out[0], len(out))
+	case cpu.X86.HasAVX2:
+		for i := range out {
+			out[i], _ = compareAVX2(&a[stepA*i:][:64][0], &b[stepB*i:][:64][0])
+		}
+	default:
+		abovePlain(a, stepA, b, stepB, out)
+	}
+}
+
+// outside is outsidePlain.
+func outside(closes, mean, dev []float64, width float64, sides [][4]uint64) {
+	switch n := 64 * len(sides); {
+	case n > 0 && wide():
+		_, _, _ = closes[n-1], mean[n-1], dev[n-1]
+		outsideAVX512(&closes[0], &mean[0], &dev[0], width, &sides[0], len(sides))
+	case cpu.X86.HasAVX2:
+		var lower, upper [64]float64
+		for i := range sides {
+			c, m, d := (*[64]float64)(closes[64*i:]), (*[64]float64)(mean[64*i:]), (*[64]float64)(dev[64*i:])
+			bandsAVX2(&lower, &upper, m, d, width)
+			s := &sides[i]
+			s[0], s[1] = compareAVX2(&c[0], &lower[0])
+			s[2], s[3] = compareAVX2(&c[0], &upper[0])
+		}
+	default:
+		outsidePlain(closes, mean, dev, width, sides)
+	}
 }
 
 //go:noescape
@@ -76,3 +134,18 @@ func compareAVX2(a, b *float64) (over, under uint64)
 
 //go:noescape
 func bandsAVX2(lower, upper, mean, dev *[64]float64, width float64)
+
+//go:noescape
+func legsAVX512(equity, closes *float64, begun *byte, units, entry, cash *float64, groups, leg int) (next int, above bool)
+
+//go:noescape
+func quietAVX512(equity *float64, bars int, floor, peak float64) int
+
+//go:noescape
+func compareAVX512(a, b *float64, over, under *uint64, words int)
+
+//go:noescape
+func aboveAVX512(a *float64, stepA int, b *float64, stepB int, out *uint64, words int)
+
+//go:noescape
+func outsideAVX512(closes, mean, dev *float64, width float64, sides *[4]uint64, words int)

@@ -10,12 +10,27 @@ func guard(equity, closes, lows, highs []float64, units, entry, cash, lower, upp
 	return guardPlain(equity, closes, lows, highs, units, entry, cash, lower, upper)
 }
 
+// hasLegs reports whether vectors write the equity of legs, which one bar after the other does not pay.
+func hasLegs() bool { return false }
+
+func writeLegs(equity, closes []float64, begun []byte, units, entry, cash []float64, leg int) (next int, above bool) {
+	return writeLegsPlain(equity, closes, begun, units, entry, cash, leg)
+}
+
 func quiet(equity []float64, floor, peak float64) int { return quietPlain(equity, floor, peak) }
 
 func (s *laneSums) add(equity *[Lanes][]float64) { s.addPlain(equity) }
 
-func compare64(a, b *[64]float64) (over, under uint64) { return comparePlain(a, b) }
+func compare(a, b []float64, over, under []uint64) {
+	for i := range over {
+		over[i], under[i] = comparePlain((*[64]float64)(a[64*i:]), (*[64]float64)(b[64*i:]))
+	}
+}
 
-func bands64(lower, upper, mean, dev *[64]float64, width float64) {
-	bandsPlain(lower, upper, mean, dev, width)
+func above(a []float64, stepA int, b []float64, stepB int, out []uint64) {
+	abovePlain(a, stepA, b, stepB, out)
+}
+
+func outside(closes, mean, dev []float64, width float64, sides [][4]uint64) {
+	outsidePlain(closes, mean, dev, width, sides)
 }

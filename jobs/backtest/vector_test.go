@@ -2,6 +2,7 @@ package backtest
 
 import (
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"testing"
 
@@ -43,17 +44,10 @@ func TestVectorsEqualPlainFunctions(t *testing.T) {
 
 		still := quiet(closes, 96, 104)
 		plain = quietPlain(closes, 96, 104)
-		require.True(t, still <= plain && plain-still < 4, "quiet passed over %d bars of %d", still, plain)
+		require.True(t, still <= plain && plain-still < 8, "quiet passed over %d bars of %d", still, plain)
 
-		a, b := (*[64]float64)(hostile(rng, 64, odd)), (*[64]float64)(hostile(rng, 64, odd))
-		over, under := compare64(a, b)
-		plainOver, plainUnder := comparePlain(a, b)
-		require.Equal(t, [2]uint64{plainOver, plainUnder}, [2]uint64{over, under})
-
-		var low, high, plainLow, plainHigh [64]float64
-		bands64(&low, &high, a, b, units)
-		bandsPlain(&plainLow, &plainHigh, a, b, units)
-		requireBits(t, append(plainLow[:], plainHigh[:]...), append(low[:], high[:]...))
+		requireWords(t, rng, odd, units)
+		requireLegs(t, rng, odd)
 
 		var lanes [Lanes][]float64
 		sums := laneSums{last: [Lanes]float64{100, 99, 1e-3, 1e300}}
@@ -74,6 +68,53 @@ func TestVectorsEqualPlainFunctions(t *testing.T) {
 			require.Equal(t, alone, beside)
 		}
 	}
+}
+
+// requireWords holds comparisons of 64 bars a word to the plain ones.
+func requireWords(t *testing.T, rng *rand.Rand, odd, width float64) {
+	t.Helper()
+	words := rng.IntN(4)
+	a, b, c := hostile(rng, 64*words, odd), hostile(rng, 64*words, odd), hostile(rng, max(64, 64*words), odd)
+	over, under, want, wantUnder := make([]uint64, words), make([]uint64, words), make([]uint64, words), make([]uint64, words)
+	compare(a, b, over, under)
+	for i := range want {
+		want[i], wantUnder[i] = comparePlain((*[64]float64)(a[64*i:]), (*[64]float64)(b[64*i:]))
+	}
+	require.Equal(t, [2][]uint64{want, wantUnder}, [2][]uint64{over, under})
+	for _, step := range []int{0, 64} {
+		above(a, 64, c, step, over)
+		abovePlain(a, 64, c, step, want)
+		above(c, step, b, 64, under)
+		abovePlain(c, step, b, 64, wantUnder)
+		require.Equal(t, [2][]uint64{want, wantUnder}, [2][]uint64{over, under})
+	}
+	sides, plain := make([][4]uint64, words), make([][4]uint64, words)
+	outside(a, b, c, width, sides)
+	outsidePlain(a, b, c, width, plain)
+	require.Equal(t, plain, sides)
+}
+
+// requireLegs holds the equity of legs to that of bar after bar.
+func requireLegs(t *testing.T, rng *rand.Rand, odd float64) {
+	t.Helper()
+	n := 8 * rng.IntN(9)
+	closes, begun, count := hostile(rng, n, odd), make([]byte, n/8), 1
+	for i := range begun {
+		if rng.IntN(3) > 0 {
+			begun[i] = byte(rng.Uint32() & rng.Uint32())
+		}
+		count += bits.OnesCount8(begun[i])
+	}
+	units, entry, cash := hostile(rng, count+barsOfLegs, odd), hostile(rng, count+barsOfLegs, odd), hostile(rng, count+barsOfLegs, odd)
+	for i := range units {
+		units[i], cash[i] = units[i]/100, cash[i]-80*rng.Float64()
+	}
+	got, want := make([]float64, n), make([]float64, n)
+	next, high := writeLegs(got, closes, begun, units, entry, cash, 0)
+	plainNext, plainHigh := writeLegsPlain(want, closes, begun, units, entry, cash, 0)
+	require.Equal(t, plainNext, next)
+	require.Equal(t, plainHigh, high)
+	requireBits(t, want, got)
 }
 
 // requireBits compares bit by bit; one NaN is as good as another.

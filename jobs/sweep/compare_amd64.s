@@ -1,38 +1,57 @@
 #include "textflag.h"
 
-// func compareAVX2(lower, upper *tileSums, low, high float64) (under, notOver uint64)
-// Each step takes four trials, from the last to the first, and shifts their bits in.
-TEXT ·compareAVX2(SB), NOSPLIT, $0-48
+// func compareAVX2(lower, upper *tileSums, low, high float32) (under, notOver uint64)
+// Each step takes eight trials, from the last to the first, and shifts their bits in.
+TEXT ·compareAVX2(SB), NOSPLIT, $0-40
 	MOVQ lower+0(FP), SI
 	MOVQ upper+8(FP), DI
-	VBROADCASTSD low+16(FP), Y8
-	VBROADCASTSD high+24(FP), Y9
+	VBROADCASTSS low+16(FP), Y8
+	VBROADCASTSS high+20(FP), Y9
 	VPCMPEQD Y10, Y10, Y10
-	VPSRLQ $1, Y10, Y10 // all bits but the sign
+	VPSRLD $1, Y10, Y10 // all bits but the sign
 	XORQ R8, R8
 	XORQ R9, R9
-	MOVQ $480, CX
+	MOVQ $224, CX
 
 step:
-	VMOVUPD (SI)(CX*1), Y0
-	VADDPD (DI)(CX*1), Y0, Y0
-	VMOVUPD 512(SI)(CX*1), Y1
-	VADDPD 512(DI)(CX*1), Y1, Y1
-	VANDPD Y10, Y0, Y2
-	VMULPD Y0, Y2, Y2
-	VMULPD Y8, Y1, Y3
-	VMULPD Y9, Y1, Y4
-	VCMPPD $1, Y3, Y2, Y3
-	VCMPPD $2, Y4, Y2, Y4
-	VMOVMSKPD Y3, AX
-	VMOVMSKPD Y4, BX
-	SHLQ $4, R8
-	SHLQ $4, R9
+	VMOVUPS (SI)(CX*1), Y0
+	VADDPS (DI)(CX*1), Y0, Y0
+	VMOVUPS 256(SI)(CX*1), Y1
+	VADDPS 256(DI)(CX*1), Y1, Y1
+	VANDPS Y10, Y0, Y2
+	VMULPS Y0, Y2, Y2
+	VMULPS Y8, Y1, Y3
+	VMULPS Y9, Y1, Y4
+	VCMPPS $1, Y3, Y2, Y3
+	VCMPPS $2, Y4, Y2, Y4
+	VMOVMSKPS Y3, AX
+	VMOVMSKPS Y4, BX
+	SHLQ $8, R8
+	SHLQ $8, R9
 	ORQ AX, R8
 	ORQ BX, R9
 	SUBQ $32, CX
 	JGE step
-	MOVQ R8, under+32(FP)
-	MOVQ R9, notOver+40(FP)
+	MOVQ R8, under+24(FP)
+	MOVQ R9, notOver+32(FP)
+	VZEROUPPER
+	RET
+
+// func addAVX2(out, a, b *tileSums)
+TEXT ·addAVX2(SB), NOSPLIT, $0-24
+	MOVQ out+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ $448, CX
+
+add:
+	VMOVUPS (SI)(CX*1), Y0
+	VADDPS (DX)(CX*1), Y0, Y0
+	VMOVUPS 32(SI)(CX*1), Y1
+	VADDPS 32(DX)(CX*1), Y1, Y1
+	VMOVUPS Y0, (DI)(CX*1)
+	VMOVUPS Y1, 32(DI)(CX*1)
+	SUBQ $64, CX
+	JGE add
 	VZEROUPPER
 	RET

@@ -1,8 +1,10 @@
 package sweep
 
 import (
+	"cmp"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // A ratio takes a division and a root, and there are 12,870 for each trial. But all that a split shows is
@@ -13,35 +15,39 @@ import (
 //
 // which grows with r, so a trial is held against the ratio r by comparing s·|s| with n·g·q. Where the two
 // are closer than rounding can explain, the ratios themselves are compared, so that the result is always
-// that of comparing ratios.
+// that of comparing ratios. That leaves the first comparison to sums of half the precision, of which twice as many
+// fit a vector and the cache: only how often ratios are compared depends on them.
 //
 // Trials are taken a tile at a time, as the sums of a tile over all sets of blocks fit the cache.
 
 const (
 	// tileTrials is how many trials are compared at once: as many as a mask has bits.
 	tileTrials = 64
-	// screenMargin is by how much g must differ. Rounding moves it by less than 1e-13 of trials that are screenable.
-	screenMargin = 1e-11
+	// screenMargin is by how much g must differ. Of trials that are screenable, rounding moves it by less than 27·2⁻²⁴:
+	// 8·2⁻²⁴ of √(n·q) in s, as |s| of a block is at most √(n·q) of the block, hence 17 of n·q in s·|s|; and 10 in
+	// the product with q.
+	screenMargin = 4e-6
 	// pboHalves is how many halves the blocks have: C(16,8).
 	pboHalves = 12870
 )
 
 // screenable reports whether rounding moves g of every trial in every half by less than the margin. It does
 // where in each block the variance is at least a hundredth of the mean square, as then it is in every
-// union of blocks, and where no square is so small or so large that the variance is lost.
+// union of blocks, and where no square is so small or so large that the variance is lost, nor so small beside
+// those of the other blocks that it is lost in sums of half the precision.
 func screenable(rows []blockRow) bool {
 	for i := range rows {
 		row := &rows[i]
 		if row.counts != rows[0].counts {
 			return false
 		}
-		least := 1e-20 * float64(row.periods)
+		least, largest := 1e-20*float64(row.periods), slices.Max(row.squares[:])
 		for b, q := range row.squares {
 			s := row.sums[b]
 			if s == 0 && q == 0 {
 				continue
 			}
-			if !(q >= least && q <= 1e100 && s*s <= 0.99*float64(row.counts[b])*q) {
+			if !(q >= least && q >= 1e-30*largest && q <= 1e100 && s*s <= 0.99*float64(row.counts[b])*q) {
 				return false
 			}
 		}
@@ -49,34 +55,60 @@ func screenable(rows []blockRow) bool {
 	return true
 }
 
+// screenedRow is a trial as it is screened.
+type screenedRow struct {
+	*blockRow
+	place         int
+	sums, squares [pboBlocks]float32 // scaled by a power of two and its square, which leaves g as it is
+}
+
+// screenedRows are the trials with the best of all blocks first, which are likely to be the best of many halves.
+func screenedRows(rows []blockRow) []screenedRow {
+	scale := 1 / periodsOf(&rows[0].counts, 1<<pboBlocks-1)
+	whole := make([]float64, len(rows))
+	screened := make([]screenedRow, len(rows))
+	for i := range rows {
+		row := &rows[i]
+		whole[i] = row.ratio(1<<pboBlocks-1, scale)
+		screened[i].blockRow, screened[i].place = row, i
+		_, exponent := math.Frexp(slices.Max(row.squares[:]))
+		shift := -exponent / 2
+		for b := range row.sums {
+			screened[i].sums[b] = float32(math.Ldexp(row.sums[b], shift))
+			screened[i].squares[b] = float32(math.Ldexp(row.squares[b], 2*shift))
+		}
+	}
+	slices.SortFunc(screened, func(a, b screenedRow) int {
+		return cmp.Or(cmp.Compare(whole[b.place], whole[a.place]), cmp.Compare(a.place, b.place))
+	})
+	return screened
+}
+
 // tile holds up to 64 trials' sums over each subset of the lower and of the upper eight blocks.
 type tile struct {
+	rows  []screenedRow
 	first int
 	all   uint64 // a bit for each trial
 	sums  [2][256]tileSums
 }
 
-type tileSums struct{ sums, squares [tileTrials]float64 }
+type tileSums struct{ sums, squares [tileTrials]float32 }
 
-func (t *tile) fill(rows []blockRow, first int) {
-	rows = rows[first:min(first+tileTrials, len(rows))]
-	t.first, t.all = first, math.MaxUint64>>(tileTrials-len(rows))
+// fill takes the trials from first on.
+func (t *tile) fill(rows []screenedRow, first int) {
+	t.rows, t.first = rows[first:min(first+tileTrials, len(rows))], first
+	t.all = math.MaxUint64 >> (tileTrials - len(t.rows))
 	for side := range t.sums {
+		sums := &t.sums[side]
+		for block := range 8 {
+			out := &sums[1<<block]
+			for i := range t.rows {
+				out.sums[i], out.squares[i] = t.rows[i].sums[side*8+block], t.rows[i].squares[side*8+block]
+			}
+		}
 		for set := 1; set < 256; set++ {
-			block := side*8 + bits.TrailingZeros(uint(set))
-			out, rest := &t.sums[side][set], &t.sums[side][set&(set-1)]
-			if set&(set-1) == 0 {
-				for i := range rows {
-					out.sums[i], out.squares[i] = 0+rows[i].sums[block], 0+rows[i].squares[block]
-				}
-				continue
-			}
-			own := &t.sums[side][set&-set]
-			for i := range out.sums {
-				out.sums[i] = rest.sums[i] + own.sums[i]
-			}
-			for i := range out.squares {
-				out.squares[i] = rest.squares[i] + own.squares[i]
+			if rest := set & (set - 1); rest != 0 {
+				addSums(&sums[set], &sums[rest], &sums[set&-set])
 			}
 		}
 	}
@@ -86,7 +118,7 @@ func (t *tile) fill(rows []blockRow, first int) {
 type screenedHalf struct {
 	set            uint32
 	periods, scale float64
-	best           int
+	best           *screenedRow
 	is, oos        float64 // ratios of the best in this half and in the other
 	level          float64 // n·g of the best, in this half and later in the other
 	below, equal   int     // trials with lower and with the same ratio in the other half
@@ -99,27 +131,31 @@ func judgeSplits(rows []blockRow) pboResult {
 	eachSplit(func(half, other uint32) {
 		for _, set := range [...]uint32{half, other} {
 			periods := periodsOf(&rows[0].counts, set)
-			halves = append(halves, screenedHalf{set: set, periods: periods, scale: 1 / periods, best: -1})
+			halves = append(halves, screenedHalf{set: set, periods: periods, scale: 1 / periods})
 		}
 	})
+	screened := screenedRows(rows)
 	t := new(tile)
 	for first := 0; first < len(rows); first += tileTrials {
-		t.fill(rows, first)
+		t.fill(screened, first)
 		for i := range halves {
 			h := &halves[i]
-			if h.best < 0 { // the half before is nearly the same, and so may be its best
-				h.take(t, max(0, halves[max(0, i-2)].best))
+			if h.best == nil { // the half before is nearly the same, and so may be its best
+				h.take(&screened[0])
+				if i >= 2 {
+					h.take(halves[i-2].best)
+				}
 			}
 			t.best(h)
 		}
 	}
 	for i := range halves {
 		h, other := &halves[i], &halves[i^1]
-		h.oos = rows[h.best].ratio(other.set, other.scale)
+		h.oos = h.best.ratio(other.set, other.scale)
 		h.level = levelOf(h.oos, other.periods)
 	}
 	for first := 0; first < len(rows); first += tileTrials {
-		t.fill(rows, first)
+		t.fill(screened, first)
 		for i := range halves {
 			if h := &halves[i]; !h.decided {
 				t.rank(h, &halves[i^1], len(rows))
@@ -140,17 +176,12 @@ func levelOf(ratio, periods float64) float64 {
 
 // compare is compareSums of the tile's trials in a half.
 func (t *tile) compare(set uint32, low, high float64) (under, notOver uint64) {
-	return compareSums(&t.sums[0][set&0xff], &t.sums[1][set>>8], low, high)
+	return compareSums(&t.sums[0][set&0xff], &t.sums[1][set>>8], float32(low), float32(high))
 }
 
-func (t *tile) ratio(i int, h *screenedHalf) float64 {
-	lower, upper := &t.sums[0][h.set&0xff], &t.sums[1][h.set>>8]
-	return ratioOf(lower.sums[i]+upper.sums[i], lower.squares[i]+upper.squares[i], h.scale)
-}
-
-// take makes a trial of the tile the best of the half.
-func (h *screenedHalf) take(t *tile, trial int) {
-	h.best, h.is = trial, t.ratio(trial-t.first, h)
+// take makes a trial the best of the half.
+func (h *screenedHalf) take(row *screenedRow) {
+	h.best, h.is = row, row.ratio(h.set, h.scale)
 	h.level = levelOf(h.is, h.periods)
 }
 
@@ -159,9 +190,13 @@ func (t *tile) best(h *screenedHalf) {
 	level := h.level - float64(screenMargin*h.periods)
 	under, _ := t.compare(h.set, level, level)
 	for near := t.all &^ under; near != 0; near &= near - 1 {
-		i := bits.TrailingZeros64(near)
-		if ratio, trial := t.ratio(i, h), t.first+i; ratio > h.is || ratio == h.is && trial < h.best {
-			h.take(t, trial)
+		row := &t.rows[bits.TrailingZeros64(near)]
+		if row == h.best {
+			continue
+		}
+		if ratio := row.ratio(h.set, h.scale); ratio > h.is || ratio == h.is && row.place < h.best.place {
+			h.best, h.is = row, ratio
+			h.level = levelOf(ratio, h.periods)
 		}
 	}
 }
@@ -173,7 +208,7 @@ func (t *tile) rank(h, other *screenedHalf, trials int) {
 	under, notOver := t.compare(other.set, h.level-margin, h.level+margin)
 	h.below += bits.OnesCount64(under & t.all)
 	for near := notOver &^ under & t.all; near != 0; near &= near - 1 {
-		if ratio := t.ratio(bits.TrailingZeros64(near), other); ratio < h.oos {
+		if ratio := t.rows[bits.TrailingZeros64(near)].ratio(other.set, other.scale); ratio < h.oos {
 			h.below++
 		} else if ratio == h.oos {
 			h.equal++
@@ -185,10 +220,10 @@ func (t *tile) rank(h, other *screenedHalf, trials int) {
 }
 
 // comparePlain is compareSums without vectors.
-func comparePlain(lower, upper *tileSums, low, high float64) (under, notOver uint64) {
+func comparePlain(lower, upper *tileSums, low, high float32) (under, notOver uint64) {
 	for i := range lower.sums {
 		sum, squares := lower.sums[i]+upper.sums[i], lower.squares[i]+upper.squares[i]
-		g := sum * math.Abs(sum)
+		g := sum * math.Float32frombits(math.Float32bits(sum)&^(1<<31))
 		var isUnder, isNotOver uint64
 		if g < low*squares {
 			isUnder = 1
@@ -200,4 +235,12 @@ func comparePlain(lower, upper *tileSums, low, high float64) (under, notOver uin
 		notOver |= isNotOver << i
 	}
 	return under, notOver
+}
+
+// addPlain is addSums without vectors.
+func addPlain(out, a, b *tileSums) {
+	for i := range out.sums {
+		out.sums[i] = a.sums[i] + b.sums[i]
+		out.squares[i] = a.squares[i] + b.squares[i]
+	}
 }

@@ -122,14 +122,20 @@ func periodsOf(counts *[pboBlocks]int, set uint32) float64 {
 // ratio is the trial's ratio over a set of blocks; scale is 1 / periods of the set. The order of the sums is part of
 // the result: those of the lower eight blocks and those of the upper eight, each from the last block to the first.
 func (row *blockRow) ratio(set uint32, scale float64) float64 {
-	var sums, squares [2]float64
-	for b := pboBlocks - 1; b >= 0; b-- {
-		if set>>b&1 == 1 {
-			sums[b/8] += row.sums[b]
-			squares[b/8] += row.squares[b]
-		}
+	lowSum, lowSquares := row.sumsOf(set & 0xff)
+	highSum, highSquares := row.sumsOf(set &^ 0xff)
+	return ratioOf(lowSum+highSum, lowSquares+highSquares, scale)
+}
+
+// sumsOf adds the sums of some blocks from the last to the first.
+func (row *blockRow) sumsOf(set uint32) (sum, squares float64) {
+	for set != 0 {
+		b := bits.Len32(set) - 1
+		set ^= 1 << b
+		sum += row.sums[b&(pboBlocks-1)]
+		squares += row.squares[b&(pboBlocks-1)]
 	}
-	return ratioOf(sums[0]+sums[1], squares[0]+squares[1], scale)
+	return sum, squares
 }
 
 // ratioOf is the per-period Sharpe ratio of returns with these sums; 0 of returns that do not vary.
