@@ -8,18 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// openWork is one row for each piece of work of a workspace that has not ended. What a walk-forward or
-// another parent submits on its own behalf is not counted beside it. Every branch has an index of
-// open rows only, so that a long history costs nothing.
-const openWork = `
-	select from tunes where workspace_id = $1 and not admitted and status = 'queued' and wfo_id is null
-	union all
-	select from tunes where workspace_id = $1 and admitted and status in ('queued', 'running') and wfo_id is null
-	union all
-	select from wfo_runs where workspace_id = $1 and status in ('pending', 'running')
-	union all
-	select from ingest_jobs where workspace_id = $1 and status in ('queued', 'running', 'retrying')`
-
 // ActiveWork counts what of workspace $1 is admitted and has not ended.
 const ActiveWork = `
 	(select count(*) from tunes

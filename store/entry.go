@@ -59,41 +59,18 @@ type entry struct {
 // errEnterAlone says that a transaction which entered with others has to begin again, and enter alone.
 var errEnterAlone = errors.New("admission depends on others that are entering")
 
-const (
-	enterShare = `select from workspaces where id = $1 for key share`
-	// In a query of its own, as those that count after it see what was committed before the lock was given.
-	enterLock = `
-		select shared, case when shared then pg_advisory_xact_lock_shared(key) is null else pg_advisory_xact_lock(key) is null end
-		  from (select hashtextextended('millrace admission ' || $1::uuid::text, 0) as key,
-		               not $2::boolean and (not $3::boolean or w.trials_per_day is null and w.tune_cap <= ` + ActiveWork + `)
-		               and ($4::int < 1 or $4 > current_setting('max_connections')::int) as shared
-		          from workspaces w where w.id = $1 offset 0) look`
-	enterCount = `
-		select w.tune_cap - active, active, now(), most, open, open >= most or open + current_setting('max_connections')::int <= most,
-		       ` + trialsToday + `
-		  from (select w.tune_cap, w.trials_per_day, w.trials_day, w.trials_used,
-		               case when $3::boolean then coalesce(w.queue_depth, $2::int) else $2::int end as most, ` + ActiveWork + ` as active
-		          from workspaces w where w.id = $1 offset 0) w,
-		       lateral (select case when most > 0 then (select count(*) from (` + openWork + ` limit most) o) else 0 end as open) o,
-		       ` + utcClock
-)
-
-// queue has a batch enter; what is found is known when its results are read.
+// queue has a batch enter, by enter_admission in migrations/sql; what is found is known when its results are read.
 func (e *entry) queue(batch *pgx.Batch, workspace uuid.UUID) {
-	batch.Queue(enterShare, workspace)
-	batch.Queue(enterLock, workspace, e.alone, e.tune, e.depth).Query(func(rows pgx.Rows) error {
-		var locked bool
-		_, err := pgx.ForEachRow(rows, []any{&e.shared, &locked}, func() error { return nil })
+	batch.Queue(`select * from enter_admission($1, $2, $3, $4, $5)`, workspace, e.alone, e.tune, e.depth, e.own).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, e.columns(), func() error { return nil })
 		return err
 	})
-	batch.Queue(enterCount, workspace, e.depth, e.own).Query(func(rows pgx.Rows) error {
-		t := &e.trials
-		_, err := pgx.ForEachRow(rows, []any{&e.Room, &e.Active, &e.At, &e.most, &e.open, &e.sure, &t.limit, &t.day, &t.used, &t.left}, func() error {
-			e.found = true
-			return nil
-		})
-		return err
-	})
+}
+
+// columns are where the results of enter_admission go.
+func (e *entry) columns() []any {
+	t := &e.trials
+	return []any{&e.found, &e.shared, &e.Room, &e.Active, &e.At, &e.most, &e.open, &e.sure, &t.limit, &t.day, &t.used, &t.left}
 }
 
 // changeLock is taken by a transaction that changes a workspace's row, alone, and by each submission, shared, before

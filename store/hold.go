@@ -44,6 +44,16 @@ func (n Named) queue(batch *pgx.Batch, workspace uuid.UUID) (held func() error) 
 	}
 }
 
+// datasets are all that it names.
+func (n Named) datasets() []uuid.UUID { return withIntrabar(n.Datasets, n.Intrabar) }
+
+func withIntrabar(ids []uuid.UUID, intrabar string) []uuid.UUID {
+	if id, err := uuid.Parse(intrabar); err == nil {
+		return append(ids[:len(ids):len(ids)], id)
+	}
+	return ids
+}
+
 // DatasetGoneError is ErrNotFound of a dataset that was deleted while work that names it was submitted.
 type DatasetGoneError struct{}
 
@@ -67,9 +77,7 @@ func HoldDatasets(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, intrabar 
 
 // queueHoldDatasets is HoldDatasets in a batch; held is its error when the batch has run.
 func queueHoldDatasets(batch *pgx.Batch, workspace uuid.UUID, intrabar string, ids ...uuid.UUID) (held func() error) {
-	if id, err := uuid.Parse(intrabar); err == nil {
-		ids = append(ids[:len(ids):len(ids)], id)
-	}
+	ids = withIntrabar(ids, intrabar)
 	var gone int
 	batch.Queue(`
 		with held as materialized (select id from datasets where workspace_id = $1 and id = any($2) order by id for key share)

@@ -83,7 +83,6 @@ func readStored(rows pgx.Rows, sub Submission) (Response, error) {
 func readRow(rows pgx.Rows, sub Submission) (Response, error) {
 	var fingerprint []byte
 	resp, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (resp Response, err error) {
-		resp.Replayed = true
 		return resp, row.Scan(&fingerprint, &resp.Status, &resp.Location, &resp.Body)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -92,9 +91,16 @@ func readRow(rows pgx.Rows, sub Submission) (Response, error) {
 	if err != nil {
 		return resp, fmt.Errorf("read stored response: %w", err)
 	}
+	return answered(sub, fingerprint, resp)
+}
+
+// answered is a stored response as the answer to a submission: ErrKeyReused to one with another body.
+func answered(sub Submission, fingerprint []byte, resp Response) (Response, error) {
 	if [32]byte(fingerprint) != sub.Fingerprint {
 		return Response{}, fmt.Errorf("key %q: %w", sub.Key, ErrKeyReused)
 	}
+	var err error
+	resp.Replayed = true
 	resp.Body, err = unseal(sub, resp.Body)
 	return resp, err
 }

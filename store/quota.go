@@ -39,15 +39,7 @@ type trials struct {
 	left  float64 // seconds until the day ends
 }
 
-// trialsToday are the columns of trials of workspace $1, row w. What is not known of a day is counted from the tunes, folds among
-// them, as on the first submission after the quota was set.
-const trialsToday = `
-	coalesce(w.trials_per_day, 0), clock.day,
-	case when w.trials_per_day is null then 0 when w.trials_day = clock.day then w.trials_used
-	     else (select coalesce(sum(n_trials), 0) from tunes t where t.workspace_id = $1 and t.created_at >= clock.day at time zone 'utc') end::bigint,
-	extract(epoch from clock.day + interval '1 day' - clock.now)::float8`
-
-// utcClock is the clock of trialsToday.
+// utcClock is the clock by which trials have a day.
 const utcClock = `(select now, now::date as day from (select clock_timestamp() at time zone 'utc' as now offset 0) c offset 0) clock`
 
 // TakeTrials counts trials that are submitted, at the end of the transaction, or is a *QuotaError. The place is that of a

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -131,4 +132,40 @@ func storeSteps(ctx context.Context, tx pgx.Tx, sub Submission, left []byte, res
 		return fmt.Errorf("store what is left: %w", err)
 	}
 	return nil
+}
+
+// claim is what became of a key that is claimed by a statement of its own.
+type claim struct{ waited, made bool }
+
+// queue has a batch insert the key, or take it over when it has expired. It waits for a concurrent claim
+// to commit or roll back, as long as the submission says.
+func (c *claim) queue(batch *pgx.Batch, sub Submission) {
+	if sub.Key == "" {
+		c.waited, c.made = true, true
+		return
+	}
+	wait := max(1, cmp.Or(sub.Wait, KeyWait).Milliseconds()) // 0 would be no limit
+	batch.Queue(`select set_config('lock_timeout', $1, true)`, fmt.Sprint(wait))
+	batch.Queue(`
+		insert into idempotency_keys as k (workspace_id, route, key, fingerprint)
+		values (nullif($1, '00000000-0000-0000-0000-000000000000'::uuid), $2, $3, $4)
+		on conflict (scope, route, key) do update
+		   set fingerprint = excluded.fingerprint, status = null, location = null, body = null,
+		       created_at = now(), expires_at = excluded.expires_at
+		 where k.expires_at < now()
+		returning true`,
+		sub.Workspace, sub.Route, sub.Key, sub.Fingerprint[:]).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, []any{&c.made}, func() error { return nil })
+		c.waited = err == nil
+		return err
+	})
+	batch.Queue(`set local lock_timeout to default`)
+}
+
+// explain is an error of the round trip that claims the key.
+func (c *claim) explain(sub Submission, err error) error {
+	if !c.waited && SQLState(err) == LockNotAvailable {
+		return fmt.Errorf("key %q: %w", sub.Key, ErrKeyBusy)
+	}
+	return fmt.Errorf("claim key: %w", Present(err))
 }

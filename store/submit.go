@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -17,7 +18,7 @@ import (
 // gets the stored response; another body is ErrKeyReused; one that is still running after the
 // submission's wait is ErrKeyBusy. A new one beyond the queue's depth is ErrQueueFull. An error stores nothing.
 func (s *DB) Submit(ctx context.Context, sub Submission, effect func(context.Context, *Tx) (Response, error)) (Response, error) {
-	return s.submitHolding(ctx, sub, func(*pgx.Batch) {}, effect)
+	return s.submitNaming(ctx, sub, nil, effect)
 }
 
 // SubmitWork is Submit of at most one tune or walk-forward. The round trip that begins the transaction holds what it
@@ -26,27 +27,16 @@ func (s *DB) SubmitWork(ctx context.Context, sub Submission, named Named,
 	effect func(context.Context, *Tx) (Response, error),
 ) (Response, error) {
 	sub.Adds = AddsTune
-	var held func() error
-	return s.submitHolding(ctx, sub, func(batch *pgx.Batch) {
-		held = named.queue(batch, sub.Workspace)
-	}, func(ctx context.Context, tx *Tx) (Response, error) {
-		if err := held(); err != nil {
-			return Response{}, err
-		}
-		return effect(ctx, tx)
-	})
+	return s.submitNaming(ctx, sub, &named, effect)
 }
 
-// submitHolding is Submit of an effect that needs statements to have run before it, such as those that hold what it names.
-// hold queues them for the round trip that begins the transaction, and is called again when that begins again.
-func (s *DB) submitHolding(ctx context.Context, sub Submission, hold func(*pgx.Batch),
-	effect func(context.Context, *Tx) (Response, error),
-) (Response, error) {
+// submitNaming is Submit of work that names something; nil: of any other.
+func (s *DB) submitNaming(ctx context.Context, sub Submission, named *Named, effect func(context.Context, *Tx) (Response, error)) (Response, error) {
 	e := entry{alone: sub.Adds == AddsAny, tune: sub.Adds == AddsTune, depth: sub.QueueDepth, adds: sub.Pieces}
-	resp, err := s.submit(ctx, sub, &e, hold, effect)
+	resp, err := s.submit(ctx, sub, &e, named, effect)
 	if errors.Is(err, errEnterAlone) {
 		e = entry{alone: true, tune: e.tune, depth: e.depth, adds: e.adds}
-		resp, err = s.submit(ctx, sub, &e, hold, effect)
+		resp, err = s.submit(ctx, sub, &e, named, effect)
 	}
 	return resp, err
 }
@@ -56,53 +46,29 @@ func (sub *Submission) enters() bool {
 	return sub.Workspace != uuid.Nil && (sub.QueueDepth > 0 || sub.Adds == AddsTune)
 }
 
-func (s *DB) submit(ctx context.Context, sub Submission, e *entry, hold func(*pgx.Batch), effect func(context.Context, *Tx) (Response, error)) (Response, error) {
+func (s *DB) submit(ctx context.Context, sub Submission, e *entry, named *Named, effect func(context.Context, *Tx) (Response, error)) (Response, error) {
 	var resp Response
-	pool, role := s.spaces, WorkspaceRole
+	pool, role, workspace := s.spaces, WorkspaceRole, sub.Workspace
 	if sub.inFleet() {
-		pool, role = s.pool, FleetRole
+		pool, role, workspace = s.pool, FleetRole, uuid.Nil
 	}
-	var claim claim
-	begin := func(batch *pgx.Batch) {
+	begin := beginning{sub: sub, entry: e, named: named}
+	err := s.inPipelined(submitting(ctx), pool, workspace, func(batch *pgx.Batch) {
 		queueBegin(batch, role)
-		if sub.Workspace != uuid.Nil {
-			claim.held = true
-			batch.Queue(`select pg_advisory_xact_lock_shared`+changeLock, sub.Workspace).Exec(func(pgconn.CommandTag) error {
-				claim.held = false
-				return nil
-			})
+		begin.queue(batch)
+	}, func(tx *Tx, failed error) (err error) {
+		if failed != nil {
+			return begin.explain(failed)
 		}
-		if !sub.inFleet() {
-			queueWorkspace(batch, sub.Workspace)
-		}
-		claim.queue(batch, sub)
-		if sub.enters() {
-			e.queue(batch, sub.Workspace)
-		}
-		hold(batch)
-	}
-	workspace := sub.Workspace
-	if sub.inFleet() {
-		workspace = uuid.Nil
-	}
-	err := s.inPipelined(submitting(ctx), pool, workspace, begin, func(tx *Tx, begun error) (err error) {
-		if begun != nil {
-			return claim.explain(sub, begun)
-		}
-		if !claim.made {
+		if !begin.claimed {
 			tx.Unaudited() // to look at the key has locked it
-			if resp, err = storedResponse(ctx, tx, sub); errors.Is(err, ErrNotFound) {
-				return fmt.Errorf("key %q was just pruned: %w", sub.Key, ErrKeyBusy)
-			}
+			resp, err = begin.stored()
+			return err
+		}
+		if err := begin.refused(); err != nil {
 			return err
 		}
 		if sub.enters() {
-			if err := e.judge(sub.Workspace); err != nil {
-				return err
-			}
-			if err := e.full(); err != nil {
-				return err
-			}
 			tx.place = e.Place
 		}
 		if resp, err = effect(ctx, tx); err != nil {
@@ -127,53 +93,75 @@ func (s *DB) submit(ctx context.Context, sub Submission, e *entry, hold func(*pg
 	return resp, err
 }
 
-// claim is what became of a submission's key. While it is held, a change of the workspace goes first.
-type claim struct{ held, waited, made bool }
+// beginning is what begins a submission's transaction, once it has its role: begin_submission in migrations/sql.
+type beginning struct {
+	sub   Submission
+	entry *entry
+	named *Named
 
-// queue has a batch insert the key, or take it over when it has expired. It waits for a concurrent claim
-// to commit or roll back, as long as the submission says.
-func (c *claim) queue(batch *pgx.Batch, sub Submission) {
-	if sub.Key == "" {
-		c.waited, c.made = true, true
-		return
-	}
-	wait := max(1, cmp.Or(sub.Wait, KeyWait).Milliseconds()) // 0 would be no limit
-	batch.Queue(`select set_config('lock_timeout', $1, true)`, fmt.Sprint(wait))
-	batch.Queue(`
-		insert into idempotency_keys as k (workspace_id, route, key, fingerprint)
-		values (nullif($1, '00000000-0000-0000-0000-000000000000'::uuid), $2, $3, $4)
-		on conflict (scope, route, key) do update
-		   set fingerprint = excluded.fingerprint, status = null, location = null, body = null,
-		       created_at = now(), expires_at = excluded.expires_at
-		 where k.expires_at < now()
-		returning true`,
-		sub.Workspace, sub.Route, sub.Key, sub.Fingerprint[:]).Query(func(rows pgx.Rows) error {
-		_, err := pgx.ForEachRow(rows, []any{&c.made}, func() error { return nil })
-		c.waited = err == nil
-		return err
-	})
-	batch.Queue(`set local lock_timeout to default`)
+	claimed                 bool
+	fingerprint, body       []byte // of a submission with its key that was made before; nil: it was just pruned
+	status                  *int
+	location, scriptRefusal *string
+	scriptThere             bool
+	setsGone                int
 }
 
-// explain is an error of the round trip that claims the key.
-func (c *claim) explain(sub Submission, err error) error {
+func (b *beginning) queue(batch *pgx.Batch) {
+	wait := max(1, cmp.Or(b.sub.Wait, KeyWait).Milliseconds()) // 0 would be no limit
+	var script *string
+	var sets []uuid.UUID
+	if b.named != nil {
+		if b.named.Script != nil {
+			script = &b.named.Script.ID
+		}
+		sets = b.named.datasets()
+	}
+	batch.Queue(`select * from begin_submission($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		b.sub.Workspace, b.sub.inFleet(), b.sub.Route, b.sub.Key, b.sub.Fingerprint[:], wait,
+		b.sub.enters(), b.entry.alone, b.entry.tune, b.entry.depth, script, sets).QueryRow(func(row pgx.Row) error {
+		return row.Scan(append(append([]any{&b.claimed, &b.fingerprint, &b.status, &b.location, &b.body}, b.entry.columns()...),
+			&b.scriptThere, &b.scriptRefusal, &b.setsGone)...)
+	})
+}
+
+// explain is an error of the round trip that begins the transaction.
+func (b *beginning) explain(err error) error {
+	var from *pgconn.PgError
+	// What another lock was waited for in vain does not name the table of keys.
+	if SQLState(err) == LockNotAvailable && errors.As(err, &from) && strings.Contains(from.Where, "idempotency_keys") {
+		return fmt.Errorf("key %q: %w", b.sub.Key, ErrKeyBusy)
+	}
+	return fmt.Errorf("begin submission: %w", Present(err))
+}
+
+// stored is the response to a submission with its key that was made before.
+func (b *beginning) stored() (Response, error) {
+	if b.fingerprint == nil || *b.status == inSteps {
+		return Response{}, fmt.Errorf("key %q was just pruned, or its submission is not done: %w", b.sub.Key, ErrKeyBusy)
+	}
+	return answered(b.sub, b.fingerprint, Response{Status: *b.status, Location: *b.location, Body: b.body})
+}
+
+// refused is why the submission may not have its effect.
+func (b *beginning) refused() error {
+	if b.sub.enters() {
+		if err := b.entry.judge(b.sub.Workspace); err != nil {
+			return err
+		}
+		if err := b.entry.full(); err != nil {
+			return err
+		}
+	}
 	switch {
-	case c.waited || c.held:
-		return fmt.Errorf("begin submission: %w", Present(err))
-	case SQLState(err) == LockNotAvailable:
-		return fmt.Errorf("key %q: %w", sub.Key, ErrKeyBusy)
-	}
-	return fmt.Errorf("claim key: %w", Present(err))
-}
-
-func storedResponse(ctx context.Context, tx pgx.Tx, sub Submission) (resp Response, err error) {
-	batch := &pgx.Batch{}
-	queueStored(batch, sub).Query(func(rows pgx.Rows) error {
-		resp, err = readStored(rows, sub)
+	case b.named == nil:
 		return nil
-	})
-	if failed := tx.SendBatch(ctx, batch).Close(); failed != nil {
-		return resp, fmt.Errorf("read stored response: %w", failed)
+	case b.named.Script != nil && !b.scriptThere:
+		return &ScriptGoneError{Name: versionOf(b.named.Script)}
+	case b.named.Script != nil && b.scriptRefusal != nil:
+		return &RefusedScriptError{Name: versionOf(b.named.Script), Reason: *b.scriptRefusal}
+	case b.setsGone > 0:
+		return &DatasetGoneError{}
 	}
-	return resp, err
+	return nil
 }
