@@ -42,9 +42,10 @@ func (s *Server) once(r route, next echo.HandlerFunc) echo.HandlerFunc {
 		if r.traits&inline == 0 {
 			sub.QueueDepth = s.queueDepth(c)
 		}
-		replayed, err := s.replay(c, sub)
-		if replayed || err != nil {
-			return err
+		if r.traits&quick == 0 {
+			if replayed, err := s.replay(c, sub); replayed || err != nil {
+				return err
+			}
 		}
 		leave, err := s.keys.enter(c.Request().Context(), &sub.Submission, len(sub.body))
 		if err != nil {
@@ -55,7 +56,7 @@ func (s *Server) once(r route, next echo.HandlerFunc) echo.HandlerFunc {
 		err = next(c)
 		var refused *problemError
 		if errors.As(err, &refused) {
-			// The first of two at once may have succeeded on what the second does not find any more.
+			// The one before, or the first of two at once, may have succeeded on what this one does not find any more.
 			if replayed, replayErr := s.replay(c, sub); replayed || replayErr != nil {
 				return replayErr
 			}

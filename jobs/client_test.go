@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs"
@@ -43,4 +45,46 @@ func TestJobsInsertedSoonAfterAnotherWakeTheirWorkers(t *testing.T) {
 		_, err := listener.WaitForNotification(ctx)
 		require.NoError(t, err, "%d of %d jobs woke a worker", woken, inserted)
 	}
+}
+
+// What is prepared for a statement of ours is what River inserts of the same job, in every column but its number and times.
+func TestAPreparedJobIsWhatRiverInserts(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	pool, err := store.OpenPool(t.Context(), store.PoolOptions{DatabaseURL: db.URL, MaxConns: 2})
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	client, err := jobs.NewInsertClient(pool, slog.New(slog.DiscardHandler), &withMetadata{})
+	require.NoError(t, err)
+	args := jobs.TunePlanArgs{WorkspaceID: uuid.New(), TuneID: uuid.New()}
+	for _, opts := range []river.InsertOpts{{Pending: true}, {Pending: true, Priority: jobs.PriorityFirst, Queue: "other", MaxAttempts: 2}} {
+		prepared, err := client.PrepareHeld(t.Context(), args, opts)
+		require.NoError(t, err)
+		inserted, err := client.Insert(t.Context(), args, &opts)
+		require.NoError(t, err)
+		require.Equal(t, inserted.Job.State, prepared.State)
+		require.JSONEq(t, string(inserted.Job.EncodedArgs), string(prepared.EncodedArgs))
+		require.JSONEq(t, string(inserted.Job.Metadata), string(prepared.Metadata))
+		require.Contains(t, string(prepared.Metadata), "noted")
+		require.Equal(t, inserted.Job.Kind, prepared.Kind)
+		require.Equal(t, inserted.Job.MaxAttempts, prepared.MaxAttempts)
+		require.Equal(t, inserted.Job.Priority, prepared.Priority)
+		require.Equal(t, inserted.Job.Queue, prepared.Queue)
+		require.Equal(t, inserted.Job.Tags, prepared.Tags)
+		require.Empty(t, inserted.Job.UniqueKey)
+	}
+	_, err = client.PrepareHeld(t.Context(), args, river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true}})
+	require.Error(t, err)
+}
+
+// withMetadata is middleware that adds to the metadata of what is inserted.
+type withMetadata struct{ river.MiddlewareDefaults }
+
+func (*withMetadata) InsertMany(ctx context.Context, many []*rivertype.JobInsertParams,
+	insert func(context.Context) ([]*rivertype.JobInsertResult, error),
+) ([]*rivertype.JobInsertResult, error) {
+	for _, job := range many {
+		job.Metadata = []byte(`{"noted": true}`)
+	}
+	return insert(ctx)
 }

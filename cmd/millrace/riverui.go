@@ -12,9 +12,9 @@ import (
 )
 
 // startRiverUI starts River's own pages on the API's insert-only client. They run no job.
-func startRiverUI(life *lifecycle, env *environment, client *jobs.Client) (http.Handler, error) {
+func startRiverUI(life *lifecycle, env *environment, client *jobs.InsertClient) (http.Handler, error) {
 	handler, err := riverui.NewHandler(&riverui.HandlerOpts{
-		Endpoints:                riverui.NewEndpoints(client, nil),
+		Endpoints:                riverui.NewEndpoints(client.Client, nil),
 		JobListHideArgsByDefault: true,
 		Logger:                   env.logger,
 		Prefix:                   api.RiverPath,

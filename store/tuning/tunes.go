@@ -159,24 +159,33 @@ func (s *Store) create(ctx context.Context, last *store.Tx, tx pgx.Tx, workspace
 	if err != nil {
 		return nil, fmt.Errorf("encode spec: %w", err)
 	}
-	opts := &river.InsertOpts{Pending: place.Room < 1, Priority: jobs.PriorityShare}
-	if place.Active == 0 {
-		opts.Priority = jobs.PriorityFirst
-	}
-	job, err := s.db.River().InsertTx(ctx, tx, jobs.TunePlanArgs{WorkspaceID: workspace, TuneID: id}, opts)
-	if err != nil {
-		return nil, fmt.Errorf("insert plan job: %w", err)
-	}
 	tune := &Tune{
 		ID: id, WorkspaceID: workspace, DatasetID: in.DatasetID, Dataset: in.Dataset, Spec: in.Spec,
 		Status: Queued, Admitted: place.Room > 0, Trials: in.Trials, CreatedAt: place.At,
 	}
-	last.Last("insert tune", `
-		insert into tunes (id, workspace_id, dataset_id, strategy, objective, search_type, spec,
-		                   admitted, plan_job_id, n_trials, created_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+	row := []any{
 		id, workspace, in.DatasetID, in.Spec.StrategyName, in.Spec.ObjectiveType, in.Spec.SearchType,
-		spec, tune.Admitted, job.Job.ID, in.Trials, place.At)
+		spec, tune.Admitted, in.Trials, place.At,
+	}
+	plan := jobs.TunePlanArgs{WorkspaceID: workspace, TuneID: id}
+	opts := river.InsertOpts{Pending: !tune.Admitted, Priority: jobs.PriorityShare}
+	if place.Active == 0 {
+		opts.Priority = jobs.PriorityFirst
+	}
+	if held, ok := s.db.River().(store.HeldJobs); ok && !tune.Admitted {
+		job, err := held.PrepareHeld(ctx, plan, opts)
+		if err != nil {
+			return nil, fmt.Errorf("prepare plan job: %w", err)
+		}
+		last.Last("insert tune and plan job", insertHeldTune,
+			append(row, job.EncodedArgs, job.Kind, job.MaxAttempts, job.Metadata, job.Priority, job.Queue)...)
+	} else {
+		job, err := s.db.River().InsertTx(ctx, tx, plan, &opts)
+		if err != nil {
+			return nil, fmt.Errorf("insert plan job: %w", err)
+		}
+		last.Last("insert tune", insertTune, append(row, job.Job.ID)...)
+	}
 	if len(in.Several) > 0 {
 		last.Last("insert datasets of tune", `
 			insert into tune_datasets (tune_id, workspace_id, position, dataset_id)
@@ -185,6 +194,18 @@ func (s *Store) create(ctx context.Context, last *store.Tx, tx pgx.Tx, workspace
 	topic, typ, entity, payload := tune.event("queued", nil)
 	return tune, store.AppendEventLast(ctx, last, workspace, topic, typ, entity, payload)
 }
+
+const (
+	newTune = `
+		insert into tunes (id, workspace_id, dataset_id, strategy, objective, search_type, spec, admitted, n_trials, created_at, plan_job_id)`
+	insertTune = newTune + ` values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+	// insertHeldTune inserts the plan job too, which is held back, in the words of River's own insert.
+	insertHeldTune = `
+		with job as (
+			insert into river_job (state, args, kind, max_attempts, metadata, priority, queue)
+			values ('pending', $11, $12, $13, $14, $15, $16) returning id)` + newTune + `
+		select $1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, $6::text, $7::json, $8::boolean, $9::int, $10::timestamptz, job.id from job`
+)
 
 const tuneColumns = `
 	t.id, t.workspace_id, t.dataset_id, d.name as dataset, t.spec, t.status, t.admitted, t.n_trials as trials, t.warnings,

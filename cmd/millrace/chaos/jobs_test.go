@@ -188,7 +188,7 @@ func (d *submitter) submitEffects(ctx context.Context, seed uint64, done *atomic
 	all.Wait()
 }
 
-func (d *submitter) submitEffect(ctx context.Context, front *stores.Set, client *jobs.Client, args effectArgs) bool {
+func (d *submitter) submitEffect(ctx context.Context, front *stores.Set, client *jobs.InsertClient, args effectArgs) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	sub := store.Submission{Workspace: d.space, Route: "chaos", Key: fmt.Sprint(args.N), Fingerprint: sha256.Sum256(nil)}

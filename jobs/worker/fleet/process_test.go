@@ -151,7 +151,7 @@ type yard struct {
 	t      *testing.T
 	db     *pgtest.DB
 	owner  *pgxpool.Pool
-	client *jobs.Client
+	client *jobs.InsertClient
 	space  uuid.UUID
 }
 
