@@ -98,7 +98,7 @@ func newSite(t testing.TB) *site {
 	base, err := knowledge.NewBase(s.parts)
 	require.NoError(t, err)
 	river, err := riverui.NewHandler(&riverui.HandlerOpts{
-		Endpoints: riverui.NewEndpoints(client, nil), Logger: logger, Prefix: api.RiverPath, JobListHideArgsByDefault: true,
+		Endpoints: riverui.NewEndpoints(client.Client, nil), Logger: logger, Prefix: api.RiverPath, JobListHideArgsByDefault: true,
 	})
 	require.NoError(t, err)
 	require.NoError(t, river.Start(t.Context()))
