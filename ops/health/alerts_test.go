@@ -147,6 +147,7 @@ func TestEveryAlertFiresInPrometheus(t *testing.T) {
 	w.exec(job("nobody", "available", "11 minutes"))
 	w.exec(schedule("failures", "3"))
 	w.exec(credential("1 day", "2 days"))
+	w.exec(unsealed("6 minutes"))
 	w.exec(schedule("next_at", "clock_timestamp() - interval '61 s'"))
 	w.exec(missed(2))
 	w.exec(webhook("dead", "null"))

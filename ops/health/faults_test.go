@@ -118,6 +118,12 @@ func undelivered(ago string) string {
 		select id, 'backtests', 'backtest.tune.completed', 'e', clock_timestamp() - interval '%s' from workspaces`, ago)
 }
 
+// unsealed is an entry of each workspace in the audit log, of a while ago, which nobody has sealed.
+func unsealed(ago string) string {
+	return fmt.Sprintf(`insert into audit_unsealed (workspace_id, entry, hash, at)
+		select id, '{"route": "x"}', '', clock_timestamp() - interval '%s' from workspaces`, ago)
+}
+
 const noWorker = `delete from workers`
 
 func keys(n int) string {
@@ -240,6 +246,10 @@ var faults = []fault{
 	{"certificate ends soon", "credentials", ops.StatusDegraded, certificateEnding(13 * 24 * time.Hour)},
 	{"certificate has ended", "credentials", ops.StatusError, certificateEnding(-time.Minute)},
 	{"table of keys of workspaces gone", "credentials", ops.StatusError, sql(`drop table api_keys cascade`)},
+
+	{"entry of the audit log waits", "audit", ops.StatusDegraded, sql(unsealed("61 s"))},
+	{"entry of the audit log waits long", "audit", ops.StatusError, sql(unsealed("16 minutes"))},
+	{"table of audit entries gone", "audit", ops.StatusError, sql(`drop table audit_unsealed`)},
 
 	{"retention failed once", "retention", ops.StatusDegraded, sql(run("job_runs", true, "1 day"), run("job_runs", false, "1 hour"))},
 	{"retention failed thrice", "retention", ops.StatusError, sql(run("job_runs", false, "3 hours"), run("job_runs", false, "2 hours"), run("job_runs", false, "1 hour"))},

@@ -64,6 +64,7 @@ func New(opts Options) *ops.Health {
 		ops.Check{Name: "schedules", Run: c.schedules},
 		ops.Check{Name: "webhooks", Run: c.webhooks},
 		ops.Check{Name: "credentials", Run: c.credentials},
+		ops.Check{Name: "audit", Run: c.audit},
 	)
 }
 

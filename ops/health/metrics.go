@@ -98,6 +98,7 @@ func (m *FleetMetrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		figuresUp, partReady, riverJobs, workersHeard, workerSilent, relayPresent, queueAge, queueWorkers, slotsWanted, queueSlots, clockSkew, withoutJob, writeProbe, tableSize, vectorsMissing, ingestPending, keysTotal, keysExpired, keysPending,
 		keysOldest, schedulesBad, slotsMissed, slotLateBy, webhooksDead, webhookFailing, webhookBehind, retentionRuns, retentionRows, retentionLastOK, credentialEnds,
+		auditUnsealed, auditBehind,
 	} {
 		to <- d
 	}
@@ -129,7 +130,8 @@ func (m *FleetMetrics) figures() []prometheus.Metric {
 	slots, slotsErr := m.store.Schedules.Troubled(ctx, 0)
 	hooks, hooksErr := m.store.Webhooks.Troubled(ctx, 0)
 	soon, soonErr := m.store.Tenants.Expiring(ctx, credentialSoon, 1)
-	err = errors.Join(err, slotsErr, hooksErr, soonErr)
+	sealing, sealingErr := m.store.DB.AuditSealing(ctx)
+	err = errors.Join(err, slotsErr, hooksErr, soonErr, sealingErr)
 	m.last = nil
 	for _, part := range (<-parts).Components {
 		m.last = append(m.last, gauge(partReady, truth(part.Status != ops.StatusError), part.Name))
@@ -148,6 +150,7 @@ func (m *FleetMetrics) figures() []prometheus.Metric {
 	} else {
 		m.last = append(m.last, figureMetrics(figures)...)
 		m.last = append(m.last, credentialMetrics(soon)...)
+		m.last = append(m.last, auditMetrics(sealing)...)
 		m.last = append(m.last,
 			gauge(schedulesBad, float64(slots.Failing)), gauge(slotsMissed, float64(slots.Missed)), gauge(slotLateBy, slots.Late.Seconds()),
 			gauge(webhooksDead, float64(hooks.Dead.Count)), gauge(webhookFailing, hooks.Failing.For.Seconds()), gauge(webhookBehind, hooks.Behind.For.Seconds()))
