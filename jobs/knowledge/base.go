@@ -13,6 +13,9 @@ type Texts interface {
 	Placement(ctx context.Context, workspace uuid.UUID, first Model) (Placement, error)
 	// MatchText searches the full text by BM25: hits best first.
 	MatchText(ctx context.Context, workspace uuid.UUID, question string, filter Filter, limit int) ([]WordHit, error)
+	// ChunkParts reads the vectors of the parts of chunks in a collection. Chunks that have none, or are another
+	// workspace's, are left out.
+	ChunkParts(ctx context.Context, workspace uuid.UUID, collection Collection, chunks []uuid.UUID) (map[uuid.UUID]PartVectors, error)
 	// Passages reads chunks. Those that are not there, or are another workspace's, are left out.
 	Passages(ctx context.Context, workspace uuid.UUID, chunks []uuid.UUID) ([]Passage, error)
 }

@@ -10,7 +10,7 @@ import (
 // What the vectors count beside the words, of 1 together. Vectors that carry meaning find what words
 // miss; lexical ones add the order of words to what BM25 knows better.
 const (
-	semanticShare = 0.5
+	semanticShare = 0.6
 	lexicalShare  = 0.15
 )
 

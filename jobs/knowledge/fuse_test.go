@@ -17,12 +17,12 @@ func TestFusionWeighsScoresByWhatTheVectorsAre(t *testing.T) {
 
 	ranked := fuse(near, worded, vectorShare(Model{Provider: "openai"}))
 	require.Equal(t, []uuid.UUID{b, a, c}, []uuid.UUID{ranked[0].chunk, ranked[1].chunk, ranked[2].chunk})
-	require.InDelta(t, 0.5*0.5+0.5, ranked[0].score, 1e-12)
+	require.InDelta(t, semanticShare*0.5+1-semanticShare, ranked[0].score, 1e-12)
 	require.Equal(t, 0.8, *ranked[0].vector)
 	require.Equal(t, 0.6, *ranked[0].text)
 	require.Equal(t, 1.0, ranked[0].covered)
 	require.Nil(t, ranked[1].text)
-	require.InDelta(t, 0.5, ranked[1].score, 1e-12)
+	require.InDelta(t, semanticShare, ranked[1].score, 1e-12)
 
 	ranked = fuse(near, worded, vectorShare(HashEmbedder{}.Model()))
 	require.Equal(t, c, ranked[1].chunk, "lexical vectors do not outvote words")

@@ -64,7 +64,7 @@ type Match struct {
 	// Fit is from 0 to 1, and StrongMatch from where the passage is about the question: by the share of
 	// the question's words that it has, weighted by rarity and calibrated, see fit.
 	Fit         float64
-	VectorScore *float64 // cosine similarity; nil: not among the nearest
+	VectorScore *float64 // cosine similarity of the passage's best part, or of the passage; nil: not among the nearest
 	TextScore   *float64 // BM25 from 0 to 1; nil: not among the best
 	RerankScore *float64
 }
@@ -83,15 +83,20 @@ func (b *Base) Search(ctx context.Context, workspace uuid.UUID, q Question) (*Fo
 		return nil, err
 	}
 	found := &Found{Model: placement.Model}
-	near, worded, err := b.legs(ctx, workspace, placement, q, found)
+	legs, err := b.legs(ctx, workspace, placement, q, found)
 	if err != nil {
+		return nil, err
+	}
+	share := vectorShare(placement.Model)
+	ranked := fuse(legs.near, legs.worded, share)
+	if legs.near, err = b.refine(ctx, workspace, placement, legs, ranked); err != nil {
 		return nil, err
 	}
 	pool := q.TopK
 	if q.Rerank {
 		pool = max(pool, rerankPool)
 	}
-	if found.Matches, err = b.read(ctx, workspace, fuse(near, worded, vectorShare(placement.Model)), pool, q.Text, placement.Model); err != nil {
+	if found.Matches, err = b.read(ctx, workspace, fuse(legs.near, legs.worded, share), pool, q.Text, placement.Model); err != nil {
 		return nil, err
 	}
 	if q.Rerank {
@@ -105,42 +110,50 @@ func (b *Base) Search(ctx context.Context, workspace uuid.UUID, q Question) (*Fo
 	return found, nil
 }
 
+// legs are what the two searches found.
+type legs struct {
+	vector []float32 // of the question; nil without an embedder
+	near   []Hit
+	worded []WordHit
+}
+
 // legs runs the vector search beside the full-text search. A failure of the first is noted.
-func (b *Base) legs(ctx context.Context, workspace uuid.UUID, placement Placement, q Question, found *Found) (near []Hit, worded []WordHit, err error) {
+func (b *Base) legs(ctx context.Context, workspace uuid.UUID, placement Placement, q Question, found *Found) (l legs, err error) {
 	limit := max(legLimit, 2*q.TopK)
-	var legs routine.Group
+	var group routine.Group
 	var lacking string
 	if !q.WordsOnly {
-		legs.Run(func() error {
-			near, lacking = b.nearest(ctx, workspace, placement, q, limit, &found.Timings)
+		group.Run(func() error {
+			l.vector, l.near, lacking = b.nearest(ctx, workspace, placement, q, limit, &found.Timings)
 			return nil
 		})
 	}
 	start := time.Now()
-	worded, err = b.texts.MatchText(ctx, workspace, q.Text, q.Filter, limit)
+	worded, err := b.texts.MatchText(ctx, workspace, q.Text, q.Filter, limit)
 	found.Timings.Text = time.Since(start)
-	err = errors.Join(err, legs.Wait())
+	err = errors.Join(err, group.Wait())
+	l.worded = worded
 	if lacking != "" {
 		found.Lacking = append(found.Lacking, lacking)
 	}
-	return near, worded, errors.Join(err, ctx.Err())
+	return l, errors.Join(err, ctx.Err())
 }
 
 // nearest is the vector leg. lacking is not empty when there is none.
-func (b *Base) nearest(ctx context.Context, workspace uuid.UUID, placement Placement, q Question, limit int, took *Timings) (hits []Hit, lacking string) {
+func (b *Base) nearest(ctx context.Context, workspace uuid.UUID, placement Placement, q Question, limit int, took *Timings) (vector []float32, hits []Hit, lacking string) {
 	start := time.Now()
 	vector, err := b.embed(ctx, placement.Model, q.Text)
 	took.Embed = time.Since(start)
 	if err != nil {
-		return nil, "embedder_" + string(AsFault("embedder", err).Kind)
+		return nil, nil, "embedder_" + string(AsFault("embedder", err).Kind)
 	}
 	start = time.Now()
 	hits, err = b.index.Search(ctx, Scope{workspace, placement.Collection}, vector, q.Filter, limit)
 	took.Vector = time.Since(start)
 	if err != nil {
-		return nil, "vectors_" + string(AsFault("vector index", err).Kind)
+		return nil, nil, "vectors_" + string(AsFault("vector index", err).Kind)
 	}
-	return hits, ""
+	return vector, hits, ""
 }
 
 func (b *Base) embed(ctx context.Context, model Model, text string) ([]float32, error) {

@@ -163,3 +163,11 @@ func insertChunks(ctx context.Context, tx pgx.Tx, doc knowledge.Document, chunks
 	}
 	return nil
 }
+
+func chunkIDs(chunks []knowledge.Chunk) []uuid.UUID {
+	ids := make([]uuid.UUID, len(chunks))
+	for i, c := range chunks {
+		ids[i] = c.ID
+	}
+	return ids
+}

@@ -138,6 +138,7 @@ func (s *Store) RetryIngest(ctx context.Context, lease store.Lease, id uuid.UUID
 type Ingested struct {
 	Document   knowledge.Document // as it is to be; ID, revision and canonical URL as BeginIngest gave them
 	Chunks     []knowledge.Chunk
+	Parts      []knowledge.PartVectors // of the chunks, in order; nil: none
 	DatasetID  *uuid.UUID
 	Unchanged  bool   // the document holds this content already: only the ingestion ends
 	Collection string // where the chunks' vectors are
@@ -213,6 +214,9 @@ func (s *Store) storeRevision(ctx context.Context, tx pgx.Tx, ingest *Ingest, ol
 		return "", err
 	}
 	if err := replaceChunks(ctx, tx, doc, made.Chunks); err != nil {
+		return "", err
+	}
+	if err := insertParts(ctx, tx, doc.WorkspaceID, made.Collection, chunkIDs(made.Chunks), made.Parts); err != nil {
 		return "", err
 	}
 	// An earlier attempt may have left vectors of a revision that was never stored.

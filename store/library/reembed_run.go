@@ -84,13 +84,16 @@ func (s *Store) ReembedBatch(ctx context.Context, workspace, id, after uuid.UUID
 	return chunks, err
 }
 
-// NoteReembedded records that chunks are in the new collection.
-func (s *Store) NoteReembedded(ctx context.Context, lease store.Lease, id uuid.UUID, chunks []ReembedChunk) error {
+// NoteReembedded records that chunks are in the new collection, and stores the vectors of their parts, in order; nil: none.
+func (s *Store) NoteReembedded(ctx context.Context, lease store.Lease, id uuid.UUID, chunks []ReembedChunk, parts []knowledge.PartVectors) error {
 	ids, documents := make([]uuid.UUID, len(chunks)), make([]uuid.UUID, len(chunks))
 	for i, c := range chunks {
 		ids[i], documents[i] = c.ID, c.DocumentID
 	}
 	_, err := s.stepReembed(ctx, lease, id, func(tx *store.Tx, r *Reembed) error {
+		if err := insertParts(ctx, tx, lease.Workspace, r.To.Collection.Name, ids, parts); err != nil {
+			return err
+		}
 		_, err := tx.Exec(ctx, `
 			insert into reembed_chunks (reembed_id, workspace_id, chunk_id, document_id)
 			select $1, $2, * from unnest($3::uuid[], $4::uuid[]) on conflict do nothing`, id, lease.Workspace, ids, documents)

@@ -42,8 +42,8 @@ func TestAWorkspaceMovesOnceNothingIsMissing(t *testing.T) {
 		chunks, err := d.Store.Library.ReembedBatch(ctx, d.Space.ID, id, uuid.Nil, 100)
 		require.NoError(t, err)
 		require.NotEmpty(t, chunks)
-		require.ErrorIs(t, d.Store.Library.NoteReembedded(ctx, zombie, id, chunks), store.ErrFenced)
-		require.NoError(t, d.Store.Library.NoteReembedded(ctx, lease, id, chunks))
+		require.ErrorIs(t, d.Store.Library.NoteReembedded(ctx, zombie, id, chunks, nil), store.ErrFenced)
+		require.NoError(t, d.Store.Library.NoteReembedded(ctx, lease, id, chunks, nil))
 	}
 	embed()
 	keep("second")

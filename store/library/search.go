@@ -73,3 +73,28 @@ func (s *Store) Passages(ctx context.Context, workspace uuid.UUID, chunks []uuid
 	})
 	return passages, err
 }
+
+// ChunkParts reads the vectors of the parts of chunks in a collection. Chunks that have none, or are another workspace's,
+// are left out. It is one round trip: the statements of a batch are one transaction.
+func (s *Store) ChunkParts(ctx context.Context, workspace uuid.UUID, collection knowledge.Collection, chunks []uuid.UUID,
+) (map[uuid.UUID]knowledge.PartVectors, error) {
+	parts := make(map[uuid.UUID]knowledge.PartVectors, len(chunks))
+	batch := &pgx.Batch{}
+	batch.Queue(`select set_config('role', 'millrace_workspace', true), enter_workspace($1)`, workspace)
+	batch.Queue(`select chunk_id, parts from chunk_parts where workspace_id = $1 and collection = $2 and chunk_id = any ($3)`,
+		workspace, collection.Name, chunks).Query(func(rows pgx.Rows) error {
+		var id uuid.UUID
+		for rows.Next() {
+			var packed []byte
+			if err := rows.Scan(&id, &packed); err != nil {
+				return err
+			}
+			parts[id] = packed
+		}
+		return rows.Err()
+	})
+	if err := s.db.Workspaces().SendBatch(ctx, batch).Close(); err != nil {
+		return nil, fmt.Errorf("read parts of chunks: %w", store.Present(err))
+	}
+	return parts, nil
+}

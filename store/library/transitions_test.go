@@ -61,7 +61,7 @@ func knowledgeMachines() []storetest.Machine {
 					_, err := d.Store.Library.BeginReembed(ctx, lease, id)
 					return err
 				}},
-				{Name: "note", Do: func(ctx context.Context) error { return d.Store.Library.NoteReembedded(ctx, lease, id, nil) }},
+				{Name: "note", Do: func(ctx context.Context) error { return d.Store.Library.NoteReembedded(ctx, lease, id, nil, nil) }},
 				{Name: "wait", Do: func(ctx context.Context) error { return d.Store.Library.WaitReembed(ctx, lease, id, "away") }},
 				{Name: "finish", Do: func(ctx context.Context) error { return d.Store.Library.FinishReembed(ctx, lease, id) }, Subject: "re-embedding", Ends: "completed"},
 				{Name: "fail", Do: func(ctx context.Context) error { return d.Store.Library.FailReembed(ctx, lease, id, "no") }, Subject: "re-embedding", Ends: "failed"},

@@ -52,6 +52,7 @@ func holdings() []holding {
 		{kind: "reembeddings", table: "reembeds", rows: stepItems, parts: []part{{"reembed_chunks", "reembed_id"}}},
 		{kind: "vectors", table: "vectors"},
 		{kind: "vector_sets", table: "vector_sets"},
+		{kind: "part_vectors", table: "chunk_parts"},
 		{kind: "chunks", table: "chunks"},
 		{kind: "documents", table: "documents", rows: stepItems},
 		{kind: "text_versions", table: "text_versions"},

@@ -1,6 +1,7 @@
 package vector_test
 
 import (
+	"context"
 	"math"
 	"math/rand/v2"
 	"runtime"
@@ -64,7 +65,9 @@ func (s *shelf) fill(b *testing.B, r *rand.Rand, v vocabulary) map[uuid.UUID]kno
 		}
 		vectors, err := knowledge.HashEmbedder{}.Embed(b.Context(), knowledge.ForDocument, texts)
 		require.NoError(b, err)
+		parts := partsOf(b, texts)
 		var batch []knowledge.Point
+		var held [][]byte // parts of the batch's chunks
 		for range benchChunks / benchTexts {
 			for i := range texts {
 				near := slices.Clone(vectors[i])
@@ -72,7 +75,7 @@ func (s *shelf) fill(b *testing.B, r *rand.Rand, v vocabulary) map[uuid.UUID]kno
 					near[r.IntN(len(near))] += 0.05 * float32(r.NormFloat64())
 				}
 				p := knowledge.Point{Chunk: uuid.New(), Document: document, SourceType: "text", Vector: knowledge.Normalized(near)}
-				ids, batch, points[p.Chunk] = append(ids, p.Chunk), append(batch, p), p
+				ids, batch, points[p.Chunk], held = append(ids, p.Chunk), append(batch, p), p, append(held, parts[i])
 			}
 		}
 		_, err = owner.Exec(b.Context(), `
@@ -81,15 +84,70 @@ func (s *shelf) fill(b *testing.B, r *rand.Rand, v vocabulary) map[uuid.UUID]kno
 			select c.id, $1, $2, 1, $5::int + c.n, t.text, 400, t.s from unnest($4::uuid[]) with ordinality c (id, n) join t on t.n = (c.n - 1) % 500`,
 			s.scope.Workspace, document, texts, ids, start*benchChunks/benchTexts)
 		require.NoError(b, err)
+		for at := 0; at < len(ids); at += 2500 {
+			s.putParts(b, ids[at:at+2500], held[at:at+2500])
+		}
 		for part := range slices.Chunk(batch, 2500) {
 			require.NoError(b, s.index.Upsert(b.Context(), s.scope, part))
 		}
 	}
-	_, err = owner.Exec(b.Context(), `vacuum analyze chunks`)
-	require.NoError(b, err)
-	_, err = owner.Exec(b.Context(), `vacuum analyze vectors`)
-	require.NoError(b, err)
+	for _, table := range []string{"chunks", "chunk_parts", "vectors"} {
+		_, err = owner.Exec(b.Context(), `vacuum analyze `+table)
+		require.NoError(b, err)
+	}
 	return points
+}
+
+// partsOf are the vectors of the parts of texts, as an ingestion packs them.
+func partsOf(b *testing.B, texts []string) []knowledge.PartVectors {
+	b.Helper()
+	chunks := make([]knowledge.Chunk, len(texts))
+	for i, text := range texts {
+		chunks[i].Text = text
+	}
+	embedded, err := knowledge.EmbedChunks(b.Context(), inParts{}, make([]string, len(texts)), chunks)
+	require.NoError(b, err)
+	parts := make([]knowledge.PartVectors, len(texts))
+	for i, e := range embedded {
+		parts[i] = e.Parts
+	}
+	return parts
+}
+
+// inParts stands for a model that carries meaning: chunks are read in parts, and questions by a real one where there is one.
+type inParts struct{ questions knowledge.Embedder }
+
+func (inParts) Model() knowledge.Model {
+	return knowledge.Model{Provider: "bench", Name: "in-parts", Dimensions: 384}
+}
+
+func (e inParts) Embed(ctx context.Context, use knowledge.Use, texts []string) ([][]float32, error) {
+	if use == knowledge.ForQuery && e.questions != nil {
+		return e.questions.Embed(ctx, use, texts)
+	}
+	return knowledge.HashEmbedder{}.Embed(ctx, use, texts)
+}
+
+// placed has the workspace's chunks as those of another model, in the same collection.
+type placed struct {
+	knowledge.Texts
+	at knowledge.Placement
+}
+
+func (p placed) Placement(context.Context, uuid.UUID, knowledge.Model) (knowledge.Placement, error) {
+	return p.at, nil
+}
+
+// reading is a base that compares the shelf's chunks by their parts.
+func (s *shelf) reading(b *testing.B) *knowledge.Base {
+	b.Helper()
+	e := inParts{questions: localModel(b)}
+	base, err := knowledge.NewBase(knowledge.Parts{
+		Texts:  placed{s.store.Library, knowledge.Placement{Model: e.Model(), Collection: s.scope.Collection}},
+		Trials: s.store.Recommend, Embedders: knowledge.Embedders{e}, Index: s.index, LLM: s.llm,
+	})
+	require.NoError(b, err)
+	return base
 }
 
 // report runs fn over and over and reports the times of a call.
@@ -183,6 +241,17 @@ func BenchmarkKnowledge(b *testing.B) {
 			_, err := s.base.Search(b.Context(), s.scope.Workspace, knowledge.Question{Text: question(), TopK: 8})
 			return err
 		})
+	})
+	reading := s.reading(b)
+	b.Run("query-in-parts", func(b *testing.B) {
+		b.Log("timed: as query, by a model that carries meaning (that of EMBEDDER_TEST_FILE where it is set): the best hundred are compared by their parts; MB is what Postgres keeps of parts")
+		report(b, func() error {
+			_, err := reading.Search(b.Context(), s.scope.Workspace, knowledge.Question{Text: question(), TopK: 8})
+			return err
+		})
+		var bytes int64
+		require.NoError(b, s.db.OwnerPool(b).QueryRow(b.Context(), `select pg_total_relation_size('chunk_parts')`).Scan(&bytes))
+		b.ReportMetric(float64(bytes)/1e6, "MB")
 	})
 	b.Run("recall", func(b *testing.B) {
 		b.Log("compared with brute force in double precision")

@@ -36,12 +36,10 @@ func (s *shelf) putJudged(t testing.TB) {
 		chunks, err := chunker.Chunks(t.Context(), uuid.New(), extracted)
 		require.NoError(t, err)
 		d := pgtest.Document{Title: extracted.Title, URL: "upload:" + filepath.Base(file)}
-		var texts []string
 		for _, c := range chunks {
 			d.Texts, d.Headings = append(d.Texts, c.Text), append(d.Headings, c.Position.Heading)
-			texts = append(texts, c.EmbedText(d.Title))
 		}
-		s.putDocument(t, d, texts)
+		s.putDocument(t, d, chunks)
 	}
 }
 
@@ -61,16 +59,26 @@ func TestJudgedSet(t *testing.T) { judgeShelf(t, knowledge.HashEmbedder{}, -0.00
 
 // A model that carries meaning has to gain.
 func TestJudgedSetWithALocalModel(t *testing.T) {
+	local := localModel(t)
+	if local == nil {
+		t.Skip("EMBEDDER_TEST_FILE is not set: the judged set runs with the lexical embedder only")
+	}
+	judgeShelf(t, local, 0.04)
+}
+
+// localModel is the model of EMBEDDER_TEST_FILE, nil where it is not set.
+func localModel(t testing.TB) knowledge.Embedder {
+	t.Helper()
 	file := os.Getenv("EMBEDDER_TEST_FILE")
 	if file == "" {
-		t.Skip("EMBEDDER_TEST_FILE is not set: the judged set runs with the lexical embedder only")
+		return nil
 	}
 	archive, err := zip.OpenReader(file)
 	require.NoError(t, err)
 	defer func() { _ = archive.Close() }()
 	local, err := bert.Open(archive)
 	require.NoError(t, err)
-	judgeShelf(t, local, 0.02)
+	return local
 }
 
 func judgeShelf(t *testing.T, embedder knowledge.Embedder, gain float64) {

@@ -67,21 +67,37 @@ func newShelfOf(t testing.TB, embedder knowledge.Embedder) *shelf {
 // put adds a document with its vectors, and returns its chunks.
 func (s *shelf) put(t testing.TB, title string, texts ...string) []uuid.UUID {
 	t.Helper()
-	return s.putDocument(t, pgtest.Document{Title: title, Texts: texts}, texts)
+	chunks := make([]knowledge.Chunk, len(texts))
+	for i, text := range texts {
+		chunks[i].Text = text
+	}
+	return s.putDocument(t, pgtest.Document{Title: title, Texts: texts}, chunks)
 }
 
-// putDocument adds a document with the vectors of what is embedded for its texts.
-func (s *shelf) putDocument(t testing.TB, d pgtest.Document, embedded []string) []uuid.UUID {
+// putDocument adds a document with the vectors of its chunks and of their parts, as an ingestion does.
+func (s *shelf) putDocument(t testing.TB, d pgtest.Document, chunks []knowledge.Chunk) []uuid.UUID {
 	t.Helper()
-	document, chunks := d.Insert(t, s.db.OwnerPool(t), s.scope.Workspace)
-	vectors, err := s.embedder.Embed(t.Context(), knowledge.ForDocument, embedded)
+	document, ids := d.Insert(t, s.db.OwnerPool(t), s.scope.Workspace)
+	embedded, err := knowledge.EmbedChunks(t.Context(), s.embedder, slices.Repeat([]string{d.Title}, len(chunks)), chunks)
 	require.NoError(t, err)
-	points := make([]knowledge.Point, len(chunks))
-	for i := range chunks {
-		points[i] = knowledge.Point{Chunk: chunks[i], Document: document, SourceType: "text", Vector: vectors[i]}
+	points, parts := make([]knowledge.Point, len(ids)), make([][]byte, len(ids))
+	for i, id := range ids {
+		points[i] = knowledge.Point{Chunk: id, Document: document, SourceType: "text", Vector: embedded[i].Vector}
+		parts[i] = embedded[i].Parts
 	}
 	require.NoError(t, s.index.Upsert(t.Context(), s.scope, points))
-	return chunks
+	s.putParts(t, ids, parts)
+	return ids
+}
+
+// putParts adds the vectors of chunks' parts; nil: none.
+func (s *shelf) putParts(t testing.TB, chunks []uuid.UUID, parts [][]byte) {
+	t.Helper()
+	_, err := s.db.OwnerPool(t).Exec(t.Context(), `
+		insert into chunk_parts (workspace_id, chunk_id, collection, parts)
+		select $1, p.id, $2, p.parts from unnest($3::uuid[], $4::bytea[]) p (id, parts) where p.parts is not null`,
+		s.scope.Workspace, s.scope.Collection.Name, chunks, parts)
+	require.NoError(t, err)
 }
 
 // ndcg is the normalised discounted cumulative gain of the first ten, with gains 2^grade − 1

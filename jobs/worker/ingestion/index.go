@@ -3,7 +3,7 @@ package ingestion
 import (
 	"context"
 	"errors"
-	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,43 +20,43 @@ import (
 const embedBatch = 128
 
 // embed puts a vector of each chunk into the index, where the workspace's vectors are, before the
-// chunks themselves are stored: a search drops hits that have no chunk yet. It returns the collection.
-func (r *run) embed(ctx context.Context, made library.Ingested) (string, error) {
+// chunks themselves are stored: a search drops hits that have no chunk yet. It notes the collection, and the vectors of
+// the chunks' parts, which are stored with the chunks.
+func (r *run) embed(ctx context.Context, made *library.Ingested) error {
 	placement, embedder, err := r.placement(ctx, r.lease.Workspace)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if err := r.opts.Index.Ensure(ctx, placement.Collection); err != nil {
-		return "", err
+		return err
 	}
+	made.Collection, made.Parts = placement.Collection.Name, nil
 	scope := knowledge.Scope{Workspace: r.lease.Workspace, Collection: placement.Collection}
 	for start := 0; start < len(made.Chunks); start += embedBatch {
 		r.report(ctx, "embed", start, len(made.Chunks))
 		batch := made.Chunks[start:min(start+embedBatch, len(made.Chunks))]
-		if err := r.index(ctx, scope, embedder, made.Document, batch); err != nil {
-			return "", err
+		parts, err := r.index(ctx, scope, embedder, made.Document, batch)
+		if err != nil {
+			return err
 		}
+		made.Parts = append(made.Parts, parts...)
 	}
-	return placement.Collection.Name, nil
+	return nil
 }
 
-func (r *run) index(ctx context.Context, scope knowledge.Scope, embedder knowledge.Embedder, doc knowledge.Document, chunks []knowledge.Chunk) error {
-	texts := make([]string, len(chunks))
-	for i, c := range chunks {
-		texts[i] = c.EmbedText(doc.Title)
-	}
-	vectors, err := embedder.Embed(ctx, knowledge.ForDocument, texts)
+func (r *run) index(ctx context.Context, scope knowledge.Scope, embedder knowledge.Embedder, doc knowledge.Document, chunks []knowledge.Chunk,
+) ([]knowledge.PartVectors, error) {
+	titles := slices.Repeat([]string{doc.Title}, len(chunks))
+	embedded, err := knowledge.EmbedChunks(ctx, embedder, titles, chunks)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if len(vectors) != len(chunks) {
-		return fmt.Errorf("embedder gave %d vectors for %d chunks", len(vectors), len(chunks))
-	}
-	points := make([]knowledge.Point, len(chunks))
+	points, parts := make([]knowledge.Point, len(chunks)), make([]knowledge.PartVectors, len(chunks))
 	for i, c := range chunks {
-		points[i] = knowledge.Point{Chunk: c.ID, Document: doc.ID, Revision: doc.Revision, SourceType: doc.SourceType, Vector: vectors[i]}
+		points[i] = knowledge.Point{Chunk: c.ID, Document: doc.ID, Revision: doc.Revision, SourceType: doc.SourceType, Vector: embedded[i].Vector}
+		parts[i] = embedded[i].Parts
 	}
-	return r.opts.Index.Upsert(ctx, scope, points)
+	return parts, r.opts.Index.Upsert(ctx, scope, points)
 }
 
 // placement finds where the workspace's vectors are and who makes them.

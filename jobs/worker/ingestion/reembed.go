@@ -72,22 +72,23 @@ func (w *Workers) pass(ctx context.Context, lease store.Lease, job *library.Reem
 		if err != nil || len(chunks) == 0 {
 			return err
 		}
-		texts := make([]string, len(chunks))
+		titles, texts := make([]string, len(chunks)), make([]knowledge.Chunk, len(chunks))
 		for i, c := range chunks {
-			texts[i] = c.EmbedText(c.Title)
+			titles[i], texts[i] = c.Title, c.Chunk
 		}
-		vectors, err := embedder.Embed(ctx, knowledge.ForDocument, texts)
+		embedded, err := knowledge.EmbedChunks(ctx, embedder, titles, texts)
 		if err != nil {
 			return err
 		}
-		points := make([]knowledge.Point, len(chunks))
+		points, parts := make([]knowledge.Point, len(chunks)), make([]knowledge.PartVectors, len(chunks))
 		for i, c := range chunks {
-			points[i] = knowledge.Point{Chunk: c.ID, Document: c.DocumentID, Revision: c.Revision, SourceType: c.SourceType, Vector: vectors[i]}
+			points[i] = knowledge.Point{Chunk: c.ID, Document: c.DocumentID, Revision: c.Revision, SourceType: c.SourceType, Vector: embedded[i].Vector}
+			parts[i] = embedded[i].Parts
 		}
 		if err := w.opts.Index.Upsert(ctx, scope, points); err != nil {
 			return err
 		}
-		if err := w.opts.Library.NoteReembedded(ctx, lease, job.ID, chunks); err != nil {
+		if err := w.opts.Library.NoteReembedded(ctx, lease, job.ID, chunks, parts); err != nil {
 			return err
 		}
 		after = chunks[len(chunks)-1].ID
@@ -150,6 +151,9 @@ func (w *Workers) sweep(ctx context.Context, workspace, id uuid.UUID) error {
 func (w *Workers) leave(ctx context.Context, job *library.Reembed) error {
 	now, err := w.opts.Library.Placement(ctx, job.WorkspaceID, w.opts.Embedders[0].Model())
 	if err != nil || now.Collection == job.From {
+		return err
+	}
+	if err := w.opts.Library.ForgetParts(ctx, job.WorkspaceID, job.From); err != nil {
 		return err
 	}
 	err = w.opts.Index.DeleteWorkspace(ctx, knowledge.Scope{Workspace: job.WorkspaceID, Collection: job.From})

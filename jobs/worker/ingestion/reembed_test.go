@@ -88,6 +88,11 @@ func (m *mover) vectors(of knowledge.Embedder) int {
 
 func (m *mover) chunks() int { return m.count(`select count(*) from chunks`) }
 
+// parts is how many chunks have the vectors of their parts in a model's collection.
+func (m *mover) parts(of knowledge.Embedder) int {
+	return m.count(`select count(*) from chunk_parts where collection = $1`, knowledge.PlacementOf(of.Model()).Collection.Name)
+}
+
 func (m *mover) model() knowledge.Model {
 	m.t.Helper()
 	place, err := m.store.Library.Placement(m.t.Context(), m.space.ID, m.embedder.Model())
@@ -111,6 +116,8 @@ func TestAWorkspaceMovesToAnotherModelAndBack(t *testing.T) {
 	require.Equal(t, m.other.Model(), m.model())
 	require.Equal(t, before, m.vectors(m.other))
 	require.Equal(t, before, m.vectors(m.embedder), "searches that began before the switch still find theirs")
+	require.Equal(t, before, m.parts(m.other))
+	require.Zero(t, m.parts(m.embedder), "lexical vectors have no parts")
 	m.sweepNow()
 	require.Zero(t, m.vectors(m.embedder))
 	require.Zero(t, m.count(`select count(*) from reembed_chunks`))
@@ -127,12 +134,14 @@ func TestAWorkspaceMovesToAnotherModelAndBack(t *testing.T) {
 	// What is ingested now goes to the new collection, and a move back takes all of it along.
 	m.done(m.text("three", passage("pairs", 500)))
 	require.Equal(t, m.chunks(), m.vectors(m.other))
+	require.Equal(t, m.chunks(), m.parts(m.other))
 	id, err = m.move(m.embedder)
 	require.NoError(t, err)
 	m.ended(id, library.ReembedCompleted)
 	m.sweepNow()
 	require.Equal(t, m.chunks(), m.vectors(m.embedder))
 	require.Zero(t, m.vectors(m.other))
+	require.Zero(t, m.parts(m.other))
 }
 
 // An index that lost its vectors gets them back by a move to the model that the workspace has.
@@ -148,6 +157,28 @@ func TestLostVectorsComeBack(t *testing.T) {
 	m.ended(id, library.ReembedCompleted)
 	m.sweepNow()
 	require.Equal(t, m.chunks(), m.vectors(m.embedder))
+}
+
+// Chunks from before there were parts get them by a move to the model that the workspace has, and new revisions have their own.
+func TestChunksGetPartsByAMoveToTheSameModel(t *testing.T) {
+	m := newMover(t)
+	m.opts.Embedders = knowledge.Embedders{m.other}
+	m.work()
+	first := m.done(m.text("one", passage("breakouts", 3000)))
+	require.Positive(t, m.chunks())
+	require.Equal(t, m.chunks(), m.parts(m.other))
+	_, err := m.owner.Exec(t.Context(), `delete from chunk_parts`)
+	require.NoError(t, err)
+	id, err := m.move(m.other)
+	require.NoError(t, err)
+	m.ended(id, library.ReembedCompleted)
+	m.sweepNow()
+	require.Equal(t, m.chunks(), m.parts(m.other), "where it is again nothing is swept away")
+
+	m.done(m.text("one", passage("reversals", 6000)))
+	require.Equal(t, m.chunks(), m.parts(m.other), "those of the revision before went with their chunks")
+	require.NoError(t, m.store.Library.DeleteDocument(t.Context(), m.space.ID, first.DocumentID))
+	require.Zero(t, m.parts(m.other))
 }
 
 // While the workspace moves, questions are asked, documents come, change and go. Every question is
@@ -204,6 +235,7 @@ func TestMovingDisturbsNobody(t *testing.T) {
 	require.NoError(t, readers.Wait())
 	m.sweepNow()
 	require.Equal(t, m.chunks(), m.vectors(m.other), "a chunk without a vector, or a vector without a chunk")
+	require.Equal(t, m.chunks(), m.parts(m.other))
 	require.Zero(t, m.vectors(m.embedder))
 }
 

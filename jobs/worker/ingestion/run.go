@@ -60,7 +60,7 @@ func (r *run) steps(ctx context.Context) error {
 		return err
 	}
 	if !made.Unchanged {
-		if made.Collection, err = r.embed(ctx, made); err != nil {
+		if err := r.embed(ctx, &made); err != nil {
 			return err
 		}
 		r.report(ctx, "save", 0, 0)
