@@ -53,6 +53,7 @@ func eventShapes() []openapi.Shape {
 			"created", "updated"),
 		shape("ScheduleEvent", "A schedule submitted its work, skipped a slot, or its run ended; result_changed says what differs from the run before.", types.ScheduleEvent{}, "schedule.", of("schedules"),
 			"fired", "skipped", "completed", "failed", "canceled", "result_changed", "failing"),
+		shape("KeyEvent", "A key of the workspace ends in 14 days, 3 days or a day, or has ended: each once.", types.KeyEnd{}, "key.", of("keys"), "expiring", "expired"),
 		deletions,
 		shape("WorkspaceEvent", "A workspace is deleted; workspace_id is null.", types.WorkspaceReport{}, "workspace.", of("retention"), "deleting", "deleted"),
 		shape("RetentionEvent", "A retention job began or ended.", types.RetentionReport{}, "retention.prune.", of("retention"), "started", "completed", "failed"),

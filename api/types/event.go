@@ -156,6 +156,14 @@ type GapState struct {
 	ResolvedBy  *string   `json:"resolved_by"` // who, or system; null while it is open
 }
 
+// KeyEnd is the payload of key.* events.
+type KeyEnd struct {
+	Name      string    `json:"name"` // of the key
+	Role      Role      `json:"role"`
+	ExpiresAt time.Time `json:"expires_at"` // from when on it is refused
+	Days      int       `json:"days"`       // of the thresholds 14, 3 and 1, the one that is reached; 0: it has ended
+}
+
 // DeletionReport is the payload of *.deleting and *.deleted events.
 type DeletionReport struct {
 	DeletionID string `json:"deletion_id"`

@@ -24,7 +24,7 @@ var ErrCursorGone = errors.New("cursor is older than the log, or of another one"
 
 // Topics are what a subscriber can choose from.
 func Topics() []string {
-	return []string{"coverage", "backtests", "wfo", "ingestion", "retention", "schedules", "jobs"}
+	return []string{"coverage", "backtests", "wfo", "ingestion", "retention", "schedules", "keys", "jobs"}
 }
 
 // Cursor is a place in the event log: after the event of that transaction and id. The epoch names

@@ -17,7 +17,7 @@ import (
 const partitionDays = 3
 
 // upkeepWorker makes the partitions of the coming days, forgets workers, callers, uploads and counts
-// long past, and keeps the retention jobs scheduled.
+// long past, reports keys that end, and keeps the retention jobs scheduled.
 type upkeepWorker struct {
 	river.WorkerDefaults[jobs.UpkeepArgs]
 	store *stores.Set
@@ -38,6 +38,9 @@ func (w *upkeepWorker) Work(ctx context.Context, _ *river.Job[jobs.UpkeepArgs]) 
 		return err
 	}
 	if err := w.store.Tenants.ForgetRates(ctx); err != nil {
+		return err
+	}
+	if _, err := w.store.Tenants.NoteEndingKeys(ctx); err != nil {
 		return err
 	}
 	if err := w.store.Workers.Forget(ctx); err != nil {
