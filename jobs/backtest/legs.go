@@ -121,7 +121,7 @@ func (r *Runner) fill(k int) {
 	l, t, rate := &r.legs, &r.course.tally, float64(r.cfg.Account.Commission)
 	short := l.fills[k] & 1
 	bar := l.fills[k].bar() + 1
-	price, cash := r.bars.Open[bar]*l.slip[short], l.cash[k]
+	price, cash := float64(r.bars.Open[bar]*l.slip[short]), l.cash[k]
 	if k > 0 { // as exit does
 		held, entry := l.units[k], l.entry[k]
 		gross, value := float64(held*(price-entry)), math.Abs(held*price)

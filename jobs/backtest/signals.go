@@ -1,6 +1,9 @@
 package backtest
 
-import "math/bits"
+import (
+	"math/bits"
+	"sort"
+)
 
 // Signals are the bars on which a strategy wants a position, in order, and its direction. Most bars
 // have no signal, so only those that have one are kept.
@@ -35,11 +38,11 @@ func bit(b bool) uint64 {
 // where it was not below and is. NaN on either bar gives no signal; there is none but before the first number.
 func cross(a, b []float64, out *Signals) {
 	b = b[:len(a)]
-	i := 0
+	i := max(firstNumber(a), firstNumber(b))
 	for i < len(a) && (a[i] != a[i] || b[i] != b[i]) {
 		i++
 	}
-	if i == len(a) {
+	if i >= len(a) {
 		return
 	}
 	above, below := bit(a[i] > b[i]), bit(a[i] < b[i]) // on the bar before
@@ -56,6 +59,16 @@ func cross(a, b []float64, out *Signals) {
 		out.bits(i, over&^above, under&^below)
 		above, below = over, under
 	}
+}
+
+// firstNumber is the place of the first value that is not NaN, or 0 where the last one is NaN: values then need not have
+// all their numbers at the end. Warm-up may be as long as the history, so it is found by halving.
+func firstNumber(values []float64) int {
+	n := len(values)
+	if n == 0 || values[n-1] != values[n-1] {
+		return 0
+	}
+	return sort.Search(n, func(i int) bool { return values[i] == values[i] })
 }
 
 // compare are the bars, 64 a word, with a above b, and those with a below b, of as many whole words as there are.

@@ -30,10 +30,7 @@ func (rsiReversal) Signals(ind *Indicators, p Params, out *Signals) {
 		out.bits(i, bit(rsi[i] > p[1])&wasLow, bit(rsi[i] < p[2])&wasHigh)
 		wasLow, wasHigh = bit(rsi[i] <= p[1]), bit(rsi[i] >= p[2])
 	}
-	i := 0
-	for ; i < min(int(p[0]), len(rsi)); i++ {
-		one(i)
-	}
+	i := min(int(p[0]), len(rsi)) // before it nothing is a number, which is at no extreme
 	if allNumbers(rsi[i:]) {
 		words := len(rsi[i:]) / 64
 		overs, unders := out.scratch(0, words), out.scratch(1, words)

@@ -34,7 +34,7 @@ func writeLegs(equity, closes []float64, begun []byte, units, entry, cash []floa
 	return legsAVX512(&equity[0], &closes[0], &begun[0], &units[0], &entry[0], &cash[0], groups, leg)
 }
 
-// quiet is quietPlain in groups of four or eight: it may stop up to seven bars early.
+// quiet is quietPlain of whole groups, of eight bars or of four: of four it may stop up to three bars early.
 func quiet(equity []float64, floor, peak float64) int {
 	if bars := len(equity) &^ 7; bars > 0 && wide() {
 		return quietAVX512(&equity[0], bars, floor, peak)

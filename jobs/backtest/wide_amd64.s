@@ -58,7 +58,7 @@ TEXT ·quietAVX512(SB), NOSPLIT, $0-40
 
 quiet:
 	CMPQ AX, CX
-	JGE loud
+	JGE silent
 	VMOVUPD (SI)(AX*8), Z0
 	VCMPPD $9, Z4, Z0, K1 // not at or above the floor
 	VCMPPD $13, Z5, Z0, K2 // at or above the peak
@@ -68,6 +68,12 @@ quiet:
 	JMP quiet
 
 loud:
+	KORB K1, K2, K1
+	KMOVB K1, DX
+	TZCNTQ DX, DX
+	ADDQ DX, AX
+
+silent:
 	MOVQ AX, ret+32(FP)
 	VZEROUPPER
 	RET

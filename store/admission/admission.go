@@ -120,9 +120,10 @@ func Release(ctx context.Context, tx pgx.Tx, held []int64, first bool) error {
 // Most folds of one walk-forward that run at once.
 const maxRunningFolds = 16
 
-// runningFolds is one more than the fleet has trial slots, so that none is idle while a fold is
-// planned or collected.
-func runningFolds(slots int) int { return min(max(slots, 1)+1, maxRunningFolds) }
+// runningFolds are two for each trial slot of the fleet and two more, so that none is idle while folds are planned and
+// collected and their jobs change hands: with one more than there are slots, each fold waits for the steps of the others.
+// Together they have as many shards in the queue as those would, one each instead of two.
+func runningFolds(slots int) int { return min(2*max(slots, 1)+2, maxRunningFolds) }
 
 // EnqueueFolds releases the plan jobs of the next folds. The caller holds the walk-forward's lock, or
 // that of its workspace while nothing of it is running. With first, the first of them goes ahead.

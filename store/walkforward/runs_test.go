@@ -14,12 +14,12 @@ import (
 	"millrace/store/walkforward"
 )
 
-// With no worker known there is one slot, so two folds are enqueued at once.
+// With no worker known there is one slot, so four folds are enqueued at once.
 func TestAWalkForwardEnqueuesItsFoldsAndItsJudgingAfterTheLast(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
 	ctx := t.Context()
-	wfo, folds := d.WalkForward("w", 4, false)
+	wfo, folds := d.WalkForward("w", 6, false)
 	candidates := d.JobOf(`select candidates_job_id from wfo_runs where id = $1`, wfo.ID)
 	states := func() (all []string) {
 		for _, fold := range folds {
@@ -27,22 +27,25 @@ func TestAWalkForwardEnqueuesItsFoldsAndItsJudgingAfterTheLast(t *testing.T) {
 		}
 		return all
 	}
-	require.Equal(t, []string{"available", "available", "pending", "pending"}, states())
+	require.Equal(t, []string{"available", "available", "available", "available", "pending", "pending"}, states())
 	d.RunFold(folds[1], storetest.OutcomeOf(5, 10))
 	require.Equal(t, walkforward.Running, d.WalkForwardNow(wfo.ID).Status)
-	require.Equal(t, []string{"available", "completed", "available", "pending"}, states())
+	require.Equal(t, []string{"available", "completed", "available", "available", "available", "pending"}, states())
 	d.RunFold(folds[0], storetest.OutcomeOf(5))
 	d.RunFold(folds[2], storetest.OutcomeOf(10))
 	require.Equal(t, "pending", d.JobState(candidates), "a fold is still out")
 	d.RunFold(folds[3], storetest.OutcomeOf())
+	d.RunFold(folds[4], storetest.OutcomeOf(5))
+	require.Equal(t, "pending", d.JobState(candidates), "the last fold is still out")
+	d.RunFold(folds[5], storetest.OutcomeOf(5))
 	require.Equal(t, "available", d.JobState(candidates))
-	require.Equal(t, 16, d.WalkForwardNow(wfo.ID).TrialsDone)
+	require.Equal(t, 24, d.WalkForwardNow(wfo.ID).TrialsDone)
 
 	zombie, successor := d.Claim(candidates, "first"), d.Claim(candidates, "second")
 	flat := []float64{5, 50, 10, 50}
 	require.ErrorIs(t, d.Store.WalkForward.BeginScoring(ctx, zombie, wfo.ID, flat), store.ErrFenced)
 	require.NoError(t, d.Store.WalkForward.BeginScoring(ctx, successor, wfo.ID, flat))
-	for i := range 4 {
+	for i := range 6 {
 		job := d.JobOf(`select score_job_id from wfo_folds where wfo_id = $1 and fold = $2`, wfo.ID, i)
 		zombie, successor = d.Claim(job, "first"), d.Claim(job, "second")
 		stretch := sweep.Stretch{From: 100 + i, Growth: []float64{1}}
@@ -52,7 +55,7 @@ func TestAWalkForwardEnqueuesItsFoldsAndItsJudgingAfterTheLast(t *testing.T) {
 	}
 	results, err := d.Store.WalkForward.FoldResults(ctx, d.Space.ID, wfo.ID)
 	require.NoError(t, err)
-	require.Len(t, results, 4)
+	require.Len(t, results, 6)
 	require.Nil(t, results[3].Winner)
 	require.Equal(t, 5.0, results[0].Winner.Params["fast"])
 	collect := d.JobOf(`select collect_job_id from wfo_runs where id = $1`, wfo.ID)
