@@ -52,7 +52,7 @@ type tearParts struct {
 	drawdowns []report.Drawdown
 }
 
-// bytes is about what the result takes in memory; bars are the store's.
+// bytes is about what the result takes in memory beside its bars.
 func (r *result) bytes() int {
 	n := 4096 + 8*len(r.Curve.Equity) + len(r.Trades)*int(unsafe.Sizeof(backtest.Trade{}))
 	n += 8 * r.drawn.count() * r.Bars.Len()
@@ -62,7 +62,7 @@ func (r *result) bytes() int {
 // keepResult puts a result in memory, if it will always be the same.
 func (p *Pages) keepResult(key string, r *result) {
 	if !r.unfinished {
-		p.memory.keep(key, r, r.bytes())
+		p.memory.keepWith(key, r, r.bytes(), r.Bars)
 	}
 }
 

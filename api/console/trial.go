@@ -134,7 +134,7 @@ func (p *Pages) ranksOf(c echo.Context, v *view, of *tune) (map[int]int, error) 
 	if of.Status != types.TuneCompleted || len(of.Leaderboard) == 0 {
 		return nil, nil
 	}
-	key := fmt.Sprint(v.Workspace.ID, "/tune/", of.TuneID, "/ranks")
+	key := keyOfTune(v.Workspace.ID, of.TuneID, of.CompletedAt) + "/ranks"
 	if ranks, ok := recall[map[int]int](p.memory, key); ok {
 		return ranks, nil
 	}

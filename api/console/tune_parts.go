@@ -7,7 +7,9 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"millrace/api/types"
@@ -58,15 +60,22 @@ func (p *Pages) partsOf(c echo.Context, t *StoredTune, data *tuneData) *tunePart
 }
 
 func (t *tuneParts) drawnKey() string {
-	return fmt.Sprintf("%s/tune/%s/drawn/%q/%q/%s", t.stored.WorkspaceID, t.stored.ID, t.data.X, t.data.Y, t.data.Of)
+	return fmt.Sprintf("%s/drawn/%q/%q/%s", t.key(), t.data.X, t.data.Y, t.data.Of)
 }
 
 func (t *tuneParts) listedKey() string {
-	return fmt.Sprintf("%s/tune/%s/listed/%q", t.stored.WorkspaceID, t.stored.ID, fmt.Sprint(t.table))
+	return fmt.Sprintf("%s/listed/%q", t.key(), fmt.Sprint(t.table))
 }
 
-func (t *tuneParts) nearestKey() string {
-	return fmt.Sprintf("%s/tune/%s/nearest", t.stored.WorkspaceID, t.stored.ID)
+func (t *tuneParts) nearestKey() string { return t.key() + "/nearest" }
+
+func (t *tuneParts) key() string {
+	return keyOfTune(t.stored.WorkspaceID, t.stored.ID.String(), t.data.Tune.CompletedAt)
+}
+
+// keyOfTune begins the keys of what was made of a completed tune.
+func keyOfTune(workspace uuid.UUID, tune string, completed *time.Time) string {
+	return fmt.Sprint(workspace, "/tune/", tune, "/", completed)
 }
 
 // waitFor is what takes long to read before the page is whole; "": nothing does.
