@@ -130,6 +130,9 @@ func (p *Pages) page(c echo.Context, section, title string) (*view, error) {
 		return nil, err
 	}
 	v.Workspaces, v.Workspace = all, chosen(c, all)
+	if c.Request().Method == http.MethodPost && c.QueryParam("workspace") != "" && v.Workspace != nil {
+		choose(c, v.Workspace.ID) // the page that follows is of it too
+	}
 	return v, nil
 }
 

@@ -26,7 +26,7 @@ func TestALargeResultShowsBeforeItsChartsAreMade(t *testing.T) {
 	tune := s.aTune(b, "large", `{"dataset":"days","oos_ratio":0.3,"strategy_name":"sma_cross","gates":{"min_trades":0},"param_space":{"fast":{"low":2,"high":151},"slow":{"low":2,"high":151}}}`)
 	b.until(loaded)
 	b.until(`document.querySelectorAll("figure.plot canvas").length === 3 && document.querySelectorAll("figure.spots").length >= 5`)
-	require.Equal(t, 50, eval[int](b, `document.querySelectorAll("#trials tbody tr").length`))
+	b.until(`document.querySelectorAll("#trials tbody tr").length === 50`) // parts are put in one after the other
 	require.True(t, eval[bool](b, `document.querySelector("#matched").textContent === document.querySelector("#state .stats dd:has(+ *), #state .stats div:nth-child(2) dd").firstChild.textContent.trim()`),
 		"%s and %s", b.text("#matched"), b.text("#state .stats"))
 	require.NotContains(t, eval[string](b, first), "data-late", "what was made is in memory")
@@ -70,6 +70,15 @@ func TestALargeResultShowsBeforeItsChartsAreMade(t *testing.T) {
 	s.lateDown.Store(false)
 	b.until(loaded)
 	b.until(`document.querySelector("#spots-heat")`)
+
+	// One that was deleted before its parts came says that, and does not ask again.
+	s.lateDown.Store(true)
+	b.open("/admin/tunes/" + tune.TuneID + "?of=oos")
+	b.until(`document.querySelector("[data-waits]")?.textContent.includes("Asking again")`)
+	status, answer = s.do(http.MethodDelete, "/backtests/tunes/"+tune.TuneID, "", nil)
+	require.Equal(t, http.StatusAccepted, status, answer)
+	s.lateDown.Store(false)
+	b.until(`document.querySelector("[data-waits]")?.textContent === "It has been deleted meanwhile." && !document.getElementById("refused-note").hidden && !("late" in document.body.dataset)`)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	require.Empty(t, b.errors)

@@ -36,10 +36,14 @@ func (p *Pages) Choose(c echo.Context) error {
 	if err != nil {
 		return p.Error(c, Problem{Status: http.StatusBadRequest, Title: "No such workspace"})
 	}
+	choose(c, id)
+	return c.Redirect(http.StatusSeeOther, section(c.FormValue("next")))
+}
+
+func choose(c echo.Context, id uuid.UUID) {
 	c.SetCookie(&http.Cookie{
 		Name: workspaceCookie, Value: id.String(), Path: "/admin", MaxAge: 365 * 24 * 3600, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
-	return c.Redirect(http.StatusSeeOther, section(c.FormValue("next")))
 }
 
 // section is the list that a page belongs to: a tune's own page means nothing in another workspace.

@@ -29,8 +29,13 @@
     ask();
   }
   document.addEventListener("submit", (e) => {
-    const question = e.target.dataset.confirm;
-    if (question && !confirm(question)) e.preventDefault();
+    const form = e.target, question = form.dataset.confirm;
+    if (question && !confirm(question)) return e.preventDefault();
+    // Another tab may have chosen another workspace: what is done here is done in the one shown here.
+    if (form.getAttribute("method") !== "post" || !body.dataset.workspace || form.elements.namedItem("workspace")) return;
+    const at = new URL(form.getAttribute("action") || location.href, location.href);
+    at.searchParams.set("workspace", body.dataset.workspace);
+    form.setAttribute("action", at.pathname + at.search);
   });
   document.addEventListener("click", async (e) => {
     const button = e.target.closest("[data-copy]");
@@ -53,7 +58,7 @@
   }, 5000);
 
   // Fetching again.
-  let timer = 0, fetching = false, again = false;
+  let timer = 0, fetching = false, again = false, misses = 0;
   const stale = (wait) => { if (!timer) timer = setTimeout(refresh, wait); };
   async function refresh() {
     timer = 0;
@@ -62,11 +67,15 @@
     try {
       const whole = new URL(location.href);
       whole.searchParams.set("whole", "true");
+      if (body.dataset.workspace) whole.searchParams.set("workspace", body.dataset.workspace); // another tab may have chosen another
       const resp = await fetch(whole, { headers: { Accept: "text/html" }, redirect: "manual" });
       if (resp.type === "opaqueredirect") return expired();
+      if (resp.status >= 400 && resp.status < 500 && resp.status !== 408 && resp.status !== 429) return refused(resp.status);
       if (!resp.ok) return missed();
       await swap(new DOMParser().parseFromString(await resp.text(), "text/html"));
-      delete body.dataset.late;
+      misses = 0;
+      // A part in which somebody types was left as it is.
+      if ("late" in body.dataset && document.querySelector("[data-waits]")) stale(2000); else delete body.dataset.late;
     } catch { missed(); } finally {
       fetching = false;
       if (again) { again = false; stale(800); }
@@ -75,8 +84,19 @@
   // Of a page that is whole, the stream says whether the server is there; one that waits for its parts asks again.
   function missed() {
     if (!("late" in body.dataset)) return;
-    for (const el of document.querySelectorAll("[data-waits]")) el.textContent = "The server did not answer. Asking again…";
-    stale(4000);
+    waits("The server did not answer. Asking again…");
+    stale(Math.min(60000, 4000 * 2 ** misses++));
+  }
+  function refused(status) {
+    over(status === 404 ? "It has been deleted meanwhile." : `The server refuses it (${status}). Load the page again to see why.`);
+    const note = document.getElementById("refused-note");
+    if (note) note.hidden = false;
+  }
+  function waits(text) { for (const el of document.querySelectorAll("[data-waits]")) el.textContent = text; }
+  function over(text) {
+    delete body.dataset.late;
+    waits(text);
+    for (const el of document.querySelectorAll(".late")) el.removeAttribute("aria-busy");
   }
   // What the server sent of each part: charts add to it, and only what the server changes is swapped.
   const sent = new Map([...document.querySelectorAll("[data-live]")].map((el) => [el.id, el.innerHTML]));
@@ -140,6 +160,7 @@
     reading?.abort();
     clearTimeout(retry);
     say("ended", "session ended");
+    over("The session has ended.");
     const note = document.getElementById("stream-note");
     if (note) note.hidden = false;
   }

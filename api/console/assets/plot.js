@@ -270,7 +270,7 @@
       if (this.details.open) this.table(this.details);
       if (!range || !this.whole.more) return;
       try {
-        const resp = await fetch(`${this.whole.more}&from=${range[0]}&to=${range[1]}`, { headers: { Accept: "application/json" } });
+        const resp = await fetch(`${this.whole.more}&from=${range[0]}&to=${range[1]}&workspace=${document.body.dataset.workspace || ""}`, { headers: { Accept: "application/json" } });
         if (!resp.ok) throw new Error(String(resp.status));
         const part = await resp.json();
         if (this.asked !== mine) return;
