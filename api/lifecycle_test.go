@@ -137,7 +137,7 @@ func TestWhatWasCancelledRunsAgain(t *testing.T) {
 	path := "/backtests/tunes/" + tune.TuneID
 	early := r.do(http.MethodPost, path+"/retry", "")
 	require.Equal(t, http.StatusConflict, early.status)
-	require.Contains(t, string(early.body), "The tune is queued; only what failed or was cancelled can be retried.")
+	require.Contains(t, string(early.body), "The tune is queued. Only what failed or was cancelled can be retried")
 	require.Equal(t, http.StatusOK, r.do(http.MethodPost, path+"/cancel", "").status)
 	require.Equal(t, http.StatusNotFound, r.do(http.MethodPost, path+"/retry", "", "Authorization", "Bearer "+r.other).status)
 	viewer := r.newKey(r.alpha, tenants.RoleViewer)

@@ -133,7 +133,7 @@ func asProblem(err error) (p *problemError, internal bool) {
 	case errors.Is(err, store.ErrQueueFull):
 		return retryProblem(http.StatusTooManyRequests, "This workspace has as much work waiting as its limit allows; wait until some of it is done.", 10), false
 	case errors.As(err, &unfit):
-		return newProblem(http.StatusConflict, "The "+unfit.What+" is "+unfit.Reason+"; only what failed or was cancelled can be retried. Nothing has changed."), false
+		return newProblem(http.StatusConflict, "The "+unfit.What+" is "+unfit.Reason+". Only what failed or was cancelled can be retried; nothing has changed."), false
 	case errors.As(err, &ended):
 		return newProblem(http.StatusConflict, "The "+ended.What+" is "+ended.State+" already; nothing has changed."), false
 	case errors.Is(err, store.ErrEnded):

@@ -56,6 +56,11 @@ func (c *Client) RetryWFO(ctx context.Context, id, key string) (*types.WFO, erro
 	return create[types.WFO](ctx, c, "/backtests/wfo/"+url.PathEscape(id)+"/retry", key, nil)
 }
 
+// RetryRunPlan has the variants of a run plan run again that failed or were cancelled. key is the idempotency key; "" makes one.
+func (c *Client) RetryRunPlan(ctx context.Context, id, key string) (*types.RunPlan, error) {
+	return create[types.RunPlan](ctx, c, "/run-plans/"+url.PathEscape(id)+"/retry", key, nil)
+}
+
 // SubmitWFO submits a walk-forward once, however often the request has to be sent. key is the
 // idempotency key; "" makes one.
 func (c *Client) SubmitWFO(ctx context.Context, key string, body types.WFORequest) (*types.WFO, error) {

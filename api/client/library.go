@@ -87,6 +87,12 @@ func (c *Client) IngestFile(ctx context.Context, key string, file File, fields m
 	return ingested(upload[types.Ingest](ctx, c, "/ingest", key, file, fields))
 }
 
+// RetryIngest has a source fetched and ingested again whose ingestion failed or was cancelled. key is the idempotency key; "" makes
+// one.
+func (c *Client) RetryIngest(ctx context.Context, id, key string) (*types.Ingest, error) {
+	return create[types.Ingest](ctx, c, "/ingest/jobs/"+url.PathEscape(id)+"/retry", key, nil)
+}
+
 // IngestJob reads an ingestion.
 func (c *Client) IngestJob(ctx context.Context, id string) (*types.Ingest, error) {
 	return ingested(get[types.Ingest](ctx, c, "/ingest/jobs/"+url.PathEscape(id), nil))

@@ -8,9 +8,10 @@ import (
 	"millrace/api/types"
 )
 
-// bulkFlags say which tunes a verb is about.
+// bulkFlags say which tunes, walk-forwards or run plans a verb is about.
 type bulkFlags struct {
 	clientFlags
+	Kind    string   `enum:"tune,wfo,run_plan" default:"tune" help:"What the filters find: tune, wfo or run_plan."`
 	Filter  []string `placeholder:"NAME=VALUE" help:"Narrow: status, strategy, tag, q (words of name, note, tags, strategy or id), older_than (as 30d), archived, id. All that are given must hold; id may be repeated."`
 	DryRun  bool     `help:"Print how many it would touch, and change nothing."`
 	Confirm int      `default:"-1" placeholder:"N" help:"How many it is to touch; with another number nothing is changed."`
@@ -41,13 +42,13 @@ func (f bulkFlags) filter() (types.BulkFilter, error) {
 	return filter, nil
 }
 
-// run does an action on the tunes that the filters find.
+// run does an action on what the filters find.
 func (f bulkFlags) run(ctx context.Context, env *environment, req types.BulkRequest) error {
 	api, err := f.open()
 	if err != nil {
 		return err
 	}
-	req.Kind = "tune"
+	req.Kind = f.Kind
 	if req.Filter, err = f.filter(); err != nil {
 		return err
 	}
@@ -57,7 +58,8 @@ func (f bulkFlags) run(ctx context.Context, env *environment, req types.BulkRequ
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(env.stdout, "%d tunes\n", found.Matched)
+		what := map[string]string{"tune": "tune", "wfo": "walk-forward", "run_plan": "run plan"}[f.Kind]
+		fmt.Fprintln(env.stdout, counted(found.Matched, what))
 		if !f.Yes || f.DryRun || found.Matched == 0 {
 			if !f.DryRun && found.Matched > 0 {
 				fmt.Fprintf(env.stdout, "nothing was changed: repeat with --confirm %d\n", found.Matched)

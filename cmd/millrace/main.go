@@ -48,7 +48,7 @@ type commands struct {
 	Export     exportCmd     `cmd:"" help:"Write a result with its data in one file."`
 	Import     importCmd     `cmd:"" help:"Check a file of export, submit what it holds here, and compare the results."`
 	Cancel     cancelCmd     `cmd:"" help:"Cancel a tune or a walk-forward."`
-	Retry      retryCmd      `cmd:"" help:"Run a tune or a walk-forward again that failed or was cancelled; what it has found stays."`
+	Retry      retryCmd      `cmd:"" help:"Run a tune, walk-forward, run plan or ingestion again that failed or was cancelled; what it has found stays."`
 	Delete     deleteCmd     `cmd:"" help:"Delete a tune, walk-forward, plan, run, dataset, document or strategy."`
 	Archive    archiveCmd    `cmd:"" help:"Take something out of the lists, or put it back; it stays as it is."`
 	Tunes      tunesCmd      `cmd:"" help:"List tunes, print one, or change all that a filter finds."`

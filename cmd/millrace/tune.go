@@ -165,28 +165,67 @@ func leftAlone(env *environment, what, id string) error {
 // retryCmd is the verb `retry`.
 type retryCmd struct {
 	clientFlags
-	ID  string `arg:"" help:"Id of the tune or walk-forward."`
+	ID  string `arg:"" help:"Id of the tune, walk-forward, run plan or ingestion."`
 	Key string `help:"Idempotency key: repeated with the same key it has no further effect."`
 }
 
-// Run has the tune or walk-forward run again.
+// Run has it run again.
 func (c *retryCmd) Run(ctx context.Context, env *environment) error {
 	api, err := c.open()
 	if err != nil {
 		return err
 	}
-	tune, err := api.RetryTune(ctx, c.ID, c.Key)
-	if client.IsNotFound(err) {
-		if w, err := api.RetryWFO(ctx, c.ID, c.Key); err == nil {
-			_, err = fmt.Fprintf(env.stdout, "walk-forward %s %s with %d of %s\n", w.WFOID, printable(w.Status), w.FoldsDone, counted(w.NFolds, "fold"))
-			return err
-		}
-	}
+	line, err := ofAnyKind(
+		func() (string, error) {
+			tune, err := api.RetryTune(ctx, c.ID, c.Key)
+			if err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("tune %s %s with %d of %s", tune.TuneID, printable(tune.Status), tune.TrialsCompleted, counted(tune.NTrials, "trial")), nil
+		},
+		func() (string, error) {
+			w, err := api.RetryWFO(ctx, c.ID, c.Key)
+			if err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("walk-forward %s %s with %d of %s", w.WFOID, printable(w.Status), w.FoldsDone, counted(w.NFolds, "fold")), nil
+		},
+		func() (string, error) {
+			plan, err := api.RetryRunPlan(ctx, c.ID, c.Key)
+			if err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("run plan %s %s with %d of %s", plan.RunPlanID, printable(plan.Status), plan.VariantsDone, counted(plan.NVariants, "variant")), nil
+		},
+		func() (string, error) {
+			in, err := api.RetryIngest(ctx, c.ID, c.Key)
+			if err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("ingestion %s %s", in.JobID, printable(in.Status)), nil
+		},
+	)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(env.stdout, "tune %s %s with %d of %s\n", tune.TuneID, printable(tune.Status), tune.TrialsCompleted, counted(tune.NTrials, "trial"))
+	_, err = fmt.Fprintln(env.stdout, line)
 	return err
+}
+
+// ofAnyKind tries one kind after the other until one has the id. Its answer is the result also when it refuses; of an id that none
+// has it is the first's.
+func ofAnyKind(kinds ...func() (string, error)) (string, error) {
+	var missing error
+	for _, try := range kinds {
+		line, err := try()
+		if !client.IsNotFound(err) {
+			return line, err
+		}
+		if missing == nil {
+			missing = err
+		}
+	}
+	return "", missing
 }
 
 // cancelCmd is the verb `cancel`.
@@ -201,16 +240,25 @@ func (c *cancelCmd) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	canceled, err := api.CancelTune(ctx, c.ID)
-	if client.IsNotFound(err) {
-		if w, err := api.CancelWFO(ctx, c.ID); err == nil {
-			_, err = fmt.Fprintf(env.stdout, "walk-forward %s %s after %d of %s\n", w.WFOID, printable(w.Status), w.FoldsDone, counted(w.NFolds, "fold"))
-			return err
-		}
-	}
+	line, err := ofAnyKind(
+		func() (string, error) {
+			tune, err := api.CancelTune(ctx, c.ID)
+			if err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("tune %s %s after %d of %s", tune.TuneID, printable(tune.Status), tune.TrialsCompleted, counted(tune.NTrials, "trial")), nil
+		},
+		func() (string, error) {
+			w, err := api.CancelWFO(ctx, c.ID)
+			if err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("walk-forward %s %s after %d of %s", w.WFOID, printable(w.Status), w.FoldsDone, counted(w.NFolds, "fold")), nil
+		},
+	)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(env.stdout, "tune %s %s after %d of %s\n", canceled.TuneID, printable(canceled.Status), canceled.TrialsCompleted, counted(canceled.NTrials, "trial"))
+	_, err = fmt.Fprintln(env.stdout, line)
 	return err
 }

@@ -89,8 +89,13 @@
   }
   function refused(status) {
     over(status === 404 ? "It has been deleted meanwhile." : `The server refuses it (${status}). Load the page again to see why.`);
-    const note = document.getElementById("refused-note");
-    if (note) note.hidden = false;
+    if (![403, 404, 410].includes(status) || !document.querySelector("[data-live]") || document.getElementById("refused-note")) return;
+    const note = document.createElement("p");
+    note.id = "refused-note";
+    note.className = "note bad";
+    note.setAttribute("role", "alert");
+    note.textContent = "What you see is old: it was deleted meanwhile, or is not yours to see. Load the page again to see which.";
+    document.getElementById("content").prepend(note);
   }
   function waits(text) { for (const el of document.querySelectorAll("[data-waits]")) el.textContent = text; }
   function over(text) {
