@@ -1,22 +1,47 @@
 package sweep
 
 import (
+	"slices"
+
 	"millrace/jobs/backtest"
 )
 
-// lanes are the next trials of a shard whose strategy gives signals: they are run side by side.
+// lanes run the trials of a shard whose strategy gives signals, several side by side. They take a block of trials and run it
+// in an order in which neighbours share indicator arrays; results are added in the order of the trials.
 type lanes struct {
-	lanes [backtest.Lanes]lane
-	taken int
+	lanes  [backtest.Lanes]lane
+	size   int // of a block
+	block  []pending
+	params []float64 // of the block, one trial after the other
+	order  []uint64  // trials of the block in the order in which they are run, in the lowest bits
 }
 
-// lane is one of them.
+// lane is what runs one of the trials side by side.
 type lane struct {
 	*scratch
 	params backtest.Params
 	sample trialSample
 	m      fullMetrics
 }
+
+// pending is a trial of a block, and what is kept of it once it has run.
+type pending struct {
+	trial  int
+	alone  bool // a trial beside it panicked: it is run on its own
+	row    trialRow
+	ratio  float64
+	m      *fullMetrics // nil unless the leaderboard may need it
+	sample *trialSample // nil unless the evidence looks at it
+}
+
+const (
+	// blockBars is about how many bars the trials of a block have, and blockTrials how many there are at most, so that
+	// their numbers fit in the order's lowest bits.
+	blockBars   = 1 << 26
+	blockTrials = 1 << 14
+	// sharedBytes is how much of the second cache is for arrays that the trials of a block share.
+	sharedBytes = 1 << 19
+)
 
 // newLanes makes lanes, or nil where trials have to run one by one: those of scripts, and of a rung that is not the last.
 func (r *shardRun) newLanes() *lanes {
@@ -25,11 +50,16 @@ func (r *shardRun) newLanes() *lanes {
 			return nil
 		}
 	}
-	l := &lanes{}
-	for i := range l.lanes {
-		l.lanes[i].scratch = r.plan.scratch()
-	}
+	l := &lanes{size: max(backtest.Lanes, min(blockTrials, blockBars/max(1, r.plan.TrialBars())))}
+	l.renew(r.plan)
 	return l
+}
+
+// renew gives every lane runners of its own.
+func (l *lanes) renew(p *Plan) {
+	for i := range l.lanes {
+		l.lanes[i].scratch = p.scratch()
+	}
 }
 
 func (l *lanes) clear(p *Plan) {
@@ -38,37 +68,111 @@ func (l *lanes) clear(p *Plan) {
 	}
 }
 
-// take takes a trial, and reports whether the lanes are full.
+// take takes a trial, and reports whether the block is full.
 func (l *lanes) take(trial int, params backtest.Params) bool {
-	lane := &l.lanes[l.taken]
-	lane.m, lane.params = fullMetrics{trial: trial}, append(lane.params[:0], params...)
-	l.taken++
-	return l.taken == len(l.lanes)
+	l.block, l.params = append(l.block, pending{trial: trial}), append(l.params, params...)
+	return len(l.block) == l.size
 }
 
-// together runs the trials taken and adds them to the result. If any of them panics, each is run alone.
-func (r *shardRun) together() {
-	lanes := r.lanes.lanes[:r.lanes.taken]
-	r.lanes.taken = 0
-	if !r.simulateTogether(lanes) {
-		r.lanes = r.newLanes() // the state of those after a panic is unknown
-		for i := range lanes {
-			r.trial(lanes[i].m.trial, lanes[i].params)
+// point are the parameters of the i-th trial of the block.
+func (l *lanes) point(i int) backtest.Params {
+	n := len(l.params) / len(l.block)
+	return l.params[i*n : (i+1)*n]
+}
+
+// schedule orders the block. In a grid the last parameter changes from trial to trial and the others seldom, so that each
+// trial reads an array that no other reads soon. Of strategies on two periods, trials with few values of the first are run
+// together, ordered by the second: the arrays of the first stay in the cache, and those of the second are read once.
+func (l *lanes) schedule(p *Plan) []uint64 {
+	l.order = l.order[:0]
+	specs := p.strategy.Params()
+	twoPeriods := len(specs) == 2 && specs[0].Kind == backtest.KindInt && specs[1].Kind == backtest.KindInt
+	group, values := uint64(0), 0
+	for i := range l.block {
+		var second uint64
+		if twoPeriods {
+			point := l.point(i)
+			if i > 0 && point[0] != l.point(i - 1)[0] {
+				if values++; 8*values*p.bars.Len() >= sharedBytes {
+					group, values = group+1, 0
+				}
+			}
+			second = uint64(point[1])
 		}
-		return
+		l.order = append(l.order, group<<48|second<<16|uint64(i))
 	}
-	p := r.plan
-	for i := range lanes {
-		lane := &lanes[i]
-		if lane.sample.wanted {
-			r.result.sample.add(lane.sample.blocks, lane.sample.returns)
+	slices.Sort(l.order)
+	return l.order
+}
+
+// together runs the block, unless it is stopped, and adds it to the result. If any of the trials that run side by side
+// panics, each of these is run alone.
+func (r *shardRun) together(progress func(done int)) {
+	l := r.lanes
+	defer func() { l.block, l.params = l.block[:0], l.params[:0] }()
+	before, ran, bars := r.result.columns.len(), 0, 0
+	for group := range slices.Chunk(l.schedule(r.plan), backtest.Lanes) {
+		if bars += len(group) * r.plan.TrialBars(); bars >= barsBetweenChecks {
+			if bars = 0; r.stop() {
+				return
+			}
+		}
+		r.runGroup(group)
+		ran += len(group)
+		progress(before + ran)
+	}
+	for i := range l.block {
+		r.add(&l.block[i], l.point(i))
+	}
+}
+
+// runGroup runs trials of the block side by side.
+func (r *shardRun) runGroup(group []uint64) {
+	p, l := r.plan, r.lanes
+	lanes := l.lanes[:len(group)]
+	for k, at := range group {
+		i := int(at & (blockTrials - 1))
+		lanes[k].m, lanes[k].params = fullMetrics{trial: l.block[i].trial}, l.point(i)
+	}
+	ok := r.simulateTogether(lanes)
+	for k, at := range group {
+		b, lane := &l.block[at&(blockTrials-1)], &lanes[k]
+		if !ok {
+			b.alone = true
+			continue
 		}
 		p.aggregateParts(lane.scratch, &lane.m)
-		r.m, r.ran = lane.m, true
-		p.fill(&r.row, &r.m, lane.scratch)
-		r.ratio = p.spec.selection(r.m.is.SR, r.m.outOf.SR)
-		r.record(lane.params)
+		p.fill(&b.row, &lane.m, lane.scratch)
+		b.ratio = p.spec.selection(lane.m.is.SR, lane.m.outOf.SR)
+		if b.row.verdict == passed && p.keepsMetrics() {
+			m := lane.m
+			b.m = &m
+		}
+		if lane.sample.wanted {
+			sample := lane.sample
+			b.sample = &sample
+		}
 	}
+	if !ok {
+		l.renew(p) // the state of those after a panic is unknown
+	}
+}
+
+// add adds a trial of the block to the result.
+func (r *shardRun) add(b *pending, params backtest.Params) {
+	if b.alone {
+		r.trial(b.trial, params)
+		return
+	}
+	if b.sample != nil {
+		r.result.sample.add(b.sample.blocks, b.sample.returns)
+	}
+	r.m, r.ran = fullMetrics{trial: b.trial}, true
+	if b.m != nil {
+		r.m = *b.m
+	}
+	r.row, r.ratio = b.row, b.ratio
+	r.record(params)
 }
 
 // simulateTogether is Plan.simulate of all lanes. It reports whether the strategy came through.

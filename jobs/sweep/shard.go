@@ -65,7 +65,7 @@ func (p *Plan) RunShard(ctx context.Context, sh Shard, progress func(done int)) 
 		defer run.lanes.clear(p)
 	}
 	perTrial, bars := p.TrialBars(), barsBetweenChecks
-	for trial, params := range p.Params(sh) {
+	for trial, params := range p.Params(sh) { // those of lanes look at the context themselves
 		if bars += perTrial; bars >= barsBetweenChecks {
 			bars = 0
 			if err := ctx.Err(); err != nil {
@@ -74,8 +74,7 @@ func (p *Plan) RunShard(ctx context.Context, sh Shard, progress func(done int)) 
 		}
 		if run.lanes != nil {
 			if run.lanes.take(trial, params) {
-				run.together()
-				progress(run.result.columns.len())
+				run.together(progress)
 			}
 			continue
 		}
@@ -86,8 +85,10 @@ func (p *Plan) RunShard(ctx context.Context, sh Shard, progress func(done int)) 
 		progress(run.result.columns.len())
 	}
 	if run.lanes != nil {
-		run.together()
-		progress(run.result.columns.len())
+		run.together(progress)
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 	}
 	if n := run.result.columns.len(); n != sh.Trials {
 		return nil, fmt.Errorf("shard %d ended after %d of %d trials", sh.Index, n, sh.Trials)
@@ -163,13 +164,16 @@ func (r *shardRun) record(params backtest.Params) {
 func (r *shardRun) completed() {
 	p, result := r.plan, r.result
 	result.Completed++
-	if p.Trials() < rerunFrom && !p.bestOnly {
+	if p.keepsMetrics() {
 		result.full = append(result.full, r.m)
 	}
 	if score := p.spec.selection(r.row.scoreIS, r.row.scoreOOS); result.best < 0 || score > result.bestScore {
 		result.best, result.bestScore = r.m.row, score
 	}
 }
+
+// keepsMetrics reports whether shards keep the full metrics of trials that may be on the leaderboard.
+func (p *Plan) keepsMetrics() bool { return p.Trials() < rerunFrom && !p.bestOnly }
 
 // run runs the trial as its rung says. It reports whether the strategy came through.
 func (r *shardRun) run(params backtest.Params) (ok bool) {
