@@ -2,7 +2,6 @@ package library
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -39,6 +38,26 @@ func insertParts(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, collection
 	return nil
 }
 
+// HasLeft reports whether the workspace has its vectors in a collection other than the one given, and is not moving to it.
+func (s *Store) HasLeft(ctx context.Context, workspace uuid.UUID, collection knowledge.Collection) (left bool, err error) {
+	err = s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
+		left, err = hasLeft(ctx, tx, workspace, collection)
+		return err
+	})
+	return left, err
+}
+
+func hasLeft(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, collection knowledge.Collection) (left bool, err error) {
+	err = tx.QueryRow(ctx, `
+		select not exists (select from workspace_models where workspace_id = $1 and collection = $2)
+		   and not exists (select from reembeds where workspace_id = $1 and collection = $2 and status in ('queued', 'running'))`,
+		workspace, collection.Name).Scan(&left)
+	if err != nil {
+		return false, fmt.Errorf("look whether %s was left: %w", collection.Name, err)
+	}
+	return left, nil
+}
+
 // ForgetParts deletes the parts that a workspace's chunks have in a collection which it has left.
 func (s *Store) ForgetParts(ctx context.Context, workspace uuid.UUID, collection knowledge.Collection) error {
 	for {
@@ -53,15 +72,13 @@ func (s *Store) ForgetParts(ctx context.Context, workspace uuid.UUID, collection
 func (s *Store) forgetParts(ctx context.Context, workspace uuid.UUID, collection knowledge.Collection) (gone int64, err error) {
 	const most = 5000
 	err = s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
-		if _, err := readPlacement(ctx, tx, workspace, "for share"); err != nil && !errors.Is(err, pgx.ErrNoRows) {
-			return fmt.Errorf("hold placement: %w", err)
+		if left, err := hasLeft(ctx, tx, workspace, collection); err != nil || !left {
+			return err
 		}
 		tag, err := tx.Exec(ctx, `
 			delete from chunk_parts
-			 where ctid = any(array(select p.ctid from chunk_parts p where p.workspace_id = $1 and p.collection = $2
-			                           and not exists (select from workspace_models m where m.workspace_id = $1 and m.collection = $2)
-			                           and not exists (select from reembeds r where r.workspace_id = $1 and r.collection = $2 and r.status in ('queued', 'running'))
-			                         limit $3)) and workspace_id = $1`, workspace, collection.Name, most)
+			 where ctid = any(array(select ctid from chunk_parts where workspace_id = $1 and collection = $2 limit $3)) and workspace_id = $1`,
+			workspace, collection.Name, most)
 		if err != nil {
 			return fmt.Errorf("forget parts of chunks in %s: %w", collection.Name, err)
 		}

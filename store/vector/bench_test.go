@@ -87,7 +87,7 @@ func (s *shelf) fill(b *testing.B, r *rand.Rand, v vocabulary) map[uuid.UUID]kno
 		for at := 0; at < len(ids); at += 2500 {
 			s.putParts(b, ids[at:at+2500], held[at:at+2500])
 		}
-		for part := range slices.Chunk(batch, 2500) {
+		for part := range slices.Chunk(batch, 500) {
 			require.NoError(b, s.index.Upsert(b.Context(), s.scope, part))
 		}
 	}

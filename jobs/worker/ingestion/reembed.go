@@ -147,10 +147,10 @@ func (w *Workers) sweep(ctx context.Context, workspace, id uuid.UUID) error {
 	return w.opts.Library.ForgetReembed(ctx, workspace, id)
 }
 
-// leave deletes the workspace's vectors where it came from, unless it is there again.
+// leave deletes the workspace's vectors where it came from, unless it is there again or about to be.
 func (w *Workers) leave(ctx context.Context, job *library.Reembed) error {
-	now, err := w.opts.Library.Placement(ctx, job.WorkspaceID, w.opts.Embedders[0].Model())
-	if err != nil || now.Collection == job.From {
+	left, err := w.opts.Library.HasLeft(ctx, job.WorkspaceID, job.From)
+	if err != nil || !left {
 		return err
 	}
 	if err := w.opts.Library.ForgetParts(ctx, job.WorkspaceID, job.From); err != nil {

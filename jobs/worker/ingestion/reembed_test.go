@@ -159,6 +159,36 @@ func TestLostVectorsComeBack(t *testing.T) {
 	require.Equal(t, m.chunks(), m.vectors(m.embedder))
 }
 
+// A workspace that moves back before what it left was deleted keeps what it has there by then.
+func TestWhatAWorkspaceMovesBackToIsNotDeleted(t *testing.T) {
+	m := newMover(t)
+	m.work()
+	m.done(m.text("one", passage("breakouts", 3000)))
+	there, err := m.move(m.other)
+	require.NoError(t, err)
+	m.ended(there, library.ReembedCompleted)
+
+	back, err := m.move(m.embedder)
+	require.NoError(t, err)
+	m.ended(back, library.ReembedCompleted)
+	again, err := m.move(m.other)
+	require.NoError(t, err)
+	m.ended(again, library.ReembedCompleted)
+	gate := make(chan struct{})
+	m.embedder.gate.Store(&gate)
+	last, err := m.move(m.embedder)
+	require.NoError(t, err)
+	m.sweepNow() // of what was left three times, while the last move is on its way
+	require.Equal(t, m.chunks(), m.parts(m.other))
+	require.Equal(t, m.chunks(), m.vectors(m.embedder), "it is about to be there again")
+	m.embedder.gate.Store(nil)
+	close(gate)
+	m.ended(last, library.ReembedCompleted)
+	m.sweepNow()
+	require.Equal(t, m.chunks(), m.vectors(m.embedder))
+	require.Zero(t, m.vectors(m.other))
+}
+
 // Chunks from before there were parts get them by a move to the model that the workspace has, and new revisions have their own.
 func TestChunksGetPartsByAMoveToTheSameModel(t *testing.T) {
 	m := newMover(t)
