@@ -90,7 +90,7 @@ type Match struct {
 
 // Scores are what each part of the search thinks of a passage; null where it did not find it.
 type Scores struct {
-	Vector *float64 `json:"vector"` // cosine similarity
+	Vector *float64 `json:"vector"` // cosine similarity of the passage or, where it has parts, of its best part and of their mean
 	Text   *float64 `json:"text"`
 	Rerank *float64 `json:"rerank"`
 }

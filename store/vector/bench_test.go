@@ -193,7 +193,7 @@ func BenchmarkKnowledge(b *testing.B) {
 		return vectors[0]
 	}
 	dense := func() []float32 { return knowledge.Normalized(direction(r, 384)) }
-	search := func(index *vector.Embedded, query []float32) ([]knowledge.Hit, error) {
+	search := func(index knowledge.VectorIndex, query []float32) ([]knowledge.Hit, error) {
 		return index.Search(b.Context(), s.scope, query, knowledge.Filter{}, 10)
 	}
 

@@ -2,6 +2,7 @@ package vector_test
 
 import (
 	"context"
+	"os"
 	"strings"
 	"testing"
 
@@ -9,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/knowledge"
+	"millrace/store/vector"
+	"millrace/store/vector/qdranttest"
 )
 
 // topical embeds a text by how often it names each of a few topics, whatever words it uses for them.
@@ -48,6 +51,39 @@ func TestAPassageIsComparedByItsBestPart(t *testing.T) {
 	require.Len(t, found.Matches, 2)
 	require.Equal(t, exact[0], found.Matches[0].ID)
 	require.Equal(t, vague[0], found.Matches[1].ID)
+}
+
+// From documents to an answer with Qdrant in the place of Postgres: in memory, and on the server at QDRANT_TEST_URL. The order is
+// the same, as the parts are in Postgres either way.
+func TestQuestionsAreAnsweredAlikeWithQdrant(t *testing.T) {
+	t.Parallel()
+	for name, url := range map[string]string{"in-memory": "", "qdrant": os.Getenv("QDRANT_TEST_URL")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			switch {
+			case name == "in-memory":
+				url = qdranttest.New(t).URL
+			case url == "":
+				t.Skip("QDRANT_TEST_URL is not set: the suite has run on the server in memory, not on a real one")
+			}
+			index, err := vector.NewQdrant(url, "")
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = index.Close() })
+			s := newShelfIn(t, topical{}, index)
+			t.Cleanup(func() { _ = index.DeleteWorkspace(context.Background(), s.scope) })
+			vague := s.put(t, "", strings.Repeat("gap tax volume tax volume gap quietly ", 40))
+			exact := s.put(t, "", sentence("gap", "turnover")+"It fills at the open.")
+			found, answer := s.ask(t, "What about a jump?")
+			require.Empty(t, found.Lacking)
+			require.Len(t, found.Matches, 2)
+			require.Equal(t, exact[0], found.Matches[0].ID)
+			require.Equal(t, vague[0], found.Matches[1].ID)
+			require.NotEmpty(t, answer.Text)
+			require.NoError(t, index.DeleteRevisions(t.Context(), s.scope, found.Matches[1].DocumentID, knowledge.AllRevisions))
+			found, _ = s.ask(t, "What about a jump?")
+			require.Len(t, found.Matches, 1)
+		})
+	}
 }
 
 // Chunks from before there were parts are found and compared by their one vector.

@@ -31,7 +31,7 @@ type judged struct {
 // shelf is a workspace with documents, and what searches it.
 type shelf struct {
 	store *stores.Set
-	index *vector.Embedded
+	index knowledge.VectorIndex
 	base  *knowledge.Base
 	scope knowledge.Scope
 	db    *pgtest.DB
@@ -43,12 +43,20 @@ type shelf struct {
 func newShelf(t testing.TB) *shelf { return newShelfOf(t, knowledge.HashEmbedder{}) }
 
 func newShelfOf(t testing.TB, embedder knowledge.Embedder) *shelf {
+	return newShelfIn(t, embedder, nil)
+}
+
+// newShelfIn makes a shelf whose vectors are in an index; nil: in Postgres.
+func newShelfIn(t testing.TB, embedder knowledge.Embedder, index knowledge.VectorIndex) *shelf {
 	t.Helper()
 	db := pgtest.New(t)
 	pool, err := store.OpenPool(t.Context(), store.PoolOptions{DatabaseURL: db.URL, MaxConns: 8})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	s := &shelf{store: stores.New(pool, nil), index: vector.NewEmbedded(pool, pool, 1<<30), db: db, embedder: embedder}
+	if index == nil {
+		index = vector.NewEmbedded(pool, pool, 1<<30)
+	}
+	s := &shelf{store: stores.New(pool, nil), index: index, db: db, embedder: embedder}
 	space, err := s.store.Tenants.CreateWorkspace(t.Context(), "shelf", 1)
 	require.NoError(t, err)
 	place, err := s.store.Library.Placement(t.Context(), space.ID, embedder.Model())
