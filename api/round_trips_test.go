@@ -78,7 +78,7 @@ func counted(t *testing.T, trips *roundTrips) func(*api.Options) {
 	}
 }
 
-// A submission that is new takes few round trips: the caller's key, the dataset, the beginning with the claim of the key
+// A submission that is new takes few round trips: the caller's key, the beginning with the claim of the key
 // and the admission, and all rows with the commit; of a tune that is admitted, River's insert besides. One of its
 // transactions writes. A limit on submissions, which is off here, is one more. Nor may the statements grow in number.
 func TestASubmissionTakesFewRoundTripsAndOneTransaction(t *testing.T) {
@@ -95,9 +95,9 @@ func TestASubmissionTakesFewRoundTripsAndOneTransaction(t *testing.T) {
 	submit(0) // reads the bars, which are kept
 	for n := 2; n < 5; n++ {
 		sent := submit(n)
-		most, statements := 4, 17
+		most, statements := 3, 12
 		if n == 2 {
-			most, statements = 5, 20 // it is admitted
+			most, statements = 4, 15 // it is admitted
 		}
 		require.LessOrEqual(t, len(sent), most, strings.Join(sent, "\n"))
 		require.LessOrEqual(t, strings.Count(strings.Join(sent, "; "), "; ")+1, statements, strings.Join(sent, "\n"))

@@ -94,25 +94,45 @@ func (s *Server) submitTune(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	tune, err := s.checkTune(c.Request().Context(), sub.Workspace, req)
-	if err != nil {
-		return err
-	}
-	resp, err := s.store.Tuning.Create(c.Request().Context(), sub, tune,
-		func(t *tuning.Tune) (store.Response, error) {
+	ctx := c.Request().Context()
+	resp, err := s.remembering(func(check requests.Checker) (store.Response, error) {
+		tune, err := s.checkTuneBy(ctx, check, sub.Workspace, req)
+		if err != nil {
+			return store.Response{}, err
+		}
+		return s.store.Tuning.Create(ctx, sub, tune, func(t *tuning.Tune) (store.Response, error) {
 			body, err := json.Marshal(viewTune(t, t.CreatedAt))
 			return store.Response{Status: http.StatusAccepted, Location: "/backtests/tunes/" + t.ID.String(), Body: body}, err
 		})
+	})
 	if err != nil {
 		return err
 	}
 	return respond(c, resp)
 }
 
+// remembering submits what is checked with the datasets that this process remembers, whose names the submission looks up
+// again. Where one means another dataset by now, and before anything is refused, it is checked with those that there are.
+func (s *Server) remembering(submit func(requests.Checker) (store.Response, error)) (store.Response, error) {
+	check := s.checker()
+	check.Remembered = true
+	resp, err := submit(check)
+	var refused *problemError
+	var gone *store.DatasetGoneError
+	if errors.Is(err, store.ErrMoved) || errors.As(err, &refused) || errors.As(err, &gone) {
+		return submit(s.checker())
+	}
+	return resp, err
+}
+
 // checkTune holds the request against its rules and its dataset; nothing is stored when it fails.
 func (s *Server) checkTune(ctx context.Context, workspace uuid.UUID, req tuneRequest) (tuning.NewTune, error) {
+	return s.checkTuneBy(ctx, s.checker(), workspace, req)
+}
+
+func (s *Server) checkTuneBy(ctx context.Context, check requests.Checker, workspace uuid.UUID, req tuneRequest) (tuning.NewTune, error) {
 	ops.Tag(ctx, "strategy", strategies.Label(req.StrategyName))
-	tune, err := s.checker().Tune(ctx, workspace, req)
+	tune, err := check.Tune(ctx, workspace, req)
 	return tune, asFault(err)
 }
 

@@ -129,12 +129,13 @@ func (s *Server) submitWFO(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	wfo, err := s.checkWFO(c.Request().Context(), sub.Workspace, req)
-	if err != nil {
-		return err
-	}
-	resp, err := s.store.WalkForward.Create(c.Request().Context(), sub, wfo,
-		func(w *walkforward.Run, folds []walkforward.Fold) (store.Response, error) {
+	ctx := c.Request().Context()
+	resp, err := s.remembering(func(check requests.Checker) (store.Response, error) {
+		wfo, err := check.WalkForward(ctx, sub.Workspace, req)
+		if err != nil {
+			return store.Response{}, asFault(err)
+		}
+		return s.store.WalkForward.Create(ctx, sub, wfo, func(w *walkforward.Run, folds []walkforward.Fold) (store.Response, error) {
 			view, err := viewWFO(w, folds, w.CreatedAt)
 			if err != nil {
 				return store.Response{}, err
@@ -142,6 +143,7 @@ func (s *Server) submitWFO(c echo.Context) error {
 			body, err := json.Marshal(view)
 			return store.Response{Status: http.StatusAccepted, Location: "/backtests/wfo/" + w.ID.String(), Body: body}, err
 		})
+	})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -15,6 +16,33 @@ type Named struct {
 	Script   *sweep.Script // nil: a built-in strategy
 	Intrabar string        // id of the dataset of bars inside its bars, or ""
 	Datasets []uuid.UUID
+	// Names are those by which the first of the datasets were found in memory: ErrMoved where one means another dataset
+	// by now. SubmitWork looks, Hold does not.
+	Names []DatasetName
+}
+
+// DatasetName is how a request names a dataset other than by its id.
+type DatasetName struct {
+	Text    string // "": it is named by its id
+	Series  string // of NAME@N
+	Version int
+}
+
+// ErrMoved says that a name means another dataset than the one that was found by it.
+var ErrMoved = errors.New("a name means another dataset by now")
+
+// columns are the names beside so many datasets, for begin_submission; nil: there are none.
+func (n Named) columns(sets int) (names, series []*string, versions []*int) {
+	if len(n.Names) == 0 {
+		return nil, nil, nil
+	}
+	names, series, versions = make([]*string, sets), make([]*string, sets), make([]*int, sets)
+	for i := range n.Names {
+		if name := &n.Names[i]; name.Text != "" {
+			names[i], series[i], versions[i] = &name.Text, &name.Series, &name.Version
+		}
+	}
+	return names, series, versions
 }
 
 // NamedBy is what a specification and its datasets name.

@@ -104,24 +104,27 @@ type beginning struct {
 	status                  *int
 	location, scriptRefusal *string
 	scriptThere             bool
-	setsGone                int
+	setsGone, setsMoved     int
 }
 
 func (b *beginning) queue(batch *pgx.Batch) {
 	wait := max(1, cmp.Or(b.sub.Wait, KeyWait).Milliseconds()) // 0 would be no limit
 	var script *string
 	var sets []uuid.UUID
+	var names, series []*string
+	var versions []*int
 	if b.named != nil {
 		if b.named.Script != nil {
 			script = &b.named.Script.ID
 		}
 		sets = b.named.datasets()
+		names, series, versions = b.named.columns(len(sets))
 	}
-	batch.Queue(`select * from begin_submission($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+	batch.Queue(`select * from begin_submission($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 		b.sub.Workspace, b.sub.inFleet(), b.sub.Route, b.sub.Key, b.sub.Fingerprint[:], wait,
-		b.sub.enters(), b.entry.alone, b.entry.tune, b.entry.depth, script, sets).QueryRow(func(row pgx.Row) error {
+		b.sub.enters(), b.entry.alone, b.entry.tune, b.entry.depth, script, sets, names, series, versions).QueryRow(func(row pgx.Row) error {
 		return row.Scan(append(append([]any{&b.claimed, &b.fingerprint, &b.status, &b.location, &b.body}, b.entry.columns()...),
-			&b.scriptThere, &b.scriptRefusal, &b.setsGone)...)
+			&b.scriptThere, &b.scriptRefusal, &b.setsGone, &b.setsMoved)...)
 	})
 }
 
@@ -162,6 +165,8 @@ func (b *beginning) refused() error {
 		return &RefusedScriptError{Name: versionOf(b.named.Script), Reason: *b.scriptRefusal}
 	case b.setsGone > 0:
 		return &DatasetGoneError{}
+	case b.setsMoved > 0:
+		return ErrMoved
 	}
 	return nil
 }

@@ -72,23 +72,24 @@ $$;
 
 -- Begins a submission, see Submit of package store, in a transaction that has its role: the lock that a change of the
 -- workspace waits for, the workspace, the claim of the key, what is stored under a key that was claimed before, the
--- admission where the submission enters, and what its work names. A submission without a key claims none; the nil UUID
+-- admission where the submission enters, and what its work names, held and still meant by its names. A submission without a key claims none; the nil UUID
 -- is the fleet's. Nothing comes after a key that was claimed before.
 create function begin_submission(space uuid, fleet boolean, of_route text, of_key text, print bytea, wait_ms int,
-    enters boolean, alone boolean, tune boolean, depth int, script uuid, sets uuid[],
+    enters boolean, alone boolean, tune boolean, depth int, script uuid,
+    sets uuid[], names text[], series text[], versions int[],
     out claimed boolean, out fingerprint bytea, out status int, out location text, out body bytea,
     out present boolean, out shared boolean, out room int, out active int, out at timestamptz,
     out most int, out open int, out sure boolean,
     out trials_limit bigint, out trials_day date, out trials_used bigint, out trials_left float8,
-    out script_there boolean, out script_refusal text, out sets_gone int)
+    out script_there boolean, out script_refusal text, out sets_gone int, out sets_moved int)
 language plpgsql volatile as $$
 #variable_conflict use_column
 declare
     nil    constant uuid := '00000000-0000-0000-0000-000000000000';
     waited text;
 begin
-    select false, false, 0, 0, now(), 0, 0, false, 0, current_date, 0, 0, false, 0
-      into present, shared, room, active, at, most, open, sure, trials_limit, trials_day, trials_used, trials_left, script_there, sets_gone;
+    select false, false, 0, 0, now(), 0, 0, false, 0, current_date, 0, 0, false, 0, 0
+      into present, shared, room, active, at, most, open, sure, trials_limit, trials_day, trials_used, trials_left, script_there, sets_gone, sets_moved;
     if space <> nil then
         perform pg_advisory_xact_lock_shared(hashtextextended('millrace change ' || space::text, 0));
     end if;
@@ -129,10 +130,18 @@ begin
         select count(distinct named) into sets_gone from unnest(sets) named
          where not exists (select from datasets d where d.workspace_id = space and d.id = named);
     end if;
+    if names is not null then -- each name that is not null means the dataset at its place, as datasetQuery of package market looks it up
+        select count(*) into sets_moved from unnest(sets, names, series, versions) n (id, name, series, version)
+         where n.name is not null and n.id is distinct from (
+               select d.id from datasets d
+                where d.workspace_id = space
+                  and (coalesce(d.series, d.name) = n.name and not d.superseded or coalesce(d.series, d.name) = n.series and d.version = n.version)
+                order by coalesce(d.series, d.name) = n.name desc limit 1);
+    end if;
 end
 $$;
 -- +goose StatementEnd
 
 -- +goose Down
-drop function begin_submission(uuid, boolean, text, text, bytea, int, boolean, boolean, boolean, int, uuid, uuid[]);
+drop function begin_submission(uuid, boolean, text, text, bytea, int, boolean, boolean, boolean, int, uuid, uuid[], text[], text[], int[]);
 drop function enter_admission(uuid, boolean, boolean, int, boolean);

@@ -201,6 +201,7 @@ func (s *Store) Dataset(ctx context.Context, workspace uuid.UUID, idOrName strin
 	case err != nil:
 		return found, fmt.Errorf("read dataset %q: %w", idOrName, err)
 	}
+	s.names.keep(nameKey{workspace, idOrName}, found)
 	return found, nil
 }
 

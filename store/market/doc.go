@@ -7,9 +7,10 @@ import "millrace/store"
 // Store is the datasets and runs of one database, with a cache of decoded bars. It is safe for
 // concurrent use.
 type Store struct {
-	db   *store.DB
-	bars *barsCache
+	db    *store.DB
+	bars  *barsCache
+	names *names
 }
 
 // New returns the store of a database.
-func New(db *store.DB) *Store { return &Store{db: db, bars: newBarsCache()} }
+func New(db *store.DB) *Store { return &Store{db: db, bars: newBarsCache(), names: &names{}} }

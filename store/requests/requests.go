@@ -17,6 +17,9 @@ import (
 type Checker struct {
 	Market     *market.Store
 	Strategies *strategies.Store
+	// Remembered takes datasets from memory; what is checked so is submitted with their names, and checked again without
+	// when it is wrong or its submission is store.ErrMoved.
+	Remembered bool
 }
 
 // Fault is what is wrong with a request.

@@ -36,6 +36,7 @@ func (c Checker) Tune(ctx context.Context, workspace uuid.UUID, req Tune) (tunin
 	if err != nil {
 		return tune, err
 	}
+	tune.Names = c.names(&req)
 	tune.DatasetID, tune.Dataset = ids[0], series[0].Name
 	if len(tune.Spec.Datasets) > 0 {
 		tune.Several = ids
@@ -59,6 +60,20 @@ func (req *Tune) checkNamed() []invalid.FieldError {
 	return nil
 }
 
+// names are those of the datasets that were taken from memory.
+func (c Checker) names(req *Tune) (names []store.DatasetName) {
+	if !c.Remembered {
+		return nil
+	}
+	if len(req.Datasets) == 0 {
+		return []store.DatasetName{market.NameOf(req.Dataset)}
+	}
+	for _, name := range req.Datasets {
+		names = append(names, market.NameOf(name))
+	}
+	return names
+}
+
 // datasets reads the dataset or the datasets that a request names, and notes their full names in its spec. The ids are
 // theirs, in order.
 func (c Checker) datasets(ctx context.Context, workspace uuid.UUID, one string, spec *sweep.Spec) (series []sweep.Series, ids []uuid.UUID, err error) {
@@ -70,7 +85,11 @@ func (c Checker) datasets(ctx context.Context, workspace uuid.UUID, one string, 
 	}
 	total := 0
 	for i, name := range names {
-		dataset, err := c.Market.Dataset(ctx, workspace, name)
+		find := c.Market.Dataset
+		if c.Remembered {
+			find = c.Market.RememberedDataset
+		}
+		dataset, err := find(ctx, workspace, name)
 		if err != nil {
 			return nil, nil, NoDataset(field(i), name, err)
 		}

@@ -31,6 +31,7 @@ func (c Checker) WalkForward(ctx context.Context, workspace uuid.UUID, req WalkF
 	if err != nil {
 		return wfo, err
 	}
+	wfo.Names = c.names(&req.Tune)
 	wfo.DatasetID, wfo.Dataset = ids[0], series[0].Name
 	if len(wfo.Spec.Datasets) > 0 {
 		wfo.Several = ids

@@ -109,6 +109,7 @@ type NewTune struct {
 	Several   []uuid.UUID // of a tune over several, in the order of Spec.Datasets
 	Spec      sweep.Spec
 	Trials    int
+	Names     []store.DatasetName // of its datasets, in their order, where they were found in memory
 }
 
 // Create stores a tune and its plan job in the transaction of the submission; render makes the
@@ -126,7 +127,9 @@ func (s *Store) Create(ctx context.Context, sub store.Submission, in NewTune, re
 
 // named is what must not be deleted before the tune is inserted.
 func (in *NewTune) named() store.Named {
-	return store.NamedBy(&in.Spec, slices.Concat(in.Several, []uuid.UUID{in.DatasetID})...)
+	named := store.NamedBy(&in.Spec, slices.Concat(in.Several, []uuid.UUID{in.DatasetID})...)
+	named.Names = in.Names
+	return named
 }
 
 // CreateIn is Create within the transaction of another submission.

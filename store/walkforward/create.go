@@ -26,6 +26,7 @@ type NewRun struct {
 	Folds     []sweep.Fold // at least one of them without a problem
 	Trials    int          // of each fold
 	Warnings  []string
+	Names     []store.DatasetName // of its datasets, in their order, where they were found in memory
 }
 
 // Create stores a walk-forward, its folds, their tunes and their jobs in the transaction of the
@@ -45,7 +46,9 @@ func (s *Store) Create(ctx context.Context, sub store.Submission, in NewRun,
 
 // named is what must not be deleted before the walk-forward is inserted.
 func (in *NewRun) named() store.Named {
-	return store.NamedBy(&in.Spec, slices.Concat(in.Several, []uuid.UUID{in.DatasetID})...)
+	named := store.NamedBy(&in.Spec, slices.Concat(in.Several, []uuid.UUID{in.DatasetID})...)
+	named.Names = in.Names
+	return named
 }
 
 // trials are those of the folds that can be run.
