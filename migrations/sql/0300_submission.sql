@@ -1,6 +1,7 @@
 -- +goose Up
 -- A submission began with eleven statements. Each costs a message of its own, and their plans are looked up one by
--- one: what they do is a function now, one statement, whose steps are the same and in the same order.
+-- one: what they do is a function now, one statement, whose steps are the same and in the same order. Their plans are
+-- kept: looking for a better one each time, as Postgres does for arrays, takes longer than any of them.
 
 -- Enters a workspace's admission, see entry of package store. In its steps: a share of the workspace's row, which
 -- inserts take anyway; then the admission lock, shared or alone; then what is counted, by statements of their own, so
@@ -10,7 +11,7 @@ create function enter_admission(space uuid, alone boolean, tune boolean, depth i
     out present boolean, out shared boolean, out room int, out active int, out at timestamptz,
     out most int, out open int, out sure boolean,
     out trials_limit bigint, out trials_day date, out trials_used bigint, out trials_left float8)
-language plpgsql volatile as $$
+language plpgsql volatile set plan_cache_mode = force_generic_plan as $$
 declare
     key   constant bigint := hashtextextended('millrace admission ' || space::text, 0);
     slots constant int := current_setting('max_connections');
@@ -82,7 +83,7 @@ create function begin_submission(space uuid, fleet boolean, of_route text, of_ke
     out most int, out open int, out sure boolean,
     out trials_limit bigint, out trials_day date, out trials_used bigint, out trials_left float8,
     out script_there boolean, out script_refusal text, out sets_gone int, out sets_moved int)
-language plpgsql volatile as $$
+language plpgsql volatile set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
     nil    constant uuid := '00000000-0000-0000-0000-000000000000';
