@@ -99,9 +99,9 @@ func (s *Store) DeleteWorkspace(ctx context.Context, workspace uuid.UUID, named,
 		}
 		var name string
 		var gone bool
-		err := tx.QueryRow(ctx, `select name, deleted_at is not null from workspaces where id = $1 for update`, workspace).Scan(&name, &gone)
+		err := tx.QueryRow(ctx, `select name, deleted_at is not null from workspaces where id = $1`, workspace).Scan(&name, &gone)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-			return fmt.Errorf("lock workspace: %w", err)
+			return fmt.Errorf("read workspace: %w", err)
 		}
 		if err != nil || gone {
 			made, err = s.deleteWorkspaceAgain(ctx, tx, workspace)
@@ -137,6 +137,17 @@ func (s *Store) deleteWorkspaceAgain(ctx context.Context, tx *store.Tx, workspac
 
 // acceptWorkspace hides the workspace, ends what opens it, and cancels what runs. The rest is for the job: it is many.
 func (s *Store) acceptWorkspace(ctx context.Context, tx *store.Tx, workspace uuid.UUID, name, by string) (*WorkspaceDeletion, error) {
+	// Before the workspace's row: a job that saves holds its own row, and then needs a share of that of its workspace.
+	running, err := store.ReadAll(ctx, tx, "jobs that run", pgx.RowTo[int64], `
+		select id from river_job where state = 'running' and `+jobsOfWorkspace+` order by id`, workspace)
+	if err != nil {
+		return nil, err
+	}
+	for _, job := range running {
+		if _, err := s.db.River().JobCancelTx(ctx, tx, job); err != nil && !errors.Is(err, rivertype.ErrNotFound) {
+			return nil, fmt.Errorf("cancel job %d: %w", job, err)
+		}
+	}
 	for _, step := range []string{
 		`update workspaces set deleted_at = clock_timestamp(), name = 'deleted ' || id where id = $1`, // others may have its name
 		`update api_keys set revoked_at = coalesce(revoked_at, clock_timestamp()) where workspace_id = $1`,
@@ -145,16 +156,6 @@ func (s *Store) acceptWorkspace(ctx context.Context, tx *store.Tx, workspace uui
 	} {
 		if _, err := tx.Exec(ctx, step, workspace); err != nil {
 			return nil, fmt.Errorf("close workspace %s: %w", workspace, err)
-		}
-	}
-	running, err := store.ReadAll(ctx, tx, "jobs that run", pgx.RowTo[int64], `
-		select id from river_job where state = 'running' and `+jobsOfWorkspace, workspace)
-	if err != nil {
-		return nil, err
-	}
-	for _, job := range running {
-		if _, err := s.db.River().JobCancelTx(ctx, tx, job); err != nil && !errors.Is(err, rivertype.ErrNotFound) {
-			return nil, fmt.Errorf("cancel job %d: %w", job, err)
 		}
 	}
 	job, err := s.db.River().InsertTx(ctx, tx, jobs.DeleteWorkspaceArgs{ID: workspace}, nil)

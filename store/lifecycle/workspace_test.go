@@ -1,6 +1,7 @@
 package lifecycle_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -135,4 +136,25 @@ func TestAWorkspaceIsThereForNobodyFromItsDeletionOn(t *testing.T) {
 	require.Equal(t, 1, d.Count(`select count(*) from river_job where kind = 'workspace.delete'`))
 	_, err = d.Store.Tenants.CreateWorkspace(ctx, "main", 2)
 	require.NoError(t, err, "its name is free")
+}
+
+// A worker that saves holds the row of its job and then needs its workspace's, for the rows that refer to it. The deletion takes
+// the two in the same order.
+func TestDeletingAWorkspaceWhileAJobSavesIsNotADeadlock(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	ctx := t.Context()
+	_, plan := d.Tune("1")
+	d.Claim(plan, "w")
+	saving := d.Open(fmt.Sprintf(`select from river_job where id = %d for update`, plan))
+	deleted := make(chan error, 1)
+	go func() {
+		_, err := d.Store.Lifecycle.DeleteWorkspace(ctx, d.Space.ID, d.Space.Name, "test")
+		deleted <- err
+	}()
+	d.AwaitBlocked()
+	_, err := saving.Exec(ctx, `select from workspaces where id = $1 for key share nowait`, d.Space.ID)
+	require.NoError(t, err, "the deletion has the workspace's row while it waits for the job's")
+	require.NoError(t, saving.Commit(ctx))
+	require.NoError(t, <-deleted)
 }
