@@ -166,3 +166,21 @@ func TestChunksAreEmbeddedPartByPart(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, made)
 }
+
+// BenchmarkParts is the comparison of a question with the parts of the hundred best chunks.
+func BenchmarkParts(b *testing.B) {
+	r := rand.New(rand.NewPCG(3, 4))
+	question := newAsked(direction(r, 384))
+	vectors := make([][]float32, 10)
+	for i := range vectors {
+		vectors[i] = direction(r, 384)
+	}
+	packed := packParts(vectors)
+	for b.Loop() {
+		for range refineLimit {
+			if _, err := question.similarity(packed); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}

@@ -89,7 +89,14 @@ func (s *shelf) fill(b *testing.B, r *rand.Rand, v vocabulary) map[uuid.UUID]kno
 			s.putParts(b, ids[at:at+2500], held[at:at+2500])
 		}
 		for part := range slices.Chunk(batch, 500) {
-			require.NoError(b, s.index.Upsert(b.Context(), s.scope, part))
+			// On a crowded machine a transaction may be ended meanwhile: a worker comes again, too.
+			for try := 1; ; try++ {
+				err := s.index.Upsert(b.Context(), s.scope, part)
+				if err == nil {
+					break
+				}
+				require.Less(b, try, 5, "%v", err)
+			}
 		}
 	}
 	for _, table := range []string{"chunks", "chunk_parts", "vectors"} {
