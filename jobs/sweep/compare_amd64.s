@@ -55,3 +55,41 @@ add:
 	JGE add
 	VZEROUPPER
 	RET
+
+// Sixteen trials: OFF is four times the first, AT is the first.
+#define COMPARE(OFF, AT) \
+	VMOVUPS OFF(SI), Z0; \
+	VADDPS OFF(DI), Z0, Z0; \
+	VMOVUPS 256+OFF(SI), Z1; \
+	VADDPS 256+OFF(DI), Z1, Z1; \
+	VPANDD Z10, Z0, Z2; \
+	VMULPS Z0, Z2, Z2; \
+	VMULPS Z8, Z1, Z3; \
+	VMULPS Z9, Z1, Z4; \
+	VCMPPS $1, Z3, Z2, K1; \
+	VCMPPS $2, Z4, Z2, K2; \
+	KMOVW K1, AX; \
+	KMOVW K2, BX; \
+	SHLQ $AT, AX; \
+	SHLQ $AT, BX; \
+	ORQ AX, R8; \
+	ORQ BX, R9
+
+// func compareAVX512(lower, upper *tileSums, low, high float32) (under, notOver uint64)
+TEXT ·compareAVX512(SB), NOSPLIT, $0-40
+	MOVQ lower+0(FP), SI
+	MOVQ upper+8(FP), DI
+	VBROADCASTSS low+16(FP), Z8
+	VBROADCASTSS high+20(FP), Z9
+	VPTERNLOGD $0xff, Z10, Z10, Z10
+	VPSRLD $1, Z10, Z10 // all bits but the sign
+	XORQ R8, R8
+	XORQ R9, R9
+	COMPARE(0, 0)
+	COMPARE(64, 16)
+	COMPARE(128, 32)
+	COMPARE(192, 48)
+	MOVQ R8, under+24(FP)
+	MOVQ R9, notOver+32(FP)
+	VZEROUPPER
+	RET
