@@ -9,16 +9,21 @@ import (
 
 // What the vectors count beside the words, of 1 together. Vectors that carry meaning find what words
 // miss; lexical ones add the order of words to what BM25 knows better.
+// One vector for a whole chunk says less than its parts do, and counts less.
 const (
-	semanticShare = 0.6
-	lexicalShare  = 0.15
+	partsShare   = 0.6
+	wholeShare   = 0.5
+	lexicalShare = 0.15
 )
 
-func vectorShare(model Model) float64 {
-	if model.Lexical() {
+func vectorShare(model Model, inParts bool) float64 {
+	switch {
+	case model.Lexical():
 		return lexicalShare
+	case inParts:
+		return partsShare
 	}
-	return semanticShare
+	return wholeShare
 }
 
 // fused is a chunk that either leg found.

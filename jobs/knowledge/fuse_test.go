@@ -15,16 +15,16 @@ func TestFusionWeighsScoresByWhatTheVectorsAre(t *testing.T) {
 	near := []Hit{hit(a, 0.9), hit(b, 0.8), hit(c, 0.7)}
 	worded := []WordHit{{Hit: hit(b, 0.6), Covered: 1}, {Hit: hit(c, 0.3), Covered: 0.5}}
 
-	ranked := fuse(near, worded, vectorShare(Model{Provider: "openai"}))
+	ranked := fuse(near, worded, vectorShare(Model{Provider: "openai"}, true))
 	require.Equal(t, []uuid.UUID{b, a, c}, []uuid.UUID{ranked[0].chunk, ranked[1].chunk, ranked[2].chunk})
-	require.InDelta(t, semanticShare*0.5+1-semanticShare, ranked[0].score, 1e-12)
+	require.InDelta(t, partsShare*0.5+1-partsShare, ranked[0].score, 1e-12)
 	require.Equal(t, 0.8, *ranked[0].vector)
 	require.Equal(t, 0.6, *ranked[0].text)
 	require.Equal(t, 1.0, ranked[0].covered)
 	require.Nil(t, ranked[1].text)
-	require.InDelta(t, semanticShare, ranked[1].score, 1e-12)
+	require.InDelta(t, partsShare, ranked[1].score, 1e-12)
 
-	ranked = fuse(near, worded, vectorShare(HashEmbedder{}.Model()))
+	ranked = fuse(near, worded, vectorShare(HashEmbedder{}.Model(), false))
 	require.Equal(t, c, ranked[1].chunk, "lexical vectors do not outvote words")
 }
 
@@ -39,7 +39,7 @@ func TestFusionOfOneLegKeepsItsOrder(t *testing.T) {
 	ranked := fuse(nil, []WordHit{{Hit: hit(b, 0.4)}, {Hit: hit(a, 0.1)}}, lexicalShare)
 	require.Equal(t, b, ranked[0].chunk)
 	require.Empty(t, fuse(nil, nil, lexicalShare))
-	alike := fuse([]Hit{hit(a, 0.5), hit(b, 0.5)}, nil, semanticShare)
+	alike := fuse([]Hit{hit(a, 0.5), hit(b, 0.5)}, nil, partsShare)
 	require.Equal(t, alike[0].score, alike[1].score)
 	require.InDelta(t, 1, alike[0].score, 1e-12)
 }

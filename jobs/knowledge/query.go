@@ -87,16 +87,17 @@ func (b *Base) Search(ctx context.Context, workspace uuid.UUID, q Question) (*Fo
 	if err != nil {
 		return nil, err
 	}
-	share := vectorShare(placement.Model)
-	ranked := fuse(legs.near, legs.worded, share)
-	if legs.near, err = b.refine(ctx, workspace, placement, legs, ranked); err != nil {
+	ranked := fuse(legs.near, legs.worded, vectorShare(placement.Model, true))
+	near, inParts, err := b.refine(ctx, workspace, placement, legs, ranked)
+	if err != nil {
 		return nil, err
 	}
+	ranked = fuse(near, legs.worded, vectorShare(placement.Model, inParts))
 	pool := q.TopK
 	if q.Rerank {
 		pool = max(pool, rerankPool)
 	}
-	if found.Matches, err = b.read(ctx, workspace, fuse(legs.near, legs.worded, share), pool, q.Text, placement.Model); err != nil {
+	if found.Matches, err = b.read(ctx, workspace, ranked, pool, q.Text, placement.Model); err != nil {
 		return nil, err
 	}
 	if q.Rerank {

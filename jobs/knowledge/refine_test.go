@@ -30,7 +30,7 @@ func TestRefiningComparesWhatWordsFoundToo(t *testing.T) {
 	b, place := &Base{texts: texts}, PlacementOf(Model{Provider: "local", Name: "m", Dimensions: 2})
 	found := legs{vector: []float32{1, 0}, near: []Hit{hit(near, 0.9), hit(old, 0.4)}, worded: []WordHit{{Hit: hit(worded, 0.7)}}}
 	refine := func(place Placement, found legs) []Hit {
-		hits, err := b.refine(t.Context(), uuid.Nil, place, found, fuse(found.near, found.worded, semanticShare))
+		hits, _, err := b.refine(t.Context(), uuid.Nil, place, found, fuse(found.near, found.worded, partsShare))
 		require.NoError(t, err)
 		return hits
 	}
@@ -57,9 +57,26 @@ func TestRefiningReadsTheBestOnly(t *testing.T) {
 	for i := range 150 {
 		found.near = append(found.near, hit(uuid.UUID{byte(i)}, 1-float64(i)/200))
 	}
-	refined, err := b.refine(t.Context(), uuid.Nil, place, found, fuse(found.near, nil, 1))
+	refined, _, err := b.refine(t.Context(), uuid.Nil, place, found, fuse(found.near, nil, 1))
 	require.NoError(t, err)
 	require.Equal(t, found.near, refined)
 	require.Len(t, texts.read, refineLimit)
 	require.Equal(t, found.near[refineLimit-1].Chunk, texts.read[refineLimit-1])
+}
+
+func TestVectorsCountLessUntilMostOfWhatIsFoundHasParts(t *testing.T) {
+	t.Parallel()
+	texts := &partsOnly{parts: map[uuid.UUID]PartVectors{}}
+	local := Model{Provider: "local", Name: "m", Dimensions: 2}
+	b, found := &Base{texts: texts}, legs{vector: []float32{1, 0}}
+	for i := range 4 {
+		found.near = append(found.near, hit(uuid.UUID{byte(i)}, 1-float64(i)/4))
+	}
+	for i, share := range []float64{wholeShare, wholeShare, partsShare, partsShare, partsShare} {
+		_, inParts, err := b.refine(t.Context(), uuid.Nil, PlacementOf(local), found, fuse(found.near, nil, 1))
+		require.NoError(t, err)
+		require.Equal(t, share, vectorShare(local, inParts), "%d of 4 have parts", i)
+		texts.parts[uuid.UUID{byte(i)}] = packParts([][]float32{{1, 0}})
+	}
+	require.Equal(t, lexicalShare, vectorShare(HashEmbedder{}.Model(), false))
 }
