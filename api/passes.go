@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -91,6 +92,10 @@ func (p *passes) run(ctx context.Context) {
 		if err != nil {
 			continue // the database's state is reported by health
 		}
+		// A workspace ends with its keys; streams that both end see that it is the workspace.
+		slices.SortStableFunc(ended, func(a, b tenants.Credential) int {
+			return cmp.Compare(rank(a.Kind), rank(b.Kind))
+		})
 		p.mu.Lock()
 		for _, credential := range ended {
 			if w := p.open[credential]; w != nil {
@@ -100,4 +105,12 @@ func (p *passes) run(ctx context.Context) {
 		}
 		p.mu.Unlock()
 	}
+}
+
+// rank has workspaces come first.
+func rank(kind tenants.CredentialKind) int {
+	if kind == tenants.CredentialWorkspace {
+		return 0
+	}
+	return 1
 }

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -125,37 +126,36 @@ func TestWhatTakesAccessAwayDoesSoInEveryProcess(t *testing.T) {
 		as       []string
 		request  func(*fixture) int // refused once access is gone
 		takeAway func()
+		reason   string // the stream's last words
 	}{
 		{"revocation of a key", "/events/stream", bearer(revoked),
 			func(p *fixture) int { return p.do(http.MethodGet, "/datasets", "", bearer(revoked)...).status },
 			func() {
 				require.Equal(t, http.StatusNoContent, r.admin(http.MethodDelete, "/admin/workspaces/"+r.alpha.ID.String()+"/keys/"+revokedKey.KeyID.String(), "").status)
-			}},
+			}, "the key, session or ticket has ended"},
 		{"revocation of an admin's token", "/admin/events/stream", bearer(admin.Secret),
 			func(p *fixture) int {
 				return p.do(http.MethodGet, "/admin/workspaces", "", bearer(admin.Secret)...).status
 			},
 			func() {
 				require.Equal(t, http.StatusNoContent, r.admin(http.MethodDelete, "/admin/tokens/"+admin.TokenID, "").status)
-			}},
+			}, "the key, session or ticket has ended"},
 		{"change of a key's role", "/events/stream", []string{"Authorization", "", "Cookie", session.Name + "=" + session.Value},
 			func(p *fixture) int { return p.with(session, http.MethodGet, "/admin/tunes", "").status },
 			func() {
 				_, err := r.db.OwnerPool(t).Exec(t.Context(), `update api_keys set role = 'viewer' where id = $1`, changedKey.KeyID)
 				require.NoError(t, err)
-			}},
+			}, "the key, session or ticket has ended"},
 		{"deletion of a workspace", "/events/stream", bearer(own),
 			func(p *fixture) int { return p.do(http.MethodGet, "/datasets", "", bearer(own)...).status },
 			func() {
 				require.Equal(t, http.StatusAccepted, r.do(http.MethodDelete, "/workspace?confirm=beta", "", bearer(own)...).status)
-			}},
+			}, "the workspace was deleted"},
 	} {
-		var streams []<-chan frame
+		var streams []<-chan string
 		for _, p := range processes {
 			require.Equal(t, http.StatusOK, c.request(p), c.what)
-			frames, resp := p.openStream(t.Context(), c.stream, c.as...)
-			require.Equal(t, http.StatusOK, resp.StatusCode, c.what)
-			streams = append(streams, frames)
+			streams = append(streams, p.wholeStream(c.stream, c.as...))
 		}
 		c.takeAway()
 		began := time.Now()
@@ -163,11 +163,38 @@ func TestWhatTakesAccessAwayDoesSoInEveryProcess(t *testing.T) {
 			require.Equal(t, http.StatusUnauthorized, c.request(p), "%s: the next request is answered", c.what)
 		}
 		requests := time.Since(began)
-		for _, frames := range streams {
-			ended(t, frames)
+		for _, stream := range streams {
+			select {
+			case text := <-stream:
+				require.Contains(t, text, "\n: "+c.reason+"\n", c.what)
+			case <-time.After(15 * time.Second):
+				require.FailNow(t, "the stream continues", c.what)
+			}
 		}
 		took := time.Since(began)
 		t.Logf("%s: requests at both processes are refused after %v, both streams end after %v", c.what, requests.Round(time.Millisecond), took.Round(time.Millisecond))
 		require.Less(t, took, 10*time.Second, c.what)
 	}
+}
+
+// wholeStream opens a stream, and gives all of its text once it has ended.
+func (r *fixture) wholeStream(path string, headers ...string) <-chan string {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.url+path, http.NoBody)
+	require.NoError(r.t, err)
+	for i := 0; i+1 < len(headers); i += 2 {
+		if headers[i+1] != "" {
+			req.Header.Set(headers[i], headers[i+1])
+		}
+	}
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(r.t, err)
+	require.Equal(r.t, http.StatusOK, resp.StatusCode)
+	whole := make(chan string, 1)
+	go func() {
+		defer func() { _ = resp.Body.Close() }()
+		text, _ := io.ReadAll(resp.Body)
+		whole <- string(text)
+	}()
+	return whole
 }

@@ -216,10 +216,15 @@ func (s *Server) follow(ctx context.Context, w *eventWriter, f *following) {
 			_ = w.goodbye("the session or ticket has expired")
 			return
 		case <-over:
-			_ = w.goodbye("the key, session or ticket has ended")
+			select {
+			case <-deleted:
+				_ = w.goodbye(spaceDeleted)
+			default:
+				_ = w.goodbye("the key, session or ticket has ended")
+			}
 			return
 		case <-deleted:
-			_ = w.goodbye("the workspace was deleted")
+			_ = w.goodbye(spaceDeleted)
 			return
 		case <-withdrawn:
 			_ = w.goodbye("a value of ADMIN_TOKEN was taken away")
@@ -234,6 +239,8 @@ func (s *Server) follow(ctx context.Context, w *eventWriter, f *following) {
 		}
 	}
 }
+
+const spaceDeleted = "the workspace was deleted"
 
 // errEnded ends a stream whose entity has ended.
 var errEnded = errors.New("the entity has ended")
