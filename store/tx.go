@@ -139,8 +139,3 @@ func queueBegin(batch *pgx.Batch, role string) {
 	batch.Queue(`begin`)
 	batch.Queue(`set local role ` + role)
 }
-
-// queueWorkspace says whose rows it sees, see EnterWorkspace.
-func queueWorkspace(batch *pgx.Batch, workspace uuid.UUID) {
-	batch.Queue(`select enter_workspace($1)`, workspace)
-}

@@ -101,7 +101,8 @@ func requireLegs(t *testing.T, rng *rand.Rand, odd float64) {
 	closes, begun, count := hostile(rng, n, odd), make([]byte, n/8), 1
 	for i := range begun {
 		if rng.IntN(3) > 0 {
-			begun[i] = byte(rng.Uint32() & rng.Uint32())
+			few := rng.Uint32()
+			begun[i] = byte(few & rng.Uint32())
 		}
 		count += bits.OnesCount8(begun[i])
 	}

@@ -200,7 +200,7 @@ func (a asked) similarity(p PartVectors) (float64, error) {
 		for d, step := range rest[scaleBytes:size] {
 			sum += int64(int8(step)) * int64(a.steps[d])
 		}
-		cosine := float64(sum) * float64(float32At(rest)) * a.scale
+		cosine := float64(float64(float64(sum)*float64(float32At(rest))) * a.scale) // rounded before it is added
 		best, total, n = max(best, cosine), total+cosine, n+1
 	}
 	mean := total / float64(n) / float64(float32At(p[1:]))
