@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
 
@@ -191,10 +192,14 @@ func (r *fixture) withSample() *fixture {
 	return r
 }
 
+// count runs a query of the owner. It is called in loops, so it keeps no connection.
 func (r *fixture) count(query string) int {
 	r.t.Helper()
+	conn, err := pgx.Connect(r.t.Context(), r.db.OwnerURL)
+	require.NoError(r.t, err)
+	defer func() { _ = conn.Close(context.WithoutCancel(r.t.Context())) }()
 	var n int
-	require.NoError(r.t, r.db.OwnerPool(r.t).QueryRow(r.t.Context(), query).Scan(&n))
+	require.NoError(r.t, conn.QueryRow(r.t.Context(), query).Scan(&n))
 	return n
 }
 
