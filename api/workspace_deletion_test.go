@@ -190,7 +190,7 @@ func TestAnUploadIntoADeletedWorkspaceStoresNothing(t *testing.T) {
 		}
 		answered <- a
 	}()
-	_, err = io.Copy(writer, &head) // the server has read it, and waits for more
+	_, err = io.Copy(writer, &head) // it is on its way, and the server waits for more
 	require.NoError(t, err)
 	require.Equal(t, http.StatusAccepted, r.admin(http.MethodDelete, "/admin/workspaces/"+r.alpha.ID.String()+"?confirm=alpha", "").status)
 	_, err = part.Write(bars[len(bars)/2:])
@@ -200,7 +200,8 @@ func TestAnUploadIntoADeletedWorkspaceStoresNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, writer.Close())
 	a := <-answered
-	require.Equal(t, http.StatusNotFound, a.status, string(a.body))
+	// A busy machine reads the request, and asks whose key it has, only after the deletion.
+	require.Contains(t, []int{http.StatusNotFound, http.StatusUnauthorized}, a.status, string(a.body))
 	require.Zero(t, r.count(`select count(*) from datasets`))
 	r.startWorker()
 	require.Equal(t, types.DeletionStatus("completed"), r.deleted("/admin/workspace-deletions/"+r.alpha.ID.String()).Status)
