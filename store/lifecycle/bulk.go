@@ -74,7 +74,7 @@ const (
 	// MaxBulk is the most things that one request changes.
 	MaxBulk = 10_000
 	// bulkBatch is how many of them one transaction changes, and bulkParents of those that have many tunes.
-	bulkBatch   = 1000
+	bulkBatch   = 100
 	bulkParents = 20
 	// maxTags is how many tags a label has.
 	maxTags = 20

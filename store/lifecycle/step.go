@@ -13,8 +13,8 @@ import (
 
 // What one transaction of a deletion's job takes away at most.
 const (
-	stepRows  = 500 // rows of shards, leaderboards, candidates and the like
-	stepItems = 50  // things
+	stepRows  = 200 // rows of shards, leaderboards, candidates and the like
+	stepItems = 20  // things
 )
 
 // children are the tables whose rows of a kind may be many, with the column that refers to it. Those of other tables go

@@ -51,8 +51,8 @@ func (w *Workers) Register(to *river.Workers) {
 }
 
 // delete takes step after step. Each is committed by itself, so that another attempt continues after the last one. After
-// each it rests for as long as the step took: the database has half of its time for requests, which do not wait for what
-// nobody waits for.
+// each it rests for three times as long as the step took: the database has its time for requests, which do not wait for
+// what nobody waits for.
 func (w *Workers) delete(ctx context.Context, args jobs.DeleteArgs, lease store.Lease) error {
 	for began := time.Now(); time.Since(began) < slice; {
 		step := time.Now()
@@ -66,7 +66,7 @@ func (w *Workers) delete(ctx context.Context, args jobs.DeleteArgs, lease store.
 		if done {
 			return w.finish(ctx, args, lease)
 		}
-		if err := rest(ctx, time.Since(step)); err != nil {
+		if err := rest(ctx, 3*time.Since(step)); err != nil {
 			return err
 		}
 	}
