@@ -25,7 +25,7 @@ import (
 	"millrace/store/tuning"
 )
 
-// BenchmarkAuditOfRequests submits tunes in turns: over HTTP, and to the store without and with an entry in the audit
+// BenchmarkAuditOfRequests submits tunes by each way after the other: over HTTP, and to the store without and with an entry in the audit
 // log. "audit-%" is what the entry and its part of the sealing add to a request that has none, by medians.
 func BenchmarkAuditOfRequests(b *testing.B) {
 	d := storetest.New(b)
