@@ -16,7 +16,7 @@ ROUNDS ?= 3
 # Nothing here needs C; without it the binary is static, and tests and build share their objects.
 export CGO_ENABLED := 0
 
-.PHONY: columns ratios growth arm64 judge evidence build dev demo test chaos scale bench pine lint check format fmt
+.PHONY: columns ratios growth image arm64 judge evidence build dev demo test chaos scale bench pine lint check format fmt
 
 build: ## bin/millrace
 	go build -ldflags '$(VERSION_FLAGS)' -o bin/millrace ./cmd/millrace
@@ -66,6 +66,9 @@ judge: build ## how well the knowledge base answers the committed judged questio
 
 evidence: ## how often verdicts are wrong on noise, and how often they find planted edges: MILLRACE_EVIDENCE_SEEDS a row, from MILLRACE_EVIDENCE_FIRST on
 	MILLRACE_EVIDENCE_SEEDS=$${MILLRACE_EVIDENCE_SEEDS:-1000} go test -count=1 -v -timeout 60m -run 'CalledRobust|PlantedEdges' ./jobs/sweep
+
+image: ## the image of the Dockerfile, built by buildah without a daemon or a registry, and run once
+	.ci/image
 
 arm64: build ## a hundred results made here and reproduced by a program for arm64, which qemu-user runs
 	MILLRACE_ARM64=1 MILLRACE_REQUIRE=1 bin/millrace postgres -- go test -count=1 -v -timeout 30m -run AHundredResults ./cmd/millrace
