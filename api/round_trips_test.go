@@ -103,7 +103,7 @@ func TestASubmissionTakesFewRoundTripsAndOneTransaction(t *testing.T) {
 		require.LessOrEqual(t, strings.Count(strings.Join(sent, "; "), "; ")+1, statements, strings.Join(sent, "\n"))
 		writes := 0
 		for _, sql := range sent {
-			if strings.Contains(sql, "begin_submission") {
+			if strings.Contains(sql, "open_submission") {
 				writes++
 			}
 			require.False(t, sql == "begin" || sql == "commit", "a round trip for %q alone", sql)

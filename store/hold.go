@@ -31,7 +31,7 @@ type DatasetName struct {
 // ErrMoved says that a name means another dataset than the one that was found by it.
 var ErrMoved = errors.New("a name means another dataset by now")
 
-// columns are the names beside so many datasets, for begin_submission; nil: there are none.
+// columns are the names beside so many datasets, for open_submission; nil: there are none.
 func (n Named) columns(sets int) (names, series []*string, versions []*int) {
 	if len(n.Names) == 0 {
 		return nil, nil, nil

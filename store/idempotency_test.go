@@ -3,10 +3,12 @@ package store_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"millrace/store"
@@ -124,15 +126,54 @@ func TestAKeyOfARunningRequestIsBusy(t *testing.T) {
 	d := storetest.New(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	sub := store.Submission{Workspace: d.Space.ID, Route: "test", Key: "k"}
-	// By the owner, whose session may stay in its transaction for longer than those of ours may.
-	other, err := d.Owner.Begin(ctx)
-	require.NoError(t, err)
-	defer func() { _ = other.Rollback(context.Background()) }()
-	_, err = other.Exec(ctx, `insert into idempotency_keys (workspace_id, route, key, fingerprint) values ($1, 'test', 'k', sha256(''))`, d.Space.ID)
-	require.NoError(t, err)
-	_, err = d.Store.Submit(ctx, sub, func(context.Context, *store.Tx) (store.Response, error) {
+	sub := store.Submission{Workspace: d.Space.ID, Route: "test", Key: "k", Wait: 50 * time.Millisecond}
+	began, end := make(chan struct{}), make(chan struct{})
+	var first sync.WaitGroup
+	first.Go(func() {
+		_, err := d.Store.Submit(ctx, sub, func(context.Context, *store.Tx) (store.Response, error) {
+			close(began)
+			<-end
+			return store.Response{Status: 202}, nil
+		})
+		assert.NoError(t, err)
+	})
+	<-began
+	_, err := d.Store.Submit(ctx, sub, func(context.Context, *store.Tx) (store.Response, error) {
 		return store.Response{}, errors.New("the effect ran twice")
 	})
+	close(end)
+	first.Wait()
 	require.ErrorIs(t, err, store.ErrKeyBusy)
+	resp, err := d.Store.Submit(ctx, sub, nil)
+	require.NoError(t, err)
+	require.True(t, resp.Replayed)
+}
+
+// A server of before this version claims its keys by rows, not by locks.
+func TestAKeyThatIsClaimedByARowHasNoSecondEffect(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	claim := func(key string, commit bool) func(context.Context, *store.Tx) (store.Response, error) {
+		return func(ctx context.Context, tx *store.Tx) (store.Response, error) {
+			other, err := d.Owner.Begin(ctx)
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = other.Rollback(context.Background()) })
+			_, err = other.Exec(ctx, `insert into idempotency_keys (workspace_id, route, key, fingerprint) values ($1, 'test', $2, sha256(''))`, d.Space.ID, key)
+			require.NoError(t, err)
+			if commit {
+				require.NoError(t, other.Commit(ctx))
+			}
+			_, err = tx.Exec(ctx, `set local lock_timeout = '50ms'`)
+			require.NoError(t, err)
+			_, err = tx.Exec(ctx, `insert into trade_events (id, workspace_id, event_type) select gen_random_uuid(), id, 'RUN_STARTED' from workspaces`)
+			return store.Response{Status: 202}, err
+		}
+	}
+	for key, commit := range map[string]bool{"done": true, "open": false} {
+		_, err := d.Store.Submit(ctx, store.Submission{Workspace: d.Space.ID, Route: "test", Key: key}, claim(key, commit))
+		require.ErrorIs(t, err, store.ErrKeyBusy, key)
+	}
+	require.Zero(t, d.Count(`select count(*) from trade_events`))
 }

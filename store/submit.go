@@ -85,15 +85,28 @@ func (s *DB) submit(ctx context.Context, sub Submission, e *entry, named *Named,
 			return err
 		}
 		tx.Last("store response", `
-			update idempotency_keys set status = $4, location = $5, body = $6
-			 where scope = $1 and route = $2 and key = $3`,
-			sub.Workspace, sub.Route, sub.Key, resp.Status, resp.Location, stored)
+			insert into idempotency_keys (workspace_id, route, key, fingerprint, status, location, body)
+			values (nullif($1, '00000000-0000-0000-0000-000000000000'::uuid), $2, $3, $4, $5, $6, $7)`,
+			sub.Workspace, sub.Route, sub.Key, sub.Fingerprint[:], resp.Status, resp.Location, stored)
 		return nil
 	})
-	return resp, err
+	return resp, sub.stored(err)
 }
 
-// beginning is what begins a submission's transaction, once it has its role: begin_submission in migrations/sql.
+// stored has the error of a row that another transaction claimed the key by, without its lock, be ErrKeyBusy.
+func (sub *Submission) stored(err error) error {
+	var from *pgconn.PgError
+	if !errors.As(err, &from) {
+		return err
+	}
+	if from.Code == UniqueViolation && from.ConstraintName == "idempotency_keys_pkey" ||
+		from.Code == LockNotAvailable && strings.Contains(from.Where, "idempotency_keys") {
+		return fmt.Errorf("key %q: %w: %w", sub.Key, ErrKeyBusy, err)
+	}
+	return err
+}
+
+// beginning is what begins a submission's transaction, once it has its role: open_submission in migrations/sql.
 type beginning struct {
 	sub   Submission
 	entry *entry
@@ -120,7 +133,7 @@ func (b *beginning) queue(batch *pgx.Batch) {
 		sets = b.named.datasets()
 		names, series, versions = b.named.columns(len(sets))
 	}
-	batch.Queue(`select * from begin_submission($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+	batch.Queue(`select * from open_submission($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 		b.sub.Workspace, b.sub.inFleet(), b.sub.Route, b.sub.Key, b.sub.Fingerprint[:], wait,
 		b.sub.enters(), b.entry.alone, b.entry.tune, b.entry.depth, script, sets, names, series, versions).QueryRow(func(row pgx.Row) error {
 		return row.Scan(append(append([]any{&b.claimed, &b.fingerprint, &b.status, &b.location, &b.body}, b.entry.columns()...),
