@@ -95,9 +95,9 @@ func TestASubmissionTakesFewRoundTripsAndOneTransaction(t *testing.T) {
 	submit(0) // reads the bars, which are kept
 	for n := 2; n < 5; n++ {
 		sent := submit(n)
-		most, statements := 3, 12
+		most, statements := 3, 10
 		if n == 2 {
-			most, statements = 4, 15 // it is admitted
+			most, statements = 4, 13 // it is admitted
 		}
 		require.LessOrEqual(t, len(sent), most, strings.Join(sent, "\n"))
 		require.LessOrEqual(t, strings.Count(strings.Join(sent, "; "), "; ")+1, statements, strings.Join(sent, "\n"))

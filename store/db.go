@@ -203,14 +203,12 @@ func audited(ctx context.Context, pool *pgxpool.Pool, audit *Audit, workspace uu
 func (s *DB) FleetRow(ctx context.Context, sql string, args []any, into ...any) error {
 	found := false
 	batch := &pgx.Batch{}
-	batch.Queue(`begin`)
-	batch.Queue(`set local role millrace_fleet`)
+	// What a batch sends is one transaction, and the role lasts as long.
+	batch.Queue(`select set_config('role', $1, true)`, FleetRole)
 	batch.Queue(sql, args...).Query(func(rows pgx.Rows) error {
 		_, err := pgx.ForEachRow(rows, into, func() error { found = true; return nil })
 		return err
 	})
-	batch.Queue(`commit`)
-	// After an error the transaction is still open, and the pool closes such a connection.
 	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return err
 	}
