@@ -245,6 +245,30 @@ func TestAnotherRelayReplacesAKilledOne(t *testing.T) {
 	}
 }
 
+// Each commit notifies a relay that sleeps, after the one before it has reached the disk. So the first one wakes it, also
+// when an open transaction keeps what was committed from being read.
+func TestARelayWakesAtAnEventThatCannotBeReadYet(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.feed()
+	asleep := func() (yes bool) {
+		require.NoError(t, f.owner.QueryRow(t.Context(), `
+			select exists (select from pg_locks where locktype = 'advisory' and objid = 1835625581 and mode = 'ExclusiveLock' and granted
+			                  and database = (select oid from pg_database where datname = current_database()))`).Scan(&yes))
+		return yes
+	}
+	require.Eventually(t, asleep, soon, 10*time.Millisecond)
+	open, err := f.owner.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = open.Rollback(context.Background()) }()
+	_, err = open.Exec(t.Context(), insertEvent, f.space, "backtests", "open")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		f.append("backtests", "held up")
+		return !asleep()
+	}, soon, 5*time.Millisecond)
+}
+
 // Every session of the feed is ended again and again while events are written, as a restarting
 // server or a failing network does.
 func TestLostListenerReconnectsAndCatchesUp(t *testing.T) {

@@ -68,7 +68,13 @@ func (f *Feed) notifyNew(ctx context.Context, session *eventlog.Session) error {
 		switch {
 		case err != nil:
 		case asleep:
-			err = session.Woken(ctx, tickIdle)
+			var woken bool
+			if woken, err = session.Woken(ctx, tickIdle); err == nil && woken {
+				// At once, and not when the first event can be read: until then each commit would notify, and wait for the
+				// one before it to reach the disk.
+				asleep, last = false, time.Now()
+				err = session.Wake(ctx)
+			}
 		case time.Since(last) > busyFor:
 			err = pause(ctx, tickAwake)
 		default:

@@ -185,7 +185,19 @@ func (s *Session) Sleep(ctx context.Context) (asleep bool, err error) {
 	if err := s.conn.QueryRow(ctx, `select pg_try_advisory_lock($1)`, sleepLock).Scan(&asleep); err != nil {
 		return false, fmt.Errorf("ask to be woken: %w", err)
 	}
+	for now := done(ctx); asleep; { // what was committed by now shows in the look that follows
+		if _, err := s.conn.WaitForNotification(now); err != nil {
+			break
+		}
+	}
 	return asleep, nil
+}
+
+// done is a context that has ended.
+func done(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	return ctx
 }
 
 // Wake ends what Sleep began: events wake nobody, as this session looks by itself.
@@ -198,14 +210,15 @@ func (s *Session) Wake(ctx context.Context) error {
 	return nil
 }
 
-// Woken waits until an event that was written wakes this session, at most so long.
-func (s *Session) Woken(ctx context.Context, within time.Duration) error {
+// Woken waits until an event that was written wakes this session, at most so long, and reports whether one did.
+func (s *Session) Woken(ctx context.Context, within time.Duration) (bool, error) {
 	wait, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	if _, err := s.conn.WaitForNotification(wait); err != nil && wait.Err() == nil {
-		return fmt.Errorf("wait for an event: %w", err)
+	_, err := s.conn.WaitForNotification(wait)
+	if err != nil && wait.Err() == nil {
+		return false, fmt.Errorf("wait for an event: %w", err)
 	}
-	return ctx.Err()
+	return err == nil, ctx.Err()
 }
 
 // Notify hints to every listener that there are events up to the cursor.
