@@ -137,7 +137,7 @@ func Collect(p *Plan, shards []Shard, load func(shard int) (columns, top, stats 
 		out.final, out.Pruning = all.cols, all.countRungs(p)
 	}
 	all.rank(p, &out.Counts)
-	out.Ranking, out.TrialsSum = all.ranking, sha256.Sum256(all.cols.planes())
+	out.Ranking, out.TrialsSum = all.ranking, all.cols.sum()
 	if err := p.lead(out, all); err != nil {
 		return nil, err
 	}

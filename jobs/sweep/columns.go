@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -97,45 +98,68 @@ func (c *columns) encode() ([]byte, error) { return compress(c.planes()) }
 // planes are the columns before compression.
 func (c *columns) planes() []byte {
 	raw := make([]byte, 0, headerBytes+(rowBytes+8*len(c.params))*c.len())
-	raw = append(raw, columnsVersion)
-	raw = binary.LittleEndian.AppendUint32(raw, uint32(c.len()))
-	for _, v := range c.verdicts {
-		raw = append(raw, byte(v))
-	}
-	for _, column := range c.params {
-		raw = appendPlanes(raw, column, 8, math.Float64bits)
-	}
-	for _, column := range c.scores {
-		raw = appendPlanes(raw, column, 8, math.Float64bits)
-	}
-	for _, column := range c.figures {
-		raw = appendPlanes(raw, column, 4, func(v float32) uint64 { return uint64(math.Float32bits(v)) })
-	}
-	for _, column := range c.trades {
-		raw = appendPlanes(raw, column, 4, func(v uint32) uint64 { return uint64(v) })
-	}
+	c.eachPlane(func(plane []byte) { raw = append(raw, plane...) })
 	return raw
 }
 
-func appendPlanes[T any](to []byte, column []T, bytes int, bits func(T) uint64) []byte {
-	for plane := range bytes {
-		for _, v := range column {
-			to = append(to, byte(bits(v)>>(8*plane)))
+// eachPlane passes on what planes has, piece by piece. A piece is valid until the next one.
+func (c *columns) eachPlane(use func(piece []byte)) {
+	use(binary.LittleEndian.AppendUint32([]byte{columnsVersion}, uint32(c.len())))
+	plane := make([]byte, c.len())
+	for i, v := range c.verdicts {
+		plane[i] = byte(v)
+	}
+	use(plane)
+	for _, columns := range [][][]float64{c.params, c.scores[:]} {
+		for _, column := range columns {
+			for shift := 0; shift < 64; shift += 8 {
+				for i, v := range column {
+					plane[i] = byte(math.Float64bits(v) >> shift)
+				}
+				use(plane)
+			}
 		}
 	}
-	return to
+	for _, column := range c.figures {
+		for shift := 0; shift < 32; shift += 8 {
+			for i, v := range column {
+				plane[i] = byte(math.Float32bits(v) >> shift)
+			}
+			use(plane)
+		}
+	}
+	for _, column := range c.trades {
+		for shift := 0; shift < 32; shift += 8 {
+			for i, v := range column {
+				plane[i] = byte(v >> shift)
+			}
+			use(plane)
+		}
+	}
 }
 
-// takePlanes appends n values to into and returns the rest of raw.
-func takePlanes[T any](raw []byte, into *[]T, n, bytes int, value func(uint64) T) []byte {
-	for i := range n {
-		var bits uint64
-		for plane := range bytes {
-			bits |= uint64(raw[plane*n+i]) << (8 * plane)
-		}
-		*into = append(*into, value(bits))
+// takeLong appends n values of eight planes to into and returns the rest of raw.
+func takeLong(raw []byte, into *[]float64, n int) []byte {
+	at := len(*into)
+	*into = slices.Grow(*into, n)[:at+n]
+	values := (*into)[at:]
+	p0, p1, p2, p3 := raw[:n], raw[n:][:n], raw[2*n:][:n], raw[3*n:][:n]
+	p4, p5, p6, p7 := raw[4*n:][:n], raw[5*n:][:n], raw[6*n:][:n], raw[7*n:][:n]
+	for i := range values {
+		low := uint32(p0[i]) | uint32(p1[i])<<8 | uint32(p2[i])<<16 | uint32(p3[i])<<24
+		high := uint32(p4[i]) | uint32(p5[i])<<8 | uint32(p6[i])<<16 | uint32(p7[i])<<24
+		values[i] = math.Float64frombits(uint64(low) | uint64(high)<<32)
 	}
-	return raw[bytes*n:]
+	return raw[8*n:]
+}
+
+// takeShort is takeLong of four planes.
+func takeShort[T any](raw []byte, into *[]T, n int, value func(uint32) T) []byte {
+	p0, p1, p2, p3 := raw[:n], raw[n:][:n], raw[2*n:][:n], raw[3*n:][:n]
+	for i := range n {
+		*into = append(*into, value(uint32(p0[i])|uint32(p1[i])<<8|uint32(p2[i])<<16|uint32(p3[i])<<24))
+	}
+	return raw[4*n:]
 }
 
 // openPlanes returns the planes of the encoded columns of n rows.
@@ -177,20 +201,28 @@ func decodeColumns(data []byte, params, n int) (*columns, error) {
 
 func readPlanes(raw []byte, params, n int) *columns {
 	c := newColumns(params, n)
-	raw = takePlanes(raw, &c.verdicts, n, 1, func(bits uint64) verdict { return verdict(bits) })
+	c.appendPlanes(raw, n)
+	return &c
+}
+
+// appendPlanes adds the n rows of planes that openPlanes returned.
+func (c *columns) appendPlanes(raw []byte, n int) {
+	for _, v := range raw[:n] {
+		c.verdicts = append(c.verdicts, verdict(v))
+	}
+	raw = raw[n:]
 	for i := range c.params {
-		raw = takePlanes(raw, &c.params[i], n, 8, math.Float64frombits)
+		raw = takeLong(raw, &c.params[i], n)
 	}
 	for i := range c.scores {
-		raw = takePlanes(raw, &c.scores[i], n, 8, math.Float64frombits)
+		raw = takeLong(raw, &c.scores[i], n)
 	}
 	for i := range c.figures {
-		raw = takePlanes(raw, &c.figures[i], n, 4, func(bits uint64) float32 { return math.Float32frombits(uint32(bits)) })
+		raw = takeShort(raw, &c.figures[i], n, math.Float32frombits)
 	}
 	for i := range c.trades {
-		raw = takePlanes(raw, &c.trades[i], n, 4, func(bits uint64) uint32 { return uint32(bits) })
+		raw = takeShort(raw, &c.trades[i], n, func(bits uint32) uint32 { return bits })
 	}
-	return &c
 }
 
 func compress(raw []byte) ([]byte, error) {
@@ -231,23 +263,6 @@ func (c *columns) takeRungScores(s Spec) map[int]float64 {
 		}
 	}
 	return taken
-}
-
-// extend appends all rows of another.
-func (c *columns) extend(from *columns) {
-	for i := range c.params {
-		c.params[i] = append(c.params[i], from.params[i]...)
-	}
-	c.verdicts = append(c.verdicts, from.verdicts...)
-	for i := range c.scores {
-		c.scores[i] = append(c.scores[i], from.scores[i]...)
-	}
-	for i := range c.figures {
-		c.figures[i] = append(c.figures[i], from.figures[i]...)
-	}
-	for i := range c.trades {
-		c.trades[i] = append(c.trades[i], from.trades[i]...)
-	}
 }
 
 // slice is rows [from, to), sharing their memory.

@@ -1,12 +1,10 @@
 package sweep
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"millrace/jobs/backtest"
 )
@@ -72,7 +70,7 @@ func (g *gathered) prune(p *Plan) {
 }
 
 func (g *gathered) add(p *Plan, sh Shard, columns, top, stats []byte) error {
-	part, err := decodeColumns(columns, len(p.names), sh.Trials)
+	raw, err := openPlanes(columns, len(p.names), sh.Trials)
 	if err != nil {
 		return fmt.Errorf("columns: %w", err)
 	}
@@ -81,11 +79,11 @@ func (g *gathered) add(p *Plan, sh Shard, columns, top, stats []byte) error {
 	}
 	g.tops = append(g.tops, top[4:])
 	if sh.Rung > 0 {
-		return g.overlay(p, sh, part)
+		return g.overlay(p, sh, readPlanes(raw, len(p.names), sh.Trials))
 	}
-	g.cols.extend(part)
+	g.cols.appendPlanes(raw, sh.Trials)
 	if p.prunes() {
-		g.rungs = append(g.rungs, make([]uint8, part.len())...)
+		g.rungs = append(g.rungs, make([]uint8, sh.Trials)...)
 	}
 	if len(stats) < 8*sh.Trials {
 		return errors.New("ratios are cut short")
@@ -178,22 +176,5 @@ func (g *gathered) rank(p *Plan, counts *Counts) {
 			}
 		}
 	}
-	slices.SortFunc(g.ranking[:counts.Completed], func(a, b int32) int { return g.cols.compare(p.spec, int(a), int(b)) })
-}
-
-// compare orders two rows of completed trials, the better one first.
-func (c *columns) compare(s Spec, a, b int) int {
-	scores := c.scores[0]
-	if s.selectsOOS() {
-		scores = c.scores[1]
-	}
-	if order := cmp.Compare(scores[b], scores[a]); order != 0 {
-		return order
-	}
-	for _, column := range c.params {
-		if order := cmp.Compare(column[a], column[b]); order != 0 {
-			return order
-		}
-	}
-	return cmp.Compare(a, b)
+	g.cols.sort(p.spec, g.ranking[:counts.Completed])
 }

@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -26,11 +27,11 @@ func (t *Table) Add(sh Shard, data []byte) error {
 	if sh.First != t.cols.len() {
 		return fmt.Errorf("shard %d begins at trial %d, not at %d", sh.Index, sh.First, t.cols.len())
 	}
-	part, err := decodeColumns(data, len(t.names), sh.Trials)
+	raw, err := openPlanes(data, len(t.names), sh.Trials)
 	if err != nil {
 		return fmt.Errorf("columns of shard %d: %w", sh.Index, err)
 	}
-	t.cols.extend(part)
+	t.cols.appendPlanes(raw, sh.Trials)
 	return nil
 }
 
@@ -39,6 +40,14 @@ func (t *Table) Len() int { return t.cols.len() }
 
 // Bytes are the trials as they are kept in a file: the columns of the shards, without compression.
 func (t *Table) Bytes() []byte { return t.cols.planes() }
+
+// sum is the SHA-256 of planes, without their memory.
+func (c *columns) sum() (sum [sha256.Size]byte) {
+	hash := sha256.New()
+	c.eachPlane(func(piece []byte) { _, _ = hash.Write(piece) })
+	hash.Sum(sum[:0])
+	return sum
+}
 
 // ReadTable is the inverse of Bytes.
 func ReadTable(names []string, data []byte) (*Table, error) {
