@@ -56,10 +56,10 @@ func benchmarkTrial(b *testing.B, strategy backtest.Strategy, stops *backtest.St
 	b.ReportMetric(m.ExposurePct, "exposure-%")
 }
 
-// BenchmarkTogether is BenchmarkEngine with four trials side by side, as a sweep runs them: the strategy's default
-// parameters, and integers one, two and three more; and sma_cross with stops. Both figures are of one trial.
+// BenchmarkTogether is BenchmarkEngine with as many trials side by side as a sweep runs: the strategy's default
+// parameters, and integers one to seven more; and sma_cross with stops. Both figures are of one trial.
 func BenchmarkTogether(b *testing.B) {
-	b.Log("four trials of each strategy side by side, as in BenchmarkEngine over 10,000 bars; figures are of one trial")
+	b.Log("eight trials of each strategy side by side, as in BenchmarkEngine over 10,000 bars; figures are of one trial")
 	for _, strategy := range backtest.Strategies() {
 		b.Run(strategy.Name(), func(b *testing.B) { benchmarkTogether(b, strategy, nil) })
 	}

@@ -59,6 +59,22 @@ func (s *equityStats) read(equity []float64) {
 	s.bar += len(equity)
 }
 
+// periods reads one lane of rows of equity whose drawdown is followed elsewhere.
+func (s *equityStats) periods(rows []float64, lane int) {
+	bars := len(rows) / Lanes
+	switch {
+	case s.daily:
+		for len(s.ends) > 0 && int(s.ends[0]) < s.bar+bars {
+			s.endDay(rows[(int(s.ends[0])-s.bar)*Lanes+lane])
+		}
+	case s.keep:
+		for i := range bars {
+			s.period(rows[i*Lanes+lane])
+		}
+	}
+	s.bar += bars
+}
+
 // summing reports whether the sums take the equity that comes next: a ruined account has no returns.
 func (s *equityStats) summing() bool { return !s.daily && !(s.summed <= 0) }
 

@@ -4,52 +4,45 @@ import "math"
 
 // legs are the stretches of a run between its fills, on which equity is cash + units·(close − entry). A run without
 // stops that is always in the market finds its fills by the signals alone, before it looks at any close: the fills of
-// several runs overlap, as those of one wait for one another, and the equity of all legs is written without a branch.
+// several runs overlap, as those of one wait for one another, and then all runs walk over the closes side by side.
 type legs struct {
-	fills              []signal   // long and short alternate
-	begun              []byte     // a bit for each bar of the window on which a leg begins
-	units, entry, cash []float64  // of each leg; the first is before the first fill
-	cost               float64    // of the last entry
-	slip               [2]float64 // factors of the prices of purchases and sales
-	withCost           float64    // factor of what a unit costs
-	next               int        // leg that the next bar is of, or the one before when a leg begins on it
-	from               int        // first bar whose equity is written; before it cash is what it was
-	unfit              bool       // ruined, not paid for, or too much for a number: the run has to walk from bar to bar
+	fills    []signal   // long and short alternate
+	of       []leg      // the first is before the first fill
+	cost     float64    // of the last entry
+	slip     [2]float64 // factors of the prices of purchases and sales
+	withCost float64    // factor of what a unit costs
+	from     int        // first bar with a position; the last of the window when there is none before it
+	unfit    bool       // ruined, not paid for, or too much for a number: the run has to walk from bar to bar
+
+	// Of the first of several runs, for all of them.
+	walk  *walk
+	begun []byte    // for each bar of the window, a bit for each run of which a leg begins there
+	rows  []float64 // equity of all runs, bar by bar, where their returns are kept
 }
 
-// barsOfLegs is how many bars are written at once, and so how many legs are read.
-const barsOfLegs = 8
+type leg struct{ units, entry, cash float64 }
+
+// barsOfRows is how many bars of equity are kept at a time: few enough for the first cache.
+const barsOfRows = 256
 
 // inLegs reports whether a run can be cut into legs.
 func (r *Runner) inLegs(w Window) bool {
-	return hasLegs() && !r.protected && !r.trace && r.longs && r.shorts && r.cfg.Account.Exclusive && w.Len() > 2*barsOfLegs
+	return hasLegs() && !r.protected && !r.trace && r.longs && r.shorts && r.cfg.Account.Exclusive && w.Len() > 1
 }
 
 // simulateLegs is SimulateTogether of runs that can be cut into legs.
 func simulateLegs(runners []*Runner, w Window, metrics []*Metrics) {
-	last := w.To - 1
+	last, from, first := w.To-1, w.To-1, &runners[0].legs
+	first.clearBegun(w.Len())
 	for _, r := range runners {
 		r.begin(w)
 		r.beginLegs(w)
+		from = min(from, r.legs.from)
 	}
-	fillTogether(runners)
-	for _, r := range runners {
-		r.passIdle()
-	}
-	for bar := w.From; bar < last; {
-		from := bar
-		bar = min(bar+equityChunk, last)
-		for _, r := range runners {
-			r.writeLegs(from, bar)
-		}
-		sumTogether(runners)
-	}
-	for _, r := range runners {
-		r.endLegs(last)
-	}
-	sumTogether(runners)
+	fillTogether(runners, first.begun)
+	walkTogether(runners, from, last)
 	for i, r := range runners {
-		if r.legs.unfit {
+		if r.endLegs(last); r.legs.unfit {
 			r.run(w)
 		} else {
 			r.stats.finish(r.course.tally.cash)
@@ -59,29 +52,30 @@ func simulateLegs(runners []*Runner, w Window, metrics []*Metrics) {
 	}
 }
 
+func (l *legs) clearBegun(bars int) {
+	if cap(l.begun) < bars {
+		l.begun = make([]byte, bars)
+		return
+	}
+	l.begun = l.begun[:bars]
+	clear(l.begun)
+}
+
 // beginLegs finds the signals that are filled, and makes room for a leg for each.
 func (r *Runner) beginLegs(w Window) {
 	l, account := &r.legs, &r.cfg.Account
 	l.alternate(r.course.signals, w)
-	l.next, l.from, l.unfit = 0, w.To-1, false
+	l.from, l.unfit = w.To-1, false
 	l.slip, l.withCost = [2]float64{1 + account.Slippage, 1 - account.Slippage}, 1+float64(account.Commission)
-	if bytes := w.Len()/8 + 1; cap(l.begun) < bytes {
-		l.begun = make([]byte, bytes)
+	if count := len(l.fills) + 1; cap(l.of) < count {
+		l.of = make([]leg, count)
 	} else {
-		l.begun = l.begun[:bytes]
-		clear(l.begun)
+		l.of = l.of[:count]
 	}
-	// What is read beyond the last leg is not used.
-	if count := len(l.fills) + 1 + barsOfLegs; cap(l.units) < count {
-		l.units, l.entry, l.cash = make([]float64, count), make([]float64, count), make([]float64, count)
-	} else {
-		l.units, l.entry, l.cash = l.units[:count], l.entry[:count], l.cash[:count]
-	}
-	l.units[0], l.entry[0], l.cash[0] = 0, 0, account.Cash
+	l.of[0] = leg{cash: account.Cash}
 	if len(l.fills) > 0 {
-		first := l.fills[0].bar() + 1
-		l.from = min(l.from, w.From+(first-w.From)&^(barsOfLegs-1))
-		r.course.tally.exposed = w.To - first
+		l.from = l.fills[0].bar() + 1
+		r.course.tally.exposed = w.To - l.from
 	}
 }
 
@@ -103,27 +97,28 @@ func (l *legs) alternate(signals []signal, w Window) {
 }
 
 // fillTogether fills the signals of all runs, one of each at a time.
-func fillTogether(runners []*Runner) {
+func fillTogether(runners []*Runner, begun []byte) {
 	for k, filled := 0, true; filled; k++ {
 		filled = false
-		for _, r := range runners {
+		for lane, r := range runners {
 			if k < len(r.legs.fills) {
-				r.fill(k)
+				begun[r.fill(k)-r.window.From] |= 1 << lane
 				filled = true
 			}
 		}
 	}
 }
 
-// fill is followSignal of the k-th signal that is filled, which begins leg k+1. An entry that is not made leaves signals
-// that were not kept, so that the run is not one for legs.
-func (r *Runner) fill(k int) {
+// fill is followSignal of the k-th signal that is filled, which begins leg k+1, and returns its bar. An entry that is not
+// made leaves signals that were not kept, so that the run is not one for legs.
+func (r *Runner) fill(k int) (bar int) {
 	l, t, rate := &r.legs, &r.course.tally, float64(r.cfg.Account.Commission)
 	short := l.fills[k] & 1
-	bar := l.fills[k].bar() + 1
-	price, cash := float64(r.bars.Open[bar]*l.slip[short]), l.cash[k]
+	bar = l.fills[k].bar() + 1
+	before := &l.of[k]
+	price, cash := float64(r.bars.Open[bar]*l.slip[short]), before.cash
 	if k > 0 { // as exit does
-		held, entry := l.units[k], l.entry[k]
+		held, entry := before.units, before.entry
 		gross, value := float64(held*(price-entry)), math.Abs(held*price)
 		commission := float64(value * rate)
 		cash += gross - commission
@@ -143,76 +138,72 @@ func (r *Runner) fill(k int) {
 	l.cost = float64(units * price * rate)
 	cash -= l.cost
 	l.unfit = l.unfit || !(units > 0 && cash <= math.MaxFloat64)
-	at := bar - r.window.From
-	l.begun[at>>3] |= 1 << (at & 7)
-	l.units[k+1], l.entry[k+1], l.cash[k+1] = math.Float64frombits(math.Float64bits(units)|uint64(short)<<63), price, cash
+	l.of[k+1] = leg{math.Float64frombits(math.Float64bits(units) | uint64(short)<<63), price, cash}
+	return bar
 }
 
-// passIdle reads the bars before the first leg that is in the market.
-func (r *Runner) passIdle() {
-	if bars := r.legs.from - r.window.From; bars > 0 {
-		r.stats.idleBars(r.cfg.Account.Cash, bars)
+// walkTogether measures the equity of all runs up to the last bar. Before from none has a position.
+func walkTogether(runners []*Runner, from, last int) {
+	r, l := runners[0], &runners[0].legs
+	if l.walk == nil {
+		l.walk = new(walk)
 	}
-}
-
-// writeLegs writes the equity of bars [from, to), and reads it.
-func (r *Runner) writeLegs(from, to int) {
-	l := &r.legs
-	from = max(from, l.from)
-	if r.read = 0; from >= to || l.unfit {
-		return
+	keeps := false
+	for lane := range Lanes {
+		if lane >= len(runners) {
+			l.walk.stand(lane)
+			continue
+		}
+		if idle := from - r.window.From; idle > 0 {
+			runners[lane].stats.idleBars(r.cfg.Account.Cash, idle)
+		}
+		l.walk.load(lane, runners[lane])
+		keeps = keeps || runners[lane].stats.kept()
 	}
-	equity, closes, begun := r.equity[:to-from], r.bars.Close[from:to], l.begun[(from-r.window.From)/8:]
-	whole := len(closes) &^ (barsOfLegs - 1)
-	above := true
-	if whole > 0 {
-		l.next, above = writeLegs(equity[:whole], closes[:whole], begun, l.units, l.entry, l.cash, l.next)
+	bars := last - from
+	if keeps {
+		bars = min(bars, barsOfRows)
+		if l.rows == nil {
+			l.rows = make([]float64, barsOfRows*Lanes)
+		}
 	}
-	if whole < len(closes) {
-		var tail bool
-		l.next, tail = writeLegsPlain(equity[whole:], closes[whole:], begun[whole/8:], l.units, l.entry, l.cash, l.next)
-		above = above && tail
+	for ; from < last; from += bars {
+		bars = min(bars, last-from)
+		closes, begun := r.bars.Close[from:from+bars], l.begun[from-r.window.From:][:bars]
+		if !keeps {
+			l.walk.over(closes, begun, from, nil)
+			continue
+		}
+		l.walk.over(closes, begun, from, l.rows[:bars*Lanes])
+		for lane, r := range runners {
+			r.stats.periods(l.rows[:bars*Lanes], lane)
+		}
 	}
-	if !above {
-		r.unfit()
-		return
+	for lane, r := range runners {
+		l.walk.store(lane, r, last)
 	}
-	r.stats.read(equity)
-	r.read = len(equity)
 }
 
 // unfit gives up the legs: the account is ruined somewhere.
-func (r *Runner) unfit() { r.legs.unfit, r.stats.summed, r.read = true, 0, 0 }
+func (r *Runner) unfit() { r.legs.unfit, r.read = true, 0 }
 
 // endLegs closes the position on the window's last bar.
 func (r *Runner) endLegs(last int) {
-	l, t, c, k := &r.legs, &r.course.tally, r.bars.Close[last], len(r.legs.fills)
-	t.cash = l.cash[k]
-	if l.unfit || t.cash+float64(l.units[k]*(c-l.entry[k])) <= 0 {
+	l, t, c, end := &r.legs, &r.course.tally, r.bars.Close[last], &r.legs.of[len(r.legs.fills)]
+	t.cash = end.cash
+	if l.unfit || t.cash+float64(end.units*(c-end.entry)) <= 0 {
 		r.unfit()
 		return
 	}
-	if k > 0 {
-		pos := position{units: l.units[k], entry: l.entry[k], cost: l.cost}
+	if len(l.fills) > 0 {
+		pos := position{units: end.units, entry: end.entry, cost: l.cost}
 		r.exit(&pos, t, last, r.slipped(c, pos.units > 0), "end")
 	}
 	if !(t.cash > 0 && t.cash <= math.MaxFloat64) {
 		r.unfit()
 		return
 	}
-	r.equity[0], r.read = t.cash, 1
+	r.equity[0] = t.cash
 	r.stats.read(r.equity[:1])
-}
-
-// writeLegsPlain writes the equity at each close. begun has a bit for each bar on which a leg begins; leg is the one before
-// the first bar. It returns the leg of the last bar, and whether all equity is above zero.
-func writeLegsPlain(equity, closes []float64, begun []byte, units, entry, cash []float64, leg int) (next int, above bool) {
-	equity, above = equity[:len(closes)], true
-	for i, c := range closes {
-		leg += int(begun[i>>3] >> (i & 7) & 1)
-		e := cash[leg] + float64(units[leg]*(c-entry[leg]))
-		above = above && !(e <= 0)
-		equity[i] = e
-	}
-	return leg, above
+	r.stats.sum(r.equity[:1])
 }

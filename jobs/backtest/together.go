@@ -14,6 +14,15 @@ func SimulateTogether(runners []*Runner, w Window, metrics []*Metrics) {
 		simulateLegs(runners, w, metrics)
 		return
 	}
+	for len(runners) > 0 {
+		side := min(sumLanes, len(runners))
+		simulateChunks(runners[:side], w, metrics)
+		runners, metrics = runners[side:], metrics[side:]
+	}
+}
+
+// simulateChunks is SimulateTogether of at most sumLanes runners, chunk after chunk of bars.
+func simulateChunks(runners []*Runner, w Window, metrics []*Metrics) {
 	for _, r := range runners {
 		r.begin(w)
 	}
@@ -46,7 +55,7 @@ func sumTogether(runners []*Runner) {
 	}
 	if bars += bars & 1; bars > 0 {
 		var sums laneSums
-		var lanes [Lanes][]float64
+		var lanes [sumLanes][]float64
 		for i := range lanes {
 			r := spare
 			if i < len(runners) && runners[i].stats.summing() {

@@ -2,11 +2,14 @@ package backtest
 
 import "math"
 
-// What every bar of every trial goes through. amd64 has each in vectors of four, with the same roundings in the same
-// order, so that the bits of a result are those of any other machine.
+// What every bar of every trial goes through. amd64 has each in vectors of four or eight, with the same roundings in the
+// same order, so that the bits of a result are those of any other machine.
 
-// Lanes is how many trials are measured side by side: a division takes as long for four as for two.
-const Lanes = 4
+// Lanes is how many trials run side by side, as many as the widest vectors have numbers.
+const Lanes = 8
+
+// sumLanes is how many of them have their returns summed side by side where they do not run in legs.
+const sumLanes = 4
 
 // holdPlain writes the equity of a position at each close, up to the first that is not above zero. It returns how many
 // it has written.
@@ -85,10 +88,10 @@ func outsidePlain(closes, mean, dev []float64, width float64, sides [][4]uint64)
 }
 
 // laneSums are the powerSums of several trials.
-type laneSums struct{ last, r1, gains, losses, r3, r4 [Lanes]float64 }
+type laneSums struct{ last, r1, gains, losses, r3, r4 [sumLanes]float64 }
 
 // addPlain sums the returns of each lane's equity. All have as many bars, an even number.
-func (s *laneSums) addPlain(equity *[Lanes][]float64) {
+func (s *laneSums) addPlain(equity *[sumLanes][]float64) {
 	for lane, bars := range equity {
 		var stats equityStats
 		s.store(lane, &stats)

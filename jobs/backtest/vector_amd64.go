@@ -21,17 +21,20 @@ func guard(equity, closes, lows, highs []float64, units, entry, cash, lower, upp
 // wide reports whether vectors have eight numbers and masks.
 func wide() bool { return cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasBMI2 }
 
-// hasLegs reports whether vectors write the equity of legs, which one bar after the other does not pay.
+// hasLegs reports whether vectors walk over legs, which one run after the other does not pay.
 func hasLegs() bool { return wide() }
 
-// writeLegs is writeLegsPlain of whole groups of eight bars. Seven legs more than there are can be read.
-func writeLegs(equity, closes []float64, begun []byte, units, entry, cash []float64, leg int) (next int, above bool) {
-	groups := len(closes) / barsOfLegs
-	if groups == 0 || !wide() {
-		return writeLegsPlain(equity, closes, begun, units, entry, cash, leg)
+// over is overPlain of the legs that were loaded.
+func (s *walk) over(closes []float64, begun []byte, bar int, rows []float64) {
+	bars := len(closes)
+	if bars == 0 {
+		return
 	}
-	_, _, begun = equity[groups*barsOfLegs-1], closes[groups*barsOfLegs-1], begun[:groups]
-	return legsAVX512(&equity[0], &closes[0], &begun[0], &units[0], &entry[0], &cash[0], groups, leg)
+	if begun = begun[:bars]; rows == nil {
+		walkAVX512(s, &closes[0], &begun[0], bars, bar, nil, 0)
+		return
+	}
+	walkAVX512(s, &closes[0], &begun[0], bars, bar, &rows[:bars*Lanes][0], 8*Lanes)
 }
 
 // quiet is quietPlain of whole groups, of eight bars or of four: of four it may stop up to three bars early.
@@ -45,7 +48,7 @@ func quiet(equity []float64, floor, peak float64) int {
 	return quietPlain(equity, floor, peak)
 }
 
-func (s *laneSums) add(equity *[Lanes][]float64) {
+func (s *laneSums) add(equity *[sumLanes][]float64) {
 	if !cpu.X86.HasAVX2 {
 		s.addPlain(equity)
 		return
@@ -54,7 +57,7 @@ func (s *laneSums) add(equity *[Lanes][]float64) {
 	if bars == 0 {
 		return
 	}
-	var at [Lanes]*float64
+	var at [sumLanes]*float64
 	for i, e := range equity {
 		at[i] = &e[:bars][0]
 	}
@@ -127,7 +130,7 @@ func guardAVX2(equity, closes, lows, highs *float64, bars int, units, entry, cas
 func quietAVX2(equity *float64, bars int, floor, peak float64) int
 
 //go:noescape
-func sumAVX2(sums *laneSums, equity *[Lanes]*float64, bars int)
+func sumAVX2(sums *laneSums, equity *[sumLanes]*float64, bars int)
 
 //go:noescape
 func compareAVX2(a, b *float64) (over, under uint64)
@@ -136,7 +139,7 @@ func compareAVX2(a, b *float64) (over, under uint64)
 func bandsAVX2(lower, upper, mean, dev *[64]float64, width float64)
 
 //go:noescape
-func legsAVX512(equity, closes *float64, begun *byte, units, entry, cash *float64, groups, leg int) (next int, above bool)
+func walkAVX512(s *walk, closes *float64, begun *byte, bars, bar int, rows *float64, step int)
 
 //go:noescape
 func quietAVX512(equity *float64, bars int, floor, peak float64) int

@@ -10,16 +10,14 @@ func guard(equity, closes, lows, highs []float64, units, entry, cash, lower, upp
 	return guardPlain(equity, closes, lows, highs, units, entry, cash, lower, upper)
 }
 
-// hasLegs reports whether vectors write the equity of legs, which one bar after the other does not pay.
+// hasLegs reports whether vectors walk over legs, which one run after the other does not pay.
 func hasLegs() bool { return false }
 
-func writeLegs(equity, closes []float64, begun []byte, units, entry, cash []float64, leg int) (next int, above bool) {
-	return writeLegsPlain(equity, closes, begun, units, entry, cash, leg)
-}
+func (s *walk) over([]float64, []byte, int, []float64) {}
 
 func quiet(equity []float64, floor, peak float64) int { return quietPlain(equity, floor, peak) }
 
-func (s *laneSums) add(equity *[Lanes][]float64) { s.addPlain(equity) }
+func (s *laneSums) add(equity *[sumLanes][]float64) { s.addPlain(equity) }
 
 func compare(a, b []float64, over, under []uint64) {
 	for i := range over {

@@ -2,7 +2,6 @@ package backtest
 
 import (
 	"math"
-	"math/bits"
 	"math/rand/v2"
 	"testing"
 
@@ -47,17 +46,17 @@ func TestVectorsEqualPlainFunctions(t *testing.T) {
 		require.True(t, still <= plain && plain-still < 8, "quiet passed over %d bars of %d", still, plain)
 
 		requireWords(t, rng, odd, units)
-		requireLegs(t, rng, odd)
+		requireWalk(t, rng, odd)
 
-		var lanes [Lanes][]float64
-		sums := laneSums{last: [Lanes]float64{100, 99, 1e-3, 1e300}}
+		var lanes [sumLanes][]float64
+		sums := laneSums{last: [sumLanes]float64{100, 99, 1e-3, 1e300}}
 		for i := range lanes {
 			lanes[i] = hostile(rng, n&^1, odd/10)
 		}
 		wanted := sums
 		sums.add(&lanes)
 		wanted.addPlain(&lanes)
-		for i := range Lanes {
+		for i := range sumLanes {
 			var alone, beside equityStats
 			wanted.store(i, &alone)
 			sums.store(i, &beside)
@@ -94,28 +93,59 @@ func requireWords(t *testing.T, rng *rand.Rand, odd, width float64) {
 	require.Equal(t, plain, sides)
 }
 
-// requireLegs holds the equity of legs to that of bar after bar.
-func requireLegs(t *testing.T, rng *rand.Rand, odd float64) {
+// requireWalk holds a walk over legs to that of one lane after the other.
+func requireWalk(t *testing.T, rng *rand.Rand, odd float64) {
 	t.Helper()
-	n := 8 * rng.IntN(9)
-	closes, begun, count := hostile(rng, n, odd), make([]byte, n/8), 1
+	if !hasLegs() {
+		return
+	}
+	n := 1 + rng.IntN(70)
+	closes, begun, bar := hostile(rng, n, odd), make([]byte, n), rng.IntN(100)
 	for i := range begun {
-		if rng.IntN(3) > 0 {
-			few := rng.Uint32()
-			begun[i] = byte(few & rng.Uint32())
+		begun[i] = byte(rng.Uint32() & rng.Uint32() & rng.Uint32() >> rng.IntN(8))
+	}
+	var legs [Lanes][]leg
+	var s walk
+	for lane := range Lanes {
+		values := hostile(rng, 9+3*n, odd)
+		for k := range n + 1 {
+			legs[lane] = append(legs[lane], leg{values[3*k] / 100, values[3*k+1], values[3*k+2] - 80*rng.Float64()})
 		}
-		count += bits.OnesCount8(begun[i])
+		s.units[lane], s.entry[lane], s.cash[lane] = values[3*n+3]/100, values[3*n+4], values[3*n+5]
+		s.last[lane], s.least[lane] = 100, math.Inf(1)
+		s.peak[lane], s.floor[lane], s.drawdown[lane], s.peakAt[lane] = 100+10*rng.Float64(), 90, 0.1*rng.Float64(), bar-1-rng.IntN(9)
+		s.below[lane], s.legs[lane] = rng.IntN(9), &legs[lane][0]
 	}
-	units, entry, cash := hostile(rng, count+barsOfLegs, odd), hostile(rng, count+barsOfLegs, odd), hostile(rng, count+barsOfLegs, odd)
-	for i := range units {
-		units[i], cash[i] = units[i]/100, cash[i]-80*rng.Float64()
-	}
-	got, want := make([]float64, n), make([]float64, n)
-	next, high := writeLegs(got, closes, begun, units, entry, cash, 0)
-	plainNext, plainHigh := writeLegsPlain(want, closes, begun, units, entry, cash, 0)
-	require.Equal(t, plainNext, next)
-	require.Equal(t, plainHigh, high)
+	got, want := make([]float64, n*Lanes), make([]float64, n*Lanes)
+	plain, silent := s, s
+	plain.overPlain(closes, begun, bar, want, &legs)
+	silent.over(closes, begun, bar, nil)
+	s.over(closes, begun, bar, got)
 	requireBits(t, want, got)
+	requireBits(t, silent.numbers(), s.numbers())
+	for lane := range Lanes {
+		require.Equal(t, plain.next[lane], s.next[lane])
+		requireBits(t, []float64{plain.least[lane]}, []float64{s.least[lane]})
+		if !(plain.least[lane] > 0) {
+			continue // unfit: nothing else is used
+		}
+		require.Equal(t, [2]int{plain.peakAt[lane], plain.below[lane]}, [2]int{s.peakAt[lane], s.below[lane]})
+		for i, v := range plain.numbers() {
+			if i%Lanes == lane && !math.IsInf(plain.r4[lane], 0) && !math.IsNaN(plain.r4[lane]) {
+				requireBits(t, []float64{v}, []float64{s.numbers()[i]})
+			}
+		}
+	}
+}
+
+// numbers are all numbers of a walk, row by row.
+func (s *walk) numbers() (all []float64) {
+	for _, row := range []*[Lanes]float64{
+		&s.units, &s.entry, &s.cash, &s.last, &s.r1, &s.gains, &s.losses, &s.r3, &s.r4, &s.least, &s.peak, &s.floor, &s.drawdown,
+	} {
+		all = append(all, row[:]...)
+	}
+	return all
 }
 
 // requireBits compares bit by bit; one NaN is as good as another.

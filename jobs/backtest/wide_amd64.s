@@ -1,53 +1,5 @@
 #include "textflag.h"
 
-// func legsAVX512(equity, closes *float64, begun *byte, units, entry, cash *float64, groups, leg int) (next int, above bool)
-// A byte of begun becomes eight: how many legs have begun up to each bar. These pick the leg of each bar.
-TEXT ·legsAVX512(SB), NOSPLIT, $0-73
-	MOVQ equity+0(FP), DI
-	MOVQ closes+8(FP), SI
-	MOVQ begun+16(FP), R9
-	MOVQ units+24(FP), R10
-	MOVQ entry+32(FP), R11
-	MOVQ cash+40(FP), R12
-	MOVQ groups+48(FP), CX
-	MOVQ leg+56(FP), AX
-	MOVQ $0x0101010101010101, R8
-	MOVQ $0x7ff0000000000000, DX
-	VPBROADCASTQ DX, Z5 // the lowest equity: infinity
-	XORQ BX, BX
-
-group:
-	MOVBQZX (R9)(BX*1), DX
-	PDEPQ R8, DX, DX
-	IMULQ R8, DX
-	VMOVQ DX, X0
-	VPMOVZXBQ X0, Z0
-	SHRQ $56, DX
-	VPERMPD (R10)(AX*8), Z0, Z1
-	VPERMPD (R11)(AX*8), Z0, Z2
-	VPERMPD (R12)(AX*8), Z0, Z3
-	VMOVUPD (SI), Z4
-	VSUBPD Z2, Z4, Z4
-	VMULPD Z1, Z4, Z4
-	VADDPD Z3, Z4, Z4
-	VMINPD Z5, Z4, Z5
-	VMOVUPD Z4, (DI)
-	ADDQ DX, AX
-	ADDQ $64, SI
-	ADDQ $64, DI
-	INCQ BX
-	CMPQ BX, CX
-	JLT group
-
-	VPXORQ Z0, Z0, Z0
-	VCMPPD $2, Z0, Z5, K1
-	KMOVB K1, DX
-	TESTL DX, DX
-	SETEQ above+72(FP)
-	MOVQ AX, next+64(FP)
-	VZEROUPPER
-	RET
-
 // func quietAVX512(equity *float64, bars int, floor, peak float64) int
 TEXT ·quietAVX512(SB), NOSPLIT, $0-40
 	MOVQ equity+0(FP), SI
