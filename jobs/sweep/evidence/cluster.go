@@ -26,21 +26,20 @@ func Cluster(p *Panel, best int) *Groups {
 	g := &Groups{}
 	standard := standardised(p)
 	var unique []int
+	var distance [][]float64 // of those that are unique
 	for i, row := range standard {
 		if row == nil {
 			continue
 		}
 		g.Sampled++
-		if !slices.ContainsFunc(unique, func(j int) bool { return math.Abs(dot(row, standard[j])) >= same }) {
-			unique = append(unique, i)
+		if near := distances(standard, unique, row); near != nil {
+			unique, distance = append(unique, i), append(distance, near)
 		}
 	}
-	distance := make([][]float64, len(unique))
-	for a, i := range unique {
-		distance[a] = make([]float64, len(unique))
-		for b, j := range unique[:a] {
-			d := 1 - math.Abs(dot(standard[i], standard[j]))
-			distance[a][b], distance[b][a] = d, d
+	for a := range distance {
+		distance[a] = append(distance[a], make([]float64, len(unique)-a)...)
+		for b, d := range distance[a][:a] {
+			distance[b][a] = d
 		}
 	}
 	for _, members := range completeLinkage(distance, 1-alike) {
@@ -54,6 +53,19 @@ func Cluster(p *Panel, best int) *Groups {
 		g.SR = append(g.SR, meanTrial(p, standard, members, standard[best]))
 	}
 	return g
+}
+
+// distances are those of a row from others; nil when one of them is the same.
+func distances(standard [][]float64, others []int, row []float64) []float64 {
+	near := make([]float64, len(others))
+	for k, j := range others {
+		like := math.Abs(dot(row, standard[j]))
+		if like >= same {
+			return nil
+		}
+		near[k] = 1 - like
+	}
+	return near
 }
 
 // standardised are the rows with mean 0 and length 1; nil for one that does not vary.

@@ -106,7 +106,8 @@ func blockOf(rng *rand.Rand, mean, scale float64) int {
 	return int(min(length, math.MaxInt32))
 }
 
-func addSpan(out, from, to []float64) {
+// addSpanPlain adds to each sum the difference of two running sums.
+func addSpanPlain(out, from, to []float64) {
 	from, to = from[:len(out)], to[:len(out)]
 	for j := range out {
 		out[j] += to[j] - from[j]
