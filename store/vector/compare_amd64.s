@@ -1,0 +1,165 @@
+#include "textflag.h"
+
+// func coarseAVX2(sums *[tileRows]int32, codes *int8, pairs *pair, n int)
+// Eight registers hold the sums of 64 rows. Both codes of a row, widened to 16 bits, are multiplied by both steps and
+// added, which 32 bits hold.
+TEXT ·coarseAVX2(SB), NOSPLIT, $0-32
+	MOVQ sums+0(FP), DI
+	MOVQ codes+8(FP), SI
+	MOVQ pairs+16(FP), R8
+	MOVQ n+24(FP), CX
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+
+pair:
+	MOVLQSX (R8), AX
+	ADDQ SI, AX
+	VPBROADCASTD 4(R8), Y8
+	VPMOVSXBW (AX), Y9
+	VPMOVSXBW 16(AX), Y10
+	VPMOVSXBW 32(AX), Y11
+	VPMOVSXBW 48(AX), Y12
+	VPMADDWD Y8, Y9, Y9
+	VPMADDWD Y8, Y10, Y10
+	VPMADDWD Y8, Y11, Y11
+	VPMADDWD Y8, Y12, Y12
+	VPADDD Y9, Y0, Y0
+	VPADDD Y10, Y1, Y1
+	VPADDD Y11, Y2, Y2
+	VPADDD Y12, Y3, Y3
+	VPMOVSXBW 64(AX), Y9
+	VPMOVSXBW 80(AX), Y10
+	VPMOVSXBW 96(AX), Y11
+	VPMOVSXBW 112(AX), Y12
+	VPMADDWD Y8, Y9, Y9
+	VPMADDWD Y8, Y10, Y10
+	VPMADDWD Y8, Y11, Y11
+	VPMADDWD Y8, Y12, Y12
+	VPADDD Y9, Y4, Y4
+	VPADDD Y10, Y5, Y5
+	VPADDD Y11, Y6, Y6
+	VPADDD Y12, Y7, Y7
+	ADDQ $8, R8
+	DECQ CX
+	JNZ pair
+
+	VMOVDQU Y0, (DI)
+	VMOVDQU Y1, 32(DI)
+	VMOVDQU Y2, 64(DI)
+	VMOVDQU Y3, 96(DI)
+	VMOVDQU Y4, 128(DI)
+	VMOVDQU Y5, 160(DI)
+	VMOVDQU Y6, 192(DI)
+	VMOVDQU Y7, 224(DI)
+	VZEROUPPER
+	RET
+
+// func coarseAVX512(sums *[tileRows]int32, codes *int8, pairs *pair, n int)
+// Four registers hold the sums of 64 rows.
+TEXT ·coarseAVX512(SB), NOSPLIT, $0-32
+	MOVQ sums+0(FP), DI
+	MOVQ codes+8(FP), SI
+	MOVQ pairs+16(FP), R8
+	MOVQ n+24(FP), CX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+pair:
+	MOVLQSX (R8), AX
+	ADDQ SI, AX
+	VPBROADCASTD 4(R8), Z8
+	VPMOVSXBW (AX), Z9
+	VPMOVSXBW 32(AX), Z10
+	VPMOVSXBW 64(AX), Z11
+	VPMOVSXBW 96(AX), Z12
+	VPDPWSSD Z8, Z9, Z0
+	VPDPWSSD Z8, Z10, Z1
+	VPDPWSSD Z8, Z11, Z2
+	VPDPWSSD Z8, Z12, Z3
+	ADDQ $8, R8
+	DECQ CX
+	JNZ pair
+
+	VMOVDQU32 Z0, (DI)
+	VMOVDQU32 Z1, 64(DI)
+	VMOVDQU32 Z2, 128(DI)
+	VMOVDQU32 Z3, 192(DI)
+	VZEROUPPER
+	RET
+
+// func scoresAVX2(sums *[together]float32, rows *[together]*float32, query *float32, n int)
+// A register holds the sums of eight rows. Four numbers of each row are transposed, and each of them times its number
+// of the query is rounded and then added. The sums go on from what they are; n is a multiple of four.
+TEXT ·scoresAVX2(SB), NOSPLIT, $0-32
+	MOVQ sums+0(FP), DI
+	MOVQ rows+8(FP), SI
+	MOVQ (SI), AX
+	MOVQ 8(SI), BX
+	MOVQ 16(SI), DX
+	MOVQ 24(SI), R8
+	MOVQ 32(SI), R9
+	MOVQ 40(SI), R10
+	MOVQ 48(SI), R11
+	MOVQ 56(SI), R12
+	MOVQ query+16(FP), SI
+	MOVQ n+24(FP), CX
+	VMOVUPS (DI), Y0
+	XORQ R13, R13
+
+ahead:
+	PREFETCHT0 (AX)(R13*4)
+	PREFETCHT0 (BX)(R13*4)
+	PREFETCHT0 (DX)(R13*4)
+	PREFETCHT0 (R8)(R13*4)
+	PREFETCHT0 (R9)(R13*4)
+	PREFETCHT0 (R10)(R13*4)
+	PREFETCHT0 (R11)(R13*4)
+	PREFETCHT0 (R12)(R13*4)
+	ADDQ $16, R13
+	CMPQ R13, CX
+	JLT ahead
+	XORQ R13, R13
+
+four:
+	VMOVUPS (AX)(R13*4), X1
+	VMOVUPS (BX)(R13*4), X2
+	VMOVUPS (DX)(R13*4), X3
+	VMOVUPS (R8)(R13*4), X4
+	VINSERTF128 $1, (R9)(R13*4), Y1, Y1
+	VINSERTF128 $1, (R10)(R13*4), Y2, Y2
+	VINSERTF128 $1, (R11)(R13*4), Y3, Y3
+	VINSERTF128 $1, (R12)(R13*4), Y4, Y4
+	VUNPCKLPS Y2, Y1, Y5
+	VUNPCKHPS Y2, Y1, Y6
+	VUNPCKLPS Y4, Y3, Y7
+	VUNPCKHPS Y4, Y3, Y8
+	VUNPCKLPD Y7, Y5, Y1
+	VUNPCKHPD Y7, Y5, Y2
+	VUNPCKLPD Y8, Y6, Y3
+	VUNPCKHPD Y8, Y6, Y4
+	VBROADCASTSS (SI)(R13*4), Y9
+	VBROADCASTSS 4(SI)(R13*4), Y10
+	VBROADCASTSS 8(SI)(R13*4), Y11
+	VBROADCASTSS 12(SI)(R13*4), Y12
+	VMULPS Y9, Y1, Y1
+	VMULPS Y10, Y2, Y2
+	VMULPS Y11, Y3, Y3
+	VMULPS Y12, Y4, Y4
+	VADDPS Y1, Y0, Y0
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y0, Y0
+	VADDPS Y4, Y0, Y0
+	ADDQ $4, R13
+	CMPQ R13, CX
+	JLT four
+	VMOVUPS Y0, (DI)
+	VZEROUPPER
+	RET
