@@ -9,14 +9,20 @@ import (
 type TunePlanArgs struct {
 	WorkspaceID uuid.UUID `json:"workspace_id"`
 	TuneID      uuid.UUID `json:"tune_id"`
+	// Own has the job work the tune to its end where it plans one shard: it is of a fold, and takes a trial slot.
+	Own bool `json:"own,omitempty"`
 }
 
 // Kind implements river.JobArgs.
 func (TunePlanArgs) Kind() string { return "tune.plan" }
 
 // InsertOpts implements river.JobArgsWithInsertOpts.
-func (TunePlanArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: QueueTunes, MaxAttempts: maxAttempts, Priority: PriorityShare}
+func (a TunePlanArgs) InsertOpts() river.InsertOpts {
+	opts := river.InsertOpts{Queue: QueueTunes, MaxAttempts: maxAttempts, Priority: PriorityShare}
+	if a.Own {
+		opts.Queue = QueueTrials
+	}
+	return opts
 }
 
 // TuneShardArgs run one contiguous range of a tune's trials.

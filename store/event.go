@@ -39,6 +39,11 @@ func AppendEventLast(ctx context.Context, tx *Tx, workspace uuid.UUID, topic, ty
 	return nil
 }
 
+// QueueEvent is AppendEvent as a statement of a batch.
+func QueueEvent(batch *pgx.Batch, workspace uuid.UUID, topic, typ, entityID string, payload any) {
+	batch.Queue(insertEvent, workspace, topic, typ, entityID, payload)
+}
+
 const insertEvent = `
 	insert into event_log (workspace_id, topic, type, entity_id, payload) values ($1, $2, $3, $4, $5)`
 

@@ -120,32 +120,40 @@ func Release(ctx context.Context, tx pgx.Tx, held []int64, first bool) error {
 // Most folds of one walk-forward that run at once.
 const maxRunningFolds = 16
 
-// runningFolds are two for each trial slot of the fleet and two more, so that none is idle while folds are planned and
-// collected and their jobs change hands: with one more than there are slots, each fold waits for the steps of the others.
-// Together they have as many shards in the queue as those would, one each instead of two.
-func runningFolds(slots int) int { return min(2*max(slots, 1)+2, maxRunningFolds) }
-
 // EnqueueFolds releases the plan jobs of the next folds. The caller holds the walk-forward's lock, or
 // that of its workspace while nothing of it is running. With first, the first of them goes ahead.
 func EnqueueFolds(ctx context.Context, tx pgx.Tx, wfo uuid.UUID, first bool) error {
-	slots, err := workers.Slots(ctx, tx, jobs.QueueTrials)
-	if err != nil {
-		return err
-	}
-	rows, err := tx.Query(ctx, `
-		update tunes set admitted = true
-		 where id in (select id from tunes
-		               where wfo_id = $1 and not admitted and status = 'queued'
-		               order by wfo_fold
-		               limit greatest(0, $2 - (select count(*) from tunes
-		                                        where wfo_id = $1 and admitted and status in ('queued', 'running'))))
-		returning plan_job_id`, wfo, runningFolds(slots))
-	if err != nil {
+	batch := &pgx.Batch{}
+	queueFolds(batch, wfo, first)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("enqueue folds of %s: %w", wfo, err)
 	}
-	plans, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil {
-		return fmt.Errorf("enqueue folds of %s: %w", wfo, err)
-	}
-	return Release(ctx, tx, plans, first)
+	return nil
+}
+
+// QueueFolds is EnqueueFolds as a statement of a batch.
+func QueueFolds(batch *pgx.Batch, wfo uuid.UUID) { queueFolds(batch, wfo, false) }
+
+// queueFolds has two folds run for each trial slot of the fleet and two more, so that none is idle while folds are planned and
+// collected and their jobs change hands: with one more than there are slots, each fold waits for the steps of the others.
+// Together they have as many shards in the queue as those would, one each instead of two.
+func queueFolds(batch *pgx.Batch, wfo uuid.UUID, first bool) {
+	batch.Queue(`
+		with at as materialized (
+			select least(2 * greatest(fleet_slots($2, make_interval(secs => $3)), 1) + 2, $4)
+			       - (select count(*) from tunes where wfo_id = $1 and admitted and status in ('queued', 'running')) as room),
+		waiting as materialized (
+			select id from tunes where wfo_id = $1 and not admitted and status = 'queued'
+			 order by wfo_fold limit greatest(0, (select room from at))),
+		next as (
+			update tunes t set admitted = true from waiting where t.id = waiting.id returning t.plan_job_id, t.wfo_fold),
+		released as (
+			update river_job
+			   set state = 'available', scheduled_at = now(),
+			       priority = case when $5 and id = (select plan_job_id from next order by wfo_fold limit 1) then $6 else priority end
+			 where id = any (array(select plan_job_id from next)) and state = 'pending'
+			returning queue)
+		select pg_notify(current_schema() || '.river_insert', json_build_object('queue', queue)::text)
+		  from (select distinct queue from released) q`,
+		wfo, jobs.QueueTrials, workers.LeaseSeconds, maxRunningFolds, first, jobs.PriorityFirst)
 }

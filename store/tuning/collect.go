@@ -60,13 +60,13 @@ func (s *Store) Complete(ctx context.Context, lease store.Lease, id uuid.UUID, f
 		if err := tune.still(Running); err != nil {
 			return err
 		}
+		if tune.Fold != nil {
+			return s.endFold(ctx, tx, tune, found)
+		}
 		if err := saveOutcome(ctx, tx, tune, found); err != nil {
 			return err
 		}
 		if err := s.saveManifest(ctx, tx, tune, found); err != nil {
-			return err
-		}
-		if err := s.folds.FoldRanked(ctx, tx, tune, found.Leaderboard); err != nil {
 			return err
 		}
 		return s.end(ctx, tx, tune, Completed, "")
@@ -76,47 +76,54 @@ func (s *Store) Complete(ctx context.Context, lease store.Lease, id uuid.UUID, f
 // saveOutcome keeps the leaderboard and the ranking apart from the summary, so that reading a tune
 // stays cheap when it has a million trials.
 func saveOutcome(ctx context.Context, tx pgx.Tx, tune *Tune, found *sweep.Outcome) error {
-	summary := *found
-	summary.Leaderboard, summary.Ranking, summary.Regime = nil, nil, nil
-	body, err := json.Marshal(summary)
+	body, err := encodeOutcome(found)
 	if err != nil {
-		return fmt.Errorf("encode outcome: %w", err)
+		return err
 	}
 	_, err = tx.Exec(ctx, `update tunes set outcome = $2, ranking = $3, warnings = $4, regime = $5 where id = $1`,
 		tune.ID, body, found.Ranking, append([]string{}, found.Warnings...), found.Regime)
 	if err != nil {
 		return fmt.Errorf("save outcome of tune %s: %w", tune.ID, err)
 	}
-	_, err = tx.Exec(ctx, `
-		with again as (delete from tune_shards where tune_id = $1 and rung > 0)
-		update tune_shards set top = null, stats = null where tune_id = $1 and rung = 0`, tune.ID)
-	if err != nil {
+	if _, err = tx.Exec(ctx, dropWorking, tune.ID); err != nil {
 		return fmt.Errorf("drop working figures of tune %s: %w", tune.ID, err)
 	}
 	return insertLeaderboard(ctx, tx, tune, found.Leaderboard[:min(tune.Leaders, len(found.Leaderboard))])
 }
 
 func insertLeaderboard(ctx context.Context, tx pgx.Tx, tune *Tune, entries []sweep.Entry) error {
-	ranks := make([]int32, len(entries))
-	trials := make([]int32, len(entries))
-	scores := make([]float64, len(entries))
-	bodies := make([]string, len(entries))
-	for i, entry := range entries {
-		body, err := json.Marshal(entry)
-		if err != nil {
-			return fmt.Errorf("encode leaderboard entry: %w", err)
-		}
-		ranks[i], trials[i], scores[i], bodies[i] = int32(entry.Rank), int32(entry.TrialIndex), entry.Score, string(body)
+	rows, err := leadersOf(entries)
+	if err != nil {
+		return err
 	}
-	_, err := tx.Exec(ctx, `
+	_, err = tx.Exec(ctx, `
 		insert into tune_leaderboard (tune_id, workspace_id, dataset_id, strategy, objective, fold,
 		                              rank, trial_index, score, entry)
-		select $1, $2, $3, $4, $5, $10, r, i, s, e::json
+		select $1, $2, $3, $4, $5, false, r, i, s, e::json
 		  from unnest($6::int[], $7::int[], $8::float8[], $9::text[]) as u (r, i, s, e)`,
 		tune.ID, tune.WorkspaceID, tune.DatasetID, tune.Spec.StrategyName, tune.Spec.ObjectiveType,
-		ranks, trials, scores, bodies, tune.Fold != nil)
+		rows.ranks, rows.trials, rows.scores, rows.bodies)
 	if err != nil {
 		return fmt.Errorf("insert leaderboard of tune %s: %w", tune.ID, err)
 	}
 	return nil
+}
+
+// leaderRows are entries of a leaderboard as columns.
+type leaderRows struct {
+	ranks, trials []int32
+	scores        []float64
+	bodies        []string
+}
+
+func leadersOf(entries []sweep.Entry) (rows leaderRows, err error) {
+	for _, entry := range entries {
+		body, err := json.Marshal(entry)
+		if err != nil {
+			return rows, fmt.Errorf("encode leaderboard entry: %w", err)
+		}
+		rows.ranks, rows.trials = append(rows.ranks, int32(entry.Rank)), append(rows.trials, int32(entry.TrialIndex))
+		rows.scores, rows.bodies = append(rows.scores, entry.Score), append(rows.bodies, string(body))
+	}
+	return rows, nil
 }

@@ -28,6 +28,12 @@ func AppendEvent(ctx context.Context, tx pgx.Tx, tune *Tune, what string, eta *f
 	return store.AppendEvent(ctx, tx, tune.WorkspaceID, topic, typ, entity, payload)
 }
 
+// QueueEvent is AppendEvent as a statement of a batch, of a tune that is not estimated.
+func QueueEvent(batch *pgx.Batch, tune *Tune, what string) {
+	topic, typ, entity, payload := tune.event(what, nil)
+	store.QueueEvent(batch, tune.WorkspaceID, topic, typ, entity, payload)
+}
+
 // event is what AppendEvent records.
 func (t *Tune) event(what string, eta *float64) (topic, typ, entity string, payload tuneEvent) {
 	return "backtests", "backtest.tune." + what, t.ID.String(), tuneEvent{

@@ -120,25 +120,24 @@ type TrialShard struct {
 // them, in order: a page of trials touches only the shards it shows. TrialsDroppedError when retention has dropped them.
 func (s *Store) TrialShards(ctx context.Context, workspace, tune uuid.UUID, from, limit int) ([]TrialShard, error) {
 	var shards []TrialShard
-	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
-		rows, err := tx.Query(ctx, `
+	err := s.db.PipelineInWorkspace(ctx, workspace, func(batch *pgx.Batch) {
+		batch.Queue(`
 			select shard, first_trial, n_trials, columns from tune_shards
 			 where tune_id = $1 and rung = 0 and done
 			   and first_trial >= (select coalesce(max(first_trial), 0) from tune_shards
 			                        where tune_id = $1 and rung = 0 and first_trial <= $2)
-			 order by first_trial limit $3`, tune, from, limit)
-		if err != nil {
-			return fmt.Errorf("read trials of tune %s: %w", tune, err)
-		}
-		if shards, err = pgx.CollectRows(rows, scanTrialShard); err != nil {
-			return fmt.Errorf("read trials of tune %s: %w", tune, err)
-		}
-		if len(shards) == 0 {
-			return whyNone(ctx, tx, tune)
-		}
-		return nil
+			 order by first_trial limit $3`, tune, from, limit).Query(func(rows pgx.Rows) (err error) {
+			shards, err = pgx.CollectRows(rows, scanTrialShard)
+			return err
+		})
 	})
-	return shards, err
+	if err != nil {
+		return nil, fmt.Errorf("read trials of tune %s: %w", tune, err)
+	}
+	if len(shards) > 0 {
+		return shards, nil
+	}
+	return nil, s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error { return whyNone(ctx, tx, tune) })
 }
 
 // RankedShards reads the trial indexes at ranks [from, from+limit) of a completed tune, and the

@@ -16,34 +16,7 @@ import (
 
 // saveManifest writes what a tune was made of beside what it found.
 func (s *Store) saveManifest(ctx context.Context, tx pgx.Tx, tune *Tune, found *sweep.Outcome) error {
-	ids := []uuid.UUID{tune.DatasetID}
-	if len(tune.Spec.Datasets) > 0 {
-		var err error
-		if ids, err = datasetsOf(ctx, tx, tune.ID); err != nil {
-			return err
-		}
-	}
-	datasets, err := market.Described(ctx, tx, tune.WorkspaceID, ids)
-	if err != nil {
-		return err
-	}
-	inside, err := market.DescribedIntrabar(ctx, tx, tune.WorkspaceID, tune.Spec.IntrabarDataset)
-	if err != nil {
-		return err
-	}
-	spec, err := json.Marshal(tune.Spec)
-	if err != nil {
-		return fmt.Errorf("encode spec: %w", err)
-	}
-	sums, err := manifest.TuneSums(found, tune.Leaders)
-	if err != nil {
-		return err
-	}
-	m := &manifest.Manifest{
-		Kind: manifest.Tune, ID: tune.ID.String(), Stamp: tune.Stamp, Spec: spec, Leaders: tune.Leaders,
-		Seed: seedOf(tune.Spec), Datasets: datasets, Intrabar: inside, Script: tune.Spec.Script,
-	}
-	body, sum, err := store.SealManifest(m, sums, s.db.Version())
+	body, sum, err := s.manifest(ctx, tx, tune, found)
 	if err != nil {
 		return err
 	}
@@ -51,6 +24,37 @@ func (s *Store) saveManifest(ctx context.Context, tx pgx.Tx, tune *Tune, found *
 		return fmt.Errorf("save the manifest of tune %s: %w", tune.ID, err)
 	}
 	return nil
+}
+
+// manifest makes the manifest of a tune.
+func (s *Store) manifest(ctx context.Context, tx pgx.Tx, tune *Tune, found *sweep.Outcome) (body string, sum []byte, err error) {
+	ids := []uuid.UUID{tune.DatasetID}
+	if len(tune.Spec.Datasets) > 0 {
+		if ids, err = datasetsOf(ctx, tx, tune.ID); err != nil {
+			return "", nil, err
+		}
+	}
+	datasets, err := market.Described(ctx, tx, tune.WorkspaceID, ids)
+	if err != nil {
+		return "", nil, err
+	}
+	inside, err := market.DescribedIntrabar(ctx, tx, tune.WorkspaceID, tune.Spec.IntrabarDataset)
+	if err != nil {
+		return "", nil, err
+	}
+	spec, err := json.Marshal(tune.Spec)
+	if err != nil {
+		return "", nil, fmt.Errorf("encode spec: %w", err)
+	}
+	sums, err := manifest.TuneSums(found, tune.Leaders)
+	if err != nil {
+		return "", nil, err
+	}
+	m := &manifest.Manifest{
+		Kind: manifest.Tune, ID: tune.ID.String(), Stamp: tune.Stamp, Spec: spec, Leaders: tune.Leaders,
+		Seed: seedOf(tune.Spec), Datasets: datasets, Intrabar: inside, Script: tune.Spec.Script,
+	}
+	return store.SealManifest(m, sums, s.db.Version())
 }
 
 func seedOf(spec sweep.Spec) uint64 {

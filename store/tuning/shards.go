@@ -2,7 +2,6 @@ package tuning
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -73,24 +72,33 @@ func (s *Store) Begin(ctx context.Context, lease store.Lease, id uuid.UUID, plan
 // insertShards stores the plan. COPY would be faster, but Postgres refuses it under row-level
 // security.
 func insertShards(ctx context.Context, tx pgx.Tx, workspace, tune uuid.UUID, shards []sweep.Shard) error {
-	var index, first, count, rung []int32
-	var cursor []int64
-	var open []bool
-	var cost []float64
-	var list [][]byte
-	for _, sh := range shards {
-		index, first, count = append(index, int32(sh.Index)), append(first, int32(sh.First)), append(count, int32(sh.Trials))
-		cursor, rung, open = append(cursor, int64(sh.Cursor)), append(rung, int32(sh.Rung)), append(open, sh.Open)
-		cost, list = append(cost, sh.Cost), append(list, sh.List)
-	}
+	rows := rowsOf(shards)
 	_, err := tx.Exec(ctx, `
 		insert into tune_shards (tune_id, workspace_id, shard, first_trial, n_trials, start_cursor, rung, open, cost, list)
 		select $1, $2, * from unnest($3::int[], $4::int[], $5::int[], $6::bigint[], $7::int[], $8::bool[], $9::float8[], $10::bytea[])`,
-		tune, workspace, index, first, count, cursor, rung, open, cost, list)
+		tune, workspace, rows.index, rows.first, rows.count, rows.cursor, rows.rung, rows.open, rows.cost, rows.list)
 	if err != nil {
 		return fmt.Errorf("insert shards of tune %s: %w", tune, err)
 	}
 	return nil
+}
+
+// shardRows are shards as columns.
+type shardRows struct {
+	index, first, count, rung []int32
+	cursor                    []int64
+	open                      []bool
+	cost                      []float64
+	list                      [][]byte
+}
+
+func rowsOf(shards []sweep.Shard) (r shardRows) {
+	for _, sh := range shards {
+		r.index, r.first, r.count = append(r.index, int32(sh.Index)), append(r.first, int32(sh.First)), append(r.count, int32(sh.Trials))
+		r.cursor, r.rung, r.open = append(r.cursor, int64(sh.Cursor)), append(r.rung, int32(sh.Rung)), append(r.open, sh.Open)
+		r.cost, r.list = append(r.cost, sh.Cost), append(r.list, sh.List)
+	}
+	return r
 }
 
 // shardCounts is how far a tune is: shards that are planned, that have a job, and that are done; and
@@ -152,41 +160,42 @@ type ShardWork struct {
 	Shard sweep.Shard
 }
 
-// ShardWork reads a shard and its tune, or ErrNotFound.
+// ShardWork reads a shard and its tune in one round trip, or ErrNotFound.
 func (s *Store) ShardWork(ctx context.Context, workspace, id uuid.UUID, shard int) (ShardWork, error) {
 	var work ShardWork
-	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
-		if work.Tune, err = readTune(ctx, tx, workspace, id); err != nil {
+	found := false
+	err := s.db.PipelineInWorkspace(ctx, workspace, func(batch *pgx.Batch) {
+		queueTune(batch, workspace, id, &work.Tune)
+		batch.Queue(oneShard, id, shard).Query(func(rows pgx.Rows) error {
+			shards, err := pgx.CollectRows(rows, scanShard)
+			if found = len(shards) > 0; found {
+				work.Shard = shards[0]
+			}
 			return err
-		}
-		work.Shard, err = readShard(ctx, tx, id, shard)
-		return err
+		})
 	})
-	return work, err
+	if err != nil {
+		return work, fmt.Errorf("read shard %d of tune %s: %w", shard, id, err)
+	}
+	if err := there(work.Tune, id); err != nil {
+		return work, err
+	}
+	if !found {
+		return work, fmt.Errorf("shard %d of tune %s: %w", shard, id, store.ErrNotFound)
+	}
+	return work, nil
 }
 
-const shardColumns = `shard, first_trial, n_trials, start_cursor, rung, open, cost, list`
+const (
+	shardColumns = `shard, first_trial, n_trials, start_cursor, rung, open, cost, list`
+	oneShard     = `select ` + shardColumns + ` from tune_shards where tune_id = $1 and shard = $2`
+)
 
 func scanShard(row pgx.CollectableRow) (sh sweep.Shard, err error) {
 	var cursor int64
 	err = row.Scan(&sh.Index, &sh.First, &sh.Trials, &cursor, &sh.Rung, &sh.Open, &sh.Cost, &sh.List)
 	sh.Cursor = uint64(cursor)
 	return sh, err
-}
-
-func readShard(ctx context.Context, tx pgx.Tx, tune uuid.UUID, shard int) (sweep.Shard, error) {
-	rows, err := tx.Query(ctx, `select `+shardColumns+` from tune_shards where tune_id = $1 and shard = $2`, tune, shard)
-	if err != nil {
-		return sweep.Shard{}, fmt.Errorf("read shard %d of tune %s: %w", shard, tune, err)
-	}
-	sh, err := pgx.CollectExactlyOneRow(rows, scanShard)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return sh, fmt.Errorf("shard %d of tune %s: %w", shard, tune, store.ErrNotFound)
-	}
-	if err != nil {
-		return sh, fmt.Errorf("read shard %d of tune %s: %w", shard, tune, err)
-	}
-	return sh, nil
 }
 
 // Fail ends a tune that cannot be worked, with a reason for its user, under the lease of the

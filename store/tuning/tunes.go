@@ -251,23 +251,48 @@ func scanTune(row pgx.CollectableRow) (*Tune, error) {
 // Get reads one tune of the workspace, or ErrNotFound.
 func (s *Store) Get(ctx context.Context, workspace, id uuid.UUID) (*Tune, error) {
 	var tune *Tune
-	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
-		tune, err = readTune(ctx, tx, workspace, id)
+	err := s.db.PipelineInWorkspace(ctx, workspace, func(batch *pgx.Batch) { queueTune(batch, workspace, id, &tune) })
+	if err != nil {
+		return nil, fmt.Errorf("read tune %s: %w", id, err)
+	}
+	return tune, there(tune, id)
+}
+
+// there is ErrNotFound for a tune that was not found.
+func there(tune *Tune, id uuid.UUID) error {
+	if tune == nil {
+		return fmt.Errorf("tune %s: %w", id, store.ErrNotFound)
+	}
+	return nil
+}
+
+// queueTune has a batch read a tune; into stays nil when it is not there.
+func queueTune(batch *pgx.Batch, workspace, id uuid.UUID, into **Tune) {
+	batch.Queue(`select `+tuneColumns+tuneTables+` where t.workspace_id = $1 and t.id = $2`, workspace, id).Query(func(rows pgx.Rows) error {
+		found, err := pgx.CollectRows(rows, scanTune)
+		if len(found) > 0 {
+			*into = found[0]
+		}
 		return err
 	})
-	return tune, err
+	batch.Queue(openShards, id, sweep.PermutedRung).QueryRow(func(row pgx.Row) error {
+		var p Progress
+		err := row.Scan(&p.Running, &p.InFlight, &p.WorkOpen)
+		if tune := *into; tune != nil && tune.Status == Running {
+			tune.Progress.Running, tune.Progress.InFlight, tune.Progress.WorkOpen = p.Running, p.InFlight, p.WorkOpen
+		}
+		return err
+	})
 }
 
 func readTune(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) (*Tune, error) {
-	tune, err := store.ReadOne(ctx, tx, "tune "+id.String(), scanTune, `select `+tuneColumns+tuneTables+`
-		where t.workspace_id = $1 and t.id = $2`, workspace, id)
-	if err != nil {
-		return nil, err
+	var tune *Tune
+	batch := &pgx.Batch{}
+	queueTune(batch, workspace, id, &tune)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, fmt.Errorf("read tune %s: %w", id, err)
 	}
-	if tune.Status == Running {
-		err = readOpenShards(ctx, tx, tune)
-	}
-	return tune, err
+	return tune, there(tune, id)
 }
 
 // readOpenShards sets what of a tune's progress lies in shards that have a job but no result: their
@@ -275,17 +300,19 @@ func readTune(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) (*Tune, e
 // the tune is.
 func readOpenShards(ctx context.Context, tx pgx.Tx, tune *Tune) error {
 	p := &tune.Progress
-	err := tx.QueryRow(ctx, `
-		select coalesce(sum(trials_done) filter (where not open), 0),
-		       coalesce(sum(n_trials) filter (where attempt is not null and rung < $2), 0),
-		       coalesce(sum(trials_done * cost), 0)
-		  from tune_shards
-		 where tune_id = $1 and job_id is not null and not done`, tune.ID, sweep.PermutedRung).Scan(&p.Running, &p.InFlight, &p.WorkOpen)
+	err := tx.QueryRow(ctx, openShards, tune.ID, sweep.PermutedRung).Scan(&p.Running, &p.InFlight, &p.WorkOpen)
 	if err != nil {
 		return fmt.Errorf("count open trials of tune %s: %w", tune.ID, err)
 	}
 	return nil
 }
+
+const openShards = `
+	select coalesce(sum(trials_done) filter (where not open), 0),
+	       coalesce(sum(n_trials) filter (where attempt is not null and rung < $2), 0),
+	       coalesce(sum(trials_done * cost), 0)
+	  from tune_shards
+	 where tune_id = $1 and job_id is not null and not done`
 
 // Filter narrows a list of tunes; zero fields do not.
 type Filter struct {
@@ -328,10 +355,14 @@ type FoldOf struct {
 // happens and under the lock of the walk-forward. Each does nothing for a tune that is not a fold.
 type Folds interface {
 	FoldBegan(ctx context.Context, tx *store.Tx, tune *Tune) error
+	// QueueFoldBegan is FoldBegan as a statement of a batch, with the event of the tune before it, which is running. It is a fold.
+	QueueFoldBegan(batch *pgx.Batch, tune *Tune)
 	// FoldAdvanced adds trials that have ended; 0 when a shard has merely come further.
 	FoldAdvanced(ctx context.Context, tx *store.Tx, tune *Tune, trials int) error
 	// QueueFoldAdvanced is FoldAdvanced as a statement of a batch, for any tune by its id.
 	QueueFoldAdvanced(batch *pgx.Batch, tune uuid.UUID, trials int)
-	FoldRanked(ctx context.Context, tx *store.Tx, tune *Tune, leaderboard []sweep.Entry) error
+	// QueueFoldCompleted keeps the candidates of a fold that has completed, and is FoldEnded as statements of a batch, with
+	// the event of the tune before them.
+	QueueFoldCompleted(batch *pgx.Batch, tune *Tune, leaderboard []sweep.Entry)
 	FoldEnded(ctx context.Context, tx *store.Tx, tune *Tune) error
 }

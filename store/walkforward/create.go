@@ -177,7 +177,7 @@ func (s *Store) insertFoldTunes(ctx context.Context, tx pgx.Tx, wfo *Run, folds 
 		}
 		folds[i].TuneID = &id
 		ids, index, specs = append(ids, id), append(index, int32(i)), append(specs, string(spec))
-		params = append(params, river.InsertManyParams{Args: jobs.TunePlanArgs{WorkspaceID: wfo.WorkspaceID, TuneID: id}, InsertOpts: &river.InsertOpts{Pending: true}})
+		params = append(params, river.InsertManyParams{Args: jobs.TunePlanArgs{WorkspaceID: wfo.WorkspaceID, TuneID: id, Own: true}, InsertOpts: &river.InsertOpts{Pending: true}})
 	}
 	inserted, err := s.db.River().InsertManyTx(ctx, tx, params)
 	if err != nil {

@@ -23,6 +23,20 @@ type wfoEvent struct {
 	Error           string   `json:"error,omitempty"`
 }
 
+// wfoPayload is the event of a walk-forward r that has no error, as SQL makes it: a is its progress, n of wfoCounts.
+const wfoPayload = `jsonb_build_object(
+		           'status', r.status, 'n_folds', r.n_folds, 'folds_done', a.folds_done, 'folds_failed', a.folds_failed,
+		           'folds_scored', a.scores_done, 'n_trials', n.total, 'trials_completed', n.done,
+		           'eta_seconds', case when r.status = 'running' and n.done > a.trials_kept then
+		               extract(epoch from clock_timestamp() - r.started_at)::float8 / (n.done - a.trials_kept) * (n.total - n.done) end)`
+
+// wfoCounts counts its trials, with those within shards of running folds that have not ended.
+const wfoCounts = `
+		       lateral (select coalesce(sum(s.trials_done), 0) as trials
+		                  from tunes t join tune_shards s on s.tune_id = t.id
+		                 where r.status = 'running' and t.wfo_id = r.id and t.status = 'running' and s.job_id is not null and not s.done) o,
+		       lateral (select r.n_trials * (r.n_folds - a.folds_failed) as total, a.trials_done + o.trials as done) n`
+
 // appendWFOEvent records the walk-forward as it now is.
 func appendWFOEvent(ctx context.Context, tx pgx.Tx, w *Run, what string) error {
 	return store.AppendEvent(ctx, tx, w.WorkspaceID, "wfo", "wfo.run."+what, w.ID.String(), wfoEvent{

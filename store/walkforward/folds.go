@@ -18,25 +18,32 @@ func (s *Store) FoldBegan(ctx context.Context, tx *store.Tx, tune *tuning.Tune) 
 	if tune.Fold == nil {
 		return nil
 	}
-	_, err := tx.Exec(ctx, `update wfo_folds set status = 'running' where wfo_id = $1 and fold = $2`, tune.Fold.WFO, tune.Fold.Index)
-	if err != nil {
+	batch := &pgx.Batch{}
+	queueFoldBegan(batch, tune)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("start fold %d of %s: %w", tune.Fold.Index, tune.Fold.WFO, err)
 	}
-	tag, err := tx.Exec(ctx, `
-		update wfo_runs set status = 'running', started_at = clock_timestamp() where id = $1 and status = 'pending'`, tune.Fold.WFO)
-	if err != nil {
-		return fmt.Errorf("start walk-forward %s: %w", tune.Fold.WFO, err)
-	}
-	if tag.RowsAffected() == 1 {
-		wfo, err := readWFO(ctx, tx, tune.WorkspaceID, tune.Fold.WFO)
-		if err != nil {
-			return err
-		}
-		if err := appendWFOEvent(ctx, tx, wfo, string(Running)); err != nil {
-			return err
-		}
-	}
-	return appendFoldEvent(ctx, tx, tune, FoldRunning, "")
+	return nil
+}
+
+// QueueFoldBegan is FoldBegan as statements of a batch, with the event of the tune before it.
+func (s *Store) QueueFoldBegan(batch *pgx.Batch, tune *tuning.Tune) {
+	tuning.QueueEvent(batch, tune, "running")
+	queueFoldBegan(batch, tune)
+}
+
+func queueFoldBegan(batch *pgx.Batch, tune *tuning.Tune) {
+	batch.Queue(`
+		with fold as (update wfo_folds set status = 'running' where wfo_id = $1 and fold = $2),
+		begun as (
+			update wfo_runs set status = 'running', started_at = clock_timestamp() where id = $1 and status = 'pending' returning *)
+		insert into event_log (workspace_id, topic, type, entity_id, payload)
+		select workspace_id, 'wfo', type, $1::uuid::text, payload from (
+			select 1 as place, r.workspace_id, 'wfo.run.running' as type, `+wfoPayload+` as payload
+			  from begun r join wfo_progress a on a.wfo_id = r.id, `+wfoCounts+`
+			union all
+			select 2, $3, 'wfo.fold.running', jsonb_build_object('fold', $2::int, 'status', 'running', 'tune_id', $4::uuid, 'best_score', $5::float8)) e
+		 order by place`, tune.Fold.WFO, tune.Fold.Index, tune.WorkspaceID, tune.ID, tune.Progress.BestScore)
 }
 
 // FoldAdvanced adds the trials of a shard that has ended, or none when one has merely come further,
@@ -77,36 +84,49 @@ func (s *Store) QueueFoldAdvanced(batch *pgx.Batch, tune uuid.UUID, trials int) 
 			  from due where p.wfo_id = due.wfo_id
 			returning p.*, due.due)
 		insert into event_log (workspace_id, topic, type, entity_id, payload)
-		select r.workspace_id, 'wfo', 'wfo.run.progress', r.id::text, jsonb_build_object(
-		           'status', r.status, 'n_folds', r.n_folds, 'folds_done', a.folds_done, 'folds_failed', a.folds_failed,
-		           'folds_scored', a.scores_done, 'n_trials', n.total, 'trials_completed', n.done,
-		           'eta_seconds', case when r.status = 'running' and n.done > a.trials_kept then
-		               extract(epoch from clock_timestamp() - r.started_at)::float8 / (n.done - a.trials_kept) * (n.total - n.done) end)
-		  from advanced a
-		  join wfo_runs r on r.id = a.wfo_id,
-		       lateral (select coalesce(sum(s.trials_done), 0) as trials
-		                  from tunes t join tune_shards s on s.tune_id = t.id
-		                 where r.status = 'running' and t.wfo_id = r.id and t.status = 'running' and s.job_id is not null and not s.done) o,
-		       lateral (select r.n_trials * (r.n_folds - a.folds_failed) as total, a.trials_done + o.trials as done) n
+		select r.workspace_id, 'wfo', 'wfo.run.progress', r.id::text, `+wfoPayload+`
+		  from advanced a join wfo_runs r on r.id = a.wfo_id, `+wfoCounts+`
 		 where a.due`, tune, trials)
 }
 
-// FoldRanked keeps the parameters of a fold's candidates for the judging of all folds.
-func (s *Store) FoldRanked(ctx context.Context, tx *store.Tx, tune *tuning.Tune, entries []sweep.Entry) error {
-	if tune.Fold == nil {
-		return nil
-	}
+// QueueFoldCompleted keeps the parameters of a fold's candidates for the judging of all folds, counts the fold, and
+// enqueues the next ones, or after the last one the candidates job: FoldEnded of a fold that has completed, whose walk-forward
+// continues. The events are that of the tune, of the fold and of the walk-forward.
+func (s *Store) QueueFoldCompleted(batch *pgx.Batch, tune *tuning.Tune, entries []sweep.Entry) {
 	top := []float64{}
 	for _, entry := range entries[:min(tune.Leaders, len(entries))] {
 		for _, name := range tune.Spec.ParamNames() {
 			top = append(top, entry.Params[name])
 		}
 	}
-	_, err := tx.Exec(ctx, `update wfo_folds set top = $3 where wfo_id = $1 and fold = $2`, tune.Fold.WFO, tune.Fold.Index, top)
-	if err != nil {
-		return fmt.Errorf("save candidates of fold %d of %s: %w", tune.Fold.Index, tune.Fold.WFO, err)
-	}
-	return nil
+	batch.Queue(`
+		with fold as (
+			update wfo_folds set status = 'completed', error = null, top = $3 where wfo_id = $1 and fold = $2),
+		counted as (
+			update wfo_progress set folds_done = folds_done + 1 where wfo_id = $1 returning *)
+		insert into event_log (workspace_id, topic, type, entity_id, payload)
+		select $5, topic, type, entity, payload from (
+			select 1 as place, 'backtests' as topic, 'backtest.tune.completed' as type, $4::uuid::text as entity, jsonb_build_object(
+			           'status', 'completed', 'n_trials', t.n_trials,
+			           'trials_completed', p.trials_completed + p.trials_skipped + p.trials_failed, 'share_done', 1,
+			           'best_score', p.best_score, 'best_trial', p.best_trial, 'eta_seconds', null) as payload
+			  from tunes t join tune_progress p on p.tune_id = t.id where t.id = $4
+			union all
+			select 2, 'wfo', 'wfo.fold.completed', $1::uuid::text,
+			       jsonb_build_object('fold', $2::int, 'status', 'completed', 'tune_id', $4::uuid, 'best_score', p.best_score)
+			  from tune_progress p where p.tune_id = $4
+			union all
+			select 3, 'wfo', 'wfo.run.progress', $1::uuid::text, `+wfoPayload+`
+			  from counted a join wfo_runs r on r.id = a.wfo_id, `+wfoCounts+`) e
+		 order by place`, tune.Fold.WFO, tune.Fold.Index, top, tune.ID, tune.WorkspaceID)
+	admission.QueueFolds(batch, tune.Fold.WFO)
+	batch.Queue(`
+		with released as (
+			update river_job j set state = 'available', scheduled_at = now()
+			  from wfo_runs r join wfo_progress p on p.wfo_id = r.id
+			 where r.id = $1 and p.folds_done = r.n_folds and j.id = r.candidates_job_id and j.state = 'pending'
+			returning j.queue)
+		select pg_notify(current_schema() || '.river_insert', json_build_object('queue', queue)::text) from released`, tune.Fold.WFO)
 }
 
 // FoldEnded takes a fold's tune that has ended into account: one failure too many ends the

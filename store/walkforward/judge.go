@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 
 	"millrace/jobs"
 	"millrace/jobs/backtest"
@@ -36,48 +35,54 @@ func (s *Store) BeginScoring(ctx context.Context, lease store.Lease, id uuid.UUI
 		if err != nil {
 			return fmt.Errorf("save candidates of walk-forward %s: %w", id, err)
 		}
-		return s.enqueueScores(ctx, tx, wfo)
+		batch := &pgx.Batch{}
+		queueScores(batch, lease.JobID, id)
+		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+			return fmt.Errorf("enqueue scores of walk-forward %s: %w", id, err)
+		}
+		return nil
 	})
 }
 
-// enqueueScores gives the next folds a score job each, as many as keep the fleet's trial slots busy.
-func (s *Store) enqueueScores(ctx context.Context, tx pgx.Tx, wfo *Run) error {
-	slots, err := workers.Slots(ctx, tx, jobs.QueueTrials)
-	if err != nil {
-		return err
-	}
-	rows, err := tx.Query(ctx, `
-		select fold from wfo_folds where wfo_id = $1 and status = 'completed' and score_job_id is null
-		 order by fold
-		 limit greatest(0, $2 - (select count(*) from wfo_folds where wfo_id = $1 and score_job_id is not null and not scored))`,
-		wfo.ID, max(slots, 1)+1)
-	if err != nil {
-		return fmt.Errorf("find folds to score of %s: %w", wfo.ID, err)
-	}
-	folds, err := pgx.CollectRows(rows, pgx.RowTo[int32])
-	if err != nil || len(folds) == 0 {
-		return err
-	}
-	params := make([]river.InsertManyParams, len(folds))
-	for i, fold := range folds {
-		params[i].Args = jobs.WFOScoreArgs{WorkspaceID: wfo.WorkspaceID, WFOID: wfo.ID, Fold: int(fold)}
-	}
-	inserted, err := s.db.River().InsertManyTx(ctx, tx, params)
-	if err != nil {
-		return fmt.Errorf("insert score jobs: %w", err)
-	}
-	ids := make([]int64, len(inserted))
-	for i, job := range inserted {
-		ids[i] = job.Job.ID
-	}
-	_, err = tx.Exec(ctx, `
-		update wfo_folds f set score_job_id = j.id
-		  from unnest($2::int[], $3::bigint[]) j (fold, id)
-		 where f.wfo_id = $1 and f.fold = j.fold`, wfo.ID, folds, ids)
-	if err != nil {
-		return fmt.Errorf("assign score jobs: %w", err)
-	}
-	return nil
+// queueScores gives the next folds a score job each, as many as keep the fleet's trial slots busy, or after the last one
+// inserts the collect job. Jobs are inserted as River inserts them, see TestScoresInsertJobsAsRiverDoes, and have the origin of
+// the asking job.
+func queueScores(batch *pgx.Batch, own int64, wfo uuid.UUID) {
+	score, collect := jobs.WFOScoreArgs{}, jobs.WFOCollectArgs{}
+	scoreOpts, collectOpts := score.InsertOpts(), collect.InsertOpts()
+	batch.Queue(`
+		with at as materialized (
+			select r.workspace_id, p.scores_done >= p.folds_done - p.folds_failed as scored
+			  from wfo_runs r join wfo_progress p on p.wfo_id = r.id where r.id = $1),
+		origin as materialized (
+			select jsonb_strip_nulls(jsonb_build_object('traceparent', metadata -> 'traceparent', 'request_id', metadata -> 'request_id')) as metadata
+			  from river_job where id = $2),
+		room as materialized (
+			select greatest(fleet_slots($5, make_interval(secs => $3)), 1) + 1
+			       - (select count(*) from wfo_folds where wfo_id = $1 and score_job_id is not null and not scored) as folds),
+		next as materialized (
+			select fold from wfo_folds where wfo_id = $1 and status = 'completed' and score_job_id is null
+			 order by fold limit greatest(0, (select folds from room))),
+		scores as (
+			insert into river_job (kind, args, queue, max_attempts, priority, state, metadata)
+			select $4, jsonb_build_object('workspace_id', at.workspace_id, 'wfo_id', $1::uuid, 'fold', next.fold), $5, $6, $7, 'available',
+			       coalesce((select metadata from origin), '{}')
+			  from at, next where not at.scored order by next.fold
+			returning id, (args ->> 'fold')::int as fold, queue),
+		assigned as (
+			update wfo_folds f set score_job_id = s.id from scores s where f.wfo_id = $1 and f.fold = s.fold),
+		collecting as (
+			insert into river_job (kind, args, queue, max_attempts, priority, state, metadata)
+			select $8, jsonb_build_object('workspace_id', at.workspace_id, 'wfo_id', $1::uuid), $9, $10, $11, 'available',
+			       coalesce((select metadata from origin), '{}')
+			  from at where at.scored
+			returning id, queue),
+		noted as (update wfo_runs r set collect_job_id = c.id from collecting c where r.id = $1)
+		select pg_notify(current_schema() || '.river_insert', json_build_object('queue', queue)::text)
+		  from (select queue from scores union select queue from collecting) q`,
+		wfo, own, workers.LeaseSeconds,
+		score.Kind(), scoreOpts.Queue, scoreOpts.MaxAttempts, scoreOpts.Priority,
+		collect.Kind(), collectOpts.Queue, collectOpts.MaxAttempts, max(collectOpts.Priority, 1))
 }
 
 // Work is what the judging steps of a walk-forward need to begin.
@@ -88,26 +93,31 @@ type Work struct {
 	Stamps     []backtest.Stamp // of the folds that came through, each once
 }
 
-// Work reads it, or ErrNotFound.
+// Work reads it in one round trip, or ErrNotFound.
 func (s *Store) Work(ctx context.Context, workspace, id uuid.UUID) (Work, error) {
 	var work Work
-	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
-		if work.WFO, err = readWFO(ctx, tx, workspace, id); err != nil {
+	err := s.db.PipelineInWorkspace(ctx, workspace, func(batch *pgx.Batch) {
+		queueWFO(batch, workspace, id, &work.WFO)
+		batch.Queue(foldsQuery, id).Query(func(rows pgx.Rows) (err error) {
+			work.Folds, err = pgx.CollectRows(rows, scanFold)
 			return err
-		}
-		if work.Folds, err = readFolds(ctx, tx, id); err != nil {
+		})
+		batch.Queue(foldStampsQuery, id).Query(func(rows pgx.Rows) (err error) {
+			work.Stamps, err = pgx.CollectRows(rows, pgx.RowToStructByPos[backtest.Stamp])
 			return err
-		}
-		if work.Stamps, err = foldStamps(ctx, tx, id); err != nil {
+		})
+		batch.Queue(`select coalesce(candidates, '{}') from wfo_runs where id = $1`, id).Query(func(rows pgx.Rows) error {
+			_, err := pgx.ForEachRow(rows, []any{&work.Candidates}, func() error { return nil })
 			return err
-		}
-		err = tx.QueryRow(ctx, `select coalesce(candidates, '{}') from wfo_runs where id = $1`, id).Scan(&work.Candidates)
-		if err != nil {
-			return fmt.Errorf("read candidates of walk-forward %s: %w", id, err)
-		}
-		return nil
+		})
 	})
-	return work, err
+	if err != nil {
+		return work, fmt.Errorf("read walk-forward %s: %w", id, err)
+	}
+	if work.WFO == nil {
+		return work, fmt.Errorf("walk-forward %s: %w", id, store.ErrNotFound)
+	}
+	return work, nil
 }
 
 // FinishScore stores how the candidates did on one fold's test window, once, under its lease; enqueues
@@ -118,45 +128,29 @@ func (s *Store) FinishScore(ctx context.Context, lease store.Lease, id uuid.UUID
 	if err != nil {
 		return fmt.Errorf("encode stretch of fold %d: %w", fold, err)
 	}
-	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
-		wfo, err := readWFO(ctx, tx, lease.Workspace, id)
-		if err != nil {
-			return err
-		}
-		if err := wfo.running(); err != nil {
-			return err
-		}
-		tag, err := tx.Exec(ctx, `
-			update wfo_folds set scored = true, scores = $4, stretch = $5
-			 where wfo_id = $1 and fold = $2 and score_job_id = $3 and not scored`,
-			id, fold, lease.JobID, append([]float64{}, scores...), part)
-		if err != nil {
-			return fmt.Errorf("save scores of fold %d of %s: %w", fold, id, err)
-		}
-		if tag.RowsAffected() != 1 {
-			return fmt.Errorf("fold %d of %s belongs to another job: %w", fold, id, store.ErrFenced)
-		}
-		err = tx.QueryRow(ctx, `
-			update wfo_progress set scores_done = scores_done + 1 where wfo_id = $1 returning scores_done`, id).Scan(&wfo.ScoresDone)
-		if err != nil {
-			return fmt.Errorf("count scores of %s: %w", id, err)
-		}
-		if wfo.ScoresDone < wfo.FoldsDone-wfo.FoldsFailed {
-			return s.enqueueScores(ctx, tx, wfo)
-		}
-		if err := appendWFOEvent(ctx, tx, wfo, "progress"); err != nil {
-			return err
-		}
-		job, err := s.db.River().InsertTx(ctx, tx, jobs.WFOCollectArgs{WorkspaceID: wfo.WorkspaceID, WFOID: wfo.ID}, nil)
-		if err != nil {
-			return fmt.Errorf("insert collect job: %w", err)
-		}
-		_, err = tx.Exec(ctx, `update wfo_runs set collect_job_id = $2 where id = $1`, id, job.Job.ID)
-		if err != nil {
-			return fmt.Errorf("note collect job: %w", err)
-		}
-		return nil
+	err = s.db.PipelineUnderLease(ctx, lease, id, func(batch *pgx.Batch) {
+		batch.Queue(`
+			with run as materialized (select status from wfo_runs where id = $1),
+			saved as (
+				update wfo_folds set scored = true, scores = $4, stretch = $5
+				 where wfo_id = $1 and fold = $2 and score_job_id = $3 and not scored and exists (select from run where status = 'running')
+				returning fold),
+			counted as (update wfo_progress set scores_done = scores_done + 1 where wfo_id = $1 and exists (select from saved))
+			select case when exists (select from run where status = 'running') then refuse_fenced('fold ' || $2::int)
+			            else refuse_stopped('walk-forward ' || $1::uuid) end
+			 where not exists (select from saved)`, id, fold, lease.JobID, append([]float64{}, scores...), part)
+		batch.Queue(`
+			insert into event_log (workspace_id, topic, type, entity_id, payload)
+			select r.workspace_id, 'wfo', 'wfo.run.progress', r.id::text, `+wfoPayload+`
+			  from wfo_progress a join wfo_runs r on r.id = a.wfo_id, `+wfoCounts+`
+			 where a.wfo_id = $1 and a.scores_done >= a.folds_done - a.folds_failed`, id)
+		queueScores(batch, lease.JobID, id)
+		store.QueueCompletion(batch, lease)
 	})
+	if err != nil {
+		return fmt.Errorf("save scores of fold %d of %s: %w", fold, id, err)
+	}
+	return nil
 }
 
 // FoldResults reads what the successful folds of a walk-forward found, in order, with the winners'

@@ -69,8 +69,7 @@ func (s *Store) saveManifest(ctx context.Context, tx pgx.Tx, wfo *Run, found *sw
 
 // foldStamps are the different stamps of the folds that came through.
 func foldStamps(ctx context.Context, tx pgx.Tx, wfo uuid.UUID) ([]backtest.Stamp, error) {
-	rows, err := tx.Query(ctx, `
-		select distinct coalesce(engine, ''), coalesce(semantics, '') from tunes where wfo_id = $1 and status = 'completed' order by 1, 2`, wfo)
+	rows, err := tx.Query(ctx, foldStampsQuery, wfo)
 	if err != nil {
 		return nil, fmt.Errorf("read the engines of walk-forward %s: %w", wfo, err)
 	}
@@ -80,6 +79,9 @@ func foldStamps(ctx context.Context, tx pgx.Tx, wfo uuid.UUID) ([]backtest.Stamp
 	}
 	return stamps, nil
 }
+
+const foldStampsQuery = `
+	select distinct coalesce(engine, ''), coalesce(semantics, '') from tunes where wfo_id = $1 and status = 'completed' order by 1, 2`
 
 // Manifest reads the manifest of a walk-forward and its hash, or store.ErrNotFound: it is written at its end,
 // and walk-forwards from before there were manifests have none.

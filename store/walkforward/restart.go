@@ -73,7 +73,7 @@ func (s *Store) planFoldsAgain(ctx context.Context, tx *store.Tx, wfo *Run, stam
 	var fold int32
 	_, err = pgx.ForEachRow(rows, []any{&tune, &fold}, func() error {
 		ids, folds = append(ids, tune), append(folds, fold)
-		params = append(params, river.InsertManyParams{Args: jobs.TunePlanArgs{WorkspaceID: wfo.WorkspaceID, TuneID: tune}, InsertOpts: &river.InsertOpts{Pending: true}})
+		params = append(params, river.InsertManyParams{Args: jobs.TunePlanArgs{WorkspaceID: wfo.WorkspaceID, TuneID: tune, Own: true}, InsertOpts: &river.InsertOpts{Pending: true}})
 		return nil
 	})
 	if err != nil {

@@ -146,24 +146,39 @@ func (s *Store) Get(ctx context.Context, workspace, id uuid.UUID) (*Run, error) 
 }
 
 func readWFO(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) (*Run, error) {
-	wfo, err := store.ReadOne(ctx, tx, "walk-forward "+id.String(), pgx.RowToAddrOfStructByName[Run], `select `+wfoColumns+wfoTables+`
-		where r.workspace_id = $1 and r.id = $2`, workspace, id)
-	if err != nil {
-		return nil, err
+	var wfo *Run
+	batch := &pgx.Batch{}
+	queueWFO(batch, workspace, id, &wfo)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, fmt.Errorf("read walk-forward %s: %w", id, err)
 	}
-	if wfo.Status != Running {
-		return wfo, nil
+	if wfo == nil {
+		return nil, fmt.Errorf("walk-forward %s: %w", id, store.ErrNotFound)
 	}
-	var open int // done within shards of running folds that have not ended
-	err = tx.QueryRow(ctx, `
-		select coalesce(sum(s.trials_done), 0)
-		  from tunes t join tune_shards s on s.tune_id = t.id
-		 where t.wfo_id = $1 and t.status = 'running' and s.job_id is not null and not s.done`, id).Scan(&open)
-	if err != nil {
-		return nil, fmt.Errorf("count open trials of walk-forward %s: %w", id, err)
-	}
-	wfo.TrialsDone += open
 	return wfo, nil
+}
+
+// queueWFO has a batch read a walk-forward; into stays nil when it is not there.
+func queueWFO(batch *pgx.Batch, workspace, id uuid.UUID, into **Run) {
+	batch.Queue(`select `+wfoColumns+wfoTables+` where r.workspace_id = $1 and r.id = $2`, workspace, id).Query(func(rows pgx.Rows) error {
+		found, err := pgx.CollectRows(rows, pgx.RowToAddrOfStructByName[Run])
+		if len(found) > 0 {
+			*into = found[0]
+		}
+		return err
+	})
+	// Done within shards of running folds that have not ended.
+	batch.Queue(`
+		select coalesce(sum(s.trials_done), 0)
+		  from wfo_runs r join tunes t on t.wfo_id = r.id join tune_shards s on s.tune_id = t.id
+		 where r.id = $1 and r.status = 'running' and t.status = 'running' and s.job_id is not null and not s.done`, id).QueryRow(func(row pgx.Row) error {
+		var open int
+		err := row.Scan(&open)
+		if *into != nil {
+			(*into).TrialsDone += open
+		}
+		return err
+	})
 }
 
 // Filter narrows a list of walk-forwards; zero fields do not.
@@ -206,10 +221,12 @@ func (s *Store) Folds(ctx context.Context, workspace, id uuid.UUID) ([]Fold, err
 }
 
 func readFolds(ctx context.Context, tx pgx.Tx, id uuid.UUID) ([]Fold, error) {
-	return store.ReadAll(ctx, tx, "folds of walk-forward "+id.String(), scanFold, `
-		select fold as index, train_start, train_end, test_end, train_bars, test_bars, tune_id, status, coalesce(error, '') as error, top, set_bars as sets
-		  from wfo_folds where wfo_id = $1 order by fold`, id)
+	return store.ReadAll(ctx, tx, "folds of walk-forward "+id.String(), scanFold, foldsQuery, id)
 }
+
+const foldsQuery = `
+	select fold as index, train_start, train_end, test_end, train_bars, test_bars, tune_id, status, coalesce(error, '') as error, top, set_bars as sets
+	  from wfo_folds where wfo_id = $1 order by fold`
 
 // scanFold is lax because a stored fold has no Problem: its error says why it was not run.
 func scanFold(row pgx.CollectableRow) (Fold, error) {

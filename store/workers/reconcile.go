@@ -16,8 +16,9 @@ import (
 // listed with the job of its first step and as adrift. The rows and the jobs change in the same
 // transactions, so in one snapshot a job that is not live is one that was lost.
 const expectedJobs = `
-	select 'tune' as what, t.id, t.workspace_id, t.plan_job_id as job, 'tune.plan' as kind, 'tunes' as queue, 2 as priority,
-	       jsonb_build_object('workspace_id', t.workspace_id, 'tune_id', t.id) as args, t.admitted as released, false as adrift
+	select 'tune' as what, t.id, t.workspace_id, t.plan_job_id as job, 'tune.plan' as kind, case when t.wfo_id is null then 'tunes' else 'trials' end as queue, 2 as priority,
+	       jsonb_build_object('workspace_id', t.workspace_id, 'tune_id', t.id)
+	       || case when t.wfo_id is null then '{}' else '{"own": true}' end::jsonb as args, t.admitted as released, false as adrift
 	  from tunes t where t.status = 'queued'
 	union all
 	select 'tune', t.id, t.workspace_id, s.job_id, 'tune.shard', 'trials', 2,

@@ -53,7 +53,7 @@ func lostWorks() []lostWork {
 		{"a fold", func(d *storetest.Fixture) (string, uuid.UUID, int64, river.JobArgs) {
 			_, folds := d.WalkForward("k", 2, false)
 			id := *folds[0].TuneID
-			return "tune", id, d.PlanJob(id), jobs.TunePlanArgs{WorkspaceID: d.Space.ID, TuneID: id}
+			return "tune", id, d.PlanJob(id), jobs.TunePlanArgs{WorkspaceID: d.Space.ID, TuneID: id, Own: true}
 		}},
 		{"a walk-forward whose folds have ended", func(d *storetest.Fixture) (string, uuid.UUID, int64, river.JobArgs) {
 			wfo, folds := d.WalkForward("k", 2, false)

@@ -109,11 +109,11 @@ func Slots(ctx context.Context, tx pgx.Tx, queue string) (int, error) {
 
 // TrialSlots is how many shards the live workers can run at once.
 func (s *Store) TrialSlots(ctx context.Context) (slots int, err error) {
-	err = pgx.BeginFunc(ctx, s.db.Pool(), func(tx pgx.Tx) error {
-		slots, err = Slots(ctx, tx, jobs.QueueTrials)
-		return err
-	})
-	return slots, err
+	err = s.db.Pool().QueryRow(ctx, `select fleet_slots($1, make_interval(secs => $2))`, jobs.QueueTrials, LeaseSeconds).Scan(&slots)
+	if err != nil {
+		return 0, fmt.Errorf("count %s slots: %w", jobs.QueueTrials, err)
+	}
+	return slots, nil
 }
 
 // Works reports whether a worker that is heard works a queue by the rules of a result's stamp, whose semantics are ""

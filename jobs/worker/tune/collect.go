@@ -27,6 +27,9 @@ func (w *Workers) collect(ctx context.Context, args jobs.TuneCollectArgs, lease 
 		return err
 	}
 	err = w.save.Save(ctx, lease, func() error {
+		if tune.Fold != nil {
+			return w.store.Tuning.CompleteFold(ctx, lease, tune, nil, found)
+		}
 		return w.store.Tuning.Complete(ctx, lease, args.TuneID, found)
 	})
 	if err != nil {

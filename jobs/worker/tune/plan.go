@@ -29,8 +29,11 @@ func (w *Workers) plan(ctx context.Context, args jobs.TunePlanArgs, lease store.
 	if err := w.cleared(ctx, tune); err != nil {
 		return err
 	}
+	if args.Own && tune.Status == tuning.Running {
+		return w.continueOwn(ctx, tune, lease)
+	}
 	if tune.Planned { // it runs again
-		older, err := w.older(ctx, tune, jobs.QueueTunes)
+		older, err := w.older(ctx, tune, args.InsertOpts().Queue)
 		if err != nil {
 			return err
 		}
@@ -47,6 +50,9 @@ func (w *Workers) plan(ctx context.Context, args jobs.TunePlanArgs, lease store.
 		return err
 	}
 	begin := tuning.Plan{Shards: plan.Cut(size), Rounds: plan.Rounds(), Work: plan.Work(), Warnings: plan.Warnings(), Stamp: w.stamp(tune)}
+	if tune.Fold != nil && !tune.Planned {
+		return w.beginFold(ctx, tune, plan, begin, args.Own && single(tune, plan, begin.Shards[0]), lease)
+	}
 	return w.save.Save(ctx, lease, func() error {
 		return w.store.Tuning.Begin(ctx, lease, args.TuneID, begin)
 	})

@@ -36,7 +36,8 @@ type fixture struct {
 	store   *stores.Set
 	space   tenants.Workspace
 	dataset market.Dataset
-	other   market.Dataset // with more bars
+	other   market.Dataset   // with more bars
+	spans   store.SpanTracer // of the pools made next; nil: none
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -62,7 +63,7 @@ func (f *fixture) put(name string, seed uint64, n int) market.Dataset {
 }
 
 func (f *fixture) pool() *pgxpool.Pool {
-	pool, err := store.OpenPool(f.t.Context(), store.PoolOptions{DatabaseURL: f.url, MaxConns: 8})
+	pool, err := store.OpenPool(f.t.Context(), store.PoolOptions{DatabaseURL: f.url, MaxConns: 8, Spans: f.spans})
 	require.NoError(f.t, err)
 	f.t.Cleanup(pool.Close)
 	return pool

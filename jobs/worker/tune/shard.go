@@ -30,6 +30,9 @@ func (w *Workers) shard(ctx context.Context, args jobs.TuneShardArgs, lease stor
 	if err != nil {
 		return err
 	}
+	if work.Tune.Fold != nil && single(work.Tune, plan, work.Shard) {
+		return w.finishFold(ctx, plan, work, lease)
+	}
 	done, err := w.compute(ctx, plan, work, lease)
 	if err != nil {
 		return err
@@ -37,13 +40,16 @@ func (w *Workers) shard(ctx context.Context, args jobs.TuneShardArgs, lease stor
 	err = w.save.Save(ctx, lease, func() error {
 		return w.store.Tuning.FinishShard(ctx, lease, args.TuneID, done)
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		w.count(done)
 	}
+	return err
+}
+
+func (w *Workers) count(done tuning.ShardDone) {
 	w.metrics.TuneTrials.WithLabelValues("completed").Add(float64(done.Completed))
 	w.metrics.TuneTrials.WithLabelValues("skipped").Add(float64(done.Skipped))
 	w.metrics.TuneTrials.WithLabelValues("failed").Add(float64(done.Failed))
-	return nil
 }
 
 // compute runs the shard on one of the process's slots, as soon as one is free.

@@ -1,0 +1,165 @@
+package tune_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"millrace/jobs/backtest"
+	"millrace/jobs/pine"
+	"millrace/jobs/sweep"
+	"millrace/jobs/worker/tune"
+	"millrace/store"
+	"millrace/store/tuning"
+	"millrace/store/walkforward"
+)
+
+// roundTrips notes what a worker sends and waits for, but for what River and the heartbeats do.
+type roundTrips struct {
+	mu    sync.Mutex
+	trips []string
+}
+
+func (r *roundTrips) note(sql string) {
+	if !strings.Contains(sql, "millrace_workspace") && !strings.Contains(sql, "fleet_slots") && !strings.Contains(sql, "join datasets d") {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.trips = append(r.trips, strings.Join(strings.Fields(sql), " "))
+}
+
+func (r *roundTrips) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	r.note(data.SQL)
+	return ctx
+}
+
+func (r *roundTrips) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (r *roundTrips) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
+	var all []string
+	for _, q := range data.Batch.QueuedQueries {
+		all = append(all, q.SQL)
+	}
+	r.note(strings.Join(all, "; "))
+	return ctx
+}
+
+func (r *roundTrips) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+
+func (r *roundTrips) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
+
+// folds submits a walk-forward and returns the tunes of its folds.
+func (f *fixture) folds(key string) (tunes []uuid.UUID) {
+	f.t.Helper()
+	spec := sweep.Spec{StrategyName: "sma_cross", Gates: sweep.GateLimits{MinTrades: new(1), MaxDrawdownPct: new(60.0)},
+		ParamSpace: map[string]sweep.Range{"fast": {Low: new(2.0), High: new(11.0)}, "slow": {Low: new(20.0), High: new(60.0), Step: new(10.0)}}}
+	spec.Normalize()
+	config := sweep.WFOConfig{TrainDays: new(400), TestDays: new(100)}
+	config.Normalize()
+	bars, calendar, err := f.store.Market.Bars(f.t.Context(), f.space.ID, f.dataset.ID)
+	require.NoError(f.t, err)
+	folds, _, problems := config.Folds(bars)
+	require.Empty(f.t, problems)
+	plan, faults := sweep.NewPlan(spec.OfFold(folds[0]), bars, calendar)
+	require.Empty(f.t, faults)
+	in := walkforward.NewRun{DatasetID: f.dataset.ID, Dataset: f.dataset.Name, Spec: spec, Config: config, Folds: folds, Trials: plan.Trials()}
+	_, err = f.store.WalkForward.Create(f.t.Context(), store.Submission{Workspace: f.space.ID, Route: "test", Key: key}, in,
+		func(_ *walkforward.Run, made []walkforward.Fold) (store.Response, error) {
+			for _, fold := range made {
+				tunes = append(tunes, *fold.TuneID)
+			}
+			return store.Response{Status: http.StatusAccepted}, nil
+		})
+	require.NoError(f.t, err)
+	return tunes
+}
+
+// A fold costs a worker few round trips: its tune, the fleet's slots, what it begins, what its manifest names, and what it
+// found. Two of them are transactions that hold the lock of the walk-forward.
+func TestAFoldTakesFewRoundTripsAndTwoTransactions(t *testing.T) {
+	f := newFixture(t)
+	trips := &roundTrips{}
+	tunes := f.folds("k")
+	require.Greater(t, len(tunes), 8)
+	f.spans = trips
+	stop := f.work(1, tune.Options{ShardTime: time.Minute})
+	for _, id := range tunes {
+		f.result(id)
+	}
+	stop()
+	locked, all := 0, len(trips.trips)
+	for i, sql := range trips.trips {
+		if strings.Contains(sql, "hold_job") {
+			locked++
+		}
+		if strings.HasPrefix(sql, "begin; ") && !strings.HasSuffix(sql, "; commit") {
+			all++ // its commit
+		}
+		trips.trips[i] = sql[:min(len(sql), 160)]
+	}
+	const once = 6 // the bars, which are kept
+	require.Equal(t, 2*len(tunes), locked, strings.Join(trips.trips, "\n"))
+	require.LessOrEqual(t, all, 7*len(tunes)+once, strings.Join(trips.trips, "\n"))
+}
+
+// One job finds what jobs of plan, shards and ranking find.
+func TestAFoldOfOneJobFindsWhatSeveralFind(t *testing.T) {
+	f := newFixture(t)
+	one := f.folds("one")
+	stop := f.work(2, tune.Options{ShardTime: time.Minute})
+	var found []string
+	for _, id := range one {
+		found = append(found, f.result(id))
+	}
+	stop()
+	several := f.folds("several")
+	f.work(2, tune.Options{ShardTime: time.Nanosecond})
+	for i, id := range several {
+		require.Equal(t, found[i], f.result(id), "fold %d", i)
+	}
+	require.Zero(t, f.count(`select count(*) from river_job where kind = 'tune.shard' and args ->> 'tune_id' = any ($1)`, texts(one)))
+	require.NotZero(t, f.count(`select count(*) from river_job where kind = 'tune.shard' and args ->> 'tune_id' = any ($1)`, texts(several)))
+}
+
+func texts(ids []uuid.UUID) (all []string) {
+	for _, id := range ids {
+		all = append(all, id.String())
+	}
+	return all
+}
+
+func (f *fixture) count(sql string, args ...any) (n int) {
+	f.t.Helper()
+	require.NoError(f.t, f.store.InFleet(f.t.Context(), func(tx *store.Tx) error { return tx.QueryRow(f.t.Context(), sql, args...).Scan(&n) }))
+	return n
+}
+
+// A job whose worker is lost after it began a fold runs the fold when it runs again.
+func TestAFoldThatLosesItsWorkerIsContinued(t *testing.T) {
+	f := newFixture(t)
+	ctx := t.Context()
+	tunes := f.folds("k")
+	got, err := f.store.Tuning.Get(ctx, f.space.ID, tunes[0])
+	require.NoError(t, err)
+	job := f.count(`
+		update river_job set state = 'running', attempt = 1, attempted_at = now(), attempted_by = '{gone}'
+		 where id = (select plan_job_id from tunes where id = $1) returning id`, tunes[0])
+	stamp := got.Spec.Stamp(backtest.Stamp{Engine: backtest.Engine, Semantics: pine.Semantics})
+	require.NoError(t, f.store.Tuning.BeginFold(ctx, store.Lease{Workspace: f.space.ID, JobID: int64(job), Attempt: 1}, got, tuning.Plan{
+		Shards: []sweep.Shard{{Trials: got.Trials, Cost: 1}}, Rounds: 1, Work: float64(got.Trials), Stamp: stamp,
+	}, true))
+	f.count(`update river_job set state = 'available', attempted_at = null where id = $1 returning 1`, job)
+	f.work(1, tune.Options{ShardTime: time.Minute})
+	for _, id := range tunes {
+		f.result(id)
+	}
+	require.Equal(t, 2, f.count(`select attempt from river_job where id = $1 and state = 'completed'`, job))
+}
