@@ -16,28 +16,39 @@ import (
 
 // Described are datasets as manifests name them, in the order of the ids.
 func Described(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, ids []uuid.UUID) ([]manifest.Dataset, error) {
-	rows, err := tx.Query(ctx, `
+	batch := &pgx.Batch{}
+	found := QueueDescribed(batch, workspace, ids)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, fmt.Errorf("describe datasets: %w", err)
+	}
+	return found()
+}
+
+// QueueDescribed is Described in a batch; found is what came of it when the batch has run.
+func QueueDescribed(batch *pgx.Batch, workspace uuid.UUID, ids []uuid.UUID) (found func() ([]manifest.Dataset, error)) {
+	var datasets []manifest.Dataset
+	batch.Queue(`
 		select d.name, d.symbol, d.timeframe, d.calendar, d.bars, d.from_at, d.to_at, encode(d.sha256, 'hex'),
 		       d.periods_per_year, d.time_zone, d.session, d.tick_size, d.quantity_step, d.point_value, d.currency
 		  from unnest($2::uuid[]) with ordinality u (id, n) join datasets d on d.id = u.id
-		 where d.workspace_id = $1 order by u.n`, workspace, ids)
-	if err != nil {
-		return nil, fmt.Errorf("describe datasets: %w", err)
-	}
-	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d manifest.Dataset, err error) {
-		err = row.Scan(&d.Name, &d.Symbol, &d.Timeframe, &d.Calendar, &d.Bars, &d.From, &d.To, &d.SHA256,
-			&d.Instrument.PeriodsPerYear, &d.Instrument.TimeZone, &d.Instrument.Session, &d.Instrument.TickSize,
-			&d.Instrument.QuantityStep, &d.Instrument.PointValue, &d.Instrument.Currency)
-		d.From, d.To = d.From.UTC(), d.To.UTC()
-		return d, err
+		 where d.workspace_id = $1 order by u.n`, workspace, ids).Query(func(rows pgx.Rows) (err error) {
+		datasets, err = pgx.CollectRows(rows, scanDescribed)
+		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("describe datasets: %w", err)
+	return func() ([]manifest.Dataset, error) {
+		if len(datasets) != len(ids) {
+			return nil, fmt.Errorf("%d datasets of %d: %w", len(datasets), len(ids), store.ErrNotFound)
+		}
+		return datasets, nil
 	}
-	if len(found) != len(ids) {
-		return nil, fmt.Errorf("%d datasets of %d: %w", len(found), len(ids), store.ErrNotFound)
-	}
-	return found, nil
+}
+
+func scanDescribed(row pgx.CollectableRow) (d manifest.Dataset, err error) {
+	err = row.Scan(&d.Name, &d.Symbol, &d.Timeframe, &d.Calendar, &d.Bars, &d.From, &d.To, &d.SHA256,
+		&d.Instrument.PeriodsPerYear, &d.Instrument.TimeZone, &d.Instrument.Session, &d.Instrument.TickSize,
+		&d.Instrument.QuantityStep, &d.Instrument.PointValue, &d.Instrument.Currency)
+	d.From, d.To = d.From.UTC(), d.To.UTC()
+	return d, err
 }
 
 // DescribedIntrabar is the dataset whose bars a spec follows inside its own, as manifests name it; nil when id is "".

@@ -64,13 +64,12 @@ func queueBegin(batch *pgx.Batch, lease store.Lease, tune *Tune, plan Plan, own 
 // CompleteFold is Complete of a fold, in one round trip. With done it stores the result of its one shard too, which the
 // lease's job worked.
 func (s *Store) CompleteFold(ctx context.Context, lease store.Lease, tune *Tune, done *ShardDone, found *sweep.Outcome) error {
-	var end foldEnd
-	// What it is made of never changes, so that it is read before.
-	err := s.db.InWorkspace(ctx, lease.Workspace, func(tx *store.Tx) (err error) {
-		end, err = s.foldEnd(ctx, tx, tune, found)
-		return err
-	})
+	end, err := newFoldEnd(tune, found)
 	if err != nil {
+		return err
+	}
+	// What it is made of never changes, so that it is looked up before.
+	if end.manifest, end.sum, err = s.manifestOutside(ctx, tune, found); err != nil {
 		return err
 	}
 	err = s.db.PipelineUnderLease(ctx, lease, tune.ID, func(batch *pgx.Batch) {
@@ -95,8 +94,11 @@ func (s *Store) CompleteFold(ctx context.Context, lease store.Lease, tune *Tune,
 
 // endFold is CompleteFold within a transaction.
 func (s *Store) endFold(ctx context.Context, tx *store.Tx, tune *Tune, found *sweep.Outcome) error {
-	end, err := s.foldEnd(ctx, tx, tune, found)
+	end, err := newFoldEnd(tune, found)
 	if err != nil {
+		return err
+	}
+	if end.manifest, end.sum, err = s.manifest(ctx, tx, tune, found); err != nil {
 		return err
 	}
 	batch := &pgx.Batch{}
@@ -122,15 +124,13 @@ type foldEnd struct {
 	found        *sweep.Outcome
 }
 
-func (s *Store) foldEnd(ctx context.Context, tx pgx.Tx, tune *Tune, found *sweep.Outcome) (end foldEnd, err error) {
+// newFoldEnd has all but the manifest.
+func newFoldEnd(tune *Tune, found *sweep.Outcome) (end foldEnd, err error) {
 	end.found = found
 	if end.outcome, err = encodeOutcome(found); err != nil {
 		return end, err
 	}
-	if end.leaders, err = leadersOf(found.Leaderboard[:min(tune.Leaders, len(found.Leaderboard))]); err != nil {
-		return end, err
-	}
-	end.manifest, end.sum, err = s.manifest(ctx, tx, tune, found)
+	end.leaders, err = leadersOf(found.Leaderboard[:min(tune.Leaders, len(found.Leaderboard))])
 	return end, err
 }
 

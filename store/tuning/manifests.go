@@ -42,6 +42,34 @@ func (s *Store) manifest(ctx context.Context, tx pgx.Tx, tune *Tune, found *swee
 	if err != nil {
 		return "", nil, err
 	}
+	return s.seal(tune, found, datasets, inside)
+}
+
+// manifestOutside is manifest in a transaction of its own, of one round trip where one dataset is all there is to look up.
+func (s *Store) manifestOutside(ctx context.Context, tune *Tune, found *sweep.Outcome) (body string, sum []byte, err error) {
+	if len(tune.Spec.Datasets) > 0 || tune.Spec.IntrabarDataset != "" {
+		err = s.db.InWorkspace(ctx, tune.WorkspaceID, func(tx *store.Tx) error {
+			body, sum, err = s.manifest(ctx, tx, tune, found)
+			return err
+		})
+		return body, sum, err
+	}
+	var described func() ([]manifest.Dataset, error)
+	err = s.db.PipelineInWorkspace(ctx, tune.WorkspaceID, func(batch *pgx.Batch) {
+		described = market.QueueDescribed(batch, tune.WorkspaceID, []uuid.UUID{tune.DatasetID})
+	})
+	if err != nil {
+		return "", nil, fmt.Errorf("describe the dataset of tune %s: %w", tune.ID, err)
+	}
+	datasets, err := described()
+	if err != nil {
+		return "", nil, err
+	}
+	return s.seal(tune, found, datasets, nil)
+}
+
+// seal completes the manifest of a tune over these datasets.
+func (s *Store) seal(tune *Tune, found *sweep.Outcome, datasets []manifest.Dataset, inside *manifest.Dataset) (body string, sum []byte, err error) {
 	spec, err := json.Marshal(tune.Spec)
 	if err != nil {
 		return "", nil, fmt.Errorf("encode spec: %w", err)

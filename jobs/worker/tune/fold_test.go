@@ -107,7 +107,7 @@ func TestAFoldTakesFewRoundTripsAndTwoTransactions(t *testing.T) {
 	}
 	const once = 6 // the bars, which are kept
 	require.Equal(t, 2*len(tunes), locked, strings.Join(trips.trips, "\n"))
-	require.LessOrEqual(t, all, 7*len(tunes)+once, strings.Join(trips.trips, "\n"))
+	require.LessOrEqual(t, all, 5*len(tunes)+once, strings.Join(trips.trips, "\n"))
 }
 
 // One job finds what jobs of plan, shards and ranking find.
