@@ -148,9 +148,15 @@ func (f *Fleet) Start(ctx context.Context) error {
 	f.loops.Keep(loops, sealEvery, func() error { f.seal(loops); return nil }, func(err error) {
 		f.failures.Report(loops, "sealing the audit log failed", err)
 	})
+	// What River drops of these, as when we are slow, only stays held for longer.
+	completed, unsubscribe := f.Client.SubscribeConfig(&river.SubscribeConfig{ChanSize: 10_000, Kinds: []river.EventKind{river.EventKindJobCompleted}})
+	f.loops.Keep(loops, beatEvery, func() error { f.forget(loops, completed); return nil }, func(err error) {
+		f.failures.Report(loops, "following completions failed", err)
+	})
 	// River's context outlives ours: it is Stop that ends the work, not a signal.
 	if err := f.Client.Start(context.WithoutCancel(ctx)); err != nil {
 		cancel()
+		unsubscribe()
 		_ = f.loops.Wait() // Keep has handled their errors
 		return fmt.Errorf("start River: %w", err)
 	}
@@ -180,6 +186,21 @@ func (f *Fleet) shutDown(ctx context.Context) error {
 	retire, cancelRetire := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancelRetire()
 	return errors.Join(err, f.store.Workers.Retire(retire, f.self.ID))
+}
+
+// forget takes completed jobs out of what is held, until ctx ends.
+func (f *Fleet) forget(ctx context.Context, completed <-chan *river.Event) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case event, ok := <-completed:
+			if !ok {
+				return
+			}
+			f.held.recorded(event.Job)
+		}
+	}
 }
 
 // beat renews the heartbeat and rescues orphans, until ctx ends.

@@ -23,7 +23,8 @@ import (
 var errCancelled = errors.New("cancelled")
 
 // held knows the jobs this process holds. A job stays a while after its work ended, because River
-// writes the outcome of failures in batches a moment later.
+// writes outcomes in batches a moment later. One that is known to be completed does not: thousands a second would be
+// in each heartbeat else.
 type held struct {
 	mu   sync.Mutex
 	jobs map[workers.Held]*hold
@@ -49,6 +50,16 @@ func (h *held) end(job workers.Held, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.jobs[job].until = now.Add(completionGrace)
+}
+
+// recorded forgets a job whose work has ended and whose completion is stored.
+func (h *held) recorded(job *rivertype.JobRow) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	id := workers.Held{JobID: job.ID, Attempt: job.Attempt}
+	if hold := h.jobs[id]; hold != nil && !hold.until.IsZero() && job.State == rivertype.JobStateCompleted {
+		delete(h.jobs, id)
+	}
 }
 
 // extend lets no hold run out while no heartbeat goes through: neither can the outcome be recorded.
