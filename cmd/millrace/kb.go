@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/judge"
 	"millrace/ops"
 	"millrace/store"
@@ -27,8 +28,8 @@ type kbJudgeCmd struct {
 	databaseFlags
 	knowledgeFlags
 	File      string `arg:"" type:"existingfile" help:"Questions, a JSON object a line: question, document and phrase that answer, or off_domain."`
-	Workspace string `help:"Name or id of the workspace (by default MILLRACE_WORKSPACE_ID of the settings)."`
-	Missed    bool   `help:"Also print the questions that are missed."`
+	Workspace string `env:"MILLRACE_WORKSPACE_ID" help:"Name or id of the workspace."`
+	Missed    bool   `help:"Also print the questions that are missed, and what came first instead."`
 	EnvFile   string `name:"env-file" placeholder:"FILE" help:"Settings for what neither flag nor environment gives (by default ./.millrace/dev.env if it is there)."`
 }
 
@@ -117,6 +118,15 @@ func printMissed(w io.Writer, judged []judge.Judged) error {
 		if _, err := fmt.Fprintf(w, "%s: %s\n", what, printable(j.Question)); err != nil {
 			return err
 		}
+		for i, m := range j.First {
+			text := printable(knowledge.Line(m.Text, 100))
+			if _, err := fmt.Fprintf(w, "  %d. %s, %s: %s\n", i+1, printable(m.Title), where(m), text); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
+
+// where names a passage's place in its document.
+func where(m knowledge.Match) string { return fmt.Sprintf("part %d", m.Index+1) }

@@ -3,6 +3,8 @@ package judge
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -15,6 +17,9 @@ const Depth = 10
 // answerDepth is how many passages an answer is made of, as by default.
 const answerDepth = knowledge.DefaultTopK
 
+// firstShown is how many of the best matches are kept, to show what came first instead.
+const firstShown = 3
+
 // Judged is one question with what was found for it.
 type Judged struct {
 	Case
@@ -24,6 +29,8 @@ type Judged struct {
 	Within          bool    // so have the passages that the answer is made of
 	Answered        bool    // the answer has the phrase
 	Fit             float64 // of the best match
+	Known           bool    // one of the two found a passage that answers, among its first fifty
+	First           []knowledge.Match
 }
 
 // Run puts each question to the workspace's knowledge, without recording it.
@@ -56,12 +63,14 @@ func run(ctx context.Context, base *knowledge.Base, workspace uuid.UUID, c Case)
 		return j, err
 	}
 	// What answers is known as far as one of the two has found it.
-	known := map[uuid.UUID]bool{}
+	known := map[uuid.UUID]int{}
 	for _, m := range append(append([]knowledge.Match{}, both.Matches...), words.Matches...) {
-		if c.relevant(m.Passage) {
-			known[m.ID] = true
+		if grade := c.grade(m.Passage); grade > 0 {
+			known[m.ID] = grade
 		}
 	}
+	j.Known = slices.Contains(slices.Collect(maps.Values(known)), answers)
+	j.First = both.Matches[:min(firstShown, len(both.Matches))]
 	j.NDCG, j.Recalled = order(both.Matches, known, Depth)
 	j.WordsNDCG, j.WordsRecalled = order(words.Matches, known, Depth)
 	_, j.Within = order(both.Matches, known, answerDepth)
@@ -70,7 +79,7 @@ func run(ctx context.Context, base *knowledge.Base, workspace uuid.UUID, c Case)
 		if err != nil {
 			return j, err
 		}
-		j.Answered = holds(answer.Text, c.Phrase)
+		j.Answered = c.answered(answer.Text)
 	}
 	return j, nil
 }

@@ -17,12 +17,14 @@ func TestCasesAreReadAndFaultsNamedByLine(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []Case{{Question: "Why?", Document: "a.md", Phrase: "so"}, {Question: "What?", OffDomain: true}}, cases)
 	for text, message := range map[string]string{
-		`{"question":" ","phrase":"x"}`:                     "line 1: question is empty",
-		`{"question":"a"}`:                                  "line 1: name the document or the phrase",
-		"{\"question\":\"a\",\"phrase\":\"x\"}\n{":          "line 2",
-		`{"question":"a","phrase":"x","off_domain":true}`:   "line 1: a question that is off_domain",
-		`{"question":"a","phrases":"x"}`:                    `line 1: json: unknown field "phrases"`,
-		`{"question":"` + strings.Repeat("a", 70_000) + `"`: "line 1: bufio",
+		`{"question":" ","phrase":"x"}`:                                   "line 1: question is empty",
+		`{"question":"a"}`:                                                "line 1: name the document or the phrase",
+		"{\"question\":\"a\",\"phrase\":\"x\"}\n{":                        "line 2",
+		`{"question":"a","phrase":"x","off_domain":true}`:                 "line 1: a question that is off_domain",
+		`{"question":"a","phrase":"x","also":[{"grade":1}]}`:              "line 1: also[0]: name the document or the phrase",
+		`{"question":"a","phrase":"x","also":[{"phrase":"y","grade":3}]}`: "a grade of 1 (related) or 2 (answers)",
+		`{"question":"a","phrases":"x"}`:                                  `line 1: json: unknown field "phrases"`,
+		`{"question":"` + strings.Repeat("a", 70_000) + `"`:               "line 1: bufio",
 	} {
 		_, err := Read(strings.NewReader(text))
 		require.ErrorContains(t, err, message)
@@ -33,11 +35,23 @@ func TestAPassageAnswersByDocumentAndPhrase(t *testing.T) {
 	t.Parallel()
 	p := knowledge.Passage{Title: "Stops", URL: "upload:stops.md", Chunk: knowledge.Chunk{Text: "It fills  at\nthe Open."}}
 	for _, c := range []Case{{Document: "stops.md"}, {Document: "Stops", Phrase: "fills at the open"}, {Phrase: "FILLS at"}} {
-		require.True(t, c.relevant(p), "%v", c)
+		require.Equal(t, 2, c.grade(p), "%v", c)
 	}
 	for _, c := range []Case{{Document: "other.md"}, {Document: "Stops", Phrase: "closes"}} {
-		require.False(t, c.relevant(p), "%v", c)
+		require.Zero(t, c.grade(p), "%v", c)
 	}
+}
+
+func TestOtherPassagesAnswerAsWellOrAreRelated(t *testing.T) {
+	t.Parallel()
+	p := knowledge.Passage{Title: "Stops", URL: "upload:stops.md", Chunk: knowledge.Chunk{Text: "It fills  at\nthe Open."}}
+	c := Case{Document: "orders.md", Phrase: "at the next open", Also: []Another{{Document: "stops.md", Grade: 1}}}
+	require.Equal(t, 1, c.grade(p))
+	require.False(t, c.answered("It fills at the open."), "what is related does not answer")
+	c.Also = append(c.Also, Another{Phrase: "fills at the open"})
+	require.Equal(t, 2, c.grade(p))
+	require.True(t, c.answered("“It fills at the open.” [1]"))
+	require.True(t, c.answered("“At the next open.” [1]"))
 }
 
 func TestOrderIsTheNormalisedDiscountedGain(t *testing.T) {
@@ -47,14 +61,19 @@ func TestOrderIsTheNormalisedDiscountedGain(t *testing.T) {
 	for _, id := range ids {
 		matches = append(matches, knowledge.Match{Passage: knowledge.Passage{Chunk: knowledge.Chunk{ID: id}}})
 	}
-	ndcg, found := order(matches, map[uuid.UUID]bool{ids[0]: true, ids[2]: true}, 10)
+	ndcg, found := order(matches, map[uuid.UUID]int{ids[0]: 2, ids[2]: 2}, 10)
 	require.True(t, found)
 	require.InDelta(t, (1+0.5)/(1+1/math.Log2(3)), ndcg, 1e-12)
-	ndcg, found = order(matches, map[uuid.UUID]bool{ids[2]: true}, 2)
+	ndcg, found = order(matches, map[uuid.UUID]int{ids[2]: 2}, 2)
 	require.False(t, found, "beyond the depth")
 	require.Zero(t, ndcg)
-	ndcg, _ = order(nil, map[uuid.UUID]bool{}, 10)
+	ndcg, _ = order(nil, map[uuid.UUID]int{}, 10)
 	require.Zero(t, ndcg)
+	ndcg, found = order(matches, map[uuid.UUID]int{ids[0]: 1, ids[1]: 2}, 10)
+	require.True(t, found)
+	require.InDelta(t, (1+3/math.Log2(3))/(3+1/math.Log2(3)), ndcg, 1e-12)
+	_, found = order(matches, map[uuid.UUID]int{ids[0]: 1}, 10)
+	require.False(t, found, "what is related does not answer")
 }
 
 func TestCurveAndAreaOfKnownScores(t *testing.T) {

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -12,21 +13,25 @@ import (
 )
 
 // order is the normalised discounted cumulative gain of the first depth matches (Järvelin and Kekäläinen
-// 2002; a passage answers or does not), and whether one of them answers at all.
-func order(matches []knowledge.Match, relevant map[uuid.UUID]bool, depth int) (ndcg float64, found bool) {
+// 2002; gains are 2^grade − 1, after Burges et al. 2005), and whether one of them answers at all.
+func order(matches []knowledge.Match, grades map[uuid.UUID]int, depth int) (ndcg float64, found bool) {
 	var gain, ideal float64
 	for i, m := range matches[:min(depth, len(matches))] {
-		if relevant[m.ID] {
-			gain, found = gain+1/math.Log2(float64(i+2)), true
-		}
+		gain += discounted(grades[m.ID], i)
+		found = found || grades[m.ID] == answers
 	}
-	for i := range min(depth, len(relevant)) {
-		ideal += 1 / math.Log2(float64(i+2))
+	best := slices.SortedFunc(maps.Values(grades), func(a, b int) int { return cmp.Compare(b, a) })
+	for i, grade := range best[:min(depth, len(best))] {
+		ideal += discounted(grade, i)
 	}
 	if ideal == 0 {
 		return 0, false
 	}
 	return gain / ideal, found
+}
+
+func discounted(grade, place int) float64 {
+	return (math.Exp2(float64(grade)) - 1) / math.Log2(float64(place+2))
 }
 
 // Interval is a mean with its bootstrap interval of 95 %.

@@ -14,6 +14,7 @@ type Summary struct {
 	NDCG, WordsNDCG Interval // nDCG@10 of the search, and of BM25 alone
 	Gain            Interval // of the first over the second, question by question
 	Recall, Words   float64  // share of questions with an answer among the first ten
+	Unknown         int      // questions for which neither finds a passage that answers
 	Phrases         int      // questions with a phrase
 	Within          int      // of these, with the phrase in a passage that the answer is made of
 	Answered        int      // of these, with the phrase in the answer
@@ -37,6 +38,7 @@ func Summarize(judged []Judged) Summary {
 		both, words, gain = append(both, j.NDCG), append(words, j.WordsNDCG), append(gain, j.NDCG-j.WordsNDCG)
 		s.Recall += count(j.Recalled)
 		s.Words += count(j.WordsRecalled)
+		s.Unknown += int(count(!j.Known))
 		if j.Phrase != "" {
 			s.Phrases++
 			s.Within += int(count(j.Within))
@@ -69,6 +71,9 @@ func (s Summary) Write(w io.Writer) error {
 			fmt.Sprintf("nDCG@10, BM25 alone    %s\n", s.WordsNDCG) +
 			fmt.Sprintf("gain over BM25         %s\n", s.Gain) +
 			fmt.Sprintf("answer in first ten    %.3f, BM25 alone %.3f\n", s.Recall, s.Words)
+	}
+	if s.Unknown > 0 {
+		text += fmt.Sprintf("found by neither       %d: is the phrase in the text as --passages of millrace ask shows it?\n", s.Unknown)
 	}
 	if s.Phrases > 0 {
 		text += fmt.Sprintf("phrase in the answer   %d of %d; it was in the passages of %d\n", s.Answered, s.Phrases, s.Within)
