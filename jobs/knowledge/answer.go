@@ -63,7 +63,7 @@ func (b *Base) Answer(ctx context.Context, question string, found *Found) (Expla
 	if ctx.Err() != nil {
 		return Explanation{}, ctx.Err()
 	}
-	text, cited := extract(question, quoted)
+	text, cited := extract(question, found.Matches[:len(quoted)])
 	return Explanation{
 		Text: text, Citations: cited, Model: Fallback, Provider: Fallback, Reason: ReasonOf(err), Latency: time.Since(start),
 	}, nil

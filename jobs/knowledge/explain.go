@@ -32,7 +32,11 @@ func (b *Base) Explain(ctx context.Context, workspace uuid.UUID, s Subject) (Exp
 	if err != nil {
 		return Explanation{}, err
 	}
-	passages := fitting(found)
+	matches := fitting(found)
+	passages := make([]Passage, len(matches))
+	for i, m := range matches {
+		passages[i] = m.Passage
+	}
 	answer, err := b.complete(ctx, explainPrompt(s, passages))
 	if err == nil {
 		var read reply
@@ -47,21 +51,15 @@ func (b *Base) Explain(ctx context.Context, workspace uuid.UUID, s Subject) (Exp
 		Text: strings.Join(s.Facts, " "), Citations: []Citation{}, Model: Fallback, Provider: Fallback, Reason: ReasonOf(err), Latency: time.Since(start),
 	}
 	if len(passages) > 0 {
-		quoted, cited := extract(s.Question, passages)
+		quoted, cited := extract(s.Question, matches)
 		e.Text, e.Citations = e.Text+"\n\nFrom the documents: "+quoted, cited
 	}
 	return e, nil
 }
 
 // fitting are the passages that are about the subject: the user did not ask for them.
-func fitting(found *Found) []Passage {
-	var passages []Passage
-	for _, m := range found.Matches {
-		if m.Fit >= StrongMatch {
-			passages = append(passages, m.Passage)
-		}
-	}
-	return passages
+func fitting(found *Found) []Match {
+	return slices.DeleteFunc(slices.Clone(found.Matches), func(m Match) bool { return m.Fit < StrongMatch })
 }
 
 func explainPrompt(s Subject, passages []Passage) []Message {

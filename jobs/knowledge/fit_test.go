@@ -13,18 +13,25 @@ func TestFitIsCalibrated(t *testing.T) {
 	require.InDelta(t, 1, calibrated(1, 0.42), 1e-12)
 	require.InDelta(t, StrongMatch/2, calibrated(0.21, 0.42), 1e-12)
 	require.Less(t, calibrated(0.41, 0.42), StrongMatch)
-	near, far := 0.9, 0.1
+	near, far, some := 0.9, 0.1, 0.3
+	hash, unknown, local := Model{Provider: "hash"}, Model{Provider: "openai", Name: "unknown"}, Model{Provider: "local", Name: "all-MiniLM-L6-v2"}
 	for _, test := range []struct {
 		model  Model
 		found  fused
+		parts  []float64
 		strong bool
 	}{
-		{Model{Provider: "hash"}, fused{covered: 0.5}, true},
-		{Model{Provider: "hash"}, fused{covered: 0.3, vector: &near}, false},
-		{Model{Provider: "openai", Name: "unknown"}, fused{covered: 0.3, vector: &near}, false},
-		{Model{Provider: "local", Name: "all-MiniLM-L6-v2"}, fused{covered: 0, vector: &near}, true},
-		{Model{Provider: "local", Name: "all-MiniLM-L6-v2"}, fused{covered: 0.1, vector: &far}, false},
+		{hash, fused{covered: 0.5, text: &some}, nil, true},
+		{hash, fused{covered: 0.5, text: &far}, nil, false}, // its words are there, and hardly ever
+		{hash, fused{covered: 0.2, text: &some, vector: &near}, nil, false},
+		{unknown, fused{covered: 0.2, text: &some, vector: &near}, nil, false},
+		{local, fused{vector: &near}, nil, true},
+		{local, fused{vector: &some}, []float64{0.1, 0.5}, true}, // its best part is about it
+		{local, fused{vector: &some}, []float64{0.1, 0.4}, false},
+		{local, fused{covered: 0.5, text: &some, vector: &some}, []float64{0.1, 0.4}, true},
+		{local, fused{covered: 0.9, text: &near, vector: &far}, nil, false}, // its words mean something else
+		{local, fused{covered: 0.5, text: &some}, nil, true},                // not embedded yet
 	} {
-		require.Equal(t, test.strong, fit(test.found, test.model) >= StrongMatch, "%v", test)
+		require.Equal(t, test.strong, fit(test.found, test.model, test.parts) >= StrongMatch, "%v", test)
 	}
 }

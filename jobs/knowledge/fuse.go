@@ -13,7 +13,7 @@ import (
 const (
 	partsShare   = 0.6
 	wholeShare   = 0.5
-	lexicalShare = 0.15
+	lexicalShare = 0.1
 )
 
 func vectorShare(model Model, inParts bool) float64 {

@@ -188,27 +188,28 @@ func newAsked(vector []float32) asked {
 	return a
 }
 
-// similarity is how near a chunk is to the question: the cosine of its best part, and of the mean of all.
-func (a asked) similarity(p PartVectors) (float64, error) {
+// similarity is how near a chunk is to the question: the cosine of its best part, and of the mean of all. parts are the
+// cosines of each.
+func (a asked) similarity(p PartVectors) (found float64, parts []float64, err error) {
 	size := scaleBytes + len(a.steps)
 	if len(p) < partsHead+size || p[0] != partsForm || (len(p)-partsHead)%size != 0 {
-		return 0, errParts
+		return 0, nil, errParts
 	}
-	best, total, n := math.Inf(-1), 0.0, 0
+	best, total := math.Inf(-1), 0.0
 	for rest := p[partsHead:]; len(rest) > 0; rest = rest[size:] {
 		var sum int64
 		for d, step := range rest[scaleBytes:size] {
 			sum += int64(int8(step)) * int64(a.steps[d])
 		}
 		cosine := float64(float64(float64(sum)*float64(float32At(rest))) * a.scale) // rounded before it is added
-		best, total, n = max(best, cosine), total+cosine, n+1
+		best, total, parts = max(best, cosine), total+cosine, append(parts, cosine)
 	}
-	mean := total / float64(n) / float64(float32At(p[1:]))
-	found := float64(meanShare*mean) + float64((1-meanShare)*best)
+	mean := total / float64(len(parts)) / float64(float32At(p[1:]))
+	found = float64(meanShare*mean) + float64((1-meanShare)*best)
 	if math.IsNaN(found) || math.IsInf(found, 0) {
-		return 0, errParts
+		return 0, nil, errParts
 	}
-	return min(1, max(-1, found)), nil
+	return min(1, max(-1, found)), parts, nil
 }
 
 func float32At(raw []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(raw)) }

@@ -85,12 +85,12 @@ func TestSimilarityIsThatOfTheBestPartAndOfTheMean(t *testing.T) {
 		for d, x := range meanOf(vectors) {
 			mean += float64(x) * float64(question[d])
 		}
-		found, err := newAsked(question).similarity(packParts(vectors))
+		found, _, err := newAsked(question).similarity(packParts(vectors))
 		require.NoError(t, err)
 		require.InDelta(t, meanShare*mean+(1-meanShare)*best, found, 0.003)
 	}
 	same := direction(r, 384)
-	found, err := newAsked(same).similarity(packParts([][]float32{same}))
+	found, _, err := newAsked(same).similarity(packParts([][]float32{same}))
 	require.NoError(t, err)
 	require.InDelta(t, 1, found, 0.001)
 }
@@ -100,7 +100,7 @@ func TestPackedPartsAndSimilaritiesAreTheSameBits(t *testing.T) {
 	t.Parallel()
 	packed := packParts([][]float32{{0.6, -0.8, 0, 0.003}, {1, 0, 0, 0}})
 	require.Equal(t, PartVectors{1, 0x44, 0xf9, 0x64, 0x3f, 0xa0, 0x69, 0xce, 0x3b, 95, 0x81, 0, 0, 0x04, 0x02, 0x01, 0x3c, 127, 0, 0, 0}, packed)
-	found, err := newAsked([]float32{0.5, -0.5, 0.5, 0.5}).similarity(packed)
+	found, _, err := newAsked([]float32{0.5, -0.5, 0.5, 0.5}).similarity(packed)
 	require.NoError(t, err)
 	require.Equal(t, 0.6819125853809536, found)
 }
@@ -110,10 +110,10 @@ func TestPartsInNoKnownFormAreRefused(t *testing.T) {
 	question := newAsked([]float32{1, 0})
 	whole := packParts([][]float32{{1, 0}, {0, 1}})
 	for _, p := range []PartVectors{nil, {}, {1}, {2, 0, 0, 0, 0, 1, 1}, whole[:len(whole)-1], append(PartVectors{9}, whole[1:]...), {1, 0, 0, 0x80, 0x3f, 0, 0, 0xc0, 0x7f, 1, 1}, {1, 0, 0, 0x80, 0x3f, 0, 0, 0x80, 0x7f, 1, 0}, {1, 0, 0, 0, 0, 0, 0, 0x80, 0x3f, 1, 0}} {
-		_, err := question.similarity(p)
+		_, _, err := question.similarity(p)
 		require.ErrorIs(t, err, errParts, "%v", p)
 	}
-	found, err := newAsked([]float32{0, 0}).similarity(whole)
+	found, _, err := newAsked([]float32{0, 0}).similarity(whole)
 	require.NoError(t, err)
 	require.Zero(t, found)
 }
@@ -178,7 +178,7 @@ func BenchmarkParts(b *testing.B) {
 	packed := packParts(vectors)
 	for b.Loop() {
 		for range refineLimit {
-			if _, err := question.similarity(packed); err != nil {
+			if _, _, err := question.similarity(packed); err != nil {
 				b.Fatal(err)
 			}
 		}

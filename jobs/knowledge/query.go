@@ -61,12 +61,12 @@ func (f *Found) BestFit() float64 {
 type Match struct {
 	Passage
 	Score float64 // of the fusion or, when they were reranked, of the reranker
-	// Fit is from 0 to 1, and StrongMatch from where the passage is about the question: by the share of
-	// the question's words that it has, weighted by rarity and calibrated, see fit.
+	// Fit is from 0 to 1, and StrongMatch from where the passage is about the question, see fit.
 	Fit         float64
 	VectorScore *float64 // cosine similarity of the passage's best part, or of the passage; nil: not among the nearest
 	TextScore   *float64 // BM25 from 0 to 1; nil: not among the best
 	RerankScore *float64
+	Parts       []float64 // cosine similarity of each of the passage's parts; nil: not compared
 }
 
 // Timings are how long the parts of a question took.
@@ -88,16 +88,16 @@ func (b *Base) Search(ctx context.Context, workspace uuid.UUID, q Question) (*Fo
 		return nil, err
 	}
 	ranked := fuse(legs.near, legs.worded, vectorShare(placement.Model, true))
-	near, inParts, err := b.refine(ctx, workspace, placement, legs, ranked)
+	refined, err := b.refine(ctx, workspace, placement, legs, ranked)
 	if err != nil {
 		return nil, err
 	}
-	ranked = fuse(near, legs.worded, vectorShare(placement.Model, inParts))
+	ranked = fuse(refined.near, legs.worded, vectorShare(placement.Model, refined.inParts))
 	pool := q.TopK
 	if q.Rerank {
 		pool = max(pool, rerankPool)
 	}
-	if found.Matches, err = b.read(ctx, workspace, ranked, pool, q.Text, placement.Model); err != nil {
+	if found.Matches, err = b.read(ctx, workspace, ranked, refined.parts, pool, q.Text, placement.Model); err != nil {
 		return nil, err
 	}
 	if q.Rerank {
@@ -172,7 +172,7 @@ func (b *Base) embed(ctx context.Context, model Model, text string) ([]float32, 
 // read reads the passages of the best until there are enough. A chunk without a row belongs to a
 // revision that is not there yet or not any more; a lexical vector that shares no word with the
 // question is near by accident. Of copies the best is enough: more would push other passages out.
-func (b *Base) read(ctx context.Context, workspace uuid.UUID, ranked []fused, enough int, question string, model Model) ([]Match, error) {
+func (b *Base) read(ctx context.Context, workspace uuid.UUID, ranked []fused, parts map[uuid.UUID][]float64, enough int, question string, model Model) ([]Match, error) {
 	asked, seen := newWordSet(question), map[string]bool{}
 	matches := []Match{}
 	for len(ranked) > 0 && len(matches) < enough {
@@ -196,9 +196,10 @@ func (b *Base) read(ctx context.Context, workspace uuid.UUID, ranked []fused, en
 				continue
 			}
 			seen[p.Text] = true
-			m := Match{Passage: p, Score: f.score, VectorScore: f.vector, TextScore: f.text, Fit: fit(f, model)}
+			m := Match{Passage: p, Score: f.score, VectorScore: f.vector, TextScore: f.text, Parts: parts[f.chunk]}
+			m.Fit = fit(f, model, m.Parts)
 			if f.text == nil && model.Lexical() {
-				m.Fit = calibrated(asked.share(p.Title+"\n"+p.Position.Heading+"\n"+p.Text), coveredShare)
+				m.Fit = calibrated(asked.share(p.Title+"\n"+p.Position.Heading+"\n"+p.Text), sharedAbout)
 			}
 			if m.Fit > 0 || f.text != nil || !model.Lexical() {
 				matches = append(matches, m)

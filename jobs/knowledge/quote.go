@@ -81,7 +81,7 @@ func bodies(paragraph string, more bool) []body {
 	}
 	var all []body
 	fenced := false
-	for _, line := range lines {
+	for i, line := range lines {
 		trimmed := strings.TrimSpace(line)
 		fence := strings.HasPrefix(trimmed, "```") || strings.HasPrefix(trimmed, "~~~")
 		last := len(all) - 1
@@ -96,7 +96,7 @@ func bodies(paragraph string, more bool) []body {
 		case trimmed == "" || ruled(trimmed):
 		case isHeading(trimmed):
 			all = append(all, body{text: strings.TrimSpace(strings.Trim(trimmed, "#")), heading: true})
-		case strings.HasPrefix(trimmed, "|"):
+		case strings.HasPrefix(trimmed, "|") || tabular(lines, i):
 			all = append(all, body{text: row(trimmed), whole: true, row: true})
 		case listed(trimmed), last < 0, all[last].heading, all[last].whole:
 			all = append(all, body{text: trimmed})
@@ -124,6 +124,12 @@ func titled(line string) bool {
 
 // ruled reports whether a line only separates: of a table, or a rule.
 func ruled(line string) bool { return strings.Trim(line, "|-:= *_") == "" }
+
+// tabular reports whether a line is a row of a table as it comes out of a page: its cells apart, beside a line of as many.
+func tabular(lines []string, i int) bool {
+	cells := strings.Count(lines[i], " | ")
+	return cells > 0 && (i > 0 && strings.Count(lines[i-1], " | ") == cells || i+1 < len(lines) && strings.Count(lines[i+1], " | ") == cells)
+}
 
 // row is a row of a table with its cells apart.
 func row(line string) string {

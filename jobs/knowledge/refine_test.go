@@ -30,9 +30,9 @@ func TestRefiningComparesWhatWordsFoundToo(t *testing.T) {
 	b, place := &Base{texts: texts}, PlacementOf(Model{Provider: "local", Name: "m", Dimensions: 2})
 	found := legs{vector: []float32{1, 0}, near: []Hit{hit(near, 0.9), hit(old, 0.4)}, worded: []WordHit{{Hit: hit(worded, 0.7)}}}
 	refine := func(place Placement, found legs) []Hit {
-		hits, _, err := b.refine(t.Context(), uuid.Nil, place, found, fuse(found.near, found.worded, partsShare))
+		r, err := b.refine(t.Context(), uuid.Nil, place, found, fuse(found.near, found.worded, partsShare))
 		require.NoError(t, err)
-		return hits
+		return r.near
 	}
 	refined := refine(place, found)
 	require.Equal(t, []uuid.UUID{worded, old, near}, []uuid.UUID{refined[0].Chunk, refined[1].Chunk, refined[2].Chunk})
@@ -57,9 +57,9 @@ func TestRefiningReadsTheBestOnly(t *testing.T) {
 	for i := range 150 {
 		found.near = append(found.near, hit(uuid.UUID{byte(i)}, 1-float64(i)/200))
 	}
-	refined, _, err := b.refine(t.Context(), uuid.Nil, place, found, fuse(found.near, nil, 1))
+	r, err := b.refine(t.Context(), uuid.Nil, place, found, fuse(found.near, nil, 1))
 	require.NoError(t, err)
-	require.Equal(t, found.near, refined)
+	require.Equal(t, found.near, r.near)
 	require.Len(t, texts.read, refineLimit)
 	require.Equal(t, found.near[refineLimit-1].Chunk, texts.read[refineLimit-1])
 }
@@ -73,9 +73,9 @@ func TestVectorsCountLessUntilMostOfWhatIsFoundHasParts(t *testing.T) {
 		found.near = append(found.near, hit(uuid.UUID{byte(i)}, 1-float64(i)/4))
 	}
 	for i, share := range []float64{wholeShare, wholeShare, partsShare, partsShare, partsShare} {
-		_, inParts, err := b.refine(t.Context(), uuid.Nil, PlacementOf(local), found, fuse(found.near, nil, 1))
+		r, err := b.refine(t.Context(), uuid.Nil, PlacementOf(local), found, fuse(found.near, nil, 1))
 		require.NoError(t, err)
-		require.Equal(t, share, vectorShare(local, inParts), "%d of 4 have parts", i)
+		require.Equal(t, share, vectorShare(local, r.inParts), "%d of 4 have parts", i)
 		texts.parts[uuid.UUID{byte(i)}] = packParts([][]float32{{1, 0}})
 	}
 	require.Equal(t, lexicalShare, vectorShare(HashEmbedder{}.Model(), false))
