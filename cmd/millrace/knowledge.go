@@ -19,7 +19,7 @@ import (
 // lexical vectors, kept in Postgres, and answers that quote.
 type knowledgeFlags struct {
 	Embedder           string `env:"EMBEDDER" default:"hash" enum:"hash,local,ollama,openai" help:"What embeds texts: hash (lexical, built in), local (a small model from EMBEDDER_FILE, in this process), ollama, openai (any compatible endpoint). A workspace keeps its model until it is re-embedded."`
-	EmbedderFile       string `env:"EMBEDDER_FILE" help:"Folder, zip or wheel of the local model: see ops/docs/knowledge.md."`
+	EmbedderFile       string `env:"EMBEDDER_FILE" help:"Folder, zip or wheel of the local model: see ops/docs/models.md."`
 	EmbedderURL        string `env:"EMBEDDER_URL" help:"Its address, as in http://localhost:11434 or https://api.openai.com/v1."`
 	EmbedderModel      string `env:"EMBEDDER_MODEL" help:"Its model."`
 	EmbedderDimensions int    `env:"EMBEDDER_DIMENSIONS" help:"Dimensions of a model that is not well known."`

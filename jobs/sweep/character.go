@@ -42,7 +42,7 @@ type CharacterFigure struct {
 }
 
 // Figures are compared by the logarithm where a figure is a ratio. Noise was learnt: it is the spread of the
-// figure over series of one kind, for twelve kinds of series, as `ops/docs/knowledge.md` describes.
+// figure over series of one kind, for twelve kinds of series, as `ops/docs/recommend.md` describes.
 func (c Character) Figures() []CharacterFigure {
 	ratio := func(x float64) float64 { return portable.Log(max(x, 1e-6)) }
 	return []CharacterFigure{
