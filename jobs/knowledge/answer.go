@@ -48,9 +48,7 @@ type Citation struct {
 func (b *Base) Answer(ctx context.Context, question string, found *Found) (Explanation, error) {
 	start := time.Now()
 	if len(found.Matches) == 0 && b.llm.Provider() != NoProvider {
-		return Explanation{
-			Text: nothingFound, Citations: []Citation{}, Model: Fallback, Provider: Fallback, Latency: time.Since(start),
-		}, nil
+		return unanswered("", start), nil
 	}
 	quoted := quotable(found.Matches)
 	answer, err := b.complete(ctx, answerPrompt(question, quoted))
@@ -63,10 +61,18 @@ func (b *Base) Answer(ctx context.Context, question string, found *Found) (Expla
 	if ctx.Err() != nil {
 		return Explanation{}, ctx.Err()
 	}
+	if measured(found.Model) && found.BestFit() < strange {
+		return unanswered(ReasonOf(err), start), nil
+	}
 	text, cited := extract(question, found.Matches[:len(quoted)])
 	return Explanation{
 		Text: text, Citations: cited, Model: Fallback, Provider: Fallback, Reason: ReasonOf(err), Latency: time.Since(start),
 	}, nil
+}
+
+// unanswered says that nothing answers.
+func unanswered(reason Reason, start time.Time) Explanation {
+	return Explanation{Text: nothingFound, Citations: []Citation{}, Model: Fallback, Provider: Fallback, Reason: reason, Latency: time.Since(start)}
 }
 
 // worded is an explanation that the LLM gave.

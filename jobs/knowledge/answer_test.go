@@ -1,6 +1,7 @@
 package knowledge
 
 import (
+	"context"
 	"regexp"
 	"strings"
 	"testing"
@@ -76,6 +77,34 @@ func TestRowsItemsAndCodeAreQuotedByThemselves(t *testing.T) {
 		texts = append(texts, q.text)
 	}
 	require.Equal(t, []string{"a | b", "size | 256 KiB", "Of these:", "- first item continued", "- second.", "Two.", "pg_dump --all", "End."}, texts)
+}
+
+// noLLM stands for none.
+type noLLM struct{}
+
+func (noLLM) Provider() string { return NoProvider }
+func (noLLM) Model() string    { return "" }
+func (noLLM) Complete(context.Context, []Message, int) (Completion, error) {
+	return Completion{}, &Fault{Kind: FaultUnconfigured, Part: "llm"}
+}
+
+// Where similarities are measured, what is about something else is not quoted; elsewhere its meaning may fit without a word.
+func TestWhatIsAboutSomethingElseIsNotQuoted(t *testing.T) {
+	t.Parallel()
+	b := &Base{llm: noLLM{}}
+	local, other := Model{Provider: "local", Name: "all-MiniLM-L6-v2"}, Model{Provider: "openai", Name: "unknown"}
+	for _, test := range []struct {
+		model  Model
+		fit    float64
+		quoted bool
+	}{{local, 0.29, false}, {local, 0.31, true}, {other, 0, true}, {HashEmbedder{}.Model(), 0.1, true}} {
+		found := &Found{Model: test.model, Matches: []Match{{Passage: passages("A stop fills at the open.")[0], Fit: test.fit}}}
+		answer, err := b.Answer(t.Context(), "How is sourdough baked?", found)
+		require.NoError(t, err)
+		require.Equal(t, test.quoted, len(answer.Citations) == 1, "%v", test)
+		require.Equal(t, test.quoted, answer.Text != nothingFound, "%v", test)
+		require.Equal(t, ReasonUnconfigured, answer.Reason)
+	}
 }
 
 // A table of a page has no bars around its rows.
