@@ -30,7 +30,7 @@ func fit(f fused, model Model, parts []float64) float64 {
 	if f.text != nil {
 		words += *f.text
 	}
-	words /= 2
+	words = float64(words / 2) // rounded before a threshold is taken from it
 	if f.vector == nil || !measured(model) {
 		return calibrated(words, wordsAbout)
 	}
