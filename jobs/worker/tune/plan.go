@@ -125,8 +125,8 @@ func (w *Workers) ended(ctx context.Context, workspace, id uuid.UUID, lease stor
 }
 
 // shardSize cuts the trials that are left into shards of ShardTime, and finer towards the end, down
-// to a tenth of it, so that the slots of the fleet finish together. The results do not depend on
-// the cut.
+// to a tenth of it, so that the slots of the fleet finish together. A fold is cut to a quarter: others run beside it, and one
+// that is a single shard takes one job. The results do not depend on the cut.
 func (w *Workers) shardSize(ctx context.Context, tune *tuning.Tune, plan *sweep.Plan) (func(left int) int, error) {
 	slots, err := w.store.Workers.TrialSlots(ctx)
 	if err != nil {
@@ -136,9 +136,13 @@ func (w *Workers) shardSize(ctx context.Context, tune *tuning.Tune, plan *sweep.
 	if err != nil {
 		return nil, err
 	}
+	least := w.opts.ShardTime / 10
+	if tune.Fold != nil {
+		least = w.opts.ShardTime / 4
+	}
 	return func(left int) int {
 		share := perTrial * time.Duration(left) / time.Duration(3*max(slots, 1))
-		return int(min(w.opts.ShardTime, max(share, w.opts.ShardTime/10)) / perTrial)
+		return int(min(w.opts.ShardTime, max(share, least)) / perTrial)
 	}, nil
 }
 
