@@ -50,6 +50,7 @@ func TestAFoldOfOneJobLeavesWhatThreeJobsLeave(t *testing.T) {
 			best, trial := float64(i), 1
 			done := tuning.ShardDone{Completed: 3, Skipped: 1, BestScore: &best, BestTrial: &trial, Columns: []byte{1}, Top: []byte{2}, Stats: []byte{3}}
 			tune, lease := fold(d, f), d.Claim(d.PlanJob(*f.TuneID), "w")
+			d.Exec(`update wfo_progress set told_at = null`) // or progress is recorded four times a second at most
 			if one {
 				require.NoError(t, begin(d, lease, tune))
 				require.Equal(t, lease.JobID, d.ShardJob(tune.ID, 0))
@@ -77,16 +78,7 @@ func TestAFoldOfOneJobLeavesWhatThreeJobsLeave(t *testing.T) {
 	said, kept := left(true)
 	saidByThree, keptByThree := left(false)
 	require.Equal(t, keptByThree, kept)
-	// How far the walk-forward is after a shard is said four times a second at most.
-	rarely := func(all []string) (rest []string) {
-		for _, e := range all {
-			if len(rest) == 0 || e != rest[len(rest)-1] {
-				rest = append(rest, e)
-			}
-		}
-		return rest
-	}
-	require.Equal(t, rarely(saidByThree), rarely(said))
+	require.Equal(t, saidByThree, said)
 }
 
 // What a fold's job saves is written by the attempt that has the job, once, and while the fold is running.
