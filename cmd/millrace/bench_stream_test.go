@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -52,13 +53,32 @@ func (s *streamed) publish(ctx context.Context, entity string) error {
 	return err
 }
 
-// BenchmarkStreamLatency writes 2,000 events a second, a commit each, for five seconds, and times
-// from the return of the commit to the event at a client of an API process; three clients listen.
+// BenchmarkStreamLatency writes 1,000, 2,000 and 5,000 events a second, a commit each, for five seconds, and times
+// from the return of the commit to the event at a client of an API process; three clients listen. It reports what
+// processor time an event takes the API process, which writes it to all three, and what an idle one takes.
 func BenchmarkStreamLatency(b *testing.B) {
-	const rate, seconds, clients, writers = 2000, 5, 3, 16
 	s := newStreamed(b)
-	s.url = "http://" + s.process("api", "--addr", "127.0.0.1:0").await("addr=")
+	api := s.process("api", "--addr", "127.0.0.1:0")
+	s.url = "http://" + api.await("addr=")
+	for _, rate := range []int{1000, 2000, 5000} {
+		b.Run(fmt.Sprintf("rate=%d", rate), func(b *testing.B) { s.latency(b, rate, api.cmd.Process.Pid) })
+	}
+	b.Run("idle", func(b *testing.B) {
+		var used, passed time.Duration
+		for b.Loop() {
+			before, start := processorTimeOf(b, api.cmd.Process.Pid), time.Now()
+			time.Sleep(5 * time.Second)
+			used, passed = used+processorTimeOf(b, api.cmd.Process.Pid)-before, passed+time.Since(start)
+		}
+		b.ReportMetric(100*used.Seconds()/passed.Seconds(), "%-of-a-core")
+		b.ReportMetric(0, "ns/op")
+	})
+}
+
+func (s *streamed) latency(b *testing.B, rate, pid int) {
+	const seconds, clients, writers = 5, 3, 16
 	var took []time.Duration
+	before := processorTimeOf(b, pid)
 	var wrote time.Duration
 	for b.Loop() {
 		committed := make([]atomic.Int64, rate*seconds)
@@ -74,7 +94,7 @@ func BenchmarkStreamLatency(b *testing.B) {
 		for w := range writers {
 			group.Go(func() error {
 				for i := w; i < len(committed); i += writers {
-					<-time.After(time.Until(start.Add(time.Duration(i) * time.Second / rate)))
+					<-time.After(time.Until(start.Add(time.Duration(i) * time.Second / time.Duration(rate))))
 					if err := s.publish(b.Context(), strconv.Itoa(i)); err != nil {
 						return err
 					}
@@ -99,6 +119,7 @@ func BenchmarkStreamLatency(b *testing.B) {
 	b.ReportMetric(ms(0.5), "p50-ms")
 	b.ReportMetric(ms(0.99), "p99-ms")
 	b.ReportMetric(ms(1), "max-ms")
+	b.ReportMetric(float64((processorTimeOf(b, pid)-before).Microseconds())/float64(rate*seconds*b.N), "us-of-api/event")
 	b.ReportMetric(0, "ns/op")
 }
 
@@ -143,10 +164,16 @@ func (s *streamed) listen(b *testing.B, committed []atomic.Int64, ready func()) 
 	return took
 }
 
-// BenchmarkIdleStreams opens 10,000 streams to one API process, reports its resident memory, and
-// times one event from its commit to the last of them.
+// BenchmarkIdleStreams opens 10,000 and 50,000 streams to one API process, or as many as the limit of open files allows,
+// reports its resident memory, and times one event from its commit to the last of them.
 func BenchmarkIdleStreams(b *testing.B) {
-	const clients = 10_000
+	for _, clients := range []int{10_000, 50_000} {
+		b.Run(fmt.Sprintf("streams=%d", clients), func(b *testing.B) { benchIdleStreams(b, clients) })
+	}
+}
+
+func benchIdleStreams(b *testing.B, clients int) {
+	clients = min(clients, allowFiles(b, clients+1000)-1000)
 	s := newStreamed(b)
 	api := s.process("api", "--addr", "127.0.0.1:0")
 	address := api.await("addr=")
@@ -155,9 +182,9 @@ func BenchmarkIdleStreams(b *testing.B) {
 	heard := make(chan struct{}, clients)
 	var open errgroup.Group
 	open.SetLimit(64)
-	for range clients {
+	for i := range clients {
 		open.Go(func() error {
-			conn, in, err := dialStream(b, address, s.key)
+			conn, in, err := dialStream(b, net.IPv4(127, 0, 0, byte(2+i/10_000)), address, s.key)
 			if err != nil {
 				return err
 			}
@@ -184,17 +211,31 @@ func BenchmarkIdleStreams(b *testing.B) {
 		}
 		fanOut += time.Since(start)
 	}
+	b.ReportMetric(float64(clients), "streams")
 	b.ReportMetric(idle, "MB-idle")
-	b.ReportMetric((idle-before)*1024/clients, "kB/stream")
+	b.ReportMetric((idle-before)*1024/float64(clients), "kB/stream")
 	b.ReportMetric(before, "MB-empty")
 	b.ReportMetric(residentMB(b, api.cmd.Process.Pid), "MB-after")
 	b.ReportMetric(float64(fanOut.Milliseconds())/float64(b.N), "fanout-ms")
 	b.ReportMetric(0, "ns/op")
 }
 
-// dialStream opens a stream by hand: ten thousand of net/http's clients would be what is measured.
-func dialStream(b *testing.B, address, key string) (net.Conn, *bufio.Reader, error) {
-	conn, err := (&net.Dialer{}).DialContext(b.Context(), "tcp", address)
+// allowFiles has this process, and those that it starts, open so many files, and returns how many they may.
+func allowFiles(b *testing.B, many int) int {
+	b.Helper()
+	var limit syscall.Rlimit
+	require.NoError(b, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
+	raised := syscall.Rlimit{Cur: uint64(many), Max: max(uint64(many), limit.Max)}
+	if limit.Cur >= raised.Cur || syscall.Setrlimit(syscall.RLIMIT_NOFILE, &raised) == nil {
+		return many
+	}
+	return int(limit.Cur)
+}
+
+// dialStream opens a stream by hand: ten thousand of net/http's clients would be what is measured. An address has ports
+// for less than 30,000.
+func dialStream(b *testing.B, from net.IP, address, key string) (net.Conn, *bufio.Reader, error) {
+	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}).DialContext(b.Context(), "tcp", address)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -213,6 +254,22 @@ func dialStream(b *testing.B, address, key string) (net.Conn, *bufio.Reader, err
 		}
 	}
 	return conn, in, nil
+}
+
+// processorTimeOf reads what a process has taken of all cores, to a hundredth of a second.
+func processorTimeOf(b *testing.B, pid int) time.Duration {
+	b.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	require.NoError(b, err)
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(rest)
+	var ticks int
+	for _, field := range fields[11:13] { // in the program, and in the kernel
+		n, err := strconv.Atoi(field)
+		require.NoError(b, err)
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
 // residentMB reads the resident memory of a process.
