@@ -45,6 +45,7 @@ type encoder struct {
 	words, places, kind []float32
 	first               scale
 	layers              []layer
+	curve               *curve
 }
 
 // linear is out = in·weightsᵀ + bias.
@@ -87,6 +88,7 @@ func readEncoder(c config, t *tensors) (*encoder, error) {
 		places: get("embeddings.position_embeddings.weight", c.Positions, c.Hidden),
 		kind:   get("embeddings.token_type_embeddings.weight", c.Kinds, c.Hidden),
 		first:  norm("embeddings.LayerNorm"),
+		curve:  newCurve(),
 	}
 	for i := range c.Layers {
 		at := fmt.Sprintf("encoder.layer.%d.", i)
@@ -127,8 +129,9 @@ func (e *encoder) encode(ctx context.Context, ids []int32) ([]float32, error) {
 		e.normalize(x, l.afterAttention)
 		l.wide.apply(wide, x, n)
 		share(n, func(row int) {
-			for i, value := range wide[row*e.Inner : (row+1)*e.Inner] {
-				wide[row*e.Inner+i] = gelu(value)
+			inner := wide[row*e.Inner : (row+1)*e.Inner]
+			for i, value := range inner {
+				inner[i] = e.curve.gelu(value)
 			}
 		})
 		l.narrow.apply(out, wide, n)
@@ -162,10 +165,6 @@ func add(x, y []float32) {
 	for i, v := range y {
 		x[i] += v
 	}
-}
-
-func gelu(x float32) float32 {
-	return float32(0.5 * float64(x) * (1 + math.Erf(float64(x)/math.Sqrt2)))
 }
 
 // apply computes out for n rows of in.
