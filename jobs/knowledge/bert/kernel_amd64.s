@@ -1,7 +1,8 @@
 #include "textflag.h"
 
 // func kernelAVX2(sums, a, b, c, d, weights *float32, depth int)
-// Eight registers hold four rows of 16 sums; each step loads 16 weights and one number of each row.
+// Eight registers hold four rows of 16 sums; each step loads 16 weights and one number of each row. Meanwhile the weights
+// of the next panel are fetched, which come from memory: those of an encoder are more than caches hold.
 TEXT ·kernelAVX2(SB), NOSPLIT, $0-56
 	MOVQ sums+0(FP), DI
 	MOVQ a+8(FP), R8
@@ -19,10 +20,15 @@ TEXT ·kernelAVX2(SB), NOSPLIT, $0-56
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	XORQ AX, AX
+	MOVQ CX, R12
+	SHLQ $6, R12
+	ADDQ SI, R12
 
 step:
 	CMPQ AX, CX
 	JGE done
+	PREFETCHT1 (R12)
+	ADDQ $64, R12
 	VMOVUPS (SI), Y8
 	VMOVUPS 32(SI), Y9
 	VBROADCASTSS (R8)(AX*4), Y10

@@ -40,13 +40,13 @@ func multiplyPanels(out, in, packed, bias []float32, n, depth, width int) {
 	}
 }
 
-// share calls fn with each number below n, on all cores.
+// share calls fn with each number below n, on all cores: on each with numbers that follow each other.
 func share(n int, fn func(i int)) {
 	cores := min(runtime.GOMAXPROCS(0), n)
 	var group routine.Group
 	for core := range cores {
 		group.Run(func() error {
-			for i := core; i < n; i += cores {
+			for i := n * core / cores; i < n*(core+1)/cores; i++ {
 				fn(i)
 			}
 			return nil
