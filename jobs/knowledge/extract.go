@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	mostSentences = 10 // an answer is then about as long as a language model is asked for
+	mostSentences = 12 // an answer is then about as long as one in words
 	// leastScore is the part of the best sentence's score that another needs.
 	leastScore = 0.3
 	// What a word of the question counts where it is not in the sentence but in the heading above it or
