@@ -126,7 +126,7 @@ func TestSentencesNearTheQuestionAreQuotedWithoutItsWords(t *testing.T) {
 	quoted, _ := extract("Where does a stop fill?", []Match{p})
 	require.Equal(t, "“A stop order fills at the open.” [1]", quoted)
 	p.Parts = []float64{0.1, 0.1, 0.7}
-	quoted, _ = extract("At which price am I out?", []Match{p})
+	quoted, _ = extract("At which price am I out, in all weather?", []Match{p})
 	require.Contains(t, quoted, "far below the limit", "its part is near")
 	require.NotContains(t, quoted, "Ships", "its part is not")
 }
