@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/klauspost/compress/zstd"
@@ -225,8 +226,17 @@ func (c *columns) appendPlanes(raw []byte, n int) {
 	}
 }
 
+// The windows of an encoder: the least holds one of its blocks.
+const (
+	leastWindow = 1 << 17
+	mostWindow  = 8 << 20
+)
+
+// compress makes one frame. The window fits what it has to hold: an encoder takes twice its window at once,
+// 16 MB for each shard otherwise. The frame has the same bytes.
 func compress(raw []byte) ([]byte, error) {
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	window := min(mostWindow, max(leastWindow, 1<<bits.Len(uint(len(raw)))))
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(window))
 	if err != nil {
 		return nil, fmt.Errorf("zstd: %w", err)
 	}

@@ -50,7 +50,9 @@ func (r *shardRun) newLanes() *lanes {
 			return nil
 		}
 	}
-	l := &lanes{size: max(backtest.Lanes, min(blockTrials, blockBars/max(1, r.plan.TrialBars())))}
+	size := max(backtest.Lanes, min(blockTrials, blockBars/max(1, r.plan.TrialBars())))
+	l, room := &lanes{size: size}, min(size, r.result.shard.Trials)
+	l.block, l.params, l.order = make([]pending, 0, room), make([]float64, 0, room*len(r.plan.names)), make([]uint64, 0, room)
 	l.renew(r.plan)
 	return l
 }

@@ -1,0 +1,28 @@
+package sweep
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/stretchr/testify/require"
+)
+
+// Frames have the bytes of an encoder with its own window, whatever their length.
+func TestFramesHaveTheBytesOfTheWidestWindow(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(1, 2))
+	widest, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	require.NoError(t, err)
+	for _, n := range []int{0, 1, 1000, 1 << 17, 1<<17 + 1, 1 << 20, 3_000_001, 1 << 23, 9_000_000} {
+		raw := make([]byte, n)
+		for i := range raw {
+			if raw[i] = byte(rng.Uint32()) & byte(rng.Uint32()); i >= 100 && i%7 > 0 {
+				raw[i] = raw[i-100]
+			}
+		}
+		frame, err := compress(raw)
+		require.NoError(t, err)
+		require.Equal(t, widest.EncodeAll(raw, nil), frame, "%d bytes", n)
+	}
+}
