@@ -102,7 +102,8 @@ func requireWalk(t *testing.T, rng *rand.Rand, odd float64) {
 	n := 1 + rng.IntN(70)
 	closes, begun, bar := hostile(rng, n, odd), make([]byte, n), rng.IntN(100)
 	for i := range begun {
-		begun[i] = byte(rng.Uint32() & rng.Uint32() & rng.Uint32() >> rng.IntN(8))
+		bits := rng.Uint32()
+		begun[i] = byte(bits & (bits >> 8) & (bits >> 16) >> rng.IntN(8)) // few of them
 	}
 	var legs [Lanes][]leg
 	var s walk
