@@ -90,8 +90,18 @@ func printAnswer(out, notes io.Writer, found *types.Query) {
 		}
 	}
 	if len(found.Search.Lacking) > 0 {
-		fmt.Fprintln(notes, "note: the search had to do without", printable(strings.Join(found.Search.Lacking, ", ")))
+		fmt.Fprintln(notes, "note: the search had to do without", printable(lackingText(found.Search.Lacking)))
 	}
+}
+
+// lackingText has "vectors_rate_limit" read "vectors (rate limit)".
+func lackingText(codes []string) string {
+	texts := make([]string, len(codes))
+	for i, code := range codes {
+		part, why, _ := strings.Cut(code, "_")
+		texts[i] = part + " (" + strings.ReplaceAll(why, "_", " ") + ")"
+	}
+	return strings.Join(texts, ", ")
 }
 
 // printableLines is printable for text of several lines.

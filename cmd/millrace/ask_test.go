@@ -2,11 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"io"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"millrace/api/types"
 	"millrace/jobs/knowledge"
 	"millrace/store/pgtest"
 	"millrace/store/tenants"
@@ -66,4 +69,13 @@ func TestReembedVerbStartsAMove(t *testing.T) {
 	status, _, errs := v.run("admin", "workspace", "reembed", "alpha", "--to", "openai", "--detach")
 	require.Equal(t, 1, status)
 	require.Contains(t, errs, "provider")
+}
+
+func TestAskSaysWhatTheSearchHadToDoWithout(t *testing.T) {
+	t.Parallel()
+	var notes strings.Builder
+	var found types.Query
+	found.Search.Lacking = []string{"vectors_unreachable", "reranker_rate_limit"}
+	printAnswer(io.Discard, &notes, &found)
+	require.Equal(t, "note: the search had to do without vectors (unreachable), reranker (rate limit)\n", notes.String())
 }
