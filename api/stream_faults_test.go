@@ -195,6 +195,8 @@ func TestAStopSpreadsTheReturnOfItsClients(t *testing.T) {
 	for range 20 {
 		streams = append(streams, r.rawStream("/events/stream"))
 	}
+	// A request that has not yet given up its connection is one that a graceful shutdown waits for.
+	require.Eventually(t, func() bool { return following() == len(streams) }, 30*time.Second, 10*time.Millisecond)
 	r.server.EndStreams()
 	require.Zero(t, r.look.Feed().Subscribers, "the server stopped before its streams had ended")
 	waits := map[int]bool{}
