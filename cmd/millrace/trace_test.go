@@ -146,7 +146,7 @@ func TestATuneIsOneTrace(t *testing.T) {
 	f.requirePrivate("params")
 }
 
-// A walk-forward is one trace with the tunes of all its folds, those released later too, and what scores them; and an
+// A walk-forward is one trace with the jobs of all its folds, those released later too, and what scores them; and an
 // ingestion with the job that reads and stores the document.
 func TestAWalkForwardAndAnIngestionAreOneTraceEach(t *testing.T) {
 	f := newTracedFleet(t, "trials:2,tunes:2,wfo:1,ingestion:1,maintenance:1")
@@ -166,7 +166,7 @@ func TestAWalkForwardAndAnIngestionAreOneTraceEach(t *testing.T) {
 	byID, byName := f.spans(ofWalk)
 	require.Greater(t, done.NFolds, 4, "folds that wait for others")
 	f.requireJobs(byName, "POST /backtests/wfo", map[string]int{
-		"tune.plan": done.NFolds, "tune.shard": done.NFolds, "tune.collect": done.NFolds, "wfo.candidates": 1, "wfo.score": 1, "wfo.collect": 1,
+		"tune.plan": done.NFolds, "wfo.candidates": 1, "wfo.score": 1, "wfo.collect": 1,
 	})
 	f.requireEvent(byID, byName, "wfo.run.completed", wfo, "wfo.collect")
 	byID, byName = f.spans(ofText)
