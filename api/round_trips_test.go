@@ -1,66 +1,23 @@
 package api_test
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"millrace/api"
 	"millrace/jobs"
 	"millrace/store/stores"
+	"millrace/store/storetest"
 )
 
-// roundTrips notes what pools send and wait for.
-type roundTrips struct {
-	mu    sync.Mutex
-	trips []string
-}
-
-func (r *roundTrips) note(sql string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.trips = append(r.trips, strings.Join(strings.Fields(sql), " "))
-}
-
-func (r *roundTrips) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	r.note(data.SQL)
-	return ctx
-}
-
-func (r *roundTrips) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
-
-func (r *roundTrips) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
-	var all []string
-	for _, q := range data.Batch.QueuedQueries {
-		all = append(all, q.SQL)
-	}
-	r.note(strings.Join(all, "; "))
-	return ctx
-}
-
-func (r *roundTrips) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
-
-func (r *roundTrips) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
-
-// take is what was sent since the last call.
-func (r *roundTrips) take() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	trips := r.trips
-	r.trips = nil
-	return trips
-}
-
 // counted has a server's store note its round trips.
-func counted(t *testing.T, trips *roundTrips) func(*api.Options) {
+func counted(t *testing.T, trips *storetest.RoundTrips) func(*api.Options) {
 	return func(o *api.Options) {
 		traced := func(config *pgxpool.Config) *pgxpool.Pool {
 			config.ConnConfig.Tracer = trips
@@ -82,15 +39,15 @@ func counted(t *testing.T, trips *roundTrips) func(*api.Options) {
 // and the admission, and all rows with the commit; of a tune that is admitted, River's insert besides. One of its
 // transactions writes. A limit on submissions, which is off here, is one more. Nor may the statements grow in number.
 func TestASubmissionTakesFewRoundTripsAndOneTransaction(t *testing.T) {
-	trips := &roundTrips{}
+	trips := &storetest.RoundTrips{}
 	r := newFixture(t, counted(t, trips)).withSample()
 	submit := func(n int) []string {
-		trips.take()
+		trips.Take()
 		a := r.do(http.MethodPost, "/backtests/tune", fmt.Sprintf(
 			`{"dataset":"sp500","strategy_name":"sma_cross","seed":%d,"param_space":{"fast":[5,10],"slow":[50,100]}}`, n), "X-Idempotency-Key", fmt.Sprint("k", n))
 		require.Equal(t, http.StatusAccepted, a.status, string(a.body))
 		require.Equal(t, n <= 2, strings.Contains(string(a.body), `"admitted":true`))
-		return trips.take()
+		return trips.Take()
 	}
 	submit(0) // reads the bars, which are kept
 	for n := 2; n < 5; n++ {

@@ -1,15 +1,12 @@
 package tune_test
 
 import (
-	"context"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/backtest"
@@ -17,44 +14,15 @@ import (
 	"millrace/jobs/sweep"
 	"millrace/jobs/worker/tune"
 	"millrace/store"
+	"millrace/store/storetest"
 	"millrace/store/tuning"
 	"millrace/store/walkforward"
 )
 
-// roundTrips notes what a worker sends and waits for, but for what River and the heartbeats do.
-type roundTrips struct {
-	mu    sync.Mutex
-	trips []string
+// ofAWorker leaves out what River and the heartbeats send.
+func ofAWorker(sql string) bool {
+	return strings.Contains(sql, "millrace_workspace") || strings.Contains(sql, "fleet_slots") || strings.Contains(sql, "join datasets d")
 }
-
-func (r *roundTrips) note(sql string) {
-	if !strings.Contains(sql, "millrace_workspace") && !strings.Contains(sql, "fleet_slots") && !strings.Contains(sql, "join datasets d") {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.trips = append(r.trips, strings.Join(strings.Fields(sql), " "))
-}
-
-func (r *roundTrips) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	r.note(data.SQL)
-	return ctx
-}
-
-func (r *roundTrips) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
-
-func (r *roundTrips) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
-	var all []string
-	for _, q := range data.Batch.QueuedQueries {
-		all = append(all, q.SQL)
-	}
-	r.note(strings.Join(all, "; "))
-	return ctx
-}
-
-func (r *roundTrips) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
-
-func (r *roundTrips) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
 
 // folds submits a walk-forward and returns the tunes of its folds.
 func (f *fixture) folds(key string) (tunes []uuid.UUID) {
@@ -86,7 +54,7 @@ func (f *fixture) folds(key string) (tunes []uuid.UUID) {
 // found. Two of them are transactions that hold the lock of the walk-forward.
 func TestAFoldTakesFewRoundTripsAndTwoTransactions(t *testing.T) {
 	f := newFixture(t)
-	trips := &roundTrips{}
+	trips := &storetest.RoundTrips{Only: ofAWorker}
 	tunes := f.folds("k")
 	require.Greater(t, len(tunes), 8)
 	f.spans = trips
@@ -95,19 +63,20 @@ func TestAFoldTakesFewRoundTripsAndTwoTransactions(t *testing.T) {
 		f.result(id)
 	}
 	stop()
-	locked, all := 0, len(trips.trips)
-	for i, sql := range trips.trips {
+	sent := trips.Take()
+	locked, all := 0, len(sent)
+	for i, sql := range sent {
 		if strings.Contains(sql, "hold_job") {
 			locked++
 		}
 		if strings.HasPrefix(sql, "begin; ") && !strings.HasSuffix(sql, "; commit") {
 			all++ // its commit
 		}
-		trips.trips[i] = sql[:min(len(sql), 160)]
+		sent[i] = sql[:min(len(sql), 160)]
 	}
 	const once = 6 // the bars, which are kept
-	require.Equal(t, 2*len(tunes), locked, strings.Join(trips.trips, "\n"))
-	require.LessOrEqual(t, all, 5*len(tunes)+once, strings.Join(trips.trips, "\n"))
+	require.Equal(t, 2*len(tunes), locked, strings.Join(sent, "\n"))
+	require.LessOrEqual(t, all, 5*len(tunes)+once, strings.Join(sent, "\n"))
 }
 
 // One job finds what jobs of plan, shards and ranking find.
