@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"millrace/jobs"
 	"millrace/jobs/sweep"
 	"millrace/store"
 )
@@ -16,7 +17,7 @@ import (
 // waiting for us, and nothing but its own statements holds the lock.
 
 // BeginFold is Begin of a fold that is planned for the first time. With own the lease's job continues and works the one
-// shard of the plan itself, which has the job's number from then on; otherwise it is completed.
+// shard of the plan itself, and is the job of that shard from then on; otherwise it is completed.
 func (s *Store) BeginFold(ctx context.Context, lease store.Lease, tune *Tune, plan Plan, own bool) error {
 	var of share
 	window := 0
@@ -30,7 +31,9 @@ func (s *Store) BeginFold(ctx context.Context, lease store.Lease, tune *Tune, pl
 	err := s.db.PipelineUnderLease(ctx, lease, tune.ID, func(batch *pgx.Batch) {
 		queueBegin(batch, lease, tune, plan, own)
 		s.folds.QueueFoldBegan(batch, tune)
-		if !own {
+		if own {
+			queueOwnShard(batch, lease, tune)
+		} else {
 			queueNextJobs(batch, lease.JobID, tune.ID, of.allowed(window), of.alone)
 			store.QueueCompletion(batch, lease)
 		}
@@ -59,6 +62,13 @@ func queueBegin(batch *pgx.Batch, lease store.Lease, tune *Tune, plan Plan, own 
 		tune.ID, append([]string{}, plan.Warnings...), plan.Stamp.Engine, plan.Stamp.Semantics,
 		rows.index, rows.first, rows.count, rows.cursor, rows.rung, rows.open, rows.cost, rows.list,
 		plan.Rounds, plan.Work, own, lease.JobID)
+}
+
+// queueOwnShard has the lease's job be that of the tune's one shard. Another attempt then has nothing to plan, and may be an
+// older worker's, which knows how to run a shard and not how to continue a plan.
+func queueOwnShard(batch *pgx.Batch, lease store.Lease, tune *Tune) {
+	batch.Queue(`update river_job set kind = $2, args = jsonb_build_object('workspace_id', $3::uuid, 'tune_id', $4::uuid, 'shard', 0) where id = $1`,
+		lease.JobID, jobs.TuneShardArgs{}.Kind(), lease.Workspace, tune.ID)
 }
 
 // CompleteFold is Complete of a fold, in one round trip. With done it stores the result of its one shard too, which the

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"millrace/jobs"
 	"millrace/jobs/sweep"
 	"millrace/store"
 	"millrace/store/storetest"
@@ -79,6 +80,33 @@ func TestAFoldOfOneJobLeavesWhatThreeJobsLeave(t *testing.T) {
 	saidByThree, keptByThree := left(false)
 	require.Equal(t, keptByThree, kept)
 	require.Equal(t, saidByThree, said)
+}
+
+// A worker that gets the second attempt may be older than folds of one job: to it the job is that of any shard, and what
+// it finds is ranked by a job of its own.
+func TestAFoldOfOneJobIsContinuedAsAnyShard(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	ctx := t.Context()
+	wfo, folds := d.WalkForward("w", 2, false)
+	tune := fold(d, folds[0])
+	job := d.PlanJob(tune.ID)
+	require.NoError(t, begin(d, d.Claim(job, "lost"), tune))
+	var kind string
+	var args jobs.TuneShardArgs
+	require.NoError(t, d.Owner.QueryRow(ctx, `select kind, args from river_job where id = $1`, job).Scan(&kind, &args))
+	require.Equal(t, args.Kind(), kind)
+	require.Equal(t, jobs.TuneShardArgs{WorkspaceID: d.Space.ID, TuneID: tune.ID}, args)
+
+	work, err := d.Store.Tuning.ShardWork(ctx, args.WorkspaceID, args.TuneID, args.Shard)
+	require.NoError(t, err)
+	require.NoError(t, d.Store.Tuning.FinishShard(ctx, d.Claim(job, "older"), tune.ID, tuning.ShardDone{Shard: work.Shard.Index, Completed: 4, Columns: []byte{1}}))
+	collect := d.Claim(d.JobOf(`select collect_job_id from tune_progress where tune_id = $1`, tune.ID), "older")
+	require.NoError(t, d.Store.Tuning.Complete(ctx, collect, tune.ID, storetest.OutcomeOf(5)))
+	require.Equal(t, 1, d.WalkForwardNow(wfo.ID).FoldsDone)
+	lost, err := d.Store.Workers.LostWork(ctx, 10)
+	require.NoError(t, err)
+	require.Empty(t, lost)
 }
 
 // What a fold's job saves is written by the attempt that has the job, once, and while the fold is running.

@@ -58,10 +58,6 @@ func (w *Worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 	case errors.Is(err, store.ErrFenced), ctx.Err() != nil, errors.As(err, new(*river.JobSnoozeError)):
 		return err // it waits and has not failed, also on the last attempt
 	}
-	var snoozed *river.JobSnoozeError
-	if errors.As(err, &snoozed) {
-		return err // it waits, at no cost to it
-	}
 	var permanent *PermanentError
 	if !errors.As(err, &permanent) && (job.Attempt < job.MaxAttempts || w.Saver.db.NotNow(err, began)) {
 		return err // "not now" costs no attempt: package fleet has the job wait

@@ -29,7 +29,7 @@ func (w *Workers) plan(ctx context.Context, args jobs.TunePlanArgs, lease store.
 	if err := w.cleared(ctx, tune); err != nil {
 		return err
 	}
-	if args.Own && tune.Status == tuning.Running {
+	if args.Own && tune.Status == tuning.Running { // begun by a revision in which the job did not become that of the shard
 		return w.continueOwn(ctx, tune, lease)
 	}
 	if tune.Planned { // it runs again
