@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -149,7 +150,69 @@ func TestAKeyOfARunningRequestIsBusy(t *testing.T) {
 	require.True(t, resp.Replayed)
 }
 
-// A server of before this version claims its keys by rows, not by locks.
+// olderBegins begins a submission as a server of before keys were claimed by a lock does.
+func olderBegins(ctx context.Context, tx pgx.Tx, sub store.Submission) (claimed bool, body []byte, err error) {
+	if _, err = tx.Exec(ctx, `set local role `+store.WorkspaceRole); err != nil {
+		return false, nil, err
+	}
+	err = tx.QueryRow(ctx, `
+		select claimed, body from begin_submission($1, false, $2, $3, $4, 60000, true, true, true, 0, null, null, null, null, null)`,
+		sub.Workspace, sub.Route, sub.Key, sub.Fingerprint[:]).Scan(&claimed, &body)
+	return claimed, body, err
+}
+
+// While two revisions serve side by side, the same submission to both is made by the first and answered by either.
+func TestAnOlderServerAnswersWhatANewerMakes(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	sub := store.Submission{Workspace: d.Space.ID, Route: "test", Key: "k", Adds: store.AddsTune}
+	var older sync.WaitGroup
+	_, err := d.Store.Submit(ctx, sub, func(context.Context, *store.Tx) (store.Response, error) {
+		older.Go(func() {
+			assert.NoError(t, pgx.BeginFunc(ctx, d.Owner, func(tx pgx.Tx) error {
+				claimed, body, err := olderBegins(ctx, tx, sub)
+				assert.False(t, claimed)
+				assert.Equal(t, "newer", string(body))
+				return err
+			}))
+		})
+		d.AwaitBlocked()
+		return store.Response{Status: 202, Body: []byte("newer")}, nil
+	})
+	older.Wait()
+	require.NoError(t, err)
+}
+
+func TestANewerServerAnswersWhatAnOlderMakes(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	sub := store.Submission{Workspace: d.Space.ID, Route: "test", Key: "k", Adds: store.AddsTune, Wait: time.Minute}
+	tx, err := d.Owner.Begin(ctx)
+	require.NoError(t, err)
+	defer func() { _ = tx.Rollback(ctx) }()
+	claimed, _, err := olderBegins(ctx, tx, sub)
+	require.NoError(t, err)
+	require.True(t, claimed)
+	var newer sync.WaitGroup
+	newer.Go(func() {
+		resp, err := d.Store.Submit(ctx, sub, func(context.Context, *store.Tx) (store.Response, error) {
+			return store.Response{}, errors.New("the effect ran twice")
+		})
+		assert.NoError(t, err)
+		assert.Equal(t, store.Response{Status: 202, Body: []byte("older"), Replayed: true}, resp)
+	})
+	d.AwaitBlocked()
+	_, err = tx.Exec(ctx, `update idempotency_keys set status = 202, location = '', body = 'older' where route = $1 and key = $2`, sub.Route, sub.Key)
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit(ctx))
+	newer.Wait()
+}
+
+// A server of before submissions began by a function claims its keys by rows, not by locks.
 func TestAKeyThatIsClaimedByARowHasNoSecondEffect(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
