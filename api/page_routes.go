@@ -52,6 +52,8 @@ func (s *Server) pageRoutes() []route {
 		page(get, "/admin/ingestion", pageViewer, p.Ingestion),
 		page(post, "/admin/ingestion", pageMember, p.Ingest),
 		{post, "/admin/ingestion/file", pageMember, p.IngestFile, uploadLimit, about{page: true}},
+		page(post, "/admin/ingestion/jobs/:id/retry", pageMember, p.RetryIngestion),
+		page(post, "/admin/ingestion/jobs/:id/cancel", pageMember, p.CancelIngestion),
 		page(post, "/admin/ingestion/documents/:id/delete", pageMember, p.DeleteDocument),
 		page(post, "/admin/ingestion/documents/:id/reingest", pageMember, p.Reingest),
 		page(post, "/admin/ingestion/documents/:id/strategy", pageMember, p.MakeStrategy),

@@ -22,6 +22,22 @@ type ingestion struct {
 // Ended reports whether nothing more happens to it.
 func (i ingestion) Ended() bool { return i.Status.Ended() }
 
+// Retryable reports whether it can be fetched again: a file or a text is not kept.
+func (i ingestion) Retryable() bool {
+	return i.URL != nil && (i.Status == types.IngestFailed || i.Status == types.IngestCanceled)
+}
+
+// Called is what its source is called.
+func (i ingestion) Called() string {
+	switch {
+	case i.Name != "":
+		return i.Name
+	case i.URL != nil:
+		return *i.URL
+	}
+	return "pasted text"
+}
+
 // source is a document of the API.
 type source struct{ types.Document }
 
@@ -132,6 +148,25 @@ func (p *Pages) DeleteDocument(c echo.Context) error {
 func (p *Pages) Reingest(c echo.Context) error {
 	return p.ingested(c, func(v *view) error {
 		_, err := p.post(c, v, "/documents/"+url.PathEscape(c.Param("id"))+"/reingest", "console-"+uuid.NewString(), map[string]any{})
+		return err
+	})
+}
+
+// RetryIngestion handles POST /admin/ingestion/jobs/:id/retry.
+func (p *Pages) RetryIngestion(c echo.Context) error {
+	return p.ingested(c, func(v *view) error {
+		_, err := p.post(c, v, "/ingest/jobs/"+url.PathEscape(c.Param("id"))+"/retry", "console-"+uuid.NewString(), map[string]any{})
+		return err
+	})
+}
+
+// CancelIngestion handles POST /admin/ingestion/jobs/:id/cancel.
+func (p *Pages) CancelIngestion(c echo.Context) error {
+	return p.ingested(c, func(v *view) error {
+		_, err := p.post(c, v, "/ingest/jobs/"+url.PathEscape(c.Param("id"))+"/cancel", "", nil)
+		if problem, _ := refused(err); problem != nil && problem.Status == http.StatusConflict { // it ended meanwhile: the page shows how
+			return nil
+		}
 		return err
 	})
 }

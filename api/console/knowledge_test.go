@@ -42,6 +42,31 @@ func TestASourceIsIngested(t *testing.T) {
 	b.until(`document.querySelectorAll("#documents tbody tr").length === 1`)
 }
 
+// What waits is cancelled from the list, and fetched again from it; a text, which is not kept, is not offered again.
+func TestAnIngestionIsCancelledAndRetried(t *testing.T) {
+	s := newSite(t).withWorkspace()
+	s.submit("/ingest", "text", `{"text":"Turtles buy breakouts."}`)
+	s.submit("/ingest", "address", `{"url":"http://192.0.2.1/turtles"}`)
+	b := s.openBrowser()
+	b.logIn()
+	b.open("/admin/ingestion")
+	b.live()
+	press := func(button string) { // in one step: an event may replace the part that it is in
+		b.until(`document.querySelector('` + button + `')`)
+		eval[int](b, `document.querySelector('`+button+`').click(), 0`)
+	}
+	press(`#jobs [aria-label="Cancel pasted text"]`)
+	b.until(`document.querySelectorAll("#jobs .pill.canceled").length === 1`)
+	press(`#jobs [aria-label="Cancel http://192.0.2.1/turtles"]`)
+	b.until(`document.querySelectorAll("#jobs .pill.canceled").length === 2`)
+	require.Equal(t, 1, eval[int](b, `document.querySelectorAll("#jobs button").length`))
+	b.looksRight("ingestion-canceled")
+	press(`#jobs [aria-label="Retry http://192.0.2.1/turtles"]`)
+	b.until(`document.querySelectorAll("#jobs .pill.queued").length === 1`)
+	_, listed := s.do("GET", "/ingest/jobs", "", nil)
+	require.Contains(t, listed, `"retries":1`)
+}
+
 // A question that finds nothing opens a gap, which is acknowledged and resolved in the cockpit; to
 // resolve it with neither a candidate nor a note is refused.
 func TestAGapIsTriaged(t *testing.T) {
