@@ -235,6 +235,33 @@ func TestADroppedStreamResumesAfterItsLastEvent(t *testing.T) {
 	require.Equal(t, 3, opened, "twice for a connection, once for the reset")
 }
 
+// The row is read once the stream is open, and an event from before may come after it.
+func TestWhatIsFollowedDoesNotGoBackToWaiting(t *testing.T) {
+	t.Parallel()
+	answer := func(body string) func(http.ResponseWriter, *http.Request) {
+		return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }
+	}
+	report := func(kind string, statuses ...string) func(http.ResponseWriter, *http.Request) {
+		var all strings.Builder
+		for i, status := range statuses {
+			fmt.Fprintf(&all, "id: c%d\nevent: %s%s\ndata: {\"cursor\":\"c%[1]d\",\"type\":\"%[2]s%[3]s\",\"entity_id\":\"1\",\"payload\":{\"status\":\"%[3]s\"}}\n\n", i, kind, status)
+		}
+		return answer(all.String())
+	}
+	var shown []string
+	api, _ := connect(t, report("backtest.tune.", "queued", "running", "completed"),
+		answer(`{"tune_id":"1","status":"running"}`), answer(`{"tune_id":"1","status":"completed"}`))
+	_, err := api.FollowTune(t.Context(), "1", 0, func(tune types.Tune) { shown = append(shown, string(tune.Status)) })
+	require.NoError(t, err)
+	require.NotContains(t, shown, "queued")
+	api, _ = connect(t, report("wfo.run.", "pending", "running", "completed"),
+		answer(`{"wfo_id":"1","status":"running"}`), answer(`{"wfo_id":"1","status":"completed"}`))
+	_, err = api.FollowWFO(t.Context(), "1", 0, func(wfo types.WFO) { shown = append(shown, string(wfo.Status)) })
+	require.NoError(t, err)
+	require.NotContains(t, shown, "pending")
+	require.Equal(t, "completed", shown[len(shown)-1])
+}
+
 func TestAStreamThatTheServerRefusesEnds(t *testing.T) {
 	t.Parallel()
 	api, s := connect(t, status(401, "", `{"title":"Unauthorized","status":401}`))

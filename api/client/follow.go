@@ -20,6 +20,9 @@ func (c *Client) FollowTune(ctx context.Context, id string, leaderboard int, sho
 			if p.Status.Ended() {
 				return true
 			}
+			if now.Status == types.TuneRunning && p.Status == types.TuneQueued { // from before the row was read
+				return false
+			}
 			now.Status, now.NTrials = p.Status, max(now.NTrials, p.NTrials)
 			now.TrialsCompleted = max(now.TrialsCompleted, p.TrialsCompleted)
 			if p.BestScore != nil {
@@ -40,6 +43,9 @@ func (c *Client) FollowWFO(ctx context.Context, id string, candidates int, show 
 		apply: func(now *types.WFO, p *types.WFOProgress) (ended bool) {
 			if p.Status.Ended() {
 				return true
+			}
+			if now.Status == types.WFORunning && p.Status == types.WFOPending { // from before the row was read
+				return false
 			}
 			now.Status, now.NFolds, now.NTrials = p.Status, p.NFolds, p.NTrials
 			now.FoldsDone, now.FoldsFailed = max(now.FoldsDone, p.FoldsDone), p.FoldsFailed
