@@ -2,11 +2,9 @@
 
 package sweep
 
-// compareSums are the trials, a bit each, whose s·|s| is less than low·q, and those whose s·|s| is not more than high·q;
-// s and q are the sums of both sets of blocks.
-func compareSums(lower, upper *tileSums, low, high float32) (under, notOver uint64) {
-	return comparePlain(lower, upper, low, high)
-}
+func peaks(t *tile, b *batch) { peaksPlain(t, b) }
+
+func compare(t *tile, b *batch, both bool) { comparePlain(t, b, both) }
 
 // addSums adds the sums of two sets of blocks that have none in common.
-func addSums(out, a, b *tileSums) { addPlain(out, a, b) }
+func addSums(out, a, b *columnSums) { addPlain(out, a, b) }

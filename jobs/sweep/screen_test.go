@@ -89,27 +89,3 @@ func TestTrialsThatRoundingMovesAreNotScreened(t *testing.T) {
 		requireSameBits(t, judgeEachRatio(rowsOf(returns)), got, name)
 	}
 }
-
-func TestVectorsCompareAsTheDefinitionDoes(t *testing.T) {
-	t.Parallel()
-	rng := rand.New(rand.NewPCG(3, 3))
-	for _, level := range []float32{-0.3, -1e-9, 0, 1e-9, 0.2} {
-		lower, upper := new(tileSums), new(tileSums)
-		for i := range lower.sums {
-			lower.sums[i], upper.sums[i] = float32(rng.NormFloat64()), float32(rng.NormFloat64())
-			lower.squares[i], upper.squares[i] = rng.Float32(), rng.Float32()
-			if i%9 == 0 {
-				lower.squares[i], upper.squares[i], upper.sums[i] = 0, 0, -lower.sums[i]
-			}
-		}
-		low, high := compareSums(lower, upper, level, level+0.5)
-		wantLow, wantHigh := comparePlain(lower, upper, level, level+0.5)
-		require.Equal(t, wantLow, low)
-		require.Equal(t, wantHigh, high)
-		var both, want tileSums
-		addSums(&both, lower, upper)
-		addPlain(&want, lower, upper)
-		require.Equal(t, want, both)
-		require.NotEqual(t, low, high)
-	}
-}
