@@ -59,20 +59,14 @@ func (s *equityStats) read(equity []float64) {
 	s.bar += len(equity)
 }
 
-// periods reads one lane of rows of equity whose drawdown is followed elsewhere.
+// periods reads one lane of rows of equity, where returns of bars are kept. The drawdown is followed elsewhere.
 func (s *equityStats) periods(rows []float64, lane int) {
-	bars := len(rows) / Lanes
-	switch {
-	case s.daily:
-		for len(s.ends) > 0 && int(s.ends[0]) < s.bar+bars {
-			s.endDay(rows[(int(s.ends[0])-s.bar)*Lanes+lane])
-		}
-	case s.keep:
-		for i := range bars {
-			s.period(rows[i*Lanes+lane])
+	if s.keep {
+		for i := lane; i < len(rows); i += Lanes {
+			s.period(rows[i])
 		}
 	}
-	s.bar += bars
+	s.bar += len(rows) / Lanes
 }
 
 // summing reports whether the sums take the equity that comes next: a ruined account has no returns.

@@ -1,6 +1,9 @@
 package backtest
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // legs are the stretches of a run between its fills, on which equity is cash + units·(close − entry). A run without
 // stops that is always in the market finds its fills by the signals alone, before it looks at any close: the fills of
@@ -18,6 +21,7 @@ type legs struct {
 	walk  *walk
 	begun []byte    // for each bar of the window, a bit for each run of which a leg begins there
 	rows  []float64 // equity of all runs, bar by bar, where their returns are kept
+	days  *dayWalk  // where returns are those of days
 }
 
 type leg struct{ units, entry, cash float64 }
@@ -41,14 +45,23 @@ func simulateLegs(runners []*Runner, w Window, metrics []*Metrics) {
 	}
 	fillTogether(runners, first.begun)
 	walkTogether(runners, from, last)
-	for i, r := range runners {
+	for _, r := range runners {
 		if r.endLegs(last); r.legs.unfit {
 			r.run(w)
 		} else {
 			r.stats.finish(r.course.tally.cash)
 		}
+	}
+	if runners[0].stats.daily {
+		first.measureDays(runners)
+	}
+	for i, r := range runners {
 		*metrics[i] = Metrics{Bars: w.Len()}
-		r.summarise(w, &r.course.tally, metrics[i])
+		if !r.stats.daily || r.legs.unfit {
+			r.summarise(w, &r.course.tally, metrics[i])
+			continue
+		}
+		r.summariseReturns(w, &r.course.tally, metrics[i], first.days.moments.of(i, len(r.stats.returns)))
 	}
 }
 
@@ -148,7 +161,6 @@ func walkTogether(runners []*Runner, from, last int) {
 	if l.walk == nil {
 		l.walk = new(walk)
 	}
-	keeps := false
 	for lane := range Lanes {
 		if lane >= len(runners) {
 			l.walk.stand(lane)
@@ -158,9 +170,21 @@ func walkTogether(runners []*Runner, from, last int) {
 			runners[lane].stats.idleBars(r.cfg.Account.Cash, idle)
 		}
 		l.walk.load(lane, runners[lane])
-		keeps = keeps || runners[lane].stats.kept()
 	}
-	bars := last - from
+	if r.stats.daily {
+		l.overDays(runners, from, last)
+	} else {
+		l.overBars(runners, from, last)
+	}
+	for lane, r := range runners {
+		l.walk.store(lane, r, last)
+	}
+}
+
+// overBars walks from bar to bar, each of which ends a period.
+func (l *legs) overBars(runners []*Runner, from, last int) {
+	r, bars := runners[0], last-from
+	keeps := slices.ContainsFunc(runners, func(r *Runner) bool { return r.stats.keep })
 	if keeps {
 		bars = min(bars, barsOfRows)
 		if l.rows == nil {
@@ -178,9 +202,6 @@ func walkTogether(runners []*Runner, from, last int) {
 		for lane, r := range runners {
 			r.stats.periods(l.rows[:bars*Lanes], lane)
 		}
-	}
-	for lane, r := range runners {
-		l.walk.store(lane, r, last)
 	}
 }
 

@@ -8,6 +8,19 @@ import (
 
 // summarise computes the metrics of a finished run.
 func (r *Runner) summarise(w Window, t *tally, m *Metrics) {
+	if r.stats.daily {
+		r.summariseReturns(w, t, m, momentsOf(r.Returns()))
+		return
+	}
+	moments, ok := r.stats.sums.moments(float64(w.Len()))
+	if !ok {
+		moments = momentsOf(r.Returns())
+	}
+	r.summariseReturns(w, t, m, moments)
+}
+
+// summariseReturns is summarise with the moments of the returns.
+func (r *Runner) summariseReturns(w Window, t *tally, m *Metrics, of moments) {
 	cash := r.cfg.Account.Cash
 	m.FinalEquity = t.cash // every position has been closed
 	m.Trades = t.trades
@@ -16,13 +29,8 @@ func (r *Runner) summarise(w Window, t *tally, m *Metrics) {
 	m.BuyHoldPct = 100 * (r.bars.Close[w.To-1]/r.bars.Close[w.From] - 1)
 	m.MaxDrawdownPct, m.MaxDrawdownBars = 100*r.stats.drawdown, r.stats.longest()
 	perYear := r.bars.periodsPerYear(r.cfg.Calendar)
-	m.Periods = w.Len()
-	moments, ok := r.stats.sums.moments(float64(w.Len()))
-	if r.stats.daily || !ok {
-		moments = momentsOf(r.Returns())
-		m.Periods = len(r.stats.returns)
-	}
-	m.ofReturns(moments, perYear)
+	m.Periods = int(of.n)
+	m.ofReturns(of, perYear)
 	m.CAGRPct = r.bars.growth(w, cash, m.FinalEquity)
 	m.Calmar = ratio(m.CAGRPct, m.MaxDrawdownPct)
 	m.ReturnOverDrawdown = ratio(m.ReturnPct, m.MaxDrawdownPct)

@@ -37,6 +37,24 @@ func (s *walk) over(closes []float64, begun []byte, bar int, rows []float64) {
 	walkAVX512(s, &closes[0], &begun[0], bars, bar, &rows[:bars*Lanes][0], 8*Lanes)
 }
 
+// overDays is overDaysPlain of the legs that were loaded.
+func (s *walk) overDays(closes []float64, begun []byte, bar int, rows []float64) {
+	bars := len(closes)
+	walkDaysAVX512(s, &closes[0], &begun[:bars][0], bars, bar, &rows[:bars*Lanes][0])
+}
+
+// returnsOfDays is returnsOfDaysPlain of some days.
+func returnsOfDays(last *[Lanes]float64, rows []float64, ends []int32, first int, returns []float64) {
+	days := len(ends)
+	_, _ = rows[(int(ends[0])-first)*Lanes], rows[(int(ends[days-1])-first)*Lanes+Lanes-1]
+	returnsAVX512(last, &rows[0], &ends[0], days, first, &returns[:days*Lanes][0])
+}
+
+// momentsOfLanes is momentsOfLanesPlain of some returns.
+func momentsOfLanes(m *laneMoments, returns []float64) {
+	momentsAVX512(m, &returns[0], len(returns)/Lanes)
+}
+
 // quiet is quietPlain of whole groups, of eight bars or of four: of four it may stop up to three bars early.
 func quiet(equity []float64, floor, peak float64) int {
 	if bars := len(equity) &^ 7; bars > 0 && wide() {
@@ -140,6 +158,15 @@ func bandsAVX2(lower, upper, mean, dev *[64]float64, width float64)
 
 //go:noescape
 func walkAVX512(s *walk, closes *float64, begun *byte, bars, bar int, rows *float64, step int)
+
+//go:noescape
+func walkDaysAVX512(s *walk, closes *float64, begun *byte, bars, bar int, rows *float64)
+
+//go:noescape
+func returnsAVX512(last *[Lanes]float64, rows *float64, ends *int32, days, first int, returns *float64)
+
+//go:noescape
+func momentsAVX512(m *laneMoments, returns *float64, periods int)
 
 //go:noescape
 func quietAVX512(equity *float64, bars int, floor, peak float64) int

@@ -15,6 +15,14 @@ func hasLegs() bool { return false }
 
 func (s *walk) over([]float64, []byte, int, []float64) {}
 
+func (s *walk) overDays([]float64, []byte, int, []float64) {}
+
+func returnsOfDays(last *[Lanes]float64, rows []float64, ends []int32, first int, returns []float64) {
+	returnsOfDaysPlain(last, rows, ends, first, returns)
+}
+
+func momentsOfLanes(m *laneMoments, returns []float64) { momentsOfLanesPlain(m, returns) }
+
 func quiet(equity []float64, floor, peak float64) int { return quietPlain(equity, floor, peak) }
 
 func (s *laneSums) add(equity *[sumLanes][]float64) { s.addPlain(equity) }

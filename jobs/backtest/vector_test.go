@@ -118,12 +118,27 @@ func requireWalk(t *testing.T, rng *rand.Rand, odd float64) {
 		s.below[lane], s.legs[lane] = rng.IntN(9), &legs[lane][0]
 	}
 	got, want := make([]float64, n*Lanes), make([]float64, n*Lanes)
-	plain, silent := s, s
+	plain, silent, daily, dailyPlain := s, s, s, s
 	plain.overPlain(closes, begun, bar, want, &legs)
 	silent.over(closes, begun, bar, nil)
 	s.over(closes, begun, bar, got)
 	requireBits(t, want, got)
 	requireBits(t, silent.numbers(), s.numbers())
+	requireDays(t, rng, got, bar)
+	daily.overDays(closes, begun, bar, got)
+	dailyPlain.overDaysPlain(closes, begun, bar, want, &legs)
+	requireBits(t, want, got)
+	require.Equal(t, s.next, daily.next)
+	require.Equal(t, s.peakAt, daily.peakAt)
+	require.Equal(t, s.below, daily.below)
+	requireBits(t, daily.last[:], dailyPlain.last[:])
+	requireBits(t, daily.r4[:], dailyPlain.r4[:])
+	for _, same := range [][2][Lanes]float64{
+		{s.units, daily.units}, {s.entry, daily.entry}, {s.cash, daily.cash}, {s.least, daily.least},
+		{s.peak, daily.peak}, {s.floor, daily.floor}, {s.drawdown, daily.drawdown},
+	} {
+		requireBits(t, same[0][:], same[1][:])
+	}
 	for lane := range Lanes {
 		require.Equal(t, plain.next[lane], s.next[lane])
 		requireBits(t, []float64{plain.least[lane]}, []float64{s.least[lane]})
@@ -137,6 +152,34 @@ func requireWalk(t *testing.T, rng *rand.Rand, odd float64) {
 			}
 		}
 	}
+}
+
+// requireDays holds the returns of days, and their moments, to those of one lane after the other.
+func requireDays(t *testing.T, rng *rand.Rand, rows []float64, first int) {
+	t.Helper()
+	var ends []int32
+	for i := range len(rows) / Lanes {
+		if rng.IntN(3) == 0 {
+			ends = append(ends, int32(first+i))
+		}
+	}
+	if len(ends) == 0 {
+		return
+	}
+	last := [Lanes]float64{100, 0, -3, 99, 101, 1e-300, math.Inf(1), 100}
+	plain := last
+	returns, want := make([]float64, len(ends)*Lanes), make([]float64, len(ends)*Lanes)
+	returnsOfDays(&last, rows, ends, first, returns)
+	returnsOfDaysPlain(&plain, rows, ends, first, want)
+	requireBits(t, want, returns)
+	requireBits(t, plain[:], last[:])
+	var m, wanted laneMoments
+	momentsOfLanes(&m, returns)
+	momentsOfLanesPlain(&wanted, returns)
+	for _, same := range [][2][Lanes]float64{{wanted.mean, m.mean}, {wanted.m2, m.m2}, {wanted.m3, m.m3}, {wanted.m4, m.m4}, {wanted.down, m.down}} {
+		requireBits(t, same[0][:], same[1][:])
+	}
+	require.Equal(t, len(ends), int(m.of(0, len(ends)).n))
 }
 
 // numbers are all numbers of a walk, row by row.

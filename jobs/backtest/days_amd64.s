@@ -1,0 +1,182 @@
+#include "textflag.h"
+
+// Rows of walk.
+#define UNITS 0
+#define ENTRY 64
+#define CASH 128
+#define LEAST 576
+#define PEAK 640
+#define FLOOR 704
+#define DRAWDOWN 768
+#define PEAKAT 832
+#define BELOW 896
+#define NEXT 960
+#define LEGS 1024
+
+// func walkDaysAVX512(s *walk, closes *float64, begun *byte, bars, bar int, rows *float64)
+// walkAVX512 without returns: those of days are taken from the rows.
+TEXT ·walkDaysAVX512(SB), NOSPLIT, $0-48
+	MOVQ s+0(FP), DI
+	MOVQ closes+8(FP), SI
+	MOVQ begun+16(FP), R9
+	MOVQ bars+24(FP), CX
+	MOVQ bar+32(FP), R13
+	MOVQ rows+40(FP), R8
+	VMOVUPD UNITS(DI), Z0
+	VMOVUPD ENTRY(DI), Z1
+	VMOVUPD CASH(DI), Z2
+	VMOVUPD LEAST(DI), Z9
+	VMOVUPD PEAK(DI), Z10
+	VMOVUPD FLOOR(DI), Z11
+	VMOVUPD DRAWDOWN(DI), Z12
+	VMOVDQU64 PEAKAT(DI), Z13
+	VMOVDQU64 BELOW(DI), Z14
+	MOVQ $0x3ff0000000000000, AX
+	VPBROADCASTQ AX, Z24 // 1
+	XORQ BX, BX
+
+bar:
+	MOVBLZX (R9)(BX*1), DX
+	TESTL DX, DX
+	JNE begin
+
+held:
+	VBROADCASTSD (SI)(BX*8), Z16
+	VSUBPD Z1, Z16, Z16
+	VMULPD Z0, Z16, Z16
+	VADDPD Z2, Z16, Z16 // equity
+	VMOVUPD Z16, (R8)
+	VMINPD Z9, Z16, Z9
+	VCMPPD $13, Z10, Z16, K1 // at or above the peak
+	VCMPPD $9, Z11, Z16, K2 // not at or above the floor
+	KORTESTB K1, K2
+	JNE extreme
+
+quiet:
+	ADDQ $64, R8
+	INCQ BX
+	CMPQ BX, CX
+	JLT bar
+
+	VMOVUPD Z0, UNITS(DI)
+	VMOVUPD Z1, ENTRY(DI)
+	VMOVUPD Z2, CASH(DI)
+	VMOVUPD Z9, LEAST(DI)
+	VMOVUPD Z10, PEAK(DI)
+	VMOVUPD Z11, FLOOR(DI)
+	VMOVUPD Z12, DRAWDOWN(DI)
+	VMOVDQU64 Z13, PEAKAT(DI)
+	VMOVDQU64 Z14, BELOW(DI)
+	VZEROUPPER
+	RET
+
+begin:
+	TZCNTL DX, AX
+	BLSIL DX, R10
+	KMOVB R10, K5
+	MOVQ NEXT(DI)(AX*8), R11
+	MOVQ LEGS(DI)(AX*8), R12
+	ADDQ R11, R12
+	VBROADCASTSD (R12), K5, Z0
+	VBROADCASTSD 8(R12), K5, Z1
+	VBROADCASTSD 16(R12), K5, Z2
+	ADDQ $24, R11
+	MOVQ R11, NEXT(DI)(AX*8)
+	BLSRL DX, DX
+	JNE begin
+	JMP held
+
+extreme:
+	KANDNB K2, K1, K2
+	LEAQ (R13)(BX*1), AX
+	VPBROADCASTQ AX, Z21
+	DECQ AX
+	VPBROADCASTQ AX, Z22
+	VPSUBQ Z13, Z22, Z22
+	VPMAXSQ Z22, Z14, K1, Z14
+	VMOVDQA64 Z21, K1, Z13
+	VSUBPD Z12, Z24, Z23
+	VMULPD Z16, Z23, K1, Z11
+	VMOVAPD Z16, K1, Z10
+	KORTESTB K2, K2
+	JEQ quiet
+	VDIVPD Z10, Z16, Z23
+	VSUBPD Z23, Z24, K2, Z12
+	VMOVAPD Z16, K2, Z11
+	JMP quiet
+
+// func returnsAVX512(last *[Lanes]float64, rows *float64, ends *int32, days, first int, returns *float64)
+TEXT ·returnsAVX512(SB), NOSPLIT, $0-48
+	MOVQ last+0(FP), DI
+	MOVQ rows+8(FP), SI
+	MOVQ ends+16(FP), R9
+	MOVQ days+24(FP), CX
+	MOVQ first+32(FP), R13
+	MOVQ returns+40(FP), R8
+	VMOVUPD (DI), Z0
+	VPXORQ Z3, Z3, Z3
+	XORQ BX, BX
+
+day:
+	MOVLQSX (R9)(BX*4), AX
+	SUBQ R13, AX
+	SHLQ $6, AX
+	VMOVUPD (SI)(AX*1), Z1
+	VCMPPD $14, Z3, Z0, K1 // not ruined
+	VSUBPD Z0, Z1, Z2
+	VDIVPD.Z Z0, Z2, K1, Z2
+	VMOVUPD Z2, (R8)
+	VMOVAPD Z1, Z0
+	ADDQ $64, R8
+	INCQ BX
+	CMPQ BX, CX
+	JLT day
+	VMOVUPD Z0, (DI)
+	VZEROUPPER
+	RET
+
+// func momentsAVX512(m *laneMoments, returns *float64, periods int)
+TEXT ·momentsAVX512(SB), NOSPLIT, $0-24
+	MOVQ m+0(FP), DI
+	MOVQ returns+8(FP), SI
+	MOVQ periods+16(FP), CX
+	VPXORQ Z0, Z0, Z0 // mean
+	VPXORQ Z1, Z1, Z1 // squares
+	VPXORQ Z2, Z2, Z2 // cubes
+	VPXORQ Z3, Z3, Z3 // fourth powers
+	VPXORQ Z4, Z4, Z4 // squares of losses
+	VPXORQ Z5, Z5, Z5
+	CVTSQ2SD CX, X6
+	VBROADCASTSD X6, Z6
+	MOVQ SI, R8
+	MOVQ CX, BX
+
+mean:
+	VADDPD (R8), Z0, Z0
+	ADDQ $64, R8
+	DECQ BX
+	JNE mean
+	VDIVPD Z6, Z0, Z0
+
+power:
+	VMOVUPD (SI), Z7
+	VSUBPD Z0, Z7, Z8
+	VMULPD Z8, Z8, Z9
+	VADDPD Z9, Z1, Z1
+	VMULPD Z8, Z9, Z10
+	VADDPD Z10, Z2, Z2
+	VMULPD Z9, Z9, Z11
+	VADDPD Z11, Z3, Z3
+	VMINPD Z7, Z5, Z12 // a return that is not a number stays
+	VMULPD Z12, Z12, Z12
+	VADDPD Z12, Z4, Z4
+	ADDQ $64, SI
+	DECQ CX
+	JNE power
+	VMOVUPD Z0, (DI)
+	VMOVUPD Z1, 64(DI)
+	VMOVUPD Z2, 128(DI)
+	VMOVUPD Z3, 192(DI)
+	VMOVUPD Z4, 256(DI)
+	VZEROUPPER
+	RET
