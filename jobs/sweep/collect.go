@@ -16,7 +16,7 @@ func (r *ShardResult) Encode() (columns, top, stats []byte, err error) {
 	if r.shard.Permutes() {
 		return encodePermuted(r.permuted), nil, nil, nil
 	}
-	if columns, err = r.columns.encode(); err != nil {
+	if columns, err = r.EncodeColumns(); err != nil {
 		return nil, nil, nil, err
 	}
 	top = binary.LittleEndian.AppendUint32(nil, uint32(len(r.full)))
@@ -30,6 +30,9 @@ func (r *ShardResult) Encode() (columns, top, stats []byte, err error) {
 	}
 	return columns, top, appendPanel(appendBlocks(stats, r.sample.blocks), r.sample.panel), nil
 }
+
+// EncodeColumns is what Encode returns for good.
+func (r *ShardResult) EncodeColumns() ([]byte, error) { return r.columns.encode() }
 
 // Counts are a tune's trials by final status.
 type Counts struct {
@@ -123,7 +126,24 @@ func Collect(p *Plan, shards []Shard, load func(shard int) (columns, top, stats 
 	if err != nil {
 		return nil, err
 	}
-	out := &Outcome{
+	return p.collect(all, leaders)
+}
+
+// CollectWhole is Collect of a plan of one round whose trials were all run as one shard, without encoding them. The leaderboard
+// of a fold has so many entries at most; the verdict of other tunes looks at more.
+func CollectWhole(p *Plan, r *ShardResult, most int) (*Outcome, error) {
+	if n := r.columns.len(); n != p.Trials() || p.Rounds() > 1 || r.shard.Open {
+		return nil, fmt.Errorf("a shard of %d trials is not the whole of %d in %d rounds", n, p.Trials(), p.Rounds())
+	}
+	if p.weighs() {
+		most = leaders
+	}
+	return p.collect(&gathered{cols: &r.columns, ratios: r.ratios, full: r.full, blocks: r.sample.blocks, panel: r.sample.panel}, most)
+}
+
+// collect ranks trials that were gathered.
+func (p *Plan) collect(all *gathered, most int) (out *Outcome, err error) {
+	out = &Outcome{
 		Gates:   Gates{*p.spec.Gates.MaxDrawdownPct, *p.spec.Gates.MinTrades, "all"},
 		Reasons: map[string]int{}, Leaderboard: []Entry{},
 	}
@@ -138,7 +158,7 @@ func Collect(p *Plan, shards []Shard, load func(shard int) (columns, top, stats 
 	}
 	all.rank(p, &out.Counts)
 	out.Ranking, out.TrialsSum = all.ranking, all.cols.sum()
-	if err := p.lead(out, all); err != nil {
+	if err := p.lead(out, all, most); err != nil {
 		return nil, err
 	}
 	p.evidence(out, all)
@@ -222,12 +242,12 @@ func (out *Outcome) count(p *Plan, cols *columns) {
 	}
 }
 
-// lead fills the leaderboard, running the leaders again when their metrics were not kept.
-func (p *Plan) lead(out *Outcome, all *gathered) error {
+// lead fills the leaderboard with the best trials, running the leaders again when their metrics were not kept.
+func (p *Plan) lead(out *Outcome, all *gathered, most int) error {
 	scratch := p.scratch()
 	defer p.clear(scratch)
 	point := make(backtest.Params, len(p.names))
-	best := all.ranking[:min(leaders, out.Counts.Completed)]
+	best := all.ranking[:min(most, leaders, out.Counts.Completed)]
 	full, err := all.leaderMetrics(best)
 	if err != nil {
 		return err

@@ -13,8 +13,9 @@ import (
 type gathered struct {
 	cols   *columns
 	ratios []float64
-	rungs  []uint8  // the last one that each trial ran in
-	tops   [][]byte // full metrics as the shards kept them; read once the leaders are known
+	rungs  []uint8       // the last one that each trial ran in
+	tops   [][]byte      // full metrics as the shards kept them; read once the leaders are known
+	full   []fullMetrics // those of a shard that was not encoded
 	blocks []blockRow
 	panel  []panelRow
 	// permuted are the best scores of the permutations, in order
@@ -145,6 +146,11 @@ func (g *gathered) leaderMetrics(trials []int32) (map[int]fullMetrics, error) {
 		wanted[int(trial)] = true
 	}
 	found := make(map[int]fullMetrics, len(trials))
+	for i := range g.full {
+		if trial := g.full[i].trial; wanted[trial] {
+			found[trial] = g.full[i]
+		}
+	}
 	for _, raw := range g.tops {
 		for ; len(raw) > 0; raw = raw[fullBytes:] {
 			m := fullMetrics{trial: int(binary.LittleEndian.Uint32(raw))}

@@ -185,8 +185,10 @@ func (r *shardRun) simulateTogether(lanes []lane) (ok bool) {
 		}
 	}()
 	for i := range lanes {
-		trial := lanes[i].m.trial
-		lanes[i].sample = sampleOfTrial(trial, r.sampler.takes(trial) && r.result.shard.Rung == 0)
+		lanes[i].sample = trialSample{}
+		if trial := lanes[i].m.trial; r.sampler.takes(trial) && r.result.shard.Rung == 0 {
+			lanes[i].sample = r.result.sample.ofTrial(trial)
+		}
 	}
 	var runners [backtest.Lanes]*backtest.Runner
 	var metrics [backtest.Lanes]*backtest.Metrics

@@ -236,7 +236,10 @@ func (p *Plan) score(parts []backtest.Metrics, b *scratch) float64 {
 // simulate backtests one parameter set on both parts of every dataset. What the evidence needs of the
 // part that selects is added to into, unless that is nil.
 func (p *Plan) simulate(scratch *scratch, params backtest.Params, m *fullMetrics, into *keptSample) {
-	sample := sampleOfTrial(m.trial, into != nil)
+	var sample trialSample
+	if into != nil {
+		sample = into.ofTrial(m.trial)
+	}
 	for i, s := range p.sets {
 		runner := scratch.runners[i]
 		runner.Prepare(params)
@@ -266,20 +269,23 @@ func (p *Plan) aggregateParts(b *scratch, m *fullMetrics) {
 
 // trialSample is what the evidence needs of one trial.
 type trialSample struct {
-	wanted  bool
-	blocks  blockRow
-	returns panelRow
+	wanted, keeps bool // the returns too
+	blocks        blockRow
+	returns       panelRow
 }
 
-func sampleOfTrial(trial int, wanted bool) trialSample {
-	return trialSample{wanted: wanted, blocks: blockRow{trial: trial}, returns: panelRow{trial: trial}}
+// ofTrial is what is to be added of a trial.
+func (s *keptSample) ofTrial(trial int) trialSample {
+	return trialSample{wanted: true, keeps: s.keeps.takes(trial), blocks: blockRow{trial: trial}, returns: panelRow{trial: trial}}
 }
 
 // add adds the returns of the part just run.
 func (t *trialSample) add(p *Plan, runner backtest.Trader, selects bool) {
 	if t.wanted && selects {
 		t.blocks.add(runner.Returns())
-		t.returns.add(runner.Returns(), len(p.sets))
+		if t.keeps {
+			t.returns.add(runner.Returns(), len(p.sets))
+		}
 	}
 }
 

@@ -61,13 +61,15 @@ func (w *Workers) continueOwn(ctx context.Context, tune *tuning.Tune, lease stor
 
 // finishFold runs the one shard of a fold, ranks its trials, and ends the fold with all of it at once.
 func (w *Workers) finishFold(ctx context.Context, plan *sweep.Plan, work tuning.ShardWork, lease store.Lease) error {
-	done, err := w.compute(ctx, plan, work, lease)
+	result, err := w.compute(ctx, plan, work, lease)
 	if err != nil {
 		return err
 	}
-	found, err := sweep.Collect(plan, []sweep.Shard{work.Shard}, func(int) (columns, top, stats []byte, err error) {
-		return done.Columns, done.Top, done.Stats, nil
-	})
+	done := w.done(work, result)
+	if done.Columns, err = result.EncodeColumns(); err != nil {
+		return fmt.Errorf("encode shard %d: %w", done.Shard, err)
+	}
+	found, err := sweep.CollectWhole(plan, result, work.Tune.Leaders)
 	if err != nil {
 		return fmt.Errorf("collect tune %s: %w", work.Tune.ID, err)
 	}

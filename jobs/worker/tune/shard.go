@@ -33,9 +33,13 @@ func (w *Workers) shard(ctx context.Context, args jobs.TuneShardArgs, lease stor
 	if work.Tune.Fold != nil && single(work.Tune, plan, work.Shard) {
 		return w.finishFold(ctx, plan, work, lease)
 	}
-	done, err := w.compute(ctx, plan, work, lease)
+	result, err := w.compute(ctx, plan, work, lease)
 	if err != nil {
 		return err
+	}
+	done := w.done(work, result)
+	if done.Columns, done.Top, done.Stats, err = result.Encode(); err != nil {
+		return fmt.Errorf("encode shard %d: %w", done.Shard, err)
 	}
 	err = w.save.Save(ctx, lease, func() error {
 		return w.store.Tuning.FinishShard(ctx, lease, args.TuneID, done)
@@ -53,26 +57,24 @@ func (w *Workers) count(done tuning.ShardDone) {
 }
 
 // compute runs the shard on one of the process's slots, as soon as one is free.
-func (w *Workers) compute(ctx context.Context, plan *sweep.Plan, work tuning.ShardWork, lease store.Lease) (tuning.ShardDone, error) {
+func (w *Workers) compute(ctx context.Context, plan *sweep.Plan, work tuning.ShardWork, lease store.Lease) (*sweep.ShardResult, error) {
 	select {
 	case w.slots <- struct{}{}:
 		defer func() { <-w.slots }()
 	case <-ctx.Done():
-		return tuning.ShardDone{}, ctx.Err()
+		return nil, ctx.Err()
 	}
-	result, err := w.run(ctx, plan, work, lease)
-	if err != nil {
-		return tuning.ShardDone{}, err
-	}
+	return w.run(ctx, plan, work, lease)
+}
+
+// done is what a shard found, without what is encoded of it.
+func (w *Workers) done(work tuning.ShardWork, result *sweep.ShardResult) tuning.ShardDone {
 	done := tuning.ShardDone{
 		Shard: work.Shard.Index, Completed: result.Completed, Skipped: result.Skipped, Failed: result.Failed,
 		Stamp: w.stamp(work.Tune),
 	}
 	done.BestTrial, done.BestScore = result.Best()
-	if done.Columns, done.Top, done.Stats, err = result.Encode(); err != nil {
-		return done, fmt.Errorf("encode shard %d: %w", done.Shard, err)
-	}
-	return done, nil
+	return done
 }
 
 // run computes the shard while a reporter beside it records how far it is. The reporter is also how
