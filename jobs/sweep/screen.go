@@ -100,11 +100,11 @@ func (h *screenedHalf) take(row *screenedRow, ratio float64) { h.best, h.is = ro
 func (h *screenedHalf) level() float64 { return levelOf(h.is, h.periods) }
 
 // margin is by how much n·g must differ.
-func (h *screenedHalf) margin() float64 { return screenMargin * h.periods }
+func (h *screenedHalf) margin() float64 { return float64(screenMargin * h.periods) }
 
 // levelOf is n·g of a ratio.
 func levelOf(ratio, periods float64) float64 {
-	return ratio * math.Abs(ratio) / (1 + float64(ratio*ratio)) * periods
+	return float64(ratio * math.Abs(ratio) / (1 + float64(ratio*ratio)) * periods)
 }
 
 // judgeSplits finds what judgeEachRatio does, from trials that are screenable.

@@ -77,7 +77,7 @@ func (t *tile) fillColumn(side, column int) {
 }
 
 // batch are halves with the upper eight blocks in common. For each that is not decided yet it has what a tile is held
-// against: n·g between two levels is too near to tell.
+// against: n·g between two levels is too near to be distinguished.
 type batch struct {
 	upper     uint32   // place of the sums over the upper blocks
 	halves    []int32  // by number
