@@ -269,7 +269,19 @@ func barsProblem(err error) error {
 		return problem(http.StatusUnprocessableEntity, "The file leaves a question open: send it again with the option that answers it.", fields...)
 	case errors.As(err, &row):
 		return problem(http.StatusUnprocessableEntity, "The file is not a valid set of bars.",
-			invalid.FieldError{Field: fmt.Sprintf("file.row[%d].%s", row.Row, row.Column), Message: err.Error()})
+			invalid.FieldError{Field: rowField(row), Message: err.Error()})
 	}
 	return err
+}
+
+// rowField is where in a file the error is, as far as it is of one row or column.
+func rowField(e *pricefile.RowError) string {
+	field := "file"
+	if e.Row > 0 {
+		field += fmt.Sprintf(".row[%d]", e.Row)
+	}
+	if e.Column != "" {
+		field += "." + e.Column
+	}
+	return field
 }
