@@ -1,11 +1,13 @@
 package api_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 )
 
@@ -75,4 +77,54 @@ func TestBadInputIsNamedAndStoresNothing(t *testing.T) {
 		require.Equal(t, http.StatusBadRequest, r.do(http.MethodGet, path, "").status, path)
 	}
 	require.Equal(t, http.StatusNotFound, r.do(http.MethodGet, fmt.Sprintf("/backtests/tunes/%s", "not-an-id"), "").status)
+}
+
+// The cursors of lists are made by us, and may be sent by anybody: a number that no column of the list can hold is named.
+func TestACursorBeyondItsColumnIsNamed(t *testing.T) {
+	r := newFixture(t).withSample()
+	tune := into[struct {
+		TuneID string `json:"tune_id"`
+	}](t, r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", "k")).TuneID
+	cursor := func(parts ...string) string {
+		return base64.RawURLEncoding.EncodeToString([]byte(strings.Join(parts, "\n")))
+	}
+	admin := []string{"Authorization", "Bearer " + adminToken}
+	for _, number := range []string{"2147483648", "9223372036854775807", "9223372036854775808", "-1", "1e3"} {
+		for _, path := range []string{
+			"/datasets/sp500/versions?cursor=" + cursor(number),
+			"/backtests/tunes/" + tune + "/trials?cursor=" + cursor(number),
+			"/backtests/leaderboard?cursor=" + cursor("1", uuid.NewString(), number),
+		} {
+			a := r.do(http.MethodGet, path, "")
+			require.Equal(t, http.StatusBadRequest, a.status, "%s %s: %s", path, number, a.body)
+			require.Contains(t, string(a.body), `"field":"cursor"`, path)
+		}
+	}
+	// Places that are as long as a cursor may be are beyond the end of the list.
+	const far = "9223372036854775807"
+	require.Equal(t, http.StatusOK, r.do(http.MethodGet, "/audit?cursor="+far, "").status)
+	require.Equal(t, http.StatusOK, r.do(http.MethodGet, "/admin/retention/logs?cursor="+cursor(far), "", admin...).status)
+}
+
+// A problem names its field also where the body is broken, or has a member without a name.
+func TestABrokenBodyIsNamed(t *testing.T) {
+	r := newFixture(t).withSample()
+	field := func(a answer) string {
+		t.Helper()
+		require.Equal(t, http.StatusBadRequest, a.status, string(a.body))
+		p := into[struct {
+			Errors []struct{ Field, Message string }
+		}](t, a)
+		require.NotEmpty(t, p.Errors, string(a.body))
+		require.NotEmpty(t, p.Errors[0].Message)
+		return p.Errors[0].Field
+	}
+	require.Equal(t, `""`, field(r.do(http.MethodPost, "/strategies/check", `{"":""}`)))
+	require.Equal(t, `account.""`, field(r.do(http.MethodPost, "/backtests/tune", `{"account":{"":1}}`, "X-Idempotency-Key", "k")))
+	const form = "multipart/form-data; boundary=x"
+	for _, path := range []string{"/datasets", "/datasets/inspect", "/datasets/sp500/bars", "/ingest"} {
+		key := []string{"X-Idempotency-Key", path}
+		require.Equal(t, "body", field(r.do(http.MethodPost, path, "--x\r\nContent-Disposition", append(key, "Content-Type", form)...)), path)
+		require.NotEmpty(t, field(r.do(http.MethodPost, path, "a=%zz", append(key, "Content-Type", "multipart/form-data")...)), path)
+	}
 }

@@ -75,7 +75,14 @@ func pointed(at jsontext.Pointer) string {
 	if at == "" {
 		return "body"
 	}
-	return strings.ReplaceAll(strings.TrimPrefix(string(at), "/"), "/", ".")
+	var names []string
+	for name := range at.Tokens() {
+		if name == "" {
+			name = `""` // a member may be called so
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ".")
 }
 
 // bodyError keeps the error of a body over its limits, and calls any other a broken request.
@@ -85,7 +92,13 @@ func bodyError(err error) error {
 	if errors.As(err, &tooLarge) || errors.As(err, &known) {
 		return err
 	}
-	return problem(http.StatusBadRequest, "The body could not be read.")
+	return problem(http.StatusBadRequest, "The body could not be read.",
+		invalid.FieldError{Field: "body", Message: "ends too early, or is not of the form that its Content-Type says"})
+}
+
+func unreadForm() error {
+	return problem(http.StatusBadRequest, "The form could not be read.",
+		invalid.FieldError{Field: "body", Message: "is not of the form that its Content-Type says"})
 }
 
 // writeJSON renders a value; members keep the order of their struct.
@@ -141,6 +154,15 @@ func unpackCursor(text string, n int) ([]string, error) {
 		return nil, badCursor()
 	}
 	return parts, nil
+}
+
+// cursorInt reads a number of a cursor: one from low up that a column of integers can hold.
+func cursorInt(part string, low int) (int, error) {
+	n, err := strconv.ParseInt(part, 10, 32)
+	if err != nil || int(n) < low {
+		return 0, badCursor()
+	}
+	return int(n), nil
 }
 
 // queryPage reads the cursor of a list that is ordered newest first.

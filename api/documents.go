@@ -107,11 +107,7 @@ func queryChunk(c echo.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	from, err := strconv.ParseInt(parts[0], 10, 32)
-	if err != nil || from < 0 {
-		return 0, badCursor()
-	}
-	return int(from), nil
+	return cursorInt(parts[0], 0)
 }
 
 // deleteDocument handles DELETE /documents/:id.

@@ -58,8 +58,8 @@ func (s *Server) listVersions(c echo.Context) error {
 		if err != nil {
 			return err
 		}
-		if before, err = strconv.Atoi(parts[0]); err != nil || before < 1 {
-			return badCursor()
+		if before, err = cursorInt(parts[0], 1); err != nil {
+			return err
 		}
 	}
 	named, err := s.namedDataset(c)

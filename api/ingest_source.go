@@ -58,7 +58,7 @@ func (s *Server) readIngest(c echo.Context) (*sentSource, error) {
 	if kind == echo.MIMEMultipartForm {
 		parts, err := req.MultipartReader()
 		if err != nil {
-			return nil, problem(http.StatusBadRequest, "The form could not be read.")
+			return nil, unreadForm()
 		}
 		return sent, s.readForm(c, parts, sent)
 	}

@@ -140,8 +140,8 @@ func queryStanding(c echo.Context) (tuning.StandingKey, error) {
 	}
 	score, scoreErr := strconv.ParseFloat(parts[0], 64)
 	tune, tuneErr := uuid.Parse(parts[1])
-	rank, rankErr := strconv.Atoi(parts[2])
-	if scoreErr != nil || tuneErr != nil || rankErr != nil || rank < 1 {
+	rank, rankErr := cursorInt(parts[2], 1)
+	if scoreErr != nil || tuneErr != nil || rankErr != nil {
 		return key, badCursor()
 	}
 	return tuning.StandingKey{Score: score, TuneID: tune, Rank: rank}, nil

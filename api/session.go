@@ -123,7 +123,7 @@ func readLogin(c echo.Context) (req types.LoginRequest, form bool, err error) {
 	}
 	values, err := url.ParseQuery(string(body))
 	if err != nil {
-		return req, true, problem(http.StatusBadRequest, "The form could not be read.")
+		return req, true, unreadForm()
 	}
 	return types.LoginRequest{Token: values.Get("token"), Next: values.Get("next")}, true, nil
 }

@@ -85,7 +85,7 @@ func textualForm(c echo.Context) error {
 	}
 	values, err := url.ParseQuery(string(body))
 	if err != nil {
-		return problem(http.StatusBadRequest, "The form could not be read.")
+		return unreadForm()
 	}
 	return textualValues(values, "The form is not valid.")
 }

@@ -92,11 +92,7 @@ func trialCursor(c echo.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	from, err := strconv.Atoi(parts[0])
-	if err != nil || from < 0 {
-		return 0, badCursor()
-	}
-	return from, nil
+	return cursorInt(parts[0], 0)
 }
 
 func next(at int) *string {

@@ -101,7 +101,8 @@ func readUpload(c echo.Context, stored bool) (*upload, error) {
 func readForm(c echo.Context, names []string) (*upload, map[string]string, error) {
 	parts, err := c.Request().MultipartReader()
 	if err != nil {
-		return nil, nil, problem(http.StatusBadRequest, "Send multipart/form-data with the part file and, to store it, name and symbol.")
+		return nil, nil, problem(http.StatusBadRequest, "Send multipart/form-data with the part file and, to store it, name and symbol.",
+			invalid.FieldError{Field: "file", Message: "is required: a part of multipart/form-data"})
 	}
 	up := &upload{options: pricefile.Options{Now: time.Now()}}
 	values := map[string]string{}

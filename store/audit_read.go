@@ -61,7 +61,7 @@ func (s *DB) AuditPage(ctx context.Context, workspace uuid.UUID, place int64, ne
 	}
 	sql := `select seq, entry, hash from audit_log where workspace_id = $1 and seq > $2 order by seq limit $3`
 	if newestFirst {
-		sql = `select seq, entry, hash from audit_log where workspace_id = $1 and ($2 = 0 or seq < $2) order by seq desc limit $3`
+		sql = `select seq, entry, hash from audit_log where workspace_id = $1 and ($2::bigint = 0 or seq < $2) order by seq desc limit $3`
 	}
 	var lines []AuditLine
 	err := s.inChain(ctx, workspace, func(tx *Tx) error {

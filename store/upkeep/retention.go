@@ -160,7 +160,7 @@ func (s *Store) RetentionLog(ctx context.Context, job string, before int64, limi
 	err := s.db.InFleet(ctx, func(tx *store.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select `+retentionColumns+` from retention_job_log
-			 where ($1 = '' or job_name = $1) and ($2 = 0 or id < $2)
+			 where ($1 = '' or job_name = $1) and ($2::bigint = 0 or id < $2)
 			 order by id desc limit $3`, job, before, limit)
 		if err != nil {
 			return fmt.Errorf("read retention log: %w", err)

@@ -113,7 +113,7 @@ func (s *Store) Deliveries(ctx context.Context, workspace, id uuid.UUID, state s
 		}
 		all, err = store.ReadAll(ctx, tx, "deliveries", scanDelivery, `
 			select `+deliveryColumns+` from webhook_deliveries
-			 where webhook_id = $1 and workspace_id = $2 and ($3 = '' or state = $3) and ($4 = 0 or seq < $4)
+			 where webhook_id = $1 and workspace_id = $2 and ($3 = '' or state = $3) and ($4::bigint = 0 or seq < $4)
 			 order by seq desc limit $5`, id, workspace, state, before, limit)
 		return err
 	})
