@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -36,6 +37,8 @@ func TestBadInputIsNamedAndStoresNothing(t *testing.T) {
 		{"duplicate member", edit(`"dataset":"sp500"`, `"dataset":"sp500","dataset":"sp500"`), key, 400, "dataset"},
 		{"wrong type", edit("0.3", `"a third"`), key, 400, "oos_ratio"},
 		{"unknown commission", edit(`"gates"`, `"account":{"commission":"cheap"},"gates"`), key, 400, "account.commission"},
+		{"a fraction of a trial", edit(`"gates"`, `"n_trials":1.5,"gates"`), key, 400, "n_trials"},
+		{"more trials than a number holds", edit(`"gates"`, `"n_trials":9223372036854775808,"gates"`), key, 400, "n_trials"},
 		{"high commission", edit(`"gates"`, `"account":{"commission":0.5},"gates"`), key, 422, "account.commission"},
 		{"not JSON", "{", key, 400, "body"},
 		{"body over the limit", `{"dataset":"` + strings.Repeat("x", 10<<20) + `"}`, key, 413, "body"},
@@ -54,6 +57,7 @@ func TestBadInputIsNamedAndStoresNothing(t *testing.T) {
 			require.NotEmpty(t, p.Errors, string(a.body))
 			require.True(t, strings.HasPrefix(p.Errors[0].Field, test.field), string(a.body))
 			require.NotEmpty(t, p.Errors[0].Message)
+			require.NotContains(t, []string{strconv.ErrSyntax.Error(), strconv.ErrRange.Error()}, p.Errors[0].Message)
 		})
 	}
 	for _, file := range []struct{ name, csv, field string }{

@@ -57,6 +57,10 @@ func malformed(err error) error {
 		switch {
 		case errors.Is(err, json.ErrUnknownName):
 			message = "is not a member of this request"
+		case errors.Is(err, strconv.ErrSyntax):
+			message = "must be a whole number without exponent or point"
+		case errors.Is(err, strconv.ErrRange):
+			message = "is beyond the numbers that can be held"
 		case semantic.Err != nil:
 			message = semantic.Err.Error()
 		default:

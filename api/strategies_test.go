@@ -115,6 +115,11 @@ func TestScriptIsUploadedTunedAndTraded(t *testing.T) {
 	require.Len(t, trades, ran.Metrics.Trades)
 	require.NotEmpty(t, trades)
 	require.Equal(t, "up", trades[0].EntrySignal)
+	for _, version := range []string{"3", "2147483648", "9223372036854775808"} {
+		unknown := r.do(http.MethodPost, "/backtests/run", `{"dataset":"sp500","strategy_name":"pine:two-means@`+version+`","params":{"Fast Length":13}}`)
+		require.Equal(t, http.StatusUnprocessableEntity, unknown.status, string(unknown.body))
+		require.Contains(t, string(unknown.body), `"field":"strategy_name"`)
+	}
 	refused := r.do(http.MethodPost, "/backtests/run", `{"dataset":"sp500","strategy_name":"pine:two-means@1","params":{"Fast Length":13}}`)
 	require.Equal(t, http.StatusUnprocessableEntity, refused.status)
 	require.Contains(t, string(refused.body), "line 9")

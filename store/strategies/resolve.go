@@ -83,10 +83,10 @@ func (s *Store) Resolver(ctx context.Context, workspace uuid.UUID) backtest.Reso
 // find reads the script of a name, an id, or either with @VERSION; without it, the latest version.
 func (s *Store) find(ctx context.Context, workspace uuid.UUID, name string) (Script, error) {
 	name, versionText, versioned := strings.Cut(name, "@")
-	version := 0
+	version := int64(0)
 	if versioned {
 		var err error
-		if version, err = strconv.Atoi(versionText); err != nil || version < 1 {
+		if version, err = strconv.ParseInt(versionText, 10, 32); err != nil || version < 1 {
 			return Script{}, fmt.Errorf("version %q of a script: %w", versionText, store.ErrNotFound)
 		}
 	}
