@@ -46,7 +46,8 @@ type knowledgeParts struct {
 	embedders knowledge.Embedders
 	index     knowledge.VectorIndex
 	llm       knowledge.LLM
-	reranker  knowledge.Reranker // nil: none
+	reranker  knowledge.Reranker    // nil: none
+	words     knowledge.WordVectors // nil: none
 }
 
 // openKnowledge makes the parts. It calls none of them, so that a process starts without them.
@@ -62,6 +63,7 @@ func (f knowledgeFlags) openKnowledge(life *lifecycle, st *stores.Set, metrics *
 	if err := errors.Join(embedderErr, llmErr, rerankerErr, indexErr); err != nil {
 		return nil, configError{err}
 	}
+	parts.words, _ = embedder.(knowledge.WordVectors)
 	if embedder != nil {
 		parts.embedders = append(parts.embedders, provider.NewEmbedder(embedder, m, limits))
 	}
@@ -81,7 +83,7 @@ func (f knowledgeFlags) openKnowledge(life *lifecycle, st *stores.Set, metrics *
 // base makes the knowledge base of an API process.
 func (p *knowledgeParts) base(st *stores.Set) (*knowledge.Base, error) {
 	return knowledge.NewBase(knowledge.Parts{
-		Texts: st.Library, Trials: st.Recommend, Embedders: p.embedders, Index: p.index, LLM: p.llm, Reranker: p.reranker,
+		Texts: st.Library, Trials: st.Recommend, Embedders: p.embedders, Index: p.index, LLM: p.llm, Reranker: p.reranker, Words: p.words,
 	})
 }
 

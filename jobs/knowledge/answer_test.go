@@ -35,22 +35,22 @@ func TestQuotationsComeFromTheCitedPassages(t *testing.T) {
 		"A crossover is whipsawed in ranges, e.g. in summer. The overlap repeats it.",
 		"Costs of 3.5 % a year\nmatter to whipsawed traders.\n\nA new paragraph.",
 	)
-	text, cited := extract("Why is a crossover whipsawed?", matches(p))
+	text, cited := extract("Why is a crossover whipsawed?", matches(p), nil)
 	require.Equal(t, "“A crossover is whipsawed in ranges, e.g. in summer.” [1]\n“Costs of 3.5 % a year matter to whipsawed traders.” [2]", text)
 	require.Equal(t, []Citation{{1, p[0]}, {2, p[2]}}, cited)
 
-	text, cited = extract("zeppelins", matches(p))
+	text, cited = extract("zeppelins", matches(p), nil)
 	require.Equal(t, "“Trends are rare.” [1]", text, "its meaning fits, though none of the words")
 	require.Len(t, cited, 1)
-	text, cited = extract("zeppelins", nil)
+	text, cited = extract("zeppelins", nil, nil)
 	require.Equal(t, nothingFound, text)
 	require.Empty(t, cited)
-	long, _ := extract("word", matches(passages(strings.Repeat("word ", 1000))))
+	long, _ := extract("word", matches(passages(strings.Repeat("word ", 1000))), nil)
 	require.Less(t, len(long), 450)
 
 	rapid.Check(t, func(rt *rapid.T) {
 		some := passages(rapid.SliceOfN(rapid.String(), 0, 5).Draw(rt, "texts")...)
-		_, cited := extract(rapid.String().Draw(rt, "question"), matches(some))
+		_, cited := extract(rapid.String().Draw(rt, "question"), matches(some), nil)
 		for i, c := range cited {
 			if c.Mark != i+1 {
 				rt.Fatalf("mark %d at %d", c.Mark, i)
@@ -63,7 +63,7 @@ func TestSentencesUnderAHeadingAreQuotedAndNotTheHeading(t *testing.T) {
 	t.Parallel()
 	p := passages("# Stop losses\n\n## Guaranteed stops\nSome brokers sell one that fills at its price. The premium is 0.3 percent.\n\n" +
 		"## Gaps\nA stop is an order. The fill is at the open.\n\nWhat does a guaranteed stop cost\n\nNothing is known of the weather.")
-	text, _ := extract("What does a guaranteed stop cost?", matches(p))
+	text, _ := extract("What does a guaranteed stop cost?", matches(p), nil)
 	require.Contains(t, text, "The premium is 0.3 percent.", "the heading above has the words")
 	require.NotContains(t, text, "#")
 	require.NotContains(t, text, "“Guaranteed stops", "a heading answers nothing")
@@ -123,10 +123,10 @@ func TestSentencesNearTheQuestionAreQuotedWithoutItsWords(t *testing.T) {
 	filler := strings.Repeat("The weather was fine all of that week. ", 12)
 	text := "Ships sailed in the north. " + filler + "\n\nA stop order fills at the open. It may be far below the limit that was set."
 	p := Match{Passage: passages(text)[0]}
-	quoted, _ := extract("Where does a stop fill?", []Match{p})
+	quoted, _ := extract("Where does a stop fill?", []Match{p}, nil)
 	require.Equal(t, "“A stop order fills at the open.” [1]", quoted)
 	p.Parts = []float64{0.1, 0.1, 0.7}
-	quoted, _ = extract("At which price am I out, in all weather?", []Match{p})
+	quoted, _ = extract("At which price am I out, in all weather?", []Match{p}, nil)
 	require.Contains(t, quoted, "far below the limit", "its part is near")
 	require.NotContains(t, quoted, "Ships", "its part is not")
 }
@@ -135,7 +135,7 @@ func TestSentencesNearTheQuestionAreQuotedWithoutItsWords(t *testing.T) {
 func TestMarksInsideQuotedTextAreNotCitations(t *testing.T) {
 	t.Parallel()
 	p := passages("The zitrus protocol sets the quokka threshold to 42 percent, as [7] and [2, 3] show【4†source】. Quokkas use `close[1]` [^5].")
-	text, cited := extract("What is the quokka threshold?", matches(p))
+	text, cited := extract("What is the quokka threshold?", matches(p), nil)
 	require.Contains(t, text, "as (7) and (2, 3) show(4).")
 	require.Contains(t, text, "`close[1]` (^5).", "an index in code stays")
 	require.Len(t, cited, 1)

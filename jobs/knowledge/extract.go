@@ -3,6 +3,7 @@ package knowledge
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -10,34 +11,41 @@ import (
 )
 
 const (
-	mostSentences = 12 // an answer is then about as long as one in words
+	// mostWords bounds what an answer quotes: about as long as one in words. mostSentences does so where sentences are short.
+	mostWords     = 200
+	mostSentences = 20
 	// leastScore is the part of the best sentence's score that another needs.
-	leastScore = 0.3
-	// What a word of the question counts where it is not in the sentence but in the heading above it or
-	// the passage's title, in the sentence before, and in the sentence after.
-	headingShare = 0.5
-	beforeShare  = 0.3
-	afterShare   = 0.1
+	leastScore = 0.35
+	// What a word of the question counts where it is not in the sentence but in the heading above it, in the passage's title, in
+	// the sentence before, and elsewhere in the passage.
+	headingShare   = 0.6
+	titleShare     = 0.3
+	beforeShare    = 0.4
+	elsewhereShare = 0.1
 	// laterShare is what each place further down the list takes from a passage's sentences.
-	laterShare = 0.12
+	laterShare = 0.1
 	// nearShare is what the nearness of the part that a sentence stands in counts beside its words.
-	nearShare = 0.5
+	nearShare = 0.2
+	// figureShare is what a figure counts where the question asks for one.
+	figureShare = 0.15
 )
 
 // sentence is a candidate for a quotation.
 type sentence struct {
 	passage, order int
+	run            int // that it stands in, within the passage
 	text           string
+	words          int
 	score          float64
 }
 
-// extract is an answer without an LLM: the sentences that have the most of the question's words, and stand in the parts
-// nearest to it where those were compared, each quoted as it stands and cited. A word counts the more the fewer sentences
-// have it, and in part where the heading above has it: a sentence seldom repeats what its heading says.
-func extract(question string, from []Match) (string, []Citation) {
-	all := candidates(question, from)
+// extract is an answer without an LLM: the sentences that have the most of the question's words or of words like them, and
+// stand in the parts nearest to it where those were compared, each quoted as it stands and cited. A word counts the more the
+// fewer sentences have it, and in part where the heading above has it: a sentence seldom repeats what its heading says.
+func extract(question string, from []Match, known WordVectors) (string, []Citation) {
+	all := candidates(question, from, known)
 	slices.SortStableFunc(all, func(a, b sentence) int { return cmp.Compare(b.score, a.score) })
-	all = distinct(all)
+	all = chosen(all)
 	if len(all) == 0 {
 		return quoteFirst(from)
 	}
@@ -46,24 +54,35 @@ func extract(question string, from []Match) (string, []Citation) {
 	})
 	var text strings.Builder
 	var cited []Citation
-	for _, s := range all {
+	for i := 0; i < len(all); {
+		s, quoted := all[i], all[i].text
+		// What follows in the text is one quotation.
+		for i++; i < len(all) && all[i].follows(all[i-1]); i++ {
+			quoted += " " + all[i].text
+		}
 		if len(cited) == 0 || cited[len(cited)-1].Passage.ID != from[s.passage].ID {
 			cited = append(cited, Citation{Mark: len(cited) + 1, Passage: from[s.passage].Passage})
 		}
-		fmt.Fprintf(&text, "“%s” [%d]\n", from[s.passage].unmark(s.text), len(cited))
+		fmt.Fprintf(&text, "“%s” [%d]\n", from[s.passage].unmark(quoted), len(cited))
 	}
 	return strings.TrimSpace(text.String()), cited
 }
 
+// follows reports whether a sentence stands behind another in the same run of text.
+func (s sentence) follows(other sentence) bool {
+	return s.passage == other.passage && s.run == other.run && s.order == other.order+1
+}
+
 // candidates are the sentences of the passages with their scores, without those that have none.
-func candidates(question string, from []Match) []sentence {
-	asked := newWordSet(question)
-	all := readings(from)
-	weights, total := rarities(asked, all)
+func candidates(question string, from []Match, known WordVectors) []sentence {
+	like := newLikeness(known, question)
+	all := readings(from, like)
+	weights, total := rarities(len(like.asked), all)
 	low, span := spreadOfParts(from)
+	figure := asksFigure.MatchString(question)
 	var scored []sentence
 	for _, r := range all {
-		score, own := r.words(asked, weights)
+		score, own := r.weigh(like.asked, weights)
 		if r.compared {
 			r.near = (r.near - low) / span
 		}
@@ -74,39 +93,63 @@ func candidates(question string, from []Match) []sentence {
 			score /= total
 		}
 		// What is short says it to the point, but not the shortest.
-		score /= 1 + float64(0.015*float64(len(r.own)))
+		score /= 1 + float64(0.015*float64(len(r.stems)))
 		score += float64(nearShare * r.near)
+		if figure && hasFigure.MatchString(r.text) {
+			score += figureShare
+		}
 		r.score = score / (1 + float64(laterShare*float64(r.passage)))
 		scored = append(scored, r.sentence)
 	}
 	return scored
 }
 
+// Questions that ask for a figure, and sentences that have one. In other languages they are not known.
+var (
+	asksFigure = regexp.MustCompile(`(?i)\bhow (many|much|big|long|far|often|large|small|old|high|low|fast|deep|wide|short)\b|` +
+		`\b(at|to|by|of|in) (what|which) (price|size|level|percent|rate|ratio|number|share|time)\b|\bwhat (percent|percentage|share|number|size|fraction|proportion)\b`)
+	hasFigure = regexp.MustCompile(`(?i)[0-9]|\b(one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|hundred|thousand|half|once|twice|third|quarter|percent)\b`)
+)
+
 // reading is a sentence with the words that it has and that stand around it.
 type reading struct {
 	sentence
-	own, above, before, after wordSet
-	row                       bool
-	compared                  bool // with the question, by vectors
-	near                      float64
+	stems    wordSet
+	own      []float64 // what it has of each asked word, see likeness
+	around   *around
+	before   wordSet
+	row      bool
+	compared bool // with the question, by vectors
+	near     float64
 }
 
+// around is what a sentence shares with others of its passage.
+type around struct{ heading, title, passage wordSet }
+
 // readings are all sentences of the passages, in order.
-func readings(from []Match) []reading {
+func readings(from []Match, like *likeness) []reading {
 	var all []reading
 	for i, m := range from {
 		cut := quotes(m.Text)
 		near := nearness(m.Text, cut, m.Parts)
+		title, passage, above := newWordSet(m.Title), newWordSet(m.Text), map[string]*around{}
 		for order, q := range cut {
+			heading := cmp.Or(q.heading, m.Position.Heading)
+			if above[heading] == nil {
+				above[heading] = &around{newWordSet(heading), title, passage}
+			}
 			r := reading{
-				sentence: sentence{passage: i, order: order, text: q.text}, row: q.row,
-				own: newWordSet(q.text), above: newWordSet(cmp.Or(q.heading, m.Position.Heading) + " " + m.Title), before: newWordSet(q.before),
+				sentence: sentence{passage: i, order: order, run: q.run, text: q.text, words: len(wordStarts(q.text))}, row: q.row,
+				stems: wordSet{}, own: make([]float64, len(like.asked)), around: above[heading], before: newWordSet(q.before),
+			}
+			for stem, word := range spelt(q.text) {
+				r.stems[stem] = true
+				for a, has := range like.near(stem, word) {
+					r.own[a] = max(r.own[a], has)
+				}
 			}
 			if near != nil {
 				r.compared, r.near = true, near[order]
-			}
-			if order > 0 {
-				all[len(all)-1].after = r.own
 			}
 			all = append(all, r)
 		}
@@ -114,23 +157,25 @@ func readings(from []Match) []reading {
 	return all
 }
 
-// words is what the words of a question count in a sentence, and whether it has one itself.
-func (r reading) words(asked wordSet, weights map[string]float64) (score float64, own bool) {
+// weigh is what the words of a question count in a sentence, and whether it has one itself.
+func (r reading) weigh(asked []string, weights []float64) (score float64, own bool) {
 	above := false
-	// In order: a sum of floats depends on it.
-	for _, word := range asked.sorted() {
+	for i, word := range asked {
+		share := 0.0
 		switch {
-		case r.own[word]:
-			own = true
-			score += weights[word]
-		case r.above[word]:
-			above = true
-			score += float64(headingShare * weights[word])
+		case r.around.heading[word]:
+			share, above = headingShare, true
+		case r.around.title[word]:
+			share, above = titleShare, true
 		case r.before[word]:
-			score += float64(beforeShare * weights[word])
-		case r.after[word]:
-			score += float64(afterShare * weights[word])
+			share = beforeShare
+		case r.around.passage[word]:
+			share = elsewhereShare
 		}
+		if r.own[i] > share {
+			share, own = r.own[i], true
+		}
+		score += float64(share * weights[i])
 	}
 	if !own && !above && !r.compared {
 		return 0, false // its neighbours alone say nothing of it
@@ -139,17 +184,17 @@ func (r reading) words(asked wordSet, weights map[string]float64) (score float64
 }
 
 // rarities are what the words of a question count: the more the fewer sentences have them. total is their sum.
-func rarities(asked wordSet, all []reading) (weights map[string]float64, total float64) {
-	weights = map[string]float64{}
-	for _, word := range asked.sorted() {
+func rarities(asked int, all []reading) (weights []float64, total float64) {
+	weights = make([]float64, asked)
+	for i := range weights {
 		holders := 0.0
 		for _, r := range all {
-			if r.own[word] {
+			if r.own[i] == 1 {
 				holders++
 			}
 		}
-		weights[word] = portable.Log(1 + (float64(len(all))+0.5)/(holders+0.5))
-		total += weights[word]
+		weights[i] = portable.Log(1 + (float64(len(all))+0.5)/(holders+0.5))
+		total += weights[i]
 	}
 	return weights, total
 }
@@ -168,16 +213,21 @@ func spreadOfParts(from []Match) (low, span float64) {
 	return low, high - low
 }
 
-// distinct keeps the best sentences; neighbouring passages overlap, so that some come twice.
-func distinct(all []sentence) []sentence {
+// chosen are the best sentences that an answer has room for; neighbouring passages overlap, so that some come twice.
+func chosen(all []sentence) []sentence {
 	var kept []sentence
+	words := 0
 	for _, s := range all {
-		if len(kept) == mostSentences || s.score < leastScore*all[0].score {
+		if s.score < leastScore*all[0].score || len(kept) == mostSentences {
 			break
 		}
-		if !slices.ContainsFunc(kept, func(k sentence) bool { return strings.Contains(k.text, s.text) || strings.Contains(s.text, k.text) }) {
-			kept = append(kept, s)
+		if slices.ContainsFunc(kept, func(k sentence) bool { return strings.Contains(k.text, s.text) || strings.Contains(s.text, k.text) }) {
+			continue
 		}
+		if words += s.words + 1; words > mostWords && len(kept) > 0 {
+			break
+		}
+		kept = append(kept, s)
 	}
 	return kept
 }

@@ -16,13 +16,14 @@ type quote struct {
 	heading string // that it stands under within its passage; "" above the first
 	before  string // the sentence before it in its paragraph; of a row of a table, the table's first
 	row     bool   // of a table
+	run     int    // of text that it stands in: a paragraph, an item, a row
 }
 
 // quotes cuts a passage's text into what can be quoted. Headings are not: they name a subject and say
 // nothing of it.
 func quotes(text string) []quote {
 	var all []quote
-	heading := ""
+	heading, run := "", 0
 	paragraphs := strings.Split(text, "\n\n")
 	for i, paragraph := range paragraphs {
 		before, first := "", ""
@@ -30,24 +31,43 @@ func quotes(text string) []quote {
 			if part = shorten(strings.Join(strings.Fields(part), " ")); part == "" {
 				return
 			}
-			q := quote{part, heading, before, row}
+			q := quote{part, heading, before, row, run}
 			if row {
 				q.before, first = first, cmp.Or(first, part)
 			}
 			all, before = append(all, q), part
 		}
 		for _, b := range bodies(paragraph, i+1 < len(paragraphs)) {
+			run++
 			switch {
 			case b.heading:
 				heading, before = b.text, ""
+			case b.row:
+				add(b.text, true)
 			case b.whole:
-				add(b.text, b.row)
+				for _, lines := range blocks(b.text) {
+					add(lines, false)
+				}
 			default:
 				for _, s := range sentences(strings.Join(strings.Fields(b.text), " ")) {
 					add(s, false)
 				}
 			}
 		}
+	}
+	return all
+}
+
+// blocks cuts code into runs of lines that are no longer than a quotation.
+func blocks(code string) []string {
+	var all []string
+	for line := range strings.SplitSeq(code, "\n") {
+		last := len(all) - 1
+		if last < 0 || len(all[last])+1+len(line) > mostSentence {
+			all = append(all, line)
+			continue
+		}
+		all[last] += "\n" + line
 	}
 	return all
 }

@@ -1,6 +1,7 @@
 package knowledge
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -13,18 +14,31 @@ import (
 // script written without spaces gives each pair of neighbouring characters instead.
 func words(text string) []string {
 	var found []string
-	for field := range strings.FieldsFuncSeq(strings.ToLower(text), func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
-	}) {
-		if unspaced(field) {
-			found = append(found, pairs(field)...)
-			continue
-		}
-		if !english.IsStopWord(field) {
-			found = append(found, english.Stem(field, false))
-		}
+	for stem := range spelt(text) {
+		found = append(found, stem)
 	}
 	return found
+}
+
+// spelt gives each word of a text with how it is spelt there, in small letters.
+func spelt(text string) iter.Seq2[string, string] {
+	return func(yield func(stem, word string) bool) {
+		for field := range strings.FieldsFuncSeq(strings.ToLower(text), func(r rune) bool {
+			return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
+		}) {
+			if unspaced(field) {
+				for _, pair := range pairs(field) {
+					if !yield(pair, pair) {
+						return
+					}
+				}
+				continue
+			}
+			if !english.IsStopWord(field) && !yield(english.Stem(field, false), field) {
+				return
+			}
+		}
+	}
 }
 
 // unspaced reports whether a run of letters is of a script that puts no spaces between words.

@@ -64,9 +64,10 @@ func newShelfIn(t testing.TB, embedder knowledge.Embedder, index knowledge.Vecto
 	require.NoError(t, s.index.Ensure(t.Context(), place.Collection))
 	s.scope = knowledge.Scope{Workspace: space.ID, Collection: place.Collection}
 	s.llm = provider.NewLLM(nil, &ops.NewMetrics().Knowledge, provider.GuardOptions{}, nil)
+	words, _ := embedder.(knowledge.WordVectors)
 	s.base, err = knowledge.NewBase(knowledge.Parts{
 		Texts: s.store.Library, Trials: s.store.Recommend, Embedders: knowledge.Embedders{embedder}, Index: s.index,
-		LLM: s.llm,
+		LLM: s.llm, Words: words,
 	})
 	require.NoError(t, err)
 	return s

@@ -1,0 +1,87 @@
+package knowledge
+
+// WordVectors is a model that knows words without what stands around them, in the process.
+type WordVectors interface {
+	Model() Model
+	// WordVector is the direction of a word in small letters, of Euclidean length 1, or nil of one that it does not know.
+	WordVector(word string) []float32
+}
+
+const (
+	// akinShare is what a word of the same family counts beside the word itself.
+	akinShare = 0.7
+	// alikeShare times how far the cosine of two words is above leastAlike, which it is by chance, is what one counts for the
+	// other: "purchase" for "buy" 0.8, "big" for "large" 0.6.
+	alikeShare = 1.2
+	leastAlike = 0.2
+)
+
+// likeness compares the words of one question with those of passages.
+type likeness struct {
+	asked []string // stems, in order: a sum of floats depends on it
+	known WordVectors
+	means [][]float32          // the direction of each; nil where it is not known
+	seen  map[string][]float64 // by word, what near gave
+}
+
+// newLikeness prepares a question. Without known, words are compared by their letters alone.
+func newLikeness(known WordVectors, question string) *likeness {
+	l := &likeness{known: known, seen: map[string][]float64{}}
+	spellings := map[string]string{}
+	for stem, word := range spelt(question) {
+		spellings[stem] = word
+	}
+	l.asked = newWordSet(question).sorted()
+	l.means = make([][]float32, len(l.asked))
+	if known != nil {
+		for i, stem := range l.asked {
+			l.means[i] = known.WordVector(spellings[stem])
+		}
+	}
+	return l
+}
+
+// near is what a word counts for each asked word, from 0 to 1: 1 for itself.
+func (l *likeness) near(stem, word string) []float64 {
+	if near, ok := l.seen[word]; ok {
+		return near
+	}
+	near := make([]float64, len(l.asked))
+	var means []float32
+	if l.known != nil {
+		means = l.known.WordVector(word)
+	}
+	for i, asked := range l.asked {
+		switch {
+		case asked == stem:
+			near[i] = 1
+			continue
+		case akin(asked, stem):
+			near[i] = akinShare
+		}
+		if means != nil && l.means[i] != nil {
+			near[i] = min(1, max(near[i], alikeShare*(cosine(means, l.means[i])-leastAlike)/(1-leastAlike)))
+		}
+	}
+	l.seen[word] = near
+	return near
+}
+
+// akin reports whether two stems are likely of one family, as "categor" and "categori".
+func akin(a, b string) bool {
+	one, other := []rune(a), []rune(b)
+	n, short := 0, min(len(one), len(other))
+	for n < short && one[n] == other[n] {
+		n++
+	}
+	return n >= 6 || n >= 4 && 5*n >= 4*short
+}
+
+// cosine is that of two vectors of length 1. Each step is rounded, so that it is the same on every machine.
+func cosine(a, b []float32) float64 {
+	var sum float64
+	for i, x := range a {
+		sum += float64(float64(x) * float64(b[i]))
+	}
+	return sum
+}

@@ -1,0 +1,163 @@
+package knowledge
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// meanings knows a few words. Those in the same group mean the like.
+type meanings struct {
+	model  Model
+	groups []string
+}
+
+func (m meanings) Model() Model { return m.model }
+
+func (m meanings) WordVector(word string) []float32 {
+	v := make([]float32, len(m.groups))
+	for i, group := range m.groups {
+		if strings.Contains(" "+group+" ", " "+word+" ") {
+			v[i] = 1
+			return v
+		}
+	}
+	return nil
+}
+
+var known = meanings{Model{Provider: "local", Name: "all-MiniLM-L6-v2"}, []string{"buy purchase", "coins currencies", "weather"}}
+
+func TestWordsThatMeanTheLikeAreFound(t *testing.T) {
+	t.Parallel()
+	p := matches(passages("The desk closes at noon. A purchase of digital currencies needs two keys. The weather was fine."))
+	text, _ := extract("Who may buy coins?", p, known)
+	require.Equal(t, "“A purchase of digital currencies needs two keys.” [1]", text)
+	text, _ = extract("Who may buy coins?", p, nil)
+	require.Equal(t, "“The desk closes at noon.” [1]", text, "without a model that knows them none is like another")
+}
+
+// Of a model that was not measured nobody knows what cosine two words without relation have.
+func TestOnlyAMeasuredModelSaysWhichWordsAreAlike(t *testing.T) {
+	t.Parallel()
+	other := known
+	other.model.Name = "unknown"
+	for words, want := range map[WordVectors]bool{nil: false, &other: false, &known: true} {
+		b, err := NewBase(Parts{Texts: struct{ Texts }{}, Trials: struct{ Trials }{}, Embedders: Embedders{HashEmbedder{}}, Index: struct{ VectorIndex }{}, LLM: noLLM{}, Words: words})
+		require.NoError(t, err)
+		require.Equal(t, want, b.words != nil)
+	}
+}
+
+func TestWordsOfAFamilyAreFoundByTheirLetters(t *testing.T) {
+	t.Parallel()
+	for _, pair := range [][2]string{{"categor", "categori"}, {"reward", "rewardless"}, {"trade", "trader"}} {
+		require.True(t, akin(pair[0], pair[1]), "%v", pair)
+	}
+	for _, pair := range [][2]string{{"stop", "store"}, {"big", "bigger"}, {"", "x"}, {"contract", "contain"}, {"移動平均", "移動"}, {"про", "прорыв"}} {
+		require.False(t, akin(pair[0], pair[1]), "%v", pair)
+	}
+	p := matches(passages("Ships sailed in the north. A table has a row for each category. The weather was fine."))
+	text, _ := extract("tables of categorical variables", p, nil)
+	require.Contains(t, text, "each category")
+	l := newLikeness(nil, "categorical")
+	require.Equal(t, []float64{akinShare}, l.near("categori", "category"))
+	require.Equal(t, []float64{0}, l.near("cat", "cat"))
+}
+
+func TestSentencesThatFollowEachOtherAreOneQuotation(t *testing.T) {
+	t.Parallel()
+	text, cited := extract("Where does a stop order fill?", matches(passages(
+		"A stop order fills at the open. The stop order may fill far below.\n\n- a stop order of one item\n- a stop order of another item",
+		"Stop orders fill. Nothing is known of the tide. To fill a stop order takes a counterpart.")), nil)
+	require.Contains(t, text, "“A stop order fills at the open. The stop order may fill far below.” [1]")
+	require.Contains(t, text, "“- a stop order of one item” [1]\n“- a stop order of another item” [1]", "items are quoted by themselves")
+	require.Contains(t, text, "“Stop orders fill.” [2]\n“To fill", "what lies between is left out")
+	require.Len(t, cited, 2)
+}
+
+// An answer is a few quotations and not the passages.
+func TestAnswersAreShort(t *testing.T) {
+	t.Parallel()
+	sentence := func(i int) string { return fmt.Sprintf("Rule %d %sof a stop order. ", i, strings.Repeat("word ", i%7+9)) }
+	var long, chinese strings.Builder
+	for i := range 200 {
+		long.WriteString(sentence(i))
+		chinese.WriteString("止损单以开盘价成交" + strings.Repeat("一", i+1) + "。")
+	}
+	text, _ := extract("What does a stop order do?", matches(passages(long.String())), nil)
+	require.LessOrEqual(t, len(strings.Fields(text)), mostWords)
+	require.Greater(t, len(strings.Fields(text)), mostWords/2)
+	text, _ = extract("止损单在哪里成交？", matches(passages(chinese.String())), nil)
+	require.LessOrEqual(t, len([]rune(text)), unspacedWord*(mostWords+10), "characters count where no spaces are")
+	text, _ = extract("stop", matches(passages(strings.Join(letters(60), "\n\n"))), nil)
+	require.LessOrEqual(t, strings.Count(text, "“"), mostSentences)
+}
+
+func letters(n int) []string {
+	var all []string
+	for i := range n {
+		all = append(all, "Stop "+strings.Repeat("z", i+1)+".")
+	}
+	return all
+}
+
+// What fits far less than the best is left out, though there is room.
+func TestWhatFitsFarLessIsNotQuoted(t *testing.T) {
+	t.Parallel()
+	text, _ := extract("What does a guaranteed stop cost?", matches(passages(
+		"The tide cost the harbour a pier. A guaranteed stop costs 0.3 percent.")), nil)
+	require.Equal(t, "“A guaranteed stop costs 0.3 percent.” [1]", text)
+}
+
+func TestAQuestionForAFigureIsAnsweredByOne(t *testing.T) {
+	t.Parallel()
+	p := matches(passages("A script is checked for how big it is. The size of it is read first. A script has at most 256 KiB."))
+	all := candidates("How big a script?", p, nil)
+	require.Len(t, all, 2)
+	asked := map[string]float64{}
+	for _, s := range all {
+		asked[s.text] = s.score
+	}
+	for _, s := range candidates("Big is a script?", p, nil) {
+		gain := 0.0
+		if strings.Contains(s.text, "256") {
+			gain = figureShare
+		}
+		require.InDelta(t, s.score+gain, asked[s.text], 1e-12, s.text)
+	}
+}
+
+func TestCodeIsQuotedToItsEnd(t *testing.T) {
+	t.Parallel()
+	code := "```sh\n" + strings.Repeat("echo some line of a script that goes on\n", 20) + "redis-cli flushdb\n```"
+	text, _ := extract("flushdb of redis", matches(passages(code)), nil)
+	require.Contains(t, text, "redis-cli flushdb")
+	for _, q := range quotes(code) {
+		require.LessOrEqual(t, len(q.text), mostSentence)
+	}
+}
+
+// What stands around a sentence counts by how near it is: in it, above it, before it, in the title, elsewhere in the passage.
+func TestWordsCountByWhereTheyStand(t *testing.T) {
+	t.Parallel()
+	weigh := func(r reading) float64 {
+		if r.around == nil {
+			r.around = &around{}
+		}
+		if r.own == nil {
+			r.own = []float64{0}
+		}
+		r.compared = true
+		score, _ := r.weigh([]string{"stop"}, []float64{1})
+		return score
+	}
+	has := wordSet{"stop": true}
+	require.Equal(t, 1.0, weigh(reading{own: []float64{1}, around: &around{heading: has}}))
+	require.Equal(t, headingShare, weigh(reading{around: &around{heading: has, title: has}}))
+	require.Equal(t, titleShare, weigh(reading{around: &around{title: has, passage: has}}))
+	require.Equal(t, beforeShare, weigh(reading{before: has, around: &around{passage: has}}))
+	require.Equal(t, elsewhereShare, weigh(reading{around: &around{passage: has}}))
+	require.Zero(t, weigh(reading{}))
+}
