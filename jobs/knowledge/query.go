@@ -191,6 +191,9 @@ func (b *Base) read(ctx context.Context, workspace uuid.UUID, ranked []fused, pa
 			byID[p.ID] = p
 		}
 		for _, f := range part {
+			if len(matches) == enough {
+				break
+			}
 			p, ok := byID[f.chunk]
 			if !ok || seen[p.Text] {
 				continue
@@ -206,7 +209,7 @@ func (b *Base) read(ctx context.Context, workspace uuid.UUID, ranked []fused, pa
 			}
 		}
 	}
-	return matches[:min(enough, len(matches))], nil
+	return matches, nil
 }
 
 // rerank reorders the matches by the reranker's judgement. When it fails their order stays.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/kljensen/snowball/english"
 )
@@ -84,13 +85,64 @@ func (s wordSet) share(text string) float64 {
 	return float64(s.count(text)) / float64(len(s))
 }
 
-// count is how many of the words the text has.
+// count is how many of the words the text has. A word is stemmed only where it begins like one of them.
 func (s wordSet) count(text string) int {
+	begins := s.beginnings()
 	found := map[string]bool{}
-	for _, word := range words(text) {
-		if s[word] {
-			found[word] = true
+	for at := 0; at < len(text) && len(found) < len(s); at++ {
+		start, plain := at, true
+		for ; at < len(text) && (text[at] >= utf8.RuneSelf || alphanumeric(text[at])); at++ {
+			plain = plain && text[at] < utf8.RuneSelf
+		}
+		if field := text[start:at]; plain && (field == "" || !begins.may(field)) {
+			continue
+		}
+		// What is not ASCII may be anything, also several words.
+		for word := range spelt(text[start:at]) {
+			if s[word] {
+				found[word] = true
+			}
 		}
 	}
 	return len(found)
+}
+
+// beginnings are the first two letters that words of ASCII have if they may be of a set. A stem begins as its word
+// does, but that "dying" becomes "die", and some are of one letter.
+type beginnings struct {
+	one [utf8.RuneSelf]bool
+	two [utf8.RuneSelf][utf8.RuneSelf]bool
+}
+
+func (s wordSet) beginnings() *beginnings {
+	var b beginnings
+	for word := range s {
+		switch {
+		case word == "" || word[0] >= utf8.RuneSelf:
+		case len(word) == 1:
+			b.one[word[0]] = true
+		case word[1] < utf8.RuneSelf:
+			b.two[word[0]][word[1]] = true
+			if word[1] == 'i' {
+				b.two[word[0]]['y'] = true
+			}
+		}
+	}
+	return &b
+}
+
+func (b *beginnings) may(word string) bool {
+	first := small(word[0])
+	return b.one[first] || len(word) > 1 && b.two[first][small(word[1])]
+}
+
+func small(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+func alphanumeric(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
