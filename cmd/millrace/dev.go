@@ -117,6 +117,7 @@ func (c *devCmd) database(ctx context.Context, life *lifecycle, env *environment
 		return fmt.Errorf("start Postgres: %w", err)
 	}
 	life.onStop(cluster.Stop)
+	life.needs(cluster.Done(), cluster.Ended)
 	c.DatabaseURL = cluster.URL()
 	return nil
 }

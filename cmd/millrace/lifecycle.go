@@ -12,7 +12,12 @@ const stopQuickly = 2 * time.Second
 // lifecycle stops what was started, last in first out: after a failed set-up as after a signal.
 type lifecycle struct {
 	stops []func(context.Context) error
+	lost  <-chan struct{} // closed when it cannot continue; nil: never
+	why   func() error
 }
+
+// needs has the process end when lost is closed, with the error why.
+func (l *lifecycle) needs(lost <-chan struct{}, why func() error) { l.lost, l.why = lost, why }
 
 // onStop adds a clean-up.
 func (l *lifecycle) onStop(stop func(context.Context) error) {

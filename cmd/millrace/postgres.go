@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"time"
 
+	"millrace/ops/routine"
 	"millrace/store/localpg"
 )
 
@@ -42,12 +43,27 @@ func (c *postgresCmd) Run(ctx context.Context, env *environment) (err error) {
 		defer cancel()
 		err = errors.Join(err, cluster.Stop(stop))
 	}()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	routine.Go(func() error {
+		select {
+		case <-cluster.Done():
+			return cluster.Ended()
+		case <-ctx.Done():
+			return nil
+		}
+	}, cancel)
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, env.stdout, env.stderr
 	cmd.Env = append(os.Environ(), "DATABASE_URL="+cluster.URL(), "MILLRACE_TEST_DATABASE_URL="+cluster.URL())
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	err = cmd.Run()
+	select {
+	case <-cluster.Done():
+		return cluster.Ended()
+	default:
+	}
 	var failed *exec.ExitError
 	if errors.As(err, &failed) && failed.ExitCode() > 0 {
 		return exitStatus(failed.ExitCode())

@@ -85,16 +85,22 @@ type configError struct{ error }
 
 func (e configError) Unwrap() error { return e.error }
 
-// serve starts a long-lived process, waits for the signal that ends ctx, and stops it within the
-// deadline. A set-up that fails is rolled back.
+// serve starts a long-lived process, waits for the signal that ends ctx, or the end of what it needs, and stops it within
+// the deadline. A set-up that fails is rolled back.
 func serve(ctx context.Context, env *environment, deadline time.Duration, start func(*lifecycle) error) error {
 	var life lifecycle
 	if err := start(&life); err != nil {
 		return errors.Join(err, life.stop(deadline))
 	}
-	<-ctx.Done()
+	var lost error
+	select {
+	case <-ctx.Done():
+	case <-life.lost:
+		lost = life.why()
+		env.logger.Error("stopping", slog.Any("error", lost))
+	}
 	env.logger.Info("stopping", slog.Duration("deadline", deadline))
-	err := life.stop(deadline)
+	err := errors.Join(lost, life.stop(deadline))
 	env.logger.Info("stopped")
 	return err
 }

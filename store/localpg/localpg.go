@@ -158,6 +158,11 @@ func (c *Cluster) url(database string) string {
 // Done is closed when the server has ended, asked to or not.
 func (c *Cluster) Done() <-chan struct{} { return c.proc.done }
 
+// Ended says that and how the server has ended, and where it may have said why. Call it after Done.
+func (c *Cluster) Ended() error {
+	return fmt.Errorf("postgres has ended, though nobody asked it to (%w): see %s", c.proc.result(), c.dir.path("postgres.log"))
+}
+
 // Stop ends the sessions, writes a checkpoint and waits for the server to exit. When ctx ends
 // first the server is killed, which the next start recovers from; that is an error. Stop may be
 // called again; each call returns the first one's result.

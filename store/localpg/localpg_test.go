@@ -244,6 +244,8 @@ func TestDoneReportsAServerThatDied(t *testing.T) {
 	cluster := start(t, dir)
 	require.NoError(t, syscall.Kill(serverPID(t, dir), syscall.SIGKILL))
 	<-cluster.Done()
+	require.ErrorContains(t, cluster.Ended(), "signal: killed")
+	require.ErrorContains(t, cluster.Ended(), "postgres.log")
 	require.NoError(t, cluster.Stop(t.Context()))
 }
 
