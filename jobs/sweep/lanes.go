@@ -12,6 +12,8 @@ type lanes struct {
 	lanes  [backtest.Lanes]lane
 	size   int // of a block
 	block  []pending
+	kept   []fullMetrics // of trials of the block
+	sample []trialSample // likewise
 	params []float64 // of the block, one trial after the other
 	order  []uint64  // trials of the block in the order in which they are run, in the lowest bits
 }
@@ -30,8 +32,8 @@ type pending struct {
 	alone  bool // a trial beside it panicked: it is run on its own
 	row    trialRow
 	ratio  float64
-	m      *fullMetrics // nil unless the leaderboard may need it
-	sample *trialSample // nil unless the evidence looks at it
+	m      int32 // its place in kept, unless -1: the leaderboard may need it
+	sample int32 // its place in sample, unless -1: the evidence looks at it
 }
 
 const (
@@ -51,8 +53,15 @@ func (r *shardRun) newLanes() *lanes {
 		}
 	}
 	size := max(backtest.Lanes, min(blockTrials, blockBars/max(1, r.plan.TrialBars())))
-	l, room := &lanes{size: size}, min(size, r.result.shard.Trials)
-	l.block, l.params, l.order = make([]pending, 0, room), make([]float64, 0, room*len(r.plan.names)), make([]uint64, 0, room)
+	l, ok := r.plan.idle.Get().(*lanes)
+	if !ok {
+		l = &lanes{size: size}
+	}
+	room := min(size, r.result.shard.Trials)
+	l.block, l.params, l.order = slices.Grow(l.block, room), slices.Grow(l.params, room*len(r.plan.names)), slices.Grow(l.order, room)
+	if r.plan.keepsMetrics() {
+		l.kept = slices.Grow(l.kept, room)
+	}
 	l.renew(r.plan)
 	return l
 }
@@ -67,12 +76,20 @@ func (l *lanes) renew(p *Plan) {
 func (l *lanes) clear(p *Plan) {
 	for i := range l.lanes {
 		p.clear(l.lanes[i].scratch)
+		l.lanes[i] = lane{}
 	}
+	p.idle.Put(l)
+}
+
+// empty makes room for the next block.
+func (l *lanes) empty() {
+	clear(l.sample)
+	l.block, l.params, l.kept, l.sample = l.block[:0], l.params[:0], l.kept[:0], l.sample[:0]
 }
 
 // take takes a trial, and reports whether the block is full.
 func (l *lanes) take(trial int, params backtest.Params) bool {
-	l.block, l.params = append(l.block, pending{trial: trial}), append(l.params, params...)
+	l.block, l.params = append(l.block, pending{trial: trial, m: -1, sample: -1}), append(l.params, params...)
 	return len(l.block) == l.size
 }
 
@@ -111,7 +128,7 @@ func (l *lanes) schedule(p *Plan) []uint64 {
 // panics, each of these is run alone.
 func (r *shardRun) together(progress func(done int)) {
 	l := r.lanes
-	defer func() { l.block, l.params = l.block[:0], l.params[:0] }()
+	defer l.empty()
 	before, ran, bars := r.result.columns.len(), 0, 0
 	for group := range slices.Chunk(l.schedule(r.plan), backtest.Lanes) {
 		if bars += len(group) * r.plan.TrialBars(); bars >= barsBetweenChecks {
@@ -147,12 +164,10 @@ func (r *shardRun) runGroup(group []uint64) {
 		p.fill(&b.row, &lane.m, lane.scratch)
 		b.ratio = p.spec.selection(lane.m.is.SR, lane.m.outOf.SR)
 		if b.row.verdict == passed && p.keepsMetrics() {
-			m := lane.m
-			b.m = &m
+			b.m, l.kept = int32(len(l.kept)), append(l.kept, lane.m)
 		}
 		if lane.sample.wanted {
-			sample := lane.sample
-			b.sample = &sample
+			b.sample, l.sample = int32(len(l.sample)), append(l.sample, lane.sample)
 		}
 	}
 	if !ok {
@@ -166,12 +181,13 @@ func (r *shardRun) add(b *pending, params backtest.Params) {
 		r.trial(b.trial, params)
 		return
 	}
-	if b.sample != nil {
-		r.result.sample.add(b.sample.blocks, b.sample.returns)
+	if b.sample >= 0 {
+		sample := &r.lanes.sample[b.sample]
+		r.result.sample.add(sample.blocks, sample.returns)
 	}
 	r.m, r.ran = fullMetrics{trial: b.trial}, true
-	if b.m != nil {
-		r.m = *b.m
+	if b.m >= 0 {
+		r.m = r.lanes.kept[b.m]
 	}
 	r.row, r.ratio = b.row, b.ratio
 	r.record(params)

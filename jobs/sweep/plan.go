@@ -3,6 +3,7 @@ package sweep
 import (
 	"fmt"
 	"iter"
+	"sync"
 
 	"millrace/jobs/backtest"
 	"millrace/jobs/invalid"
@@ -24,7 +25,8 @@ type Plan struct {
 	seq      *sequence
 	names    []string
 	warnings []string
-	bestOnly bool // of a permutation: the best score is all that is kept
+	bestOnly bool      // of a permutation: the best score is all that is kept
+	idle     sync.Pool // of *lanes, whose memory the next shard takes
 }
 
 // NewPlan binds a spec to bars. What it adds to Check are the numbers of bars in each part, and

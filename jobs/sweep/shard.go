@@ -12,6 +12,9 @@ import (
 // leaders is how many trials the leaderboard has.
 const leaders = 1000
 
+// keptMetrics is how many trials' full metrics a shard keeps before it drops those that are off the leaderboard.
+const keptMetrics = 2 * leaders
+
 // rerunFrom is the number of trials from which the leaders are run again at the end rather than
 // kept along the way: from here on that costs less than one percent.
 const rerunFrom = 100 * leaders
@@ -55,6 +58,9 @@ func (p *Plan) RunShard(ctx context.Context, sh Shard, progress func(done int)) 
 			shard: sh, best: -1, columns: newColumns(len(p.names), sh.Trials), ratios: make([]float64, 0, sh.Trials),
 			sample: keptSample{keeps: p.panelSampler()},
 		},
+	}
+	if p.keepsMetrics() {
+		run.result.full = make([]fullMetrics, 0, min(sh.Trials, keptMetrics))
 	}
 	defer func() { p.clear(run.scratch) }()
 	run.stop = func() bool { return ctx.Err() != nil }
@@ -165,6 +171,9 @@ func (r *shardRun) completed() {
 	p, result := r.plan, r.result
 	result.Completed++
 	if p.keepsMetrics() {
+		if len(result.full) == keptMetrics {
+			result.keepLeaders(p)
+		}
 		result.full = append(result.full, r.m)
 	}
 	if score := p.spec.selection(r.row.scoreIS, r.row.scoreOOS); result.best < 0 || score > result.bestScore {
