@@ -14,8 +14,8 @@ type lanes struct {
 	block  []pending
 	kept   []fullMetrics // of trials of the block
 	sample []trialSample // likewise
-	params []float64 // of the block, one trial after the other
-	order  []uint64  // trials of the block in the order in which they are run, in the lowest bits
+	params []float64     // of the block, one trial after the other
+	order  []uint64      // trials of the block in the order in which they are run, in the lowest bits
 }
 
 // lane is what runs one of the trials side by side.

@@ -50,8 +50,16 @@ func (s *Store) Shards(ctx context.Context, workspace, tune uuid.UUID) ([]sweep.
 }
 
 // Complete stores what the collect step found, under its lease, and ends the tune. ErrEnded when it had
-// ended before.
+// ended before, or is run by other rules by now. What is stored is made before the lock is taken, and sent at once.
 func (s *Store) Complete(ctx context.Context, lease store.Lease, id uuid.UUID, found *sweep.Outcome) error {
+	before, err := s.Get(ctx, lease.Workspace, id)
+	if err != nil {
+		return err
+	}
+	end, err := s.newEnd(ctx, before, found)
+	if err != nil {
+		return err
+	}
 	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		tune, err := readTune(ctx, tx, lease.Workspace, id)
 		if err != nil {
@@ -60,53 +68,40 @@ func (s *Store) Complete(ctx context.Context, lease store.Lease, id uuid.UUID, f
 		if err := tune.still(Running); err != nil {
 			return err
 		}
+		if tune.Stamp != before.Stamp {
+			return fmt.Errorf("tune %s was begun again: %w", id, store.ErrEnded)
+		}
+		batch := &pgx.Batch{}
+		batch.Queue(dropWorking, tune.ID)
 		if tune.Fold != nil {
-			return s.endFold(ctx, tx, tune, found)
+			s.queueFoldEnd(batch, tune, &end)
+			tx.AfterCommit(s.foldEnded)
+		} else {
+			queueOutcome(batch, tune, &end)
 		}
-		if err := saveOutcome(ctx, tx, tune, found); err != nil {
-			return err
+		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+			return fmt.Errorf("save outcome of tune %s: %w", id, err)
 		}
-		if err := s.saveManifest(ctx, tx, tune, found); err != nil {
-			return err
+		if tune.Fold != nil {
+			return nil
 		}
 		return s.end(ctx, tx, tune, Completed, "")
 	})
 }
 
-// saveOutcome keeps the leaderboard and the ranking apart from the summary, so that reading a tune
+// queueOutcome keeps the leaderboard and the ranking apart from the summary, so that reading a tune
 // stays cheap when it has a million trials.
-func saveOutcome(ctx context.Context, tx pgx.Tx, tune *Tune, found *sweep.Outcome) error {
-	body, err := encodeOutcome(found)
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec(ctx, `update tunes set outcome = $2, ranking = $3, warnings = $4, regime = $5 where id = $1`,
-		tune.ID, body, found.Ranking, append([]string{}, found.Warnings...), found.Regime)
-	if err != nil {
-		return fmt.Errorf("save outcome of tune %s: %w", tune.ID, err)
-	}
-	if _, err = tx.Exec(ctx, dropWorking, tune.ID); err != nil {
-		return fmt.Errorf("drop working figures of tune %s: %w", tune.ID, err)
-	}
-	return insertLeaderboard(ctx, tx, tune, found.Leaderboard[:min(tune.Leaders, len(found.Leaderboard))])
-}
-
-func insertLeaderboard(ctx context.Context, tx pgx.Tx, tune *Tune, entries []sweep.Entry) error {
-	rows, err := leadersOf(entries)
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec(ctx, `
+func queueOutcome(batch *pgx.Batch, tune *Tune, e *tuneEnd) {
+	batch.Queue(`
+		update tunes set outcome = $2, ranking = $3, warnings = $4, regime = $5, manifest = $6, manifest_sha256 = $7 where id = $1`,
+		tune.ID, e.outcome, e.found.Ranking, append([]string{}, e.found.Warnings...), e.found.Regime, e.manifest, e.sum)
+	batch.Queue(`
 		insert into tune_leaderboard (tune_id, workspace_id, dataset_id, strategy, objective, fold,
 		                              rank, trial_index, score, entry)
 		select $1, $2, $3, $4, $5, false, r, i, s, e::json
 		  from unnest($6::int[], $7::int[], $8::float8[], $9::text[]) as u (r, i, s, e)`,
 		tune.ID, tune.WorkspaceID, tune.DatasetID, tune.Spec.StrategyName, tune.Spec.ObjectiveType,
-		rows.ranks, rows.trials, rows.scores, rows.bodies)
-	if err != nil {
-		return fmt.Errorf("insert leaderboard of tune %s: %w", tune.ID, err)
-	}
-	return nil
+		e.leaders.ranks, e.leaders.trials, e.leaders.scores, e.leaders.bodies)
 }
 
 // leaderRows are entries of a leaderboard as columns.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"millrace/jobs"
@@ -16,21 +17,30 @@ import (
 // fold does to the database is few transactions, and each of them is one round trip: the server runs it without
 // waiting for us, and nothing but its own statements holds the lock.
 
-// BeginFold is Begin of a fold that is planned for the first time. With own the lease's job continues and works the one
-// shard of the plan itself, and is the job of that shard from then on; otherwise it is completed.
-func (s *Store) BeginFold(ctx context.Context, lease store.Lease, tune *Tune, plan Plan, own bool) error {
+// BeginFirst is Begin of a tune that is planned for the first time, in two round trips: one that reads, without a lock, what
+// share of the queue the tune may have, and one that does the rest. With own, for a fold, the lease's job continues and works
+// the one shard of the plan itself, and is the job of that shard from then on; otherwise it is completed.
+func (s *Store) BeginFirst(ctx context.Context, lease store.Lease, tune *Tune, plan Plan, own bool) error {
 	var of share
 	window := 0
+	crumb, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("trade event id: %w", err)
+	}
 	if !own {
-		var err error
 		if of, window, err = s.readShareOf(ctx, lease.Workspace, tune.ID); err != nil {
 			return err
 		}
 	}
 	tune.Status, tune.Stamp = Running, plan.Stamp
-	err := s.db.PipelineUnderLease(ctx, lease, tune.ID, func(batch *pgx.Batch) {
+	err = s.db.PipelineUnderLease(ctx, lease, tune.ID, func(batch *pgx.Batch) {
 		queueBegin(batch, lease, tune, plan, own)
-		s.folds.QueueFoldBegan(batch, tune)
+		if tune.Fold != nil {
+			s.folds.QueueFoldBegan(batch, tune)
+		} else {
+			QueueEvent(batch, tune, "running")
+			queueVariantBegan(batch, tune, crumb)
+		}
 		if own {
 			queueOwnShard(batch, lease, tune)
 		} else {
@@ -74,12 +84,8 @@ func queueOwnShard(batch *pgx.Batch, lease store.Lease, tune *Tune) {
 // CompleteFold is Complete of a fold, in one round trip. With done it stores the result of its one shard too, which the
 // lease's job worked.
 func (s *Store) CompleteFold(ctx context.Context, lease store.Lease, tune *Tune, done *ShardDone, found *sweep.Outcome) error {
-	end, err := newFoldEnd(tune, found)
+	end, err := s.newEnd(ctx, tune, found)
 	if err != nil {
-		return err
-	}
-	// What it is made of never changes, so that it is looked up before.
-	if end.manifest, end.sum, err = s.manifestOutside(ctx, tune, found); err != nil {
 		return err
 	}
 	err = s.db.PipelineUnderLease(ctx, lease, tune.ID, func(batch *pgx.Batch) {
@@ -102,50 +108,34 @@ func (s *Store) CompleteFold(ctx context.Context, lease store.Lease, tune *Tune,
 	return nil
 }
 
-// endFold is CompleteFold within a transaction.
-func (s *Store) endFold(ctx context.Context, tx *store.Tx, tune *Tune, found *sweep.Outcome) error {
-	end, err := newFoldEnd(tune, found)
-	if err != nil {
-		return err
-	}
-	if end.manifest, end.sum, err = s.manifest(ctx, tx, tune, found); err != nil {
-		return err
-	}
-	batch := &pgx.Batch{}
-	batch.Queue(dropWorking, tune.ID)
-	s.queueFoldEnd(batch, tune, &end)
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return fmt.Errorf("complete tune %s: %w", tune.ID, err)
-	}
-	tx.AfterCommit(s.foldEnded)
-	return nil
-}
-
 func (s *Store) foldEnded() {
 	s.db.Recorder().TuneEnded(string(Completed))
 	s.db.Recorder().FoldEnded(string(Completed))
 }
 
-// foldEnd is what a fold's tune ends with.
-type foldEnd struct {
+// tuneEnd is what a tune ends with.
+type tuneEnd struct {
 	outcome, sum []byte
 	manifest     string
 	leaders      leaderRows
 	found        *sweep.Outcome
 }
 
-// newFoldEnd has all but the manifest.
-func newFoldEnd(tune *Tune, found *sweep.Outcome) (end foldEnd, err error) {
+// newEnd makes it. What the manifest is made of never changes, so that it is looked up before the lock is taken.
+func (s *Store) newEnd(ctx context.Context, tune *Tune, found *sweep.Outcome) (end tuneEnd, err error) {
 	end.found = found
 	if end.outcome, err = encodeOutcome(found); err != nil {
 		return end, err
 	}
-	end.leaders, err = leadersOf(found.Leaderboard[:min(tune.Leaders, len(found.Leaderboard))])
+	if end.leaders, err = leadersOf(found.Leaderboard[:min(tune.Leaders, len(found.Leaderboard))]); err != nil {
+		return end, err
+	}
+	end.manifest, end.sum, err = s.manifestOutside(ctx, tune, found)
 	return end, err
 }
 
 // queueFoldEnd ends the tune. One that is not running any more, or is run by other rules by now, is refused.
-func (s *Store) queueFoldEnd(batch *pgx.Batch, tune *Tune, e *foldEnd) {
+func (s *Store) queueFoldEnd(batch *pgx.Batch, tune *Tune, e *tuneEnd) {
 	batch.Queue(`
 		with ended as (
 			update tunes

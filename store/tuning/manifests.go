@@ -14,18 +14,6 @@ import (
 	"millrace/store/market"
 )
 
-// saveManifest writes what a tune was made of beside what it found.
-func (s *Store) saveManifest(ctx context.Context, tx pgx.Tx, tune *Tune, found *sweep.Outcome) error {
-	body, sum, err := s.manifest(ctx, tx, tune, found)
-	if err != nil {
-		return err
-	}
-	if _, err = tx.Exec(ctx, `update tunes set manifest = $2, manifest_sha256 = $3 where id = $1`, tune.ID, body, sum); err != nil {
-		return fmt.Errorf("save the manifest of tune %s: %w", tune.ID, err)
-	}
-	return nil
-}
-
 // manifest makes the manifest of a tune.
 func (s *Store) manifest(ctx context.Context, tx pgx.Tx, tune *Tune, found *sweep.Outcome) (body string, sum []byte, err error) {
 	ids := []uuid.UUID{tune.DatasetID}

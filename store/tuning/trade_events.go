@@ -100,6 +100,16 @@ func variantBegan(ctx context.Context, tx pgx.Tx, tune *Tune) error {
 	return dropCrumb(ctx, tx, plan, "RUN_VARIANT_STARTED", crumb)
 }
 
+// queueVariantBegan is variantBegan as a statement of a batch, for a tune that may or may not be a variant.
+func queueVariantBegan(batch *pgx.Batch, tune *Tune, id uuid.UUID) {
+	batch.Queue(`
+		insert into trade_events (id, workspace_id, run_plan_id, event_type, pinned, payload)
+		select $1, p.workspace_id, p.id, 'RUN_VARIANT_STARTED', p.pinned,
+		       jsonb_strip_nulls(jsonb_build_object('variant_id', v.variant_id, 'tune_id', v.tune_id, 'best_score', $3::float8))
+		  from run_plan_variants v join run_plans p on p.id = v.run_plan_id where v.tune_id = $2`,
+		id, tune.ID, tune.Progress.BestScore)
+}
+
 // variantEnded counts a variant whose tune has ended; the last one ends the plan.
 func (s *Store) variantEnded(ctx context.Context, tx *store.Tx, tune *Tune) error {
 	plan, crumb, err := variantOf(ctx, tx, tune)

@@ -25,7 +25,7 @@ func fold(d *storetest.Fixture, f walkforward.Fold) *tuning.Tune {
 
 // begin begins a fold of one shard, which its plan job works.
 func begin(d *storetest.Fixture, lease store.Lease, tune *tuning.Tune) error {
-	return d.Store.Tuning.BeginFold(d.T.Context(), lease, tune, tuning.Plan{Shards: []sweep.Shard{{Trials: 4, Cost: 1}}, Rounds: 1, Work: 4}, true)
+	return d.Store.Tuning.BeginFirst(d.T.Context(), lease, tune, tuning.Plan{Shards: []sweep.Shard{{Trials: 4, Cost: 1}}, Rounds: 1, Work: 4}, true)
 }
 
 // events are the types of a walk-forward's events and its tunes', in order, with what they say.

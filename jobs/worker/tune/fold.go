@@ -19,9 +19,9 @@ func single(tune *tuning.Tune, plan *sweep.Plan, shard sweep.Shard) bool {
 	return plan.Rounds() == 1 && !shard.Open && shard.First == 0 && shard.Trials == tune.Trials
 }
 
-// beginFold stores the plan of a fold. With own the job works its shard.
-func (w *Workers) beginFold(ctx context.Context, tune *tuning.Tune, plan *sweep.Plan, begin tuning.Plan, own bool, lease store.Lease) error {
-	err := w.save.Save(ctx, lease, func() error { return w.store.Tuning.BeginFold(ctx, lease, tune, begin, own) })
+// beginFirst stores the plan of a tune. With own the job works its shard, which is that of a fold.
+func (w *Workers) beginFirst(ctx context.Context, tune *tuning.Tune, plan *sweep.Plan, begin tuning.Plan, own bool, lease store.Lease) error {
+	err := w.save.Save(ctx, lease, func() error { return w.store.Tuning.BeginFirst(ctx, lease, tune, begin, own) })
 	if !own {
 		return err
 	}

@@ -137,7 +137,7 @@ func (f *fixture) begunAndLost(id uuid.UUID) (job int) {
 		update river_job set state = 'running', attempt = 1, attempted_at = now(), attempted_by = '{gone}'
 		 where id = (select plan_job_id from tunes where id = $1) returning id`, id)
 	stamp := got.Spec.Stamp(backtest.Stamp{Engine: backtest.Engine, Semantics: pine.Semantics})
-	require.NoError(f.t, f.store.Tuning.BeginFold(ctx, store.Lease{Workspace: f.space.ID, JobID: int64(job), Attempt: 1}, got, tuning.Plan{
+	require.NoError(f.t, f.store.Tuning.BeginFirst(ctx, store.Lease{Workspace: f.space.ID, JobID: int64(job), Attempt: 1}, got, tuning.Plan{
 		Shards: []sweep.Shard{{Trials: got.Trials, Cost: 1}}, Rounds: 1, Work: float64(got.Trials), Stamp: stamp,
 	}, true))
 	return f.count(`update river_job set state = 'available', attempted_at = null where id = $1 returning id`, job)

@@ -50,8 +50,8 @@ func (w *Workers) plan(ctx context.Context, args jobs.TunePlanArgs, lease store.
 		return err
 	}
 	begin := tuning.Plan{Shards: plan.Cut(size), Rounds: plan.Rounds(), Work: plan.Work(), Warnings: plan.Warnings(), Stamp: w.stamp(tune)}
-	if tune.Fold != nil && !tune.Planned {
-		return w.beginFold(ctx, tune, plan, begin, args.Own && single(tune, plan, begin.Shards[0]), lease)
+	if !tune.Planned {
+		return w.beginFirst(ctx, tune, plan, begin, args.Own && tune.Fold != nil && single(tune, plan, begin.Shards[0]), lease)
 	}
 	return w.save.Save(ctx, lease, func() error {
 		return w.store.Tuning.Begin(ctx, lease, args.TuneID, begin)
