@@ -15,6 +15,7 @@ import (
 	"millrace/ops"
 	"millrace/store"
 	"millrace/store/stores"
+	"millrace/store/tenants"
 )
 
 // kbCmd groups the verbs of the knowledge base.
@@ -99,10 +100,14 @@ func readCases(path string) ([]judge.Case, error) {
 
 // storedWorkspace finds a workspace by id or name.
 func storedWorkspace(ctx context.Context, st *stores.Set, named string) (uuid.UUID, error) {
+	find := func() (tenants.Workspace, error) { return st.Tenants.WorkspaceNamed(ctx, named) }
 	if id, err := uuid.Parse(named); err == nil {
-		return id, nil
+		find = func() (tenants.Workspace, error) { return st.Tenants.Workspace(ctx, id) }
 	}
-	found, err := st.Tenants.WorkspaceNamed(ctx, named)
+	found, err := find()
+	if errors.Is(err, store.ErrNotFound) {
+		return uuid.Nil, configError{fmt.Errorf("--workspace (MILLRACE_WORKSPACE_ID): no workspace is called %q", named)}
+	}
 	if err != nil {
 		return uuid.Nil, fmt.Errorf("workspace %q: %w", named, err)
 	}

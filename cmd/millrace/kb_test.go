@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"millrace/store"
@@ -49,9 +50,11 @@ func TestKnowledgeIsJudgedByAFileOfQuestions(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, runs.RowsAffected(), "judged questions are not recorded")
 
-	status, out = judge("--workspace", "nowhere")
-	require.Equal(t, 1, status)
-	require.Contains(t, out, `workspace "nowhere"`)
+	for _, named := range []string{"nowhere", uuid.NewString()} {
+		status, out = judge("--workspace", named)
+		require.Equal(t, 2, status)
+		require.Contains(t, out, `no workspace is called "`+named+`"`)
+	}
 	write(`{"question":"a"}`)
 	status, out = judge("--workspace", "judged")
 	require.Equal(t, 2, status)

@@ -2,12 +2,15 @@ package judge
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/go-json-experiment/json"
 
 	"millrace/jobs/knowledge"
 )
@@ -42,14 +45,19 @@ func Read(r io.Reader) ([]Case, error) {
 	var cases []Case
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, mostLine)
-	for n := 1; lines.Scan(); n++ {
-		if strings.TrimSpace(lines.Text()) == "" {
+	n := 0
+	for lines.Scan() {
+		n++
+		line := lines.Bytes()
+		if n == 1 {
+			line = bytes.TrimPrefix(line, []byte("\ufeff")) // as some editors begin a file
+		}
+		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
 		var c Case
-		decoder := json.NewDecoder(strings.NewReader(lines.Text()))
-		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&c); err != nil {
+		// It refuses a member that is there twice, what follows the object, and text that is not UTF-8.
+		if err := json.Unmarshal(line, &c, json.RejectUnknownMembers(true)); err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
 		if err := c.check(); err != nil {
@@ -57,8 +65,12 @@ func Read(r io.Reader) ([]Case, error) {
 		}
 		cases = append(cases, c)
 	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("line %d: %w", len(cases)+1, err)
+	err := lines.Err()
+	if errors.Is(err, bufio.ErrTooLong) {
+		err = fmt.Errorf("is longer than %d bytes", mostLine)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("line %d: %w", n+1, err)
 	}
 	return cases, nil
 }
@@ -67,18 +79,25 @@ func (c Case) check() error {
 	switch {
 	case strings.TrimSpace(c.Question) == "":
 		return fmt.Errorf("question is empty")
+	case strings.ContainsRune(c.Question, 0):
+		return fmt.Errorf("question holds a NUL")
+	case blank(c.Document), blank(c.Phrase):
+		return fmt.Errorf("document and phrase are words, or left out: white space is in every passage")
 	case c.OffDomain && (c.Document != "" || c.Phrase != "" || len(c.Also) > 0):
 		return fmt.Errorf("a question that is off_domain has neither document nor phrase")
 	case !c.OffDomain && c.Document == "" && c.Phrase == "":
 		return fmt.Errorf("name the document or the phrase that answers, or set off_domain")
 	}
 	for i, a := range c.Also {
-		if a.Document == "" && a.Phrase == "" || a.Grade < 0 || a.Grade > answers {
+		if strings.TrimSpace(a.Document+a.Phrase) == "" || blank(a.Document) || blank(a.Phrase) || a.Grade < 0 || a.Grade > answers {
 			return fmt.Errorf("also[%d]: name the document or the phrase, and a grade of 1 (related) or 2 (answers)", i)
 		}
 	}
 	return nil
 }
+
+// blank reports whether a text is there and says nothing.
+func blank(text string) bool { return text != "" && strings.TrimSpace(text) == "" }
 
 // grade is how far a passage answers the question: 2 when it does, 1 when it is related, 0 when neither.
 func (c Case) grade(p knowledge.Passage) int {

@@ -13,7 +13,7 @@ import (
 
 func TestCasesAreReadAndFaultsNamedByLine(t *testing.T) {
 	t.Parallel()
-	cases, err := Read(strings.NewReader(`{"question":"Why?","document":"a.md","phrase":"so"}` + "\n\n" + `{"question":"What?","off_domain":true}` + "\n"))
+	cases, err := Read(strings.NewReader("\ufeff" + `{"question":"Why?","document":"a.md","phrase":"so"}` + "\n\n" + `{"question":"What?","off_domain":true}` + "\n"))
 	require.NoError(t, err)
 	require.Equal(t, []Case{{Question: "Why?", Document: "a.md", Phrase: "so"}, {Question: "What?", OffDomain: true}}, cases)
 	for text, message := range map[string]string{
@@ -23,8 +23,16 @@ func TestCasesAreReadAndFaultsNamedByLine(t *testing.T) {
 		`{"question":"a","phrase":"x","off_domain":true}`:                 "line 1: a question that is off_domain",
 		`{"question":"a","phrase":"x","also":[{"grade":1}]}`:              "line 1: also[0]: name the document or the phrase",
 		`{"question":"a","phrase":"x","also":[{"phrase":"y","grade":3}]}`: "a grade of 1 (related) or 2 (answers)",
-		`{"question":"a","phrases":"x"}`:                                  `line 1: json: unknown field "phrases"`,
-		`{"question":"` + strings.Repeat("a", 70_000) + `"`:               "line 1: bufio",
+		`{"question":"a","phrases":"x"}`:                                  `unknown object member name "phrases"`,
+		"\n\n" + `{"question":"` + strings.Repeat("a", 70_000) + `"`:      "line 3: is longer than 65536 bytes",
+		`{"question":"a","phrase":"x"} {"question":"b","phrase":"x"}`:     "line 1",
+		`{"question":"a","phrase":"x"} and more`:                          "line 1",
+		`{"question":"a","phrase":"x","phrase":"y"}`:                      "line 1: jsontext: duplicate object member name \"phrase\"",
+		`{"question":"a\u0000","phrase":"x"}`:                             "line 1: question holds a NUL",
+		"{\"question\":\"a\xff\",\"phrase\":\"x\"}":                       "line 1: jsontext: invalid UTF-8",
+		`{"question":"a","phrase":" "}`:                                   "line 1: document and phrase are words",
+		`{"question":"a","phrase":"x","document":"\t"}`:                   "line 1: document and phrase are words",
+		`{"question":"a","phrase":"x","also":[{"phrase":" "}]}`:           "line 1: also[0]",
 	} {
 		_, err := Read(strings.NewReader(text))
 		require.ErrorContains(t, err, message)
