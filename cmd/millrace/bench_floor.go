@@ -9,8 +9,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -114,38 +116,80 @@ func pgbenchLiteral(text *string) string {
 
 var pgbenchRate = regexp.MustCompile(`(?m)^tps = (\d+\.\d+)`)
 
-// run has pgbench insert the rows so many times, and returns how often a second. It is not ok where pgbench is not installed.
-func (f *benchFloor) run(ctx context.Context, many int) (rate float64, ok bool, err error) {
+// floor is what pgbench did.
+type floor struct {
+	rate      float64       // a second
+	p99       time.Duration // of a transaction
+	processor time.Duration // of pgbench itself
+}
+
+// run has pgbench insert the rows so many times. It is not ok where pgbench is not installed.
+func (f *benchFloor) run(ctx context.Context, many int) (did floor, ok bool, err error) {
 	program, err := pgbench()
 	if err != nil {
-		return 0, false, nil //nolint:nilerr // not being there is what ok says
+		return did, false, nil //nolint:nilerr // not being there is what ok says
 	}
-	file, err := os.CreateTemp("", "millrace-bench-*.sql")
+	folder, err := os.MkdirTemp("", "millrace-bench-floor-")
 	if err != nil {
-		return 0, false, err
+		return did, false, err
 	}
-	defer func() { _ = os.Remove(file.Name()) }()
-	_, err = file.WriteString(f.script)
-	if err := errors.Join(err, file.Close()); err != nil {
-		return 0, false, err
+	defer func() { _ = os.RemoveAll(folder) }()
+	script, log := filepath.Join(folder, "script.sql"), filepath.Join(folder, "log")
+	if err := os.WriteFile(script, []byte(f.script), 0o600); err != nil {
+		return did, false, err
 	}
 	cfg, err := pgx.ParseConfig(f.database)
 	if err != nil {
-		return 0, false, err
+		return did, false, err
 	}
 	cmd := exec.CommandContext(ctx, program, "-n", "-M", "prepared", "-c", strconv.Itoa(benchClients), "-j", "2",
-		"-t", strconv.Itoa(max(many/benchClients, 1)), "-f", file.Name(), cfg.Database)
+		"-t", strconv.Itoa(max(many/benchClients, 1)), "-f", script, "-l", "--log-prefix="+log, cfg.Database)
 	cmd.Env = append(os.Environ(), "PGHOST="+cfg.Host, "PGPORT="+strconv.Itoa(int(cfg.Port)), "PGUSER="+cfg.User, "PGPASSWORD="+cfg.Password, "PGSSLMODE=disable")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return 0, false, fmt.Errorf("pgbench: %w: %s", err, out)
+		return did, false, fmt.Errorf("pgbench: %w: %s", err, out)
 	}
+	did.processor = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	found := pgbenchRate.FindSubmatch(out)
 	if found == nil {
-		return 0, false, fmt.Errorf("pgbench printed no rate: %s", out)
+		return did, false, fmt.Errorf("pgbench printed no rate: %s", out)
 	}
-	rate, err = strconv.ParseFloat(string(found[1]), 64)
-	return rate, err == nil, err
+	if did.rate, err = strconv.ParseFloat(string(found[1]), 64); err != nil {
+		return did, false, err
+	}
+	did.p99, err = loggedP99(log)
+	return did, err == nil, err
+}
+
+// loggedP99 is that of the transactions in the logs of pgbench's threads: the third word of a line, in microseconds.
+func loggedP99(prefix string) (time.Duration, error) {
+	logs, err := filepath.Glob(prefix + ".*")
+	if err != nil {
+		return 0, err
+	}
+	var took []time.Duration
+	for _, log := range logs {
+		text, err := os.ReadFile(log)
+		if err != nil {
+			return 0, err
+		}
+		for line := range strings.Lines(string(text)) {
+			words := strings.Fields(line)
+			if len(words) < 3 {
+				return 0, fmt.Errorf("pgbench logged %q", line)
+			}
+			microseconds, err := strconv.ParseInt(words[2], 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("pgbench logged %q: %w", line, err)
+			}
+			took = append(took, time.Duration(microseconds)*time.Microsecond)
+		}
+	}
+	if len(took) == 0 {
+		return 0, errors.New("pgbench logged no transaction")
+	}
+	slices.Sort(took)
+	return took[len(took)*99/100], nil
 }
 
 // pgbench is where the program is: beside the server's, or on the PATH.

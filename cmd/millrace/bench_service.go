@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -158,7 +159,7 @@ func (s *benchService) submissions(ctx context.Context, found *figures, body typ
 	body.NTrials = new(100)
 	took := make([][]time.Duration, benchClients)
 	var last string
-	begin := time.Now()
+	before, begin := s.spent(found), time.Now()
 	group, in := routine.NewGroup(ctx)
 	for at := range took {
 		group.Run(func() error {
@@ -180,6 +181,7 @@ func (s *benchService) submissions(ctx context.Context, found *figures, body typ
 		return err
 	}
 	rate := float64(many) / time.Since(begin).Seconds()
+	spent := s.spent(found).since(before)
 	s.sent += many
 	all := slices.Sorted(slices.Values(slices.Concat(took...)))
 	found.add("submissions", "a second", rate)
@@ -191,12 +193,49 @@ func (s *benchService) submissions(ctx context.Context, found *figures, body typ
 			return err
 		}
 	}
+	before = s.spent(found)
 	floor, ok, err := s.floor.run(ctx, many)
 	if err != nil || !ok {
 		found.missing("pgbench was not found beside Postgres or on the PATH: its inserts were not measured")
 		return err
 	}
-	found.add("pgbench inserting the same rows", "a second", floor)
-	found.ratio("submissions / pgbench", rate/floor)
+	least := s.spent(found).since(before)
+	least.ours = floor.processor
+	found.add("pgbench inserting the same rows", "a second", floor.rate)
+	found.add("pgbench, p99", "ms", floor.p99.Seconds()*1000)
+	found.ratio("submissions / pgbench", rate/floor.rate)
+	if !spent.known {
+		return nil
+	}
+	each := func(d time.Duration) float64 { return d.Seconds() * 1000 / float64(many) }
+	found.add("processor time of a submission: client and server", "ms", each(spent.ours))
+	found.add("processor time of a submission: Postgres", "ms", each(spent.postgres))
+	found.add("processor time of its rows: pgbench", "ms", each(least.ours))
+	found.add("processor time of its rows: Postgres", "ms", each(least.postgres))
+	found.ratio("processor time, of its rows by pgbench / of a submission", float64(least.ours+least.postgres)/float64(spent.ours+spent.postgres))
 	return nil
+}
+
+// spent is processor time that was taken.
+type spent struct {
+	ours, postgres time.Duration
+	known          bool
+}
+
+// spent is what this process and its Postgres have taken so far.
+func (s *benchService) spent(found *figures) spent {
+	var used syscall.Rusage
+	postgres, err := s.cluster.ProcessorTime()
+	if err == nil {
+		err = syscall.Getrusage(syscall.RUSAGE_SELF, &used)
+	}
+	if err != nil {
+		found.missing("processor time was not measured: " + err.Error())
+		return spent{}
+	}
+	return spent{ours: time.Duration(used.Utime.Nano() + used.Stime.Nano()), postgres: postgres, known: true}
+}
+
+func (s spent) since(before spent) spent {
+	return spent{ours: s.ours - before.ours, postgres: s.postgres - before.postgres, known: s.known && before.known}
 }
