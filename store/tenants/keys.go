@@ -143,29 +143,40 @@ func insertKey(ctx context.Context, tx *store.Tx, key Key) (made Key, secret str
 // none or it was revoked, KeyExpiredError when it has expired: both hold from the next request on.
 func (s *Store) KeyBySecret(ctx context.Context, secret string) (Principal, error) {
 	var p Principal
+	var due bool
 	digest := sha256.Sum256([]byte(secret))
 	err := s.db.FleetRow(ctx, `
-		with key as (
-			select k.workspace_id, k.id, k.name, k.role, w.submissions_per_minute, w.queries_per_minute, w.queue_depth,
-			       `+endsSoon+`
-			  from api_keys k join workspaces w on w.id = k.workspace_id
-			 where k.key_sha256 = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
-		), used as (
-			-- Once a minute, and by the first that comes: the others do not wait.
-			update api_keys set last_used_at = now()
-			 where id = (select k.id from api_keys k join key on key.id = k.id
-			              where k.last_used_at is null or k.last_used_at < now() - interval '1 minute'
-			                for update of k skip locked)
-		)
-		select * from key`, []any{digest[:]},
-		&p.WorkspaceID, &p.KeyID, &p.KeyName, &p.Role, &p.Limits.SubmissionsPerMinute, &p.Limits.QueriesPerMinute, &p.Limits.QueueDepth, &p.Ends)
+		select k.workspace_id, k.id, k.name, k.role, w.submissions_per_minute, w.queries_per_minute, w.queue_depth,
+		       `+endsSoon+`, `+noteDue+`
+		  from api_keys k join workspaces w on w.id = k.workspace_id
+		 where k.key_sha256 = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())`, []any{digest[:]},
+		&p.WorkspaceID, &p.KeyID, &p.KeyName, &p.Role, &p.Limits.SubmissionsPerMinute, &p.Limits.QueriesPerMinute, &p.Limits.QueueDepth, &p.Ends, &due)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Principal{}, s.whyNoKey(ctx, digest[:])
+	}
+	if err == nil && due {
+		err = s.noteUse(ctx, p.KeyID)
 	}
 	if err != nil {
 		return Principal{}, fmt.Errorf("look up key: %w", err)
 	}
 	return p, nil
+}
+
+// noteDue is whether the use of a key is to be noted: once a minute, as most requests then only read.
+const noteDue = `(k.last_used_at is null or k.last_used_at < now() - interval '1 minute')`
+
+// noteUse notes that a key was used, by the first that comes: the others do not wait.
+func (s *Store) noteUse(ctx context.Context, key uuid.UUID) error {
+	var noted uuid.UUID
+	err := s.db.FleetRow(ctx, `
+		update api_keys set last_used_at = now()
+		 where id = (select k.id from api_keys k where k.id = $1 and `+noteDue+` for update of k skip locked)
+		returning id`, []any{key}, &noted)
+	if errors.Is(err, pgx.ErrNoRows) { // another one has
+		return nil
+	}
+	return err
 }
 
 // KeyExpiredError is a key that was valid until a time. It wraps ErrNotFound: it opens nothing.
