@@ -88,7 +88,7 @@ func (s *DB) UsageOf(ctx context.Context, workspace uuid.UUID) (Usage, error) {
 	err := s.InFleet(ctx, func(tx *Tx) error {
 		err := tx.QueryRow(ctx, `
 			select case when w.trials_per_day is not null and w.trials_day = clock.day then w.trials_used
-			            else (select coalesce(sum(n_trials), 0) from tunes t where t.workspace_id = $1 and t.created_at >= clock.day at time zone 'utc') end::bigint,
+			            else trials_since($1, clock.day at time zone 'utc') end,
 			       (`+storedBytes+` + `+waitingBytes+`)::bigint, `+datasetNames+`, `+allDocuments+`
 			  from workspaces w, `+utcClock+` where w.id = $1`, workspace).
 			Scan(&u.TrialsToday, &u.Bytes, &u.Datasets, &u.Documents)

@@ -314,6 +314,25 @@ const openShards = `
 	  from tune_shards
 	 where tune_id = $1 and job_id is not null and not done`
 
+// listed is which tunes a list has, in its order. One condition for both, which compares with a fold's walk-forward or with
+// none, would keep Postgres from either's index.
+func listed(filter Filter) string {
+	folds := `t.wfo_id is null`
+	if filter.WFO != uuid.Nil {
+		folds = `t.wfo_id = @wfo`
+	}
+	return `
+		where t.workspace_id = @workspace
+		  and (@status = '' or t.status = @status)
+		  and (@strategy = '' or t.strategy = @strategy)
+		  and (@archived::boolean is null or (t.archived_at is not null) = @archived)
+		  and ` + folds + `
+		  and (@before_id = '00000000-0000-0000-0000-000000000000'::uuid
+		       or (t.created_at, t.id) < (@before, @before_id))
+		order by t.created_at desc, t.id desc
+		limit @limit`
+}
+
 // Filter narrows a list of tunes; zero fields do not.
 type Filter struct {
 	Status   Status
@@ -326,16 +345,7 @@ type Filter struct {
 func (s *Store) List(ctx context.Context, workspace uuid.UUID, filter Filter, page store.Page, limit int) ([]*Tune, error) {
 	var tunes []*Tune
 	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
-		tunes, err = store.ReadAll(ctx, tx, "tunes", scanTune, `select `+tuneColumns+tuneTables+`
-			where t.workspace_id = @workspace
-			  and (@status = '' or t.status = @status)
-			  and (@strategy = '' or t.strategy = @strategy)
-			  and (@archived::boolean is null or (t.archived_at is not null) = @archived)
-			  and t.wfo_id is not distinct from nullif(@wfo, '00000000-0000-0000-0000-000000000000'::uuid)
-			  and (@before_id = '00000000-0000-0000-0000-000000000000'::uuid
-			       or (t.created_at, t.id) < (@before, @before_id))
-			order by t.created_at desc, t.id desc
-			limit @limit`,
+		tunes, err = store.ReadAll(ctx, tx, "tunes", scanTune, `select `+tuneColumns+tuneTables+listed(filter),
 			pgx.NamedArgs{
 				"workspace": workspace, "status": string(filter.Status), "strategy": filter.Strategy, "wfo": filter.WFO, "archived": filter.Archived,
 				"before": page.Before, "before_id": page.BeforeID, "limit": limit,
