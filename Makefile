@@ -16,7 +16,7 @@ ROUNDS ?= 3
 # Nothing here needs C; without it the binary is static, and tests and build share their objects.
 export CGO_ENABLED := 0
 
-.PHONY: columns ratios growth image arm64 judge evidence build dev demo test chaos scale bench pine lint check format fmt
+.PHONY: scalar columns ratios growth image arm64 judge evidence build dev demo test chaos scale bench pine lint check format fmt
 
 build: ## bin/millrace
 	go build -ldflags '$(VERSION_FLAGS)' -o bin/millrace ./cmd/millrace
@@ -66,6 +66,11 @@ judge: build ## how well the knowledge base answers the committed judged questio
 
 evidence: ## how often verdicts are wrong on noise, and how often they find planted edges: MILLRACE_EVIDENCE_SEEDS a row, from MILLRACE_EVIDENCE_FIRST on
 	MILLRACE_EVIDENCE_SEEDS=$${MILLRACE_EVIDENCE_SEEDS:-1000} go test -count=1 -v -timeout 60m -run 'CalledRobust|PlantedEdges' ./jobs/sweep
+
+scalar: ## what computes in vectors, and the golden results, as on a processor that has none
+	export GODEBUG=cpu.avx=off,cpu.avx2=off,cpu.fma=off,cpu.avx512f=off,cpu.avx512bw=off,cpu.avx512dq=off,cpu.avx512vl=off; \
+	go test -count=1 ./jobs/backtest/... ./jobs/sweep/... ./jobs/golden ./jobs/knowledge/bert; \
+	go test -count=1 -run 'Search|Set|Bound' ./store/vector
 
 image: ## the image of the Dockerfile, built by buildah without a daemon or a registry, and run once
 	.ci/image

@@ -163,13 +163,30 @@ func (r *fixture) rawStream(path string) *bufio.Reader {
 	return in
 }
 
-// A client that reads nothing is let go, whether its peer is slow or gone, and holds up nobody.
+// A client that reads nothing is let go, whether its peer is slow or gone, and so is one that takes a byte a second. They
+// hold up nobody.
 func TestAClientThatReadsNothingIsDisconnected(t *testing.T) {
 	r := newFixture(t, func(o *api.Options) { o.StreamWrite = 200 * time.Millisecond })
 	r.rawStream("/events/stream?topics=wfo")
+	drip, done := r.rawStream("/events/stream?topics=wfo"), make(chan struct{})
+	defer close(done)
+	go func() {
+		second := time.NewTicker(time.Second)
+		defer second.Stop()
+		for {
+			select {
+			case <-second.C:
+				if _, err := drip.ReadByte(); err != nil {
+					return
+				}
+			case <-done:
+				return
+			}
+		}
+	}()
 	frames, _ := r.openStream(t.Context(), "/events/stream?topics=wfo")
 	open := func() int { return r.look.Feed().Subscribers }
-	require.Equal(t, 2, open())
+	require.Equal(t, 3, open())
 	const events = 20_000 // some 14 MB, more than the sockets of both ends hold
 	go func() {
 		for range events / 1000 {

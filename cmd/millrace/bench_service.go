@@ -34,6 +34,7 @@ type benchService struct {
 	cluster *localpg.Cluster
 	work    *client.Client // of the server with a worker
 	submit  *client.Client // of the one without
+	url     string         // where it listens
 	queue   string         // its database
 	floor   *benchFloor    // made by the first round
 	sent    int            // submissions so far
@@ -67,7 +68,11 @@ func newBenchService(ctx context.Context, life *lifecycle, env *environment, bar
 		if err != nil {
 			return nil, err
 		}
-		api, err := benchServer(ctx, life, env, database, filepath.Join(data, name), worker)
+		settings, err := benchServer(ctx, life, env, database, filepath.Join(data, name), worker)
+		if err != nil {
+			return nil, err
+		}
+		api, err := settings.client()
 		if err != nil {
 			return nil, err
 		}
@@ -77,7 +82,7 @@ func newBenchService(ctx context.Context, life *lifecycle, env *environment, bar
 		if worker {
 			s.work = api
 		} else {
-			s.submit, s.queue = api, database
+			s.submit, s.url, s.queue = api, settings.URL, database
 		}
 	}
 	return s, nil
@@ -102,34 +107,26 @@ func newBenchDatabase(ctx context.Context, cluster *localpg.Cluster, name string
 }
 
 // benchServer starts what dev does, without limits and on request without a worker.
-func benchServer(ctx context.Context, life *lifecycle, env *environment, database, data string, worker bool) (*client.Client, error) {
+func benchServer(ctx context.Context, life *lifecycle, env *environment, database, data string, worker bool) (settings devSettings, err error) {
 	var dev devCmd
 	if err := kong.ApplyDefaults(&dev); err != nil {
-		return nil, err
+		return settings, err
 	}
 	dev.DatabaseURL, dev.Data, dev.Addr, dev.MetricsAddr, dev.Queues = database, data, "127.0.0.1:0", "", ""
 	dev.LimitSubmissions, dev.LimitUploads, dev.LimitQueueDepth = 0, 0, 0
 	if worker {
-		settings, err := dev.start(ctx, life, env)
-		if err != nil {
-			return nil, err
-		}
-		return settings.client()
+		return dev.start(ctx, life, env)
 	}
 	if err := os.MkdirAll(data, 0o755); err != nil {
-		return nil, err
+		return settings, err
 	}
-	settings, err := dev.tenant(ctx, data)
-	if err != nil {
-		return nil, err
+	if settings, err = dev.tenant(ctx, data); err != nil {
+		return settings, err
 	}
 	dev.AdminToken = settings.AdminToken
 	address, err := startAPI(ctx, life, env, dev.databaseFlags, dev.knowledgeFlags, dev.webhookFlags, dev.apiFlags, ops.NewMetrics())
-	if err != nil {
-		return nil, err
-	}
 	settings.URL = "http://" + address
-	return settings.client()
+	return settings, err
 }
 
 // tune times a tune from its submission to its leaderboard.
