@@ -56,6 +56,9 @@ func TestOtherPassagesAnswerAsWellOrAreRelated(t *testing.T) {
 	c := Case{Document: "orders.md", Phrase: "at the next open", Also: []Another{{Document: "stops.md", Grade: 1}}}
 	require.Equal(t, 1, c.grade(p))
 	require.False(t, c.answered("It fills at the open."), "what is related does not answer")
+	c.Also[0].Phrase = "fills at the open"
+	require.Equal(t, 1, c.grade(p))
+	require.False(t, c.answered("It fills at the open."), "nor does what it says")
 	c.Also = append(c.Also, Another{Phrase: "fills at the open"})
 	require.Equal(t, 2, c.grade(p))
 	require.True(t, c.answered("“It fills at the open.” [1]"))
