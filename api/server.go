@@ -86,6 +86,7 @@ type Server struct {
 	ending    chan struct{} // closed when streams must end
 	endOnce   sync.Once
 	detached  openStreams
+	unwaiting sync.Pool // of *unwaiting, by which streams are written
 }
 
 // New makes a server with every route in place.

@@ -206,38 +206,51 @@ func (s *Server) follow(ctx context.Context, w *eventWriter, f *following) {
 	withdrawn := s.admins.ends(f.passed)
 	for {
 		var err error
+		why := ""
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.ending:
-			_ = w.goodbye("the server is stopping")
-			return
+			why = "the server is stopping"
 		case <-expired:
-			_ = w.goodbye("the session or ticket has expired")
-			return
+			why = "the session or ticket has expired"
 		case <-over:
 			select {
 			case <-deleted:
-				_ = w.goodbye(spaceDeleted)
+				why = spaceDeleted
 			default:
-				_ = w.goodbye("the key, session or ticket has ended")
+				why = "the key, session or ticket has ended"
 			}
-			return
 		case <-deleted:
-			_ = w.goodbye(spaceDeleted)
-			return
+			why = spaceDeleted
 		case <-withdrawn:
-			_ = w.goodbye("a value of ADMIN_TOKEN was taken away")
-			return
+			why = "a value of ADMIN_TOKEN was taken away"
 		case <-heartbeat.C:
-			err = w.heartbeat(sub.Advance())
+			err = f.heartbeat(w)
 		case <-sub.Ready():
 			err = s.deliver(ctx, w, f)
+		}
+		if why != "" {
+			f.goodbye(w, why)
+			return
 		}
 		if err != nil {
 			return
 		}
 	}
+}
+
+func (f *following) goodbye(w *eventWriter, why string) {
+	f.writing.Lock()
+	defer f.writing.Unlock()
+	f.stopped = true
+	_ = w.goodbye(why)
+}
+
+func (f *following) heartbeat(w *eventWriter) error {
+	f.writing.Lock()
+	defer f.writing.Unlock()
+	return w.heartbeat(f.open.sub.Advance())
 }
 
 const spaceDeleted = "the workspace was deleted"
@@ -246,16 +259,25 @@ const spaceDeleted = "the workspace was deleted"
 var errEnded = errors.New("the entity has ended")
 
 // deliver writes what is there for a subscription.
-func (s *Server) deliver(ctx context.Context, w *eventWriter, f *following) error {
+func (s *Server) deliver(ctx context.Context, w *eventWriter, f *following) (err error) {
+	f.writing.Lock()
+	defer f.writing.Unlock()
+	defer func() { f.stopped = err != nil }()
 	sub := f.open.sub
-	messages, err := sub.Take(ctx)
+	var messages []*events.Message
+	if !f.over {
+		messages, err = sub.Take(ctx)
+	}
 	if err == nil {
 		err = w.events(messages)
-		if err == nil && f.of.endedBy(messages) {
+		if err == nil && (f.over || f.of.endedBy(messages)) {
 			_ = w.finish(sub.Last())
 			return errEnded
 		}
 		return err
+	}
+	if panicked(err) {
+		s.failures.Report(ctx, "event stream failed", err)
 	}
 	if ctx.Err() == nil {
 		s.opts.Logger.DebugContext(ctx, "event stream ended", "request_id", f.request, "error", err)

@@ -3,11 +3,8 @@ package api
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
-	"strconv"
 	"sync"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -20,6 +17,10 @@ type following struct {
 	of      *followed // nil: not of one entity
 	passed  pass
 	request string // id
+
+	writing sync.Mutex // held by who takes events and writes: the stream's own goroutine, or the dispatcher's
+	over    bool       // the entity's last event was written, and the end of its stream was not
+	stopped bool       // nothing may be written but the end of the body
 }
 
 // followingOf is what a request's stream follows.
@@ -42,7 +43,11 @@ func (s *Server) detach(c echo.Context, w *eventWriter, f *following) bool {
 		return false
 	}
 	f.open.first = nil // sent
-	w.out = &chunks{conn: conn, within: w.within}
+	out := newChunks(conn, w.within)
+	w.out = out
+	if out.raw != nil {
+		f.open.sub.Dispatch(func() { s.dispatched(w, f, out) })
+	}
 	ctx, gone := context.WithCancel(context.Background())
 	routine.Go(func() error {
 		var read [16]byte
@@ -57,6 +62,8 @@ func (s *Server) detach(c echo.Context, w *eventWriter, f *following) bool {
 		defer func() { _ = conn.Close() }()
 		defer f.open.sub.Close()
 		s.follow(ctx, w, f)
+		f.writing.Lock()
+		defer f.writing.Unlock()
 		return w.out.end()
 	}, func(err error) {
 		gone()
@@ -67,50 +74,33 @@ func (s *Server) detach(c echo.Context, w *eventWriter, f *following) bool {
 	return true
 }
 
-// chunks writes the body of an HTTP/1.1 response whose headers net/http has sent, with chunked transfer coding.
-type chunks struct {
-	conn   net.Conn
-	within time.Duration // bounds the writing of one chunk
-	parts  net.Buffers   // of the next chunk
-	size   int
-	failed error // what came of a write that failed; nothing follows a part of a chunk
-}
-
-// chunkSize is what a chunk is sent at: a reader has as long for each as for a single event.
-const chunkSize = 16 << 10
-
-func (o *chunks) put(frame []byte) error {
-	if o.parts == nil {
-		o.parts = append(o.parts, nil) // the length
+// dispatched writes what is queued, as far as the client has room for it, and leaves the rest and all else to the
+// stream's own goroutine.
+func (s *Server) dispatched(w *eventWriter, f *following, out *chunks) {
+	sub := f.open.sub
+	if !f.writing.TryLock() {
+		sub.Wake() // it is writing, and looks again afterwards
+		return
 	}
-	o.parts, o.size = append(o.parts, frame), o.size+len(frame)
-	if o.size < chunkSize {
-		return o.failed
+	defer f.writing.Unlock()
+	if f.stopped || f.over || !out.clear() {
+		sub.Wake()
+		return
 	}
-	return o.flush()
-}
-
-func (o *chunks) flush() error {
-	if o.size == 0 {
-		return o.failed
+	messages, ok := sub.TakeLive()
+	if len(messages) > 0 {
+		w.quiet, w.placed = 0, true
+		f.over = f.of.endedBy(messages)
+		by, _ := s.unwaiting.Get().(*unwaiting)
+		if by == nil {
+			by = newUnwaiting()
+		}
+		ok = out.offer(messages, by) && !f.over
+		s.unwaiting.Put(by)
 	}
-	parts := append(o.parts, []byte("\r\n"))
-	parts[0] = append(strconv.AppendInt(make([]byte, 0, 8), int64(o.size), 16), "\r\n"...)
-	o.parts, o.size = nil, 0
-	return o.write(parts)
-}
-
-// end sends the chunk that ends a body.
-func (o *chunks) end() error { return o.write(net.Buffers{[]byte("0\r\n\r\n")}) }
-
-func (o *chunks) write(parts net.Buffers) error {
-	if o.failed == nil {
-		o.failed = o.conn.SetWriteDeadline(time.Now().Add(o.within))
+	if !ok {
+		sub.Wake()
 	}
-	if o.failed == nil {
-		_, o.failed = parts.WriteTo(o.conn)
-	}
-	return o.failed
 }
 
 // openStreams counts the streams that a graceful shutdown of net/http does not know.

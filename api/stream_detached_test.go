@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -10,6 +11,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"millrace/events"
+	"millrace/store/eventlog"
 )
 
 func TestChunksAreTheFramesThatWerePut(t *testing.T) {
@@ -84,4 +88,73 @@ func TestAServerThatStopsOpensNoStreamBeyondItsRequest(t *testing.T) {
 	open.done()
 	<-ended
 	<-open.end()
+}
+
+// What a connection has no room for comes before all that follows, whether several events are offered or one.
+func TestWhatAClientHasNoRoomForComesFirst(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = listener.Close() }()
+	client, err := net.Dial("tcp", listener.Addr().String())
+	require.NoError(t, err)
+	server, err := listener.Accept()
+	require.NoError(t, err)
+	require.NoError(t, server.(*net.TCPConn).SetWriteBuffer(8<<10))
+	out, by := newChunks(server, time.Minute), newUnwaiting()
+	var want strings.Builder
+	put := func(frame string) {
+		want.WriteString(frame)
+		require.NoError(t, out.put([]byte(frame)))
+	}
+	message := func(n int) *events.Message {
+		m := &events.Message{Event: eventlog.Event{Type: "test", Payload: json.RawMessage(`"` + strings.Repeat("x", n) + `"`)}}
+		frame, err := eventFrame(m.Event)
+		require.NoError(t, err)
+		want.Write(frame)
+		return m
+	}
+	read := make(chan string)
+	refused := 0
+	for round := range 40 {
+		messages := []*events.Message{message(100 << 10)}
+		for range round % 3 * 50 {
+			messages = append(messages, message(3<<10))
+		}
+		if out.offer(messages, by) {
+			continue
+		}
+		require.False(t, out.clear())
+		if refused++; refused == 1 { // nothing is read before
+			go func() {
+				all, _ := io.ReadAll(httputil.NewChunkedReader(client))
+				read <- string(all)
+			}()
+		}
+		put("a heartbeat\n")
+		require.NoError(t, out.flush())
+		require.True(t, out.clear())
+	}
+	require.NotZero(t, refused)
+	require.NoError(t, out.end())
+	require.False(t, out.clear(), "nothing follows the end")
+	require.Equal(t, want.String(), <-read)
+}
+
+// A time limit that has passed is of the write that waited, and not of those to come.
+func TestAnOldDeadlineFailsNothing(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = listener.Close() }()
+	client, err := net.Dial("tcp", listener.Addr().String())
+	require.NoError(t, err)
+	defer func() { _ = client.Close() }()
+	server, err := listener.Accept()
+	require.NoError(t, err)
+	out := newChunks(server, time.Millisecond)
+	require.NoError(t, out.put([]byte(":\n")))
+	require.NoError(t, out.flush())
+	<-time.After(20 * time.Millisecond) // the limit passes
+	require.True(t, out.offer([]*events.Message{{Event: eventlog.Event{Type: "test"}}}, newUnwaiting()))
 }

@@ -144,14 +144,19 @@ func TestAQuietStreamLearnsItsPlace(t *testing.T) {
 	require.Equal(t, "test", next(t, frames).event)
 }
 
-// rawStream opens a stream by hand; nothing reads it but the test.
+// rawStream opens a stream by hand, with room for little; nothing reads it but the test.
 func (r *fixture) rawStream(path string) *bufio.Reader {
+	r.t.Helper()
+	return r.dialStream(path, func(conn *net.TCPConn) error { return conn.SetReadBuffer(4096) })
+}
+
+func (r *fixture) dialStream(path string, set func(*net.TCPConn) error) *bufio.Reader {
 	r.t.Helper()
 	host := strings.TrimPrefix(r.url, "http://")
 	conn, err := net.Dial("tcp", host)
 	require.NoError(r.t, err)
 	r.t.Cleanup(func() { _ = conn.Close() })
-	require.NoError(r.t, conn.(*net.TCPConn).SetReadBuffer(4096))
+	require.NoError(r.t, set(conn.(*net.TCPConn)))
 	require.NoError(r.t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
 	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", path, host, r.key)
 	require.NoError(r.t, err)
@@ -197,6 +202,41 @@ func TestAClientThatReadsNothingIsDisconnected(t *testing.T) {
 		next(t, frames)
 	}
 	require.Eventually(t, func() bool { return open() == 1 && following() == 1 }, 30*time.Second, 20*time.Millisecond)
+}
+
+// A client that begins to read late gets all events in order, the last of them too, though no later one wakes its
+// stream.
+func TestAClientThatReadsLateGetsAllInOrder(t *testing.T) {
+	r := newFixture(t)
+	in := r.dialStream("/events/stream?topics=wfo", func(*net.TCPConn) error { return nil })
+	const events, batch = 800, 50 // 13 MB, more than the sockets of both ends hold, in less than a queue
+	for first := 1; first < events; first += batch {
+		_, err := r.db.OwnerPool(t).Exec(t.Context(), `
+			insert into event_log (workspace_id, topic, type, entity_id, payload)
+			select $1, 'wfo', 'test', n::text, jsonb_build_object('filler', repeat('x', 16000)) from generate_series($2::int, $3) n`,
+			r.alpha.ID, first, first+batch-1)
+		require.NoError(t, err)
+	}
+	frames, _ := r.openStream(t.Context(), "/events/stream?topics=wfo&cursor="+r.floor())
+	for range events {
+		next(t, frames) // all have been handed to the late client's stream too
+	}
+	for n := 1; n <= events; {
+		line, err := in.ReadString('\n')
+		require.NoError(t, err)
+		if _, after, ok := strings.Cut(line, `"entity_id":"`); ok {
+			id, _, _ := strings.Cut(after, `"`)
+			require.Equal(t, strconv.Itoa(n), id)
+			n++
+		}
+	}
+}
+
+// floor is the place before all events.
+func (r *fixture) floor() string {
+	bounds, err := r.store.EventLog.Bounds(r.t.Context())
+	require.NoError(r.t, err)
+	return bounds.Floor.String()
 }
 
 // following is how many handlers of streams are running in this process.

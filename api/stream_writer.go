@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -25,7 +26,21 @@ func viewEvent(e eventlog.Event) types.Event {
 	return view
 }
 
-// eventFrame encodes an event as one message of a stream. It is shared by all who get the event.
+// eventChunk encodes an event as one message of a stream, in a chunk of its own. It is shared by all who get the event.
+func eventChunk(e eventlog.Event) ([]byte, error) {
+	frame, err := eventFrame(e)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(chunkHead(len(frame)), frame...), '\r', '\n'), nil
+}
+
+// frameOf is the message in a chunk.
+func frameOf(chunk []byte) []byte {
+	return chunk[bytes.IndexByte(chunk, '\n')+1 : len(chunk)-2]
+}
+
+// eventFrame encodes an event as one message of a stream.
 func eventFrame(e eventlog.Event) ([]byte, error) {
 	data, err := json.Marshal(viewEvent(e))
 	if err != nil {
@@ -93,19 +108,18 @@ func (w *eventWriter) begin(h http.Header, now *eventlog.Cursor) error {
 // events sends what was taken from a subscription, in as few packets as it fits.
 func (w *eventWriter) events(messages []*events.Message) error {
 	for _, m := range messages {
-		frame, err := m.Encoded(eventFrame)
+		chunk, err := m.Encoded(eventChunk)
 		if err != nil {
 			return err
 		}
-		if err := w.out.put(frame); err != nil {
+		if err := w.out.put(frameOf(chunk)); err != nil {
 			return err
 		}
 	}
-	if len(messages) == 0 {
-		return nil
+	if len(messages) > 0 {
+		w.quiet, w.placed = 0, true
 	}
-	w.quiet, w.placed = 0, true
-	return w.out.flush()
+	return w.out.flush() // also what the dispatcher has left
 }
 
 // What the stream itself reports, beside the events of the log.

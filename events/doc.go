@@ -13,6 +13,10 @@
 // eventlog.Session.Sleep). A notification is a hint: listeners read the log by cursor, and also look
 // by themselves once a second, so that a lost one costs a moment and no event.
 //
+// A subscription that has many beside it, as a stream of the API's, gives the hub a function: the dispatcher calls
+// those of all that an event is for, from a goroutine for each processor, and each writes to its connection what
+// that takes without waiting. Only what a connection has no room for wakes the subscription's own goroutine.
+//
 // An event is read once every transaction of the server that began before its own has ended: a
 // transaction that stays open, in any database of the server, delays the feed, which Status.Lag
 // shows.

@@ -57,6 +57,7 @@ type Hub struct {
 	open    int                                      // subscriptions in both
 	drops   int64                                    // of slow subscribers, not yet counted in the database
 	closed  bool
+	writers dispatcher
 }
 
 func newHub(log eventLog, metrics *ops.Metrics) *Hub {
@@ -73,7 +74,7 @@ func (h *Hub) Subscribe(scope eventlog.Scope, after *eventlog.Cursor) *Subscript
 	sub := &Subscription{hub: h, scope: scope, ready: make(chan struct{}, 1)}
 	if after != nil {
 		sub.last, sub.phase = *after, replaying
-		sub.wake() // Take reads the log
+		sub.Wake() // Take reads the log
 		return sub
 	}
 	sub.last, sub.phase = h.add(sub), live
@@ -189,6 +190,13 @@ func (h *Hub) idleAt(sub *Subscription) (eventlog.Cursor, bool) {
 // of the hub; those that it has passed since, as the listener and the relay both read the log, are left out.
 // It returns how many events wait in the longest queue.
 func (h *Hub) publish(events []eventlog.Event) (waiting int) {
+	waiting, due := h.queue(events)
+	h.writers.add(due)
+	return waiting
+}
+
+// queue queues events, and returns the subscriptions that the dispatcher has to deliver to.
+func (h *Hub) queue(events []eventlog.Event) (waiting int, due []*Subscription) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, e := range events {
@@ -197,13 +205,13 @@ func (h *Hub) publish(events []eventlog.Event) (waiting int) {
 		}
 		h.metrics.SSEEventsPublished.WithLabelValues(e.Topic).Inc()
 		m := &Message{Event: e}
-		waiting = max(waiting, h.offer(h.all, m))
+		waiting = max(waiting, h.offer(h.all, m, &due))
 		if e.Workspace.Valid {
-			waiting = max(waiting, h.offer(h.of[e.Workspace.UUID], m))
+			waiting = max(waiting, h.offer(h.of[e.Workspace.UUID], m, &due))
 		}
 		h.at = e.Cursor
 	}
-	return waiting
+	return waiting, due
 }
 
 // waiting is how many events wait in the longest queue.
@@ -221,18 +229,26 @@ func (h *Hub) waiting() (most int) {
 	return most
 }
 
-func (h *Hub) offer(set map[*Subscription]struct{}, m *Message) (waiting int) {
+func (h *Hub) offer(set map[*Subscription]struct{}, m *Message, due *[]*Subscription) (waiting int) {
 	for sub := range set {
 		if !sub.scope.Holds(&m.Event) {
 			continue
 		}
-		n, ok := sub.offer(m)
-		waiting = max(waiting, n)
-		if !ok {
+		n, dispatch := sub.offer(m)
+		if n == 0 {
 			h.metrics.SSEQueueDrops.Inc()
 			h.drops++
 			h.drop(sub, ErrSlow)
+			continue
 		}
+		waiting = max(waiting, n)
+		if !dispatch {
+			continue
+		}
+		if *due == nil {
+			*due = make([]*Subscription, 0, len(set))
+		}
+		*due = append(*due, sub)
 	}
 	return waiting
 }

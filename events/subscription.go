@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"millrace/ops/routine"
 	"millrace/store/eventlog"
 )
 
@@ -33,13 +34,51 @@ type Subscription struct {
 	// joined is the hub's place when it began to queue for the subscription.
 	joined eventlog.Cursor
 
-	mu    sync.Mutex
-	queue []*Message
-	ended error
+	mu      sync.Mutex
+	queue   []*Message
+	ended   error
+	deliver func() // nil: Ready reports what is queued
+	due     bool   // the dispatcher is about to call deliver
 }
 
 // Ready has a value when Take has something to do.
 func (s *Subscription) Ready() <-chan struct{} { return s.ready }
+
+// Dispatch has deliver called when events have been queued, by one of the few goroutines that serve all such
+// subscriptions, so it must not wait for anything. It takes by TakeLive; with what it cannot do it calls Wake, for the
+// goroutine that waits for Ready, which still gets a value when the subscription ends.
+func (s *Subscription) Dispatch(deliver func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deliver = deliver
+}
+
+func (s *Subscription) dispatch() {
+	s.mu.Lock()
+	s.due = false // before it takes: what is queued from now on makes it due again
+	deliver := s.deliver
+	s.mu.Unlock()
+	if err := routine.Do(func() error { deliver(); return nil }); err != nil {
+		s.end(err)
+	}
+}
+
+// Wake makes Ready have a value.
+func (s *Subscription) Wake() {
+	select {
+	case s.ready <- struct{}{}:
+	default:
+	}
+}
+
+// TakeLive is Take without a read of the log: false when that, or the end of the subscription, is what Take has next.
+func (s *Subscription) TakeLive() ([]*Message, bool) {
+	if s.phase != live {
+		return nil, false
+	}
+	messages, err := s.takeQueued()
+	return messages, err == nil
+}
 
 // Replaying reports whether more of the log, as far as it went when the subscription began, may come.
 func (s *Subscription) Replaying() bool { return s.phase == replaying }
@@ -68,7 +107,7 @@ func (s *Subscription) Take(ctx context.Context) ([]*Message, error) {
 	if s.phase == live {
 		return s.takeQueued()
 	}
-	s.wake() // until live there is always more to do
+	s.Wake() // until live there is always more to do
 	page, err := s.hub.log.EventsThrough(ctx, s.scope, s.last, s.joined, replayPage)
 	if err != nil {
 		return nil, err
@@ -116,16 +155,21 @@ func (s *Subscription) Close() {
 	s.hub.drop(s, ErrClosed)
 }
 
-// offer queues a message, and returns how many wait; false means that the queue is full.
-func (s *Subscription) offer(m *Message) (waiting int, ok bool) {
+// offer queues a message, and returns how many wait: zero means that the queue was full. The caller has the
+// dispatcher deliver when it says so.
+func (s *Subscription) offer(m *Message) (waiting int, dispatch bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.queue) >= queueLength {
 		return 0, false
 	}
 	s.queue = append(s.queue, m)
-	s.wake()
-	return len(s.queue), true
+	if s.deliver == nil {
+		s.Wake()
+		return len(s.queue), false
+	}
+	dispatch, s.due = !s.due, true
+	return len(s.queue), dispatch
 }
 
 func (s *Subscription) length() int {
@@ -141,13 +185,5 @@ func (s *Subscription) end(why error) {
 	if s.ended == nil {
 		s.ended, s.queue = why, nil
 	}
-	s.wake()
-}
-
-// wake makes Ready have a value.
-func (s *Subscription) wake() {
-	select {
-	case s.ready <- struct{}{}:
-	default:
-	}
+	s.Wake()
 }

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -164,62 +161,6 @@ func (s *streamed) listen(b *testing.B, committed []atomic.Int64, ready func()) 
 	return took
 }
 
-// BenchmarkIdleStreams opens 10,000 and 50,000 streams to one API process, or as many as the limit of open files allows,
-// reports its resident memory, and times one event from its commit to the last of them.
-func BenchmarkIdleStreams(b *testing.B) {
-	for _, clients := range []int{10_000, 50_000} {
-		b.Run(fmt.Sprintf("streams=%d", clients), func(b *testing.B) { benchIdleStreams(b, clients) })
-	}
-}
-
-func benchIdleStreams(b *testing.B, clients int) {
-	clients = min(clients, allowFiles(b, clients+1000)-1000)
-	s := newStreamed(b)
-	api := s.process("api", "--addr", "127.0.0.1:0")
-	address := api.await("addr=")
-	before := residentMB(b, api.cmd.Process.Pid)
-	var got atomic.Int64
-	heard := make(chan struct{}, clients)
-	var open errgroup.Group
-	open.SetLimit(64)
-	for i := range clients {
-		open.Go(func() error {
-			conn, in, err := dialStream(b, net.IPv4(127, 0, 0, byte(2+i/10_000)), address, s.key)
-			if err != nil {
-				return err
-			}
-			b.Cleanup(func() { _ = conn.Close() })
-			go func() {
-				for line, err := in.ReadSlice('\n'); err == nil; line, err = in.ReadSlice('\n') {
-					if bytes.HasPrefix(line, []byte("event: bench")) {
-						got.Add(1)
-						heard <- struct{}{}
-					}
-				}
-			}()
-			return nil
-		})
-	}
-	require.NoError(b, open.Wait())
-	idle := residentMB(b, api.cmd.Process.Pid)
-	var fanOut time.Duration
-	for b.Loop() {
-		require.NoError(b, s.publish(b.Context(), "hello"))
-		start := time.Now()
-		for range clients {
-			<-heard
-		}
-		fanOut += time.Since(start)
-	}
-	b.ReportMetric(float64(clients), "streams")
-	b.ReportMetric(idle, "MB-idle")
-	b.ReportMetric((idle-before)*1024/float64(clients), "kB/stream")
-	b.ReportMetric(before, "MB-empty")
-	b.ReportMetric(residentMB(b, api.cmd.Process.Pid), "MB-after")
-	b.ReportMetric(float64(fanOut.Milliseconds())/float64(b.N), "fanout-ms")
-	b.ReportMetric(0, "ns/op")
-}
-
 // allowFiles has this process, and those that it starts, open so many files, and returns how many they may.
 func allowFiles(b *testing.B, many int) int {
 	b.Helper()
@@ -230,30 +171,6 @@ func allowFiles(b *testing.B, many int) int {
 		return many
 	}
 	return int(limit.Cur)
-}
-
-// dialStream opens a stream by hand: ten thousand of net/http's clients would be what is measured. An address has ports
-// for less than 30,000.
-func dialStream(b *testing.B, from net.IP, address, key string) (net.Conn, *bufio.Reader, error) {
-	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}).DialContext(b.Context(), "tcp", address)
-	if err != nil {
-		return nil, nil, err
-	}
-	_, err = fmt.Fprintf(conn, "GET /events/stream HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", address, key)
-	if err != nil {
-		return nil, nil, err
-	}
-	in := bufio.NewReaderSize(conn, 1024)
-	status, err := in.ReadString('\n')
-	if err != nil || !strings.Contains(status, " 200 ") {
-		return nil, nil, fmt.Errorf("stream: %q %w", status, err)
-	}
-	for line := ""; !strings.HasPrefix(line, "retry: "); {
-		if line, err = in.ReadString('\n'); err != nil {
-			return nil, nil, err
-		}
-	}
-	return conn, in, nil
 }
 
 // processorTimeOf reads what a process has taken of all cores, to a hundredth of a second.
