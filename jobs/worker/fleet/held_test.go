@@ -64,3 +64,20 @@ func TestOnlyACompletionThatIsStoredEndsAHold(t *testing.T) {
 	_, ended = h.now(now)
 	require.Empty(t, ended)
 }
+
+func TestTheWorkspaceOfArgumentsIsThatOfTheirDecoding(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		``: "", `{}`: "", `null`: "", `{"tune_id": "t"}`: "",
+		`{"tune_id": "t", "workspace_id": "w"}`:                   "w",
+		`{"workspace_id":"w"}`:                                    "w",
+		`{"a": {"workspace_id": "inner"}, "workspace_id": "w"}`:   "w",
+		`{"a": {"workspace_id": "inner"}}`:                        "",
+		`{"a": [{"workspace_id": "inner"}], "workspace_id": "w"}`: "w",
+		`{"a": "\"workspace_id\": \"text", "workspace_id": "w"}`:  "w",
+		`{"workspace_id": "w\u0041"}`:                             "wA",
+		`{"workspace_id": 7}`:                                     "",
+	} {
+		require.Equal(t, want, spaceOf([]byte(args)), args)
+	}
+}
