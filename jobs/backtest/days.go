@@ -86,7 +86,7 @@ func (l *legs) measureDays(runners []*Runner) {
 }
 
 // overDaysPlain is overPlain without returns.
-func (s *walk) overDaysPlain(closes []float64, begun []byte, bar int, rows []float64, legs *[Lanes][]leg) {
+func (s *walk) overDaysPlain(closes []float64, begun []byte, bar int, rows, legs []float64) {
 	before := *s
 	s.overPlain(closes, begun, bar, rows, legs)
 	s.last, s.r1, s.gains, s.losses, s.r3, s.r4 = before.last, before.r1, before.gains, before.losses, before.r3, before.r4

@@ -9,16 +9,13 @@ import (
 // stops that is always in the market finds its fills by the signals alone, before it looks at any close: the fills of
 // several runs overlap, as those of one wait for one another, and then all runs walk over the closes side by side.
 type legs struct {
-	fills    []signal   // long and short alternate
-	of       []leg      // the first is before the first fill
-	cost     float64    // of the last entry
-	slip     [2]float64 // factors of the prices of purchases and sales
-	withCost float64    // factor of what a unit costs
-	from     int        // first bar with a position; the last of the window when there is none before it
-	unfit    bool       // ruined, not paid for, or too much for a number: the run has to walk from bar to bar
+	fills []signal // long and short alternate
+	from  int      // first bar with a position; the last of the window when there is none before it
+	unfit bool     // ruined, not paid for, or too much for a number: the run has to walk from bar to bar
 
 	// Of the first of several runs, for all of them.
 	walk  *walk
+	fill  *filling
 	begun []byte    // for each bar of the window, a bit for each run of which a leg begins there
 	rows  []float64 // equity of all runs, bar by bar, where their returns are kept
 	days  *dayWalk  // where returns are those of days
@@ -43,10 +40,10 @@ func simulateLegs(runners []*Runner, w Window, metrics []*Metrics) {
 		r.beginLegs(w)
 		from = min(from, r.legs.from)
 	}
-	fillTogether(runners, first.begun)
+	first.fillTogether(runners)
 	walkTogether(runners, from, last)
-	for _, r := range runners {
-		if r.endLegs(last); r.legs.unfit {
+	for lane, r := range runners {
+		if r.endLegs(last, first.fill, lane); r.legs.unfit {
 			r.run(w)
 		} else {
 			r.stats.finish(r.course.tally.cash)
@@ -74,18 +71,11 @@ func (l *legs) clearBegun(bars int) {
 	clear(l.begun)
 }
 
-// beginLegs finds the signals that are filled, and makes room for a leg for each.
+// beginLegs finds the signals that are filled.
 func (r *Runner) beginLegs(w Window) {
-	l, account := &r.legs, &r.cfg.Account
+	l := &r.legs
 	l.alternate(r.course.signals, w)
 	l.from, l.unfit = w.To-1, false
-	l.slip, l.withCost = [2]float64{1 + account.Slippage, 1 - account.Slippage}, 1+float64(account.Commission)
-	if count := len(l.fills) + 1; cap(l.of) < count {
-		l.of = make([]leg, count)
-	} else {
-		l.of = l.of[:count]
-	}
-	l.of[0] = leg{cash: account.Cash}
 	if len(l.fills) > 0 {
 		l.from = l.fills[0].bar() + 1
 		r.course.tally.exposed = w.To - l.from
@@ -109,50 +99,35 @@ func (l *legs) alternate(signals []signal, w Window) {
 	l.fills = fills[:kept]
 }
 
-// fillTogether fills the signals of all runs, one of each at a time.
-func fillTogether(runners []*Runner, begun []byte) {
-	for k, filled := 0, true; filled; k++ {
-		filled = false
-		for lane, r := range runners {
-			if k < len(r.legs.fills) {
-				begun[r.fill(k)-r.window.From] |= 1 << lane
-				filled = true
-			}
+// fillTogether fills the signals of all runs, whose accounts are alike, one of each at a time.
+func (l *legs) fillTogether(runners []*Runner) {
+	if l.fill == nil {
+		l.fill = new(filling)
+	}
+	f, most, from := l.fill, 0, runners[0].window.From
+	for _, r := range runners {
+		most = max(most, len(r.legs.fills))
+	}
+	f.begin(most)
+	for lane, r := range runners {
+		account, fills := &r.cfg.Account, r.legs.fills
+		f.account(lane, account)
+		f.count[lane] = int64(len(fills))
+		slip := [2]float64{1 + account.Slippage, 1 - account.Slippage}
+		entries, open := f.legs[Lanes+lane:], r.bars.Open
+		for k, s := range fills {
+			bar, short := s.bar()+1, s&1
+			l.begun[bar-from] |= 1 << lane
+			f.shorts[k] |= byte(short) << lane
+			entries[(k+1)*legNumbers] = float64(open[bar] * slip[short])
 		}
 	}
-}
-
-// fill is followSignal of the k-th signal that is filled, which begins leg k+1, and returns its bar. An entry that is not
-// made leaves signals that were not kept, so that the run is not one for legs.
-func (r *Runner) fill(k int) (bar int) {
-	l, t, rate := &r.legs, &r.course.tally, float64(r.cfg.Account.Commission)
-	short := l.fills[k] & 1
-	bar = l.fills[k].bar() + 1
-	before := &l.of[k]
-	price, cash := float64(r.bars.Open[bar]*l.slip[short]), before.cash
-	if k > 0 { // as exit does
-		held, entry := before.units, before.entry
-		gross, value := float64(held*(price-entry)), math.Abs(held*price)
-		commission := float64(value * rate)
-		cash += gross - commission
-		pnl := gross - l.cost - commission
-		t.add(pnl, 100*pnl/(math.Abs(held)*entry))
+	account := &runners[0].cfg.Account
+	f.run(most, account.Size <= 1, account.WholeUnits)
+	for lane, r := range runners {
+		f.store(lane, &r.course.tally)
+		r.legs.unfit = f.unfit>>lane&1 == 1
 	}
-	// As enter does.
-	unitCost, units := price*l.withCost, r.cfg.Account.Size
-	if units <= 1 {
-		units = cash * units / unitCost
-		if r.cfg.Account.WholeUnits {
-			units = float64(int64(units))
-		}
-	} else if units*unitCost > cash {
-		units = 0
-	}
-	l.cost = float64(units * price * rate)
-	cash -= l.cost
-	l.unfit = l.unfit || !(units > 0 && cash <= math.MaxFloat64)
-	l.of[k+1] = leg{math.Float64frombits(math.Float64bits(units) | uint64(short)<<63), price, cash}
-	return bar
 }
 
 // walkTogether measures the equity of all runs up to the last bar. Before from none has a position.
@@ -169,7 +144,7 @@ func walkTogether(runners []*Runner, from, last int) {
 		if idle := from - r.window.From; idle > 0 {
 			runners[lane].stats.idleBars(r.cfg.Account.Cash, idle)
 		}
-		l.walk.load(lane, runners[lane])
+		l.walk.load(lane, runners[lane], &l.fill.legs[lane])
 	}
 	if r.stats.daily {
 		l.overDays(runners, from, last)
@@ -209,15 +184,15 @@ func (l *legs) overBars(runners []*Runner, from, last int) {
 func (r *Runner) unfit() { r.legs.unfit, r.read = true, 0 }
 
 // endLegs closes the position on the window's last bar.
-func (r *Runner) endLegs(last int) {
-	l, t, c, end := &r.legs, &r.course.tally, r.bars.Close[last], &r.legs.of[len(r.legs.fills)]
+func (r *Runner) endLegs(last int, f *filling, lane int) {
+	l, t, c, end := &r.legs, &r.course.tally, r.bars.Close[last], f.leg(lane, len(r.legs.fills))
 	t.cash = end.cash
 	if l.unfit || t.cash+float64(end.units*(c-end.entry)) <= 0 {
 		r.unfit()
 		return
 	}
 	if len(l.fills) > 0 {
-		pos := position{units: end.units, entry: end.entry, cost: l.cost}
+		pos := position{units: end.units, entry: end.entry, cost: f.cost[lane]}
 		r.exit(&pos, t, last, r.slipped(c, pos.units > 0), "end")
 	}
 	if !(t.cash > 0 && t.cash <= math.MaxFloat64) {

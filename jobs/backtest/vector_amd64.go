@@ -37,6 +37,13 @@ func (s *walk) over(closes []float64, begun []byte, bar int, rows []float64) {
 	walkAVX512(s, &closes[0], &begun[0], bars, bar, &rows[:bars*Lanes][0], 8*Lanes)
 }
 
+// run is runPlain of as many fills as the run with the most has.
+func (f *filling) run(most int, relative, whole bool) {
+	if most > 0 {
+		fillAVX512(f, &f.legs[:(most+1)*legNumbers][0], &f.shorts[:most][0], most, relative, whole)
+	}
+}
+
 // overDays is overDaysPlain of the legs that were loaded.
 func (s *walk) overDays(closes []float64, begun []byte, bar int, rows []float64) {
 	bars := len(closes)
@@ -158,6 +165,9 @@ func bandsAVX2(lower, upper, mean, dev *[64]float64, width float64)
 
 //go:noescape
 func walkAVX512(s *walk, closes *float64, begun *byte, bars, bar int, rows *float64, step int)
+
+//go:noescape
+func fillAVX512(f *filling, legs *float64, shorts *byte, fills int, relative, whole bool)
 
 //go:noescape
 func walkDaysAVX512(s *walk, closes *float64, begun *byte, bars, bar int, rows *float64)

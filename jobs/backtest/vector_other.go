@@ -15,6 +15,8 @@ func hasLegs() bool { return false }
 
 func (s *walk) over([]float64, []byte, int, []float64) {}
 
+func (f *filling) run(_ int, relative, whole bool) { f.runPlain(relative, whole) }
+
 func (s *walk) overDays([]float64, []byte, int, []float64) {}
 
 func returnsOfDays(last *[Lanes]float64, rows []float64, ends []int32, first int, returns []float64) {

@@ -47,6 +47,7 @@ func TestVectorsEqualPlainFunctions(t *testing.T) {
 
 		requireWords(t, rng, odd, units)
 		requireWalk(t, rng, odd)
+		requireFilling(t, rng, odd)
 
 		var lanes [sumLanes][]float64
 		sums := laneSums{last: [sumLanes]float64{100, 99, 1e-3, 1e300}}
@@ -105,28 +106,29 @@ func requireWalk(t *testing.T, rng *rand.Rand, odd float64) {
 		bits := rng.Uint32()
 		begun[i] = byte(bits & (bits >> 8) & (bits >> 16) >> rng.IntN(8)) // few of them
 	}
-	var legs [Lanes][]leg
+	legs := make([]float64, (n+1)*legNumbers)
 	var s walk
 	for lane := range Lanes {
 		values := hostile(rng, 9+3*n, odd)
 		for k := range n + 1 {
-			legs[lane] = append(legs[lane], leg{values[3*k] / 100, values[3*k+1], values[3*k+2] - 80*rng.Float64()})
+			at := legs[k*legNumbers+lane:]
+			at[0], at[Lanes], at[2*Lanes] = values[3*k]/100, values[3*k+1], values[3*k+2]-80*rng.Float64()
 		}
 		s.units[lane], s.entry[lane], s.cash[lane] = values[3*n+3]/100, values[3*n+4], values[3*n+5]
 		s.last[lane], s.least[lane] = 100, math.Inf(1)
 		s.peak[lane], s.floor[lane], s.drawdown[lane], s.peakAt[lane] = 100+10*rng.Float64(), 90, 0.1*rng.Float64(), bar-1-rng.IntN(9)
-		s.below[lane], s.legs[lane] = rng.IntN(9), &legs[lane][0]
+		s.below[lane], s.legs[lane] = rng.IntN(9), &legs[lane]
 	}
 	got, want := make([]float64, n*Lanes), make([]float64, n*Lanes)
 	plain, silent, daily, dailyPlain := s, s, s, s
-	plain.overPlain(closes, begun, bar, want, &legs)
+	plain.overPlain(closes, begun, bar, want, legs)
 	silent.over(closes, begun, bar, nil)
 	s.over(closes, begun, bar, got)
 	requireBits(t, want, got)
 	requireBits(t, silent.numbers(), s.numbers())
 	requireDays(t, rng, got, bar)
 	daily.overDays(closes, begun, bar, got)
-	dailyPlain.overDaysPlain(closes, begun, bar, want, &legs)
+	dailyPlain.overDaysPlain(closes, begun, bar, want, legs)
 	requireBits(t, want, got)
 	require.Equal(t, s.next, daily.next)
 	require.Equal(t, s.peakAt, daily.peakAt)
@@ -150,6 +152,48 @@ func requireWalk(t *testing.T, rng *rand.Rand, odd float64) {
 			if i%Lanes == lane && !math.IsInf(plain.r4[lane], 0) && !math.IsNaN(plain.r4[lane]) {
 				requireBits(t, []float64{v}, []float64{s.numbers()[i]})
 			}
+		}
+	}
+}
+
+// requireFilling holds fills side by side to those of one lane after the other.
+func requireFilling(t *testing.T, rng *rand.Rand, odd float64) {
+	t.Helper()
+	fills := rng.IntN(12)
+	relative, whole := rng.IntN(2) == 0, rng.IntN(2) == 0
+	var f, want filling
+	f.begin(fills)
+	for lane := range Lanes {
+		a := Account{Cash: hostile(rng, 1, odd)[0] * 100, Commission: Commission(0.01 * float64(rng.IntN(2))), Size: 0.9}
+		if !relative {
+			a.Size = float64(1 + rng.IntN(200))
+		}
+		f.account(lane, &a)
+		f.count[lane] = int64(rng.IntN(fills + 1))
+		for k, price := range hostile(rng, fills, odd) {
+			f.legs[(k+1)*legNumbers+Lanes+lane] = price
+			f.shorts[k] |= byte((k+lane)&1) << lane
+		}
+	}
+	want = f
+	want.legs = append([]float64(nil), f.legs...)
+	f.run(fills, relative, whole)
+	want.runPlain(relative, whole)
+	require.Equal(t, want.unfit, f.unfit)
+	for lane := range Lanes {
+		if want.unfit>>lane&1 == 1 {
+			continue // nothing else is used
+		}
+		require.Equal(t, want.wins[lane], f.wins[lane])
+		for _, same := range [][2][Lanes]float64{
+			{want.cost, f.cost}, {want.first, f.first}, {want.over, f.over}, {want.squares, f.squares}, {want.pct, f.pct},
+			{want.profit, f.profit}, {want.loss, f.loss},
+		} {
+			requireBits(t, same[0][lane:lane+1], same[1][lane:lane+1])
+		}
+		for k := range int(want.count[lane]) + 1 {
+			a, b := want.leg(lane, k), f.leg(lane, k)
+			requireBits(t, []float64{a.units, a.entry, a.cash}, []float64{b.units, b.entry, b.cash})
 		}
 	}
 }

@@ -13,16 +13,16 @@ type walk struct {
 	peak, floor, drawdown     [Lanes]float64
 	peakAt, below             [Lanes]int
 	next                      [Lanes]int // offset of the leg to come
-	legs                      [Lanes]*leg
+	legs                      [Lanes]*float64
 }
 
-// legBytes is how much memory a leg takes.
-const legBytes = 24
+// legBytes is how far apart the legs of a run are.
+const legBytes = 8 * legNumbers
 
 // load takes a run to its first leg.
-func (s *walk) load(lane int, r *Runner) {
-	first, stats := &r.legs.of[0], &r.stats
-	s.units[lane], s.entry[lane], s.cash[lane] = first.units, first.entry, first.cash
+func (s *walk) load(lane int, r *Runner, first *float64) {
+	stats := &r.stats
+	s.units[lane], s.entry[lane], s.cash[lane] = 0, 0, r.cfg.Account.Cash
 	s.last[lane], s.least[lane] = stats.summed, math.Inf(1)
 	s.r1[lane], s.gains[lane], s.losses[lane] = stats.sums.r1, stats.sums.squares[0], stats.sums.squares[1]
 	s.r3[lane], s.r4[lane] = stats.sums.r3, stats.sums.r4
@@ -54,13 +54,13 @@ func (s *walk) store(lane int, r *Runner, last int) {
 }
 
 // overPlain goes over some bars, of which the first has number bar. begun has a bit for each lane whose next leg begins with
-// a bar; legs has those of a lane. Unless rows is nil it becomes the equity, lane by lane of each bar.
-func (s *walk) overPlain(closes []float64, begun []byte, bar int, rows []float64, legs *[Lanes][]leg) {
+// a bar; legs has those of all lanes, side by side. Unless rows is nil it becomes the equity, lane by lane of each bar.
+func (s *walk) overPlain(closes []float64, begun []byte, bar int, rows []float64, legs []float64) {
 	for i, c := range closes {
 		for lane := range Lanes {
 			if begun[i]>>lane&1 == 1 {
-				at := legs[lane][s.next[lane]/legBytes]
-				s.units[lane], s.entry[lane], s.cash[lane] = at.units, at.entry, at.cash
+				at := legs[s.next[lane]/8+lane:]
+				s.units[lane], s.entry[lane], s.cash[lane] = at[0], at[Lanes], at[2*Lanes]
 				s.next[lane] += legBytes
 			}
 			e := s.cash[lane] + float64(s.units[lane]*(c-s.entry[lane]))
