@@ -22,6 +22,10 @@ func TestRunsSideBySideEqualRunsAlone(t *testing.T) {
 		if rapid.Bool().Draw(t, "random policy") {
 			cfg.Policy, cfg.Seed = backtest.PolicyRandom, 7
 		}
+		if rapid.IntRange(0, 3).Draw(t, "reckless") == 0 { // prices that ruin who is short for long
+			bars = walk(t, max(bars.Len(), 400), walkShape{seed: rapid.Uint64().Draw(t, "prices"), step: 86_400_000_000, vol: 0.6})
+			cfg.Side, cfg.Account.Size, cfg.Account.WholeUnits = backtest.SideBoth, 1, false
+		}
 		cache := backtest.NewIndicatorCache(bars)
 		runners := make([]*backtest.Runner, rapid.IntRange(1, backtest.Lanes).Draw(t, "runs"))
 		params, metrics := make([]backtest.Params, len(runners)), make([]*backtest.Metrics, len(runners))
