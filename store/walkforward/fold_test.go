@@ -114,7 +114,7 @@ func TestAFoldOfOneJobIsFenced(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
 	ctx := t.Context()
-	wfo, folds := d.WalkForward("w", 2, false)
+	wfo, folds := d.WalkForward("w", 3, false)
 	job := d.PlanJob(*folds[0].TuneID)
 	zombie := d.Claim(job, "first")
 	tune := fold(d, folds[0])
@@ -135,6 +135,13 @@ func TestAFoldOfOneJobIsFenced(t *testing.T) {
 	require.NoError(t, complete(successor))
 	require.ErrorIs(t, complete(successor), store.ErrFenced)
 	require.Equal(t, 1, d.WalkForwardNow(wfo.ID).FoldsDone)
+
+	ended := fold(d, folds[2])
+	held := d.Claim(d.PlanJob(ended.ID), "w")
+	require.NoError(t, begin(d, held, ended))
+	d.Exec(`update tunes set status = 'failed' where id = $1`, ended.ID)
+	require.ErrorIs(t, d.Store.Tuning.CompleteFold(ctx, held, ended, done, storetest.OutcomeOf(5)), store.ErrEnded, "it has ended though its job runs")
+	require.Equal(t, tuning.Failed, d.TuneStatus(ended.ID))
 
 	second := fold(d, folds[1])
 	lease := d.Claim(d.PlanJob(second.ID), "w")
