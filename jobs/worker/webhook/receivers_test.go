@@ -139,6 +139,19 @@ func TestAWebhookLeavesItsSlotWithinAPage(t *testing.T) {
 	require.GreaterOrEqual(t, jobs, 3, "one job delivers the whole page")
 }
 
+// Jobs that change together share a row of the log: a webhook that leaves its slot within one is due for the rest of it.
+func TestAWebhookThatLeavesItsSlotWithinARowOfTheLogContinuesThere(t *testing.T) {
+	f := newFixture(t)
+	f.subscribe(webhooks.Settings{Topics: []string{"jobs"}})
+	_, err := f.owner.Exec(t.Context(), `
+		insert into river_job (kind, args, queue, max_attempts, priority, state)
+		select 'tune.shard', jsonb_build_object('workspace_id', $1::uuid), 'elsewhere', 1, 1, 'available' from generate_series(1, 150)`, f.space.ID)
+	require.NoError(t, err)
+	f.work(webhook.Options{Share: time.Nanosecond})
+	f.eventuallyTakes(150)
+	require.Len(t, f.receiver.entities(), 150)
+}
+
 // What its owner changes while a page is delivered holds for the rest of the page.
 func TestAChangeHoldsForTheRestOfThePage(t *testing.T) {
 	f := newFixture(t)
