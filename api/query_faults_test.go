@@ -68,7 +68,7 @@ func TestQdrantFailsInEveryWay(t *testing.T) {
 		"odd":      {unexpected(errors.New("odd")), "vectors_error"},
 		"garbage":  {unexpected(qdranttest.ErrGarbage), "vectors_error"},
 		"hang":     {hang, "vectors_timeout"},
-		"not made": {unexpected(status.Error(codes.NotFound, "Collection doesn't exist")), ""},
+		"not made": {unexpected(status.Error(codes.NotFound, "Collection doesn't exist")), "vectors_missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := testutil.ToFloat64(l.metrics.Knowledge.QdrantErrors.WithLabelValues("search"))
@@ -76,9 +76,9 @@ func TestQdrantFailsInEveryWay(t *testing.T) {
 			defer server.Fail(nil)
 			got := l.ask(crossoverQuestion)
 			require.Equal(t, chunks[1], got.Results[0].ChunkID)
-			require.Equal(t, test.lacking != "", got.Degraded)
-			if test.lacking != "" {
-				require.Equal(t, []string{test.lacking}, got.Search.Lacking)
+			require.True(t, got.Degraded)
+			require.Equal(t, []string{test.lacking}, got.Search.Lacking)
+			if test.lacking != "vectors_missing" {
 				require.Equal(t, before+1, testutil.ToFloat64(l.metrics.Knowledge.QdrantErrors.WithLabelValues("search")))
 			}
 			server.Fail(nil)

@@ -16,6 +16,8 @@ type Texts interface {
 	// ChunkParts reads the vectors of the parts of chunks in a collection. Chunks that have none, or are another
 	// workspace's, are left out.
 	ChunkParts(ctx context.Context, workspace uuid.UUID, collection Collection, chunks []uuid.UUID) (map[uuid.UUID]PartVectors, error)
+	// HasChunks reports whether the workspace has a chunk that passes the filter.
+	HasChunks(ctx context.Context, workspace uuid.UUID, filter Filter) (bool, error)
 	// Passages reads chunks. Those that are not there, or are another workspace's, are left out.
 	Passages(ctx context.Context, workspace uuid.UUID, chunks []uuid.UUID) ([]Passage, error)
 }

@@ -134,10 +134,39 @@ func (b *Base) legs(ctx context.Context, workspace uuid.UUID, placement Placemen
 	found.Timings.Text = time.Since(start)
 	err = errors.Join(err, group.Wait())
 	l.worded = worded
+	if err == nil && lacking == "" && !q.WordsOnly {
+		var missing bool
+		if missing, err = b.vectorsMissing(ctx, workspace, l, q.Filter, limit); missing {
+			lacking = "vectors_missing"
+		}
+	}
 	if lacking != "" {
 		found.Lacking = append(found.Lacking, lacking)
 	}
 	return l, errors.Join(err, ctx.Err())
+}
+
+// vectorsMissing reports whether chunks have no vector, as after their collection was dropped: a search for vectors that found
+// fewer than it was to found all there are, and most of what the words found is not among them. One chunk that was
+// ingested between the two searches says nothing.
+func (b *Base) vectorsMissing(ctx context.Context, workspace uuid.UUID, l legs, filter Filter, limit int) (bool, error) {
+	if len(l.near) >= limit {
+		return false, nil
+	}
+	if len(l.near) == 0 && len(l.worded) == 0 {
+		return b.texts.HasChunks(ctx, workspace, filter)
+	}
+	there := make(map[uuid.UUID]bool, len(l.near))
+	for _, hit := range l.near {
+		there[hit.Chunk] = true
+	}
+	absent := 0
+	for _, hit := range l.worded {
+		if !there[hit.Chunk] {
+			absent++
+		}
+	}
+	return 2*absent > len(l.worded), nil
 }
 
 // nearest is the vector leg. lacking is not empty when there is none.

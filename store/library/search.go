@@ -49,6 +49,22 @@ func (s *Store) askedWords(ctx context.Context, workspace uuid.UUID, question st
 	return words, version, store.Present(err)
 }
 
+// HasChunks reports whether the workspace has a chunk that passes the filter.
+func (s *Store) HasChunks(ctx context.Context, workspace uuid.UUID, filter knowledge.Filter) (bool, error) {
+	var has bool
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
+		return tx.QueryRow(ctx, `
+			select exists (select 1 from chunks c join documents d on d.id = c.document_id
+			                where c.workspace_id = $1 and (coalesce(cardinality($2::text[]), 0) = 0 or d.source_type = any ($2))
+			                  and (coalesce(cardinality($3::uuid[]), 0) = 0 or d.id = any ($3)))`,
+			workspace, filter.SourceTypes, filter.Documents).Scan(&has)
+	})
+	if err != nil {
+		return false, fmt.Errorf("look for a chunk: %w", err)
+	}
+	return has, nil
+}
+
 // Passages reads chunks of the workspace with what a citation shows. Ids that are not there, or are
 // another's, are left out.
 func (s *Store) Passages(ctx context.Context, workspace uuid.UUID, chunks []uuid.UUID) ([]knowledge.Passage, error) {
