@@ -20,13 +20,19 @@ const (
 type likeness struct {
 	asked []string // stems, in order: a sum of floats depends on it
 	known WordVectors
-	means [][]float32          // the direction of each; nil where it is not known
-	seen  map[string][]float64 // by word, what near gave
+	means [][]float32     // the direction of each; nil where it is not known
+	seen  map[string]read // by how it is spelt
+}
+
+// read is a word that was looked at. Most words of passages come often.
+type read struct {
+	stem string // "" of one that carries no meaning
+	near []float64
 }
 
 // newLikeness prepares a question. Without known, words are compared by their letters alone.
 func newLikeness(known WordVectors, question string) *likeness {
-	l := &likeness{known: known, seen: map[string][]float64{}}
+	l := &likeness{known: known, seen: map[string]read{}}
 	spellings := map[string]string{}
 	for stem, word := range spelt(question) {
 		spellings[stem] = word
@@ -41,11 +47,20 @@ func newLikeness(known WordVectors, question string) *likeness {
 	return l
 }
 
+// read looks at a word of a passage.
+func (l *likeness) read(word string, pair bool) read {
+	r, ok := l.seen[word]
+	if !ok {
+		if r.stem = stemOf(word, pair); r.stem != "" {
+			r.near = l.near(r.stem, word)
+		}
+		l.seen[word] = r
+	}
+	return r
+}
+
 // near is what a word counts for each asked word, from 0 to 1: 1 for itself.
 func (l *likeness) near(stem, word string) []float64 {
-	if near, ok := l.seen[word]; ok {
-		return near
-	}
 	near := make([]float64, len(l.asked))
 	var means []float32
 	if l.known != nil {
@@ -63,7 +78,6 @@ func (l *likeness) near(stem, word string) []float64 {
 			near[i] = min(1, max(near[i], alikeShare*(cosine(means, l.means[i])-leastAlike)/(1-leastAlike)))
 		}
 	}
-	l.seen[word] = near
 	return near
 }
 

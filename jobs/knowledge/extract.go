@@ -73,8 +73,17 @@ func (s sentence) follows(other sentence) bool {
 	return s.passage == other.passage && s.run == other.run && s.order == other.order+1
 }
 
-// candidates are the sentences of the passages with their scores, without those that have none.
+// candidates are the sentences of the passages with their scores, without those that have none. Those of the first count more.
 func candidates(question string, from []Match, known WordVectors) []sentence {
+	all := weighed(question, from, known)
+	for i := range all {
+		all[i].score /= 1 + float64(laterShare*float64(all[i].passage))
+	}
+	return all
+}
+
+// weighed are the sentences of the passages with their scores, wherever the passages stand, without those that have none.
+func weighed(question string, from []Match, known WordVectors) []sentence {
 	like := newLikeness(known, question)
 	all := readings(from, like)
 	weights, total := rarities(len(like.asked), all)
@@ -98,7 +107,7 @@ func candidates(question string, from []Match, known WordVectors) []sentence {
 		if figure && hasFigure.MatchString(r.text) {
 			score += figureShare
 		}
-		r.score = score / (1 + float64(laterShare*float64(r.passage)))
+		r.score = score
 		scored = append(scored, r.sentence)
 	}
 	return scored
@@ -132,7 +141,8 @@ func readings(from []Match, like *likeness) []reading {
 	for i, m := range from {
 		cut := quotes(m.Text)
 		near := nearness(m.Text, cut, m.Parts)
-		title, passage, above := newWordSet(m.Title), newWordSet(m.Text), map[string]*around{}
+		title, passage := newWordSet(m.Title), wordSet{}
+		above, stems := map[string]*around{}, map[string]wordSet{}
 		for order, q := range cut {
 			heading := cmp.Or(q.heading, m.Position.Heading)
 			if above[heading] == nil {
@@ -140,14 +150,19 @@ func readings(from []Match, like *likeness) []reading {
 			}
 			r := reading{
 				sentence: sentence{passage: i, order: order, run: q.run, text: q.text, words: len(wordStarts(q.text))}, row: q.row,
-				stems: wordSet{}, own: make([]float64, len(like.asked)), around: above[heading], before: newWordSet(q.before),
+				stems: wordSet{}, own: make([]float64, len(like.asked)), around: above[heading], before: stems[q.before],
 			}
-			for stem, word := range spelt(q.text) {
-				r.stems[stem] = true
-				for a, has := range like.near(stem, word) {
+			for word, pair := range spellings(q.text) {
+				w := like.read(word, pair)
+				if w.stem == "" {
+					continue
+				}
+				r.stems[w.stem], passage[w.stem] = true, true
+				for a, has := range w.near {
 					r.own[a] = max(r.own[a], has)
 				}
 			}
+			stems[q.text] = r.stems
 			if near != nil {
 				r.compared, r.near = true, near[order]
 			}

@@ -21,22 +21,44 @@ func words(text string) []string {
 	return found
 }
 
-// spelt gives each word of a text with how it is spelt there, in small letters.
+// spelt gives each word of a text that carries meaning with how it is spelt there, in small letters.
 func spelt(text string) iter.Seq2[string, string] {
 	return func(yield func(stem, word string) bool) {
+		for word, pair := range spellings(text) {
+			if stem := stemOf(word, pair); stem != "" && !yield(stem, word) {
+				return
+			}
+		}
+	}
+}
+
+// stemOf is a word's stem, "" of one that carries no meaning.
+func stemOf(word string, pair bool) string {
+	switch {
+	case pair:
+		return word
+	case english.IsStopWord(word):
+		return ""
+	}
+	return english.Stem(word, false)
+}
+
+// spellings are the words of a text in small letters, and whether each is a pair of characters of a script without spaces.
+func spellings(text string) iter.Seq2[string, bool] {
+	return func(yield func(word string, pair bool) bool) {
 		for field := range strings.FieldsFuncSeq(strings.ToLower(text), func(r rune) bool {
 			return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
 		}) {
-			if unspaced(field) {
-				for _, pair := range pairs(field) {
-					if !yield(pair, pair) {
-						return
-					}
+			if !unspaced(field) {
+				if !yield(field, false) {
+					return
 				}
 				continue
 			}
-			if !english.IsStopWord(field) && !yield(english.Stem(field, false), field) {
-				return
+			for _, pair := range pairs(field) {
+				if !yield(pair, true) {
+					return
+				}
 			}
 		}
 	}
