@@ -23,7 +23,7 @@ const (
 	beforeShare    = 0.4
 	elsewhereShare = 0.1
 	// laterShare is what each place further down the list takes from a passage's sentences.
-	laterShare = 0.1
+	laterShare = 0.08
 	// nearShare is what the nearness of the part that a sentence stands in counts beside its words.
 	nearShare = 0.2
 	// figureShare is what a figure counts where the question asks for one.

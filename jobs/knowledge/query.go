@@ -93,11 +93,17 @@ func (b *Base) Search(ctx context.Context, workspace uuid.UUID, q Question) (*Fo
 		return nil, err
 	}
 	ranked = fuse(refined.near, legs.worded, vectorShare(placement.Model, refined.inParts))
+	var known map[uuid.UUID]Passage
+	if placement.Model.Lexical() && !q.WordsOnly {
+		if known, ranked, err = b.reread(ctx, workspace, q.Text, ranked); err != nil {
+			return nil, err
+		}
+	}
 	pool := q.TopK
 	if q.Rerank {
 		pool = max(pool, rerankPool)
 	}
-	if found.Matches, err = b.read(ctx, workspace, ranked, refined.parts, pool, q.Text, placement.Model); err != nil {
+	if found.Matches, err = b.read(ctx, workspace, ranked, known, refined.parts, pool, q.Text, placement.Model); err != nil {
 		return nil, err
 	}
 	if q.Rerank {
@@ -200,24 +206,17 @@ func (b *Base) embed(ctx context.Context, model Model, text string) ([]float32, 
 
 // read reads the passages of the best until there are enough. A chunk without a row belongs to a
 // revision that is not there yet or not any more; a lexical vector that shares no word with the
-// question is near by accident. Of copies the best is enough: more would push other passages out.
-func (b *Base) read(ctx context.Context, workspace uuid.UUID, ranked []fused, parts map[uuid.UUID][]float64, enough int, question string, model Model) ([]Match, error) {
+// question is near by accident. Of copies the best is enough: more would push other passages out. known are passages that
+// were read already.
+func (b *Base) read(ctx context.Context, workspace uuid.UUID, ranked []fused, known map[uuid.UUID]Passage, parts map[uuid.UUID][]float64, enough int, question string, model Model) ([]Match, error) {
 	asked, seen := newWordSet(question), map[string]bool{}
 	matches := []Match{}
 	for len(ranked) > 0 && len(matches) < enough {
-		part := ranked[:min(len(ranked), max(enough, 20))]
+		part := ranked[:min(len(ranked), max(enough, rereadLimit))]
 		ranked = ranked[len(part):]
-		ids := make([]uuid.UUID, len(part))
-		for i, f := range part {
-			ids[i] = f.chunk
-		}
-		passages, err := b.texts.Passages(ctx, workspace, ids)
+		byID, err := b.passages(ctx, workspace, part, known)
 		if err != nil {
 			return nil, err
-		}
-		byID := make(map[uuid.UUID]Passage, len(passages))
-		for _, p := range passages {
-			byID[p.ID] = p
 		}
 		for _, f := range part {
 			if len(matches) == enough {
