@@ -25,7 +25,7 @@ const (
 	// laterShare is what each place further down the list takes from a passage's sentences.
 	laterShare = 0.08
 	// nearShare is what the nearness of the part that a sentence stands in counts beside its words.
-	nearShare = 0.2
+	nearShare = 0.35
 	// figureShare is what a figure counts where the question asks for one.
 	figureShare = 0.15
 )
