@@ -19,7 +19,7 @@ func (s *shelf) lacks(t *testing.T, q knowledge.Question) []string {
 	return found.Lacking
 }
 
-// After a collection was dropped its index answers that it has nothing, which is no failure.
+// After a collection was dropped its index answers that it has nothing, and does not fail.
 func TestAQuestionSaysThatVectorsAreMissing(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
