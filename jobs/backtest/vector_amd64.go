@@ -39,7 +39,10 @@ func (s *walk) over(closes []float64, begun []byte, bar int, rows []float64) {
 
 // run is runPlain of as many fills as the run with the most has.
 func (f *filling) run(most int, relative, whole bool) {
-	if most > 0 {
+	switch {
+	case !wide():
+		f.runPlain(relative, whole)
+	case most > 0:
 		fillAVX512(f, &f.legs[:(most+1)*legNumbers][0], &f.shorts[:most][0], most, relative, whole)
 	}
 }
