@@ -68,7 +68,7 @@ func BenchmarkQueueLadder(b *testing.B) {
 		{name: "a worker of ours, without triggers", by: fullFleet},
 		{name: "a worker of ours, with all", triggers: append(holder, events...), fed: true, by: fullFleet},
 	}
-	const jobs = 4_000
+	const jobs = 10_000 // what a worker takes to begin and end is shared by so many
 	for b.Loop() {
 		for round := range 3 {
 			for i := range steps {
