@@ -9,7 +9,8 @@ import (
 type TunePlanArgs struct {
 	WorkspaceID uuid.UUID `json:"workspace_id"`
 	TuneID      uuid.UUID `json:"tune_id"`
-	// Own has the job work the tune to its end where it plans one shard: it is of a fold, and takes a trial slot.
+	// Own has the job work the tune to its end where it plans one shard: it is of a fold, takes a trial slot, and is the
+	// shard's job, with its kind and arguments, from when the fold has begun.
 	Own bool `json:"own,omitempty"`
 }
 
