@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// mostWords bounds what an answer quotes: about as long as one in words. mostSentences does so where sentences are short.
-	mostWords     = 200
-	mostSentences = 20
+	// mostWords bounds what an answer quotes: a minute's reading. mostSentences does so where sentences are short.
+	mostWords     = 300
+	mostSentences = 30
 	// leastScore is the part of the best sentence's score that another needs.
 	leastScore = 0.35
 	// What a word of the question counts where it is not in the sentence but in the heading above it, in the passage's title, in
