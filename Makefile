@@ -67,10 +67,10 @@ judge: build ## how well the knowledge base answers the committed judged questio
 evidence: ## how often verdicts are wrong on noise, and how often they find planted edges: MILLRACE_EVIDENCE_SEEDS a row, from MILLRACE_EVIDENCE_FIRST on
 	MILLRACE_EVIDENCE_SEEDS=$${MILLRACE_EVIDENCE_SEEDS:-1000} go test -count=1 -v -timeout 60m -run 'CalledRobust|PlantedEdges' ./jobs/sweep
 
-scalar: ## what computes in vectors, and the golden results, as on a processor that has none
+scalar: build ## what computes in vectors, and the golden results, as on a processor that has none
 	export GODEBUG=cpu.avx=off,cpu.avx2=off,cpu.fma=off,cpu.avx512f=off,cpu.avx512bw=off,cpu.avx512dq=off,cpu.avx512vl=off && \
 	go test -count=1 ./jobs/backtest/... ./jobs/sweep/... ./jobs/golden ./jobs/knowledge/bert && \
-	go test -count=1 -run 'Search|Set|Bound' ./store/vector
+	bin/millrace postgres -- go test -count=1 -run 'Search|Set|Bound' ./store/vector
 
 image: ## the image of the Dockerfile, built by buildah without a daemon or a registry, and run once
 	.ci/image
