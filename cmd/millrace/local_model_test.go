@@ -2,11 +2,11 @@ package main
 
 import (
 	"log/slog"
-	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"millrace/jobs/knowledge/bert/berttest"
 	"millrace/ops"
 	"millrace/store/pgtest"
 	"millrace/store/stores"
@@ -14,10 +14,7 @@ import (
 
 func TestAnswersKnowTheWordsOfTheLocalModel(t *testing.T) {
 	t.Parallel()
-	file := os.Getenv("EMBEDDER_TEST_FILE")
-	if file == "" {
-		t.Skip("EMBEDDER_TEST_FILE is not set")
-	}
+	file := berttest.Archive(t)
 	st := stores.New(pgtest.New(t).Pool(t), nil)
 	for embedder, has := range map[string]bool{"local": true, "hash": false} {
 		flags := knowledgeFlags{Embedder: embedder, EmbedderFile: file, VectorMemory: 1, TextMemory: 1}

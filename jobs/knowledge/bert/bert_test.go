@@ -4,11 +4,8 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
-	"fmt"
 	"io/fs"
 	"math"
-	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -18,63 +15,8 @@ import (
 
 	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/bert"
+	"millrace/jobs/knowledge/bert/berttest"
 )
-
-// small is a model of random weights, as sentence-transformers would write it.
-func small(t testing.TB, change func(files fstest.MapFS)) fstest.MapFS {
-	t.Helper()
-	const hidden, inner, layers, vocabulary = 24, 40, 2, 40
-	r := rand.New(rand.NewPCG(1, 2))
-	var data []byte
-	header := map[string]any{"__metadata__": map[string]string{"format": "pt"}}
-	put := func(name string, shape ...int) {
-		n, from := 1, len(data)
-		for _, d := range shape {
-			n *= d
-		}
-		for range n {
-			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(float32(r.NormFloat64()/4)))
-		}
-		header[name] = map[string]any{"dtype": "F32", "shape": shape, "data_offsets": []int{from, len(data)}}
-	}
-	dense := func(name string, out, in int) { put(name+".weight", out, in); put(name+".bias", out) }
-	norm := func(name string) { put(name+".weight", hidden); put(name+".bias", hidden) }
-	put("embeddings.word_embeddings.weight", vocabulary, hidden)
-	put("embeddings.position_embeddings.weight", 80, hidden)
-	put("embeddings.token_type_embeddings.weight", 2, hidden)
-	norm("embeddings.LayerNorm")
-	for i := range layers {
-		at := fmt.Sprintf("encoder.layer.%d.", i)
-		for _, part := range []string{"self.query", "self.key", "self.value", "output.dense"} {
-			dense(at+"attention."+part, hidden, hidden)
-		}
-		norm(at + "attention.output.LayerNorm")
-		dense(at+"intermediate.dense", inner, hidden)
-		dense(at+"output.dense", hidden, inner)
-		norm(at + "output.LayerNorm")
-	}
-	head, err := json.Marshal(header)
-	require.NoError(t, err)
-	vocab := map[string]int{"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3}
-	for _, piece := range []string{"stop", "##s", "loss", "un", "##aff", "##able", "cafe", ".", "-", "動", "a", "b", "c", "d", "e", "f"} {
-		vocab[piece] = len(vocab)
-	}
-	pieces, err := json.Marshal(map[string]any{
-		"normalizer": map[string]any{"lowercase": true}, "model": map[string]any{"type": "WordPiece", "continuing_subword_prefix": "##", "vocab": vocab},
-	})
-	require.NoError(t, err)
-	files := fstest.MapFS{
-		"config.json": {Data: []byte(`{"model_type":"bert","hidden_act":"gelu","hidden_size":24,"num_attention_heads":3,"num_hidden_layers":2,` +
-			`"intermediate_size":40,"max_position_embeddings":80,"vocab_size":40,"type_vocab_size":2,"layer_norm_eps":1e-12}`)},
-		"tokenizer.json":            {Data: pieces},
-		"sentence_bert_config.json": {Data: []byte(`{"max_seq_length":70}`)},
-		"model.safetensors":         {Data: append(binary.LittleEndian.AppendUint64(nil, uint64(len(head))), append(head, data...)...)},
-	}
-	if change != nil {
-		change(files)
-	}
-	return files
-}
 
 func embed(t testing.TB, e knowledge.Embedder, texts ...string) [][]float32 {
 	t.Helper()
@@ -97,7 +39,7 @@ func cosine(a, b []float32) (sum float64) {
 
 func TestTextsOfAnyLengthHaveVectors(t *testing.T) {
 	t.Parallel()
-	e, err := bert.Open(small(t, nil))
+	e, err := bert.Open(berttest.Files(t, nil))
 	require.NoError(t, err)
 	require.Equal(t, "local", e.Model().Provider)
 	require.Equal(t, 24, e.Model().Dimensions)
@@ -112,13 +54,13 @@ func TestTextsOfAnyLengthHaveVectors(t *testing.T) {
 
 func TestWordsHaveDirectionsWithoutWhatAllHaveInCommon(t *testing.T) {
 	t.Parallel()
-	e, err := bert.Open(small(t, nil))
+	e, err := bert.Open(berttest.Files(t, nil))
 	require.NoError(t, err)
 	var words knowledge.WordVectors = e
 	require.InDelta(t, 1, cosine(words.WordVector("stops"), words.WordVector("stops")), 1e-6)
 	require.Nil(t, words.WordVector("zeppelin"), "it has pieces that the model does not know")
 	require.Nil(t, words.WordVector(""))
-	shifted, err := bert.Open(small(t, func(files fstest.MapFS) { shiftWords(t, files, 5) }))
+	shifted, err := bert.Open(berttest.Files(t, func(files fstest.MapFS) { shiftWords(t, files, 5) }))
 	require.NoError(t, err)
 	require.InDeltaSlice(t, words.WordVector("loss"), shifted.WordVector("loss"), 1e-4, "what is added to all words counts for none")
 	require.InDeltaSlice(t, words.WordVector("unaffable"), shifted.WordVector("unaffable"), 1e-4, "nor for each piece of one")
@@ -149,7 +91,7 @@ func TestAKnownModelGivesItsPublishedSimilarities(t *testing.T) {
 
 func TestModelsAreFoundInFoldersAndArchives(t *testing.T) {
 	t.Parallel()
-	files := small(t, nil)
+	files := berttest.Files(t, nil)
 	plain, err := bert.Open(files)
 	require.NoError(t, err)
 	zipped := func(files fstest.MapFS, folder string) []byte {
@@ -198,7 +140,7 @@ func TestFilesThatAreNotSuchAModelAreRefusedByName(t *testing.T) {
 		"damaged: unexpected end":                 func(f fstest.MapFS) { f["model.safetensors"].Data[0] = 40; f["model.safetensors"].Data[1] = 0 },
 		"model.safetensors has no encoder.layer.": replace("model.safetensors", "encoder.layer.1.output.dense.bias", "encoder.layer.1.output.dense.BIAS"),
 	} {
-		_, err := bert.Open(small(t, change))
+		_, err := bert.Open(berttest.Files(t, change))
 		require.ErrorContains(t, err, message)
 	}
 }
