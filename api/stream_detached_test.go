@@ -90,16 +90,25 @@ func TestAServerThatStopsOpensNoStreamBeyondItsRequest(t *testing.T) {
 	<-open.end()
 }
 
-// What a connection has no room for comes before all that follows, whether several events are offered or one.
-func TestWhatAClientHasNoRoomForComesFirst(t *testing.T) {
-	t.Parallel()
+// connected are the two ends of a connection.
+func connected(t *testing.T) (server, client net.Conn) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
-	client, err := net.Dial("tcp", listener.Addr().String())
+	client, err = net.Dial("tcp", listener.Addr().String())
 	require.NoError(t, err)
-	server, err := listener.Accept()
+	t.Cleanup(func() { _ = client.Close() })
+	server, err = listener.Accept()
 	require.NoError(t, err)
+	t.Cleanup(func() { _ = server.Close() })
+	return server, client
+}
+
+// What a connection has no room for comes before all that follows, whether several events are offered or one.
+func TestWhatAClientHasNoRoomForComesFirst(t *testing.T) {
+	t.Parallel()
+	server, client := connected(t)
 	require.NoError(t, server.(*net.TCPConn).SetWriteBuffer(8<<10))
 	out, by := newChunks(server, time.Minute), newUnwaiting()
 	var want strings.Builder
@@ -144,14 +153,7 @@ func TestWhatAClientHasNoRoomForComesFirst(t *testing.T) {
 // A time limit that has passed is of the write that waited, and not of those to come.
 func TestAnOldDeadlineFailsNothing(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = listener.Close() }()
-	client, err := net.Dial("tcp", listener.Addr().String())
-	require.NoError(t, err)
-	defer func() { _ = client.Close() }()
-	server, err := listener.Accept()
-	require.NoError(t, err)
+	server, _ := connected(t)
 	out := newChunks(server, time.Millisecond)
 	require.NoError(t, out.put([]byte(":\n")))
 	require.NoError(t, out.flush())

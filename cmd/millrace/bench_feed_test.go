@@ -19,15 +19,21 @@ import (
 	"millrace/store/pgtest"
 )
 
-// BenchmarkRiverNoop times 20,000 jobs that do nothing, inserted and worked by River with the triggers off, by River
-// with the whole feed on (triggers, relay, counters and a listener with a subscriber), and by a worker of ours with
-// that feed. The three alternate, and ratios are medians of those of one round.
-func BenchmarkRiverNoop(b *testing.B) {
+// emptyBenchQueue is a queue in a database of its own.
+func emptyBenchQueue(b *testing.B) *benchQueue {
+	b.Helper()
 	db := pgtest.New(b)
 	pool, err := store.OpenPool(b.Context(), store.PoolOptions{DatabaseURL: db.URL, MaxConns: 10})
 	require.NoError(b, err)
 	b.Cleanup(pool.Close)
-	queue := &benchQueue{pool: pool, owner: db.OwnerPool(b)}
+	return &benchQueue{pool: pool, owner: db.OwnerPool(b)}
+}
+
+// BenchmarkRiverNoop times 20,000 jobs that do nothing, inserted and worked by River with the triggers off, by River
+// with the whole feed on (triggers, relay, counters and a listener with a subscriber), and by a worker of ours with
+// that feed. The three alternate, and ratios are medians of those of one round.
+func BenchmarkRiverNoop(b *testing.B) {
+	queue := emptyBenchQueue(b)
 	var found figures
 	for b.Loop() {
 		for round := range 5 {
@@ -47,11 +53,7 @@ func BenchmarkRiverNoop(b *testing.B) {
 // each step, all in one round. Beside the rate it prints what a job takes of the processors, of this process and of
 // Postgres, and what it writes to the log ahead: rates of a shared machine differ more than these.
 func BenchmarkQueueLadder(b *testing.B) {
-	db := pgtest.New(b)
-	pool, err := store.OpenPool(b.Context(), store.PoolOptions{DatabaseURL: db.URL, MaxConns: 10})
-	require.NoError(b, err)
-	b.Cleanup(pool.Close)
-	queue := &benchQueue{pool: pool, owner: db.OwnerPool(b)}
+	queue := emptyBenchQueue(b)
 	l := &ladder{queue: queue, b: b}
 	l.exec(`create function bench_nothing() returns trigger language plpgsql as $$ begin return null; end $$`)
 	l.exec(`create trigger bench_insert after insert on river_job referencing new table as new_rows for each statement execute function bench_nothing()`)

@@ -19,6 +19,88 @@
 #define NEXT 960
 #define LEGS 1024
 
+// What walkAVX512 and walkDaysAVX512 both do.
+
+// The positions of the lanes.
+#define LOAD_LEGS \
+	VMOVUPD UNITS(DI), Z0; \
+	VMOVUPD ENTRY(DI), Z1; \
+	VMOVUPD CASH(DI), Z2
+
+// Their extremes, and 1 in Z24.
+#define LOAD_EXTREMES \
+	VMOVUPD LEAST(DI), Z9; \
+	VMOVUPD PEAK(DI), Z10; \
+	VMOVUPD FLOOR(DI), Z11; \
+	VMOVUPD DRAWDOWN(DI), Z12; \
+	VMOVDQU64 PEAKAT(DI), Z13; \
+	VMOVDQU64 BELOW(DI), Z14; \
+	MOVQ $0x3ff0000000000000, AX; \
+	VPBROADCASTQ AX, Z24
+
+// Z16 is their equity at a close.
+#define EQUITY \
+	VBROADCASTSD (SI)(BX*8), Z16; \
+	VSUBPD Z1, Z16, Z16; \
+	VMULPD Z0, Z16, Z16; \
+	VADDPD Z2, Z16, Z16
+
+// K1: at or above the peak. K2: not at or above the floor. Equal: neither.
+#define EXTREMES \
+	VMINPD Z9, Z16, Z9; \
+	VCMPPD $13, Z10, Z16, K1; \
+	VCMPPD $9, Z11, Z16, K2; \
+	KORTESTB K1, K2
+
+#define STORE_LEGS \
+	VMOVUPD Z0, UNITS(DI); \
+	VMOVUPD Z1, ENTRY(DI); \
+	VMOVUPD Z2, CASH(DI)
+
+#define STORE_EXTREMES \
+	VMOVUPD Z9, LEAST(DI); \
+	VMOVUPD Z10, PEAK(DI); \
+	VMOVUPD Z11, FLOOR(DI); \
+	VMOVUPD Z12, DRAWDOWN(DI); \
+	VMOVDQU64 Z13, PEAKAT(DI); \
+	VMOVDQU64 Z14, BELOW(DI)
+
+// The first lane of DX whose next leg begins takes it; not equal: another one does too.
+#define TAKE_LEG \
+	TZCNTL DX, AX; \
+	BLSIL DX, R10; \
+	KMOVB R10, K5; \
+	MOVQ NEXT(DI)(AX*8), R11; \
+	MOVQ LEGS(DI)(AX*8), R12; \
+	ADDQ R11, R12; \
+	VBROADCASTSD (R12), K5, Z0; \
+	VBROADCASTSD 64(R12), K5, Z1; \
+	VBROADCASTSD 128(R12), K5, Z2; \
+	ADDQ $192, R11; \
+	MOVQ R11, NEXT(DI)(AX*8); \
+	BLSRL DX, DX
+
+// As newExtreme: new peaks first; equal: nothing else is an extreme.
+#define NEW_PEAKS \
+	KANDNB K2, K1, K2; \
+	LEAQ (R13)(BX*1), AX; \
+	VPBROADCASTQ AX, Z21; \
+	DECQ AX; \
+	VPBROADCASTQ AX, Z22; \
+	VPSUBQ Z13, Z22, Z22; \
+	VPMAXSQ Z22, Z14, K1, Z14; \
+	VMOVDQA64 Z21, K1, Z13; \
+	VSUBPD Z12, Z24, Z23; \
+	VMULPD Z16, Z23, K1, Z11; \
+	VMOVAPD Z16, K1, Z10; \
+	KORTESTB K2, K2
+
+// Then deeper drawdowns of the others.
+#define DEEPER \
+	VDIVPD Z10, Z16, Z23; \
+	VSUBPD Z23, Z24, K2, Z12; \
+	VMOVAPD Z16, K2, Z11
+
 // func walkAVX512(s *walk, closes *float64, begun *byte, bars, bar int, rows *float64, step int)
 // Each bar of all lanes: their equity, whether it is an extreme, and the return. Products are rounded before they are added.
 // What has no row to go to is written to the same place again and again: step is 0.
@@ -35,23 +117,14 @@ TEXT ·walkAVX512(SB), NOSPLIT, $64-56
 	LEAQ spare-64(SP), R8
 
 rows:
-	VMOVUPD UNITS(DI), Z0
-	VMOVUPD ENTRY(DI), Z1
-	VMOVUPD CASH(DI), Z2
+	LOAD_LEGS
 	VMOVUPD LAST(DI), Z3
 	VMOVUPD R1(DI), Z4
 	VMOVUPD GAINS(DI), Z5
 	VMOVUPD LOSSES(DI), Z6
 	VMOVUPD R3(DI), Z7
 	VMOVUPD R4(DI), Z8
-	VMOVUPD LEAST(DI), Z9
-	VMOVUPD PEAK(DI), Z10
-	VMOVUPD FLOOR(DI), Z11
-	VMOVUPD DRAWDOWN(DI), Z12
-	VMOVDQU64 PEAKAT(DI), Z13
-	VMOVDQU64 BELOW(DI), Z14
-	MOVQ $0x3ff0000000000000, AX
-	VPBROADCASTQ AX, Z24 // 1
+	LOAD_EXTREMES
 	XORQ BX, BX
 
 bar:
@@ -60,17 +133,11 @@ bar:
 	JNE begin
 
 held:
-	VBROADCASTSD (SI)(BX*8), Z16
-	VSUBPD Z1, Z16, Z16
-	VMULPD Z0, Z16, Z16
-	VADDPD Z2, Z16, Z16 // equity
+	EQUITY
 	VSUBPD Z3, Z16, Z17
 	VDIVPD Z3, Z17, Z17 // return
 	VMOVUPD Z16, (R8)
-	VMINPD Z9, Z16, Z9
-	VCMPPD $13, Z10, Z16, K1 // at or above the peak
-	VCMPPD $9, Z11, Z16, K2 // not at or above the floor
-	KORTESTB K1, K2
+	EXTREMES
 	JNE extreme
 
 quiet:
@@ -90,57 +157,71 @@ quiet:
 	CMPQ BX, CX
 	JLT bar
 
-	VMOVUPD Z0, UNITS(DI)
-	VMOVUPD Z1, ENTRY(DI)
-	VMOVUPD Z2, CASH(DI)
+	STORE_LEGS
 	VMOVUPD Z3, LAST(DI)
 	VMOVUPD Z4, R1(DI)
 	VMOVUPD Z5, GAINS(DI)
 	VMOVUPD Z6, LOSSES(DI)
 	VMOVUPD Z7, R3(DI)
 	VMOVUPD Z8, R4(DI)
-	VMOVUPD Z9, LEAST(DI)
-	VMOVUPD Z10, PEAK(DI)
-	VMOVUPD Z11, FLOOR(DI)
-	VMOVUPD Z12, DRAWDOWN(DI)
-	VMOVDQU64 Z13, PEAKAT(DI)
-	VMOVDQU64 Z14, BELOW(DI)
+	STORE_EXTREMES
 	VZEROUPPER
 	RET
 
 // The lanes whose next leg begins take it, one after the other: there is seldom more than one.
 begin:
-	TZCNTL DX, AX
-	BLSIL DX, R10
-	KMOVB R10, K5
-	MOVQ NEXT(DI)(AX*8), R11
-	MOVQ LEGS(DI)(AX*8), R12
-	ADDQ R11, R12
-	VBROADCASTSD (R12), K5, Z0
-	VBROADCASTSD 64(R12), K5, Z1
-	VBROADCASTSD 128(R12), K5, Z2
-	ADDQ $192, R11
-	MOVQ R11, NEXT(DI)(AX*8)
-	BLSRL DX, DX
+	TAKE_LEG
 	JNE begin
 	JMP held
 
-// As newExtreme: new peaks first, then deeper drawdowns of the others.
 extreme:
-	KANDNB K2, K1, K2
-	LEAQ (R13)(BX*1), AX
-	VPBROADCASTQ AX, Z21
-	DECQ AX
-	VPBROADCASTQ AX, Z22
-	VPSUBQ Z13, Z22, Z22
-	VPMAXSQ Z22, Z14, K1, Z14
-	VMOVDQA64 Z21, K1, Z13
-	VSUBPD Z12, Z24, Z23
-	VMULPD Z16, Z23, K1, Z11
-	VMOVAPD Z16, K1, Z10
-	KORTESTB K2, K2
+	NEW_PEAKS
 	JEQ quiet
-	VDIVPD Z10, Z16, Z23
-	VSUBPD Z23, Z24, K2, Z12
-	VMOVAPD Z16, K2, Z11
+	DEEPER
+	JMP quiet
+
+// func walkDaysAVX512(s *walk, closes *float64, begun *byte, bars, bar int, rows *float64)
+// walkAVX512 without returns: those of days are taken from the rows.
+TEXT ·walkDaysAVX512(SB), NOSPLIT, $0-48
+	MOVQ s+0(FP), DI
+	MOVQ closes+8(FP), SI
+	MOVQ begun+16(FP), R9
+	MOVQ bars+24(FP), CX
+	MOVQ bar+32(FP), R13
+	MOVQ rows+40(FP), R8
+	LOAD_LEGS
+	LOAD_EXTREMES
+	XORQ BX, BX
+
+bar:
+	MOVBLZX (R9)(BX*1), DX
+	TESTL DX, DX
+	JNE begin
+
+held:
+	EQUITY
+	VMOVUPD Z16, (R8)
+	EXTREMES
+	JNE extreme
+
+quiet:
+	ADDQ $64, R8
+	INCQ BX
+	CMPQ BX, CX
+	JLT bar
+
+	STORE_LEGS
+	STORE_EXTREMES
+	VZEROUPPER
+	RET
+
+begin:
+	TAKE_LEG
+	JNE begin
+	JMP held
+
+extreme:
+	NEW_PEAKS
+	JEQ quiet
+	DEEPER
 	JMP quiet
