@@ -32,6 +32,26 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-24
 	AND ABS, V0, V2; \
 	VMULPS V0, V2, V2
 
+// Keeps the greatest of the eight in Y2 as the peak of a half.
+#define PEAK_OF_8 \
+	VEXTRACTF128 $1, Y2, X3; \
+	VMAXPS X3, X2, X2; \
+	VPERMILPS $0x4e, X2, X3; \
+	VMAXPS X3, X2, X2; \
+	VPERMILPS $0xb1, X2, X3; \
+	VMAXPS X3, X2, X2; \
+	VMOVSS X2, (R10)(CX*4)
+
+// A column takes two passes of eight trials: SI and DI go to its other eight, or to the next column. DX counts passes.
+#define NEXT_HALF_COLUMN \
+	MOVQ $32, AX; \
+	MOVQ $(COLUMN-32), BX; \
+	TESTQ $1, DX; \
+	CMOVQEQ BX, AX; \
+	ADDQ AX, SI; \
+	ADDQ AX, DI; \
+	TESTQ DX, DX
+
 // func peaksAVX512(upper, lower *columnSums, lowers *uint32, halves int, low *float32)
 // A quotient that is not a number leaves the peak, which is the second operand.
 TEXT ·peaksAVX512(SB), NOSPLIT, $0-40
@@ -56,13 +76,7 @@ half:
 	VMAXPS Z3, Z2, Z2
 	VEXTRACTF64X4 $1, Z2, Y3
 	VMAXPS Y3, Y2, Y2
-	VEXTRACTF128 $1, Y2, X3
-	VMAXPS X3, X2, X2
-	VPERMILPS $0x4e, X2, X3
-	VMAXPS X3, X2, X2
-	VPERMILPS $0xb1, X2, X3
-	VMAXPS X3, X2, X2
-	VMOVSS X2, (R10)(CX*4)
+	PEAK_OF_8
 	INCQ CX
 	CMPQ CX, R8
 	JLT half
@@ -167,24 +181,12 @@ half:
 	VDIVPS Y1, Y2, Y2
 	VBROADCASTSS (R10)(CX*4), Y3
 	VMAXPS Y3, Y2, Y2
-	VEXTRACTF128 $1, Y2, X3
-	VMAXPS X3, X2, X2
-	VPERMILPS $0x4e, X2, X3
-	VMAXPS X3, X2, X2
-	VPERMILPS $0xb1, X2, X3
-	VMAXPS X3, X2, X2
-	VMOVSS X2, (R10)(CX*4)
+	PEAK_OF_8
 	INCQ CX
 	CMPQ CX, R8
 	JLT half
 	DECQ DX
-	MOVQ $32, AX
-	MOVQ $(COLUMN-32), BX
-	TESTQ $1, DX
-	CMOVQEQ BX, AX
-	ADDQ AX, SI
-	ADDQ AX, DI
-	TESTQ DX, DX
+	NEXT_HALF_COLUMN
 	JNE column
 	VZEROUPPER
 	RET
@@ -218,13 +220,7 @@ half:
 	JLT half
 	INCQ R12
 	DECQ DX
-	MOVQ $32, AX
-	MOVQ $(COLUMN-32), BX
-	TESTQ $1, DX
-	CMOVQEQ BX, AX
-	ADDQ AX, SI
-	ADDQ AX, DI
-	TESTQ DX, DX
+	NEXT_HALF_COLUMN
 	JNE column
 	VZEROUPPER
 	RET
@@ -266,13 +262,7 @@ half:
 	INCQ R12
 	INCQ R13
 	DECQ DX
-	MOVQ $32, AX
-	MOVQ $(COLUMN-32), BX
-	TESTQ $1, DX
-	CMOVQEQ BX, AX
-	ADDQ AX, SI
-	ADDQ AX, DI
-	TESTQ DX, DX
+	NEXT_HALF_COLUMN
 	JNE column
 	VZEROUPPER
 	RET
