@@ -34,6 +34,7 @@ type account struct{ uid, gid uint32 }
 //	postgres.log  the server's messages
 //	lock          flocked while in use; holds the process id of its user
 //	location      only in a folder that stands for one elsewhere: that one's path
+//	home          only in that one: the path of the folder that stands for it
 type dir struct {
 	home     string // as asked for; holds lock, and location where root is elsewhere
 	root     string
@@ -116,6 +117,10 @@ func (d *dir) moveAway() error {
 		return fmt.Errorf("data folder: %w", err)
 	}
 	if err := os.WriteFile(d.path("location"), []byte(to+"\n"), 0o600); err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	// Written last: a cluster that names its folder is left over once that folder does not name it.
+	if err := os.WriteFile(filepath.Join(to, "home"), []byte(d.home+"\n"), 0o600); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
 	d.root = to

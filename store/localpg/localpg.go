@@ -70,12 +70,13 @@ type Cluster struct {
 
 // Start runs the cluster in opts.DataDir, making it first if there is none, and returns when it
 // accepts connections. What a killed predecessor left behind is cleared: a server still running
-// is stopped, and a stale lock does no harm. It returns ErrInUse while another process has it.
+// is stopped, and a stale lock does no harm. Throwaway clusters of killed processes are removed. It returns ErrInUse while another process has it.
 func Start(ctx context.Context, opts Options) (*Cluster, error) {
 	logger := opts.Logger
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
+	clearLeftovers(ctx, logger)
 	path, err := dataDir(opts)
 	if err != nil {
 		return nil, fmt.Errorf("start postgres: %w", err)
@@ -112,7 +113,7 @@ func dataDir(opts Options) (string, error) {
 	case opts.DataDir != "":
 		return opts.DataDir, nil
 	case opts.Throwaway:
-		return os.MkdirTemp("", "millrace-postgres-")
+		return os.MkdirTemp("", throwawayName)
 	}
 	return "", errors.New("no data folder given")
 }

@@ -23,7 +23,10 @@ import (
 )
 
 // envHelper makes the test program a process that runs a cluster until it is killed.
-const envHelper = "LOCALPG_TEST_HELPER_DIR"
+const (
+	envHelper = "LOCALPG_TEST_HELPER_DIR"
+	throwaway = "throwaway" // instead of a folder
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(envHelper); dir != "" {
@@ -35,7 +38,11 @@ func TestMain(m *testing.M) {
 func helper(dir string) int {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer cancel()
-	cluster, err := localpg.Start(ctx, localpg.Options{DataDir: dir})
+	options := localpg.Options{DataDir: dir}
+	if dir == throwaway {
+		options = localpg.Options{Throwaway: true}
+	}
+	cluster, err := localpg.Start(ctx, options)
 	if err != nil {
 		fmt.Println(err)
 		return 1
@@ -159,10 +166,10 @@ func TestSecondProcessIsRefused(t *testing.T) {
 }
 
 // startHelper runs a cluster in another process and returns that process.
-func startHelper(t *testing.T, dir string) (process *exec.Cmd, url string) {
+func startHelper(t *testing.T, dir string, env ...string) (process *exec.Cmd, url string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), envHelper+"="+dir)
+	cmd.Env = append(append(os.Environ(), envHelper+"="+dir), env...)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())

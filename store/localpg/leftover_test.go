@@ -1,0 +1,80 @@
+package localpg_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func killHelper(t *testing.T, process *exec.Cmd) {
+	t.Helper()
+	require.NoError(t, process.Process.Kill())
+	_ = process.Wait()
+}
+
+func stopHelper(t *testing.T, process *exec.Cmd) {
+	t.Helper()
+	require.NoError(t, process.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, process.Wait())
+}
+
+// A program that tests with throwaway clusters and is killed again and again would fill the disk.
+func TestThrowawayClusterOfAKilledProcessIsRemovedByTheNext(t *testing.T) {
+	t.Parallel()
+	for name, mode := range map[string]os.FileMode{"in a folder the server can enter": 0o755, "in a private folder": 0o700} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			temporary := folder(t)
+			require.NoError(t, os.Mkdir(temporary, mode))
+			killed, url := startHelper(t, throwaway, "TMPDIR="+temporary)
+			lost := filepath.Dir(query[string](t, url, "show data_directory"))
+			killHelper(t, killed)
+			require.DirExists(t, lost)
+
+			living, url := startHelper(t, throwaway, "TMPDIR="+temporary)
+			require.NoDirExists(t, lost)
+			used := filepath.Dir(query[string](t, url, "show data_directory"))
+			third, _ := startHelper(t, throwaway, "TMPDIR="+temporary)
+			require.DirExists(t, used, "a cluster in use stays")
+			require.Equal(t, 1, query[int](t, url, "select 1"))
+			stopHelper(t, living)
+			stopHelper(t, third)
+			require.NoDirExists(t, used)
+		})
+	}
+}
+
+// The server's user cannot enter a test's temporary folder when root runs the test, so the cluster is elsewhere
+// and outlives the folder.
+func TestClusterAwayFromAFolderThatIsGoneIsRemovedOnlyIfTheFolderWasTemporary(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only clusters of root are kept away from their folder")
+	}
+	temporary, elsewhere := folder(t), folder(t)
+	place := func(below string) (private, cluster string) {
+		private = filepath.Join(below, "private")
+		require.NoError(t, os.MkdirAll(private, 0o700))
+		process, url := startHelper(t, filepath.Join(private, "data"))
+		cluster = filepath.Dir(query[string](t, url, "show data_directory"))
+		stopHelper(t, process)
+		require.DirExists(t, cluster)
+		t.Cleanup(func() { require.NoError(t, os.RemoveAll(cluster)) })
+		return private, cluster
+	}
+	gone, lost := place(temporary)
+	other, kept := place(elsewhere)
+	_, used := place(filepath.Join(temporary, "used"))
+	require.NoError(t, os.RemoveAll(gone))
+	require.NoError(t, os.RemoveAll(other))
+
+	process, _ := startHelper(t, throwaway, "TMPDIR="+temporary)
+	stopHelper(t, process)
+	require.NoDirExists(t, lost)
+	require.DirExists(t, kept, "its folder may be on a disk that is not mounted now")
+	require.DirExists(t, used, "its folder is there")
+}
