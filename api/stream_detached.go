@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"sync"
 
@@ -49,14 +50,7 @@ func (s *Server) detach(c echo.Context, w *eventWriter, f *following) bool {
 		f.open.sub.Dispatch(func() { s.dispatched(w, f, out) })
 	}
 	ctx, gone := context.WithCancel(context.Background())
-	routine.Go(func() error {
-		var read [16]byte
-		for {
-			if _, err := conn.Read(read[:]); err != nil {
-				return nil // the client has gone, or we have
-			}
-		}
-	}, func(error) { gone() })
+	routine.Go(func() error { ignore(conn); return nil }, func(error) { gone() })
 	routine.Go(func() error {
 		defer s.detached.done()
 		defer func() { _ = conn.Close() }()
@@ -72,6 +66,22 @@ func (s *Server) detach(c echo.Context, w *eventWriter, f *following) bool {
 		}
 	})
 	return true
+}
+
+// ignoreMost is how much a client may send behind its request, as a body or another request, to which nothing answers.
+// What it sends costs a call of the kernel for a few bytes, as a larger buffer would be kept for each stream.
+const ignoreMost = 64 << 10
+
+// ignore reads what a client sends, until it has gone, or we have, or it has sent too much.
+func ignore(conn io.Reader) {
+	var read [16]byte
+	for got := 0; got < ignoreMost; {
+		n, err := conn.Read(read[:])
+		if err != nil {
+			return
+		}
+		got += n
+	}
 }
 
 // dispatched writes what is queued, as far as the client has room for it, and leaves the rest and all else to the

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"runtime"
 	"slices"
 	"strconv"
@@ -202,6 +203,27 @@ func TestAClientThatReadsNothingIsDisconnected(t *testing.T) {
 		next(t, frames)
 	}
 	require.Eventually(t, func() bool { return open() == 1 && following() == 1 }, 30*time.Second, 20*time.Millisecond)
+}
+
+// What a client sends into its stream is ignored; one that does not stop sending is let go, as reading it takes a processor.
+func TestAClientThatSendsWithoutEndIsDisconnected(t *testing.T) {
+	r := newFixture(t, func(o *api.Options) { o.Heartbeat = time.Hour })
+	var conn *net.TCPConn
+	in := r.dialStream("/events/stream?topics=wfo", func(c *net.TCPConn) error { conn = c; return nil })
+	_, err := conn.Write([]byte("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"))
+	require.NoError(t, err)
+	r.publish("wfo", 1)
+	for line := ""; !strings.HasPrefix(line, "data: "); {
+		line, err = in.ReadString('\n')
+		require.NoError(t, err)
+	}
+	require.NoError(t, conn.SetWriteDeadline(time.Now().Add(time.Minute)))
+	for sent := 0; err == nil; sent += 1 << 20 {
+		require.Less(t, sent, 64<<20, "all of it was read")
+		_, err = conn.Write(make([]byte, 1<<20))
+	}
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.Eventually(t, func() bool { return r.look.Feed().Subscribers == 0 && following() == 0 }, 30*time.Second, 5*time.Millisecond)
 }
 
 // A client that begins to read late gets all events in order, the last of them too, though no later one wakes its
