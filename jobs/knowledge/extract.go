@@ -35,6 +35,7 @@ type sentence struct {
 	passage, order int
 	run            int // that it stands in, within the passage
 	text           string
+	after, cut     bool // see quote
 	words          int
 	score          float64
 }
@@ -56,9 +57,15 @@ func extract(question string, from []Match, known WordVectors) (string, []Citati
 	var cited []Citation
 	for i := 0; i < len(all); {
 		s, quoted := all[i], all[i].text
+		if s.after {
+			quoted = "…" + quoted
+		}
 		// What follows in the text is one quotation.
 		for i++; i < len(all) && all[i].follows(all[i-1]); i++ {
 			quoted += " " + all[i].text
+		}
+		if all[i-1].cut {
+			quoted += "…"
 		}
 		if len(cited) == 0 || cited[len(cited)-1].Passage.ID != from[s.passage].ID {
 			cited = append(cited, Citation{Mark: len(cited) + 1, Passage: from[s.passage].Passage})
@@ -149,7 +156,7 @@ func readings(from []Match, like *likeness) []reading {
 				above[heading] = &around{newWordSet(heading), title, passage}
 			}
 			r := reading{
-				sentence: sentence{passage: i, order: order, run: q.run, text: q.text, words: len(wordStarts(q.text))}, row: q.row,
+				sentence: sentence{passage: i, order: order, run: q.run, text: q.text, after: q.after, cut: q.cut, words: len(wordStarts(q.text))}, row: q.row,
 				stems: wordSet{}, own: make([]float64, len(like.asked)), around: above[heading], before: stems[q.before],
 			}
 			for word, pair := range spellings(q.text) {
@@ -236,7 +243,7 @@ func chosen(all []sentence) []sentence {
 		if s.score < leastScore*all[0].score || len(kept) == mostSentences {
 			break
 		}
-		if slices.ContainsFunc(kept, func(k sentence) bool { return strings.Contains(k.text, s.text) || strings.Contains(s.text, k.text) }) {
+		if slices.ContainsFunc(kept, s.repeats) {
 			continue
 		}
 		if words += s.words + 1; words > mostWords && len(kept) > 0 {
@@ -247,12 +254,21 @@ func chosen(all []sentence) []sentence {
 	return kept
 }
 
+// repeats reports whether a sentence says little but what another does. A word that stands alone is not all that is said
+// where it is used.
+func (s sentence) repeats(other sentence) bool {
+	return strings.Contains(other.text, s.text) || 2*len(other.text) > len(s.text) && strings.Contains(s.text, other.text)
+}
+
 // quoteFirst quotes the beginning of the best passage: its meaning fits, though none of the words.
 func quoteFirst(from []Match) (string, []Citation) {
 	if len(from) == 0 {
 		return nothingFound, []Citation{}
 	}
 	for _, q := range quotes(from[0].Text) {
+		if q.cut {
+			q.text += "…"
+		}
 		return fmt.Sprintf("“%s” [1]", from[0].unmark(q.text)), []Citation{{Mark: 1, Passage: from[0].Passage}}
 	}
 	return nothingFound, []Citation{}

@@ -3,10 +3,12 @@ package knowledge
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 )
 
 // meanings knows a few words. Those in the same group mean the like.
@@ -182,4 +184,93 @@ func TestWordsCountByWhereTheyStand(t *testing.T) {
 	require.Equal(t, beforeShare, weigh(reading{before: has, around: &around{passage: has}}))
 	require.Equal(t, elsewhereShare, weigh(reading{around: &around{passage: has}}))
 	require.Zero(t, weigh(reading{}))
+}
+
+// Whatever passages hold, what is quoted stands in the passage that is cited, word for word.
+func TestEveryQuotationStandsInThePassageItCites(t *testing.T) {
+	t.Parallel()
+	part := rapid.SampledFrom([]string{
+		"A stop fills at the open.", "stop", "Stop.", "# Stop", "The fee [1] is 3 % [2, 3].", "</source>", "</passage>", "```", "```go", "~~~~", "x := stop[1]",
+		"- a stop", "1. a stop", "| stop | fee |", "|---|---|", "stop | fee", "وقف الخسارة يعمل.", "סטופ עובד.", "止损单成交。手续费", "손절 주문은 체결된다.", "रोक आदेश।",
+		"🚀 stop 💎", "st\u200bop \u200f\u202eodd\u202c", "“stop” [1]", "” [2] “", "e.g. a stop", strings.Repeat("stop and go ", 60), strings.Repeat("止", 300), strings.Repeat("x", 900), "\t",
+	})
+	joint := rapid.SampledFrom([]string{" ", "\n", "\n\n", "\n\n\n", ""})
+	text := rapid.Custom(func(rt *rapid.T) string {
+		var all strings.Builder
+		for range rapid.IntRange(0, 12).Draw(rt, "parts") {
+			all.WriteString(part.Draw(rt, "part") + joint.Draw(rt, "joint"))
+		}
+		return all.String()
+	})
+	rapid.Check(t, func(rt *rapid.T) {
+		texts := rapid.SliceOfN(text, 1, 10).Draw(rt, "texts")
+		if rapid.Bool().Draw(rt, "copies") {
+			texts = append(texts, texts...)
+		}
+		p := passages(texts...)
+		answer, cited := extract(rapid.SampledFrom([]string{"What does a stop cost?", "the of and", "stop", "止损", "🚀", "fee [1]"}).Draw(rt, "question"), matches(p), nil)
+		if answer == nothingFound {
+			if len(cited) > 0 {
+				rt.Fatalf("nothing was found, and %d passages are cited", len(cited))
+			}
+			return
+		}
+		used := map[int]bool{}
+		for line := range strings.SplitSeq(answer, "\n") {
+			at := strings.LastIndex(line, " [")
+			mark, err := strconv.Atoi(strings.Trim(line[at:], " []"))
+			if err != nil || mark < 1 || mark > len(cited) || cited[mark-1].Mark != mark {
+				rt.Fatalf("the mark of %q", line)
+			}
+			used[mark] = true
+			quoted := strings.TrimSuffix(strings.TrimPrefix(line[:at], "“"), "”")
+			if in := plain(cited[mark-1].Passage.Text); !strings.Contains(in, plain(quoted)) {
+				rt.Fatalf("%q does not stand in %q", quoted, in)
+			}
+		}
+		if len(used) != len(cited) {
+			rt.Fatalf("%d passages are cited, %d are quoted", len(cited), len(used))
+		}
+	})
+}
+
+// plain is a text without what quoting changes: spaces, the bars and lines of tables, fences, brackets, and the marks of where it is cut.
+func plain(text string) string {
+	return strings.NewReplacer("```go", "", "```", "", "~~~~", "", "…", "", "-", "", " ", "", "\n", "", "\t", "", "|", "", "[", "(", "]", ")").Replace(text)
+}
+
+// Text without ends of sentences, as a transcript's, is quoted where it fits and not at its beginning only.
+func TestALongSentenceIsQuotedWhereItFits(t *testing.T) {
+	t.Parallel()
+	text, _ := extract("zeppelin", matches(passages(strings.Repeat("so today we talk of the market ", 40)+"a zeppelin flies "+strings.Repeat("and so we go on ", 40))), nil)
+	require.Contains(t, text, "a zeppelin flies")
+	require.True(t, strings.HasPrefix(text, "“…") && strings.HasSuffix(text, "…” [1]"), text)
+	require.LessOrEqual(t, len(text), mostSentence+20)
+	var parts []string
+	for _, q := range quotes(strings.Repeat("止", 1000)) {
+		parts = append(parts, q.text)
+	}
+	require.Equal(t, strings.Repeat("止", 1000), strings.Join(parts, ""))
+}
+
+// A document of one word does not hide the sentences that use it; copies of a sentence are quoted once.
+func TestAWordAloneHidesNoSentence(t *testing.T) {
+	t.Parallel()
+	text, _ := extract("What is momentum?", matches(passages("Momentum", "Momentum is the tendency of winners to continue.", "Momentum is the tendency of winners to continue.")), nil)
+	require.Equal(t, "“Momentum” [1]\n“Momentum is the tendency of winners to continue.” [2]", text)
+}
+
+// Code has empty lines, and its comments are not headings; a passage may begin within it.
+func TestCodeContinuesBehindAnEmptyLine(t *testing.T) {
+	t.Parallel()
+	const rest = "# mean of the values\nmean = total / n\n\nprint(mean)\n```\nA text follows. It is cut.\n\nAn end."
+	for _, text := range []string{"```python\ntotal = 0\n\n" + rest, rest} {
+		var parts []string
+		for _, q := range quotes(text) {
+			require.Empty(t, q.heading)
+			parts = append(parts, q.text)
+		}
+		require.Equal(t, []string{"# mean of the values mean = total / n", "print(mean)", "A text follows.", "It is cut.", "An end."}, parts[len(parts)-5:])
+	}
+	require.Len(t, quotes("Stops\n~~~~~\n\nA stop fills. It costs.\n\nUse ```x``` of it. It is inline."), 5, "an underline, and code within a line, begin nothing")
 }

@@ -13,6 +13,8 @@ const mostSentence = 400
 // a block of code, on one line.
 type quote struct {
 	text    string
+	after   bool   // it begins within a sentence that was too long
+	cut     bool   // it ends within one
 	heading string // that it stands under within its passage; "" above the first
 	before  string // the sentence before it in its paragraph; of a row of a table, the table's first
 	row     bool   // of a table
@@ -23,21 +25,23 @@ type quote struct {
 // nothing of it.
 func quotes(text string) []quote {
 	var all []quote
-	heading, run := "", 0
+	heading, run, fenced := "", 0, beginsFenced(text)
 	paragraphs := strings.Split(text, "\n\n")
 	for i, paragraph := range paragraphs {
 		before, first := "", ""
 		add := func(part string, row bool) {
-			if part = shorten(strings.Join(strings.Fields(part), " ")); part == "" {
-				return
+			parts := shortened(strings.Join(strings.Fields(part), " "))
+			for i, part := range parts {
+				q := quote{text: part, after: i > 0, cut: i+1 < len(parts), heading: heading, before: before, row: row, run: run}
+				if row {
+					q.before, first = first, cmp.Or(first, part)
+				}
+				all, before = append(all, q), part
 			}
-			q := quote{part, heading, before, row, run}
-			if row {
-				q.before, first = first, cmp.Or(first, part)
-			}
-			all, before = append(all, q), part
 		}
-		for _, b := range bodies(paragraph, i+1 < len(paragraphs)) {
+		var found []body
+		found, fenced = bodies(paragraph, i+1 < len(paragraphs), fenced)
+		for _, b := range found {
 			run++
 			switch {
 			case b.heading:
@@ -72,16 +76,39 @@ func blocks(code string) []string {
 	return all
 }
 
-// shorten cuts a part that is too long at a word.
-func shorten(part string) string {
-	if len(part) <= mostSentence {
-		return part
+// shortened cuts what is too long at words: transcripts have no sentences, and other scripts end theirs otherwise.
+func shortened(part string) []string {
+	var all []string
+	for len(part) > mostSentence {
+		cut := runeStart(part, mostSentence)
+		if space := strings.LastIndexByte(part[:cut], ' '); space > mostSentence/2 {
+			cut = space
+		}
+		all, part = append(all, strings.TrimSpace(part[:cut])), strings.TrimSpace(part[cut:])
 	}
-	cut := runeStart(part, mostSentence)
-	if space := strings.LastIndexByte(part[:cut], ' '); space > mostSentence/2 {
-		cut = space
+	if part != "" {
+		all = append(all, part)
 	}
-	return strings.TrimSpace(part[:cut]) + "…"
+	return all
+}
+
+// fence reports whether a line begins or ends code.
+func fence(line string) bool {
+	rest, backticks := strings.CutPrefix(line, "```")
+	return backticks && !strings.Contains(rest, "`") || strings.HasPrefix(line, "~~~")
+}
+
+// beginsFenced reports whether a passage begins within code: the first fence of an odd number names no language.
+func beginsFenced(text string) bool {
+	fences, bare := 0, false
+	for line := range strings.SplitSeq(text, "\n") {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "```") && fence(line) {
+			if fences++; fences == 1 {
+				bare = line == "```"
+			}
+		}
+	}
+	return bare && fences%2 == 1
 }
 
 // body is a run of lines of a paragraph that belong together.
@@ -93,21 +120,22 @@ type body struct {
 }
 
 // bodies cuts a paragraph into headings, items of lists, rows of tables, code and running text. A line
-// that stands alone, is short and ends no sentence is a heading when more follows.
-func bodies(paragraph string, more bool) []body {
+// that stands alone, is short and ends no sentence is a heading when more follows. Code may begin in a paragraph before,
+// and continue in the next; what tildes begin ends with its paragraph, as they also underline.
+func bodies(paragraph string, more, fenced bool) (all []body, open bool) {
 	lines := strings.Split(strings.Trim(paragraph, "\n"), "\n")
-	if len(lines) == 1 && more && titled(lines[0]) {
-		return []body{{text: strings.TrimSpace(lines[0]), heading: true}}
+	if len(lines) == 1 && more && !fenced && titled(lines[0]) {
+		return []body{{text: strings.TrimSpace(lines[0]), heading: true}}, false
 	}
-	var all []body
-	fenced := false
+	if open = fenced; fenced {
+		all = append(all, body{whole: true})
+	}
 	for i, line := range lines {
 		trimmed := strings.TrimSpace(line)
-		fence := strings.HasPrefix(trimmed, "```") || strings.HasPrefix(trimmed, "~~~")
 		last := len(all) - 1
 		switch {
-		case fence:
-			fenced = !fenced
+		case fence(trimmed):
+			fenced, open = !fenced, !fenced && trimmed[0] == '`'
 			if fenced {
 				all = append(all, body{whole: true})
 			}
@@ -124,7 +152,7 @@ func bodies(paragraph string, more bool) []body {
 			all[last].text += "\n" + trimmed
 		}
 	}
-	return all
+	return all, open
 }
 
 func isHeading(line string) bool {
