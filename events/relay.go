@@ -14,6 +14,13 @@ const (
 	tickBusy  = 2 * time.Millisecond
 	tickAwake = 10 * time.Millisecond // no event comes, but an open transaction does not let the relay sleep
 	tickIdle  = 50 * time.Millisecond
+	// tickEvent is how much longer the pause is for each event that the look before it found: a look takes as long for one
+	// event as for a hundred, and a fleet that works thousands of jobs a second needs the processors. For the same reason
+	// the pause is at least tickShare times what the look took, which is long where the server is busy. It is never longer
+	// than tickLoaded.
+	tickEvent  = 40 * time.Microsecond
+	tickShare  = 2
+	tickLoaded = 10 * time.Millisecond
 	// busyFor is how long after an event more are expected.
 	busyFor    = 100 * time.Millisecond
 	electEvery = time.Second
@@ -51,11 +58,12 @@ func (f *Feed) notifyNew(ctx context.Context, session *eventlog.Session) error {
 	asleep := false
 	var last time.Time
 	for {
+		began := time.Now()
 		found, err := f.pass(ctx, session, &at)
 		switch {
 		case err != nil:
 			return err
-		case found:
+		case found > 0:
 			last = time.Now()
 			if asleep {
 				asleep, err = false, session.Wake(ctx)
@@ -78,7 +86,7 @@ func (f *Feed) notifyNew(ctx context.Context, session *eventlog.Session) error {
 		case time.Since(last) > busyFor:
 			err = pause(ctx, tickAwake)
 		default:
-			err = pause(ctx, tickBusy)
+			err = pause(ctx, afterLook(found, time.Since(began)))
 		}
 		if err != nil {
 			return err
@@ -86,9 +94,14 @@ func (f *Feed) notifyNew(ctx context.Context, session *eventlog.Session) error {
 	}
 }
 
-// pass publishes every event after at, moves at, and notifies of each page of them. The hub's place would not
+// afterLook is the pause after a look that found so many events in so long, while more are expected.
+func afterLook(found int, took time.Duration) time.Duration {
+	return min(max(tickBusy+time.Duration(found)*tickEvent, tickShare*took), tickLoaded)
+}
+
+// pass publishes every event after at, moves at, and notifies of each page of them. It returns how many it found. The hub's place would not
 // do for at: this process's own listener may have passed events that no other has.
-func (f *Feed) pass(ctx context.Context, session *eventlog.Session, at *eventlog.Cursor) (found bool, err error) {
+func (f *Feed) pass(ctx context.Context, session *eventlog.Session, at *eventlog.Cursor) (found int, err error) {
 	if place := f.hub.place(); place.Epoch != at.Epoch {
 		*at = place // the log was replaced
 	}
@@ -101,7 +114,8 @@ func (f *Feed) pass(ctx context.Context, session *eventlog.Session, at *eventlog
 			continue
 		}
 		waiting := f.publish(events)
-		found, *at = true, events[len(events)-1].Cursor
+		found += len(events)
+		*at = events[len(events)-1].Cursor
 		if err := session.Notify(ctx, *at); err != nil {
 			return found, err
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,59 +30,39 @@ func emptyBenchQueue(b *testing.B) *benchQueue {
 	return &benchQueue{pool: pool, owner: db.OwnerPool(b)}
 }
 
-// BenchmarkRiverNoop times 20,000 jobs that do nothing, inserted and worked by River with the triggers off, by River
-// with the whole feed on (triggers, relay, counters and a listener with a subscriber), and by a worker of ours with
-// that feed. The three alternate, and ratios are medians of those of one round.
+// BenchmarkRiverNoop times jobs that do nothing, inserted and worked by River with the triggers off, by River with the
+// whole feed on (triggers, relay, counters and a listener with a subscriber), and by a worker of ours with that feed. They
+// run one soon after the other, in an order that changes; each is compared with bare River's of the same round, by rate and by the
+// time of the processors, which other work on the machine moves less.
 func BenchmarkRiverNoop(b *testing.B) {
-	queue := emptyBenchQueue(b)
-	var found figures
-	for b.Loop() {
-		for round := range 5 {
-			require.NoError(b, queue.measure(b.Context(), &found, 20_000, round))
-		}
-	}
-	for _, f := range found.all {
-		b.Logf("%s: %.2f of %.2f", f.name, f.median(), f.values)
-	}
-	b.ReportMetric(found.named("River with the event feed / bare", "").median(), "feed/bare")
-	b.ReportMetric(found.named("fleet with the event feed / bare River", "").median(), "fleet/bare")
-	b.ReportMetric(found.named(benchFleets[bareRiver], "").median(), "bare-jobs/s")
-	b.ReportMetric(0, "ns/op")
+	l := newLadder(b)
+	steps := []step{{name: "bare River"}, {name: "River with the event feed", triggers: l.ours, fed: true}, {name: "fleet with the event feed", triggers: l.ours, fed: true, by: fullFleet}}
+	l.climbAll(steps, 9, 10_000)
+	b.ReportMetric(median(compared(steps[1].rate, steps[0].rate)), "feed/bare")
+	b.ReportMetric(median(compared(steps[2].rate, steps[0].rate)), "fleet/bare")
+	b.ReportMetric(median(compared(steps[0].processor(), steps[1].processor())), "feed/bare-processor")
+	b.ReportMetric(median(compared(steps[0].processor(), steps[2].processor())), "fleet/bare-processor")
+	b.ReportMetric(median(steps[0].rate), "bare-jobs/s")
 }
 
 // BenchmarkQueueLadder takes apart what a job that does nothing costs: bare River, then with one part of ours more in
-// each step, all in one round. Beside the rate it prints what a job takes of the processors, of this process and of
+// each step, one soon after the other. Beside the rate it prints what a job takes of the processors, of this process and of
 // Postgres, and what it writes to the log ahead: rates of a shared machine differ more than these.
 func BenchmarkQueueLadder(b *testing.B) {
-	queue := emptyBenchQueue(b)
-	l := &ladder{queue: queue, b: b}
+	l := newLadder(b)
 	l.exec(`create function bench_nothing() returns trigger language plpgsql as $$ begin return null; end $$`)
 	l.exec(`create trigger bench_insert after insert on river_job referencing new table as new_rows for each statement execute function bench_nothing()`)
 	l.exec(`create trigger bench_update after update on river_job referencing old table as old_rows new table as new_rows for each statement execute function bench_nothing()`)
-	events := []string{"event_log_river_insert", "event_log_river_update"}
-	holder := []string{"river_job_holder"}
-	steps := []step{
+	l.climbAll([]step{
 		{name: "bare River"},
 		{name: "+ triggers that do nothing", triggers: []string{"bench_insert", "bench_update"}},
-		{name: "+ the holder's trigger alone", triggers: holder},
-		{name: "+ events written", triggers: events},
-		{name: "+ both", triggers: append(holder, events...)},
-		{name: "+ both, and the feed read", triggers: append(holder, events...), fed: true},
+		{name: "+ the holder's trigger alone", triggers: l.ours[:1]},
+		{name: "+ events written", triggers: l.ours[1:]},
+		{name: "+ both", triggers: l.ours},
+		{name: "+ both, and the feed read", triggers: l.ours, fed: true},
 		{name: "a worker of ours, without triggers", by: fullFleet},
-		{name: "a worker of ours, with all", triggers: append(holder, events...), fed: true, by: fullFleet},
-	}
-	const jobs = 10_000 // what a worker takes to begin and end is shared by so many
-	for b.Loop() {
-		for round := range 3 {
-			for i := range steps {
-				l.climb(&steps[(i+round)%len(steps)], jobs)
-			}
-		}
-	}
-	for _, s := range steps {
-		b.Logf("%-36s %7.0f jobs/s, %5.1f us of this process, %5.1f us of Postgres, %5.0f bytes of WAL a job", s.name, median(s.rate), median(s.ours), median(s.postgres), median(s.wal))
-	}
-	b.ReportMetric(0, "ns/op")
+		{name: "a worker of ours, with all", triggers: l.ours, fed: true, by: fullFleet},
+	}, 5, 10_000)
 }
 
 // BenchmarkStarts times jobs of an idle fleet from their insert to their work, beside two commits in series, on a server
@@ -119,9 +100,57 @@ type step struct {
 	rate, ours, postgres, wal []float64
 }
 
+// processor is what a job took of all processors, in each round.
+func (s *step) processor() []float64 {
+	all := slices.Clone(s.ours)
+	for i, of := range s.postgres {
+		all[i] += of
+	}
+	return all
+}
+
+// compared are the ratios of what two steps measured in the same rounds.
+func compared(of, to []float64) (ratios []float64) {
+	for i := range of {
+		ratios = append(ratios, of[i]/to[i])
+	}
+	return ratios
+}
+
 type ladder struct {
 	b     *testing.B
 	queue *benchQueue
+	ours  []string // triggers: the holder's, then those that write events
+}
+
+func newLadder(b *testing.B) *ladder {
+	return &ladder{b: b, queue: emptyBenchQueue(b), ours: []string{"river_job_holder", "event_log_river_insert", "event_log_river_update"}}
+}
+
+// climbAll works so many jobs in each step, enough that what a worker takes to begin and end is a small part of
+// their time. It prints medians; of the ratios to the first step's, in the same round, also the quartiles.
+func (l *ladder) climbAll(steps []step, rounds, jobs int) {
+	for l.b.Loop() {
+		for round := range rounds {
+			for i := range steps {
+				l.climb(&steps[(i+round)%len(steps)], jobs)
+			}
+		}
+	}
+	for i := range steps {
+		s := &steps[i]
+		rate, processor := compared(s.rate, steps[0].rate), compared(steps[0].processor(), s.processor())
+		l.b.Logf("%-36s %6.0f jobs/s, %5.1f us of this process, %5.1f us of Postgres, %5.0f bytes of WAL a job; to the first: %.2f (%.2f to %.2f) by rate, %.2f (%.2f to %.2f) by processor",
+			s.name, median(s.rate), median(s.ours), median(s.postgres), median(s.wal),
+			median(rate), quartile(rate, 1), quartile(rate, 3), median(processor), quartile(processor, 1), quartile(processor, 3))
+	}
+	l.b.ReportMetric(0, "ns/op")
+}
+
+// quartile is the first or the third.
+func quartile(of []float64, which int) float64 {
+	sorted := slices.Sorted(slices.Values(of))
+	return sorted[min(len(sorted)*which/4, len(sorted)-1)]
 }
 
 func (l *ladder) exec(sql string) {
