@@ -20,6 +20,7 @@ type ShardDone struct {
 	BestScore                  *float64
 	BestTrial                  *int
 	Columns, Top, Stats        []byte
+	Planned                    bool           // of a fold: its job was taken up as that of the plan, and ends as that
 	Stamp                      backtest.Stamp // of the worker; a tune of another stamp does not take the result
 }
 

@@ -81,6 +81,12 @@ func queueOwnShard(batch *pgx.Batch, lease store.Lease, tune *Tune) {
 		lease.JobID, jobs.TuneShardArgs{}.Kind(), lease.Workspace, tune.ID)
 }
 
+// completePlan completes a job that became that of a shard as that of the plan again, so that the events of an attempt, and
+// what the worker counts of it, name one kind.
+const completePlan = `
+	update river_job set state = 'completed', finalized_at = clock_timestamp(), kind = $2, args = args - 'shard' || '{"own": true}'
+	 where id = $1`
+
 // CompleteFold is Complete of a fold, in one round trip. With done it stores the result of its one shard too, which the
 // lease's job worked.
 func (s *Store) CompleteFold(ctx context.Context, lease store.Lease, tune *Tune, done *ShardDone, found *sweep.Outcome) error {
@@ -99,7 +105,11 @@ func (s *Store) CompleteFold(ctx context.Context, lease store.Lease, tune *Tune,
 			batch.Queue(dropWorking, tune.ID)
 		}
 		s.queueFoldEnd(batch, tune, &end)
-		store.QueueCompletion(batch, lease)
+		if done != nil && done.Planned {
+			batch.Queue(completePlan, lease.JobID, jobs.TunePlanArgs{}.Kind())
+		} else {
+			store.QueueCompletion(batch, lease)
+		}
 	})
 	if err != nil {
 		return fmt.Errorf("complete tune %s: %w", tune.ID, err)

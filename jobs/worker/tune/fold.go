@@ -37,7 +37,7 @@ func (w *Workers) beginFirst(ctx context.Context, tune *tuning.Tune, plan *sweep
 	}
 	began := w.store.DB.Clock().Now()
 	tune.StartedAt = &began
-	return w.finishFold(ctx, plan, tuning.ShardWork{Tune: tune, Shard: begin.Shards[0]}, lease)
+	return w.finishFold(ctx, plan, tuning.ShardWork{Tune: tune, Shard: begin.Shards[0]}, true, lease)
 }
 
 // continueOwn works the shard of a fold that an earlier attempt began.
@@ -56,16 +56,18 @@ func (w *Workers) continueOwn(ctx context.Context, tune *tuning.Tune, lease stor
 	if work.Tune.Status != tuning.Running || !single(work.Tune, plan, work.Shard) {
 		return fmt.Errorf("tune %s is %s: %w", tune.ID, work.Tune.Status, store.ErrEnded)
 	}
-	return w.finishFold(ctx, plan, work, lease)
+	return w.finishFold(ctx, plan, work, true, lease)
 }
 
-// finishFold runs the one shard of a fold, ranks its trials, and ends the fold with all of it at once.
-func (w *Workers) finishFold(ctx context.Context, plan *sweep.Plan, work tuning.ShardWork, lease store.Lease) error {
+// finishFold runs the one shard of a fold, ranks its trials, and ends the fold with all of it at once. planned says that the
+// attempt began as that of the plan.
+func (w *Workers) finishFold(ctx context.Context, plan *sweep.Plan, work tuning.ShardWork, planned bool, lease store.Lease) error {
 	result, err := w.compute(ctx, plan, work, lease)
 	if err != nil {
 		return err
 	}
 	done := w.done(work, result)
+	done.Planned = planned
 	if done.Columns, err = result.EncodeColumns(); err != nil {
 		return fmt.Errorf("encode shard %d: %w", done.Shard, err)
 	}

@@ -96,6 +96,11 @@ func TestAFoldOfOneJobFindsWhatSeveralFind(t *testing.T) {
 	}
 	const ofTunes = `select count(*) from river_job where args ->> 'tune_id' = any ($1)`
 	require.Equal(t, len(one), f.count(ofTunes, texts(one)))
+	require.Equal(t, len(one), f.count(ofTunes+` and kind = 'tune.plan' and args ? 'own' and not args ? 'shard'`, texts(one)))
+	require.Equal(t, 2*len(one), f.count(`
+		select count(*) from event_log l, unnest(l.job_ids) j (id)
+		 where type in ('job.running', 'job.completed') and payload ->> 'kind' = 'tune.plan'
+		   and j.id in (select id from river_job where args ->> 'tune_id' = any ($1))`, texts(one)), "the events of a job name one kind")
 	require.Greater(t, f.count(ofTunes, texts(several)), 2*len(several))
 }
 
@@ -123,7 +128,7 @@ func TestAFoldThatLosesItsWorkerIsContinued(t *testing.T) {
 	for _, id := range tunes {
 		f.result(id)
 	}
-	require.Equal(t, 2, f.count(`select attempt from river_job where id = $1 and state = 'completed'`, shard))
+	require.Equal(t, 2, f.count(`select attempt from river_job where id = $1 and state = 'completed' and kind = 'tune.shard'`, shard))
 	require.Equal(t, 2, f.count(`select attempt from river_job where id = $1 and state = 'completed'`, plan))
 }
 

@@ -31,7 +31,7 @@ func (w *Workers) shard(ctx context.Context, args jobs.TuneShardArgs, lease stor
 		return err
 	}
 	if work.Tune.Fold != nil && single(work.Tune, plan, work.Shard) {
-		return w.finishFold(ctx, plan, work, lease)
+		return w.finishFold(ctx, plan, work, false, lease)
 	}
 	result, err := w.compute(ctx, plan, work, lease)
 	if err != nil {
