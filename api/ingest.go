@@ -22,7 +22,7 @@ func viewIngest(in *library.Ingest) types.Ingest {
 	view := types.Ingest{
 		JobID: in.ID.String(), Status: types.IngestStatus(in.Status), SourceType: types.SourceType(in.SourceType), DocumentID: in.DocumentID.String(),
 		URL: in.URL, Name: in.Name, Outcome: in.Outcome, Reason: in.Reason,
-		Progress: types.IngestProgress{Stage: in.Stage, Done: in.Done, Total: in.Total}, Attempts: in.Attempts, Retries: in.Retries, NextAttemptAt: utc(in.NextAttemptAt),
+		Progress: types.IngestProgress{Stage: in.Stage, Done: in.Done, Total: in.Total}, Attempts: in.Attempts, Retries: in.Retries, Retryable: in.Retryable(), NextAttemptAt: utc(in.NextAttemptAt),
 		Bytes: in.Bytes, Chunks: in.Chunks,
 		CreatedAt: in.CreatedAt.UTC(), StartedAt: utc(in.StartedAt), CompletedAt: utc(in.CompletedAt),
 	}

@@ -43,6 +43,7 @@ func viewRunPlan(p *tuning.RunPlan, variants []tuning.RunPlanVariant, trail []tu
 			VariantID: v.VariantID, Kind: v.Kind, Label: v.Label, Overrides: types.NewStored[map[string]any](v.Overrides),
 			TuneID: v.TuneID.String(), Status: types.TuneStatus(v.Status), BestScore: v.BestScore,
 		}
+		view.Retryable = view.Retryable || v.Retryable
 		if v.Error != "" {
 			row.Error = &v.Error
 		}

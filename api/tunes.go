@@ -37,7 +37,7 @@ func viewTune(t *tuning.Tune, now time.Time) types.Tune {
 		BestTrial: p.BestTrial, BestParams: types.NewStored[*map[string]float64](t.BestParams), BestScore: p.BestScore,
 		Leaderboard: []types.Stored[types.Entry]{}, Warnings: append([]string{}, t.Warnings...), Spec: viewSpec(t.Spec),
 		Regime: viewRegime(t.Regime), CreatedAt: t.CreatedAt.UTC(), StartedAt: utc(t.StartedAt), CompletedAt: utc(t.CompletedAt), ETASeconds: t.ETA(now),
-		TrialsDroppedAt: utc(t.TrialsDroppedAt), ArchivedAt: utc(t.ArchivedAt), Retries: t.Retries,
+		TrialsDroppedAt: utc(t.TrialsDroppedAt), ArchivedAt: utc(t.ArchivedAt), Retries: t.Retries, Retryable: t.Retryable(),
 	}
 	c := view.Counts
 	view.Counts.Queued = t.Trials - c.Running - c.Completed - c.Failed - c.Skipped

@@ -32,7 +32,7 @@ func viewWFO(w *walkforward.Run, folds []walkforward.Fold, now time.Time) (types
 		FoldsDone: w.FoldsDone, FoldsFailed: w.FoldsFailed, NTrials: w.TrialsTotal(), TrialsCompleted: w.TrialsDone,
 		Candidates: []types.Stored[types.Candidate]{}, Folds: []types.Fold{}, Equity: []types.Equity{},
 		Warnings: append([]string{}, w.Warnings...), Spec: viewSpec(w.Spec), CreatedAt: w.CreatedAt.UTC(),
-		StartedAt: utc(w.StartedAt), CompletedAt: utc(w.CompletedAt), ArchivedAt: utc(w.ArchivedAt), Retries: w.Retries, ETASeconds: w.ETA(now),
+		StartedAt: utc(w.StartedAt), CompletedAt: utc(w.CompletedAt), ArchivedAt: utc(w.ArchivedAt), Retries: w.Retries, Retryable: w.Retryable(), ETASeconds: w.ETA(now),
 	}
 	if w.Error != "" {
 		view.Error = &w.Error

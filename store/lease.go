@@ -24,6 +24,12 @@ type Lease struct {
 	Complete func(ctx context.Context, tx pgx.Tx) error
 }
 
+// Failure is why what a job works on has failed for good.
+type Failure struct {
+	Reason string // for its user
+	Final  bool   // another attempt would meet it again
+}
+
 // CompleteUnderLease saves a job's result and completes the job: fn runs under the lease and the lock of
 // the entity that the job is about, and the job is completed in the same transaction. A lost lease is
 // ErrFenced, and nothing is written.

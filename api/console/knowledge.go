@@ -22,11 +22,6 @@ type ingestion struct {
 // Ended reports whether nothing more happens to it.
 func (i ingestion) Ended() bool { return i.Status.Ended() }
 
-// Retryable reports whether it can be fetched again: a file or a text is not kept.
-func (i ingestion) Retryable() bool {
-	return i.URL != nil && (i.Status == types.IngestFailed || i.Status == types.IngestCanceled)
-}
-
 // Called is what its source is called.
 func (i ingestion) Called() string {
 	switch {

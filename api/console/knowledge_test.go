@@ -65,6 +65,11 @@ func TestAnIngestionIsCancelledAndRetried(t *testing.T) {
 	b.until(`document.querySelectorAll("#jobs .pill.queued").length === 1`)
 	_, listed := s.do("GET", "/ingest/jobs", "", nil)
 	require.Contains(t, listed, `"retries":1`)
+	_, err := s.db.OwnerPool(t).Exec(t.Context(), `update ingest_jobs set status = 'failed', final = true, completed_at = now(), reason = 'port 22 is not allowed' where url is not null`)
+	require.NoError(t, err)
+	b.open("/admin/ingestion")
+	require.Contains(t, b.text("#jobs"), "port 22 is not allowed")
+	require.Zero(t, eval[int](b, `document.querySelectorAll("#jobs button").length`), "a retry cannot help")
 }
 
 // A question that finds nothing opens a gap, which is acknowledged and resolved in the cockpit; to

@@ -39,7 +39,8 @@ type Ingest struct {
 	Reason        *string        `json:"reason"`
 	Progress      IngestProgress `json:"progress"`
 	Attempts      int            `json:"attempts"`
-	Retries       int            `json:"retries"` // how often it was taken up again after it had failed or was cancelled
+	Retries       int            `json:"retries"`   // how often it was taken up again after it had failed or was cancelled
+	Retryable     bool           `json:"retryable"` // whether taking it up again can help: it did not fail of its own input, and what it reads can be fetched
 	NextAttemptAt *time.Time     `json:"next_attempt_at"`
 	Bytes         int64          `json:"bytes"`
 	Chunks        int            `json:"chunks"`

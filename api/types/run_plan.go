@@ -36,8 +36,9 @@ type RunPlan struct {
 	VariantsFailed int                    `json:"variants_failed"`
 	Base           Stored[map[string]any] `json:"base"`
 	Plan           Stored[map[string]any] `json:"plan"`
-	Variants       []Variant              `json:"variants"` // the baseline first; of one plan only
-	Events         []Crumb                `json:"events"`   // likewise; oldest first
+	Variants       []Variant              `json:"variants"`  // the baseline first; of one plan only
+	Events         []Crumb                `json:"events"`    // likewise; oldest first
+	Retryable      bool                   `json:"retryable"` // likewise; whether running its failed and cancelled tunes again can help
 	CreatedAt      time.Time              `json:"created_at"`
 	CompletedAt    *time.Time             `json:"completed_at"`
 	ArchivedAt     *time.Time             `json:"archived_at"` // null: it is in the lists

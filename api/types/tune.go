@@ -61,6 +61,7 @@ type Tune struct {
 	TrialsDroppedAt   *time.Time                  `json:"trials_dropped_at"` // when retention dropped its trials; null: they are there
 	ArchivedAt        *time.Time                  `json:"archived_at"`       // null: it is in the lists
 	Retries           int                         `json:"retries"`           // how often it was taken up again after it had failed or was cancelled
+	Retryable         bool                        `json:"retryable"`         // whether taking it up again can help: it failed or was cancelled, and not of its own input
 	WFOID             *string                     `json:"wfo_id"`            // of the walk-forward whose fold it is
 	Fold              *int                        `json:"fold"`
 }

@@ -81,5 +81,6 @@ type WFO struct {
 	CompletedAt     *time.Time          `json:"completed_at"`
 	ArchivedAt      *time.Time          `json:"archived_at"` // null: it is in the lists
 	Retries         int                 `json:"retries"`     // how often it was taken up again after it had failed or was cancelled
+	Retryable       bool                `json:"retryable"`   // whether taking it up again can help: it failed or was cancelled, and not of its own input
 	ETASeconds      *float64            `json:"eta_seconds"`
 }

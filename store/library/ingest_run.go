@@ -246,15 +246,16 @@ func holdCollection(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, collect
 	return nil
 }
 
-// FailIngest ends an ingestion that cannot be done, with a reason for its user, under the lease. A
+// FailIngest ends an ingestion that cannot be done under the lease. A
 // document that has no revision goes with it.
-func (s *Store) FailIngest(ctx context.Context, lease store.Lease, id uuid.UUID, reason string) error {
+func (s *Store) FailIngest(ctx context.Context, lease store.Lease, id uuid.UUID, failure store.Failure) error {
 	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		ingest, err := liveIngest(ctx, tx, lease.Workspace, id)
 		if err != nil {
 			return err
 		}
-		return s.endIngest(ctx, tx, ingest, IngestFailed, reason)
+		ingest.Final = failure.Final
+		return s.endIngest(ctx, tx, ingest, IngestFailed, failure.Reason)
 	})
 }
 
@@ -270,9 +271,9 @@ func (s *Store) endIngest(ctx context.Context, tx *store.Tx, ingest *Ingest, sta
 	}
 	err := tx.QueryRow(ctx, `
 		update ingest_jobs
-		   set status = $2, reason = $3, stage = $4, next_attempt_at = null, completed_at = clock_timestamp()
+		   set status = $2, reason = $3, stage = $4, final = $5, next_attempt_at = null, completed_at = clock_timestamp()
 		 where id = $1 and status in ('queued', 'running', 'retrying') returning completed_at`,
-		ingest.ID, status, ingest.Reason, ingest.Stage).Scan(&ingest.CompletedAt)
+		ingest.ID, status, ingest.Reason, ingest.Stage, ingest.Final).Scan(&ingest.CompletedAt)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("ingestion %s: %w", ingest.ID, store.ErrEnded)
 	}

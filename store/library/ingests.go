@@ -90,7 +90,8 @@ type Ingest struct {
 	NextAttemptAt *time.Time
 	Bytes         int64
 	Chunks        int
-	Retries       int // how often it was taken up again after it had failed or was cancelled
+	Retries       int  // how often it was taken up again after it had failed or was cancelled
+	Final         bool // it failed of what another attempt would meet again
 	CreatedAt     time.Time
 	StartedAt     *time.Time
 	CompletedAt   *time.Time
@@ -98,7 +99,7 @@ type Ingest struct {
 
 const ingestColumns = `
 	id, workspace_id, source_type, detected, document_id, dataset_id, url, name, upload_id, options, status,
-	outcome, reason, stage, done, total, revision, river_job_id, attempts, next_attempt_at, bytes, chunks, retries,
+	outcome, reason, stage, done, total, revision, river_job_id, attempts, next_attempt_at, bytes, chunks, retries, final,
 	created_at, started_at, completed_at`
 
 // NewIngest is what a submission asks for, checked.

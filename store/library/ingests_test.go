@@ -34,7 +34,7 @@ func TestAnAttemptThatLostItsJobStoresNothing(t *testing.T) {
 	_, err = d.Store.Library.FinishIngest(ctx, zombie, in.ID, made)
 	require.ErrorIs(t, err, store.ErrFenced)
 	require.ErrorIs(t, d.Store.Library.ReportIngest(ctx, zombie, in.ID, "embed", 1, 2), store.ErrFenced)
-	require.ErrorIs(t, d.Store.Library.FailIngest(ctx, zombie, in.ID, "x"), store.ErrFenced)
+	require.ErrorIs(t, d.Store.Library.FailIngest(ctx, zombie, in.ID, store.Failure{Reason: "x"}), store.ErrFenced)
 	_, chunks, err := d.Store.Library.DocumentChunks(ctx, d.Space.ID, in.DocumentID, 0, 10)
 	require.NoError(t, err)
 	require.Empty(t, chunks)

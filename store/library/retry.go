@@ -12,6 +12,11 @@ import (
 	"millrace/store"
 )
 
+// Retryable reports whether another attempt can help: a file or a text is not kept.
+func (in *Ingest) Retryable() bool {
+	return (in.Status == IngestFailed || in.Status == IngestCanceled) && !in.Final && in.URL != nil
+}
+
 // RetryEndedIngest has an ingestion that failed or was cancelled run again as itself, in the transaction of a submission; render
 // makes the response that is kept with its key. The document is made again if it went with the failure. What was sent is
 // not kept, so only a source that is fetched can be retried: *store.NotRetryableError.
@@ -51,7 +56,7 @@ func (s *Store) requeue(ctx context.Context, tx *store.Tx, ingest *Ingest) (*Ing
 	}
 	_, err = tx.Exec(ctx, `
 		update ingest_jobs
-		   set status = 'queued', stage = 'queued', done = 0, total = 0, reason = null, next_attempt_at = null, started_at = null,
+		   set status = 'queued', stage = 'queued', done = 0, total = 0, reason = null, final = false, next_attempt_at = null, started_at = null,
 		       completed_at = null, document_id = $2, river_job_id = $3, retries = retries + 1
 		 where id = $1`, ingest.ID, document, job.Job.ID)
 	if err != nil {

@@ -41,12 +41,29 @@ func TestARetriedIngestionRunsAgainWithItsDocument(t *testing.T) {
 	lease := d.Claim(again.RiverJobID, "w")
 	_, _, err = d.Store.Library.BeginIngest(ctx, lease, made.ID)
 	require.NoError(t, err)
-	require.NoError(t, d.Store.Library.FailIngest(ctx, lease, made.ID, "no luck"))
+	require.NoError(t, d.Store.Library.FailIngest(ctx, lease, made.ID, store.Failure{Reason: "no luck"}))
 	require.Equal(t, []string{
 		"ingestion.job.queued", "ingestion.job.canceled", "ingestion.job.queued", "ingestion.job.running", "ingestion.job.failed",
 	}, d.EventTypes(made.ID))
 
+	ended := func() *library.Ingest {
+		in, err := d.Store.Library.Ingest(ctx, d.Space.ID, made.ID)
+		require.NoError(t, err)
+		return in
+	}
+	require.True(t, ended().Retryable())
+	again, err = retry(made.ID)
+	require.NoError(t, err)
+	require.False(t, again.Retryable(), "it waits")
+	require.NoError(t, d.Store.Library.FailIngest(ctx, d.Claim(again.RiverJobID, "w"), made.ID, store.Failure{Reason: "refused", Final: true}))
+	require.False(t, ended().Retryable(), "it would be refused again")
+	again, err = retry(made.ID)
+	require.NoError(t, err, "who wants to may")
+	require.False(t, again.Final)
+	require.NoError(t, d.Store.Library.FailIngest(ctx, d.Claim(again.RiverJobID, "w"), made.ID, store.Failure{Reason: "no luck"}))
+
 	d.Exec(`update ingest_jobs set url = null`)
+	require.False(t, ended().Retryable())
 	_, err = retry(made.ID)
 	require.ErrorAs(t, err, &unfit, "what was sent is not kept")
 }

@@ -78,7 +78,9 @@ func endsOfIngest(d *storetest.Fixture, lease store.Lease, in *library.Ingest) [
 			_, err := d.Store.Library.CancelIngest(ctx, d.Space.ID, in.ID)
 			return err
 		}, Subject: "ingestion", Ends: "canceled"},
-		{Name: "fail", Do: func(ctx context.Context) error { return d.Store.Library.FailIngest(ctx, lease, in.ID, "no") }, Subject: "ingestion", Ends: "failed"},
+		{Name: "fail", Do: func(ctx context.Context) error {
+			return d.Store.Library.FailIngest(ctx, lease, in.ID, store.Failure{Reason: "no"})
+		}, Subject: "ingestion", Ends: "failed"},
 		{Name: "abandon", Do: func(ctx context.Context) error { return d.Store.Library.AbandonIngest(ctx, lease, in.ID, "gone") }, Subject: "ingestion", Ends: "canceled"},
 		{Name: "delete the document", Do: func(ctx context.Context) error {
 			return d.Store.Library.DeleteDocument(ctx, d.Space.ID, in.DocumentID)

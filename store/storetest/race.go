@@ -215,7 +215,9 @@ func (d *Fixture) CancelsTune(id uuid.UUID) Move {
 
 // FailsTune fails a tune under the lease of one of its jobs.
 func (d *Fixture) FailsTune(lease store.Lease, id uuid.UUID) Move {
-	return Move{Name: "fail", Do: func(ctx context.Context) error { return d.Store.Tuning.Fail(ctx, lease, id, "it cannot be worked") }, Subject: "tune", Ends: "failed"}
+	return Move{Name: "fail", Do: func(ctx context.Context) error {
+		return d.Store.Tuning.Fail(ctx, lease, id, store.Failure{Reason: "it cannot be worked"})
+	}, Subject: "tune", Ends: "failed"}
 }
 
 // CompletesTune completes a tune under the lease of the job that ranks it.

@@ -21,8 +21,8 @@ func (s *Store) end(ctx context.Context, tx *store.Tx, tune *Tune, status Status
 		return err
 	}
 	err := tx.QueryRow(ctx, `
-		update tunes set status = $2, error = nullif($3, ''), completed_at = clock_timestamp()
-		 where id = $1 and status in ('queued', 'running') returning completed_at`, tune.ID, status, reason).Scan(&tune.CompletedAt)
+		update tunes set status = $2, error = nullif($3, ''), final = $4, completed_at = clock_timestamp()
+		 where id = $1 and status in ('queued', 'running') returning completed_at`, tune.ID, status, reason, tune.Final).Scan(&tune.CompletedAt)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("tune %s: %w", tune.ID, &store.EndedError{What: "tune", State: string(tune.Status)})
 	}

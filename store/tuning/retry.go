@@ -13,6 +13,11 @@ import (
 	"millrace/store/admission"
 )
 
+// Retryable reports whether another run can help. A fold runs again with its walk-forward only.
+func (t *Tune) Retryable() bool {
+	return (t.Status == Failed || t.Status == Canceled) && !t.Final && t.Fold == nil
+}
+
 // Retry has a tune that failed or was cancelled run again, in the transaction of a submission; render makes the response
 // that is kept with its key. See RetryIn.
 func (s *Store) Retry(ctx context.Context, sub store.Submission, depth int, id uuid.UUID, render func(*Tune) (store.Response, error)) (store.Response, error) {
@@ -131,7 +136,7 @@ func Requeue(ctx context.Context, tx *store.Tx, queue store.Jobs, workspace uuid
 			           'best_score', p.best_score, 'best_trial', p.best_trial, 'eta_seconds', null)
 			  from again a left join tune_progress p on p.tune_id = a.id and not a.dropped)
 		update tunes t
-		   set status = 'queued', admitted = false, plan_job_id = a.job, error = null, started_at = null, completed_at = null,
+		   set status = 'queued', admitted = false, plan_job_id = a.job, error = null, final = false, started_at = null, completed_at = null,
 		       trials_dropped_at = null, left_by = null, outcome = null, ranking = null, regime = null, manifest = null, manifest_sha256 = null,
 		       retries = retries + 1
 		  from again a where t.id = a.id`, ids, plans)

@@ -104,7 +104,7 @@ func TestAPlanJobThatWasAskedToStopDoesNotBeginARetriedTune(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "pending", d.JobState(d.PlanJob(tune.ID)))
 	require.ErrorIs(t, d.Store.Tuning.Begin(ctx, stale, tune.ID, tuning.Plan{Shards: storetest.TwoShards()}), store.ErrEnded)
-	require.ErrorIs(t, d.Store.Tuning.Fail(ctx, stale, tune.ID, "late"), store.ErrEnded)
+	require.ErrorIs(t, d.Store.Tuning.Fail(ctx, stale, tune.ID, store.Failure{Reason: "late"}), store.ErrEnded)
 	require.Equal(t, tuning.Queued, d.TuneStatus(tune.ID))
 }
 
@@ -119,7 +119,7 @@ func TestARetriedTuneContinuesWhereItWas(t *testing.T) {
 		require.NoError(t, d.Store.Tuning.FinishShard(ctx, d.Claim(d.ShardJob(tune.ID, shard), "w"), tune.ID, done(shard)))
 	}
 	collect := d.Claim(d.JobOf(`select collect_job_id from tune_progress where tune_id = $1`, tune.ID), "w")
-	require.NoError(t, d.Store.Tuning.Fail(ctx, collect, tune.ID, "out of luck"))
+	require.NoError(t, d.Store.Tuning.Fail(ctx, collect, tune.ID, store.Failure{Reason: "out of luck"}))
 	_, err := retry(ctx, d, tune.ID, "", 0)
 	require.NoError(t, err)
 	require.NoError(t, d.Store.Tuning.Resume(ctx, d.Claim(d.PlanJob(tune.ID), "w"), tune.ID))
@@ -128,12 +128,15 @@ func TestARetriedTuneContinuesWhereItWas(t *testing.T) {
 	lost, err := d.Store.Workers.LostWork(ctx, 10)
 	require.NoError(t, err)
 	require.Empty(t, lost, "every step has a live job")
-	require.NoError(t, d.Store.Tuning.Fail(ctx, collect, tune.ID, "out of luck"))
+	require.NoError(t, d.Store.Tuning.Fail(ctx, collect, tune.ID, store.Failure{Reason: "out of luck"}))
+	now, err := d.Store.Tuning.Get(ctx, d.Space.ID, tune.ID)
+	require.NoError(t, err)
+	require.True(t, now.Retryable())
 
 	d.Exec(`update tunes set trials_dropped_at = now()`)
 	_, err = retry(ctx, d, tune.ID, "", 0)
 	require.NoError(t, err)
-	now, err := d.Store.Tuning.Get(ctx, d.Space.ID, tune.ID)
+	now, err = d.Store.Tuning.Get(ctx, d.Space.ID, tune.ID)
 	require.NoError(t, err)
 	require.False(t, now.Planned)
 	require.Zero(t, now.Progress.Done())
@@ -204,9 +207,16 @@ func TestRetryOfARunPlanRunsWhatWasNotCompleted(t *testing.T) {
 		_, err := d.Store.Tuning.Cancel(ctx, d.Space.ID, id)
 		require.NoError(t, err)
 	}
-	got, _, err := d.Store.Tuning.RunPlan(ctx, d.Space.ID, plan)
+	got, ended, err := d.Store.Tuning.RunPlan(ctx, d.Space.ID, plan)
 	require.NoError(t, err)
 	require.Equal(t, tuning.RunPlanCanceled, got.Status)
+	for _, v := range ended {
+		require.True(t, v.Retryable)
+	}
+	d.Exec(`update tunes set status = 'failed', final = true where id = $1`, ended[1].TuneID)
+	_, ended, err = d.Store.Tuning.RunPlan(ctx, d.Space.ID, plan)
+	require.NoError(t, err)
+	require.False(t, ended[1].Retryable)
 	require.Equal(t, len(variants), got.VariantsDone)
 	_, err = retry(ctx, d, variants[0], "", 0)
 	require.NoError(t, err)
@@ -214,4 +224,27 @@ func TestRetryOfARunPlanRunsWhatWasNotCompleted(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, tuning.RunPlanRunning, got.Status, "one of its variants runs again")
 	require.Equal(t, len(variants)-1, got.VariantsDone)
+}
+
+// What failed of its own input is not offered to run again; it may, and is offered again once it failed of something else.
+func TestWhatWouldFailAgainIsNotRetryable(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	ctx := t.Context()
+	tune, plan := d.Tune("1")
+	get := func() *tuning.Tune {
+		now, err := d.Store.Tuning.Get(ctx, d.Space.ID, tune.ID)
+		require.NoError(t, err)
+		return now
+	}
+	require.False(t, get().Retryable(), "it waits")
+	require.NoError(t, d.Store.Tuning.Fail(ctx, d.Claim(plan, "w"), tune.ID, store.Failure{Reason: "the script is gone", Final: true}))
+	require.True(t, get().Final)
+	require.False(t, get().Retryable())
+	_, err := retry(ctx, d, tune.ID, "", 0)
+	require.NoError(t, err)
+	require.False(t, get().Final)
+	_, err = d.Store.Tuning.Cancel(ctx, d.Space.ID, tune.ID)
+	require.NoError(t, err)
+	require.True(t, get().Retryable())
 }

@@ -57,6 +57,7 @@ type RunPlanVariant struct {
 	Status    Status
 	BestScore *float64
 	Error     string
+	Retryable bool // another run of its tune can help
 }
 
 // NewRunPlan is what a submission asks for, checked.
@@ -172,7 +173,8 @@ func readRunPlan(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) (*RunP
 
 func readVariants(ctx context.Context, tx pgx.Tx, plan uuid.UUID) ([]RunPlanVariant, error) {
 	rows, err := tx.Query(ctx, `
-		select v.variant_id, v.kind, v.label, v.overrides, v.tune_id, t.status, p.best_score, coalesce(t.error, '') as error
+		select v.variant_id, v.kind, v.label, v.overrides, v.tune_id, t.status, p.best_score, coalesce(t.error, '') as error,
+		       t.status in ('failed', 'canceled') and not t.final as retryable
 		  from run_plan_variants v join tunes t on t.id = v.tune_id left join tune_progress p on p.tune_id = t.id
 		 where v.run_plan_id = $1 order by v.ordinal`, plan)
 	if err != nil {

@@ -198,15 +198,16 @@ func scanShard(row pgx.CollectableRow) (sh sweep.Shard, err error) {
 	return sh, err
 }
 
-// Fail ends a tune that cannot be worked, with a reason for its user, under the lease of the
+// Fail ends a tune that cannot be worked under the lease of the
 // job that found out. Its other jobs are cancelled. ErrEnded when it had ended before.
-func (s *Store) Fail(ctx context.Context, lease store.Lease, id uuid.UUID, reason string) error {
+func (s *Store) Fail(ctx context.Context, lease store.Lease, id uuid.UUID, failure store.Failure) error {
 	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		tune, err := readTune(ctx, tx, lease.Workspace, id)
 		if err != nil {
 			return err
 		}
-		if err := s.end(ctx, tx, tune, Failed, reason); err != nil {
+		tune.Final = failure.Final
+		if err := s.end(ctx, tx, tune, Failed, failure.Reason); err != nil {
 			return err
 		}
 		return s.cancelOtherJobs(ctx, tx, id, lease.JobID)

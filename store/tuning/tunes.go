@@ -68,6 +68,7 @@ type Tune struct {
 	Leaders         int            // rows of the leaderboard that are kept
 	Planned         bool           // it has shards, also when it waits to run again
 	Retries         int            // how often it was taken up again after it had failed or was cancelled
+	Final           bool           // it failed of what another attempt would meet again
 	Stamp           backtest.Stamp `db:"-"` // of the rules it is worked by; unknown until it is planned
 	// RestartedFrom is the engine whose shards were given up; nil: none were. "": not known.
 	RestartedFrom *string
@@ -216,7 +217,7 @@ const tuneColumns = `
 	coalesce(p.trials_completed, 0) as completed, coalesce(p.trials_skipped, 0) as skipped, coalesce(p.trials_failed, 0) as failed,
 	p.best_score, p.best_trial, coalesce(p.work, t.n_trials) as work, coalesce(p.work_done, 0) as work_done,
 	coalesce(p.work_kept, 0) as work_kept,
-	t.wfo_id, coalesce(t.wfo_fold, 0) as wfo_fold, t.leaders, t.retries, p.tune_id is not null as planned,
+	t.wfo_id, coalesce(t.wfo_fold, 0) as wfo_fold, t.leaders, t.retries, t.final, p.tune_id is not null as planned,
 	coalesce(t.engine, '') as engine, coalesce(t.semantics, '') as semantics, t.restarted_from, t.left_by, l.entry->'params' as best_params`
 
 const tuneTables = `

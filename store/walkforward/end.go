@@ -24,8 +24,8 @@ func (s *Store) end(ctx context.Context, tx *store.Tx, wfo *Run, status Status, 
 	}
 	var now time.Time
 	err := tx.QueryRow(ctx, `
-		update wfo_runs set status = $2, error = nullif($3, ''), completed_at = clock_timestamp()
-		 where id = $1 and status in ('pending', 'running') returning completed_at`, wfo.ID, status, reason).Scan(&now)
+		update wfo_runs set status = $2, error = nullif($3, ''), final = $4, completed_at = clock_timestamp()
+		 where id = $1 and status in ('pending', 'running') returning completed_at`, wfo.ID, status, reason, wfo.Final).Scan(&now)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("walk-forward %s: %w", wfo.ID, &store.EndedError{What: "walk-forward", State: string(wfo.Status)})
 	}
@@ -149,14 +149,15 @@ func (s *Store) cancel(ctx context.Context, tx *store.Tx, workspace, id uuid.UUI
 	return wfo, s.end(ctx, tx, wfo, Canceled, "", 0)
 }
 
-// Fail ends a walk-forward that cannot be worked, with a reason for its user, under the lease of
+// Fail ends a walk-forward that cannot be worked under the lease of
 // the job that found out. ErrEnded when it had ended before.
-func (s *Store) Fail(ctx context.Context, lease store.Lease, id uuid.UUID, reason string) error {
+func (s *Store) Fail(ctx context.Context, lease store.Lease, id uuid.UUID, failure store.Failure) error {
 	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
 		wfo, err := readWFO(ctx, tx, lease.Workspace, id)
 		if err != nil {
 			return err
 		}
-		return s.end(ctx, tx, wfo, Failed, reason, lease.JobID)
+		wfo.Final = failure.Final
+		return s.end(ctx, tx, wfo, Failed, failure.Reason, lease.JobID)
 	})
 }

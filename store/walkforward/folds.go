@@ -147,6 +147,7 @@ func (s *Store) FoldEnded(ctx context.Context, tx *store.Tx, tune *tuning.Tune) 
 	tx.AfterCommit(func() { s.db.Recorder().FoldEnded(ended) })
 	next, reason := afterFold(wfo, tune)
 	if next == failRun {
+		wfo.Final = tune.Final && !*wfo.Config.AllowPartial // of several others may pass
 		return s.end(ctx, tx, wfo, Failed, reason, 0)
 	}
 	if err := appendWFOEvent(ctx, tx, wfo, "progress"); err != nil {

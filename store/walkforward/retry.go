@@ -14,6 +14,9 @@ import (
 	"millrace/store/tuning"
 )
 
+// Retryable reports whether another run can help.
+func (w *Run) Retryable() bool { return (w.Status == Failed || w.Status == Canceled) && !w.Final }
+
 // Retry has a walk-forward that failed or was cancelled run again, in the transaction of a submission; render makes the
 // response that is kept with its key. See RetryIn.
 func (s *Store) Retry(ctx context.Context, sub store.Submission, depth int, id uuid.UUID, render func(*Run, []Fold) (store.Response, error)) (store.Response, error) {
@@ -137,7 +140,7 @@ func (s *Store) requeue(ctx context.Context, tx pgx.Tx, wfo *Run) error {
 			  from wfo_runs r, (select count(*) filter (where not completed) as folds, coalesce(sum(trials), 0) as trials from tune) left_open
 			 where p.wfo_id = $1 and r.id = $1)
 		update wfo_runs
-		   set status = 'pending', admitted = false, error = null, started_at = null, completed_at = null, candidates = null,
+		   set status = 'pending', admitted = false, error = null, final = false, started_at = null, completed_at = null, candidates = null,
 		       collect_job_id = null, candidates_job_id = $2, retries = retries + 1
 		 where id = $1`, wfo.ID, job.Job.ID)
 	if err != nil {

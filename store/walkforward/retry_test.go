@@ -32,7 +32,7 @@ func TestARetriedWalkForwardKeepsTheFoldsThatCameThrough(t *testing.T) {
 	half := *folds[1].TuneID
 	require.NoError(t, d.Store.Tuning.Begin(ctx, d.Claim(d.PlanJob(half), "w"), half, tuning.Plan{Shards: storetest.TwoShards()}))
 	require.NoError(t, d.Store.Tuning.FinishShard(ctx, d.Claim(d.ShardJob(half, 0), "w"), half, tuning.ShardDone{Completed: 2, Columns: []byte{1}}))
-	require.NoError(t, d.Store.Tuning.Fail(ctx, d.Claim(d.ShardJob(half, 1), "w"), half, "no luck"))
+	require.NoError(t, d.Store.Tuning.Fail(ctx, d.Claim(d.ShardJob(half, 1), "w"), half, store.Failure{Reason: "no luck"}))
 	require.Equal(t, walkforward.Failed, d.WalkForwardNow(wfo.ID).Status)
 
 	again, err := retry(d, wfo.ID)
@@ -96,7 +96,8 @@ func TestARetriedWalkForwardWithoutOpenFoldsIsJudgedAgain(t *testing.T) {
 	candidates := d.Claim(d.JobOf(`select candidates_job_id from wfo_runs where id = $1`, wfo.ID), "w")
 	require.NoError(t, d.Store.WalkForward.BeginScoring(ctx, candidates, wfo.ID, []float64{5, 50}))
 	score := d.Claim(d.JobOf(`select score_job_id from wfo_folds where wfo_id = $1 and fold = 0`, wfo.ID), "w")
-	require.NoError(t, d.Store.WalkForward.Fail(ctx, score, wfo.ID, "no luck"))
+	require.NoError(t, d.Store.WalkForward.Fail(ctx, score, wfo.ID, store.Failure{Reason: "no luck", Final: true}))
+	require.False(t, d.WalkForwardNow(wfo.ID).Retryable())
 	first, _ := d.Tune("2")
 	d.Tune("3")
 	_, err := retry(d, wfo.ID)

@@ -65,6 +65,7 @@ type Run struct {
 	CompletedAt *time.Time
 	ArchivedAt  *time.Time // nil: it is in the lists
 	Retries     int        // how often it was taken up again after it had failed or was cancelled
+	Final       bool       // it failed of what another attempt would meet again
 	FoldsDone   int        // ended, whatever their status
 	FoldsFailed int        // of them
 	TrialsDone  int        // of folds that have not failed
@@ -127,7 +128,7 @@ type Fold struct {
 const wfoColumns = `
 	r.id, r.workspace_id, r.dataset_id, d.name as dataset,
 	(select array_agg(x.dataset_id order by x.position) from wfo_datasets x where x.wfo_id = r.id) as several, r.spec, r.config, r.status, r.admitted, r.n_folds as folds, r.n_trials as trials,
-	r.warnings, coalesce(r.error, '') as error, r.outcome, r.evidence, r.created_at, r.started_at, r.completed_at, r.archived_at, r.retries,
+	r.warnings, coalesce(r.error, '') as error, r.outcome, r.evidence, r.created_at, r.started_at, r.completed_at, r.archived_at, r.retries, r.final,
 	p.folds_done, p.folds_failed, p.trials_done, p.trials_kept, p.scores_done, clock_timestamp() as as_of`
 
 const wfoTables = `

@@ -99,12 +99,20 @@ func TestAFailedFoldFailsTheWholeUnlessPartial(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
 	ctx := t.Context()
+	final := false
 	fail := func(fold walkforward.Fold) {
-		require.NoError(t, d.Store.Tuning.Fail(ctx, d.Claim(d.PlanJob(*fold.TuneID), "w"), *fold.TuneID, "no luck"))
+		require.NoError(t, d.Store.Tuning.Fail(ctx, d.Claim(d.PlanJob(*fold.TuneID), "w"), *fold.TuneID, store.Failure{Reason: "no luck", Final: final}))
 	}
-	whole, folds := d.WalkForward("whole", 4, false)
+	final = true
+	whole, folds := d.WalkForward("bad", 4, false)
+	fail(folds[1])
+	require.False(t, d.WalkForwardNow(whole.ID).Retryable(), "the fold would fail again")
+	final = false
+	whole, folds = d.WalkForward("whole", 4, false)
+	require.False(t, d.WalkForwardNow(whole.ID).Retryable(), "it runs")
 	fail(folds[1])
 	now := d.WalkForwardNow(whole.ID)
+	require.True(t, now.Retryable())
 	require.Equal(t, walkforward.Failed, now.Status)
 	require.Equal(t, "fold 1 failed: no luck", now.Error)
 	require.Equal(t, tuning.Canceled, d.TuneStatus(*folds[0].TuneID))

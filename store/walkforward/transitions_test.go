@@ -40,7 +40,7 @@ func cancelsWFO(d *storetest.Fixture, id uuid.UUID) storetest.Move {
 
 func failsWFO(d *storetest.Fixture, lease store.Lease, id uuid.UUID) storetest.Move {
 	return storetest.Move{Name: "fail the walk-forward", Do: func(ctx context.Context) error {
-		return d.Store.WalkForward.Fail(ctx, lease, id, "it cannot be worked")
+		return d.Store.WalkForward.Fail(ctx, lease, id, store.Failure{Reason: "it cannot be worked"})
 	}, Subject: "walk-forward", Ends: "failed"}
 }
 

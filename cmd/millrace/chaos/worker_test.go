@@ -103,9 +103,9 @@ func (w *effects) do(ctx context.Context, args effectArgs, lease store.Lease) er
 }
 
 // fail leaves a trace that is not an effect.
-func (w *effects) fail(ctx context.Context, args effectArgs, lease store.Lease, reason string) error {
+func (w *effects) fail(ctx context.Context, args effectArgs, lease store.Lease, failure store.Failure) error {
 	return w.store.CompleteUnderLease(ctx, lease, args.ID, func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `insert into chaos_failures (n, reason) values ($1, $2)`, args.N, reason)
+		_, err := tx.Exec(ctx, `insert into chaos_failures (n, reason) values ($1, $2)`, args.N, failure.Reason)
 		return err
 	})
 }

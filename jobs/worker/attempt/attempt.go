@@ -28,8 +28,8 @@ type Worker[A river.JobArgs] struct {
 	Of func(args A) (workspace, id uuid.UUID)
 	// Do is the work. It saves its result under the lease, which completes the job.
 	Do func(ctx context.Context, args A, lease store.Lease) error
-	// Fail ends the thing for good, with a reason for its user, under the lease.
-	Fail func(ctx context.Context, args A, lease store.Lease, reason string) error
+	// Fail ends the thing for good under the lease.
+	Fail func(ctx context.Context, args A, lease store.Lease, failure store.Failure) error
 }
 
 // Timeout implements river.Worker.
@@ -63,10 +63,11 @@ func (w *Worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 		return err // "not now" costs no attempt: package fleet has the job wait
 	}
 	ended := Ended{ID: id, Reason: reasonOf(err, job.ID), Cause: err}
+	failure := store.Failure{Reason: ended.Reason}
 	if permanent != nil {
-		ended.Cause = permanent.Cause
+		ended.Cause, failure.Final = permanent.Cause, permanent.Cause == nil && !permanent.Passes
 	}
-	if err = w.Saver.Save(ctx, lease, func() error { return w.Fail(ctx, job.Args, lease, ended.Reason) }); over(err) {
+	if err = w.Saver.Save(ctx, lease, func() error { return w.Fail(ctx, job.Args, lease, failure) }); over(err) {
 		return river.JobCancel(err)
 	}
 	if err == nil {
@@ -102,6 +103,7 @@ func lostBy(job *rivertype.JobRow) string {
 type PermanentError struct {
 	Reason string // for the user
 	Cause  error
+	Passes bool // the input may be fit another day: a source is away, a quota is full
 }
 
 // Error implements error.

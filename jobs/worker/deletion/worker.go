@@ -85,8 +85,8 @@ func rest(ctx context.Context, length time.Duration) error {
 	}
 }
 
-func (w *Workers) fail(ctx context.Context, args jobs.DeleteArgs, lease store.Lease, reason string) error {
-	err := w.lifecycle.Fail(ctx, lease, args.DeletionID, reason)
+func (w *Workers) fail(ctx context.Context, args jobs.DeleteArgs, lease store.Lease, failure store.Failure) error {
+	err := w.lifecycle.Fail(ctx, lease, args.DeletionID, failure.Reason)
 	if err == nil {
 		w.metrics.Deletions.WithLabelValues("failed").Inc()
 	}

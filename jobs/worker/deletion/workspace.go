@@ -67,8 +67,8 @@ func (w *Workers) finishWorkspace(ctx context.Context, args jobs.DeleteWorkspace
 	return err
 }
 
-func (w *Workers) failWorkspace(ctx context.Context, args jobs.DeleteWorkspaceArgs, lease store.Lease, reason string) error {
-	err := w.lifecycle.FailWorkspace(ctx, lease, args.ID, reason)
+func (w *Workers) failWorkspace(ctx context.Context, args jobs.DeleteWorkspaceArgs, lease store.Lease, failure store.Failure) error {
+	err := w.lifecycle.FailWorkspace(ctx, lease, args.ID, failure.Reason)
 	if err == nil {
 		w.metrics.WorkspaceDeletions.WithLabelValues("failed").Inc()
 	}

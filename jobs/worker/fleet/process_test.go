@@ -100,8 +100,8 @@ func register(st *stores.Set, workers *river.Workers) {
 		Saver: attempt.NewSaver(st.DB, slog.Default()), Limit: time.Minute,
 		Of: func(a taskArgs) (uuid.UUID, uuid.UUID) { return a.WorkspaceID, a.WorkspaceID },
 		Do: w.do,
-		Fail: func(ctx context.Context, a taskArgs, lease store.Lease, reason string) error {
-			return w.keep(ctx, a, lease, "failed: "+reason)
+		Fail: func(ctx context.Context, a taskArgs, lease store.Lease, failure store.Failure) error {
+			return w.keep(ctx, a, lease, "failed: "+failure.Reason)
 		},
 	}
 	river.AddWorker(workers, w)

@@ -87,9 +87,9 @@ func (w *Workers) finish(ctx context.Context, args jobs.StrategyCheckArgs, lease
 }
 
 // fail refuses a version that could not be examined: what ends its workers may not run in a tune's.
-func (w *Workers) fail(ctx context.Context, args jobs.StrategyCheckArgs, lease store.Lease, reason string) error {
+func (w *Workers) fail(ctx context.Context, args jobs.StrategyCheckArgs, lease store.Lease, failure store.Failure) error {
 	err := w.strategies.FinishCheck(ctx, lease, args.StrategyID, backtest.Examination{
-		Refusal: "it could not be examined: " + reason + "; upload it again to have it examined again", Problems: []string{}, Warnings: []string{},
+		Refusal: "it could not be examined: " + failure.Reason + "; upload it again to have it examined again", Problems: []string{}, Warnings: []string{},
 	})
 	if err == nil {
 		w.metrics.StrategyChecks.WithLabelValues(string(strategies.Refused)).Inc()

@@ -53,6 +53,7 @@ func TestASourceThatKeepsFailingIsADeadEndThatSaysWhy(t *testing.T) {
 	reason := r.failed(in)
 	require.Contains(t, reason, "the source answered 500")
 	require.Contains(t, reason, "tried 8 times")
+	require.True(t, r.until(in.ID, library.IngestFailed).Retryable(), "the source may be well another day")
 }
 
 // A source that asks to wait is waited for without an attempt being spent, but not without end.
@@ -92,6 +93,7 @@ func TestARateLimitSnoozes(t *testing.T) {
 		return err == nil && tag.RowsAffected() == 1
 	}, eventually, tick)
 	require.Contains(t, r.failed(late), "in vain")
+	require.True(t, r.until(late.ID, library.IngestFailed).Retryable())
 }
 
 // An embedder or index that is away costs no attempts, loses no job and leaves the old document whole.

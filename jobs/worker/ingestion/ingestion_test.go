@@ -209,6 +209,9 @@ func TestBadSourcesFailWithAReason(t *testing.T) {
 	} {
 		require.Contains(t, r.failed(in), want)
 		require.NotContains(t, reason(in), "127.0.0.1")
+		ended := r.until(in.ID, library.IngestFailed)
+		require.True(t, ended.Final, want)
+		require.False(t, ended.Retryable(), want)
 		require.Equal(t, "ingestion.job.failed", r.events(in.ID)[len(r.events(in.ID))-1])
 	}
 	require.Zero(t, r.count(`select count(*) from documents`), "nothing is left of them")

@@ -96,8 +96,8 @@ func (w *Workers) pass(ctx context.Context, lease store.Lease, job *library.Reem
 }
 
 // failReembed ends a re-embedding for good; it is called by attempt.Worker.
-func (w *Workers) failReembed(ctx context.Context, args jobs.ReembedArgs, lease store.Lease, reason string) error {
-	return w.opts.Library.FailReembed(ctx, lease, args.ReembedID, reason)
+func (w *Workers) failReembed(ctx context.Context, args jobs.ReembedArgs, lease store.Lease, failure store.Failure) error {
+	return w.opts.Library.FailReembed(ctx, lease, args.ReembedID, failure.Reason)
 }
 
 // sweepWorker deletes what a workspace left behind: its vectors in the old collection, and those in

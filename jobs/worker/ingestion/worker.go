@@ -162,7 +162,7 @@ func (w *Workers) finish(ctx context.Context, lease store.Lease, id uuid.UUID, j
 				return err
 			}
 		}
-		return &attempt.PermanentError{Reason: quota.Error() + "; delete what is not needed, or have an admin raise it"}
+		return &attempt.PermanentError{Reason: quota.Error() + "; delete what is not needed, or have an admin raise it", Passes: true}
 	case errors.As(err, &rejection):
 		return &attempt.PermanentError{Reason: rejection.Reason}
 	case errors.As(err, &fetch) && fetch.Permanent:
@@ -220,7 +220,7 @@ func faultReason(fault *knowledge.Fault) string {
 func (w *Workers) wait(ctx context.Context, lease store.Lease, job *library.Ingest, reason string, ours error, pause time.Duration) error {
 	next := w.opts.DB.Clock().Now().Add(pause)
 	if next.Sub(job.CreatedAt) > w.opts.Patience {
-		return &attempt.PermanentError{Reason: fmt.Sprintf("%s; it was waited for %s in vain", reason, w.opts.Patience), Cause: ours}
+		return &attempt.PermanentError{Reason: fmt.Sprintf("%s; it was waited for %s in vain", reason, w.opts.Patience), Cause: ours, Passes: true}
 	}
 	if err := w.opts.Library.RetryIngest(ctx, lease, job.ID, reason, next); err != nil {
 		return err
@@ -232,7 +232,7 @@ func (w *Workers) wait(ctx context.Context, lease store.Lease, job *library.Inge
 // are to blame for then, nil if the source is.
 func (w *Workers) retry(ctx context.Context, lease store.Lease, job *library.Ingest, reason string, ours, err error) error {
 	if lease.Last {
-		return &attempt.PermanentError{Reason: fmt.Sprintf("%s; it was tried %d times", reason, lease.Attempt), Cause: ours}
+		return &attempt.PermanentError{Reason: fmt.Sprintf("%s; it was tried %d times", reason, lease.Attempt), Cause: ours, Passes: true}
 	}
 	if noted := w.opts.Library.RetryIngest(ctx, lease, job.ID, reason, w.opts.DB.Clock().Now().Add(w.pause(lease.Attempt))); noted != nil {
 		return noted
@@ -241,8 +241,8 @@ func (w *Workers) retry(ctx context.Context, lease store.Lease, job *library.Ing
 }
 
 // fail ends an ingestion for good; it is called by attempt.Worker.
-func (w *Workers) fail(ctx context.Context, args jobs.IngestArgs, lease store.Lease, reason string) error {
-	return w.opts.Library.FailIngest(ctx, lease, args.IngestID, reason)
+func (w *Workers) fail(ctx context.Context, args jobs.IngestArgs, lease store.Lease, failure store.Failure) error {
+	return w.opts.Library.FailIngest(ctx, lease, args.IngestID, failure)
 }
 
 // abandon ends the attempt at an ingestion that was cancelled or whose document is gone.

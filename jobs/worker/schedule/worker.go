@@ -81,8 +81,8 @@ func (w *Workers) fire(ctx context.Context, args jobs.ScheduleFireArgs, lease st
 	return err
 }
 
-func (w *Workers) failFire(ctx context.Context, args jobs.ScheduleFireArgs, lease store.Lease, reason string) error {
-	return w.Schedules.FailFire(ctx, lease, args.ScheduleID, reason)
+func (w *Workers) failFire(ctx context.Context, args jobs.ScheduleFireArgs, lease store.Lease, failure store.Failure) error {
+	return w.Schedules.FailFire(ctx, lease, args.ScheduleID, failure.Reason)
 }
 
 // submit submits the work of a slot. What is wrong with the request now is the slot's end, and no error of the job.
@@ -167,10 +167,10 @@ func gone(err error) error {
 	return err
 }
 
-func (w *Workers) failSubmit(ctx context.Context, args jobs.ScheduleSubmitArgs, lease store.Lease, reason string) error {
-	return w.Schedules.Fail(ctx, lease, args.SlotID, reason)
+func (w *Workers) failSubmit(ctx context.Context, args jobs.ScheduleSubmitArgs, lease store.Lease, failure store.Failure) error {
+	return w.Schedules.Fail(ctx, lease, args.SlotID, failure.Reason)
 }
 
-func (w *Workers) failCompare(ctx context.Context, args jobs.ScheduleCompareArgs, lease store.Lease, reason string) error {
-	return w.Schedules.Fail(ctx, lease, args.SlotID, reason)
+func (w *Workers) failCompare(ctx context.Context, args jobs.ScheduleCompareArgs, lease store.Lease, failure store.Failure) error {
+	return w.Schedules.Fail(ctx, lease, args.SlotID, failure.Reason)
 }

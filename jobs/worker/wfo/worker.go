@@ -81,9 +81,9 @@ func (w *Workers) Register(to *river.Workers) {
 func worker[A river.JobArgs](w *Workers, do func(context.Context, A, store.Lease) error, of func(A) (workspace, wfo uuid.UUID)) *attempt.Worker[A] {
 	return &attempt.Worker[A]{
 		Saver: w.save, Limit: jobTimeout, Of: of, Do: do,
-		Fail: func(ctx context.Context, args A, lease store.Lease, reason string) error {
+		Fail: func(ctx context.Context, args A, lease store.Lease, failure store.Failure) error {
 			_, wfo := of(args)
-			return w.store.WalkForward.Fail(ctx, lease, wfo, reason)
+			return w.store.WalkForward.Fail(ctx, lease, wfo, failure)
 		},
 	}
 }
