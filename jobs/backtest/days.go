@@ -37,9 +37,13 @@ func (l *legs) overDays(runners []*Runner, from, last int) {
 	for lane := range d.last {
 		d.last[lane] = r.stats.last
 	}
-	for day := 0; from < last; {
+	for day, staying := 0, len(runners); from < last && staying > 0; {
 		bars := min(barsOfRows, last-from)
+		l.stood = *l.walk
 		l.walk.overDays(r.bars.Close[from:from+bars], l.begun[from-r.window.From:][:bars], from, d.rows[:bars*Lanes])
+		staying -= l.leave(runners, from, from+bars, func(lane int, r *Runner) {
+			r.stats.tookDays(ends[:day], d.returns[idle*Lanes:], lane, d.last[lane])
+		})
 		ended := 0
 		for day+ended < len(ends) && int(ends[day+ended]) < from+bars {
 			ended++
@@ -48,6 +52,9 @@ func (l *legs) overDays(runners []*Runner, from, last int) {
 		day, from = day+ended, from+bars
 	}
 	for lane, r := range runners {
+		if r.legs.left {
+			continue
+		}
 		r.stats.tookDays(ends, d.returns[idle*Lanes:], lane, d.last[lane])
 	}
 }

@@ -11,10 +11,13 @@ import (
 type legs struct {
 	fills []signal // long and short alternate
 	from  int      // first bar with a position; the last of the window when there is none before it
-	unfit bool     // ruined, not paid for, or too much for a number: the run has to walk from bar to bar
+	fitTo int      // bar with the first entry that was not paid for, or is too much for a number
+	unfit bool     // ruined, or fills such an entry: the run has to walk from bar to bar, from some bar on
+	left  bool     // unfit, and has done so
 
 	// Of the first of several runs, for all of them.
 	walk  *walk
+	stood walk // where walk stood before the bars that it took last
 	fill  *filling
 	begun []byte    // for each bar of the window, a bit for each run of which a leg begins there
 	rows  []float64 // equity of all runs, bar by bar, where their returns are kept
@@ -43,6 +46,9 @@ func simulateLegs(runners []*Runner, w Window, metrics []*Metrics) {
 	first.fillTogether(runners)
 	walkTogether(runners, from, last)
 	for lane, r := range runners {
+		if r.legs.left {
+			continue
+		}
 		if r.endLegs(last, first.fill, lane); r.legs.unfit {
 			r.run(w)
 		} else {
@@ -75,7 +81,7 @@ func (l *legs) clearBegun(bars int) {
 func (r *Runner) beginLegs(w Window) {
 	l := &r.legs
 	l.alternate(r.course.signals, w)
-	l.from, l.unfit = w.To-1, false
+	l.from, l.unfit, l.left = w.To-1, false, false
 	if len(l.fills) > 0 {
 		l.from = l.fills[0].bar() + 1
 		r.course.tally.exposed = w.To - l.from
@@ -126,7 +132,9 @@ func (l *legs) fillTogether(runners []*Runner) {
 	f.run(most, account.Size <= 1, account.WholeUnits)
 	for lane, r := range runners {
 		f.store(lane, &r.course.tally)
-		r.legs.unfit = f.unfit>>lane&1 == 1
+		if r.legs.fitTo = math.MaxInt; f.unfit>>lane&1 == 1 {
+			r.legs.fitTo = r.legs.fitsTo(f, lane)
+		}
 	}
 }
 
@@ -152,42 +160,51 @@ func walkTogether(runners []*Runner, from, last int) {
 		l.overBars(runners, from, last)
 	}
 	for lane, r := range runners {
-		l.walk.store(lane, r, last)
+		if !r.legs.left {
+			l.walk.store(lane, r, last)
+		}
 	}
 }
 
 // overBars walks from bar to bar, each of which ends a period.
 func (l *legs) overBars(runners []*Runner, from, last int) {
-	r, bars := runners[0], last-from
+	r, bars := runners[0], equityChunk
 	keeps := slices.ContainsFunc(runners, func(r *Runner) bool { return r.stats.keep })
 	if keeps {
-		bars = min(bars, barsOfRows)
+		bars = barsOfRows
 		if l.rows == nil {
 			l.rows = make([]float64, barsOfRows*Lanes)
 		}
 	}
-	for ; from < last; from += bars {
+	for staying := len(runners); from < last && staying > 0; from += bars {
 		bars = min(bars, last-from)
 		closes, begun := r.bars.Close[from:from+bars], l.begun[from-r.window.From:][:bars]
+		var rows []float64
+		if keeps {
+			rows = l.rows[:bars*Lanes]
+		}
+		l.stood = *l.walk
+		l.walk.over(closes, begun, from, rows)
+		staying -= l.leave(runners, from, from+bars, func(int, *Runner) {})
 		if !keeps {
-			l.walk.over(closes, begun, from, nil)
 			continue
 		}
-		l.walk.over(closes, begun, from, l.rows[:bars*Lanes])
 		for lane, r := range runners {
-			r.stats.periods(l.rows[:bars*Lanes], lane)
+			if !r.legs.left {
+				r.stats.periods(rows, lane)
+			}
 		}
 	}
 }
 
-// unfit gives up the legs: the account is ruined somewhere.
+// unfit gives up the legs: the account is ruined on the last bar.
 func (r *Runner) unfit() { r.legs.unfit, r.read = true, 0 }
 
 // endLegs closes the position on the window's last bar.
 func (r *Runner) endLegs(last int, f *filling, lane int) {
 	l, t, c, end := &r.legs, &r.course.tally, r.bars.Close[last], f.leg(lane, len(r.legs.fills))
 	t.cash = end.cash
-	if l.unfit || t.cash+float64(end.units*(c-end.entry)) <= 0 {
+	if l.unfit || l.fitTo <= last || t.cash+float64(end.units*(c-end.entry)) <= 0 {
 		r.unfit()
 		return
 	}

@@ -140,12 +140,7 @@ func (r *Runner) run(w Window) {
 	if r.trace {
 		r.advance(w.To)
 	}
-	for r.course.bar < w.To {
-		r.advance(min(r.course.bar+equityChunk, w.To))
-		r.stats.sum(r.equity[:r.read])
-		r.summed()
-	}
-	r.stats.finish(r.course.tally.cash)
+	r.toEnd()
 }
 
 // begin sets a run to the beginning of a window that has bars.
@@ -308,25 +303,30 @@ func (r *Runner) followSignal(pos *position, t *tally, bar int, open float64, sh
 	r.enter(pos, t, bar, r.slipped(open, short), !short)
 }
 
+// size is how many units an entry at a price has; none where cash does not pay for it.
+func (r *Runner) size(cash, price float64) float64 {
+	a := &r.cfg.Account
+	units, unitCost := a.Size, price*(1+float64(a.Commission))
+	if a.Size > 1 {
+		if units*unitCost > cash {
+			return 0
+		}
+		return units
+	}
+	if units = cash * a.Size / unitCost; a.WholeUnits {
+		units = float64(int64(units))
+	}
+	return units
+}
+
 // enter opens a position at price, as large as the account's rules say.
 func (r *Runner) enter(pos *position, t *tally, bar int, price float64, long bool) {
-	a := &r.cfg.Account
-	units := a.Size
-	unitCost := price * (1 + float64(a.Commission))
-	if a.Size <= 1 {
-		units = t.cash * a.Size / unitCost
-		if a.WholeUnits {
-			units = float64(int64(units))
-		}
-	} else if units*unitCost > t.cash {
-		t.unpaid++
-		return
-	}
+	units := r.size(t.cash, price)
 	if units <= 0 {
 		t.unpaid++
 		return
 	}
-	cost := float64(units * price * float64(a.Commission))
+	cost := float64(units * price * float64(r.cfg.Account.Commission))
 	t.cash -= cost
 	if !long {
 		units = -units
