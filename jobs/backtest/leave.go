@@ -20,8 +20,7 @@ func (l *legs) fitsTo(f *filling, lane int) int {
 // before, and returns how many they are. before is called of each first.
 func (l *legs) leave(runners []*Runner, from, to int, before func(lane int, r *Runner)) (gone int) {
 	for lane, r := range runners {
-		s := l.walk
-		if r.legs.left || s.least[lane] > 0 && s.peak[lane] <= math.MaxFloat64 && to <= r.legs.fitTo {
+		if r.legs.left || l.walk.least[lane] > 0 && l.walk.peak[lane] <= math.MaxFloat64 && to <= r.legs.fitTo {
 			continue
 		}
 		done := l.stood.next[lane]/legBytes - 1

@@ -31,21 +31,34 @@ func warmUp(period int, out []float64) {
 
 // rollingMean writes the mean of the last period values.
 func rollingMean(values []float64, period int, out []float64) {
+	if c, ok := firstMean(values, period, out); ok {
+		c.means(values, period, period, len(values), out)
+	}
+}
+
+// firstMean writes the means up to that of the first period values, and returns their sum, unless there are fewer.
+func firstMean(values []float64, period int, out []float64) (c compensated, ok bool) {
 	warmUp(period, out)
 	if len(values) < period {
-		return
+		return c, false
 	}
-	var c compensated
 	for _, v := range values[:period] {
 		c.add(v)
 	}
-	n := float64(period)
-	out[period-1] = (c.sum + c.lost) / n
-	in, outgoing, out := values[period:], values[:len(values)-period], out[period:]
+	out[period-1] = (c.sum + c.lost) / float64(period)
+	return c, true
+}
+
+// means writes the means that end with the values [from, to), given the sum of the window before.
+func (c *compensated) means(values []float64, period, from, to int, out []float64) {
+	n, in, outgoing := float64(period), values[from:to], values[from-period:to-period]
+	out, outgoing = out[from:to], outgoing[:len(in)]
+	sum := *c
 	for i, v := range in {
-		c.replace(v, outgoing[i])
-		out[i] = (c.sum + c.lost) / n
+		sum.replace(v, outgoing[i])
+		out[i] = (sum.sum + sum.lost) / n
 	}
+	*c = sum
 }
 
 // rollingDeviation writes the population standard deviation of the last period values, given their

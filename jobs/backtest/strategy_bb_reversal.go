@@ -36,3 +36,5 @@ func (bbReversal) Signals(ind *Indicators, p Params, out *Signals) {
 		wasBelow, wasAbove = bit(closes[i] < lower), bit(closes[i] > upper)
 	}
 }
+
+func (bbReversal) averages(p Params, periods []int) []int { return append(periods, int(p[0])) }

@@ -21,3 +21,5 @@ func (s smaCross) Trader(c *IndicatorCache, cfg Config) Trader { return c.NewRun
 func (smaCross) Signals(ind *Indicators, p Params, out *Signals) {
 	cross(ind.SMA(int(p[0])), ind.SMA(int(p[1])), out)
 }
+
+func (smaCross) averages(p Params, periods []int) []int { return append(periods, int(p[0]), int(p[1])) }

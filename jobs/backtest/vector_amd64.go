@@ -65,6 +65,9 @@ func momentsOfLanes(m *laneMoments, returns []float64) {
 	momentsAVX512(m, &returns[0], len(returns)/Lanes)
 }
 
+// add is compensated.means of all lanes over some groups of meanBars values.
+func (s *meanLanes) add(in []float64) { meansAVX512(s, &in[0], len(in)) }
+
 // quiet is quietPlain of whole groups, of eight bars or of four: of four it may stop up to three bars early.
 func quiet(equity []float64, floor, peak float64) int {
 	if bars := len(equity) &^ 7; bars > 0 && wide() {
@@ -180,6 +183,9 @@ func returnsAVX512(last *[Lanes]float64, rows *float64, ends *int32, days, first
 
 //go:noescape
 func momentsAVX512(m *laneMoments, returns *float64, periods int)
+
+//go:noescape
+func meansAVX512(s *meanLanes, in *float64, bars int)
 
 //go:noescape
 func quietAVX512(equity *float64, bars int, floor, peak float64) int

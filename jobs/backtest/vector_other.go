@@ -10,10 +10,15 @@ func guard(equity, closes, lows, highs []float64, units, entry, cash, lower, upp
 	return guardPlain(equity, closes, lows, highs, units, entry, cash, lower, upper)
 }
 
+// wide reports whether vectors have eight numbers and masks.
+func wide() bool { return false }
+
 // hasLegs reports whether vectors walk over legs, which one run after the other does not pay.
 func hasLegs() bool { return false }
 
 func (s *walk) over([]float64, []byte, int, []float64) {}
+
+func (s *meanLanes) add([]float64) {}
 
 func (f *filling) run(_ int, relative, whole bool) { f.runPlain(relative, whole) }
 

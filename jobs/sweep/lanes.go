@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"iter"
 	"slices"
 
 	"millrace/jobs/backtest"
@@ -99,6 +100,17 @@ func (l *lanes) point(i int) backtest.Params {
 	return l.params[i*n : (i+1)*n]
 }
 
+// points are the parameters of the block's trials.
+func (l *lanes) points() iter.Seq[backtest.Params] {
+	return func(yield func(backtest.Params) bool) {
+		for i := range l.block {
+			if !yield(l.point(i)) {
+				return
+			}
+		}
+	}
+}
+
 // schedule orders the block. In a grid the last parameter changes from trial to trial and the others seldom, so that each
 // trial reads an array that no other reads soon. Of strategies on two periods, trials with few values of the first are run
 // together, ordered by the second: the arrays of the first stay in the cache, and those of the second are read once.
@@ -129,6 +141,9 @@ func (l *lanes) schedule(p *Plan) []uint64 {
 func (r *shardRun) together(progress func(done int)) {
 	l := r.lanes
 	defer l.empty()
+	for _, trader := range l.lanes[0].runners {
+		trader.(*backtest.Runner).Expect(l.points())
+	}
 	before, ran, bars := r.result.columns.len(), 0, 0
 	for group := range slices.Chunk(l.schedule(r.plan), backtest.Lanes) {
 		if bars += len(group) * r.plan.TrialBars(); bars >= barsBetweenChecks {
