@@ -27,11 +27,12 @@
 	VMOVUPD ENTRY(DI), Z1; \
 	VMOVUPD CASH(DI), Z2
 
-// Their extremes, and 1 in Z24.
+// Their extremes; the floor as it was left in Z25, and 1 in Z24.
 #define LOAD_EXTREMES \
 	VMOVUPD LEAST(DI), Z9; \
 	VMOVUPD PEAK(DI), Z10; \
 	VMOVUPD FLOOR(DI), Z11; \
+	VMOVAPD Z11, Z25; \
 	VMOVUPD DRAWDOWN(DI), Z12; \
 	VMOVDQU64 PEAKAT(DI), Z13; \
 	VMOVDQU64 BELOW(DI), Z14; \
@@ -45,12 +46,17 @@
 	VMULPD Z0, Z16, Z16; \
 	VADDPD Z2, Z16, Z16
 
-// K1: at or above the peak. K2: not at or above the floor. Equal: neither.
+// K1: at or above the peak; equal: none is. A deeper drawdown is a lower floor, until there is another peak.
 #define EXTREMES \
 	VMINPD Z9, Z16, Z9; \
+	VMINPD Z11, Z16, Z11; \
 	VCMPPD $13, Z10, Z16, K1; \
-	VCMPPD $9, Z11, Z16, K2; \
-	KORTESTB K1, K2
+	KORTESTB K1, K1
+
+// The drawdown of lanes of K3 whose floor is below where the last peak left it.
+#define DEEPER \
+	VDIVPD Z10, Z11, Z23; \
+	VSUBPD Z23, Z24, K3, Z12
 
 #define STORE_LEGS \
 	VMOVUPD Z0, UNITS(DI); \
@@ -58,6 +64,8 @@
 	VMOVUPD Z2, CASH(DI)
 
 #define STORE_EXTREMES \
+	VCMPPD $1, Z25, Z11, K3; \
+	DEEPER; \
 	VMOVUPD Z9, LEAST(DI); \
 	VMOVUPD Z10, PEAK(DI); \
 	VMOVUPD Z11, FLOOR(DI); \
@@ -80,9 +88,10 @@
 	MOVQ R11, NEXT(DI)(AX*8); \
 	BLSRL DX, DX
 
-// As newExtreme: new peaks first; equal: nothing else is an extreme.
+// As newExtreme of a peak, of the lanes of K1.
 #define NEW_PEAKS \
-	KANDNB K2, K1, K2; \
+	VCMPPD $1, Z25, Z11, K1, K3; \
+	DEEPER; \
 	LEAQ (R13)(BX*1), AX; \
 	VPBROADCASTQ AX, Z21; \
 	DECQ AX; \
@@ -92,14 +101,8 @@
 	VMOVDQA64 Z21, K1, Z13; \
 	VSUBPD Z12, Z24, Z23; \
 	VMULPD Z16, Z23, K1, Z11; \
-	VMOVAPD Z16, K1, Z10; \
-	KORTESTB K2, K2
-
-// Then deeper drawdowns of the others.
-#define DEEPER \
-	VDIVPD Z10, Z16, Z23; \
-	VSUBPD Z23, Z24, K2, Z12; \
-	VMOVAPD Z16, K2, Z11
+	VMOVAPD Z11, K1, Z25; \
+	VMOVAPD Z16, K1, Z10
 
 // func walkAVX512(s *walk, closes *float64, begun *byte, bars, bar int, rows *float64, step int)
 // Each bar of all lanes: their equity, whether it is an extreme, and the return. Products are rounded before they are added.
@@ -176,8 +179,6 @@ begin:
 
 extreme:
 	NEW_PEAKS
-	JEQ quiet
-	DEEPER
 	JMP quiet
 
 // func walkDaysAVX512(s *walk, closes *float64, begun *byte, bars, bar int, rows *float64)
@@ -222,6 +223,4 @@ begin:
 
 extreme:
 	NEW_PEAKS
-	JEQ quiet
-	DEEPER
 	JMP quiet
