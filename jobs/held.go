@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 )
@@ -14,6 +15,9 @@ import (
 // InsertClient is a client that only inserts and cancels.
 type InsertClient struct {
 	*Client
+
+	pool       *pgxpool.Pool
+	hints      *hints
 	middleware []rivertype.JobInsertMiddleware
 }
 

@@ -12,7 +12,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
 
 	"millrace/jobs"
@@ -105,7 +104,7 @@ func New(opts Options, register func(*stores.Set, *river.Workers)) (*Fleet, erro
 	for name, slots := range opts.Slots {
 		queues[name] = river.QueueConfig{MaxWorkers: slots + jobs.Ahead(name, slots)}
 	}
-	f.Client, err = river.NewClient(riverpgxv5.New(opts.Pool), &river.Config{
+	f.Client, err = river.NewClient(jobs.NewDriver(opts.Pool), &river.Config{
 		ID:      f.self.ID,
 		Logger:  slog.New(quieted{opts.Logger.Handler()}),
 		Queues:  queues,
