@@ -14,11 +14,11 @@ const (
 	tickBusy  = 2 * time.Millisecond
 	tickAwake = 10 * time.Millisecond // no event comes, but an open transaction does not let the relay sleep
 	tickIdle  = 50 * time.Millisecond
-	// tickEvent is how much longer the pause is for each event that the look before it found: a look takes as long for one
-	// event as for a hundred, and a fleet that works thousands of jobs a second needs the processors. For the same reason
-	// the pause is at least tickShare times what the look took, which is long where the server is busy. It is never longer
-	// than tickLoaded.
-	tickEvent  = 40 * time.Microsecond
+	// tickEvent is how much longer the pause is for each event that was found lately: a look takes as long for none and for
+	// a hundred, and a fleet that works thousands of jobs a second, whose events come by the hundred, needs the processors.
+	// For the same reason the pause is at least tickShare times what the look took, which is long where the server is busy.
+	// It is never longer than tickLoaded.
+	tickEvent  = 30 * time.Microsecond
 	tickShare  = 2
 	tickLoaded = 10 * time.Millisecond
 	// busyFor is how long after an event more are expected.
@@ -55,11 +55,12 @@ func (f *Feed) notifyNew(ctx context.Context, session *eventlog.Session) error {
 	if err := session.Notify(ctx, at); err != nil {
 		return err
 	}
-	asleep := false
+	asleep, lately := false, 0
 	var last time.Time
 	for {
 		began := time.Now()
 		found, err := f.pass(ctx, session, &at)
+		lately = found + lately/2
 		switch {
 		case err != nil:
 			return err
@@ -86,7 +87,7 @@ func (f *Feed) notifyNew(ctx context.Context, session *eventlog.Session) error {
 		case time.Since(last) > busyFor:
 			err = pause(ctx, tickAwake)
 		default:
-			err = pause(ctx, afterLook(found, time.Since(began)))
+			err = pause(ctx, afterLook(lately, time.Since(began)))
 		}
 		if err != nil {
 			return err
@@ -94,9 +95,9 @@ func (f *Feed) notifyNew(ctx context.Context, session *eventlog.Session) error {
 	}
 }
 
-// afterLook is the pause after a look that found so many events in so long, while more are expected.
-func afterLook(found int, took time.Duration) time.Duration {
-	return min(max(tickBusy+time.Duration(found)*tickEvent, tickShare*took), tickLoaded)
+// afterLook is the pause after a look that took so long, while more events are expected and so many were found lately.
+func afterLook(lately int, took time.Duration) time.Duration {
+	return min(max(tickBusy+time.Duration(lately)*tickEvent, tickShare*took), tickLoaded)
 }
 
 // pass publishes every event after at, moves at, and notifies of each page of them. It returns how many it found. The hub's place would not

@@ -7,22 +7,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestThePauseBetweenLooksGrowsWithWhatOneFindsAndTakes(t *testing.T) {
+func TestThePauseBetweenLooksGrowsWithWhatTheyFindAndTake(t *testing.T) {
 	const quick = 300 * time.Microsecond
 	for _, look := range []struct {
-		found int
-		took  time.Duration
-		pause time.Duration
+		lately int
+		took   time.Duration
+		pause  time.Duration
 	}{
 		{0, quick, 2 * time.Millisecond},
-		{1, quick, 2040 * time.Microsecond},
-		{15, quick, 2600 * time.Microsecond}, // 5,000 a second: delivered as soon as before
-		{100, quick, 6 * time.Millisecond},
+		{1, quick, 2030 * time.Microsecond},
+		{30, quick, 2900 * time.Microsecond}, // of 5,000 a second
+		{100, quick, 5 * time.Millisecond},
 		{100, 4 * time.Millisecond, 8 * time.Millisecond},
 		{0, 3 * time.Millisecond, 6 * time.Millisecond},
 		{512, quick, 10 * time.Millisecond},
 		{50_000, time.Second, 10 * time.Millisecond},
 	} {
-		require.Equal(t, look.pause, afterLook(look.found, look.took), "%+v", look)
+		require.Equal(t, look.pause, afterLook(look.lately, look.took), "%+v", look)
 	}
 }
