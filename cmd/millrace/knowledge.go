@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"millrace/jobs/knowledge"
+	"millrace/jobs/knowledge/lexicon"
 	"millrace/jobs/worker/ingestion/provider"
 	"millrace/ops"
 	"millrace/ops/health"
@@ -46,8 +47,7 @@ type knowledgeParts struct {
 	embedders knowledge.Embedders
 	index     knowledge.VectorIndex
 	llm       knowledge.LLM
-	reranker  knowledge.Reranker    // nil: none
-	words     knowledge.WordVectors // nil: none
+	reranker  knowledge.Reranker // nil: none
 }
 
 // openKnowledge makes the parts. It calls none of them, so that a process starts without them.
@@ -63,7 +63,6 @@ func (f knowledgeFlags) openKnowledge(life *lifecycle, st *stores.Set, metrics *
 	if err := errors.Join(embedderErr, llmErr, rerankerErr, indexErr); err != nil {
 		return nil, configError{err}
 	}
-	parts.words, _ = embedder.(knowledge.WordVectors)
 	if embedder != nil {
 		parts.embedders = append(parts.embedders, provider.NewEmbedder(embedder, m, limits))
 	}
@@ -82,8 +81,12 @@ func (f knowledgeFlags) openKnowledge(life *lifecycle, st *stores.Set, metrics *
 
 // base makes the knowledge base of an API process.
 func (p *knowledgeParts) base(st *stores.Set) (*knowledge.Base, error) {
+	words, err := lexicon.Open()
+	if err != nil {
+		return nil, err
+	}
 	return knowledge.NewBase(knowledge.Parts{
-		Texts: st.Library, Trials: st.Recommend, Embedders: p.embedders, Index: p.index, LLM: p.llm, Reranker: p.reranker, Words: p.words,
+		Texts: st.Library, Trials: st.Recommend, Embedders: p.embedders, Index: p.index, LLM: p.llm, Reranker: p.reranker, Lexicon: words,
 	})
 }
 

@@ -4,24 +4,32 @@ import (
 	"log/slog"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"millrace/jobs/knowledge"
 	"millrace/jobs/knowledge/bert/berttest"
 	"millrace/ops"
 	"millrace/store/pgtest"
 	"millrace/store/stores"
 )
 
-func TestAnswersKnowTheWordsOfTheLocalModel(t *testing.T) {
+// Whatever embeds, answers know words that mean the like from the table that is built in.
+func TestAnswersKnowWordsThatMeanTheLike(t *testing.T) {
 	t.Parallel()
 	file := berttest.Archive(t)
 	st := stores.New(pgtest.New(t).Pool(t), nil)
-	for embedder, has := range map[string]bool{"local": true, "hash": false} {
-		flags := knowledgeFlags{Embedder: embedder, EmbedderFile: file, VectorMemory: 1, TextMemory: 1}
+	for _, embedder := range []string{"local", "hash"} {
+		flags := knowledgeFlags{Embedder: embedder, EmbedderFile: file, VectorMemory: 1, TextMemory: 1, LLM: "none"}
 		parts, err := flags.openKnowledge(&lifecycle{}, st, ops.NewMetrics(), slog.New(slog.DiscardHandler))
 		require.NoError(t, err)
-		require.Equal(t, has, parts.words != nil, embedder)
-		_, err = parts.base(st)
+		base, err := parts.base(st)
 		require.NoError(t, err)
+		found := &knowledge.Found{Matches: []knowledge.Match{{Passage: knowledge.Passage{Chunk: knowledge.Chunk{
+			ID: uuid.New(), Text: "The desk closes at noon. A purchase of digital currencies needs two keys. The weather was fine.",
+		}}}}}
+		answer, err := base.Answer(t.Context(), "Who may buy coins?", found)
+		require.NoError(t, err)
+		require.Equal(t, "“A purchase of digital currencies needs two keys.” [1]", answer.Text, embedder)
 	}
 }

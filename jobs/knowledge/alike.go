@@ -1,17 +1,18 @@
 package knowledge
 
-// WordVectors is a model that knows words without what stands around them, in the process.
-type WordVectors interface {
-	Model() Model
-	// WordVector is the direction of a word in small letters, of Euclidean length 1, or nil of one that it does not know.
-	WordVector(word string) []float32
+import "math"
+
+// Lexicon knows what words mean without what stands around them, in the process. It is safe for concurrent use.
+type Lexicon interface {
+	// Meaning is the vector of a word in small letters, the longer the more the word says, or nil of one that it does not know.
+	Meaning(word string) []int32
 }
 
 const (
 	// akinShare is what a word of the same family counts beside the word itself.
 	akinShare = 0.7
 	// alikeShare times how far the cosine of two words is above leastAlike, which it is by chance, is what one counts for the
-	// other: "purchase" for "buy" 0.8, "big" for "large" 0.6.
+	// other: "purchase" for "buy" 0.98, "big" for "large" 0.8, "fast" for "speed" 0.6.
 	alikeShare = 1.2
 	leastAlike = 0.2
 )
@@ -19,8 +20,8 @@ const (
 // likeness compares the words of one question with those of passages.
 type likeness struct {
 	asked []string // stems, in order: a sum of floats depends on it
-	known WordVectors
-	means [][]float32     // the direction of each; nil where it is not known
+	known Lexicon
+	means [][]int32       // the meaning of each; nil where it is not known
 	seen  map[string]read // by how it is spelt
 }
 
@@ -31,17 +32,17 @@ type read struct {
 }
 
 // newLikeness prepares a question. Without known, words are compared by their letters alone.
-func newLikeness(known WordVectors, question string) *likeness {
+func newLikeness(known Lexicon, question string) *likeness {
 	l := &likeness{known: known, seen: map[string]read{}}
 	spellings := map[string]string{}
 	for stem, word := range spelt(question) {
 		spellings[stem] = word
 	}
 	l.asked = newWordSet(question).sorted()
-	l.means = make([][]float32, len(l.asked))
+	l.means = make([][]int32, len(l.asked))
 	if known != nil {
 		for i, stem := range l.asked {
-			l.means[i] = known.WordVector(spellings[stem])
+			l.means[i] = known.Meaning(spellings[stem])
 		}
 	}
 	return l
@@ -62,9 +63,9 @@ func (l *likeness) read(word string, pair bool) read {
 // near is what a word counts for each asked word, from 0 to 1: 1 for itself.
 func (l *likeness) near(stem, word string) []float64 {
 	near := make([]float64, len(l.asked))
-	var means []float32
+	var means []int32
 	if l.known != nil {
-		means = l.known.WordVector(word)
+		means = l.known.Meaning(word)
 	}
 	for i, asked := range l.asked {
 		switch {
@@ -91,11 +92,15 @@ func akin(a, b string) bool {
 	return n >= 6 || n >= 4 && 5*n >= 4*short
 }
 
-// cosine is that of two vectors of length 1. Each step is rounded, so that it is the same on every machine.
-func cosine(a, b []float32) float64 {
-	var sum float64
+// cosine is that of two vectors of whole numbers, which sum up to the same on every machine; 0 where one has no length.
+func cosine(a, b []int32) float64 {
+	var both, one, other int64
 	for i, x := range a {
-		sum += float64(float64(x) * float64(b[i]))
+		y := int64(b[i])
+		both, one, other = both+int64(x)*y, one+int64(x)*int64(x), other+y*y
 	}
-	return sum
+	if one == 0 || other == 0 {
+		return 0
+	}
+	return float64(both) / float64(math.Sqrt(float64(one))*math.Sqrt(float64(other)))
 }

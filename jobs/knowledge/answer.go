@@ -64,7 +64,7 @@ func (b *Base) Answer(ctx context.Context, question string, found *Found) (Expla
 	if measured(found.Model) && found.BestFit() < strange {
 		return unanswered(ReasonOf(err), start), nil
 	}
-	text, cited := extract(question, found.Matches[:len(quoted)], b.words)
+	text, cited := extract(question, found.Matches[:len(quoted)], b.lexicon)
 	return Explanation{
 		Text: text, Citations: cited, Model: Fallback, Provider: Fallback, Reason: ReasonOf(err), Latency: time.Since(start),
 	}, nil

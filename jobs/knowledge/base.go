@@ -30,7 +30,7 @@ type Base struct {
 	index     VectorIndex
 	llm       LLM
 	reranker  Reranker
-	words     WordVectors
+	lexicon   Lexicon
 }
 
 // Models are those that the base can embed with. The first is for workspaces that have none yet.
@@ -42,7 +42,7 @@ func (b *Base) Models() []Model {
 	return models
 }
 
-// Parts are what a Base leans on. The Reranker and Words may be nil.
+// Parts are what a Base leans on. The Reranker and the Lexicon may be nil.
 type Parts struct {
 	Texts     Texts
 	Trials    Trials
@@ -50,7 +50,7 @@ type Parts struct {
 	Index     VectorIndex
 	LLM       LLM
 	Reranker  Reranker
-	Words     WordVectors // by which answers without an LLM know words that mean the like
+	Lexicon   Lexicon // by which words that mean the like are known: in answers without an LLM, and in the order beside lexical vectors
 }
 
 // NewBase makes a knowledge base.
@@ -58,9 +58,5 @@ func NewBase(parts Parts) (*Base, error) {
 	if parts.Texts == nil || parts.Trials == nil || len(parts.Embedders) == 0 || parts.Index == nil || parts.LLM == nil {
 		return nil, errors.New("knowledge: Texts, Trials, Embedders, Index and LLM are required")
 	}
-	b := &Base{parts.Texts, parts.Trials, parts.Embedders, parts.Index, parts.LLM, parts.Reranker, nil}
-	if parts.Words != nil && measured(parts.Words.Model()) {
-		b.words = parts.Words // of another model it is not known what two words without relation have
-	}
-	return b, nil
+	return &Base{parts.Texts, parts.Trials, parts.Embedders, parts.Index, parts.LLM, parts.Reranker, parts.Lexicon}, nil
 }

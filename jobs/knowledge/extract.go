@@ -43,7 +43,7 @@ type sentence struct {
 // extract is an answer without an LLM: the sentences that have the most of the question's words or of words like them, and
 // stand in the parts nearest to it where those were compared, each quoted as it stands and cited. A word counts the more the
 // fewer sentences have it, and in part where the heading above has it: a sentence seldom repeats what its heading says.
-func extract(question string, from []Match, known WordVectors) (string, []Citation) {
+func extract(question string, from []Match, known Lexicon) (string, []Citation) {
 	all := candidates(question, from, known)
 	slices.SortStableFunc(all, func(a, b sentence) int { return cmp.Compare(b.score, a.score) })
 	all = chosen(all)
@@ -81,7 +81,7 @@ func (s sentence) follows(other sentence) bool {
 }
 
 // candidates are the sentences of the passages with their scores, without those that have none. Those of the first count more.
-func candidates(question string, from []Match, known WordVectors) []sentence {
+func candidates(question string, from []Match, known Lexicon) []sentence {
 	all := weighed(question, from, known)
 	for i := range all {
 		all[i].score /= 1 + float64(laterShare*float64(all[i].passage))
@@ -90,7 +90,7 @@ func candidates(question string, from []Match, known WordVectors) []sentence {
 }
 
 // weighed are the sentences of the passages with their scores, wherever the passages stand, without those that have none.
-func weighed(question string, from []Match, known WordVectors) []sentence {
+func weighed(question string, from []Match, known Lexicon) []sentence {
 	like := newLikeness(known, question)
 	all := readings(from, like)
 	weights, total := rarities(len(like.asked), all)

@@ -12,16 +12,11 @@ import (
 )
 
 // meanings knows a few words. Those in the same group mean the like.
-type meanings struct {
-	model  Model
-	groups []string
-}
+type meanings []string
 
-func (m meanings) Model() Model { return m.model }
-
-func (m meanings) WordVector(word string) []float32 {
-	v := make([]float32, len(m.groups))
-	for i, group := range m.groups {
+func (m meanings) Meaning(word string) []int32 {
+	v := make([]int32, len(m))
+	for i, group := range m {
 		if strings.Contains(" "+group+" ", " "+word+" ") {
 			v[i] = 1
 			return v
@@ -30,7 +25,7 @@ func (m meanings) WordVector(word string) []float32 {
 	return nil
 }
 
-var known = meanings{Model{Provider: "local", Name: "all-MiniLM-L6-v2"}, []string{"buy purchase", "coins currencies", "weather"}}
+var known = meanings{"buy purchase", "coins currencies", "weather"}
 
 func TestWordsThatMeanTheLikeAreFound(t *testing.T) {
 	t.Parallel()
@@ -38,37 +33,23 @@ func TestWordsThatMeanTheLikeAreFound(t *testing.T) {
 	text, _ := extract("Who may buy coins?", p, known)
 	require.Equal(t, "“A purchase of digital currencies needs two keys.” [1]", text)
 	text, _ = extract("Who may buy coins?", p, nil)
-	require.Equal(t, "“The desk closes at noon.” [1]", text, "without a model that knows them none is like another")
+	require.Equal(t, "“The desk closes at noon.” [1]", text, "without a lexicon that knows them none is like another")
 }
 
 // slanted knows two words whose directions have that cosine.
 type slanted float64
 
-func (slanted) Model() Model { return known.model }
-
-func (s slanted) WordVector(word string) []float32 {
+func (s slanted) Meaning(word string) []int32 {
 	if word == "rain" {
-		return []float32{float32(s), float32(math.Sqrt(1 - float64(s*s)))}
+		return []int32{int32(1e6 * s), int32(1e6 * math.Sqrt(1-float64(s*s)))}
 	}
-	return []float32{1, 0}
+	return []int32{3, 0}
 }
 
 func TestWordsCountByHowAlikeTheyAre(t *testing.T) {
 	t.Parallel()
 	for cosine, counts := range map[slanted]float64{0: 0, 0.2: 0, 0.6: 0.6, 0.9: 1, 1: 1} {
 		require.InDelta(t, counts, newLikeness(cosine, "sun").near("rain", "rain")[0], 1e-6, "%v", cosine)
-	}
-}
-
-// Of a model that was not measured nobody knows what cosine two words without relation have.
-func TestOnlyAMeasuredModelSaysWhichWordsAreAlike(t *testing.T) {
-	t.Parallel()
-	other := known
-	other.model.Name = "unknown"
-	for words, want := range map[WordVectors]bool{nil: false, &other: false, &known: true} {
-		b, err := NewBase(Parts{Texts: struct{ Texts }{}, Trials: struct{ Trials }{}, Embedders: Embedders{HashEmbedder{}}, Index: struct{ VectorIndex }{}, LLM: noLLM{}, Words: words})
-		require.NoError(t, err)
-		require.Equal(t, want, b.words != nil)
 	}
 }
 

@@ -10,16 +10,18 @@ import (
 
 const (
 	// rereadLimit is how many of the best passages are read sentence by sentence.
-	rereadLimit = 20
+	rereadLimit = 50
 	// sentencesShare is what a passage's best sentences count beside its score, the best of all being 1.
 	sentencesShare = 0.5
+	// gistShare is what counts beside these how near the passage is in what it is about.
+	gistShare = 0.5
 	// secondShare is what the second best of a passage counts beside its best.
 	secondShare = 0.5
 )
 
 // reread orders the best of what was found by their sentences: a passage that has a question's words in one sentence is more
-// likely to answer than one that has them here and there. Parts do so for vectors that carry meaning. It returns the passages
-// that it read, and the order.
+// likely to answer than one that has them here and there. With a lexicon it orders them by what they are about, too. Parts do
+// both for vectors that carry meaning. It returns the passages that it read, and the order.
 func (b *Base) reread(ctx context.Context, workspace uuid.UUID, question string, ranked []fused) (map[uuid.UUID]Passage, []fused, error) {
 	first := min(rereadLimit, len(ranked))
 	passages, err := b.passages(ctx, workspace, ranked[:first], nil)
@@ -34,7 +36,7 @@ func (b *Base) reread(ctx context.Context, workspace uuid.UUID, question string,
 		}
 	}
 	best, second := make([]float64, len(from)), make([]float64, len(from))
-	for _, s := range weighed(question, from, b.words) {
+	for _, s := range weighed(question, from, b.lexicon) {
 		if s.score > best[s.passage] {
 			best[s.passage], second[s.passage] = s.score, best[s.passage]
 		} else {
@@ -44,16 +46,26 @@ func (b *Base) reread(ctx context.Context, workspace uuid.UUID, question string,
 	for i := range best {
 		best[i] += float64(secondShare * second[i])
 	}
+	about := b.about(question, from)
 	top := slices.Max(best)
-	if top == 0 {
+	if top == 0 && about == nil {
 		return passages, ranked, nil
 	}
 	order := slices.Clone(ranked)
 	for i, score := range best {
-		order[at[i]].score += float64(sentencesShare * score / top)
+		if top > 0 {
+			order[at[i]].score += float64(sentencesShare * score / top)
+		}
+		if about != nil {
+			order[at[i]].score += float64(gistShare * about[i])
+		}
+	}
+	whole := 1 + sentencesShare
+	if about != nil {
+		whole += gistShare
 	}
 	for i := range order {
-		order[i].score /= 1 + sentencesShare
+		order[i].score /= whole
 	}
 	slices.SortStableFunc(order, func(a, b fused) int { return cmp.Compare(b.score, a.score) })
 	return passages, order, nil

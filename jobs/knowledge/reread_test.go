@@ -40,7 +40,7 @@ func TestTheBestAreOrderedByTheirSentences(t *testing.T) {
 	apart := put(0.9, "The guaranteed return was small. Ships sailed west. A stop cost an hour. Ships sailed east. The harbour asked for a fee.")
 	gone := put(0.88, "")
 	one := put(0.85, "Tides are watched. The fee of a guaranteed stop is 0.3 percent.")
-	for range 20 - 3 {
+	for range rereadLimit - 3 {
 		put(0.5, "Rain fell all day.")
 	}
 	beyond := put(0.5, "The fee of a guaranteed stop is 0.2 percent.")

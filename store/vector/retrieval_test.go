@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/knowledge"
+	"millrace/jobs/knowledge/lexicon"
 	"millrace/jobs/worker/ingestion/provider"
 	"millrace/ops"
 	"millrace/store"
@@ -64,10 +65,11 @@ func newShelfIn(t testing.TB, embedder knowledge.Embedder, index knowledge.Vecto
 	require.NoError(t, s.index.Ensure(t.Context(), place.Collection))
 	s.scope = knowledge.Scope{Workspace: space.ID, Collection: place.Collection}
 	s.llm = provider.NewLLM(nil, &ops.NewMetrics().Knowledge, provider.GuardOptions{}, nil)
-	words, _ := embedder.(knowledge.WordVectors)
+	words, err := lexicon.Open()
+	require.NoError(t, err)
 	s.base, err = knowledge.NewBase(knowledge.Parts{
 		Texts: s.store.Library, Trials: s.store.Recommend, Embedders: knowledge.Embedders{embedder}, Index: s.index,
-		LLM: s.llm, Words: words,
+		LLM: s.llm, Lexicon: words,
 	})
 	require.NoError(t, err)
 	return s

@@ -3,10 +3,9 @@ package bert_test
 import (
 	"archive/zip"
 	"bytes"
-	"encoding/binary"
 	"io/fs"
-	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -52,18 +51,15 @@ func TestTextsOfAnyLengthHaveVectors(t *testing.T) {
 	require.Equal(t, embed(t, e, long)[0], v[5], "the same text has the same vector")
 }
 
-func TestWordsHaveDirectionsWithoutWhatAllHaveInCommon(t *testing.T) {
+func TestAPieceIsReadAsATextOfItsOwn(t *testing.T) {
 	t.Parallel()
 	e, err := bert.Open(berttest.Files(t, nil))
 	require.NoError(t, err)
-	var words knowledge.WordVectors = e
-	require.InDelta(t, 1, cosine(words.WordVector("stops"), words.WordVector("stops")), 1e-6)
-	require.Nil(t, words.WordVector("zeppelin"), "it has pieces that the model does not know")
-	require.Nil(t, words.WordVector(""))
-	shifted, err := bert.Open(berttest.Files(t, func(files fstest.MapFS) { shiftWords(t, files, 5) }))
+	pieces := e.Pieces()
+	require.Contains(t, pieces, "##aff")
+	v, err := e.EmbedPiece(t.Context(), slices.Index(pieces, "stop"))
 	require.NoError(t, err)
-	require.InDeltaSlice(t, words.WordVector("loss"), shifted.WordVector("loss"), 1e-4, "what is added to all words counts for none")
-	require.InDeltaSlice(t, words.WordVector("unaffable"), shifted.WordVector("unaffable"), 1e-4, "nor for each piece of one")
+	require.Equal(t, embed(t, e, "stop")[0], v)
 }
 
 // Where sentence-transformers has written the model, Python's figures are met.
@@ -79,10 +75,6 @@ func TestAKnownModelGivesItsPublishedSimilarities(t *testing.T) {
 	e, err := bert.Open(archive)
 	require.NoError(t, err)
 	require.Equal(t, knowledge.Model{Provider: "local", Name: "all-MiniLM-L6-v2", Dimensions: 384}, e.Model())
-	alike := func(a, b string) float64 { return cosine(e.WordVector(a), e.WordVector(b)) }
-	require.Greater(t, alike("buy", "purchase"), 0.7)
-	require.Greater(t, alike("large", "big"), 0.5)
-	require.Less(t, alike("tree", "price"), 0.1)
 	v := embed(t, e, "The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium.")
 	require.InDelta(t, 0.6660, cosine(v[0], v[1]), 5e-4)
 	require.InDelta(t, 0.1046, cosine(v[0], v[2]), 5e-4)
@@ -165,16 +157,5 @@ func BenchmarkEmbed(b *testing.B) {
 				require.NoError(b, err)
 			}
 		})
-	}
-}
-
-// shiftWords adds the same to each number of the model's words, which are its first.
-func shiftWords(t testing.TB, files fstest.MapFS, by float32) {
-	t.Helper()
-	data := files["model.safetensors"].Data
-	data = data[8+binary.LittleEndian.Uint64(data):]
-	for at := 0; at < 40*24*4; at += 4 {
-		x := math.Float32frombits(binary.LittleEndian.Uint32(data[at:]))
-		binary.LittleEndian.PutUint32(data[at:], math.Float32bits(x+by))
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 
 	"millrace/jobs/knowledge"
@@ -39,9 +38,8 @@ type Embedder struct {
 	model   knowledge.Model
 	pieces  *wordPieces
 	encoder *encoder
-	common  []float64 // the mean of what the encoder starts from for each piece
-	window  int       // tokens read at once
-	first   bool      // the first token stands for the text, rather than the mean of all
+	window  int  // tokens read at once
+	first   bool // the first token stands for the text, rather than the mean of all
 }
 
 // Open reads a model from the files that sentence-transformers writes, at the root of a folder or
@@ -73,45 +71,23 @@ func Open(files fs.FS) (*Embedder, error) {
 	if e.encoder, err = readEncoder(c, t); err != nil {
 		return nil, err
 	}
-	e.common = commonOf(e.encoder.words, c.Hidden)
 	sum := sha256.Sum256(weights)
 	e.model = knowledge.Model{Provider: "local", Name: named(hex.EncodeToString(sum[:])), Dimensions: c.Hidden}
 	return e, e.readPooling(read)
 }
 
-// WordVector implements knowledge.WordVectors: the mean of what the encoder starts from for the word's pieces, less the mean
-// of the vocabulary, which all have in common.
-func (e *Embedder) WordVector(word string) []float32 {
-	ids := e.pieces.ids(word)
-	if len(ids) == 0 || slices.Contains(ids, e.pieces.unknown) {
-		return nil
+// Pieces are those that words are made of, by their numbers. One within a word begins with "##".
+func (e *Embedder) Pieces() []string {
+	pieces := make([]string, e.encoder.Vocabulary)
+	for piece, id := range e.pieces.pieces {
+		pieces[id] = piece
 	}
-	sum := make([]float64, e.encoder.Hidden)
-	for _, id := range ids {
-		for d, x := range e.encoder.words[int(id)*len(sum):][:len(sum)] {
-			sum[d] += float64(x)
-		}
-	}
-	for d, mean := range e.common {
-		sum[d] -= float64(mean * float64(len(ids)))
-	}
-	return knowledge.Normalized(sum)
+	return pieces
 }
 
-// commonOf is the mean of the rows of a table.
-func commonOf(table []float32, width int) []float64 {
-	mean := make([]float64, width)
-	rows := 0
-	for at := 0; at < len(table); at += width {
-		for d, x := range table[at : at+width] {
-			mean[d] += float64(x)
-		}
-		rows++
-	}
-	for d := range mean {
-		mean[d] /= float64(rows)
-	}
-	return mean
+// EmbedPiece is the vector of a text of one piece.
+func (e *Embedder) EmbedPiece(ctx context.Context, id int) ([]float32, error) {
+	return e.embed(ctx, []int32{int32(id)})
 }
 
 // readPooling reads what the optional files say: how much is read at once, and what stands for a text.

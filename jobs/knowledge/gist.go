@@ -1,0 +1,65 @@
+package knowledge
+
+import "slices"
+
+// bestGist is what the nearest part of a passage counts for what it is about; all of its parts are the rest.
+const bestGist = 0.6
+
+// about is how near passages are to a question in what they are about, the nearest 1 and the farthest 0; nil when nothing is
+// known of the question's words.
+func (b *Base) about(question string, from []Match) []float64 {
+	if b.lexicon == nil {
+		return nil
+	}
+	r := gists{b.lexicon, map[string][]int32{}}
+	asked := r.of(question)
+	if asked == nil {
+		return nil
+	}
+	near := make([]float64, len(from))
+	for i, m := range from {
+		best, sum, cut := -1.0, 0.0, parts(m.Text)
+		for _, part := range cut {
+			c := 0.0
+			if gist := r.of(part); gist != nil {
+				c = cosine(asked, gist)
+			}
+			best, sum = max(best, c), sum+c
+		}
+		near[i] = float64(bestGist*best) + float64((1-bestGist)*sum/float64(len(cut)))
+	}
+	low, high := slices.Min(near), slices.Max(near)
+	for i := range near {
+		if high > low {
+			near[i] = (near[i] - low) / (high - low)
+		} else {
+			near[i] = 1
+		}
+	}
+	return near
+}
+
+// gists reads what texts are about: the sum of what their words mean. Most words come often.
+type gists struct {
+	known Lexicon
+	seen  map[string][]int32
+}
+
+// of is nil of a text without a word that is known.
+func (g gists) of(text string) []int32 {
+	var sum []int32
+	for word := range spellings(text) {
+		meaning, ok := g.seen[word]
+		if !ok {
+			meaning = g.known.Meaning(word)
+			g.seen[word] = meaning
+		}
+		if sum == nil && meaning != nil {
+			sum = make([]int32, len(meaning))
+		}
+		for d, x := range meaning {
+			sum[d] += x
+		}
+	}
+	return sum
+}
