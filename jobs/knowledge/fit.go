@@ -3,19 +3,23 @@ package knowledge
 import "slices"
 
 // The evidence from which a passage counts as being about a question. They were chosen to admit 85 % of the questions on
-// the subject on each of four judged sets, and 5 % of those off it on all together; ops/docs/knowledge.md has what they do.
+// the subject on each of several judged sets, and 5 % of those off it on all together; ops/docs/knowledge.md has what they do.
 const (
 	wordsAbout  = 0.325 // of what words say alone
 	meantAbout  = 0.38  // with the similarity of vectors beside
 	sharedAbout = 0.42  // of the share of the question's words, of a passage that the search by words did not find
+	gistAbout   = 0.445 // with what the lexicon knows of its words beside
 )
 
 // strange is the fit below which no answer is quoted, where similarities are measured: of 273 questions on the subject none
 // has less, and of 90 off it two thirds do.
 const strange = 0.3
 
-// meantShare is what the similarity of the best part counts beside the words.
-const meantShare = 0.8
+// What counts beside the words: the similarity of the best part, by a model that was measured and by the lexicon.
+const (
+	meantShare = 0.8
+	knownShare = 0.6
+)
 
 // measured reports whether the similarities of a model say whether a passage is about a question. Models differ in what
 // two texts without relation have, from 0.1 to 0.8, so one that was not measured orders passages and says nothing of coverage.
@@ -24,13 +28,20 @@ func measured(model Model) bool {
 }
 
 // fit is how well a passage fits a question from 0 to 1, where StrongMatch is the calibrated threshold. parts are the
-// cosines of its parts, nil where it has none.
-func fit(f fused, model Model, parts []float64) float64 {
+// cosines of its parts, nil where it has none; shared is the share of the question's words that it has, where that is all that
+// is known of its words.
+func fit(f fused, model Model, parts []float64, shared float64) float64 {
 	words := f.covered
 	if f.text != nil {
 		words += *f.text
 	}
 	words = float64(words / 2) // rounded before a threshold is taken from it
+	if f.text == nil && model.Lexical() {
+		words = float64(shared * (wordsAbout / sharedAbout))
+	}
+	if f.about != nil {
+		return calibrated(float64((1-knownShare)*words)+float64(knownShare**f.about), gistAbout)
+	}
 	if f.vector == nil || !measured(model) {
 		return calibrated(words, wordsAbout)
 	}

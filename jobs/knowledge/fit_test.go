@@ -31,7 +31,14 @@ func TestFitIsCalibrated(t *testing.T) {
 		{local, fused{covered: 0.5, text: &some, vector: &some}, []float64{0.1, 0.4}, true},
 		{local, fused{covered: 0.9, text: &near, vector: &far}, nil, false}, // its words mean something else
 		{local, fused{covered: 0.5, text: &some}, nil, true},                // not embedded yet
+		{hash, fused{covered: 0.5, text: &some, about: &far}, nil, false},   // of its words none is near to the question's
+		{hash, fused{covered: 0.3, text: &far, about: &near}, nil, true},
+		{hash, fused{about: &near}, nil, true},
 	} {
-		require.Equal(t, test.strong, fit(test.found, test.model, test.parts) >= StrongMatch, "%v", test)
+		require.Equal(t, test.strong, fit(test.found, test.model, test.parts, 0) >= StrongMatch, "%v", test)
 	}
+	// Of a passage that the search by words did not find, what it shares with the question.
+	require.GreaterOrEqual(t, fit(fused{vector: &near}, hash, nil, 0.43), StrongMatch)
+	require.Less(t, fit(fused{vector: &near}, hash, nil, 0.41), StrongMatch)
+	require.Greater(t, fit(fused{about: &some}, hash, nil, 0.9), fit(fused{about: &some}, hash, nil, 0.1))
 }

@@ -32,6 +32,7 @@ type fused struct {
 	score        float64
 	covered      float64
 	vector, text *float64
+	about        *float64 // cosine of what its nearest part and the question are about; nil: not read
 }
 
 // fuse ranks what the legs found by the weighted sum of their scores, each from 0 to 1: a leg's best

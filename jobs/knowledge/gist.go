@@ -5,18 +5,18 @@ import "slices"
 // bestGist is what the nearest part of a passage counts for what it is about; all of its parts are the rest.
 const bestGist = 0.6
 
-// about is how near passages are to a question in what they are about, the nearest 1 and the farthest 0; nil when nothing is
-// known of the question's words.
-func (b *Base) about(question string, from []Match) []float64 {
+// about is how near passages are to a question in what they are about, the nearest 1 and the farthest 0, and the cosine of the
+// nearest part of each; nil when nothing is known of the question's words.
+func (b *Base) about(question string, from []Match) (near, nearest []float64) {
 	if b.lexicon == nil {
-		return nil
+		return nil, nil
 	}
 	r := gists{b.lexicon, map[string][]int32{}}
 	asked := r.of(question)
 	if asked == nil {
-		return nil
+		return nil, nil
 	}
-	near := make([]float64, len(from))
+	near, nearest = make([]float64, len(from)), make([]float64, len(from))
 	for i, m := range from {
 		best, sum, cut := -1.0, 0.0, parts(m.Text)
 		for _, part := range cut {
@@ -26,6 +26,7 @@ func (b *Base) about(question string, from []Match) []float64 {
 			}
 			best, sum = max(best, c), sum+c
 		}
+		nearest[i] = best
 		near[i] = float64(bestGist*best) + float64((1-bestGist)*sum/float64(len(cut)))
 	}
 	low, high := slices.Min(near), slices.Max(near)
@@ -36,7 +37,7 @@ func (b *Base) about(question string, from []Match) []float64 {
 			near[i] = 1
 		}
 	}
-	return near
+	return near, nearest
 }
 
 // gists reads what texts are about: the sum of what their words mean. Most words come often.

@@ -10,18 +10,23 @@ import (
 func TestAboutIsHowNearThePartsAre(t *testing.T) {
 	t.Parallel()
 	from := matches(passages("Weather.", "Purchase currencies, weather.", "Purchase coins.", "Ships sailed."))
-	about := (&Base{lexicon: known}).about("Who may buy coins?", from)
+	about, nearest := (&Base{lexicon: known}).about("Who may buy coins?", from)
 	require.InDeltaSlice(t, []float64{0, 0.8165, 1, 0}, about, 1e-4, "neither another meaning nor words that are not known are near")
-	require.Nil(t, (&Base{lexicon: known}).about("Who sails?", from), "of the question no word is known")
-	require.Nil(t, (&Base{}).about("Who may buy coins?", from))
-	require.Equal(t, []float64{1}, (&Base{lexicon: known}).about("Who may buy coins?", from[:1]), "one alone is the nearest")
+	require.InDeltaSlice(t, []float64{0, 0.8165, 1, 0}, nearest, 1e-4)
+	about, nearest = (&Base{lexicon: known}).about("Who sails?", from)
+	require.True(t, about == nil && nearest == nil, "of the question no word is known")
+	about, _ = (&Base{}).about("Who may buy coins?", from)
+	require.Nil(t, about)
+	about, nearest = (&Base{lexicon: known}).about("Who may buy coins?", from[:1])
+	require.Equal(t, []float64{1}, about, "one alone is the nearest")
+	require.Equal(t, []float64{0}, nearest, "and far all the same")
 
 	// The best part counts beside all of them.
 	var long string
 	for range 3 * partWords {
 		long += "weather "
 	}
-	about = (&Base{lexicon: known}).about("buy", matches(passages(long, long+" buy buy buy buy buy buy buy buy buy buy buy buy buy buy buy buy", "buy weather")))
+	about, _ = (&Base{lexicon: known}).about("buy", matches(passages(long, long+" buy buy buy buy buy buy buy buy buy buy buy buy buy buy buy buy", "buy weather")))
 	require.Equal(t, 0.0, about[0])
 	require.Equal(t, 1.0, about[2])
 	require.True(t, 0.3 < about[1] && about[1] < 1, "%v", about)

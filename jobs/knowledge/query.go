@@ -228,13 +228,14 @@ func (b *Base) read(ctx context.Context, workspace uuid.UUID, ranked []fused, kn
 			}
 			seen[p.Text] = true
 			m := Match{Passage: p, Score: f.score, VectorScore: f.vector, TextScore: f.text, Parts: parts[f.chunk]}
-			m.Fit = fit(f, model, m.Parts)
+			shared := 0.0
 			if f.text == nil && model.Lexical() {
-				m.Fit = calibrated(asked.share(p.Title+"\n"+p.Position.Heading+"\n"+p.Text), sharedAbout)
+				if shared = asked.share(p.Title + "\n" + p.Position.Heading + "\n" + p.Text); shared == 0 {
+					continue
+				}
 			}
-			if m.Fit > 0 || f.text != nil || !model.Lexical() {
-				matches = append(matches, m)
-			}
+			m.Fit = fit(f, model, m.Parts, shared)
+			matches = append(matches, m)
 		}
 	}
 	return matches, nil

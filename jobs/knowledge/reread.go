@@ -46,7 +46,7 @@ func (b *Base) reread(ctx context.Context, workspace uuid.UUID, question string,
 	for i := range best {
 		best[i] += float64(secondShare * second[i])
 	}
-	about := b.about(question, from)
+	about, nearest := b.about(question, from)
 	top := slices.Max(best)
 	if top == 0 && about == nil {
 		return passages, ranked, nil
@@ -58,6 +58,7 @@ func (b *Base) reread(ctx context.Context, workspace uuid.UUID, question string,
 		}
 		if about != nil {
 			order[at[i]].score += float64(gistShare * about[i])
+			order[at[i]].about = &nearest[i]
 		}
 	}
 	whole := 1 + sentencesShare
