@@ -21,7 +21,7 @@ type benchCmd struct {
 	Rounds      int    `default:"3" help:"Rounds. Each measures everything once, what is compared one right after the other; medians are printed."`
 	Bars        int    `default:"50000" help:"Synthetic daily bars that everything runs over."`
 	Trials      int    `default:"20000" help:"Trials of the tune, at most 20000."`
-	Submissions int    `default:"1000" help:"Tunes that 8 clients submit to one workspace in a round."`
+	Submissions int    `default:"1000" help:"Tunes, and as many ingestions and a quarter as many walk-forwards, that 8 clients submit to one workspace in a round."`
 	Jobs        int    `default:"10000" help:"Jobs that do nothing, worked in a round by each of three fleets."`
 	Against     string `help:"File of the least that ratios may be; a smaller median is an error."`
 }
@@ -83,13 +83,16 @@ func (c *benchCmd) rounds(ctx context.Context, life *lifecycle, env, quiet *envi
 	if err != nil {
 		return err
 	}
+	kinds := service.submissionsOf(body, c.Bars)
 	for round := range c.Rounds {
 		fmt.Fprintf(env.stderr, "round %d of %d\n", round+1, c.Rounds)
 		for _, part := range []func() error{
 			func() error { return benchEngine(ctx, found, days, minutes) },
 			func() error { return benchCompute(ctx, found, days, body) },
 			func() error { return service.tune(ctx, found, body) },
-			func() error { return service.submissions(ctx, found, body, c.Submissions) },
+			func() error { return service.submissions(ctx, found, kinds[0], c.Submissions) },
+			func() error { return service.submissions(ctx, found, kinds[1], c.Submissions/4) },
+			func() error { return service.submissions(ctx, found, kinds[2], c.Submissions) },
 			func() error { return jobs.measure(ctx, found, c.Jobs, round) },
 		} {
 			if err := part(); err != nil {

@@ -27,14 +27,15 @@ type benchFloor struct {
 	script   string
 }
 
-// newBenchFloor makes the copies, and writes the script that inserts rows like those of the tune's submission.
-func newBenchFloor(ctx context.Context, database, tune string) (*benchFloor, error) {
+// newBenchFloor makes the copies, and writes the script that inserts rows like those of the transaction that inserted
+// the row of a table with an id.
+func newBenchFloor(ctx context.Context, database, table, id string) (*benchFloor, error) {
 	conn, err := session.Connect(ctx, database, session.Schema())
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	tables, err := writtenTables(ctx, conn, tune)
+	tables, err := writtenTables(ctx, conn, table, id)
 	if err != nil {
 		return nil, err
 	}
@@ -51,14 +52,15 @@ func newBenchFloor(ctx context.Context, database, tune string) (*benchFloor, err
 
 type writtenTable struct{ name, insert string }
 
-// writtenTables are the rows of the transaction that wrote a tune, in the tables in which it inserted them. Columns
-// that a unique index is on are made up for each insert, or left to their default.
-func writtenTables(ctx context.Context, conn *pgx.Conn, tune string) ([]writtenTable, error) {
+// writtenTables are the rows of the transaction that wrote the row of a table with an id, in the tables in which it inserted them. Columns
+// that a unique index is on are made up for each insert where no check is on them, or left to their default.
+func writtenTables(ctx context.Context, conn *pgx.Conn, of, id string) ([]writtenTable, error) {
 	rows, err := conn.Query(ctx, `
 		select c.relname, array_agg(a.attname::text order by a.attnum),
 		       array_agg(case when a.attidentity <> '' or pg_get_expr(d.adbin, d.adrelid) like 'nextval%' then 'default'
 		                      when not exists (select from pg_index i where i.indrelid = c.oid and i.indisunique and a.attnum = any (i.indkey)) then ''
 		                      when a.atttypid = 'uuid'::regtype then 'gen_random_uuid()'
+		                      when exists (select from pg_constraint k where k.conrelid = c.oid and k.contype = 'c' and a.attnum = any (k.conkey)) then ''
 		                      when a.atttypid = 'text'::regtype then 'gen_random_uuid()::text'
 		                      else '' end order by a.attnum)
 		  from pg_class c join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'public'
@@ -87,7 +89,7 @@ func writtenTables(ctx context.Context, conn *pgx.Conn, tune string) ([]writtenT
 			texts[i] = `t.` + t.columns[i] + `::text`
 		}
 		rows, err := conn.Query(ctx, `select array[`+strings.Join(texts, ", ")+`]::text[]
-			  from `+t.name+` t where t.xmin = (select xmin from tunes where id = $1)`, tune)
+			  from `+t.name+` t where t.xmin = (select xmin from `+of+` where id = $1)`, id)
 		if err != nil {
 			return nil, err
 		}

@@ -7,9 +7,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -20,13 +17,9 @@ import (
 	"millrace/jobs/backtest/ohlcv"
 	"millrace/migrations"
 	"millrace/ops"
-	"millrace/ops/routine"
 	"millrace/store/localpg"
 	"millrace/store/session"
 )
-
-// benchClients is how many submit at once.
-const benchClients = 8
 
 // benchService is a server with a worker, and one without whose submissions wait for good, each on a database of its
 // own in a throwaway cluster that flushes to disk as any other does.
@@ -36,8 +29,6 @@ type benchService struct {
 	submit  *client.Client // of the one without
 	url     string         // where it listens
 	queue   string         // its database
-	floor   *benchFloor    // made by the first round
-	sent    int            // submissions so far
 }
 
 func newBenchService(ctx context.Context, life *lifecycle, env *environment, bars *backtest.Bars) (*benchService, error) {
@@ -148,91 +139,4 @@ func (s *benchService) tune(ctx context.Context, found *figures, body types.Tune
 	alone := found.named(computedAlone, "").values
 	found.ratio("tune, submission to result / computed alone", rate/alone[len(alone)-1])
 	return nil
-}
-
-// submissions times tunes that several clients submit to one workspace, and then pgbench, which inserts the rows of
-// one of them as often with as many clients: what Postgres could do here at most.
-func (s *benchService) submissions(ctx context.Context, found *figures, body types.TuneRequest, many int) error {
-	body.NTrials = new(100)
-	took := make([][]time.Duration, benchClients)
-	var last string
-	before, begin := s.spent(found), time.Now()
-	group, in := routine.NewGroup(ctx)
-	for at := range took {
-		group.Run(func() error {
-			for i := at; i < many; i += benchClients {
-				start := time.Now()
-				tune, err := s.submit.SubmitTune(in, "bench-"+strconv.Itoa(s.sent+i), body)
-				if err != nil {
-					return err
-				}
-				took[at] = append(took[at], time.Since(start))
-				if at == 0 {
-					last = tune.TuneID
-				}
-			}
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	rate := float64(many) / time.Since(begin).Seconds()
-	spent := s.spent(found).since(before)
-	s.sent += many
-	all := slices.Sorted(slices.Values(slices.Concat(took...)))
-	found.add("submissions", "a second", rate)
-	found.add("submissions, p50", "ms", all[len(all)/2].Seconds()*1000)
-	found.add("submissions, p99", "ms", all[len(all)*99/100].Seconds()*1000)
-	if s.floor == nil {
-		var err error
-		if s.floor, err = newBenchFloor(ctx, s.queue, last); err != nil {
-			return err
-		}
-	}
-	before = s.spent(found)
-	floor, ok, err := s.floor.run(ctx, many)
-	if err != nil || !ok {
-		found.missing("pgbench was not found beside Postgres or on the PATH: its inserts were not measured")
-		return err
-	}
-	least := s.spent(found).since(before)
-	least.ours = floor.processor
-	found.add("pgbench inserting the same rows", "a second", floor.rate)
-	found.add("pgbench, p99", "ms", floor.p99.Seconds()*1000)
-	found.ratio("submissions / pgbench", rate/floor.rate)
-	if !spent.known {
-		return nil
-	}
-	each := func(d time.Duration) float64 { return d.Seconds() * 1000 / float64(many) }
-	found.add("processor time of a submission: client and server", "ms", each(spent.ours))
-	found.add("processor time of a submission: Postgres", "ms", each(spent.postgres))
-	found.add("processor time of its rows: pgbench", "ms", each(least.ours))
-	found.add("processor time of its rows: Postgres", "ms", each(least.postgres))
-	found.ratio("processor time, of its rows by pgbench / of a submission", float64(least.ours+least.postgres)/float64(spent.ours+spent.postgres))
-	return nil
-}
-
-// spent is processor time that was taken.
-type spent struct {
-	ours, postgres time.Duration
-	known          bool
-}
-
-// spent is what this process and its Postgres have taken so far.
-func (s *benchService) spent(found *figures) spent {
-	var used syscall.Rusage
-	postgres, err := s.cluster.ProcessorTime()
-	if err == nil {
-		err = syscall.Getrusage(syscall.RUSAGE_SELF, &used)
-	}
-	if err != nil {
-		found.missing("processor time was not measured: " + err.Error())
-		return spent{}
-	}
-	return spent{ours: time.Duration(used.Utime.Nano() + used.Stime.Nano()), postgres: postgres, known: true}
-}
-
-func (s spent) since(before spent) spent {
-	return spent{ours: s.ours - before.ours, postgres: s.postgres - before.postgres, known: s.known && before.known}
 }

@@ -19,7 +19,9 @@ func TestBenchMeasuresTheWholeService(t *testing.T) {
 		`tune, computed alone +[1-9]`, `tune, submission to result +[1-9]`, `submissions, p99 +[1-9]`,
 		`bare River +[1-9]`, `fleet with the event feed +[1-9]`, `fleet with the event feed / bare River +\d+\.\d+ `,
 		`job of an idle fleet, insert to work, p99 +\d+\.\d+ `,
-		`pgbench inserting the same rows +[1-9]|pgbench was not found`, `pgbench, p99 +\d|pgbench was not found`,
+		`pgbench inserting the rows of a submission +[1-9]|pgbench was not found`, `pgbench inserting the rows of a submission, p99 +\d|pgbench was not found`,
+		`walk-forward submissions +[1-9]`, `ingestion submissions, p99 +[1-9]`,
+		`walk-forward submissions / pgbench +\d|pgbench was not found`, `ingestion submissions / pgbench +\d|pgbench was not found`,
 		`processor time of a submission: Postgres +\d|pgbench was not found|processor time was not measured`,
 	} {
 		require.Regexp(t, regexp.MustCompile(want), out.String())

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"millrace/jobs/backtest/ohlcv"
+)
+
+// BenchmarkSubmissions is the part of the verb bench that submits work, for profiles: 2,000 of each kind, or of the one
+// that MILLRACE_BENCH_SUBMISSIONS names by its table, and pgbench after each.
+func BenchmarkSubmissions(b *testing.B) {
+	env := &environment{stdout: io.Discard, stderr: io.Discard, logger: slog.New(slog.DiscardHandler)}
+	ctx, stop := context.WithCancel(b.Context())
+	defer stop()
+	err := serve(ctx, env, 30*time.Second, func(life *lifecycle) error {
+		defer stop()
+		days, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: 4000})
+		require.NoError(b, err)
+		service, err := newBenchService(ctx, life, env, days)
+		require.NoError(b, err)
+		var found figures
+		kinds := service.submissionsOf((&benchCmd{Trials: 100}).tune(), days.Len())
+		for b.Loop() {
+			for _, kind := range kinds {
+				if only := os.Getenv("MILLRACE_BENCH_SUBMISSIONS"); only == "" || only == kind.table {
+					require.NoError(b, service.submissions(ctx, &found, kind, 2000))
+				}
+			}
+		}
+		return found.print(os.Stdout)
+	})
+	require.NoError(b, err)
+}
