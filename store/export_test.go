@@ -1,6 +1,13 @@
 package store
 
-import "time"
+import (
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// RegisterIDs is registerIDs.
+func RegisterIDs(types *pgtype.Map) { registerIDs(types) }
 
 // ClockOf is a clock on another machine's.
 func ClockOf(machine func() time.Time) *Clock { return &Clock{machine: machine} }
