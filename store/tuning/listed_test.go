@@ -29,6 +29,12 @@ func TestListsOfTunesReadTheirPageByAnIndex(t *testing.T) {
 		       case when i % 5 > 0 then case when i < 100 then $2 else gen_random_uuid() end end, case when i % 5 > 0 then i end
 		  from generate_series(1, 20000) i`, space, wfo)
 	require.NoError(t, err)
+	_, err = tx.Exec(ctx, `
+		update tunes t set status = rare.status, admitted = rare.admitted
+		  from (values (1000, 'failed', true), (2000, 'failed', true), (3000, 'canceled', true), (4000, 'queued', false), (5000, 'queued', true), (6000, 'running', true))
+		       rare (job, status, admitted)
+		 where t.plan_job_id = rare.job`)
+	require.NoError(t, err)
 	_, err = tx.Exec(ctx, `analyze tunes`)
 	require.NoError(t, err)
 	plan := func(sql string, args ...any) string {
@@ -42,14 +48,32 @@ func TestListsOfTunesReadTheirPageByAnIndex(t *testing.T) {
 		_, err := tx.Exec(ctx, `set local plan_cache_mode = `+mode)
 		require.NoError(t, err)
 		for _, c := range []struct {
-			filter Filter
-			index  string
-		}{{Filter{}, "tunes_listed"}, {Filter{WFO: wfo}, "tunes_wfo_id_wfo_fold_idx"}} {
-			found := plan(`select t.id from tunes t`+listed(c.filter), pgx.NamedArgs{
-				"workspace": space, "status": "", "strategy": "", "wfo": c.filter.WFO, "archived": nil, "before": store.Page{}.Before, "before_id": uuid.Nil, "limit": 50,
-			})
-			require.Contains(t, found, c.index, mode)
+			filter  Filter
+			indexes []string
+			many    int // of the page
+		}{
+			{Filter{}, []string{"tunes_listed"}, 50},
+			{Filter{WFO: wfo}, []string{"tunes_wfo_id_wfo_fold_idx"}, 50},
+			{Filter{Status: Completed}, []string{"tunes_"}, 50},
+			{Filter{Status: Failed}, []string{"tunes_ended"}, 2},
+			{Filter{Status: Canceled}, []string{"tunes_ended"}, 1},
+			{Filter{Status: Queued}, []string{"tunes_workspace_id_created_at_idx", "tunes_workspace_id_created_at_id_idx1"}, 2},
+			{Filter{Status: Running}, []string{"tunes_workspace_id_created_at_idx"}, 1},
+		} {
+			query, args := `select t.id from tunes t`+listed(c.filter), pgx.NamedArgs{
+				"workspace": space, "status": string(c.filter.Status), "strategy": "", "wfo": c.filter.WFO, "archived": nil,
+				"before": store.Page{}.Before, "before_id": uuid.Nil, "limit": 50,
+			}
+			found := plan(query, args)
+			for _, index := range c.indexes {
+				require.Contains(t, found, index, mode)
+			}
 			require.NotContains(t, found, "Seq Scan", mode)
+			rows, err := tx.Query(ctx, query, args)
+			require.NoError(t, err)
+			ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+			require.NoError(t, err)
+			require.Len(t, ids, c.many, "%s %s", mode, c.filter.Status)
 		}
 	}
 	scans := func() (all, listed, folds int64) {

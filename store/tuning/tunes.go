@@ -324,7 +324,7 @@ func listed(filter Filter) string {
 	}
 	return `
 		where t.workspace_id = @workspace
-		  and (@status = '' or t.status = @status)
+		  and ` + filter.inStatus() + `
 		  and (@strategy = '' or t.strategy = @strategy)
 		  and (@archived::boolean is null or (t.archived_at is not null) = @archived)
 		  and ` + folds + `
@@ -340,6 +340,22 @@ type Filter struct {
 	Strategy string
 	WFO      uuid.UUID // the folds of that walk-forward; uuid.Nil: tunes that are no folds
 	Archived *bool     // nil: both
+}
+
+// inStatus is the condition of the status, in the words of the index that has the tunes of it alone: reading all to find
+// few takes long. A tune that runs and is not a fold was admitted.
+func (f *Filter) inStatus() string {
+	switch {
+	case f.Status == "":
+		return `true`
+	case f.WFO != uuid.Nil:
+		return `t.status = @status`
+	case f.Status == Queued:
+		return `(not t.admitted and t.status = 'queued' or t.admitted and t.status in ('queued', 'running')) and t.status = 'queued'`
+	case f.Status == Running:
+		return `t.admitted and t.status = 'running'`
+	}
+	return `t.status in ('completed', 'failed', 'canceled') and t.status = @status`
 }
 
 // List lists the workspace's tunes, newest first, from after the page's place.
