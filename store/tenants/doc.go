@@ -5,7 +5,10 @@ package tenants
 import "millrace/store"
 
 // Store is the tenants of one database. It is safe for concurrent use.
-type Store struct{ db *store.DB }
+type Store struct {
+	db   *store.DB
+	uses *uses // of keys
+}
 
 // New returns the store of a database.
-func New(db *store.DB) *Store { return &Store{db} }
+func New(db *store.DB) *Store { return &Store{db: db, uses: &uses{db: db}} }

@@ -155,7 +155,7 @@ func (s *Store) KeyBySecret(ctx context.Context, secret string) (Principal, erro
 		return Principal{}, s.whyNoKey(ctx, digest[:])
 	}
 	if err == nil && due {
-		err = s.noteUse(ctx, p.KeyID)
+		err = s.uses.note(ctx, p.KeyID)
 	}
 	if err != nil {
 		return Principal{}, fmt.Errorf("look up key: %w", err)
@@ -165,19 +165,6 @@ func (s *Store) KeyBySecret(ctx context.Context, secret string) (Principal, erro
 
 // noteDue is whether the use of a key is to be noted: once a minute, as most requests then only read.
 const noteDue = `(k.last_used_at is null or k.last_used_at < now() - interval '1 minute')`
-
-// noteUse notes that a key was used, by the first that comes: the others do not wait.
-func (s *Store) noteUse(ctx context.Context, key uuid.UUID) error {
-	var noted uuid.UUID
-	err := s.db.FleetRow(ctx, `
-		update api_keys set last_used_at = now()
-		 where id = (select k.id from api_keys k where k.id = $1 and `+noteDue+` for update of k skip locked)
-		returning id`, []any{key}, &noted)
-	if errors.Is(err, pgx.ErrNoRows) { // another one has
-		return nil
-	}
-	return err
-}
 
 // KeyExpiredError is a key that was valid until a time. It wraps ErrNotFound: it opens nothing.
 type KeyExpiredError struct{ At time.Time }
