@@ -48,6 +48,8 @@ func New(opts Options) (*Client, error) {
 	if opts.Transport == nil {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.ResponseHeaderTimeout = 60 * time.Second
+		// By default two are kept, and of more requests at once each would open a connection of its own again.
+		transport.MaxIdleConnsPerHost = transport.MaxIdleConns
 		opts.Transport = transport
 	}
 	if opts.Timeout == 0 {

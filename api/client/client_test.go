@@ -6,13 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"millrace/api/client"
@@ -288,4 +291,35 @@ func TestAStoredValueKeepsItsBytes(t *testing.T) {
 	again, err := json.Marshal(entry)
 	require.NoError(t, err)
 	require.Equal(t, raw, string(again))
+}
+
+// Eight requests at once open eight connections, and the eight after them none.
+func TestConnectionsOfRequestsAtOnceAreKept(t *testing.T) {
+	t.Parallel()
+	const many = 8
+	var opened atomic.Int32
+	var together sync.WaitGroup
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		together.Done()
+		together.Wait()
+		_, _ = io.WriteString(w, `{}`)
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	api, err := client.New(client.Options{URL: server.URL})
+	require.NoError(t, err)
+	for range 2 {
+		together.Add(many)
+		var done sync.WaitGroup
+		for range many {
+			done.Go(func() { assert.NoError(t, api.Get(t.Context(), "/", nil)) })
+		}
+		done.Wait()
+	}
+	require.EqualValues(t, many, opened.Load())
 }
