@@ -3,6 +3,7 @@ package ops
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
 	"net/http"
 	"net/http/pprof"
 	"strings"
@@ -38,16 +39,20 @@ func Profiles(prefix string) http.Handler {
 // Internal is what a process serves on its own port, for the network inside: its metrics and that it
 // lives and, with the admin token, its profiles. Without a token there are no profiles.
 func Internal(registry *prometheus.Registry, adminToken string) http.Handler {
-	return InternalWith(registry, func() string { return adminToken })
+	return InternalWith(registry, func() string { return adminToken }, func() string { return "" })
 }
 
-// InternalWith is Internal with a token that may be replaced.
-func InternalWith(registry *prometheus.Registry, adminToken func() string) http.Handler {
+// InternalWith is Internal with a token that may be replaced, of a process that may wait for something before it starts.
+func InternalWith(registry *prometheus.Registry, adminToken, awaits func() string) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", MetricsHandler(registry))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write([]byte(`{"status":"ok"}`)) // fails only when the client has gone
+		body := []byte(`{"status":"ok"}`)
+		if what := awaits(); what != "" {
+			body = fmt.Appendf(nil, `{"status":"ok","waits_for":%q}`, what)
+		}
+		_, _ = w.Write(body) // fails only when the client has gone
 	})
 	if adminToken() != "" {
 		mux.Handle("/debug/pprof/", withToken(adminToken, Profiles("/debug/pprof")))

@@ -69,7 +69,16 @@ func (c *apiCmd) Run(ctx context.Context, env *environment, parsed *kong.Kong) e
 
 // startAPI opens the database, joins the event feed and serves HTTP. It returns the address.
 func startAPI(ctx context.Context, life *lifecycle, env *environment, db databaseFlags, kb knowledgeFlags, hooks webhookFlags, flags apiFlags, metrics *ops.Metrics) (string, error) {
-	pools, err := openPools(ctx, life, db, conns{fleet: 8, spaces: 12}, "", metrics, env)
+	var cert *certificate
+	var err error
+	if flags.tls.TLSCert != "" {
+		if cert, err = openCertificate(ctx, life, env, flags.tls); err != nil {
+			return "", err
+		}
+	}
+	pools, err := waitingAt(ctx, env, flags.Addr, cert, func(awaits func() error) (pools, error) {
+		return openPools(ctx, life, db, conns{fleet: 8, spaces: 12}, "", metrics, env, awaits)
+	})
 	if err != nil {
 		return "", err
 	}
@@ -116,11 +125,7 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 		return "", err
 	}
 	look.Main, look.Feed = st, feed.Status
-	var cert *certificate
-	if flags.tls.TLSCert != "" {
-		if cert, err = openCertificate(ctx, life, env, flags.tls); err != nil {
-			return "", err
-		}
+	if cert != nil {
 		look.CertificateEnds = cert.ends
 		metrics.Registry.MustRegister(health.CertificateMetrics(cert.ends))
 	}
@@ -148,13 +153,40 @@ func startAPI(ctx context.Context, life *lifecycle, env *environment, db databas
 			env.reload.follow("OIDC_CLIENT_SECRET", flags.openID.OIDCSecret, people.Provider.SetClientSecret)
 		}
 	}
-	listener, err := net.Listen("tcp", flags.Addr)
+	listener, err := listenAt(flags.Addr)
 	if err != nil {
-		return "", configError{fmt.Errorf("--addr (MILLRACE_ADDR): %w", err)}
+		return "", err
 	}
 	serveHTTP(life, env, listener, server, cert)
 	env.logger.InfoContext(ctx, "api ready", slog.String("addr", listener.Addr().String()))
 	return listener.Addr().String(), nil
+}
+
+func listenAt(addr string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, configError{fmt.Errorf("--addr (MILLRACE_ADDR): %w", err)}
+	}
+	return listener, nil
+}
+
+// waitingAt opens the pools, with a placeholder at the address while their database is away.
+func waitingAt(ctx context.Context, env *environment, addr string, cert *certificate, open func(awaits func() error) (pools, error)) (pools, error) {
+	var there *placeholder
+	defer func() {
+		if there != nil {
+			there.close()
+		}
+	}()
+	return open(func() error {
+		listener, err := listenAt(addr)
+		if err != nil {
+			return err
+		}
+		there = newPlaceholder(listener, cert)
+		env.logger.InfoContext(ctx, "not ready", slog.String("at", listener.Addr().String()))
+		return nil
+	})
 }
 
 // serveHTTP serves until the clean-up: open streams are ended first, as a graceful shutdown

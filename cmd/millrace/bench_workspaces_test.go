@@ -22,7 +22,7 @@ import (
 // server without a worker: all are accepted, and none waits for another's.
 func BenchmarkWorkspacesAtOnce(b *testing.B) {
 	const spaces = 1000
-	env := &environment{stdout: io.Discard, stderr: io.Discard, logger: slog.New(slog.DiscardHandler)}
+	env := &environment{stdout: io.Discard, stderr: io.Discard, logger: slog.New(slog.DiscardHandler), awaits: &awaiting{}}
 	ctx, stop := context.WithCancel(b.Context())
 	defer stop()
 	err := serve(ctx, env, 30*time.Second, func(life *lifecycle) error {

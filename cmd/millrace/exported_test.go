@@ -125,7 +125,7 @@ func requireLint(t *testing.T, scraped string) {
 // they ask for; what rules ask for is there from the beginning, before anything has gone wrong.
 func TestWhatRulesAndDashboardsAskForIsExported(t *testing.T) {
 	db := databaseFlags{DatabaseURL: pgtest.New(t).URL}
-	env := &environment{stdout: io.Discard, stderr: io.Discard, logger: slog.New(slog.DiscardHandler)}
+	env := &environment{stdout: io.Discard, stderr: io.Discard, logger: slog.New(slog.DiscardHandler), awaits: &awaiting{}}
 	metrics := ops.NewMetrics()
 	// What a process with MILLRACE_TLS_CERT registers; this one serves plain HTTP.
 	metrics.Registry.MustRegister(health.CertificateMetrics(func() time.Time { return time.Now().Add(time.Hour) }))

@@ -32,7 +32,7 @@ import (
 func servers(t *testing.T, site string) []string {
 	t.Helper()
 	db := databaseFlags{DatabaseURL: pgtest.New(t).URL}
-	env := &environment{stdout: io.Discard, stderr: io.Discard, logger: slog.New(slog.DiscardHandler)}
+	env := &environment{stdout: io.Discard, stderr: io.Discard, logger: slog.New(slog.DiscardHandler), awaits: &awaiting{}}
 	var life lifecycle
 	t.Cleanup(func() { _ = life.stop(10 * time.Second) })
 	kb := knowledgeFlags{Embedder: "hash", LLM: "none", VectorMemory: 16, TextMemory: 16}

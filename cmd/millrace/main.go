@@ -89,6 +89,7 @@ type environment struct {
 	level          *slog.LevelVar       // of the logger
 	exports        *telemetry.Telemetry // of this process, once it is started; nil: none
 	reload         *reloader            // of a server that reloads; nil: it does not
+	awaits         *awaiting            // what this process waits for before it starts
 }
 
 func (*environment) version() string { return gitSHA + " " + buildTime }
@@ -118,7 +119,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	level.Set(cli.LogLevel)
 	env := &environment{
 		stdout: stdout, stderr: stderr, logger: ops.NewLogger(stderr, level, cli.LogFormat == "text"), level: level,
-		profile: cli.Profile, report: cli.reportFlags,
+		profile: cli.Profile, report: cli.reportFlags, awaits: &awaiting{},
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	err = parsed.Run(env)

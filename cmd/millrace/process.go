@@ -66,7 +66,7 @@ func serveInternal(ctx context.Context, life *lifecycle, env *environment, flags
 	if env.reload != nil {
 		token = env.reload.adminToken
 	}
-	server := &http.Server{Handler: ops.InternalWith(metrics.Registry, token), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: ops.InternalWith(metrics.Registry, token, env.awaits.String), ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan error, 1)
 	routine.Go(func() error { return server.Serve(listener) }, func(err error) { done <- err })
 	life.onStop(func(ctx context.Context) error {
@@ -90,6 +90,9 @@ func (e configError) Unwrap() error { return e.error }
 func serve(ctx context.Context, env *environment, deadline time.Duration, start func(*lifecycle) error) error {
 	var life lifecycle
 	if err := start(&life); err != nil {
+		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			err = nil // it was asked to stop while it started
+		}
 		return errors.Join(err, life.stop(deadline))
 	}
 	var lost error
@@ -120,8 +123,9 @@ func (p pools) stores(client store.Jobs) *stores.Set {
 }
 
 // openPools opens the pools, of a worker if one is named, and makes sure that the schema is the one
-// this binary was built with, that it is complete, and in production that the logins cannot get round it.
-func openPools(ctx context.Context, life *lifecycle, db databaseFlags, most conns, worker string, metrics *ops.Metrics, env *environment) (pools, error) {
+// this binary was built with, that it is complete, and in production that the logins cannot get round it. A database that
+// is away is waited for; awaits is called when that begins.
+func openPools(ctx context.Context, life *lifecycle, db databaseFlags, most conns, worker string, metrics *ops.Metrics, env *environment, awaits func() error) (pools, error) {
 	if err := checked(db.check()); err != nil {
 		return pools{}, err
 	}
@@ -133,6 +137,9 @@ func openPools(ctx context.Context, life *lifecycle, db databaseFlags, most conn
 		return pools{}, configError{fmt.Errorf("DATABASE_URL: %w", err)}
 	}
 	life.onStop(func(context.Context) error { pool.Close(); return nil })
+	if err := awaitDatabase(ctx, env, pool.Ping, databaseWait, awaits); err != nil {
+		return pools{}, fmt.Errorf("reach the database: %w", err)
+	}
 	if err := held(migrations.CheckLogin(ctx, pool, store.AppRole), "DATABASE_URL", env.profile); err != nil {
 		return pools{}, err
 	}

@@ -101,7 +101,7 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 	}
 	// A connection a slot for results, one for its reporter, and River's and the heartbeat's own.
 	id := fleet.NewID()
-	pools, err := openPools(ctx, life, db, conns{fleet: 6, spaces: int32(2 * total)}, id, metrics, env)
+	pools, err := openPools(ctx, life, db, conns{fleet: 6, spaces: int32(2 * total)}, id, metrics, env, func() error { return nil })
 	if err != nil {
 		return err
 	}
