@@ -2,15 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
 
 	"millrace/events"
 	"millrace/jobs"
@@ -33,6 +36,8 @@ func (noopArgs) Kind() string { return "noop" }
 type noopWorker struct {
 	river.WorkerDefaults[noopArgs]
 	began chan struct{} // gets a value with each job; nil: nobody waits for it
+	open  *atomic.Int64 // counts down to 0, at which all is closed; nil: nobody waits for it
+	all   chan struct{}
 }
 
 // Work implements river.Worker.
@@ -42,6 +47,9 @@ func (w *noopWorker) Work(ctx context.Context, _ *river.Job[noopArgs]) error {
 		case w.began <- struct{}{}:
 		case <-ctx.Done():
 		}
+	}
+	if w.open != nil && w.open.Add(-1) == 0 {
+		close(w.all)
 	}
 	return nil
 }
@@ -105,57 +113,93 @@ func (q *benchQueue) measure(ctx context.Context, found *figures, many, round in
 // idleStarts is how many jobs are inserted one after the other into an idle fleet.
 const idleStarts = 100
 
-// starts times jobs of an idle fleet from the call that inserts one to its work. Beside each it times what nobody can do
-// without: a statement that inserts the job's row and one that updates it, each committed, over one connection.
+// starts times jobs of an idle fleet from the call that inserts one to its work, and the same of River without anything of
+// ours. Beside each of the fleet's it times what nobody can do without: a statement that inserts the job's row and one that
+// updates it, each committed, over one connection.
 func (q *benchQueue) starts(ctx context.Context, found *figures) error {
-	began := make(chan struct{})
-	client, err := q.fleet(fullFleet, began)
-	if err != nil {
-		return err
-	}
-	if err := client.Start(ctx); err != nil {
-		return err
-	}
-	inserter, err := jobs.NewInsertClient(q.pool, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
-	}
 	if _, err := q.owner.Exec(ctx, `create table if not exists bench_starts (like river_job including all)`); err != nil {
 		return err
 	}
-	var took, inserted, floor []time.Duration
+	ours, err := jobs.NewInsertClient(q.pool, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	took, inserted, floor, err := q.startsOf(ctx, fullFleet, ours)
+	if err != nil {
+		return err
+	}
+	rivers, err := river.NewClient(riverpgxv5.New(q.pool), &river.Config{Logger: slog.New(slog.DiscardHandler), FetchCooldown: 5 * time.Millisecond})
+	if err != nil {
+		return err
+	}
+	bare, _, _, err := q.startsOf(ctx, bareRiver, rivers)
+	if err != nil {
+		return err
+	}
+	for _, of := range []struct {
+		name string
+		took []time.Duration
+	}{
+		{"job of an idle fleet, insert to work", took}, {"of that, the insert", inserted}, {"job of bare River, idle, insert to work", bare},
+		{"the same row inserted and updated, a commit each", floor},
+	} {
+		slices.Sort(of.took)
+		found.add(of.name+", p50", "ms", of.took[len(of.took)/2].Seconds()*1000)
+		found.add(of.name+", p99", "ms", of.took[len(of.took)*99/100].Seconds()*1000)
+	}
+	return nil
+}
+
+// startsOf times what one fleet does with what a client inserts, with the triggers that it has.
+func (q *benchQueue) startsOf(ctx context.Context, by benchFleet, inserter interface {
+	Insert(ctx context.Context, args river.JobArgs, opts *river.InsertOpts) (*rivertype.JobInsertResult, error)
+},
+) (took, inserted, floor []time.Duration, err error) {
+	if err := q.setTriggers(ctx, by); err != nil {
+		return nil, nil, nil, err
+	}
+	began := make(chan struct{})
+	client, err := q.fleet(by, &noopWorker{began: began})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if err := client.Start(ctx); err != nil {
+		return nil, nil, nil, err
+	}
 	for range idleStarts {
 		select { // the fleet is idle again, and has no rhythm
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, nil, nil, ctx.Err()
 		case <-time.After(time.Duration(5+rand.IntN(10)) * time.Millisecond):
 		}
 		start := time.Now()
 		if _, err := inserter.Insert(ctx, noopArgs{WorkspaceID: uuid.New()}, nil); err != nil {
-			return err
+			return nil, nil, nil, err
 		}
 		inserted = append(inserted, time.Since(start))
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, nil, nil, ctx.Err()
 		case <-began:
 		}
 		took = append(took, time.Since(start))
 		commits, err := q.twoCommits(ctx)
 		if err != nil {
-			return err
+			return nil, nil, nil, err
 		}
 		floor = append(floor, commits)
 	}
-	for _, of := range []struct {
-		name string
-		took []time.Duration
-	}{{"job of an idle fleet, insert to work", took}, {"of that, the insert", inserted}, {"the same row inserted and updated, a commit each", floor}} {
-		slices.Sort(of.took)
-		found.add(of.name+", p50", "ms", of.took[len(of.took)/2].Seconds()*1000)
-		found.add(of.name+", p99", "ms", of.took[len(of.took)*99/100].Seconds()*1000)
+	return took, inserted, floor, client.Stop(ctx)
+}
+
+// setTriggers has the table of jobs have our triggers, or not for River without anything of ours.
+func (q *benchQueue) setTriggers(ctx context.Context, by benchFleet) error {
+	triggers := "enable"
+	if by == bareRiver {
+		triggers = "disable"
 	}
-	return client.Stop(ctx)
+	_, err := q.owner.Exec(ctx, `alter table river_job `+triggers+` trigger user`)
+	return err
 }
 
 // twoCommits is what an insert of a job's row and its update take, without anybody to work it.
@@ -171,11 +215,10 @@ func (q *benchQueue) twoCommits(ctx context.Context) (time.Duration, error) {
 
 // work inserts jobs and works them, and returns how long both took.
 func (q *benchQueue) work(ctx context.Context, by benchFleet, many int) (time.Duration, error) {
-	triggers := "enable"
-	if by == bareRiver {
-		triggers = "disable"
+	if err := q.setTriggers(ctx, by); err != nil {
+		return 0, err
 	}
-	for _, sql := range []string{`truncate river_job`, `alter table river_job ` + triggers + ` trigger user`, `vacuum analyze river_job`} {
+	for _, sql := range []string{`truncate river_job`, `vacuum analyze river_job`} {
 		if _, err := q.owner.Exec(ctx, sql); err != nil {
 			return 0, err
 		}
@@ -183,7 +226,8 @@ func (q *benchQueue) work(ctx context.Context, by benchFleet, many int) (time.Du
 	return q.timed(ctx, by, by != bareRiver, many)
 }
 
-// timed inserts and works jobs, with an event feed beside it or without.
+// timed inserts and works jobs, with an event feed beside it or without, until all outcomes are recorded: the worker that
+// stops records the last at once. To ask the database meanwhile would take a part of what is measured.
 func (q *benchQueue) timed(ctx context.Context, by benchFleet, fed bool, many int) (time.Duration, error) {
 	if fed {
 		stop, err := q.feed(ctx)
@@ -192,7 +236,9 @@ func (q *benchQueue) timed(ctx context.Context, by benchFleet, fed bool, many in
 		}
 		defer stop()
 	}
-	client, err := q.fleet(by, nil)
+	worker := &noopWorker{open: new(atomic.Int64), all: make(chan struct{})}
+	worker.open.Store(int64(many))
+	client, err := q.fleet(by, worker)
 	if err != nil {
 		return 0, err
 	}
@@ -203,22 +249,25 @@ func (q *benchQueue) timed(ctx context.Context, by benchFleet, fed bool, many in
 	if err := client.Start(ctx); err != nil {
 		return 0, err
 	}
-	for open := true; open; {
-		select {
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		case <-time.After(10 * time.Millisecond):
-		}
-		if err := q.owner.QueryRow(ctx, `select exists (select from river_job where kind = 'noop' and state <> 'completed')`).Scan(&open); err != nil {
-			return 0, err
-		}
+	select {
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-worker.all:
+	}
+	if err := client.Stop(ctx); err != nil {
+		return 0, err
 	}
 	took := time.Since(start)
-	return took, client.Stop(ctx)
+	var open bool
+	err = q.owner.QueryRow(ctx, `select exists (select from river_job where kind = 'noop' and state <> 'completed')`).Scan(&open)
+	if err == nil && open {
+		err = errors.New("a job was worked and is not recorded")
+	}
+	return took, err
 }
 
-// fleet is a client that works the jobs once it is started; began gets a value with each.
-func (q *benchQueue) fleet(by benchFleet, began chan struct{}) (interface {
+// fleet is a client that has a worker work the jobs once it is started.
+func (q *benchQueue) fleet(by benchFleet, worker *noopWorker) (interface {
 	Start(context.Context) error
 	Stop(context.Context) error
 }, error) {
@@ -226,10 +275,10 @@ func (q *benchQueue) fleet(by benchFleet, began chan struct{}) (interface {
 	if by == fullFleet {
 		return fleet.New(fleet.Options{
 			Pool: q.pool, Slots: jobs.Slots{river.QueueDefault: noopSlots}, Metrics: ops.NewMetrics(), Logger: logger, Version: "bench", Drain: 5 * time.Second,
-		}, func(_ *stores.Set, workers *river.Workers) { river.AddWorker(workers, &noopWorker{began: began}) })
+		}, func(_ *stores.Set, workers *river.Workers) { river.AddWorker(workers, worker) })
 	}
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &noopWorker{began: began})
+	river.AddWorker(workers, worker)
 	return river.NewClient(riverpgxv5.New(q.pool), &river.Config{
 		Logger: logger, Workers: workers, FetchCooldown: 5 * time.Millisecond,
 		Queues:              map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: noopSlots}},
