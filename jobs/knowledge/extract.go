@@ -195,7 +195,7 @@ func (r reading) weigh(asked []string, weights []float64) (score float64, own bo
 			share = elsewhereShare
 		}
 		if r.own[i] > share {
-			share, own = r.own[i], true
+			share, own = r.own[i], own || !r.row || r.names(word)
 		}
 		score += float64(share * weights[i])
 	}
@@ -203,6 +203,17 @@ func (r reading) weigh(asked []string, weights []float64) (score float64, own bo
 		return 0, false // its neighbours alone say nothing of it
 	}
 	return score, own
+}
+
+// names reports whether a word is in a sentence by its letters. Rows of a table differ by names, and those are alike
+// in meaning: one of Gamma says nothing of Beta.
+func (r reading) names(asked string) bool {
+	for stem := range r.stems {
+		if stem == asked || akin(stem, asked) {
+			return true
+		}
+	}
+	return false
 }
 
 // rarities are what the words of a question count: the more the fewer sentences have them. total is their sum.

@@ -36,6 +36,17 @@ func TestWordsThatMeanTheLikeAreFound(t *testing.T) {
 	require.Equal(t, "“The desk closes at noon.” [1]", text, "without a lexicon that knows them none is like another")
 }
 
+func TestRowsOfATableDifferByNames(t *testing.T) {
+	t.Parallel()
+	greek := meanings{"alpha beta gamma", "fee"}
+	p := matches(passages("| venue | maker fee | taker fee |\n|---|---|---|\n| Beta | 0.00 % | 0.09 % |\n| Gamma | 0.01 % | 0.04 % |"))
+	text, _ := extract("taker fee of Beta", p, greek)
+	require.Contains(t, text, "Beta | 0.00 %")
+	require.NotContains(t, text, "Gamma")
+	text, _ = extract("taker fee of Beta", matches(passages("The taker fee is low there. Gamma takes 4 cents.")), greek)
+	require.Contains(t, text, "Gamma", "a sentence may say it of what is like it")
+}
+
 // slanted knows two words whose directions have that cosine.
 type slanted float64
 
