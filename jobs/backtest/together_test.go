@@ -32,8 +32,8 @@ func TestRunsSideBySideEqualRunsAlone(t *testing.T) {
 		for i := range runners {
 			runners[i], metrics[i] = strategy.Trader(cache, cfg).(*backtest.Runner), new(backtest.Metrics)
 			params[i] = drawnParams(t, strategy)
-			runners[i].Prepare(params[i])
 		}
+		backtest.PrepareTogether(runners, params)
 		alone := strategy.Trader(cache, cfg)
 		for range 2 { // the second time with the memory of the first
 			from := rapid.IntRange(0, bars.Len()-1).Draw(t, "from")

@@ -222,12 +222,13 @@ func (r *shardRun) simulateTogether(lanes []lane) (ok bool) {
 		}
 	}
 	var runners [backtest.Lanes]*backtest.Runner
+	var params [backtest.Lanes]backtest.Params
 	var metrics [backtest.Lanes]*backtest.Metrics
 	for i, s := range r.plan.sets {
 		for k := range lanes {
-			runners[k] = lanes[k].runners[i].(*backtest.Runner)
-			runners[k].Prepare(lanes[k].params)
+			runners[k], params[k] = lanes[k].runners[i].(*backtest.Runner), lanes[k].params
 		}
+		backtest.PrepareTogether(runners[:len(lanes)], params[:])
 		r.plan.eachPart(s, func(w backtest.Window, outOfSample, selects bool) {
 			for k := range lanes {
 				runners[k].KeepReturns(lanes[k].sample.wanted && selects)

@@ -64,18 +64,15 @@ func autocovariances(deviations []float64, most, quiet int) (covariances []float
 	band := 2 * math.Sqrt(portable.Log10(float64(n))/float64(n))
 	covariances, lag = make([]float64, most+1), -1
 	within := 0
+	var sums [2]lagSums
 	for i := range covariances {
 		if lag >= 0 && i > lagsWanted(lag, most) {
 			break
 		}
-		var cross, late, early float64
-		for k := i; k < n; k++ {
-			cross += float64(deviations[k] * deviations[k-i])
+		if i&1 == 0 {
+			sums[0], sums[1] = sumLags(deviations, i)
 		}
-		for k := i + 1; k < n; k++ {
-			late += float64(deviations[k] * deviations[k])
-			early += float64(deviations[k-i-1] * deviations[k-i-1])
-		}
+		cross, late, early := sums[i&1].cross, sums[i&1].late, sums[i&1].early
 		covariances[i] = cross / float64(n)
 		if i >= quiet && within >= quiet && lag < 0 {
 			lag = i - quiet
@@ -87,6 +84,32 @@ func autocovariances(deviations []float64, most, quiet int) (covariances []float
 		}
 	}
 	return covariances, lag
+}
+
+// lagSums are Σ d(k)·d(k−lag) and the squares of both sides of the lag after: Σ d(k)² and Σ d(k−lag−1)².
+type lagSums struct{ cross, late, early float64 }
+
+// sumLags sums for a lag and for the next one, of a series that is longer than both. Each addition waits for the one before
+// it in its sum, so that six sums take little more time than one.
+func sumLags(d []float64, lag int) (a, b lagSums) {
+	first, second := d[lag], d[lag+1]
+	a.cross += float64(first * d[0])
+	a.cross += float64(second * d[1])
+	a.late += float64(second * second)
+	a.early += float64(d[0] * d[0])
+	b.cross += float64(second * d[0])
+	late := d[lag+2:]
+	before, two, three := d[2:][:len(late)], d[1:][:len(late)], d[:len(late)]
+	for k, x := range late {
+		xx, y, z, w := float64(x*x), before[k], two[k], three[k]
+		a.cross += float64(x * y)
+		a.late += xx
+		a.early += float64(z * z)
+		b.cross += float64(x * z)
+		b.late += xx
+		b.early += float64(w * w)
+	}
+	return a, b
 }
 
 // PanelBlockLength is the median block length of the panel's rows, of at most 100 of them.
