@@ -7,11 +7,13 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs"
@@ -55,7 +57,8 @@ func benchBars(b *testing.B) *backtest.Bars {
 // BenchmarkTune times a whole tune of 20,000 trials from submission to leaderboard, on one and on
 // two trial slots, beside the same trials computed in a loop without queue or database. All three
 // share the machine with Postgres. "of-compute" is what the loop takes over what one slot does, "two-of-one" how much
-// sooner two slots are ready.
+// sooner two slots are ready, and "ceiling" how much sooner two loops of half the trials are, which share nothing but the
+// machine's processors, caches and memory, and the collector.
 func BenchmarkTune(b *testing.B) {
 	b.Log("20,000 trials of sma_cross over 50,000 synthetic daily bars, split 70:30, from submission to leaderboard; compute is the same trials in a loop on one core")
 	benchmarkTune(b, benchSpec(), 20_000)
@@ -76,7 +79,7 @@ func BenchmarkLongTune(b *testing.B) {
 }
 
 func benchmarkTune(b *testing.B, spec sweep.Spec, trials int) {
-	var compute, one float64 // seconds
+	var compute, one, ceiling float64 // seconds; the last is a ratio
 	bars := benchBars(b)
 	rate := func(b *testing.B) float64 {
 		b.ReportMetric(float64(trials)*float64(b.N)/b.Elapsed().Seconds(), "trials/s")
@@ -91,6 +94,23 @@ func benchmarkTune(b *testing.B, spec sweep.Spec, trials int) {
 			require.NoError(b, err)
 		}
 		compute = rate(b)
+	})
+	b.Run("compute-on-two", func(b *testing.B) {
+		plan, errs := sweep.NewPlan(spec, bars, backtest.CalendarExchange)
+		require.Empty(b, errs)
+		halves := plan.Shards((trials + 1) / 2)
+		for b.Loop() {
+			var both sync.WaitGroup
+			for _, half := range halves {
+				both.Go(func() {
+					_, err := plan.RunShard(b.Context(), half, func(int) {})
+					assert.NoError(b, err)
+				})
+			}
+			both.Wait()
+		}
+		ceiling = compute / rate(b)
+		b.ReportMetric(ceiling, "two-of-one")
 	})
 	for _, slots := range []int{1, 2} {
 		b.Run(fmt.Sprintf("slots=%d", slots), func(b *testing.B) {
@@ -114,6 +134,7 @@ func benchmarkTune(b *testing.B, spec sweep.Spec, trials int) {
 				b.ReportMetric(compute/took, "of-compute")
 			case one > 0:
 				b.ReportMetric(one/took, "two-of-one")
+				b.ReportMetric(ceiling, "ceiling")
 			}
 		})
 	}
