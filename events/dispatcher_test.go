@@ -124,3 +124,60 @@ func TestAPanicOfADeliveryEndsItsSubscription(t *testing.T) {
 	_, err := bad.Take(t.Context())
 	require.ErrorContains(t, err, "panic: bad")
 }
+
+// What is queued while a delivery runs, behind what it takes, is delivered too.
+func TestWhatComesDuringADeliveryIsDelivered(t *testing.T) {
+	t.Parallel()
+	hub := newHub(&memoryLog{}, ops.NewMetrics())
+	hub.restart(eventlog.Cursor{Epoch: 1})
+	publish := func(n int64) {
+		hub.publish([]eventlog.Event{{Cursor: eventlog.Cursor{Epoch: 1, XID: uint64(n), ID: n}}})
+	}
+	sub := hub.Subscribe(eventlog.Scope{}, nil)
+	taken := make(chan int64, 2)
+	sub.Dispatch(func() {
+		messages, _ := sub.TakeLive()
+		for _, m := range messages {
+			if m.Cursor.ID == 1 {
+				publish(2)
+			}
+			taken <- m.Cursor.ID
+		}
+	})
+	publish(1)
+	for want := int64(1); want <= 2; want++ {
+		select {
+		case got := <-taken:
+			require.Equal(t, want, got)
+		case <-time.After(30 * time.Second):
+			require.FailNow(t, "an event was left in the queue", "%d", want)
+		}
+	}
+}
+
+// A subscription that still reads the log takes nothing from its queue: what the log has comes first.
+func TestTheQueueWaitsForTheLog(t *testing.T) {
+	t.Parallel()
+	at := func(n int64) eventlog.Event {
+		return eventlog.Event{Cursor: eventlog.Cursor{Epoch: 1, XID: uint64(n), ID: n}}
+	}
+	log := &memoryLog{events: []eventlog.Event{at(1), at(2)}, held: 1}
+	hub := newHub(log, ops.NewMetrics())
+	hub.restart(at(2).Cursor)
+	sub := hub.Subscribe(eventlog.Scope{}, &eventlog.Cursor{Epoch: 1})
+	messages, err := sub.Take(t.Context())
+	require.NoError(t, err)
+	require.Len(t, messages, 1)
+	hub.publish([]eventlog.Event{at(3)})
+	messages, ok := sub.TakeLive()
+	require.Empty(t, messages)
+	require.False(t, ok)
+	for want := int64(2); want <= 3; want++ {
+		messages, err = sub.Take(t.Context())
+		require.NoError(t, err)
+		require.Len(t, messages, 1)
+		require.Equal(t, want, messages[0].Cursor.ID)
+	}
+	_, ok = sub.TakeLive()
+	require.True(t, ok)
+}

@@ -178,6 +178,15 @@ func TestWordsCountByWhereTheyStand(t *testing.T) {
 	require.Zero(t, weigh(reading{}))
 }
 
+// Of two sentences that say the like the one in the better passage counts more.
+func TestSentencesOfLaterPassagesCountLess(t *testing.T) {
+	t.Parallel()
+	all := candidates("What does a stop cost?", matches(passages("A stop costs a spread.", "A stop costs a basis.")), nil)
+	require.Len(t, all, 2)
+	require.InDelta(t, all[0].score, all[1].score*(1+laterShare), 1e-12)
+	require.Greater(t, all[0].score, all[1].score)
+}
+
 // Whatever passages hold, what is quoted stands in the passage that is cited, word for word.
 func TestEveryQuotationStandsInThePassageItCites(t *testing.T) {
 	t.Parallel()
