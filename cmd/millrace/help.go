@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -35,6 +36,14 @@ func described(app *kong.Kong) error {
 		return next(nil)
 	})
 	return nil
+}
+
+// asked has `millrace help VERB` be `millrace VERB --help`.
+func asked(args []string) []string {
+	if len(args) == 0 || args[0] != "help" {
+		return args
+	}
+	return append(slices.Clone(args[1:]), "--help")
 }
 
 // verbOf is the words of a command after the program's name.

@@ -59,6 +59,14 @@ func TestEveryVerbHasAnExampleThatParses(t *testing.T) {
 	}
 }
 
+func TestHelpIsAVerbToo(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []string{"--help"}, asked([]string{"help"}))
+	require.Equal(t, []string{"admin", "key", "--help"}, asked([]string{"help", "admin", "key"}))
+	require.Equal(t, []string{"ask", "help"}, asked([]string{"ask", "help"}))
+	require.Empty(t, asked(nil))
+}
+
 func TestAVerbsOwnFlagsComeFirst(t *testing.T) {
 	leaves := model(t).Model.Leaves(true)
 	for _, leaf := range leaves {

@@ -110,7 +110,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "millrace:", err)
 		return 2
 	}
-	parsed, err := parser.Parse(args)
+	parsed, err := parser.Parse(asked(args))
 	if err != nil {
 		fmt.Fprintln(stderr, "millrace:", withVariable(parser.Model.Node, err))
 		return 2
