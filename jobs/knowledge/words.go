@@ -67,7 +67,7 @@ func spellings(text string) iter.Seq2[string, bool] {
 // unspaced reports whether a run of letters is of a script that puts no spaces between words.
 func unspaced(field string) bool {
 	for _, r := range field {
-		if unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai) {
+		if r >= utf8.RuneSelf && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai) {
 			return true
 		}
 	}
