@@ -19,7 +19,8 @@ import (
 )
 
 // BenchmarkWorkspacesAtOnce has 1,000 workspaces submit a tune at once, each with a connection and a key of its own, to a
-// server without a worker: all are accepted, and none waits for another's.
+// server without a worker: all are accepted, and none waits for another's. The first round is apart: in it the server reads
+// 1,000 datasets, notes that 1,000 keys are used, and has 1,000 tunes admitted, as each workspace has room.
 func BenchmarkWorkspacesAtOnce(b *testing.B) {
 	const spaces = 1000
 	env := &environment{stdout: io.Discard, stderr: io.Discard, logger: slog.New(slog.DiscardHandler), awaits: &awaiting{}}
@@ -39,9 +40,13 @@ func BenchmarkWorkspacesAtOnce(b *testing.B) {
 		}
 		body := (&benchCmd{Trials: 100}).tune()
 		body.NTrials = new(100)
-		var took []time.Duration
+		var took []time.Duration // of all rounds but the first
+		var first time.Duration
+		var found figures
+		var spentLater spent
 		for round := 0; b.Loop(); round++ {
 			each := make([]time.Duration, spaces)
+			start, before := time.Now(), service.spent(&found)
 			group, in := routine.NewGroup(ctx)
 			for i, api := range clients {
 				group.Run(func() error {
@@ -52,10 +57,26 @@ func BenchmarkWorkspacesAtOnce(b *testing.B) {
 				})
 			}
 			require.NoError(b, group.Wait())
+			used := service.spent(&found).since(before)
+			if round == 0 {
+				b.ReportMetric(used.ours.Seconds()*1000/spaces, "first-ours-ms")
+				b.ReportMetric(used.postgres.Seconds()*1000/spaces, "first-postgres-ms")
+				first = time.Since(start)
+				slices.Sort(each)
+				b.ReportMetric(spaces/first.Seconds(), "first-submissions/s")
+				b.ReportMetric(each[spaces*99/100].Seconds()*1000, "first-p99-ms")
+				continue
+			}
 			took = append(took, each...)
+			spentLater.ours, spentLater.postgres = spentLater.ours+used.ours, spentLater.postgres+used.postgres
+		}
+		if len(took) == 0 {
+			return nil
 		}
 		slices.Sort(took)
-		b.ReportMetric(float64(len(took))/b.Elapsed().Seconds(), "submissions/s")
+		b.ReportMetric(spentLater.ours.Seconds()*1000/float64(len(took)), "ours-ms")
+		b.ReportMetric(spentLater.postgres.Seconds()*1000/float64(len(took)), "postgres-ms")
+		b.ReportMetric(float64(len(took))/(b.Elapsed()-first).Seconds(), "submissions/s")
 		b.ReportMetric(took[len(took)/2].Seconds()*1000, "p50-ms")
 		b.ReportMetric(took[len(took)*99/100].Seconds()*1000, "p99-ms")
 		return nil
