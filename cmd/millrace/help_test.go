@@ -59,6 +59,21 @@ func TestEveryVerbHasAnExampleThatParses(t *testing.T) {
 	}
 }
 
+// A flag that has no variable is not named by that of another verb's.
+func TestAFlagIsNamedByItsOwnVariable(t *testing.T) {
+	t.Parallel()
+	said := func(args ...string) string {
+		parser := model(t)
+		_, err := parser.Parse(args)
+		require.Error(t, err)
+		return withVariable(parser.Model.Node, err).Error()
+	}
+	require.NotContains(t, said("tune", "--data"), "MILLRACE_DATA")
+	require.Contains(t, said("dev", "--data"), "--data (MILLRACE_DATA): ")
+	require.Contains(t, said("worker", "--drain", "x"), "--drain (MILLRACE_DRAIN): ")
+	require.Contains(t, said("doctor", "--profile", "x"), "--profile (CONFIG_PROFILE) ")
+}
+
 func TestHelpIsAVerbToo(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []string{"--help"}, asked([]string{"help"}))

@@ -202,14 +202,28 @@ func serverProblems(verb string, database bool) (profile string, err error) {
 	return cli.Profile, faults
 }
 
-// withVariable adds the variable to a message that begins with a flag and does not name it.
+// withVariable adds the variable to a message that begins with a flag and does not name it. Of a verb that was found it is
+// the verb's own flag: another's of the same name may have a variable where it has none.
 func withVariable(root *kong.Node, err error) error {
 	message := err.Error()
 	flag := message[:len(message)-len(strings.TrimLeft(message, "-abcdefghijklmnopqrstuvwxyz"))]
-	for _, s := range settings(root) {
+	for _, s := range settingsOf(root, err) {
 		if s.Flag == flag && !strings.Contains(message, s.Variable) {
 			return fmt.Errorf("%s (%s)%s", flag, s.Variable, strings.TrimPrefix(message, flag))
 		}
 	}
 	return err
+}
+
+// settingsOf are those of the verb that a command line names, and of every command; of none the settings of all.
+func settingsOf(root *kong.Node, err error) []setting {
+	failed := new(kong.ParseError)
+	if !errors.As(err, &failed) || failed.Context.Selected() == nil {
+		return settings(root)
+	}
+	all := settings(&kong.Node{Flags: root.Flags})
+	for node := failed.Context.Selected(); node != nil && node != root; node = node.Parent {
+		all = append(all, settings(node)...)
+	}
+	return all
 }
