@@ -18,8 +18,8 @@ func TestThePauseBetweenLooksGrowsWithWhatTheyFindAndTake(t *testing.T) {
 		{1, quick, 2030 * time.Microsecond},
 		{30, quick, 2900 * time.Microsecond}, // of 5,000 a second
 		{100, quick, 5 * time.Millisecond},
-		{100, 4 * time.Millisecond, 8 * time.Millisecond},
-		{0, 3 * time.Millisecond, 6 * time.Millisecond},
+		{100, 8 * time.Millisecond, 8 * time.Millisecond},
+		{0, 3 * time.Millisecond, 3 * time.Millisecond},
 		{512, quick, 10 * time.Millisecond},
 		{50_000, time.Second, 10 * time.Millisecond},
 	} {
