@@ -276,11 +276,13 @@ func quoteFirst(from []Match) (string, []Citation) {
 	if len(from) == 0 {
 		return nothingFound, []Citation{}
 	}
-	for _, q := range quotes(from[0].Text) {
-		if q.cut {
-			q.text += "…"
-		}
-		return fmt.Sprintf("“%s” [1]", from[0].unmark(q.text)), []Citation{{Mark: 1, Passage: from[0].Passage}}
+	cut := quotes(from[0].Text)
+	if len(cut) == 0 {
+		return nothingFound, []Citation{}
 	}
-	return nothingFound, []Citation{}
+	first := cut[0].text
+	if cut[0].cut {
+		first += "…"
+	}
+	return fmt.Sprintf("“%s” [1]", from[0].unmark(first)), []Citation{{Mark: 1, Passage: from[0].Passage}}
 }
