@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/rivertype"
+
+	"millrace/ops/routine"
 )
 
 const (
@@ -59,7 +61,7 @@ func (h *hints) committed(queue string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.owed[queue] == nil {
-		h.owed[queue] = time.AfterFunc(h.every-time.Since(h.last[queue]), func() { h.send(queue) })
+		h.owed[queue] = routine.After(h.every-time.Since(h.last[queue]), func() { h.send(queue) })
 	}
 }
 
