@@ -11,8 +11,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/rivertype"
-
-	"millrace/ops/routine"
 )
 
 const (
@@ -61,7 +59,15 @@ func (h *hints) committed(queue string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.owed[queue] == nil {
-		h.owed[queue] = routine.After(h.every-time.Since(h.last[queue]), func() { h.send(queue) })
+		h.owed[queue] = time.AfterFunc(h.every-time.Since(h.last[queue]), h.sender(queue))
+	}
+}
+
+// sender sends a queue's hint for a timer. A panic in a timer's goroutine would end the process.
+func (h *hints) sender(queue string) func() {
+	return func() {
+		defer func() { _ = recover() }()
+		h.send(queue)
 	}
 }
 

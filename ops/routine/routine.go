@@ -52,12 +52,6 @@ func OnDone(ctx context.Context, fn func()) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = Do(func() error { fn(); return nil }) })
 }
 
-// After calls fn in a goroutine of its own after d, unless the timer is stopped before. A panic of fn ends
-// nothing else.
-func After(d time.Duration, fn func()) *time.Timer {
-	return time.AfterFunc(d, func() { _ = Do(func() error { fn(); return nil }) })
-}
-
 // Group is functions that run side by side and are joined. The zero Group has no limit.
 type Group struct {
 	functions errgroup.Group

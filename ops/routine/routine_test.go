@@ -38,12 +38,6 @@ func TestAContextThatEndsCallsOnceAndAPanicThereEndsNothing(t *testing.T) {
 	<-called
 }
 
-func TestAPanicAfterATimeEndsNothing(t *testing.T) {
-	called := make(chan struct{})
-	routine.After(time.Microsecond, func() { defer close(called); panic("late") })
-	<-called
-}
-
 func TestAKeptLoopRunsAgainAfterAPanicUntilItsContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var group routine.Group
