@@ -147,3 +147,7 @@ func TestAJobThatWaitsIsNotHintedAt(t *testing.T) {
 	require.Equal(t, QueueTunes, queueOf(TunePlanArgs{}, nil))
 	require.Equal(t, "other", queueOf(TunePlanArgs{}, &river.InsertOpts{Queue: "other"}))
 }
+
+func TestAPanicOfALateHintDoesNotEndTheProcess(t *testing.T) {
+	require.NotPanics(t, newHints(nil).sender("tunes"))
+}
