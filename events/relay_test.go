@@ -15,10 +15,10 @@ func TestThePauseBetweenLooksGrowsWithWhatTheyFindAndTake(t *testing.T) {
 		pause  time.Duration
 	}{
 		{0, quick, 2 * time.Millisecond},
-		{1, quick, 2030 * time.Microsecond},
-		{30, quick, 2900 * time.Microsecond}, // of 5,000 a second
-		{100, quick, 5 * time.Millisecond},
-		{100, 8 * time.Millisecond, 8 * time.Millisecond},
+		{1, quick, 2 * time.Millisecond},
+		{30, quick, 2 * time.Millisecond}, // of 5,000 a second
+		{105, quick, 5 * time.Millisecond},
+		{105, 8 * time.Millisecond, 8 * time.Millisecond},
 		{0, 3 * time.Millisecond, 3 * time.Millisecond},
 		{512, quick, 10 * time.Millisecond},
 		{50_000, time.Second, 10 * time.Millisecond},
