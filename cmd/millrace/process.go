@@ -138,6 +138,10 @@ func openPools(ctx context.Context, life *lifecycle, db databaseFlags, most conn
 	}
 	life.onStop(func(context.Context) error { pool.Close(); return nil })
 	if err := awaitDatabase(ctx, env, pool.Ping, databaseWait, awaits); err != nil {
+		// A connection takes the role of the app, which a database restored to another server lacks.
+		if incomplete := migrations.CheckLogin(ctx, pool, store.AppRole); errors.Is(incomplete, migrations.ErrIncomplete) {
+			return pools{}, incomplete
+		}
 		return pools{}, fmt.Errorf("reach the database: %w", err)
 	}
 	if err := held(migrations.CheckLogin(ctx, pool, store.AppRole), "DATABASE_URL", env.profile); err != nil {
