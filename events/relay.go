@@ -16,10 +16,10 @@ const (
 	tickIdle  = 50 * time.Millisecond
 	// tickEvent is how much longer the pause is for each event over tickSoon that was found lately: a look takes as long for
 	// none and for a hundred, and a fleet that works thousands of jobs a second, whose events come by the hundred, needs the
-	// processors. For the same reason the pause is at least as long as the look took, which is long where the server is busy.
-	// It is never longer than tickLoaded. Up to 5,000 events a second, tickSoon lately, are delivered as soon as one is.
+	// processors. For the same reason the pause is as long then as the look took, at least, which is long where the server is
+	// busy. It is never longer than tickLoaded. 5,000 events a second, 30 of them lately, are delivered as soon as one is.
 	tickEvent  = 40 * time.Microsecond
-	tickSoon   = 30
+	tickSoon   = 100
 	tickLoaded = 10 * time.Millisecond
 	// busyFor is how long after an event more are expected.
 	busyFor    = 100 * time.Millisecond
@@ -97,7 +97,10 @@ func (f *Feed) notifyNew(ctx context.Context, session *eventlog.Session) error {
 
 // afterLook is the pause after a look that took so long, while more events are expected and so many were found lately.
 func afterLook(lately int, took time.Duration) time.Duration {
-	return min(max(tickBusy+time.Duration(max(lately-tickSoon, 0))*tickEvent, took), tickLoaded)
+	if lately <= tickSoon {
+		return tickBusy
+	}
+	return min(max(tickBusy+time.Duration(lately-tickSoon)*tickEvent, took), tickLoaded)
 }
 
 // pass publishes every event after at, moves at, and notifies of each page of them. It returns how many it found. The hub's place would not

@@ -16,10 +16,9 @@ func TestThePauseBetweenLooksGrowsWithWhatTheyFindAndTake(t *testing.T) {
 	}{
 		{0, quick, 2 * time.Millisecond},
 		{1, quick, 2 * time.Millisecond},
-		{30, quick, 2 * time.Millisecond}, // of 5,000 a second
-		{105, quick, 5 * time.Millisecond},
-		{105, 8 * time.Millisecond, 8 * time.Millisecond},
-		{0, 3 * time.Millisecond, 3 * time.Millisecond},
+		{30, 8 * time.Millisecond, 2 * time.Millisecond}, // of 5,000 a second
+		{175, quick, 5 * time.Millisecond},
+		{175, 8 * time.Millisecond, 8 * time.Millisecond},
 		{512, quick, 10 * time.Millisecond},
 		{50_000, time.Second, 10 * time.Millisecond},
 	} {
