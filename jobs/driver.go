@@ -27,7 +27,7 @@ func newDriver(pool *pgxpool.Pool) *driver {
 
 // GetExecutor implements riverdriver.Driver.
 func (d *driver) GetExecutor() riverdriver.Executor {
-	return &executor{d.Driver.GetExecutor(), d.pool, d.hints}
+	return &executor{d.Driver.GetExecutor(), d}
 }
 
 // UnwrapExecutor implements riverdriver.Driver.
@@ -50,8 +50,7 @@ func (d *driver) UnwrapTx(of riverdriver.ExecutorTx) pgx.Tx {
 type executor struct {
 	riverdriver.Executor
 
-	pool  *pgxpool.Pool
-	hints *hints
+	driver *driver
 }
 
 // Begin implements riverdriver.Executor.
@@ -60,7 +59,7 @@ func (e *executor) Begin(ctx context.Context) (riverdriver.ExecutorTx, error) {
 	if err != nil {
 		return nil, err
 	}
-	within := &inserting{ExecutorTx: tx, hints: e.hints}
+	within := &inserting{ExecutorTx: tx, tx: e.driver.Driver.UnwrapTx(tx), hints: e.driver.hints}
 	within.afterCommit = func(fn func()) { within.after = append(within.after, fn) }
 	return within, nil
 }
@@ -86,7 +85,7 @@ const completeMany = `
 // job are returned of them. What fails is left to River's, which names the error.
 func (e *executor) JobSetStateIfRunningMany(ctx context.Context, params *riverdriver.JobSetStateIfRunningManyParams) ([]*rivertype.JobRow, error) {
 	if at, only := completions(params); only {
-		rows, err := e.pool.Query(ctx, completeMany, params.ID, at)
+		rows, err := e.driver.pool.Query(ctx, completeMany, params.ID, at)
 		if err == nil {
 			var done []*rivertype.JobRow
 			done, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (*rivertype.JobRow, error) {

@@ -137,3 +137,22 @@ func TestOtherOutcomesAreLeftToRiver(t *testing.T) {
 	_, err := NewDriver(pool).GetExecutor().JobSetStateIfRunningMany(context.Background(), plain())
 	require.ErrorIs(t, err, riverdriver.ErrClosedPool)
 }
+
+// River's pages read through the transaction of a connection that the driver began itself.
+func TestATransactionThatRiverBeginsCanBeUnwrapped(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	driver := NewDriver(workerPool(t, db))
+	outer, err := driver.GetExecutor().Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, outer.Rollback(context.Background())) }()
+	inner, err := outer.Begin(t.Context())
+	require.NoError(t, err)
+	for _, of := range []riverdriver.ExecutorTx{outer, inner} {
+		tx := driver.UnwrapTx(of)
+		require.NotNil(t, tx)
+		found, err := driver.UnwrapExecutor(tx).QueueNameList(t.Context(), &riverdriver.QueueNameListParams{Max: 1})
+		require.NoError(t, err)
+		require.Empty(t, found)
+	}
+}

@@ -88,7 +88,7 @@ type inserting struct {
 	riverdriver.ExecutorTx
 
 	hints       *hints
-	tx          pgx.Tx          // nil: River's own
+	tx          pgx.Tx
 	afterCommit func(fn func()) // nil: its commit is not known here
 	after       []func()        // what follows the commit of River's own
 	hinted      bool            // River's client does not have to
