@@ -161,10 +161,10 @@ func TestExtremeResultsMakeWholePages(t *testing.T) {
 
 // What a person looks at closely stays as it is while the stream is lost, and when its part is replaced after it.
 func TestAZoomStaysWhenTheStreamIsLost(t *testing.T) {
-	s := newSite(t).withWorkspace().withSample()
+	s := newSite(t).withWorkspace().withBarsEvery("minutes", time.Minute, "1m", 100_500, 100_500)
 	b := s.openBrowser()
 	b.logIn()
-	made := s.submit("/backtests/tune", "zoomed", `{"dataset":"sp500","oos_ratio":0.3,"strategy_name":"sma_cross","search_type":"random","n_trials":400000,"param_space":{"fast":{"low":2,"high":200},"slow":{"low":3,"high":400}}}`)
+	made := s.submit("/backtests/tune", "zoomed", `{"dataset":"minutes","oos_ratio":0.3,"account":{"whole_units":false},"strategy_name":"sma_cross","search_type":"random","n_trials":400000,"param_space":{"fast":{"low":2,"high":600},"slow":{"low":3,"high":900}}}`)
 	var tune types.Tune
 	require.NoError(t, json.Unmarshal([]byte(made), &tune))
 	s.startWorker()
