@@ -4,7 +4,8 @@ import "math"
 
 // Where a run in legs is ruined, or does not pay for an entry, its legs are wrong from there on. It goes back to where the
 // bars that were walked over last began, and continues alone: a strategy that is short for years is ruined sooner or later, and
-// most often soon. So does one whose equity is too much for a number.
+// most often soon. So does one that enters with more cash than a number holds. An equity that is too much for a number between
+// two fills needs no care: the walk has the bits of one alone there too.
 
 // fitsTo is the bar with the first entry of a run that has one which was not made as its legs say.
 func (l *legs) fitsTo(f *filling, lane int) int {
@@ -20,7 +21,7 @@ func (l *legs) fitsTo(f *filling, lane int) int {
 // before, and returns how many they are. before is called of each first.
 func (l *legs) leave(runners []*Runner, from, to int, before func(lane int, r *Runner)) (gone int) {
 	for lane, r := range runners {
-		if r.legs.left || l.walk.least[lane] > 0 && l.walk.peak[lane] <= math.MaxFloat64 && to <= r.legs.fitTo {
+		if r.legs.left || l.walk.least[lane] > 0 && to <= r.legs.fitTo {
 			continue
 		}
 		done := l.stood.next[lane]/legBytes - 1

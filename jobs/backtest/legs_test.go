@@ -90,3 +90,55 @@ func someParams(rng *rand.Rand, strategy backtest.Strategy) backtest.Params {
 	}
 	return p
 }
+
+// An account that is too much for a number while a position is held, and not when it is closed, has the bits of a walk from bar
+// to bar.
+func TestRunsInLegsThatAreTooMuchForANumberForAWhile(t *testing.T) {
+	t.Parallel()
+	passing, again := 0, 0
+	for round := range 60 {
+		bars := walk(t, 900, walkShape{seed: uint64(round), step: []int64{3_600_000_000, 86_400_000_000}[round%2], vol: []float64{0.01, 0.03, 0.1}[round%3]})
+		cfg := backtest.Config{
+			Side: backtest.SideBoth, Policy: backtest.PolicyWorst, Calendar: backtest.CalendarExchange,
+			Account: backtest.Account{Cash: 1.2e308, Size: []float64{0.5, 1}[round/2%2], Exclusive: true},
+		}
+		cache := backtest.NewIndicatorCache(bars)
+		rng := rand.New(rand.NewPCG(uint64(round), 3))
+		for _, strategy := range backtest.Strategies() {
+			var runners []*backtest.Runner
+			var params []backtest.Params
+			var metrics []*backtest.Metrics
+			for i := range backtest.Lanes {
+				runners = append(runners, strategy.Trader(cache, cfg).(*backtest.Runner))
+				params, metrics = append(params, someParams(rng, strategy)), append(metrics, new(backtest.Metrics))
+				runners[i].Prepare(params[i])
+				runners[i].KeepReturns(round/4%2 == 0)
+			}
+			alone := strategy.Trader(cache, cfg)
+			w := backtest.Window{From: rng.IntN(200), To: 300 + rng.IntN(601)}
+			backtest.SimulateTogether(runners, w, metrics)
+			for i, r := range runners {
+				var want backtest.Metrics
+				alone.Prepare(params[i])
+				alone.Simulate(w, &want)
+				require.Equal(t, bits(want), bits(*metrics[i]), "%s %v: %+v, not %+v", strategy.Name(), params[i], *metrics[i], want)
+				require.Equal(t, fmt.Sprint(alone.Returns()), fmt.Sprint(r.Returns()))
+				_, equity := alone.Trace(w)
+				times := 0
+				for k := 1; k < len(equity); k++ {
+					if math.IsInf(equity[k-1], 1) && !math.IsInf(equity[k], 1) {
+						times++
+					}
+				}
+				if times > 0 && !math.IsInf(want.FinalEquity, 0) {
+					passing++
+				}
+				if times > 1 {
+					again++
+				}
+			}
+		}
+	}
+	require.Greater(t, passing, 100)
+	require.Greater(t, again, 100)
+}
