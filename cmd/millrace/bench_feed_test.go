@@ -158,6 +158,9 @@ func (l *ladder) exec(sql string) {
 	require.NoError(l.b, err)
 }
 
+// serverProcess asks the server for the number of its process.
+const serverProcess = `select split_part(pg_read_file('postmaster.pid'), e'\n', 1)::int`
+
 func (l *ladder) climb(s *step, jobs int) {
 	l.exec(`truncate river_job`)
 	l.exec(`alter table river_job disable trigger user`)
@@ -167,7 +170,7 @@ func (l *ladder) climb(s *step, jobs int) {
 	l.exec(`vacuum analyze river_job`)
 	l.exec(`checkpoint`) // pages are logged whole once after each
 	var server int
-	require.NoError(l.b, l.queue.owner.QueryRow(l.b.Context(), `select split_part(pg_read_file('postmaster.pid'), e'\n', 1)::int`).Scan(&server))
+	require.NoError(l.b, l.queue.owner.QueryRow(l.b.Context(), serverProcess).Scan(&server))
 	if s.fed { // its beginning is not what a job takes
 		stop, err := l.queue.feed(l.b.Context())
 		require.NoError(l.b, err)

@@ -89,10 +89,12 @@ func benchmarkTune(b *testing.B, spec sweep.Spec, trials int) {
 		plan, errs := sweep.NewPlan(spec, bars, backtest.CalendarExchange)
 		require.Empty(b, errs)
 		require.Equal(b, trials, plan.Trials())
+		before := processorTime(b)
 		for b.Loop() {
 			_, err := plan.RunShard(b.Context(), plan.Shards(plan.Trials())[0], func(int) {})
 			require.NoError(b, err)
 		}
+		b.ReportMetric((processorTime(b)-before).Seconds()/float64(b.N), "process-s")
 		compute = rate(b)
 	})
 	b.Run("compute-on-two", func(b *testing.B) {
@@ -116,18 +118,16 @@ func benchmarkTune(b *testing.B, spec sweep.Spec, trials int) {
 		b.Run(fmt.Sprintf("slots=%d", slots), func(b *testing.B) {
 			s := newBenchStore(b, bars)
 			s.work(b, slots)
+			before := s.used(b)
 			for i := 0; b.Loop(); i++ {
+				ended := s.ended()
 				id := s.submit(b, spec, strconv.Itoa(i))
-				for {
-					got, err := s.store.Tuning.Get(b.Context(), s.space.ID, id)
-					require.NoError(b, err)
-					if got.Status.Ended() {
-						require.Equal(b, tuning.Completed, got.Status, got.Error)
-						break
-					}
-					<-time.After(10 * time.Millisecond)
-				}
+				s.awaitEnded(b, ended, 1)
+				got, err := s.store.Tuning.Get(b.Context(), s.space.ID, id)
+				require.NoError(b, err)
+				require.Equal(b, tuning.Completed, got.Status, got.Error)
 			}
+			before.report(b, s.used(b))
 			switch took := rate(b); {
 			case slots == 1:
 				one = took
@@ -158,6 +158,8 @@ func BenchmarkSubmit(b *testing.B) {
 
 type benchStore struct {
 	url     string
+	server  int          // process of Postgres
+	metrics *ops.Metrics // of the worker
 	store   *stores.Set
 	space   tenants.Workspace
 	dataset market.Dataset
@@ -165,7 +167,9 @@ type benchStore struct {
 
 func newBenchStore(b *testing.B, bars *backtest.Bars) *benchStore {
 	b.Helper()
-	s := &benchStore{url: pgtest.New(b).URL}
+	db := pgtest.New(b)
+	s := &benchStore{url: db.URL, metrics: ops.NewMetrics()}
+	require.NoError(b, db.OwnerPool(b).QueryRow(b.Context(), serverProcess).Scan(&s.server))
 	pool, err := store.OpenPool(b.Context(), store.PoolOptions{DatabaseURL: s.url, MaxConns: 4})
 	require.NoError(b, err)
 	b.Cleanup(pool.Close)
@@ -190,7 +194,7 @@ func (s *benchStore) workTraced(b *testing.B, slots int, exports *telemetry.Tele
 	pool, err := store.OpenPool(b.Context(), store.PoolOptions{DatabaseURL: s.url, MaxConns: 10, Spans: spanTracer(exports)})
 	require.NoError(b, err)
 	b.Cleanup(pool.Close)
-	logger, metrics := slog.New(slog.DiscardHandler), ops.NewMetrics()
+	logger, metrics := slog.New(slog.DiscardHandler), s.metrics
 	member, err := fleet.New(fleet.Options{
 		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: slots, jobs.QueueTunes: 2, jobs.QueueWFO: 1},
 		Metrics: metrics, Logger: logger, Reporter: reporter, Version: "bench", Drain: time.Second,

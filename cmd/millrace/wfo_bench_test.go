@@ -55,18 +55,16 @@ func BenchmarkWFO(b *testing.B) {
 func benchmarkWFO(b *testing.B, s *benchStore, slots int, in walkforward.NewRun) {
 	in.DatasetID, in.Dataset = s.dataset.ID, s.dataset.Name
 	s.work(b, slots)
+	before := s.used(b)
 	for i := 0; b.Loop(); i++ {
+		ended := s.ended()
 		id := s.submitWFO(b, in, strconv.Itoa(i))
-		for {
-			got, err := s.store.WalkForward.Get(b.Context(), s.space.ID, id)
-			require.NoError(b, err)
-			if got.Status.Ended() {
-				require.Equal(b, walkforward.Completed, got.Status, got.Error)
-				break
-			}
-			<-time.After(20 * time.Millisecond)
-		}
+		s.awaitEnded(b, ended, len(in.Folds)+1)
+		got, err := s.store.WalkForward.Get(b.Context(), s.space.ID, id)
+		require.NoError(b, err)
+		require.Equal(b, walkforward.Completed, got.Status, got.Error)
 	}
+	before.report(b, s.used(b))
 	b.ReportMetric(100*1000*float64(b.N)/b.Elapsed().Seconds(), "trials/s")
 }
 
