@@ -3,10 +3,12 @@ package manifest
 import (
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"millrace/jobs/backtest"
 	"millrace/jobs/sweep"
+	"millrace/ops/routine"
 )
 
 // Parts are the bytes of what was found, by name.
@@ -86,8 +88,51 @@ const CandidatesKept = 1000
 
 // OfWalkForward are the parts of a walk-forward; warnings are those of its folds and of what was found.
 func OfWalkForward(found *sweep.WFOOutcome, warnings []string) (Parts, error) {
-	return putAll("outcome", found, "candidates", append([]sweep.Candidate{}, found.Ranked[:min(CandidatesKept, len(found.Ranked))]...),
-		"curve", curve(found.Curve), "warnings", append([]string{}, warnings...))
+	entries, err := Candidates(found)
+	if err != nil {
+		return nil, err
+	}
+	return WithCandidates(found, entries, warnings)
+}
+
+// Candidates are those of a walk-forward that are kept, each as it is stored.
+func Candidates(found *sweep.WFOOutcome) ([]json.RawMessage, error) {
+	kept := found.Ranked[:min(CandidatesKept, len(found.Ranked))]
+	entries := make([]json.RawMessage, len(kept))
+	for i, c := range kept {
+		body, err := json.Marshal(c)
+		if err != nil {
+			return nil, fmt.Errorf("encode candidate: %w", err)
+		}
+		entries[i] = body
+	}
+	return entries, nil
+}
+
+// WithCandidates is OfWalkForward of one whose candidates were encoded. The curve has most of the bytes and is made beside the rest:
+// the walk-forward has nothing else left to do.
+func WithCandidates(found *sweep.WFOOutcome, entries []json.RawMessage, warnings []string) (Parts, error) {
+	var beside routine.Group
+	drawn := Parts{}
+	beside.Run(func() error { return drawn.put("curve", curve(found.Curve)) })
+	p, err := putAll("outcome", found, "warnings", append([]string{}, warnings...))
+	if err = errors.Join(err, beside.Wait()); err != nil {
+		return nil, err
+	}
+	p["candidates"], p["curve"] = listOf(entries), drawn["curve"]
+	return p, nil
+}
+
+// listOf is the array of what was encoded.
+func listOf(entries []json.RawMessage) []byte {
+	all := []byte{'['}
+	for i, entry := range entries {
+		if i > 0 {
+			all = append(all, ',')
+		}
+		all = append(all, entry...)
+	}
+	return append(all, ']')
 }
 
 // StoredWalkForward are the parts of a walk-forward as they are read back.

@@ -5,20 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"millrace/jobs"
 	"millrace/jobs/backtest"
-	"millrace/jobs/manifest"
 	"millrace/jobs/sweep"
+	"millrace/ops/routine"
 	"millrace/store"
 	"millrace/store/workers"
 )
-
-// candidatesKept is how many candidates of a walk-forward are kept, best first.
-const candidatesKept = manifest.CandidatesKept
 
 // BeginScoring stores the candidates, their parameters one after the other, under the lease of the
 // candidates job, and enqueues the scoring of the first folds. ErrEnded when the walk-forward has ended.
@@ -95,10 +93,30 @@ type Work struct {
 
 // Work reads it in one round trip, or ErrNotFound.
 func (s *Store) Work(ctx context.Context, workspace, id uuid.UUID) (Work, error) {
+	return s.readWork(ctx, workspace, id, foldsQuery, id)
+}
+
+// ScoreWork is Work to score a fold: of the folds it has that one and the next successful one, if there is any. A hundred folds
+// are scored, and each that reads all of them reads ten thousand.
+func (s *Store) ScoreWork(ctx context.Context, workspace, id uuid.UUID, fold int) (Work, error) {
+	work, err := s.readWork(ctx, workspace, id, scoreFoldsQuery, id, fold)
+	if err == nil && (len(work.Folds) == 0 || work.Folds[0].Index != fold) {
+		err = fmt.Errorf("fold %d of walk-forward %s: %w", fold, id, store.ErrNotFound)
+	}
+	return work, err
+}
+
+const scoreFoldsQuery = `
+	select ` + foldColumns + ` from wfo_folds
+	 where wfo_id = $1
+	   and fold in ($2, (select min(fold) from wfo_folds where wfo_id = $1 and fold > $2 and status = 'completed'))
+	 order by fold`
+
+func (s *Store) readWork(ctx context.Context, workspace, id uuid.UUID, foldsQuery string, args ...any) (Work, error) {
 	var work Work
 	err := s.db.PipelineInWorkspace(ctx, workspace, func(batch *pgx.Batch) {
 		queueWFO(batch, workspace, id, &work.WFO)
-		batch.Queue(foldsQuery, id).Query(func(rows pgx.Rows) (err error) {
+		batch.Queue(foldsQuery, args...).Query(func(rows pgx.Rows) (err error) {
 			work.Folds, err = pgx.CollectRows(rows, scanFold)
 			return err
 		})
@@ -156,100 +174,49 @@ func (s *Store) FinishScore(ctx context.Context, lease store.Lease, id uuid.UUID
 // FoldResults reads what the successful folds of a walk-forward found, in order, with the winners'
 // entries. Top is left to the caller, which knows the length of a parameter set.
 func (s *Store) FoldResults(ctx context.Context, workspace, id uuid.UUID) ([]sweep.FoldResult, error) {
-	var results []sweep.FoldResult
-	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
-		rows, err := tx.Query(ctx, `
+	var stored []storedFold
+	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
+		stored, err = store.ReadAll(ctx, tx, "results of walk-forward "+id.String(), scanStoredFold, `
 			select f.fold, f.train_start, f.train_end, f.test_end, f.train_bars, f.test_bars, f.scores, f.stretch, l.entry
 			  from wfo_folds f left join tune_leaderboard l on l.tune_id = f.tune_id and l.rank = 1
 			 where f.wfo_id = $1 and f.status = 'completed' order by f.fold`, id)
-		if err != nil {
-			return fmt.Errorf("read results of walk-forward %s: %w", id, err)
-		}
-		if results, err = pgx.CollectRows(rows, scanFoldResult); err != nil {
-			return fmt.Errorf("read results of walk-forward %s: %w", id, err)
-		}
-		return nil
+		return err
 	})
-	return results, err
+	if err != nil {
+		return nil, err
+	}
+	results := make([]sweep.FoldResult, len(stored))
+	var beside routine.Group // nothing else of the walk-forward is left to run
+	beside.Limit(runtime.GOMAXPROCS(0))
+	for i := range stored {
+		beside.Run(func() (err error) {
+			results[i], err = stored[i].decode()
+			return err
+		})
+	}
+	return results, beside.Wait()
 }
 
-func scanFoldResult(row pgx.CollectableRow) (r sweep.FoldResult, err error) {
-	var stretch, entry []byte
-	f := &r.Fold
-	err = row.Scan(&f.Index, &f.TrainStart, &f.TrainEnd, &f.TestEnd, &f.TrainBars, &f.TestBars, &r.Scores, &stretch, &entry)
-	if err != nil {
-		return r, err
+// storedFold is a fold's result as it is stored.
+type storedFold struct {
+	result         sweep.FoldResult
+	stretch, entry []byte
+}
+
+func scanStoredFold(row pgx.CollectableRow) (s storedFold, err error) {
+	f := &s.result.Fold
+	err = row.Scan(&f.Index, &f.TrainStart, &f.TrainEnd, &f.TestEnd, &f.TrainBars, &f.TestBars, &s.result.Scores, &s.stretch, &s.entry)
+	return s, err
+}
+
+func (s *storedFold) decode() (r sweep.FoldResult, err error) {
+	r = s.result
+	if s.stretch == nil {
+		return r, fmt.Errorf("fold %d has not been scored", r.Fold.Index)
 	}
-	if stretch == nil {
-		return r, fmt.Errorf("fold %d has not been scored", f.Index)
-	}
-	if entry != nil {
+	if s.entry != nil {
 		r.Winner = &sweep.Entry{}
-		err = json.Unmarshal(entry, r.Winner)
+		err = json.Unmarshal(s.entry, r.Winner)
 	}
-	return r, errors.Join(err, json.Unmarshal(stretch, &r.Stretch))
-}
-
-// Complete stores what the collect step found, under its lease, and ends the walk-forward:
-// partial when a fold failed. ErrEnded when it had ended before.
-func (s *Store) Complete(ctx context.Context, lease store.Lease, id uuid.UUID, found *sweep.WFOOutcome) error {
-	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
-		wfo, err := readWFO(ctx, tx, lease.Workspace, id)
-		if err != nil {
-			return err
-		}
-		if err := wfo.running(); err != nil {
-			return err
-		}
-		outcome, err := json.Marshal(found)
-		if err != nil {
-			return fmt.Errorf("encode outcome: %w", err)
-		}
-		evidence, err := json.Marshal(found.Evidence)
-		if err != nil {
-			return fmt.Errorf("encode evidence: %w", err)
-		}
-		_, err = tx.Exec(ctx, `
-			update wfo_runs set outcome = $2, curve_bars = $3, curve_equity = $4, warnings = $5, evidence = $6, candidates = null,
-			                    curve_parts = $7, together_at = $8, together_equity = $9 where id = $1`,
-			id, outcome, found.Curve.Bars, found.Curve.Equity, append(append([]string{}, wfo.Warnings...), found.Warnings...), evidence,
-			found.Curve.Parts, found.Curve.At, found.Curve.Together)
-		if err != nil {
-			return fmt.Errorf("save outcome of walk-forward %s: %w", id, err)
-		}
-		_, err = tx.Exec(ctx, `update wfo_folds set scores = null, stretch = null, top = null where wfo_id = $1`, id)
-		if err != nil {
-			return fmt.Errorf("drop working figures of walk-forward %s: %w", id, err)
-		}
-		if err := insertCandidates(ctx, tx, wfo, found.Ranked); err != nil {
-			return err
-		}
-		if err := s.saveManifest(ctx, tx, wfo, found); err != nil {
-			return err
-		}
-		status := Completed
-		if wfo.FoldsFailed > 0 {
-			status = Partial
-		}
-		return s.end(ctx, tx, wfo, status, "", lease.JobID)
-	})
-}
-
-func insertCandidates(ctx context.Context, tx pgx.Tx, wfo *Run, ranked []sweep.Candidate) error {
-	ranked = ranked[:min(candidatesKept, len(ranked))]
-	bodies := make([]string, len(ranked))
-	for i, c := range ranked {
-		body, err := json.Marshal(c)
-		if err != nil {
-			return fmt.Errorf("encode candidate: %w", err)
-		}
-		bodies[i] = string(body)
-	}
-	_, err := tx.Exec(ctx, `
-		insert into wfo_candidates (wfo_id, rank, workspace_id, entry)
-		select $1, ord, $2, e::json from unnest($3::text[]) with ordinality as u (e, ord)`, wfo.ID, wfo.WorkspaceID, bodies)
-	if err != nil {
-		return fmt.Errorf("insert candidates of walk-forward %s: %w", wfo.ID, err)
-	}
-	return nil
+	return r, errors.Join(err, json.Unmarshal(s.stretch, &r.Stretch))
 }

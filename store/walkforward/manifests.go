@@ -10,61 +10,37 @@ import (
 
 	"millrace/jobs/backtest"
 	"millrace/jobs/manifest"
-	"millrace/jobs/sweep"
 	"millrace/store"
-	"millrace/store/market"
 )
 
-// saveManifest writes what a walk-forward was made of beside what it found. Its stamp is that of its folds,
-// which are all of one.
-func (s *Store) saveManifest(ctx context.Context, tx pgx.Tx, wfo *Run, found *sweep.WFOOutcome) error {
-	stamps, err := foldStamps(ctx, tx, wfo.ID)
-	if err != nil {
-		return err
-	}
-	if len(stamps) == 0 {
-		stamps = append(stamps, backtest.Stamp{})
-	}
+// sealed is the manifest of a walk-forward, whose stamp is that of its folds: they are all of one.
+func (s *Store) sealed(wfo *Run, stamps []backtest.Stamp, datasets []manifest.Dataset, inside *manifest.Dataset, parts manifest.Parts) (body string, sum []byte, err error) {
 	if len(stamps) > 1 {
-		return fmt.Errorf("the folds of walk-forward %s are of %d engines: %w", wfo.ID, len(stamps), store.ErrFenced)
-	}
-	datasets, err := market.Described(ctx, tx, wfo.WorkspaceID, wfo.DatasetIDs())
-	if err != nil {
-		return err
-	}
-	inside, err := market.DescribedIntrabar(ctx, tx, wfo.WorkspaceID, wfo.Spec.IntrabarDataset)
-	if err != nil {
-		return err
+		return "", nil, fmt.Errorf("the folds of walk-forward %s are of %d engines: %w", wfo.ID, len(stamps), store.ErrFenced)
 	}
 	spec, err := json.Marshal(wfo.Spec)
 	if err != nil {
-		return fmt.Errorf("encode spec: %w", err)
+		return "", nil, fmt.Errorf("encode spec: %w", err)
 	}
 	config, err := json.Marshal(wfo.Config)
 	if err != nil {
-		return fmt.Errorf("encode config: %w", err)
-	}
-	parts, err := manifest.OfWalkForward(found, append(append([]string{}, wfo.Warnings...), found.Warnings...))
-	if err != nil {
-		return err
+		return "", nil, fmt.Errorf("encode config: %w", err)
 	}
 	normalized := wfo.Spec
 	normalized.Normalize()
 	m := &manifest.Manifest{
-		Kind: manifest.WalkForward, ID: wfo.ID.String(), Stamp: stamps[0], Spec: spec, Config: config,
+		Kind: manifest.WalkForward, ID: wfo.ID.String(), Stamp: stampOf(stamps), Spec: spec, Config: config,
 		Seed: *normalized.Seed, Datasets: datasets, Intrabar: inside, Script: wfo.Spec.Script,
 	}
-	body, sum, err := store.SealManifest(m, parts.Sums(), s.db.Version())
-	if err != nil {
-		return err
+	return store.SealManifest(m, parts.Sums(), s.db.Version())
+}
+
+// stampOf is the one of the folds; none when no fold came through.
+func stampOf(stamps []backtest.Stamp) (of backtest.Stamp) {
+	if len(stamps) > 0 {
+		of = stamps[0]
 	}
-	_, err = tx.Exec(ctx, `
-		update wfo_runs set manifest = $2, manifest_sha256 = $3, engine = nullif($4, ''), semantics = $5 where id = $1`,
-		wfo.ID, body, sum, stamps[0].Engine, stamps[0].Semantics)
-	if err != nil {
-		return fmt.Errorf("save the manifest of walk-forward %s: %w", wfo.ID, err)
-	}
-	return nil
+	return of
 }
 
 // foldStamps are the different stamps of the folds that came through.
@@ -91,7 +67,7 @@ func (s *Store) Manifest(ctx context.Context, workspace, id uuid.UUID) (body, su
 
 // Parts reads back everything that a walk-forward found.
 func (s *Store) Parts(ctx context.Context, wfo *Run) (manifest.Parts, error) {
-	candidates, err := s.Candidates(ctx, wfo.WorkspaceID, wfo.ID, 0, candidatesKept)
+	candidates, err := s.Candidates(ctx, wfo.WorkspaceID, wfo.ID, 0, manifest.CandidatesKept)
 	if err != nil {
 		return nil, err
 	}

@@ -225,9 +225,11 @@ func readFolds(ctx context.Context, tx pgx.Tx, id uuid.UUID) ([]Fold, error) {
 	return store.ReadAll(ctx, tx, "folds of walk-forward "+id.String(), scanFold, foldsQuery, id)
 }
 
-const foldsQuery = `
-	select fold as index, train_start, train_end, test_end, train_bars, test_bars, tune_id, status, coalesce(error, '') as error, top, set_bars as sets
-	  from wfo_folds where wfo_id = $1 order by fold`
+const (
+	foldColumns = `
+	       fold as index, train_start, train_end, test_end, train_bars, test_bars, tune_id, status, coalesce(error, '') as error, top, set_bars as sets`
+	foldsQuery = `select ` + foldColumns + ` from wfo_folds where wfo_id = $1 order by fold`
+)
 
 // scanFold is lax because a stored fold has no Problem: its error says why it was not run.
 func scanFold(row pgx.CollectableRow) (Fold, error) {

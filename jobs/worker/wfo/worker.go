@@ -91,8 +91,13 @@ func worker[A river.JobArgs](w *Workers, do func(context.Context, A, store.Lease
 // work reads what a step needs. A walk-forward that has ended needs none; there is none when folds are run again.
 func (w *Workers) work(ctx context.Context, workspace, id uuid.UUID, lease store.Lease, queue string) (walkforward.Work, error) {
 	work, err := w.store.WalkForward.Work(ctx, workspace, id)
+	return w.ready(ctx, work, err, lease, queue)
+}
+
+// ready is the work that was read, as work returns it.
+func (w *Workers) ready(ctx context.Context, work walkforward.Work, err error, lease store.Lease, queue string) (walkforward.Work, error) {
 	if err == nil && work.WFO.Status != walkforward.Running {
-		err = fmt.Errorf("walk-forward %s is %s: %w", id, work.WFO.Status, store.ErrEnded)
+		err = fmt.Errorf("walk-forward %s is %s: %w", work.WFO.ID, work.WFO.Status, store.ErrEnded)
 	}
 	if err == nil {
 		err = w.heedStamps(ctx, &work, lease, queue)
@@ -101,7 +106,7 @@ func (w *Workers) work(ctx context.Context, workspace, id uuid.UUID, lease store
 		return work, err
 	}
 	ops.Tag(ctx, "strategy", strategies.Label(work.WFO.Spec.StrategyName))
-	err = w.store.Strategies.Bind(ctx, workspace, &work.WFO.Spec)
+	err = w.store.Strategies.Bind(ctx, work.WFO.WorkspaceID, &work.WFO.Spec)
 	if errors.Is(err, store.ErrNotFound) {
 		return work, &attempt.PermanentError{Reason: "the script that the walk-forward was submitted with is gone: " + err.Error()}
 	}
@@ -125,11 +130,11 @@ func (w *Workers) candidates(ctx context.Context, args jobs.WFOCandidatesArgs, l
 
 // score judges all candidates on one fold's test window, and trades the fold's winner there.
 func (w *Workers) score(ctx context.Context, args jobs.WFOScoreArgs, lease store.Lease) error {
-	work, err := w.work(ctx, args.WorkspaceID, args.WFOID, lease, jobs.QueueTrials)
-	if err != nil || work.WFO == nil {
+	work, err := w.store.WalkForward.ScoreWork(ctx, args.WorkspaceID, args.WFOID, args.Fold)
+	if work, err = w.ready(ctx, work, err, lease, jobs.QueueTrials); err != nil || work.WFO == nil {
 		return err
 	}
-	fold := work.Folds[args.Fold]
+	fold := work.Folds[0]
 	data, err := w.series(ctx, work.WFO)
 	if err != nil {
 		return err
@@ -146,7 +151,7 @@ func (w *Workers) score(ctx context.Context, args jobs.WFOScoreArgs, lease store
 	if top := split(work.WFO, fold.Top); len(top) > 0 {
 		winner = top[0]
 	}
-	stretch := plan.Stretch(winner, nextTest(work.Folds, fold))
+	stretch := plan.Stretch(winner, nextTest(work.Folds))
 	return w.save.Save(ctx, lease, func() error {
 		return w.store.WalkForward.FinishScore(ctx, lease, args.WFOID, args.Fold, scores, stretch)
 	})
@@ -172,14 +177,12 @@ func (w *Workers) series(ctx context.Context, wfo *walkforward.Run) ([]sweep.Ser
 	return data, nil
 }
 
-// nextTest is where the test window of the next successful fold begins, or else this fold's ends.
-func nextTest(folds []walkforward.Fold, fold walkforward.Fold) time.Time {
-	for _, later := range folds[fold.Index+1:] {
-		if later.Status == walkforward.FoldCompleted {
-			return later.TrainEnd
-		}
+// nextTest is where the test window of the next successful fold begins, or else where the first of these folds ends.
+func nextTest(folds []walkforward.Fold) time.Time {
+	if len(folds) > 1 {
+		return folds[1].TrainEnd
 	}
-	return fold.TestEnd
+	return folds[0].TestEnd
 }
 
 // trials reads the stored trials of a fold's tune, some shards at a time.
