@@ -242,6 +242,9 @@ func (out *Outcome) count(p *Plan, cols *columns) {
 	}
 }
 
+// showsDatasets reports whether the entry at a rank shows each dataset.
+func (p *Plan) showsDatasets(rank int) bool { return len(p.sets) > 1 && rank < leadersByDataset }
+
 // lead fills the leaderboard with the best trials, running the leaders again when their metrics were not kept.
 func (p *Plan) lead(out *Outcome, all *gathered, most int) error {
 	scratch := p.scratch()
@@ -252,16 +255,19 @@ func (p *Plan) lead(out *Outcome, all *gathered, most int) error {
 	if err != nil {
 		return err
 	}
+	if err := p.runAgain(all, best, full); err != nil {
+		return err
+	}
 	for rank, index := range best {
 		at := int(index)
 		all.cols.point(at, point)
 		m, kept := full[at]
 		row := all.cols.row(at)
-		apart := len(p.sets) > 1 && rank < leadersByDataset
+		apart := p.showsDatasets(rank)
 		if !kept || apart {
 			p.simulate(scratch, point, &m, nil)
-			if score := p.score(scratch.is, scratch); score != row.scoreIS && isFinite(score) {
-				return fmt.Errorf("trial %d scores %v when run again, not %v: its shard was run by another version", at, score, row.scoreIS)
+			if err := p.sameScore(at, scratch, row.scoreIS); err != nil {
+				return err
 			}
 		}
 		trial := p.spec.trial(at, named(p.names, point), &row)

@@ -115,9 +115,7 @@ func sumLags(d []float64, lag int) (a, b lagSums) {
 // PanelBlockLength is the median block length of the panel's rows, of at most 100 of them.
 func (p *Panel) PanelBlockLength() float64 {
 	step := max(1, (len(p.Returns)+99)/100)
-	var lengths []float64
-	for i := 0; i < len(p.Returns); i += step {
-		lengths = append(lengths, BlockLength(p.Returns[i]))
-	}
+	lengths := make([]float64, (len(p.Returns)+step-1)/step)
+	beside(len(lengths), func(i int) { lengths[i] = BlockLength(p.Returns[i*step]) })
 	return median(lengths)
 }

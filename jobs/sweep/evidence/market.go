@@ -15,31 +15,44 @@ type Market struct {
 // Regress fits returns = α + β·benchmark + e by least squares and returns the excess
 // returns − β·benchmark. A benchmark that does not vary explains nothing: β is 0.
 func Regress(returns, benchmark []float64) (Market, []float64) {
+	beta, meanR, meanB := slope(returns, benchmark)
+	m := Market{Beta: beta, Alpha: meanR - float64(beta*meanB)}
+	excess, active := without(returns, benchmark, beta), make([]float64, len(returns))
+	for i, r := range returns {
+		active[i] = r - benchmark[i]
+	}
+	m.AlphaSR, m.InformationRatio = Describe(excess).SR(), Describe(active).SR()
+	m.UpCapture, m.DownCapture = capture(returns, benchmark, 1), capture(returns, benchmark, -1)
+	return m, excess
+}
+
+// slope is β, with the means of both.
+func slope(returns, benchmark []float64) (beta, meanR, meanB float64) {
 	n := float64(len(returns))
 	var sumR, sumB float64
 	for i, r := range returns {
 		sumR, sumB = sumR+r, sumB+benchmark[i]
 	}
-	meanR, meanB := sumR/n, sumB/n
+	meanR, meanB = sumR/n, sumB/n
 	var cross, squares float64
 	for i, r := range returns {
 		d := benchmark[i] - meanB
 		cross += float64(d * (r - meanR))
 		squares += float64(d * d)
 	}
-	var m Market
 	if squares > 1e-24*n {
-		m.Beta = cross / squares
+		beta = cross / squares
 	}
-	excess, active := make([]float64, len(returns)), make([]float64, len(returns))
+	return beta, meanR, meanB
+}
+
+// without are the returns without so many times the benchmark's.
+func without(returns, benchmark []float64, beta float64) []float64 {
+	excess := make([]float64, len(returns))
 	for i, r := range returns {
-		excess[i] = r - float64(m.Beta*benchmark[i])
-		active[i] = r - benchmark[i]
+		excess[i] = r - float64(beta*benchmark[i])
 	}
-	m.Alpha = meanR - float64(m.Beta*meanB)
-	m.AlphaSR, m.InformationRatio = Describe(excess).SR(), Describe(active).SR()
-	m.UpCapture, m.DownCapture = capture(returns, benchmark, 1), capture(returns, benchmark, -1)
-	return m, excess
+	return excess
 }
 
 // capture is the mean return over the benchmark's, of the periods in which the benchmark has the sign.
@@ -59,8 +72,9 @@ func capture(returns, benchmark []float64, sign float64) float64 {
 // Excess is the panel with what the benchmark explains taken out of each row.
 func (p *Panel) Excess(benchmark []float64) *Panel {
 	out := &Panel{Trials: p.Trials, Returns: make([][]float64, len(p.Returns))}
-	for i, row := range p.Returns {
-		_, out.Returns[i] = Regress(row, benchmark)
-	}
+	beside(len(p.Returns), func(i int) {
+		beta, _, _ := slope(p.Returns[i], benchmark)
+		out.Returns[i] = without(p.Returns[i], benchmark, beta)
+	})
 	return out
 }
