@@ -114,7 +114,9 @@ func (d *tuneData) chooseTrials(c echo.Context, stored *StoredTune) sweep.Choice
 		t.Fault = fault.Field + " " + fault.Message
 		choice = sweep.Choice{Limit: trialsAPage}
 	}
-	d.TrialsNote = "No trial has ended yet."
+	if d.TrialsNote = "No trial has ended yet."; d.Tune.Ended() {
+		d.TrialsNote = "It ended before any of its trials."
+	}
 	if t.Where != "" || t.Status != "" {
 		d.TrialsNote = "No trial matches."
 	}

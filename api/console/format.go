@@ -18,7 +18,7 @@ import (
 func (p *Pages) funcs() template.FuncMap {
 	return template.FuncMap{
 		"asset": p.assetPath, "icon": icon,
-		"num": number, "signed": signed, "pct": percent, "count": count, "plural": plural, "share": share,
+		"num": number, "signed": signed, "pct": percent, "count": whole, "plural": plural, "share": share,
 		"ago": ago, "when": when, "day": func(t time.Time) string { return t.UTC().Format("2006-01-02") },
 		"span": span, "eta": eta, "short": shortID, "params": params, "pretty": pretty,
 		"join": strings.Join, "split": func(list string) []string { return strings.Split(list, ",") }, "title": title, "warning": types.ShownWarning, "deref": func(v *float64) float64 { return *v },
@@ -44,7 +44,16 @@ func number(v any) string {
 	case a >= 10:
 		decimals = 2
 	}
-	return strings.Replace(strconv.FormatFloat(f, 'f', decimals, 64), "-", "−", 1)
+	return decimal(f, decimals)
+}
+
+// decimal writes a number with a minus sign of its own, which what is rounded to zero has none of.
+func decimal(f float64, decimals int) string {
+	text, negative := strings.CutPrefix(strconv.FormatFloat(f, 'f', decimals, 64), "-")
+	if negative && strings.Trim(text, "0.") != "" {
+		return "−" + text
+	}
+	return text
 }
 
 // plural writes a number of things whose noun takes an s.
@@ -68,7 +77,7 @@ func percent(v any) string {
 	if !ok || math.IsNaN(f) {
 		return "–"
 	}
-	return strings.Replace(strconv.FormatFloat(f, 'f', 1, 64), "-", "−", 1) + " %"
+	return decimal(f, 1) + " %"
 }
 
 // share writes a fraction as a percentage.
@@ -144,6 +153,15 @@ func count(n int) string {
 		text = text[:at] + "\u202f" + text[at:]
 	}
 	return sign + text
+}
+
+// whole is count for templates, whose numbers are of any kind. What is missing is a dash.
+func whole(v any) string {
+	f, ok := figure(v)
+	if !ok {
+		return "–"
+	}
+	return count(int(f))
 }
 
 // when writes a time for reading, as an element that a script changes to the reader's own.
@@ -297,7 +315,7 @@ func monthText(v float64) string {
 	if math.IsNaN(v) {
 		return ""
 	}
-	return strings.Replace(strconv.FormatFloat(v, 'f', 1, 64), "-", "−", 1)
+	return decimal(v, 1)
 }
 
 // shade is the class of a month's return: how far it is from zero, in three steps each way.
@@ -329,6 +347,10 @@ func title(text string) string {
 		return text
 	case "llm", "sse", "wfo":
 		return strings.ToUpper(text)
+	case "api_keys":
+		return "API keys"
+	case "walk_forwards":
+		return "Walk-forwards"
 	}
 	first, _, sentence := strings.Cut(text, " ")
 	switch {

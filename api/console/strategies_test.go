@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
@@ -115,6 +116,29 @@ func TestAScriptIsUploadedRunAndTuned(t *testing.T) {
 }
 
 // What the compiler refuses is said beside the line, and the text is not lost.
+// The upload is examined by a worker, and the page says what it found and how fast the script is.
+func TestAScriptThatAWorkerHasExaminedShowsWhatItFound(t *testing.T) {
+	s := newSite(t).withWorkspace()
+	s.startWorker()
+	b := s.openBrowser()
+	b.logIn()
+	status, answer := s.do(http.MethodPost, "/strategies", "application/json", strings.NewReader(string(must(t, map[string]string{"name": "means", "source": means}))))
+	require.Equal(t, http.StatusCreated, status, answer)
+	var made types.Strategy
+	require.NoError(t, json.Unmarshal([]byte(answer), &made))
+	require.Eventually(t, func() bool {
+		status, answer = s.do(http.MethodGet, "/strategies/"+made.StrategyID, "", nil)
+		require.Equal(t, http.StatusOK, status, answer)
+		require.NoError(t, json.Unmarshal([]byte(answer), &made))
+		return made.Status == "ready"
+	}, time.Minute, 20*time.Millisecond)
+	require.Positive(t, made.Examination.NsPerBar)
+	b.open("/admin/strategies/" + made.StrategyID)
+	require.Contains(t, b.text("h1"), "pine:means@1")
+	require.Contains(t, b.text("#facts"), "ns a bar")
+	b.looksRight("strategy-examined")
+}
+
 func TestARefusedScriptShowsItsFaultsBesideTheLines(t *testing.T) {
 	s := newSite(t).withWorkspace()
 	b := s.openBrowser()
