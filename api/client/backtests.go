@@ -46,6 +46,11 @@ func (c *Client) CancelTune(ctx context.Context, id string) (*types.Tune, error)
 	return send[types.Tune](ctx, c, call{method: http.MethodPost, path: "/backtests/tunes/" + url.PathEscape(id) + "/cancel"}, nil)
 }
 
+// CancelRunPlan cancels what of a run plan has not ended, once, however often it is asked.
+func (c *Client) CancelRunPlan(ctx context.Context, id string) (*types.RunPlan, error) {
+	return send[types.RunPlan](ctx, c, call{method: http.MethodPost, path: "/run-plans/" + url.PathEscape(id) + "/cancel"}, nil)
+}
+
 // RetryTune has a tune run again that failed or was cancelled. key is the idempotency key; "" makes one.
 func (c *Client) RetryTune(ctx context.Context, id, key string) (*types.Tune, error) {
 	return create[types.Tune](ctx, c, "/backtests/tunes/"+url.PathEscape(id)+"/retry", key, nil)

@@ -93,6 +93,11 @@ func (c *Client) RetryIngest(ctx context.Context, id, key string) (*types.Ingest
 	return create[types.Ingest](ctx, c, "/ingest/jobs/"+url.PathEscape(id)+"/retry", key, nil)
 }
 
+// CancelIngest cancels an ingestion, once, however often it is asked.
+func (c *Client) CancelIngest(ctx context.Context, id string) (*types.Ingest, error) {
+	return ingested(send[types.Ingest](ctx, c, call{method: http.MethodPost, path: "/ingest/jobs/" + url.PathEscape(id) + "/cancel"}, nil))
+}
+
 // IngestJob reads an ingestion.
 func (c *Client) IngestJob(ctx context.Context, id string) (*types.Ingest, error) {
 	return ingested(get[types.Ingest](ctx, c, "/ingest/jobs/"+url.PathEscape(id), nil))

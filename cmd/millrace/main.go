@@ -41,13 +41,13 @@ type commands struct {
 	Tune       tuneCmd       `cmd:"" help:"Submit a tune, follow it and print its leaderboard."`
 	WFO        wfoCmd        `cmd:"" name:"wfo" help:"Submit a walk-forward, follow it and print its candidates."`
 	Ingest     ingestCmd     `cmd:"" help:"Ingest files, folders and addresses into the knowledge base, and follow them."`
-	Watch      watchCmd      `cmd:"" help:"Follow a tune or a walk-forward."`
+	Watch      watchCmd      `cmd:"" help:"Follow a tune, walk-forward or ingestion."`
 	Manifest   manifestCmd   `cmd:"" help:"Print what a tune, a walk-forward or a run was made of."`
 	Tearsheet  tearsheetCmd  `cmd:"" help:"Print a tune, a walk-forward or a run as an HTML page of its own: millrace tearsheet ID > file.html."`
 	Reproduce  reproduceCmd  `cmd:"" help:"Make a stored result again in this process, and compare the bytes."`
 	Export     exportCmd     `cmd:"" help:"Write a result with its data in one file."`
 	Import     importCmd     `cmd:"" help:"Check a file of export, submit what it holds here, and compare the results."`
-	Cancel     cancelCmd     `cmd:"" help:"Cancel a tune or a walk-forward."`
+	Cancel     cancelCmd     `cmd:"" help:"Cancel a tune, walk-forward, run plan or ingestion."`
 	Retry      retryCmd      `cmd:"" help:"Run a tune, walk-forward, run plan or ingestion again that failed or was cancelled; what it has found stays."`
 	Delete     deleteCmd     `cmd:"" help:"Delete a tune, walk-forward, plan, run, dataset, document or strategy."`
 	Archive    archiveCmd    `cmd:"" help:"Take something out of the lists, or put it back; it stays as it is."`

@@ -98,24 +98,37 @@ func (f *searchFlags) body() (types.TuneRequest, error) {
 type watchCmd struct {
 	clientFlags
 	showFlags
-	ID string `arg:"" help:"Id of the tune or walk-forward."`
+	ID string `arg:"" help:"Id of the tune, walk-forward or ingestion."`
 }
 
-// Run follows the tune or walk-forward to its end.
+// Run follows the tune, walk-forward or ingestion to its end.
 func (c *watchCmd) Run(ctx context.Context, env *environment) error {
 	api, err := c.open()
 	if err != nil {
 		return err
 	}
-	if _, err = api.Tune(ctx, c.ID, 0); client.IsNotFound(err) {
-		if _, err := api.WFO(ctx, c.ID, 0); err == nil {
-			return followWFO(ctx, env, api, c.ID, c.showFlags)
-		}
-	}
+	var follow func() error
+	_, err = ofAnyKind(
+		func() (string, error) {
+			_, err := api.Tune(ctx, c.ID, 0)
+			follow = func() error { return followTune(ctx, env, api, c.ID, c.showFlags) }
+			return "", err
+		},
+		func() (string, error) {
+			_, err := api.WFO(ctx, c.ID, 0)
+			follow = func() error { return followWFO(ctx, env, api, c.ID, c.showFlags) }
+			return "", err
+		},
+		func() (string, error) {
+			state, err := api.IngestJob(ctx, c.ID)
+			follow = func() error { return followIngest(ctx, env, api, state, c.showFlags) }
+			return "", err
+		},
+	)
 	if err != nil {
-		return err
+		return ofOtherKind(ctx, api, "watch", c.ID, err)
 	}
-	return followTune(ctx, env, api, c.ID, c.showFlags)
+	return follow()
 }
 
 // followTune shows progress on stderr and the result on stdout. An interrupt leaves the tune alone.
@@ -206,7 +219,7 @@ func (c *retryCmd) Run(ctx context.Context, env *environment) error {
 		},
 	)
 	if err != nil {
-		return err
+		return ofOtherKind(ctx, api, "retry", c.ID, err)
 	}
 	_, err = fmt.Fprintln(env.stdout, line)
 	return err
@@ -231,10 +244,10 @@ func ofAnyKind(kinds ...func() (string, error)) (string, error) {
 // cancelCmd is the verb `cancel`.
 type cancelCmd struct {
 	clientFlags
-	ID string `arg:"" help:"Id of the tune or walk-forward."`
+	ID string `arg:"" help:"Id of the tune, walk-forward, run plan or ingestion."`
 }
 
-// Run cancels the tune or walk-forward. Repeating it has no further effect, so it is retried like a read.
+// Run cancels what has the id. Repeating it has no further effect, so it is retried like a read.
 func (c *cancelCmd) Run(ctx context.Context, env *environment) error {
 	api, err := c.open()
 	if err != nil {
@@ -255,9 +268,23 @@ func (c *cancelCmd) Run(ctx context.Context, env *environment) error {
 			}
 			return fmt.Sprintf("walk-forward %s %s after %d of %s", w.WFOID, printable(w.Status), w.FoldsDone, counted(w.NFolds, "fold")), nil
 		},
+		func() (string, error) {
+			plan, err := api.CancelRunPlan(ctx, c.ID)
+			if err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("run plan %s %s after %d of %s", plan.RunPlanID, printable(plan.Status), plan.VariantsDone, counted(plan.NVariants, "variant")), nil
+		},
+		func() (string, error) {
+			in, err := api.CancelIngest(ctx, c.ID)
+			if err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("ingestion %s %s", in.JobID, printable(in.Status)), nil
+		},
 	)
 	if err != nil {
-		return err
+		return ofOtherKind(ctx, api, "cancel", c.ID, err)
 	}
 	_, err = fmt.Fprintln(env.stdout, line)
 	return err
