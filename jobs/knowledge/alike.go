@@ -1,6 +1,10 @@
 package knowledge
 
-import "math"
+import (
+	"math"
+	"strings"
+	"unicode"
+)
 
 // Lexicon knows what words mean without what stands around them, in the process. It is safe for concurrent use.
 type Lexicon interface {
@@ -72,6 +76,8 @@ func (l *likeness) near(stem, word string) []float64 {
 		case asked == stem:
 			near[i] = 1
 			continue
+		case figured(asked) && figured(stem):
+			continue // names or figures: what is said of SYM375 says nothing of SYM377, nor 2019 of 2020
 		case akin(asked, stem):
 			near[i] = akinShare
 		}
@@ -81,6 +87,9 @@ func (l *likeness) near(stem, word string) []float64 {
 	}
 	return near
 }
+
+// figured reports whether a word has a digit.
+func figured(word string) bool { return strings.ContainsFunc(word, unicode.IsDigit) }
 
 // akin reports whether two stems are likely of one family, as "categor" and "categori".
 func akin(a, b string) bool {

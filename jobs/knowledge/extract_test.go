@@ -47,6 +47,20 @@ func TestRowsOfATableDifferByNames(t *testing.T) {
 	require.Contains(t, text, "Gamma", "a sentence may say it of what is like it")
 }
 
+func TestAWordWithADigitIsOnlyLikeItself(t *testing.T) {
+	t.Parallel()
+	symbols := meanings{"sym375 sym376 sym377", "2019 2020"}
+	p := matches(passages("| Symbol | Currency |\n|---|---|\n| SYM375 | USD |\n| SYM376 | EUR |\n| SYM377 | JPY |"))
+	text, _ := extract("Which currency is SYM377 in?", p, symbols)
+	require.Contains(t, text, "SYM377 | JPY")
+	require.NotContains(t, text, "SYM375")
+	require.NotContains(t, text, "SYM376")
+	text, _ = extract("fees of 2019", matches(passages("In 2020 it was 4 percent. In 2019 it was 5 percent.")), symbols)
+	require.Equal(t, "“In 2019 it was 5 percent.” [1]", text)
+	require.Equal(t, []float64{akinShare}, newLikeness(nil, "postgres16").near("postgr", "postgres"), "a name and its version")
+	require.Equal(t, []float64{0}, newLikeness(nil, "SYM3750").near("sym3751", "sym3751"), "nor by its letters")
+}
+
 // slanted knows two words whose directions have that cosine.
 type slanted float64
 
