@@ -50,7 +50,7 @@ func shownMetadata(all map[string]any) map[string]any {
 
 // listDocuments handles GET /documents.
 func (s *Server) listDocuments(c echo.Context) (err error) {
-	filter := library.DocumentFilter{Title: c.QueryParam("title")}
+	filter := library.DocumentFilter{Title: knowledge.Composed(c.QueryParam("title"))}
 	if filter.SourceType, err = querySource(c); err != nil {
 		return err
 	}

@@ -217,7 +217,7 @@ func (sent *sentSource) check(named knowledge.SourceType) (library.NewIngest, er
 		name, value string
 		most        int
 	}{{"name", sent.Name, maxName}, {"source", sent.Source, maxSourceName}, {"title", sent.Title, 300}, {"symbol", sent.Symbol, 40}, {"timeframe", sent.Timeframe, 20}} {
-		if utf8.RuneCountInString(f.value) > f.most || knowledge.Clean(f.value) != f.value || strings.ContainsAny(f.value, "\n\t") {
+		if utf8.RuneCountInString(f.value) > f.most || knowledge.Clean(f.value) != knowledge.Composed(f.value) || strings.ContainsAny(f.value, "\n\t") {
 			fault(f.name, fmt.Sprintf("must be at most %d characters on one line", f.most), f.most)
 		}
 	}
@@ -249,7 +249,7 @@ func (sent *sentSource) check(named knowledge.SourceType) (library.NewIngest, er
 	in := library.NewIngest{
 		SourceType: source, Detected: detected, CanonicalURL: sent.canonical(), URL: sent.URL, Name: sent.Name, Upload: sent.upload,
 		Options: library.IngestOptions{
-			Title: sent.Title, Language: sent.Language, Symbol: sent.Symbol, Timeframe: sent.Timeframe, Calendar: sent.Calendar,
+			Title: knowledge.Composed(sent.Title), Language: sent.Language, Symbol: sent.Symbol, Timeframe: sent.Timeframe, Calendar: sent.Calendar,
 			ContentType: sent.contentType,
 		},
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"mime/multipart"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/text/unicode/norm"
 
 	"millrace/jobs"
 	"millrace/jobs/backtest/ohlcv"
@@ -146,6 +148,25 @@ func TestFromAFileToACitedAnswer(t *testing.T) {
 	require.Len(t, list.Items, 1)
 	require.Equal(t, "A title", list.Items[0]["title"])
 	require.Len(t, into[struct{ Items []any }](t, l.do(http.MethodGet, "/ingest/jobs?status=completed&limit=500", "")).Items, 6)
+}
+
+// A Mac and some PDF files write letters and their accents apart, and Korean syllables in pieces. Title, text and question are the
+// same words either way.
+func TestPiecesOfLettersAreTheSameWords(t *testing.T) {
+	l := newLibrary(t)
+	l.ingesting()
+	apart, whole := norm.NFD.String, func(text string) string { return text }
+	for i, written := range []func(string) string{apart, whole} {
+		l.ended(l.send("/ingest", fmt.Sprint("k", i), "notes.md", []byte(written(fmt.Sprintf("# 수수료 %d\n\n수수료는 거래 금액의 %d퍼센트입니다.\n", i, i+5))), "title", written("Übernachtgebühren"), "source", fmt.Sprint("source-", i)))
+	}
+	for _, asked := range []func(string) string{apart, whole} {
+		for _, question := range []string{"수수료는 얼마입니까?", "Übernachtgebühren"} {
+			found := l.ask(fmt.Sprintf(`{"question":%q,"mode":"retrieve"}`, asked(question)))
+			require.Len(t, found.Results, 2, "%q", asked(question))
+		}
+		path := "/documents?title=" + url.QueryEscape(asked("gebühren"))
+		require.Len(t, into[struct{ Items []any }](t, l.do(http.MethodGet, path, "")).Items, 2)
+	}
 }
 
 func TestASubmissionIsIngestedOnce(t *testing.T) {

@@ -149,15 +149,15 @@ func checkQuery(r *types.QueryRequest) (knowledge.Question, []invalid.FieldError
 	return q, faults
 }
 
-// cleanText is a text with spaces for control characters: they mean nothing, and Postgres takes no
+// cleanText is a text, composed as documents are, with spaces for control characters: they mean nothing, and Postgres takes no
 // NUL.
 func cleanText(text string) string {
-	return strings.TrimSpace(strings.Map(func(char rune) rune {
+	return strings.TrimSpace(knowledge.Composed(strings.Map(func(char rune) rune {
 		if unicode.IsControl(char) && char != '\n' {
 			return ' '
 		}
 		return char
-	}, text))
+	}, text)))
 }
 
 // checkQuestion says what is wrong with a question, which it cleans; "" when nothing is.

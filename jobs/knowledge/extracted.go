@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Extracted is what an extractor makes of a source: its text as blocks, in order, and what the
@@ -65,7 +67,11 @@ func Rejectf(format string, args ...any) error {
 	return &Rejection{Reason: fmt.Sprintf(format, args...)}
 }
 
-// Clean makes text fit to be stored and shown: valid UTF-8, line ends as \n, and no control
+// Composed is text with each letter in one piece with its accents, and each Korean syllable in one. A Mac writes names, and
+// some PDF files all text, with the pieces apart; a search would take these for other words.
+func Composed(text string) string { return norm.NFC.String(text) }
+
+// Clean makes text fit to be stored, searched and shown: valid UTF-8, composed, line ends as \n, and no control
 // characters. Postgres stores no NUL, and the others would steer a terminal.
 func Clean(text string) string {
 	if isClean(text) {
@@ -73,7 +79,7 @@ func Clean(text string) string {
 	}
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	text = strings.ReplaceAll(text, "\r\n", "\n")
-	return strings.Map(func(r rune) rune {
+	return Composed(strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n', r == '\t':
 			return r
@@ -85,7 +91,7 @@ func Clean(text string) string {
 			return -1
 		}
 		return r
-	}, text)
+	}, text))
 }
 
 func isClean(text string) bool {

@@ -63,6 +63,7 @@ func Read(r io.Reader) ([]Case, error) {
 		if err := c.check(); err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
+		c.Question = knowledge.Composed(c.Question) // as the API does it
 		cases = append(cases, c)
 	}
 	err := lines.Err()
