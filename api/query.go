@@ -60,6 +60,10 @@ func (s *Server) query(c echo.Context) error {
 	view := types.Query{
 		Question: req.Question, Mode: req.Mode, Degraded: found.Degraded(), Search: viewSearch(found), Results: viewMatches(found.Matches),
 	}
+	if found.Judged() {
+		covered := found.Covered()
+		view.Covered = &covered
+	}
 	if req.Mode == modeAnswer {
 		answer, err := s.opts.Knowledge.Answer(ctx, req.Question, found)
 		if err != nil {
@@ -87,10 +91,8 @@ func noKnowledge() error {
 // noteQuery keeps the question, and opens or closes a gap in coverage. A search that had to do
 // without its vectors says nothing of what the workspace knows.
 func (s *Server) noteQuery(ctx context.Context, workspace uuid.UUID, req types.QueryRequest, q knowledge.Question, found *knowledge.Found) error {
-	for _, what := range found.Lacking {
-		if !strings.HasPrefix(what, "reranker_") {
-			return nil
-		}
+	if !found.Judged() {
+		return nil
 	}
 	run := recommend.NewMatchRun{
 		Text: q.Text, Intent: knowledge.QueryIntent(q), Request: req, Status: knowledge.RecommendOK, Matches: len(found.Matches), Best: found.Best,

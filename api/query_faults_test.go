@@ -78,6 +78,7 @@ func TestQdrantFailsInEveryWay(t *testing.T) {
 			require.Equal(t, chunks[1], got.Results[0].ChunkID)
 			require.True(t, got.Degraded)
 			require.Equal(t, []string{test.lacking}, got.Search.Lacking)
+			require.Nil(t, got.Covered, "not known without vectors")
 			if test.lacking != "vectors_missing" {
 				require.Equal(t, before+1, testutil.ToFloat64(l.metrics.Knowledge.QdrantErrors.WithLabelValues("search")))
 			}

@@ -88,6 +88,7 @@ var crossovers = pgtest.Document{Title: "Notes", Texts: []string{
 
 type queryAnswer struct {
 	Degraded   bool
+	Covered    *bool
 	ReasonCode *string `json:"reason_code"`
 	Answer     *struct {
 		Text, Model, Provider string
@@ -130,6 +131,7 @@ func TestAQuestionIsAnsweredFromTheDocuments(t *testing.T) {
 	require.Nil(t, found.Answer)
 	require.False(t, found.Degraded)
 	require.Empty(t, found.Search.Lacking)
+	require.True(t, *found.Covered)
 	require.Len(t, found.Results, 2)
 	require.ElementsMatch(t, chunks[:2], []uuid.UUID{found.Results[0].ChunkID, found.Results[1].ChunkID})
 	for _, r := range found.Results {
@@ -155,7 +157,13 @@ func TestAQuestionIsAnsweredFromTheDocuments(t *testing.T) {
 	require.Equal(t, noise[0], only.Results[0].ChunkID)
 	require.Len(t, only.Results, 1)
 
+	strange := l.ask(`{"question":"Which long river flows through the market of Cologne?"}`)
+	require.NotEmpty(t, strange.Results)
+	require.False(t, *strange.Covered, "fit %v", strange.Search.BestFit)
+	require.Contains(t, strange.Answer.Text, "Nothing in the knowledge base is clearly about this question.")
+
 	nothing := l.ask(`{"question":"Xylophone zeppelin?"}`)
+	require.False(t, *nothing.Covered)
 	require.Empty(t, nothing.Results)
 	require.Contains(t, nothing.Answer.Text, "Nothing")
 	require.Empty(t, nothing.Answer.Citations)

@@ -121,6 +121,7 @@ type Query struct {
 	Answer     *Explanation `json:"answer"` // null in mode retrieve
 	Degraded   bool         `json:"degraded"`
 	ReasonCode *Reason      `json:"reason_code"`
+	Covered    *bool        `json:"covered"` // whether a passage is about the question: else the results are only the nearest; null where the search had to do without vectors
 	Results    []Match      `json:"results"`
 	Search     Search       `json:"search"`
 }

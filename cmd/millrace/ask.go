@@ -87,6 +87,8 @@ func printAnswer(out, notes io.Writer, found *types.Query) {
 		}
 		if len(found.Results) == 0 {
 			fmt.Fprintln(out, "Nothing in the knowledge base matches this question.")
+		} else if found.Covered != nil && !*found.Covered {
+			fmt.Fprintln(notes, "note: none of them is clearly about the question")
 		}
 	}
 	if len(found.Search.Lacking) > 0 {

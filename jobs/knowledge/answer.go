@@ -20,6 +20,8 @@ const (
 	mostQuotedText = 24_000 // bytes
 	// notFound is what an LLM is asked to say when the passages do not answer.
 	notFound = "NOT_FOUND"
+	// onlyNearest is what quotations begin with where no passage is about the question.
+	onlyNearest = "Nothing in the knowledge base is clearly about this question. What comes nearest to it:"
 )
 
 // Explanation is an answer in words: to a question, of a tune, or of a match.
@@ -65,6 +67,9 @@ func (b *Base) Answer(ctx context.Context, question string, found *Found) (Expla
 		return unanswered(ReasonOf(err), start), nil
 	}
 	text, cited := extract(question, found.Matches[:len(quoted)], b.lexicon)
+	if len(cited) > 0 && found.Judged() && !found.Covered() {
+		text = onlyNearest + "\n" + text
+	}
 	return Explanation{
 		Text: text, Citations: cited, Model: Fallback, Provider: Fallback, Reason: ReasonOf(err), Latency: time.Since(start),
 	}, nil

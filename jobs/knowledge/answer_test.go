@@ -107,6 +107,27 @@ func TestWhatIsAboutSomethingElseIsNotQuoted(t *testing.T) {
 	}
 }
 
+// Quotations that are only the nearest there are say so, unless the search had to do without what judges them.
+func TestQuotationsThatAreOnlyTheNearestSaySo(t *testing.T) {
+	t.Parallel()
+	b := &Base{llm: noLLM{}}
+	for _, test := range []struct {
+		fit     float64
+		lacking []string
+		said    bool
+	}{
+		{StrongMatch - 0.01, nil, true}, {StrongMatch, nil, false},
+		{0.1, []string{"vectors_missing"}, false}, {0.1, []string{"embedder_timeout", "reranker_error"}, false}, {0.1, []string{"reranker_error"}, true},
+	} {
+		found := &Found{Model: HashEmbedder{}.Model(), Matches: []Match{{Passage: passages("A stop fills at the open.")[0], Fit: test.fit}}, Lacking: test.lacking}
+		answer, err := b.Answer(t.Context(), "Where does a stop fill?", found)
+		require.NoError(t, err)
+		quoted, said := strings.CutPrefix(answer.Text, onlyNearest+"\n")
+		require.Equal(t, test.said, said, "%v", test)
+		require.Equal(t, "“A stop fills at the open.” [1]", quoted)
+	}
+}
+
 // A table of a page has no bars around its rows.
 func TestRowsOfATableOfAPageAreQuotedByThemselves(t *testing.T) {
 	t.Parallel()

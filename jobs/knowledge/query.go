@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"millrace/ops/routine"
@@ -47,6 +48,14 @@ type Found struct {
 
 // Degraded reports whether the search is a lesser one than was asked for.
 func (f *Found) Degraded() bool { return len(f.Lacking) > 0 }
+
+// Judged reports whether the search had all that says how well its matches fit. A reranker only orders them.
+func (f *Found) Judged() bool {
+	return !slices.ContainsFunc(f.Lacking, func(what string) bool { return !strings.HasPrefix(what, "reranker_") })
+}
+
+// Covered reports whether a passage is about the question, as Cover judges it.
+func (f *Found) Covered() bool { return !Cover(len(f.Matches), f.BestFit()).Weak }
 
 // BestFit is the highest fit of the matches, 0 when there are none.
 func (f *Found) BestFit() float64 {
