@@ -150,6 +150,7 @@ func TestAQuestionIsAnsweredWithItsSources(t *testing.T) {
 		"A walk-forward chooses parameters on a training window and judges them on the window after it. " + scripted,
 		"The deflated Sharpe ratio corrects for the number of trials that were tried.",
 	}})
+	s.put(pgtest.Document{SourceType: "pine", Title: "Crossover", Texts: []string{"// crossover of yesterday\n\nif close[1] > average[1] // crossover"}})
 	b := s.openBrowser()
 	b.logIn()
 	b.open("/admin/query")
@@ -160,6 +161,23 @@ func TestAQuestionIsAnsweredWithItsSources(t *testing.T) {
 	require.Positive(t, eval[int](b, `document.querySelectorAll(".answer a.cite").length`))
 	require.NotEqual(t, "owned", eval[string](b, `document.title`))
 	b.looksRight("query")
+	ask := func(question string) {
+		b.open("/admin/query")
+		b.leave(chromedp.SendKeys(chromedp.CSS(`[name="question"]`), question), chromedp.Click(chromedp.CSS("main button.primary")))
+		require.NotZero(t, eval[int](b, `document.querySelectorAll(".source").length`))
+	}
+	ask("close crossover of yesterday against its average")
+	require.Contains(t, b.text(".answer"), "close[1] > average[1]")
+	require.Equal(t, b.text("#h-answer"), "Answer")
+	cites := eval[[]string](b, `[...document.querySelectorAll(".answer a.cite")].map(a => a.previousSibling.textContent.trim() + document.querySelector(a.getAttribute("href")).querySelector(".cited").textContent)`)
+	require.NotEmpty(t, cites)
+	for _, cite := range cites { // a mark stands behind its quotation, and names the passage that has it
+		require.Regexp(t, `”\[\d\]$|^\[\d\]$`, cite)
+	}
+	require.Contains(t, eval[string](b, `[...document.querySelectorAll(".source")].find(s => s.textContent.includes("close[1]")).innerText`), "\nif close[1] > average[1]", "a passage keeps its lines")
+	ask("How long is the window of the kitchen?")
+	require.Equal(t, b.text("#h-answer"), "Not covered")
+	require.Equal(t, b.text("#h-found"), "Nearest passages")
 	b.open("/admin/query")
 	b.run(chromedp.SendKeys(chromedp.CSS(`[name="question"]`), " \u00a0"))
 	eval[int](b, `document.querySelector("main form").requestSubmit(); 0`)

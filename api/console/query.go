@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -66,17 +67,43 @@ func (p *Pages) Ask(c echo.Context) error {
 	return p.render(c, status, "query", v)
 }
 
-// marked is the answer with each mark, such as [2], as a link to its passage.
+// Nearest reports whether the passages are only the nearest there are: none is about the question.
+func (f *found) Nearest() bool { return f.Covered != nil && !*f.Covered && len(f.Results) > 0 }
+
+// Mark is what the answer cites a passage by, as in [2]; "" when it does not.
+func (f *found) Mark(p passage) string {
+	if f.Answer != nil {
+		for _, cite := range f.Answer.Citations {
+			if cite.ChunkID == p.ChunkID {
+				return markOf(cite)
+			}
+		}
+	}
+	return ""
+}
+
+func markOf(cite types.Citation) string { return "[" + strconv.Itoa(cite.Mark) + "]" }
+
+// quotation is a line of an answer that quotes, and its mark.
+var quotation = regexp.MustCompile(`^(“.*”) (\[\d+\])$`)
+
+// marked is the answer with each mark, such as [2], as a link to its passage. Within a quotation brackets are the source's own.
 func (f *found) marked() template.HTML {
 	if f.Answer == nil {
 		return ""
 	}
-	text := template.HTMLEscapeString(f.Answer.Text)
 	var links []string
 	for _, cite := range f.Answer.Citations {
-		mark := "[" + strconv.Itoa(cite.Mark) + "]"
-		links = append(links, mark, `<a class="cite" href="#chunk-`+template.HTMLEscapeString(cite.ChunkID)+`">`+mark+`</a>`)
+		links = append(links, markOf(cite), `<a class="cite" href="#chunk-`+template.HTMLEscapeString(cite.ChunkID)+`">`+markOf(cite)+`</a>`)
 	}
-	text = strings.NewReplacer(links...).Replace(text)
-	return template.HTML(strings.ReplaceAll(text, "\n", "<br>"))
+	link := strings.NewReplacer(links...)
+	lines := strings.Split(f.Answer.Text, "\n")
+	for i, line := range lines {
+		if parts := quotation.FindStringSubmatch(line); parts != nil {
+			lines[i] = "<bdi>" + template.HTMLEscapeString(parts[1]) + "</bdi> " + link.Replace(parts[2])
+		} else {
+			lines[i] = link.Replace(template.HTMLEscapeString(line))
+		}
+	}
+	return template.HTML(strings.Join(lines, "<br>"))
 }
