@@ -155,7 +155,7 @@ func (t *tile) rank(b *batch, halves []screenedHalf, trials int) {
 		return
 	}
 	compare(t, b, true)
-	rest, left := int32(max(0, trials-t.first-tileTrials)), 0
+	rest, left := int32(t.first), 0
 	for k, i := range b.halves {
 		below, equal := b.below[k]+int32(bits.OnesCount64(t.under[k]&t.all)), b.equal[k]
 		of := &halves[i^1]
