@@ -1,0 +1,67 @@
+package jobs
+
+import (
+	"context"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river/riverdriver"
+)
+
+const (
+	// riverFetch is how River's statement that fetches jobs begins.
+	riverFetch = "-- name: JobGetAvailable :many\n"
+	// fetchAvailable takes the parameters of River's statement and returns its columns. River's carries all columns of the
+	// jobs through the sort and looks each job up again by its id. This one comes back to each row, which it holds locked,
+	// by its place.
+	fetchAvailable = riverFetch + `
+	update river_job set state = 'running', attempt = attempt + 1, attempted_at = coalesce($1::timestamptz, now()),
+	       attempted_by = array_append(case when array_length(attempted_by, 1) >= $2::int
+	                                        then attempted_by[array_length(attempted_by, 1) + 2 - $2:] else attempted_by end, $3::text)
+	 where ctid = any (array(
+	     select ctid from river_job
+	      where state = 'available' and queue = $4::text and ($5::text[] is null or kind = any ($5::text[]))
+	        and scheduled_at <= coalesce($1::timestamptz, now())
+	      order by priority, scheduled_at, id
+	      limit $6::integer for update skip locked))
+	returning id, args, attempt, attempted_at, attempted_by, created_at, errors, finalized_at, kind, max_attempts, metadata, priority,
+	          queue, state, scheduled_at, tags, unique_key, unique_states`
+)
+
+// JobGetAvailable implements riverdriver.Executor: River reads what our statement returns.
+func (e *executor) JobGetAvailable(ctx context.Context, params *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error) {
+	if params.Schema != "" {
+		return e.Executor.JobGetAvailable(ctx, params)
+	}
+	return e.driver.Driver.UnwrapExecutor(&fetching{pool: e.driver.pool}).JobGetAvailable(ctx, params)
+}
+
+// fetching stands where River's fetch has its connection, and has the pool run our statement instead.
+type fetching struct {
+	pgx.Tx // nil: the fetch needs no more than what is here
+
+	pool *pgxpool.Pool
+}
+
+// Query implements pgx.Tx.
+func (f *fetching) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if strings.HasPrefix(sql, riverFetch) && len(args) == 6 {
+		sql = fetchAvailable
+	}
+	return f.pool.Query(ctx, sql, args...)
+}
+
+// QueryRow implements pgx.Tx.
+func (f *fetching) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	return f.pool.QueryRow(ctx, sql, args...)
+}
+
+// Exec implements pgx.Tx.
+func (f *fetching) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	return f.pool.Exec(ctx, sql, args...)
+}
+
+// Conn implements pgx.Tx: the pool has no one connection.
+func (f *fetching) Conn() *pgx.Conn { return nil }
