@@ -56,7 +56,7 @@ func (f *Feed) listen(ctx context.Context, session *eventlog.Session) error {
 				return err
 			}
 		}
-		if _, err := session.Hint(ctx, f.hub.place(), pollEvery); err != nil {
+		if _, err := session.Hint(ctx, f.hub.place, pollEvery); err != nil {
 			return err
 		}
 	}

@@ -20,7 +20,9 @@ const (
 	// busy. It is never longer than tickLoaded. 5,000 events a second, 30 of them lately, are delivered as soon as one is.
 	tickEvent  = 40 * time.Microsecond
 	tickSoon   = 100
-	tickLoaded = 10 * time.Millisecond
+	tickLoaded = 20 * time.Millisecond
+	// hintLate is how long the others' listeners wait for their hint while one look after the other finds events.
+	hintLate = 10 * time.Millisecond
 	// busyFor is how long after an event more are expected.
 	busyFor    = 100 * time.Millisecond
 	electEvery = time.Second
@@ -103,25 +105,28 @@ func afterLook(lately int, took time.Duration) time.Duration {
 	return min(max(tickBusy+time.Duration(lately-tickSoon)*tickEvent, took), tickLoaded)
 }
 
-// pass publishes every event after at, moves at, and notifies of each page of them. It returns how many it found. The hub's place would not
+// pass publishes every event after at, moves at, and notifies of them. It returns how many it found. The hub's place would not
 // do for at: this process's own listener may have passed events that no other has.
 func (f *Feed) pass(ctx context.Context, session *eventlog.Session, at *eventlog.Cursor) (found int, err error) {
 	if place := f.hub.place(); place.Epoch != at.Epoch {
 		*at = place // the log was replaced
 	}
+	hinted := time.Now()
 	for more := true; more; {
 		var events []eventlog.Event
 		if events, more, err = session.Events(ctx, *at, readPage); err != nil {
 			return found, err
 		}
-		if len(events) == 0 {
-			continue
-		}
 		waiting := f.publish(events)
-		found += len(events)
-		*at = events[len(events)-1].Cursor
-		if err := session.Notify(ctx, *at); err != nil {
-			return found, err
+		if len(events) > 0 {
+			found += len(events)
+			*at = events[len(events)-1].Cursor
+		}
+		if found > 0 && (!more || time.Since(hinted) > hintLate) {
+			hinted = time.Now()
+			if err := session.Notify(ctx, *at); err != nil {
+				return found, err
+			}
 		}
 		if err := f.spaced(ctx, waiting); err != nil {
 			return found, err

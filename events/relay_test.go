@@ -19,8 +19,8 @@ func TestThePauseBetweenLooksGrowsWithWhatTheyFindAndTake(t *testing.T) {
 		{30, 8 * time.Millisecond, 2 * time.Millisecond}, // of 5,000 a second
 		{175, quick, 5 * time.Millisecond},
 		{175, 8 * time.Millisecond, 8 * time.Millisecond},
-		{512, quick, 10 * time.Millisecond},
-		{50_000, time.Second, 10 * time.Millisecond},
+		{400, quick, 14 * time.Millisecond},
+		{50_000, time.Second, 20 * time.Millisecond},
 	} {
 		require.Equal(t, look.pause, afterLook(look.lately, look.took), "%+v", look)
 	}

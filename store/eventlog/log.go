@@ -221,6 +221,7 @@ func collectEvents(rows pgx.Rows, after Cursor, limit int) (events []Event, read
 			row.EntityID = *entity
 			events = row.append(events, after, limit)
 		}
+		events = slices.Grow(events, min(len(jobs), limit-len(events)))
 		for _, job := range jobs {
 			row.EntityID = strconv.FormatInt(job, 10)
 			events = row.append(events, after, limit)

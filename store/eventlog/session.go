@@ -57,9 +57,9 @@ func (s *Session) Listen(ctx context.Context) error {
 	return nil
 }
 
-// Hint waits at most so long for a hint that there are events after the cursor. To get none is
-// not an error; hints of what the cursor has passed are not counted.
-func (s *Session) Hint(ctx context.Context, after Cursor, within time.Duration) (bool, error) {
+// Hint waits at most so long for a hint that there are events after a place. To get none is not an error; hints
+// of what the place has passed when they come are not counted.
+func (s *Session) Hint(ctx context.Context, place func() Cursor, within time.Duration) (bool, error) {
 	wait, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	for {
@@ -72,7 +72,7 @@ func (s *Session) Hint(ctx context.Context, after Cursor, within time.Duration) 
 		case err != nil:
 			return false, fmt.Errorf("wait for a notification: %w", err)
 		}
-		if upTo, err := ParseCursor(n.Payload); err != nil || after.Before(upTo) {
+		if upTo, err := ParseCursor(n.Payload); err != nil || place().Before(upTo) {
 			return true, nil
 		}
 	}

@@ -3,6 +3,7 @@ package eventlog_test
 import (
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
@@ -108,4 +109,23 @@ func TestAReaderThatLooksOftenMissesNoEvent(t *testing.T) {
 		}
 	}
 	require.Zero(t, missed, "of %d events", len(seen))
+}
+
+// The relay of the same process publishes events before it hints at them: its listener has nothing to read then, though the
+// place has moved since it began to wait.
+func TestAHintOfWhatThePlaceHasPassedMeanwhileIsNotCounted(t *testing.T) {
+	t.Parallel()
+	l := newLogFixture(t)
+	require.NoError(t, l.session.Listen(t.Context()))
+	for _, upTo := range []uint64{5, 7, 9} {
+		require.NoError(t, l.session.Notify(t.Context(), eventlog.Cursor{XID: upTo}))
+	}
+	asked := 0
+	hinted, err := l.session.Hint(t.Context(), func() eventlog.Cursor {
+		asked++
+		return eventlog.Cursor{XID: uint64(min(4+2*asked, 8))}
+	}, time.Minute)
+	require.NoError(t, err)
+	require.True(t, hinted)
+	require.Equal(t, 3, asked)
 }
