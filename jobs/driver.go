@@ -72,11 +72,11 @@ const completeMany = `
 	), completed as (
 	    update river_job j set state = 'completed', finalized_at = d.at
 	      from done d where j.id = d.id and j.state = 'running'
-	    returning j.id, j.attempt
+	    returning j.id, j.attempt, j.finalized_at
 	)
-	select id, attempt, 'completed' from completed
+	select id, attempt, 'completed', finalized_at from completed
 	union all
-	select j.id, j.attempt, j.state::text
+	select j.id, j.attempt, j.state::text, j.finalized_at
 	  from (select d.id from done d where d.id not in (select c.id from completed c)) other
 	  join river_job j on j.id = other.id`
 
@@ -90,7 +90,11 @@ func (e *executor) JobSetStateIfRunningMany(ctx context.Context, params *riverdr
 			var done []*rivertype.JobRow
 			done, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (*rivertype.JobRow, error) {
 				var job rivertype.JobRow
-				return &job, row.Scan(&job.ID, &job.Attempt, &job.State)
+				err := row.Scan(&job.ID, &job.Attempt, &job.State, &job.FinalizedAt)
+				if job.FinalizedAt != nil {
+					*job.FinalizedAt = job.FinalizedAt.UTC()
+				}
+				return &job, err
 			})
 			if err == nil {
 				return done, nil

@@ -28,6 +28,8 @@ type stateOf struct {
 	ID      int64
 	Attempt int
 	State   rivertype.JobState
+
+	Finalized bool
 }
 
 // Ours stands in for River's statement, whatever has become of the jobs meanwhile.
@@ -43,7 +45,12 @@ func TestCompletionsAreWhatRiverMakesOfThem(t *testing.T) {
 	}
 	require.Equal(t, got[0], got[1])
 	require.Equal(t, []stateOf{
-		{1, 1, "completed"}, {2, 3, "completed"}, {3, 1, "completed"}, {4, 1, "cancelled"}, {5, 2, "available"}, {6, 1, "running"},
+		{1, 1, "completed", true},
+		{2, 3, "completed", true},
+		{3, 1, "completed", true},
+		{4, 1, "cancelled", true},
+		{5, 2, "available", false},
+		{6, 1, "running", false},
 	}, got[1].returned)
 	require.Equal(t, []string{"job.completed 1", "job.completed 2", "zombie.refused 6"}, got[1].events)
 }
@@ -88,10 +95,10 @@ func completed(t *testing.T, db *pgtest.DB, by riverdriver.Executor) (all became
 	rows, err := by.JobSetStateIfRunningMany(t.Context(), params)
 	require.NoError(t, err)
 	for _, job := range rows {
-		all.returned = append(all.returned, stateOf{job.ID, job.Attempt, job.State})
+		all.returned = append(all.returned, stateOf{job.ID, job.Attempt, job.State, job.FinalizedAt != nil})
 	}
 	slices.SortFunc(all.returned, func(a, b stateOf) int { return cmp.Compare(a.ID, b.ID) })
-	stored, err := owner.Query(t.Context(), `select id, attempt::int, state::text from river_job order by id`)
+	stored, err := owner.Query(t.Context(), `select id, attempt::int, state::text, finalized_at is not null from river_job order by id`)
 	require.NoError(t, err)
 	all.stored, err = pgx.CollectRows(stored, pgx.RowToStructByPos[stateOf])
 	require.NoError(t, err)
