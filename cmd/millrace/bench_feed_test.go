@@ -53,6 +53,8 @@ func BenchmarkQueueLadder(b *testing.B) {
 	l.exec(`create function bench_nothing() returns trigger language plpgsql as $$ begin return null; end $$`)
 	l.exec(`create trigger bench_insert after insert on river_job referencing new table as new_rows for each statement execute function bench_nothing()`)
 	l.exec(`create trigger bench_update after update on river_job referencing old table as old_rows new table as new_rows for each statement execute function bench_nothing()`)
+	l.exec(leastFeed)
+	least := []string{"bench_least_insert", "bench_least_update"}
 	l.climbAll([]step{
 		{name: "bare River"},
 		{name: "+ triggers that do nothing", triggers: []string{"bench_insert", "bench_update"}},
@@ -60,7 +62,9 @@ func BenchmarkQueueLadder(b *testing.B) {
 		{name: "+ events written", triggers: l.ours[1:]},
 		{name: "+ both", triggers: l.ours},
 		{name: "+ both, and the feed read", triggers: l.ours, fed: true},
+		{name: "least possible feed, written and read", triggers: least, least: true},
 		{name: "a worker of ours, without triggers", by: fullFleet},
+		{name: "a worker of ours, least possible feed", triggers: least, least: true, by: fullFleet},
 		{name: "a worker of ours, with all", triggers: l.ours, fed: true, by: fullFleet},
 	}, 5, 10_000)
 }
@@ -74,7 +78,8 @@ func BenchmarkStarts(b *testing.B) {
 			require.NoError(b, err)
 			b.Cleanup(func() { _ = cluster.Stop(context.WithoutCancel(b.Context())) })
 			require.NoError(b, migrations.Up(b.Context(), cluster.URL()))
-			pool, err := store.OpenPool(b.Context(), store.PoolOptions{DatabaseURL: cluster.URL(), MaxConns: 10})
+			trace := &startTrace{steps: map[benchFleet][]startSteps{}}
+			pool, err := store.OpenPool(b.Context(), store.PoolOptions{DatabaseURL: cluster.URL(), MaxConns: 10, Spans: trace})
 			require.NoError(b, err)
 			b.Cleanup(pool.Close)
 			owner, err := pgxpool.New(b.Context(), cluster.URL())
@@ -82,7 +87,13 @@ func BenchmarkStarts(b *testing.B) {
 			b.Cleanup(owner.Close)
 			var found figures
 			for b.Loop() {
-				require.NoError(b, (&benchQueue{pool: pool, owner: owner}).starts(b.Context(), &found))
+				require.NoError(b, (&benchQueue{pool: pool, owner: owner, trace: trace}).starts(b.Context(), &found))
+			}
+			for _, by := range []benchFleet{bareRiver, fullFleet} {
+				for _, s := range trace.slowest(by) {
+					b.Logf("%s, of the slowest hundredth: inserted after %.1f ms, fetch began after %.1f, ended after %.1f, work began after %.1f",
+						benchFleets[by], milliseconds(s.inserted), milliseconds(s.fetchBegan), milliseconds(s.fetchEnded), milliseconds(s.worked))
+				}
 			}
 			for _, f := range found.all {
 				b.ReportMetric(f.median(), strings.NewReplacer(" ", "-", ",", "").Replace(f.name)+"-ms")
@@ -92,10 +103,13 @@ func BenchmarkStarts(b *testing.B) {
 	}
 }
 
+func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }
+
 type step struct {
 	name                      string
 	triggers                  []string
 	fed                       bool
+	least                     bool // with the least feed instead
 	by                        benchFleet
 	rate, ours, postgres, wal []float64
 }
@@ -171,11 +185,7 @@ func (l *ladder) climb(s *step, jobs int) {
 	l.exec(`checkpoint`) // pages are logged whole once after each
 	var server int
 	require.NoError(l.b, l.queue.owner.QueryRow(l.b.Context(), serverProcess).Scan(&server))
-	if s.fed { // its beginning is not what a job takes
-		stop, err := l.queue.feed(l.b.Context())
-		require.NoError(l.b, err)
-		defer stop()
-	}
+	defer l.begin(s)() // its beginning is not what a job takes
 	wal, ours, postgres := l.walAt(), runTimeOf(l.b, os.Getpid()), childrenTimeOf(l.b, server)
 	took, err := l.queue.timed(l.b.Context(), s.by, false, jobs)
 	require.NoError(l.b, err)

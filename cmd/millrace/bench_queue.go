@@ -72,6 +72,7 @@ const noopSlots = 500
 type benchQueue struct {
 	pool  *pgxpool.Pool // of the API's role
 	owner *pgxpool.Pool // above row-level security
+	trace *startTrace   // nil: starts are not taken apart
 }
 
 func newBenchQueue(ctx context.Context, life *lifecycle, cluster *localpg.Cluster) (*benchQueue, error) {
@@ -115,7 +116,7 @@ const idleStarts = 100
 
 // starts times jobs of an idle fleet from the call that inserts one to its work, and the same of River without anything of
 // ours. Beside each of the fleet's it times what nobody can do without: a statement that inserts the job's row and one that
-// updates it, each committed, over one connection.
+// updates it, each committed, over one connection; and the same with a notification between them, over two.
 func (q *benchQueue) starts(ctx context.Context, found *figures) error {
 	if _, err := q.owner.Exec(ctx, `create table if not exists bench_starts (like river_job including all)`); err != nil {
 		return err
@@ -124,7 +125,7 @@ func (q *benchQueue) starts(ctx context.Context, found *figures) error {
 	if err != nil {
 		return err
 	}
-	took, inserted, floor, err := q.startsOf(ctx, fullFleet, ours)
+	of, err := q.startsOf(ctx, fullFleet, ours)
 	if err != nil {
 		return err
 	}
@@ -132,7 +133,7 @@ func (q *benchQueue) starts(ctx context.Context, found *figures) error {
 	if err != nil {
 		return err
 	}
-	bare, _, _, err := q.startsOf(ctx, bareRiver, rivers)
+	bare, err := q.startsOf(ctx, bareRiver, rivers)
 	if err != nil {
 		return err
 	}
@@ -140,8 +141,10 @@ func (q *benchQueue) starts(ctx context.Context, found *figures) error {
 		name string
 		took []time.Duration
 	}{
-		{"job of an idle fleet, insert to work", took}, {"of that, the insert", inserted}, {"job of bare River, idle, insert to work", bare},
-		{"the same row inserted and updated, a commit each", floor},
+		{"job of an idle fleet, insert to work", of.took}, {"of that, the insert", of.inserted},
+		{"job of bare River, idle, insert to work", bare.took},
+		{"the same row inserted and updated, a commit each", of.commits},
+		{"the same row inserted, told of and fetched", append(of.told, bare.told...)},
 	} {
 		slices.Sort(of.took)
 		found.add(of.name+", p50", "ms", of.took[len(of.took)/2].Seconds()*1000)
@@ -150,46 +153,60 @@ func (q *benchQueue) starts(ctx context.Context, found *figures) error {
 	return nil
 }
 
+// startTimes are what jobs of an idle fleet took, and what was timed right after each of them.
+type startTimes struct{ took, inserted, commits, told []time.Duration }
+
 // startsOf times what one fleet does with what a client inserts, with the triggers that it has.
 func (q *benchQueue) startsOf(ctx context.Context, by benchFleet, inserter interface {
 	Insert(ctx context.Context, args river.JobArgs, opts *river.InsertOpts) (*rivertype.JobInsertResult, error)
 },
-) (took, inserted, floor []time.Duration, err error) {
+) (of startTimes, err error) {
 	if err := q.setTriggers(ctx, by); err != nil {
-		return nil, nil, nil, err
+		return of, err
 	}
+	floor, err := q.newTold(ctx)
+	if err != nil {
+		return of, err
+	}
+	defer floor.close()
 	began := make(chan struct{})
 	client, err := q.fleet(by, &noopWorker{began: began})
 	if err != nil {
-		return nil, nil, nil, err
+		return of, err
 	}
 	if err := client.Start(ctx); err != nil {
-		return nil, nil, nil, err
+		return of, err
 	}
 	for range idleStarts {
 		select { // the fleet is idle again, and has no rhythm
 		case <-ctx.Done():
-			return nil, nil, nil, ctx.Err()
+			return of, ctx.Err()
 		case <-time.After(time.Duration(5+rand.IntN(10)) * time.Millisecond):
 		}
 		start := time.Now()
 		if _, err := inserter.Insert(ctx, noopArgs{WorkspaceID: uuid.New()}, nil); err != nil {
-			return nil, nil, nil, err
+			return of, err
 		}
-		inserted = append(inserted, time.Since(start))
+		of.inserted = append(of.inserted, time.Since(start))
 		select {
 		case <-ctx.Done():
-			return nil, nil, nil, ctx.Err()
+			return of, ctx.Err()
 		case <-began:
 		}
-		took = append(took, time.Since(start))
+		of.took = append(of.took, time.Since(start))
+		q.trace.began(by, start, of.inserted[len(of.inserted)-1])
 		commits, err := q.twoCommits(ctx)
 		if err != nil {
-			return nil, nil, nil, err
+			return of, err
 		}
-		floor = append(floor, commits)
+		of.commits = append(of.commits, commits)
+		told, err := floor.time(ctx)
+		if err != nil {
+			return of, err
+		}
+		of.told = append(of.told, told)
 	}
-	return took, inserted, floor, client.Stop(ctx)
+	return of, client.Stop(ctx)
 }
 
 // setTriggers has the table of jobs have our triggers, or not for River without anything of ours.
