@@ -178,10 +178,8 @@ func (q *benchQueue) startsOf(ctx context.Context, by benchFleet, inserter inter
 		return of, err
 	}
 	for range idleStarts {
-		select { // the fleet is idle again, and has no rhythm
-		case <-ctx.Done():
-			return of, ctx.Err()
-		case <-time.After(time.Duration(5+rand.IntN(10)) * time.Millisecond):
+		if err := idle(ctx); err != nil {
+			return of, err
 		}
 		start := time.Now()
 		if _, err := inserter.Insert(ctx, noopArgs{WorkspaceID: uuid.New()}, nil); err != nil {
@@ -200,6 +198,9 @@ func (q *benchQueue) startsOf(ctx context.Context, by benchFleet, inserter inter
 			return of, err
 		}
 		of.commits = append(of.commits, commits)
+		if err := idle(ctx); err != nil { // what has just run is quicker than what has to be woken
+			return of, err
+		}
 		told, err := floor.time(ctx)
 		if err != nil {
 			return of, err
@@ -207,6 +208,16 @@ func (q *benchQueue) startsOf(ctx context.Context, by benchFleet, inserter inter
 		of.told = append(of.told, told)
 	}
 	return of, client.Stop(ctx)
+}
+
+// idle waits until the fleet is idle again, without a rhythm.
+func idle(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Duration(5+rand.IntN(10)) * time.Millisecond):
+		return nil
+	}
 }
 
 // setTriggers has the table of jobs have our triggers, or not for River without anything of ours.
