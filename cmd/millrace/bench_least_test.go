@@ -10,7 +10,7 @@ import (
 	"millrace/ops/routine"
 )
 
-// leastFeed is the least by which changes of jobs can be kept and told of: a row of two numbers and a state for each change, in
+// leastFeed is the least by which changes of jobs can be kept and read: a row of two numbers and a state for each change, in
 // a table with one index, and a connection that reads them in order every so often. It has no tenants, no kinds, no order
 // of commits that a reader could resume by, no subscribers. What a feed adds to this is ours to save; this is not.
 const leastFeed = `

@@ -144,7 +144,7 @@ func (q *benchQueue) starts(ctx context.Context, found *figures) error {
 		{"job of an idle fleet, insert to work", of.took}, {"of that, the insert", of.inserted},
 		{"job of bare River, idle, insert to work", bare.took},
 		{"the same row inserted and updated, a commit each", of.commits},
-		{"the same row inserted, told of and fetched", append(of.told, bare.told...)},
+		{"the same row inserted, notified and fetched", append(of.handover, bare.handover...)},
 	} {
 		slices.Sort(of.took)
 		found.add(of.name+", p50", "ms", of.took[len(of.took)/2].Seconds()*1000)
@@ -154,7 +154,7 @@ func (q *benchQueue) starts(ctx context.Context, found *figures) error {
 }
 
 // startTimes are what jobs of an idle fleet took, and what was timed right after each of them.
-type startTimes struct{ took, inserted, commits, told []time.Duration }
+type startTimes struct{ took, inserted, commits, handover []time.Duration }
 
 // startsOf times what one fleet does with what a client inserts, with the triggers that it has.
 func (q *benchQueue) startsOf(ctx context.Context, by benchFleet, inserter interface {
@@ -164,7 +164,7 @@ func (q *benchQueue) startsOf(ctx context.Context, by benchFleet, inserter inter
 	if err := q.setTriggers(ctx, by); err != nil {
 		return of, err
 	}
-	floor, err := q.newTold(ctx)
+	floor, err := q.newHandover(ctx)
 	if err != nil {
 		return of, err
 	}
@@ -201,11 +201,11 @@ func (q *benchQueue) startsOf(ctx context.Context, by benchFleet, inserter inter
 		if err := idle(ctx); err != nil { // what has just run is quicker than what has to be woken
 			return of, err
 		}
-		told, err := floor.time(ctx)
+		handover, err := floor.time(ctx)
 		if err != nil {
 			return of, err
 		}
-		of.told = append(of.told, told)
+		of.handover = append(of.handover, handover)
 	}
 	return of, client.Stop(ctx)
 }

@@ -13,15 +13,15 @@ import (
 	"millrace/ops/routine"
 )
 
-// told is the least by which a row that one connection inserts can be fetched by another that waits for it: the insert and
+// handover is the least by which a row that one connection inserts can be fetched by another that waits for it: the insert and
 // its notification in one trip, and the statement that takes the row once the notification has come. Nothing else is in
 // between: no pool, no queue's slots, no goroutines beside the two.
-type told struct {
+type handover struct {
 	pool     *pgxpool.Pool
 	listener *pgx.Conn
 }
 
-func (q *benchQueue) newTold(ctx context.Context) (*told, error) {
+func (q *benchQueue) newHandover(ctx context.Context) (*handover, error) {
 	conn, err := pgx.ConnectConfig(ctx, q.owner.Config().ConnConfig)
 	if err != nil {
 		return nil, err
@@ -31,13 +31,13 @@ func (q *benchQueue) newTold(ctx context.Context) (*told, error) {
 			return nil, err
 		}
 	}
-	return &told{q.owner, conn}, nil
+	return &handover{q.owner, conn}, nil
 }
 
-func (f *told) close() { _ = f.listener.Close(context.Background()) }
+func (f *handover) close() { _ = f.listener.Close(context.Background()) }
 
 // time is what one row takes.
-func (f *told) time(ctx context.Context) (took time.Duration, err error) {
+func (f *handover) time(ctx context.Context) (took time.Duration, err error) {
 	conn, err := f.pool.Acquire(ctx)
 	if err != nil {
 		return 0, err
