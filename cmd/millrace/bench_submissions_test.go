@@ -16,7 +16,7 @@ import (
 // BenchmarkSubmissions is the part of the verb bench that submits work, for profiles: 2,000 of each kind, or of the one
 // that MILLRACE_BENCH_SUBMISSIONS names by its table, and pgbench after each.
 func BenchmarkSubmissions(b *testing.B) {
-	env := &environment{stdout: io.Discard, stderr: io.Discard, logger: slog.New(slog.DiscardHandler)}
+	env := &environment{stdout: io.Discard, stderr: io.Discard, logger: slog.New(slog.DiscardHandler), awaits: &awaiting{}}
 	ctx, stop := context.WithCancel(b.Context())
 	defer stop()
 	err := serve(ctx, env, 30*time.Second, func(life *lifecycle) error {
