@@ -57,8 +57,8 @@ func TestAPreparedJobIsWhatRiverInserts(t *testing.T) {
 	client, err := jobs.NewInsertClient(pool, slog.New(slog.DiscardHandler), &withMetadata{})
 	require.NoError(t, err)
 	args := jobs.TunePlanArgs{WorkspaceID: uuid.New(), TuneID: uuid.New()}
-	for _, opts := range []river.InsertOpts{{Pending: true}, {Pending: true, Priority: jobs.PriorityFirst, Queue: "other", MaxAttempts: 2}} {
-		prepared, err := client.PrepareHeld(t.Context(), args, opts)
+	for _, opts := range []river.InsertOpts{{}, {Priority: jobs.PriorityShare}, {Pending: true}, {Pending: true, Priority: jobs.PriorityFirst, Queue: "other", MaxAttempts: 2}} {
+		prepared, err := client.Prepare(t.Context(), args, opts)
 		require.NoError(t, err)
 		inserted, err := client.Insert(t.Context(), args, &opts)
 		require.NoError(t, err)
@@ -73,7 +73,7 @@ func TestAPreparedJobIsWhatRiverInserts(t *testing.T) {
 		require.Equal(t, inserted.Job.Tags, prepared.Tags)
 		require.Empty(t, inserted.Job.UniqueKey)
 	}
-	_, err = client.PrepareHeld(t.Context(), args, river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true}})
+	_, err = client.Prepare(t.Context(), args, river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true}})
 	require.Error(t, err)
 }
 

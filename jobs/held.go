@@ -21,11 +21,11 @@ type InsertClient struct {
 	middleware []rivertype.JobInsertMiddleware
 }
 
-var errNotHeld = errors.New("only a job that is neither unique nor scheduled is prepared as one that is held back")
+var errNotPrepared = errors.New("only a job that is neither unique nor scheduled is prepared")
 
-// PrepareHeld returns the row that Insert would insert of a job that is held back, after all middleware around inserts:
-// for a caller that inserts it in one statement with rows of its own. Nobody has to be woken for it.
-func (c *InsertClient) PrepareHeld(ctx context.Context, args river.JobArgs, opts river.InsertOpts) (*rivertype.JobInsertParams, error) {
+// Prepare returns the row that Insert would insert of a job that is held back or may be worked at once, after all middleware
+// around inserts: for a caller that inserts it in one statement with rows of its own, and wakes who works it by Wake.
+func (c *InsertClient) Prepare(ctx context.Context, args river.JobArgs, opts river.InsertOpts) (*rivertype.JobInsertParams, error) {
 	var own river.InsertOpts
 	if of, ok := args.(river.JobArgsWithInsertOpts); ok {
 		own = of.InsertOpts()
@@ -33,7 +33,7 @@ func (c *InsertClient) PrepareHeld(ctx context.Context, args river.JobArgs, opts
 	for _, o := range []river.InsertOpts{own, opts} {
 		unique := o.UniqueOpts
 		if !o.ScheduledAt.IsZero() || unique.ByArgs || unique.ByQueue || unique.ByPeriod > 0 || len(unique.ByState) > 0 || len(o.Tags) > 0 || len(o.Metadata) > 0 {
-			return nil, fmt.Errorf("%s: %w", args.Kind(), errNotHeld)
+			return nil, fmt.Errorf("%s: %w", args.Kind(), errNotPrepared)
 		}
 	}
 	encoded, err := json.Marshal(args)
@@ -41,10 +41,13 @@ func (c *InsertClient) PrepareHeld(ctx context.Context, args river.JobArgs, opts
 		return nil, fmt.Errorf("encode arguments of %s: %w", args.Kind(), err)
 	}
 	params := &rivertype.JobInsertParams{
-		Args: args, EncodedArgs: encoded, Kind: args.Kind(), Metadata: []byte("{}"), State: rivertype.JobStatePending, Tags: []string{},
+		Args: args, EncodedArgs: encoded, Kind: args.Kind(), Metadata: []byte("{}"), State: rivertype.JobStateAvailable, Tags: []string{},
 		MaxAttempts: cmp.Or(opts.MaxAttempts, own.MaxAttempts, river.MaxAttemptsDefault),
 		Priority:    cmp.Or(opts.Priority, own.Priority, river.PriorityDefault),
 		Queue:       cmp.Or(opts.Queue, own.Queue, river.QueueDefault),
+	}
+	if own.Pending || opts.Pending {
+		params.State = rivertype.JobStatePending
 	}
 	many := []*rivertype.JobInsertParams{params}
 	insert := func(context.Context) ([]*rivertype.JobInsertResult, error) { return nil, nil }
@@ -56,4 +59,14 @@ func (c *InsertClient) PrepareHeld(ctx context.Context, args river.JobArgs, opts
 	}
 	_, err = insert(ctx)
 	return params, err
+}
+
+// Wake has the workers of a queue start a job that a caller of Prepare inserts: with the commit of its transaction, which
+// runs what last is called with, or soon after it.
+func (c *InsertClient) Wake(queue string, last func(what, sql string, args ...any), afterCommit func(fn func())) {
+	if c.hints.due(queue) {
+		last("wake the queue", hintSQL, hintTopic, hint(queue))
+		return
+	}
+	afterCommit(func() { c.hints.committed(queue) })
 }

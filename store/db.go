@@ -39,9 +39,11 @@ type Jobs interface {
 	JobCancelTx(ctx context.Context, tx pgx.Tx, jobID int64) (*rivertype.JobRow, error)
 }
 
-// HeldJobs is what Jobs may do besides: give the row of a job that is held back, to be inserted by a statement of ours.
-type HeldJobs interface {
-	PrepareHeld(ctx context.Context, args river.JobArgs, opts river.InsertOpts) (*rivertype.JobInsertParams, error)
+// PreparedJobs is what Jobs may do besides: give the row of a job, to be inserted by a statement of ours, and wake who works
+// one that is not held back.
+type PreparedJobs interface {
+	Prepare(ctx context.Context, args river.JobArgs, opts river.InsertOpts) (*rivertype.JobInsertParams, error)
+	Wake(queue string, last func(what, sql string, args ...any), afterCommit func(fn func()))
 }
 
 // DB is the pool and the transactions on it; the packages below keep their aggregates in it. It is safe for concurrent use.

@@ -18,7 +18,15 @@ import (
 // gets the stored response; another body is ErrKeyReused; one that is still running after the
 // submission's wait is ErrKeyBusy. A new one beyond the queue's depth is ErrQueueFull. An error stores nothing.
 func (s *DB) Submit(ctx context.Context, sub Submission, effect func(context.Context, *Tx) (Response, error)) (Response, error) {
-	return s.submitNaming(ctx, sub, nil, effect)
+	return s.submitNaming(ctx, sub, nil, nil, effect)
+}
+
+// SubmitLooking is Submit whose round trip that begins the transaction also runs what look queues, once the submission has
+// entered the workspace. It runs too where the key was claimed before and the effect does not.
+func (s *DB) SubmitLooking(ctx context.Context, sub Submission, look func(*pgx.Batch),
+	effect func(context.Context, *Tx) (Response, error),
+) (Response, error) {
+	return s.submitNaming(ctx, sub, nil, look, effect)
 }
 
 // SubmitWork is Submit of at most one tune or walk-forward. The round trip that begins the transaction holds what it
@@ -27,16 +35,18 @@ func (s *DB) SubmitWork(ctx context.Context, sub Submission, named Named,
 	effect func(context.Context, *Tx) (Response, error),
 ) (Response, error) {
 	sub.Adds = AddsTune
-	return s.submitNaming(ctx, sub, &named, effect)
+	return s.submitNaming(ctx, sub, &named, nil, effect)
 }
 
 // submitNaming is Submit of work that names something; nil: of any other.
-func (s *DB) submitNaming(ctx context.Context, sub Submission, named *Named, effect func(context.Context, *Tx) (Response, error)) (Response, error) {
+func (s *DB) submitNaming(ctx context.Context, sub Submission, named *Named, look func(*pgx.Batch),
+	effect func(context.Context, *Tx) (Response, error),
+) (Response, error) {
 	e := entry{alone: sub.Adds == AddsAny, tune: sub.Adds == AddsTune, depth: sub.QueueDepth, adds: sub.Pieces}
-	resp, err := s.submit(ctx, sub, &e, named, effect)
+	resp, err := s.submit(ctx, &beginning{sub: sub, entry: &e, named: named, look: look}, effect)
 	if errors.Is(err, errEnterAlone) {
 		e = entry{alone: true, tune: e.tune, depth: e.depth, adds: e.adds}
-		resp, err = s.submit(ctx, sub, &e, named, effect)
+		resp, err = s.submit(ctx, &beginning{sub: sub, entry: &e, named: named, look: look}, effect)
 	}
 	return resp, err
 }
@@ -46,16 +56,19 @@ func (sub *Submission) enters() bool {
 	return sub.Workspace != uuid.Nil && (sub.QueueDepth > 0 || sub.Adds == AddsTune)
 }
 
-func (s *DB) submit(ctx context.Context, sub Submission, e *entry, named *Named, effect func(context.Context, *Tx) (Response, error)) (Response, error) {
+func (s *DB) submit(ctx context.Context, begin *beginning, effect func(context.Context, *Tx) (Response, error)) (Response, error) {
 	var resp Response
+	sub := begin.sub
 	pool, role, workspace := s.spaces, WorkspaceRole, sub.Workspace
 	if sub.inFleet() {
 		pool, role, workspace = s.pool, FleetRole, uuid.Nil
 	}
-	begin := beginning{sub: sub, entry: e, named: named}
 	err := s.inPipelined(submitting(ctx), pool, workspace, func(batch *pgx.Batch) {
 		queueBegin(batch, role)
 		begin.queue(batch)
+		if begin.look != nil {
+			begin.look(batch)
+		}
 	}, func(tx *Tx, failed error) (err error) {
 		if failed != nil {
 			return begin.explain(failed)
@@ -69,7 +82,7 @@ func (s *DB) submit(ctx context.Context, sub Submission, e *entry, named *Named,
 			return err
 		}
 		if sub.enters() {
-			tx.place = e.Place
+			tx.place = begin.entry.Place
 		}
 		if resp, err = effect(ctx, tx); err != nil {
 			return err
@@ -111,6 +124,7 @@ type beginning struct {
 	sub   Submission
 	entry *entry
 	named *Named
+	look  func(*pgx.Batch) // nil: at nothing
 
 	claimed                 bool
 	fingerprint, body       []byte // of a submission with its key that was made before; nil: it was just pruned

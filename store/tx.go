@@ -15,6 +15,7 @@ import (
 // Tx is a transaction of InWorkspace or InFleet.
 type Tx struct {
 	pgx.Tx
+	outer       *Tx // of a part
 	afterCommit []func()
 	unaudited   bool
 	place       Place
@@ -28,7 +29,15 @@ func (t *Tx) Unaudited() { t.unaudited = true }
 
 // AfterCommit runs fn once the transaction is committed, in the order of the calls; after a rollback
 // fn is not run.
-func (t *Tx) AfterCommit(fn func()) { t.afterCommit = append(t.afterCommit, fn) }
+func (t *Tx) AfterCommit(fn func()) {
+	for t.outer != nil {
+		t = t.outer
+	}
+	t.afterCommit = append(t.afterCommit, fn)
+}
+
+// Part is a part of the transaction, whose own last statements run by RunLast.
+func (t *Tx) Part() *Tx { return &Tx{Tx: t, outer: t} }
 
 // Place is what the workspace has room for, in a submission that adds a tune.
 func (t *Tx) Place() Place { return t.place }
@@ -40,6 +49,18 @@ func (t *Tx) Last(what, sql string, args ...any) {
 	t.last.Queue(sql, args...).Exec(func(pgconn.CommandTag) error {
 		t.lastRan++
 		return nil
+	})
+}
+
+// LastRow is Last of a statement that returns a row, which is read into values when it runs.
+func (t *Tx) LastRow(what string, into []any, sql string, args ...any) {
+	t.lastWhat = append(t.lastWhat, what)
+	t.last.Queue(sql, args...).QueryRow(func(row pgx.Row) error {
+		err := row.Scan(into...)
+		if err == nil {
+			t.lastRan++
+		}
+		return err
 	})
 }
 

@@ -2,7 +2,6 @@ package library
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"millrace/jobs"
 	"millrace/jobs/knowledge"
 	"millrace/store"
 )
@@ -111,68 +109,6 @@ type NewIngest struct {
 	Name         string
 	Upload       uuid.UUID // of what was sent; uuid.Nil for a URL
 	Options      IngestOptions
-}
-
-// CreateIngest stores an ingestion and its River job in the transaction of the submission, and makes
-// the document it is for unless it is there; render makes the response that is kept with the key.
-func (s *Store) CreateIngest(ctx context.Context, sub store.Submission, in NewIngest,
-	render func(*Ingest) (store.Response, error),
-) (store.Response, error) {
-	sub.Adds = store.AddsOne
-	return s.db.Submit(ctx, sub, func(ctx context.Context, tx *store.Tx) (store.Response, error) {
-		ingest, err := s.createIngest(ctx, tx, sub.Workspace, in)
-		if err != nil {
-			return store.Response{}, err
-		}
-		return render(ingest)
-	})
-}
-
-// CreateIngestIn is CreateIngest within the transaction of another submission.
-func (s *Store) CreateIngestIn(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewIngest) (*Ingest, error) {
-	return s.createIngest(ctx, tx, workspace, in)
-}
-
-func (s *Store) createIngest(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewIngest) (*Ingest, error) {
-	document, err := claimDocument(ctx, tx, workspace, in.SourceType, in.CanonicalURL)
-	if err != nil {
-		return nil, err
-	}
-	var upload *uuid.UUID
-	var size int64
-	if in.Upload != uuid.Nil {
-		upload = &in.Upload
-		err := tx.QueryRow(ctx, `
-			update ingest_uploads set claimed = true where id = $1 and not claimed returning size`, in.Upload).Scan(&size)
-		if err != nil {
-			return nil, fmt.Errorf("claim upload: %w", err)
-		}
-	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return nil, fmt.Errorf("ingestion id: %w", err)
-	}
-	options, err := json.Marshal(in.Options)
-	if err != nil {
-		return nil, fmt.Errorf("encode options: %w", err)
-	}
-	job, err := s.db.River().InsertTx(ctx, tx, jobs.IngestArgs{WorkspaceID: workspace, IngestID: id}, nil)
-	if err != nil {
-		return nil, fmt.Errorf("insert ingestion job: %w", err)
-	}
-	_, err = tx.Exec(ctx, `
-		insert into ingest_jobs (id, workspace_id, source_type, detected, document_id, url, name, upload_id,
-		                         options, river_job_id, bytes, canonical_url)
-		values ($1, $2, $3, $4, $5, nullif($6, ''), $7, $8, $9, $10, $11, $12)`,
-		id, workspace, in.SourceType, in.Detected, document, in.URL, in.Name, upload, options, job.Job.ID, size, in.CanonicalURL)
-	if err != nil {
-		return nil, fmt.Errorf("insert ingestion: %w", err)
-	}
-	ingest, err := readIngest(ctx, tx, workspace, id)
-	if err != nil {
-		return nil, err
-	}
-	return ingest, appendIngestEvent(ctx, tx, ingest, "queued")
 }
 
 // claimDocument finds the document of a source, or makes one that has no revision yet.
@@ -324,11 +260,15 @@ type ingestEvent struct {
 
 // appendIngestEvent records the ingestion as it now is.
 func appendIngestEvent(ctx context.Context, tx pgx.Tx, in *Ingest, what string) error {
-	return store.AppendEvent(ctx, tx, in.WorkspaceID, "ingestion", "ingestion.job."+what, in.ID.String(), ingestEvent{
+	return store.AppendEvent(ctx, tx, in.WorkspaceID, "ingestion", "ingestion.job."+what, in.ID.String(), in.event())
+}
+
+func (in *Ingest) event() ingestEvent {
+	return ingestEvent{
 		Status: in.Status, SourceType: in.SourceType, DocumentID: in.DocumentID, DatasetID: in.DatasetID, Name: in.Name,
 		Stage: in.Stage, Done: in.Done, Total: in.Total, Outcome: in.Outcome, Reason: in.Reason, Chunks: in.Chunks,
 		RetryAt: in.NextAttemptAt,
-	})
+	}
 }
 
 // IngestRiverJobs are the jobs that read sources, by the ids of the ingestions.

@@ -121,7 +121,7 @@ func planOfKey(ctx context.Context, tx pgx.Tx, sub store.Submission) (*RunPlan, 
 	return readRunPlan(ctx, tx, sub.Workspace, id)
 }
 
-func (s *Store) createRunPlan(ctx context.Context, tx pgx.Tx, sub store.Submission, in NewRunPlan) (*RunPlan, error) {
+func (s *Store) createRunPlan(ctx context.Context, tx *store.Tx, sub store.Submission, in NewRunPlan) (*RunPlan, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, fmt.Errorf("run plan id: %w", err)

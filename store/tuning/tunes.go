@@ -134,7 +134,7 @@ func (in *NewTune) named() store.Named {
 }
 
 // CreateIn is Create within the transaction of another submission.
-func (s *Store) CreateIn(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in NewTune) (*Tune, error) {
+func (s *Store) CreateIn(ctx context.Context, tx *store.Tx, workspace uuid.UUID, in NewTune) (*Tune, error) {
 	if err := in.named().Hold(ctx, tx, workspace); err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (s *Store) CreateIn(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, in
 	if err != nil {
 		return nil, err
 	}
-	last := &store.Tx{Tx: tx}
+	last := tx.Part()
 	tune, err := s.create(ctx, last, tx, workspace, place, in)
 	if err != nil {
 		return nil, err
@@ -176,13 +176,16 @@ func (s *Store) create(ctx context.Context, last *store.Tx, tx pgx.Tx, workspace
 	if place.Active == 0 {
 		opts.Priority = jobs.PriorityFirst
 	}
-	if held, ok := s.db.River().(store.HeldJobs); ok && !tune.Admitted {
-		job, err := held.PrepareHeld(ctx, plan, opts)
+	if known, ok := s.db.River().(store.PreparedJobs); ok {
+		job, err := known.Prepare(ctx, plan, opts)
 		if err != nil {
 			return nil, fmt.Errorf("prepare plan job: %w", err)
 		}
-		last.Last("insert tune and plan job", insertHeldTune,
-			append(row, job.EncodedArgs, job.Kind, job.MaxAttempts, job.Metadata, job.Priority, job.Queue)...)
+		last.Last("insert tune and plan job", insertTuneAndJob,
+			append(row, job.EncodedArgs, job.Kind, job.MaxAttempts, job.Metadata, job.Priority, job.Queue, string(job.State))...)
+		if tune.Admitted {
+			known.Wake(job.Queue, last.Last, last.AfterCommit)
+		}
 	} else {
 		job, err := s.db.River().InsertTx(ctx, tx, plan, &opts)
 		if err != nil {
@@ -203,11 +206,11 @@ const (
 	newTune = `
 		insert into tunes (id, workspace_id, dataset_id, strategy, objective, search_type, spec, admitted, n_trials, created_at, plan_job_id)`
 	insertTune = newTune + ` values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
-	// insertHeldTune inserts the plan job too, which is held back, in the words of River's own insert.
-	insertHeldTune = `
+	// insertTuneAndJob inserts the plan job too, in the words of River's own insert.
+	insertTuneAndJob = `
 		with job as (
 			insert into river_job (state, args, kind, max_attempts, metadata, priority, queue)
-			values ('pending', $11, $12, $13, $14, $15, $16) returning id)` + newTune + `
+			values ($17::text::river_job_state, $11, $12, $13, $14, $15, $16) returning id)` + newTune + `
 		select $1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, $6::text, $7::json, $8::boolean, $9::int, $10::timestamptz, job.id from job`
 )
 
