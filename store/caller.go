@@ -12,7 +12,7 @@ var ErrStranger = errors.New("the caller is not as known")
 // Caller is who submits, of whom the process knows from a request before: nothing is stored, or answered of what was, unless
 // the transaction of the submission finds the same.
 type Caller struct {
-	// Look has a batch look, after the workspace is entered, and tells whether it found the caller as known.
+	// Look has a batch look, after the workspace is entered, and reports whether it found the caller as known.
 	Look func(batch *pgx.Batch, found *bool)
 	// Found is known once a transaction has looked.
 	Found bool

@@ -17,7 +17,7 @@ const (
 	knownMost = 10_000
 )
 
-// Known remembers who showed a key lately. What it knows is no proof: a submission's transaction has to find the same, see
+// Known remembers who showed a key lately. What it knows proves nothing: a submission's transaction has to find the same, see
 // Caller. It is safe for concurrent use.
 type Known struct {
 	mu sync.Mutex
