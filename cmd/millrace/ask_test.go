@@ -79,3 +79,13 @@ func TestAskSaysWhatTheSearchHadToDoWithout(t *testing.T) {
 	printAnswer(io.Discard, &notes, &found)
 	require.Equal(t, "note: the search had to do without vectors (unreachable), reranker (rate limit)\n", notes.String())
 }
+
+func TestAskSaysThatPassagesAreOnlyTheNearest(t *testing.T) {
+	t.Parallel()
+	yes, no := true, false
+	for covered, note := range map[*bool]string{nil: "", &yes: "", &no: "note: none of them is clearly about the question\n"} {
+		var notes strings.Builder
+		printAnswer(io.Discard, &notes, &types.Query{Covered: covered, Results: []types.Match{{Rank: 1, Title: "Notes"}}})
+		require.Equal(t, note, notes.String())
+	}
+}
