@@ -51,3 +51,23 @@ func TestScoresInsertJobsAsRiverDoes(t *testing.T) {
 	require.Equal(t, row("wfo.score"), score)
 	require.Equal(t, row("wfo.collect"), collect)
 }
+
+// A fold is scored with the next successful one read beside it, over folds that failed between them; the last one alone.
+func TestAFoldIsScoredWithTheNextSuccessfulOne(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	run, folds := d.WalkForward("w", 4, true)
+	d.Exec(`update wfo_folds set status = case when fold = 1 then 'failed' else 'completed' end where wfo_id = $1`, run.ID)
+	for fold, want := range map[int][]int{0: {0, 2}, 2: {2, 3}, 3: {3}} {
+		work, err := d.Store.WalkForward.ScoreWork(t.Context(), d.Space.ID, run.ID, fold)
+		require.NoError(t, err)
+		var got []int
+		for _, f := range work.Folds {
+			got = append(got, f.Index)
+			require.True(t, f.TrainEnd.Equal(folds[f.Index].TrainEnd))
+		}
+		require.Equal(t, want, got)
+	}
+	_, err := d.Store.WalkForward.ScoreWork(t.Context(), d.Space.ID, run.ID, 4)
+	require.ErrorIs(t, err, store.ErrNotFound)
+}
