@@ -11,9 +11,13 @@ import (
 )
 
 const (
-	// mostWords bounds what an answer quotes: a minute's reading. mostSentences does so where sentences are short.
-	mostWords     = 300
-	mostSentences = 30
+	// usualWords is what an answer quotes when it is likely to have what was asked for: a minute's reading. Where no sentence
+	// stands out it goes on to mostWords, a fifth of the passages. mostSentences bounds it where sentences are short.
+	usualWords    = 300
+	mostWords     = 500
+	mostSentences = 50
+	// enough is how likely what is quoted has the answer when no more is looked for.
+	enough = 0.9
 	// leastScore is the part of the best sentence's score that another needs.
 	leastScore = 0.35
 	// What a word of the question counts where it is not in the sentence but in the heading above it, in the passage's title, in
@@ -38,6 +42,7 @@ type sentence struct {
 	after, cut     bool // see quote
 	words          int
 	score          float64
+	likely         float64 // that it answers, of 1 for all
 }
 
 // extract is an answer without an LLM: the sentences that have the most of the question's words or of words like them, and
@@ -45,7 +50,7 @@ type sentence struct {
 // fewer sentences have it, and in part where the heading above has it: a sentence seldom repeats what its heading says.
 func extract(question string, from []Match, known Lexicon) (string, []Citation) {
 	all := candidates(question, from, known)
-	slices.SortStableFunc(all, func(a, b sentence) int { return cmp.Compare(b.score, a.score) })
+	likely(question, from, all, known)
 	all = chosen(all)
 	if len(all) == 0 {
 		return quoteFirst(from)
@@ -246,21 +251,29 @@ func spreadOfParts(from []Match) (low, span float64) {
 	return low, high - low
 }
 
-// chosen are the best sentences that an answer has room for; neighbouring passages overlap, so that some come twice.
+// chosen are the likeliest sentences that an answer has room for; neighbouring passages overlap, so that some come twice.
 func chosen(all []sentence) []sentence {
-	var kept []sentence
-	words := 0
+	best := 0.0
 	for _, s := range all {
-		if s.score < leastScore*all[0].score || len(kept) == mostSentences {
+		best = max(best, s.score)
+	}
+	all = slices.DeleteFunc(all, func(s sentence) bool { return s.score < leastScore*best })
+	slices.SortStableFunc(all, func(a, b sentence) int { return cmp.Compare(b.likely, a.likely) })
+	var kept []sentence
+	words, sure := 0, 0.0
+	for _, s := range all {
+		if len(kept) == mostSentences {
 			break
 		}
 		if slices.ContainsFunc(kept, s.repeats) {
+			sure += s.likely
 			continue
 		}
-		if words += s.words + 1; words > mostWords && len(kept) > 0 {
+		words += s.words + 1
+		if len(kept) > 0 && (words > mostWords || words > usualWords && sure >= enough) {
 			break
 		}
-		kept = append(kept, s)
+		kept, sure = append(kept, s), sure+s.likely
 	}
 	return kept
 }

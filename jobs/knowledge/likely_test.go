@@ -1,0 +1,92 @@
+package knowledge
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// Where one sentence stands out the answer ends sooner than where all fit alike.
+func TestAnswersAreLongerWhereNoSentenceStandsOut(t *testing.T) {
+	t.Parallel()
+	words := func(clear int) int {
+		var text strings.Builder
+		for i := range 50 {
+			kind := "plain"
+			if i < clear {
+				kind = "guaranteed"
+			}
+			fmt.Fprintf(&text, "A %s stop order of desk %d has a fee %s. ", kind, i, strings.Repeat("x", i+1))
+		}
+		answer, _ := extract("fee of a guaranteed stop order", matches(passages(text.String())), nil)
+		require.Equal(t, max(clear, 1), max(strings.Count(answer, "guaranteed"), 1))
+		return len(strings.Fields(answer))
+	}
+	flat := words(0)
+	require.Greater(t, flat, usualWords+50)
+	require.LessOrEqual(t, flat, mostWords)
+	clear := words(15)
+	require.Greater(t, clear, usualWords/2, "the others are quoted too, while there is room")
+	require.LessOrEqual(t, clear, usualWords+20)
+}
+
+// Of sentences that have the same words, the one among those about the question is likelier to answer.
+func TestASentenceAmongThoseAboutTheQuestionIsLikelier(t *testing.T) {
+	t.Parallel()
+	p := matches(passages("Rain fell there. The ships sailed. Keep two keys, the first time. The ships sailed again. Rain fell there once more.",
+		"A purchase there. Currencies were due. Keep two keys, the second time. A purchase again. Currencies came once more."))
+	chances := func(known Lexicon) map[string]float64 {
+		all := candidates("Which keys buy coins?", p, known)
+		likely("Which keys buy coins?", p, all, known)
+		by := map[string]float64{}
+		for _, s := range all {
+			by[s.text] = s.likely
+		}
+		return by
+	}
+	first, second := "Keep two keys, the first time.", "Keep two keys, the second time."
+	by := chances(known)
+	require.Greater(t, by[second], by[first])
+	by = chances(nil)
+	require.Greater(t, by[first], by[second], "without a lexicon the better passage comes first")
+}
+
+// What a rare word means counts more than what a common one does, and by as much everywhere.
+func TestRareWordsSayMoreOfWhatATextIsAbout(t *testing.T) {
+	t.Parallel()
+	r := gists{known: known, seen: map[string][]int32{}, holders: map[string]int32{}}
+	for _, text := range []string{"Buy, buy.", "Buy coins.", "Buy rain."} {
+		r.count(text)
+	}
+	require.Equal(t, []int32{11, 19, 0}, r.of("buy coins"), "16 ln(1 + 3.5/3.5) and 16 ln(1 + 3.5/1.5)")
+	require.Nil(t, r.of("rain"))
+	plain := gists{known: known, seen: map[string][]int32{}}
+	require.Equal(t, []int32{1, 1, 0}, plain.of("buy coins"), "where none were counted all count alike")
+}
+
+// Whatever is asked of whatever passages, what is likely is of 1 together, and the same each time.
+func TestLikelihoodsAreOfOneTogether(t *testing.T) {
+	t.Parallel()
+	text := rapid.StringMatching(`([a-z]{1,5}|buy|coins|weather|[0-9]|\.|\n\n|\| | )*`)
+	rapid.Check(t, func(rt *rapid.T) {
+		p := matches(passages(rapid.SliceOfN(text, 1, 6).Draw(rt, "texts")...))
+		question := text.Draw(rt, "question") + " coins"
+		all := candidates(question, p, known)
+		likely(question, p, all, known)
+		again := candidates(question, p, known)
+		likely(question, p, again, known)
+		sum := 0.0
+		for i, s := range all {
+			if s.likely < 0 || s.likely != again[i].likely {
+				rt.Fatalf("%q: %v, then %v", s.text, s.likely, again[i].likely)
+			}
+			sum += s.likely
+		}
+		if len(all) > 0 && (sum < 1-1e-9 || sum > 1+1e-9) {
+			rt.Fatalf("together %v", sum)
+		}
+	})
+}
