@@ -51,7 +51,8 @@ func (b *Base) Explain(ctx context.Context, workspace uuid.UUID, s Subject) (Exp
 		Text: strings.Join(s.Facts, " "), Citations: []Citation{}, Model: Fallback, Provider: Fallback, Reason: ReasonOf(err), Latency: time.Since(start),
 	}
 	if len(passages) > 0 {
-		quoted, cited := extract(s.Question, matches, b.lexicon)
+		// The documents stand beside the facts here, and nobody asked for them.
+		quoted, cited := extractWithin(usualWords, s.Question, matches, b.lexicon)
 		e.Text, e.Citations = e.Text+"\n\nFrom the documents: "+quoted, cited
 	}
 	return e, nil

@@ -49,9 +49,14 @@ type sentence struct {
 // stand in the parts nearest to it where those were compared, each quoted as it stands and cited. A word counts the more the
 // fewer sentences have it, and in part where the heading above has it: a sentence seldom repeats what its heading says.
 func extract(question string, from []Match, known Lexicon) (string, []Citation) {
+	return extractWithin(mostWords, question, from, known)
+}
+
+// extractWithin is an extract of that many words at most.
+func extractWithin(most int, question string, from []Match, known Lexicon) (string, []Citation) {
 	all := candidates(question, from, known)
 	likely(question, from, all, known)
-	all = chosen(all)
+	all = chosen(all, most)
 	if len(all) == 0 {
 		return quoteFirst(from)
 	}
@@ -252,7 +257,7 @@ func spreadOfParts(from []Match) (low, span float64) {
 }
 
 // chosen are the likeliest sentences that an answer has room for; neighbouring passages overlap, so that some come twice.
-func chosen(all []sentence) []sentence {
+func chosen(all []sentence, most int) []sentence {
 	best := 0.0
 	for _, s := range all {
 		best = max(best, s.score)
@@ -270,7 +275,7 @@ func chosen(all []sentence) []sentence {
 			continue
 		}
 		words += s.words + 1
-		if len(kept) > 0 && (words > mostWords || words > usualWords && sure >= enough) {
+		if len(kept) > 0 && (words > most || words > usualWords && sure >= enough) {
 			break
 		}
 		kept, sure = append(kept, s), sure+s.likely

@@ -1,10 +1,13 @@
 package knowledge
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
@@ -89,4 +92,45 @@ func TestLikelihoodsAreOfOneTogether(t *testing.T) {
 			rt.Fatalf("together %v", sum)
 		}
 	})
+}
+
+// worded finds every passage of a shelf by its words.
+type worded struct{ *shelved }
+
+func (worded) Placement(context.Context, uuid.UUID, Model) (Placement, error) {
+	return PlacementOf(HashEmbedder{}.Model()), nil
+}
+
+func (w worded) MatchText(context.Context, uuid.UUID, string, Filter, int) (hits []WordHit, _ error) {
+	for id := range w.passages {
+		hits = append(hits, WordHit{Hit: Hit{Chunk: id, Score: 1}, Covered: 1})
+	}
+	return hits, nil
+}
+
+// noVectors is an index that is away.
+type noVectors struct{ VectorIndex }
+
+func (noVectors) Search(context.Context, Scope, []float32, Filter, int) ([]Hit, error) {
+	return nil, errors.New("away")
+}
+
+// An explanation's quotations stand beside its facts, and are no longer than usual.
+func TestAnExplanationQuotesAsMuchAsUsual(t *testing.T) {
+	t.Parallel()
+	shelf := &shelved{passages: map[uuid.UUID]Passage{}}
+	for i := range explainTopK {
+		var text strings.Builder
+		for k := range 40 {
+			fmt.Fprintf(&text, "The trend of desk %d in week %d is weak. ", i, k)
+		}
+		id := uuid.New()
+		shelf.passages[id] = Passage{Chunk: Chunk{ID: id, Text: text.String()}}
+	}
+	b := &Base{texts: worded{shelf}, embedders: Embedders{HashEmbedder{}}, index: noVectors{}, llm: noLLM{}}
+	e, err := b.Explain(t.Context(), uuid.New(), Subject{Question: "trend desk", Facts: []string{"It lost."}})
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(e.Text, "It lost.\n\nFrom the documents: “The trend"), e.Text)
+	require.Greater(t, len(strings.Fields(e.Text)), usualWords/2)
+	require.Less(t, len(strings.Fields(e.Text)), usualWords+50)
 }
