@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// usualWords is what an answer quotes when it is likely to have what was asked for: a minute's reading. Where no sentence
-	// stands out it goes on to mostWords, a fifth of the passages. mostSentences bounds it where sentences are short.
+	// usualWords is what an answer quotes when that is likely to hold the answer: a minute's reading. Where no sentence
+	// stands out it continues to mostWords, a fifth of the passages. mostSentences bounds it where sentences are short.
 	usualWords    = 300
 	mostWords     = 500
 	mostSentences = 50

@@ -15,7 +15,7 @@ const (
 	placeWeight = 0.47 // the logarithm of its passage's place, which speaks against it
 )
 
-// aroundReach is how many sentences on each side tell what one is about, each half as much as itself.
+// aroundReach is how many sentences on each side count for what one is about, each half as much as itself.
 const aroundReach = 2
 
 // likely sets how likely each sentence is the one that answers, of 1 together.
