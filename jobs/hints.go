@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -114,13 +115,21 @@ func (t *inserting) JobInsertFastMany(ctx context.Context, params *riverdriver.J
 	return inserted, t.hint(ctx, params)
 }
 
-// JobInsertFastManyNoReturning implements riverdriver.Executor.
+var errDuplicate = errors.New("a unique job of these is there already")
+
+// JobInsertFastManyNoReturning implements riverdriver.Executor. River's copies, which Postgres refuses under row-level security,
+// and which would store the time that DatabaseTimes leaves to the database as the year 1.
 func (t *inserting) JobInsertFastManyNoReturning(ctx context.Context, params *riverdriver.JobInsertFastManyParams) (int, error) {
-	inserted, err := t.ExecutorTx.JobInsertFastManyNoReturning(ctx, params)
+	inserted, err := t.JobInsertFastMany(ctx, params)
 	if err != nil {
 		return 0, err
 	}
-	return inserted, t.hint(ctx, params)
+	for _, job := range inserted {
+		if job.UniqueSkippedAsDuplicate {
+			return 0, errDuplicate // as a copy fails, and with it the transaction that nobody may commit
+		}
+	}
+	return len(inserted), nil
 }
 
 // hint hints at the queues of jobs that were inserted, with the commit or soon after it.
