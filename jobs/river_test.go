@@ -25,7 +25,7 @@ type asked struct {
 
 func (asked) Kind() string { return "asked" }
 
-// askedWorker tells what it works.
+// askedWorker reports what it works.
 type askedWorker struct {
 	river.WorkerDefaults[asked]
 
