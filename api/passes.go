@@ -27,12 +27,15 @@ type passes struct {
 
 type watchedPass struct {
 	over    chan struct{} // closed when the credential has ended
-	streams int
+	streams map[*watcher]struct{}
 }
 
+// watcher is a stream; cut bounds the write that it may be in.
+type watcher struct{ cut func() }
+
 // watch returns a channel that is closed when the credential has ended, and what ends the watch. Of no
-// credential the channel is nil.
-func (p *passes) watch(credential *tenants.Credential) (over <-chan struct{}, unwatch func()) {
+// credential the channel is nil. cut is called then, too: a stream that waits for its client to read does not see the channel.
+func (p *passes) watch(credential *tenants.Credential, cut func()) (over <-chan struct{}, unwatch func()) {
 	if credential == nil {
 		return nil, func() {}
 	}
@@ -40,10 +43,11 @@ func (p *passes) watch(credential *tenants.Credential) (over <-chan struct{}, un
 	defer p.mu.Unlock()
 	w := p.open[*credential]
 	if w == nil {
-		w = &watchedPass{over: make(chan struct{})}
+		w = &watchedPass{over: make(chan struct{}), streams: map[*watcher]struct{}{}}
 		p.open[*credential] = w
 	}
-	w.streams++
+	stream := &watcher{cut}
+	w.streams[stream] = struct{}{}
 	if p.stop == nil {
 		var ctx context.Context
 		ctx, p.stop = context.WithCancel(context.Background())
@@ -58,13 +62,13 @@ func (p *passes) watch(credential *tenants.Credential) (over <-chan struct{}, un
 			}
 		})
 	}
-	return w.over, sync.OnceFunc(func() { p.unwatch(*credential, w) })
+	return w.over, sync.OnceFunc(func() { p.unwatch(*credential, w, stream) })
 }
 
-func (p *passes) unwatch(credential tenants.Credential, w *watchedPass) {
+func (p *passes) unwatch(credential tenants.Credential, w *watchedPass, stream *watcher) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if w.streams--; w.streams == 0 && p.open[credential] == w {
+	if delete(w.streams, stream); len(w.streams) == 0 && p.open[credential] == w {
 		delete(p.open, credential)
 	}
 	if len(p.open) == 0 && p.stop != nil {
@@ -100,6 +104,9 @@ func (p *passes) run(ctx context.Context) {
 		for _, credential := range ended {
 			if w := p.open[credential]; w != nil {
 				close(w.over)
+				for stream := range w.streams {
+					stream.cut()
+				}
 				delete(p.open, credential)
 			}
 		}

@@ -120,7 +120,7 @@ func (s *Server) run(c echo.Context, f *following, first func(*eventWriter) erro
 			_ = w.out.end()
 		}
 	}()
-	if f.open.begin(c, w) != nil || first(w) != nil {
+	if s.begin(c, w, f, first) != nil {
 		return
 	}
 	if detached = s.detach(c, w, f); !detached {
@@ -199,9 +199,9 @@ func (s *Server) follow(ctx context.Context, w *eventWriter, f *following) {
 	defer heartbeat.Stop()
 	expired, stop := f.passed.expired()
 	defer stop()
-	over, unwatch := s.passes.watch(f.passed.holds)
+	over, unwatch := s.passes.watch(f.passed.holds, w.out.cut)
 	defer unwatch()
-	deleted, unwatchSpace := s.passes.watch(f.open.ofSpace())
+	deleted, unwatchSpace := s.passes.watch(f.open.ofSpace(), w.out.cut)
 	defer unwatchSpace()
 	withdrawn := s.admins.ends(f.passed)
 	for {
@@ -244,6 +244,7 @@ func (f *following) goodbye(w *eventWriter, why string) {
 	f.writing.Lock()
 	defer f.writing.Unlock()
 	f.stopped = true
+	w.out.cut() // its moment begins when it is written
 	_ = w.goodbye(why)
 }
 
@@ -257,6 +258,18 @@ const spaceDeleted = "the workspace was deleted"
 
 // errEnded ends a stream whose entity has ended.
 var errEnded = errors.New("the entity has ended")
+
+// begin writes what comes before a stream is followed.
+func (s *Server) begin(c echo.Context, w *eventWriter, f *following, first func(*eventWriter) error) error {
+	_, unwatch := s.passes.watch(f.passed.holds, w.out.cut)
+	defer unwatch()
+	_, unwatchSpace := s.passes.watch(f.open.ofSpace(), w.out.cut)
+	defer unwatchSpace()
+	if err := f.open.begin(c, w); err != nil {
+		return err
+	}
+	return first(w)
+}
 
 // deliver writes what is there for a subscription.
 func (s *Server) deliver(ctx context.Context, w *eventWriter, f *following) (err error) {

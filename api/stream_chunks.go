@@ -12,9 +12,10 @@ import (
 
 // chunks writes the body of an HTTP/1.1 response whose headers net/http has sent, with chunked transfer coding.
 type chunks struct {
+	deadline // of one chunk
+
 	conn   net.Conn
 	raw    syscall.RawConn // nil: there is not one, as of TLS
-	within time.Duration   // bounds the writing of one chunk
 	parts  net.Buffers     // of the next chunk
 	size   int
 	left   net.Buffers // of what was offered, which comes before anything else
@@ -22,7 +23,7 @@ type chunks struct {
 }
 
 func newChunks(conn net.Conn, within time.Duration) *chunks {
-	o := &chunks{conn: conn, within: within}
+	o := &chunks{conn: conn, deadline: deadline{set: conn.SetWriteDeadline, within: within}}
 	if plain, ok := conn.(syscall.Conn); ok {
 		if raw, err := plain.SyscallConn(); err == nil {
 			o.raw = raw
@@ -79,13 +80,13 @@ func (o *chunks) write() error {
 		}
 		parts := o.left[:n:n]
 		o.left = o.left[n:]
-		if o.failed = o.conn.SetWriteDeadline(time.Now().Add(o.within)); o.failed == nil {
+		if o.failed = o.next(); o.failed == nil {
 			_, o.failed = parts.WriteTo(o.conn)
 		}
 	}
 	o.left = nil
 	if waits && o.failed == nil {
-		o.failed = o.conn.SetWriteDeadline(time.Time{}) // one that has passed would fail what is offered
+		o.failed = o.rest()
 	}
 	return o.failed
 }

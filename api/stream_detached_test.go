@@ -31,7 +31,7 @@ func TestChunksAreTheFramesThatWerePut(t *testing.T) {
 	frames = append(frames, []byte(strings.Repeat("y", 5*chunkSize)))
 	want.Write(frames[300])
 	go func() {
-		out := &chunks{conn: server, within: time.Minute}
+		out := newChunks(server, time.Minute)
 		for i, frame := range frames {
 			if err := out.put(frame); err != nil {
 				done <- err
@@ -54,7 +54,7 @@ func TestChunksAreTheFramesThatWerePut(t *testing.T) {
 func TestNothingFollowsAChunkThatWasCut(t *testing.T) {
 	t.Parallel()
 	server, client := net.Pipe()
-	out := &chunks{conn: server, within: 50 * time.Millisecond}
+	out := newChunks(server, 50*time.Millisecond)
 	read := make(chan int, 1)
 	go func() {
 		n, _ := io.ReadFull(client, make([]byte, 3))

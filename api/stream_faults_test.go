@@ -263,8 +263,13 @@ func (r *fixture) floor() string {
 
 // following is how many handlers of streams are running in this process.
 func following() int {
-	stacks := make([]byte, 4<<20)
-	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "api.(*Server).follow(")
+	return strings.Count(stacks(), "api.(*Server).follow(")
+}
+
+// stacks are those of all goroutines.
+func stacks() string {
+	all := make([]byte, 4<<20)
+	return string(all[:runtime.Stack(all, true)])
 }
 
 // A server that stops ends its streams, and asks each client to come back after a wait of its own.

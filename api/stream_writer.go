@@ -62,22 +62,26 @@ type eventWriter struct {
 type streamBody interface {
 	put(frame []byte) error // which must not change until flush
 	flush() error
+	cut() // from any goroutine: the client has a moment for what is still written
 	end() error
 }
 
 func newEventWriter(c echo.Context, within time.Duration) *eventWriter {
-	return &eventWriter{out: &response{out: c.Response(), control: http.NewResponseController(c.Response().Writer), within: within}, within: within}
+	control := http.NewResponseController(c.Response().Writer)
+	out := &response{out: c.Response(), control: control, deadline: deadline{set: control.SetWriteDeadline, within: within}}
+	return &eventWriter{out: out, within: within}
 }
 
 // response is the body of a request's own response.
 type response struct {
+	deadline
+
 	out     *echo.Response
 	control *http.ResponseController
-	within  time.Duration
 }
 
 func (o *response) put(frame []byte) error {
-	if err := o.control.SetWriteDeadline(time.Now().Add(o.within)); err != nil {
+	if err := o.next(); err != nil {
 		return err
 	}
 	_, err := o.out.Write(frame)
