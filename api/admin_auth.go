@@ -246,11 +246,13 @@ func wantsHTML(c echo.Context) bool {
 	return c.Request().Method == http.MethodGet && strings.Contains(c.Request().Header.Get("Accept"), "text/html")
 }
 
-// expired has a value once the pass has expired. The caller stops it.
-func (p pass) expired() (<-chan time.Time, func()) {
-	if p.expires.IsZero() {
-		return nil, func() {}
+// expired reports whether the pass has expired.
+func (p pass) expired(now time.Time) bool { return !p.expires.IsZero() && !now.Before(p.expires) }
+
+// before is a time, or the earlier one at which the pass expires.
+func (p pass) before(at time.Time) time.Time {
+	if !p.expires.IsZero() && p.expires.Before(at) {
+		return p.expires
 	}
-	timer := time.NewTimer(time.Until(p.expires))
-	return timer.C, func() { timer.Stop() }
+	return at
 }

@@ -10,13 +10,12 @@ import (
 
 // adminValues are the values of ADMIN_TOKEN, which may be replaced while the server runs.
 type adminValues struct {
-	mu        sync.Mutex
-	tokens    []string
-	withdrawn chan struct{} // closed when a value is taken away
+	mu     sync.Mutex
+	tokens []string
 }
 
 func newAdminValues(text string) *adminValues {
-	return &adminValues{tokens: strings.Fields(text), withdrawn: make(chan struct{})}
+	return &adminValues{tokens: strings.Fields(text)}
 }
 
 // all are the values now; nobody changes the slice.
@@ -29,24 +28,26 @@ func (a *adminValues) all() []string {
 // SetAdminToken replaces the values of ADMIN_TOKEN. What a value that is no longer among them has opened ends:
 // its sessions with their next request, and streams at once.
 func (s *Server) SetAdminToken(text string) {
-	a, tokens := s.admins, strings.Fields(text)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	gone := slices.ContainsFunc(a.tokens, func(token string) bool { return !slices.Contains(tokens, token) })
-	a.tokens = tokens
-	if gone {
-		close(a.withdrawn)
-		a.withdrawn = make(chan struct{})
+	if s.admins.replace(strings.Fields(text)) {
+		s.streams.each(func(f *following) {
+			if f.passed.byValue() {
+				f.revoke("a value of ADMIN_TOKEN was taken away")
+			}
+		})
 	}
 }
 
-// ends is closed when a value is taken away that may have opened what passed; nil for what none has opened.
-// A client whose pass still holds connects again.
-func (a *adminValues) ends(passed pass) <-chan struct{} {
-	if passed.holds != nil && passed.holds.Kind != tenants.CredentialSession && passed.holds.Kind != tenants.CredentialTicket {
-		return nil
-	}
+// replace reports whether a value was taken away.
+func (a *adminValues) replace(tokens []string) (gone bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.withdrawn
+	gone = slices.ContainsFunc(a.tokens, func(token string) bool { return !slices.Contains(tokens, token) })
+	a.tokens = tokens
+	return gone
+}
+
+// byValue reports whether a value of ADMIN_TOKEN may have opened what passed. A client whose pass still holds connects
+// again when one is taken away.
+func (p pass) byValue() bool {
+	return p.holds == nil || p.holds.Kind == tenants.CredentialSession || p.holds.Kind == tenants.CredentialTicket
 }

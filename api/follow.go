@@ -244,8 +244,8 @@ func awaited[T any](s *Server, c echo.Context, of *followed, id uuid.UUID, read 
 // await waits for an event that ends the entity. It reports whether to wait no further after it.
 func (s *Server) await(c echo.Context, sub *events.Subscription, of *followed, over <-chan time.Time) (last bool, err error) {
 	passed, _ := c.Get(passKey).(pass)
-	gone, unwatch := s.passes.watch(passed.holds, func() {})
-	defer unwatch()
+	gone := make(chan struct{})
+	defer s.passes.watch(passed.holds, func() { close(gone) })()
 	ctx := c.Request().Context()
 	for {
 		select {

@@ -26,28 +26,27 @@ type passes struct {
 }
 
 type watchedPass struct {
-	over    chan struct{} // closed when the credential has ended
 	streams map[*watcher]struct{}
 }
 
-// watcher is a stream; cut bounds the write that it may be in.
-type watcher struct{ cut func() }
+// watcher is told when a credential has ended.
+type watcher struct{ over func() }
 
-// watch returns a channel that is closed when the credential has ended, and what ends the watch. Of no
-// credential the channel is nil. cut is called then, too: a stream that waits for its client to read does not see the channel.
-func (p *passes) watch(credential *tenants.Credential, cut func()) (over <-chan struct{}, unwatch func()) {
+// watch has over called, which must not wait for anything, when the credential has ended, and returns what ends the
+// watch. Nothing is ever called of no credential.
+func (p *passes) watch(credential *tenants.Credential, over func()) (unwatch func()) {
 	if credential == nil {
-		return nil, func() {}
+		return func() {}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w := p.open[*credential]
 	if w == nil {
-		w = &watchedPass{over: make(chan struct{}), streams: map[*watcher]struct{}{}}
+		w = &watchedPass{streams: map[*watcher]struct{}{}}
 		p.open[*credential] = w
 	}
-	stream := &watcher{cut}
-	w.streams[stream] = struct{}{}
+	by := &watcher{over}
+	w.streams[by] = struct{}{}
 	if p.stop == nil {
 		var ctx context.Context
 		ctx, p.stop = context.WithCancel(context.Background())
@@ -62,13 +61,13 @@ func (p *passes) watch(credential *tenants.Credential, cut func()) (over <-chan 
 			}
 		})
 	}
-	return w.over, sync.OnceFunc(func() { p.unwatch(*credential, w, stream) })
+	return func() { p.unwatch(*credential, w, by) }
 }
 
-func (p *passes) unwatch(credential tenants.Credential, w *watchedPass, stream *watcher) {
+func (p *passes) unwatch(credential tenants.Credential, w *watchedPass, by *watcher) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if delete(w.streams, stream); len(w.streams) == 0 && p.open[credential] == w {
+	if delete(w.streams, by); len(w.streams) == 0 && p.open[credential] == w {
 		delete(p.open, credential)
 	}
 	if len(p.open) == 0 && p.stop != nil {
@@ -103,11 +102,10 @@ func (p *passes) run(ctx context.Context) {
 		p.mu.Lock()
 		for _, credential := range ended {
 			if w := p.open[credential]; w != nil {
-				close(w.over)
-				for stream := range w.streams {
-					stream.cut()
-				}
 				delete(p.open, credential)
+				for by := range w.streams {
+					by.over()
+				}
 			}
 		}
 		p.mu.Unlock()

@@ -86,7 +86,7 @@ type Server struct {
 	uploads   chan struct{} // slots of reading files of bars
 	ending    chan struct{} // closed when streams must end
 	endOnce   sync.Once
-	detached  openStreams
+	streams   openStreams
 	unwaiting sync.Pool // of *unwaiting, by which streams are written
 }
 
@@ -170,7 +170,7 @@ func (s *Server) Handler() http.Handler { return s.echo }
 func (s *Server) EndStreams() {
 	s.endOnce.Do(func() { close(s.ending) })
 	select {
-	case <-s.detached.end():
+	case <-s.streams.end():
 	case <-time.After(s.opts.StreamWrite):
 	}
 }

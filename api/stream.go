@@ -124,7 +124,8 @@ func (s *Server) run(c echo.Context, f *following, first func(*eventWriter) erro
 		return
 	}
 	if detached = s.detach(c, w, f); !detached {
-		s.follow(c.Request().Context(), w, f)
+		ctx := c.Request().Context()
+		s.follow(ctx, w, f, newRequestWaiting(ctx))
 	}
 }
 
@@ -193,46 +194,36 @@ func (s *Server) resumable(ctx context.Context, at eventlog.Cursor) (eventlog.Cu
 }
 
 // follow writes events until the client, the subscription or the server ends, or what is followed does.
-func (s *Server) follow(ctx context.Context, w *eventWriter, f *following) {
+func (s *Server) follow(ctx context.Context, w *eventWriter, f *following, by waiter) {
+	f.by, f.cut = by, w.out.cut
 	sub := f.open.sub
-	heartbeat := time.NewTicker(s.opts.Heartbeat)
-	defer heartbeat.Stop()
-	expired, stop := f.passed.expired()
-	defer stop()
-	over, unwatch := s.passes.watch(f.passed.holds, w.out.cut)
-	defer unwatch()
-	deleted, unwatchSpace := s.passes.watch(f.open.ofSpace(), w.out.cut)
-	defer unwatchSpace()
-	withdrawn := s.admins.ends(f.passed)
-	for {
-		var err error
-		why := ""
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.ending:
-			why = "the server is stopping"
-		case <-expired:
-			why = "the session or ticket has expired"
-		case <-over:
-			select {
-			case <-deleted:
-				why = spaceDeleted
-			default:
-				why = "the key, session or ticket has ended"
-			}
-		case <-deleted:
-			why = spaceDeleted
-		case <-withdrawn:
-			why = "a value of ADMIN_TOKEN was taken away"
-		case <-heartbeat.C:
-			err = f.heartbeat(w)
-		case <-sub.Ready():
-			err = s.deliver(ctx, w, f)
+	sub.Ring(by.wake)
+	defer s.streams.join(f)()
+	defer s.passes.watch(f.open.ofSpace(), func() { f.revoke(spaceDeleted) })()
+	defer s.passes.watch(f.passed.holds, func() { f.revoke(passOver) })()
+	for beat := time.Now().Add(s.opts.Heartbeat); ; {
+		by.until(f.passed.before(beat))
+		now := time.Now()
+		if f.passed.expired(now) {
+			f.end("the session or ticket has expired")
 		}
-		if why != "" {
+		if why := f.ends(); why != "" {
 			f.goodbye(w, why)
 			return
+		}
+		var err error
+		select {
+		case <-sub.Ready():
+			err = s.deliver(ctx, w, f)
+		default:
+			if now.Before(beat) {
+				if !by.wait() {
+					return
+				}
+				continue
+			}
+			err = f.heartbeat(w)
+			beat = time.Now().Add(s.opts.Heartbeat)
 		}
 		if err != nil {
 			return
@@ -254,17 +245,19 @@ func (f *following) heartbeat(w *eventWriter) error {
 	return w.heartbeat(f.open.sub.Advance())
 }
 
-const spaceDeleted = "the workspace was deleted"
+// Why streams end, beside what their subscription reports.
+const (
+	spaceDeleted = "the workspace was deleted"
+	passOver     = "the key, session or ticket has ended"
+)
 
 // errEnded ends a stream whose entity has ended.
 var errEnded = errors.New("the entity has ended")
 
 // begin writes what comes before a stream is followed.
 func (s *Server) begin(c echo.Context, w *eventWriter, f *following, first func(*eventWriter) error) error {
-	_, unwatch := s.passes.watch(f.passed.holds, w.out.cut)
-	defer unwatch()
-	_, unwatchSpace := s.passes.watch(f.open.ofSpace(), w.out.cut)
-	defer unwatchSpace()
+	defer s.passes.watch(f.passed.holds, w.out.cut)()
+	defer s.passes.watch(f.open.ofSpace(), w.out.cut)()
 	if err := f.open.begin(c, w); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package events
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"millrace/ops/routine"
 	"millrace/store/eventlog"
@@ -29,6 +30,7 @@ type Subscription struct {
 	hub   *Hub
 	scope eventlog.Scope
 	ready chan struct{}
+	ring  atomic.Pointer[func()] // nil: nobody waits by it
 	phase phase
 	last  eventlog.Cursor // of the last event taken
 	// joined is the hub's place when it began to queue for the subscription.
@@ -63,11 +65,18 @@ func (s *Subscription) dispatch() {
 	}
 }
 
+// Ring has a function called each time Ready gets a value, by whoever gives it; it must not wait for anything. It is for
+// a goroutine that waits for something else than a channel. What came before, Ready has.
+func (s *Subscription) Ring(bell func()) { s.ring.Store(&bell) }
+
 // Wake makes Ready have a value.
 func (s *Subscription) Wake() {
 	select {
 	case s.ready <- struct{}{}:
 	default:
+	}
+	if bell := s.ring.Load(); bell != nil {
+		(*bell)()
 	}
 }
 
