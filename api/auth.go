@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"net/http"
 	"strings"
@@ -26,15 +25,11 @@ func (s *Server) guarded(r route) echo.MiddlewareFunc {
 		if r.traits&(creates|streams) == creates {
 			next = s.once(r, next)
 		}
-		if r.traits&assumes != 0 {
-			next = s.assured(next)
-		}
 		return func(c echo.Context) error {
-			err := s.admit(c, &r)
-			if err == nil {
-				return next(c)
+			if err := s.admit(c, &r); err != nil {
+				return err
 			}
-			return cmp.Or(s.certain(c), err)
+			return next(c)
 		}
 	}
 }
@@ -88,9 +83,6 @@ func (s *Server) authorise(c echo.Context, r *route) error {
 		c.Response().Header().Set("WWW-Authenticate", `Bearer realm="millrace"`)
 		return problem(http.StatusUnauthorized, "Send a workspace key: Authorization: Bearer mr_…")
 	}
-	if s.assume(c, r, secret) {
-		return nil
-	}
 	principal, err := s.store.Tenants.KeyBySecret(c.Request().Context(), secret)
 	if errors.Is(err, store.ErrNotFound) {
 		c.Response().Header().Set("WWW-Authenticate", `Bearer realm="millrace", error="invalid_token"`)
@@ -105,19 +97,11 @@ func (s *Server) authorise(c echo.Context, r *route) error {
 	if err := agrees(c, principal.WorkspaceID); err != nil {
 		return err
 	}
-	if r.traits&assumes != 0 {
-		s.known.Note(secret, principal)
-	}
-	s.entered(c, principal)
-	return nil
-}
-
-// entered has a request be a key's.
-func (s *Server) entered(c echo.Context, principal tenants.Principal) {
 	sayEnd(c, principal.Ends)
 	c.Set(principalKey, principal)
 	c.Set(passKey, pass{holds: &tenants.Credential{Kind: tenants.CredentialKey, ID: string(principal.KeyID[:])}})
 	inWorkspace(c, principal.WorkspaceID)
+	return nil
 }
 
 // expiresHeader says when a key or an admin's token ends that will do so within two weeks.

@@ -55,7 +55,7 @@ func (s *Server) once(r route, next echo.HandlerFunc) echo.HandlerFunc {
 		c.Set(submittedKey, sub)
 		err = next(c)
 		var refused *problemError
-		if errors.As(err, &refused) && !stranger(c) {
+		if errors.As(err, &refused) {
 			// The one before, or the first of two at once, may have succeeded on what this one does not find any more.
 			if replayed, replayErr := s.replay(c, sub); replayed || replayErr != nil {
 				return replayErr
@@ -98,7 +98,7 @@ func (s *Server) submission(c echo.Context, into any) (store.Submission, error) 
 // time of the answer may go without a key: repeated, it is done again.
 func readSubmission(c echo.Context, of traits) (submitted, error) {
 	sub := submitted{Submission: store.Submission{
-		Workspace: workspaceOf(c), Route: c.Request().Method + " " + c.Path(), Caller: callerOf(c),
+		Workspace: workspaceOf(c), Route: c.Request().Method + " " + c.Path(),
 	}}
 	var err error
 	if strings.HasPrefix(c.Path(), "/admin/workspaces/:id/") {

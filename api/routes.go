@@ -69,7 +69,6 @@ const (
 	queries                        // the knowledge base
 	bulk                           // bars: 1 GB of body
 	secret                         // the answer shows a secret: it is stored under the caller's seal
-	assumes                        // creates work in a transaction that looks whether the caller is as known
 	quick                          // creates work by checks that cost little: a replay is looked for by the transaction that would create it
 )
 
@@ -117,7 +116,7 @@ func (s *Server) routes() []route {
 		{get, "/backtests/runs/:id/equity", viewer, s.getRunEquity, bodyLimit, about{
 			summary: "A run's equity at each bar's close", tables: true, answer: types.List[types.Equity]{}}},
 
-		{post, "/backtests/tune", member, s.submitTune, creates | quick | assumes, about{
+		{post, "/backtests/tune", member, s.submitTune, creates | quick, about{
 			summary: "Submit a tune", body: types.TuneRequest{}, sample: sampleTune, status: http.StatusAccepted, answer: types.Tune{}}},
 		{get, "/backtests/tunes", viewer, s.listTunes, bodyLimit, about{
 			summary: "The tunes, newest first", params: paging(50, 200, oneOf("status", tuneStatuses()), text("strategy"), text("wfo_id"), archivedToo()), answer: types.List[types.Tune]{}}},
@@ -139,7 +138,7 @@ func (s *Server) routes() []route {
 			summary: "Tunes side by side, and which fields differ", answer: types.Comparison{}, query: "ids=$TUNE_ID",
 			params: append(asCSV(), inQuery("ids", "of 1 to 20 tunes, separated by commas", openapi.Schema{"type": "string"}))}},
 
-		{post, "/backtests/wfo", member, s.submitWFO, creates | quick | assumes, about{
+		{post, "/backtests/wfo", member, s.submitWFO, creates | quick, about{
 			summary: "Submit a walk-forward", body: types.WFORequest{}, sample: sampleWFO, status: http.StatusAccepted, answer: types.WFO{}}},
 		{get, "/backtests/wfo", viewer, s.listWFOs, bodyLimit, about{
 			summary: "The walk-forwards, newest first", params: paging(50, 200, oneOf("status", walkforward.Statuses()), text("strategy"), archivedToo()), answer: types.List[types.WFO]{}}},

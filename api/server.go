@@ -78,7 +78,6 @@ type Server struct {
 	refusals  *refusals
 	guesses   *refusals // addresses that guessed the admin token too often
 	keys      *keyQueue
-	known     tenants.Known
 	passes    *passes      // of open streams
 	admins    *adminValues // values of ADMIN_TOKEN
 	failures  ops.Failures

@@ -22,8 +22,7 @@ type Submission struct {
 	Fleet       bool      // its effect writes what only the fleet may
 	// Seal is the key under which the response is stored: that of one that holds a secret, and that only the same
 	// caller gets again. nil: it is stored as it is.
-	Seal   *[32]byte
-	Caller *Caller // nil: who submits was looked up for this request
+	Seal *[32]byte
 	// Wait is how long it waits for another transaction with its key; 0: KeyWait.
 	Wait time.Duration
 }

@@ -66,16 +66,12 @@ func (s *DB) submit(ctx context.Context, begin *beginning, effect func(context.C
 	err := s.inPipelined(submitting(ctx), pool, workspace, func(batch *pgx.Batch) {
 		queueBegin(batch, role)
 		begin.queue(batch)
-		sub.Caller.queue(batch)
 		if begin.look != nil {
 			begin.look(batch)
 		}
 	}, func(tx *Tx, failed error) (err error) {
 		if failed != nil {
 			return begin.explain(failed)
-		}
-		if err := sub.Caller.stranger(); err != nil {
-			return err
 		}
 		if !begin.claimed {
 			tx.Unaudited() // to look at the key has locked it
