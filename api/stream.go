@@ -196,6 +196,9 @@ func (s *Server) resumable(ctx context.Context, at eventlog.Cursor) (eventlog.Cu
 // follow writes events until the client, the subscription or the server ends, or what is followed does.
 func (s *Server) follow(ctx context.Context, w *eventWriter, f *following, by waiter) {
 	f.by, f.cut = by, w.out.cut
+	if end := f.passed.expires; !end.IsZero() {
+		w.out.endBy(end.Add(cutWithin))
+	}
 	sub := f.open.sub
 	sub.Ring(by.wake)
 	defer s.streams.join(f)()

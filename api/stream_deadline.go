@@ -30,6 +30,9 @@ func (d *deadline) until(at time.Time) error {
 	return err
 }
 
+// endBy bounds all writes from now on.
+func (d *deadline) endBy(at time.Time) { d.last.Store(&at) }
+
 // cut ends a write that waits for its client to read, soon, and all after it.
 func (d *deadline) cut() {
 	at := time.Now().Add(cutWithin)

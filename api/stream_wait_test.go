@@ -3,7 +3,9 @@ package api
 import (
 	"context"
 	"crypto/tls"
+	"net"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -86,4 +88,13 @@ func TestAStreamThatJoinsAServerThatStopsEnds(t *testing.T) {
 	require.Equal(t, serverStops, late.ends())
 	late.end(passOver)
 	require.Equal(t, serverStops, late.ends(), "the first reason stays")
+}
+
+// A client that reads nothing holds its stream no longer than what opened it, though one write may take longer.
+func TestAWriteEndsSoonAfterWhatOpenedTheStream(t *testing.T) {
+	t.Parallel()
+	server, _ := net.Pipe()
+	out := newChunks(server, time.Hour)
+	out.endBy(time.Now())
+	require.ErrorIs(t, out.put(make([]byte, chunkSize)), os.ErrDeadlineExceeded)
 }

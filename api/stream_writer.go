@@ -62,7 +62,8 @@ type eventWriter struct {
 type streamBody interface {
 	put(frame []byte) error // which must not change until flush
 	flush() error
-	cut() // from any goroutine: the client has a moment for what is still written
+	endBy(at time.Time) // where no cut will come
+	cut()               // from any goroutine: the client has a moment for what is still written
 	end() error
 }
 

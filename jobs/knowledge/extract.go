@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"millrace/jobs/portable"
 )
@@ -40,6 +42,7 @@ type sentence struct {
 	run            int // that it stands in, within the passage
 	text           string
 	after, cut     bool // see quote
+	code           bool
 	words          int
 	score          float64
 	likely         float64 // that it answers, of 1 for all
@@ -60,8 +63,12 @@ func extractWithin(most int, question string, from []Match, known Lexicon) (stri
 	if len(all) == 0 {
 		return quoteFirst(from)
 	}
+	best := map[int]float64{} // of each passage; what likely answers comes first
+	for _, s := range all {
+		best[s.passage] = max(best[s.passage], s.likely)
+	}
 	slices.SortFunc(all, func(a, b sentence) int {
-		return cmp.Or(cmp.Compare(a.passage, b.passage), cmp.Compare(a.order, b.order))
+		return cmp.Or(cmp.Compare(best[b.passage], best[a.passage]), cmp.Compare(a.passage, b.passage), cmp.Compare(a.order, b.order))
 	})
 	var text strings.Builder
 	var cited []Citation
@@ -72,7 +79,7 @@ func extractWithin(most int, question string, from []Match, known Lexicon) (stri
 		}
 		// What follows in the text is one quotation.
 		for i++; i < len(all) && all[i].follows(all[i-1]); i++ {
-			quoted += " " + all[i].text
+			quoted = joinedText(quoted, all[i].text)
 		}
 		if all[i-1].cut {
 			quoted += "…"
@@ -80,9 +87,26 @@ func extractWithin(most int, question string, from []Match, known Lexicon) (stri
 		if len(cited) == 0 || cited[len(cited)-1].Passage.ID != from[s.passage].ID {
 			cited = append(cited, Citation{Mark: len(cited) + 1, Passage: from[s.passage].Passage})
 		}
-		fmt.Fprintf(&text, "“%s” [%d]\n", from[s.passage].unmark(quoted), len(cited))
+		if !s.code {
+			quoted = from[s.passage].unmark(quoted)
+		}
+		fmt.Fprintf(&text, "“%s” [%d]\n", quoted, len(cited))
 	}
 	return strings.TrimSpace(text.String()), cited
+}
+
+// joinedText is a text with what follows it: between letters or stops of scripts without spaces there is none.
+func joinedText(text, next string) string {
+	last, _ := utf8.DecodeLastRuneInString(text)
+	first, _ := utf8.DecodeRuneInString(next)
+	if adjoins(last) && adjoins(first) {
+		return text + next
+	}
+	return text + " " + next
+}
+
+func adjoins(r rune) bool {
+	return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana) || strings.ContainsRune("。、！？，；：「」『』（）", r)
 }
 
 // follows reports whether a sentence stands behind another in the same run of text.
@@ -166,7 +190,7 @@ func readings(from []Match, like *likeness) []reading {
 				above[heading] = &around{newWordSet(heading), title, passage}
 			}
 			r := reading{
-				sentence: sentence{passage: i, order: order, run: q.run, text: q.text, after: q.after, cut: q.cut, words: len(wordStarts(q.text))}, row: q.row,
+				sentence: sentence{passage: i, order: order, run: q.run, text: q.text, after: q.after, cut: q.cut, code: q.code, words: len(wordStarts(q.text))}, row: q.row,
 				stems: wordSet{}, own: make([]float64, len(like.asked)), around: above[heading], before: stems[q.before],
 			}
 			for word, pair := range spellings(q.text) {
@@ -302,5 +326,8 @@ func quoteFirst(from []Match) (string, []Citation) {
 	if cut[0].cut {
 		first += "…"
 	}
-	return fmt.Sprintf("“%s” [1]", from[0].unmark(first)), []Citation{{Mark: 1, Passage: from[0].Passage}}
+	if !cut[0].code {
+		first = from[0].unmark(first)
+	}
+	return fmt.Sprintf("“%s” [1]", first), []Citation{{Mark: 1, Passage: from[0].Passage}}
 }

@@ -287,5 +287,44 @@ func TestCodeContinuesBehindAnEmptyLine(t *testing.T) {
 		}
 		require.Equal(t, []string{"# mean of the values mean = total / n", "print(mean)", "A text follows.", "It is cut.", "An end."}, parts[len(parts)-5:])
 	}
-	require.Len(t, quotes("Stops\n~~~~~\n\nA stop fills. It costs.\n\nUse ```x``` of it. It is inline."), 5, "an underline, and code within a line, begin nothing")
+	require.Len(t, quotes("Stops\n~~~~~\n\nA stop fills. It costs.\n\nUse ```x``` of it. It is inline."), 4, "an underline, and code within a line, begin no code")
+}
+
+// What a fence of code has in brackets is an index. In round brackets it would be other code.
+func TestCodeIsQuotedWithItsBrackets(t *testing.T) {
+	t.Parallel()
+	text, _ := extract("What has the crossing strategy with its close and average?", matches(passages(
+		"The crossing strategy enters on a close above its average, as [3] shows.\n\n```pine\nif close[1] > average[1]\n    strategy.entry(\"long\")\n```")), nil)
+	require.Contains(t, text, "if close[1] > average[1]")
+	require.Contains(t, text, "as (3) shows")
+}
+
+// The passage that holds what likely answers is quoted first, whatever the order in which passages were found.
+func TestTheLikeliestPassageIsQuotedFirst(t *testing.T) {
+	t.Parallel()
+	text, cited := extract("How many requests may a client send in a minute?", matches(passages(
+		"A client may read the tape. The minute is a period of a bar. Requests are logged.",
+		"A client may send 200 requests in a minute.")), nil)
+	require.True(t, strings.HasPrefix(text, "“A client may send 200 requests in a minute.” [1]"), text)
+	require.Equal(t, 1, cited[0].Mark)
+	require.Equal(t, "A client may send 200 requests in a minute.", cited[0].Passage.Text)
+}
+
+// Sentences of scripts without spaces stand in a quotation as they stand in their text.
+func TestNoSpaceComesBetweenSentencesThatHaveNone(t *testing.T) {
+	t.Parallel()
+	text, _ := extract("逆指値注文はいつ約定しますか", matches(passages("逆指値注文は次の足の始値で約定します。指値注文は値段に達すると約定します。")), nil)
+	require.Contains(t, text, "約定します。指値注文は")
+}
+
+// Marks of reStructuredText say how a text is shown, and nothing that could be quoted.
+func TestMarksOfReStructuredTextAreNotQuoted(t *testing.T) {
+	t.Parallel()
+	var got []string
+	for _, q := range quotes("Brokers\n\"\"\"\"\"\"\"\n\nAlpaca is a broker.\n.. list-table:: Configuration\n   :widths: 25 50\n   :header-rows: 1\n\n.. note:: Keep the key secret.\n\nLimits\n^^^^^^\nThere are 200 requests a minute.\n:param rate: requests a minute") {
+		got = append(got, q.heading+": "+q.text)
+	}
+	require.Equal(t, []string{
+		"Brokers: Alpaca is a broker.", "Brokers: Keep the key secret.", "Limits: There are 200 requests a minute.", "Limits: :param rate: requests a minute",
+	}, got)
 }

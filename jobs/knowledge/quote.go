@@ -2,6 +2,7 @@ package knowledge
 
 import (
 	"cmp"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -18,6 +19,7 @@ type quote struct {
 	heading string // that it stands under within its passage; "" above the first
 	before  string // the sentence before it in its paragraph; of a row of a table, the table's first
 	row     bool   // of a table
+	code    bool   // of a fence
 	run     int    // of text that it stands in: a paragraph, an item, a row
 }
 
@@ -29,10 +31,10 @@ func quotes(text string) []quote {
 	paragraphs := strings.Split(text, "\n\n")
 	for i, paragraph := range paragraphs {
 		before, first := "", ""
-		add := func(part string, row bool) {
+		add := func(part string, row, code bool) {
 			parts := shortened(strings.Join(strings.Fields(part), " "))
 			for i, part := range parts {
-				q := quote{text: part, after: i > 0, cut: i+1 < len(parts), heading: heading, before: before, row: row, run: run}
+				q := quote{text: part, after: i > 0, cut: i+1 < len(parts), heading: heading, before: before, row: row, code: code, run: run}
 				if row {
 					q.before, first = first, cmp.Or(first, part)
 				}
@@ -47,14 +49,14 @@ func quotes(text string) []quote {
 			case b.heading:
 				heading, before = b.text, ""
 			case b.row:
-				add(b.text, true)
+				add(b.text, true, false)
 			case b.whole:
 				for _, lines := range blocks(b.text) {
-					add(lines, false)
+					add(lines, false, true)
 				}
 			default:
 				for _, s := range sentences(strings.Join(strings.Fields(b.text), " ")) {
-					add(s, false)
+					add(s, false, false)
 				}
 			}
 		}
@@ -141,9 +143,15 @@ func bodies(paragraph string, more, fenced bool) (all []body, open bool) {
 			}
 		case fenced:
 			all[last].text += "\n" + line
-		case trimmed == "" || ruled(trimmed):
+		case trimmed == "" || ruled(trimmed) || options(lines, i):
 		case isHeading(trimmed):
 			all = append(all, body{text: strings.TrimSpace(strings.Trim(trimmed, "#")), heading: true})
+		case directive.MatchString(trimmed):
+			if _, says, _ := strings.Cut(trimmed, "::"); admonition.MatchString(trimmed) && says != "" {
+				all = append(all, body{text: strings.TrimSpace(says)})
+			}
+		case i+1 < len(lines) && underlines(strings.TrimSpace(lines[i+1]), trimmed):
+			all = append(all, body{text: trimmed, heading: true})
 		case strings.HasPrefix(trimmed, "|") || tabular(lines, i):
 			all = append(all, body{text: row(trimmed), whole: true, row: true})
 		case listed(trimmed), last < 0, all[last].heading, all[last].whole:
@@ -170,8 +178,36 @@ func titled(line string) bool {
 	return line != "" && len(line) <= 80 && !listed(line) && !strings.HasPrefix(line, "|") && !strings.ContainsRune(".!?…:;,。！？", last)
 }
 
-// ruled reports whether a line only separates: of a table, or a rule.
-func ruled(line string) bool { return strings.Trim(line, "|-:= *_") == "" }
+// ruled reports whether a line only separates: of a table, or a rule, of whatever sign.
+func ruled(line string) bool {
+	return strings.Trim(line, "|-:= *_") == "" || len(line) >= 3 && strings.ContainsRune(underlining, rune(line[0])) && strings.Trim(line, line[:1]) == ""
+}
+
+// underlining are the signs by which reStructuredText marks headings, beside those of other rules.
+const underlining = "=-~^\"'`+#*:._"
+
+// underlines reports whether a line marks the one above it as a heading: it is as long, and of one sign.
+func underlines(line, above string) bool {
+	return len(line) >= 3 && len(line) >= utf8.RuneCountInString(above) && len(above) <= 80 &&
+		strings.ContainsRune(underlining, rune(line[0])) && strings.Trim(line, line[:1]) == ""
+}
+
+// Lines of reStructuredText that say how what follows is shown, and of those the ones that begin a remark.
+var (
+	directive  = regexp.MustCompile(`^\.\. [\w-]+::`)
+	admonition = regexp.MustCompile(`(?i)^\.\. (note|tip|hint|important|warning|caution|attention|danger|error|admonition|versionadded|versionchanged|deprecated)::`)
+	option     = regexp.MustCompile(`^:[\w-]+:`)
+)
+
+// options reports whether a line is an option of the directive above it.
+func options(lines []string, i int) bool {
+	for ; i > 0 && option.MatchString(strings.TrimSpace(lines[i])); i-- {
+		if directive.MatchString(strings.TrimSpace(lines[i-1])) {
+			return true
+		}
+	}
+	return false
+}
 
 // tabular reports whether a line is a row of a table as it comes out of a page: its cells apart, beside a line of as many.
 func tabular(lines []string, i int) bool {
