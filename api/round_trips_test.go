@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,6 +77,7 @@ func TestAnIngestionTakesFewRoundTripsAndOneTransaction(t *testing.T) {
 // requireFewTrips holds a submission to three round trips, so many statements and one transaction that writes.
 func requireFewTrips(t *testing.T, sent []string, statements int) {
 	t.Helper()
+	sent = slices.DeleteFunc(sent, func(sql string) bool { return strings.HasPrefix(sql, "select pg_notify(") }) // the late hint of the one before
 	require.LessOrEqual(t, len(sent), 3, strings.Join(sent, "\n"))
 	require.LessOrEqual(t, strings.Count(strings.Join(sent, "; "), "; ")+1, statements, strings.Join(sent, "\n"))
 	writes := 0
