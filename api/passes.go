@@ -29,7 +29,7 @@ type watchedPass struct {
 	streams map[*watcher]struct{}
 }
 
-// watcher is told when a credential has ended.
+// watcher waits for the end of a credential.
 type watcher struct{ over func() }
 
 // watch has over called, which must not wait for anything, when the credential has ended, and returns what ends the

@@ -11,7 +11,8 @@ import (
 
 // waiter is how the goroutine of a stream waits: for a time, for wake, or for its client to go.
 type waiter interface {
-	// until says how long the next wait is. No wake is lost from here on, so what it reports is looked at after this.
+	// until says how long the next wait is. A wake that comes after it ends that wait, so it is called before the stream looks
+	// at what a wake reports.
 	until(at time.Time)
 	// wait is false when the client has gone.
 	wait() bool

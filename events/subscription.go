@@ -65,7 +65,7 @@ func (s *Subscription) dispatch() {
 	}
 }
 
-// Ring has a function called each time Ready gets a value, by whoever gives it; it must not wait for anything. It is for
+// Ring has a function called each time Ready gets a value, by the goroutine that gives it, so it must not wait for anything. It is for
 // a goroutine that waits for something else than a channel. What came before, Ready has.
 func (s *Subscription) Ring(bell func()) { s.ring.Store(&bell) }
 

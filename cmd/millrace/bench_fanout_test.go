@@ -155,7 +155,7 @@ func (c *crowd) leave(b *testing.B) {
 // errBusy says that the API wants to be asked again in a second.
 var errBusy = errors.New("the API is busy")
 
-// dialStream opens a stream as a client does that comes again when it is told to.
+// dialStream opens a stream as a client does that obeys Retry-After.
 func dialStream(b *testing.B, from net.IP, address, key string) (net.Conn, error) {
 	for {
 		conn, err := dialOnce(b, from, address, key)

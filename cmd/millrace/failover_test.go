@@ -124,5 +124,6 @@ func TestAReplicaTakesOver(t *testing.T) {
 		"a cursor of the old primary's history is taken")
 	again := f.wait(f.submit("after", strings.Replace(smallTune, "[5,10]", "[6,11]", 1)).TuneID, ended)
 	require.Equal(t, "completed", again.Status)
-	require.Contains(t, api.log.String(), "the event log was replaced")
+	require.Eventually(t, func() bool { return strings.Contains(api.log.String(), "the event log was replaced") }, time.Minute, 20*time.Millisecond,
+		"the listener connects again within a few seconds")
 }

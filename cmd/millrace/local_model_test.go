@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -30,6 +31,7 @@ func TestAnswersKnowWordsThatMeanTheLike(t *testing.T) {
 		}}}}}
 		answer, err := base.Answer(t.Context(), "Who may buy coins?", found)
 		require.NoError(t, err)
-		require.Equal(t, "“A purchase of digital currencies needs two keys.” [1]", answer.Text, embedder)
+		require.True(t, strings.HasSuffix(answer.Text, "“A purchase of digital currencies needs two keys.” [1]"), "%s: %s", embedder, answer.Text)
+		require.NotContains(t, answer.Text, "noon", embedder)
 	}
 }

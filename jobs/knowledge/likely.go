@@ -8,8 +8,8 @@ import (
 
 // What speaks for a sentence, each times how far: the logarithm of the odds that it answers. They are those of a conditional
 // logistic regression over the sentences found for 332 questions whose answers are known (the sets own, docs, terse and natural of
-// ops/docs/knowledge.md, with both embedders). Learnt on three of the sets, they choose, over all that is
-// left out in turn, 518 answers of 664 where the score alone chooses 509; of single sets one or two less.
+// ops/docs/knowledge.md, with both embedders). Learnt on three of the sets and used on the fourth, they
+// find 518 answers of 664 where the score alone finds 509; of single sets one or two less.
 const (
 	scoreWeight = 7.0  // its score, of the best
 	aboutWeight = 4.6  // how near is what it and those around it are about
