@@ -8,7 +8,7 @@
 //	event_log ─► Relay (one in the fleet) ─► NOTIFY ─► Listener ─► Hub ─► subscribers
 //
 // The relay notifies once for many commits, because NOTIFY takes a lock of the whole server at
-// commit. It looks at the log every 2 ms while events come, and hands them to its own process's
+// commit. It looks at the log every millisecond while events come, and hands them to its own process's
 // subscribers itself; otherwise it sleeps, and the first event that is written wakes it (see
 // eventlog.Session.Sleep). A notification is a hint: listeners read the log by cursor, and also look
 // by themselves once a second, so that a lost one costs a moment and no event.

@@ -11,7 +11,7 @@ const (
 	// tickBusy and tickIdle are the pauses between looks while events come and while none do. A relay that
 	// sleeps is woken by the first event; it looks meanwhile for events that a transaction without events of its
 	// own, such as one that was rolled back, held up.
-	tickBusy  = 2 * time.Millisecond
+	tickBusy  = time.Millisecond
 	tickAwake = 10 * time.Millisecond // no event comes, but an open transaction does not let the relay sleep
 	tickIdle  = 50 * time.Millisecond
 	// tickEvent is how much longer the pause is for each event over tickSoon that was found lately: a look takes as long for
