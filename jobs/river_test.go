@@ -69,7 +69,7 @@ func newWorked(t *testing.T) *worked {
 		}, &river.PeriodicJobOpts{RunOnStart: true})},
 	})
 	require.NoError(t, err)
-	events, unsubscribe := w.client.Subscribe(river.EventKindJobCompleted, river.EventKindJobCancelled, river.EventKindJobFailed)
+	events, unsubscribe := w.client.Subscribe(river.EventKindJobCompleted, river.EventKindJobCancelled, river.EventKindJobFailed, river.EventKindQueuePaused)
 	w.events = events
 	t.Cleanup(unsubscribe)
 	require.NoError(t, w.client.Start(t.Context()))
@@ -130,11 +130,7 @@ func TestRiversClientWorksOnOurDriver(t *testing.T) {
 
 	// A queue that is paused waits, and one that is resumed works.
 	require.NoError(t, w.client.QueuePause(ctx, "q", nil))
-	require.Eventually(t, func() bool {
-		queue, err := w.client.QueueGet(ctx, "q")
-		return err == nil && queue.PausedAt != nil
-	}, time.Minute, 10*time.Millisecond)
-	time.Sleep(100 * time.Millisecond) // until the producer has heard of it
+	w.next(river.EventKindQueuePaused) // its producer has heard of it
 	many, err := w.client.InsertMany(ctx, []river.InsertManyParams{{Args: asked{"many"}, InsertOpts: q}, {Args: asked{"many"}, InsertOpts: q}})
 	require.NoError(t, err)
 	require.Len(t, many, 2)
