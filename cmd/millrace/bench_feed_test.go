@@ -90,9 +90,10 @@ func BenchmarkStarts(b *testing.B) {
 				require.NoError(b, (&benchQueue{pool: pool, owner: owner, trace: trace}).starts(b.Context(), &found))
 			}
 			for _, by := range []benchFleet{bareRiver, fullFleet} {
-				for _, s := range trace.slowest(by) {
-					b.Logf("%s, of the slowest hundredth: inserted after %.1f ms, fetch began after %.1f, ended after %.1f, work began after %.1f",
-						benchFleets[by], milliseconds(s.inserted), milliseconds(s.fetchBegan), milliseconds(s.fetchEnded), milliseconds(s.worked))
+				medians, slowest := trace.taken(by)
+				b.Logf("%s, medians: %s", benchFleets[by], medians)
+				for _, s := range slowest {
+					b.Logf("%s, of the slowest hundredth: %s", benchFleets[by], s)
 				}
 			}
 			for _, f := range found.all {
@@ -102,8 +103,6 @@ func BenchmarkStarts(b *testing.B) {
 		})
 	}
 }
-
-func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }
 
 type step struct {
 	name                      string

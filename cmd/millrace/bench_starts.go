@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -75,6 +76,13 @@ type startTrace struct {
 // startSteps are the steps of one start, each from the insert's begin.
 type startSteps struct{ inserted, fetchBegan, fetchEnded, worked time.Duration }
 
+func (s startSteps) String() string {
+	return fmt.Sprintf("inserted after %.2f ms, fetch began after %.2f, ended after %.2f, work began after %.2f",
+		milliseconds(s.inserted), milliseconds(s.fetchBegan), milliseconds(s.fetchEnded), milliseconds(s.worked))
+}
+
+func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }
+
 type fetchBegan struct{}
 
 // TraceQueryStart implements pgx.QueryTracer.
@@ -118,10 +126,28 @@ func (t *startTrace) began(by benchFleet, start time.Time, inserted time.Duratio
 	t.steps[by] = append(t.steps[by], startSteps{inserted, t.begun.Sub(start), t.ended.Sub(start), worked})
 }
 
-// slowest are the steps of the slowest hundredth.
-func (t *startTrace) slowest(by benchFleet) []startSteps {
+// taken are the median of each step, and the steps of the slowest hundredth.
+func (t *startTrace) taken(by benchFleet) (medians startSteps, slowest []startSteps) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	all := slices.SortedFunc(slices.Values(t.steps[by]), func(a, b startSteps) int { return int(b.worked - a.worked) })
-	return all[:(len(all)+99)/100]
+	return t.medians(by), all[:(len(all)+99)/100]
+}
+
+// medians has the median of each step.
+func (t *startTrace) medians(by benchFleet) startSteps {
+	of := func(step func(startSteps) time.Duration) time.Duration {
+		var all []time.Duration
+		for _, s := range t.steps[by] {
+			all = append(all, step(s))
+		}
+		slices.Sort(all)
+		return all[len(all)/2]
+	}
+	return startSteps{
+		inserted:   of(func(s startSteps) time.Duration { return s.inserted }),
+		fetchBegan: of(func(s startSteps) time.Duration { return s.fetchBegan }),
+		fetchEnded: of(func(s startSteps) time.Duration { return s.fetchEnded }),
+		worked:     of(func(s startSteps) time.Duration { return s.worked }),
+	}
 }
