@@ -133,7 +133,7 @@ func (q *benchQueue) starts(ctx context.Context, found *figures) error {
 	if err != nil {
 		return err
 	}
-	rivers, err := river.NewClient(riverpgxv5.New(q.pool), &river.Config{Logger: slog.New(slog.DiscardHandler), FetchCooldown: 5 * time.Millisecond})
+	rivers, err := river.NewClient(riverpgxv5.New(q.pool), &river.Config{Logger: slog.New(slog.DiscardHandler), FetchCooldown: fleet.FetchCooldown})
 	if err != nil {
 		return err
 	}
@@ -317,7 +317,7 @@ func (q *benchQueue) fleet(by benchFleet, worker *noopWorker) (interface {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, worker)
 	return river.NewClient(riverpgxv5.New(q.pool), &river.Config{
-		Logger: logger, Workers: workers, FetchCooldown: 5 * time.Millisecond,
+		Logger: logger, Workers: workers, FetchCooldown: fleet.FetchCooldown,
 		Queues:              map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: noopSlots}},
 		ReindexerIndexNames: []string{},
 	})

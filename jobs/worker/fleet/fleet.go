@@ -29,6 +29,11 @@ const reconcileEvery = 10 * time.Second
 // beatEvery is how often a worker says that it lives; a lease is several beats long.
 const beatEvery = workers.HeartbeatLease / 6
 
+// FetchCooldown is the least time between two fetches of a queue. A job whose hint comes right after a poll waits for it, so
+// River's 100 ms would be seen in one start of five, and 5 ms in one of a hundred. At 1 ms a busy fleet fetches fewer jobs at a
+// time, which takes a tenth more of the processors; at 2 ms no more than at 5 was measured.
+const FetchCooldown = 2 * time.Millisecond
+
 // Options make a Fleet.
 type Options struct {
 	// ID names the process in the fleet, see NewID; made when empty. The pool should be opened for
@@ -109,8 +114,7 @@ func New(opts Options, register func(*stores.Set, *river.Workers)) (*Fleet, erro
 		Logger:  slog.New(quieted{opts.Logger.Handler()}),
 		Queues:  queues,
 		Workers: workers,
-		// The default of 100 ms is added to every job's wait.
-		FetchCooldown:     5 * time.Millisecond,
+		FetchCooldown:     FetchCooldown,
 		FetchPollInterval: 500 * time.Millisecond,
 		RetryPolicy:       backoff{f.store.Clock()},
 		Middleware:        []rivertype.Middleware{&jobs.DatabaseTimes{}, ops.Origins{}, &watch{fleet: f}},
