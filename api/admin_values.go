@@ -12,6 +12,7 @@ import (
 type adminValues struct {
 	mu     sync.Mutex
 	tokens []string
+	gone   int // how often values were taken away
 }
 
 func newAdminValues(text string) *adminValues {
@@ -25,13 +26,23 @@ func (a *adminValues) all() []string {
 	return a.tokens
 }
 
+// taken is how often values were taken away. A stream keeps what it was before its request was let in, and compares
+// once it can be ended.
+func (a *adminValues) taken() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.gone
+}
+
+const takenKey = "taken" // of a request for a stream
+
 // SetAdminToken replaces the values of ADMIN_TOKEN. What a value that is no longer among them has opened ends:
 // its sessions with their next request, and streams at once.
 func (s *Server) SetAdminToken(text string) {
 	if s.admins.replace(strings.Fields(text)) {
 		s.streams.each(func(f *following) {
 			if f.passed.byValue() {
-				f.revoke("a value of ADMIN_TOKEN was taken away")
+				f.revoke(valueTaken)
 			}
 		})
 	}
@@ -42,7 +53,9 @@ func (a *adminValues) replace(tokens []string) (gone bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	gone = slices.ContainsFunc(a.tokens, func(token string) bool { return !slices.Contains(tokens, token) })
-	a.tokens = tokens
+	if a.tokens = tokens; gone {
+		a.gone++
+	}
 	return gone
 }
 

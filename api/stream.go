@@ -114,18 +114,39 @@ func (s *Server) stream(c echo.Context, scope eventlog.Scope) error {
 // run sends the beginning of a stream and follows to its end, on the goroutine of the request or beyond it.
 func (s *Server) run(c echo.Context, f *following, first func(*eventWriter) error) {
 	w, detached := newEventWriter(c, s.opts.StreamWrite), false
+	ctx := c.Request().Context()
+	f.moveTo(newRequestWaiting(ctx), w.out.cut)
+	leave := s.join(f)
 	defer func() {
 		if !detached {
-			f.open.sub.Close()
+			leave()
 			_ = w.out.end()
 		}
 	}()
-	if s.begin(c, w, f, first) != nil {
+	if f.open.begin(c, w) != nil || first(w) != nil {
 		return
 	}
-	if detached = s.detach(c, w, f); !detached {
-		ctx := c.Request().Context()
-		s.follow(ctx, w, f, newRequestWaiting(ctx))
+	if detached = s.detach(c, w, f, leave); !detached {
+		s.follow(ctx, w, f)
+	}
+}
+
+// join has a stream end when the server does, or what opened it, from before anything is sent. The caller calls leave
+// at its end.
+func (s *Server) join(f *following) (leave func()) {
+	ended := [...]func(){
+		s.streams.join(f),
+		s.passes.watch(f.open.ofSpace(), func() { f.revoke(spaceDeleted) }),
+		s.passes.watch(f.passed.holds, func() { f.revoke(passOver) }),
+	}
+	if f.passed.byValue() && s.admins.taken() != f.taken {
+		f.revoke(valueTaken) // after it was let in
+	}
+	return func() {
+		for _, end := range ended {
+			end()
+		}
+		f.open.sub.Close()
 	}
 }
 
@@ -194,16 +215,12 @@ func (s *Server) resumable(ctx context.Context, at eventlog.Cursor) (eventlog.Cu
 }
 
 // follow writes events until the client, the subscription or the server ends, or what is followed does.
-func (s *Server) follow(ctx context.Context, w *eventWriter, f *following, by waiter) {
-	f.by, f.cut = by, w.out.cut
+func (s *Server) follow(ctx context.Context, w *eventWriter, f *following) {
+	sub, by := f.open.sub, f.by
 	if end := f.passed.expires; !end.IsZero() {
 		w.out.endBy(end.Add(cutWithin))
 	}
-	sub := f.open.sub
 	sub.Ring(by.wake)
-	defer s.streams.join(f)()
-	defer s.passes.watch(f.open.ofSpace(), func() { f.revoke(spaceDeleted) })()
-	defer s.passes.watch(f.passed.holds, func() { f.revoke(passOver) })()
 	for beat := time.Now().Add(s.opts.Heartbeat); ; {
 		by.until(f.passed.before(beat))
 		now := time.Now()
@@ -252,20 +269,11 @@ func (f *following) heartbeat(w *eventWriter) error {
 const (
 	spaceDeleted = "the workspace was deleted"
 	passOver     = "the key, session or ticket has ended"
+	valueTaken   = "a value of ADMIN_TOKEN was taken away"
 )
 
 // errEnded ends a stream whose entity has ended.
 var errEnded = errors.New("the entity has ended")
-
-// begin writes what comes before a stream is followed.
-func (s *Server) begin(c echo.Context, w *eventWriter, f *following, first func(*eventWriter) error) error {
-	defer s.passes.watch(f.passed.holds, w.out.cut)()
-	defer s.passes.watch(f.open.ofSpace(), w.out.cut)()
-	if err := f.open.begin(c, w); err != nil {
-		return err
-	}
-	return first(w)
-}
 
 // deliver writes what is there for a subscription.
 func (s *Server) deliver(ctx context.Context, w *eventWriter, f *following) (err error) {

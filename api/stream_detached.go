@@ -16,6 +16,7 @@ type following struct {
 	open    *opening
 	of      *followed // nil: not of one entity
 	passed  pass
+	taken   int    // how many values of ADMIN_TOKEN had been taken away when it was let in
 	request string // id
 
 	ending sync.Mutex
@@ -31,7 +32,15 @@ type following struct {
 // followingOf is what a request's stream follows.
 func followingOf(c echo.Context, open *opening, of *followed) *following {
 	passed, _ := c.Get(passKey).(pass)
-	return &following{open: open, of: of, passed: passed, request: requestID(c)}
+	taken, _ := c.Get(takenKey).(int)
+	return &following{open: open, of: of, passed: passed, taken: taken, request: requestID(c)}
+}
+
+// moveTo has a stream wait and write in another way from now on.
+func (f *following) moveTo(by waiter, cut func()) {
+	f.ending.Lock()
+	defer f.ending.Unlock()
+	f.by, f.cut = by, cut
 }
 
 // end has a stream end, for the reason that is given first.
@@ -46,7 +55,10 @@ func (f *following) end(why string) {
 
 // revoke ends a stream whose client may see no more, which a write that waits for it does not hold up for long.
 func (f *following) revoke(why string) {
-	f.cut()
+	f.ending.Lock()
+	cut := f.cut
+	f.ending.Unlock()
+	cut()
 	f.end(why)
 }
 
@@ -60,7 +72,7 @@ func (f *following) ends() string {
 // detach takes the connection from the request, whose goroutine, buffers and headers keep some 30 kB for as long as
 // the request lasts, and follows on a goroutine with a stack of its own, which stays small. It reports whether it has:
 // HTTP/2, HTTP/1.0 and requests inside the process have no connection to take.
-func (s *Server) detach(c echo.Context, w *eventWriter, f *following) bool {
+func (s *Server) detach(c echo.Context, w *eventWriter, f *following, leave func()) bool {
 	r := c.Request()
 	if r.Method != http.MethodGet || r.ProtoMajor != 1 || r.ProtoMinor < 1 || !s.streams.add() {
 		return false
@@ -73,14 +85,15 @@ func (s *Server) detach(c echo.Context, w *eventWriter, f *following) bool {
 	f.open.first = nil // sent
 	out := newChunks(conn, w.within)
 	w.out = out
+	f.moveTo(&connWaiting{conn: conn}, out.cut)
 	if out.raw != nil {
 		f.open.sub.Dispatch(func() { s.dispatched(w, f, out) })
 	}
 	routine.Go(func() error {
 		defer s.streams.done()
 		defer func() { _ = conn.Close() }()
-		defer f.open.sub.Close()
-		s.follow(context.Background(), w, f, &connWaiting{conn: conn})
+		defer leave()
+		s.follow(context.Background(), w, f)
 		f.writing.Lock()
 		defer f.writing.Unlock()
 		return w.out.end()

@@ -1,0 +1,109 @@
+package api_test
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"millrace/api"
+	"millrace/store/tenants"
+)
+
+const (
+	oldAdminToken = "an-old-admin-token-0123456789"
+	streamsOfAll  = "/admin/events/stream?topics=wfo"
+)
+
+// A stream that an old value of ADMIN_TOKEN has opened, itself or by what it had opened before, ends when SIGHUP takes the
+// value away: at once, not with the next heartbeat. Keys and tokens of named admins hold on.
+func TestStreamsEndWhenAdminTokenLosesAValue(t *testing.T) {
+	r := newFixture(t, func(o *api.Options) { o.AdminToken, o.Heartbeat = adminToken+"\n"+oldAdminToken, time.Hour })
+	held := func(c *http.Cookie) []string { return []string{"Authorization", "", "Cookie", c.Name + "=" + c.Value} }
+	session := r.signIn(oldAdminToken)
+	open := func(path string, as ...string) <-chan frame {
+		frames, resp := r.openStream(t.Context(), path, as...)
+		require.Equal(t, http.StatusOK, resp.StatusCode)
+		return frames
+	}
+	over := map[string]<-chan frame{
+		"header":              open(streamsOfAll, "Authorization", "Bearer "+oldAdminToken),
+		"session":             open(streamsOfAll, held(session)...),
+		"ticket of a session": open(streamsOfAll, held(r.ticket(r.alpha.ID, session))...),
+		"ticket":              open(streamsOfAll, held(r.ticketBy(oldAdminToken))...),
+		"workspace's ticket":  open("/events/stream?topics=wfo", held(r.ticketBy(oldAdminToken))...),
+	}
+	stays := map[string]<-chan frame{
+		"key":         open("/events/stream?topics=wfo"),
+		"named admin": open(streamsOfAll, "Authorization", "Bearer "+r.newAdmin("ada").Secret),
+	}
+	r.server.SetAdminToken(adminToken + "\n" + oldAdminToken + "\nanother-value-0123456789")
+	r.publish("wfo", 1)
+	for name, frames := range over {
+		require.Equal(t, "test", next(t, frames).event, "%s: another value ends nothing", name)
+	}
+	r.server.SetAdminToken(adminToken)
+	for name, frames := range over {
+		t.Log(name)
+		ended(t, frames)
+	}
+	r.publish("wfo", 1)
+	for name, frames := range stays {
+		t.Log(name)
+		next(t, frames)
+		next(t, frames)
+	}
+}
+
+// ticketBy is a ticket that a token was given without a session.
+func (r *fixture) ticketBy(token string) *http.Cookie {
+	r.t.Helper()
+	a := r.do(http.MethodPost, "/admin/events/ticket", `{"workspace_id":"`+r.alpha.ID.String()+`"}`, "Authorization", "Bearer "+token)
+	require.Equal(r.t, http.StatusCreated, a.status, string(a.body))
+	return cookieOf(r.t, a, "millrace_ticket")
+}
+
+// A value may be taken away after it has let a request in and before its stream has begun.
+func TestAStreamThatBeginsWhileAdminTokenLosesItsValueEnds(t *testing.T) {
+	r := newFixture(t, func(o *api.Options) { o.AdminToken, o.Heartbeat = adminToken+" "+oldAdminToken, time.Hour })
+	floor, pool := r.floor(), r.db.OwnerPool(t)
+	reading := func(ctx context.Context) (waits bool) {
+		err := pool.QueryRow(ctx, `select exists (select from pg_locks where not granted and relation = 'event_log'::regclass)`).Scan(&waits)
+		return err == nil && waits
+	}
+	tx, err := pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), `lock table event_log in access exclusive mode`) // what a stream reads before it begins
+	require.NoError(t, err)
+	var taken sync.WaitGroup
+	defer taken.Wait()
+	taken.Go(func() {
+		defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+		for !reading(t.Context()) {
+			select {
+			case <-t.Context().Done():
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+		r.server.SetAdminToken(adminToken)
+	})
+	frames, resp := r.openStream(t.Context(), streamsOfAll+"&cursor="+floor, "Authorization", "Bearer "+oldAdminToken)
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	ended(t, frames)
+}
+
+// What ends a stream wakes it: it does not wait for its next heartbeat.
+func TestARevokedKeyWakesItsStream(t *testing.T) {
+	r := newFixture(t, func(o *api.Options) { o.Heartbeat, o.Recheck = time.Hour, 20*time.Millisecond })
+	key := r.newKey(r.alpha, tenants.RoleViewer)
+	frames, _ := r.openStream(t.Context(), "/events/stream", "Authorization", "Bearer "+key)
+	principal, err := r.store.Tenants.KeyBySecret(t.Context(), key)
+	require.NoError(t, err)
+	_, err = r.db.OwnerPool(t).Exec(t.Context(), `update api_keys set revoked_at = clock_timestamp() where id = $1`, principal.KeyID)
+	require.NoError(t, err)
+	ended(t, frames)
+}
