@@ -56,12 +56,15 @@ func TestCompletionsAreWhatRiverMakesOfThem(t *testing.T) {
 }
 
 // workerPool is one of a worker, so that the holder's trigger judges it.
-func workerPool(t *testing.T, db *pgtest.DB) *pgxpool.Pool {
+func workerPool(t *testing.T, db *pgtest.DB, params ...string) *pgxpool.Pool {
 	t.Helper()
 	cfg, err := pgxpool.ParseConfig(db.URL)
 	require.NoError(t, err)
 	cfg.ConnConfig.RuntimeParams["role"] = "millrace_app"
 	cfg.ConnConfig.RuntimeParams["millrace.worker"] = "me"
+	for i := 0; i < len(params); i += 2 {
+		cfg.ConnConfig.RuntimeParams[params[i]] = params[i+1]
+	}
 	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
