@@ -26,7 +26,7 @@ func (a *adminValues) all() []string {
 	return a.tokens
 }
 
-// taken is how often values were taken away. A stream keeps what it was before its request was let in, and compares
+// taken is how often values were taken away. A stream keeps what it was before its request was admitted, and compares
 // once it can be ended.
 func (a *adminValues) taken() int {
 	a.mu.Lock()

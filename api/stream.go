@@ -140,7 +140,7 @@ func (s *Server) join(f *following) (leave func()) {
 		s.passes.watch(f.passed.holds, func() { f.revoke(passOver) }),
 	}
 	if f.passed.byValue() && s.admins.taken() != f.taken {
-		f.revoke(valueTaken) // after it was let in
+		f.revoke(valueTaken) // after it was admitted
 	}
 	return func() {
 		for _, end := range ended {

@@ -66,7 +66,7 @@ func (r *fixture) ticketBy(token string) *http.Cookie {
 	return cookieOf(r.t, a, "millrace_ticket")
 }
 
-// A value may be taken away after it has let a request in and before its stream has begun.
+// A value may be taken away after it has admitted a request and before its stream has begun.
 func TestAStreamThatBeginsWhileAdminTokenLosesItsValueEnds(t *testing.T) {
 	r := newFixture(t, func(o *api.Options) { o.AdminToken, o.Heartbeat = adminToken+" "+oldAdminToken, time.Hour })
 	floor, pool := r.floor(), r.db.OwnerPool(t)

@@ -16,7 +16,7 @@ type following struct {
 	open    *opening
 	of      *followed // nil: not of one entity
 	passed  pass
-	taken   int    // how many values of ADMIN_TOKEN had been taken away when it was let in
+	taken   int    // how many values of ADMIN_TOKEN had been taken away when it was admitted
 	request string // id
 
 	ending sync.Mutex
