@@ -9,6 +9,9 @@ const (
 	meantAbout  = 0.38  // with the similarity of vectors beside
 	sharedAbout = 0.42  // of the share of the question's words, of a passage that the search by words did not find
 	gistAbout   = 0.445 // with what the lexicon knows of its words beside
+	// The same with how common the question's words are beside.
+	meantFamiliar = 0.372
+	gistFamiliar  = 0.427
 )
 
 // strange is the fit below which no answer is quoted, where similarities are measured: of 273 questions on the subject none
@@ -20,6 +23,10 @@ const (
 	meantShare = 0.8
 	knownShare = 0.6
 )
+
+// familiarShare is what it counts beside these how common the question's words are in the base. A question on another subject
+// is told by words that the base seldom has, even where a passage has most of the others by chance.
+const familiarShare = 0.3
 
 // measured reports whether the similarities of a model say whether a passage is about a question. Models differ in what
 // two texts without relation have, from 0.1 to 0.8, so one that was not measured orders passages and says nothing of coverage.
@@ -36,11 +43,11 @@ func fit(f fused, model Model, parts []float64, shared float64) float64 {
 		words += *f.text
 	}
 	words = float64(words / 2) // rounded before a threshold is taken from it
-	if f.text == nil && model.Lexical() {
+	if f.text == nil && f.familiar == nil && model.Lexical() {
 		words = float64(shared * (wordsAbout / sharedAbout))
 	}
 	if f.about != nil {
-		return calibrated(float64((1-knownShare)*words)+float64(knownShare**f.about), gistAbout)
+		return f.judged(float64((1-knownShare)*words)+float64(knownShare**f.about), gistAbout, gistFamiliar)
 	}
 	if f.vector == nil || !measured(model) {
 		return calibrated(words, wordsAbout)
@@ -49,7 +56,15 @@ func fit(f fused, model Model, parts []float64, shared float64) float64 {
 	if len(parts) > 0 {
 		meant = slices.Max(parts)
 	}
-	return calibrated(float64((1-meantShare)*words)+float64(meantShare*meant), meantAbout)
+	return f.judged(float64((1-meantShare)*words)+float64(meantShare*meant), meantAbout, meantFamiliar)
+}
+
+// judged is a fit by what a passage says of a question and, where that is known, by how common the question's words are.
+func (f fused) judged(passage, alone, beside float64) float64 {
+	if f.familiar == nil {
+		return calibrated(passage, alone)
+	}
+	return calibrated(float64((1-familiarShare)*passage)+float64(familiarShare**f.familiar), beside)
 }
 
 // calibrated stretches a score so that its threshold is at StrongMatch and 0 and 1 stay.

@@ -37,6 +37,21 @@ func TestFitIsCalibrated(t *testing.T) {
 	} {
 		require.Equal(t, test.strong, fit(test.found, test.model, test.parts, 0) >= StrongMatch, "%v", test)
 	}
+	// A question whose words the base seldom has is on another subject, though a passage has some of them by chance.
+	often, seldom := 0.5, 0.1
+	for _, model := range []Model{hash, local} {
+		found := fused{covered: 0.5, text: &some, about: &near, familiar: &often}
+		if model == local {
+			found.about, found.vector = nil, new(float64)
+			*found.vector = 0.37
+		} else {
+			*found.about = 0.5
+		}
+		require.GreaterOrEqual(t, fit(found, model, nil, 0), StrongMatch, "%v", model)
+		found.familiar = &seldom
+		require.Less(t, fit(found, model, nil, 0), StrongMatch, "%v", model)
+	}
+	require.Zero(t, fit(fused{vector: &near, familiar: new(float64)}, hash, nil, 0.9), "what the search by words knows and did not find")
 	// Of a passage that the search by words did not find, what it shares with the question.
 	require.GreaterOrEqual(t, fit(fused{vector: &near}, hash, nil, 0.43), StrongMatch)
 	require.Less(t, fit(fused{vector: &near}, hash, nil, 0.41), StrongMatch)

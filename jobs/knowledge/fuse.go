@@ -13,7 +13,7 @@ import (
 const (
 	partsShare   = 0.6
 	wholeShare   = 0.5
-	lexicalShare = 0.1
+	lexicalShare = 0.15
 )
 
 func vectorShare(model Model, inParts bool) float64 {
@@ -31,6 +31,7 @@ type fused struct {
 	chunk        uuid.UUID
 	score        float64
 	covered      float64
+	familiar     *float64 // how common the question's words are, for all that was found the same; nil: not known
 	vector, text *float64
 	about        *float64 // cosine of what its nearest part and the question are about; nil: not read
 }
@@ -63,6 +64,11 @@ func fuse(near []Hit, worded []WordHit, share float64) []fused {
 		f := find(hit.Chunk)
 		f.text, f.covered = &hit.Score, hit.Covered
 		f.score += (1 - share) * hit.Score / worded[0].Score
+	}
+	if len(worded) > 0 {
+		for i := range all {
+			all[i].familiar = worded[0].Familiar
+		}
 	}
 	slices.SortFunc(all, func(a, b fused) int {
 		return cmp.Or(cmp.Compare(b.score, a.score), slices.Compare(a.chunk[:], b.chunk[:]))

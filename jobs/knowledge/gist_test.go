@@ -42,11 +42,11 @@ func TestThePassageThatIsAboutTheQuestionComesFirst(t *testing.T) {
 		shelf.passages[id] = Passage{Chunk: Chunk{ID: id, Text: text}}
 		ranked = append(ranked, fused{chunk: id, score: 0.5})
 	}
-	_, order, err := (&Base{texts: shelf, lexicon: known}).reread(t.Context(), uuid.New(), "Where to buy coins?", ranked)
+	_, order, err := (&Base{texts: shelf, lexicon: known}).reread(t.Context(), uuid.New(), "Where to buy coins?", HashEmbedder{}.Model(), ranked, nil)
 	require.NoError(t, err)
 	require.Equal(t, ranked[1].chunk, order[0].chunk)
 	require.True(t, order[0].score > 0 && order[0].score <= 1)
-	_, order, err = (&Base{texts: shelf}).reread(t.Context(), uuid.New(), "Where to buy coins?", ranked)
+	_, order, err = (&Base{texts: shelf}).reread(t.Context(), uuid.New(), "Where to buy coins?", HashEmbedder{}.Model(), ranked, nil)
 	require.NoError(t, err)
 	require.Equal(t, ranked[0].chunk, order[0].chunk, "without a lexicon it is not known")
 }

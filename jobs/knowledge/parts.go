@@ -90,7 +90,7 @@ func wordStarts(text string) []int {
 	for field := range strings.FieldsSeq(text) {
 		at += strings.Index(text[at:], field)
 		most := longWord
-		if unspaced(field) {
+		if Unspaced(field) {
 			most = unspacedWord
 		}
 		n := 0

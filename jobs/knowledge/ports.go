@@ -79,6 +79,9 @@ type WordHit struct {
 	// Covered is the share of the question's words that the chunk has, each weighted by its rarity in
 	// the workspace, from 0 to 1.
 	Covered float64
+	// Familiar is how common the question's words are among the workspace's chunks, from 0 to 1, for all hits of a
+	// question the same; nil of a question in a script without spaces, whose words are not told apart.
+	Familiar *float64
 }
 
 // CollectionInfo is a collection's state as its index reports it.

@@ -103,8 +103,8 @@ func (b *Base) Search(ctx context.Context, workspace uuid.UUID, q Question) (*Fo
 	}
 	ranked = fuse(refined.near, legs.worded, vectorShare(placement.Model, refined.inParts))
 	var known map[uuid.UUID]Passage
-	if placement.Model.Lexical() && !q.WordsOnly {
-		if known, ranked, err = b.reread(ctx, workspace, q.Text, ranked); err != nil {
+	if rereads(placement.Model) && !q.WordsOnly {
+		if known, ranked, err = b.reread(ctx, workspace, q.Text, placement.Model, ranked, refined.parts); err != nil {
 			return nil, err
 		}
 	}

@@ -44,7 +44,7 @@ func TestTheBestAreOrderedByTheirSentences(t *testing.T) {
 		put(0.5, "Rain fell all day.")
 	}
 	beyond := put(0.5, "The fee of a guaranteed stop is 0.2 percent.")
-	known, order, err := (&Base{texts: shelf}).reread(t.Context(), uuid.New(), "guaranteed stop fee", ranked)
+	known, order, err := (&Base{texts: shelf}).reread(t.Context(), uuid.New(), "guaranteed stop fee", HashEmbedder{}.Model(), ranked, nil)
 	require.NoError(t, err)
 	require.Equal(t, []uuid.UUID{one, apart, gone}, []uuid.UUID{order[0].chunk, order[1].chunk, order[2].chunk})
 	require.Len(t, order, len(ranked))
@@ -61,9 +61,37 @@ func TestTheBestAreOrderedByTheirSentences(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2, shelf.reads, "the one beyond and the one that is gone")
 
-	_, order, err = (&Base{texts: shelf}).reread(t.Context(), uuid.New(), "zeppelins", ranked)
+	_, order, err = (&Base{texts: shelf}).reread(t.Context(), uuid.New(), "zeppelins", HashEmbedder{}.Model(), ranked, nil)
 	require.NoError(t, err)
 	require.Equal(t, ranked, order, "no sentence says more than another")
+}
+
+// Vectors of a model that was measured leave the order to the sentences, too; those of others are left alone.
+func TestSentencesCountBesideAMeasuredModel(t *testing.T) {
+	t.Parallel()
+	local := Model{Provider: "local", Name: "all-MiniLM-L6-v2"}
+	require.True(t, rereads(local))
+	require.True(t, rereads(HashEmbedder{}.Model()))
+	require.False(t, rereads(Model{Provider: "openai", Name: "text-embedding-3-small"}))
+	shelf := &shelved{passages: map[uuid.UUID]Passage{}}
+	var ranked []fused
+	parts := map[uuid.UUID][]float64{}
+	for i, text := range []string{"Ships sailed west. A stop cost an hour. The harbour asked for a fee.", "Tides are watched. The fee of a stop is 0.3 percent.", "Waves."} {
+		id := uuid.New()
+		shelf.passages[id] = Passage{Chunk: Chunk{ID: id, Text: text}}
+		ranked, parts[id] = append(ranked, fused{chunk: id, score: 0.9 - 0.01*float64(i)}), []float64{0.3}
+	}
+	_, order, err := (&Base{texts: shelf}).reread(t.Context(), uuid.New(), "stop fee", local, ranked, parts)
+	require.NoError(t, err)
+	require.Equal(t, ranked[1].chunk, order[0].chunk)
+	require.Nil(t, order[0].about, "what its words mean says no more than the model does")
+	// Of two that have the same words, the one whose parts are nearer.
+	shelf.passages[ranked[0].chunk] = Passage{Chunk: Chunk{ID: ranked[0].chunk, Text: "The fee of a stop is 0.4 percent."}}
+	ranked[0].score, ranked[1].score = 0.9, 0.9
+	parts[ranked[1].chunk] = []float64{0.6}
+	_, order, err = (&Base{texts: shelf}).reread(t.Context(), uuid.New(), "stop fee", local, ranked, parts)
+	require.NoError(t, err)
+	require.Equal(t, ranked[1].chunk, order[0].chunk)
 }
 
 func TestAPassageWithTwoSentencesThatFitComesFirst(t *testing.T) {
@@ -75,7 +103,7 @@ func TestAPassageWithTwoSentencesThatFitComesFirst(t *testing.T) {
 		shelf.passages[id] = Passage{Chunk: Chunk{ID: id, Text: text}}
 		ranked = append(ranked, fused{chunk: id, score: 0.5})
 	}
-	_, order, err := (&Base{texts: shelf}).reread(t.Context(), uuid.New(), "guaranteed stop fee", ranked)
+	_, order, err := (&Base{texts: shelf}).reread(t.Context(), uuid.New(), "guaranteed stop fee", HashEmbedder{}.Model(), ranked, nil)
 	require.NoError(t, err)
 	require.Equal(t, ranked[1].chunk, order[0].chunk)
 }

@@ -49,7 +49,7 @@ func spellings(text string) iter.Seq2[string, bool] {
 		for field := range strings.FieldsFuncSeq(strings.ToLower(text), func(r rune) bool {
 			return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
 		}) {
-			if !unspaced(field) {
+			if !Unspaced(field) {
 				if !yield(field, false) {
 					return
 				}
@@ -64,8 +64,8 @@ func spellings(text string) iter.Seq2[string, bool] {
 	}
 }
 
-// unspaced reports whether a run of letters is of a script that puts no spaces between words.
-func unspaced(field string) bool {
+// Unspaced reports whether a run of letters is of a script that puts no spaces between words.
+func Unspaced(field string) bool {
 	for _, r := range field {
 		if r >= utf8.RuneSelf && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai) {
 			return true

@@ -42,8 +42,8 @@ func TestAPassageIsReadSentenceBySentence(t *testing.T) {
 	require.InDelta(t, 0.9, found.Matches[0].Score, 1e-9, "BM25 alone, which its own best is measured by")
 }
 
-// The parts of a passage do so for vectors that carry meaning: there sentences say nothing.
-func TestSentencesDoNotCountBesideVectorsThatCarryMeaning(t *testing.T) {
+// What models that were not measured find is not ordered by sentences.
+func TestSentencesDoNotCountBesideVectorsThatWereNotMeasured(t *testing.T) {
 	t.Parallel()
 	s := newShelfOf(t, topical{})
 	apart, one := s.scattered(t)

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -60,6 +61,21 @@ func (m model) score(question []string, chunk held) (score, covered float64) {
 		}
 	}
 	return score / total, covered / rarities
+}
+
+// familiar is how common the words of a question are, those of more than 400 chunks in one as strange as any.
+func (m model) familiar(question []string) float64 {
+	sum := 0.0
+	for _, text := range question {
+		holders := 0.0
+		for _, c := range m {
+			if slices.ContainsFunc(c.words, func(w bm25.Word) bool { return w.Text == text }) {
+				holders++
+			}
+		}
+		sum += max(0, 1-math.Log((float64(len(m))+51)/(holders+0.5))/6)
+	}
+	return sum / float64(len(question))
 }
 
 func (m model) search(question []string, filter knowledge.Filter, limit int) []knowledge.WordHit {
@@ -143,7 +159,20 @@ func TestScoresAreThoseOfTheFormula(t *testing.T) {
 			require.InDelta(t, best[i].Covered, hit.Covered, 1e-5)
 			score, _ := expected.score(question, expected[hit.Chunk])
 			require.InDelta(t, hit.Score, score, 1e-5)
+			require.InDelta(t, expected.familiar(question), *hit.Familiar, 1e-9)
 		}
+	}
+}
+
+// Runs of letters of a script without spaces are no words: how common they are says nothing.
+func TestHowCommonRunsOfLettersAreIsNotKnown(t *testing.T) {
+	t.Parallel()
+	index := bm25.New()
+	index.Add(uuid.New(), knowledge.SourceText, uuid.New(), []bm25.Word{{Text: "rsi", Body: 1}, {Text: "とは", Body: 1}})
+	for question, known := range map[string]bool{"rsi": true, "とは": false, "rsi とは": true} {
+		hits, err := index.Search(t.Context(), strings.Fields(question), knowledge.Filter{}, 10)
+		require.NoError(t, err)
+		require.Equal(t, known, hits[0].Familiar != nil, question)
 	}
 }
 

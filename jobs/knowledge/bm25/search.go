@@ -22,6 +22,7 @@ const (
 
 // asked is a word of the question.
 type asked struct {
+	text   string
 	list   *list // nil: no chunk has it
 	idf    float64
 	rarity float64 // what it counts in Covered
@@ -31,10 +32,14 @@ type asked struct {
 // in a base of a few chunks, words that one has are not common yet.
 const presumed = 50
 
+// mostRare is the rarity of a word that one chunk in 400 has. What is rarer is as strange to a base of any size.
+const mostRare = 6.0
+
 // Search finds the chunks that share words with the question, best first, ties by id: at most limit
 // of those that pass the filter. What is rare is so among all chunks, whatever the filter. A score is
 // the share of what a chunk could reach that repeats every word of the question without end: from 0
-// to 1, below 1. Covered is the share of the question's words, weighted by rarity, that the chunk has.
+// to 1, below 1. Covered is the share of the question's words, weighted by rarity, that the chunk has. Familiar is how common
+// they are, each as 1 − rarity/mostRare, on average.
 //
 // The only error is that of ctx.
 func (x *Index) Search(ctx context.Context, question []string, filter knowledge.Filter, limit int) ([]knowledge.WordHit, error) {
@@ -62,14 +67,19 @@ func (x *Index) Search(ctx context.Context, question []string, filter knowledge.
 			covered[n] += rarity
 		})
 	}
-	return x.best(scores, covered, total, x.passes(filter), limit), nil
+	hits := x.best(scores, covered, total, x.passes(filter), limit)
+	common := familiar(words)
+	for i := range hits {
+		hits[i].Familiar = common
+	}
+	return hits, nil
 }
 
 // ask looks the words up, with how rare each is: ln(1 + (N − n + ½)/(n + ½)) where n of N chunks have it.
 // total and rarities are the sums over all.
 func (x *Index) ask(question []string) (words []asked, total, rarities float64) {
 	for _, text := range question {
-		var w asked
+		w := asked{text: text}
 		n := 0
 		if number, known := x.words[text]; known {
 			w.list = &x.lists[number]
@@ -79,6 +89,21 @@ func (x *Index) ask(question []string) (words []asked, total, rarities float64) 
 		words, total, rarities = append(words, w), total+w.idf, rarities+w.rarity
 	}
 	return words, total, rarities
+}
+
+// familiar is how common words are, from 0 to 1; nil of runs of letters that are not words.
+func familiar(words []asked) *float64 {
+	sum, n := 0.0, 0
+	for _, w := range words {
+		if !knowledge.Unspaced(w.text) {
+			sum, n = sum+max(0, 1-w.rarity/mostRare), n+1
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	sum /= float64(n)
+	return &sum
 }
 
 func idf(chunks, holders int) float64 {
