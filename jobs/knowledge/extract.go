@@ -19,9 +19,12 @@ const (
 	mostWords     = 500
 	mostSentences = 50
 	// enough is how likely what is quoted has the answer when no more is looked for.
-	enough = 0.9
+	enough = 0.95
 	// leastScore is the part of the best sentence's score that another needs.
-	leastScore = 0.35
+	leastScore = 0.25
+	// mostIntroduced and introducedWords bound what is quoted with a sentence that ends in a colon, because it follows.
+	mostIntroduced  = 3
+	introducedWords = 60
 	// What a word of the question counts where it is not in the sentence but in the heading above it, in the passage's title, in
 	// the sentence before, and elsewhere in the passage.
 	headingShare   = 0.6
@@ -32,6 +35,9 @@ const (
 	laterShare = 0.08
 	// nearShare is what the nearness of the part that a sentence stands in counts beside its words.
 	nearShare = 0.35
+	// fewRows is how many rows a table has at most of which one is quoted that has only the words of the table's first: a question
+	// may ask by these for all of them.
+	fewRows = 10
 	// figureShare is what a figure counts where the question asks for one.
 	figureShare = 0.15
 )
@@ -40,7 +46,7 @@ const (
 type sentence struct {
 	passage, order int
 	run            int // that it stands in, within the passage
-	text           string
+	text, heading  string
 	after, cut     bool // see quote
 	code           bool
 	words          int
@@ -114,7 +120,8 @@ func (s sentence) follows(other sentence) bool {
 	return s.passage == other.passage && s.run == other.run && s.order == other.order+1
 }
 
-// candidates are the sentences of the passages with their scores, without those that have none. Those of the first count more.
+// candidates are the sentences of the passages with their scores, 0 of those that say nothing of the question. Those of the first
+// passages count more.
 func candidates(question string, from []Match, known Lexicon) []sentence {
 	all := weighed(question, from, known)
 	for i := range all {
@@ -123,7 +130,8 @@ func candidates(question string, from []Match, known Lexicon) []sentence {
 	return all
 }
 
-// weighed are the sentences of the passages with their scores, wherever the passages stand, without those that have none.
+// weighed are the sentences of the passages with their scores, wherever the passages stand: 0 of those that say nothing of the
+// question. Rows of a table that it does not name are left out.
 func weighed(question string, from []Match, known Lexicon) []sentence {
 	like := newLikeness(known, question)
 	all := readings(from, like)
@@ -131,13 +139,18 @@ func weighed(question string, from []Match, known Lexicon) []sentence {
 	low, span := spreadOfParts(from)
 	figure := asksFigure.MatchString(question)
 	var scored []sentence
+	tables := named(all, like.asked, weights)
 	for _, r := range all {
 		score, own := r.weigh(like.asked, weights)
 		if r.compared {
 			r.near = (r.near - low) / span
 		}
-		if score == 0 && r.near == 0 || r.row && !own {
+		if r.rows > 0 && !own && (r.rows > fewRows || tables[r.table()]) {
 			continue // the rows of a table all stand under the same words
+		}
+		if score == 0 && r.near == 0 {
+			scored = append(scored, r.sentence)
+			continue
 		}
 		if total > 0 {
 			score /= total
@@ -154,6 +167,22 @@ func weighed(question string, from []Match, known Lexicon) []sentence {
 	return scored
 }
 
+// table names the table that a row is of.
+func (r reading) table() string { return fmt.Sprint(r.passage, r.head) }
+
+// named are the tables of which a question names a row.
+func named(all []reading, asked []string, weights []float64) map[string]bool {
+	tables := map[string]bool{}
+	for _, r := range all {
+		if r.rows > 0 && r.head != "" {
+			if _, own := r.weigh(asked, weights); own {
+				tables[r.table()] = true
+			}
+		}
+	}
+	return tables
+}
+
 // Questions that ask for a figure, and sentences that have one. In other languages they are not known.
 var (
 	asksFigure = regexp.MustCompile(`(?i)\bhow (many|much|big|long|far|often|large|small|old|high|low|fast|deep|wide|short)\b|` +
@@ -168,8 +197,9 @@ type reading struct {
 	own      []float64 // what it has of each asked word, see likeness
 	around   *around
 	before   wordSet
-	row      bool
-	compared bool // with the question, by vectors
+	rows     int    // of the table that it is a row of
+	head     string // the table's first row, "" of that itself
+	compared bool   // with the question, by vectors
 	near     float64
 }
 
@@ -190,7 +220,7 @@ func readings(from []Match, like *likeness) []reading {
 				above[heading] = &around{newWordSet(heading), title, passage}
 			}
 			r := reading{
-				sentence: sentence{passage: i, order: order, run: q.run, text: q.text, after: q.after, cut: q.cut, code: q.code, words: len(wordStarts(q.text))}, row: q.row,
+				sentence: sentence{passage: i, order: order, run: q.run, text: q.text, heading: q.heading, after: q.after, cut: q.cut, code: q.code, words: len(wordStarts(q.text))}, rows: q.rows, head: q.before,
 				stems: wordSet{}, own: make([]float64, len(like.asked)), around: above[heading], before: stems[q.before],
 			}
 			for word, pair := range spellings(q.text) {
@@ -229,12 +259,12 @@ func (r reading) weigh(asked []string, weights []float64) (score float64, own bo
 			share = elsewhereShare
 		}
 		if r.own[i] > share {
-			share, own = r.own[i], own || !r.row || r.names(word)
+			share, own = r.own[i], own || r.rows == 0 || r.names(word)
 		}
 		score += float64(share * weights[i])
 	}
-	if !own && !above && !r.compared {
-		return 0, false // its neighbours alone say nothing of it
+	if !own && !above && !r.compared && (r.rows == 0 || r.rows > fewRows) {
+		return 0, false // its neighbours alone say nothing of it, but the head of its table does
 	}
 	return score, own
 }
@@ -278,39 +308,6 @@ func spreadOfParts(from []Match) (low, span float64) {
 		return low - 1, 1 // one part, or all alike: each has 1
 	}
 	return low, high - low
-}
-
-// chosen are the likeliest sentences that an answer has room for; neighbouring passages overlap, so that some come twice.
-func chosen(all []sentence, most int) []sentence {
-	best := 0.0
-	for _, s := range all {
-		best = max(best, s.score)
-	}
-	all = slices.DeleteFunc(all, func(s sentence) bool { return s.score < leastScore*best })
-	slices.SortStableFunc(all, func(a, b sentence) int { return cmp.Compare(b.likely, a.likely) })
-	var kept []sentence
-	words, sure := 0, 0.0
-	for _, s := range all {
-		if len(kept) == mostSentences {
-			break
-		}
-		if slices.ContainsFunc(kept, s.repeats) {
-			sure += s.likely
-			continue
-		}
-		words += s.words + 1
-		if len(kept) > 0 && (words > most || words > usualWords && sure >= enough) {
-			break
-		}
-		kept, sure = append(kept, s), sure+s.likely
-	}
-	return kept
-}
-
-// repeats reports whether a sentence says little but what another does. A word that stands alone is not all that is said
-// where it is used.
-func (s sentence) repeats(other sentence) bool {
-	return strings.Contains(other.text, s.text) || 2*len(other.text) > len(s.text) && strings.Contains(s.text, other.text)
 }
 
 // quoteFirst quotes the beginning of the best passage: its meaning fits, though none of the words.

@@ -136,16 +136,17 @@ func letters(n int) []string {
 // What fits far less than the best is left out, though there is room.
 func TestWhatFitsFarLessIsNotQuoted(t *testing.T) {
 	t.Parallel()
-	text, _ := extract("What does a guaranteed stop cost?", matches(passages(
-		"The tide cost the harbour a pier. A guaranteed stop costs 0.3 percent.")), nil)
-	require.Equal(t, "“A guaranteed stop costs 0.3 percent.” [1]", text)
+	text, _ := extract("What does a guaranteed stop of the desk cost at noon?", matches(passages(
+		"The tide cost the harbour a pier. A guaranteed stop of the desk costs 0.3 percent at noon.")), nil)
+	require.Equal(t, "“A guaranteed stop of the desk costs 0.3 percent at noon.” [1]", text)
 }
 
 func TestAQuestionForAFigureIsAnsweredByOne(t *testing.T) {
 	t.Parallel()
 	p := matches(passages("A script is checked for how big it is. The size of it is read first. A script has at most 256 KiB."))
 	all := candidates("How big a script?", p, nil)
-	require.Len(t, all, 2)
+	require.Len(t, all, 3)
+	require.Zero(t, all[1].score, "it says nothing of it")
 	asked := map[string]float64{}
 	for _, s := range all {
 		asked[s.text] = s.score
@@ -157,6 +158,58 @@ func TestAQuestionForAFigureIsAnsweredByOne(t *testing.T) {
 		}
 		require.InDelta(t, s.score+gain, asked[s.text], 1e-12, s.text)
 	}
+}
+
+// What ends in a colon says nothing without what follows, whatever words that has.
+func TestWhatFollowsAColonIsQuotedWithIt(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("It rains on the pier of the harbour and on the ships there. ", 20)
+	text, _ := extract("How do I get back the old alignment of feeds?", matches(passages(
+		long+"\n\nThe old alignment of feeds is available by using::\n\n  engine = Engine(oldsync=True)\n\n  engine.run()\n\nShips sail.")), nil)
+	require.Equal(t, "“The old alignment of feeds is available by using::” [1]\n“engine = Engine(oldsync=True)” [1]\n“engine.run()” [1]", text)
+	text, _ = extract("Which ways are there to tune?", matches(passages(
+		long+"\n\nThere are ways to tune:\n\n- grids\n- draws\n- halving\n- swarms\n\nShips sail.")), nil)
+	require.Contains(t, text, "“- grids” [1]\n“- draws” [1]\n“- halving” [1]")
+	require.NotContains(t, text, "Ships")
+	text, _ = extract("Which ways are there to tune?", matches(passages("There are ways to tune:\n\nShips\n\n"+long)), nil)
+	require.Equal(t, "“There are ways to tune:” [1]", text, "what stands under another heading does not follow")
+}
+
+// A question that asks a table by its heads gets all rows of a small one, and of one that it names only that.
+func TestATableAskedByItsHeadsIsQuotedWhole(t *testing.T) {
+	t.Parallel()
+	table := func(rows int) string {
+		text := "| Venue | Maker fee | Taker fee |\n|---|---|---|\n"
+		for i := range rows {
+			text += fmt.Sprintf("| %s | 0.0%d %% | 0.1 %% |\n", strings.Repeat("Zonda"[i%5:i%5+1], 4)+strings.Repeat("q", i), i)
+		}
+		return text
+	}
+	text, _ := extract("Which venue has the lowest maker fee?", matches(passages(table(4))), nil)
+	require.Equal(t, 4, strings.Count(text, "0.1 %"), text)
+	text, _ = extract("What is the maker fee of the venue ooooq?", matches(passages(table(4))), nil)
+	require.Equal(t, 1, strings.Count(text, "0.1 %"), text)
+	text, _ = extract("Which venue has the lowest maker fee?", matches(passages(table(fewRows))), nil)
+	require.Zero(t, strings.Count(text, "0.1 %"), "the rows of a large one do not differ in what was asked")
+}
+
+// Text that reStructuredText indents after two colons or a directive is code; a line that is indented for another reason is text.
+func TestIndentedTextIsCodeOrText(t *testing.T) {
+	t.Parallel()
+	cut := quotes("Change it when creating the engine::\n\n  engine = Engine(stats=False)\n\n  # Ingest and format\n  engine.run()\n\nA tear sheet takes two steps\n\n.. code-block:: python\n   :linenos:\n\n    load()\n\n" +
+		"- How are orders executed?\n\n    The type is ``Market`` until canceled\n\nChange the line\n\n`env node --size=4096 bot.js`\n\nto it.\n\n`--size`\n\nbytes")
+	var code, text []string
+	for _, q := range cut {
+		if q.code {
+			code = append(code, q.text)
+		} else {
+			text = append(text, q.text)
+		}
+	}
+	require.Equal(t, []string{"engine = Engine(stats=False)", "# Ingest and format engine.run()", "load()"}, code)
+	require.Equal(t, "Change it when creating the engine::", cut[1].before, "code belongs to the sentence before it")
+	require.Subset(t, text, []string{"The type is ``Market`` until canceled", "`env node --size=4096 bot.js`", "bytes"})
+	require.Equal(t, "`--size`", cut[len(cut)-1].heading)
 }
 
 func TestCodeIsQuotedToItsEnd(t *testing.T) {

@@ -32,6 +32,9 @@ func likely(question string, from []Match, all []sentence, known Lexicon) {
 	best := math.Inf(-1)
 	for i := range all {
 		s := &all[i]
+		if s.score == 0 {
+			continue
+		}
 		s.likely = float64(scoreWeight*s.score/top) - float64(placeWeight*portable.Log(float64(1+s.passage)))
 		if about != nil {
 			s.likely += float64(aboutWeight * about[s.passage][s.order])
@@ -40,8 +43,10 @@ func likely(question string, from []Match, all []sentence, known Lexicon) {
 	}
 	sum := 0.0
 	for i := range all {
-		all[i].likely = portable.Exp(all[i].likely - best)
-		sum += all[i].likely
+		if all[i].score > 0 {
+			all[i].likely = portable.Exp(all[i].likely - best)
+			sum += all[i].likely
+		}
 	}
 	for i := range all {
 		all[i].likely /= sum

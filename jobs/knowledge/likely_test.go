@@ -18,11 +18,11 @@ func TestAnswersAreLongerWhereNoSentenceStandsOut(t *testing.T) {
 	words := func(clear int) int {
 		var text strings.Builder
 		for i := range 50 {
-			kind := "plain"
+			kind := "plain sheet of paper"
 			if i < clear {
-				kind = "guaranteed"
+				kind = "guaranteed stop order"
 			}
-			fmt.Fprintf(&text, "A %s stop order of desk %d has a fee %s. ", kind, i, strings.Repeat("x", i+1))
+			fmt.Fprintf(&text, "A %s of desk %d has a fee %s. ", kind, i, strings.Repeat("x", i+1))
 		}
 		answer, _ := extract("fee of a guaranteed stop order", matches(passages(text.String())), nil)
 		require.Equal(t, max(clear, 1), max(strings.Count(answer, "guaranteed"), 1))
@@ -31,7 +31,7 @@ func TestAnswersAreLongerWhereNoSentenceStandsOut(t *testing.T) {
 	flat := words(0)
 	require.Greater(t, flat, usualWords+50)
 	require.LessOrEqual(t, flat, mostWords)
-	clear := words(15)
+	clear := words(22)
 	require.Greater(t, clear, usualWords/2, "the others are quoted too, while there is room")
 	require.LessOrEqual(t, clear, usualWords+20)
 }
@@ -81,14 +81,15 @@ func TestLikelihoodsAreOfOneTogether(t *testing.T) {
 		likely(question, p, all, known)
 		again := candidates(question, p, known)
 		likely(question, p, again, known)
-		sum := 0.0
+		sum, best := 0.0, 0.0
 		for i, s := range all {
+			best = max(best, s.score)
 			if s.likely < 0 || s.likely != again[i].likely {
 				rt.Fatalf("%q: %v, then %v", s.text, s.likely, again[i].likely)
 			}
 			sum += s.likely
 		}
-		if len(all) > 0 && (sum < 1-1e-9 || sum > 1+1e-9) {
+		if best > 0 && (sum < 1-1e-9 || sum > 1+1e-9) {
 			rt.Fatalf("together %v", sum)
 		}
 	})

@@ -17,51 +17,121 @@ type quote struct {
 	after   bool   // it begins within a sentence that was too long
 	cut     bool   // it ends within one
 	heading string // that it stands under within its passage; "" above the first
-	before  string // the sentence before it in its paragraph; of a row of a table, the table's first
-	row     bool   // of a table
-	code    bool   // of a fence
-	run     int    // of text that it stands in: a paragraph, an item, a row
+	// before is the sentence before it in its paragraph: of a row the table's first, of code the sentence that it belongs to, of
+	// an item of a list the one that ends in a colon above the list.
+	before string
+	rows   int  // of the table that it is a row of; 0: of none
+	code   bool // of a block of code
+	run    int  // of text that it stands in: a paragraph, an item, a row
+}
+
+// cutting is a passage that is being cut into what can be quoted.
+type cutting struct {
+	all     []quote
+	heading string
+	run     int
+	said    string // the last sentence, which code after it belongs to
+	listing string // the same where it ends in a colon: items of a list after it belong to it
+	literal int    // how far the text is indented that code set off by more belongs to; below 0: no code is to come
 }
 
 // quotes cuts a passage's text into what can be quoted. Headings are not: they name a subject and say
 // nothing of it.
 func quotes(text string) []quote {
-	var all []quote
-	heading, run, fenced := "", 0, beginsFenced(text)
+	c, fenced := &cutting{literal: -1}, beginsFenced(text)
 	paragraphs := strings.Split(text, "\n\n")
 	for i, paragraph := range paragraphs {
-		before, first := "", ""
-		add := func(part string, row, code bool) {
-			parts := shortened(strings.Join(strings.Fields(part), " "))
-			for i, part := range parts {
-				q := quote{text: part, after: i > 0, cut: i+1 < len(parts), heading: heading, before: before, row: row, code: code, run: run}
-				if row {
-					q.before, first = first, cmp.Or(first, part)
-				}
-				all, before = append(all, q), part
-			}
+		if c.literal >= 0 && !fenced && indent(paragraph) > c.literal {
+			c.paragraph([]body{{text: strings.Trim(paragraph, "\n"), whole: true}})
+			continue
 		}
 		var found []body
 		found, fenced = bodies(paragraph, i+1 < len(paragraphs), fenced)
-		for _, b := range found {
-			run++
-			switch {
-			case b.heading:
-				heading, before = b.text, ""
-			case b.row:
-				add(b.text, true, false)
-			case b.whole:
-				for _, lines := range blocks(b.text) {
-					add(lines, false, true)
-				}
-			default:
-				for _, s := range sentences(strings.Join(strings.Fields(b.text), " ")) {
-					add(s, false, false)
+		c.literal = introduced(paragraph)
+		c.paragraph(found)
+	}
+	return c.all
+}
+
+// paragraph adds what can be quoted of a paragraph.
+func (c *cutting) paragraph(found []body) {
+	rows, first, before := 0, "", ""
+	for _, b := range found {
+		if b.row {
+			rows++
+		}
+	}
+	for _, b := range found {
+		c.run++
+		switch {
+		case b.heading:
+			c.heading, c.said, c.listing, before = b.text, "", "", ""
+		case b.row:
+			first = cmp.Or(first, c.add(quote{before: first, rows: rows}, b.text))
+		case b.whole:
+			before = cmp.Or(before, c.said)
+			for _, lines := range blocks(b.text) {
+				before = c.add(quote{before: before, code: true}, lines)
+			}
+		default:
+			item := listed(b.text)
+			if item {
+				before = cmp.Or(c.listing, before)
+			}
+			for _, s := range sentences(strings.Join(strings.Fields(b.text), " ")) {
+				before = c.add(quote{before: before}, s)
+				c.said = before
+			}
+			if !item {
+				c.listing = ""
+				if strings.HasSuffix(c.said, ":") {
+					c.listing = c.said
 				}
 			}
 		}
 	}
-	return all
+}
+
+// add adds a part of text as quotes that are short enough, and returns the last.
+func (c *cutting) add(q quote, part string) string {
+	parts := shortened(strings.Join(strings.Fields(part), " "))
+	for i, text := range parts {
+		q.text, q.after, q.cut, q.heading, q.run = text, i > 0, i+1 < len(parts), c.heading, c.run
+		c.all = append(c.all, q)
+		if q.rows == 0 {
+			q.before = text
+		}
+	}
+	if len(parts) == 0 {
+		return q.before
+	}
+	return parts[len(parts)-1]
+}
+
+// indent is how far the line of a paragraph is indented that is indented least.
+func indent(paragraph string) int {
+	least := -1
+	for line := range strings.SplitSeq(paragraph, "\n") {
+		if text := strings.TrimLeft(line, " \t"); text != "" && (least < 0 || len(line)-len(text) < least) {
+			least = len(line) - len(text)
+		}
+	}
+	return least
+}
+
+// introduced is how far a paragraph is indented after which reStructuredText expects code, which is indented more: after two
+// colons, or a directive. It is below 0 of others.
+func introduced(paragraph string) int {
+	lines := strings.Split(strings.TrimRight(paragraph, "\n "), "\n")
+	last := len(lines) - 1
+	for last > 0 && options(lines, last) {
+		last--
+	}
+	line := strings.TrimSpace(lines[last])
+	if codeDirective.MatchString(line) || strings.HasSuffix(line, "::") && !strings.HasPrefix(line, "..") {
+		return indent(paragraph)
+	}
+	return -1
 }
 
 // blocks cuts code into runs of lines that are no longer than a quotation.
@@ -170,9 +240,13 @@ func isHeading(line string) bool {
 
 // titled reports whether a line alone looks like a heading.
 func titled(line string) bool {
+	set := strings.TrimLeft(line, " \t") != line
 	line = strings.TrimSpace(line)
 	if isHeading(line) {
 		return true
+	}
+	if set || strings.HasPrefix(line, "`") && strings.HasSuffix(line, "`") && strings.Contains(line, " ") {
+		return false // code, or the text of an item
 	}
 	last, _ := utf8.DecodeLastRuneInString(line)
 	return line != "" && len(line) <= 80 && !listed(line) && !strings.HasPrefix(line, "|") && !strings.ContainsRune(".!?…:;,。！？", last)
@@ -194,9 +268,10 @@ func underlines(line, above string) bool {
 
 // Lines of reStructuredText that say how what follows is shown, and of those the ones that begin a remark.
 var (
-	directive  = regexp.MustCompile(`^\.\. [\w-]+::`)
-	admonition = regexp.MustCompile(`(?i)^\.\. (note|tip|hint|important|warning|caution|attention|danger|error|admonition|versionadded|versionchanged|deprecated)::`)
-	option     = regexp.MustCompile(`^:[\w-]+:`)
+	directive     = regexp.MustCompile(`^\.\. [\w-]+::`)
+	admonition    = regexp.MustCompile(`(?i)^\.\. (note|tip|hint|important|warning|caution|attention|danger|error|admonition|versionadded|versionchanged|deprecated)::`)
+	codeDirective = regexp.MustCompile(`^\.\. (code|code-block|sourcecode|parsed-literal|prompt|highlight)::`)
+	option        = regexp.MustCompile(`^:[\w-]+:`)
 )
 
 // options reports whether a line is an option of the directive above it.

@@ -39,7 +39,7 @@ func TestAPassageIsReadSentenceBySentence(t *testing.T) {
 	question.WordsOnly = true
 	found, err = s.base.Search(t.Context(), s.scope.Workspace, question)
 	require.NoError(t, err)
-	require.InDelta(t, 0.9, found.Matches[0].Score, 1e-9, "BM25 alone, which its own best is measured by")
+	require.InDelta(t, 0.85, found.Matches[0].Score, 1e-9, "BM25 alone, which its own best is measured by")
 }
 
 // What models that were not measured find is not ordered by sentences.
