@@ -29,7 +29,11 @@ func (w *Workers) reembed(ctx context.Context, args jobs.ReembedArgs, lease stor
 		return err
 	}
 	reason := faultReason(fault)
-	if !fault.Temporary() {
+	switch {
+	case fault.Kind == knowledge.FaultUnconfigured:
+		// Another worker may have the model; it takes the job when the pause is over.
+		reason = "the worker that took it is not set up for the model; it waits for one that is"
+	case !fault.Temporary():
 		return &attempt.PermanentError{Reason: reason, Cause: err}
 	}
 	if time.Since(job.CreatedAt) > w.opts.Patience {

@@ -316,3 +316,25 @@ func TestAMoveThatCannotBeSaysWhy(t *testing.T) {
 	_, err = m.move(m.other)
 	require.NoError(t, err, "one that failed is in nobody's way")
 }
+
+// A fleet may be set up anew machine by machine: one that has no such model yet leaves the job to one that has.
+func TestAWorkerWithoutTheModelLeavesAMoveToAnother(t *testing.T) {
+	m := newMover(t)
+	both := m.opts.Embedders
+	m.opts.Embedders = both[:1]
+	stop := m.work()
+	m.done(m.text("one", passage("breakouts", 500)))
+	id, err := m.move(m.other)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		r, err := m.store.Library.Reembed(t.Context(), id)
+		return err == nil && r.Reason != nil && r.Status != library.ReembedFailed
+	}, 30*time.Second, 5*time.Millisecond)
+	r, err := m.store.Library.Reembed(t.Context(), id)
+	require.NoError(t, err)
+	require.Contains(t, *r.Reason, "waits for one that is")
+	stop()
+	m.opts.Embedders = both
+	m.work()
+	require.Equal(t, m.chunks(), m.ended(id, library.ReembedCompleted).Done)
+}
