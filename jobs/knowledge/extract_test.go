@@ -190,7 +190,7 @@ func TestATableAskedByItsHeadsIsQuotedWhole(t *testing.T) {
 	text, _ = extract("What is the maker fee of the venue ooooq?", matches(passages(table(4))), nil)
 	require.Equal(t, 1, strings.Count(text, "0.1 %"), text)
 	text, _ = extract("Which venue has the lowest maker fee?", matches(passages(table(fewRows))), nil)
-	require.Zero(t, strings.Count(text, "0.1 %"), "the rows of a large one do not differ in what was asked")
+	require.Zero(t, strings.Count(text, "0.1 %"), "the rows of a large one all have the words of its first")
 }
 
 // Text that reStructuredText indents after two colons or a directive is code; a line that is indented for another reason is text.

@@ -11,7 +11,7 @@ const (
 	gistAbout   = 0.445 // with what the lexicon knows of its words beside
 	// The same with how common the question's words are beside.
 	meantFamiliar = 0.372
-	gistFamiliar  = 0.427
+	gistFamiliar  = 0.425
 )
 
 // strange is the fit below which no answer is quoted, where similarities are measured: of 273 questions on the subject none
@@ -24,9 +24,12 @@ const (
 	knownShare = 0.6
 )
 
-// familiarShare is what it counts beside these how common the question's words are in the base. A question on another subject
-// is told by words that the base seldom has, even where a passage has most of the others by chance.
-const familiarShare = 0.3
+// What it counts beside these how common the question's words are in the base. A question on another subject is recognised by words
+// that the base seldom has, even where a passage has most of the others by chance, which lexical vectors see less.
+const (
+	familiarBesideMeant = 0.3
+	familiarBesideGist  = 0.5
+)
 
 // measured reports whether the similarities of a model say whether a passage is about a question. Models differ in what
 // two texts without relation have, from 0.1 to 0.8, so one that was not measured orders passages and says nothing of coverage.
@@ -47,7 +50,7 @@ func fit(f fused, model Model, parts []float64, shared float64) float64 {
 		words = float64(shared * (wordsAbout / sharedAbout))
 	}
 	if f.about != nil {
-		return f.judged(float64((1-knownShare)*words)+float64(knownShare**f.about), gistAbout, gistFamiliar)
+		return f.judged(float64((1-knownShare)*words)+float64(knownShare**f.about), gistAbout, familiarBesideGist, gistFamiliar)
 	}
 	if f.vector == nil || !measured(model) {
 		return calibrated(words, wordsAbout)
@@ -56,15 +59,16 @@ func fit(f fused, model Model, parts []float64, shared float64) float64 {
 	if len(parts) > 0 {
 		meant = slices.Max(parts)
 	}
-	return f.judged(float64((1-meantShare)*words)+float64(meantShare*meant), meantAbout, meantFamiliar)
+	return f.judged(float64((1-meantShare)*words)+float64(meantShare*meant), meantAbout, familiarBesideMeant, meantFamiliar)
 }
 
-// judged is a fit by what a passage says of a question and, where that is known, by how common the question's words are.
-func (f fused) judged(passage, alone, beside float64) float64 {
+// judged is a fit by what a passage says of a question, with its threshold alone, and, where that is known, by how common the
+// question's words are, with what that counts and the threshold then.
+func (f fused) judged(passage, alone, share, beside float64) float64 {
 	if f.familiar == nil {
 		return calibrated(passage, alone)
 	}
-	return calibrated(float64((1-familiarShare)*passage)+float64(familiarShare**f.familiar), beside)
+	return calibrated(float64((1-share)*passage)+float64(share**f.familiar), beside)
 }
 
 // calibrated stretches a score so that its threshold is at StrongMatch and 0 and 1 stay.

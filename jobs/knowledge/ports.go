@@ -80,7 +80,7 @@ type WordHit struct {
 	// the workspace, from 0 to 1.
 	Covered float64
 	// Familiar is how common the question's words are among the workspace's chunks, from 0 to 1, for all hits of a
-	// question the same; nil of a question in a script without spaces, whose words are not told apart.
+	// question the same; nil of a question in a script without spaces, whose words cannot be counted.
 	Familiar *float64
 }
 

@@ -317,7 +317,7 @@ func TestAMoveThatCannotBeSaysWhy(t *testing.T) {
 	require.NoError(t, err, "one that failed is in nobody's way")
 }
 
-// A fleet may be set up anew machine by machine: one that has no such model yet leaves the job to one that has.
+// A fleet may be set up again machine by machine: one that has no such model yet leaves the job to one that has.
 func TestAWorkerWithoutTheModelLeavesAMoveToAnother(t *testing.T) {
 	m := newMover(t)
 	both := m.opts.Embedders
