@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"millrace/jobs/knowledge"
+	"millrace/jobs/knowledge/lexicon"
 	"millrace/store/library"
 	"millrace/store/vector"
 )
@@ -126,7 +127,7 @@ func partsOf(b *testing.B, texts []string) []knowledge.PartVectors {
 type inParts struct{ questions knowledge.Embedder }
 
 func (inParts) Model() knowledge.Model {
-	return knowledge.Model{Provider: "bench", Name: "in-parts", Dimensions: 384}
+	return knowledge.Model{Provider: "local", Name: "all-MiniLM-L6-v2", Dimensions: 384}
 }
 
 func (e inParts) Embed(ctx context.Context, use knowledge.Use, texts []string) ([][]float32, error) {
@@ -150,9 +151,11 @@ func (p placed) Placement(context.Context, uuid.UUID, knowledge.Model) (knowledg
 func (s *shelf) reading(b *testing.B) *knowledge.Base {
 	b.Helper()
 	e := inParts{questions: localModel(b)}
+	words, err := lexicon.Open()
+	require.NoError(b, err)
 	base, err := knowledge.NewBase(knowledge.Parts{
 		Texts:  placed{s.store.Library, knowledge.Placement{Model: e.Model(), Collection: s.scope.Collection}},
-		Trials: s.store.Recommend, Embedders: knowledge.Embedders{e}, Index: s.index, LLM: s.llm,
+		Trials: s.store.Recommend, Embedders: knowledge.Embedders{e}, Index: s.index, LLM: s.llm, Lexicon: words,
 	})
 	require.NoError(b, err)
 	return base
@@ -263,7 +266,7 @@ func BenchmarkKnowledge(b *testing.B) {
 	})
 	reading := s.reading(b)
 	b.Run("query-in-parts", func(b *testing.B) {
-		b.Log("timed: as query, by a model that carries meaning (that of EMBEDDER_TEST_FILE where it is set): the best hundred are compared by their parts; MB is what Postgres keeps of parts")
+		b.Log("timed: as query, by a model that carries meaning (that of EMBEDDER_TEST_FILE where it is set): the best hundred are compared by their parts and the best twenty read; MB is what Postgres keeps of parts")
 		report(b, func() error {
 			_, err := reading.Search(b.Context(), s.scope.Workspace, knowledge.Question{Text: question(), TopK: 8})
 			return err
