@@ -53,3 +53,24 @@ func TestSentencesDoNotCountBesideVectorsThatWereNotMeasured(t *testing.T) {
 	require.Equal(t, apart, found.Matches[1].ID)
 	require.InDelta(t, found.Matches[0].Score, found.Matches[1].Score, 0.02, "their words and vectors are nearly alike")
 }
+
+// knownTopical is a model whose similarities were measured.
+type knownTopical struct{ topical }
+
+func (knownTopical) Model() knowledge.Model {
+	return knowledge.Model{Provider: "local", Name: "all-MiniLM-L6-v2", Dimensions: 4}
+}
+
+// What a model that was measured finds is ordered by its sentences, and they say more than the vectors do here.
+func TestSentencesCountBesideVectorsThatWereMeasured(t *testing.T) {
+	t.Parallel()
+	s := newShelfOf(t, knownTopical{})
+	apart, one := s.scattered(t)
+	found, err := s.base.Search(t.Context(), s.scope.Workspace, knowledge.Question{Text: "guaranteed stop fee", TopK: 2})
+	require.NoError(t, err)
+	require.Equal(t, one, found.Matches[0].ID)
+	require.Equal(t, apart, found.Matches[1].ID)
+	require.Greater(t, found.Matches[0].Score, found.Matches[1].Score+0.05)
+	require.LessOrEqual(t, found.Matches[0].Score, 1.0)
+	require.GreaterOrEqual(t, found.BestFit(), knowledge.StrongMatch, "the question's words are of the base")
+}
