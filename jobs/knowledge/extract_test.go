@@ -210,6 +210,9 @@ func TestIndentedTextIsCodeOrText(t *testing.T) {
 	require.Equal(t, "Change it when creating the engine::", cut[1].before, "code belongs to the sentence before it")
 	require.Subset(t, text, []string{"The type is ``Market`` until canceled", "`env node --size=4096 bot.js`", "bytes"})
 	require.Equal(t, "`--size`", cut[len(cut)-1].heading)
+	for _, item := range quotes("Ways to tune:\n\n- grids\n- draws")[1:] {
+		require.Equal(t, "Ways to tune:", item.before, "items belong to the sentence above the list")
+	}
 }
 
 func TestCodeIsQuotedToItsEnd(t *testing.T) {
