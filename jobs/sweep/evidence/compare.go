@@ -4,7 +4,6 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 
 	"millrace/jobs/portable"
@@ -61,52 +60,104 @@ func varying(p *Panel) (rows []int, means []float64) {
 	return rows, means
 }
 
-// resampledRows is how many rows are resampled with the same draws at a time, at least: to draw takes an eighth as long as to add.
-const resampledRows = 16
-
-// resample draws the means of the rows over resampled periods: Resamples rows of len(rows) values. The rows are shared out to the
-// processors, each of which makes the same draws.
+// resample draws the means of the rows over resampled periods: Resamples rows of len(rows) values.
 func resample(p *Panel, rows []int, o Options) []float64 {
-	k := len(rows)
+	n, k := p.Periods(), len(rows)
 	drawn := make([]float64, o.Resamples*k)
-	parts := max(1, min(runtime.GOMAXPROCS(0), k/resampledRows))
-	beside(parts, func(part int) {
-		from, to := k*part/parts, k*(part+1)/parts
-		resampleSome(p, rows[from:to], o, func(b int) []float64 { return drawn[b*k+from : b*k+to] })
-	})
+	groups := make([]runningGroup, (k+groupRows-1)/groupRows)
+	beside(len(groups), func(g int) { groups[g] = newRunningGroup(p, rows[g*groupRows:min((g+1)*groupRows, k)]) })
+	draws := newDraws(n, o)
+	for done := 0; done < o.Resamples; {
+		spans, ends := draws.next(o.Resamples - done)
+		beside(len(groups), func(g int) {
+			from := 0
+			for i, to := range ends {
+				sums := groups[g].sum(spans[from:to])
+				for j, out := 0, drawn[(done+i)*k+g*groupRows:(done+i+1)*k]; j < min(groupRows, len(out)); j++ {
+					out[j] = sums[j] / float64(n)
+				}
+				from = to
+			}
+		})
+		done += len(ends)
+	}
 	return drawn
 }
 
-// resampleSome draws the means of some rows; those of a resample go to into.
-// A block's sum is a difference of two running sums, so that a draw costs two additions a block.
-func resampleSome(p *Panel, rows []int, o Options, into func(b int) []float64) {
-	n, k := p.Periods(), len(rows)
-	running := make([]float64, (n+1)*k)
+// groupRows is how many rows are summed at a time: their running sums together stay in the second cache, where those of all rows
+// would be waited for at each draw.
+const groupRows = 4
+
+// runningGroup are the running sums of up to groupRows rows, period by period.
+type runningGroup [][groupRows]float64
+
+func newRunningGroup(p *Panel, rows []int) runningGroup {
+	running := make(runningGroup, p.Periods()+1)
 	for j, row := range rows {
 		var sum float64
 		for t, r := range p.Returns[row] {
 			sum += r
-			running[(t+1)*k+j] = sum
+			running[t+1][j] = sum
 		}
 	}
-	at := func(t int) []float64 { return running[t*k : (t+1)*k] }
-	rng := rand.New(rand.NewPCG(o.Seed, 0x5eed))
-	scale := portable.Log1p(-1 / max(o.Block, 1))
-	for b := range o.Resamples {
-		out := into(b)
-		for left := n; left > 0; {
-			length := min(blockOf(rng, o.Block, scale), left, n)
-			start := rng.IntN(n)
-			left -= length
-			if end := start + length; end <= n {
-				addSpan(out, at(start), at(end))
-			} else { // the series continues at its beginning
-				addSpan(out, at(start), at(n))
-				addSpan(out, at(0), at(end-n))
-			}
-		}
-		for j := range out {
-			out[j] /= float64(n)
+	return running
+}
+
+// sum adds up spans. That of one is a difference of two running sums, so that it costs two additions.
+func (g runningGroup) sum(spans []span) [groupRows]float64 {
+	var a, b, c, d float64
+	for _, s := range spans {
+		from, to := &g[s.from], &g[s.to]
+		a += to[0] - from[0]
+		b += to[1] - from[1]
+		c += to[2] - from[2]
+		d += to[3] - from[3]
+	}
+	return [groupRows]float64{a, b, c, d}
+}
+
+// span are the periods [from, to).
+type span struct{ from, to int32 }
+
+// draws are the periods of one resample after the other.
+type draws struct {
+	rng     *rand.Rand
+	periods int
+	block   float64
+	scale   float64 // see blockOf
+	spans   []span
+	ends    []int
+}
+
+// spansAtOnce is how many spans are drawn before they are added: all of most tests.
+const spansAtOnce = 1 << 20
+
+func newDraws(periods int, o Options) *draws {
+	return &draws{
+		rng: rand.New(rand.NewPCG(o.Seed, 0x5eed)), periods: periods, block: o.Block, scale: portable.Log1p(-1 / max(o.Block, 1)),
+	}
+}
+
+// next draws some more resamples, at most so many: their spans, and where those of each end. Both are valid until the next call.
+func (d *draws) next(most int) ([]span, []int) {
+	d.spans, d.ends = d.spans[:0], d.ends[:0]
+	for len(d.ends) < most && len(d.spans) < spansAtOnce {
+		d.one()
+		d.ends = append(d.ends, len(d.spans))
+	}
+	return d.spans, d.ends
+}
+
+// one draws one resample.
+func (d *draws) one() {
+	for n, left := d.periods, d.periods; left > 0; {
+		length := min(blockOf(d.rng, d.block, d.scale), left, n)
+		start := d.rng.IntN(n)
+		left -= length
+		if end := start + length; end <= n {
+			d.spans = append(d.spans, span{int32(start), int32(end)})
+		} else { // the series continues at its beginning
+			d.spans = append(d.spans, span{int32(start), int32(n)}, span{0, int32(end - n)})
 		}
 	}
 }
@@ -119,14 +170,6 @@ func blockOf(rng *rand.Rand, mean, scale float64) int {
 	u := 1 - float64(rng.Float64()) // in (0, 1]
 	length := math.Floor(portable.Log(u)/scale) + 1
 	return int(min(length, math.MaxInt32))
-}
-
-// addSpanPlain adds to each sum the difference of two running sums.
-func addSpanPlain(out, from, to []float64) {
-	from, to = from[:len(out)], to[:len(out)]
-	for j := range out {
-		out[j] += to[j] - from[j]
-	}
 }
 
 // judge makes the tests of the rows' means and their resampled means.
