@@ -56,7 +56,8 @@ func benchBars(b *testing.B) *backtest.Bars {
 
 // BenchmarkTune times a whole tune of 20,000 trials from submission to leaderboard, on one and on
 // two trial slots, beside the same trials computed in a loop without queue or database. All three
-// share the machine with Postgres. "of-compute" is what the loop takes over what one slot does, "two-of-one" how much
+// share the machine with Postgres. "of-compute" is what the loop takes over what one slot does, "of-compute-and-evidence" the same
+// of the loop and the ranking, the leaders' metrics and the verdict that a tune ends with; "two-of-one" is how much
 // sooner two slots are ready, and "ceiling" how much sooner two loops of half the trials are, which share nothing but the
 // machine's processors, caches and memory, and the collector.
 func BenchmarkTune(b *testing.B) {
@@ -79,7 +80,8 @@ func BenchmarkLongTune(b *testing.B) {
 }
 
 func benchmarkTune(b *testing.B, spec sweep.Spec, trials int) {
-	var compute, one, ceiling float64 // seconds; the last is a ratio
+	var compute, evidence, one, ceiling float64 // seconds; the last is a ratio
+	var whole *sweep.ShardResult
 	bars := benchBars(b)
 	rate := func(b *testing.B) float64 {
 		b.ReportMetric(float64(trials)*float64(b.N)/b.Elapsed().Seconds(), "trials/s")
@@ -91,12 +93,25 @@ func benchmarkTune(b *testing.B, spec sweep.Spec, trials int) {
 		require.Equal(b, trials, plan.Trials())
 		before := processorTime(b)
 		for b.Loop() {
-			_, err := plan.RunShard(b.Context(), plan.Shards(plan.Trials())[0], func(int) {})
+			var err error
+			whole, err = plan.RunShard(b.Context(), plan.Shards(plan.Trials())[0], func(int) {})
 			require.NoError(b, err)
 		}
 		b.ReportMetric((processorTime(b)-before).Seconds()/float64(b.N), "process-s")
 		compute = rate(b)
 	})
+	b.Run("evidence", func(b *testing.B) {
+		plan, errs := sweep.NewPlan(spec, bars, backtest.CalendarExchange)
+		require.Empty(b, errs)
+		before := processorTime(b)
+		for b.Loop() {
+			_, err := sweep.CollectWhole(plan, whole, 1000)
+			require.NoError(b, err)
+		}
+		evidence = b.Elapsed().Seconds() / float64(b.N)
+		b.ReportMetric((processorTime(b)-before).Seconds()/float64(b.N), "process-s")
+	})
+	whole = nil
 	b.Run("compute-on-two", func(b *testing.B) {
 		plan, errs := sweep.NewPlan(spec, bars, backtest.CalendarExchange)
 		require.Empty(b, errs)
@@ -117,12 +132,15 @@ func benchmarkTune(b *testing.B, spec sweep.Spec, trials int) {
 	for _, slots := range []int{1, 2} {
 		b.Run(fmt.Sprintf("slots=%d", slots), func(b *testing.B) {
 			s := newBenchStore(b, bars)
-			s.work(b, slots)
+			parts := newTimeline()
+			s.workTraced(b, slots, nil, parts.watch)
+			var submitted, seen []time.Time
 			before := s.used(b)
 			for i := 0; b.Loop(); i++ {
-				ended := s.ended()
+				submitted = append(submitted, time.Now())
 				id := s.submit(b, spec, strconv.Itoa(i))
-				s.awaitEnded(b, ended, 1)
+				parts.await(b)
+				seen = append(seen, time.Now())
 				got, err := s.store.Tuning.Get(b.Context(), s.space.ID, id)
 				require.NoError(b, err)
 				require.Equal(b, tuning.Completed, got.Status, got.Error)
@@ -132,6 +150,8 @@ func benchmarkTune(b *testing.B, spec sweep.Spec, trials int) {
 			case slots == 1:
 				one = took
 				b.ReportMetric(compute/took, "of-compute")
+				b.ReportMetric((compute+evidence)/took, "of-compute-and-evidence")
+				parts.report(b, submitted, seen)
 			case one > 0:
 				b.ReportMetric(one/took, "two-of-one")
 				b.ReportMetric(ceiling, "ceiling")
@@ -184,10 +204,11 @@ func newBenchStore(b *testing.B, bars *backtest.Bars) *benchStore {
 	return s
 }
 
-func (s *benchStore) work(b *testing.B, slots int) { s.workTraced(b, slots, nil) }
+func (s *benchStore) work(b *testing.B, slots int) { s.workTraced(b, slots, nil, nil) }
 
-// workTraced has a worker work, whose jobs and SQL are exported where exports is not nil. It returns what stops it.
-func (s *benchStore) workTraced(b *testing.B, slots int, exports *telemetry.Telemetry) (stop func()) {
+// workTraced has a worker work, whose jobs and SQL are exported where exports is not nil, and the parts of whose tunes are watched
+// where watch is not nil. It returns what stops it.
+func (s *benchStore) workTraced(b *testing.B, slots int, exports *telemetry.Telemetry, watch func(tune.Part, time.Time, time.Time)) (stop func()) {
 	b.Helper()
 	reporter, err := ops.NewReporter(ops.ReportOptions{Tracer: exports.Tracer()})
 	require.NoError(b, err)
@@ -199,7 +220,7 @@ func (s *benchStore) workTraced(b *testing.B, slots int, exports *telemetry.Tele
 		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: slots, jobs.QueueTunes: 2, jobs.QueueWFO: 1},
 		Metrics: metrics, Logger: logger, Reporter: reporter, Version: "bench", Drain: time.Second,
 	}, func(st *stores.Set, workers *river.Workers) {
-		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, logger, tune.Options{Slots: slots}).Register(workers)
+		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, logger, tune.Options{Slots: slots, Watch: watch}).Register(workers)
 		gate.New(st.DB, st.Strategies, metrics, logger).Register(workers)
 		wfo.New(wfo.Stores{DB: st.DB, Market: st.Market, Strategies: st.Strategies, Tuning: st.Tuning, WalkForward: st.WalkForward}, metrics, logger, wfo.Options{}).Register(workers)
 	})

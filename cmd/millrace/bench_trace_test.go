@@ -49,7 +49,7 @@ func BenchmarkTracedTune(b *testing.B) {
 		defer pool.Close()
 		client, err := jobs.NewInsertClient(pool, slog.New(slog.DiscardHandler), ops.Origins{})
 		require.NoError(b, err)
-		defer s.workTraced(b, 1, exports)()
+		defer s.workTraced(b, 1, exports, nil)()
 		of := *s
 		of.store = stores.New(pool, client)
 		start := time.Now()

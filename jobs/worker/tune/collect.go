@@ -13,6 +13,7 @@ import (
 
 // collect ranks the trials of all shards and ends the tune.
 func (w *Workers) collect(ctx context.Context, args jobs.TuneCollectArgs, lease store.Lease) error {
+	end := w.begin(PartRank)
 	tune, plan, shards, err := w.ended(ctx, args.WorkspaceID, args.TuneID, lease)
 	if err != nil || plan == nil {
 		return err
@@ -23,6 +24,8 @@ func (w *Workers) collect(ctx context.Context, args jobs.TuneCollectArgs, lease 
 	if err != nil {
 		return fmt.Errorf("collect tune %s: %w", args.TuneID, err)
 	}
+	end()
+	defer w.begin(PartEnd)()
 	if err := w.resolve(ctx, lease, args.TuneID, shards, found); err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 
 // plan cuts the tune into shards of about a second of compute each and enqueues the first.
 func (w *Workers) plan(ctx context.Context, args jobs.TunePlanArgs, lease store.Lease) error {
+	defer w.begin(PartPlan)()
 	tune, err := w.store.Tuning.Get(ctx, args.WorkspaceID, args.TuneID)
 	if err != nil {
 		return err

@@ -37,10 +37,12 @@ func (w *Workers) shard(ctx context.Context, args jobs.TuneShardArgs, lease stor
 	if err != nil {
 		return err
 	}
-	done := w.done(work, result)
+	done, end := w.done(work, result), w.begin(PartEncode)
 	if done.Columns, done.Top, done.Stats, err = result.Encode(); err != nil {
 		return fmt.Errorf("encode shard %d: %w", done.Shard, err)
 	}
+	end()
+	defer w.begin(PartSave)()
 	err = w.save.Save(ctx, lease, func() error {
 		return w.store.Tuning.FinishShard(ctx, lease, args.TuneID, done)
 	})
@@ -64,6 +66,7 @@ func (w *Workers) compute(ctx context.Context, plan *sweep.Plan, work tuning.Sha
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	defer w.begin(PartCompute)()
 	return w.run(ctx, plan, work, lease)
 }
 

@@ -34,8 +34,29 @@ type Options struct {
 	// LeaveOlder leaves a tune that an older engine began to workers of that engine while one is heard; else, and
 	// when none is, it is begun again.
 	LeaveOlder bool
+	// Watch receives what a part of a tune took in this process, once it has ended; default nobody. Parts of one tune may overlap.
+	Watch func(part Part, began, ended time.Time)
 	// StampPause is how long a job waits that is for a worker of another engine; default 2 s.
 	StampPause time.Duration
+}
+
+// Part is one part of what is done for a tune.
+type Part string
+
+// The parts, in the order in which a tune comes to them. All but PartCompute are done outside of the slots.
+const (
+	PartPlan    Part = "plan"    // until the shards are stored
+	PartCompute Part = "compute" // a shard's trials
+	PartEncode  Part = "encode"  // what they found
+	PartSave    Part = "save"    // and store it
+	PartRank    Part = "rank"    // read what the shards found, rank it, and weigh the evidence
+	PartEnd     Part = "end"     // store what was found of all
+)
+
+// begin begins a part, which ends with what it returns.
+func (w *Workers) begin(part Part) (end func()) {
+	began := time.Now()
+	return func() { w.opts.Watch(part, began, time.Now()) }
 }
 
 // Stores are what the workers read and write.
@@ -70,6 +91,9 @@ func New(st Stores, metrics *ops.Metrics, logger *slog.Logger, opts Options) *Wo
 	}
 	if opts.Program == (backtest.Stamp{}) {
 		opts.Program = backtest.Stamp{Engine: backtest.Engine, Semantics: pine.Semantics}
+	}
+	if opts.Watch == nil {
+		opts.Watch = func(Part, time.Time, time.Time) {}
 	}
 	if opts.StampPause == 0 {
 		opts.StampPause = 2 * time.Second
