@@ -3,11 +3,13 @@ package sweep
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 
 	"millrace/jobs/backtest"
+	"millrace/ops/routine"
 )
 
 // Encode returns what is stored of a shard: the columns for good, and until the tune is collected
@@ -157,14 +159,16 @@ func (p *Plan) collect(all *gathered, most int) (out *Outcome, err error) {
 		out.final, out.Pruning = all.cols, all.countRungs(p)
 	}
 	all.rank(p, &out.Counts)
-	out.Ranking, out.TrialsSum = all.ranking, all.cols.sum()
-	if err := p.lead(out, all, most); err != nil {
+	out.Ranking = all.ranking
+	var found splits
+	var beside routine.Group // what the leaders have nothing to do with
+	beside.Run(func() error { out.TrialsSum = all.cols.sum(); return nil })
+	beside.Run(func() error { found = p.splits(all); return nil })
+	err = p.judge(out, all, most)
+	if err = errors.Join(err, beside.Wait()); err != nil {
 		return nil, err
 	}
-	p.evidence(out, all)
-	if out.Evidence, err = p.weigh(out, all); err != nil {
-		return nil, fmt.Errorf("evidence: %w", err)
-	}
+	out.Overfit.setSplits(found)
 	if out.Regime, err = p.Regime(); err != nil {
 		return nil, fmt.Errorf("regime: %w", err)
 	}
@@ -175,6 +179,18 @@ func (p *Plan) collect(all *gathered, most int) (out *Outcome, err error) {
 		}
 	}
 	return out, nil
+}
+
+// judge fills in the leaderboard and the evidence on its first.
+func (p *Plan) judge(out *Outcome, all *gathered, most int) (err error) {
+	if err := p.lead(out, all, most); err != nil {
+		return err
+	}
+	p.evidence(out, all)
+	if out.Evidence, err = p.weigh(out, all); err != nil {
+		return fmt.Errorf("evidence: %w", err)
+	}
+	return nil
 }
 
 // unpaid says when cash did not pay for entries of the best trial, or of the first one where none passed.

@@ -15,21 +15,37 @@ const (
 	pboHigh     = 0.5
 )
 
-// evidence fills in the overfit statistics.
+// splits is what cross-validation of the sampled trials found.
+type splits struct {
+	tried   int
+	found   pboResult
+	missing string // why there is nothing
+}
+
+func (p *Plan) splits(all *gathered) (s splits) {
+	sample := cutSample(all.blocks, p.evidenceSample())
+	s.tried = len(sample)
+	s.found, s.missing = crossValidate(sample)
+	return s
+}
+
+// setSplits fills in what cross-validation found.
+func (o *Overfit) setSplits(s splits) {
+	if o.PBOTried = s.tried; s.missing != "" {
+		for _, name := range []string{"pbo", "slope", "p_oos_loss"} {
+			o.explain(name, s.missing)
+		}
+		return
+	}
+	o.PBO, o.Slope, o.OOSLoss = defined(s.found.pbo), defined(s.found.slope), defined(s.found.loss)
+	if o.Slope == nil {
+		o.explain("slope", "the chosen trial's in-sample ratio is the same in every split")
+	}
+}
+
+// evidence fills in the overfit statistics but for those of cross-validation.
 func (p *Plan) evidence(out *Outcome, all *gathered) {
 	o := &out.Overfit
-	sample := cutSample(all.blocks, p.evidenceSample())
-	o.PBOTried = len(sample)
-	if result, missing := crossValidate(sample); missing == "" {
-		o.PBO, o.Slope, o.OOSLoss = defined(result.pbo), defined(result.slope), defined(result.loss)
-		if o.Slope == nil {
-			o.explain("slope", "the chosen trial's in-sample ratio is the same in every split")
-		}
-	} else {
-		for _, name := range []string{"pbo", "slope", "p_oos_loss"} {
-			o.explain(name, missing)
-		}
-	}
 	variance, traded := spread(all.ratios)
 	if o.NTrials = traded; p.prunes() {
 		// The ratios are those of a sample; the winner is the best of all.

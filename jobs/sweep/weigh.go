@@ -8,6 +8,7 @@ import (
 	"millrace/jobs/backtest"
 	"millrace/jobs/portable"
 	"millrace/jobs/sweep/evidence"
+	"millrace/ops/routine"
 )
 
 const (
@@ -177,13 +178,41 @@ func (w *weighing) measure(out *Outcome, all *gathered) error {
 	if err := w.market(); err != nil {
 		return err
 	}
-	if err := w.luck(); err != nil {
-		return err
+	alone := w.apart()
+	var beside routine.Group
+	beside.Run(func() error { return alone.ofBest(out) })
+	err := w.luck()
+	if besideErr := beside.Wait(); err == nil {
+		err = besideErr
 	}
+	if err == nil {
+		w.join(alone)
+	}
+	return err
+}
+
+// apart is a weighing of the same trials that another goroutine may fill in.
+func (w *weighing) apart() *weighing {
+	other := *w
+	other.out = &Evidence{Starts: []StartFigures{}, Regimes: []RegimeFigures{}}
+	return &other
+}
+
+// ofBest looks at the best trial by itself.
+func (w *weighing) ofBest(out *Outcome) error {
 	w.paths()
 	w.starts()
 	w.regimes()
 	return w.costs(out)
+}
+
+// join takes what ofBest found.
+func (w *weighing) join(o *weighing) {
+	w.out.Paths, w.out.Starts, w.out.Regimes, w.out.Costs = o.out.Paths, o.out.Starts, o.out.Regimes, o.out.Costs
+	w.found.PathLoss, w.found.BreakEven = o.found.PathLoss, o.found.BreakEven
+	for name, reason := range o.out.Undefined {
+		w.out.explain(name, reason)
+	}
 }
 
 // assemble makes the panel of the sampled trials and the first leaders.
