@@ -65,7 +65,7 @@ func TestALeaderThatScoresOtherwiseWhenRunAgain(t *testing.T) {
 	p := plan(t, crossSpec(), randomWalk(t, 1500, 1))
 	shards := p.Shards(p.Trials())
 	results := runAll(t, p, shards)
-	all, err := gather(p, shards, func(i int) ([]byte, []byte, []byte, error) {
+	all, err := gather(p, shards, nil, func(i int) ([]byte, []byte, []byte, error) {
 		return results[i].columns, []byte{0, 0, 0, 0}, results[i].stats, nil
 	})
 	require.NoError(t, err)

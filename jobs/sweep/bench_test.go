@@ -35,7 +35,7 @@ func sampleOf(tb testing.TB, p *Plan) []blockRow {
 	tb.Helper()
 	shards := p.Shards(1000)
 	results := runAll(tb, p, shards)
-	all, err := gather(p, shards, func(i int) ([]byte, []byte, []byte, error) {
+	all, err := gather(p, shards, nil, func(i int) ([]byte, []byte, []byte, error) {
 		return results[i].columns, results[i].top, results[i].stats, nil
 	})
 	require.NoError(tb, err)

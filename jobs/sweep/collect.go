@@ -21,11 +21,15 @@ func (r *ShardResult) Encode() (columns, top, stats []byte, err error) {
 	if columns, err = r.EncodeColumns(); err != nil {
 		return nil, nil, nil, err
 	}
-	top = binary.LittleEndian.AppendUint32(nil, uint32(len(r.full)))
-	for i := range r.full {
-		top = binary.LittleEndian.AppendUint32(top, uint32(r.full[i].trial))
-		top = r.full[i].is.AppendBinary(top)
-		top = r.full[i].outOf.AppendBinary(top)
+	full := r.full
+	if r.spare {
+		full = nil
+	}
+	top = binary.LittleEndian.AppendUint32(nil, uint32(len(full)))
+	for i := range full {
+		top = binary.LittleEndian.AppendUint32(top, uint32(full[i].trial))
+		top = full[i].is.AppendBinary(top)
+		top = full[i].outOf.AppendBinary(top)
 	}
 	for _, ratio := range r.ratios {
 		stats = binary.LittleEndian.AppendUint64(stats, math.Float64bits(ratio))
@@ -124,7 +128,12 @@ func (out *Outcome) FinalColumns(sh Shard) ([]byte, error) {
 
 // Collect ranks the trials of all shards. load returns what Encode made of one shard.
 func Collect(p *Plan, shards []Shard, load func(shard int) (columns, top, stats []byte, err error)) (*Outcome, error) {
-	all, err := gather(p, shards, load)
+	return CollectKept(p, shards, nil, load)
+}
+
+// CollectKept is Collect where this process kept what it found of some shards, or of all. Those are not loaded.
+func CollectKept(p *Plan, shards []Shard, kept *Kept, load func(shard int) (columns, top, stats []byte, err error)) (*Outcome, error) {
+	all, err := gather(p, shards, kept, load)
 	if err != nil {
 		return nil, err
 	}

@@ -275,6 +275,23 @@ func (c *columns) takeRungScores(s Spec) map[int]float64 {
 	return taken
 }
 
+// appendRows adds the rows of another.
+func (c *columns) appendRows(o *columns) {
+	c.verdicts = append(c.verdicts, o.verdicts...)
+	for i := range c.params {
+		c.params[i] = append(c.params[i], o.params[i]...)
+	}
+	for i := range c.scores {
+		c.scores[i] = append(c.scores[i], o.scores[i]...)
+	}
+	for i := range c.figures {
+		c.figures[i] = append(c.figures[i], o.figures[i]...)
+	}
+	for i := range c.trades {
+		c.trades[i] = append(c.trades[i], o.trades[i]...)
+	}
+}
+
 // slice is rows [from, to), sharing their memory.
 func (c *columns) slice(from, to int) *columns {
 	part := &columns{params: make([][]float64, len(c.params)), verdicts: c.verdicts[from:to]}

@@ -15,12 +15,13 @@ type gathered struct {
 	ratios []float64
 	rungs  []uint8       // the last one that each trial ran in
 	tops   [][]byte      // full metrics as the shards kept them; read once the leaders are known
-	full   []fullMetrics // those of a shard that was not encoded
+	full   []fullMetrics // those that were not encoded
 	blocks []blockRow
 	panel  []panelRow
 	// permuted are the best scores of the permutations, in order
 	permuted []float64
 	ranking  []int32
+	kept     *Kept
 }
 
 // selection is the score that a trial is ranked by.
@@ -28,12 +29,16 @@ func (g *gathered) selection(p *Plan, trial int) float64 {
 	return p.spec.selection(g.cols.scores[0][trial], g.cols.scores[1][trial])
 }
 
-func gather(p *Plan, shards []Shard, load func(int) ([]byte, []byte, []byte, error)) (*gathered, error) {
+func gather(p *Plan, shards []Shard, kept *Kept, load func(int) ([]byte, []byte, []byte, error)) (*gathered, error) {
 	cols := newColumns(len(p.names), p.Trials())
-	all := &gathered{cols: &cols, ratios: make([]float64, 0, p.Trials())}
+	all := &gathered{cols: &cols, ratios: make([]float64, 0, p.Trials()), kept: kept}
 	for _, sh := range shards {
 		if sh.Rung == 0 && sh.First != cols.len() {
 			return nil, fmt.Errorf("shard %d begins at trial %d, not at %d", sh.Index, sh.First, cols.len())
+		}
+		if own := kept.of(sh); own != nil {
+			all.take(own)
+			continue
 		}
 		columns, top, stats, err := load(sh.Index)
 		if err != nil {
@@ -54,8 +59,16 @@ func gather(p *Plan, shards []Shard, load func(int) ([]byte, []byte, []byte, err
 	if cols.len() != p.Trials() {
 		return nil, fmt.Errorf("%d trials were run of %d", cols.len(), p.Trials())
 	}
+	all.full = kept.metrics()
 	all.prune(p)
 	return all, nil
+}
+
+// take adds what this process found itself.
+func (g *gathered) take(r *ShardResult) {
+	g.cols.appendRows(&r.columns)
+	g.ratios = append(g.ratios, r.ratios...)
+	g.blocks, g.panel = append(g.blocks, r.sample.blocks...), append(g.panel, r.sample.panel...)
 }
 
 // prune ends the trials of a pruned tune that did not come to the last rung.

@@ -178,7 +178,7 @@ func (r *shardRun) runGroup(group []uint64) {
 		p.aggregateParts(lane.scratch, &lane.m)
 		p.fill(&b.row, &lane.m, lane.scratch)
 		b.ratio = p.spec.selection(lane.m.is.SR, lane.m.outOf.SR)
-		if b.row.verdict == passed && p.keepsMetrics() {
+		if b.row.verdict == passed && r.mayLead(p.spec.selection(b.row.scoreIS, b.row.scoreOOS)) {
 			b.m, l.kept = int32(len(l.kept)), append(l.kept, lane.m)
 		}
 		if lane.sample.wanted {

@@ -145,6 +145,15 @@ func (p *Plan) returnsOf(traders []backtest.Trader, params backtest.Params, outO
 	return all.returns(), nil
 }
 
+// values are the returns.
+func (row *panelRow) values() []float64 {
+	values := make([]float64, len(row.returns))
+	for i, r := range row.returns {
+		values[i] = float64(r)
+	}
+	return values
+}
+
 func appendPanel(raw []byte, rows []panelRow) []byte {
 	if len(rows) == 0 {
 		return raw
@@ -192,11 +201,7 @@ func cutPanel(rows []panelRow, wanted int) *evidence.Panel {
 	slices.SortFunc(rows, func(a, b panelRow) int { return cmp.Compare(a.trial, b.trial) })
 	out := &evidence.Panel{}
 	for _, row := range rows {
-		values := make([]float64, len(row.returns))
-		for i, r := range row.returns {
-			values[i] = float64(r)
-		}
-		out.Trials, out.Returns = append(out.Trials, row.trial), append(out.Returns, values)
+		out.Trials, out.Returns = append(out.Trials, row.trial), append(out.Returns, row.values())
 	}
 	return out
 }

@@ -29,6 +29,7 @@ type ShardResult struct {
 	shard   Shard
 	numbers []int32 // of the trials
 	columns columns
+	spare   bool          // full is for this process and not stored
 	ratios  []float64     // per-period Sharpe ratio of each trial on the part that selects
 	full    []fullMetrics // of the best completed trials, unless the leaders are run again
 	sample  keptSample    // of the trials that the evidence looks at
@@ -52,11 +53,17 @@ func (p *Plan) RunShard(ctx context.Context, sh Shard, progress func(done int)) 
 	if sh.Permutes() {
 		return p.runPermutations(ctx, sh, progress)
 	}
+	return p.runShard(ctx, sh, progress, nil)
+}
+
+// runShard is RunShard of trials. With least the result has the full metrics of its best trials whose score is not below that, also
+// where the leaders are run again otherwise.
+func (p *Plan) runShard(ctx context.Context, sh Shard, progress func(done int), least func() float64) (*ShardResult, error) {
 	run := shardRun{
-		plan: p, scratch: p.scratch(), sampler: p.blockSampler(),
+		plan: p, scratch: p.scratch(), sampler: p.blockSampler(), least: least, floor: math.Inf(-1),
 		result: &ShardResult{
 			shard: sh, best: -1, columns: newColumns(len(p.names), sh.Trials), ratios: make([]float64, 0, sh.Trials),
-			sample: keptSample{keeps: p.panelSampler()},
+			sample: keptSample{keeps: p.panelSampler()}, spare: !p.keepsMetrics(),
 		},
 	}
 	if p.keepsMetrics() {
@@ -121,6 +128,8 @@ type shardRun struct {
 	lanes   *lanes // nil: trials run one by one
 	sampler sampler
 	result  *ShardResult
+	least   func() float64 // see runShard
+	floor   float64        // the score below which the shard itself has enough better trials
 	m       fullMetrics
 	row     trialRow
 	stop    func() bool
@@ -170,15 +179,25 @@ func (r *shardRun) record(params backtest.Params) {
 func (r *shardRun) completed() {
 	p, result := r.plan, r.result
 	result.Completed++
-	if p.keepsMetrics() {
+	score := p.spec.selection(r.row.scoreIS, r.row.scoreOOS)
+	if r.mayLead(score) {
 		if len(result.full) == keptMetrics {
 			result.keepLeaders(p)
+			r.floor = result.columns.selecting(p.spec)[result.full[leaders-1].row]
 		}
 		result.full = append(result.full, r.m)
 	}
-	if score := p.spec.selection(r.row.scoreIS, r.row.scoreOOS); result.best < 0 || score > result.bestScore {
+	if result.best < 0 || score > result.bestScore {
 		result.best, result.bestScore = r.m.row, score
 	}
+}
+
+// mayLead reports whether the full metrics of a trial that completed with the score are kept.
+func (r *shardRun) mayLead(score float64) bool {
+	if r.result.spare && (r.least == nil || score < r.least()) {
+		return false
+	}
+	return !(score < r.floor)
 }
 
 // keepsMetrics reports whether shards keep the full metrics of trials that may be on the leaderboard.

@@ -174,7 +174,7 @@ func (w *weighing) measure(out *Outcome, all *gathered) error {
 	if err := w.assemble(out, all); err != nil {
 		return err
 	}
-	w.excess = w.panel.Excess(w.held)
+	w.excess = w.panel.ExcessOf(w.held, all.kept.knownOf)
 	if err := w.market(); err != nil {
 		return err
 	}

@@ -116,6 +116,13 @@ func sumLags(d []float64, lag int) (a, b lagSums) {
 func (p *Panel) PanelBlockLength() float64 {
 	step := max(1, (len(p.Returns)+99)/100)
 	lengths := make([]float64, (len(p.Returns)+step-1)/step)
-	beside(len(lengths), func(i int) { lengths[i] = BlockLength(p.Returns[i*step]) })
+	beside(len(lengths), func(i int) {
+		if p.blocks != nil {
+			lengths[i] = p.blocks[i*step]
+		}
+		if lengths[i] == 0 {
+			lengths[i] = BlockLength(p.Returns[i*step])
+		}
+	})
 	return median(lengths)
 }

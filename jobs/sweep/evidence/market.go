@@ -71,10 +71,36 @@ func capture(returns, benchmark []float64, sign float64) float64 {
 
 // Excess is the panel with what the benchmark explains taken out of each row.
 func (p *Panel) Excess(benchmark []float64) *Panel {
-	out := &Panel{Trials: p.Trials, Returns: make([][]float64, len(p.Returns))}
+	return p.ExcessOf(benchmark, func(int) Known { return Known{} })
+}
+
+// ExcessOf is Excess where some trials' is known already.
+func (p *Panel) ExcessOf(benchmark []float64, known func(trial int) Known) *Panel {
+	out := &Panel{Trials: p.Trials, Returns: make([][]float64, len(p.Returns)), blocks: make([]float64, len(p.Returns))}
 	beside(len(p.Returns), func(i int) {
-		beta, _, _ := slope(p.Returns[i], benchmark)
-		out.Returns[i] = without(p.Returns[i], benchmark, beta)
+		if k := known(p.Trials[i]); k.Excess != nil {
+			out.Returns[i], out.blocks[i] = k.Excess, k.block
+			return
+		}
+		out.Returns[i] = excess(p.Returns[i], benchmark)
 	})
 	return out
+}
+
+func excess(returns, benchmark []float64) []float64 {
+	beta, _, _ := slope(returns, benchmark)
+	return without(returns, benchmark, beta)
+}
+
+// Known is what is known of a trial before the others of its panel are.
+type Known struct {
+	Excess []float64 // its returns without what the benchmark explains
+	block  float64   // their block length
+}
+
+// Know finds it.
+func Know(returns, benchmark []float64) Known {
+	k := Known{Excess: excess(returns, benchmark)}
+	k.block = BlockLength(k.Excess)
+	return k
 }

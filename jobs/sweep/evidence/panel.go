@@ -11,6 +11,7 @@ import (
 type Panel struct {
 	Trials  []int       // numbers of the trials
 	Returns [][]float64 // a row a trial, all of one length
+	blocks  []float64   // block lengths of rows, where they are known; nil: of none
 }
 
 // Periods is the length of the rows; 0 without trials.

@@ -18,7 +18,7 @@ func (w *Workers) collect(ctx context.Context, args jobs.TuneCollectArgs, lease 
 	if err != nil || plan == nil {
 		return err
 	}
-	found, err := sweep.Collect(plan, shards, func(shard int) (columns, top, stats []byte, err error) {
+	found, err := sweep.CollectKept(plan, shards, w.plans.kept(args.TuneID, plan), func(shard int) (columns, top, stats []byte, err error) {
 		return w.store.Tuning.ShardParts(ctx, args.WorkspaceID, args.TuneID, shard)
 	})
 	if err != nil {
@@ -38,6 +38,7 @@ func (w *Workers) collect(ctx context.Context, args jobs.TuneCollectArgs, lease 
 	if err != nil {
 		return err
 	}
+	w.plans.forget(args.TuneID)
 	w.metrics.TuneRunDuration.Observe(w.store.DB.Clock().Now().Sub(*tune.StartedAt).Seconds())
 	return nil
 }

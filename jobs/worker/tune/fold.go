@@ -62,7 +62,7 @@ func (w *Workers) continueOwn(ctx context.Context, tune *tuning.Tune, lease stor
 // finishFold runs the one shard of a fold, ranks its trials, and ends the fold with all of it at once. planned says that the
 // attempt began as that of the plan.
 func (w *Workers) finishFold(ctx context.Context, plan *sweep.Plan, work tuning.ShardWork, planned bool, lease store.Lease) error {
-	result, err := w.compute(ctx, plan, work, lease)
+	result, err := w.compute(ctx, plan.RunShard, work, lease)
 	if err != nil {
 		return err
 	}

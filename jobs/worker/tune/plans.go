@@ -31,7 +31,14 @@ type plans struct {
 	paces      map[uuid.UUID]float64
 }
 
-type planned struct{ plan *sweep.Plan }
+type planned struct {
+	plan  *sweep.Plan
+	kept  *sweep.Kept // what this process found of the tune; nil: nothing, or it was too much
+	bytes int         // that kept takes
+}
+
+// keptBytes bounds what is kept of all tunes.
+const keptBytes = 64 << 20
 
 // pacesKept bounds the paces that are kept.
 const pacesKept = 64
@@ -78,8 +85,48 @@ func (p *plans) keep(id uuid.UUID, plan *sweep.Plan) {
 		delete(p.byID, p.order[0])
 		p.order = p.order[1:]
 	}
-	p.byID[id] = &planned{plan: plan}
+	p.byID[id] = &planned{plan: plan, kept: plan.Keep()}
 	p.order = append(p.order, id)
+}
+
+// kept is where results of the tune's shards are kept until it is ranked, or nil. A plan that was made again, because the
+// cache had dropped it, keeps what it finds from then on.
+func (p *plans) kept(tune uuid.UUID, plan *sweep.Plan) *sweep.Kept {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known := p.byID[tune]; known != nil && known.plan == plan {
+		return known.kept
+	}
+	return nil
+}
+
+// add keeps a result. Where that is too much for all tunes, the oldest ones keep nothing any more.
+func (p *plans) add(tune uuid.UUID, kept *sweep.Kept, result *sweep.ShardResult) {
+	taken := kept.Add(result)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known := p.byID[tune]; known != nil && known.kept == kept {
+		known.bytes += taken
+	}
+	sum := 0
+	for _, known := range p.byID {
+		sum += known.bytes
+	}
+	for _, id := range p.order {
+		if known := p.byID[id]; sum > keptBytes {
+			sum -= known.bytes
+			known.kept, known.bytes = nil, 0
+		}
+	}
+}
+
+// forget ends what is kept of a tune, which has been ranked.
+func (p *plans) forget(tune uuid.UUID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known := p.byID[tune]; known != nil {
+		known.kept, known.bytes = nil, 0
+	}
 }
 
 // pace is how long one of the tune's trials takes here. It is measured once a tune, and once for all folds of a

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
 	"millrace/jobs"
 	"millrace/jobs/sweep"
 	"millrace/ops/routine"
@@ -33,7 +35,11 @@ func (w *Workers) shard(ctx context.Context, args jobs.TuneShardArgs, lease stor
 	if work.Tune.Fold != nil && single(work.Tune, plan, work.Shard) {
 		return w.finishFold(ctx, plan, work, false, lease)
 	}
-	result, err := w.compute(ctx, plan, work, lease)
+	kept, run := w.plans.kept(args.TuneID, plan), plan.RunShard
+	if kept != nil {
+		run = kept.RunShard
+	}
+	result, err := w.compute(ctx, run, work, lease)
 	if err != nil {
 		return err
 	}
@@ -42,15 +48,29 @@ func (w *Workers) shard(ctx context.Context, args jobs.TuneShardArgs, lease stor
 		return fmt.Errorf("encode shard %d: %w", done.Shard, err)
 	}
 	end()
+	if kept != nil { // before it is saved, as the job that ranks may begin at once then
+		w.plans.add(args.TuneID, kept, result)
+	}
+	if err := w.saveShard(ctx, args.TuneID, done, lease); err != nil {
+		return err
+	}
+	if kept != nil {
+		kept.Prepare(result)
+	}
+	return nil
+}
+
+func (w *Workers) saveShard(ctx context.Context, tune uuid.UUID, done tuning.ShardDone, lease store.Lease) error {
 	defer w.begin(PartSave)()
-	err = w.save.Save(ctx, lease, func() error {
-		return w.store.Tuning.FinishShard(ctx, lease, args.TuneID, done)
-	})
+	err := w.save.Save(ctx, lease, func() error { return w.store.Tuning.FinishShard(ctx, lease, tune, done) })
 	if err == nil {
 		w.count(done)
 	}
 	return err
 }
+
+// runShard runs a shard's trials.
+type runShard func(ctx context.Context, sh sweep.Shard, progress func(done int)) (*sweep.ShardResult, error)
 
 func (w *Workers) count(done tuning.ShardDone) {
 	w.metrics.TuneTrials.WithLabelValues("completed").Add(float64(done.Completed))
@@ -59,7 +79,7 @@ func (w *Workers) count(done tuning.ShardDone) {
 }
 
 // compute runs the shard on one of the process's slots, as soon as one is free.
-func (w *Workers) compute(ctx context.Context, plan *sweep.Plan, work tuning.ShardWork, lease store.Lease) (*sweep.ShardResult, error) {
+func (w *Workers) compute(ctx context.Context, trials runShard, work tuning.ShardWork, lease store.Lease) (*sweep.ShardResult, error) {
 	select {
 	case w.slots <- struct{}{}:
 		defer func() { <-w.slots }()
@@ -67,7 +87,7 @@ func (w *Workers) compute(ctx context.Context, plan *sweep.Plan, work tuning.Sha
 		return nil, ctx.Err()
 	}
 	defer w.begin(PartCompute)()
-	return w.run(ctx, plan, work, lease)
+	return w.run(ctx, trials, work, lease)
 }
 
 // done is what a shard found, without what is encoded of it.
@@ -82,12 +102,12 @@ func (w *Workers) done(work tuning.ShardWork, result *sweep.ShardResult) tuning.
 
 // run computes the shard while a reporter beside it records how far it is. The reporter is also how
 // a cancellation arrives when its notification is lost: it stops the computation.
-func (w *Workers) run(ctx context.Context, plan *sweep.Plan, work tuning.ShardWork, lease store.Lease) (*sweep.ShardResult, error) {
+func (w *Workers) run(ctx context.Context, trials runShard, work tuning.ShardWork, lease store.Lease) (*sweep.ShardResult, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	var done atomic.Int64
 	var reporter routine.Group
 	reporter.Run(func() error { w.report(ctx, stop, work, lease, &done); return nil })
-	result, err := plan.RunShard(ctx, work.Shard, func(n int) { done.Store(int64(n)) })
+	result, err := trials(ctx, work.Shard, func(n int) { done.Store(int64(n)) })
 	stop(nil)
 	err = errors.Join(err, reporter.Wait())
 	if err != nil && context.Cause(ctx) != nil && !errors.Is(context.Cause(ctx), context.Canceled) {

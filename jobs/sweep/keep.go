@@ -1,0 +1,144 @@
+package sweep
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"millrace/jobs/sweep/evidence"
+)
+
+// Kept is what shards of a plan found, in the process that ran them: what is ranked there later need not be read back and decoded, the
+// leaders need not run again, and what the evidence asks of single trials is there. It saves time and decides nothing: the outcome
+// has the bytes that it has without. It is safe for concurrent use.
+type Kept struct {
+	plan   *Plan
+	likely sampler // trials whose returns the evidence most likely looks at
+	held   []float64
+	least  atomic.Uint64 // bits of the score below which no trial is a leader, -Inf before there are any
+
+	mu      sync.Mutex
+	shards  map[int]*ShardResult
+	leaders []keptLeader
+	known   map[int]evidence.Known // of likely trials
+}
+
+type keptLeader struct {
+	score float64
+	fullMetrics
+}
+
+// Keep makes room for what the plan's shards find. Nil, which keeps nothing, of a plan whose rounds follow from one another.
+func (p *Plan) Keep() *Kept {
+	if p.prunes() || p.searchRounds() > 1 || !p.weighs() || p.bestOnly {
+		return nil
+	}
+	k := &Kept{
+		plan: p, likely: sampler{math.MaxUint64}, held: p.held(false),
+		shards: map[int]*ShardResult{}, known: map[int]evidence.Known{},
+	}
+	if n, wanted := uint64(p.Trials()), uint64(p.panelSize()); n > wanted {
+		k.likely = sampler{math.MaxUint64 / n * wanted}
+	}
+	k.least.Store(math.Float64bits(math.Inf(-1)))
+	return k
+}
+
+// RunShard is Plan.RunShard, of a shard that is to be added.
+func (k *Kept) RunShard(ctx context.Context, sh Shard, progress func(done int)) (*ShardResult, error) {
+	if sh.Permutes() {
+		return k.plan.RunShard(ctx, sh, progress)
+	}
+	return k.plan.runShard(ctx, sh, progress, k.leastScore)
+}
+
+func (k *Kept) leastScore() float64 { return math.Float64frombits(k.least.Load()) }
+
+// Add keeps the result of a shard once it has been encoded, and returns about how many bytes of memory that takes, with Prepare.
+func (k *Kept) Add(r *ShardResult) int {
+	if r.shard.Permutes() {
+		return 0
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.lead(r)
+	k.shards[r.shard.Index] = r
+	taken := r.columns.len()*(rowBytes+8*len(r.columns.params)+8) + len(r.sample.blocks)*blockRowBytes
+	for i := range r.sample.panel {
+		if taken += 4 * len(k.held); k.likely.takes(r.sample.panel[i].trial) {
+			taken += 8 * len(k.held)
+		}
+	}
+	return taken
+}
+
+// Prepare finds what the evidence will ask of the shard's trials, while other shards run.
+func (k *Kept) Prepare(r *ShardResult) {
+	for i := range r.sample.panel {
+		row := &r.sample.panel[i]
+		if !k.likely.takes(row.trial) || len(row.returns) != len(k.held) {
+			continue
+		}
+		known := evidence.Know(row.values(), k.held)
+		k.mu.Lock()
+		k.known[row.trial] = known
+		k.mu.Unlock()
+	}
+}
+
+// lead takes the metrics of trials that may be leaders.
+func (k *Kept) lead(r *ShardResult) {
+	scores := r.columns.selecting(k.plan.spec)
+	for i := range r.full {
+		k.leaders = append(k.leaders, keptLeader{scores[r.full[i].row], r.full[i]})
+	}
+	if r.full = nil; len(k.leaders) <= leaders {
+		return
+	}
+	// Of equals any may be left out: leaders that are not there run again.
+	slices.SortFunc(k.leaders, func(a, b keptLeader) int { return cmp.Compare(b.score, a.score) })
+	k.leaders = slices.Clone(k.leaders[:leaders])
+	k.least.Store(math.Float64bits(k.leaders[leaders-1].score))
+}
+
+// of is what is kept of a shard, or nil. A shard of the same number that was cut in another way is another one.
+func (k *Kept) of(sh Shard) *ShardResult {
+	if k == nil {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	r := k.shards[sh.Index]
+	if r == nil || r.shard.First != sh.First || r.shard.Trials != sh.Trials || r.shard.Rung != sh.Rung || !bytes.Equal(r.shard.List, sh.List) {
+		return nil
+	}
+	return r
+}
+
+// metrics are the full metrics of leaders so far.
+func (k *Kept) metrics() []fullMetrics {
+	if k == nil {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	full := make([]fullMetrics, len(k.leaders))
+	for i := range k.leaders {
+		full[i] = k.leaders[i].fullMetrics
+	}
+	return full
+}
+
+// knownOf is what is known of a trial; the zero value when nothing is.
+func (k *Kept) knownOf(trial int) evidence.Known {
+	if k == nil {
+		return evidence.Known{}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.known[trial]
+}

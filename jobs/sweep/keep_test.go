@@ -1,0 +1,107 @@
+package sweep
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// What a process kept of some shards, or of all, changes nothing of what is found, and what it kept is not loaded.
+func TestKeptShardsAreRankedAsLoadedOnesAre(t *testing.T) {
+	t.Parallel()
+	bars := randomWalk(t, 900, 5)
+	rapid.Check(t, func(rt *rapid.T) {
+		spec := crossSpec()
+		spec.SelectOn = rapid.SampledFrom([]string{SelectInSample, SelectOutOfSample}).Draw(rt, "select on")
+		spec.Gates.MaxDrawdownPct, spec.Gates.MinTrades = new(rapid.Float64Range(5, 60).Draw(rt, "drawdown")), new(rapid.IntRange(0, 20).Draw(rt, "trades"))
+		p := plan(t, spec, bars)
+		keepSome(t, p, p.Shards(rapid.IntRange(1, p.Trials()).Draw(rt, "size")), func(int) bool { return rapid.Bool().Draw(rt, "kept") })
+	})
+}
+
+// Of a tune whose leaders run again at the end, those that were kept need not.
+func TestKeptLeadersNeedNotRunAgain(t *testing.T) {
+	p, shards, _ := manyTrials(t)
+	kept := keepSome(t, p, shards, func(int) bool { return true })
+	require.Len(t, kept.leaders, leaders)
+	require.Positive(t, kept.leastScore())
+	out, err := CollectKept(p, shards, kept, nil)
+	require.NoError(t, err)
+	full := map[int]bool{}
+	for _, m := range kept.metrics() {
+		full[m.trial] = true
+	}
+	there := 0
+	for _, entry := range out.Leaderboard {
+		if full[entry.TrialIndex] {
+			there++
+		}
+	}
+	require.Greater(t, there, leaders*9/10, "but for those of equal scores")
+	require.Len(t, kept.known, len(knownTrials(kept)))
+	require.NotEmpty(t, kept.known)
+}
+
+func knownTrials(k *Kept) (trials []int) {
+	for _, r := range k.shards {
+		for _, row := range r.sample.panel {
+			if k.likely.takes(row.trial) {
+				trials = append(trials, row.trial)
+			}
+		}
+	}
+	return trials
+}
+
+// keepSome runs the shards and keeps some of them, and requires that what is found is what is found without.
+func keepSome(tb testing.TB, p *Plan, shards []Shard, keeps func(shard int) bool) *Kept {
+	tb.Helper()
+	kept, apart := p.Keep(), &parts{of: make([][3][]byte, len(shards))}
+	plain := &parts{of: make([][3][]byte, len(shards))}
+	stays := make([]bool, len(shards))
+	for i, sh := range shards {
+		result, err := p.RunShard(tb.Context(), sh, func(int) {})
+		require.NoError(tb, err)
+		at := &plain.of[i]
+		at[0], at[1], at[2], err = result.Encode()
+		require.NoError(tb, err)
+		own, err := kept.RunShard(tb.Context(), sh, func(int) {})
+		require.NoError(tb, err)
+		at = &apart.of[i]
+		at[0], at[1], at[2], err = own.Encode()
+		require.NoError(tb, err)
+		if stays[i] = keeps(i); stays[i] {
+			require.Positive(tb, kept.Add(own))
+			kept.Prepare(own)
+		}
+	}
+	require.Equal(tb, plain.of, apart.of, "other bytes are stored")
+	want, err := Collect(p, shards, plain.load)
+	require.NoError(tb, err)
+	got, err := CollectKept(p, shards, kept, func(shard int) ([]byte, []byte, []byte, error) {
+		if stays[shard] {
+			return nil, nil, nil, errors.New("this one is kept")
+		}
+		return plain.load(shard)
+	})
+	require.NoError(tb, err)
+	require.True(tb, asJSON(tb, want) == asJSON(tb, got), "the outcomes differ")
+	require.Equal(tb, want.TrialsSum, got.TrialsSum)
+	require.Equal(tb, want.Ranking, got.Ranking)
+	return kept
+}
+
+// What was kept of a shard says nothing of one of the same number that is cut in another way.
+func TestShardsCutInAnotherWayAreLoaded(t *testing.T) {
+	t.Parallel()
+	p := plan(t, crossSpec(), randomWalk(t, 900, 5))
+	kept := p.Keep()
+	result, err := kept.RunShard(t.Context(), p.Shards(p.Trials() / 2)[0], func(int) {})
+	require.NoError(t, err)
+	kept.Add(result)
+	_, err = CollectKept(p, p.Shards(p.Trials()), kept, func(int) ([]byte, []byte, []byte, error) { return nil, nil, nil, errors.New("loaded") })
+	require.ErrorContains(t, err, "loaded")
+	require.NotNil(t, kept.of(p.Shards(p.Trials() / 2)[0]))
+}
