@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -145,28 +144,4 @@ func (w *Workers) shardSize(ctx context.Context, tune *tuning.Tune, plan *sweep.
 		share := perTrial * time.Duration(left) / time.Duration(3*max(slots, 1))
 		return int(min(w.opts.ShardTime, max(share, least)) / perTrial)
 	}, nil
-}
-
-// perTrial is about how long a trial takes, found by running some. A machine that is busy with other work can only make them
-// look slower, so the fastest of the samples counts, and one that was long enough is taken a second time: the pace of all
-// shards would be that of one pause otherwise.
-func perTrial(ctx context.Context, plan *sweep.Plan) (time.Duration, error) {
-	const sample = 10 * time.Millisecond
-	fastest, again := time.Duration(math.MaxInt64), false
-	for trials := 4; ; trials *= 4 {
-		trials = min(trials, plan.Trials())
-		start := time.Now()
-		if _, err := plan.RunShard(ctx, plan.Head(trials), func(int) {}); err != nil {
-			return 0, err
-		}
-		took := time.Since(start)
-		fastest = min(fastest, took/time.Duration(trials))
-		if again || took >= 10*sample || took < sample && trials == plan.Trials() {
-			return max(fastest, time.Nanosecond), nil
-		}
-		if took >= sample {
-			again = true
-			trials = max(1, trials/16) // a quarter of what was long enough
-		}
-	}
 }
