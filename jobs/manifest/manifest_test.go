@@ -192,3 +192,34 @@ func TestHostileFilesAreRefused(t *testing.T) {
 		require.ErrorContains(t, err, c.says, name)
 	}
 }
+
+// A leaderboard whose entries were encoded one by one has the sum of one that is encoded at once.
+func TestSumsOfEntriesThatAreStoredAreThoseOfTheLeaderboard(t *testing.T) {
+	t.Parallel()
+	spec := sweep.Spec{
+		StrategyName: "sma_cross", OOSRatio: new(0.3), Gates: sweep.GateLimits{MaxDrawdownPct: new(60.0), MinTrades: new(1)},
+		ParamSpace: map[string]sweep.Range{"fast": {Low: new(2.0), High: new(9.0)}, "slow": {Low: new(10.0), High: new(19.0)}},
+	}
+	spec.Normalize()
+	bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 1, Bars: 800})
+	require.NoError(t, err)
+	plan, faults := sweep.NewPlan(spec, bars, backtest.CalendarExchange)
+	require.Empty(t, faults)
+	found, table, err := plan.RunWhole(t.Context(), 1)
+	require.NoError(t, err)
+	for _, most := range []int{0, 7} {
+		want, err := manifest.OfTune(found, most)
+		require.NoError(t, err)
+		want["trials"] = table.Bytes()
+		got, err := manifest.TuneSums(found, func() (entries []json.RawMessage, err error) {
+			for _, entry := range found.Leaderboard[:most] {
+				body, err := json.Marshal(entry)
+				require.NoError(t, err)
+				entries = append(entries, body)
+			}
+			return entries, nil
+		})
+		require.NoError(t, err)
+		require.Equal(t, want.Sums(), got)
+	}
+}

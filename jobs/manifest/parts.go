@@ -48,10 +48,19 @@ const trialsPart = "trials"
 
 // OfTune are the parts of a tune but for its trials; leaders is how many rows of the leaderboard are kept.
 func OfTune(found *sweep.Outcome, leaders int) (Parts, error) {
+	p, err := ofSummary(found)
+	if err != nil {
+		return nil, err
+	}
+	entries := found.Leaderboard[:min(leaders, len(found.Leaderboard))]
+	return p, p.put("leaderboard", append([]sweep.Entry{}, entries...))
+}
+
+// ofSummary are the parts of a tune but for its trials and its leaderboard.
+func ofSummary(found *sweep.Outcome) (Parts, error) {
 	summary := *found
 	summary.Leaderboard, summary.Ranking, summary.Regime = nil, nil, nil
-	entries := found.Leaderboard[:min(leaders, len(found.Leaderboard))]
-	return putAll("outcome", summary, "regime", found.Regime, "ranking", found.Ranking, "leaderboard", append([]sweep.Entry{}, entries...))
+	return putAll("outcome", summary, "regime", found.Regime, "ranking", found.Ranking)
 }
 
 // StoredTune are the parts of a tune as they are read back: its outcome, regime, ranking and the entries of
@@ -72,12 +81,17 @@ func StoredSummary(outcome json.RawMessage, regime *sweep.Regime, entries []json
 // mayLack reports whether a result may be without the part: retention drops what there is of each trial.
 func mayLack(part string) bool { return part == trialsPart || part == "ranking" }
 
-// TuneSums are the hashes of a tune's parts, its trials included.
-func TuneSums(found *sweep.Outcome, leaders int) (map[string]string, error) {
-	parts, err := OfTune(found, leaders)
-	if err != nil {
+// TuneSums are the hashes of a tune's parts, its trials included. The leaderboard is encoded beside the rest, by entries: the
+// tune has nothing else left to do.
+func TuneSums(found *sweep.Outcome, entries func() ([]json.RawMessage, error)) (map[string]string, error) {
+	var beside routine.Group
+	var leaders []json.RawMessage
+	beside.Run(func() (err error) { leaders, err = entries(); return err })
+	parts, err := ofSummary(found)
+	if err = errors.Join(err, beside.Wait()); err != nil {
 		return nil, err
 	}
+	parts["leaderboard"] = listOf(leaders)
 	sums := parts.Sums()
 	sums[trialsPart] = hex.EncodeToString(found.TrialsSum[:])
 	return sums, nil

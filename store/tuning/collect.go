@@ -122,3 +122,12 @@ func leadersOf(entries []sweep.Entry) (rows leaderRows, err error) {
 	}
 	return rows, nil
 }
+
+// entries are the entries as they are stored.
+func (r leaderRows) entries() []json.RawMessage {
+	entries := make([]json.RawMessage, len(r.bodies))
+	for i, body := range r.bodies {
+		entries[i] = json.RawMessage(body)
+	}
+	return entries
+}

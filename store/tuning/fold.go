@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"millrace/jobs"
+	"millrace/jobs/manifest"
 	"millrace/jobs/sweep"
 	"millrace/store"
 )
@@ -137,10 +138,14 @@ func (s *Store) newEnd(ctx context.Context, tune *Tune, found *sweep.Outcome) (e
 	if end.outcome, err = encodeOutcome(found); err != nil {
 		return end, err
 	}
-	if end.leaders, err = leadersOf(found.Leaderboard[:min(tune.Leaders, len(found.Leaderboard))]); err != nil {
+	sums, err := manifest.TuneSums(found, func() (_ []json.RawMessage, err error) {
+		end.leaders, err = leadersOf(found.Leaderboard[:min(tune.Leaders, len(found.Leaderboard))])
+		return end.leaders.entries(), err
+	})
+	if err != nil {
 		return end, err
 	}
-	end.manifest, end.sum, err = s.manifestOutside(ctx, tune, found)
+	end.manifest, end.sum, err = s.manifestOutside(ctx, tune, sums)
 	return end, err
 }
 

@@ -14,8 +14,8 @@ import (
 	"millrace/store/market"
 )
 
-// manifest makes the manifest of a tune.
-func (s *Store) manifest(ctx context.Context, tx pgx.Tx, tune *Tune, found *sweep.Outcome) (body string, sum []byte, err error) {
+// manifest makes the manifest of a tune that found parts of these sums.
+func (s *Store) manifest(ctx context.Context, tx pgx.Tx, tune *Tune, sums map[string]string) (body string, sum []byte, err error) {
 	ids := []uuid.UUID{tune.DatasetID}
 	if len(tune.Spec.Datasets) > 0 {
 		if ids, err = datasetsOf(ctx, tx, tune.ID); err != nil {
@@ -30,14 +30,14 @@ func (s *Store) manifest(ctx context.Context, tx pgx.Tx, tune *Tune, found *swee
 	if err != nil {
 		return "", nil, err
 	}
-	return s.seal(tune, found, datasets, inside)
+	return s.seal(tune, sums, datasets, inside)
 }
 
 // manifestOutside is manifest in a transaction of its own, of one round trip where one dataset is all there is to look up.
-func (s *Store) manifestOutside(ctx context.Context, tune *Tune, found *sweep.Outcome) (body string, sum []byte, err error) {
+func (s *Store) manifestOutside(ctx context.Context, tune *Tune, sums map[string]string) (body string, sum []byte, err error) {
 	if len(tune.Spec.Datasets) > 0 || tune.Spec.IntrabarDataset != "" {
 		err = s.db.InWorkspace(ctx, tune.WorkspaceID, func(tx *store.Tx) error {
-			body, sum, err = s.manifest(ctx, tx, tune, found)
+			body, sum, err = s.manifest(ctx, tx, tune, sums)
 			return err
 		})
 		return body, sum, err
@@ -53,18 +53,14 @@ func (s *Store) manifestOutside(ctx context.Context, tune *Tune, found *sweep.Ou
 	if err != nil {
 		return "", nil, err
 	}
-	return s.seal(tune, found, datasets, nil)
+	return s.seal(tune, sums, datasets, nil)
 }
 
 // seal completes the manifest of a tune over these datasets.
-func (s *Store) seal(tune *Tune, found *sweep.Outcome, datasets []manifest.Dataset, inside *manifest.Dataset) (body string, sum []byte, err error) {
+func (s *Store) seal(tune *Tune, sums map[string]string, datasets []manifest.Dataset, inside *manifest.Dataset) (body string, sum []byte, err error) {
 	spec, err := json.Marshal(tune.Spec)
 	if err != nil {
 		return "", nil, fmt.Errorf("encode spec: %w", err)
-	}
-	sums, err := manifest.TuneSums(found, tune.Leaders)
-	if err != nil {
-		return "", nil, err
 	}
 	m := &manifest.Manifest{
 		Kind: manifest.Tune, ID: tune.ID.String(), Stamp: tune.Stamp, Spec: spec, Leaders: tune.Leaders,
