@@ -29,6 +29,7 @@ type plans struct {
 	byID       map[uuid.UUID]*planned
 	order      []uuid.UUID // oldest first
 	paces      map[uuid.UUID]float64
+	room       int // bytes that are kept of what all tunes found
 }
 
 type planned struct {
@@ -44,7 +45,7 @@ const keptBytes = 64 << 20
 const pacesKept = 64
 
 func newPlans(tunes *tuning.Store, scripts *strategies.Store) *plans {
-	return &plans{tuning: tunes, strategies: scripts, byID: map[uuid.UUID]*planned{}, paces: map[uuid.UUID]float64{}}
+	return &plans{tuning: tunes, strategies: scripts, byID: map[uuid.UUID]*planned{}, paces: map[uuid.UUID]float64{}, room: keptBytes}
 }
 
 // get makes the tune's plan, or finds it. A spec that does not fit its dataset is a permanent error.
@@ -113,7 +114,7 @@ func (p *plans) add(tune uuid.UUID, kept *sweep.Kept, result *sweep.ShardResult)
 		sum += known.bytes
 	}
 	for _, id := range p.order {
-		if known := p.byID[id]; sum > keptBytes {
+		if known := p.byID[id]; sum > p.room {
 			sum -= known.bytes
 			known.kept, known.bytes = nil, 0
 		}
