@@ -45,15 +45,23 @@ func newBenchFloor(ctx context.Context, database, table, id string) (*benchFloor
 		if err != nil {
 			return nil, fmt.Errorf("copy table %s: %w", table.name, err)
 		}
-		script = append(script, table.insert+";")
+		script = append(script, table.insert("bench")+";")
 	}
 	return &benchFloor{database: database, script: strings.Join(append(script, "commit;"), "\n")}, nil
 }
 
-type writtenTable struct{ name, insert string }
+// writtenTable is a row of a table, its values as SQL.
+type writtenTable struct {
+	name            string
+	columns, values []string
+}
+
+func (t *writtenTable) insert(schema string) string {
+	return `insert into ` + schema + `.` + t.name + ` (` + strings.Join(t.columns, ", ") + `) values (` + strings.Join(t.values, ", ") + `)`
+}
 
 // writtenTables are the rows of the transaction that wrote the row of a table with an id, in the tables in which it inserted them. Columns
-// that a unique index is on are made up for each insert where no check is on them, or left to their default.
+// that a unique index is on are made up for each insert where they have a value and no check is on them, or left to their default.
 func writtenTables(ctx context.Context, conn *pgx.Conn, of, id string) ([]writtenTable, error) {
 	rows, err := conn.Query(ctx, `
 		select c.relname, array_agg(a.attname::text order by a.attnum),
@@ -100,9 +108,11 @@ func writtenTables(ctx context.Context, conn *pgx.Conn, of, id string) ([]writte
 		for _, row := range found {
 			values := make([]string, len(row))
 			for i, text := range row {
-				values[i] = cmp.Or(t.madeUp[i], pgbenchLiteral(text))
+				if values[i] = pgbenchLiteral(text); text != nil {
+					values[i] = cmp.Or(t.madeUp[i], values[i])
+				}
 			}
-			written = append(written, writtenTable{t.name, `insert into bench.` + t.name + ` (` + strings.Join(t.columns, ", ") + `) values (` + strings.Join(values, ", ") + `)`})
+			written = append(written, writtenTable{t.name, t.columns, values})
 		}
 	}
 	return written, nil
