@@ -57,8 +57,22 @@ func (s *benchService) submissionsOf(body types.TuneRequest, bars int) []*benchS
 // submissions times what several clients submit to one workspace, and then pgbench, which inserts the rows of one of
 // them as often with as many clients: what Postgres could do here at most.
 func (s *benchService) submissions(ctx context.Context, found *figures, kind *benchSubmission, many int) error {
+	last, rate, spent, err := s.drive(ctx, found, kind, many)
+	if err != nil {
+		return err
+	}
+	if kind.floor == nil {
+		if kind.floor, err = newBenchFloor(ctx, s.queue, kind.table, last); err != nil {
+			return err
+		}
+	}
+	return s.beside(ctx, found, kind, many, rate, spent)
+}
+
+// drive times what several clients submit. It returns the id of one of the last, how many came a second, and what they took
+// of the processors.
+func (s *benchService) drive(ctx context.Context, found *figures, kind *benchSubmission, many int) (last string, rate float64, used spent, err error) {
 	took := make([][]time.Duration, benchClients)
-	var last string
 	before, begin := s.spent(found), time.Now()
 	group, in := routine.NewGroup(ctx)
 	for at := range took {
@@ -78,22 +92,16 @@ func (s *benchService) submissions(ctx context.Context, found *figures, kind *be
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return err
+		return "", 0, spent{}, err
 	}
-	rate := float64(many) / time.Since(begin).Seconds()
-	spent := s.spent(found).since(before)
+	rate = float64(many) / time.Since(begin).Seconds()
+	used = s.spent(found).since(before)
 	kind.sent += many
 	all := slices.Sorted(slices.Values(slices.Concat(took...)))
 	found.add(kind.name, "a second", rate)
 	found.add(kind.name+", p50", "ms", all[len(all)/2].Seconds()*1000)
 	found.add(kind.name+", p99", "ms", all[len(all)*99/100].Seconds()*1000)
-	if kind.floor == nil {
-		var err error
-		if kind.floor, err = newBenchFloor(ctx, s.queue, kind.table, last); err != nil {
-			return err
-		}
-	}
-	return s.beside(ctx, found, kind, many, rate, spent)
+	return last, rate, used, nil
 }
 
 // beside measures pgbench, beside submissions that came so fast and took so much of the processors.
