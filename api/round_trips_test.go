@@ -82,7 +82,7 @@ func requireFewTrips(t *testing.T, sent []string, statements int) {
 	require.LessOrEqual(t, strings.Count(strings.Join(sent, "; "), "; ")+1, statements, strings.Join(sent, "\n"))
 	writes := 0
 	for _, sql := range sent {
-		if strings.Contains(sql, "open_submission") {
+		if strings.Contains(sql, "_submission(") {
 			writes++
 		}
 		require.False(t, sql == "begin" || sql == "commit", "a round trip for %q alone", sql)

@@ -55,6 +55,7 @@ type DB struct {
 	recorder  Recorder
 	schedules Schedules
 	holding   *queues
+	taken     takenSpaces
 	version   string
 }
 

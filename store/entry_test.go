@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -25,12 +26,16 @@ import (
 )
 
 // servers are stores of several processes on the fixture's database, each with its own pools.
-func servers(d *storetest.Fixture, n int, conns int32) []*stores.Set {
+// What they send is noted by tracers, if there are any.
+func servers(d *storetest.Fixture, n int, conns int32, tracers ...pgx.QueryTracer) []*stores.Set {
 	d.T.Helper()
 	var sets []*stores.Set
 	for range n {
 		config := d.Store.Pool().Config()
 		config.MaxConns = conns
+		if len(tracers) > 0 {
+			config.ConnConfig.Tracer = tracers[0]
+		}
 		pool, err := pgxpool.NewWithConfig(d.T.Context(), config)
 		require.NoError(d.T, err)
 		d.T.Cleanup(pool.Close)
@@ -41,12 +46,20 @@ func servers(d *storetest.Fixture, n int, conns int32) []*stores.Set {
 	return sets
 }
 
-func submitTune(ctx context.Context, d *storetest.Fixture, at *stores.Set, key string, depth int) (uuid.UUID, error) {
+// newTune names the fixture's dataset, so that it can join a queue.
+func newTune(d *storetest.Fixture) tuning.NewTune {
 	spec := sweep.Spec{StrategyName: "sma_cross", ParamSpace: map[string]sweep.Range{"fast": {Values: []float64{5, 10, 15, 20}}}}
 	spec.Normalize()
+	return tuning.NewTune{
+		DatasetID: d.Dataset.ID, Dataset: d.Dataset.Name, Spec: spec, Trials: 4,
+		Names: []store.DatasetName{{Text: d.Dataset.Name}},
+	}
+}
+
+// submitTune returns the nil id where the submission was made before.
+func submitTune(ctx context.Context, d *storetest.Fixture, at *stores.Set, key string, depth int) (uuid.UUID, error) {
 	var id uuid.UUID
-	_, err := at.Tuning.Create(ctx, store.Submission{Workspace: d.Space.ID, Route: "test", Key: key, QueueDepth: depth},
-		tuning.NewTune{DatasetID: d.Dataset.ID, Dataset: d.Dataset.Name, Spec: spec, Trials: 4},
+	_, err := at.Tuning.Create(ctx, store.Submission{Workspace: d.Space.ID, Route: "test", Key: key, QueueDepth: depth}, newTune(d),
 		func(t *tuning.Tune) (store.Response, error) {
 			id = t.ID
 			return store.Response{Status: http.StatusAccepted, Body: []byte("{}")}, nil

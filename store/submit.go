@@ -43,6 +43,14 @@ func (s *DB) submitNaming(ctx context.Context, sub Submission, named *Named, loo
 	effect func(context.Context, *Tx) (Response, error),
 ) (Response, error) {
 	e := entry{alone: sub.Adds == AddsAny, tune: sub.Adds == AddsTune, depth: sub.QueueDepth, adds: sub.Pieces}
+	if begin := (&beginning{sub: sub, entry: &e, named: named}); look == nil && begin.mayJoin() && s.taken.has(sub.Workspace) {
+		begin.joining = true
+		if resp, err := s.submit(ctx, begin, effect); !errors.Is(err, errNotJoined) {
+			return resp, err
+		}
+		s.taken.forget(sub.Workspace)
+		e = entry{tune: true, depth: e.depth, adds: e.adds}
+	}
 	resp, err := s.submit(ctx, &beginning{sub: sub, entry: &e, named: named, look: look}, effect)
 	if errors.Is(err, errEnterAlone) {
 		e = entry{alone: true, tune: e.tune, depth: e.depth, adds: e.adds}
@@ -73,6 +81,9 @@ func (s *DB) submit(ctx context.Context, begin *beginning, effect func(context.C
 		if failed != nil {
 			return begin.explain(failed)
 		}
+		if begin.joining && !begin.joined {
+			return errNotJoined
+		}
 		if !begin.claimed {
 			tx.Unaudited() // to look at the key has locked it
 			resp, err = begin.stored()
@@ -80,6 +91,9 @@ func (s *DB) submit(ctx context.Context, begin *beginning, effect func(context.C
 		}
 		if err := begin.refused(); err != nil {
 			return err
+		}
+		if begin.entry.waits() {
+			s.taken.note(sub.Workspace)
 		}
 		if sub.enters() {
 			tx.place = begin.entry.Place
@@ -126,6 +140,7 @@ type beginning struct {
 	named *Named
 	look  func(*pgx.Batch) // nil: at nothing
 
+	joining, joined         bool // see join_submission
 	claimed                 bool
 	fingerprint, body       []byte // of a submission with its key that was made before; nil: it was just pruned
 	status                  *int
@@ -136,6 +151,10 @@ type beginning struct {
 
 func (b *beginning) queue(batch *pgx.Batch) {
 	wait := max(1, cmp.Or(b.sub.Wait, KeyWait).Milliseconds()) // 0 would be no limit
+	if b.joining {
+		b.queueJoin(batch, wait)
+		return
+	}
 	var script *string
 	var sets []uuid.UUID
 	var names, series []*string
