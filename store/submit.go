@@ -14,7 +14,8 @@ import (
 )
 
 // Submit runs effect once for the submission's key. The claim of the key, the effect and the
-// stored response are one transaction, so a crash leaves all or nothing. The same submission again
+// stored response are one transaction, so a crash leaves all or nothing; the effect is called again
+// when the server undoes it, see Change. The same submission again
 // gets the stored response; another body is ErrKeyReused; one that is still running after the
 // submission's wait is ErrKeyBusy. A new one beyond the queue's depth is ErrQueueFull. An error stores nothing.
 func (s *DB) Submit(ctx context.Context, sub Submission, effect func(context.Context, *Tx) (Response, error)) (Response, error) {
@@ -40,6 +41,17 @@ func (s *DB) SubmitWork(ctx context.Context, sub Submission, named Named,
 
 // submitNaming is Submit of work that names something; nil: of any other.
 func (s *DB) submitNaming(ctx context.Context, sub Submission, named *Named, look func(*pgx.Batch),
+	effect func(context.Context, *Tx) (Response, error),
+) (Response, error) {
+	var resp Response
+	err := whileUndone(ctx, func() (err error) {
+		resp, err = s.submitOnce(ctx, sub, named, look, effect)
+		return err
+	})
+	return resp, err
+}
+
+func (s *DB) submitOnce(ctx context.Context, sub Submission, named *Named, look func(*pgx.Batch),
 	effect func(context.Context, *Tx) (Response, error),
 ) (Response, error) {
 	e := entry{alone: sub.Adds == AddsAny, tune: sub.Adds == AddsTune, depth: sub.QueueDepth, adds: sub.Pieces}

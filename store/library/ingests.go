@@ -194,7 +194,7 @@ func (s *Store) Ingests(ctx context.Context, workspace uuid.UUID, filter IngestF
 // CancelIngest ends an ingestion that has not ended, for good. One that has is ErrEnded.
 func (s *Store) CancelIngest(ctx context.Context, workspace, id uuid.UUID) (*Ingest, error) {
 	var ingest *Ingest
-	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
+	err := s.db.Change(ctx, workspace, func(tx *store.Tx) error {
 		if err := s.endIngestByUser(ctx, tx, workspace, id, uuid.Nil, "canceled"); err != nil {
 			return err
 		}

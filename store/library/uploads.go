@@ -111,14 +111,8 @@ func (s *Store) DropUpload(ctx context.Context, workspace, id uuid.UUID) error {
 
 // UploadSize is the bytes of an upload, or store.ErrNotFound when it is gone.
 func (s *Store) UploadSize(ctx context.Context, workspace, id uuid.UUID) (size int64, err error) {
-	err = s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
-		return tx.QueryRow(ctx, `select size from ingest_uploads where id = $1`, id).Scan(&size)
-	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, fmt.Errorf("upload %s: %w", id, store.ErrNotFound)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("read the size of an upload: %w", err)
+	if err = s.readUpload(ctx, workspace, id, &size, `select size from ingest_uploads where id = $1`); err != nil {
+		return 0, fmt.Errorf("read the size of upload %s: %w", id, err)
 	}
 	return size, nil
 }
@@ -127,17 +121,11 @@ func (s *Store) UploadSize(ctx context.Context, workspace, id uuid.UUID) (size i
 func (s *Store) CopyUpload(ctx context.Context, workspace, id uuid.UUID, to io.Writer) error {
 	for part := 0; ; part++ {
 		var data []byte
-		err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
-			return tx.QueryRow(ctx, `
-				select p.data from ingest_uploads u
-				  left join ingest_upload_parts p on p.upload_id = u.id and p.part = $2
-				 where u.id = $1`, id, part).Scan(&data)
-		})
-		if errors.Is(err, pgx.ErrNoRows) {
-			return fmt.Errorf("upload %s: %w", id, store.ErrNotFound)
-		}
-		if err != nil {
-			return fmt.Errorf("read part %d of upload: %w", part, err)
+		if err := s.readUpload(ctx, workspace, id, &data, `
+			select p.data from ingest_uploads u
+			  left join ingest_upload_parts p on p.upload_id = u.id and p.part = $2
+			 where u.id = $1`, part); err != nil {
+			return fmt.Errorf("read part %d of upload %s: %w", part, id, err)
 		}
 		if data == nil {
 			return nil
@@ -146,6 +134,22 @@ func (s *Store) CopyUpload(ctx context.Context, workspace, id uuid.UUID, to io.W
 			return fmt.Errorf("copy part %d of upload: %w", part, err)
 		}
 	}
+}
+
+// readUpload reads a column of an upload in one round trip: a worker whose processor is busy with documents could keep the
+// transaction of a part waiting for longer than the server lets it.
+func (s *Store) readUpload(ctx context.Context, workspace, id uuid.UUID, into any, sql string, args ...any) error {
+	found := false
+	err := s.db.PipelineInWorkspace(ctx, workspace, func(batch *pgx.Batch) {
+		batch.Queue(sql, append([]any{id}, args...)...).Query(func(rows pgx.Rows) error {
+			_, err := pgx.ForEachRow(rows, []any{into}, func() error { found = true; return nil })
+			return err
+		})
+	})
+	if err == nil && !found {
+		err = store.ErrNotFound
+	}
+	return err
 }
 
 // ForgetUploads deletes uploads that no job claimed within an hour: their request was given up.

@@ -81,7 +81,7 @@ var errRaced = errors.New("deleted or retried meanwhile")
 
 func (s *Store) delete(ctx context.Context, workspace uuid.UUID, r Request) (*Deletion, error) {
 	var made *Deletion
-	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
+	err := s.db.Change(ctx, workspace, func(tx *store.Tx) (err error) {
 		made, err = s.deleteIn(ctx, tx, workspace, r)
 		return err
 	})

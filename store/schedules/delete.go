@@ -12,7 +12,7 @@ import (
 
 // Delete deletes a schedule and its history. What it has submitted continues.
 func (s *Store) Delete(ctx context.Context, workspace, id uuid.UUID) error {
-	return s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
+	return s.db.Change(ctx, workspace, func(tx *store.Tx) error {
 		if err := store.Lock(ctx, tx, id); err != nil {
 			return err
 		}

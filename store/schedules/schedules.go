@@ -271,7 +271,7 @@ type Change struct {
 // in the history as skipped. Any other change leaves the slot that is to come. ErrConflict when the name is in use.
 func (s *Store) Change(ctx context.Context, workspace, id uuid.UUID, change Change) (*Schedule, error) {
 	var changed *Schedule
-	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
+	err := s.db.Change(ctx, workspace, func(tx *store.Tx) error {
 		if err := store.Lock(ctx, tx, id); err != nil {
 			return err
 		}

@@ -50,7 +50,7 @@ func (s *Store) end(ctx context.Context, tx *store.Tx, tune *Tune, status Status
 // stop. ErrEnded when it had ended before.
 func (s *Store) Cancel(ctx context.Context, workspace, id uuid.UUID) (*Tune, error) {
 	var tune *Tune
-	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
+	err := s.db.Change(ctx, workspace, func(tx *store.Tx) (err error) {
 		if err := store.Lock(ctx, tx, id); err != nil {
 			return err
 		}

@@ -125,7 +125,7 @@ func (s *Store) cancelWFOJobs(ctx context.Context, tx pgx.Tx, wfo uuid.UUID, ask
 // had ended before.
 func (s *Store) Cancel(ctx context.Context, workspace, id uuid.UUID) (*Run, error) {
 	var wfo *Run
-	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
+	err := s.db.Change(ctx, workspace, func(tx *store.Tx) (err error) {
 		wfo, err = s.cancel(ctx, tx, workspace, id)
 		return err
 	})

@@ -151,7 +151,7 @@ func (s *Store) List(ctx context.Context, workspace uuid.UUID, page store.Page, 
 // Change stores the settings and the state of a webhook. Active and Paused can be chosen: one that becomes
 // active continues where it was, at once, and counts its failures from zero.
 func (s *Store) Change(ctx context.Context, workspace, id uuid.UUID, edit func(*Webhook) error) (w Webhook, err error) {
-	err = s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) error {
+	err = s.db.Change(ctx, workspace, func(tx *store.Tx) error {
 		// Behind the lock of a delivery's commit, and so is what is read.
 		if err := store.Lock(ctx, tx, id); err != nil {
 			return err
