@@ -39,7 +39,7 @@ func newBenchService(ctx context.Context, life *lifecycle, env *environment, bar
 	life.onStop(func(context.Context) error { return os.RemoveAll(data) })
 	s := &benchService{}
 	s.cluster, err = localpg.Start(ctx, localpg.Options{
-		DataDir: filepath.Join(data, "postgres"), Logger: env.logger, Settings: map[string]string{"max_connections": "200"},
+		DataDir: filepath.Join(data, "postgres"), Temporary: true, Logger: env.logger, Settings: map[string]string{"max_connections": "200"},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start Postgres: %w", err)

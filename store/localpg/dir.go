@@ -35,6 +35,7 @@ type account struct{ uid, gid uint32 }
 //	lock          flocked while in use; holds the process id of its user
 //	location      only in a folder that stands for one elsewhere: that one's path
 //	home          only in that one: the path of the folder that stands for it
+//	temporary     of a cluster that nobody keeps, in both folders: the process id of its user
 type dir struct {
 	home     string // as asked for; holds lock, and location where root is elsewhere
 	root     string
@@ -70,6 +71,16 @@ func openDir(path string) (*dir, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// mark says that nobody keeps the cluster once this process is gone.
+func (d *dir) mark() error {
+	for _, folder := range []string{d.root, d.home} {
+		if err := os.WriteFile(filepath.Join(folder, temporaryName), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
+			return fmt.Errorf("data folder: %w", err)
+		}
+	}
+	return nil
 }
 
 func (d *dir) close() { _ = d.lock.Close() } // releases the lock

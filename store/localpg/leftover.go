@@ -13,7 +13,10 @@ import (
 // throwawayName begins the names of the folders that Start makes for throwaway clusters.
 const throwawayName = "millrace-postgres-"
 
-// clearLeftovers removes clusters that nothing can use again and that would fill the disk: throwaway ones of
+// temporaryName is the file that marks a cluster which nobody keeps.
+const temporaryName = "temporary"
+
+// clearLeftovers removes clusters that nothing can use again and that would fill the disk: throwaway and temporary ones of
 // killed processes, and those kept away from a temporary folder that is gone. It is best effort: what it may not
 // remove, another user's for instance, stays. A cluster away from any other folder is never removed, because that
 // folder may be on a disk that is not mounted now; it is only named.
@@ -21,6 +24,10 @@ func clearLeftovers(ctx context.Context, logger *slog.Logger) {
 	throwaways, _ := filepath.Glob(filepath.Join(os.TempDir(), throwawayName+"*"))
 	for _, home := range throwaways {
 		clearThrowaway(ctx, home, logger)
+	}
+	marks, _ := filepath.Glob(filepath.Join(os.TempDir(), "millrace-*", "*", temporaryName))
+	for _, mark := range marks {
+		clearThrowaway(ctx, filepath.Dir(mark), logger)
 	}
 	kept, _ := filepath.Glob(filepath.Join(away, "postgres-*"))
 	for _, root := range kept {
@@ -51,17 +58,26 @@ func clearThrowaway(ctx context.Context, home string, logger *slog.Logger) {
 	discard(ctx, d, logger)
 }
 
-// clearAway removes the cluster in root if the folder that stood for it is gone and was a temporary one.
+// clearAway removes the cluster in root if the folder that stood for it is gone and was a temporary one, or if the cluster is
+// marked as one that nobody keeps and its process is gone.
 func clearAway(ctx context.Context, root string, logger *slog.Logger) {
 	text, err := os.ReadFile(filepath.Join(root, "home"))
 	if err != nil {
 		return
 	}
 	home := strings.TrimSpace(string(text))
-	if to, err := os.ReadFile(filepath.Join(home, "location")); err == nil && strings.TrimSpace(string(to)) == root {
+	owner, err := os.ReadFile(filepath.Join(root, temporaryName))
+	marked := err == nil
+	if pid, err := strconv.Atoi(strings.TrimSpace(string(owner))); marked && (err != nil || alive(pid)) {
 		return
 	}
-	if inside, err := filepath.Rel(os.TempDir(), home); err != nil || !filepath.IsLocal(inside) {
+	if to, err := os.ReadFile(filepath.Join(home, "location")); err == nil && strings.TrimSpace(string(to)) == root {
+		if marked {
+			clearThrowaway(ctx, home, logger)
+		}
+		return
+	}
+	if inside, err := filepath.Rel(os.TempDir(), home); !marked && (err != nil || !filepath.IsLocal(inside)) {
 		logger.Warn("the folder that stood for a postgres cluster is gone: remove the cluster if its data is not needed",
 			"folder", home, "cluster", root)
 		return

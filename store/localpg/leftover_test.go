@@ -48,6 +48,43 @@ func TestThrowawayClusterOfAKilledProcessIsRemovedByTheNext(t *testing.T) {
 	}
 }
 
+// A benchmark has a folder of its own, which may be any, for a cluster that nobody keeps.
+func TestTemporaryClusterOfAKilledProcessIsRemovedByTheNext(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only clusters of root are kept away from their folder")
+	}
+	below := folder(t)
+	place := func(name string, env ...string) (process *exec.Cmd, home, cluster string) {
+		private := filepath.Join(below, name)
+		require.NoError(t, os.MkdirAll(private, 0o700))
+		home = filepath.Join(private, "postgres")
+		process, url := startHelper(t, home, env...)
+		cluster = filepath.Dir(query[string](t, url, "show data_directory"))
+		t.Cleanup(func() { require.NoError(t, os.RemoveAll(cluster)) })
+		return process, home, cluster
+	}
+	killed, home, lost := place("killed", envTemporary+"=1")
+	orphan, gone, alone := place("orphan", envTemporary+"=1")
+	user, keeps, kept := place("user")
+	living, _, used := place("living", envTemporary+"=1")
+	for _, process := range []*exec.Cmd{killed, orphan, user} {
+		killHelper(t, process)
+	}
+	require.NoError(t, os.RemoveAll(gone))
+
+	process, _ := startHelper(t, throwaway)
+	stopHelper(t, process)
+	for _, folder := range []string{home, lost, alone} {
+		require.NoDirExists(t, folder)
+	}
+	for _, folder := range []string{keeps, kept, used} {
+		require.DirExists(t, folder)
+	}
+	stopHelper(t, living)
+	require.NoDirExists(t, used)
+}
+
 // The server's user cannot enter a test's temporary folder when root runs the test, so the cluster is elsewhere
 // and outlives the folder.
 func TestClusterAwayFromAFolderThatIsGoneIsRemovedOnlyIfTheFolderWasTemporary(t *testing.T) {

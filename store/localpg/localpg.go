@@ -53,7 +53,11 @@ type Options struct {
 
 	// Throwaway is for tests: nothing is flushed to disk, and Stop deletes the folder.
 	Throwaway bool
+	// Temporary is Throwaway of a server that flushes to disk as any other does.
+	Temporary bool
 }
+
+func (o Options) temporary() bool { return o.Throwaway || o.Temporary }
 
 // Cluster is a running server. Its methods are safe for concurrent use.
 type Cluster struct {
@@ -61,7 +65,8 @@ type Cluster struct {
 	port      int
 	logger    *slog.Logger
 	proc      *process
-	throwaway bool
+	temporary bool // Stop deletes the folder
+	throwaway bool // nothing is flushed
 
 	stopMu  sync.Mutex
 	stopped bool
@@ -85,9 +90,15 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start postgres: %w", err)
 	}
-	c, err := start(ctx, d, opts, logger)
+	var c *Cluster
+	if opts.temporary() {
+		err = d.mark()
+	}
+	if err == nil {
+		c, err = start(ctx, d, opts, logger)
+	}
 	if err != nil {
-		if opts.Throwaway {
+		if opts.temporary() {
 			err = errors.Join(err, d.remove())
 		}
 		d.close()
@@ -130,7 +141,7 @@ func start(ctx context.Context, d *dir, opts Options, logger *slog.Logger) (*Clu
 	if err := initialize(ctx, d, bin, opts.Throwaway); err != nil {
 		return nil, err
 	}
-	c := &Cluster{dir: d, logger: logger, throwaway: opts.Throwaway}
+	c := &Cluster{dir: d, logger: logger, temporary: opts.temporary(), throwaway: opts.Throwaway}
 	if err := c.launch(ctx, bin, opts); err != nil {
 		return nil, err
 	}
@@ -175,7 +186,7 @@ func (c *Cluster) Stop(ctx context.Context) error {
 	}
 	c.stopped = true
 	c.stopErr = c.kill(ctx)
-	if c.throwaway {
+	if c.temporary {
 		c.stopErr = errors.Join(c.stopErr, c.dir.remove())
 	}
 	c.dir.close()

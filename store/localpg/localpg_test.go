@@ -26,6 +26,8 @@ import (
 const (
 	envHelper = "LOCALPG_TEST_HELPER_DIR"
 	throwaway = "throwaway" // instead of a folder
+
+	envTemporary = "LOCALPG_TEST_HELPER_TEMPORARY"
 )
 
 func TestMain(m *testing.M) {
@@ -38,7 +40,7 @@ func TestMain(m *testing.M) {
 func helper(dir string) int {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer cancel()
-	options := localpg.Options{DataDir: dir}
+	options := localpg.Options{DataDir: dir, Temporary: os.Getenv(envTemporary) != ""}
 	if dir == throwaway {
 		options = localpg.Options{Throwaway: true}
 	}
