@@ -271,6 +271,18 @@ func TestAKeyThatDoesNotSignInSaysWhy(t *testing.T) {
 	require.Equal(t, http.StatusTooManyRequests, try(r.key).status)
 }
 
+// A key that has expired is shown as one that has.
+func TestAnExpiredKeyIsShownAsExpired(t *testing.T) {
+	r := newFixture(t)
+	admin := r.logIn()
+	for text, at := range map[string]string{"expired 20": `now() - interval '1 day'`, "until 20": `now() + interval '90 days'`} {
+		_, err := r.db.OwnerPool(t).Exec(t.Context(), `update api_keys set expires_at = `+at+` where workspace_id = $1`, r.alpha.ID)
+		require.NoError(t, err)
+		page := r.with(admin, http.MethodGet, "/admin/access?workspace="+r.alpha.ID.String(), "", "Accept", "text/html")
+		require.Contains(t, string(page.body), text)
+	}
+}
+
 // The page of what is not there has the frame for who signed in, and names nothing to who has not.
 func TestAPageThatIsNotThereShowsStrangersNoWorkspace(t *testing.T) {
 	r := newFixture(t)

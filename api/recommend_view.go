@@ -75,5 +75,16 @@ func marketText(tags []string) string {
 	if len(tags) == 0 {
 		return "a market of no particular kind"
 	}
-	return "a market that is " + strings.ReplaceAll(strings.Join(tags, ", "), "_", " ")
+	said := make([]string, len(tags))
+	for i, tag := range tags {
+		switch tag {
+		case "uptrend", "downtrend":
+			said[i] = "in " + map[string]string{"uptrend": "an ", "downtrend": "a "}[tag] + tag
+		case "low_volatility", "high_volatility":
+			said[i] = "of " + strings.ReplaceAll(tag, "_", " ")
+		default:
+			said[i] = tag
+		}
+	}
+	return "a market that is " + strings.Join(said, ", ")
 }

@@ -20,6 +20,7 @@ func (p *Pages) funcs() template.FuncMap {
 		"asset": p.assetPath, "icon": icon,
 		"num": number, "signed": signed, "pct": percent, "count": whole, "plural": plural, "share": share,
 		"ago": ago, "when": when, "day": func(t time.Time) string { return t.UTC().Format("2006-01-02") },
+		"past": func(t time.Time) bool { return !time.Now().Before(t) },
 		"span": span, "eta": eta, "short": shortID, "params": params, "pretty": pretty,
 		"join": strings.Join, "split": func(list string) []string { return strings.Split(list, ",") }, "title": title, "warning": types.ShownWarning, "deref": func(v *float64) float64 { return *v },
 		"dict": dict, "months": monthNames, "month": monthText, "shade": shade, "date": func(micros int64) string { return chart.Day(micros) }, "labelhref": labelHref, "limits": limitsText, "part": partText, "inputs": inputsOf, "exact": plain, "price": priceText, "add": func(a, b int) int { return a + b },

@@ -57,6 +57,22 @@ func (p *Pages) Events(c echo.Context) error {
 	return p.render(c, http.StatusOK, "events", v)
 }
 
+// Href is where what an event is about is shown; "" when no page shows it, or it is gone.
+func (e Event) Href() string {
+	if strings.HasSuffix(e.Type, ".deleted") {
+		return ""
+	}
+	for _, shown := range [...]struct{ types, at string }{
+		{"backtest.tune.", "/admin/tunes/"}, {"wfo.", "/admin/wfo/"}, {"backtest.run_plan.", "/admin/plans/"},
+		{"backtest.strategy.", "/admin/strategies/"},
+	} {
+		if strings.HasPrefix(e.Type, shown.types) {
+			return shown.at + url.PathEscape(e.EntityID)
+		}
+	}
+	return ""
+}
+
 // component is one line of the health page.
 type component struct {
 	ops.ComponentDocument

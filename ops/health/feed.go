@@ -71,9 +71,9 @@ func (c checks) sse(ctx context.Context) ops.Report {
 		}
 	}
 	if drops > 0 {
-		r.Raise(ops.StatusDegraded, fmt.Sprintf("%d subscribers were too slow and were disconnected in the last hour", drops),
+		r.Raise(ops.StatusDegraded, counted(drops, "subscriber")+" disconnected in the last hour for being too slow",
 			"They resume by themselves; if it continues, look at their network and at proxies that buffer.")
 	}
-	r.Raise(ops.StatusOK, fmt.Sprintf("%d events in the last hour", events), "")
+	r.Raise(ops.StatusOK, counted(events, "event")+" in the last hour", "")
 	return r
 }

@@ -65,7 +65,7 @@ func (c checks) vectors(ctx context.Context) ops.Report {
 	}
 	r.Add("vectors", vectors)
 	r.Add("segments", segments)
-	r.Raise(ops.StatusOK, fmt.Sprintf("%d vectors", vectors), "")
+	r.Raise(ops.StatusOK, counted(vectors, "vector"), "")
 	return r
 }
 
@@ -102,6 +102,6 @@ func (c checks) llm(ctx context.Context) ops.Report {
 	if c.LLM.Provider == "" {
 		r.Raise(ops.StatusOK, "none is set up: answers are extractive", "")
 	}
-	r.Raise(ops.StatusOK, fmt.Sprintf("%d calls in the last hour", state.Calls1h), "")
+	r.Raise(ops.StatusOK, counted(state.Calls1h, "call")+" in the last hour", "")
 	return r
 }

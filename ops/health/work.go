@@ -62,14 +62,14 @@ func (c checks) retention(ctx context.Context) ops.Report {
 	}
 	r.Add("failed_workspace_deletions", spaces)
 	if spaces > 0 {
-		r.Raise(ops.StatusDegraded, fmt.Sprintf("%d deletions of workspaces failed: their rows still take room", spaces),
+		r.Raise(ops.StatusDegraded, counted(spaces, "deletion")+" of workspaces failed: the rows still take room",
 			"Read their errors: GET /admin/workspace-deletions. Deleting the workspace again takes one up.")
 	}
 	if broken > 0 {
-		r.Raise(ops.StatusDegraded, fmt.Sprintf("%d deletions failed: what they hide still takes room", broken),
+		r.Raise(ops.StatusDegraded, counted(broken, "deletion")+" failed: what is hidden still takes room",
 			"Read their errors: GET /deletions of the workspace. Deleting the same id again takes one up.")
 	}
-	r.Raise(ops.StatusOK, fmt.Sprintf("%d jobs, run by %s", len(status.Jobs), status.Scheduler), "")
+	r.Raise(ops.StatusOK, counted(len(status.Jobs), "job")+", run by "+status.Scheduler, "")
 	return r
 }
 
@@ -99,7 +99,7 @@ func (c checks) idempotency(ctx context.Context) ops.Report {
 	} else if state.Expired > expiredMany {
 		r.Raise(ops.StatusDegraded, fmt.Sprintf("%d expired keys await the retention job", state.Expired), advice)
 	}
-	r.Raise(ops.StatusOK, fmt.Sprintf("%d keys", state.Total), "")
+	r.Raise(ops.StatusOK, counted(state.Total, "key"), "")
 	return r
 }
 
@@ -213,10 +213,10 @@ func (c checks) tunes(ctx context.Context) ops.Report {
 		return failed(r, err)
 	}
 	if state.Failed24h > state.Completed24h {
-		r.Raise(ops.StatusDegraded, fmt.Sprintf("%d tunes failed in 24 h, %d were completed", state.Failed24h, state.Completed24h),
+		r.Raise(ops.StatusDegraded, fmt.Sprintf("%s failed in 24 h, %d completed", counted(state.Failed24h, "tune"), state.Completed24h),
 			"Read their errors: GET /backtests/tunes?status=failed.")
 	}
-	r.Raise(ops.StatusOK, fmt.Sprintf("%d active, %d workers", counts.Active("tune"), state.Workers), "")
+	r.Raise(ops.StatusOK, fmt.Sprintf("%d active, %s", counts.Active("tune"), counted(state.Workers, "worker")), "")
 	return r
 }
 
@@ -253,4 +253,12 @@ func (c checks) ingestion(ctx context.Context) ops.Report {
 	}
 	r.Raise(ops.StatusOK, fmt.Sprintf("%d waiting", state.Pending), "")
 	return r
+}
+
+// counted is a number of things, of which there may be one.
+func counted[N int | int64](n N, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
