@@ -74,8 +74,9 @@ func Refused(err error) bool {
 		return false
 	}
 	switch code[:2] {
-	case "08", // connection exceptions
-		"53": // out of disk, memory, connections or another resource
+	case "08": // connection exceptions
+		return !Pooled(err)
+	case "53": // out of disk, memory, connections or another resource
 		return true
 	case "57":
 		return code != queryCanceled && code != databaseDropped
@@ -85,6 +86,12 @@ func Refused(err error) bool {
 		return true
 	}
 	return false
+}
+
+// Pooled reports whether err is that of a pooler, such as PgBouncer, which takes no session that begins as ours do.
+func Pooled(err error) bool {
+	var from *pgconn.PgError
+	return errors.As(err, &from) && from.Code == "08P01" && strings.Contains(from.Message, "unsupported startup parameter")
 }
 
 // Unreachable reports whether err says that the connection to the database was lost or not made. An

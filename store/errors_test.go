@@ -24,6 +24,12 @@ func TestErrorsThatSayNotNow(t *testing.T) {
 		require.Equal(t, notNow, store.Transient(err), code)
 		require.Equal(t, notNow, store.Refused(err), code)
 	}
+	pooled := &pgconn.PgError{Code: "08P01", Message: "unsupported startup parameter: role"}
+	require.False(t, store.Transient(pooled), "a pooler refuses it each time")
+	require.True(t, store.Pooled(pooled))
+	crashed := &pgconn.PgError{Code: "08P01", Message: "server conn crashed?"}
+	require.True(t, store.Transient(crashed))
+	require.False(t, store.Pooled(crashed))
 	require.False(t, store.Transient(nil))
 	require.False(t, store.Transient(errors.New("no such strategy")))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -42,6 +43,9 @@ func awaitDatabase(ctx context.Context, env *environment, ping func(context.Cont
 		err := pingOnce(ctx, ping)
 		if err == nil && waits > 0 {
 			env.logger.InfoContext(ctx, "the database answers", slog.Duration("after", time.Since(began)))
+		}
+		if store.Pooled(err) {
+			return fmt.Errorf("the database's URL leads to a pooler, which cannot hold sessions of ours: give the server's own (%w)", err)
 		}
 		if err == nil || ctx.Err() != nil || !store.Transient(err) || time.Since(began) > within {
 			return err

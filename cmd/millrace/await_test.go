@@ -40,6 +40,9 @@ func TestADatabaseIsWaitedForWithinALimit(t *testing.T) {
 	require.ErrorIs(t, await(time.Hour, wrong), wrong)
 	require.Equal(t, []int{1, 0}, []int{asked, begun})
 	require.ErrorIs(t, await(time.Hour, away, wrong), wrong)
+	pooled := &pgconn.PgError{Code: "08P01", Message: "unsupported startup parameter: role"}
+	require.ErrorContains(t, await(time.Hour, pooled), "pooler")
+	require.Equal(t, []int{1, 0}, []int{asked, begun})
 	require.Empty(t, env.awaits.String())
 	taken := errors.New("the address is taken")
 	require.ErrorIs(t, awaitDatabase(t.Context(), env, func(context.Context) error { return away }, time.Hour, func() error { return taken }), taken)
