@@ -41,7 +41,7 @@ func TestAChangeThatTheServerEndedIsMadeAgain(t *testing.T) {
 	require.Equal(t, 2, calls)
 	require.Equal(t, 1, d.Count(`select count(*) from tunes where error = 'changed'`))
 
-	// It is not made for ever, and what is refused is refused at once.
+	// It is not tried without end, and what is refused is refused at once.
 	refused := errors.New("refused")
 	for _, c := range []struct {
 		state string
