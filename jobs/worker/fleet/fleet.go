@@ -110,10 +110,10 @@ func New(opts Options, register func(*stores.Set, *river.Workers)) (*Fleet, erro
 		queues[name] = river.QueueConfig{MaxWorkers: slots + jobs.Ahead(name, slots)}
 	}
 	f.Client, err = river.NewClient(jobs.NewDriver(opts.Pool), &river.Config{
-		ID:      f.self.ID,
-		Logger:  slog.New(quieted{opts.Logger.Handler()}),
-		Queues:  queues,
-		Workers: workers,
+		ID:                f.self.ID,
+		Logger:            slog.New(quieted{opts.Logger.Handler()}),
+		Queues:            queues,
+		Workers:           workers,
 		FetchCooldown:     FetchCooldown,
 		FetchPollInterval: 500 * time.Millisecond,
 		RetryPolicy:       backoff{f.store.Clock()},
