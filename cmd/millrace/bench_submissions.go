@@ -9,6 +9,7 @@ import (
 
 	"millrace/api/types"
 	"millrace/ops/routine"
+	"millrace/store/session"
 )
 
 // benchClients is how many submit at once.
@@ -57,6 +58,11 @@ func (s *benchService) submissionsOf(body types.TuneRequest, bars int) []*benchS
 // submissions times what several clients submit to one workspace, and then pgbench, which inserts the rows of one of
 // them as often with as many clients: what Postgres could do here at most.
 func (s *benchService) submissions(ctx context.Context, found *figures, kind *benchSubmission, many int) error {
+	if kind.sent == 0 {
+		if err := s.warm(ctx, kind); err != nil {
+			return err
+		}
+	}
 	last, rate, spent, err := s.drive(ctx, found, kind, many)
 	if err != nil {
 		return err
@@ -67,6 +73,25 @@ func (s *benchService) submissions(ctx context.Context, found *figures, kind *be
 		}
 	}
 	return s.beside(ctx, found, kind, many, rate, spent)
+}
+
+// warmSubmissions is how many submissions of a kind come before those that are measured.
+const warmSubmissions = 200
+
+// warm brings the database to where a server in use is: tables have rows and statistics, and connections their plans. Without
+// statistics all indexes of a new table seem to cost the same, and a plan may read every tune of the workspace to count the
+// open ones, until Postgres collects statistics by itself, within a minute.
+func (s *benchService) warm(ctx context.Context, kind *benchSubmission) error {
+	if _, _, _, err := s.drive(ctx, &figures{}, kind, warmSubmissions); err != nil {
+		return err
+	}
+	conn, err := session.Connect(ctx, s.queue, session.Schema())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	_, err = conn.Exec(ctx, `analyze`)
+	return err
 }
 
 // drive times what several clients submit. It returns the id of one of the last, how many came a second, and what they took
