@@ -34,7 +34,7 @@ func (a *adminValues) taken() int {
 	return a.gone
 }
 
-const takenKey = "taken" // of a request for a stream
+const takenKey = "taken" // of a request for a stream of events
 
 // SetAdminToken replaces the values of ADMIN_TOKEN. What a value that is no longer among them has opened ends:
 // its sessions with their next request, and streams at once.

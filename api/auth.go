@@ -42,7 +42,7 @@ func (s *Server) admit(c echo.Context, r *route) error {
 		return &http.MaxBytesError{Limit: most}
 	}
 	c.Request().Body = http.MaxBytesReader(c.Response(), s.timed(c, r.traits.maxBody()), r.traits.maxBody())
-	if r.traits&streams != 0 {
+	if r.access.opensStream() {
 		c.Set(takenKey, s.admins.taken())
 	}
 	switch r.access {

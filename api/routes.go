@@ -55,6 +55,9 @@ func (a access) role() tenants.Role {
 	return ""
 }
 
+// opensStream reports whether the routes are those of the streams of events, which outlive the check of their request.
+func (a access) opensStream() bool { return a == ownStream || a == ticketed }
+
 // traits say what a route asks of its requests and what it allows them.
 type traits uint16
 

@@ -107,3 +107,26 @@ func TestARevokedKeyWakesItsStream(t *testing.T) {
 	require.NoError(t, err)
 	ended(t, frames)
 }
+
+// What begins after a value of ADMIN_TOKEN was taken away is as any other stream: a value that is left has opened it.
+func TestStreamsThatBeginAfterAdminTokenLostAValueStay(t *testing.T) {
+	r := newFixture(t, func(o *api.Options) { o.AdminToken, o.Heartbeat = adminToken+" "+oldAdminToken, time.Hour })
+	r.server.SetAdminToken(adminToken)
+	held := func(c *http.Cookie) []string { return []string{"Authorization", "", "Cookie", c.Name + "=" + c.Value} }
+	of := map[string]<-chan frame{}
+	for name, as := range map[string][]string{
+		"header":  {"Authorization", "Bearer " + adminToken},
+		"session": held(r.signIn(adminToken)),
+		"ticket":  held(r.ticketBy(adminToken)),
+	} {
+		frames, resp := r.openStream(t.Context(), streamsOfAll, as...)
+		require.Equal(t, http.StatusOK, resp.StatusCode, name)
+		of[name] = frames
+	}
+	frames, _ := r.openStream(t.Context(), "/events/stream?topics=wfo", held(r.ticketBy(adminToken))...)
+	of["workspace's ticket"] = frames
+	r.publish("wfo", 1)
+	for name, frames := range of {
+		require.Equal(t, "test", next(t, frames).event, name)
+	}
+}
