@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"net/http"
+	"path"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -42,6 +43,8 @@ func TestWhatTheServerUndoesIsDoneAllTheSame(t *testing.T) {
 		made := r.do(http.MethodPost, c.path, c.body, "X-Idempotency-Key", c.table)
 		require.Equal(t, http.StatusAccepted, made.status, string(made.body))
 		require.Greater(t, r.undone(c.table), 1, "%s: nothing was undone", c.path)
+		all := r.audits()
+		require.Equal(t, path.Base(made.header.Get("Location")), all[len(all)-1].Entity.ID, "%s: the audit log names what was undone", c.path)
 		_, err := r.db.OwnerPool(t).Exec(t.Context(), `alter sequence undone_`+c.table+` restart`)
 		require.NoError(t, err)
 		canceled := r.do(http.MethodPost, made.header.Get("Location")+"/cancel", "")

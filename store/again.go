@@ -17,8 +17,10 @@ func (s *DB) Change(ctx context.Context, workspace uuid.UUID, fn func(*Tx) error
 }
 
 func whileUndone(ctx context.Context, try func() error) error {
+	forget := auditAgain(ctx)
 	err := try()
 	for n := 1; n < undoneTries && undone(err) && ctx.Err() == nil; n++ {
+		forget()
 		err = try()
 	}
 	return err

@@ -131,6 +131,23 @@ func AuditIn(ctx context.Context, workspace uuid.UUID) {
 	}
 }
 
+// auditAgain returns what has the entry say again what it says now: what a transaction that was undone had made is not there,
+// and has another id when it is made again.
+func auditAgain(ctx context.Context) (forget func()) {
+	a := auditOf(ctx)
+	if a == nil {
+		return func() {}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	workspace, entry := a.workspace, a.entry
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.workspace, a.entry = workspace, entry
+	}
+}
+
 // commitAudited commits a transaction together with its entry, in one round trip with the statements of batch before
 // them; without changes it leaves none. When the entry cannot be written nothing is committed: ErrAudit.
 func (a *Audit) commitAudited(ctx context.Context, conn *pgxpool.Conn, workspace uuid.UUID, batch *pgx.Batch) error {
