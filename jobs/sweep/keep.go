@@ -142,3 +142,15 @@ func (k *Kept) knownOf(trial int) evidence.Known {
 	defer k.mu.Unlock()
 	return k.known[trial]
 }
+
+// known is what was kept of the trials of the panel. Shards know a leader that is not in the panel's sample by returns that are
+// abridged, and the panel has it by those of another run, which are not.
+func (w *weighing) known(kept *Kept) func(trial int) evidence.Known {
+	leaders := w.panel.Trials[w.sampled:]
+	return func(trial int) evidence.Known {
+		if slices.Contains(leaders, trial) {
+			return evidence.Known{}
+		}
+		return kept.knownOf(trial)
+	}
+}

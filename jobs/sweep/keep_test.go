@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -104,4 +105,19 @@ func TestShardsCutInAnotherWayAreLoaded(t *testing.T) {
 	_, err = CollectKept(p, p.Shards(p.Trials()), kept, func(int) ([]byte, []byte, []byte, error) { return nil, nil, nil, errors.New("loaded") })
 	require.ErrorContains(t, err, "loaded")
 	require.NotNil(t, kept.of(p.Shards(p.Trials() / 2)[0]))
+}
+
+// The best trial may be known by the returns that a sample abridges, and not be in the sample that is cut in the end: the verdict looks at
+// those of a run of its own then, whether any were kept or not.
+func TestABestTrialOutsideOfTheSampleIsWeighedAsWithoutWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	spec := crossSpec()
+	spec.ParamSpace = map[string]Range{"fast": {Low: new(2.0), High: new(35.0)}, "slow": {Low: new(36.0), High: new(75.0)}}
+	for _, seed := range []uint64{44, 76} { // of 1,360 trials some more are known than are sampled, and in these the best is one of them
+		p := plan(t, spec, randomWalk(t, 400, seed))
+		kept := keepSome(t, p, p.Shards(p.Trials()), func(int) bool { return true })
+		best, _ := kept.shards[0].Best()
+		require.NotNil(t, kept.knownOf(*best).Excess)
+		require.Negative(t, cutPanel(slices.Clone(kept.shards[0].sample.panel), p.panelSize()).Row(*best))
+	}
 }

@@ -102,6 +102,7 @@ type weighing struct {
 	best    backtest.Params
 	held    []float64 // buy-and-hold on the part that selects
 	panel   *evidence.Panel
+	sampled int // rows of the panel before those of leaders
 	excess  *evidence.Panel
 	row     int     // of the best trial
 	year    float64 // √ of periods a year
@@ -174,7 +175,7 @@ func (w *weighing) measure(out *Outcome, all *gathered) error {
 	if err := w.assemble(out, all); err != nil {
 		return err
 	}
-	w.excess = w.panel.ExcessOf(w.held, all.kept.knownOf)
+	w.excess = w.panel.ExcessOf(w.held, w.known(all.kept))
 	if err := w.market(); err != nil {
 		return err
 	}
@@ -219,6 +220,7 @@ func (w *weighing) join(o *weighing) {
 func (w *weighing) assemble(out *Outcome, all *gathered) error {
 	p := w.plan
 	w.panel = cutPanel(all.panel, p.panelSize())
+	w.sampled = len(w.panel.Trials)
 	for i := range min(leadersPanel, len(out.Leaderboard)) {
 		trial := out.Leaderboard[i].TrialIndex
 		point := make(backtest.Params, len(p.names))
