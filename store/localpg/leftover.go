@@ -53,9 +53,18 @@ func clearThrowaway(ctx context.Context, home string, logger *slog.Logger) {
 	}
 	d := &dir{home: home, root: home}
 	if to, err := os.ReadFile(d.path("location")); err == nil {
-		d.root = strings.TrimSpace(string(to))
+		if d.root = strings.TrimSpace(string(to)); !standsFor(home, d.root) {
+			return
+		}
 	}
 	discard(ctx, d, logger)
+}
+
+// standsFor reports whether the folder stands for the cluster in root. A temporary folder is anybody's, so what it says of another
+// one counts only where that one says the same, and is where clusters are kept away.
+func standsFor(home, root string) bool {
+	text, err := os.ReadFile(filepath.Join(root, "home"))
+	return err == nil && filepath.Dir(root) == away && strings.TrimSpace(string(text)) == home
 }
 
 // clearAway removes the cluster in root if the folder that stood for it is gone and was a temporary one, or if the cluster is

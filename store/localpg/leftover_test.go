@@ -115,3 +115,23 @@ func TestClusterAwayFromAFolderThatIsGoneIsRemovedOnlyIfTheFolderWasTemporary(t 
 	require.DirExists(t, kept, "its folder may be on a disk that is not mounted now")
 	require.DirExists(t, used, "its folder is there")
 }
+
+// Anybody can make a folder in the temporary one. What it names is not removed for its sake.
+func TestAFolderThatNamesAnotherFolderTakesNothingWithIt(t *testing.T) {
+	t.Parallel()
+	below := folder(t)
+	temporary, precious := filepath.Join(below, "tmp"), filepath.Join(below, "precious")
+	forged := []string{filepath.Join(temporary, "millrace-postgres-forged"), filepath.Join(temporary, "millrace-forged", "postgres")}
+	for _, home := range append(forged, precious) {
+		require.NoError(t, os.MkdirAll(home, 0o755))
+		for name, text := range map[string]string{"lock": "2147483647\n", "temporary": "2147483647\n", "location": precious + "\n", "home": home + "\n"} {
+			require.NoError(t, os.WriteFile(filepath.Join(home, name), []byte(text), 0o644))
+		}
+	}
+	process, _ := startHelper(t, throwaway, "TMPDIR="+temporary)
+	stopHelper(t, process)
+	require.DirExists(t, precious)
+	for _, home := range forged {
+		require.DirExists(t, home)
+	}
+}
