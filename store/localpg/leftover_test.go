@@ -92,7 +92,10 @@ func TestClusterAwayFromAFolderThatIsGoneIsRemovedOnlyIfTheFolderWasTemporary(t 
 	if os.Geteuid() != 0 {
 		t.Skip("only clusters of root are kept away from their folder")
 	}
-	temporary, elsewhere := folder(t), folder(t)
+	temporary := folder(t)
+	elsewhere, err := os.MkdirTemp("/var/tmp", "localpg-test-") // other tests clear what is left of /tmp
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(elsewhere)) })
 	place := func(below string) (private, cluster string) {
 		private = filepath.Join(below, "private")
 		require.NoError(t, os.MkdirAll(private, 0o700))
