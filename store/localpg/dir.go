@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -41,6 +42,7 @@ type dir struct {
 	root     string
 	as       *account // nil: the server runs as we do
 	lock     *os.File
+	away     *os.File // the lock of root where it is elsewhere: who sees that folder may not see home
 	password string
 }
 
@@ -63,6 +65,9 @@ func openDir(path string) (*dir, error) {
 	if os.Geteuid() == 0 {
 		err = d.chooseUser()
 	}
+	if err == nil && d.root != d.home {
+		d.away, err = lockRoot(d.root, syscall.LOCK_SH) // waits for one who looks whether it is left over
+	}
 	if err == nil {
 		err = d.ensurePassword()
 	}
@@ -83,7 +88,37 @@ func (d *dir) mark() error {
 	return nil
 }
 
-func (d *dir) close() { _ = d.lock.Close() } // releases the lock
+// unmark says that the cluster is kept, also where it was started as one that is not.
+func (d *dir) unmark() error {
+	for _, folder := range []string{d.root, d.home} {
+		if err := os.Remove(filepath.Join(folder, temporaryName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("data folder: %w", err)
+		}
+	}
+	return nil
+}
+
+// close releases the locks.
+func (d *dir) close() {
+	_ = d.lock.Close()
+	if d.away != nil {
+		_ = d.away.Close()
+	}
+}
+
+// lockRoot locks the folder of a cluster that is kept away from its home. In another container the home and the process may not be
+// seen, and the cluster be taken for one that is left over.
+func lockRoot(root string, how int) (*os.File, error) {
+	lock, err := os.OpenFile(filepath.Join(root, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock data folder: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), how); err != nil {
+		_ = lock.Close()
+		return nil, fmt.Errorf("lock data folder: %w", err)
+	}
+	return lock, nil
+}
 
 // chooseUser decides, for root, which user the server runs as and where it can work.
 func (d *dir) chooseUser() error {

@@ -74,6 +74,11 @@ func clearAway(ctx context.Context, root string, logger *slog.Logger) {
 	if err != nil {
 		return
 	}
+	lock, err := lockRoot(root, syscall.LOCK_EX|syscall.LOCK_NB)
+	if err != nil { // in use, also where the process that uses it is not seen, or another user's
+		return
+	}
+	defer func() { _ = lock.Close() }()
 	home := strings.TrimSpace(string(text))
 	owner, err := os.ReadFile(filepath.Join(root, temporaryName))
 	marked := err == nil

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 
@@ -137,4 +138,43 @@ func TestAFolderThatNamesAnotherFolderTakesNothingWithIt(t *testing.T) {
 	for _, home := range forged {
 		require.DirExists(t, home)
 	}
+}
+
+// Another container may share the folder of clusters and see neither the home nor the process of one that is in use there.
+func TestAClusterInUseStaysWhereItsHomeAndProcessAreNotSeen(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only clusters of root are kept away from their folder")
+	}
+	below := folder(t)
+	private := filepath.Join(below, "private")
+	require.NoError(t, os.MkdirAll(private, 0o700))
+	home := filepath.Join(private, "postgres")
+	living, url := startHelper(t, home, envTemporary+"=1", "TMPDIR="+below)
+	cluster := filepath.Dir(query[string](t, url, "show data_directory"))
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(cluster)) })
+	require.NoError(t, os.WriteFile(filepath.Join(cluster, "temporary"), []byte("2147483647\n"), 0o600))
+	require.NoError(t, os.Rename(private, private+" elsewhere"))
+
+	process, _ := startHelper(t, throwaway, "TMPDIR="+below)
+	stopHelper(t, process)
+	require.DirExists(t, filepath.Join(cluster, "pgdata"))
+	require.Equal(t, 1, query[int](t, url, "select 1"))
+	killHelper(t, living)
+
+	process, _ = startHelper(t, throwaway, "TMPDIR="+below)
+	stopHelper(t, process)
+	require.NoDirExists(t, cluster)
+}
+
+// The number of the process that marked a folder may be another process's by now.
+func TestAClusterThatIsStartedToBeKeptIsNotMarkedAnyMore(t *testing.T) {
+	t.Parallel()
+	home := filepath.Join(folder(t), "postgres")
+	require.NoError(t, os.MkdirAll(home, 0o755))
+	mark := filepath.Join(home, "temporary")
+	require.NoError(t, os.WriteFile(mark, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600))
+	process, _ := startHelper(t, home)
+	stopHelper(t, process)
+	require.NoFileExists(t, mark)
 }

@@ -93,6 +93,8 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 	var c *Cluster
 	if opts.temporary() {
 		err = d.mark()
+	} else {
+		err = d.unmark()
 	}
 	if err == nil {
 		c, err = start(ctx, d, opts, logger)
