@@ -17,10 +17,14 @@ func chosen(all []sentence, most int) []sentence {
 	all = slices.DeleteFunc(all, func(s sentence) bool { return s.score == 0 || s.score < leastScore*best })
 	slices.SortStableFunc(all, func(a, b sentence) int { return cmp.Compare(b.likely, a.likely) })
 	var kept []sentence
+	introduced := map[[2]int]bool{} // kept before their own likelihood had them looked at
 	words, sure := 0, 0.0
 	for _, s := range all {
 		if len(kept) == mostSentences {
 			break
+		}
+		if introduced[[2]int{s.passage, s.order}] {
+			continue
 		}
 		if slices.ContainsFunc(kept, s.repeats) {
 			sure += s.likely
@@ -34,6 +38,7 @@ func chosen(all []sentence, most int) []sentence {
 		for _, next := range introducedBy(s, at, min(introducedWords, most-words)) {
 			if len(kept) < mostSentences && !slices.ContainsFunc(kept, next.repeats) {
 				kept, sure, words = append(kept, next), sure+next.likely, words+next.words+1
+				introduced[[2]int{next.passage, next.order}] = true
 			}
 		}
 	}

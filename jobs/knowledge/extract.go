@@ -167,12 +167,17 @@ func weighed(question string, from []Match, known Lexicon) []sentence {
 	return scored
 }
 
-// table names the table that a row is of.
-func (r reading) table() string { return fmt.Sprint(r.passage, r.head) }
+// table is the table of a passage that begins with a row.
+type table struct {
+	passage int
+	head    string
+}
+
+func (r reading) table() table { return table{r.passage, r.head} }
 
 // named are the tables of which a question names a row.
-func named(all []reading, asked []string, weights []float64) map[string]bool {
-	tables := map[string]bool{}
+func named(all []reading, asked []string, weights []float64) map[table]bool {
+	tables := map[table]bool{}
 	for _, r := range all {
 		if r.rows > 0 && r.head != "" {
 			if _, own := r.weigh(asked, weights); own {

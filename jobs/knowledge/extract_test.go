@@ -384,3 +384,15 @@ func TestMarksOfReStructuredTextAreNotQuoted(t *testing.T) {
 		"Brokers: Alpaca is a broker.", "Brokers: Keep the key secret.", "Limits: There are 200 requests a minute.", "Limits: :param rate: requests a minute",
 	}, got)
 }
+
+// An answer is as long as it takes to be sure of it. What came with the sentence above it does not make it surer a second time.
+func TestWhatFollowsAColonIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	all := []sentence{
+		{order: 0, text: "There are two:", words: 3, score: 1, likely: 0.45},
+		{order: 1, text: "a limit and a stop.", words: 5, score: 1, likely: 0.4},
+		{order: 5, text: "A long one.", words: 200, score: 1, likely: 0.01},
+		{order: 9, text: "Another long one of another passage.", words: 200, score: 1, likely: 0.01},
+	}
+	require.Len(t, chosen(all, mostWords), len(all))
+}

@@ -24,8 +24,8 @@ const (
 	knownShare = 0.6
 )
 
-// What it counts beside these how common the question's words are in the base. A question on another subject is recognised by words
-// that the base seldom has, even where a passage has most of the others by chance, which lexical vectors see less.
+// How common the question's words are in the base counts so much beside these. A question on another subject is recognised by
+// words that the base seldom has, even where a passage has most of the others by chance, which lexical vectors see less.
 const (
 	familiarBesideMeant = 0.3
 	familiarBesideGist  = 0.5

@@ -67,7 +67,8 @@ func (c *cutting) paragraph(found []body) {
 		case b.heading:
 			c.heading, c.said, c.listing, before = b.text, "", "", ""
 		case b.row:
-			first = cmp.Or(first, c.add(quote{before: first, rows: rows}, b.text))
+			row := c.add(quote{before: first, rows: rows}, b.text)
+			first = cmp.Or(first, row)
 		case b.whole:
 			before = cmp.Or(before, c.said)
 			for _, lines := range blocks(b.text) {
@@ -78,14 +79,15 @@ func (c *cutting) paragraph(found []body) {
 			if item {
 				before = cmp.Or(c.listing, before)
 			}
+			last := ""
 			for _, s := range sentences(strings.Join(strings.Fields(b.text), " ")) {
-				before = c.add(quote{before: before}, s)
-				c.said = before
+				last = c.add(quote{before: before}, s)
+				before, c.said = last, last
 			}
 			if !item {
 				c.listing = ""
-				if strings.HasSuffix(c.said, ":") {
-					c.listing = c.said
+				if strings.HasSuffix(last, ":") {
+					c.listing = last
 				}
 			}
 		}
