@@ -25,6 +25,7 @@ type storm struct {
 	total  atomic.Int64
 	toxic  atomic.Int64 // names toxics
 	cuts   [3]sync.Mutex
+	toxics [3]sync.Mutex // one at a time on a proxy
 }
 
 // fault is one kind of fault; likely is its weight. It returns when the fault is over.
@@ -89,7 +90,10 @@ func (s *storm) cut(rng *rand.Rand) {
 // poison makes connections of a way misbehave for a moment.
 func (s *storm) poison(toxic string) func(*rand.Rand) {
 	return func(rng *rand.Rand) {
-		proxy := pick(rng, s.deployment.proxies)
+		way := rng.IntN(len(s.deployment.proxies))
+		s.toxics[way].Lock() // toxiproxy runs a toxic that follows another without its state, when both come and go
+		defer s.toxics[way].Unlock()
+		proxy := s.deployment.proxies[way]
 		name := fmt.Sprint("toxic", s.toxic.Add(1))
 		// Half of the connections, so that a process sees both.
 		spec := strings.Replace(toxic, "{", fmt.Sprintf(`{"name": %q, "toxicity": 0.5, `, name), 1)
