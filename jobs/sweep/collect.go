@@ -31,14 +31,40 @@ func (r *ShardResult) Encode() (columns, top, stats []byte, err error) {
 		top = full[i].is.AppendBinary(top)
 		top = full[i].outOf.AppendBinary(top)
 	}
+	return columns, top, r.encodeStats(), nil
+}
+
+// encodeStats makes the samples behind the overfit statistics.
+func (r *ShardResult) encodeStats() []byte {
+	size := 8*len(r.ratios) + 4 + blockRowBytes*len(r.sample.blocks) + 8
+	if !r.again {
+		for i := range r.sample.panel {
+			size += 4 + 4*len(r.sample.panel[i].returns)
+		}
+	}
+	stats := make([]byte, 0, size)
 	for _, ratio := range r.ratios {
 		stats = binary.LittleEndian.AppendUint64(stats, math.Float64bits(ratio))
 	}
-	return columns, top, appendPanel(appendBlocks(stats, r.sample.blocks), r.sample.panel), nil
+	stats = appendBlocks(stats, r.sample.blocks)
+	if r.again {
+		return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(stats, madeAgain), 0)
+	}
+	return appendPanel(stats, r.sample.panel)
 }
 
 // EncodeColumns is what Encode returns for good.
-func (r *ShardResult) EncodeColumns() ([]byte, error) { return r.columns.encode() }
+func (r *ShardResult) EncodeColumns() ([]byte, error) {
+	if r.packers == nil {
+		return r.columns.encode()
+	}
+	k, ok := r.packers.Get().(*packer)
+	if !ok {
+		k = &packer{}
+	}
+	defer r.packers.Put(k)
+	return k.pack(&r.columns)
+}
 
 // Counts are a tune's trials by final status.
 type Counts struct {

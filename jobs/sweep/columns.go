@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/bits"
 	"slices"
 
 	"github.com/klauspost/compress/zstd"
@@ -94,11 +93,13 @@ const (
 
 // encode writes the columns as planes of bytes: all low bytes of a column, then all second ones, and
 // so on, because signs, exponents and small counts repeat from row to row where low bytes do not.
-func (c *columns) encode() ([]byte, error) { return compress(c.planes()) }
+func (c *columns) encode() ([]byte, error) { return new(packer).pack(c) }
 
 // planes are the columns before compression.
-func (c *columns) planes() []byte {
-	raw := make([]byte, 0, headerBytes+(rowBytes+8*len(c.params))*c.len())
+func (c *columns) planes() []byte { return c.appendPlanesTo(nil) }
+
+func (c *columns) appendPlanesTo(raw []byte) []byte {
+	raw = slices.Grow(raw, headerBytes+(rowBytes+8*len(c.params))*c.len())
 	c.eachPlane(func(plane []byte) { raw = append(raw, plane...) })
 	return raw
 }
@@ -224,23 +225,6 @@ func (c *columns) appendPlanes(raw []byte, n int) {
 	for i := range c.trades {
 		raw = takeShort(raw, &c.trades[i], n, func(bits uint32) uint32 { return bits })
 	}
-}
-
-// The windows of an encoder: the least holds one of its blocks.
-const (
-	leastWindow = 1 << 17
-	mostWindow  = 8 << 20
-)
-
-// compress makes one frame. The window fits what it has to hold: an encoder takes twice its window at once,
-// 16 MB for each shard otherwise. The frame has the same bytes.
-func compress(raw []byte) ([]byte, error) {
-	window := min(mostWindow, max(leastWindow, 1<<bits.Len(uint(len(raw)))))
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(window))
-	if err != nil {
-		return nil, fmt.Errorf("zstd: %w", err)
-	}
-	return encoder.EncodeAll(raw, nil), nil
 }
 
 // decompress reads a frame that must hold exactly n bytes.

@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"testing"
 
@@ -8,13 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Frames have the bytes of an encoder with its own window, whatever their length.
+// Frames have the bytes of an encoder with its own window, whatever their length and what was packed before them.
 func TestFramesHaveTheBytesOfTheWidestWindow(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 2))
 	widest, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
 	require.NoError(t, err)
-	for _, n := range []int{0, 1, 1000, 1 << 17, 1<<17 + 1, 1 << 20, 3_000_001, 1 << 23, 9_000_000} {
+	used := &packer{}
+	for _, n := range []int{0, 1, 1000, 1 << 17, 1<<17 + 1, 1 << 20, 3_000_001, 1 << 23, 9_000_000, 1000, 3_000_001, 1 << 17, 0} {
 		raw := make([]byte, n)
 		for i := range raw {
 			bits := rng.Uint32()
@@ -22,8 +24,10 @@ func TestFramesHaveTheBytesOfTheWidestWindow(t *testing.T) {
 				raw[i] = raw[i-100]
 			}
 		}
-		frame, err := compress(raw)
-		require.NoError(t, err)
-		require.Equal(t, widest.EncodeAll(raw, nil), frame, "%d bytes", n)
+		for _, packer := range []*packer{{}, used} {
+			frame, err := packer.compress(raw)
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(widest.EncodeAll(raw, nil), frame), "%d bytes", n)
+		}
 	}
 }

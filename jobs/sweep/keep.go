@@ -58,7 +58,8 @@ func (k *Kept) RunShard(ctx context.Context, sh Shard, progress func(done int)) 
 
 func (k *Kept) leastScore() float64 { return math.Float64frombits(k.least.Load()) }
 
-// Add keeps the result of a shard once it has been encoded, and returns about how many bytes of memory that takes, with Prepare.
+// Add keeps the result of a shard once it has been encoded, in the place of what was kept of it before, and returns about how many
+// more bytes of memory that takes, with Prepare.
 func (k *Kept) Add(r *ShardResult) int {
 	if r.shard.Permutes() {
 		return 0
@@ -66,7 +67,16 @@ func (k *Kept) Add(r *ShardResult) int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.lead(r)
+	taken := k.sizeOf(r)
+	if before := k.shards[r.shard.Index]; before != nil {
+		taken -= k.sizeOf(before)
+	}
 	k.shards[r.shard.Index] = r
+	return taken
+}
+
+// sizeOf is about how many bytes a result takes.
+func (k *Kept) sizeOf(r *ShardResult) int {
 	taken := r.columns.len()*(rowBytes+8*len(r.columns.params)+8) + len(r.sample.blocks)*blockRowBytes
 	for i := range r.sample.panel {
 		if taken += 4 * len(k.held); k.likely.takes(r.sample.panel[i].trial) {
@@ -90,9 +100,12 @@ func (k *Kept) Prepare(r *ShardResult) {
 	}
 }
 
-// lead takes the metrics of trials that may be leaders.
+// lead takes the metrics of trials that may be leaders. A shard that ran before has them there.
 func (k *Kept) lead(r *ShardResult) {
 	scores := r.columns.selecting(k.plan.spec)
+	k.leaders = slices.DeleteFunc(k.leaders, func(l keptLeader) bool {
+		return l.trial >= r.shard.First && l.trial < r.shard.First+r.shard.Trials
+	})
 	for i := range r.full {
 		k.leaders = append(k.leaders, keptLeader{scores[r.full[i].row], r.full[i]})
 	}

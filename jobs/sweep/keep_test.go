@@ -107,6 +107,28 @@ func TestShardsCutInAnotherWayAreLoaded(t *testing.T) {
 	require.NotNil(t, kept.of(p.Shards(p.Trials() / 2)[0]))
 }
 
+// A shard that runs again, as its job does when its worker did not hear that it was saved, is kept once.
+func TestAShardIsKeptOnce(t *testing.T) {
+	t.Parallel()
+	p := plan(t, crossSpec(), randomWalk(t, 900, 5))
+	kept, again := p.Keep(), p.Keep()
+	for range 2 {
+		for i, sh := range p.Shards(10) {
+			result, err := p.runShard(t.Context(), sh, func(int) {}, again.leastScore)
+			require.NoError(t, err)
+			first := again.shards[i] == nil
+			require.Equal(t, first, again.Add(result) > 0)
+			if first {
+				result, err = p.runShard(t.Context(), sh, func(int) {}, kept.leastScore)
+				require.NoError(t, err)
+				kept.Add(result)
+			}
+		}
+	}
+	require.NotEmpty(t, kept.leaders)
+	require.Equal(t, kept.leaders, again.leaders)
+}
+
 // The best trial may be known by the returns that a sample abridges, and not be in the sample that is cut in the end: the verdict looks at
 // those of a run of its own then, whether any were kept or not.
 func TestABestTrialOutsideOfTheSampleIsWeighedAsWithoutWhatIsKnown(t *testing.T) {

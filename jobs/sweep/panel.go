@@ -68,6 +68,52 @@ func (p *Plan) panelSampler() sampler {
 	return newSampler(p.Trials(), p.panelSize())
 }
 
+// makesPanelAgain reports whether shards store no returns of trials: the few that the evidence looks at run again when the tune is
+// collected, which takes a hundredth of the tune at most and less than to store and read what they returned. Those of a script take
+// longer, and of a pruned tune no others ran on all bars.
+func (p *Plan) makesPanelAgain() bool {
+	_, script := p.strategy.(backtest.Scripted)
+	return p.weighs() && !p.bestOnly && !p.prunes() && !script && p.Trials() >= 100*atMost(p.panelSize())
+}
+
+// panelOf are the returns of the trials that the evidence looks at. Those that are not there are made again.
+func (p *Plan) panelOf(all *gathered) ([]panelRow, error) {
+	if !p.makesPanelAgain() {
+		return all.panel, nil
+	}
+	known := make(map[int]panelRow, len(all.panel))
+	for _, row := range all.panel {
+		known[row.trial] = row
+	}
+	var wanted []int
+	for trial, keeps := 0, p.panelSampler(); trial < all.cols.len(); trial++ {
+		if keeps.takes(trial) && all.cols.verdicts[trial] != panicked {
+			wanted = append(wanted, trial)
+		}
+	}
+	slices.SortFunc(wanted, func(a, b int) int { return cmp.Compare(sampleHash(a), sampleHash(b)) })
+	scratch, rows, most := p.scratch(), []panelRow(nil), p.panelSize()
+	defer p.clear(scratch)
+	point := make(backtest.Params, len(p.names))
+	for _, trial := range wanted {
+		if len(rows) == most {
+			break
+		}
+		if row, ok := known[trial]; ok {
+			rows = append(rows, row)
+			continue
+		}
+		m, made := fullMetrics{trial: trial}, keptSample{keeps: p.panelSampler()}
+		all.cols.point(trial, point)
+		p.simulate(scratch, point, &m, &made)
+		if err := p.sameScore(trial, scratch, all.cols.scores[0][trial]); err != nil {
+			return nil, err
+		}
+		rows = append(rows, made.panel...)
+	}
+	return rows, nil
+}
+
 func (p *Plan) panelSize() int {
 	periods := len(p.held(false))
 	if periods == 0 {
@@ -81,8 +127,16 @@ func (p *Plan) panelSize() int {
 func (p *Plan) weighs() bool { return p.spec.Window == nil }
 
 // held are the per-period returns of buy-and-hold on the part that selects, or out of sample: from the
-// first close to the last. Nil where the datasets differ in their number of periods.
+// first close to the last. Nil where the datasets differ in their number of periods. They are read only.
 func (p *Plan) held(outOfSample bool) []float64 {
+	if outOfSample {
+		return p.holds(true)
+	}
+	p.heldOnce.Do(func() { p.heldThere = p.holds(false) })
+	return p.heldThere
+}
+
+func (p *Plan) holds(outOfSample bool) []float64 {
 	var all panel64
 	for _, s := range p.sets {
 		w := s.part(&p.spec, outOfSample)
@@ -154,6 +208,10 @@ func (row *panelRow) values() []float64 {
 	return values
 }
 
+// madeAgain stands for the number of rows where they are not stored. A worker of before, which takes what is stored for all there
+// is, reads that as rows that are cut short, and leaves the tune to be collected by another.
+const madeAgain = math.MaxUint32
+
 func appendPanel(raw []byte, rows []panelRow) []byte {
 	if len(rows) == 0 {
 		return raw
@@ -179,7 +237,10 @@ func decodePanel(raw []byte) ([]panelRow, error) {
 		return nil, cut
 	}
 	n, periods := int(binary.LittleEndian.Uint32(raw)), int(binary.LittleEndian.Uint32(raw[4:]))
-	if raw = raw[8:]; len(raw) != n*(4+4*periods) {
+	if raw = raw[8:]; n == madeAgain && len(raw) == 0 {
+		return nil, nil
+	}
+	if len(raw) != n*(4+4*periods) {
 		return nil, cut
 	}
 	rows := make([]panelRow, n)

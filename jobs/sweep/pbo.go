@@ -24,11 +24,16 @@ const (
 type sampler struct{ below uint64 }
 
 func newSampler(trials, wanted int) sampler {
-	margin := wanted + int(4*math.Sqrt(float64(wanted))) // four standard deviations
+	margin := atMost(wanted)
 	if trials <= margin {
 		return sampler{math.MaxUint64}
 	}
 	return sampler{math.MaxUint64 / uint64(trials) * uint64(margin)}
+}
+
+// atMost is about how many trials a sampler takes of which so many are wanted.
+func atMost(wanted int) int {
+	return wanted + int(4*math.Sqrt(float64(wanted))) // four standard deviations
 }
 
 // evidenceSample is how many trials PBO is computed on. In a pruned tune they are those that run on

@@ -27,6 +27,10 @@ type Plan struct {
 	warnings []string
 	bestOnly bool      // of a permutation: the best score is all that is kept
 	idle     sync.Pool // of *lanes, whose memory the next shard takes
+	packers  sync.Pool // of *packer
+
+	heldOnce  sync.Once
+	heldThere []float64 // see held
 }
 
 // NewPlan binds a spec to bars. What it adds to Check are the numbers of bars in each part, and

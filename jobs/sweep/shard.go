@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"millrace/jobs/backtest"
 )
@@ -30,11 +31,14 @@ type ShardResult struct {
 	numbers []int32 // of the trials
 	columns columns
 	spare   bool          // full is for this process and not stored
+	again   bool          // neither are the returns of the sample
 	ratios  []float64     // per-period Sharpe ratio of each trial on the part that selects
 	full    []fullMetrics // of the best completed trials, unless the leaders are run again
 	sample  keptSample    // of the trials that the evidence looks at
 
 	permuted []float64 // best scores, of a shard that runs permutations
+
+	packers *sync.Pool // of the plan; nil: of a result that is not encoded, or alone
 
 	best      int // position of the best completed trial, or -1
 	bestScore float64
@@ -63,7 +67,7 @@ func (p *Plan) runShard(ctx context.Context, sh Shard, progress func(done int), 
 		plan: p, scratch: p.scratch(), sampler: p.blockSampler(), least: least, floor: math.Inf(-1),
 		result: &ShardResult{
 			shard: sh, best: -1, columns: newColumns(len(p.names), sh.Trials), ratios: make([]float64, 0, sh.Trials),
-			sample: keptSample{keeps: p.panelSampler()}, spare: !p.keepsMetrics(),
+			sample: keptSample{keeps: p.panelSampler()}, spare: !p.keepsMetrics(), again: p.makesPanelAgain(), packers: &p.packers,
 		},
 	}
 	if p.keepsMetrics() {

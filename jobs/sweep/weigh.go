@@ -169,10 +169,14 @@ func (w *weighing) measure(out *Outcome, all *gathered) error {
 	if w.held == nil {
 		return errUneven
 	}
-	if len(all.panel) == 0 {
+	rows, err := w.plan.panelOf(all)
+	if err != nil {
+		return err
+	}
+	if len(rows) == 0 {
 		return errNoReturns
 	}
-	if err := w.assemble(out, all); err != nil {
+	if err := w.assemble(out, all, rows); err != nil {
 		return err
 	}
 	w.excess = w.panel.ExcessOf(w.held, w.known(all.kept))
@@ -182,7 +186,7 @@ func (w *weighing) measure(out *Outcome, all *gathered) error {
 	alone := w.apart()
 	var beside routine.Group
 	beside.Run(func() error { return alone.ofBest(out) })
-	err := w.luck()
+	err = w.luck()
 	if besideErr := beside.Wait(); err == nil {
 		err = besideErr
 	}
@@ -217,9 +221,9 @@ func (w *weighing) join(o *weighing) {
 }
 
 // assemble makes the panel of the sampled trials and the first leaders.
-func (w *weighing) assemble(out *Outcome, all *gathered) error {
+func (w *weighing) assemble(out *Outcome, all *gathered, rows []panelRow) error {
 	p := w.plan
-	w.panel = cutPanel(all.panel, p.panelSize())
+	w.panel = cutPanel(rows, p.panelSize())
 	w.sampled = len(w.panel.Trials)
 	for i := range min(leadersPanel, len(out.Leaderboard)) {
 		trial := out.Leaderboard[i].TrialIndex

@@ -77,6 +77,7 @@ func (p *plans) get(ctx context.Context, tune *tuning.Tune) (*sweep.Plan, error)
 }
 
 func (p *plans) keep(id uuid.UUID, plan *sweep.Plan) {
+	kept := plan.Keep() // which takes longer than anything here should be locked
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, ok := p.byID[id]; ok {
@@ -86,7 +87,7 @@ func (p *plans) keep(id uuid.UUID, plan *sweep.Plan) {
 		delete(p.byID, p.order[0])
 		p.order = p.order[1:]
 	}
-	p.byID[id] = &planned{plan: plan, kept: plan.Keep()}
+	p.byID[id] = &planned{plan: plan, kept: kept}
 	p.order = append(p.order, id)
 }
 
