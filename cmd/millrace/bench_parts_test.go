@@ -1,7 +1,6 @@
 package main
 
 import (
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -43,40 +42,41 @@ func (l *timeline) await(b *testing.B) {
 	}
 }
 
-// report prints the milliseconds of each part of a tune on one slot: before the first trial and after the last one, and between
-// them while no trial ran; and what each part took, beside the trials or not.
-func (l *timeline) report(b *testing.B, submitted, seen []time.Time) {
+// tuneParts is where the time of one tune went.
+type tuneParts struct {
+	before, after time.Duration // the first trial and the last one
+	between       time.Duration // of each slot, without trials between the first and the last one
+	shards        int
+	of            map[tune.Part]time.Duration // what each part took, beside the trials or not
+}
+
+// parts are those of the tune that ran on so many slots between two moments.
+func (l *timeline) parts(b *testing.B, slots int, submitted, seen time.Time) tuneParts {
 	b.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	shards := l.of[tune.PartCompute]
-	slices.SortFunc(shards, func(x, y stretch) int { return x.began.Compare(y.began) })
-	var head, between, tail time.Duration
-	for i := range submitted {
-		var of []stretch
-		for _, s := range shards {
-			if s.began.After(submitted[i]) && s.ended.Before(seen[i]) {
-				of = append(of, s)
+	p := tuneParts{of: map[tune.Part]time.Duration{}}
+	first, last := seen, submitted
+	for part, of := range l.of {
+		for _, s := range of {
+			if s.began.Before(submitted) || s.ended.After(seen) {
+				continue
+			}
+			p.of[part] += s.ended.Sub(s.began)
+			if part != tune.PartCompute {
+				continue
+			}
+			p.shards++
+			if s.began.Before(first) {
+				first = s.began
+			}
+			if s.ended.After(last) {
+				last = s.ended
 			}
 		}
-		require.NotEmpty(b, of)
-		head += of[0].began.Sub(submitted[i])
-		for k := range of[1:] {
-			between += max(0, of[k+1].began.Sub(of[k].ended))
-		}
-		tail += seen[i].Sub(of[len(of)-1].ended)
 	}
-	rounds := float64(len(submitted))
-	ms := func(name string, d time.Duration) { b.ReportMetric(d.Seconds()*1000/rounds, name) }
-	ms("before-ms", head)
-	ms("between-ms", between)
-	ms("after-ms", tail)
-	b.ReportMetric(float64(len(shards))/rounds, "shards")
-	for part, of := range l.of {
-		var sum time.Duration
-		for _, s := range of {
-			sum += s.ended.Sub(s.began)
-		}
-		ms(string(part)+"-ms", sum)
-	}
+	require.Positive(b, p.shards)
+	p.before, p.after = first.Sub(submitted), seen.Sub(last)
+	p.between = last.Sub(first) - p.of[tune.PartCompute]/time.Duration(slots)
+	return p
 }

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"millrace/jobs/backtest"
+	"millrace/jobs/sweep"
+	"millrace/jobs/worker/tune"
+	"millrace/store/tuning"
+)
+
+// BenchmarkTune times a whole tune of 20,000 trials from submission to leaderboard, on one and on two trial slots, beside the same
+// trials in a loop, in two loops, and on two slots without queue and database. All share the machine with Postgres. They run one after
+// the other, round after round, and a ratio is of one round, as the machine is not as fast in one minute as in the next.
+func BenchmarkTune(b *testing.B) {
+	b.Log("20,000 trials of sma_cross over 50,000 synthetic daily bars, split 70:30, from submission to leaderboard; compute is the same trials in a loop on one core")
+	benchmarkTune(b, benchSpec(), 7)
+}
+
+// BenchmarkLongTune is BenchmarkTune with ten times the trials: some ten seconds of one core. Its 50 periods have their
+// indicators in memory at once, as those of BenchmarkTune have.
+func BenchmarkLongTune(b *testing.B) {
+	b.Log("as BenchmarkTune, with 200,000 trials of bb_reversal")
+	spec := benchSpec()
+	spec.StrategyName = "bb_reversal"
+	spec.ParamSpace = map[string]sweep.Range{
+		"period": {Low: new(20.0), High: new(69.0)},
+		"width":  {Low: new(1.0), High: new(4.999), Step: new(0.001)},
+	}
+	spec.NTrials = new(200_000)
+	benchmarkTune(b, spec, 3)
+}
+
+// tuneRounds measures one spec round after round.
+type tuneRounds struct {
+	b     *testing.B
+	spec  sweep.Spec
+	plan  *sweep.Plan
+	store [3]*benchStore // by slots
+	figures
+}
+
+func benchmarkTune(b *testing.B, spec sweep.Spec, rounds int) {
+	bars := benchBars(b)
+	plan, errs := sweep.NewPlan(spec, bars, backtest.CalendarExchange)
+	require.Empty(b, errs)
+	r := &tuneRounds{b: b, spec: spec, plan: plan}
+	for slots := 1; slots <= 2; slots++ {
+		r.store[slots] = newBenchStore(b, bars)
+	}
+	for round := range rounds {
+		r.round(round)
+	}
+	require.NoError(b, r.print(os.Stdout)) // a benchmark's own log is cut after ten lines
+	for _, f := range r.all {
+		if f.ratio {
+			b.ReportMetric(f.median(), f.name)
+		}
+	}
+}
+
+func (r *tuneRounds) round(round int) {
+	compute := r.timed("the trials in one loop", func() { r.loops(1) })
+	loops := r.timed("the trials in two loops", func() { r.loops(2) })
+	one, _ := r.tune(1, round)
+	two, shards := r.tune(2, round)
+	without, evidence := r.withoutQueue(shards)
+	r.ratio("of-compute", compute.wall/one.wall)
+	r.ratio("two-of-one", one.wall/two.wall)
+	r.ratio("ceiling", compute.wall/loops.wall)
+	r.ratio("two-of-one-without-postgres", one.wall/without.wall)
+	// What two slots would be if both cores did nothing but this, and nothing waited for anything.
+	r.ratio("most-beside-postgres", one.wall/(loops.wall+(evidence.processors+two.postgres)/2))
+}
+
+// taken is what something took: seconds of the clock, of the processors in this process, and of those in Postgres.
+type taken struct{ wall, processors, postgres float64 }
+
+// timed measures what do takes, and does not leave it the garbage of what ran before.
+func (r *tuneRounds) timed(name string, do func()) taken {
+	runtime.GC()
+	began, before := time.Now(), processorTime(r.b)
+	do()
+	t := taken{wall: time.Since(began).Seconds(), processors: (processorTime(r.b) - before).Seconds()}
+	r.add(name, "s", t.wall)
+	r.add(name+": processor time", "s", t.processors)
+	return t
+}
+
+// loops run the trials in so many loops at once, which share nothing but the plan and the machine.
+func (r *tuneRounds) loops(n int) {
+	var all sync.WaitGroup
+	for _, part := range r.plan.Shards((r.plan.Trials() + n - 1) / n) {
+		all.Go(func() {
+			_, err := r.plan.RunShard(r.b.Context(), part, func(int) {})
+			assert.NoError(r.b, err)
+		})
+	}
+	all.Wait()
+}
+
+// tune times a tune on a worker of so many slots that has worked a small one before, as one in use has: its connections are open, and
+// the server's processes know the tables.
+func (r *tuneRounds) tune(slots, round int) (taken, []sweep.Shard) {
+	s, parts := r.store[slots], newTimeline()
+	defer s.workTraced(r.b, slots, nil, parts.watch)()
+	small := benchSpec()
+	small.NTrials = new(2000)
+	run := func(spec sweep.Spec, key string) uuid.UUID {
+		id := s.submit(r.b, spec, key)
+		parts.await(r.b)
+		return id
+	}
+	run(small, "small "+strconv.Itoa(round))
+	var id uuid.UUID
+	before, submitted := s.used(r.b), time.Now()
+	name := map[int]string{1: "a tune on one slot", 2: "a tune on two slots"}[slots]
+	t := r.timed(name, func() { id = run(r.spec, "tune "+strconv.Itoa(round)) })
+	seen := time.Now()
+	t.postgres = (s.used(r.b).postgres - before.postgres).Seconds()
+	r.add(name+": Postgres' processor time", "s", t.postgres)
+	r.addParts(name, parts.parts(r.b, slots, submitted, seen))
+	got, err := s.store.Tuning.Get(r.b.Context(), s.space.ID, id)
+	require.NoError(r.b, err)
+	require.Equal(r.b, tuning.Completed, got.Status, got.Error)
+	shards, err := s.store.Tuning.Shards(r.b.Context(), s.space.ID, id)
+	require.NoError(r.b, err)
+	return t, shards
+}
+
+func (r *tuneRounds) addParts(name string, p tuneParts) {
+	ms := func(what string, d time.Duration) { r.add(name+": "+what, "ms", d.Seconds()*1000) }
+	ms("before the first trial", p.before)
+	ms("a slot without trials, from first to last", p.between)
+	ms("after the last trial", p.after)
+	r.add(name+": shards", "", float64(p.shards))
+	for _, part := range []tune.Part{tune.PartPlan, tune.PartEncode, tune.PartSave, tune.PartRank, tune.PartEnd} {
+		ms("all of "+string(part), p.of[part])
+	}
+}
+
+// withoutQueue runs the shards of a tune on two slots as the worker does, and ranks them, without queue and database. It returns
+// what that took, and what the ranking and the verdict took of it.
+func (r *tuneRounds) withoutQueue(shards []sweep.Shard) (all, evidence taken) {
+	all = r.timed("two slots without queue and database", func() {
+		kept := r.plan.Keep()
+		var next atomic.Int64
+		var slots sync.WaitGroup
+		for range 2 {
+			slots.Go(func() {
+				for i := int(next.Add(1)) - 1; i < len(shards); i = int(next.Add(1)) - 1 {
+					result, err := kept.RunShard(r.b.Context(), shards[i], func(int) {})
+					if !assert.NoError(r.b, err) {
+						return
+					}
+					_, _, _, err = result.Encode()
+					assert.NoError(r.b, err)
+					kept.Add(result)
+					kept.Prepare(result)
+				}
+			})
+		}
+		slots.Wait()
+		began, before := time.Now(), processorTime(r.b)
+		_, err := sweep.CollectKept(r.plan, shards, kept, nil)
+		require.NoError(r.b, err)
+		evidence = taken{wall: time.Since(began).Seconds(), processors: (processorTime(r.b) - before).Seconds()}
+	})
+	r.add("ranking and verdict", "s", evidence.wall)
+	r.add("ranking and verdict: processor time", "s", evidence.processors)
+	return all, evidence
+}
