@@ -13,10 +13,10 @@ import (
 var errNotJoined = errors.New("the submission does not only join the queue")
 
 // mayJoin reports whether the submission can begin with join_submission: work of a built-in strategy, over one dataset that
-// is named.
+// is named, and not by a version.
 func (b *beginning) mayJoin() bool {
 	return b.entry.tune && !b.sub.inFleet() && b.named != nil && b.named.Script == nil && b.named.Intrabar == "" && len(b.named.Datasets) == 1 &&
-		len(b.named.Names) == 1 && b.named.Names[0].Text != ""
+		len(b.named.Names) == 1 && b.named.Names[0].Text != "" && b.named.Names[0].Series == ""
 }
 
 // queueJoin is queue of a submission to a workspace whose cap was taken a moment ago.
