@@ -60,6 +60,23 @@ func TestASubmissionTakesFewRoundTripsAndOneTransaction(t *testing.T) {
 	}
 }
 
+// The same of a walk-forward, however many folds it has.
+func TestAWalkForwardTakesFewRoundTripsAndOneTransaction(t *testing.T) {
+	trips := &storetest.RoundTrips{}
+	r := newFixture(t, counted(t, trips)).withSample()
+	for n, days := range []int{20, 20, 20, 10} {
+		trips.Take()
+		a := r.do(http.MethodPost, "/backtests/wfo", fmt.Sprintf(
+			`{"dataset":"sp500","strategy_name":"sma_cross","seed":%d,"param_space":{"fast":[5,10],"slow":[50,100]},"wfo_config":{"train_days":200,"test_days":%d}}`, n, days),
+			"X-Idempotency-Key", fmt.Sprint("k", n))
+		require.Equal(t, http.StatusAccepted, a.status, string(a.body))
+		require.Equal(t, n < 2, strings.Contains(string(a.body), `"admitted":true`))
+		if n > 1 { // the first reads the bars, and the second is admitted and wakes a worker
+			requireFewTrips(t, trips.Take(), 13)
+		}
+	}
+}
+
 // The same of an ingestion of an address, whether its document is there or not.
 func TestAnIngestionTakesFewRoundTripsAndOneTransaction(t *testing.T) {
 	trips := &storetest.RoundTrips{}

@@ -134,11 +134,23 @@ func EnqueueFolds(ctx context.Context, tx pgx.Tx, wfo uuid.UUID, first bool) err
 // QueueFolds is EnqueueFolds as a statement of a batch.
 func QueueFolds(batch *pgx.Batch, wfo uuid.UUID) { queueFolds(batch, wfo, false) }
 
-// queueFolds has two folds run for each trial slot of the fleet and two more, so that none is idle while folds are planned and
+// EnqueueFoldsLast is EnqueueFolds with the commit.
+func EnqueueFoldsLast(tx *store.Tx, wfo uuid.UUID, first bool) {
+	tx.Last("enqueue folds of "+wfo.String(), enqueueFolds, ofFolds(wfo, first)...)
+}
+
+func queueFolds(batch *pgx.Batch, wfo uuid.UUID, first bool) {
+	batch.Queue(enqueueFolds, ofFolds(wfo, first)...)
+}
+
+func ofFolds(wfo uuid.UUID, first bool) []any {
+	return []any{wfo, jobs.QueueTrials, workers.LeaseSeconds, maxRunningFolds, first, jobs.PriorityFirst}
+}
+
+// enqueueFolds has two folds run for each trial slot of the fleet and two more, so that none is idle while folds are planned and
 // collected and their jobs change hands: with one more than there are slots, each fold waits for the steps of the others.
 // Together they have as many shards in the queue as those would, one each instead of two.
-func queueFolds(batch *pgx.Batch, wfo uuid.UUID, first bool) {
-	batch.Queue(`
+const enqueueFolds = `
 		with at as materialized (
 			select least(2 * greatest(fleet_slots($2, make_interval(secs => $3)), 1) + 2, $4)
 			       - (select count(*) from tunes where wfo_id = $1 and admitted and status in ('queued', 'running')) as room),
@@ -154,6 +166,4 @@ func queueFolds(batch *pgx.Batch, wfo uuid.UUID, first bool) {
 			 where id = any (array(select plan_job_id from next)) and state = 'pending'
 			returning queue)
 		select pg_notify(current_schema() || '.river_insert', json_build_object('queue', queue)::text)
-		  from (select distinct queue from released) q`,
-		wfo, jobs.QueueTrials, workers.LeaseSeconds, maxRunningFolds, first, jobs.PriorityFirst)
-}
+		  from (select distinct queue from released) q`

@@ -39,10 +39,15 @@ const wfoCounts = `
 
 // appendWFOEvent records the walk-forward as it now is.
 func appendWFOEvent(ctx context.Context, tx pgx.Tx, w *Run, what string) error {
-	return store.AppendEvent(ctx, tx, w.WorkspaceID, "wfo", "wfo.run."+what, w.ID.String(), wfoEvent{
+	return store.AppendEvent(ctx, tx, w.WorkspaceID, "wfo", "wfo.run."+what, w.ID.String(), w.event())
+}
+
+// event is the walk-forward as it now is.
+func (w *Run) event() wfoEvent {
+	return wfoEvent{
 		Status: w.Status, Folds: w.Folds, FoldsDone: w.FoldsDone, FoldsFailed: w.FoldsFailed, FoldsScored: w.ScoresDone,
 		Trials: w.TrialsTotal(), TrialsCompleted: w.TrialsDone, ETASeconds: w.ETA(w.AsOf), Error: w.Error,
-	})
+	}
 }
 
 // foldEvent is the payload of wfo.fold.* events, whose entity is the walk-forward.
@@ -61,17 +66,17 @@ func appendFoldEvent(ctx context.Context, tx pgx.Tx, tune *tuning.Tune, status F
 }
 
 // appendUnrunnableFoldEvents records the folds that fail at the submission, as they cannot be run.
-func appendUnrunnableFoldEvents(ctx context.Context, tx *store.Tx, w *Run, folds []Fold, recorder store.Recorder) error {
+func appendUnrunnableFoldEvents(ctx context.Context, last *store.Tx, w *Run, folds []Fold, recorder store.Recorder) error {
 	for i := range folds {
 		if folds[i].Status != FoldFailed {
 			continue
 		}
-		err := store.AppendEvent(ctx, tx, w.WorkspaceID, "wfo", "wfo.fold."+string(FoldFailed), w.ID.String(),
+		err := store.AppendEventLast(ctx, last, w.WorkspaceID, "wfo", "wfo.fold."+string(FoldFailed), w.ID.String(),
 			foldEvent{Fold: i, Status: FoldFailed, Error: folds[i].Error})
 		if err != nil {
 			return err
 		}
-		tx.AfterCommit(func() { recorder.FoldEnded(string(FoldFailed)) })
+		last.AfterCommit(func() { recorder.FoldEnded(string(FoldFailed)) })
 	}
 	return nil
 }
