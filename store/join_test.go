@@ -48,6 +48,7 @@ func TestATuneJoinsTheQueueUnlessAnythingHasChanged(t *testing.T) {
 		joins  bool
 		fails  any // type or value of the error
 		after  func(t *testing.T, d *storetest.Fixture, made uuid.UUID)
+		next   bool // one that follows joins
 	}{
 		"nothing": {joins: true, after: func(t *testing.T, d *storetest.Fixture, made uuid.UUID) {
 			require.False(t, admitted(d, made))
@@ -89,7 +90,7 @@ func TestATuneJoinsTheQueueUnlessAnythingHasChanged(t *testing.T) {
 			var n int
 			require.NoError(t, d.Owner.QueryRow(t.Context(), `select count(*) from tunes`).Scan(&n))
 			require.Equal(t, 2, n)
-		}},
+		}, next: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -108,6 +109,11 @@ func TestATuneJoinsTheQueueUnlessAnythingHasChanged(t *testing.T) {
 			case nil:
 				require.NoError(t, err)
 				c.after(t, d, made)
+				if c.next {
+					_, err = submitTune(t.Context(), d, at, "next", 0)
+					require.NoError(t, err)
+					require.NotContains(t, strings.Join(trips.Take(), "; "), "open_submission", "a replay made it forget that the cap is taken")
+				}
 			case error:
 				require.ErrorIs(t, err, is)
 			default:

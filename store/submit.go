@@ -60,13 +60,17 @@ func (s *DB) submitOnce(ctx context.Context, sub Submission, named *Named, look 
 		if resp, err := s.submit(ctx, begin, effect); !errors.Is(err, errNotJoined) {
 			return resp, err
 		}
-		s.taken.forget(sub.Workspace)
 		e = entry{tune: true, depth: e.depth, adds: e.adds}
 	}
-	resp, err := s.submit(ctx, &beginning{sub: sub, entry: &e, named: named, look: look}, effect)
+	begin := &beginning{sub: sub, entry: &e, named: named, look: look}
+	resp, err := s.submit(ctx, begin, effect)
 	if errors.Is(err, errEnterAlone) {
 		e = entry{alone: true, tune: e.tune, depth: e.depth, adds: e.adds}
-		resp, err = s.submit(ctx, &beginning{sub: sub, entry: &e, named: named, look: look}, effect)
+		begin = &beginning{sub: sub, entry: &e, named: named, look: look}
+		resp, err = s.submit(ctx, begin, effect)
+	}
+	if begin.claimed && !e.waits() { // what was submitted before says nothing of now
+		s.taken.forget(sub.Workspace)
 	}
 	return resp, err
 }
