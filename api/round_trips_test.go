@@ -64,10 +64,10 @@ func TestASubmissionTakesFewRoundTripsAndOneTransaction(t *testing.T) {
 func TestAWalkForwardTakesFewRoundTripsAndOneTransaction(t *testing.T) {
 	trips := &storetest.RoundTrips{}
 	r := newFixture(t, counted(t, trips)).withSample()
-	for n, days := range []int{20, 20, 20, 10} {
+	for n, days := range []int{400, 400, 400, 40} {
 		trips.Take()
 		a := r.do(http.MethodPost, "/backtests/wfo", fmt.Sprintf(
-			`{"dataset":"sp500","strategy_name":"sma_cross","seed":%d,"param_space":{"fast":[5,10],"slow":[50,100]},"wfo_config":{"train_days":200,"test_days":%d}}`, n, days),
+			`{"dataset":"sp500","strategy_name":"sma_cross","seed":%d,"param_space":{"fast":[5,10],"slow":[50,100]},"wfo_config":{"train_days":800,"test_days":%d}}`, n, days),
 			"X-Idempotency-Key", fmt.Sprint("k", n))
 		require.Equal(t, http.StatusAccepted, a.status, string(a.body))
 		require.Equal(t, n < 2, strings.Contains(string(a.body), `"admitted":true`))

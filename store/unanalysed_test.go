@@ -49,7 +49,7 @@ func TestOpenWorkIsReadWithoutWhatHasEnded(t *testing.T) {
 				d.Exec(`update ingest_jobs set status = 'canceled', completed_at = now()`)
 			}
 			endedWork(d)
-			settle(d, at)
+			countReads(d, at)
 			requireFewRead(d, "with plans made when there was little", func() {
 				round(d, at, "late")
 				end()
@@ -150,9 +150,9 @@ func round(d *storetest.Fixture, at *stores.Set, key string) {
 	}))
 }
 
-// settle has Postgres count what was read so far. It counts what a session reads at the end of a transaction, but not twice a
+// countReads has Postgres count what was read so far. It counts what a session reads at the end of a transaction, but not twice a
 // second.
-func settle(d *storetest.Fixture, at *stores.Set) {
+func countReads(d *storetest.Fixture, at *stores.Set) {
 	d.T.Helper()
 	d.Owner.Reset()
 	time.Sleep(1100 * time.Millisecond)
