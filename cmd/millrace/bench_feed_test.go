@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,7 +33,7 @@ func emptyBenchQueue(b *testing.B) *benchQueue {
 
 // BenchmarkRiverNoop times jobs that do nothing, inserted and worked by River with the triggers off, by River with the
 // whole feed on (triggers, relay, counters and a listener with a subscriber), and by a worker of ours with that feed. They
-// run one soon after the other, in an order that changes; each is compared with bare River's of the same round, by rate and by the
+// run one soon after the other, in an order that differs from round to round; each is compared with bare River's of the same round, by rate and by the
 // time of the processors, which other work on the machine moves less.
 func BenchmarkRiverNoop(b *testing.B) {
 	l := newLadder(b)
@@ -46,7 +47,7 @@ func BenchmarkRiverNoop(b *testing.B) {
 }
 
 // BenchmarkQueueLadder takes apart what a job that does nothing costs: bare River, then with one part of ours more in
-// each step, one soon after the other. Beside the rate it prints what a job takes of the processors, of this process and of
+// each step, in an order that differs from round to round. Beside the rate it prints what a job takes of the processors, of this process and of
 // Postgres, and what it writes to the log ahead: rates of a shared machine differ more than these.
 func BenchmarkQueueLadder(b *testing.B) {
 	l := newLadder(b)
@@ -55,7 +56,7 @@ func BenchmarkQueueLadder(b *testing.B) {
 	l.exec(`create trigger bench_update after update on river_job referencing old table as old_rows new table as new_rows for each statement execute function bench_nothing()`)
 	l.exec(leastFeed)
 	least := []string{"bench_least_insert", "bench_least_update"}
-	l.climbAll([]step{
+	steps := []step{
 		{name: "bare River"},
 		{name: "+ triggers that do nothing", triggers: []string{"bench_insert", "bench_update"}},
 		{name: "+ the holder's trigger alone", triggers: l.ours[:1]},
@@ -66,7 +67,19 @@ func BenchmarkQueueLadder(b *testing.B) {
 		{name: "a worker of ours, without triggers", by: fullFleet},
 		{name: "a worker of ours, least possible feed", triggers: least, least: true, by: fullFleet},
 		{name: "a worker of ours, with all", triggers: l.ours, fed: true, by: fullFleet},
-	}, 5, 10_000)
+	}
+	l.climbAll(steps, 7, 10_000)
+	written, read := &steps[4], &steps[5]
+	b.ReportMetric(median(added(read.ours, written.ours)), "us-of-this-process-to-read")
+	b.ReportMetric(median(added(read.postgres, written.postgres)), "us-of-postgres-to-read")
+}
+
+// added is what one step took more than another, in each round.
+func added(of, to []float64) (more []float64) {
+	for i := range of {
+		more = append(more, of[i]-to[i])
+	}
+	return more
 }
 
 // BenchmarkStarts times jobs of an idle fleet from their insert to their work, beside two commits in series, on a server
@@ -137,7 +150,19 @@ type ladder struct {
 }
 
 func newLadder(b *testing.B) *ladder {
-	return &ladder{b: b, queue: emptyBenchQueue(b), ours: []string{"river_job_holder", "event_log_river_insert", "event_log_river_update"}}
+	b.Helper()
+	l := &ladder{b: b, queue: emptyBenchQueue(b), ours: []string{"river_job_holder", "event_log_river_insert", "event_log_river_update"}}
+	// A step would take what autovacuum does for the one before; each begins with tables that are vacuumed.
+	b.Cleanup(func() { l.setAutovacuum("on") })
+	l.setAutovacuum("off")
+	return l
+}
+
+func (l *ladder) setAutovacuum(to string) {
+	for _, sql := range []string{`alter system set autovacuum = ` + to, `select pg_reload_conf()`} {
+		_, err := l.queue.owner.Exec(context.WithoutCancel(l.b.Context()), sql)
+		require.NoError(l.b, err)
+	}
 }
 
 // climbAll works so many jobs in each step, enough that what a worker takes to begin and end is a small part of
@@ -145,8 +170,8 @@ func newLadder(b *testing.B) *ladder {
 func (l *ladder) climbAll(steps []step, rounds, jobs int) {
 	for l.b.Loop() {
 		for round := range rounds {
-			for i := range steps {
-				l.climb(&steps[(i+round)%len(steps)], jobs)
+			for _, at := range shuffled(len(steps), round) {
+				l.climb(&steps[at], jobs)
 			}
 		}
 	}
@@ -180,8 +205,11 @@ func (l *ladder) climb(s *step, jobs int) {
 	for _, trigger := range s.triggers {
 		l.exec(`alter table river_job enable trigger ` + trigger)
 	}
-	l.exec(`vacuum analyze river_job`)
+	for _, table := range []string{"river_job", "event_log", "counters", "event_counts", "counter_deltas"} {
+		l.exec(`vacuum analyze ` + table)
+	}
 	l.exec(`checkpoint`) // pages are logged whole once after each
+	runtime.GC()         // what the step before left
 	var server int
 	require.NoError(l.b, l.queue.owner.QueryRow(l.b.Context(), serverProcess).Scan(&server))
 	defer l.begin(s)() // its beginning is not what a job takes

@@ -10,13 +10,14 @@ import (
 	"millrace/ops/routine"
 )
 
-// leastFeed is the least by which changes of jobs can be kept and read: a row of two numbers and a state for each change, in
-// a table with one index, and a connection that reads them in order every so often. It has no tenants, no kinds, no order
-// of commits that a reader could resume by, no subscribers. What a feed adds to this is ours to save; this is not.
+// leastFeed is the least by which changes of jobs can be kept and read: a row for each statement and state, which names the
+// jobs as a row of ours does, in a table with one index, and a connection that reads them in order every so often. It has no
+// tenants, no kinds, no state before, no order of commits that a reader could resume by, no subscribers. What a feed adds to
+// this is ours to save; this is not.
 const leastFeed = `
-	create table bench_changes (id bigint generated always as identity primary key, job bigint not null, state river_job_state not null);
+	create table bench_changes (id bigint generated always as identity primary key, state river_job_state not null, jobs bigint[] not null);
 	create function bench_change() returns trigger language plpgsql security definer as $$
-	begin insert into bench_changes (job, state) select id, state from new_rows; return null; end $$;
+	begin insert into bench_changes (state, jobs) select state, array_agg(id) from new_rows group by state; return null; end $$;
 	create trigger bench_least_insert after insert on river_job referencing new table as new_rows for each statement execute function bench_change();
 	create trigger bench_least_update after update on river_job referencing new table as new_rows for each statement execute function bench_change()`
 
@@ -28,14 +29,15 @@ func (l *ladder) readLeast() (stop func()) {
 	ctx, cancel := context.WithCancel(l.b.Context())
 	done := make(chan struct{})
 	routine.Go(func() error {
-		var after, job int64
+		var after int64
 		var state string
+		var jobs []int64
 		for ctx.Err() == nil {
-			rows, err := l.queue.owner.Query(ctx, `select id, job, state::text from bench_changes where id > $1 order by id`, after)
+			rows, err := l.queue.owner.Query(ctx, `select id, state::text, jobs from bench_changes where id > $1 order by id`, after)
 			if err != nil {
 				return err
 			}
-			if _, err := pgx.ForEachRow(rows, []any{&after, &job, &state}, func() error { return nil }); err != nil {
+			if _, err := pgx.ForEachRow(rows, []any{&after, &state, &jobs}, func() error { return nil }); err != nil {
 				return err
 			}
 			select {

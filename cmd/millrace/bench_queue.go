@@ -15,13 +15,10 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
 
-	"millrace/events"
 	"millrace/jobs"
 	"millrace/jobs/worker/fleet"
 	"millrace/ops"
-	"millrace/ops/routine"
 	"millrace/store"
-	"millrace/store/eventlog"
 	"millrace/store/localpg"
 	"millrace/store/stores"
 )
@@ -92,11 +89,10 @@ func newBenchQueue(ctx context.Context, life *lifecycle, cluster *localpg.Cluste
 	return q, nil
 }
 
-// measure works the jobs with each fleet, in an order that changes from round to round.
+// measure works the jobs with each fleet, in an order that differs from round to round.
 func (q *benchQueue) measure(ctx context.Context, found *figures, many, round int) error {
 	var rates [len(benchFleets)]float64
-	for i := range rates {
-		at := (i + round) % len(rates)
+	for _, at := range shuffled(len(rates), round) {
 		took, err := q.work(ctx, benchFleet(at), many)
 		if err != nil {
 			return err
@@ -109,6 +105,12 @@ func (q *benchQueue) measure(ctx context.Context, found *figures, many, round in
 	found.ratio("River with the event feed / bare", rates[fedRiver]/rates[bareRiver])
 	found.ratio("fleet with the event feed / bare River", rates[fullFleet]/rates[bareRiver])
 	return q.starts(ctx, found)
+}
+
+// shuffled is an order for so many, of its own in each round and the same in each run. In a rotation each would always follow
+// the same other, and inherit what that leaves to the server.
+func shuffled(many, round int) []int {
+	return rand.New(rand.NewPCG(uint64(many), uint64(round))).Perm(many)
 }
 
 // idleStarts is how many jobs are timed that are inserted one after the other into an idle fleet, and warmStarts how many come
@@ -255,7 +257,7 @@ func (q *benchQueue) work(ctx context.Context, by benchFleet, many int) (time.Du
 	if err := q.setTriggers(ctx, by); err != nil {
 		return 0, err
 	}
-	for _, sql := range []string{`truncate river_job`, `vacuum analyze river_job`} {
+	for _, sql := range []string{`truncate river_job`, `vacuum analyze river_job`, `checkpoint`} { // pages are logged whole once after each checkpoint
 		if _, err := q.owner.Exec(ctx, sql); err != nil {
 			return 0, err
 		}
@@ -341,33 +343,4 @@ func (q *benchQueue) insert(ctx context.Context, many int) error {
 		many -= len(params)
 	}
 	return nil
-}
-
-// feed runs an event feed with one subscriber, until stop.
-func (q *benchQueue) feed(ctx context.Context) (stop func(), err error) {
-	f := events.NewFeed(events.Options{Store: stores.New(q.pool, nil), Metrics: ops.NewMetrics(), Logger: slog.New(slog.DiscardHandler)})
-	if err := f.Start(ctx); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	sub := f.Hub().Subscribe(eventlog.Scope{}, nil)
-	done := make(chan struct{})
-	routine.Go(func() error {
-		for {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-sub.Ready():
-				if _, err := sub.Take(ctx); err != nil {
-					return err
-				}
-			}
-		}
-	}, func(error) { close(done) })
-	return func() {
-		cancel()
-		<-done
-		sub.Close()
-		_ = f.Stop(context.WithoutCancel(ctx))
-	}, nil
 }
