@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/google/uuid"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"millrace/ops"
 	"millrace/store/eventlog"
@@ -200,23 +199,49 @@ func (h *Hub) publish(events []eventlog.Event) (waiting int) {
 func (h *Hub) queue(events []eventlog.Event) (waiting int, due []*Subscription) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	topic, published := "", prometheus.Counter(nil)
-	for _, e := range events {
-		if e.Cursor.Epoch != h.at.Epoch || !h.at.Before(e.Cursor) {
-			continue
+	for len(events) > 0 && (events[0].Cursor.Epoch != h.at.Epoch || !h.at.Before(events[0].Cursor)) {
+		events = events[1:]
+	}
+	for len(events) > 0 {
+		alike := alike(events)
+		of := events[0].Workspace
+		h.metrics.SSEEventsPublished.WithLabelValues(events[0].Topic).Add(float64(alike))
+		all, theirs := h.all, map[*Subscription]struct{}(nil)
+		if of.Valid {
+			theirs = h.of[of.UUID]
 		}
-		if published == nil || e.Topic != topic { // most events are of the topic of the one before
-			topic, published = e.Topic, h.metrics.SSEEventsPublished.WithLabelValues(e.Topic)
+		if len(all)+len(theirs) > 0 {
+			messages := messagesOf(events[:alike])
+			waiting = max(waiting, h.offer(all, messages, &due), h.offer(theirs, messages, &due))
 		}
-		published.Inc()
-		m := &Message{Event: e}
-		waiting = max(waiting, h.offer(h.all, m, &due))
-		if e.Workspace.Valid {
-			waiting = max(waiting, h.offer(h.of[e.Workspace.UUID], m, &due))
-		}
-		h.at = e.Cursor
+		h.at = events[alike-1].Cursor
+		events = events[alike:]
 	}
 	return waiting, due
+}
+
+// alike is how many of the first events are of the same workspace and topic, as those of jobs that change together.
+func alike(events []eventlog.Event) int {
+	n := 1
+	for n < len(events) && events[n].Workspace == events[0].Workspace && events[n].Topic == events[0].Topic {
+		n++
+	}
+	return n
+}
+
+// messagesTogether is how many messages share an allocation: few, as one that waits for a slow subscriber keeps them all.
+const messagesTogether = 16
+
+func messagesOf(events []eventlog.Event) []*Message {
+	messages := make([]*Message, 0, len(events))
+	for some := range slices.Chunk(events, messagesTogether) {
+		together := make([]Message, len(some))
+		for i := range some {
+			together[i].Event = some[i]
+			messages = append(messages, &together[i])
+		}
+	}
+	return messages
 }
 
 // waiting is how many events wait in the longest queue.
@@ -234,13 +259,10 @@ func (h *Hub) waiting() (most int) {
 	return most
 }
 
-func (h *Hub) offer(set map[*Subscription]struct{}, m *Message, due *[]*Subscription) (waiting int) {
+func (h *Hub) offer(set map[*Subscription]struct{}, messages []*Message, due *[]*Subscription) (waiting int) {
 	for sub := range set {
-		if !sub.scope.Holds(&m.Event) {
-			continue
-		}
-		n, dispatch := sub.offer(m)
-		if n == 0 {
+		n, dispatch, full := sub.offer(messages)
+		if full {
 			h.metrics.SSEQueueDrops.Inc()
 			h.drops++
 			h.drop(sub, ErrSlow)

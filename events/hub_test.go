@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -198,4 +199,25 @@ func TestEveryWatcherSeesEachEventOnce(t *testing.T) {
 		}
 		s.check(t)
 	})
+}
+
+// Events are handed out by the run of those alike; the metric counts them by topic whatever the order.
+func TestEventsOfMixedTopicsAreCountedByTopic(t *testing.T) {
+	t.Parallel()
+	metrics := ops.NewMetrics()
+	hub := newHub(&memoryLog{}, metrics)
+	hub.restart(eventlog.Cursor{Epoch: 1})
+	space := uuid.NullUUID{UUID: uuid.New(), Valid: true}
+	jobs := hub.Subscribe(eventlog.Scope{Workspace: space, Topics: []string{"jobs"}}, nil)
+	var published []eventlog.Event
+	for i, topic := range []string{"jobs", "jobs", "wfo", "jobs", "wfo"} {
+		published = append(published, eventlog.Event{Cursor: eventlog.Cursor{Epoch: 1, XID: 9, ID: int64(i)}, Workspace: space, Topic: topic})
+	}
+	require.Equal(t, 3, hub.publish(published))
+	require.Zero(t, hub.publish(published), "all have been passed")
+	taken, err := jobs.Take(t.Context())
+	require.NoError(t, err)
+	require.Len(t, taken, 3)
+	require.Equal(t, 3., testutil.ToFloat64(metrics.SSEEventsPublished.WithLabelValues("jobs")))
+	require.Equal(t, 2., testutil.ToFloat64(metrics.SSEEventsPublished.WithLabelValues("wfo")))
 }

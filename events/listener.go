@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"millrace/store/eventlog"
@@ -10,8 +11,9 @@ import (
 const (
 	// pollEvery is how often a listener polls without a hint.
 	pollEvery = time.Second
-	// readPage is how many events are read and published at once.
-	readPage = queueLength / 2
+	// lookPage is how many events are read at once, and publishPage how many are published at once.
+	lookPage    = 8 * publishPage
+	publishPage = queueLength / 2
 )
 
 // place makes sure that the hub's place can be followed from, and else moves it to the log's end:
@@ -67,11 +69,13 @@ func (f *Feed) catchUp(ctx context.Context, session *eventlog.Session) error {
 	for more := true; more; {
 		var events []eventlog.Event
 		var err error
-		if events, more, err = session.Events(ctx, f.hub.place(), readPage); err != nil {
+		if events, more, err = session.Events(ctx, f.hub.place(), lookPage); err != nil {
 			return err
 		}
-		if err := f.spaced(ctx, f.publish(events)); err != nil {
-			return err
+		for page := range slices.Chunk(events, publishPage) {
+			if err := f.spaced(ctx, f.publish(page)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -79,9 +83,6 @@ func (f *Feed) catchUp(ctx context.Context, session *eventlog.Session) error {
 
 // publish hands events out, and returns how many wait in the longest queue.
 func (f *Feed) publish(events []eventlog.Event) (waiting int) {
-	if len(events) == 0 {
-		return 0
-	}
 	f.lag(time.Since(events[0].At))
 	return f.hub.publish(events)
 }

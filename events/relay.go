@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"millrace/store/eventlog"
@@ -17,10 +18,12 @@ const (
 	// tickEvent is how much longer the pause is for each event over tickSoon that was found lately: a look takes as long for
 	// none and for a hundred, and a fleet that works thousands of jobs a second, whose events come by the hundred, needs the
 	// processors. For the same reason the pause is as long then as the look took, at least, which is long where the server is
-	// busy. It is never longer than tickLoaded. 5,000 events a second, 30 of them lately, are delivered as soon as one is.
+	// busy, but not for that longer than tickSlow. It is never longer than tickLoaded, which only tens of thousands of events a
+	// second reach. 5,000 a second, 30 of them lately, are delivered as soon as one is.
 	tickEvent  = 40 * time.Microsecond
 	tickSoon   = 100
-	tickLoaded = 20 * time.Millisecond
+	tickSlow   = 20 * time.Millisecond
+	tickLoaded = 40 * time.Millisecond
 	// hintLate is how long the others' listeners wait for their hint while one look after the other finds events.
 	hintLate = 10 * time.Millisecond
 	// busyFor is how long after an event more are expected.
@@ -102,7 +105,7 @@ func afterLook(lately int, took time.Duration) time.Duration {
 	if lately <= tickSoon {
 		return tickBusy
 	}
-	return min(max(tickBusy+time.Duration(lately-tickSoon)*tickEvent, took), tickLoaded)
+	return min(max(tickBusy+time.Duration(lately-tickSoon)*tickEvent, min(took, tickSlow)), tickLoaded)
 }
 
 // pass publishes every event after at, moves at, and notifies of them. It returns how many it found. The hub's place would not
@@ -111,26 +114,30 @@ func (f *Feed) pass(ctx context.Context, session *eventlog.Session, at *eventlog
 	if place := f.hub.place(); place.Epoch != at.Epoch {
 		*at = place // the log was replaced
 	}
-	hinted := time.Now()
+	hinted, upTo := time.Now(), *at
 	for more := true; more; {
 		var events []eventlog.Event
-		if events, more, err = session.Events(ctx, *at, readPage); err != nil {
+		if events, more, err = session.Events(ctx, *at, lookPage); err != nil {
 			return found, err
 		}
-		waiting := f.publish(events)
-		if len(events) > 0 {
-			found += len(events)
-			*at = events[len(events)-1].Cursor
-		}
-		if found > 0 && (!more || time.Since(hinted) > hintLate) {
-			hinted = time.Now()
-			if err := session.Notify(ctx, *at); err != nil {
+		for page := range slices.Chunk(events, publishPage) {
+			waiting := f.publish(page)
+			found += len(page)
+			*at = page[len(page)-1].Cursor
+			last := !more && *at == events[len(events)-1].Cursor
+			if last || time.Since(hinted) > hintLate {
+				if err := session.Notify(ctx, *at); err != nil {
+					return found, err
+				}
+				hinted, upTo = time.Now(), *at
+			}
+			if err := f.spaced(ctx, waiting); err != nil {
 				return found, err
 			}
 		}
-		if err := f.spaced(ctx, waiting); err != nil {
-			return found, err
-		}
 	}
-	return found, nil
+	if *at != upTo { // no event came after a full page
+		err = session.Notify(ctx, *at)
+	}
+	return found, err
 }

@@ -20,7 +20,9 @@ func TestThePauseBetweenLooksGrowsWithWhatTheyFindAndTake(t *testing.T) {
 		{175, quick, 4 * time.Millisecond},
 		{175, 8 * time.Millisecond, 8 * time.Millisecond},
 		{400, quick, 13 * time.Millisecond},
-		{50_000, time.Second, 20 * time.Millisecond},
+		{400, time.Second, 20 * time.Millisecond},
+		{50_000, quick, 40 * time.Millisecond},
+		{50_000, time.Second, 40 * time.Millisecond},
 	} {
 		require.Equal(t, look.pause, afterLook(look.lately, look.took), "%+v", look)
 	}

@@ -164,21 +164,30 @@ func (s *Subscription) Close() {
 	s.hub.drop(s, ErrClosed)
 }
 
-// offer queues a message, and returns how many wait: zero means that the queue was full. The caller has the
-// dispatcher deliver when it says so.
-func (s *Subscription) offer(m *Message) (waiting int, dispatch bool) {
+// offer queues those of the messages that are in the scope, and returns how many wait, or that the queue is full. The caller
+// has the dispatcher deliver when it says so.
+func (s *Subscription) offer(messages []*Message) (waiting int, dispatch, full bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.queue) >= queueLength {
-		return 0, false
+	before := len(s.queue)
+	for _, m := range messages {
+		if !s.scope.Holds(&m.Event) {
+			continue
+		}
+		if len(s.queue) >= queueLength {
+			return 0, false, true
+		}
+		s.queue = append(s.queue, m)
 	}
-	s.queue = append(s.queue, m)
-	if s.deliver == nil {
+	switch {
+	case len(s.queue) == before:
+		return before, false, false
+	case s.deliver == nil:
 		s.Wake()
-		return len(s.queue), false
+		return len(s.queue), false, false
 	}
 	dispatch, s.due = !s.due, true
-	return len(s.queue), dispatch
+	return len(s.queue), dispatch, false
 }
 
 func (s *Subscription) length() int {

@@ -187,7 +187,7 @@ func (s *Store) EventsThrough(ctx context.Context, scope Scope, after, through C
 			where, args = where+fmt.Sprintf(` and entity_id = $%d`, len(args)+1), append(args, scope.Entity)
 		}
 		batch.Queue(fmt.Sprintf(eventPage, where), args...).Query(func(rows pgx.Rows) (err error) {
-			events, _, err = collectEvents(rows, after, limit)
+			events, _, err = collectEvents(rows, nil, after, limit)
 			return err
 		})
 		batch.Queue(boundsSQL).QueryRow(bounds.scan)
@@ -208,8 +208,10 @@ func (s *Store) EventsThrough(ctx context.Context, scope Scope, after, through C
 	return events, err
 }
 
-// collectEvents reads the events after a cursor, at most limit, out of rows from the cursor's on.
-func collectEvents(rows pgx.Rows, after Cursor, limit int) (events []Event, read int, err error) {
+// collectEvents reads the events after a cursor, at most limit, out of rows from the cursor's on. It appends them to what it
+// is given.
+func collectEvents(rows pgx.Rows, to []Event, after Cursor, limit int) (events []Event, read int, err error) {
+	events = to
 	var row Event
 	var entity *string
 	var jobs []int64
@@ -219,25 +221,42 @@ func collectEvents(rows pgx.Rows, after Cursor, limit int) (events []Event, read
 		row.Cursor.Epoch = after.Epoch
 		if entity != nil {
 			row.EntityID = *entity
-			events = row.append(events, after, limit)
+			if len(events) < limit && after.Before(row.Cursor) {
+				events = append(events, row)
+			}
 		}
-		events = slices.Grow(events, min(len(jobs), limit-len(events)))
-		for _, job := range jobs {
-			row.EntityID = strconv.FormatInt(job, 10)
-			events = row.append(events, after, limit)
-			row.Cursor.ID++
-		}
+		events = row.appendJobs(events, jobs, after, limit)
 		row.Payload = nil // the events have it; the next row gets bytes of its own
 		return nil
 	})
 	return events, read, err
 }
 
-func (e Event) append(to []Event, after Cursor, limit int) []Event {
-	if len(to) == limit || !after.Before(e.Cursor) {
+// appendJobs appends the events that a row has for its jobs. Their ids are written into one string: a fleet has tens of
+// thousands a second.
+func (e Event) appendJobs(to []Event, jobs []int64, after Cursor, limit int) []Event {
+	if e.Cursor.XID == after.XID && e.Cursor.ID <= after.ID {
+		passed := min(after.ID-e.Cursor.ID+1, int64(len(jobs)))
+		jobs, e.Cursor.ID = jobs[passed:], e.Cursor.ID+passed
+	}
+	if jobs = jobs[:min(len(jobs), limit-len(to))]; len(jobs) == 0 || !after.Before(e.Cursor) {
 		return to
 	}
-	return append(to, e)
+	var digits []byte
+	ends := make([]int, len(jobs))
+	for i, job := range jobs {
+		digits = strconv.AppendInt(digits, job, 10)
+		ends[i] = len(digits)
+	}
+	ids, begin := string(digits), 0
+	to = slices.Grow(to, len(jobs))
+	for _, end := range ends {
+		e.EntityID = ids[begin:end]
+		to = append(to, e)
+		e.Cursor.ID++
+		begin = end
+	}
+	return to
 }
 
 // Bounds are the places that can be resumed from: at or after Floor, of its epoch, and not

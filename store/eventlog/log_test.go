@@ -1,6 +1,7 @@
 package eventlog_test
 
 import (
+	"encoding/json"
 	"strconv"
 	"testing"
 
@@ -81,4 +82,47 @@ func TestPagesJoinWithinSharedRows(t *testing.T) {
 	_, found, err = session.Newest(t.Context(), newest)
 	require.NoError(t, err)
 	require.False(t, found)
+}
+
+// Jobs that a statement changes from different states, or leaves in theirs, are distinguished, also where more than a row holds
+// change alike.
+func TestAStatementThatChangesJobsOfDifferentStatesReportsTheStateBefore(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	d.Exec(`insert into river_job (kind, max_attempts, state, args, queue, metadata)
+		select 'test', 1, case n % 3 when 0 then 'available' when 1 then 'retryable' else 'running' end::river_job_state,
+		       jsonb_build_object('workspace_id', $1::uuid), 'q', jsonb_build_object('n', n)
+		  from generate_series(1, 1500) n`, d.Space.ID)
+	d.AwaitReaders()
+	bounds, err := d.Store.EventLog.Bounds(t.Context())
+	require.NoError(t, err)
+	before, err := d.Store.EventLog.Events(t.Context(), scope(d), bounds.Floor, 10_000)
+	require.NoError(t, err)
+	d.Exec(`update river_job set state = 'running' where kind = 'test'`)
+	d.Exec(`update river_job set state = 'completed', finalized_at = now() where kind = 'test'`)
+	d.Exec(`update river_job set priority = 2 where kind = 'test'`)
+	d.Exec(`update river_job set state = 'running' where kind = 'none'`)
+	d.AwaitReaders()
+	reported := map[string]map[string]int{}
+	events, err := d.Store.EventLog.Events(t.Context(), scope(d), before[len(before)-1].Cursor, 10_000)
+	require.NoError(t, err)
+	for _, e := range events {
+		var payload struct{ From string }
+		require.NoError(t, json.Unmarshal(e.Payload, &payload))
+		if reported[e.Type+" of "+payload.From] == nil {
+			reported[e.Type+" of "+payload.From] = map[string]int{}
+		}
+		reported[e.Type+" of "+payload.From][e.EntityID]++
+	}
+	require.Len(t, events, 2500)
+	require.Len(t, reported, 3)
+	require.Len(t, reported["job.running of available"], 500)
+	require.Len(t, reported["job.running of retryable"], 500)
+	require.Len(t, reported["job.completed of running"], 1500)
+	for id := range reported["job.running of available"] {
+		require.NotContains(t, reported["job.running of retryable"], id)
+	}
+	var widest int
+	require.NoError(t, d.Owner.QueryRow(t.Context(), `select max(cardinality(job_ids)) from event_log`).Scan(&widest))
+	require.Equal(t, 200, widest, "a row stays within a page of the table")
 }

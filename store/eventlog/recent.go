@@ -27,7 +27,7 @@ func (s *Store) Recent(ctx context.Context, workspace uuid.UUID, topics []string
 		if err != nil {
 			return fmt.Errorf("read recent events: %w", err)
 		}
-		if events, _, err = collectEvents(rows, Cursor{}, limit*rowStep); err != nil {
+		if events, _, err = collectEvents(rows, nil, Cursor{}, limit*rowStep); err != nil {
 			return fmt.Errorf("read recent events: %w", err)
 		}
 		return nil

@@ -25,7 +25,10 @@ const (
 // Session is a connection of its own that sees the whole fleet's events. LISTEN and the
 // relay's lock belong to a connection, so neither can live in the pool. It is not safe for
 // concurrent use.
-type Session struct{ conn *pgx.Conn }
+type Session struct {
+	conn *pgx.Conn
+	page []Event // that was read last
+}
 
 // OpenSession connects. Close it when done.
 func (s *Store) OpenSession(ctx context.Context) (*Session, error) {
@@ -82,7 +85,7 @@ func (s *Session) Hint(ctx context.Context, place func() Cursor, within time.Dur
 const followRows = 200
 
 // Events reads readable events after the cursor, in order, at most limit; more says that there may
-// be more.
+// be more. The next call overwrites them.
 func (s *Session) Events(ctx context.Context, after Cursor, limit int) (events []Event, more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, store.AnswerWithin)
 	defer cancel()
@@ -93,10 +96,12 @@ func (s *Session) Events(ctx context.Context, after Cursor, limit int) (events [
 	if err != nil {
 		return nil, false, fmt.Errorf("follow events: %w", err)
 	}
-	events, read, err := collectEvents(rows, after, limit)
+	clear(s.page) // else what nobody wants is kept while nothing comes
+	events, read, err := collectEvents(rows, s.page[:0], after, limit)
 	if err != nil {
 		return nil, false, fmt.Errorf("follow events: %w", err)
 	}
+	s.page = events
 	return events, read == followRows || len(events) == limit, nil
 }
 
