@@ -126,8 +126,7 @@ func (w *weighing) breakEven(charged, top float64) (float64, error) {
 		if err != nil {
 			return 0, err
 		}
-		market, _ := evidence.Regress(returns, w.held)
-		return market.Alpha, nil
+		return evidence.Alpha(returns, w.held), nil
 	}
 	if free, err := alpha(0); err != nil || !(free > 0) {
 		return math.NaN(), err

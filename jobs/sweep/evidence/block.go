@@ -64,15 +64,16 @@ func autocovariances(deviations []float64, most, quiet int) (covariances []float
 	band := 2 * math.Sqrt(portable.Log10(float64(n))/float64(n))
 	covariances, lag = make([]float64, most+1), -1
 	within := 0
-	var sums [2]lagSums
+	var sums [lagsAtOnce]lagSums
+	squares := firstSquares(deviations, most)
 	for i := range covariances {
 		if lag >= 0 && i > lagsWanted(lag, most) {
 			break
 		}
-		if i&1 == 0 {
-			sums[0], sums[1] = sumLags(deviations, i)
+		if i%lagsAtOnce == 0 {
+			sums = sumLags(deviations, i)
 		}
-		cross, late, early := sums[i&1].cross, sums[i&1].late, sums[i&1].early
+		cross, late, early := sums[i%lagsAtOnce].cross, sums[i%lagsAtOnce].late, squares[i]
 		covariances[i] = cross / float64(n)
 		if i >= quiet && within >= quiet && lag < 0 {
 			lag = i - quiet
@@ -86,30 +87,42 @@ func autocovariances(deviations []float64, most, quiet int) (covariances []float
 	return covariances, lag
 }
 
-// lagSums are Σ d(k)·d(k−lag) and the squares of both sides of the lag after: Σ d(k)² and Σ d(k−lag−1)².
-type lagSums struct{ cross, late, early float64 }
-
-// sumLags sums for a lag and for the next one, of a series that is longer than both. Each addition waits for the one before
-// it in its sum, so that six sums take little more time than one.
-func sumLags(d []float64, lag int) (a, b lagSums) {
-	first, second := d[lag], d[lag+1]
-	a.cross += float64(first * d[0])
-	a.cross += float64(second * d[1])
-	a.late += float64(second * second)
-	a.early += float64(d[0] * d[0])
-	b.cross += float64(second * d[0])
-	late := d[lag+2:]
-	before, two, three := d[2:][:len(late)], d[1:][:len(late)], d[:len(late)]
-	for k, x := range late {
-		xx, y, z, w := float64(x*x), before[k], two[k], three[k]
-		a.cross += float64(x * y)
-		a.late += xx
-		a.early += float64(z * z)
-		b.cross += float64(x * z)
-		b.late += xx
-		b.early += float64(w * w)
+// firstSquares are for each lag up to most the squares of all but the last periods, of which there are one more than the lag.
+func firstSquares(d []float64, most int) []float64 {
+	squares := make([]float64, most+1)
+	var sum float64
+	for k, x := range d {
+		if lag := len(d) - 1 - k; lag <= most {
+			squares[lag] = sum
+		}
+		sum += float64(x * x)
 	}
-	return a, b
+	return squares
+}
+
+// lagSums are Σ d(k)·d(k−lag) and the squares of the later side of the lag after: Σ d(k)² from lag+1 on.
+type lagSums struct{ cross, late float64 }
+
+// lagsAtOnce is how many lags are summed at a time. Each addition waits for the one before it in its sum, so that many sums take
+// little more time than one.
+const lagsAtOnce = 16
+
+// sumLagsPlain sums for a lag and for those after it, each in the order of the periods.
+func sumLagsPlain(d []float64, lag int) (sums [lagsAtOnce]lagSums) {
+	for i := range sums {
+		from := lag + i
+		if from >= len(d) {
+			break
+		}
+		cross, late := 0+float64(d[from]*d[0]), 0.0
+		before := d[1 : len(d)-from]
+		for k, x := range d[from+1:] {
+			cross += float64(x * before[k])
+			late += float64(x * x)
+		}
+		sums[i] = lagSums{cross, late}
+	}
+	return sums
 }
 
 // PanelBlockLength is the median block length of the panel's rows, of at most 100 of them.

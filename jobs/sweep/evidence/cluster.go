@@ -61,24 +61,38 @@ const besideValues = 1 << 18
 // distances are those of a row from others; nil when one of them is the same.
 func distances(standard [][]float64, others []int, row []float64) []float64 {
 	near := make([]float64, len(others))
-	like := func(k int) { near[k] = math.Abs(dot(row, standard[others[k]])) }
-	if len(others)*len(row) >= besideValues {
-		beside(len(others), like)
+	like := func(four int) {
+		var rows [4][]float64
+		from := 4 * four
+		few := others[from:min(from+4, len(others))]
+		for i := range rows {
+			rows[i] = standard[few[min(i, len(few)-1)]]
+		}
+		for i, product := range dots(row, rows) {
+			if i < len(few) {
+				near[from+i] = math.Abs(product)
+			}
+		}
+	}
+	if fours := (len(others) + 3) / 4; len(others)*len(row) >= besideValues {
+		beside(fours, like)
 	} else {
-		for k := range others {
-			if like(k); near[k] >= same {
+		for four := range fours {
+			if like(four); slices.ContainsFunc(near[4*four:min(4*four+4, len(near))], isSame) {
 				return nil
 			}
 		}
 	}
+	if slices.ContainsFunc(near, isSame) {
+		return nil
+	}
 	for k := range near {
-		if near[k] >= same {
-			return nil
-		}
 		near[k] = 1 - near[k]
 	}
 	return near
 }
+
+func isSame(alike float64) bool { return alike >= same }
 
 // standardised are the rows with mean 0 and length 1; nil for one that does not vary.
 func standardised(p *Panel) [][]float64 {

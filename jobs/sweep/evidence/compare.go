@@ -103,8 +103,8 @@ func newRunningGroup(p *Panel, rows []int) runningGroup {
 	return running
 }
 
-// sum adds up spans. That of one is a difference of two running sums, so that it costs two additions.
-func (g runningGroup) sum(spans []span) [groupRows]float64 {
+// sumPlain adds up spans. That of one is a difference of two running sums, so that it costs two additions.
+func (g runningGroup) sumPlain(spans []span) [groupRows]float64 {
 	var a, b, c, d float64
 	for _, s := range spans {
 		from, to := &g[s.from], &g[s.to]

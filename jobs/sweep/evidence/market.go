@@ -26,6 +26,12 @@ func Regress(returns, benchmark []float64) (Market, []float64) {
 	return m, excess
 }
 
+// Alpha is that of Regress alone.
+func Alpha(returns, benchmark []float64) float64 {
+	beta, meanR, meanB := slope(returns, benchmark)
+	return meanR - float64(beta*meanB)
+}
+
 // slope is β, with the means of both.
 func slope(returns, benchmark []float64) (beta, meanR, meanB float64) {
 	n := float64(len(returns))
