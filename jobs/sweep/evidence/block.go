@@ -9,13 +9,15 @@ import (
 // BlockLength is the mean block length, in periods and at least 1, at which the stationary bootstrap
 // keeps the dependence of a series: Politis & White 2004 with the correction of 2009. A series that
 // does not vary, or is shorter than 20 periods, has 1.
-func BlockLength(values []float64) float64 {
+func BlockLength(values []float64) float64 { return blockLengthAbout(values, Describe(values).Mean) }
+
+// blockLengthAbout is BlockLength of a series with that mean.
+func blockLengthAbout(values []float64, mean float64) float64 {
 	n := len(values)
 	if n < 20 {
 		return 1
 	}
 	deviations := make([]float64, n)
-	mean := Describe(values).Mean
 	for i, v := range values {
 		deviations[i] = v - mean
 	}
@@ -134,7 +136,7 @@ func (p *Panel) PanelBlockLength() float64 {
 			lengths[i] = p.blocks[i*step]
 		}
 		if lengths[i] == 0 {
-			lengths[i] = BlockLength(p.Returns[i*step])
+			lengths[i] = blockLengthAbout(p.Returns[i*step], p.spreadOf(i*step).mean)
 		}
 	})
 	return median(lengths)

@@ -98,14 +98,14 @@ func isSame(alike float64) bool { return alike >= same }
 func standardised(p *Panel) [][]float64 {
 	out := make([][]float64, len(p.Returns))
 	for i, row := range p.Returns {
-		m := Describe(row)
-		if !(m.Deviation > 0) {
+		m := p.spreadOf(i)
+		if !(m.deviation > 0) {
 			continue
 		}
 		out[i] = make([]float64, len(row))
-		scale := 1 / (m.Deviation * math.Sqrt(float64(len(row)-1)))
+		scale := 1 / (m.deviation * math.Sqrt(float64(len(row)-1)))
 		for t, r := range row {
-			out[i][t] = (r - m.Mean) * scale
+			out[i][t] = (r - m.mean) * scale
 		}
 	}
 	return out
@@ -131,7 +131,7 @@ func dot(a, b []float64) float64 {
 func meanTrial(p *Panel, standard [][]float64, members []int, towards []float64) float64 {
 	sum := make([]float64, p.Periods())
 	for _, i := range members {
-		scale := 1 / Describe(p.Returns[i]).Deviation
+		scale := 1 / p.spreadOf(i).deviation
 		if dot(standard[i], standard[members[0]]) < 0 {
 			scale = -scale
 		}

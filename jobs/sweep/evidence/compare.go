@@ -52,9 +52,9 @@ func Compare(p *Panel, o Options) (*Comparison, error) {
 }
 
 func varying(p *Panel) (rows []int, means []float64) {
-	for i, row := range p.Returns {
-		if m := Describe(row); m.Deviation > 0 {
-			rows, means = append(rows, i), append(means, m.Mean)
+	for i := range p.Returns {
+		if m := p.spreadOf(i); m.deviation > 0 {
+			rows, means = append(rows, i), append(means, m.mean)
 		}
 	}
 	return rows, means

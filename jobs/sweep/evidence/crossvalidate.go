@@ -3,6 +3,7 @@ package evidence
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // The shape of the cross-validation: of ten groups of periods two are held out at a time.
@@ -32,7 +33,7 @@ func CrossValidate(p *Panel, embargo int) (*Paths, error) {
 	if least := pathGroups * (4 + 2*embargo); n < least {
 		return nil, fmt.Errorf("%d return periods are fewer than %d: ten groups of four and an embargo of %d on both sides", n, least, embargo)
 	}
-	sums := runningSums(p)
+	sums := runningSums(p, trainingBounds(n, embargo))
 	result := &Paths{Embargo: embargo}
 	var paths [pathCount][]float64
 	for i := range paths {
@@ -85,20 +86,38 @@ func trainingSpans(n, a, b, embargo int) (spans [][2]int) {
 	return spans
 }
 
-// prefix are running sums of each row's returns and of their squares.
+// trainingBounds are where spans begin and end, in order.
+func trainingBounds(n, embargo int) (bounds []int) {
+	for a := range pathGroups {
+		for b := a + 1; b < pathGroups; b++ {
+			for _, s := range trainingSpans(n, a, b, embargo) {
+				bounds = append(bounds, s[0], s[1])
+			}
+		}
+	}
+	slices.Sort(bounds)
+	return slices.Compact(bounds)
+}
+
+// prefix are running sums of each row's returns and of their squares, up to each bound.
 type prefix struct {
+	bounds        []int
 	sums, squares [][]float64
 }
 
-func runningSums(p *Panel) prefix {
-	var out prefix
-	for _, row := range p.Returns {
-		sums, squares := make([]float64, len(row)+1), make([]float64, len(row)+1)
-		for t, r := range row {
-			sums[t+1] = sums[t] + r
-			squares[t+1] = squares[t] + float64(r*r)
+func runningSums(p *Panel, bounds []int) prefix {
+	out := prefix{bounds: bounds, sums: make([][]float64, len(p.Returns)), squares: make([][]float64, len(p.Returns))}
+	for i, row := range p.Returns {
+		sums, squares := make([]float64, len(bounds)), make([]float64, len(bounds))
+		from, sum, square := 0, 0.0, 0.0
+		for k, to := range bounds {
+			for _, r := range row[from:to] {
+				sum += r
+				square += float64(r * r)
+			}
+			from, sums[k], squares[k] = to, sum, square
 		}
-		out.sums, out.squares = append(out.sums, sums), append(out.squares, squares)
+		out.sums[i], out.squares[i] = sums, squares
 	}
 	return out
 }
@@ -106,12 +125,17 @@ func runningSums(p *Panel) prefix {
 // choose is the row with the highest Sharpe ratio over the spans; the first of equals.
 func (x prefix) choose(spans [][2]int) int {
 	best, most := 0, math.Inf(-1)
+	at := make([][2]int, len(spans))
+	for k, s := range spans {
+		at[k][0], _ = slices.BinarySearch(x.bounds, s[0])
+		at[k][1], _ = slices.BinarySearch(x.bounds, s[1])
+	}
 	for i := range x.sums {
 		var n, sum, squares float64
-		for _, s := range spans {
+		for k, s := range spans {
 			n += float64(s[1] - s[0])
-			sum += x.sums[i][s[1]] - x.sums[i][s[0]]
-			squares += x.squares[i][s[1]] - x.squares[i][s[0]]
+			sum += x.sums[i][at[k][1]] - x.sums[i][at[k][0]]
+			squares += x.squares[i][at[k][1]] - x.squares[i][at[k][0]]
 		}
 		mean := sum / n
 		variance := squares/n - float64(mean*mean)

@@ -174,7 +174,7 @@ func TestHeldOutPeriodsAndTheirNeighboursDoNotChoose(t *testing.T) {
 	p := noise(8, 20, n)
 	spans := trainingSpans(n, 3, 6, embargo)
 	require.Equal(t, [][2]int{{0, 113}, {167, 233}, {287, 400}}, spans)
-	before := runningSums(p).choose(spans)
+	before := runningSums(p, trainingBounds(p.Periods(), embargo)).choose(spans)
 	for _, row := range p.Returns {
 		for t := 113; t < 167; t++ {
 			row[t] = 100
@@ -183,7 +183,7 @@ func TestHeldOutPeriodsAndTheirNeighboursDoNotChoose(t *testing.T) {
 			row[t] = -100
 		}
 	}
-	require.InDelta(t, 0, float64(before-runningSums(p).choose(spans)), 0)
+	require.InDelta(t, 0, float64(before-runningSums(p, trainingBounds(p.Periods(), embargo)).choose(spans)), 0)
 	require.Equal(t, [][2]int{{87, 400}}, trainingSpans(n, 0, 1, embargo))
 	require.Equal(t, [][2]int{{0, 313}}, trainingSpans(n, 8, 9, embargo))
 }

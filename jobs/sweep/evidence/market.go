@@ -82,13 +82,17 @@ func (p *Panel) Excess(benchmark []float64) *Panel {
 
 // ExcessOf is Excess where some trials' is known already.
 func (p *Panel) ExcessOf(benchmark []float64, known func(trial int) Known) *Panel {
-	out := &Panel{Trials: p.Trials, Returns: make([][]float64, len(p.Returns)), blocks: make([]float64, len(p.Returns))}
+	out := &Panel{
+		Trials: p.Trials, Returns: make([][]float64, len(p.Returns)),
+		blocks: make([]float64, len(p.Returns)), spreads: make([]spread, len(p.Returns)),
+	}
 	beside(len(p.Returns), func(i int) {
 		if k := known(p.Trials[i]); k.Excess != nil {
-			out.Returns[i], out.blocks[i] = k.Excess, k.block
+			out.Returns[i], out.blocks[i], out.spreads[i] = k.Excess, k.block, k.spread
 			return
 		}
 		out.Returns[i] = excess(p.Returns[i], benchmark)
+		out.spreads[i] = spreadOf(out.Returns[i])
 	})
 	return out
 }
@@ -102,11 +106,13 @@ func excess(returns, benchmark []float64) []float64 {
 type Known struct {
 	Excess []float64 // its returns without what the benchmark explains
 	block  float64   // their block length
+	spread spread
 }
 
 // Know finds it.
 func Know(returns, benchmark []float64) Known {
 	k := Known{Excess: excess(returns, benchmark)}
-	k.block = BlockLength(k.Excess)
+	k.spread = spreadOf(k.Excess)
+	k.block = blockLengthAbout(k.Excess, k.spread.mean)
 	return k
 }

@@ -12,6 +12,23 @@ type Panel struct {
 	Trials  []int       // numbers of the trials
 	Returns [][]float64 // a row a trial, all of one length
 	blocks  []float64   // block lengths of rows, where they are known; nil: of none
+	spreads []spread    // of all rows, or nil: they are not known yet
+}
+
+// spread is where a row lies, and how widely: the mean and the deviation of Describe.
+type spread struct{ mean, deviation float64 }
+
+func spreadOf(row []float64) spread {
+	m := Describe(row)
+	return spread{m.Mean, m.Deviation}
+}
+
+// spreadOf is that of a row.
+func (p *Panel) spreadOf(row int) spread {
+	if p.spreads == nil {
+		return spreadOf(p.Returns[row])
+	}
+	return p.spreads[row]
 }
 
 // Periods is the length of the rows; 0 without trials.

@@ -125,7 +125,7 @@ func (w *Workers) ended(ctx context.Context, workspace, id uuid.UUID, lease stor
 }
 
 // shardSize cuts the trials that are left into shards of ShardTime, and finer towards the end, down
-// to a tenth of it, so that the slots of the fleet finish together. A fold is cut to a quarter: others run beside it, and one
+// to a tenth of it, so that the slots of the fleet finish together: half of what is left is shared out at a time. A fold is cut to a quarter: others run beside it, and one
 // that is a single shard takes one job. The results do not depend on the cut.
 func (w *Workers) shardSize(ctx context.Context, tune *tuning.Tune, plan *sweep.Plan) (func(left int) int, error) {
 	slots, err := w.store.Workers.TrialSlots(ctx)
@@ -141,7 +141,7 @@ func (w *Workers) shardSize(ctx context.Context, tune *tuning.Tune, plan *sweep.
 		least = w.opts.ShardTime / 4
 	}
 	return func(left int) int {
-		share := perTrial * time.Duration(left) / time.Duration(3*max(slots, 1))
+		share := perTrial * time.Duration(left) / time.Duration(2*max(slots, 1))
 		return int(min(w.opts.ShardTime, max(share, least)) / perTrial)
 	}, nil
 }
