@@ -3,6 +3,7 @@ package sweep
 import (
 	"fmt"
 	"iter"
+	"math"
 	"sync"
 
 	"millrace/jobs/backtest"
@@ -189,9 +190,19 @@ func (p *Plan) Cut(size func(left int) int) []Shard {
 	return shards
 }
 
-// Head is a shard of the first trials, on all bars.
-func (p *Plan) Head(trials int) Shard {
-	return Shard{Trials: min(trials, p.Trials()), Cursor: p.seq.cursor(0), Cost: 1}
+// Spread are shards of some trials from all over the first round, on all bars: at most so many, as many side by side as run together.
+// The first ones alone say little of the others, as a grid begins in a corner of its space.
+func (p *Plan) Spread(trials int) []Shard {
+	trials = min(trials, p.opening())
+	shards := make([]Shard, max(1, trials/backtest.Lanes))
+	each, stretch := trials/len(shards), p.opening()/len(shards)
+	for k := range shards {
+		// A place in its stretch that is another one each time, as the last axis of a grid may have as many steps as a stretch.
+		place := float64(k) * math.Phi
+		first := k*stretch + int(float64(stretch-each)*(place-math.Floor(place)))
+		shards[k] = Shard{First: first, Trials: each, Cursor: p.seq.cursor(first), Cost: 1}
+	}
+	return shards
 }
 
 // Params yields each trial's number and parameters. The slice is reused from one trial to the next.

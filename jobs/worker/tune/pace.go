@@ -2,7 +2,6 @@ package tune
 
 import (
 	"context"
-	"math"
 	"runtime"
 	"time"
 
@@ -10,24 +9,38 @@ import (
 	"millrace/jobs/sweep"
 )
 
-// perTrial is about how long a trial takes, found by running some. Time that the machine gives to other work does not count where
-// the system says how much it was: one pause would set the cut of all shards otherwise, and a busy machine would make many times
-// too many. The fastest sample counts, and few trials alone do not: they make what the others find.
+// perTrial is about how long a trial takes, found by running some from all over the search. Time that the machine gives to other work
+// does not count where the system says how much it was: one pause would set the cut of all shards otherwise, and a busy machine would
+// make many times too many. They run twice, and the faster time counts: what the first ones make the others find.
 func perTrial(ctx context.Context, plan *sweep.Plan) (time.Duration, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	const sample, slow, few = 2 * time.Millisecond, 50 * time.Millisecond, 4 * backtest.Lanes
-	fastest := time.Duration(math.MaxInt64)
+	const sample, slow, few = 2 * time.Millisecond, 50 * time.Millisecond, 8 * backtest.Lanes
 	for trials := 4; ; trials *= 4 {
-		trials = min(trials, plan.Trials())
-		before := threadTime()
-		if _, err := plan.RunShard(ctx, plan.Head(trials), func(int) {}); err != nil {
+		ran, first, err := timed(ctx, plan, trials)
+		if err != nil {
 			return 0, err
 		}
-		took := threadTime() - before
-		fastest = min(fastest, took/time.Duration(trials))
-		if took >= slow || trials == plan.Trials() || took >= sample && trials >= few {
-			return max(fastest, time.Nanosecond), nil
+		again := first
+		if first < slow {
+			if _, again, err = timed(ctx, plan, trials); err != nil {
+				return 0, err
+			}
+		}
+		if took := min(first, again); first >= slow || ran < trials/2 || took >= sample && trials >= few {
+			return max(took/time.Duration(ran), time.Nanosecond), nil
 		}
 	}
+}
+
+// timed runs about so many trials, or all if there are fewer, and returns how many and what they took of the processor.
+func timed(ctx context.Context, plan *sweep.Plan, trials int) (ran int, took time.Duration, err error) {
+	before := threadTime()
+	for _, sh := range plan.Spread(trials) {
+		if _, err := plan.RunShard(ctx, sh, func(int) {}); err != nil {
+			return 0, 0, err
+		}
+		ran += sh.Trials
+	}
+	return ran, threadTime() - before, nil
 }
