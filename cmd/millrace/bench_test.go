@@ -111,6 +111,7 @@ func (s *benchStore) workTraced(b *testing.B, slots int, exports *telemetry.Tele
 		Pool: pool, Slots: jobs.Slots{jobs.QueueTrials: slots, jobs.QueueTunes: 2, jobs.QueueWFO: 1},
 		Metrics: metrics, Logger: logger, Reporter: reporter, Version: "bench", Drain: time.Second,
 	}, func(st *stores.Set, workers *river.Workers) {
+		st.SetVersion("bench")
 		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, logger, tune.Options{Slots: slots, Watch: watch}).Register(workers)
 		gate.New(st.DB, st.Strategies, metrics, logger).Register(workers)
 		wfo.New(wfo.Stores{DB: st.DB, Market: st.Market, Strategies: st.Strategies, Tuning: st.Tuning, WalkForward: st.WalkForward}, metrics, logger, wfo.Options{}).Register(workers)

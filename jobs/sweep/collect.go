@@ -34,6 +34,12 @@ func (r *ShardResult) Encode() (columns, top, stats []byte, err error) {
 	return columns, top, r.encodeStats(), nil
 }
 
+// LeavesReturnsOut reports whether Encode leaves out the returns of the sample, which Collect makes again.
+func (r *ShardResult) LeavesReturnsOut() bool { return r.again }
+
+// StoreReturns has Encode store them: Collect of a version before this one makes none again.
+func (r *ShardResult) StoreReturns() { r.again = false }
+
 // encodeStats makes the samples behind the overfit statistics.
 func (r *ShardResult) encodeStats() []byte {
 	size := 8*len(r.ratios) + 4 + blockRowBytes*len(r.sample.blocks) + 8

@@ -112,10 +112,20 @@ func (k *Kept) lead(r *ShardResult) {
 	if r.full = nil; len(k.leaders) <= leaders {
 		return
 	}
-	// Of equals any may be left out: leaders that are not there run again.
-	slices.SortFunc(k.leaders, func(a, b keptLeader) int { return cmp.Compare(b.score, a.score) })
-	k.leaders = slices.Clone(k.leaders[:leaders])
-	k.least.Store(math.Float64bits(k.leaders[leaders-1].score))
+	// Of equals any may be left out: leaders that are not there run again. Metrics are large, so that places are sorted and not they.
+	order := make([]int32, len(k.leaders))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int {
+		return cmp.Or(cmp.Compare(k.leaders[b].score, k.leaders[a].score), cmp.Compare(a, b))
+	})
+	best := make([]keptLeader, leaders)
+	for i := range best {
+		best[i] = k.leaders[order[i]]
+	}
+	k.leaders = best
+	k.least.Store(math.Float64bits(best[leaders-1].score))
 }
 
 // of is what is kept of a shard, or nil. A shard of the same number that was cut in another way is another one.

@@ -3,7 +3,6 @@ package sweep
 import (
 	"fmt"
 	"iter"
-	"math"
 	"sync"
 
 	"millrace/jobs/backtest"
@@ -197,9 +196,9 @@ func (p *Plan) Spread(trials int) []Shard {
 	shards := make([]Shard, max(1, trials/backtest.Lanes))
 	each, stretch := trials/len(shards), p.opening()/len(shards)
 	for k := range shards {
-		// A place in its stretch that is another one each time, as the last axis of a grid may have as many steps as a stretch.
-		place := float64(k) * math.Phi
-		first := k*stretch + int(float64(stretch-each)*(place-math.Floor(place)))
+		// A place in its stretch that is another one each time (by the golden ratio), as the last axis of a grid may have as many steps
+		// as a stretch.
+		first := k*stretch + int(uint64(stretch-each)*uint64(uint32(k)*0x9e3779b9)>>32)
 		shards[k] = Shard{First: first, Trials: each, Cursor: p.seq.cursor(first), Cost: 1}
 	}
 	return shards

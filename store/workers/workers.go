@@ -130,6 +130,17 @@ func (s *Store) Works(ctx context.Context, queue string, stamp backtest.Stamp) (
 	return heard, nil
 }
 
+// Alike reports whether every worker that is heard is of this program's version.
+func (s *Store) Alike(ctx context.Context) (alike bool, err error) {
+	err = s.db.Pool().QueryRow(ctx, `
+		select not exists (select from workers where beat_at > clock_timestamp() - make_interval(secs => $1) and version <> $2)`,
+		LeaseSeconds, s.db.Version()).Scan(&alike)
+	if err != nil {
+		return false, fmt.Errorf("look for workers of another version: %w", err)
+	}
+	return alike, nil
+}
+
 // Forget removes heartbeats that have been silent for a day.
 func (s *Store) Forget(ctx context.Context) error {
 	_, err := s.db.Pool().Exec(ctx, `delete from workers where beat_at < clock_timestamp() - interval '1 day'`)

@@ -38,6 +38,7 @@ type fixture struct {
 	dataset market.Dataset
 	other   market.Dataset   // with more bars
 	spans   store.SpanTracer // of the pools made next; nil: none
+	version string           // of the programs started next
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -77,6 +78,7 @@ func (f *fixture) work(slots int, opts tune.Options) (stop func()) {
 		Pool: f.pool(), Slots: jobs.Slots{jobs.QueueTrials: slots, jobs.QueueTunes: 1},
 		Metrics: metrics, Logger: logger, Version: "test", Stamp: opts.Program, Drain: time.Second,
 	}, func(st *stores.Set, workers *river.Workers) {
+		st.SetVersion(f.version)
 		tune.New(tune.Stores{DB: st.DB, Strategies: st.Strategies, Tuning: st.Tuning, Workers: st.Workers}, metrics, logger, opts).Register(workers)
 	})
 	require.NoError(f.t, err)

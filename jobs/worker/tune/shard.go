@@ -43,6 +43,9 @@ func (w *Workers) shard(ctx context.Context, args jobs.TuneShardArgs, lease stor
 	if err != nil {
 		return err
 	}
+	if err := w.leaveOut(ctx, result); err != nil {
+		return err
+	}
 	done, end := w.done(work, result), w.begin(PartEncode)
 	if done.Columns, done.Top, done.Stats, err = result.Encode(); err != nil {
 		return fmt.Errorf("encode shard %d: %w", done.Shard, err)
@@ -58,6 +61,19 @@ func (w *Workers) shard(ctx context.Context, args jobs.TuneShardArgs, lease stor
 		kept.Prepare(result)
 	}
 	return nil
+}
+
+// leaveOut has the returns of a large tune's trials stored after all while a worker of another version is heard, which may be the one
+// that ranks the tune and one that makes none again.
+func (w *Workers) leaveOut(ctx context.Context, result *sweep.ShardResult) error {
+	if !result.LeavesReturnsOut() {
+		return nil
+	}
+	alike, err := w.store.Workers.Alike(ctx)
+	if err == nil && !alike {
+		result.StoreReturns()
+	}
+	return err
 }
 
 func (w *Workers) saveShard(ctx context.Context, tune uuid.UUID, done tuning.ShardDone, lease store.Lease) error {
