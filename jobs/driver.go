@@ -32,7 +32,7 @@ func (d *driver) GetExecutor() riverdriver.Executor {
 
 // UnwrapExecutor implements riverdriver.Driver.
 func (d *driver) UnwrapExecutor(tx pgx.Tx) riverdriver.ExecutorTx {
-	within := &inserting{ExecutorTx: d.Driver.UnwrapExecutor(tx), tx: tx, hints: d.hints}
+	within := &inserting{ExecutorTx: d.Driver.UnwrapExecutor(tx), tx: tx, driver: d}
 	if known, ok := tx.(interface{ AfterCommit(fn func()) }); ok {
 		within.afterCommit = known.AfterCommit
 	}
@@ -59,7 +59,7 @@ func (e *executor) Begin(ctx context.Context) (riverdriver.ExecutorTx, error) {
 	if err != nil {
 		return nil, err
 	}
-	within := &inserting{ExecutorTx: tx, tx: e.driver.Driver.UnwrapTx(tx), hints: e.driver.hints}
+	within := &inserting{ExecutorTx: tx, tx: e.driver.Driver.UnwrapTx(tx), driver: e.driver}
 	within.afterCommit = func(fn func()) { within.after = append(within.after, fn) }
 	return within, nil
 }

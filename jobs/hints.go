@@ -88,7 +88,7 @@ func hint(queue string) string { return fmt.Sprintf(`{"queue": %q}`, queue) }
 type inserting struct {
 	riverdriver.ExecutorTx
 
-	hints       *hints
+	driver      *driver
 	tx          pgx.Tx
 	afterCommit func(fn func()) // nil: its commit is not known here
 	after       []func()        // what follows the commit of River's own
@@ -108,7 +108,11 @@ func (t *inserting) Commit(ctx context.Context) error {
 
 // JobInsertFastMany implements riverdriver.Executor.
 func (t *inserting) JobInsertFastMany(ctx context.Context, params *riverdriver.JobInsertFastManyParams) ([]*riverdriver.JobInsertFastResult, error) {
-	inserted, err := t.ExecutorTx.JobInsertFastMany(ctx, params)
+	by := t.ExecutorTx
+	if alone(params) {
+		by = t.driver.Driver.UnwrapExecutor(&insertingOne{t.tx})
+	}
+	inserted, err := by.JobInsertFastMany(ctx, params)
 	if err != nil {
 		return nil, err
 	}
@@ -145,11 +149,11 @@ func (t *inserting) hint(ctx context.Context, params *riverdriver.JobInsertFastM
 		}
 	}
 	for _, queue := range queues {
-		if t.afterCommit == nil || t.hints.due(queue) {
+		if t.afterCommit == nil || t.driver.hints.due(queue) {
 			now = append(now, hint(queue))
 			continue
 		}
-		t.afterCommit(func() { t.hints.committed(queue) })
+		t.afterCommit(func() { t.driver.hints.committed(queue) })
 	}
 	if len(now) == 0 {
 		return nil

@@ -55,15 +55,19 @@ type oneTrip struct {
 
 var errOneStatement = errors.New("this transaction has one statement")
 
-// Query implements pgx.Tx. It commits before the last row is read.
+// Query implements pgx.Tx. It commits before the last row is read; closing the rows has the error of a commit too.
 func (t *oneTrip) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	hints := t.queue != "" && t.hints.due(t.queue)
+	t.owing = t.queue != "" && !hints
+	switch {
+	case sql == insertOne && hints:
+		return t.conn.Query(ctx, insertOneHinting, append(args, hintTopic, hint(t.queue))...)
+	case !hints:
+		return t.conn.Query(ctx, sql, args...)
+	}
 	batch := &pgx.Batch{}
 	batch.Queue(sql, args...)
-	if t.queue != "" {
-		if t.owing = !t.hints.due(t.queue); !t.owing {
-			batch.Queue(hintSQL, hintTopic, hint(t.queue))
-		}
-	}
+	batch.Queue(hintSQL, hintTopic, hint(t.queue))
 	results := t.conn.SendBatch(ctx, batch)
 	rows, err := results.Query()
 	if err != nil {

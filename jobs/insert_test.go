@@ -50,10 +50,14 @@ func TestAJobInsertedAloneTakesOneRoundTrip(t *testing.T) {
 	*sent = trips{}
 	inserted, err := client.Insert(t.Context(), args, nil)
 	require.NoError(t, err)
-	require.Equal(t, trips{batches: 1}, *sent)
+	require.Equal(t, trips{queries: 1}, *sent)
 	var stored bool
 	require.NoError(t, pool.QueryRow(t.Context(), `select exists (select from river_job where id = $1 and state = 'available')`, inserted.Job.ID).Scan(&stored))
 	require.True(t, stored)
+	*sent = trips{}
+	_, err = client.Insert(t.Context(), args, &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true}})
+	require.NoError(t, err)
+	require.Equal(t, trips{batches: 1}, *sent, "the statement of a unique job and its hint")
 }
 
 // An insert that is given up while it waits leaves neither a job nor a connection behind.
