@@ -121,7 +121,7 @@ const (
 )
 
 // starts times jobs of an idle fleet from the call that inserts one to its work, and the same of River without anything of
-// ours. Beside each of the fleet's it times what nobody can do without: a statement that inserts the job's row and one that
+// ours; where starts are taken apart, also those of a worker of ours without triggers. Beside each of the fleet's it times what nobody can do without: a statement that inserts the job's row and one that
 // updates it, each committed, over one connection; and the same with a notification between them, over two.
 func (q *benchQueue) starts(ctx context.Context, found *figures) error {
 	if _, err := q.owner.Exec(ctx, `create table if not exists bench_starts (like river_job including all)`); err != nil {
@@ -131,15 +131,20 @@ func (q *benchQueue) starts(ctx context.Context, found *figures) error {
 	if err != nil {
 		return err
 	}
-	of, err := q.startsOf(ctx, fullFleet, ours)
+	of, err := q.startsOf(ctx, benchFleets[fullFleet], fullFleet, true, ours)
 	if err != nil {
 		return err
+	}
+	if q.trace != nil {
+		if _, err := q.startsOf(ctx, untriggered, fullFleet, false, ours); err != nil {
+			return err
+		}
 	}
 	rivers, err := river.NewClient(riverpgxv5.New(q.pool), &river.Config{Logger: slog.New(slog.DiscardHandler), FetchCooldown: fleet.FetchCooldown})
 	if err != nil {
 		return err
 	}
-	bare, err := q.startsOf(ctx, bareRiver, rivers)
+	bare, err := q.startsOf(ctx, benchFleets[bareRiver], bareRiver, false, rivers)
 	if err != nil {
 		return err
 	}
@@ -150,7 +155,7 @@ func (q *benchQueue) starts(ctx context.Context, found *figures) error {
 		{"job of an idle fleet, insert to work", of.took}, {"of that, the insert", of.inserted},
 		{"job of bare River, idle, insert to work", bare.took},
 		{"the same row inserted and updated, a commit each", of.commits},
-		{"the same row inserted, notified and fetched", append(of.handover, bare.handover...)},
+		{leastHandover, append(of.handover, bare.handover...)},
 	} {
 		slices.Sort(of.took)
 		found.add(of.name+", p50", "ms", of.took[len(of.took)/2].Seconds()*1000)
@@ -162,12 +167,18 @@ func (q *benchQueue) starts(ctx context.Context, found *figures) error {
 // startTimes are what jobs of an idle fleet took, and what was timed right after each of them.
 type startTimes struct{ took, inserted, commits, handover []time.Duration }
 
-// startsOf times what one fleet does with what a client inserts, with the triggers that it has.
-func (q *benchQueue) startsOf(ctx context.Context, by benchFleet, inserter interface {
+// Names of starts that are only taken apart.
+const (
+	untriggered   = "a worker of ours, without triggers"
+	leastHandover = "the same row inserted, notified and fetched"
+)
+
+// startsOf times what one fleet does with what a client inserts, with our triggers or not.
+func (q *benchQueue) startsOf(ctx context.Context, name string, by benchFleet, triggers bool, inserter interface {
 	Insert(ctx context.Context, args river.JobArgs, opts *river.InsertOpts) (*rivertype.JobInsertResult, error)
 },
 ) (of startTimes, err error) {
-	if err := q.setTriggers(ctx, by); err != nil {
+	if err := q.setTriggers(ctx, triggers); err != nil {
 		return of, err
 	}
 	floor, err := q.newHandover(ctx)
@@ -187,6 +198,7 @@ func (q *benchQueue) startsOf(ctx context.Context, by benchFleet, inserter inter
 		if err := idle(ctx); err != nil {
 			return of, err
 		}
+		q.trace.begins()
 		start := time.Now()
 		if _, err := inserter.Insert(ctx, noopArgs{WorkspaceID: uuid.New()}, nil); err != nil {
 			return of, err
@@ -199,7 +211,7 @@ func (q *benchQueue) startsOf(ctx context.Context, by benchFleet, inserter inter
 		}
 		of.took = append(of.took, time.Since(start))
 		if i >= warmStarts {
-			q.trace.began(by, start, of.inserted[i])
+			q.trace.began(name, start, of.inserted[i])
 		}
 		commits, err := q.twoCommits(ctx)
 		if err != nil {
@@ -213,7 +225,10 @@ func (q *benchQueue) startsOf(ctx context.Context, by benchFleet, inserter inter
 		if err != nil {
 			return of, err
 		}
-		of.handover = append(of.handover, handover)
+		of.handover = append(of.handover, handover.worked)
+		if i >= warmStarts {
+			q.trace.note(leastHandover, handover)
+		}
 	}
 	for _, times := range []*[]time.Duration{&of.took, &of.inserted, &of.commits, &of.handover} {
 		*times = (*times)[warmStarts:]
@@ -231,13 +246,13 @@ func idle(ctx context.Context) error {
 	}
 }
 
-// setTriggers has the table of jobs have our triggers, or not for River without anything of ours.
-func (q *benchQueue) setTriggers(ctx context.Context, by benchFleet) error {
-	triggers := "enable"
-	if by == bareRiver {
-		triggers = "disable"
+// setTriggers has the table of jobs have our triggers, or not, as for River without anything of ours.
+func (q *benchQueue) setTriggers(ctx context.Context, on bool) error {
+	enable := "disable"
+	if on {
+		enable = "enable"
 	}
-	_, err := q.owner.Exec(ctx, `alter table river_job `+triggers+` trigger user`)
+	_, err := q.owner.Exec(ctx, `alter table river_job `+enable+` trigger user`)
 	return err
 }
 
@@ -254,7 +269,7 @@ func (q *benchQueue) twoCommits(ctx context.Context) (time.Duration, error) {
 
 // work inserts jobs and works them, and returns how long both took.
 func (q *benchQueue) work(ctx context.Context, by benchFleet, many int) (time.Duration, error) {
-	if err := q.setTriggers(ctx, by); err != nil {
+	if err := q.setTriggers(ctx, by != bareRiver); err != nil {
 		return 0, err
 	}
 	for _, sql := range []string{`truncate river_job`, `vacuum analyze river_job`, `checkpoint`} { // pages are logged whole once after each checkpoint
