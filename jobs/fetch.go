@@ -15,9 +15,10 @@ const (
 	riverFetch = "-- name: JobGetAvailable :many\n"
 	// fetchAvailable takes the parameters of River's statement and returns its columns. River's carries all columns of the
 	// jobs through the sort and looks each job up again by its id. This one comes back to each row, which it holds locked,
-	// by its place, which no plan can make a scan of the table. A row that another transaction changes while the statement
-	// chooses, and leaves available, is at a place then that the statement does not see: the next fetch has it, half a second
-	// later at most. Nothing of ours makes such a change, nor does a retry in River UI.
+	// by its place, which a plan makes a scan of a table of some thirty pages at most: it takes 10 places to come. A row that
+	// another transaction changes while the statement chooses, and leaves available, is at a place then that the statement
+	// does not see: the next fetch has it, half a second later at most. Nothing of ours makes such a change, nor does a retry
+	// in River UI.
 	fetchAvailable = riverFetch + `
 	update river_job set state = 'running', attempt = attempt + 1, attempted_at = coalesce($1::timestamptz, now()),
 	       attempted_by = array_append(case when array_length(attempted_by, 1) >= $2::int
