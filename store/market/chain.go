@@ -26,20 +26,36 @@ type link struct {
 	data []byte
 }
 
-// chain reads a version's rows without their data, newest first.
-func chain(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) ([]link, error) {
-	rows, err := tx.Query(ctx, `
+// chainOf are the rows of version $2, newest first by depth.
+const chainOf = `
 		with recursive c as (
 			select id, base_id, coalesce(own_bars, bars) as own, to_at, 0 as depth from datasets where workspace_id = $1 and id = $2
 			union all
 			select d.id, d.base_id, coalesce(d.own_bars, d.bars), d.to_at, c.depth + 1
-			  from c join datasets d on d.id = c.base_id and d.workspace_id = $1)
-		select id, base_id, own, to_at from c order by depth`, workspace, id)
+			  from c join datasets d on d.id = c.base_id and d.workspace_id = $1)`
+
+// chain reads a version's rows without their data, newest first.
+func chain(ctx context.Context, tx pgx.Tx, workspace, id uuid.UUID) ([]link, error) {
+	rows, err := tx.Query(ctx, chainOf+` select id, base_id, own, to_at, null::bytea from c order by depth`, workspace, id)
 	if err != nil {
 		return nil, fmt.Errorf("read the rows of dataset %s: %w", id, err)
 	}
+	return collectChain(rows, id)
+}
+
+// queueChain has a batch read a version's rows with their data, newest first.
+func queueChain(batch *pgx.Batch, workspace, id uuid.UUID, into *[]link) {
+	batch.Queue(chainOf+`
+		select c.id, c.base_id, c.own, c.to_at, case when c.own > 0 then d.data end
+		  from c join datasets d on d.id = c.id and d.workspace_id = $1 order by c.depth`, workspace, id).Query(func(rows pgx.Rows) (err error) {
+		*into, err = collectChain(rows, id)
+		return err
+	})
+}
+
+func collectChain(rows pgx.Rows, id uuid.UUID) ([]link, error) {
 	links, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (l link, err error) {
-		err = row.Scan(&l.ID, &l.Base, &l.Own, &l.To)
+		err = row.Scan(&l.ID, &l.Base, &l.Own, &l.To, &l.data)
 		return l, err
 	})
 	if err != nil {

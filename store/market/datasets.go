@@ -241,17 +241,19 @@ func (s *Store) Bars(ctx context.Context, workspace, id uuid.UUID) (*backtest.Ba
 	return s.bars.get(ctx, barsKey{workspace, id}, func(ctx context.Context) (*backtest.Bars, backtest.Calendar, error) {
 		var links []link
 		var meta Dataset
-		err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
-			if meta, err = readDataset(ctx, tx, workspace, id.String()); err != nil {
+		err := s.db.PipelineInWorkspace(ctx, workspace, func(batch *pgx.Batch) {
+			sql, args := datasetQuery(workspace, id.String())
+			batch.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
+				meta, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Dataset])
 				return err
-			}
-			if links, err = chain(ctx, tx, workspace, id); err != nil {
-				return err
-			}
-			return fill(ctx, tx, workspace, links)
+			})
+			queueChain(batch, workspace, id, &links)
 		})
-		if err != nil {
-			return nil, 0, err
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			return nil, 0, fmt.Errorf("dataset %q: %w", id, store.ErrNotFound)
+		case err != nil:
+			return nil, 0, fmt.Errorf("read the bars of dataset %s: %w", id, err)
 		}
 		bars, err := join(links)
 		if err != nil {
