@@ -79,6 +79,8 @@ func (r *tuneRounds) round(round int) {
 	r.ratio("two-of-one", one.wall/two.wall)
 	r.ratio("ceiling", compute.wall/loops.wall)
 	r.ratio("two-of-one-without-postgres", one.wall/without.wall)
+	// Which other load on the machine moves less: what is not the trials takes the rest of the processors.
+	r.ratio("two-loops-of-two-slots-by-processor-time", loops.processors/(two.processors+two.postgres))
 	// What two slots would be if both cores did nothing but this, and nothing waited for anything.
 	r.ratio("most-beside-postgres", one.wall/(loops.wall+(evidence.processors+two.postgres)/2))
 }
