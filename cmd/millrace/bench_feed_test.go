@@ -37,12 +37,20 @@ func emptyBenchQueue(b *testing.B) *benchQueue {
 // time of the processors, which other work on the machine moves less.
 func BenchmarkRiverNoop(b *testing.B) {
 	l := newLadder(b)
-	steps := []step{{name: "bare River"}, {name: "River with the event feed", triggers: l.ours, fed: true}, {name: "fleet with the event feed", triggers: l.ours, fed: true, by: fullFleet}}
-	l.climbAll(steps, 9, 10_000)
+	l.exec(leastFeed)
+	steps := []step{
+		{name: "bare River"},
+		{name: "River with the event feed", triggers: l.ours, fed: true},
+		{name: "fleet with the event feed", triggers: l.ours, fed: true, by: fullFleet},
+		{name: "River with the least possible feed", triggers: leastTriggers(), least: true},
+	}
+	l.climbAll(steps, 25, 10_000)
 	b.ReportMetric(median(compared(steps[1].rate, steps[0].rate)), "feed/bare")
 	b.ReportMetric(median(compared(steps[2].rate, steps[0].rate)), "fleet/bare")
 	b.ReportMetric(median(compared(steps[0].processor(), steps[1].processor())), "feed/bare-processor")
 	b.ReportMetric(median(compared(steps[0].processor(), steps[2].processor())), "fleet/bare-processor")
+	b.ReportMetric(median(compared(steps[3].rate, steps[0].rate)), "least/bare")
+	b.ReportMetric(median(compared(steps[0].processor(), steps[3].processor())), "least/bare-processor")
 	b.ReportMetric(median(steps[0].rate), "bare-jobs/s")
 }
 
@@ -55,7 +63,7 @@ func BenchmarkQueueLadder(b *testing.B) {
 	l.exec(`create trigger bench_insert after insert on river_job referencing new table as new_rows for each statement execute function bench_nothing()`)
 	l.exec(`create trigger bench_update after update on river_job referencing old table as old_rows new table as new_rows for each statement execute function bench_nothing()`)
 	l.exec(leastFeed)
-	least := []string{"bench_least_insert", "bench_least_update"}
+	least := leastTriggers()
 	steps := []step{
 		{name: "bare River"},
 		{name: "+ triggers that do nothing", triggers: []string{"bench_insert", "bench_update"}},

@@ -66,3 +66,6 @@ func (l *ladder) begin(s *step) (stop func()) {
 	}
 	return func() {}
 }
+
+// leastTriggers are those that write it.
+func leastTriggers() []string { return []string{"bench_least_insert", "bench_least_update"} }

@@ -117,7 +117,7 @@ func shuffled(many, round int) []int {
 // before: the first on a connection has the server read its catalogue and plan, in 5 ms or more.
 const (
 	idleStarts = 200
-	warmStarts = 30
+	warmStarts = 100
 )
 
 // starts times jobs of an idle fleet from the call that inserts one to its work, and the same of River without anything of
