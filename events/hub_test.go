@@ -221,3 +221,18 @@ func TestEventsOfMixedTopicsAreCountedByTopic(t *testing.T) {
 	require.Equal(t, 3., testutil.ToFloat64(metrics.SSEEventsPublished.WithLabelValues("jobs")))
 	require.Equal(t, 2., testutil.ToFloat64(metrics.SSEEventsPublished.WithLabelValues("wfo")))
 }
+
+// A subscriber that reads nothing slows down what is published for it, and not the events that it does not get.
+func TestEventsThatASubscriberDoesNotGetDoNotWaitForIt(t *testing.T) {
+	t.Parallel()
+	hub := newHub(&memoryLog{}, ops.NewMetrics())
+	hub.restart(eventlog.Cursor{Epoch: 1})
+	space := uuid.NullUUID{UUID: uuid.New(), Valid: true}
+	hub.Subscribe(eventlog.Scope{Workspace: space, Topics: []string{"jobs"}}, nil)
+	event := func(id int64, topic string) eventlog.Event {
+		return eventlog.Event{Cursor: eventlog.Cursor{Epoch: 1, XID: 9, ID: id}, Workspace: space, Topic: topic}
+	}
+	require.Equal(t, 2, hub.publish([]eventlog.Event{event(1, "jobs"), event(2, "jobs")}))
+	require.Zero(t, hub.publish([]eventlog.Event{event(3, "wfo")}))
+	require.Equal(t, 3, hub.publish([]eventlog.Event{event(4, "jobs")}))
+}

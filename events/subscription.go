@@ -180,8 +180,8 @@ func (s *Subscription) offer(messages []*Message) (waiting int, dispatch, full b
 		s.queue = append(s.queue, m)
 	}
 	switch {
-	case len(s.queue) == before:
-		return before, false, false
+	case len(s.queue) == before: // how many wait there is no reason for others to slow down
+		return 0, false, false
 	case s.deliver == nil:
 		s.Wake()
 		return len(s.queue), false, false

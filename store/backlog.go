@@ -8,13 +8,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// ActiveWork counts what of workspace $1 is admitted and has not ended. by_index has it read by the index of that, also where
-// tables have no statistics: see migrations/sql.
+// ActiveWork counts what of workspace $1 is admitted and has not ended.
 const ActiveWork = `
 	(select count(*) from tunes
-	  where workspace_id = $1 and admitted and status in ('queued', 'running') and wfo_id is null and by_index(workspace_id))
+	  where workspace_id = $1 and admitted and status in ('queued', 'running') and wfo_id is null)
 	+ (select count(*) from wfo_runs
-	    where workspace_id = $1 and admitted and status in ('pending', 'running') and by_index(workspace_id))`
+	    where workspace_id = $1 and admitted and status in ('pending', 'running'))`
 
 // CheckQueue is ErrQueueFull when one more piece of work would take the workspace beyond a depth; with own, beyond
 // that of the workspace where it has one. 0 is any. No other transaction is admitted meanwhile.

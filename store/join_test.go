@@ -194,3 +194,16 @@ func TestOneKeyJoinsOnce(t *testing.T) {
 	require.NoError(t, <-second)
 	require.Equal(t, uuid.Nil, again, "the effect ran again")
 }
+
+// Work that the cap does not count says nothing of it: a tune that follows joins the queue as before.
+func TestOtherWorkLeavesInMindThatAWorkspaceIsFull(t *testing.T) {
+	t.Parallel()
+	d, at, _, _, trips := behind(t)
+	_, err := at.DB.Submit(t.Context(), store.Submission{Workspace: d.Space.ID, Route: "other", Key: "other"},
+		func(context.Context, *store.Tx) (store.Response, error) { return store.Response{Status: http.StatusAccepted}, nil })
+	require.NoError(t, err)
+	trips.Take()
+	_, err = submitTune(t.Context(), d, at, "third", 0)
+	require.NoError(t, err)
+	require.NotContains(t, strings.Join(trips.Take(), "; "), "open_submission")
+}

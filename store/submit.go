@@ -69,7 +69,7 @@ func (s *DB) submitOnce(ctx context.Context, sub Submission, named *Named, look 
 		begin = &beginning{sub: sub, entry: &e, named: named, look: look}
 		resp, err = s.submit(ctx, begin, effect)
 	}
-	if begin.claimed && !e.waits() { // what was submitted before says nothing of now
+	if e.tune && begin.claimed && !e.waits() { // what was submitted before says nothing of now, and other work nothing of the cap
 		s.taken.forget(sub.Workspace)
 	}
 	return resp, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,9 +45,11 @@ func (f *handover) time(ctx context.Context) (took startSteps, err error) {
 		return took, err
 	}
 	defer conn.Release()
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
 	start, fetched := time.Now(), make(chan error, 1)
 	routine.Go(func() error {
-		if _, err := f.listener.WaitForNotification(ctx); err != nil {
+		if _, err := f.listener.WaitForNotification(waiting); err != nil {
 			return err
 		}
 		took.fetchBegan = time.Since(start)
@@ -62,9 +65,10 @@ func (f *handover) time(ctx context.Context) (took startSteps, err error) {
 	batch.Queue(`select pg_notify('bench_starts', '')`)
 	err = conn.SendBatch(ctx, batch).Close()
 	inserted := time.Since(start)
-	if err == nil {
-		err = <-fetched
+	if err != nil {
+		stop()
 	}
+	err = errors.Join(err, <-fetched)
 	took.inserted, took.worked = inserted, took.fetchEnded
 	return took, err
 }

@@ -73,7 +73,8 @@ func (p *Plan) panelSampler() sampler {
 // longer, and of a pruned tune no others ran on all bars.
 func (p *Plan) makesPanelAgain() bool {
 	_, script := p.strategy.(backtest.Scripted)
-	return p.weighs() && !p.bestOnly && !p.prunes() && !script && p.Trials() >= 100*atMost(p.panelSize())
+	rows := p.panelSize() // none where the datasets differ in their number of periods
+	return p.weighs() && !p.bestOnly && !p.prunes() && !script && rows > 0 && p.Trials() >= 100*atMost(rows)
 }
 
 // panelOf are the returns of the trials that the evidence looks at. Those that are not there are made again.

@@ -73,6 +73,11 @@ func TestReturnsThatAreStoredAreRead(t *testing.T) {
 	spec.ParamSpace = map[string]Range{"fast": {Low: new(2.0), High: new(301.0)}, "slow": {Low: new(2.0), High: new(221.0)}}
 	p = plan(t, spec, randomWalk(t, 600, 1))
 	require.True(t, p.makesPanelAgain())
+	uneven, faults := NewPlanOver(twoSpec(), []Series{
+		{Name: "a", Bars: randomWalk(t, 600, 1), Calendar: backtest.CalendarExchange}, {Name: "b", Bars: randomWalk(t, 601, 2), Calendar: backtest.CalendarExchange},
+	})
+	require.Empty(t, faults)
+	require.False(t, uneven.makesPanelAgain(), "datasets of unlike numbers of periods have no returns that the evidence looks at")
 	p.strategy = slowScript{p.strategy}
 	require.False(t, p.makesPanelAgain(), "a script's trials take longer than what they return")
 }
@@ -82,3 +87,10 @@ type slowScript struct{ backtest.Strategy }
 
 func (slowScript) Account() backtest.Account { return backtest.Account{} }
 func (slowScript) Notes(bool) []string       { return nil }
+
+// twoSpec is crossSpec over two datasets.
+func twoSpec() Spec {
+	spec := crossSpec()
+	spec.Datasets = []string{"a", "b"}
+	return spec
+}

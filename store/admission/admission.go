@@ -30,9 +30,9 @@ func Next(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) error {
 	rows, err := tx.Query(ctx, `
 		with line as (
 			select id, created_at from tunes
-			 where workspace_id = $1 and not admitted and status = 'queued' and wfo_id is null and by_index(workspace_id)
+			 where workspace_id = $1 and not admitted and status = 'queued' and wfo_id is null
 			union all
-			select id, created_at from wfo_runs where workspace_id = $1 and not admitted and status = 'pending' and by_index(workspace_id)
+			select id, created_at from wfo_runs where workspace_id = $1 and not admitted and status = 'pending'
 			 order by created_at, id limit $2),
 		tune as (update tunes t set admitted = true from line where line.id = t.id returning t.plan_job_id),
 		wfo as (update wfo_runs w set admitted = true from line where line.id = w.id returning w.id)

@@ -48,7 +48,7 @@ func (s *Store) Documents(ctx context.Context, workspace uuid.UUID, filter Docum
 	var list []knowledge.Document
 	err := s.db.InWorkspace(ctx, workspace, func(tx *store.Tx) (err error) {
 		list, err = store.ReadAll(ctx, tx, "documents", pgx.RowToStructByName[knowledge.Document], `select `+documentColumns+` from documents
-			where workspace_id = @workspace and revision > 0 and by_index(workspace_id)
+			where workspace_id = @workspace and revision > 0
 			  and (@source = '' or source_type = @source)
 			  and (@archived::boolean is null or (archived_at is not null) = @archived)
 			  and (@title = '' or position(lower(@title) in lower(title)) > 0)

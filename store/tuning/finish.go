@@ -86,7 +86,7 @@ func (s *Store) readShareOf(ctx context.Context, workspace, id uuid.UUID) (of sh
 			       (select count(*) from tunes f join tunes t on f.wfo_id = t.wfo_id
 			         where t.id = $2 and f.admitted and f.status in ('queued', 'running')),
 			       not exists (select from tunes t join tune_progress p on p.tune_id = t.id
-			                    where t.workspace_id = $1 and t.admitted and t.status = 'running' and by_index(t.workspace_id)
+			                    where t.workspace_id = $1 and t.admitted and t.status = 'running'
 			                      and t.id <> $2 and p.next_shard > p.shards_done)`,
 			workspace, id, jobs.QueueTrials, workers.LeaseSeconds).
 			QueryRow(func(row pgx.Row) error { return row.Scan(&slots, &of.active, &of.folds, &of.alone) })

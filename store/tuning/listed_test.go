@@ -57,8 +57,8 @@ func TestListsOfTunesReadTheirPageByAnIndex(t *testing.T) {
 			{Filter{Status: Completed}, []string{"tunes_"}, 50},
 			{Filter{Status: Failed}, []string{"tunes_ended"}, 2},
 			{Filter{Status: Canceled}, []string{"tunes_ended"}, 1},
-			{Filter{Status: Queued}, []string{"tunes_running", "tunes_waiting"}, 2},
-			{Filter{Status: Running}, []string{"tunes_running"}, 1},
+			{Filter{Status: Queued}, []string{"tunes_workspace_id_created_at_idx", "tunes_workspace_id_created_at_id_idx1"}, 2},
+			{Filter{Status: Running}, []string{"tunes_workspace_id_created_at_idx"}, 1},
 		} {
 			query, args := `select t.id from tunes t`+listed(c.filter), pgx.NamedArgs{
 				"workspace": space, "status": string(c.filter.Status), "strategy": "", "wfo": c.filter.WFO, "archived": nil,

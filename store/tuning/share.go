@@ -31,7 +31,7 @@ func readShare(ctx context.Context, tx pgx.Tx, tune *Tune) (share, error) {
 		select `+store.ActiveWork+`,
 		       (select count(*) from tunes where wfo_id = $3 and admitted and status in ('queued', 'running')),
 		       not exists (select from tunes t join tune_progress p on p.tune_id = t.id
-		                    where t.workspace_id = $1 and t.admitted and t.status = 'running' and by_index(t.workspace_id)
+		                    where t.workspace_id = $1 and t.admitted and t.status = 'running'
 		                      and t.id <> $2 and p.next_shard > p.shards_done)`,
 		tune.WorkspaceID, tune.ID, wfo).Scan(&s.active, &s.folds, &s.alone)
 	if err != nil {

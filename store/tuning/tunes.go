@@ -354,10 +354,9 @@ func (f *Filter) inStatus() string {
 	case f.WFO != uuid.Nil:
 		return `t.status = @status`
 	case f.Status == Queued:
-		return `(not t.admitted and t.status = 'queued' and by_index(t.workspace_id)
-			or t.admitted and t.status in ('queued', 'running') and by_index(t.workspace_id)) and t.status = 'queued'`
+		return `(not t.admitted and t.status = 'queued' or t.admitted and t.status in ('queued', 'running')) and t.status = 'queued'`
 	case f.Status == Running:
-		return `t.admitted and t.status = 'running' and by_index(t.workspace_id)`
+		return `t.admitted and t.status = 'running'`
 	}
 	return `t.status in ('completed', 'failed', 'canceled') and t.status = @status`
 }

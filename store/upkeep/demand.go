@@ -85,7 +85,7 @@ func (s *Store) demandOf(ctx context.Context, counts *eventlog.Counters) (Demand
 			})
 		batch.Queue(`
 			select coalesce(sum(greatest(p.shards - p.shards_done, 0)), 0)::bigint
-			  from (select id from tunes where admitted and status in ('queued', 'running') and by_index(workspace_id) limit $1) t
+			  from (select id from tunes where admitted and status in ('queued', 'running') limit $1) t
 			  join tune_progress p on p.tune_id = t.id`, demandTunes).
 			QueryRow(func(row pgx.Row) error { return row.Scan(&queue(jobs.QueueTrials).Backlog) })
 		if err := tx.SendBatch(ctx, batch).Close(); err != nil {

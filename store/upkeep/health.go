@@ -145,7 +145,7 @@ func (s *Store) TunesState(ctx context.Context) (TunesState, error) {
 			               count(*) filter (where beat_at <= clock_timestamp() - make_interval(secs => $2)) as silent
 			          from workers) b,
 			       (select count(*) as later from tunes t
-			         where admitted and status = 'running' and by_index(workspace_id) and not exists (
+			         where admitted and status = 'running' and not exists (
 			               select from workers w
 			                where beat_at > clock_timestamp() - make_interval(secs => $2) and queues ?| $1
 			                  and (length(w.engine), w.engine, length(w.semantics), w.semantics)

@@ -49,16 +49,16 @@ const expectedJobs = `
 	select 'wfo', r.id, r.workspace_id, f.score_job_id, 'wfo.score', 'trials', 2,
 	       jsonb_build_object('workspace_id', r.workspace_id, 'wfo_id', r.id, 'fold', f.fold), true, false
 	  from wfo_runs r join wfo_folds f on f.wfo_id = r.id
-	 where r.status = 'running' and by_index(r.workspace_id) and f.score_job_id is not null and not f.scored
+	 where r.status = 'running' and f.score_job_id is not null and not f.scored
 	union all
 	select 'wfo', r.id, r.workspace_id, r.collect_job_id, 'wfo.collect', 'wfo', 1,
 	       jsonb_build_object('workspace_id', r.workspace_id, 'wfo_id', r.id), true, false
-	  from wfo_runs r where r.status = 'running' and by_index(r.workspace_id) and r.collect_job_id is not null
+	  from wfo_runs r where r.status = 'running' and r.collect_job_id is not null
 	union all
 	select 'wfo', r.id, r.workspace_id, r.candidates_job_id, 'wfo.candidates', 'wfo', 1,
 	       jsonb_build_object('workspace_id', r.workspace_id, 'wfo_id', r.id), true, true
 	  from wfo_runs r join wfo_progress p on p.wfo_id = r.id
-	 where r.status in ('pending', 'running') and by_index(r.workspace_id) and r.admitted and r.collect_job_id is null
+	 where r.status in ('pending', 'running') and r.admitted and r.collect_job_id is null
 	   and (p.folds_done < r.n_folds
 	        and not exists (select from tunes t where t.wfo_id = r.id and t.status in ('queued', 'running'))
 	        or r.candidates is not null
