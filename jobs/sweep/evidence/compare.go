@@ -140,6 +140,10 @@ func newDraws(periods int, o Options) *draws {
 
 // next draws some more resamples, at most so many: their spans, and where those of each end. Both are valid until the next call.
 func (d *draws) next(most int) ([]span, []int) {
+	if d.spans == nil { // a list that grows span by span takes several times as much memory on its way
+		each := float64(d.periods)/max(d.block, 1) + 2 // the last block is cut, and one may continue at the beginning
+		d.spans = make([]span, 0, int(min(1.05*each*float64(most), spansAtOnce)+2*each))
+	}
 	d.spans, d.ends = d.spans[:0], d.ends[:0]
 	for len(d.ends) < most && len(d.spans) < spansAtOnce {
 		d.one()
