@@ -200,7 +200,9 @@ func TestOtherWorkLeavesInMindThatAWorkspaceIsFull(t *testing.T) {
 	t.Parallel()
 	d, at, _, _, trips := behind(t)
 	_, err := at.DB.Submit(t.Context(), store.Submission{Workspace: d.Space.ID, Route: "other", Key: "other"},
-		func(context.Context, *store.Tx) (store.Response, error) { return store.Response{Status: http.StatusAccepted}, nil })
+		func(context.Context, *store.Tx) (store.Response, error) {
+			return store.Response{Status: http.StatusAccepted}, nil
+		})
 	require.NoError(t, err)
 	trips.Take()
 	_, err = submitTune(t.Context(), d, at, "third", 0)
