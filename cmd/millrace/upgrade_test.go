@@ -132,7 +132,7 @@ func TestAnUpgradeIsNotNoticed(t *testing.T) {
 	workers := []*process{worker(), worker(), worker()}
 
 	tune := f.submit("upgrade", `{"dataset":"walk","strategy_name":"sma_cross","oos_ratio":0.3,
-		"param_space":{"fast":{"low":2,"high":101},"slow":{"low":102,"high":301}},"gates":{"max_drawdown_pct":95,"min_trades":1}}`)
+		"param_space":{"fast":{"low":2,"high":101},"slow":{"low":102,"high":501}},"gates":{"max_drawdown_pct":95,"min_trades":1}}`)
 	api, err := client.New(client.Options{URL: f.url, Key: f.key})
 	require.NoError(t, err)
 	var seen follower
@@ -160,7 +160,7 @@ func TestAnUpgradeIsNotNoticed(t *testing.T) {
 	failed := <-asked
 	require.Empty(t, failed, "requests failed during the upgrade")
 	require.Greater(t, *asking, 50, "too few requests to notice anything")
-	require.Equal(t, 20_000, f.countTrials(tune.TuneID))
+	require.Equal(t, 40_000, f.countTrials(tune.TuneID))
 	require.True(t, seen.finished)
 	f.requireWholeLog(seen.ids)
 }
