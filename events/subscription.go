@@ -180,7 +180,7 @@ func (s *Subscription) offer(messages []*Message) (waiting int, dispatch, full b
 		s.queue = append(s.queue, m)
 	}
 	switch {
-	case len(s.queue) == before: // how many wait there is no reason for others to slow down
+	case len(s.queue) == before: // others do not slow down for how many wait there
 		return 0, false, false
 	case s.deliver == nil:
 		s.Wake()
