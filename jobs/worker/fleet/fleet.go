@@ -151,6 +151,9 @@ func (f *Fleet) Start(ctx context.Context) error {
 	f.loops.Keep(loops, sealEvery, func() error { f.seal(loops); return nil }, func(err error) {
 		f.failures.Report(loops, "sealing the audit log failed", err)
 	})
+	f.loops.Keep(loops, statisticsEvery, func() error { f.collectStatistics(loops); return nil }, func(err error) {
+		f.failures.Report(loops, "collecting statistics failed", err)
+	})
 	// What River drops of these, as when we are slow, only stays held for longer.
 	completed, unsubscribe := f.Client.SubscribeConfig(&river.SubscribeConfig{ChanSize: 10_000, Kinds: []river.EventKind{river.EventKindJobCompleted}})
 	f.loops.Keep(loops, beatEvery, func() error { f.forget(loops, completed); return nil }, func(err error) {
