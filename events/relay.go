@@ -108,9 +108,15 @@ func afterLook(lately int, took time.Duration) time.Duration {
 	return min(max(tickBusy+time.Duration(lately-tickSoon)*tickEvent, min(took, tickSlow)), tickLoaded)
 }
 
+// relayLog is the part of a relay's session that pass needs.
+type relayLog interface {
+	Events(ctx context.Context, after eventlog.Cursor, limit int) (events []eventlog.Event, more bool, err error)
+	Notify(ctx context.Context, upTo eventlog.Cursor) error
+}
+
 // pass publishes every event after at, moves at, and notifies of them. It returns how many it found. The hub's place would not
 // do for at: this process's own listener may have passed events that no other has.
-func (f *Feed) pass(ctx context.Context, session *eventlog.Session, at *eventlog.Cursor) (found int, err error) {
+func (f *Feed) pass(ctx context.Context, session relayLog, at *eventlog.Cursor) (found int, err error) {
 	if place := f.hub.place(); place.Epoch != at.Epoch {
 		*at = place // the log was replaced
 	}
