@@ -2,7 +2,10 @@ package api_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -129,4 +132,51 @@ func TestStreamsThatBeginAfterAdminTokenLostAValueStay(t *testing.T) {
 	for name, frames := range of {
 		require.Equal(t, "test", next(t, frames).event, name)
 	}
+}
+
+// A read that waits, for a minute at most, takes a key and nothing else, and ends with it as a stream does. So none is left
+// open by a value of ADMIN_TOKEN that was taken away, or by what the value had opened.
+func TestNothingThatAdminTokenOpensWaits(t *testing.T) {
+	r := newFixture(t, func(o *api.Options) { o.Docs = true }).withSample()
+	id := r.started("one")
+	held := func(c *http.Cookie) []string { return []string{"Authorization", "", "Cookie", c.Name + "=" + c.Value} }
+	session := r.signIn(adminToken)
+	waiting := 0
+	for path, item := range documented(t, r) {
+		if !waits(item) {
+			continue
+		}
+		waiting++
+		path = strings.ReplaceAll(path, "{id}", id) + "?wait=50s"
+		for name, as := range map[string][]string{
+			"header":              {"Authorization", "Bearer " + adminToken},
+			"session":             held(session),
+			"session of a person": held(r.signIn(r.key)),
+			"ticket of a session": held(r.ticket(r.alpha.ID, session)),
+			"ticket":              held(r.ticketBy(adminToken)),
+		} {
+			require.Equal(t, http.StatusUnauthorized, r.do(http.MethodGet, path, "", as...).status, "%s by %s", path, name)
+		}
+	}
+	require.Equal(t, 3, waiting)
+}
+
+// documented are the operations that read, by path, of the API's document.
+func documented(t *testing.T, r *fixture) map[string]documentedRead {
+	t.Helper()
+	var document struct {
+		Paths map[string]struct{ Get documentedRead }
+	}
+	require.NoError(t, json.Unmarshal(r.do(http.MethodGet, "/docs/openapi.json", "").body, &document))
+	reads := map[string]documentedRead{}
+	for path, item := range document.Paths {
+		reads[path] = item.Get
+	}
+	return reads
+}
+
+type documentedRead struct{ Parameters []struct{ Name string } }
+
+func waits(read documentedRead) bool {
+	return slices.ContainsFunc(read.Parameters, func(p struct{ Name string }) bool { return p.Name == "wait" })
 }
