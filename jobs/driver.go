@@ -14,15 +14,24 @@ import (
 // driver is River's driver for pgx, with statements of ours where River's take longer than a job's way needs.
 type driver struct {
 	*riverpgxv5.Driver
-	pool  *pgxpool.Pool
-	hints *hints
+	pool    *pgxpool.Pool
+	hints   *hints
+	fetcher *fetcher // nil: fetches have a connection of the pool each
 }
 
-// NewDriver is the driver of all clients of River.
+// NewDriver is the driver of clients of River that work nothing, or not for long.
 func NewDriver(pool *pgxpool.Pool) riverdriver.Driver[pgx.Tx] { return newDriver(pool) }
 
+// NewWorkingDriver is the driver of a worker's client. Its fetches have a connection beside those of the pool, see fetcher,
+// until it is closed.
+func NewWorkingDriver(pool *pgxpool.Pool) (working riverdriver.Driver[pgx.Tx], closed func()) {
+	d := newDriver(pool)
+	d.fetcher = newFetcher(pool)
+	return d, d.fetcher.close
+}
+
 func newDriver(pool *pgxpool.Pool) *driver {
-	return &driver{riverpgxv5.New(pool), pool, newHints(pool)}
+	return &driver{Driver: riverpgxv5.New(pool), pool: pool, hints: newHints(pool)}
 }
 
 // GetExecutor implements riverdriver.Driver.

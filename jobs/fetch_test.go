@@ -156,7 +156,7 @@ func TestTheFetchIsTheOneThatOursStandsInFor(t *testing.T) {
 // What is not a fetch with the parameters of River's is run as it is.
 func TestAnotherStatementThanTheFetchIsRunAsItIs(t *testing.T) {
 	t.Parallel()
-	rows, err := (&fetching{pool: pgtest.New(t).Pool(t)}).Query(t.Context(), riverFetch+`select $1::int`, 7)
+	rows, err := (&fetching{on: pgtest.New(t).Pool(t)}).Query(t.Context(), riverFetch+`select $1::int`, 7)
 	require.NoError(t, err)
 	got, err := pgx.CollectOneRow(rows, pgx.RowTo[int])
 	require.NoError(t, err)

@@ -99,9 +99,9 @@ func startWorker(ctx context.Context, life *lifecycle, env *environment, db data
 	for name, n := range slots {
 		total += n + jobs.Ahead(name, n)
 	}
-	// A connection a slot for results, one for its reporter, and River's and the heartbeat's own.
+	// A connection a slot for results, one for its reporter, and River's and the heartbeat's own. Beside these, fetches have one.
 	id := fleet.NewID()
-	pools, err := openPools(ctx, life, db, conns{fleet: 6, spaces: int32(2 * total)}, id, metrics, env, func() error { return nil })
+	pools, err := openPools(ctx, life, db, conns{fleet: 5, spaces: int32(2 * total)}, id, metrics, env, func() error { return nil })
 	if err != nil {
 		return err
 	}

@@ -68,6 +68,8 @@ type Fleet struct {
 	loops    routine.Group
 	stop     sync.Once
 
+	closeDriver func()
+
 	reconciled time.Time // by the beat's loop only
 }
 
@@ -109,7 +111,9 @@ func New(opts Options, register func(*stores.Set, *river.Workers)) (*Fleet, erro
 	for name, slots := range opts.Slots {
 		queues[name] = river.QueueConfig{MaxWorkers: slots + jobs.Ahead(name, slots)}
 	}
-	f.Client, err = river.NewClient(jobs.NewDriver(opts.Pool), &river.Config{
+	driver, closeDriver := jobs.NewWorkingDriver(opts.Pool)
+	f.closeDriver = closeDriver
+	f.Client, err = river.NewClient(driver, &river.Config{
 		ID:                f.self.ID,
 		Logger:            slog.New(quieted{opts.Logger.Handler()}),
 		Queues:            queues,
@@ -163,6 +167,7 @@ func (f *Fleet) Start(ctx context.Context) error {
 	if err := f.Client.Start(context.WithoutCancel(ctx)); err != nil {
 		cancel()
 		unsubscribe()
+		f.closeDriver()
 		_ = f.loops.Wait() // Keep has handled their errors
 		return fmt.Errorf("start River: %w", err)
 	}
@@ -185,6 +190,7 @@ func (f *Fleet) shutDown(ctx context.Context) error {
 		defer cancel()
 		err = f.Client.StopAndCancel(hard)
 	}
+	f.closeDriver()
 	if f.cancel != nil {
 		f.cancel()
 	}
