@@ -199,12 +199,12 @@ func (p *Plan) collect(all *gathered, most int) (out *Outcome, err error) {
 	if p.prunes() {
 		out.final, out.Pruning = all.cols, all.countRungs(p)
 	}
+	var found splits
+	var beside routine.Group // what the ranking has nothing to do with
+	beside.Run(func() error { found = p.splits(all); return nil })
+	beside.Run(func() error { out.TrialsSum = all.cols.sum(); return nil })
 	all.rank(p, &out.Counts)
 	out.Ranking = all.ranking
-	var found splits
-	var beside routine.Group // what the leaders have nothing to do with
-	beside.Run(func() error { out.TrialsSum = all.cols.sum(); return nil })
-	beside.Run(func() error { found = p.splits(all); return nil })
 	err = p.judge(out, all, most)
 	if err = errors.Join(err, beside.Wait()); err != nil {
 		return nil, err

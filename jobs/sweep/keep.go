@@ -19,12 +19,14 @@ type Kept struct {
 	plan   *Plan
 	likely sampler // trials whose returns the evidence most likely looks at
 	held   []float64
+	known  *evidence.Known // likely trials
+	states atomic.Pointer[states]
+	once   sync.Once     // for states
 	least  atomic.Uint64 // bits of the score below which no trial is a leader, -Inf before there are any
 
 	mu      sync.Mutex
 	shards  map[int]*ShardResult
 	leaders []keptLeader
-	known   map[int]evidence.Known // of likely trials
 }
 
 type keptLeader struct {
@@ -39,7 +41,7 @@ func (p *Plan) Keep() *Kept {
 	}
 	k := &Kept{
 		plan: p, likely: sampler{math.MaxUint64}, held: p.held(false),
-		shards: map[int]*ShardResult{}, known: map[int]evidence.Known{},
+		shards: map[int]*ShardResult{}, known: evidence.NewKnown(p.held(false)),
 	}
 	if n, wanted := uint64(p.Trials()), uint64(p.panelSize()); n > wanted {
 		k.likely = sampler{math.MaxUint64 / n * wanted}
@@ -80,7 +82,7 @@ func (k *Kept) sizeOf(r *ShardResult) int {
 	taken := r.columns.len()*(rowBytes+8*len(r.columns.params)+8) + len(r.sample.blocks)*blockRowBytes
 	for i := range r.sample.panel {
 		if taken += 4 * len(k.held); k.likely.takes(r.sample.panel[i].trial) {
-			taken += 8 * len(k.held)
+			taken += evidence.KnownBytes * len(k.held)
 		}
 	}
 	return taken
@@ -88,16 +90,31 @@ func (k *Kept) sizeOf(r *ShardResult) int {
 
 // Prepare finds what the evidence will ask of the shard's trials, while other shards run.
 func (k *Kept) Prepare(r *ShardResult) {
+	k.findStates()
 	for i := range r.sample.panel {
 		row := &r.sample.panel[i]
 		if !k.likely.takes(row.trial) || len(row.returns) != len(k.held) {
 			continue
 		}
-		known := evidence.Know(row.values(), k.held)
-		k.mu.Lock()
-		k.known[row.trial] = known
-		k.mu.Unlock()
+		k.known.Add(row.trial, row.values())
 	}
+}
+
+// findStates finds the states of the market once.
+func (k *Kept) findStates() {
+	k.once.Do(func() {
+		if len(k.held) >= 5*regimeSpan {
+			k.states.Store(statesOf(k.held))
+		}
+	})
+}
+
+// statesFound are nil until they have been found.
+func (k *Kept) statesFound() *states {
+	if k == nil {
+		return nil
+	}
+	return k.states.Load()
 }
 
 // lead takes the metrics of trials that may be leaders. A shard that ran before has them there.
@@ -156,24 +173,14 @@ func (k *Kept) metrics() []fullMetrics {
 	return full
 }
 
-// knownOf is what is known of a trial; the zero value when nothing is.
-func (k *Kept) knownOf(trial int) evidence.Known {
+// whatIsKnown is what is known of trials before the others of their panel are; nil when nothing is.
+func (k *Kept) whatIsKnown() *evidence.Known {
 	if k == nil {
-		return evidence.Known{}
+		return nil
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.known[trial]
+	return k.known
 }
 
-// known is what was kept of the trials of the panel. Shards know a leader that is not in the panel's sample by returns that are
-// abridged, and the panel has it by those of another run, which are not.
-func (w *weighing) known(kept *Kept) func(trial int) evidence.Known {
-	leaders := w.panel.Trials[w.sampled:]
-	return func(trial int) evidence.Known {
-		if slices.Contains(leaders, trial) {
-			return evidence.Known{}
-		}
-		return kept.knownOf(trial)
-	}
-}
+// leaderAs is what a leader that is not in the sample is known as: by the returns of a run of its own. A shard may know the same trial
+// by returns that are abridged, where the sample was cut further than expected.
+func leaderAs(trial int) int { return -1 - trial }

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"millrace/jobs/backtest"
-	"millrace/jobs/sweep/evidence"
 )
 
 // The returns of some trials are kept until the tune is collected: the same ones however the trials
@@ -257,13 +256,9 @@ func decodePanel(raw []byte) ([]panelRow, error) {
 }
 
 // cutPanel keeps the wanted rows with the least hashes, in order of trial.
-func cutPanel(rows []panelRow, wanted int) *evidence.Panel {
+func cutPanel(rows []panelRow, wanted int) []panelRow {
 	slices.SortFunc(rows, func(a, b panelRow) int { return cmp.Compare(sampleHash(a.trial), sampleHash(b.trial)) })
 	rows = rows[:min(len(rows), wanted)]
 	slices.SortFunc(rows, func(a, b panelRow) int { return cmp.Compare(a.trial, b.trial) })
-	out := &evidence.Panel{}
-	for _, row := range rows {
-		out.Trials, out.Returns = append(out.Trials, row.trial), append(out.Returns, row.values())
-	}
-	return out
+	return rows
 }

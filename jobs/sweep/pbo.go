@@ -64,9 +64,17 @@ func cutSample(rows []blockRow, wanted int) []blockRow {
 	if len(rows) <= wanted {
 		return rows
 	}
-	slices.SortFunc(rows, func(a, b blockRow) int { return cmp.Compare(sampleHash(a.trial), sampleHash(b.trial)) })
-	rows = rows[:wanted]
-	slices.SortFunc(rows, func(a, b blockRow) int { return cmp.Compare(a.trial, b.trial) })
+	// Rows are large, so that they are not sorted by their hashes; and most often they are in order.
+	hashes := make([]uint64, len(rows))
+	for i := range rows {
+		hashes[i] = sampleHash(rows[i].trial)
+	}
+	slices.Sort(hashes)
+	rows = slices.DeleteFunc(rows, func(row blockRow) bool { return sampleHash(row.trial) > hashes[wanted-1] })
+	byTrial := func(a, b blockRow) int { return cmp.Compare(a.trial, b.trial) }
+	if !slices.IsSortedFunc(rows, byTrial) {
+		slices.SortFunc(rows, byTrial)
+	}
 	return rows
 }
 

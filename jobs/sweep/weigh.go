@@ -3,6 +3,7 @@ package sweep
 import (
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"millrace/jobs/backtest"
@@ -102,10 +103,10 @@ type weighing struct {
 	best    backtest.Params
 	held    []float64 // buy-and-hold on the part that selects
 	panel   *evidence.Panel
-	sampled int // rows of the panel before those of leaders
 	excess  *evidence.Panel
 	row     int     // of the best trial
 	year    float64 // √ of periods a year
+	states  *states // nil: not found yet
 	found   evidence.Findings
 	out     *Evidence
 }
@@ -115,7 +116,7 @@ func (p *Plan) weigh(out *Outcome, all *gathered) (*Evidence, error) {
 	if len(out.Leaderboard) == 0 || !p.weighs() {
 		return nil, nil
 	}
-	w := &weighing{plan: p, held: p.held(false), out: &Evidence{Starts: []StartFigures{}, Regimes: []RegimeFigures{}}}
+	w := &weighing{plan: p, held: p.held(false), states: all.kept.statesFound(), out: &Evidence{Starts: []StartFigures{}, Regimes: []RegimeFigures{}}}
 	w.out.Luck.Survivors = []int{}
 	perYear := p.bars.PeriodsPerYear(p.config.Calendar)
 	w.year = math.Sqrt(perYear)
@@ -148,12 +149,13 @@ func (w *weighing) selection(out *Outcome, cols *columns) {
 	} else if p.hasSplit() {
 		f.RankedOn = "is"
 	}
+	scores := cols.selecting(p.spec)
 	for i, v := range cols.verdicts {
 		if v != tooDeep && v != tooFewTrades {
 			continue
 		}
 		f.Excluded++
-		if row := cols.row(i); p.spec.selection(row.scoreIS, row.scoreOOS) > out.Leaderboard[0].Score {
+		if scores[i] > out.Leaderboard[0].Score {
 			f.Outranking++
 		}
 	}
@@ -179,7 +181,7 @@ func (w *weighing) measure(out *Outcome, all *gathered) error {
 	if err := w.assemble(out, all, rows); err != nil {
 		return err
 	}
-	w.excess = w.panel.ExcessOf(w.held, w.known(all.kept))
+	w.excess = w.panel.ExcessOf(w.held, all.kept.whatIsKnown())
 	if err := w.market(); err != nil {
 		return err
 	}
@@ -220,11 +222,19 @@ func (w *weighing) join(o *weighing) {
 	}
 }
 
-// assemble makes the panel of the sampled trials and the first leaders.
+// assemble makes the panel of the sampled trials and the first leaders. The returns of trials that are known are left out, but for
+// those of the best one.
 func (w *weighing) assemble(out *Outcome, all *gathered, rows []panelRow) error {
-	p := w.plan
-	w.panel = cutPanel(rows, p.panelSize())
-	w.sampled = len(w.panel.Trials)
+	p, known := w.plan, all.kept.whatIsKnown()
+	w.panel = &evidence.Panel{}
+	for _, row := range cutPanel(rows, p.panelSize()) {
+		var returns []float64
+		if row.trial == out.Leaderboard[0].TrialIndex || !known.Has(row.trial) {
+			returns = row.values()
+		}
+		w.panel.Trials, w.panel.Returns = append(w.panel.Trials, row.trial), append(w.panel.Returns, returns)
+	}
+	w.panel.KnownAs = slices.Clone(w.panel.Trials)
 	for i := range min(leadersPanel, len(out.Leaderboard)) {
 		trial := out.Leaderboard[i].TrialIndex
 		point := make(backtest.Params, len(p.names))
@@ -240,6 +250,7 @@ func (w *weighing) assemble(out *Outcome, all *gathered, rows []panelRow) error 
 			return err
 		}
 		w.panel.Trials, w.panel.Returns = append(w.panel.Trials, trial), append(w.panel.Returns, append([]float64(nil), returns...))
+		w.panel.KnownAs = append(w.panel.KnownAs, leaderAs(trial))
 	}
 	w.row = w.panel.Row(out.Leaderboard[0].TrialIndex)
 	if len(w.held) != w.panel.Periods() {

@@ -175,22 +175,36 @@ const regimeSpan = 20
 // regimes splits the best trial's returns by what the market had done over the 20 periods before: its
 // direction, and its volatility by thirds.
 func (w *weighing) regimes() {
-	n := len(w.held)
-	if n < 5*regimeSpan {
+	if len(w.held) < 5*regimeSpan {
 		return
 	}
-	trend, swing := make([]float64, n), make([]float64, n)
-	for t := regimeSpan; t < n; t++ {
-		m := evidence.Describe(w.held[t-regimeSpan : t])
-		trend[t], swing[t] = m.Mean, m.Deviation
+	s := w.states
+	if s == nil {
+		s = statesOf(w.held)
 	}
-	sorted := slices.Sorted(slices.Values(swing[regimeSpan:]))
-	low, high := sorted[len(sorted)/3], sorted[len(sorted)*2/3]
-	w.regime("rising", func(t int) bool { return trend[t] > 0 })
-	w.regime("falling", func(t int) bool { return trend[t] <= 0 })
-	w.regime("calm", func(t int) bool { return swing[t] < low })
-	w.regime("normal", func(t int) bool { return swing[t] >= low && swing[t] < high })
-	w.regime("volatile", func(t int) bool { return swing[t] >= high })
+	w.regime("rising", func(t int) bool { return s.trend[t] > 0 })
+	w.regime("falling", func(t int) bool { return s.trend[t] <= 0 })
+	w.regime("calm", func(t int) bool { return s.swing[t] < s.low })
+	w.regime("normal", func(t int) bool { return s.swing[t] >= s.low && s.swing[t] < s.high })
+	w.regime("volatile", func(t int) bool { return s.swing[t] >= s.high })
+}
+
+// states are what the market had done over the 20 periods before each period. They are read only.
+type states struct {
+	trend, swing []float64 // mean and deviation of the returns of buy-and-hold
+	low, high    float64   // thirds of swing
+}
+
+// statesOf needs 5·regimeSpan periods.
+func statesOf(held []float64) *states {
+	s := &states{trend: make([]float64, len(held)), swing: make([]float64, len(held))}
+	for t := regimeSpan; t < len(held); t++ {
+		m := evidence.Describe(held[t-regimeSpan : t])
+		s.trend[t], s.swing[t] = m.Mean, m.Deviation
+	}
+	sorted := slices.Sorted(slices.Values(s.swing[regimeSpan:]))
+	s.low, s.high = sorted[len(sorted)/3], sorted[len(sorted)*2/3]
+	return s
 }
 
 func (w *weighing) regime(name string, in func(t int) bool) {

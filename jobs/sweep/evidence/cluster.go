@@ -23,16 +23,15 @@ type Groups struct {
 // least 0.5, or of at most −0.5. best is a row: groups that are opposite to it are mirrored before
 // their Sharpe ratio is taken, so that both halves of a mirrored grid say the same.
 func Cluster(p *Panel, best int) *Groups {
-	g := &Groups{}
-	standard := standardised(p)
+	g, rows := &Groups{}, likenessOf(p)
 	var unique []int
 	var distance [][]float64 // of those that are unique
-	for i, row := range standard {
+	for i, row := range rows.standard {
 		if row == nil {
 			continue
 		}
 		g.Sampled++
-		if near := distances(standard, unique, row); near != nil {
+		if near := rows.distances(unique, i); near != nil {
 			unique, distance = append(unique, i), append(distance, near)
 		}
 	}
@@ -42,48 +41,51 @@ func Cluster(p *Panel, best int) *Groups {
 			distance[b][a] = d
 		}
 	}
-	for _, members := range completeLinkage(distance, 1-alike) {
+	g.Of = completeLinkage(distance, 1-alike)
+	g.SR = make([]float64, len(g.Of))
+	for _, members := range g.Of {
 		for k := range members {
 			members[k] = unique[members[k]]
 		}
-		g.Of = append(g.Of, members)
 		if len(members) == 1 {
 			g.Alone++
 		}
-		g.SR = append(g.SR, meanTrial(p, standard, members, standard[best]))
 	}
+	beside(len(g.Of), func(i int) { g.SR[i] = rows.meanTrial(g.Of[i], rows.standard[best]) })
 	return g
 }
 
 // besideValues is from how many returns on the rows that a row is held against are shared out: some 100 us of work.
 const besideValues = 1 << 18
 
+// likeness compares the rows of a panel.
+type likeness struct {
+	*Panel
+	standard [][]float64 // rows with mean 0 and length 1; nil for one that does not vary
+}
+
+func likenessOf(p *Panel) likeness {
+	l := likeness{p, p.standard}
+	if l.standard == nil {
+		l.standard = make([][]float64, len(p.Returns))
+		for i, row := range p.Returns {
+			l.standard[i] = p.spreadOf(i).standardise(row)
+		}
+	}
+	return l
+}
+
 // distances are those of a row from others; nil when one of them is the same.
-func distances(standard [][]float64, others []int, row []float64) []float64 {
+func (l likeness) distances(others []int, row int) []float64 {
 	near := make([]float64, len(others))
-	like := func(four int) {
-		var rows [4][]float64
-		from := 4 * four
-		few := others[from:min(from+4, len(others))]
-		for i := range rows {
-			rows[i] = standard[few[min(i, len(few)-1)]]
-		}
-		for i, product := range dots(row, rows) {
-			if i < len(few) {
-				near[from+i] = math.Abs(product)
-			}
+	var unknown []int // places in others
+	for k, other := range others {
+		product, ok := l.known.product(l.knownAs(other), l.knownAs(row))
+		if near[k] = math.Abs(product); !ok {
+			unknown = append(unknown, k)
 		}
 	}
-	if fours := (len(others) + 3) / 4; len(others)*len(row) >= besideValues {
-		beside(fours, like)
-	} else {
-		for four := range fours {
-			if like(four); slices.ContainsFunc(near[4*four:min(4*four+4, len(near))], isSame) {
-				return nil
-			}
-		}
-	}
-	if slices.ContainsFunc(near, isSame) {
+	if slices.ContainsFunc(near, isSame) || !l.findProducts(others, unknown, row, near) {
 		return nil
 	}
 	for k := range near {
@@ -92,23 +94,41 @@ func distances(standard [][]float64, others []int, row []float64) []float64 {
 	return near
 }
 
-func isSame(alike float64) bool { return alike >= same }
-
-// standardised are the rows with mean 0 and length 1; nil for one that does not vary.
-func standardised(p *Panel) [][]float64 {
-	out := make([][]float64, len(p.Returns))
-	for i, row := range p.Returns {
-		m := p.spreadOf(i)
-		if !(m.deviation > 0) {
-			continue
+// findProducts fills in those of a row and of the others in these places, and reports whether none of them is the same.
+func (l likeness) findProducts(others, places []int, row int, near []float64) bool {
+	like := func(four int) {
+		few := places[4*four : min(4*four+4, len(places))]
+		rows := make([][]float64, len(few))
+		for i, k := range few {
+			rows[i] = l.standard[others[k]]
 		}
-		out[i] = make([]float64, len(row))
-		scale := 1 / (m.deviation * math.Sqrt(float64(len(row)-1)))
-		for t, r := range row {
-			out[i][t] = (r - m.mean) * scale
+		for i, product := range dots(l.standard[row], fourOf(rows)) {
+			if i < len(few) {
+				near[few[i]] = math.Abs(product)
+			}
 		}
 	}
-	return out
+	fours := (len(places) + 3) / 4
+	if len(places)*len(l.standard[row]) >= besideValues {
+		beside(fours, like)
+	} else {
+		for four := range fours {
+			if like(four); slices.ContainsFunc(near, isSame) {
+				return false
+			}
+		}
+	}
+	return !slices.ContainsFunc(near, isSame)
+}
+
+func isSame(alike float64) bool { return alike >= same }
+
+// product is that of two rows at the same scale.
+func (l likeness) product(a, b int) float64 {
+	if product, ok := l.known.product(l.knownAs(a), l.knownAs(b)); ok {
+		return product
+	}
+	return dot(l.standard[a], l.standard[b])
 }
 
 func dot(a, b []float64) float64 {
@@ -128,14 +148,14 @@ func dot(a, b []float64) float64 {
 }
 
 // meanTrial is the Sharpe ratio of the mean of the members, each at the same deviation.
-func meanTrial(p *Panel, standard [][]float64, members []int, towards []float64) float64 {
-	sum := make([]float64, p.Periods())
+func (l likeness) meanTrial(members []int, towards []float64) float64 {
+	sum := make([]float64, l.Periods())
 	for _, i := range members {
-		scale := 1 / p.spreadOf(i).deviation
-		if dot(standard[i], standard[members[0]]) < 0 {
+		scale := 1 / l.spreadOf(i).deviation
+		if i != members[0] && l.product(i, members[0]) < 0 {
 			scale = -scale
 		}
-		for t, r := range p.Returns[i] {
+		for t, r := range l.Returns[i] {
 			sum[t] += float64(r * scale)
 		}
 	}

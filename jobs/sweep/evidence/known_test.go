@@ -7,30 +7,82 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is known of some rows before a panel is complete is what would be found of them.
+// What is known of some rows before a panel is complete is what would be found of them, whichever they are and in whatever order they came.
 func TestWhatIsKnownOfRowsIsWhatIsFoundOfThem(t *testing.T) {
 	t.Parallel()
 	p, _ := readArch(t)
+	p.Returns = append(p.Returns, scaledBy(p.Returns[1], -2), slices.Clone(p.Returns[2]), make([]float64, p.Periods()))
+	for p.Trials = nil; len(p.Trials) < len(p.Returns); {
+		p.Trials = append(p.Trials, 7*len(p.Trials))
+	}
 	benchmark := p.Returns[0]
 	want := p.Excess(benchmark)
-	asked := 0
-	got := p.ExcessOf(benchmark, func(trial int) Known {
-		row := p.Row(trial)
-		if row%2 == 0 {
-			return Known{}
+	groups := Cluster(withoutWhatIsKnown(want), 1)
+	for name, knows := range map[string]func(row int) bool{
+		"none":        func(int) bool { return false },
+		"every other": func(row int) bool { return row%2 == 0 },
+		"all":         func(int) bool { return true },
+	} {
+		known := NewKnown(benchmark)
+		few := &Panel{Trials: p.Trials, Returns: slices.Clone(p.Returns)}
+		for row := len(p.Returns) - 1; row >= 0; row-- {
+			if knows(row) {
+				known.Add(p.Trials[row], p.Returns[row])
+				known.Add(p.Trials[row], p.Returns[0]) // of one that is known: nothing
+				few.Returns[row] = nil
+			}
 		}
-		asked++
-		return Know(p.Returns[row], benchmark)
-	})
-	require.Positive(t, asked)
-	require.Equal(t, want.Returns, got.Returns)
-	require.Equal(t, want.PanelBlockLength(), got.PanelBlockLength())
-	for i, block := range got.blocks {
-		require.Equal(t, i%2 == 1, block > 0)
-		if block > 0 {
-			require.Equal(t, BlockLength(want.Returns[i]), block)
+		got := few.ExcessOf(benchmark, known)
+		require.Equal(t, want.Returns, got.Returns, name)
+		require.Equal(t, want.PanelBlockLength(), got.PanelBlockLength(), name)
+		require.Equal(t, groups, Cluster(got, 1), name)
+		for row, block := range got.blocks {
+			require.Equal(t, knows(row), block > 0, name)
+			if block > 0 {
+				require.Equal(t, BlockLength(want.Returns[row]), block, name)
+			}
 		}
 	}
-	got.blocks = slices.Repeat([]float64{40}, len(got.Returns))
-	require.Equal(t, 40.0, got.PanelBlockLength(), "known lengths are not found again")
+}
+
+func withoutWhatIsKnown(p *Panel) *Panel { return &Panel{Trials: p.Trials, Returns: p.Returns} }
+
+func scaledBy(row []float64, by float64) []float64 {
+	out := make([]float64, len(row))
+	for i, r := range row {
+		out[i] = by * r
+	}
+	return out
+}
+
+// Products and block lengths that are known are not found again.
+func TestWhatIsKnownIsNotFoundAgain(t *testing.T) {
+	t.Parallel()
+	p, _ := readArch(t)
+	known := NewKnown(p.Returns[0])
+	for row, trial := range p.Trials {
+		known.Add(trial, p.Returns[row])
+	}
+	apart := Cluster((&Panel{Trials: p.Trials, Returns: p.Returns}).ExcessOf(p.Returns[0], known), 1)
+	for pair := range known.products {
+		known.products[pair] = 1
+	}
+	e := (&Panel{Trials: p.Trials, Returns: p.Returns}).ExcessOf(p.Returns[0], known)
+	together := Cluster(e, 1)
+	require.Greater(t, len(apart.Of), 1)
+	require.Len(t, together.Of, 1, "all of them are the same now")
+	e.blocks = slices.Repeat([]float64{40}, len(e.Returns))
+	require.Equal(t, 40.0, e.PanelBlockLength())
+}
+
+// A row that is known by another name than its trial's is not taken for what is known of the trial.
+func TestARowIsKnownByItsName(t *testing.T) {
+	t.Parallel()
+	p, _ := readArch(t)
+	known := NewKnown(p.Returns[0])
+	known.Add(p.Trials[1], p.Returns[2])
+	names := slices.Clone(p.Trials)
+	names[1] = -1
+	got := (&Panel{Trials: p.Trials, Returns: p.Returns, KnownAs: names}).ExcessOf(p.Returns[0], known)
+	require.Equal(t, p.Excess(p.Returns[0]).Returns, got.Returns)
 }

@@ -77,22 +77,24 @@ func capture(returns, benchmark []float64, sign float64) float64 {
 
 // Excess is the panel with what the benchmark explains taken out of each row.
 func (p *Panel) Excess(benchmark []float64) *Panel {
-	return p.ExcessOf(benchmark, func(int) Known { return Known{} })
+	return p.ExcessOf(benchmark, nil)
 }
 
-// ExcessOf is Excess where some trials' is known already.
-func (p *Panel) ExcessOf(benchmark []float64, known func(trial int) Known) *Panel {
+// ExcessOf is Excess where some rows are known already: those whose returns are nil, and any other one that KnownAs names.
+func (p *Panel) ExcessOf(benchmark []float64, known *Known) *Panel {
 	out := &Panel{
-		Trials: p.Trials, Returns: make([][]float64, len(p.Returns)),
+		Trials: p.Trials, Returns: make([][]float64, len(p.Returns)), KnownAs: p.KnownAs,
 		blocks: make([]float64, len(p.Returns)), spreads: make([]spread, len(p.Returns)),
+		standard: make([][]float64, len(p.Returns)), known: known,
 	}
 	beside(len(p.Returns), func(i int) {
-		if k := known(p.Trials[i]); k.Excess != nil {
-			out.Returns[i], out.blocks[i], out.spreads[i] = k.Excess, k.block, k.spread
+		if k := known.of(p.knownAs(i)); k.excess != nil {
+			out.Returns[i], out.blocks[i], out.spreads[i], out.standard[i] = k.excess, k.block, k.spread, k.standard
 			return
 		}
 		out.Returns[i] = excess(p.Returns[i], benchmark)
 		out.spreads[i] = spreadOf(out.Returns[i])
+		out.standard[i] = out.spreads[i].standardise(out.Returns[i])
 	})
 	return out
 }
@@ -100,19 +102,4 @@ func (p *Panel) ExcessOf(benchmark []float64, known func(trial int) Known) *Pane
 func excess(returns, benchmark []float64) []float64 {
 	beta, _, _ := slope(returns, benchmark)
 	return without(returns, benchmark, beta)
-}
-
-// Known is what is known of a trial before the others of its panel are.
-type Known struct {
-	Excess []float64 // its returns without what the benchmark explains
-	block  float64   // their block length
-	spread spread
-}
-
-// Know finds it.
-func Know(returns, benchmark []float64) Known {
-	k := Known{Excess: excess(returns, benchmark)}
-	k.spread = spreadOf(k.Excess)
-	k.block = blockLengthAbout(k.Excess, k.spread.mean)
-	return k
 }

@@ -11,8 +11,21 @@ import (
 type Panel struct {
 	Trials  []int       // numbers of the trials
 	Returns [][]float64 // a row a trial, all of one length
-	blocks  []float64   // block lengths of rows, where they are known; nil: of none
-	spreads []spread    // of all rows, or nil: they are not known yet
+	KnownAs []int       // what Known calls the rows; nil: by their trials
+
+	// Found by ExcessOf; nil of other panels.
+	blocks   []float64   // block lengths of rows; 0: not found yet
+	spreads  []spread    // of all rows
+	standard [][]float64 // rows at mean 0 and length 1; nil for one that does not vary
+	known    *Known
+}
+
+// knownAs is what Known calls a row.
+func (p *Panel) knownAs(row int) int {
+	if p.KnownAs == nil {
+		return p.Trials[row]
+	}
+	return p.KnownAs[row]
 }
 
 // spread is where a row lies, and how widely: the mean and the deviation of Describe.
@@ -31,12 +44,14 @@ func (p *Panel) spreadOf(row int) spread {
 	return p.spreads[row]
 }
 
-// Periods is the length of the rows; 0 without trials.
+// Periods is the length of the rows; 0 without any.
 func (p *Panel) Periods() int {
-	if len(p.Returns) == 0 {
-		return 0
+	for _, row := range p.Returns {
+		if row != nil {
+			return len(row)
+		}
 	}
-	return len(p.Returns[0])
+	return 0
 }
 
 // Row is the position of a trial, or -1.
