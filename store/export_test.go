@@ -9,6 +9,9 @@ import (
 // RegisterIDs is registerIDs.
 func RegisterIDs(types *pgtype.Map) { registerIDs(types) }
 
+// RegisterArrays is registerArrays.
+func RegisterArrays(types *pgtype.Map) { registerArrays(types) }
+
 // ClockOf is a clock on another machine's.
 func ClockOf(machine func() time.Time) *Clock { return &Clock{machine: machine} }
 

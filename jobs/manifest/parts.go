@@ -60,7 +60,12 @@ func OfTune(found *sweep.Outcome, leaders int) (Parts, error) {
 func ofSummary(found *sweep.Outcome) (Parts, error) {
 	summary := *found
 	summary.Leaderboard, summary.Ranking, summary.Regime = nil, nil, nil
-	return putAll("outcome", summary, "regime", found.Regime, "ranking", found.Ranking)
+	p, err := putAll("outcome", summary, "regime", found.Regime)
+	if err != nil {
+		return nil, err
+	}
+	p["ranking"] = found.RankingBody()
+	return p, nil
 }
 
 // StoredTune are the parts of a tune as they are read back: its outcome, regime, ranking and the entries of
@@ -81,17 +86,17 @@ func StoredSummary(outcome json.RawMessage, regime *sweep.Regime, entries []json
 // mayLack reports whether a result may be without the part: retention drops what there is of each trial.
 func mayLack(part string) bool { return part == trialsPart || part == "ranking" }
 
-// TuneSums are the hashes of a tune's parts, its trials included. The leaderboard is encoded beside the rest, by entries: the
-// tune has nothing else left to do.
-func TuneSums(found *sweep.Outcome, entries func() ([]json.RawMessage, error)) (map[string]string, error) {
-	var beside routine.Group
-	var leaders []json.RawMessage
-	beside.Run(func() (err error) { leaders, err = entries(); return err })
+// TuneSums are the hashes of a tune's parts, its trials included, with so many rows of the leaderboard.
+func TuneSums(found *sweep.Outcome, leaders int) (map[string]string, error) {
 	parts, err := ofSummary(found)
-	if err = errors.Join(err, beside.Wait()); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	parts["leaderboard"] = listOf(leaders)
+	bodies, err := found.LeaderBodies()
+	if err != nil {
+		return nil, err
+	}
+	parts["leaderboard"] = listOf(bodies[:min(leaders, len(bodies))])
 	sums := parts.Sums()
 	sums[trialsPart] = hex.EncodeToString(found.TrialsSum[:])
 	return sums, nil
@@ -138,7 +143,7 @@ func WithCandidates(found *sweep.WFOOutcome, entries []json.RawMessage, warnings
 }
 
 // listOf is the array of what was encoded.
-func listOf(entries []json.RawMessage) []byte {
+func listOf[T ~[]byte](entries []T) []byte {
 	all := []byte{'['}
 	for i, entry := range entries {
 		if i > 0 {

@@ -132,6 +132,10 @@ type Outcome struct {
 	TrialsSum   [sha256.Size]byte  `json:"-"`                     // SHA-256 of Table.Bytes of all trials
 
 	final *columns // of a pruned tune
+
+	// Made while the rest is weighed; nil: not made.
+	leaderBodies [][]byte
+	rankingBody  []byte
 }
 
 // byDataset are the parts of the trial just run.
@@ -205,6 +209,7 @@ func (p *Plan) collect(all *gathered, most int) (out *Outcome, err error) {
 	beside.Run(func() error { out.TrialsSum = all.cols.sum(); return nil })
 	all.rank(p, &out.Counts)
 	out.Ranking = all.ranking
+	beside.Run(func() error { out.rankingBody = encodeRanking(out.Ranking); return nil })
 	err = p.judge(out, all, most)
 	if err = errors.Join(err, beside.Wait()); err != nil {
 		return nil, err
@@ -227,11 +232,13 @@ func (p *Plan) judge(out *Outcome, all *gathered, most int) (err error) {
 	if err := p.lead(out, all, most); err != nil {
 		return err
 	}
+	var beside routine.Group
+	beside.Run(func() (err error) { out.leaderBodies, err = encodeLeaders(out.Leaderboard); return err })
 	p.evidence(out, all)
 	if out.Evidence, err = p.weigh(out, all); err != nil {
-		return fmt.Errorf("evidence: %w", err)
+		err = fmt.Errorf("evidence: %w", err)
 	}
-	return nil
+	return errors.Join(err, beside.Wait())
 }
 
 // unpaid says when cash did not pay for entries of the best trial, or of the first one where none passed.

@@ -61,27 +61,38 @@ type screenedRow struct {
 	*blockRow
 	place         int
 	sums, squares [pboBlocks]float32 // scaled by a power of two and its square, which leaves g as it is
-	sets          *[2][256]setSums   // nil until a ratio is asked for
+	asked         int                // how many ratios have been asked for
+	sets          *[2][256]setSums   // nil until askedOften
 }
+
+// askedOften is how many ratios of a trial take as long as to make the sums over all sets of eight blocks.
+const askedOften = 64
 
 // setSums are the sums over a set of blocks.
 type setSums struct{ sum, squares float64 }
 
-// ratio is that of blockRow. The few trials that it is asked of are asked in many halves, so that the sums over all sets of
-// eight blocks are kept: each is that of the set without its lowest block, and this one, which is the order of sumsOf.
+// ratio is that of blockRow. Few trials are asked for it in most halves; their sums over all sets of eight blocks are kept.
 func (row *screenedRow) ratio(set uint32, scale float64) float64 {
 	if row.sets == nil {
-		row.sets = new([2][256]setSums)
-		for side := range row.sets {
-			sums := &row.sets[side]
-			for s := 1; s < len(sums); s++ {
-				rest, block := &sums[s&(s-1)], side*8+bits.TrailingZeros8(uint8(s))
-				sums[s] = setSums{rest.sum + row.blockRow.sums[block], rest.squares + row.blockRow.squares[block]}
-			}
+		if row.asked++; row.asked < askedOften {
+			return row.blockRow.ratio(set, scale)
 		}
+		row.addSets()
 	}
 	low, high := &row.sets[0][set&0xff], &row.sets[1][set>>8&0xff]
 	return ratioOf(low.sum+high.sum, low.squares+high.squares, scale)
+}
+
+// addSets makes the sums over all sets: each is that of the set without its lowest block, and this one, which is the order of sumsOf.
+func (row *screenedRow) addSets() {
+	row.sets = new([2][256]setSums)
+	for side := range row.sets {
+		sums := &row.sets[side]
+		for set := 1; set < len(sums); set++ {
+			rest, block := &sums[set&(set-1)], side*8+bits.TrailingZeros8(uint8(set))
+			sums[set] = setSums{rest.sum + row.blockRow.sums[block], rest.squares + row.blockRow.squares[block]}
+		}
+	}
 }
 
 // screenedRows are the trials with the best of all blocks first, which are likely to be the best of many halves.

@@ -2,7 +2,6 @@ package tuning
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -111,23 +110,15 @@ type leaderRows struct {
 	bodies        []string
 }
 
-func leadersOf(entries []sweep.Entry) (rows leaderRows, err error) {
-	for _, entry := range entries {
-		body, err := json.Marshal(entry)
-		if err != nil {
-			return rows, fmt.Errorf("encode leaderboard entry: %w", err)
-		}
+// leadersOf are the first entries of the leaderboard, so many at most.
+func leadersOf(found *sweep.Outcome, most int) (rows leaderRows, err error) {
+	bodies, err := found.LeaderBodies()
+	if err != nil {
+		return rows, err
+	}
+	for i, entry := range found.Leaderboard[:min(most, len(found.Leaderboard))] {
 		rows.ranks, rows.trials = append(rows.ranks, int32(entry.Rank)), append(rows.trials, int32(entry.TrialIndex))
-		rows.scores, rows.bodies = append(rows.scores, entry.Score), append(rows.bodies, string(body))
+		rows.scores, rows.bodies = append(rows.scores, entry.Score), append(rows.bodies, string(bodies[i]))
 	}
 	return rows, nil
-}
-
-// entries are the entries as they are stored.
-func (r leaderRows) entries() []json.RawMessage {
-	entries := make([]json.RawMessage, len(r.bodies))
-	for i, body := range r.bodies {
-		entries[i] = json.RawMessage(body)
-	}
-	return entries
 }

@@ -138,10 +138,10 @@ func (s *Store) newEnd(ctx context.Context, tune *Tune, found *sweep.Outcome) (e
 	if end.outcome, err = encodeOutcome(found); err != nil {
 		return end, err
 	}
-	sums, err := manifest.TuneSums(found, func() (_ []json.RawMessage, err error) {
-		end.leaders, err = leadersOf(found.Leaderboard[:min(tune.Leaders, len(found.Leaderboard))])
-		return end.leaders.entries(), err
-	})
+	if end.leaders, err = leadersOf(found, tune.Leaders); err != nil {
+		return end, err
+	}
+	sums, err := manifest.TuneSums(found, tune.Leaders)
 	if err != nil {
 		return end, err
 	}
