@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Collect allocates little more than each trial's row, twice: as it is stored and as it is read. Of a million trials another
-// copy is 57 MB in the worker that collects them. It runs beside no other test, whose memory would count.
+// Collect allocates little more than each trial's row, twice: as it is stored and as it is read; and the leaders and the ranking in
+// JSON. Of a million trials another copy is 57 MB in the worker that collects them. It runs beside no other test, whose memory would count.
 func TestCollectKeepsNoFurtherCopyOfTheTrials(t *testing.T) {
 	p, shards, parts := manyTrials(t)
 	var before, after runtime.MemStats
@@ -18,7 +18,7 @@ func TestCollectKeepsNoFurtherCopyOfTheTrials(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	each := float64(after.TotalAlloc-before.TotalAlloc) / float64(p.Trials())
 	t.Logf("%.0f bytes a trial", each)
-	require.Less(t, each, 280.0)
+	require.Less(t, each, 310.0)
 }
 
 func manyTrials(tb testing.TB) (*Plan, []Shard, *parts) {
