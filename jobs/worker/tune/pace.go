@@ -11,23 +11,27 @@ import (
 
 // perTrial is about how long a trial takes, found by running some from all over the search. Time that the machine gives to other work
 // does not count where the system says how much it was: one pause would set the cut of all shards otherwise, and a busy machine would
-// make many times too many. They run twice, and the faster time counts: what the first ones make the others find.
+// make many times too many. Once they are enough they run twice, and the faster time counts: what the first ones make the others find.
+// The tune waits for all of them, so that they are few.
 func perTrial(ctx context.Context, plan *sweep.Plan) (time.Duration, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	const sample, slow, few = 2 * time.Millisecond, 50 * time.Millisecond, 8 * backtest.Lanes
-	for trials := 4; ; trials *= 4 {
-		ran, first, err := timed(ctx, plan, trials)
+	const sample, slow, few = time.Millisecond, 50 * time.Millisecond, 4 * backtest.Lanes
+	for trials := few / 4; ; trials *= 4 {
+		ran, took, err := timed(ctx, plan, trials)
 		if err != nil {
 			return 0, err
 		}
-		again := first
-		if first < slow {
-			if _, again, err = timed(ctx, plan, trials); err != nil {
+		all := ran < trials/2
+		enough := func() bool { return took >= slow || all || took >= sample && trials >= few }
+		if took < slow && enough() {
+			_, again, err := timed(ctx, plan, trials)
+			if err != nil {
 				return 0, err
 			}
+			took = min(took, again)
 		}
-		if took := min(first, again); first >= slow || ran < trials/2 || took >= sample && trials >= few {
+		if enough() {
 			return max(took/time.Duration(ran), time.Nanosecond), nil
 		}
 	}
