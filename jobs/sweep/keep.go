@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"millrace/jobs/backtest"
 	"millrace/jobs/sweep/evidence"
 )
 
@@ -24,9 +25,10 @@ type Kept struct {
 	once   sync.Once     // for states
 	least  atomic.Uint64 // bits of the score below which no trial is a leader, -Inf before there are any
 
-	mu      sync.Mutex
-	shards  map[int]*ShardResult
-	leaders []keptLeader
+	mu           sync.Mutex
+	leadersKnown int
+	shards       map[int]*ShardResult
+	leaders      []keptLeader
 }
 
 type keptLeader struct {
@@ -70,12 +72,18 @@ func (k *Kept) Add(r *ShardResult) int {
 	defer k.mu.Unlock()
 	k.lead(r)
 	taken := k.sizeOf(r)
+	if len(k.shards) == 0 {
+		taken += leadersKept * evidence.KnownBytes * len(k.held)
+	}
 	if before := k.shards[r.shard.Index]; before != nil {
 		taken -= k.sizeOf(before)
 	}
 	k.shards[r.shard.Index] = r
 	return taken
 }
+
+// leadersKept is how many leaders' returns are kept at most.
+const leadersKept = 2 * leadersPanel
 
 // sizeOf is about how many bytes a result takes.
 func (k *Kept) sizeOf(r *ShardResult) int {
@@ -91,6 +99,7 @@ func (k *Kept) sizeOf(r *ShardResult) int {
 // Prepare finds what the evidence will ask of the shard's trials, while other shards run.
 func (k *Kept) Prepare(r *ShardResult) {
 	k.findStates()
+	defer k.knowLeaders()
 	for i := range r.sample.panel {
 		row := &r.sample.panel[i]
 		if !k.likely.takes(row.trial) || len(row.returns) != len(k.held) {
@@ -98,6 +107,56 @@ func (k *Kept) Prepare(r *ShardResult) {
 		}
 		k.known.Add(row.trial, row.values())
 	}
+}
+
+// knowLeaders finds what the evidence will ask of the leaders, once most trials have run: those that lead then most often lead in the end.
+func (k *Kept) knowLeaders() {
+	scratch := k.plan.scratch()
+	defer k.plan.clear(scratch)
+	for _, leader := range k.lateLeaders() {
+		returns, err := k.plan.returnsOf(scratch.runners, leader.point, false)
+		if err != nil {
+			return // which the verdict finds too, and says
+		}
+		if len(returns) == len(k.held) {
+			k.known.Add(leaderAs(leader.trial), returns)
+		}
+	}
+}
+
+// trialAt is a trial and its parameters.
+type trialAt struct {
+	trial int
+	point backtest.Params
+}
+
+// lateLeaders are the first leaders so far whose returns are not known, none before most trials have run, and not more than there is room for.
+func (k *Kept) lateLeaders() (late []trialAt) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	ran := 0
+	for _, r := range k.shards {
+		ran += r.columns.len()
+	}
+	if ran < k.plan.Trials()/10*9 {
+		return nil
+	}
+	order := k.ordered()
+	for _, place := range order[:min(leadersPanel, len(order))] {
+		leader := &k.leaders[place]
+		if k.leadersKnown == leadersKept || k.likely.takes(leader.trial) || k.known.Has(leaderAs(leader.trial)) {
+			continue
+		}
+		for _, r := range k.shards {
+			if at := leader.trial - r.shard.First; at >= 0 && at < r.columns.len() {
+				point := make(backtest.Params, len(k.plan.names))
+				r.columns.point(at, point)
+				late = append(late, trialAt{leader.trial, point})
+				k.leadersKnown++
+			}
+		}
+	}
+	return late
 }
 
 // findStates finds the states of the market once.
@@ -129,7 +188,16 @@ func (k *Kept) lead(r *ShardResult) {
 	if r.full = nil; len(k.leaders) <= leaders {
 		return
 	}
-	// Of equals any may be left out: leaders that are not there run again. Metrics are large, so that places are sorted and not they.
+	best := make([]keptLeader, leaders) // of equals any may be left out: leaders that are not there run again
+	for i, place := range k.ordered()[:leaders] {
+		best[i] = k.leaders[place]
+	}
+	k.leaders = best
+	k.least.Store(math.Float64bits(best[leaders-1].score))
+}
+
+// ordered are the places of the leaders by score. Metrics are large, so that places are sorted and not they.
+func (k *Kept) ordered() []int32 {
 	order := make([]int32, len(k.leaders))
 	for i := range order {
 		order[i] = int32(i)
@@ -137,12 +205,7 @@ func (k *Kept) lead(r *ShardResult) {
 	slices.SortFunc(order, func(a, b int32) int {
 		return cmp.Or(cmp.Compare(k.leaders[b].score, k.leaders[a].score), cmp.Compare(a, b))
 	})
-	best := make([]keptLeader, leaders)
-	for i := range best {
-		best[i] = k.leaders[order[i]]
-	}
-	k.leaders = best
-	k.least.Store(math.Float64bits(best[leaders-1].score))
+	return order
 }
 
 // of is what is kept of a shard, or nil. A shard of the same number that was cut in another way is another one.

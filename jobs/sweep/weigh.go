@@ -245,11 +245,15 @@ func (w *weighing) assemble(out *Outcome, all *gathered, rows []panelRow) error 
 		if w.panel.Row(trial) >= 0 {
 			continue
 		}
-		returns, err := p.returnsOf(w.traders, point, false)
-		if err != nil {
-			return err
+		var own []float64
+		if i == 0 || !known.Has(leaderAs(trial)) {
+			returns, err := p.returnsOf(w.traders, point, false)
+			if err != nil {
+				return err
+			}
+			own = slices.Clone(returns)
 		}
-		w.panel.Trials, w.panel.Returns = append(w.panel.Trials, trial), append(w.panel.Returns, append([]float64(nil), returns...))
+		w.panel.Trials, w.panel.Returns = append(w.panel.Trials, trial), append(w.panel.Returns, own)
 		w.panel.KnownAs = append(w.panel.KnownAs, leaderAs(trial))
 	}
 	w.row = w.panel.Row(out.Leaderboard[0].TrialIndex)
