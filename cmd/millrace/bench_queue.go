@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-	"github.com/riverqueue/river/rivertype"
 
 	"millrace/jobs"
 	"millrace/jobs/worker/fleet"
@@ -111,139 +109,6 @@ func (q *benchQueue) measure(ctx context.Context, found *figures, many, round in
 // the same other, and inherit what that leaves to the server.
 func shuffled(many, round int) []int {
 	return rand.New(rand.NewPCG(uint64(many), uint64(round))).Perm(many)
-}
-
-// idleStarts is how many jobs are timed that are inserted one after the other into an idle fleet, and warmStarts how many come
-// before: the first on a connection has the server read its catalogue and plan, in 5 ms or more.
-const (
-	idleStarts = 200
-	warmStarts = 100
-)
-
-// starts times jobs of an idle fleet from the call that inserts one to its work, and the same of River without anything of
-// ours; where starts are taken apart, also those of a worker of ours without triggers. Beside each of the fleet's it times what nobody can do without: a statement that inserts the job's row and one that
-// updates it, each committed, over one connection; and the same with a notification between them, over two.
-func (q *benchQueue) starts(ctx context.Context, found *figures) error {
-	if _, err := q.owner.Exec(ctx, `create table if not exists bench_starts (like river_job including all)`); err != nil {
-		return err
-	}
-	ours, err := jobs.NewInsertClient(q.pool, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
-	}
-	of, err := q.startsOf(ctx, benchFleets[fullFleet], fullFleet, true, ours)
-	if err != nil {
-		return err
-	}
-	if q.trace != nil {
-		if _, err := q.startsOf(ctx, untriggered, fullFleet, false, ours); err != nil {
-			return err
-		}
-	}
-	rivers, err := river.NewClient(riverpgxv5.New(q.pool), &river.Config{Logger: slog.New(slog.DiscardHandler), FetchCooldown: fleet.FetchCooldown})
-	if err != nil {
-		return err
-	}
-	bare, err := q.startsOf(ctx, benchFleets[bareRiver], bareRiver, false, rivers)
-	if err != nil {
-		return err
-	}
-	for _, of := range []struct {
-		name string
-		took []time.Duration
-	}{
-		{"job of an idle fleet, insert to work", of.took}, {"of that, the insert", of.inserted},
-		{"job of bare River, idle, insert to work", bare.took},
-		{"the same row inserted and updated, a commit each", of.commits},
-		{leastHandover, append(of.handover, bare.handover...)},
-	} {
-		slices.Sort(of.took)
-		found.add(of.name+", p50", "ms", of.took[len(of.took)/2].Seconds()*1000)
-		found.add(of.name+", p99", "ms", of.took[(len(of.took)-1)*99/100].Seconds()*1000)
-	}
-	return nil
-}
-
-// startTimes are what jobs of an idle fleet took, and what was timed right after each of them.
-type startTimes struct{ took, inserted, commits, handover []time.Duration }
-
-// Names of starts that are only taken apart.
-const (
-	untriggered   = "a worker of ours, without triggers"
-	leastHandover = "the same row inserted, notified and fetched"
-)
-
-// startsOf times what one fleet does with what a client inserts, with our triggers or not.
-func (q *benchQueue) startsOf(ctx context.Context, name string, by benchFleet, triggers bool, inserter interface {
-	Insert(ctx context.Context, args river.JobArgs, opts *river.InsertOpts) (*rivertype.JobInsertResult, error)
-},
-) (of startTimes, err error) {
-	if err := q.setTriggers(ctx, triggers); err != nil {
-		return of, err
-	}
-	floor, err := q.newHandover(ctx)
-	if err != nil {
-		return of, err
-	}
-	defer floor.close()
-	began := make(chan struct{})
-	client, err := q.fleet(by, &noopWorker{began: began})
-	if err != nil {
-		return of, err
-	}
-	if err := client.Start(ctx); err != nil {
-		return of, err
-	}
-	for i := range warmStarts + idleStarts {
-		if err := idle(ctx); err != nil {
-			return of, err
-		}
-		q.trace.begins()
-		start := time.Now()
-		if _, err := inserter.Insert(ctx, noopArgs{WorkspaceID: uuid.New()}, nil); err != nil {
-			return of, err
-		}
-		of.inserted = append(of.inserted, time.Since(start))
-		select {
-		case <-ctx.Done():
-			return of, ctx.Err()
-		case <-began:
-		}
-		of.took = append(of.took, time.Since(start))
-		if i >= warmStarts {
-			q.trace.began(name, start, of.inserted[i])
-		}
-		commits, err := q.twoCommits(ctx)
-		if err != nil {
-			return of, err
-		}
-		of.commits = append(of.commits, commits)
-		if err := idle(ctx); err != nil { // what has just run is quicker than what has to be woken
-			return of, err
-		}
-		handover, err := floor.time(ctx)
-		if err != nil {
-			return of, err
-		}
-		of.handover = append(of.handover, handover.worked)
-		if i >= warmStarts {
-			q.trace.note(leastHandover, handover)
-		}
-	}
-	for _, times := range []*[]time.Duration{&of.took, &of.inserted, &of.commits, &of.handover} {
-		*times = (*times)[warmStarts:]
-	}
-	return of, client.Stop(ctx)
-}
-
-// idle waits until the fleet is idle again, without a rhythm.
-func idle(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(time.Duration(5+rand.IntN(10)) * time.Millisecond):
-		return nil
-	}
 }
 
 // setTriggers has the table of jobs have our triggers, or not, as for River without anything of ours.

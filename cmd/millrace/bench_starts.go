@@ -4,16 +4,197 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
 
+	"millrace/jobs"
+	"millrace/jobs/worker/fleet"
 	"millrace/ops/routine"
 )
+
+// idleStarts is how many jobs are timed that are inserted one after the other into an idle fleet, in startRounds rounds, and
+// warmStarts how many come before in each: the first on a connection has the server read its catalogue and plan, in 5 ms or more.
+const (
+	startRounds = 4
+	idleStarts  = 50
+	warmStarts  = 50
+)
+
+// starter is what inserts and works jobs whose starts are timed.
+type starter struct {
+	name     string
+	by       benchFleet
+	triggers bool
+	inserter interface {
+		Insert(ctx context.Context, args river.JobArgs, opts *river.InsertOpts) (*rivertype.JobInsertResult, error)
+	}
+	startTimes
+}
+
+// starters are the fleet, River without anything of ours and, where starts are taken apart, a worker of ours without triggers.
+// What inserts is another process than what works, with connections of its own.
+func (q *benchQueue) starters(inserts *pgxpool.Pool) ([]starter, error) {
+	logger := slog.New(slog.DiscardHandler)
+	ours, err := jobs.NewInsertClient(inserts, logger)
+	if err != nil {
+		return nil, err
+	}
+	rivers, err := river.NewClient(riverpgxv5.New(inserts), &river.Config{Logger: logger, FetchCooldown: fleet.FetchCooldown})
+	if err != nil {
+		return nil, err
+	}
+	all := []starter{
+		{name: benchFleets[fullFleet], by: fullFleet, triggers: true, inserter: ours},
+		{name: benchFleets[bareRiver], by: bareRiver, inserter: rivers},
+	}
+	if q.trace != nil {
+		all = append(all, starter{name: untriggered, by: fullFleet, inserter: ours})
+	}
+	return all, nil
+}
+
+// starts times jobs of idle fleets from the call that inserts one to its work, in rounds of each. Beside each it times what
+// nobody can do without: a statement that inserts the job's row and one that updates it, each committed, over one connection;
+// and the same with a notification between them, over two.
+func (q *benchQueue) starts(ctx context.Context, found *figures) error {
+	if _, err := q.owner.Exec(ctx, `create table if not exists bench_starts (like river_job including all)`); err != nil {
+		return err
+	}
+	inserts, err := pgxpool.NewWithConfig(ctx, q.pool.Config())
+	if err != nil {
+		return err
+	}
+	defer inserts.Close()
+	all, err := q.starters(inserts)
+	if err != nil {
+		return err
+	}
+	for round := range startRounds {
+		for _, at := range shuffled(len(all), round) {
+			if err := q.startsOf(ctx, &all[at]); err != nil {
+				return err
+			}
+		}
+	}
+	var handover []time.Duration
+	for _, of := range all {
+		handover = append(handover, of.handover...)
+	}
+	named := []struct {
+		name string
+		took []time.Duration
+	}{
+		{"job of an idle fleet, insert to work", all[0].took}, {"of that, the insert", all[0].inserted},
+		{"job of bare River, idle, insert to work", all[1].took},
+		{"the same row inserted and updated, a commit each", all[0].commits},
+		{leastHandover, handover},
+	}
+	if q.trace != nil {
+		named = append(named, struct {
+			name string
+			took []time.Duration
+		}{"job of " + untriggered + ", idle, insert to work", all[2].took})
+	}
+	for _, of := range named {
+		slices.Sort(of.took)
+		found.add(of.name+", p50", "ms", of.took[len(of.took)/2].Seconds()*1000)
+		found.add(of.name+", p99", "ms", of.took[(len(of.took)-1)*99/100].Seconds()*1000)
+	}
+	return nil
+}
+
+// startTimes are what jobs of an idle fleet took, and what was timed right after each of them.
+type startTimes struct{ took, inserted, commits, handover []time.Duration }
+
+// Names of starts that are only taken apart.
+const (
+	untriggered   = "a worker of ours, without triggers"
+	leastHandover = "the same row inserted, notified and fetched"
+)
+
+// startsOf times a round of one fleet's starts, with our triggers or not.
+func (q *benchQueue) startsOf(ctx context.Context, of *starter) error {
+	if err := q.setTriggers(ctx, of.triggers); err != nil {
+		return err
+	}
+	floor, err := q.newHandover(ctx)
+	if err != nil {
+		return err
+	}
+	defer floor.close()
+	began := make(chan struct{})
+	client, err := q.fleet(of.by, &noopWorker{began: began})
+	if err != nil {
+		return err
+	}
+	if err := client.Start(ctx); err != nil {
+		return err
+	}
+	for i := range warmStarts + idleStarts {
+		if err := q.start(ctx, of, began, floor, i >= warmStarts); err != nil {
+			return err
+		}
+	}
+	return client.Stop(ctx)
+}
+
+// start times one job, and beside it what nobody can do without, unless they only warm what the next run on.
+func (q *benchQueue) start(ctx context.Context, of *starter, began <-chan struct{}, floor *handover, timed bool) error {
+	if err := idle(ctx); err != nil {
+		return err
+	}
+	q.trace.begins()
+	start := time.Now()
+	if _, err := of.inserter.Insert(ctx, noopArgs{WorkspaceID: uuid.New()}, nil); err != nil {
+		return err
+	}
+	inserted := time.Since(start)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-began:
+	}
+	took := time.Since(start)
+	if timed {
+		q.trace.began(of.name, start, inserted)
+	}
+	commits, err := q.twoCommits(ctx)
+	if err != nil {
+		return err
+	}
+	if err := idle(ctx); err != nil { // what has just run is quicker than what has to be woken
+		return err
+	}
+	handover, err := floor.time(ctx)
+	if err != nil || !timed {
+		return err
+	}
+	q.trace.note(leastHandover, handover)
+	of.took, of.inserted = append(of.took, took), append(of.inserted, inserted)
+	of.commits, of.handover = append(of.commits, commits), append(of.handover, handover.worked)
+	return nil
+}
+
+// idle waits until the fleet is idle again, without a rhythm.
+func idle(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Duration(5+rand.IntN(10)) * time.Millisecond):
+		return nil
+	}
+}
 
 // handover is the least by which a row that one connection inserts can be fetched by another that waits for it: the insert and
 // its notification in one trip, and the statement that takes the row once the notification has come. Nothing else is in
