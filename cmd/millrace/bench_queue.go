@@ -68,6 +68,7 @@ type benchQueue struct {
 	pool  *pgxpool.Pool // of the API's role
 	owner *pgxpool.Pool // above row-level security
 	trace *startTrace   // nil: starts are not taken apart
+	least []string      // triggers of the least possible feed, where starts are taken apart
 }
 
 func newBenchQueue(ctx context.Context, life *lifecycle, cluster *localpg.Cluster) (*benchQueue, error) {

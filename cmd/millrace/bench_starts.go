@@ -36,13 +36,15 @@ type starter struct {
 	name     string
 	by       benchFleet
 	triggers bool
+	least    bool // with the triggers of the least possible feed instead
 	inserter interface {
 		Insert(ctx context.Context, args river.JobArgs, opts *river.InsertOpts) (*rivertype.JobInsertResult, error)
 	}
 	startTimes
 }
 
-// starters are the fleet, River without anything of ours and, where starts are taken apart, a worker of ours without triggers.
+// starters are the fleet, River without anything of ours and, where starts are taken apart, a worker of ours without triggers
+// and one with those of the least possible feed.
 // What inserts is another process than what works, with connections of its own.
 func (q *benchQueue) starters(inserts *pgxpool.Pool) ([]starter, error) {
 	logger := slog.New(slog.DiscardHandler)
@@ -59,7 +61,7 @@ func (q *benchQueue) starters(inserts *pgxpool.Pool) ([]starter, error) {
 		{name: benchFleets[bareRiver], by: bareRiver, inserter: rivers},
 	}
 	if q.trace != nil {
-		all = append(all, starter{name: untriggered, by: fullFleet, inserter: ours})
+		all = append(all, starter{name: untriggered, by: fullFleet, inserter: ours}, starter{name: leastFed, by: fullFleet, inserter: ours, least: true})
 	}
 	return all, nil
 }
@@ -100,11 +102,11 @@ func (q *benchQueue) starts(ctx context.Context, found *figures) error {
 		{"the same row inserted and updated, a commit each", all[0].commits},
 		{leastHandover, handover},
 	}
-	if q.trace != nil {
+	for _, of := range all[2:] {
 		named = append(named, struct {
 			name string
 			took []time.Duration
-		}{"job of " + untriggered + ", idle, insert to work", all[2].took})
+		}{"job of " + of.name + ", idle, insert to work", of.took})
 	}
 	for _, of := range named {
 		slices.Sort(of.took)
@@ -120,6 +122,7 @@ type startTimes struct{ took, inserted, commits, handover []time.Duration }
 // Names of starts that are only taken apart.
 const (
 	untriggered   = "a worker of ours, without triggers"
+	leastFed      = "a worker of ours, least possible feed"
 	leastHandover = "the same row inserted, notified and fetched"
 )
 
@@ -127,6 +130,11 @@ const (
 func (q *benchQueue) startsOf(ctx context.Context, of *starter) error {
 	if err := q.setTriggers(ctx, of.triggers); err != nil {
 		return err
+	}
+	for _, trigger := range q.least {
+		if _, err := q.owner.Exec(ctx, fmt.Sprintf(`alter table river_job %s trigger %s`, map[bool]string{true: "enable", false: "disable"}[of.least], trigger)); err != nil {
+			return err
+		}
 	}
 	floor, err := q.newHandover(ctx)
 	if err != nil {
