@@ -124,7 +124,7 @@ type draws struct {
 	rng     *rand.Rand
 	periods int
 	block   float64
-	scale   float64 // see blockOf
+	lengths *lengths
 	spans   []span
 	ends    []int
 }
@@ -134,7 +134,7 @@ const spansAtOnce = 1 << 20
 
 func newDraws(periods int, o Options) *draws {
 	return &draws{
-		rng: rand.New(rand.NewPCG(o.Seed, 0x5eed)), periods: periods, block: o.Block, scale: portable.Log1p(-1 / max(o.Block, 1)),
+		rng: rand.New(rand.NewPCG(o.Seed, 0x5eed)), periods: periods, block: o.Block, lengths: newLengths(o.Block),
 	}
 }
 
@@ -155,7 +155,7 @@ func (d *draws) next(most int) ([]span, []int) {
 // one draws one resample.
 func (d *draws) one() {
 	for n, left := d.periods, d.periods; left > 0; {
-		length := min(blockOf(d.rng, d.block, d.scale), left, n)
+		length := min(d.length(), left, n)
 		start := d.rng.IntN(n)
 		left -= length
 		if end := start + length; end <= n {
@@ -166,14 +166,12 @@ func (d *draws) one() {
 	}
 }
 
-// blockOf draws a geometric length of the given mean; scale is log(1 − 1/mean).
-func blockOf(rng *rand.Rand, mean, scale float64) int {
-	if mean <= 1 {
+// length draws the length of a block.
+func (d *draws) length() int {
+	if d.block <= 1 {
 		return 1
 	}
-	u := 1 - float64(rng.Float64()) // in (0, 1]
-	length := math.Floor(portable.Log(u)/scale) + 1
-	return int(min(length, math.MaxInt32))
+	return d.lengths.of(1 - float64(d.rng.Float64()))
 }
 
 // judge makes the tests of the rows' means and their resampled means.
