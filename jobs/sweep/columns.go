@@ -259,20 +259,37 @@ func (c *columns) takeRungScores(s Spec) map[int]float64 {
 	return taken
 }
 
-// appendRows adds the rows of another.
-func (c *columns) appendRows(o *columns) {
-	c.verdicts = append(c.verdicts, o.verdicts...)
+// extend sets the number of rows. The columns have room for them, and the values that are there.
+func (c *columns) extend(n int) {
+	c.verdicts = c.verdicts[:n]
 	for i := range c.params {
-		c.params[i] = append(c.params[i], o.params[i]...)
+		c.params[i] = c.params[i][:n]
 	}
 	for i := range c.scores {
-		c.scores[i] = append(c.scores[i], o.scores[i]...)
+		c.scores[i] = c.scores[i][:n]
 	}
 	for i := range c.figures {
-		c.figures[i] = append(c.figures[i], o.figures[i]...)
+		c.figures[i] = c.figures[i][:n]
 	}
 	for i := range c.trades {
-		c.trades[i] = append(c.trades[i], o.trades[i]...)
+		c.trades[i] = c.trades[i][:n]
+	}
+}
+
+// put writes the rows of another from row at on.
+func (c *columns) put(at int, o *columns) {
+	copy(c.verdicts[at:], o.verdicts)
+	for i := range c.params {
+		copy(c.params[i][at:], o.params[i])
+	}
+	for i := range c.scores {
+		copy(c.scores[i][at:], o.scores[i])
+	}
+	for i := range c.figures {
+		copy(c.figures[i][at:], o.figures[i])
+	}
+	for i := range c.trades {
+		copy(c.trades[i][at:], o.trades[i])
 	}
 }
 

@@ -30,14 +30,18 @@ func (g *gathered) selection(p *Plan, trial int) float64 {
 }
 
 func gather(p *Plan, shards []Shard, kept *Kept, load func(int) ([]byte, []byte, []byte, error)) (*gathered, error) {
-	cols := newColumns(len(p.names), p.Trials())
-	all := &gathered{cols: &cols, ratios: make([]float64, 0, p.Trials()), kept: kept}
+	all, own := kept.take(shards)
+	if all == nil {
+		cols := newColumns(len(p.names), p.Trials())
+		all = &gathered{cols: &cols, ratios: make([]float64, 0, p.Trials())}
+	}
+	all.kept = kept
 	for _, sh := range shards {
-		if sh.Rung == 0 && sh.First != cols.len() {
-			return nil, fmt.Errorf("shard %d begins at trial %d, not at %d", sh.Index, sh.First, cols.len())
+		if sh.Rung == 0 && sh.First != all.cols.len() {
+			return nil, fmt.Errorf("shard %d begins at trial %d, not at %d", sh.Index, sh.First, all.cols.len())
 		}
-		if own := kept.of(sh); own != nil {
-			all.take(own)
+		if r, ok := own[sh.Index]; ok {
+			all.take(r)
 			continue
 		}
 		columns, top, stats, err := load(sh.Index)
@@ -56,18 +60,19 @@ func gather(p *Plan, shards []Shard, kept *Kept, load func(int) ([]byte, []byte,
 			return nil, fmt.Errorf("shard %d: %w", sh.Index, err)
 		}
 	}
-	if cols.len() != p.Trials() {
-		return nil, fmt.Errorf("%d trials were run of %d", cols.len(), p.Trials())
+	if n := all.cols.len(); n != p.Trials() {
+		return nil, fmt.Errorf("%d trials were run of %d", n, p.Trials())
 	}
 	all.full = kept.metrics()
 	all.prune(p)
 	return all, nil
 }
 
-// take adds what this process found itself.
-func (g *gathered) take(r *ShardResult) {
-	g.cols.appendRows(&r.columns)
-	g.ratios = append(g.ratios, r.ratios...)
+// take adds what this process found itself, whose rows are there behind those so far.
+func (g *gathered) take(r keptShard) {
+	n := g.cols.len() + r.Trials
+	g.cols.extend(n)
+	g.ratios = g.ratios[:n]
 	g.blocks, g.panel = append(g.blocks, r.sample.blocks...), append(g.panel, r.sample.panel...)
 }
 

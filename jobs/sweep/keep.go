@@ -27,8 +27,17 @@ type Kept struct {
 
 	mu           sync.Mutex
 	leadersKnown int
-	shards       map[int]*ShardResult
+	cols         columns   // of all trials; those of shards that are not kept mean nothing
+	ratios       []float64 // the same
+	shards       map[int]keptShard
 	leaders      []keptLeader
+	ranked       bool // and nothing is kept any more
+}
+
+// keptShard is a shard and what its result has beside the rows.
+type keptShard struct {
+	Shard
+	sample keptSample
 }
 
 type keptLeader struct {
@@ -43,7 +52,7 @@ func (p *Plan) Keep() *Kept {
 	}
 	k := &Kept{
 		plan: p, likely: sampler{math.MaxUint64}, held: p.held(false),
-		shards: map[int]*ShardResult{}, known: evidence.NewKnown(p.held(false)),
+		shards: map[int]keptShard{}, known: evidence.NewKnown(p.held(false)),
 	}
 	if n, wanted := uint64(p.Trials()), uint64(p.panelSize()); n > wanted {
 		k.likely = sampler{math.MaxUint64 / n * wanted}
@@ -63,33 +72,39 @@ func (k *Kept) RunShard(ctx context.Context, sh Shard, progress func(done int)) 
 func (k *Kept) leastScore() float64 { return math.Float64frombits(k.least.Load()) }
 
 // Add keeps the result of a shard once it has been encoded, in the place of what was kept of it before, and returns about how many
-// more bytes of memory that takes, with Prepare.
-func (k *Kept) Add(r *ShardResult) int {
+// more bytes of memory that takes, with Prepare. The first one takes the rows of all trials: so they are in memory once, also while
+// they are ranked.
+func (k *Kept) Add(r *ShardResult) (taken int) {
 	if r.shard.Permutes() {
 		return 0
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.ranked {
+		return 0
+	}
+	if k.ratios == nil {
+		n, params := k.plan.Trials(), len(k.plan.names)
+		k.cols, k.ratios = newColumns(params, n), make([]float64, n)
+		k.cols.extend(n)
+		taken = n*(rowBytes+8*params+8) + leadersKept*evidence.KnownBytes*len(k.held)
+	}
 	k.lead(r)
-	taken := k.sizeOf(r)
-	if len(k.shards) == 0 {
-		taken += leadersKept * evidence.KnownBytes * len(k.held)
-	}
-	if before := k.shards[r.shard.Index]; before != nil {
-		taken -= k.sizeOf(before)
-	}
-	k.shards[r.shard.Index] = r
+	k.cols.put(r.shard.First, &r.columns)
+	copy(k.ratios[r.shard.First:], r.ratios)
+	taken += k.sizeOf(r.sample) - k.sizeOf(k.shards[r.shard.Index].sample)
+	k.shards[r.shard.Index] = keptShard{r.shard, r.sample}
 	return taken
 }
 
 // leadersKept is how many leaders' returns are kept at most.
 const leadersKept = 2 * leadersPanel
 
-// sizeOf is about how many bytes a result takes.
-func (k *Kept) sizeOf(r *ShardResult) int {
-	taken := r.columns.len()*(rowBytes+8*len(r.columns.params)+8) + len(r.sample.blocks)*blockRowBytes
-	for i := range r.sample.panel {
-		if taken += 4 * len(k.held); k.likely.takes(r.sample.panel[i].trial) {
+// sizeOf is about how many bytes a sample takes.
+func (k *Kept) sizeOf(sample keptSample) int {
+	taken := len(sample.blocks) * blockRowBytes
+	for i := range sample.panel {
+		if taken += 4 * len(k.held); k.likely.takes(sample.panel[i].trial) {
 			taken += evidence.KnownBytes * len(k.held)
 		}
 	}
@@ -135,26 +150,22 @@ func (k *Kept) lateLeaders() (late []trialAt) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	ran := 0
-	for _, r := range k.shards {
-		ran += r.columns.len()
+	for _, sh := range k.shards {
+		ran += sh.Trials
 	}
-	if ran < k.plan.Trials()/10*9 {
+	if k.ranked || ran < k.plan.Trials()/10*9 {
 		return nil
 	}
 	order := k.ordered()
 	for _, place := range order[:min(leadersPanel, len(order))] {
-		leader := &k.leaders[place]
-		if k.leadersKnown == leadersKept || k.likely.takes(leader.trial) || k.known.Has(leaderAs(leader.trial)) {
+		trial := k.leaders[place].trial
+		if k.leadersKnown == leadersKept || k.likely.takes(trial) || k.known.Has(leaderAs(trial)) {
 			continue
 		}
-		for _, r := range k.shards {
-			if at := leader.trial - r.shard.First; at >= 0 && at < r.columns.len() {
-				point := make(backtest.Params, len(k.plan.names))
-				r.columns.point(at, point)
-				late = append(late, trialAt{leader.trial, point})
-				k.leadersKnown++
-			}
-		}
+		point := make(backtest.Params, len(k.plan.names))
+		k.cols.point(trial, point)
+		late = append(late, trialAt{trial, point})
+		k.leadersKnown++
 	}
 	return late
 }
@@ -208,18 +219,27 @@ func (k *Kept) ordered() []int32 {
 	return order
 }
 
-// of is what is kept of a shard, or nil. A shard of the same number that was cut in another way is another one.
-func (k *Kept) of(sh Shard) *ShardResult {
+// take gives away the rows of all trials, none of them read yet, and what is kept of these shards. A shard of the same number that was
+// cut in another way is another one. Nil where none are kept. The rows are ranked where they are, so that nothing is kept from then on.
+func (k *Kept) take(shards []Shard) (rows *gathered, own map[int]keptShard) {
 	if k == nil {
-		return nil
+		return nil, nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	r := k.shards[sh.Index]
-	if r == nil || r.shard.First != sh.First || r.shard.Trials != sh.Trials || r.shard.Rung != sh.Rung || !bytes.Equal(r.shard.List, sh.List) {
-		return nil
+	own = map[int]keptShard{}
+	for _, sh := range shards {
+		if r, ok := k.shards[sh.Index]; ok && r.First == sh.First && r.Trials == sh.Trials && r.Rung == sh.Rung && bytes.Equal(r.List, sh.List) {
+			own[sh.Index] = r
+		}
 	}
-	return r
+	if len(own) > 0 {
+		cols := k.cols
+		cols.extend(0)
+		rows = &gathered{cols: &cols, ratios: k.ratios[:0]}
+	}
+	k.ranked, k.cols, k.ratios, k.shards = true, columns{}, nil, nil
+	return rows, own
 }
 
 // metrics are the full metrics of leaders so far.

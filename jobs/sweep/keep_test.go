@@ -2,6 +2,8 @@ package sweep
 
 import (
 	"errors"
+	"maps"
+	"math"
 	"slices"
 	"testing"
 
@@ -25,11 +27,9 @@ func TestKeptShardsAreRankedAsLoadedOnesAre(t *testing.T) {
 // Of a tune whose leaders run again at the end, those that were kept need not.
 func TestKeptLeadersNeedNotRunAgain(t *testing.T) {
 	p, shards, _ := manyTrials(t)
-	kept := keepSome(t, p, shards, func(int) bool { return true })
+	kept, own, out := keepSome(t, p, shards, func(int) bool { return true })
 	require.Len(t, kept.leaders, leaders)
 	require.Positive(t, kept.leastScore())
-	out, err := CollectKept(p, shards, kept, nil)
-	require.NoError(t, err)
 	full := map[int]bool{}
 	for _, m := range kept.metrics() {
 		full[m.trial] = true
@@ -44,12 +44,12 @@ func TestKeptLeadersNeedNotRunAgain(t *testing.T) {
 	require.Positive(t, kept.known.Len())
 	require.Positive(t, kept.leadersKnown)
 	require.LessOrEqual(t, kept.leadersKnown, leadersKept)
-	require.Equal(t, len(knownTrials(kept))+kept.leadersKnown, kept.known.Len())
+	require.Equal(t, len(knownTrials(kept, own))+kept.leadersKnown, kept.known.Len())
 	require.True(t, kept.known.Has(leaderAs(out.Leaderboard[0].TrialIndex)), "the best was among the leaders before the last shard")
 }
 
-func knownTrials(k *Kept) (trials []int) {
-	for _, r := range k.shards {
+func knownTrials(k *Kept, own map[int]keptShard) (trials []int) {
+	for _, r := range own {
 		for _, row := range r.sample.panel {
 			if k.likely.takes(row.trial) {
 				trials = append(trials, row.trial)
@@ -59,10 +59,12 @@ func knownTrials(k *Kept) (trials []int) {
 	return trials
 }
 
-// keepSome runs the shards and keeps some of them, and requires that what is found is what is found without.
-func keepSome(tb testing.TB, p *Plan, shards []Shard, keeps func(shard int) bool) *Kept {
+// keepSome runs the shards and keeps some of them, and requires that what is found is what is found without. It returns what was kept of
+// the shards, too, and what was found.
+func keepSome(tb testing.TB, p *Plan, shards []Shard, keeps func(shard int) bool) (kept *Kept, own map[int]keptShard, got *Outcome) {
 	tb.Helper()
-	kept, apart := p.Keep(), &parts{of: make([][3][]byte, len(shards))}
+	kept = p.Keep()
+	apart := &parts{of: make([][3][]byte, len(shards))}
 	plain := &parts{of: make([][3][]byte, len(shards))}
 	stays := make([]bool, len(shards))
 	for i, sh := range shards {
@@ -82,9 +84,10 @@ func keepSome(tb testing.TB, p *Plan, shards []Shard, keeps func(shard int) bool
 		}
 	}
 	require.Equal(tb, plain.of, apart.of, "other bytes are stored")
+	own = maps.Clone(kept.shards)
 	want, err := Collect(p, shards, plain.load)
 	require.NoError(tb, err)
-	got, err := CollectKept(p, shards, kept, func(shard int) ([]byte, []byte, []byte, error) {
+	got, err = CollectKept(p, shards, kept, func(shard int) ([]byte, []byte, []byte, error) {
 		if stays[shard] {
 			return nil, nil, nil, errors.New("this one is kept")
 		}
@@ -94,7 +97,7 @@ func keepSome(tb testing.TB, p *Plan, shards []Shard, keeps func(shard int) bool
 	require.True(tb, asJSON(tb, want) == asJSON(tb, got), "the outcomes differ")
 	require.Equal(tb, want.TrialsSum, got.TrialsSum)
 	require.Equal(tb, want.Ranking, got.Ranking)
-	return kept
+	return kept, own, got
 }
 
 // What was kept of a shard says nothing of one of the same number that is cut in another way.
@@ -107,7 +110,43 @@ func TestShardsCutInAnotherWayAreLoaded(t *testing.T) {
 	kept.Add(result)
 	_, err = CollectKept(p, p.Shards(p.Trials()), kept, func(int) ([]byte, []byte, []byte, error) { return nil, nil, nil, errors.New("loaded") })
 	require.ErrorContains(t, err, "loaded")
-	require.NotNil(t, kept.of(p.Shards(p.Trials() / 2)[0]))
+	_, own := kept.take(p.Shards(p.Trials() / 2))
+	require.Empty(t, own, "what was ranked is kept no longer")
+	require.Zero(t, kept.Add(result))
+}
+
+// The rows of a tune are in one place from the first shard on, so that ranking them makes no copy; shards that were run elsewhere are read
+// into the gaps.
+func TestKeptRowsAreRankedWhereTheyAre(t *testing.T) {
+	t.Parallel()
+	p := plan(t, crossSpec(), randomWalk(t, 900, 5))
+	shards := p.Shards(p.Trials() / 5)
+	kept, elsewhere := p.Keep(), &parts{of: make([][3][]byte, len(shards))}
+	for i, sh := range shards {
+		result, err := kept.RunShard(t.Context(), sh, func(int) {})
+		require.NoError(t, err)
+		at := &elsewhere.of[i]
+		at[0], at[1], at[2], err = result.Encode()
+		require.NoError(t, err)
+		if i%2 == 1 {
+			kept.Add(result)
+		}
+	}
+	first, loaded := &kept.cols.verdicts[0], 0
+	all, err := gather(p, shards, kept, func(shard int) ([]byte, []byte, []byte, error) {
+		loaded++
+		return elsewhere.load(shard)
+	})
+	require.NoError(t, err)
+	require.Same(t, first, &all.cols.verdicts[0])
+	require.Equal(t, (len(shards)+1)/2, loaded)
+	again, err := gather(p, shards, nil, elsewhere.load)
+	require.NoError(t, err)
+	require.Equal(t, again.cols.planes(), all.cols.planes())
+	require.Equal(t, len(again.ratios), len(all.ratios))
+	for i := range again.ratios {
+		require.Equal(t, math.Float64bits(again.ratios[i]), math.Float64bits(all.ratios[i]))
+	}
 }
 
 // A shard that runs again, as its job does when its worker did not hear that it was saved, is kept once.
@@ -119,7 +158,8 @@ func TestAShardIsKeptOnce(t *testing.T) {
 		for i, sh := range p.Shards(10) {
 			result, err := p.runShard(t.Context(), sh, func(int) {}, again.leastScore)
 			require.NoError(t, err)
-			first := again.shards[i] == nil
+			_, before := again.shards[i]
+			first := !before
 			require.Equal(t, first, again.Add(result) > 0)
 			if first {
 				result, err = p.runShard(t.Context(), sh, func(int) {}, kept.leastScore)
@@ -140,10 +180,9 @@ func TestABestTrialOutsideOfTheSampleIsWeighedAsWithoutWhatIsKnown(t *testing.T)
 	spec.ParamSpace = map[string]Range{"fast": {Low: new(2.0), High: new(35.0)}, "slow": {Low: new(36.0), High: new(75.0)}}
 	for _, seed := range []uint64{44, 76} { // of 1,360 trials some more are known than are sampled, and in these the best is one of them
 		p := plan(t, spec, randomWalk(t, 400, seed))
-		kept := keepSome(t, p, p.Shards(p.Trials()), func(int) bool { return true })
-		best, _ := kept.shards[0].Best()
-		require.True(t, kept.known.Has(*best))
-		sampled := cutPanel(slices.Clone(kept.shards[0].sample.panel), p.panelSize())
-		require.False(t, slices.ContainsFunc(sampled, func(row panelRow) bool { return row.trial == *best }))
+		kept, own, out := keepSome(t, p, p.Shards(p.Trials()), func(int) bool { return true })
+		require.True(t, kept.known.Has(*out.BestTrial))
+		sampled := cutPanel(slices.Clone(own[0].sample.panel), p.panelSize())
+		require.False(t, slices.ContainsFunc(sampled, func(row panelRow) bool { return row.trial == *out.BestTrial }))
 	}
 }

@@ -38,8 +38,8 @@ type planned struct {
 	bytes int         // that kept takes
 }
 
-// keptBytes bounds what is kept of all tunes.
-const keptBytes = 64 << 20
+// keptBytes bounds what is kept of all tunes: that of a million trials, which takes some 100 MB while its evidence is made.
+const keptBytes = 128 << 20
 
 // pacesKept bounds the paces that are kept.
 const pacesKept = 64
