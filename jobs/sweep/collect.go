@@ -206,9 +206,9 @@ func (p *Plan) collect(all *gathered, most int) (out *Outcome, err error) {
 	var found splits
 	var beside routine.Group // what the ranking has nothing to do with
 	beside.Run(func() error { found = p.splits(all); return nil })
-	beside.Run(func() error { out.TrialsSum = all.cols.sum(); return nil })
 	all.rank(p, &out.Counts)
 	out.Ranking = all.ranking
+	beside.Run(func() error { out.TrialsSum = all.cols.sum(); return nil })
 	beside.Run(func() error { out.rankingBody = encodeRanking(out.Ranking); return nil })
 	err = p.judge(out, all, most)
 	if err = errors.Join(err, beside.Wait()); err != nil {

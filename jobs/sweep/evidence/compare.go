@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"errors"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -63,18 +64,18 @@ func varying(p *Panel) (rows []int, means []float64) {
 // resample draws the means of the rows over resampled periods: Resamples rows of len(rows) values.
 func resample(p *Panel, rows []int, o Options) []float64 {
 	n, k := p.Periods(), len(rows)
-	drawn := make([]float64, o.Resamples*k)
-	groups := make([]runningGroup, (k+groupRows-1)/groupRows)
-	beside(len(groups), func(g int) { groups[g] = newRunningGroup(p, rows[g*groupRows:min((g+1)*groupRows, k)]) })
+	drawn, groups := make([]float64, o.Resamples*k), groupsOf(p, rows)
 	draws := newDraws(n, o)
 	for done := 0; done < o.Resamples; {
 		spans, ends := draws.next(o.Resamples - done)
 		beside(len(groups), func(g int) {
 			from := 0
 			for i, to := range ends {
-				sums := groups[g].sum(spans[from:to])
-				for j, out := 0, drawn[(done+i)*k+g*groupRows:(done+i+1)*k]; j < min(groupRows, len(out)); j++ {
-					out[j] = sums[j] / float64(n)
+				sums := groups[g].running.sum(spans[from:to])
+				for of, place := range groups[g].places {
+					if place >= 0 {
+						drawn[(done+i)*k+place] = sums[of] / float64(n)
+					}
 				}
 				from = to
 			}
@@ -84,6 +85,53 @@ func resample(p *Panel, rows []int, o Options) []float64 {
 	return drawn
 }
 
+// group are the running sums of up to groupRows rows, and their places among those that are resampled; -1: not among them.
+type group struct {
+	running runningGroup
+	places  []int
+}
+
+// groupsOf are groups that have all of the rows: those that are known with most of their rows among them, and new ones for the rest.
+func groupsOf(p *Panel, rows []int) (groups []group) {
+	left := make(map[int]int, len(rows)) // places by what Known calls the rows, where any are known
+	for place, row := range rows {
+		name := row
+		if p.known != nil {
+			name = p.knownAs(row)
+		}
+		left[name] = place
+	}
+	for _, known := range p.known.groupsOf() {
+		g, there := group{known.running, make([]int, len(known.trials))}, 0
+		for i, trial := range known.trials {
+			if place, ok := left[trial]; ok {
+				g.places[i], there = place, there+1
+			} else {
+				g.places[i] = -1
+			}
+		}
+		if there*2 <= groupRows {
+			continue
+		}
+		for _, trial := range known.trials {
+			delete(left, trial)
+		}
+		groups = append(groups, g)
+	}
+	own := len(groups)
+	for places := range slices.Chunk(slices.Sorted(maps.Values(left)), groupRows) {
+		groups = append(groups, group{places: places})
+	}
+	beside(len(groups)-own, func(g int) {
+		var returns [][]float64
+		for _, place := range groups[own+g].places {
+			returns = append(returns, p.Returns[rows[place]])
+		}
+		groups[own+g].running = newRunningGroup(returns)
+	})
+	return groups
+}
+
 // groupRows is how many rows are summed at a time: their running sums together stay in the second cache, where those of all rows
 // would be waited for at each draw.
 const groupRows = 4
@@ -91,11 +139,11 @@ const groupRows = 4
 // runningGroup are the running sums of up to groupRows rows, period by period.
 type runningGroup [][groupRows]float64
 
-func newRunningGroup(p *Panel, rows []int) runningGroup {
-	running := make(runningGroup, p.Periods()+1)
+func newRunningGroup(rows [][]float64) runningGroup {
+	running := make(runningGroup, len(rows[0])+1)
 	for j, row := range rows {
 		var sum float64
-		for t, r := range p.Returns[row] {
+		for t, r := range row {
 			sum += r
 			running[t+1][j] = sum
 		}

@@ -14,6 +14,14 @@ type Known struct {
 	rows      map[int]knownRow
 	products  map[[2]int]float64 // of two rows at the same scale, the one that came first before the other
 	order     []int              // trials as they came
+	waiting   []int              // those of them that vary and are in no group yet
+	groups    []knownGroup
+}
+
+// knownGroup are the running sums of the rows of some trials.
+type knownGroup struct {
+	trials  []int
+	running runningGroup
 }
 
 // knownRow is what is known of one trial.
@@ -30,7 +38,7 @@ func NewKnown(benchmark []float64) *Known {
 }
 
 // KnownBytes is about how much memory a return of a known trial takes.
-const KnownBytes = 2 * 8
+const KnownBytes = 3 * 8
 
 // Add finds what a panel will ask of a trial with these returns. One that is known already stays as it is.
 func (k *Known) Add(trial int, returns []float64) {
@@ -46,10 +54,34 @@ func (k *Known) Add(trial int, returns []float64) {
 	if _, ok := k.rows[trial]; ok {
 		return
 	}
+	k.rows[trial] = row
 	if row.standard != nil {
 		k.compare(trial, row.standard)
+		k.group(trial)
 	}
-	k.rows[trial], k.order = row, append(k.order, trial)
+	k.order = append(k.order, trial)
+}
+
+// group adds a row up with the three before it, as those of a panel are resampled.
+func (k *Known) group(trial int) {
+	if k.waiting = append(k.waiting, trial); len(k.waiting) < groupRows {
+		return
+	}
+	rows := make([][]float64, len(k.waiting))
+	for i, trial := range k.waiting {
+		rows[i] = k.rows[trial].excess
+	}
+	k.groups, k.waiting = append(k.groups, knownGroup{k.waiting, newRunningGroup(rows)}), nil
+}
+
+// groupsOf are the groups so far.
+func (k *Known) groupsOf() []knownGroup {
+	if k == nil {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.groups)
 }
 
 // compare notes the products with all rows that vary.

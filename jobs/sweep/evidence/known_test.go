@@ -36,6 +36,12 @@ func TestWhatIsKnownOfRowsIsWhatIsFoundOfThem(t *testing.T) {
 		require.Equal(t, want.Returns, got.Returns, name)
 		require.Equal(t, want.PanelBlockLength(), got.PanelBlockLength(), name)
 		require.Equal(t, groups, Cluster(got, 1), name)
+		o := Options{Resamples: 200, Block: 7.5, Level: 0.05, Seed: 5}
+		wanted, err := Compare(want, o)
+		require.NoError(t, err)
+		compared, err := Compare(got, o)
+		require.NoError(t, err)
+		require.Equal(t, wanted, compared, name)
 		for row, block := range got.blocks {
 			require.Equal(t, knows(row), block > 0, name)
 			if block > 0 {
@@ -73,6 +79,33 @@ func TestWhatIsKnownIsNotFoundAgain(t *testing.T) {
 	require.Len(t, together.Of, 1, "all of them are the same now")
 	e.blocks = slices.Repeat([]float64{40}, len(e.Returns))
 	require.Equal(t, 40.0, e.PanelBlockLength())
+}
+
+// Rows that were added up before their panel was complete are not added up again, and of a group some may not be in the panel.
+func TestRowsAreAddedUpOnce(t *testing.T) {
+	t.Parallel()
+	p, _ := readArch(t)
+	benchmark := make([]float64, p.Periods())
+	known := NewKnown(benchmark)
+	for row, trial := range p.Trials {
+		known.Add(trial, p.Returns[row])
+	}
+	require.Len(t, known.groups, len(p.Trials)/groupRows)
+	few := &Panel{Trials: p.Trials[1:], Returns: p.Returns[1:]}
+	o := Options{Resamples: 200, Block: 7.5, Level: 0.05, Seed: 5}
+	want, err := Compare(few.Excess(benchmark), o)
+	require.NoError(t, err)
+	got, err := Compare(few.ExcessOf(benchmark, known), o)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	for _, group := range known.groups {
+		for i := range group.running {
+			group.running[i] = [groupRows]float64{float64(i), float64(i), float64(i), float64(i)}
+		}
+	}
+	got, err = Compare(few.ExcessOf(benchmark, known), o)
+	require.NoError(t, err)
+	require.Equal(t, 1.0, got.SPALower, "every resampled mean is 1 now")
 }
 
 // A row that is known by another name than its trial's is not taken for what is known of the trial.

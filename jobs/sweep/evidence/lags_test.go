@@ -52,8 +52,7 @@ func TestRowsAreMultipliedAndSpansSummedAsOneByOne(t *testing.T) {
 		for i, product := range dots(a, b) {
 			require.Equal(t, dot(a, b[i]), product)
 		}
-		p := &Panel{Returns: b[:]}
-		group := newRunningGroup(p, []int{0, 1, 2, 3})
+		group := newRunningGroup(b[:])
 		var spans []span
 		require.Equal(t, group.sumPlain(spans), group.sum(spans))
 		for range n {
