@@ -16,7 +16,7 @@ import (
 func perTrial(ctx context.Context, plan *sweep.Plan) (time.Duration, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	const sample, slow, few = time.Millisecond, 50 * time.Millisecond, 8 * backtest.Lanes
+	const sample, slow, few = time.Millisecond, 50 * time.Millisecond, 4 * backtest.Lanes
 	for trials := few / 4; ; trials *= 4 {
 		ran, took, err := timed(ctx, plan, trials)
 		if err != nil {
