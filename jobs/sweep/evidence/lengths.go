@@ -29,7 +29,7 @@ func newLengths(mean float64) *lengths {
 		return l
 	}
 	for k := 0; ; k++ {
-		power := math.Exp(float64(k) * l.scale)
+		power := portable.Exp(float64(k) * l.scale)
 		l.powers = append(l.powers, power)
 		if power < 1.0/parts {
 			break
