@@ -177,7 +177,7 @@ func (r *tuneRounds) withoutQueue(shards []sweep.Shard) (all, evidence taken) {
 					_, _, _, err = result.Encode()
 					assert.NoError(r.b, err)
 					kept.Add(result)
-					kept.Prepare(result)
+					kept.Prepare(r.b.Context(), result)
 				}
 			})
 		}

@@ -20,15 +20,15 @@ type Kept struct {
 	plan   *Plan
 	likely sampler // trials whose returns the evidence most likely looks at
 	held   []float64
-	known  *evidence.Known // likely trials
+	known  *evidence.Known // likely trials, and late leaders
 	states atomic.Pointer[states]
 	once   sync.Once     // for states
 	least  atomic.Uint64 // bits of the score below which no trial is a leader, -Inf before there are any
 
 	mu           sync.Mutex
-	leadersKnown int
-	cols         columns   // of all trials; those of shards that are not kept mean nothing
-	ratios       []float64 // the same
+	leadersKnown map[int]bool // late leaders whose returns are known or are being made
+	cols         columns      // of all trials; those of shards that are not kept mean nothing
+	ratios       []float64    // the same
 	shards       map[int]keptShard
 	leaders      []keptLeader
 	ranked       bool // and nothing is kept any more
@@ -52,7 +52,7 @@ func (p *Plan) Keep() *Kept {
 	}
 	k := &Kept{
 		plan: p, likely: sampler{math.MaxUint64}, held: p.held(false),
-		shards: map[int]keptShard{}, known: evidence.NewKnown(p.held(false)),
+		shards: map[int]keptShard{}, leadersKnown: map[int]bool{}, known: evidence.NewKnown(p.held(false)),
 	}
 	if n, wanted := uint64(p.Trials()), uint64(p.panelSize()); n > wanted {
 		k.likely = sampler{math.MaxUint64 / n * wanted}
@@ -87,7 +87,7 @@ func (k *Kept) Add(r *ShardResult) (taken int) {
 		n, params := k.plan.Trials(), len(k.plan.names)
 		k.cols, k.ratios = newColumns(params, n), make([]float64, n)
 		k.cols.extend(n)
-		taken = n*(rowBytes+8*params+8) + leadersKept*evidence.KnownBytes*len(k.held)
+		taken = k.plan.RowBytes() + leadersKept*evidence.KnownBytes*len(k.held)
 	}
 	k.lead(r)
 	k.cols.put(r.shard.First, &r.columns)
@@ -96,6 +96,9 @@ func (k *Kept) Add(r *ShardResult) (taken int) {
 	k.shards[r.shard.Index] = keptShard{r.shard, r.sample}
 	return taken
 }
+
+// RowBytes is about how much memory the rows of all trials take.
+func (p *Plan) RowBytes() int { return p.Trials() * (rowBytes + 8*len(p.names) + 8) }
 
 // leadersKept is how many leaders' returns are kept at most.
 const leadersKept = 2 * leadersPanel
@@ -112,9 +115,9 @@ func (k *Kept) sizeOf(sample keptSample) int {
 }
 
 // Prepare finds what the evidence will ask of the shard's trials, while other shards run.
-func (k *Kept) Prepare(r *ShardResult) {
+func (k *Kept) Prepare(ctx context.Context, r *ShardResult) {
 	k.findStates()
-	defer k.knowLeaders()
+	defer k.knowLeaders(ctx)
 	for i := range r.sample.panel {
 		row := &r.sample.panel[i]
 		if !k.likely.takes(row.trial) || len(row.returns) != len(k.held) {
@@ -125,10 +128,13 @@ func (k *Kept) Prepare(r *ShardResult) {
 }
 
 // knowLeaders finds what the evidence will ask of the leaders, once most trials have run: those that lead then most often lead in the end.
-func (k *Kept) knowLeaders() {
+func (k *Kept) knowLeaders(ctx context.Context) {
 	scratch := k.plan.scratch()
 	defer k.plan.clear(scratch)
 	for _, leader := range k.lateLeaders() {
+		if ctx.Err() != nil {
+			return
+		}
 		returns, err := k.plan.returnsOf(scratch.runners, leader.point, false)
 		if err != nil {
 			return // which the verdict finds too, and says
@@ -159,13 +165,13 @@ func (k *Kept) lateLeaders() (late []trialAt) {
 	order := k.ordered()
 	for _, place := range order[:min(leadersPanel, len(order))] {
 		trial := k.leaders[place].trial
-		if k.leadersKnown == leadersKept || k.likely.takes(trial) || k.known.Has(leaderAs(trial)) {
+		if len(k.leadersKnown) == leadersKept || k.leadersKnown[trial] || k.likely.takes(trial) {
 			continue
 		}
 		point := make(backtest.Params, len(k.plan.names))
 		k.cols.point(trial, point)
 		late = append(late, trialAt{trial, point})
-		k.leadersKnown++
+		k.leadersKnown[trial] = true
 	}
 	return late
 }

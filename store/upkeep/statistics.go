@@ -3,6 +3,7 @@ package upkeep
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"millrace/store"
 )
@@ -18,7 +19,7 @@ func (s *Store) CollectStatistics(ctx context.Context) (tables []string, err err
 		if err != nil {
 			return tables, fmt.Errorf("collect statistics: %w", err)
 		}
-		if table == nil || len(tables) > 0 && *table == tables[len(tables)-1] { // held by autovacuum, which analyses it
+		if table == nil || slices.Contains(tables, *table) { // what was counted of it since is left to the next look
 			return tables, nil
 		}
 		tables = append(tables, *table)

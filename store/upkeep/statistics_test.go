@@ -1,6 +1,7 @@
 package upkeep_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -52,6 +53,48 @@ func TestPlansOfSmallTablesEndAsTablesGrow(t *testing.T) {
 			require.NotContains(t, again, "tunes")
 		})
 	}
+}
+
+// A table that another session holds, or that is large, keeps no other one from its statistics.
+func TestATableThatIsHeldOrLargeKeepsNoOtherFromItsStatistics(t *testing.T) {
+	t.Parallel()
+	d := storetest.New(t)
+	session, err := d.Owner.Acquire(t.Context())
+	require.NoError(t, err)
+	defer session.Release()
+	for _, sql := range []string{
+		`create unlogged table held (t text) with (autovacuum_enabled = off)`,
+		`create unlogged table small (t text) with (autovacuum_enabled = off)`,
+		`create unlogged table large (t text) with (autovacuum_enabled = off)`,
+		`alter table large alter t set storage plain`,
+		`insert into held select repeat('x', 100) from generate_series(1, 5000)`,
+		`insert into small select 'x' from generate_series(1, 1000)`,
+		`insert into large select repeat('x', 8000) from generate_series(1, 8300)`,
+		`select pg_stat_force_next_flush()`,
+	} {
+		_, err := session.Exec(t.Context(), sql)
+		require.NoError(t, err)
+	}
+	tx, err := session.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = tx.Rollback(t.Context()) }()
+	_, err = tx.Exec(t.Context(), `lock table held in share update exclusive mode`)
+	require.NoError(t, err)
+	var analysed []string
+	require.Eventually(t, func() bool {
+		var more []string
+		more, err = d.Store.Upkeep.CollectStatistics(t.Context())
+		analysed = append(analysed, more...)
+		return err != nil || slices.Contains(analysed, "small")
+	}, time.Minute, 20*time.Millisecond)
+	require.NoError(t, err)
+	require.NotContains(t, analysed, "held")
+	require.NotContains(t, analysed, "large")
+	require.NoError(t, tx.Rollback(t.Context()))
+	analysed, err = d.Store.Upkeep.CollectStatistics(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, analysed, "held")
+	require.NotContains(t, analysed, "large")
 }
 
 // addTunes adds tunes of the workspace, and has the session report at once how many rows it has changed.

@@ -12,9 +12,8 @@ type Known struct {
 	benchmark []float64
 	mu        sync.Mutex
 	rows      map[int]knownRow
-	products  map[[2]int]float64 // of two rows at the same scale, the one that came first before the other
-	order     []int              // trials as they came
-	waiting   []int              // those of them that vary and are in no group yet
+	order     []int // trials as they came
+	waiting   []int // those of them that vary and are in no group yet
 	groups    []knownGroup
 }
 
@@ -26,6 +25,8 @@ type knownGroup struct {
 
 // knownRow is what is known of one trial.
 type knownRow struct {
+	place    int       // in order
+	products []float64 // with the rows before it at the same scale; those that do not vary have none
 	excess   []float64 // its returns without what the benchmark explains
 	standard []float64 // that at mean 0 and length 1; nil: it does not vary
 	block    float64   // block length
@@ -34,7 +35,7 @@ type knownRow struct {
 
 // NewKnown knows nothing yet of trials beside that benchmark.
 func NewKnown(benchmark []float64) *Known {
-	return &Known{benchmark: benchmark, rows: map[int]knownRow{}, products: map[[2]int]float64{}}
+	return &Known{benchmark: benchmark, rows: map[int]knownRow{}}
 }
 
 // KnownBytes is about how much memory a return of a known trial takes.
@@ -54,12 +55,10 @@ func (k *Known) Add(trial int, returns []float64) {
 	if _, ok := k.rows[trial]; ok {
 		return
 	}
-	k.rows[trial] = row
-	if row.standard != nil {
-		k.compare(trial, row.standard)
+	row.place, row.products = len(k.order), k.productsOf(row.standard)
+	if k.rows[trial], k.order = row, append(k.order, trial); row.standard != nil {
 		k.group(trial)
 	}
-	k.order = append(k.order, trial)
 }
 
 // group adds a row up with the three before it, as those of a panel are resampled.
@@ -84,23 +83,28 @@ func (k *Known) groupsOf() []knownGroup {
 	return slices.Clone(k.groups)
 }
 
-// compare notes the products with all rows that vary.
-func (k *Known) compare(trial int, standard []float64) {
-	var others []int
+// productsOf are those of a row with all rows so far, by their places.
+func (k *Known) productsOf(standard []float64) []float64 {
+	if standard == nil {
+		return nil
+	}
+	var places []int
 	var rows [][]float64
-	for _, other := range k.order {
-		if row := k.rows[other].standard; row != nil {
-			others, rows = append(others, other), append(rows, row)
+	for place, trial := range k.order {
+		if row := k.rows[trial].standard; row != nil {
+			places, rows = append(places, place), append(rows, row)
 		}
 	}
-	for four := range slices.Chunk(others, 4) {
+	products := make([]float64, len(k.order))
+	for four := range slices.Chunk(places, 4) {
 		for i, product := range dots(standard, fourOf(rows)) {
 			if i < len(four) {
-				k.products[[2]int{four[i], trial}] = product
+				products[four[i]] = product
 			}
 		}
 		rows = rows[len(four):]
 	}
+	return products
 }
 
 // fourOf are the first four rows; of fewer the last one stands for the rest.
@@ -138,10 +142,15 @@ func (k *Known) product(a, b int) (product float64, ok bool) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if product, ok = k.products[[2]int{a, b}]; !ok {
-		product, ok = k.products[[2]int{b, a}]
+	earlier, ok := k.rows[a]
+	later, both := k.rows[b]
+	if !ok || !both || earlier.place == later.place || earlier.standard == nil || later.standard == nil {
+		return 0, false
 	}
-	return product, ok
+	if earlier.place > later.place {
+		earlier, later = later, earlier
+	}
+	return later.products[earlier.place], true
 }
 
 // standardise is a row with mean 0 and length 1; nil for one that does not vary.

@@ -70,8 +70,10 @@ func TestWhatIsKnownIsNotFoundAgain(t *testing.T) {
 		known.Add(trial, p.Returns[row])
 	}
 	apart := Cluster((&Panel{Trials: p.Trials, Returns: p.Returns}).ExcessOf(p.Returns[0], known), 1)
-	for pair := range known.products {
-		known.products[pair] = 1
+	for _, row := range known.rows {
+		for i := range row.products {
+			row.products[i] = 1
+		}
 	}
 	e := (&Panel{Trials: p.Trials, Returns: p.Returns}).ExcessOf(p.Returns[0], known)
 	together := Cluster(e, 1)

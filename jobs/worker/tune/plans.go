@@ -77,7 +77,10 @@ func (p *plans) get(ctx context.Context, tune *tuning.Tune) (*sweep.Plan, error)
 }
 
 func (p *plans) keep(id uuid.UUID, plan *sweep.Plan) {
-	kept := plan.Keep() // which takes longer than anything here should be locked
+	var kept *sweep.Kept
+	if plan.RowBytes() <= p.room {
+		kept = plan.Keep() // which takes longer than anything here should be locked
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, ok := p.byID[id]; ok {

@@ -58,7 +58,7 @@ func (w *Workers) shard(ctx context.Context, args jobs.TuneShardArgs, lease stor
 		return err
 	}
 	if kept != nil {
-		kept.Prepare(result)
+		kept.Prepare(ctx, result)
 	}
 	return nil
 }
