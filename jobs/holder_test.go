@@ -2,6 +2,11 @@ package jobs
 
 import (
 	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,4 +82,38 @@ func TestEveryOutcomeIsOneThatTheHoldersTriggerLooksAt(t *testing.T) {
 		require.Contains(t, ran.sql, "river_job", name)
 		require.Regexp(t, `\bfinalized_at\s+=`, ran.sql, name)
 	}
+}
+
+// Statements of ours that set a job's state are outcomes too, in the program and in the database's functions.
+func TestEveryOutcomeOfOursIsOneThatTheHoldersTriggerLooksAt(t *testing.T) {
+	t.Parallel()
+	statement := regexp.MustCompile("(?s)update\\s+river_job\\b[^`;]*?\\bset\\b[^`;]*?(\\bwhere\\b|`|;)")
+	sources := map[string]string{}
+	for _, room := range []string{".", "../store"} {
+		require.NoError(t, filepath.WalkDir(room, func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.Contains(path, "storetest") {
+				return err
+			}
+			raw, err := os.ReadFile(path)
+			sources[path] = string(raw)
+			return err
+		}))
+	}
+	rows, err := pgtest.New(t).OwnerPool(t).Query(t.Context(), `
+		select proname::text, prosrc from pg_proc where pronamespace = 'public'::regnamespace and prosrc ~* 'update\s+river_job'`)
+	require.NoError(t, err)
+	var name, source string
+	_, err = pgx.ForEachRow(rows, []any{&name, &source}, func() error { sources[name] = source; return nil })
+	require.NoError(t, err)
+	outcomes := 0
+	for place, source := range sources {
+		for _, sql := range statement.FindAllString(source, -1) {
+			if !regexp.MustCompile(`\bstate\s+=`).MatchString(sql) || strings.Contains(sql, "state = 'running'") {
+				continue
+			}
+			outcomes++
+			require.Regexp(t, `\b(finalized_at|scheduled_at|errors)\s+=`, sql, place)
+		}
+	}
+	require.GreaterOrEqual(t, outcomes, 8)
 }
