@@ -38,7 +38,7 @@ func BenchmarkLongTune(b *testing.B) {
 		"width":  {Low: new(1.0), High: new(5.599), Step: new(0.001)},
 	}
 	spec.NTrials = new(230_000)
-	benchmarkTune(b, spec, 3)
+	benchmarkTune(b, spec, 5)
 }
 
 // tuneRounds measures one spec round after round.

@@ -16,8 +16,8 @@ import (
 func perTrial(ctx context.Context, plan *sweep.Plan) (time.Duration, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	const sample, slow, few = time.Millisecond, 50 * time.Millisecond, 4 * backtest.Lanes
-	for trials := few / 4; ; trials *= 4 {
+	const sample, slow, few = time.Millisecond, 50 * time.Millisecond, 8 * backtest.Lanes
+	for trials := few / 16; ; {
 		ran, took, err := timed(ctx, plan, trials)
 		if err != nil {
 			return 0, err
@@ -33,6 +33,9 @@ func perTrial(ctx context.Context, plan *sweep.Plan) (time.Duration, error) {
 		}
 		if enough() {
 			return max(took/time.Duration(ran), time.Nanosecond), nil
+		}
+		if trials *= 4; took < slow/16 { // the next ones do not take long either
+			trials *= 4
 		}
 	}
 }
