@@ -38,8 +38,8 @@ type planned struct {
 	bytes int         // that kept takes
 }
 
-// keptBytes bounds what is kept of all tunes: that of a million trials, which takes some 100 MB while its evidence is made.
-const keptBytes = 128 << 20
+// keptBytes bounds what is kept of all tunes. That of a million trials would take some 100 MB, which a worker of 512 MB does not have.
+const keptBytes = 64 << 20
 
 // pacesKept bounds the paces that are kept.
 const pacesKept = 64
