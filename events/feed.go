@@ -36,6 +36,7 @@ type Feed struct {
 	logger   *slog.Logger
 	failures ops.Failures
 	hub      *Hub
+	hintLate time.Duration // the constant; a test has each hint be late
 	pulse    pulse
 	cancel   context.CancelFunc
 	loops    routine.Group
@@ -48,6 +49,7 @@ func NewFeed(opts Options) *Feed {
 		store: opts.Store, metrics: opts.Metrics, logger: opts.Logger,
 		failures: ops.Failures{Logger: opts.Logger, Metrics: opts.Metrics, Reporter: opts.Reporter},
 		hub:      newHub(opts.Store.EventLog, opts.Metrics),
+		hintLate: hintLate,
 	}
 }
 

@@ -131,7 +131,7 @@ func (f *Feed) pass(ctx context.Context, session relayLog, at *eventlog.Cursor) 
 			found += len(page)
 			*at = page[len(page)-1].Cursor
 			last := !more && *at == events[len(events)-1].Cursor
-			if last || time.Since(hinted) > hintLate {
+			if last || time.Since(hinted) > f.hintLate {
 				if err := session.Notify(ctx, *at); err != nil {
 					return found, err
 				}
