@@ -164,7 +164,7 @@ func (r *tuneRounds) addParts(name string, p tuneParts) {
 func (r *tuneRounds) withoutQueue(shards []sweep.Shard) (all, evidence taken) {
 	plan := r.plan()
 	all = r.timed("two slots without queue and database", func() {
-		kept := plan.Keep()
+		kept := plan.Keep(64 << 20) // as a worker has for it
 		var next atomic.Int64
 		var slots sync.WaitGroup
 		for range 2 {

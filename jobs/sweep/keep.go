@@ -27,6 +27,9 @@ type Kept struct {
 
 	mu           sync.Mutex
 	leadersKnown map[int]bool // late leaders whose returns are known or are being made
+	leadersMost  int          // of them
+	likelyKnown  map[int]bool // likely trials that are known or will be
+	likelyMost   int          // of them
 	cols         columns      // of all trials; those of shards that are not kept mean nothing
 	ratios       []float64    // the same
 	shards       map[int]keptShard
@@ -45,15 +48,19 @@ type keptLeader struct {
 	fullMetrics
 }
 
-// Keep makes room for what the plan's shards find. Nil, which keeps nothing, of a plan whose rounds follow from one another.
-func (p *Plan) Keep() *Kept {
+// Keep makes room for what the plan's shards find. What it knows of trials beside their rows and samples takes no more memory than
+// so many bytes; of the rest the evidence finds it. Nil, which keeps nothing, of a plan whose rounds follow from one another.
+func (p *Plan) Keep(known int) *Kept {
 	if p.prunes() || p.searchRounds() > 1 || !p.weighs() || p.bestOnly {
 		return nil
 	}
 	k := &Kept{
 		plan: p, likely: sampler{math.MaxUint64}, held: p.held(false),
-		shards: map[int]keptShard{}, leadersKnown: map[int]bool{}, known: evidence.NewKnown(p.held(false)),
+		shards: map[int]keptShard{}, leadersKnown: map[int]bool{}, likelyKnown: map[int]bool{}, known: evidence.NewKnown(p.held(false)),
 	}
+	most := known / max(1, k.knownBytes())
+	k.leadersMost = min(leadersKept, most)
+	k.likelyMost = most - k.leadersMost
 	if n, wanted := uint64(p.Trials()), uint64(p.panelSize()); n > wanted {
 		k.likely = sampler{math.MaxUint64 / n * wanted}
 	}
@@ -87,15 +94,38 @@ func (k *Kept) Add(r *ShardResult) (taken int) {
 		n, params := k.plan.Trials(), len(k.plan.names)
 		k.cols, k.ratios = newColumns(params, n), make([]float64, n)
 		k.cols.extend(n)
-		taken = k.plan.RowBytes() + leadersKept*evidence.KnownBytes*len(k.held)
+		taken = k.plan.RowBytes() + k.leadersMost*k.knownBytes()
 	}
 	k.lead(r)
 	k.cols.put(r.shard.First, &r.columns)
 	copy(k.ratios[r.shard.First:], r.ratios)
-	taken += k.sizeOf(r.sample) - k.sizeOf(k.shards[r.shard.Index].sample)
+	taken += k.sizeOf(r.sample) - k.sizeOf(k.shards[r.shard.Index].sample) + k.claim(r.sample)*k.knownBytes()
 	k.shards[r.shard.Index] = keptShard{r.shard, r.sample}
 	return taken
 }
+
+// claim has a sample's likely trials known as far as there is room, and returns how many of them were not.
+func (k *Kept) claim(sample keptSample) (more int) {
+	for i := range sample.panel {
+		trial := sample.panel[i].trial
+		if !k.likely.takes(trial) || k.likelyKnown[trial] || len(k.likelyKnown) == k.likelyMost {
+			continue
+		}
+		k.likelyKnown[trial] = true
+		more++
+	}
+	return more
+}
+
+// knows reports whether a trial is known as a likely one, or will be.
+func (k *Kept) knows(trial int) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.likelyKnown[trial]
+}
+
+// knownBytes is about how much memory it takes to know a trial.
+func (k *Kept) knownBytes() int { return evidence.KnownBytes * len(k.held) }
 
 // RowBytes is about how much memory the rows of all trials take.
 func (p *Plan) RowBytes() int { return p.Trials() * (rowBytes + 8*len(p.names) + 8) }
@@ -105,13 +135,7 @@ const leadersKept = 2 * leadersPanel
 
 // sizeOf is about how many bytes a sample takes.
 func (k *Kept) sizeOf(sample keptSample) int {
-	taken := len(sample.blocks) * blockRowBytes
-	for i := range sample.panel {
-		if taken += 4 * len(k.held); k.likely.takes(sample.panel[i].trial) {
-			taken += evidence.KnownBytes * len(k.held)
-		}
-	}
-	return taken
+	return len(sample.blocks)*blockRowBytes + len(sample.panel)*4*len(k.held)
 }
 
 // Prepare finds what the evidence will ask of the shard's trials, while other shards run.
@@ -120,7 +144,7 @@ func (k *Kept) Prepare(ctx context.Context, r *ShardResult) {
 	defer k.knowLeaders(ctx)
 	for i := range r.sample.panel {
 		row := &r.sample.panel[i]
-		if !k.likely.takes(row.trial) || len(row.returns) != len(k.held) {
+		if len(row.returns) != len(k.held) || !k.knows(row.trial) {
 			continue
 		}
 		k.known.Add(row.trial, row.values())
@@ -165,7 +189,7 @@ func (k *Kept) lateLeaders() (late []trialAt) {
 	order := k.ordered()
 	for _, place := range order[:min(leadersPanel, len(order))] {
 		trial := k.leaders[place].trial
-		if len(k.leadersKnown) == leadersKept || k.leadersKnown[trial] || k.likely.takes(trial) {
+		if len(k.leadersKnown) == k.leadersMost || k.leadersKnown[trial] || k.likelyKnown[trial] {
 			continue
 		}
 		point := make(backtest.Params, len(k.plan.names))

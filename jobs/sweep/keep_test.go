@@ -48,6 +48,25 @@ func TestKeptLeadersNeedNotRunAgain(t *testing.T) {
 	require.True(t, kept.known.Has(leaderAs(out.Leaderboard[0].TrialIndex)), "the best was among the leaders before the last shard")
 }
 
+// roomForAll is more than any tune of these tests can be known by.
+const roomForAll = 1 << 30
+
+// A tune of many bars is known in part where all of it would take more than there is room for; the evidence finds the rest.
+func TestWhatIsKnownOfTrialsHasRoomForSomeOfThem(t *testing.T) {
+	t.Parallel()
+	p, shards, _ := manyTrials(t)
+	for _, trials := range []int{0, 1, leadersKept, leadersKept + 7} {
+		kept := p.Keep(0)
+		room := trials*kept.knownBytes() + kept.knownBytes()/2
+		kept, _, _ = keepWithin(t, p, room, shards, func(int) bool { return true })
+		require.LessOrEqual(t, kept.known.Len(), trials)
+		require.Len(t, kept.likelyKnown, max(0, trials-leadersKept))
+		if trials > 0 {
+			require.Positive(t, kept.known.Len())
+		}
+	}
+}
+
 func knownTrials(k *Kept, own map[int]keptShard) (trials []int) {
 	for _, r := range own {
 		for _, row := range r.sample.panel {
@@ -63,7 +82,13 @@ func knownTrials(k *Kept, own map[int]keptShard) (trials []int) {
 // the shards, too, and what was found.
 func keepSome(tb testing.TB, p *Plan, shards []Shard, keeps func(shard int) bool) (kept *Kept, own map[int]keptShard, got *Outcome) {
 	tb.Helper()
-	kept = p.Keep()
+	return keepWithin(tb, p, roomForAll, shards, keeps)
+}
+
+// keepWithin is keepSome with so much room for what is known of trials.
+func keepWithin(tb testing.TB, p *Plan, room int, shards []Shard, keeps func(shard int) bool) (kept *Kept, own map[int]keptShard, got *Outcome) {
+	tb.Helper()
+	kept = p.Keep(room)
 	apart := &parts{of: make([][3][]byte, len(shards))}
 	plain := &parts{of: make([][3][]byte, len(shards))}
 	stays := make([]bool, len(shards))
@@ -104,7 +129,7 @@ func keepSome(tb testing.TB, p *Plan, shards []Shard, keeps func(shard int) bool
 func TestShardsCutInAnotherWayAreLoaded(t *testing.T) {
 	t.Parallel()
 	p := plan(t, crossSpec(), randomWalk(t, 900, 5))
-	kept := p.Keep()
+	kept := p.Keep(roomForAll)
 	result, err := kept.RunShard(t.Context(), p.Shards(p.Trials() / 2)[0], func(int) {})
 	require.NoError(t, err)
 	kept.Add(result)
@@ -121,7 +146,7 @@ func TestKeptRowsAreRankedWhereTheyAre(t *testing.T) {
 	t.Parallel()
 	p := plan(t, crossSpec(), randomWalk(t, 900, 5))
 	shards := p.Shards(p.Trials() / 5)
-	kept, elsewhere := p.Keep(), &parts{of: make([][3][]byte, len(shards))}
+	kept, elsewhere := p.Keep(roomForAll), &parts{of: make([][3][]byte, len(shards))}
 	for i, sh := range shards {
 		result, err := kept.RunShard(t.Context(), sh, func(int) {})
 		require.NoError(t, err)
@@ -155,7 +180,7 @@ func TestALateLeaderRunsOnce(t *testing.T) {
 	spec := crossSpec()
 	spec.ParamSpace = map[string]Range{"fast": {Low: new(2.0), High: new(35.0)}, "slow": {Low: new(36.0), High: new(75.0)}}
 	p := plan(t, spec, randomWalk(t, 400, 3))
-	kept := p.Keep()
+	kept := p.Keep(roomForAll)
 	for _, sh := range p.Shards(400) {
 		result, err := kept.RunShard(t.Context(), sh, func(int) {})
 		require.NoError(t, err)
@@ -169,7 +194,7 @@ func TestALateLeaderRunsOnce(t *testing.T) {
 func TestAShardIsKeptOnce(t *testing.T) {
 	t.Parallel()
 	p := plan(t, crossSpec(), randomWalk(t, 900, 5))
-	kept, again := p.Keep(), p.Keep()
+	kept, again := p.Keep(roomForAll), p.Keep(roomForAll)
 	for range 2 {
 		for i, sh := range p.Shards(10) {
 			result, err := p.runShard(t.Context(), sh, func(int) {}, again.leastScore)

@@ -38,8 +38,9 @@ type planned struct {
 	bytes int         // that kept takes
 }
 
-// keptBytes bounds what is kept of all tunes. That of a million trials would take some 100 MB, which a worker of 512 MB does not have.
-const keptBytes = 64 << 20
+// keptBytes bounds what is kept of all tunes. The rows of one take a quarter of it at most, and what is known of its trials half: a
+// worker of 512 MB has no room for the rows of a million trials, 65 MB, while they run.
+const keptBytes = 128 << 20
 
 // pacesKept bounds the paces that are kept.
 const pacesKept = 64
@@ -78,8 +79,8 @@ func (p *plans) get(ctx context.Context, tune *tuning.Tune) (*sweep.Plan, error)
 
 func (p *plans) keep(id uuid.UUID, plan *sweep.Plan) {
 	var kept *sweep.Kept
-	if plan.RowBytes() <= p.room {
-		kept = plan.Keep() // which takes longer than anything here should be locked
+	if plan.RowBytes() <= p.room/4 {
+		kept = plan.Keep(p.room / 2) // which takes longer than anything here should be locked
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

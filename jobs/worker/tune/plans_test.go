@@ -49,8 +49,8 @@ func TestWhatIsKeptOfTunesIsBounded(t *testing.T) {
 	other, faults := sweep.NewPlan(spec, bars, backtest.CalendarExchange)
 	require.Empty(t, faults)
 	require.Nil(t, p.kept(tunes[2], other), "of another plan")
-	p.room = other.RowBytes() - 1
+	p.room = 4*other.RowBytes() - 1
 	tooLarge := uuid.New()
 	p.keep(tooLarge, other)
-	require.Nil(t, p.kept(tooLarge, other), "its rows alone take more than there is room for")
+	require.Nil(t, p.kept(tooLarge, other), "its rows take more than a quarter of what there is room for")
 }
