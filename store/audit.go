@@ -149,8 +149,8 @@ func auditAgain(ctx context.Context) (forget func()) {
 }
 
 // commitAudited commits a transaction together with its entry, in one round trip with the statements of batch before
-// them; without changes it leaves none. When the entry cannot be written nothing is committed: ErrAudit.
-func (a *Audit) commitAudited(ctx context.Context, conn *pgxpool.Conn, workspace uuid.UUID, batch *pgx.Batch) error {
+// them; without changes it leaves none. What is sent is the whole transaction, or ends it. When the entry cannot be written nothing is committed: ErrAudit.
+func (a *Audit) commitAudited(ctx context.Context, conn *pgxpool.Conn, workspace uuid.UUID, batch *pgx.Batch, whole bool) error {
 	a.mu.Lock()
 	if workspace == uuid.Nil {
 		workspace = a.workspace
@@ -168,7 +168,9 @@ func (a *Audit) commitAudited(ctx context.Context, conn *pgxpool.Conn, workspace
 		refused, wrote = unwritable(err), tag.RowsAffected() > 0
 		return err
 	}
-	batch.Queue(`commit`)
+	if !whole {
+		batch.Queue(`commit`)
+	}
 	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
 		if refused == nil && strings.Contains(err.Error(), "audit_unsealed") { // before anything ran
 			refused = unwritable(err)

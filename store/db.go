@@ -194,7 +194,7 @@ func audited(ctx context.Context, pool *pgxpool.Pool, audit *Audit, workspace uu
 	if tx.unaudited {
 		err = plain.Commit(ctx)
 	} else {
-		err = audit.commitAudited(ctx, conn, workspace, &pgx.Batch{})
+		err = audit.commitAudited(ctx, conn, workspace, &pgx.Batch{}, false)
 	}
 	if err != nil {
 		return err

@@ -59,12 +59,15 @@ func newTune(d *storetest.Fixture) tuning.NewTune {
 // submitTune returns the nil id where the submission was made before.
 func submitTune(ctx context.Context, d *storetest.Fixture, at *stores.Set, key string, depth int) (uuid.UUID, error) {
 	var id uuid.UUID
-	_, err := at.Tuning.Create(ctx, store.Submission{Workspace: d.Space.ID, Route: "test", Key: key, QueueDepth: depth}, newTune(d),
+	resp, err := at.Tuning.Create(ctx, store.Submission{Workspace: d.Space.ID, Route: "test", Key: key, QueueDepth: depth}, newTune(d),
 		func(t *tuning.Tune) (store.Response, error) {
 			id = t.ID
 			return store.Response{Status: http.StatusAccepted, Body: []byte("{}")}, nil
 		})
-	return id, err
+	if err != nil || resp.Replayed {
+		return uuid.Nil, err
+	}
+	return id, nil
 }
 
 // The depth of a queue is neither exceeded nor left unused, and no more is admitted than the cap allows, when several

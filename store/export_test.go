@@ -6,6 +6,9 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+// OwnTime is ownTime.
+const OwnTime = ownTime
+
 // RegisterIDs is registerIDs.
 func RegisterIDs(types *pgtype.Map) { registerIDs(types) }
 

@@ -1,34 +1,108 @@
 package store
 
 import (
+	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// errNotJoined says that a submission which was to join a queue has to begin again, as any other: see join_submission in
+// errNotJoined says that a submission which was to join a queue has to begin again, as any other: see queue_submission in
 // migrations/sql.
 var errNotJoined = errors.New("the submission does not only join the queue")
 
-// mayJoin reports whether the submission can begin with join_submission: work of a built-in strategy, over one dataset that
+// notJoined is its SQLSTATE.
+const notJoined = "MR004"
+
+// mayJoin reports whether the submission can be sent with queue_submission: work of a built-in strategy, over one dataset that
 // is named, and not by a version.
 func (b *beginning) mayJoin() bool {
-	return b.entry.tune && !b.sub.inFleet() && b.named != nil && b.named.Script == nil && b.named.Intrabar == "" && len(b.named.Datasets) == 1 &&
+	return b.look == nil && b.entry.tune && !b.sub.inFleet() && b.sub.Seal == nil &&
+		b.named != nil && b.named.Script == nil && b.named.Intrabar == "" && len(b.named.Datasets) == 1 &&
 		len(b.named.Names) == 1 && b.named.Names[0].Text != "" && b.named.Names[0].Series == ""
 }
 
-// queueJoin is queue of a submission to a workspace whose cap was taken a moment ago.
-func (b *beginning) queueJoin(batch *pgx.Batch, wait int64) {
-	name, e := b.named.Names[0], b.entry
-	batch.Queue(`select * from join_submission($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		b.sub.Workspace, b.sub.Route, b.sub.Key, wait, e.depth, b.named.Datasets[0], name.Text, name.Series, name.Version).QueryRow(func(row pgx.Row) error {
-		err := row.Scan(&b.joined, &e.Room, &e.Active, &e.At, &e.open)
-		b.claimed, e.found, e.shared, e.sure, e.most = b.joined, true, true, true, e.depth
-		return err
+// join submits to a workspace whose cap was taken a moment ago, in one round trip. The effect runs before it, and has to
+// leave all that it writes for the commit. It knows that there is no room, and not the time of the transaction, which is
+// put where its response has unknownTime. Whatever it is that does not only join the queue is errNotJoined, also an
+// effect that fails: what the key was answered before comes first.
+func (s *DB) join(ctx context.Context, begin *beginning, effect func(context.Context, *Tx) (Response, error)) (Response, error) {
+	ctx = submitting(ctx)
+	forget := auditAgain(ctx)
+	sub := begin.sub
+	tx := &Tx{Tx: unbegun{}, whole: true, place: Place{Active: 1, At: unknownTime()}}
+	resp, err := effect(ctx, tx)
+	parts := bytes.Split(resp.Body, []byte(unknownTime().Format(time.RFC3339Nano)))
+	if err != nil || len(parts) > 2 {
+		forget()
+		return Response{}, errNotJoined
+	}
+	auditMade(ctx, resp)
+	if sub.Key != "" {
+		tx.keep(sub, resp, parts...)
+	}
+	conn, err := s.spaces.Acquire(ctx)
+	if err != nil {
+		return Response{}, fmt.Errorf("begin: %w", err)
+	}
+	defer conn.Release()
+	// What a batch sends is one transaction, and the role lasts as long.
+	var at time.Time
+	var refused error
+	batch := pgx.Batch{}
+	batch.Queue(`select set_config('role', $1, true)`, WorkspaceRole)
+	begin.queueJoin(&batch, func(row pgx.Row) error {
+		refused = row.Scan(&at)
+		return refused
 	})
+	batch.QueuedQueries = append(batch.QueuedQueries, tx.last.QueuedQueries...)
+	tx.last = batch
+	switch err := tx.commit(ctx, conn, sub.Workspace); {
+	case SQLState(refused) == notJoined:
+		forget()
+		return Response{}, errNotJoined
+	case refused != nil:
+		return Response{}, sub.stored(begin.explain(refused))
+	case err != nil:
+		return Response{}, sub.stored(err)
+	}
+	if len(parts) > 1 {
+		resp.Body = bytes.Join(parts, []byte(at.UTC().Format(time.RFC3339Nano)))
+	}
+	for _, fn := range tx.afterCommit {
+		fn()
+	}
+	return resp, nil
 }
+
+// unknownTime stands for the time of a transaction that has not begun. Postgres has no times so exact.
+func unknownTime() time.Time { return time.Date(1, 1, 1, 0, 0, 0, 123456789, time.UTC) }
+
+// ownTime is the time of the transaction as JSON of ours has times.
+const ownTime = `convert_to(rtrim(rtrim(to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '0'), '.') || 'Z', 'UTF8')`
+
+// queueJoin begins the transaction of a submission to a workspace whose cap was taken a moment ago.
+func (b *beginning) queueJoin(batch *pgx.Batch, read func(pgx.Row) error) {
+	batch.Queue(`select queue_submission($1, $2, $3, $4, $5, $6, $7)`,
+		b.sub.Workspace, b.sub.Route, b.sub.Key, b.wait(), b.entry.depth, b.named.Datasets[0], b.named.Names[0].Text).QueryRow(read)
+}
+
+// unbegun is the transaction of an effect that runs before it begins: it can only leave statements for the commit.
+type unbegun struct{ pgx.Tx }
+
+// Exec implements pgx.Tx.
+func (unbegun) Exec(context.Context, string, ...any) (pgconn.CommandTag, error) {
+	return pgconn.CommandTag{}, errNotJoined
+}
+
+// Query implements pgx.Tx.
+func (unbegun) Query(context.Context, string, ...any) (pgx.Rows, error) { return nil, errNotJoined }
 
 // waits reports whether a tune was found to have to wait for another to end, by a transaction that entered with others.
 func (e *entry) waits() bool { return e.tune && e.shared && e.Room <= 0 }

@@ -2,9 +2,12 @@ package store_test
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
@@ -34,11 +37,11 @@ func behind(t *testing.T) (d *storetest.Fixture, at *stores.Set, running, waitin
 	waiting, err = submitTune(t.Context(), d, at, "waiting", 0)
 	require.NoError(t, err)
 	require.False(t, admitted(d, waiting))
-	require.NotContains(t, strings.Join(trips.Take(), "; "), "join_submission")
+	require.NotContains(t, strings.Join(trips.Take(), "; "), "queue_submission")
 	return d, at, running, waiting, trips
 }
 
-// A tune that has to wait, as the one before it had to, joins the queue in two round trips. Whatever has changed meanwhile is
+// A tune that has to wait, as the one before it had to, joins the queue in one round trip. Whatever has changed meanwhile is
 // seen, and it is submitted as any other.
 func TestATuneJoinsTheQueueUnlessAnythingHasChanged(t *testing.T) {
 	t.Parallel()
@@ -102,9 +105,11 @@ func TestATuneJoinsTheQueueUnlessAnythingHasChanged(t *testing.T) {
 				c.key = "third"
 			}
 			made, err := submitTune(t.Context(), d, at, c.key, 0)
-			sent := strings.Join(trips.Take(), "; ")
-			require.Contains(t, sent, "join_submission")
+			took := trips.Take()
+			sent := strings.Join(took, "; ")
+			require.Contains(t, sent, "queue_submission")
 			require.Equal(t, !c.joins, strings.Contains(sent, "open_submission"), sent)
+			require.False(t, c.joins && len(took) > 1, sent)
 			switch is := c.fails.(type) {
 			case nil:
 				require.NoError(t, err)
@@ -123,6 +128,34 @@ func TestATuneJoinsTheQueueUnlessAnythingHasChanged(t *testing.T) {
 	}
 }
 
+// whileJoining submits a tune, and calls fn while that holds what it locks and waits to write its key, which another is writing.
+func whileJoining(d *storetest.Fixture, at *stores.Set, fn func()) (made uuid.UUID) {
+	d.T.Helper()
+	ctx := d.T.Context()
+	holder, err := d.Owner.Begin(ctx)
+	require.NoError(d.T, err)
+	_, err = holder.Exec(ctx, `
+		insert into idempotency_keys (workspace_id, route, key, fingerprint) values ($1, 'test', 'third', sha256(''))`, d.Space.ID)
+	require.NoError(d.T, err)
+	done := make(chan struct{})
+	var submitted error
+	go func() {
+		defer close(done)
+		made, submitted = submitTune(ctx, d, at, "third", 0)
+	}()
+	require.Eventually(d.T, func() bool {
+		var waits bool
+		err := d.Owner.QueryRow(ctx, `
+			select exists (select from pg_stat_activity where datname = current_database() and wait_event = 'transactionid')`).Scan(&waits)
+		return err == nil && waits
+	}, 30*time.Second, time.Millisecond)
+	fn()
+	require.NoError(d.T, holder.Rollback(ctx))
+	<-done
+	require.NoError(d.T, submitted)
+	return made
+}
+
 // What ends while a tune joins the queue admits that tune, if no other waits before it.
 func TestAnEndSeesTheTuneThatIsJoining(t *testing.T) {
 	t.Parallel()
@@ -131,20 +164,14 @@ func TestAnEndSeesTheTuneThatIsJoining(t *testing.T) {
 	_, err := d.Store.Tuning.Cancel(ctx, d.Space.ID, waiting)
 	require.NoError(t, err)
 	ended := make(chan struct{})
-	var third uuid.UUID
-	_, err = at.Tuning.Create(ctx, store.Submission{Workspace: d.Space.ID, Route: "test", Key: "third"}, newTune(d),
-		func(tune *tuning.Tune) (store.Response, error) {
-			require.False(t, tune.Admitted)
-			third = tune.ID
-			go func() {
-				defer close(ended)
-				_, err := d.Store.Tuning.Cancel(context.WithoutCancel(ctx), d.Space.ID, running)
-				assert.NoError(t, err)
-			}()
-			awaitEntering(d, 1, ended)
-			return store.Response{Status: http.StatusAccepted}, nil
-		})
-	require.NoError(t, err)
+	third := whileJoining(d, at, func() {
+		go func() {
+			defer close(ended)
+			_, err := d.Store.Tuning.Cancel(context.WithoutCancel(ctx), d.Space.ID, running)
+			assert.NoError(t, err)
+		}()
+		awaitEntering(d, 1, ended)
+	})
 	<-ended
 	require.NotContains(t, strings.Join(trips.Take(), "; "), "open_submission(")
 	require.True(t, admitted(d, third), "a tune waits although there is room")
@@ -154,45 +181,107 @@ func TestAnEndSeesTheTuneThatIsJoining(t *testing.T) {
 func TestWhatAJoiningTuneNamesIsHeld(t *testing.T) {
 	t.Parallel()
 	d, at, _, _, _ := behind(t)
-	_, err := at.Tuning.Create(t.Context(), store.Submission{Workspace: d.Space.ID, Route: "test", Key: "third"}, newTune(d),
-		func(*tuning.Tune) (store.Response, error) {
-			for _, held := range []string{
-				`select from datasets for update nowait`, `select from workspaces for update nowait`,
-				`select 1 / (pg_try_advisory_xact_lock(hashtextextended('millrace change ' || (select id from workspaces)::text, 0))::int - 1)`,
-			} {
-				_, err := d.Owner.Exec(t.Context(), held)
-				if strings.Contains(held, "nowait") {
-					assert.Equal(t, store.LockNotAvailable, store.SQLState(err), held)
-				} else {
-					assert.NoError(t, err, "the lock of changes is free")
-				}
+	whileJoining(d, at, func() {
+		for _, held := range []string{
+			`select from datasets for update nowait`, `select from workspaces for update nowait`,
+			`select 1 / (pg_try_advisory_xact_lock(hashtextextended('millrace change ' || (select id from workspaces)::text, 0))::int - 1)`,
+		} {
+			_, err := d.Owner.Exec(t.Context(), held)
+			if strings.Contains(held, "nowait") {
+				assert.Equal(t, store.LockNotAvailable, store.SQLState(err), held)
+			} else {
+				assert.NoError(t, err, "the lock of changes is free")
 			}
-			return store.Response{Status: http.StatusAccepted}, nil
-		})
-	require.NoError(t, err)
+		}
+	})
 }
 
 // The same submission twice at once joins once; the second waits for the first and has its answer.
 func TestOneKeyJoinsOnce(t *testing.T) {
 	t.Parallel()
 	d, at, _, _, _ := behind(t)
-	second := make(chan error, 1)
 	done := make(chan struct{})
 	var again uuid.UUID
-	_, err := at.Tuning.Create(t.Context(), store.Submission{Workspace: d.Space.ID, Route: "test", Key: "third"}, newTune(d),
-		func(*tuning.Tune) (store.Response, error) {
-			go func() {
-				defer close(done)
-				var err error
-				again, err = submitTune(t.Context(), d, at, "third", 0)
-				second <- err
-			}()
-			awaitEntering(d, 1, done)
-			return store.Response{Status: http.StatusAccepted, Body: []byte("{}")}, nil
-		})
-	require.NoError(t, err)
-	require.NoError(t, <-second)
+	var second error
+	third := whileJoining(d, at, func() {
+		go func() {
+			defer close(done)
+			again, second = submitTune(t.Context(), d, at, "third", 0)
+		}()
+		awaitEntering(d, 1, done)
+	})
+	require.NotEqual(t, uuid.Nil, third)
+	<-done
+	require.NoError(t, second)
 	require.Equal(t, uuid.Nil, again, "the effect ran again")
+	var n int
+	require.NoError(t, d.Owner.QueryRow(t.Context(), `select count(*) from tunes`).Scan(&n))
+	require.Equal(t, 3, n)
+}
+
+// What is answered before the transaction has begun has its time, to the byte what is stored, and what would not fit that is not
+// joined: as a text that looks like the time that is not known yet.
+func TestTheAnswerOfAJoiningTuneHasTheTimeOfItsTransaction(t *testing.T) {
+	t.Parallel()
+	d, at, _, _, trips := behind(t)
+	ctx := t.Context()
+	for i, around := range []string{`{"at":%s}`, `{}`, `{"at":%[1]s,"name":%[1]s}`} {
+		sub := store.Submission{Workspace: d.Space.ID, Route: "test", Key: fmt.Sprint("at", i)}
+		var id uuid.UUID
+		create := func() store.Response {
+			resp, err := at.Tuning.Create(ctx, sub, newTune(d), func(tune *tuning.Tune) (store.Response, error) {
+				created, err := json.Marshal(tune.CreatedAt.UTC())
+				id = tune.ID
+				body := around
+				if strings.Contains(around, "%") {
+					body = fmt.Sprintf(around, created)
+				}
+				return store.Response{Status: http.StatusAccepted, Location: "/x/" + id.String(), Body: []byte(body)}, err
+			})
+			require.NoError(t, err)
+			return resp
+		}
+		trips.Take()
+		made := create()
+		require.Equal(t, i == 2, strings.Contains(strings.Join(trips.Take(), "; "), "open_submission"))
+		tune, err := d.Store.Tuning.Get(ctx, d.Space.ID, id)
+		require.NoError(t, err)
+		created, err := json.Marshal(tune.CreatedAt.UTC())
+		require.NoError(t, err)
+		if i != 1 {
+			require.Contains(t, string(made.Body), string(created))
+		}
+		again := create()
+		require.True(t, again.Replayed)
+		require.Equal(t, string(made.Body), string(again.Body))
+	}
+	for _, at := range []string{"2026-11-30T18:20:40Z", "2026-11-30T18:20:00.1Z", "2000-01-01T00:00:00.000001Z", "2026-10-10T10:10:10.10101Z"} {
+		var written string
+		require.NoError(t, d.Owner.QueryRow(ctx, `select convert_from(`+strings.ReplaceAll(store.OwnTime, "now()", "$1::timestamptz")+`, 'UTF8')`, at).Scan(&written))
+		require.Equal(t, at, written)
+	}
+}
+
+// A submission whose commit fails has made nothing: what is sent at once commits with its last answer, which is its own error.
+func TestAJoiningTuneWhoseCommitFailsIsNotThere(t *testing.T) {
+	t.Parallel()
+	d, at, _, _, _ := behind(t)
+	d.Exec(`create function refuse() returns trigger language plpgsql as 'begin raise exception ''not today''; end'`)
+	d.Exec(`create constraint trigger refused after insert on tunes deferrable initially deferred for each row execute function refuse()`)
+	ctx := store.WithAudit(t.Context(), store.NewAudit(d.Space.ID, store.AuditEntry{}).OfSubmission())
+	_, err := submitTune(ctx, d, at, "third", 0)
+	require.ErrorContains(t, err, "not today")
+	var n int
+	require.NoError(t, d.Owner.QueryRow(t.Context(), `
+		select (select count(*) from tunes) + (select count(*) from river_job) + (select count(*) from idempotency_keys where key = 'third')
+		       + (select count(*) from audit_unsealed)`).Scan(&n))
+	require.Equal(t, 4, n, "the two before, and their jobs")
+	d.Exec(`drop trigger refused on tunes`)
+	third, err := submitTune(ctx, d, at, "third", 0)
+	require.NoError(t, err)
+	require.NoError(t, d.Owner.QueryRow(t.Context(), `select count(*) from audit_unsealed`).Scan(&n))
+	require.Equal(t, 1, n)
+	require.False(t, admitted(d, third))
 }
 
 // Work that the cap does not count says nothing of it: a tune that follows joins the queue as before.

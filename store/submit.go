@@ -55,14 +55,12 @@ func (s *DB) submitOnce(ctx context.Context, sub Submission, named *Named, look 
 	effect func(context.Context, *Tx) (Response, error),
 ) (Response, error) {
 	e := entry{alone: sub.Adds == AddsAny, tune: sub.Adds == AddsTune, depth: sub.QueueDepth, adds: sub.Pieces}
-	if begin := (&beginning{sub: sub, entry: &e, named: named}); look == nil && begin.mayJoin() && s.taken.has(sub.Workspace) {
-		begin.joining = true
-		if resp, err := s.submit(ctx, begin, effect); !errors.Is(err, errNotJoined) {
+	begin := &beginning{sub: sub, entry: &e, named: named, look: look}
+	if _, prepares := s.jobs.(PreparedJobs); prepares && begin.mayJoin() && s.taken.has(sub.Workspace) {
+		if resp, err := s.join(ctx, begin, effect); !errors.Is(err, errNotJoined) {
 			return resp, err
 		}
-		e = entry{tune: true, depth: e.depth, adds: e.adds}
 	}
-	begin := &beginning{sub: sub, entry: &e, named: named, look: look}
 	resp, err := s.submit(ctx, begin, effect)
 	if errors.Is(err, errEnterAlone) {
 		e = entry{alone: true, tune: e.tune, depth: e.depth, adds: e.adds}
@@ -97,9 +95,6 @@ func (s *DB) submit(ctx context.Context, begin *beginning, effect func(context.C
 		if failed != nil {
 			return begin.explain(failed)
 		}
-		if begin.joining && !begin.joined {
-			return errNotJoined
-		}
 		if !begin.claimed {
 			tx.Unaudited() // to look at the key has locked it
 			resp, err = begin.stored()
@@ -117,9 +112,7 @@ func (s *DB) submit(ctx context.Context, begin *beginning, effect func(context.C
 		if resp, err = effect(ctx, tx); err != nil {
 			return err
 		}
-		if resp.Location != "" {
-			AuditEntityOf(ctx, "", path.Base(resp.Location))
-		}
+		auditMade(ctx, resp)
 		if sub.Key == "" {
 			return nil
 		}
@@ -127,13 +120,33 @@ func (s *DB) submit(ctx context.Context, begin *beginning, effect func(context.C
 		if err != nil {
 			return err
 		}
-		tx.Last("store response", `
-			insert into idempotency_keys (workspace_id, route, key, fingerprint, status, location, body)
-			values (nullif($1, '00000000-0000-0000-0000-000000000000'::uuid), $2, $3, $4, $5, $6, $7)`,
-			sub.Workspace, sub.Route, sub.Key, sub.Fingerprint[:], resp.Status, resp.Location, stored)
+		tx.keep(sub, resp, stored)
 		return nil
 	})
 	return resp, sub.stored(err)
+}
+
+// auditMade says in the audit entry what a submission has made.
+func auditMade(ctx context.Context, resp Response) {
+	if resp.Location != "" {
+		AuditEntityOf(ctx, "", path.Base(resp.Location))
+	}
+}
+
+// keep leaves for the commit that the response is stored under its key, of a body in one part, or in two between which the
+// transaction's time is written.
+func (t *Tx) keep(sub Submission, resp Response, body ...[]byte) {
+	stored := `$7`
+	if len(body) > 1 {
+		stored = `$7::bytea || ` + ownTime + ` || $8::bytea`
+	}
+	args := []any{sub.Workspace, sub.Route, sub.Key, sub.Fingerprint[:], resp.Status, resp.Location}
+	for _, part := range body {
+		args = append(args, part)
+	}
+	t.Last("store response", `
+		insert into idempotency_keys (workspace_id, route, key, fingerprint, status, location, body)
+		values (nullif($1, '00000000-0000-0000-0000-000000000000'::uuid), $2, $3, $4, $5, $6, `+stored+`)`, args...)
 }
 
 // stored has the error of a row that another transaction claimed the key by, without its lock, be ErrKeyBusy.
@@ -156,7 +169,6 @@ type beginning struct {
 	named *Named
 	look  func(*pgx.Batch) // nil: at nothing
 
-	joining, joined         bool // see join_submission
 	claimed                 bool
 	fingerprint, body       []byte // of a submission with its key that was made before; nil: it was just pruned
 	status                  *int
@@ -165,12 +177,12 @@ type beginning struct {
 	setsGone, setsMoved     int
 }
 
+// wait is how many milliseconds the submission waits for its key.
+func (b *beginning) wait() int64 {
+	return max(1, cmp.Or(b.sub.Wait, KeyWait).Milliseconds()) // 0 would be no limit
+}
+
 func (b *beginning) queue(batch *pgx.Batch) {
-	wait := max(1, cmp.Or(b.sub.Wait, KeyWait).Milliseconds()) // 0 would be no limit
-	if b.joining {
-		b.queueJoin(batch, wait)
-		return
-	}
 	var script *string
 	var sets []uuid.UUID
 	var names, series []*string
@@ -183,7 +195,7 @@ func (b *beginning) queue(batch *pgx.Batch) {
 		names, series, versions = b.named.columns(len(sets))
 	}
 	batch.Queue(`select * from open_submission($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
-		b.sub.Workspace, b.sub.inFleet(), b.sub.Route, b.sub.Key, b.sub.Fingerprint[:], wait,
+		b.sub.Workspace, b.sub.inFleet(), b.sub.Route, b.sub.Key, b.sub.Fingerprint[:], b.wait(),
 		b.sub.enters(), b.entry.alone, b.entry.tune, b.entry.depth, script, sets, names, series, versions).QueryRow(func(row pgx.Row) error {
 		return row.Scan(append(append([]any{&b.claimed, &b.fingerprint, &b.status, &b.location, &b.body}, b.entry.columns()...),
 			&b.scriptThere, &b.scriptRefusal, &b.setsGone, &b.setsMoved)...)

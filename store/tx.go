@@ -19,6 +19,7 @@ type Tx struct {
 	afterCommit []func()
 	unaudited   bool
 	place       Place
+	whole       bool      // what runs last is all of it, so that it begins and commits by itself
 	last        pgx.Batch // what runs with the commit
 	lastWhat    []string  // names of its statements
 	lastRan     int
@@ -144,9 +145,11 @@ func (s *DB) inPipelined(ctx context.Context, pool *pgxpool.Pool, workspace uuid
 func (t *Tx) commit(ctx context.Context, conn *pgxpool.Conn, workspace uuid.UUID) error {
 	var err error
 	if audit := due(ctx); audit != nil && !t.unaudited {
-		err = audit.commitAudited(ctx, conn, workspace, &t.last)
+		err = audit.commitAudited(ctx, conn, workspace, &t.last, t.whole)
 	} else {
-		t.last.Queue(`commit`)
+		if !t.whole {
+			t.last.Queue(`commit`)
+		}
 		err = conn.SendBatch(ctx, &t.last).Close()
 	}
 	if err != nil && !errors.Is(err, ErrAudit) {

@@ -169,7 +169,7 @@ func (s *Store) create(ctx context.Context, last *store.Tx, tx pgx.Tx, workspace
 	}
 	row := []any{
 		id, workspace, in.DatasetID, in.Spec.StrategyName, in.Spec.ObjectiveType, in.Spec.SearchType,
-		spec, tune.Admitted, in.Trials, place.At,
+		spec, tune.Admitted, in.Trials,
 	}
 	plan := jobs.TunePlanArgs{WorkspaceID: workspace, TuneID: id}
 	opts := river.InsertOpts{Pending: !tune.Admitted, Priority: jobs.PriorityShare}
@@ -203,15 +203,16 @@ func (s *Store) create(ctx context.Context, last *store.Tx, tx pgx.Tx, workspace
 }
 
 const (
+	// newTune has the time of the transaction, which is that of its place.
 	newTune = `
-		insert into tunes (id, workspace_id, dataset_id, strategy, objective, search_type, spec, admitted, n_trials, created_at, plan_job_id)`
-	insertTune = newTune + ` values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+		insert into tunes (id, workspace_id, dataset_id, strategy, objective, search_type, spec, admitted, n_trials, plan_job_id)`
+	insertTune = newTune + ` values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
 	// insertTuneAndJob inserts the plan job too, in the words of River's own insert.
 	insertTuneAndJob = `
 		with job as (
 			insert into river_job (state, args, kind, max_attempts, metadata, priority, queue)
-			values ($17::text::river_job_state, $11, $12, $13, $14, $15, $16) returning id)` + newTune + `
-		select $1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, $6::text, $7::json, $8::boolean, $9::int, $10::timestamptz, job.id from job`
+			values ($16::text::river_job_state, $10, $11, $12, $13, $14, $15) returning id)` + newTune + `
+		select $1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, $6::text, $7::json, $8::boolean, $9::int, job.id from job`
 )
 
 const tuneColumns = `

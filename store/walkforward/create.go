@@ -127,17 +127,18 @@ func (s *Store) create(ctx context.Context, last *store.Tx, tx pgx.Tx, workspace
 }
 
 const (
+	// newWFO has the time of the transaction, which is that of its place.
 	newWFO = `
 		insert into wfo_runs (id, workspace_id, dataset_id, strategy, objective, search_type, spec, config, admitted,
-		                      n_folds, n_trials, min_folds, top_k, allow_partial, warnings, created_at, candidates_job_id)`
-	insertWFO = newWFO + ` values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`
+		                      n_folds, n_trials, min_folds, top_k, allow_partial, warnings, candidates_job_id)`
+	insertWFO = newWFO + ` values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
 	// insertWFOAndJob inserts the candidates job too, in the words of River's own insert.
 	insertWFOAndJob = `
 		with job as (
 			insert into river_job (state, args, kind, max_attempts, metadata, priority, queue)
-			values ('pending', $17, $18, $19, $20, $21, $22) returning id)` + newWFO + `
+			values ('pending', $16, $17, $18, $19, $20, $21) returning id)` + newWFO + `
 		select $1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, $6::text, $7::json, $8::json, $9::boolean,
-		       $10::int, $11::int, $12::int, $13::int, $14::boolean, $15::jsonb, $16::timestamptz, job.id from job`
+		       $10::int, $11::int, $12::int, $13::int, $14::boolean, $15::jsonb, job.id from job`
 )
 
 func (s *Store) insertWFO(ctx context.Context, last *store.Tx, tx pgx.Tx, wfo *Run) error {
@@ -152,7 +153,7 @@ func (s *Store) insertWFO(ctx context.Context, last *store.Tx, tx pgx.Tx, wfo *R
 	row := []any{
 		wfo.ID, wfo.WorkspaceID, wfo.DatasetID, wfo.Spec.StrategyName, wfo.Spec.ObjectiveType, wfo.Spec.SearchType,
 		spec, config, wfo.Admitted, wfo.Folds, wfo.Trials, *wfo.Config.MinFolds, *wfo.Config.LeaderboardTopK,
-		*wfo.Config.AllowPartial, append([]string{}, wfo.Warnings...), wfo.CreatedAt,
+		*wfo.Config.AllowPartial, append([]string{}, wfo.Warnings...),
 	}
 	args, opts := jobs.WFOCandidatesArgs{WorkspaceID: wfo.WorkspaceID, WFOID: wfo.ID}, river.InsertOpts{Pending: true}
 	if known, ok := s.db.River().(store.PreparedJobs); ok {
