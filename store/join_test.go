@@ -75,6 +75,9 @@ func TestATuneJoinsTheQueueUnlessAnythingHasChanged(t *testing.T) {
 		"no dataset by the name": {change: func(d *storetest.Fixture, _, _ uuid.UUID) {
 			d.Exec(`update datasets set name = 'other' where id = $1`, d.Dataset.ID)
 		}, fails: store.ErrMoved},
+		"a later version": {change: func(d *storetest.Fixture, _, _ uuid.UUID) {
+			d.Exec(`update datasets set superseded = true where id = $1`, d.Dataset.ID)
+		}, fails: store.ErrMoved},
 		"another dataset by the name": {change: func(d *storetest.Fixture, _, _ uuid.UUID) {
 			d.Exec(`update datasets set name = 'other' where id = $1`, d.Dataset.ID)
 			bars, err := ohlcv.Generate(ohlcv.Synthetic{Seed: 2, Bars: 300})
@@ -128,14 +131,18 @@ func TestATuneJoinsTheQueueUnlessAnythingHasChanged(t *testing.T) {
 	}
 }
 
-// whileJoining submits a tune, and calls fn while that holds what it locks and waits to write its key, which another is writing.
-func whileJoining(d *storetest.Fixture, at *stores.Set, fn func()) (made uuid.UUID) {
+const (
+	untilItsKey = `insert into idempotency_keys (workspace_id, route, key, fingerprint) select id, 'test', 'third', sha256('') from workspaces`
+	untilItsJob = `lock table river_job in exclusive mode`
+)
+
+// whileJoining submits a tune, and calls fn while that waits to write what another transaction holds, its job or its key.
+func whileJoining(d *storetest.Fixture, at *stores.Set, until string, fn func()) (made uuid.UUID) {
 	d.T.Helper()
 	ctx := d.T.Context()
 	holder, err := d.Owner.Begin(ctx)
 	require.NoError(d.T, err)
-	_, err = holder.Exec(ctx, `
-		insert into idempotency_keys (workspace_id, route, key, fingerprint) values ($1, 'test', 'third', sha256(''))`, d.Space.ID)
+	_, err = holder.Exec(ctx, until)
 	require.NoError(d.T, err)
 	done := make(chan struct{})
 	var submitted error
@@ -146,7 +153,7 @@ func whileJoining(d *storetest.Fixture, at *stores.Set, fn func()) (made uuid.UU
 	require.Eventually(d.T, func() bool {
 		var waits bool
 		err := d.Owner.QueryRow(ctx, `
-			select exists (select from pg_stat_activity where datname = current_database() and wait_event = 'transactionid')`).Scan(&waits)
+			select exists (select from pg_stat_activity where datname = current_database() and wait_event in ('relation', 'transactionid'))`).Scan(&waits)
 		return err == nil && waits
 	}, 30*time.Second, time.Millisecond)
 	fn()
@@ -164,7 +171,7 @@ func TestAnEndSeesTheTuneThatIsJoining(t *testing.T) {
 	_, err := d.Store.Tuning.Cancel(ctx, d.Space.ID, waiting)
 	require.NoError(t, err)
 	ended := make(chan struct{})
-	third := whileJoining(d, at, func() {
+	third := whileJoining(d, at, untilItsKey, func() {
 		go func() {
 			defer close(ended)
 			_, err := d.Store.Tuning.Cancel(context.WithoutCancel(ctx), d.Space.ID, running)
@@ -181,7 +188,7 @@ func TestAnEndSeesTheTuneThatIsJoining(t *testing.T) {
 func TestWhatAJoiningTuneNamesIsHeld(t *testing.T) {
 	t.Parallel()
 	d, at, _, _, _ := behind(t)
-	whileJoining(d, at, func() {
+	whileJoining(d, at, untilItsJob, func() {
 		for _, held := range []string{
 			`select from datasets for update nowait`, `select from workspaces for update nowait`,
 			`select 1 / (pg_try_advisory_xact_lock(hashtextextended('millrace change ' || (select id from workspaces)::text, 0))::int - 1)`,
@@ -203,7 +210,7 @@ func TestOneKeyJoinsOnce(t *testing.T) {
 	done := make(chan struct{})
 	var again uuid.UUID
 	var second error
-	third := whileJoining(d, at, func() {
+	third := whileJoining(d, at, untilItsKey, func() {
 		go func() {
 			defer close(done)
 			again, second = submitTune(t.Context(), d, at, "third", 0)
@@ -260,6 +267,25 @@ func TestTheAnswerOfAJoiningTuneHasTheTimeOfItsTransaction(t *testing.T) {
 		require.NoError(t, d.Owner.QueryRow(ctx, `select convert_from(`+strings.ReplaceAll(store.OwnTime, "now()", "$1::timestamptz")+`, 'UTF8')`, at).Scan(&written))
 		require.Equal(t, at, written)
 	}
+}
+
+// The audit entry of a tune that does not join names the tune that was made then, not the one that would have joined.
+func TestTheEntryOfATuneThatDoesNotJoinNamesIt(t *testing.T) {
+	t.Parallel()
+	d, at, _, _, _ := behind(t)
+	d.Exec(`update workspaces set tune_cap = 5 where id = $1`, d.Space.ID)
+	ctx := store.WithAudit(t.Context(), store.NewAudit(d.Space.ID, store.AuditEntry{}).OfSubmission())
+	var ids []string
+	_, err := at.Tuning.Create(ctx, store.Submission{Workspace: d.Space.ID, Route: "test", Key: "third"}, newTune(d),
+		func(tune *tuning.Tune) (store.Response, error) {
+			ids = append(ids, tune.ID.String())
+			return store.Response{Status: http.StatusAccepted, Location: "/backtests/tunes/" + tune.ID.String()}, nil
+		})
+	require.NoError(t, err)
+	var entry string
+	require.NoError(t, d.Owner.QueryRow(t.Context(), `select entry from audit_unsealed`).Scan(&entry))
+	require.Contains(t, entry, ids[len(ids)-1])
+	require.Greater(t, len(ids), 1)
 }
 
 // A submission whose commit fails has made nothing: what is sent at once commits with its last answer, which is its own error.
