@@ -1,8 +1,8 @@
 -- +goose Up
--- What only joins a queue is submitted in one round trip: join_submission told the server's process whether it joins, and the rows
--- followed. This says it by failing, so that the rows can be sent with it, and returns nothing but the transaction's time. It joins
--- what join_submission joins, but where nothing is running, as of a cap of none: that is told of the jobs' priority. Nor is there a
--- version of its own to name.
+-- What only joins a queue is submitted in one round trip: join_submission returned whether it joins, and the rows followed. This
+-- fails where it does not, so that the rows can be sent with it, and returns nothing but the transaction's time. It joins what
+-- join_submission joins, but for two things: a workspace in which nothing is running, as with a cap of none, as the priority of the
+-- job depends on that, and a dataset that is named by its version.
 -- +goose StatementBegin
 create function queue_submission(space uuid, of_route text, of_key text, wait_ms int, depth int, dataset uuid, name text)
 returns timestamptz language plpgsql volatile set plan_cache_mode = force_generic_plan as $$
