@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"strconv"
 	"strings"
 )
 
@@ -48,17 +49,18 @@ const (
 	reasonGrowth   = "overflow: over 1000000 % a year; the window is too short to annualise"
 )
 
-// floats lists the figures with their JSON names and why one can be undefined.
-func (m *Metrics) floats() []struct {
+// metricsFloats is how many figures are not counts.
+const metricsFloats = 17
+
+type metricsFloat struct {
 	name   string
 	value  *float64
 	reason string
-} {
-	return []struct {
-		name   string
-		value  *float64
-		reason string
-	}{
+}
+
+// floats lists the figures with their JSON names and why one can be undefined.
+func (m *Metrics) floats() [metricsFloats]metricsFloat {
+	return [metricsFloats]metricsFloat{
 		{"final_equity", &m.FinalEquity, reasonBars},
 		{"return_pct", &m.ReturnPct, reasonBars},
 		{"cagr_pct", &m.CAGRPct, reasonRuin},
@@ -91,22 +93,67 @@ func overflow(name string) string {
 func (Metrics) JSONForms() []any { return []any{metricsJSON{}} }
 
 // MarshalJSON implements json.Marshaler.
-func (m Metrics) MarshalJSON() ([]byte, error) {
-	out := metricsJSON{Bars: m.Bars, Trades: m.Trades, MaxDrawdownBars: m.MaxDrawdownBars, Periods: m.Periods, UnpaidOrders: m.UnpaidOrders}
-	targets := out.targets()
-	for i, f := range m.floats() {
+func (m Metrics) MarshalJSON() ([]byte, error) { return m.AppendJSON(nil), nil }
+
+// AppendJSON appends the JSON form, metricsJSON's. A leaderboard has two thousand of them.
+func (m *Metrics) AppendJSON(to []byte) []byte {
+	to = appendCount(append(to, '{'), "bars", m.Bars)
+	to = appendCount(append(to, ','), "trades", m.Trades)
+	floats := m.floats()
+	undefined := false
+	for i := range floats {
+		f := &floats[i]
+		switch f.name { // counts that come before it
+		case "sharpe":
+			to = appendCount(append(to, ','), "max_drawdown_bars", m.MaxDrawdownBars)
+		case "sr":
+			to = appendCount(append(to, ','), "periods", m.Periods)
+		}
+		to = append(append(append(to, `,"`...), f.name...), `":`...)
 		if math.IsNaN(*f.value) || math.IsInf(*f.value, 0) {
-			if out.Undefined == nil {
-				out.Undefined = map[string]string{}
-			}
-			if out.Undefined[f.name] = f.reason; math.IsInf(*f.value, 0) {
-				out.Undefined[f.name] = overflow(f.name)
-			}
+			to, undefined = append(to, "null"...), true
 			continue
 		}
-		*targets[i] = f.value
+		to = AppendJSONFloat(to, *f.value)
 	}
-	return json.Marshal(out)
+	to = appendCount(append(to, ','), "unpaid_orders", m.UnpaidOrders)
+	if undefined {
+		to = m.appendUndefined(append(to, `,"undefined":`...))
+	}
+	return append(to, '}')
+}
+
+// appendUndefined appends why figures are undefined.
+func (m *Metrics) appendUndefined(to []byte) []byte {
+	reasons := map[string]string{}
+	for _, f := range m.floats() {
+		if math.IsInf(*f.value, 0) {
+			reasons[f.name] = overflow(f.name)
+		} else if math.IsNaN(*f.value) {
+			reasons[f.name] = f.reason
+		}
+	}
+	text, _ := json.Marshal(reasons) // strings alone: nothing that can fail
+	return append(to, text...)
+}
+
+func appendCount(to []byte, name string, n int) []byte {
+	to = append(append(append(to, '"'), name...), `":`...)
+	return strconv.AppendInt(to, int64(n), 10)
+}
+
+// AppendJSONFloat appends a finite number as encoding/json writes it: the shortest digits that read back as the same number, with an
+// exponent below 1e-6 and from 1e21 on, as ECMAScript has them.
+func AppendJSONFloat(to []byte, f float64) []byte {
+	size := math.Abs(f)
+	if size == 0 || size >= 1e-6 && size < 1e21 {
+		return strconv.AppendFloat(to, f, 'f', -1, 64)
+	}
+	to = strconv.AppendFloat(to, f, 'e', -1, 64)
+	if n := len(to); n >= 4 && to[n-4] == 'e' && to[n-3] == '-' && to[n-2] == '0' { // e-09
+		to[n-2], to = to[n-1], to[:n-1]
+	}
+	return to
 }
 
 // UnmarshalJSON implements json.Unmarshaler.

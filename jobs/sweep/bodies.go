@@ -1,7 +1,6 @@
 package sweep
 
 import (
-	"encoding/json"
 	"fmt"
 	"strconv"
 )
@@ -16,8 +15,9 @@ func (out *Outcome) LeaderBodies() ([][]byte, error) {
 
 func encodeLeaders(entries []Entry) ([][]byte, error) {
 	bodies := make([][]byte, len(entries))
+	var writer entryWriter
 	for i := range entries {
-		body, err := json.Marshal(&entries[i])
+		body, err := writer.body(&entries[i])
 		if err != nil {
 			return nil, fmt.Errorf("encode leaderboard entry: %w", err)
 		}

@@ -104,42 +104,6 @@ func (c *columns) appendPlanesTo(raw []byte) []byte {
 	return raw
 }
 
-// eachPlane passes on what planes has, piece by piece. A piece is valid until the next one.
-func (c *columns) eachPlane(use func(piece []byte)) {
-	use(binary.LittleEndian.AppendUint32([]byte{columnsVersion}, uint32(c.len())))
-	plane := make([]byte, c.len())
-	for i, v := range c.verdicts {
-		plane[i] = byte(v)
-	}
-	use(plane)
-	for _, columns := range [][][]float64{c.params, c.scores[:]} {
-		for _, column := range columns {
-			for shift := 0; shift < 64; shift += 8 {
-				for i, v := range column {
-					plane[i] = byte(math.Float64bits(v) >> shift)
-				}
-				use(plane)
-			}
-		}
-	}
-	for _, column := range c.figures {
-		for shift := 0; shift < 32; shift += 8 {
-			for i, v := range column {
-				plane[i] = byte(math.Float32bits(v) >> shift)
-			}
-			use(plane)
-		}
-	}
-	for _, column := range c.trades {
-		for shift := 0; shift < 32; shift += 8 {
-			for i, v := range column {
-				plane[i] = byte(v >> shift)
-			}
-			use(plane)
-		}
-	}
-}
-
 // takeLong appends n values of eight planes to into and returns the rest of raw.
 func takeLong(raw []byte, into *[]float64, n int) []byte {
 	at := len(*into)
