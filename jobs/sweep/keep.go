@@ -9,7 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"millrace/jobs/backtest"
 	"millrace/jobs/sweep/evidence"
 )
 
@@ -25,9 +24,12 @@ type Kept struct {
 	once   sync.Once     // for states
 	least  atomic.Uint64 // bits of the score below which no trial is a leader, -Inf before there are any
 
+	costing sync.Mutex // held while leaders run at other costs
+
 	mu           sync.Mutex
 	leadersKnown map[int]bool // late leaders whose returns are known or are being made
 	leadersMost  int          // of them
+	costs        map[int]costRuns
 	likelyKnown  map[int]bool // likely trials that are known or will be
 	likelyMost   int          // of them
 	cols         columns      // of all trials; those of shards that are not kept mean nothing
@@ -56,7 +58,7 @@ func (p *Plan) Keep(known int) *Kept {
 	}
 	k := &Kept{
 		plan: p, likely: sampler{math.MaxUint64}, held: p.held(false),
-		shards: map[int]keptShard{}, leadersKnown: map[int]bool{}, likelyKnown: map[int]bool{}, known: evidence.NewKnown(p.held(false)),
+		shards: map[int]keptShard{}, leadersKnown: map[int]bool{}, costs: map[int]costRuns{}, likelyKnown: map[int]bool{}, known: evidence.NewKnown(p.held(false)),
 	}
 	most := known / max(1, k.knownBytes())
 	k.leadersMost = min(leadersKept, most)
@@ -149,55 +151,6 @@ func (k *Kept) Prepare(ctx context.Context, r *ShardResult) {
 		}
 		k.known.Add(row.trial, row.values())
 	}
-}
-
-// knowLeaders finds what the evidence will ask of the leaders, once most trials have run: those that lead then most often lead in the end.
-func (k *Kept) knowLeaders(ctx context.Context) {
-	scratch := k.plan.scratch()
-	defer k.plan.clear(scratch)
-	for _, leader := range k.lateLeaders() {
-		if ctx.Err() != nil {
-			return
-		}
-		returns, err := k.plan.returnsOf(scratch.runners, leader.point, false)
-		if err != nil {
-			return // which the verdict finds too, and says
-		}
-		if len(returns) == len(k.held) {
-			k.known.Add(leaderAs(leader.trial), returns)
-		}
-	}
-}
-
-// trialAt is a trial and its parameters.
-type trialAt struct {
-	trial int
-	point backtest.Params
-}
-
-// lateLeaders are the first leaders so far whose returns are not known, none before most trials have run, and not more than there is room for.
-func (k *Kept) lateLeaders() (late []trialAt) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	ran := 0
-	for _, sh := range k.shards {
-		ran += sh.Trials
-	}
-	if k.ranked || ran < k.plan.Trials()/10*9 {
-		return nil
-	}
-	order := k.ordered()
-	for _, place := range order[:min(leadersPanel, len(order))] {
-		trial := k.leaders[place].trial
-		if len(k.leadersKnown) == k.leadersMost || k.leadersKnown[trial] || k.likelyKnown[trial] {
-			continue
-		}
-		point := make(backtest.Params, len(k.plan.names))
-		k.cols.point(trial, point)
-		late = append(late, trialAt{trial, point})
-		k.leadersKnown[trial] = true
-	}
-	return late
 }
 
 // findStates finds the states of the market once.
@@ -293,7 +246,3 @@ func (k *Kept) whatIsKnown() *evidence.Known {
 	}
 	return k.known
 }
-
-// leaderAs is what a leader that is not in the sample is known as: by the returns of a run of its own. A shard may know the same trial
-// by returns that are abridged, where the sample was cut further than expected.
-func leaderAs(trial int) int { return -1 - trial }

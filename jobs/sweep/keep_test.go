@@ -45,7 +45,11 @@ func TestKeptLeadersNeedNotRunAgain(t *testing.T) {
 	require.NotEmpty(t, kept.leadersKnown)
 	require.LessOrEqual(t, len(kept.leadersKnown), leadersKept)
 	require.Equal(t, len(knownTrials(kept, own))+len(kept.leadersKnown), kept.known.Len())
-	require.True(t, kept.known.Has(leaderAs(out.Leaderboard[0].TrialIndex)), "the best was among the leaders before the last shard")
+	best := out.Leaderboard[0].TrialIndex
+	require.True(t, kept.known.Has(leaderAs(best)), "the best was among the leaders before the last shard")
+	require.NotNil(t, kept.costsOf(best).breakEven)
+	require.Len(t, kept.costsOf(best).steps, len(costTimes))
+	require.LessOrEqual(t, len(kept.costs), costRunsMost)
 }
 
 // roomForAll is more than any tune of these tests can be known by.

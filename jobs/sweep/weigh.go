@@ -107,6 +107,7 @@ type weighing struct {
 	row     int     // of the best trial
 	year    float64 // √ of periods a year
 	states  *states // nil: not found yet
+	kept    *Kept   // nil: nothing
 	found   evidence.Findings
 	out     *Evidence
 }
@@ -116,7 +117,7 @@ func (p *Plan) weigh(out *Outcome, all *gathered) (*Evidence, error) {
 	if len(out.Leaderboard) == 0 || !p.weighs() {
 		return nil, nil
 	}
-	w := &weighing{plan: p, held: p.held(false), states: all.kept.statesFound(), out: &Evidence{Starts: []StartFigures{}, Regimes: []RegimeFigures{}}}
+	w := &weighing{plan: p, held: p.held(false), states: all.kept.statesFound(), kept: all.kept, out: &Evidence{Starts: []StartFigures{}, Regimes: []RegimeFigures{}}}
 	w.out.Luck.Survivors = []int{}
 	perYear := p.bars.PeriodsPerYear(p.config.Calendar)
 	w.year = math.Sqrt(perYear)

@@ -35,7 +35,7 @@ type CostStep struct {
 var costTimes = [...]float64{0, 0.5, 1, 2, 4}
 
 // costs runs the leaders at other costs and looks for the cost that the best one can bear.
-func (w *weighing) costs(out *Outcome) error {
+func (w *weighing) costs(out *Outcome) (err error) {
 	p := w.plan
 	f := &CostFigures{}
 	for i := range min(leadersCosts, len(out.Leaderboard)) {
@@ -44,22 +44,21 @@ func (w *weighing) costs(out *Outcome) error {
 		if len(faults) > 0 {
 			continue
 		}
-		leader := CostLeader{TrialIndex: entry.TrialIndex}
-		for _, times := range costTimes {
-			leader.At = append(leader.At, w.atCost(params, times))
+		known := w.kept.costsOf(entry.TrialIndex)
+		if known.steps == nil {
+			known.steps = w.atCosts(params)
 		}
-		f.Leaders = append(f.Leaders, leader)
+		f.Leaders = append(f.Leaders, CostLeader{entry.TrialIndex, known.steps})
 	}
 	w.out.Costs = f
-	charged := float64(p.config.Account.Commission) + p.config.Account.Slippage
-	top := float64(maxCostTimes)
-	if charged > 0 {
-		top = min(top, maxCommission/charged)
-	}
-	times, err := w.breakEven(charged, top)
-	switch {
-	case err != nil:
+	charged := p.charged()
+	var times float64
+	if known := w.kept.costsOf(out.Leaderboard[0].TrialIndex).breakEven; known != nil {
+		times = *known
+	} else if times, err = w.breakEven(); err != nil {
 		return err
+	}
+	switch {
 	case math.IsNaN(times):
 		w.out.explain("break_even", "the best trial does not beat buy-and-hold without any costs")
 	case charged > 0:
@@ -70,6 +69,19 @@ func (w *weighing) costs(out *Outcome) error {
 		w.out.explain("break_even", "no costs are charged")
 	}
 	return nil
+}
+
+// charged is what one side costs, as a share of the price.
+func (p *Plan) charged() float64 {
+	return float64(p.config.Account.Commission) + p.config.Account.Slippage
+}
+
+// atCosts backtests the part that selects at each multiple of the costs charged.
+func (w *weighing) atCosts(params backtest.Params) (steps []CostStep) {
+	for _, times := range costTimes {
+		steps = append(steps, w.atCost(params, times))
+	}
+	return steps
 }
 
 // atCost backtests the part that selects at a multiple of the costs charged.
@@ -112,7 +124,11 @@ func (w *weighing) traderAt(s *series, i int, cfg backtest.Config) backtest.Trad
 // breakEven is the multiple of the costs, up to top, at which the mean excess of the best trial is
 // zero; NaN when it is not above zero without costs. Without costs charged it is in units of the
 // highest commission over the highest multiple.
-func (w *weighing) breakEven(charged, top float64) (float64, error) {
+func (w *weighing) breakEven() (float64, error) {
+	charged, top := w.plan.charged(), float64(maxCostTimes)
+	if charged > 0 {
+		top = min(top, maxCommission/charged)
+	}
 	alpha := func(times float64) (float64, error) {
 		cfg := w.plan.scaled(times)
 		if charged == 0 {
