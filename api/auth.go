@@ -26,6 +26,9 @@ func (s *Server) guarded(r route) echo.MiddlewareFunc {
 			next = s.once(r, next)
 		}
 		return func(c echo.Context) error {
+			if answered, err := s.guessed(c, &r, next); answered {
+				return err
+			}
 			if err := s.admit(c, &r); err != nil {
 				return err
 			}
@@ -36,12 +39,9 @@ func (s *Server) guarded(r route) echo.MiddlewareFunc {
 
 // admit checks a request against its route: the length of the body, who asks, and how often.
 func (s *Server) admit(c echo.Context, r *route) error {
-	if most := r.traits.maxBody(); c.Request().ContentLength > most {
-		// The answer must not wait for a body that nobody will read.
-		c.Response().Header().Set("Connection", "close")
-		return &http.MaxBytesError{Limit: most}
+	if err := s.bounded(c, r); err != nil {
+		return err
 	}
-	c.Request().Body = http.MaxBytesReader(c.Response(), s.timed(c, r.traits.maxBody()), r.traits.maxBody())
 	if r.access.opensStream() {
 		c.Set(takenKey, s.admins.taken())
 	}
@@ -101,9 +101,7 @@ func (s *Server) authorise(c echo.Context, r *route) error {
 		return err
 	}
 	sayEnd(c, principal.Ends)
-	c.Set(principalKey, principal)
-	c.Set(passKey, pass{holds: &tenants.Credential{Kind: tenants.CredentialKey, ID: string(principal.KeyID[:])}})
-	inWorkspace(c, principal.WorkspaceID)
+	s.called(c, principal)
 	return nil
 }
 

@@ -54,6 +54,9 @@ func (s *Server) once(r route, next echo.HandlerFunc) echo.HandlerFunc {
 		defer leave()
 		c.Set(submittedKey, sub)
 		err = next(c)
+		if sub.Caller != nil && !sub.Caller.Known() {
+			return err // it is no answer
+		}
 		var refused *problemError
 		if errors.As(err, &refused) {
 			// The one before, or the first of two at once, may have succeeded on what this one does not find any more.
@@ -98,7 +101,7 @@ func (s *Server) submission(c echo.Context, into any) (store.Submission, error) 
 // time of the answer may go without a key: repeated, it is done again.
 func readSubmission(c echo.Context, of traits) (submitted, error) {
 	sub := submitted{Submission: store.Submission{
-		Workspace: workspaceOf(c), Route: c.Request().Method + " " + c.Path(),
+		Workspace: workspaceOf(c), Route: c.Request().Method + " " + c.Path(), Caller: callerOf(c),
 	}}
 	var err error
 	if strings.HasPrefix(c.Path(), "/admin/workspaces/:id/") {

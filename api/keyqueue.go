@@ -13,6 +13,7 @@ import (
 // answered as one that has waited in vain.
 const (
 	keyWait      = store.KeyWait // in memory and in the database together
+	guessWait    = 20 * time.Millisecond // of a request whose caller is not known yet: it is served again when it is
 	keyWaiters   = 64            // of one key
 	keyWaitBytes = 64 << 20      // of the bodies of all that wait in this process
 )
@@ -39,7 +40,10 @@ func (q *keyQueue) enter(ctx context.Context, sub *store.Submission, size int) (
 	if sub.Key == "" {
 		return func() {}, nil
 	}
-	began := time.Now()
+	began, wait := time.Now(), keyWait
+	if sub.Caller != nil {
+		wait = guessWait
+	}
 	busy := fmt.Errorf("key %q: %w", sub.Key, store.ErrKeyBusy)
 	name := fmt.Sprintf("%s %s %s", sub.Workspace, sub.Route, sub.Key)
 	q.mu.Lock()
@@ -63,7 +67,7 @@ func (q *keyQueue) enter(ctx context.Context, sub *store.Submission, size int) (
 		}
 		q.mu.Unlock()
 	}
-	limit := time.NewTimer(keyWait)
+	limit := time.NewTimer(wait)
 	defer limit.Stop()
 	defer func() {
 		q.mu.Lock()
@@ -72,7 +76,7 @@ func (q *keyQueue) enter(ctx context.Context, sub *store.Submission, size int) (
 	}()
 	select {
 	case <-line.free:
-		if sub.Wait = keyWait - time.Since(began); sub.Wait > 0 {
+		if sub.Wait = wait - time.Since(began); sub.Wait > 0 {
 			return func() { line.free <- struct{}{}; gone() }, nil
 		}
 		line.free <- struct{}{}

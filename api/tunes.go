@@ -95,7 +95,7 @@ func (s *Server) submitTune(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	resp, err := s.remembering(func(check requests.Checker) (store.Response, error) {
+	resp, err := s.remembering(&sub, func(check requests.Checker) (store.Response, error) {
 		tune, err := s.checkTuneBy(ctx, check, sub.Workspace, req)
 		if err != nil {
 			return store.Response{}, err
@@ -112,11 +112,15 @@ func (s *Server) submitTune(c echo.Context) error {
 }
 
 // remembering submits what is checked with the datasets that this process remembers, whose names the submission looks up
-// again. Where one means another dataset by now, and before anything is refused, it is checked with those that there are.
-func (s *Server) remembering(submit func(requests.Checker) (store.Response, error)) (store.Response, error) {
+// again. Where one means another dataset by now, and before anything is refused, it is checked with those that there are. A caller that
+// is not known is not refused yet.
+func (s *Server) remembering(sub *store.Submission, submit func(requests.Checker) (store.Response, error)) (store.Response, error) {
 	check := s.checker()
 	check.Remembered = true
 	resp, err := submit(check)
+	if sub.Caller != nil && !sub.Caller.Known() {
+		return resp, err
+	}
 	var refused *problemError
 	var gone *store.DatasetGoneError
 	if errors.Is(err, store.ErrMoved) || errors.As(err, &refused) || errors.As(err, &gone) {

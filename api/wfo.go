@@ -130,7 +130,7 @@ func (s *Server) submitWFO(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	resp, err := s.remembering(func(check requests.Checker) (store.Response, error) {
+	resp, err := s.remembering(&sub, func(check requests.Checker) (store.Response, error) {
 		wfo, err := check.WalkForward(ctx, sub.Workspace, req)
 		if err != nil {
 			return store.Response{}, asFault(err)

@@ -23,6 +23,9 @@ type Submission struct {
 	// Seal is the key under which the response is stored: that of one that holds a secret, and that only the same
 	// caller gets again. nil: it is stored as it is.
 	Seal *[32]byte
+	// Caller is who submits it, where that was not looked up but is remembered: the transaction looks whether it is so. nil: it is
+	// known.
+	Caller *Caller
 	// Wait is how long it waits for another transaction with its key; 0: KeyWait.
 	Wait time.Duration
 }

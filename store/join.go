@@ -58,12 +58,15 @@ func (s *DB) join(ctx context.Context, begin *beginning, effect func(context.Con
 	batch := pgx.Batch{}
 	batch.Queue(`select set_config('role', $1, true)`, WorkspaceRole)
 	begin.queueJoin(&batch, func(row pgx.Row) error {
-		refused = row.Scan(&at)
+		refused = row.Scan(&at, nil)
 		return refused
 	})
 	batch.QueuedQueries = append(batch.QueuedQueries, tx.last.QueuedQueries...)
 	tx.last = batch
-	switch err := tx.commit(ctx, conn, sub.Workspace); {
+	switch err := sub.Caller.found(tx.commit(ctx, conn, sub.Workspace)); {
+	case errors.Is(err, ErrCaller):
+		forget()
+		return Response{}, err
 	case SQLState(refused) == notJoined:
 		forget()
 		return Response{}, errNotJoined
@@ -89,8 +92,13 @@ const ownTime = `convert_to(rtrim(rtrim(to_char(now() at time zone 'utc', 'YYYY-
 
 // queueJoin begins the transaction of a submission to a workspace whose cap was taken a moment ago.
 func (b *beginning) queueJoin(batch *pgx.Batch, read func(pgx.Row) error) {
-	batch.Queue(`select queue_submission($1, $2, $3, $4, $5, $6, $7)`,
-		b.sub.Workspace, b.sub.Route, b.sub.Key, b.wait(), b.entry.depth, b.named.Datasets[0], b.named.Names[0].Text).QueryRow(read)
+	sql, args := `select queue_submission($1, $2, $3, $4, $5, $6, $7), true`,
+		[]any{b.sub.Workspace, b.sub.Route, b.sub.Key, b.wait(), b.entry.depth, b.named.Datasets[0], b.named.Names[0].Text}
+	if caller := b.sub.Caller; caller != nil { // which is read once the workspace is entered
+		sql, args = `select queue_submission($1, $2, $3, $4, $5, $6, $7), known_caller($1, $8, $9, $10, $11, $12, $13, $14)`,
+			append(args, caller.args(b.sub.Workspace)[1:]...)
+	}
+	batch.Queue(sql, args...).QueryRow(read)
 }
 
 // unbegun is the transaction of an effect that runs before it begins: it can only leave statements for the commit.

@@ -88,10 +88,14 @@ func (s *DB) submit(ctx context.Context, begin *beginning, effect func(context.C
 	err := s.inPipelined(submitting(ctx), pool, workspace, func(batch *pgx.Batch) {
 		queueBegin(batch, role)
 		begin.queue(batch)
+		sub.Caller.queue(batch, sub.Workspace)
 		if begin.look != nil {
 			begin.look(batch)
 		}
 	}, func(tx *Tx, failed error) (err error) {
+		if failed = sub.Caller.found(failed); errors.Is(failed, ErrCaller) {
+			return failed
+		}
 		if failed != nil {
 			return begin.explain(failed)
 		}

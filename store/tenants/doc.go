@@ -8,6 +8,7 @@ import "millrace/store"
 type Store struct {
 	db   *store.DB
 	uses *uses // of keys
+	seen seen
 }
 
 // New returns the store of a database.

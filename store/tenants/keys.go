@@ -144,22 +144,25 @@ func insertKey(ctx context.Context, tx *store.Tx, key Key) (made Key, secret str
 func (s *Store) KeyBySecret(ctx context.Context, secret string) (Principal, error) {
 	var p Principal
 	var due bool
+	var used float64
 	digest := sha256.Sum256([]byte(secret))
 	err := s.db.FleetRow(ctx, `
 		select k.workspace_id, k.id, k.name, k.role, w.submissions_per_minute, w.queries_per_minute, w.queue_depth,
-		       `+endsSoon+`, `+noteDue+`
+		       `+endsSoon+`, `+noteDue+`, coalesce(extract(epoch from now() - k.last_used_at), 0)::float8
 		  from api_keys k join workspaces w on w.id = k.workspace_id
 		 where k.key_sha256 = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())`, []any{digest[:]},
-		&p.WorkspaceID, &p.KeyID, &p.KeyName, &p.Role, &p.Limits.SubmissionsPerMinute, &p.Limits.QueriesPerMinute, &p.Limits.QueueDepth, &p.Ends, &due)
+		&p.WorkspaceID, &p.KeyID, &p.KeyName, &p.Role, &p.Limits.SubmissionsPerMinute, &p.Limits.QueriesPerMinute, &p.Limits.QueueDepth, &p.Ends, &due, &used)
 	if errors.Is(err, pgx.ErrNoRows) {
+		s.seen.forget(digest)
 		return Principal{}, s.whyNoKey(ctx, digest[:])
 	}
 	if err == nil && due {
-		err = s.uses.note(ctx, p.KeyID)
+		used, err = 0, s.uses.note(ctx, p.KeyID)
 	}
 	if err != nil {
 		return Principal{}, fmt.Errorf("look up key: %w", err)
 	}
+	s.seen.note(digest, p, time.Duration(used*float64(time.Second)))
 	return p, nil
 }
 

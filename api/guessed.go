@@ -1,0 +1,99 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"millrace/store"
+	"millrace/store/tenants"
+)
+
+const callerKey = "caller"
+
+// guessed serves a request to create work as from the caller that its key was last time, without looking the key up: the
+// transaction that creates the work looks whether it is so still, and saves a round trip. Only what comes of that is an
+// answer. Whatever else comes of it is forgotten, and the request is served once more from its beginning, by a key that is looked up.
+// answered is false then, and where nobody is remembered.
+func (s *Server) guessed(c echo.Context, r *route, next echo.HandlerFunc) (answered bool, err error) {
+	who, caller, ok := s.remembered(c, r)
+	if !ok {
+		return false, nil
+	}
+	request, body := c.Request(), c.Request().Body
+	trying := true
+	c.Response().Before(func() {
+		if trying && !caller.Known() {
+			panic("a caller that is not known is answered")
+		}
+	})
+	defer func() { trying = false }()
+	s.called(c, who)
+	c.Set(callerKey, caller)
+	if err = s.bounded(c, r); err == nil {
+		if err = r.knownQuery(c); err == nil {
+			s.audit(c, r)
+			if err = textualForm(c); err == nil {
+				err = next(c)
+			}
+		}
+	}
+	if caller.Known() {
+		return true, err
+	}
+	if read := c.Request().Body; read != nil {
+		body = read // what was read is there again
+	}
+	c.Set(callerKey, nil)
+	c.Set(principalKey, nil)
+	c.Set(passKey, nil)
+	again := *request
+	again.Body = body
+	c.SetRequest(&again)
+	return false, nil
+}
+
+// remembered is who the request's key was when this process looked it up last, where the request may be served by that: one that
+// creates work by one transaction, and under no rate limit, of which it would take a unit.
+func (s *Server) remembered(c echo.Context, r *route) (tenants.Principal, *store.Caller, bool) {
+	if r.traits&(creates|quick) != creates|quick || r.traits&(uploadLimit|queries|streams) != 0 {
+		return tenants.Principal{}, nil, false
+	}
+	if _, ok := insiderOf(c.Request()); ok {
+		return tenants.Principal{}, nil, false
+	}
+	secret, ok := bearer(c)
+	if !ok {
+		return tenants.Principal{}, nil, false
+	}
+	who, caller, ok := s.store.Tenants.Remembered(secret)
+	limited := ownRate(who.Limits.SubmissionsPerMinute, s.opts.Limits.Submissions) != tenants.Rate{}
+	if !ok || limited || !who.Role.Includes(r.access.role()) || agrees(c, who.WorkspaceID) != nil {
+		return tenants.Principal{}, nil, false
+	}
+	return who, caller, true
+}
+
+// callerOf is who a request that is guessed is from; nil: who that is was looked up.
+func callerOf(c echo.Context) *store.Caller {
+	caller, _ := c.Get(callerKey).(*store.Caller)
+	return caller
+}
+
+// bounded bounds the request's body, and how long it may take.
+func (s *Server) bounded(c echo.Context, r *route) error {
+	if most := r.traits.maxBody(); c.Request().ContentLength > most {
+		// The answer must not wait for a body that nobody will read.
+		c.Response().Header().Set("Connection", "close")
+		return &http.MaxBytesError{Limit: most}
+	}
+	c.Request().Body = http.MaxBytesReader(c.Response(), s.timed(c, r.traits.maxBody()), r.traits.maxBody())
+	return nil
+}
+
+// called says whose key the request brings.
+func (s *Server) called(c echo.Context, who tenants.Principal) {
+	c.Set(principalKey, who)
+	c.Set(passKey, pass{holds: &tenants.Credential{Kind: tenants.CredentialKey, ID: string(who.KeyID[:])}})
+	inWorkspace(c, who.WorkspaceID)
+}
