@@ -55,7 +55,7 @@ func (s *Server) once(r route, next echo.HandlerFunc) echo.HandlerFunc {
 		c.Set(submittedKey, sub)
 		err = next(c)
 		if sub.Caller != nil && !sub.Caller.Known() {
-			return err // it is no answer
+			return err // it is not an answer
 		}
 		var refused *problemError
 		if errors.As(err, &refused) {
