@@ -194,6 +194,24 @@ func TestALateLeaderRunsOnce(t *testing.T) {
 	require.Empty(t, kept.lateLeaders())
 }
 
+// Leaders that come and go do not all run at other costs: so many do, and the verdict runs the rest.
+func TestFewLeadersRunAtOtherCostsBeforeTheLastShard(t *testing.T) {
+	t.Parallel()
+	p := plan(t, crossSpec(), randomWalk(t, 900, 5))
+	kept := p.Keep(roomForAll)
+	for _, sh := range p.Shards(p.Trials()) {
+		result, err := kept.RunShard(t.Context(), sh, func(int) {})
+		require.NoError(t, err)
+		kept.Add(result)
+	}
+	for i := range costRunsMost - 1 {
+		kept.costs[-1-i] = costRuns{steps: []CostStep{{}}}
+	}
+	kept.knowLeaders(t.Context())
+	require.Len(t, kept.costs, costRunsMost, "there is room for one more")
+	require.NotNil(t, kept.costsOf(kept.costLeaders()[0].trial).breakEven)
+}
+
 // A shard that runs again, as its job does when its worker did not hear that it was saved, is kept once.
 func TestAShardIsKeptOnce(t *testing.T) {
 	t.Parallel()
