@@ -84,22 +84,47 @@ func keyActor(p tenants.Principal, console bool) store.AuditActor {
 // entityOf is what a route changes, by its path: /tunes/:id/cancel changes a tune, /tunes/:id/keys makes a key. What
 // is made has its id added where it is stored.
 func entityOf(path string, param func(string) string) store.AuditEntity {
-	kinds := map[string]string{
-		"tune": "tune", "tunes": "tune", "wfo": "walk_forward", "run": "run", "runs": "run", "run-plans": "run_plan", "ingest": "ingestion",
-		"jobs": "ingestion", "documents": "document", "datasets": "dataset", "strategies": "strategy", "strategy": "strategy", "schedules": "schedule", "keys": "key",
-		"workspaces": "workspace", "workspace": "workspace", "tokens": "admin_token", "gaps": "gap", "prune": "retention_run", "reembed": "reembed",
-		"webhooks": "webhook", "deliveries": "delivery",
-	}
 	var entity store.AuditEntity
 	for part := range strings.SplitSeq(path, "/") {
 		switch name, isParam := strings.CutPrefix(part, ":"); {
 		case isParam:
 			entity.ID = param(name)
-		case kinds[part] != "":
-			entity = store.AuditEntity{Type: kinds[part]}
+		case kindOf(part) != "":
+			entity = store.AuditEntity{Type: kindOf(part)}
 		}
 	}
 	return entity
+}
+
+// kindOf is of what a part of a path says that there are several, or that one is made; "" of none.
+func kindOf(part string) string {
+	switch part {
+	case "tune", "tunes":
+		return "tune"
+	case "wfo":
+		return "walk_forward"
+	case "run", "runs":
+		return "run"
+	case "run-plans":
+		return "run_plan"
+	case "ingest", "jobs":
+		return "ingestion"
+	case "strategies", "strategy":
+		return "strategy"
+	case "workspaces", "workspace":
+		return "workspace"
+	case "tokens":
+		return "admin_token"
+	case "prune":
+		return "retention_run"
+	case "deliveries":
+		return "delivery"
+	case "documents", "datasets", "schedules", "keys", "gaps", "webhooks":
+		return strings.TrimSuffix(part, "s")
+	case "reembed":
+		return part
+	}
+	return ""
 }
 
 // auditSession has what a sign-in or sign-out stores leave an entry.

@@ -39,6 +39,14 @@ func fingerprint(body []byte) ([32]byte, error) {
 // canonical is a body's canonical form: that of RFC 8785 but for its numbers, which are kept exactly.
 // RFC 8785 rounds them to double precision, in which two seeds of 64 bits can be the same.
 func canonical(body []byte) ([]byte, error) {
+	if form, ok := plainForm(body); ok {
+		return form, nil
+	}
+	return anyForm(body)
+}
+
+// anyForm is the canonical form of any body, or what is wrong with it.
+func anyForm(body []byte) ([]byte, error) {
 	in := jsontext.NewDecoder(bytes.NewReader(body)) // refuses duplicate names and invalid UTF-8
 	var plain bytes.Buffer
 	out := jsontext.NewEncoder(&plain)

@@ -49,6 +49,28 @@ func exact(v any) (any, bool) {
 	return v, true
 }
 
+// What is plain JSON has its canonical form in one pass, and what is not, or may be wrong, does not.
+func TestPlainJSONHasTheCanonicalForm(t *testing.T) {
+	t.Parallel()
+	for body, plain := range map[string]bool{
+		`{"strategy_name":"sma_cross","n_trials":100,"param_space":{"slow":{"low":102,"high":301.50},"fast":[-5e1,0,1E+2]},"tpe":null,"a":true,"b":false}`: true,
+		` [ ] `: true, `{ }`: true, `"a b~!"`: true, `-0`: true, `[{"b":{"d":1,"c":[{"z":0,"y":0}]},"a":2},[],{}]`: true,
+		strings.Repeat("[", 64) + strings.Repeat("]", 64): true, strings.Repeat("[", 65) + strings.Repeat("]", 65): false,
+		strings.Repeat(`{"a":`, 64) + "1" + strings.Repeat("}", 64): true, strings.Repeat(`{"a":`, 65) + "1" + strings.Repeat("}", 65): false,
+		`{"a":1,"a":2}`: false, `{"b":1,"a":1,"b":2}`: false, `"\u0041"`: false, `"é"`: false, "\"\x7f\"": false, "\"\t\"": false, ``: false, `{`: false, `[1`: false,
+		`[1,]`: false, `{"a":1,}`: false, `{"a"}`: false, `01`: false, `1.`: false, `.5`: false, `1e`: false, `+1`: false, `-`: false, `tru`: false, `truefalse`: false,
+		`1 2`: false, `{}{}`: false, `"a`: false, `1e9999999`: false, strings.Repeat("9", 300): false, `[1 2]`: false, `{"a" 1}`: false, `nullx`: false,
+	} {
+		form, ok := plainForm([]byte(body))
+		require.Equal(t, plain, ok, body)
+		any, err := anyForm([]byte(body))
+		if plain {
+			require.NoError(t, err, body)
+			require.Equal(t, string(any), string(form), body)
+		}
+	}
+}
+
 func FuzzCanonical(f *testing.F) {
 	for _, seed := range []string{
 		`{"b":1,"a":{"d":[],"c":null}}`, ` [1.0, 1e0, 10e-1, -0, 0.1e1] `, `"\u00e9 é \ud83d\ude00 \/"`,
@@ -60,6 +82,13 @@ func FuzzCanonical(f *testing.F) {
 		f.Add([]byte(seed), []byte(`{"a":{"c":null,"d":[]},"b":1.0}`))
 	}
 	f.Fuzz(func(t *testing.T, body, other []byte) {
+		for _, body := range [][]byte{body, other} {
+			if plain, ok := plainForm(body); ok {
+				any, err := anyForm(body)
+				require.NoError(t, err)
+				require.Equal(t, string(any), string(plain), "plain JSON has another canonical form")
+			}
+		}
 		form, err := canonical(body)
 		if err != nil {
 			p, internal := asProblem(err)

@@ -12,10 +12,10 @@ import (
 // What bounds the requests that wait for another one with their idempotency key; a request beyond it is
 // answered as one that has waited in vain.
 const (
-	keyWait      = store.KeyWait // in memory and in the database together
+	keyWait      = store.KeyWait         // in memory and in the database together
 	guessWait    = 20 * time.Millisecond // of a request whose caller is not known yet: it is served again when it is
-	keyWaiters   = 64            // of one key
-	keyWaitBytes = 64 << 20      // of the bodies of all that wait in this process
+	keyWaiters   = 64                    // of one key
+	keyWaitBytes = 64 << 20              // of the bodies of all that wait in this process
 )
 
 // keyQueue has requests with one idempotency key wait for each other in memory: waiting in the database
@@ -45,7 +45,7 @@ func (q *keyQueue) enter(ctx context.Context, sub *store.Submission, size int) (
 		wait = guessWait
 	}
 	busy := fmt.Errorf("key %q: %w", sub.Key, store.ErrKeyBusy)
-	name := fmt.Sprintf("%s %s %s", sub.Workspace, sub.Route, sub.Key)
+	name := sub.Workspace.String() + " " + sub.Route + " " + sub.Key
 	q.mu.Lock()
 	line := q.lines[name]
 	if line == nil {
