@@ -1,7 +1,9 @@
 package sweep
 
 import (
+	"cmp"
 	"context"
+	"errors"
 
 	"millrace/jobs/backtest"
 	"millrace/ops/routine"
@@ -28,7 +30,7 @@ func (k *Kept) knowLeaders(ctx context.Context) {
 	}
 	defer k.costing.Unlock()
 	for place, leader := range k.costLeaders() {
-		if ctx.Err() != nil || !k.costLeader(leader, place == 0, scratch.runners) {
+		if !k.costLeader(ctx, leader, place == 0, scratch.runners) {
 			return
 		}
 	}
@@ -59,22 +61,25 @@ func (k *Kept) costLeaders() (first []trialAt) {
 
 // costLeader runs a leader at other costs, and the best one at those that it can bear, where that is not known and there is room for it.
 // It reports whether others may run. A run that fails does so again in the verdict, which says so.
-func (k *Kept) costLeader(leader trialAt, best bool, traders []backtest.Trader) bool {
+func (k *Kept) costLeader(ctx context.Context, leader trialAt, best bool, traders []backtest.Trader) bool {
 	k.mu.Lock()
 	known, more := k.costs[leader.trial], !k.ranked
 	room := known.steps != nil || len(k.costs) < costRunsMost
 	k.mu.Unlock()
-	if !more || !room || known.steps != nil && (!best || known.breakEven != nil) {
-		return more
+	if !more || !room || ctx.Err() != nil || known.steps != nil && (!best || known.breakEven != nil) {
+		return more && ctx.Err() == nil
 	}
-	err := routine.Do(func() error {
+	err := routine.Do(func() (err error) {
 		params, faults := backtest.CheckParams(k.plan.strategy, named(k.plan.names, leader.point))
 		if len(faults) > 0 {
 			return nil
 		}
 		w := &weighing{plan: k.plan, held: k.held, traders: traders, best: leader.point}
+		w.ended = func() error { return cmp.Or(ctx.Err(), k.taken()) }
 		if known.steps == nil {
-			known.steps = w.atCosts(params)
+			if known.steps, err = w.atCosts(params); err != nil {
+				return err
+			}
 		}
 		if best {
 			even, err := w.breakEven()
@@ -91,6 +96,19 @@ func (k *Kept) costLeader(leader trialAt, best bool, traders []backtest.Trader) 
 		k.costs[leader.trial] = known
 	}
 	return err == nil && !k.ranked
+}
+
+// errRanked is why nothing more is found: the verdict is being made.
+var errRanked = errors.New("the trials are ranked")
+
+// taken is an error once the trials are ranked.
+func (k *Kept) taken() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.ranked {
+		return errRanked
+	}
+	return nil
 }
 
 // costsOf is what is known of a leader at other costs.

@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"math"
@@ -210,6 +211,45 @@ func TestFewLeadersRunAtOtherCostsBeforeTheLastShard(t *testing.T) {
 	kept.knowLeaders(t.Context())
 	require.Len(t, kept.costs, costRunsMost, "there is room for one more")
 	require.NotNil(t, kept.costsOf(kept.costLeaders()[0].trial).breakEven)
+}
+
+// A job that is stopped does not run the rest of the leaders at other costs first, and neither does one whose tune is being ranked.
+func TestRunsAtOtherCostsEndWithTheJobAndWithTheTrials(t *testing.T) {
+	t.Parallel()
+	p := plan(t, crossSpec(), randomWalk(t, 900, 5))
+	for _, ranked := range []bool{false, true} {
+		kept := p.Keep(roomForAll)
+		for _, sh := range p.Shards(p.Trials()) {
+			result, err := kept.RunShard(t.Context(), sh, func(int) {})
+			require.NoError(t, err)
+			kept.Add(result)
+		}
+		leader := kept.costLeaders()[0]
+		ctx := &endingContext{Context: t.Context(), left: 4, end: func() error {
+			if ranked {
+				kept.take(nil)
+				return nil
+			}
+			return context.Canceled
+		}}
+		require.False(t, kept.costLeader(ctx, leader, true, p.scratch().runners))
+		require.Empty(t, kept.costs, "ranked: %v", ranked)
+	}
+}
+
+// endingContext ends when it has been looked at so often.
+type endingContext struct {
+	context.Context
+
+	left int
+	end  func() error
+}
+
+func (c *endingContext) Err() error {
+	if c.left--; c.left < 0 {
+		return c.end()
+	}
+	return nil
 }
 
 // A shard that runs again, as its job does when its worker did not hear that it was saved, is kept once.

@@ -104,10 +104,11 @@ type weighing struct {
 	held    []float64 // buy-and-hold on the part that selects
 	panel   *evidence.Panel
 	excess  *evidence.Panel
-	row     int     // of the best trial
-	year    float64 // √ of periods a year
-	states  *states // nil: not found yet
-	kept    *Kept   // nil: nothing
+	row     int          // of the best trial
+	year    float64      // √ of periods a year
+	states  *states      // nil: not found yet
+	kept    *Kept        // nil: nothing
+	ended   func() error // why runs at other costs end before they are done; nil: they do not
 	found   evidence.Findings
 	out     *Evidence
 }

@@ -46,7 +46,9 @@ func (w *weighing) costs(out *Outcome) (err error) {
 		}
 		known := w.kept.costsOf(entry.TrialIndex)
 		if known.steps == nil {
-			known.steps = w.atCosts(params)
+			if known.steps, err = w.atCosts(params); err != nil {
+				return err
+			}
 		}
 		f.Leaders = append(f.Leaders, CostLeader{entry.TrialIndex, known.steps})
 	}
@@ -77,11 +79,22 @@ func (p *Plan) charged() float64 {
 }
 
 // atCosts backtests the part that selects at each multiple of the costs charged.
-func (w *weighing) atCosts(params backtest.Params) (steps []CostStep) {
+func (w *weighing) atCosts(params backtest.Params) (steps []CostStep, err error) {
 	for _, times := range costTimes {
+		if err := w.goesOn(); err != nil {
+			return nil, err
+		}
 		steps = append(steps, w.atCost(params, times))
 	}
-	return steps
+	return steps, nil
+}
+
+// goesOn is an error when another run is not to begin.
+func (w *weighing) goesOn() error {
+	if w.ended == nil {
+		return nil
+	}
+	return w.ended()
 }
 
 // atCost backtests the part that selects at a multiple of the costs charged.
@@ -130,6 +143,9 @@ func (w *weighing) breakEven() (float64, error) {
 		top = min(top, maxCommission/charged)
 	}
 	alpha := func(times float64) (float64, error) {
+		if err := w.goesOn(); err != nil {
+			return 0, err
+		}
 		cfg := w.plan.scaled(times)
 		if charged == 0 {
 			cfg.Account.Commission = backtest.Commission(maxCommission * times / maxCostTimes)
