@@ -26,6 +26,9 @@ func (s *Server) guarded(r route) echo.MiddlewareFunc {
 			next = s.once(r, next)
 		}
 		return func(c echo.Context) error {
+			if err := s.bounded(c, &r); err != nil {
+				return err
+			}
 			if answered, err := s.guessed(c, &r, next); answered {
 				return err
 			}
@@ -37,11 +40,8 @@ func (s *Server) guarded(r route) echo.MiddlewareFunc {
 	}
 }
 
-// admit checks a request against its route: the length of the body, who asks, and how often.
+// admit checks a request against its route: who asks, and how often.
 func (s *Server) admit(c echo.Context, r *route) error {
-	if err := s.bounded(c, r); err != nil {
-		return err
-	}
 	if r.access.opensStream() {
 		c.Set(takenKey, s.admins.taken())
 	}

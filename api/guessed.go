@@ -1,6 +1,8 @@
 package api
 
 import (
+	"errors"
+	"io"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -13,14 +15,15 @@ const callerKey = "caller"
 
 // guessed serves a request to create work as from the caller that its key was last time, without looking the key up: the
 // transaction that creates the work looks whether it is so still, and saves a round trip. Only what comes of that is an
-// answer. Whatever else comes of it is forgotten, and the request is served once more from its beginning, by a key that is looked up.
-// answered is false then, and where nobody is remembered.
+// answer, and that the body cannot be read, which also ends the request's context. Whatever else comes of it is forgotten, and the
+// request is served once more from its beginning, by a key that is looked up. answered is false then, and where nobody is remembered.
 func (s *Server) guessed(c echo.Context, r *route, next echo.HandlerFunc) (answered bool, err error) {
 	who, caller, ok := s.remembered(c, r)
 	if !ok {
 		return false, nil
 	}
-	request, body := c.Request(), c.Request().Body
+	request, body := c.Request(), &notedBody{ReadCloser: c.Request().Body}
+	request.Body = body
 	trying := true
 	c.Response().Before(func() {
 		if trying && !caller.Known() {
@@ -30,27 +33,37 @@ func (s *Server) guessed(c echo.Context, r *route, next echo.HandlerFunc) (answe
 	defer func() { trying = false }()
 	s.called(c, who)
 	c.Set(callerKey, caller)
-	if err = s.bounded(c, r); err == nil {
-		if err = r.knownQuery(c); err == nil {
-			s.audit(c, r)
-			if err = textualForm(c); err == nil {
-				err = next(c)
-			}
+	if err = r.knownQuery(c); err == nil {
+		s.audit(c, r)
+		if err = textualForm(c); err == nil {
+			err = next(c)
 		}
 	}
-	if caller.Known() {
+	if caller.Known() || body.failed {
 		return true, err
 	}
-	if read := c.Request().Body; read != nil {
-		body = read // what was read is there again
-	}
+	read := c.Request().Body // what was read is there again
 	c.Set(callerKey, nil)
 	c.Set(principalKey, nil)
 	c.Set(passKey, nil)
 	again := *request
-	again.Body = body
+	again.Body = read
 	c.SetRequest(&again)
 	return false, nil
+}
+
+// notedBody is a body of which is noted that reading it failed.
+type notedBody struct {
+	io.ReadCloser
+
+	failed bool
+}
+
+// Read implements io.Reader.
+func (b *notedBody) Read(into []byte) (int, error) {
+	n, err := b.ReadCloser.Read(into)
+	b.failed = b.failed || err != nil && !errors.Is(err, io.EOF)
+	return n, err
 }
 
 // remembered is who the request's key was when this process looked it up last, where the request may be served by that: one that

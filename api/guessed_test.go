@@ -2,12 +2,17 @@ package api_test
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"millrace/api"
 	"millrace/store/storetest"
 	"millrace/store/tenants"
 )
@@ -112,4 +117,63 @@ func TestAKeyThatIsRememberedOpensWhatItOpensNow(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A request that takes two transactions may find its key changed in the second one. It is served again then, as if the first had found that.
+func TestAKeyThatChangesWithinARequestOpensWhatItOpensThen(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change string
+		status int
+	}{
+		"revoked":         {`update api_keys set revoked_at = now()`, http.StatusUnauthorized},
+		"not used lately": {`update api_keys set last_used_at = now() - interval '2 minutes'`, http.StatusAccepted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var r *fixture
+			var changes atomic.Bool
+			trips := &storetest.RoundTrips{Only: func(sql string) bool {
+				if sql == "rollback" && changes.CompareAndSwap(true, false) {
+					r.exec(c.change)
+				}
+				return true
+			}}
+			r = newFixture(t, counted(t, trips)).withSample()
+			r.exec(`update workspaces set queue_depth = current_setting('max_connections')::int + 1`) // so few that each enters alone
+			submit := func(n int) int {
+				body := fmt.Sprintf(`{"dataset":"sp500","strategy_name":"sma_cross","seed":%d,"param_space":{"fast":[5,10],"slow":[50,100]}}`, n)
+				return r.do(http.MethodPost, "/backtests/tune", body, "X-Idempotency-Key", fmt.Sprint("k", n)).status
+			}
+			for n := range 3 {
+				require.Equal(t, http.StatusAccepted, submit(n))
+			}
+			changes.Store(true)
+			require.Equal(t, c.status, submit(3))
+			require.False(t, changes.Load(), "there was one transaction")
+		})
+	}
+}
+
+// A body that is too long or does not come is answered alike whether the key is remembered or looked up.
+func TestABodyOfARememberedKeyIsBounded(t *testing.T) {
+	t.Parallel()
+	r := newFixture(t, func(o *api.Options) { o.BodyIdle = 100 * time.Millisecond }).withSample()
+	for n := range 3 {
+		a := r.do(http.MethodPost, "/backtests/tune", fmt.Sprintf(`{"dataset":"sp500","strategy_name":"sma_cross","seed":%d,"param_space":{"fast":[5,10],"slow":[50,100]}}`, n), "X-Idempotency-Key", fmt.Sprint("k", n))
+		require.Equal(t, http.StatusAccepted, a.status, string(a.body))
+	}
+	a, err := r.try(http.MethodPost, "/backtests/tune", io.MultiReader(strings.NewReader(strings.Repeat(" ", 11<<20))),
+		"Authorization", "Bearer "+r.key, "X-Idempotency-Key", "long")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusRequestEntityTooLarge, a.status, string(a.body))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+	require.NoError(t, err)
+	_, err = fmt.Fprintf(conn, "POST /backtests/tune HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nX-Idempotency-Key: slow\r\nContent-Length: 100\r\n\r\n{", r.key)
+	require.NoError(t, err)
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(30*time.Second)))
+	answer, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.Contains(t, string(answer), "408 Request Timeout")
+	require.NoError(t, conn.Close())
 }

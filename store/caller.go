@@ -19,8 +19,8 @@ type Caller struct {
 	known bool
 }
 
-// Known reports whether a transaction has found the key as it is remembered. Until then the submission's caller may have
-// no right to any answer.
+// Known reports whether the last transaction that looked has found the key as it is remembered. Until one has, the submission's
+// caller may have no right to any answer.
 func (c *Caller) Known() bool { return c.known }
 
 // ErrCaller is the error of a submission whose caller is not as remembered: look it up, and submit again.
@@ -46,7 +46,8 @@ func (c *Caller) found(err error) error {
 	if c == nil {
 		return err
 	}
-	if SQLState(err) == otherCaller {
+	if SQLState(err) == otherCaller { // by now, whatever one before it found
+		c.known = false
 		return ErrCaller
 	}
 	c.known = c.known || err == nil

@@ -101,8 +101,12 @@ func (b *beginning) queueJoin(batch *pgx.Batch, read func(pgx.Row) error) {
 	batch.Queue(sql, args...).QueryRow(read)
 }
 
-// unbegun is the transaction of an effect that runs before it begins: it can only leave statements for the commit.
+// unbegun is the transaction of an effect that runs before it begins: it can only leave statements for the commit. An effect that
+// asks more of it fails, and runs again in one that has begun.
 type unbegun struct{ pgx.Tx }
+
+// Begin implements pgx.Tx.
+func (unbegun) Begin(context.Context) (pgx.Tx, error) { return nil, errNotJoined }
 
 // Exec implements pgx.Tx.
 func (unbegun) Exec(context.Context, string, ...any) (pgconn.CommandTag, error) {
@@ -111,6 +115,21 @@ func (unbegun) Exec(context.Context, string, ...any) (pgconn.CommandTag, error) 
 
 // Query implements pgx.Tx.
 func (unbegun) Query(context.Context, string, ...any) (pgx.Rows, error) { return nil, errNotJoined }
+
+// QueryRow implements pgx.Tx.
+func (t unbegun) QueryRow(ctx context.Context, _ string, _ ...any) pgx.Row {
+	return t.SendBatch(ctx, &pgx.Batch{}).QueryRow()
+}
+
+// SendBatch implements pgx.Tx.
+func (unbegun) SendBatch(_ context.Context, batch *pgx.Batch) pgx.BatchResults {
+	return pgx.FailedBatchResults(batch, errNotJoined)
+}
+
+// CopyFrom implements pgx.Tx.
+func (unbegun) CopyFrom(context.Context, pgx.Identifier, []string, pgx.CopyFromSource) (int64, error) {
+	return 0, errNotJoined
+}
 
 // waits reports whether a tune was found to have to wait for another to end, by a transaction that entered with others.
 func (e *entry) waits() bool { return e.tune && e.shared && e.Room <= 0 }

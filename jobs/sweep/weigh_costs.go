@@ -81,7 +81,7 @@ func (p *Plan) charged() float64 {
 // atCosts backtests the part that selects at each multiple of the costs charged.
 func (w *weighing) atCosts(params backtest.Params) (steps []CostStep, err error) {
 	for _, times := range costTimes {
-		if err := w.goesOn(); err != nil {
+		if err := w.mayRun(); err != nil {
 			return nil, err
 		}
 		steps = append(steps, w.atCost(params, times))
@@ -89,8 +89,8 @@ func (w *weighing) atCosts(params backtest.Params) (steps []CostStep, err error)
 	return steps, nil
 }
 
-// goesOn is an error when another run is not to begin.
-func (w *weighing) goesOn() error {
+// mayRun is an error when no other run is to begin.
+func (w *weighing) mayRun() error {
 	if w.ended == nil {
 		return nil
 	}
@@ -143,7 +143,7 @@ func (w *weighing) breakEven() (float64, error) {
 		top = min(top, maxCommission/charged)
 	}
 	alpha := func(times float64) (float64, error) {
-		if err := w.goesOn(); err != nil {
+		if err := w.mayRun(); err != nil {
 			return 0, err
 		}
 		cfg := w.plan.scaled(times)
