@@ -160,13 +160,13 @@ func (p *plainJSON) sort(members []plainMember, start int) bool {
 	byName := func(a, b plainMember) int { return bytes.Compare(a.name, b.name) }
 	if !slices.IsSortedFunc(members, byName) {
 		slices.SortFunc(members, byName)
-		written := bytes.Clone(p.out)
+		written := bytes.Clone(p.out[start:]) // and not what is before it: a body may have many objects
 		p.out = p.out[:start]
 		for i, m := range members {
 			if i > 0 {
 				p.out = append(p.out, ',')
 			}
-			p.out = append(p.out, written[m.from:m.to]...)
+			p.out = append(p.out, written[m.from-start:m.to-start]...)
 		}
 		p.out = append(p.out, '}')
 	}

@@ -29,7 +29,7 @@ func (b *beginning) mayJoin() bool {
 }
 
 // join submits to a workspace whose cap was taken a moment ago, in one round trip. The effect runs before it, and has to
-// leave all that it writes for the commit. It knows that there is no room, and not the time of the transaction, which is
+// leave all that it writes for the commit. It knows that the work has to wait, and not the time of the transaction, which is
 // put where its response has unknownTime. Whatever it is that does not only join the queue is errNotJoined, also an
 // effect that fails: what the key was answered before comes first.
 func (s *DB) join(ctx context.Context, begin *beginning, effect func(context.Context, *Tx) (Response, error)) (Response, error) {
