@@ -1,19 +1,5 @@
+#include "go_asm.h"
 #include "textflag.h"
-
-// Rows of filling.
-#define SIZE 0
-#define WITHCOST 64
-#define RATE 128
-#define COST 192
-#define FIRST 256
-#define OVER 320
-#define SQUARES 384
-#define PCT 448
-#define PROFIT 512
-#define LOSS 576
-#define WINS 640
-#define COUNT 704
-#define UNFIT 768
 
 // Bytes from a leg to the next.
 #define LEG 192
@@ -30,18 +16,18 @@ TEXT ·fillAVX512(SB), NOSPLIT, $0-34
 	VPXORQ Z0, Z0, Z0 // held
 	VPXORQ Z1, Z1, Z1 // entry
 	VMOVUPD 128(SI), Z2 // cash
-	VMOVUPD COST(DI), Z3
-	VMOVUPD FIRST(DI), Z4
-	VMOVUPD OVER(DI), Z5
-	VMOVUPD SQUARES(DI), Z6
-	VMOVUPD PCT(DI), Z7
-	VMOVUPD PROFIT(DI), Z8
-	VMOVUPD LOSS(DI), Z9
-	VMOVDQU64 WINS(DI), Z10
-	VMOVDQU64 COUNT(DI), Z11
-	VMOVUPD SIZE(DI), Z12
-	VMOVUPD WITHCOST(DI), Z13
-	VMOVUPD RATE(DI), Z14
+	VMOVUPD filling_cost(DI), Z3
+	VMOVUPD filling_first(DI), Z4
+	VMOVUPD filling_over(DI), Z5
+	VMOVUPD filling_squares(DI), Z6
+	VMOVUPD filling_pct(DI), Z7
+	VMOVUPD filling_profit(DI), Z8
+	VMOVUPD filling_loss(DI), Z9
+	VMOVDQU64 filling_wins(DI), Z10
+	VMOVDQU64 filling_count(DI), Z11
+	VMOVUPD filling_size(DI), Z12
+	VMOVUPD filling_withCost(DI), Z13
+	VMOVUPD filling_rate(DI), Z14
 	VPXORQ Z15, Z15, Z15
 	MOVQ $0x7fffffffffffffff, AX
 	VPBROADCASTQ AX, Z24 // all bits but the sign
@@ -130,15 +116,15 @@ entered:
 	CMPQ BX, CX
 	JLT fill
 
-	VMOVUPD Z3, COST(DI)
-	VMOVUPD Z4, FIRST(DI)
-	VMOVUPD Z5, OVER(DI)
-	VMOVUPD Z6, SQUARES(DI)
-	VMOVUPD Z7, PCT(DI)
-	VMOVUPD Z8, PROFIT(DI)
-	VMOVUPD Z9, LOSS(DI)
-	VMOVDQU64 Z10, WINS(DI)
+	VMOVUPD Z3, filling_cost(DI)
+	VMOVUPD Z4, filling_first(DI)
+	VMOVUPD Z5, filling_over(DI)
+	VMOVUPD Z6, filling_squares(DI)
+	VMOVUPD Z7, filling_pct(DI)
+	VMOVUPD Z8, filling_profit(DI)
+	VMOVUPD Z9, filling_loss(DI)
+	VMOVDQU64 Z10, filling_wins(DI)
 	KMOVB K6, AX
-	MOVQ AX, UNFIT(DI)
+	MOVQ AX, filling_unfit(DI)
 	VZEROUPPER
 	RET

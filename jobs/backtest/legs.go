@@ -31,7 +31,7 @@ const barsOfRows = 256
 
 // inLegs reports whether a run can be cut into legs.
 func (r *Runner) inLegs(w Window) bool {
-	return hasLegs() && !r.protected && !r.trace && r.longs && r.shorts && r.cfg.Account.Exclusive && w.Len() > 1
+	return hasLanes() && !r.protected && !r.trace && r.longs && r.shorts && r.cfg.Account.Exclusive && w.Len() > 1
 }
 
 // simulateLegs is SimulateTogether of runs that can be cut into legs.

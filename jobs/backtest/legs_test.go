@@ -70,7 +70,7 @@ func TestRunsInLegsEqualRunsFromBarToBar(t *testing.T) {
 			}
 		}
 	}
-	if backtest.HasLegs() {
+	if backtest.HasLanes() {
 		require.Greater(t, inLegs, 300)
 	}
 	require.Positive(t, ruined)

@@ -43,7 +43,7 @@ const meanBars = 8
 
 // sideBySide is compensated.means of each period over some groups of meanBars values.
 func sideBySide(values []float64, periods []int, from, to int, sums []compensated, outs [][]float64) {
-	if from == to || !wide() {
+	if from == to || !hasLanes() {
 		for k, period := range periods {
 			sums[k].means(values, period, from, to, outs[k])
 		}
@@ -76,7 +76,7 @@ const mostExpected = 1 << 16
 // Expect computes means that trials of the points will look up, several side by side: as many as half of the cache holds.
 func (r *Runner) Expect(points iter.Seq[Params]) {
 	s, ok := r.strategy.(averager)
-	if !ok || !wide() {
+	if !ok || !hasLanes() {
 		return
 	}
 	var wanted []bool // by period

@@ -1,11 +1,5 @@
+#include "go_asm.h"
 #include "textflag.h"
-
-// Rows of meanLanes.
-#define SUM 0
-#define LOST 64
-#define PERIOD 128
-#define OUTGOING 192
-#define OUT 256
 
 // Z0 to Z7 are rows of eight numbers, and become its columns.
 #define TRANSPOSE \
@@ -54,11 +48,11 @@
 	VDIVPD Z18, Z26, V
 
 #define LOAD(LANE, V) \
-	MOVQ (OUTGOING+8*LANE)(DI), AX; \
+	MOVQ (meanLanes_outgoing+8*LANE)(DI), AX; \
 	VMOVUPD (AX)(CX*8), V
 
 #define STORE(LANE, V) \
-	MOVQ (OUT+8*LANE)(DI), AX; \
+	MOVQ (meanLanes_out+8*LANE)(DI), AX; \
 	VMOVUPD V, (AX)(CX*8)
 
 // func meansAVX512(s *meanLanes, in *float64, bars int)
@@ -67,9 +61,9 @@ TEXT ·meansAVX512(SB), NOSPLIT, $0-24
 	MOVQ s+0(FP), DI
 	MOVQ in+8(FP), SI
 	MOVQ bars+16(FP), DX
-	VMOVUPD SUM(DI), Z16
-	VMOVUPD LOST(DI), Z17
-	VMOVUPD PERIOD(DI), Z18
+	VMOVUPD meanLanes_sum(DI), Z16
+	VMOVUPD meanLanes_lost(DI), Z17
+	VMOVUPD meanLanes_n(DI), Z18
 	XORQ CX, CX
 
 group:
@@ -102,7 +96,7 @@ group:
 	ADDQ $8, CX
 	CMPQ CX, DX
 	JLT group
-	VMOVUPD Z16, SUM(DI)
-	VMOVUPD Z17, LOST(DI)
+	VMOVUPD Z16, meanLanes_sum(DI)
+	VMOVUPD Z17, meanLanes_lost(DI)
 	VZEROUPPER
 	RET

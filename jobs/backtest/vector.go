@@ -60,6 +60,13 @@ func comparePlain(a, b *[64]float64) (over, under uint64) {
 	return over, under
 }
 
+// compareWordsPlain is comparePlain of as many 64 bars as there are words.
+func compareWordsPlain(a, b []float64, over, under []uint64) {
+	for i := range over {
+		over[i], under[i] = comparePlain((*[64]float64)(a[64*i:]), (*[64]float64)(b[64*i:]))
+	}
+}
+
 // bandsPlain are mean − width·dev and mean + width·dev.
 func bandsPlain(lower, upper, mean, dev *[64]float64, width float64) {
 	for i, m := range mean {

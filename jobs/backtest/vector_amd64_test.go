@@ -1,35 +1,36 @@
 package backtest
 
 import (
-	"math/rand/v2"
+	"os"
+	"os/exec"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/cpu"
 )
 
-// A processor with vectors of eight does not take those of four, and has them do what the plain functions do here.
+// A processor with vectors of eight does not take those of four. Told that it has none of eight it does, and all must be the same.
 func TestVectorsOfFourEqualPlainFunctions(t *testing.T) {
 	t.Parallel()
-	if !cpu.X86.HasAVX2 {
-		t.Skip("the processor has no vectors of four")
+	if !cpu.X86.HasAVX512F {
+		t.Skip("the processor has no vectors of eight: the other tests hold those of four")
 	}
-	rng := rand.New(rand.NewPCG(3, 4))
-	for round := range 2000 {
-		odd := []float64{0, 0.01, 0.3}[round%3]
-		n, width := 4*(1+rng.IntN(16)), 10*rng.NormFloat64()
-		equity := hostile(rng, n, odd)
-		still, plain := quietAVX2(&equity[0], n, 96, 104), quietPlain(equity, 96, 104)
-		require.True(t, still <= plain && plain-still < 4, "quiet passed over %d bars of %d", still, plain)
+	program, err := os.Executable()
+	require.NoError(t, err)
+	again := exec.CommandContext(t.Context(), program, "-test.v", "-test.run=^(TestVectorsEqualPlainFunctions|TestRunsSideBySideEqualRunsAlone)$")
+	again.Env = append(os.Environ(), "GODEBUG=cpu.avx512f=off")
+	said, err := again.CombinedOutput()
+	require.NoError(t, err, "%s", said)
+	require.Contains(t, string(said), "vectors of 4")
+}
 
-		a, b := (*[64]float64)(hostile(rng, 64, odd)), (*[64]float64)(hostile(rng, 64, odd))
-		over, under := compareAVX2(&a[0], &b[0])
-		plainOver, plainUnder := comparePlain(a, b)
-		require.Equal(t, [2]uint64{plainOver, plainUnder}, [2]uint64{over, under})
-
-		var low, high, plainLow, plainHigh [64]float64
-		bandsAVX2(&low, &high, a, b, width)
-		bandsPlain(&plainLow, &plainHigh, a, b, width)
-		requireBits(t, append(plainLow[:], plainHigh[:]...), append(low[:], high[:]...))
+// width is how many numbers the vectors have that this process takes.
+func width() int {
+	switch {
+	case wide():
+		return Lanes
+	case halves():
+		return half
 	}
+	return 1
 }

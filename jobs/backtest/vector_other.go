@@ -13,8 +13,8 @@ func guard(equity, closes, lows, highs []float64, units, entry, cash, lower, upp
 // wide reports whether vectors have eight numbers and masks.
 func wide() bool { return false }
 
-// hasLegs reports whether vectors walk over legs, which one run after the other does not pay.
-func hasLegs() bool { return false }
+// hasLanes reports whether vectors have numbers of several runs side by side.
+func hasLanes() bool { return false }
 
 func (s *walk) over([]float64, []byte, int, []float64) {}
 
@@ -35,9 +35,7 @@ func quiet(equity []float64, floor, peak float64) int { return quietPlain(equity
 func (s *laneSums) add(equity *[sumLanes][]float64) { s.addPlain(equity) }
 
 func compare(a, b []float64, over, under []uint64) {
-	for i := range over {
-		over[i], under[i] = comparePlain((*[64]float64)(a[64*i:]), (*[64]float64)(b[64*i:]))
-	}
+	compareWordsPlain(a, b, over, under)
 }
 
 func above(a []float64, stepA int, b []float64, stepB int, out []uint64) {

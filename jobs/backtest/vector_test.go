@@ -24,6 +24,7 @@ func hostile(rng *rand.Rand, n int, odd float64) []float64 {
 // The processor's vectors do what the plain functions do, bit for bit, for any values.
 func TestVectorsEqualPlainFunctions(t *testing.T) {
 	t.Parallel()
+	t.Log("vectors of", width())
 	rng := rand.New(rand.NewPCG(1, 2))
 	for round := range 4000 {
 		odd := []float64{0, 0.01, 0.3}[round%3]
@@ -97,7 +98,7 @@ func requireWords(t *testing.T, rng *rand.Rand, odd, width float64) {
 // requireWalk holds a walk over legs to that of one lane after the other.
 func requireWalk(t *testing.T, rng *rand.Rand, odd float64) {
 	t.Helper()
-	if !hasLegs() {
+	if !hasLanes() {
 		return
 	}
 	n := 1 + rng.IntN(70)

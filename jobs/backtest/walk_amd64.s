@@ -1,41 +1,23 @@
+#include "go_asm.h"
 #include "textflag.h"
-
-// Rows of walk.
-#define UNITS 0
-#define ENTRY 64
-#define CASH 128
-#define LAST 192
-#define R1 256
-#define GAINS 320
-#define LOSSES 384
-#define R3 448
-#define R4 512
-#define LEAST 576
-#define PEAK 640
-#define FLOOR 704
-#define DRAWDOWN 768
-#define PEAKAT 832
-#define BELOW 896
-#define NEXT 960
-#define LEGS 1024
 
 // What walkAVX512 and walkDaysAVX512 both do.
 
 // The positions of the lanes.
 #define LOAD_LEGS \
-	VMOVUPD UNITS(DI), Z0; \
-	VMOVUPD ENTRY(DI), Z1; \
-	VMOVUPD CASH(DI), Z2
+	VMOVUPD walk_units(DI), Z0; \
+	VMOVUPD walk_entry(DI), Z1; \
+	VMOVUPD walk_cash(DI), Z2
 
 // Their extremes; the floor as it was left in Z25, and 1 in Z24.
 #define LOAD_EXTREMES \
-	VMOVUPD LEAST(DI), Z9; \
-	VMOVUPD PEAK(DI), Z10; \
-	VMOVUPD FLOOR(DI), Z11; \
+	VMOVUPD walk_least(DI), Z9; \
+	VMOVUPD walk_peak(DI), Z10; \
+	VMOVUPD walk_floor(DI), Z11; \
 	VMOVAPD Z11, Z25; \
-	VMOVUPD DRAWDOWN(DI), Z12; \
-	VMOVDQU64 PEAKAT(DI), Z13; \
-	VMOVDQU64 BELOW(DI), Z14; \
+	VMOVUPD walk_drawdown(DI), Z12; \
+	VMOVDQU64 walk_peakAt(DI), Z13; \
+	VMOVDQU64 walk_below(DI), Z14; \
 	MOVQ $0x3ff0000000000000, AX; \
 	VPBROADCASTQ AX, Z24
 
@@ -59,33 +41,33 @@
 	VSUBPD Z23, Z24, K3, Z12
 
 #define STORE_LEGS \
-	VMOVUPD Z0, UNITS(DI); \
-	VMOVUPD Z1, ENTRY(DI); \
-	VMOVUPD Z2, CASH(DI)
+	VMOVUPD Z0, walk_units(DI); \
+	VMOVUPD Z1, walk_entry(DI); \
+	VMOVUPD Z2, walk_cash(DI)
 
 #define STORE_EXTREMES \
 	VCMPPD $1, Z25, Z11, K3; \
 	DEEPER; \
-	VMOVUPD Z9, LEAST(DI); \
-	VMOVUPD Z10, PEAK(DI); \
-	VMOVUPD Z11, FLOOR(DI); \
-	VMOVUPD Z12, DRAWDOWN(DI); \
-	VMOVDQU64 Z13, PEAKAT(DI); \
-	VMOVDQU64 Z14, BELOW(DI)
+	VMOVUPD Z9, walk_least(DI); \
+	VMOVUPD Z10, walk_peak(DI); \
+	VMOVUPD Z11, walk_floor(DI); \
+	VMOVUPD Z12, walk_drawdown(DI); \
+	VMOVDQU64 Z13, walk_peakAt(DI); \
+	VMOVDQU64 Z14, walk_below(DI)
 
 // The first lane of DX whose next leg begins takes it; not equal: another one does too.
 #define TAKE_LEG \
 	TZCNTL DX, AX; \
 	BLSIL DX, R10; \
 	KMOVB R10, K5; \
-	MOVQ NEXT(DI)(AX*8), R11; \
-	MOVQ LEGS(DI)(AX*8), R12; \
+	MOVQ walk_next(DI)(AX*8), R11; \
+	MOVQ walk_legs(DI)(AX*8), R12; \
 	ADDQ R11, R12; \
 	VBROADCASTSD (R12), K5, Z0; \
 	VBROADCASTSD 64(R12), K5, Z1; \
 	VBROADCASTSD 128(R12), K5, Z2; \
 	ADDQ $192, R11; \
-	MOVQ R11, NEXT(DI)(AX*8); \
+	MOVQ R11, walk_next(DI)(AX*8); \
 	BLSRL DX, DX
 
 // As newExtreme of a peak, of the lanes of K1.
@@ -121,12 +103,12 @@ TEXT ·walkAVX512(SB), NOSPLIT, $64-56
 
 rows:
 	LOAD_LEGS
-	VMOVUPD LAST(DI), Z3
-	VMOVUPD R1(DI), Z4
-	VMOVUPD GAINS(DI), Z5
-	VMOVUPD LOSSES(DI), Z6
-	VMOVUPD R3(DI), Z7
-	VMOVUPD R4(DI), Z8
+	VMOVUPD walk_last(DI), Z3
+	VMOVUPD walk_r1(DI), Z4
+	VMOVUPD walk_gains(DI), Z5
+	VMOVUPD walk_losses(DI), Z6
+	VMOVUPD walk_r3(DI), Z7
+	VMOVUPD walk_r4(DI), Z8
 	LOAD_EXTREMES
 	XORQ BX, BX
 
@@ -161,12 +143,12 @@ quiet:
 	JLT bar
 
 	STORE_LEGS
-	VMOVUPD Z3, LAST(DI)
-	VMOVUPD Z4, R1(DI)
-	VMOVUPD Z5, GAINS(DI)
-	VMOVUPD Z6, LOSSES(DI)
-	VMOVUPD Z7, R3(DI)
-	VMOVUPD Z8, R4(DI)
+	VMOVUPD Z3, walk_last(DI)
+	VMOVUPD Z4, walk_r1(DI)
+	VMOVUPD Z5, walk_gains(DI)
+	VMOVUPD Z6, walk_losses(DI)
+	VMOVUPD Z7, walk_r3(DI)
+	VMOVUPD Z8, walk_r4(DI)
 	STORE_EXTREMES
 	VZEROUPPER
 	RET
