@@ -118,15 +118,12 @@ enter:
 	VDIVPD Y13, Y14, Y14
 	TESTL R11, R11
 	JEQ entered
-	// As an integer: one that is too large, or none, is the least one, and there is one zero.
+	// As an integer, of which one that is too large becomes the least: the run is unfit.
 	VROUNDPD $3, Y14, Y14
 	VBROADCASTSD tooLarge<>(SB), Y13
 	VCMPPD $5, Y13, Y14, Y15
 	VBROADCASTSD instead<>(SB), Y13
 	VBLENDVPD Y15, Y13, Y14, Y14
-	VMAXPD Y13, Y14, Y14
-	VXORPD Y15, Y15, Y15
-	VADDPD Y15, Y14, Y14
 	JMP entered
 
 units:
