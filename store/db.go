@@ -55,7 +55,8 @@ type DB struct {
 	recorder  Recorder
 	schedules Schedules
 	holding   *queues
-	taken     takenSpaces
+	taken     guesses // workspaces whose cap is taken
+	unfit     guesses // workspaces whose ingestions have to begin before their rows are sent
 	version   string
 }
 

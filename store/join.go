@@ -5,34 +5,68 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// errNotJoined says that a submission which was to join a queue has to begin again, as any other: see queue_submission in
-// migrations/sql.
-var errNotJoined = errors.New("the submission does not only join the queue")
+// errNotJoined says that a submission which was sent in one round trip has to begin again, as any other: see queue_submission and
+// queue_ingestion in migrations/sql.
+var errNotJoined = errors.New("the submission is not as its one round trip expects")
 
 // notJoined is its SQLSTATE.
 const notJoined = "MR004"
 
+// InOne is a function of the database that may begin a submission's transaction in one round trip with its rows: it returns the
+// transaction's time, or fails with SQLSTATE MR004 where anything is otherwise than the effect assumes, which runs before it. Its
+// parameters are the workspace, route, key, wait and depth of the submission, and two of its own.
+type InOne struct {
+	Function string
+	Own      [2]any
+}
+
+// inOne is by what the submission may be sent in one round trip; nil: it has to begin first.
+func (s *DB) inOne(b *beginning) *InOne {
+	if _, prepares := s.jobs.(PreparedJobs); !prepares || b.sub.inFleet() || b.sub.Seal != nil {
+		return nil
+	}
+	switch {
+	case b.look.InOne != nil:
+		if !s.unfit.has(b.sub.Workspace) {
+			return b.look.InOne
+		}
+	case b.mayJoin() && s.taken.has(b.sub.Workspace):
+		return &InOne{Function: "queue_submission", Own: [2]any{b.named.Datasets[0], b.named.Names[0].Text}}
+	}
+	return nil
+}
+
 // mayJoin reports whether the submission can be sent with queue_submission: work of a built-in strategy, over one dataset that
 // is named, and not by a version.
 func (b *beginning) mayJoin() bool {
-	return b.look == nil && b.entry.tune && !b.sub.inFleet() && b.sub.Seal == nil &&
-		b.named != nil && b.named.Script == nil && b.named.Intrabar == "" && len(b.named.Datasets) == 1 &&
+	return b.entry.tune && b.named != nil && b.named.Script == nil && b.named.Intrabar == "" && len(b.named.Datasets) == 1 &&
 		len(b.named.Names) == 1 && b.named.Names[0].Text != "" && b.named.Names[0].Series == ""
 }
 
-// join submits to a workspace whose cap was taken a moment ago, in one round trip. The effect runs before it, and has to
-// leave all that it writes for the commit. It knows that the work has to wait, and not the time of the transaction, which is
-// put where its response has unknownTime. Whatever it is that does not only join the queue is errNotJoined, also an
-// effect that fails: what the key was answered before comes first.
-func (s *DB) join(ctx context.Context, begin *beginning, effect func(context.Context, *Tx) (Response, error)) (Response, error) {
+// remember notes what the submission has found, for those that follow. What was submitted before says nothing of now, and other
+// work nothing of the cap.
+func (s *DB) remember(b *beginning) {
+	if !b.claimed {
+		return
+	}
+	if b.entry.tune {
+		s.taken.note(b.sub.Workspace, b.entry.waits())
+	}
+	if b.look.InOne != nil {
+		s.unfit.note(b.sub.Workspace, !b.look.Fits() || b.sub.enters() && !b.entry.shared)
+	}
+}
+
+// join submits in one round trip. The effect runs before it, and has to leave all that it writes for the commit. It knows
+// that a tune has to wait, and not the time of the transaction, which is put where its response has unknownTime. Whatever is
+// otherwise than the function expects is errNotJoined, also an effect that fails: what the key was answered before comes first.
+func (s *DB) join(ctx context.Context, begin *beginning, by *InOne, effect func(context.Context, *Tx) (Response, error)) (Response, error) {
 	ctx = submitting(ctx)
 	forget := auditAgain(ctx)
 	sub := begin.sub
@@ -57,7 +91,7 @@ func (s *DB) join(ctx context.Context, begin *beginning, effect func(context.Con
 	var refused error
 	batch := pgx.Batch{}
 	batch.Queue(`select set_config('role', $1, true)`, WorkspaceRole)
-	begin.queueJoin(&batch, func(row pgx.Row) error {
+	begin.queueInOne(&batch, by, func(row pgx.Row) error {
 		refused = row.Scan(&at, nil)
 		return refused
 	})
@@ -78,6 +112,7 @@ func (s *DB) join(ctx context.Context, begin *beginning, effect func(context.Con
 	if len(parts) > 1 {
 		resp.Body = bytes.Join(parts, []byte(at.UTC().Format(time.RFC3339Nano)))
 	}
+	tx.place.At = at
 	for _, fn := range tx.afterCommit {
 		fn()
 	}
@@ -90,13 +125,15 @@ func unknownTime() time.Time { return time.Date(1, 1, 1, 0, 0, 0, 123456789, tim
 // ownTime is the time of the transaction as JSON of ours has times.
 const ownTime = `convert_to(rtrim(rtrim(to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '0'), '.') || 'Z', 'UTF8')`
 
-// queueJoin begins the transaction of a submission to a workspace whose cap was taken a moment ago.
-func (b *beginning) queueJoin(batch *pgx.Batch, read func(pgx.Row) error) {
-	sql, args := `select queue_submission($1, $2, $3, $4, $5, $6, $7), true`,
-		[]any{b.sub.Workspace, b.sub.Route, b.sub.Key, b.wait(), b.entry.depth, b.named.Datasets[0], b.named.Names[0].Text}
+// queueInOne begins the transaction by the function.
+func (b *beginning) queueInOne(batch *pgx.Batch, by *InOne, read func(pgx.Row) error) {
+	sql, args := `select `+by.Function+`($1, $2, $3, $4, $5, $6, $7), `,
+		[]any{b.sub.Workspace, b.sub.Route, b.sub.Key, b.wait(), b.entry.depth, by.Own[0], by.Own[1]}
 	if caller := b.sub.Caller; caller != nil { // which is read once the workspace is entered
-		sql, args = `select queue_submission($1, $2, $3, $4, $5, $6, $7), known_caller($1, $8, $9, $10, $11, $12, $13, $14)`,
-			append(args, caller.args(b.sub.Workspace)[1:]...)
+		sql += `known_caller($1, $8, $9, $10, $11, $12, $13, $14)`
+		args = append(args, caller.args(b.sub.Workspace)[1:]...)
+	} else {
+		sql += `true`
 	}
 	batch.Queue(sql, args...).QueryRow(read)
 }
@@ -133,35 +170,3 @@ func (unbegun) CopyFrom(context.Context, pgx.Identifier, []string, pgx.CopyFromS
 
 // waits reports whether a tune was found to have to wait for another to end, by a transaction that entered with others.
 func (e *entry) waits() bool { return e.tune && e.shared && e.Room <= 0 }
-
-// takenSpaces are workspaces whose cap was taken when something was submitted to them last. It is a guess: a submission
-// that is begun by it looks whether it still holds. It is safe for concurrent use.
-type takenSpaces struct {
-	mu sync.Mutex
-	is map[uuid.UUID]struct{}
-}
-
-// mostTaken is how many of them are kept; beyond it all are forgotten, which costs each a statement.
-const mostTaken = 10_000
-
-func (t *takenSpaces) has(space uuid.UUID) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	_, ok := t.is[space]
-	return ok
-}
-
-func (t *takenSpaces) note(space uuid.UUID) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.is == nil || len(t.is) >= mostTaken {
-		t.is = map[uuid.UUID]struct{}{}
-	}
-	t.is[space] = struct{}{}
-}
-
-func (t *takenSpaces) forget(space uuid.UUID) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.is, space)
-}

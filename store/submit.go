@@ -19,12 +19,22 @@ import (
 // gets the stored response; another body is ErrKeyReused; one that is still running after the
 // submission's wait is ErrKeyBusy. A new one beyond the queue's depth is ErrQueueFull. An error stores nothing.
 func (s *DB) Submit(ctx context.Context, sub Submission, effect func(context.Context, *Tx) (Response, error)) (Response, error) {
-	return s.submitNaming(ctx, sub, nil, nil, effect)
+	return s.submitNaming(ctx, sub, nil, Look{}, effect)
 }
 
-// SubmitLooking is Submit whose round trip that begins the transaction also runs what look queues, once the submission has
-// entered the workspace. It runs too where the key was claimed before and the effect does not.
-func (s *DB) SubmitLooking(ctx context.Context, sub Submission, look func(*pgx.Batch),
+// Look is what a submission looks at as its transaction begins.
+type Look struct {
+	// Queue has the round trip that begins the transaction look, once the submission has entered the workspace. It runs
+	// too where the key was claimed before and the effect does not. nil: at nothing.
+	Queue func(*pgx.Batch)
+	// InOne may begin the transaction with its rows instead; the effect is then called with nothing looked at, see Tx.Unbegun. nil: nothing may.
+	InOne *InOne
+	// Fits reports, once Queue has looked, whether InOne would have begun it: if not, the next one of the workspace is not tried so.
+	Fits func() bool
+}
+
+// SubmitLooking is Submit that looks at something besides.
+func (s *DB) SubmitLooking(ctx context.Context, sub Submission, look Look,
 	effect func(context.Context, *Tx) (Response, error),
 ) (Response, error) {
 	return s.submitNaming(ctx, sub, nil, look, effect)
@@ -36,28 +46,32 @@ func (s *DB) SubmitWork(ctx context.Context, sub Submission, named Named,
 	effect func(context.Context, *Tx) (Response, error),
 ) (Response, error) {
 	sub.Adds = AddsTune
-	return s.submitNaming(ctx, sub, &named, nil, effect)
+	return s.submitNaming(ctx, sub, &named, Look{}, effect)
 }
 
 // submitNaming is Submit of work that names something; nil: of any other.
-func (s *DB) submitNaming(ctx context.Context, sub Submission, named *Named, look func(*pgx.Batch),
+func (s *DB) submitNaming(ctx context.Context, sub Submission, named *Named, look Look,
 	effect func(context.Context, *Tx) (Response, error),
 ) (Response, error) {
 	var resp Response
+	forget := auditAgain(ctx)
 	err := whileUndone(ctx, func() (err error) {
 		resp, err = s.submitOnce(ctx, sub, named, look, effect)
 		return err
 	})
+	if err != nil {
+		forget() // it may be submitted again
+	}
 	return resp, err
 }
 
-func (s *DB) submitOnce(ctx context.Context, sub Submission, named *Named, look func(*pgx.Batch),
+func (s *DB) submitOnce(ctx context.Context, sub Submission, named *Named, look Look,
 	effect func(context.Context, *Tx) (Response, error),
 ) (Response, error) {
 	e := entry{alone: sub.Adds == AddsAny, tune: sub.Adds == AddsTune, depth: sub.QueueDepth, adds: sub.Pieces}
 	begin := &beginning{sub: sub, entry: &e, named: named, look: look}
-	if _, prepares := s.jobs.(PreparedJobs); prepares && begin.mayJoin() && s.taken.has(sub.Workspace) {
-		if resp, err := s.join(ctx, begin, effect); !errors.Is(err, errNotJoined) {
+	if one := s.inOne(begin); one != nil {
+		if resp, err := s.join(ctx, begin, one, effect); !errors.Is(err, errNotJoined) {
 			return resp, err
 		}
 	}
@@ -67,9 +81,7 @@ func (s *DB) submitOnce(ctx context.Context, sub Submission, named *Named, look 
 		begin = &beginning{sub: sub, entry: &e, named: named, look: look}
 		resp, err = s.submit(ctx, begin, effect)
 	}
-	if e.tune && begin.claimed && !e.waits() { // what was submitted before says nothing of now, and other work nothing of the cap
-		s.taken.forget(sub.Workspace)
-	}
+	s.remember(begin)
 	return resp, err
 }
 
@@ -89,8 +101,8 @@ func (s *DB) submit(ctx context.Context, begin *beginning, effect func(context.C
 		queueBegin(batch, role)
 		begin.queue(batch)
 		sub.Caller.queue(batch, sub.Workspace)
-		if begin.look != nil {
-			begin.look(batch)
+		if begin.look.Queue != nil {
+			begin.look.Queue(batch)
 		}
 	}, func(tx *Tx, failed error) (err error) {
 		if failed = sub.Caller.found(failed); errors.Is(failed, ErrCaller) {
@@ -106,9 +118,6 @@ func (s *DB) submit(ctx context.Context, begin *beginning, effect func(context.C
 		}
 		if err := begin.refused(); err != nil {
 			return err
-		}
-		if begin.entry.waits() {
-			s.taken.note(sub.Workspace)
 		}
 		if sub.enters() {
 			tx.place = begin.entry.Place
@@ -171,7 +180,7 @@ type beginning struct {
 	sub   Submission
 	entry *entry
 	named *Named
-	look  func(*pgx.Batch) // nil: at nothing
+	look  Look
 
 	claimed                 bool
 	fingerprint, body       []byte // of a submission with its key that was made before; nil: it was just pruned

@@ -53,6 +53,10 @@ func (t *Tx) Last(what, sql string, args ...any) {
 	})
 }
 
+// Unbegun reports whether the effect of a submission runs before its transaction, for which it can only leave statements: see InOne.
+// Its time is that of Place, which stands for another until the commit.
+func (t *Tx) Unbegun() bool { return t.whole }
+
 // LastRow is Last of a statement that returns a row, which is read into values when it runs.
 func (t *Tx) LastRow(what string, into []any, sql string, args ...any) {
 	t.lastWhat = append(t.lastWhat, what)

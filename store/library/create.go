@@ -18,18 +18,25 @@ import (
 
 // CreateIngest stores an ingestion and its River job in the transaction of the submission, and makes
 // the document it is for unless it is there; render makes the response that is kept with the key. The
-// id of the job is known when CreateIngest returns.
+// id of the job, and when it was created, are known when CreateIngest returns.
 func (s *Store) CreateIngest(ctx context.Context, sub store.Submission, in NewIngest,
 	render func(*Ingest) (store.Response, error),
 ) (store.Response, error) {
 	sub.Adds = store.AddsOne
 	for try := 1; ; try++ {
-		var place documentPlace
-		resp, err := s.db.SubmitLooking(ctx, sub, func(batch *pgx.Batch) { place.queue(batch, sub.Workspace, in) },
+		var found documentPlace
+		resp, err := s.db.SubmitLooking(ctx, sub, found.look(sub.Workspace, in),
 			func(ctx context.Context, tx *store.Tx) (store.Response, error) {
+				place := found
+				if tx.Unbegun() { // and fails unless a new document is in its place
+					place = documentPlace{at: tx.Place().At}
+				}
 				ingest, err := s.createIngest(ctx, tx, sub.Workspace, place, in)
 				if err != nil {
 					return store.Response{}, err
+				}
+				if tx.Unbegun() {
+					tx.AfterCommit(func() { ingest.CreatedAt = tx.Place().At })
 				}
 				return render(ingest)
 			})
@@ -71,6 +78,16 @@ type documentPlace struct {
 	id      *uuid.UUID // kept until the transaction ends; nil: there is none
 	limited bool       // the workspace may have so many documents
 	at      time.Time  // when the transaction began
+}
+
+// look has a submission look at it. Of an address it is likely to be new, and is then sent in one round trip: queue_ingestion in migrations/sql.
+func (p *documentPlace) look(workspace uuid.UUID, in NewIngest) store.Look {
+	look := store.Look{Queue: func(batch *pgx.Batch) { p.queue(batch, workspace, in) }}
+	if in.Upload == uuid.Nil { // which would have to be claimed
+		look.InOne = &store.InOne{Function: "queue_ingestion", Own: [2]any{string(in.SourceType), in.CanonicalURL}}
+		look.Fits = func() bool { return p.id == nil && !p.limited }
+	}
+	return look
 }
 
 // queue has a batch look. What deletes the document waits, and then sees the ingestion that was inserted for it.

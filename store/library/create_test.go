@@ -44,6 +44,15 @@ func TestSubmissionsOfOneNewAddressAtOnceShareItsDocument(t *testing.T) {
 	require.Equal(t, []int{40, 5, 0}, []int{ingests, documents, orphans})
 }
 
+// beginning has the workspace's next ingestion look before its rows are made, as one that follows one of a document that was there.
+func beginning(d *storetest.Fixture) {
+	d.T.Helper()
+	for _, key := range []string{"other", "other again"} {
+		_, err := d.SubmitSource(d.T.Context(), key, "http://a.test/other")
+		require.NoError(d.T, err)
+	}
+}
+
 // A document that a submission has found stays until its ingestion is inserted: what would drop it as empty waits for the
 // submission, and then sees the ingestion.
 func TestADocumentStaysWhileASubmissionNamesIt(t *testing.T) {
@@ -52,6 +61,7 @@ func TestADocumentStaysWhileASubmissionNamesIt(t *testing.T) {
 	ctx := t.Context()
 	in, err := d.SubmitSource(ctx, "first", "http://a.test/shared")
 	require.NoError(t, err)
+	beginning(d)
 	canceled := make(chan error, 1)
 	var second *library.Ingest
 	_, err = d.Store.Library.CreateIngest(ctx, store.Submission{Workspace: d.Space.ID, Route: "test", Key: "second"},

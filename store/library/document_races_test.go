@@ -19,6 +19,7 @@ func TestCancelingAnIngestionKeepsADocumentThatAnotherHasJustClaimed(t *testing.
 	d := storetest.New(t)
 	ctx := t.Context()
 	first := d.IngestOf("first")
+	beginning(d)
 	canceled := make(chan error, 1)
 	var second *library.Ingest
 	_, err := d.Store.Library.CreateIngest(ctx, store.Submission{Workspace: d.Space.ID, Route: "test", Key: "second"},
