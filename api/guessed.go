@@ -69,7 +69,7 @@ func (b *notedBody) Read(into []byte) (int, error) {
 // remembered is who the request's key was when this process looked it up last, where the request may be served by that: one that
 // creates work by one transaction, and under no rate limit, of which it would take a unit.
 func (s *Server) remembered(c echo.Context, r *route) (tenants.Principal, *store.Caller, bool) {
-	if r.traits&(creates|quick) != creates|quick || r.traits&(uploadLimit|queries|streams) != 0 {
+	if r.traits&(creates|quick) != creates|quick || r.traits&queries != 0 || r.traits&(uploadLimit|streams) != 0 && !brief(c) {
 		return tenants.Principal{}, nil, false
 	}
 	if _, ok := insiderOf(c.Request()); ok {
@@ -85,6 +85,15 @@ func (s *Server) remembered(c echo.Context, r *route) (tenants.Principal, *store
 		return tenants.Principal{}, nil, false
 	}
 	return who, caller, true
+}
+
+// briefBody is the most that a body may have which its handler reads, and not the middleware, for its request to be guessed.
+const briefBody = 64 << 10
+
+// brief reports whether a body which may be an upload is not one: it is short, its length is known, and it is not a form.
+func brief(c echo.Context) bool {
+	length := c.Request().ContentLength
+	return 0 <= length && length <= briefBody && !sendsForm(c)
 }
 
 // callerOf is who a request that is guessed is from; nil: who that is was looked up.

@@ -27,15 +27,23 @@ func TestAKeyThatIsRememberedOpensWhatItOpensNow(t *testing.T) {
 		path, body, key string
 		makes           bool
 	}{
-		"a tune":              {"/backtests/tune", tune(9), "new", true},
-		"a tune again":        {"/backtests/tune", tune(1), "k1", false},
-		"another of its key":  {"/backtests/tune", tune(9), "k1", false},
-		"no JSON":             {"/backtests/tune", `{`, "bad", false},
-		"a member too many":   {"/backtests/tune", `{"nothing":1}`, "bad", false},
-		"a dataset not there": {"/backtests/tune", strings.Replace(tune(9), "sp500", "nothing", 1), "bad", false},
-		"no key":              {"/backtests/tune", tune(9), "", false},
-		"a query too many":    {"/backtests/tune?nothing=1", tune(9), "bad", false},
-		"a walk-forward":      {"/backtests/wfo", strings.TrimSuffix(tune(9), "}") + `,"wfo_config":{"train_days":800,"test_days":400}}`, "wfo", true},
+		"an address":             {"/ingest", `{"url":"http://a.test/new"}`, "address", true},
+		"an address of a type":   {"/ingest/article", `{"url":"http://a.test/typed"}`, "typed", true},
+		"an address again":       {"/ingest", `{"url":"http://a.test/0"}`, "a0", false},
+		"another of its address": {"/ingest", `{"url":"http://a.test/1"}`, "a0", false},
+		"no address":             {"/ingest", `{"url":"nothing"}`, "bad", false},
+		"no JSON to ingest":      {"/ingest", `{`, "bad", false},
+		"a text":                 {"/ingest", `{"text":"A text of words.","source":"notes"}`, "text", true},
+		"an empty text":          {"/ingest", `{"text":" "}`, "bad", false},
+		"a tune":                 {"/backtests/tune", tune(9), "new", true},
+		"a tune again":           {"/backtests/tune", tune(1), "k1", false},
+		"another of its key":     {"/backtests/tune", tune(9), "k1", false},
+		"no JSON":                {"/backtests/tune", `{`, "bad", false},
+		"a member too many":      {"/backtests/tune", `{"nothing":1}`, "bad", false},
+		"a dataset not there":    {"/backtests/tune", strings.Replace(tune(9), "sp500", "nothing", 1), "bad", false},
+		"no key":                 {"/backtests/tune", tune(9), "", false},
+		"a query too many":       {"/backtests/tune?nothing=1", tune(9), "bad", false},
+		"a walk-forward":         {"/backtests/wfo", strings.TrimSuffix(tune(9), "}") + `,"wfo_config":{"train_days":800,"test_days":400}}`, "wfo", true},
 	}
 	for name, c := range map[string]struct {
 		change string
@@ -66,6 +74,10 @@ func TestAKeyThatIsRememberedOpensWhatItOpensNow(t *testing.T) {
 			for n := range 4 {
 				submit(n)
 			}
+			require.Equal(t, http.StatusAccepted, r.do(http.MethodPost, "/ingest", `{"url":"http://a.test/0"}`, "X-Idempotency-Key", "a0").status)
+			const of = ` where workspace_id = (select id from workspaces where name = 'alpha'))`
+			const work = `select (select count(*) from tunes` + of + ` + (select count(*) from wfo_runs` + of + ` + (select count(*) from ingest_jobs` + of
+			const kept = work + ` + (select count(*) from documents` + of + ` + (select count(*) from ingest_uploads` + of
 			before := map[string]int{}
 			for name, q := range requests {
 				if !q.makes {
@@ -86,10 +98,10 @@ func TestAKeyThatIsRememberedOpensWhatItOpensNow(t *testing.T) {
 					}
 				}
 				n++
-				made := r.count(`select count(*) from tunes`) + r.count(`select count(*) from wfo_runs`)
+				made, all := r.count(work), r.count(kept)
 				r.exec(c.change)
 				a := r.do(http.MethodPost, q.path, q.body, "X-Idempotency-Key", q.key)
-				now := r.count(`select count(*) from tunes`) + r.count(`select count(*) from wfo_runs`)
+				now := r.count(work)
 				want := c.status
 				switch {
 				case want != 0:
@@ -105,6 +117,7 @@ func TestAKeyThatIsRememberedOpensWhatItOpensNow(t *testing.T) {
 					require.Greater(t, now, made, name)
 				} else {
 					require.Equal(t, made, now, name)
+					require.Equal(t, all, r.count(kept), name)
 				}
 				require.Equal(t, strings.Contains(c.change, "1 day"), a.header.Get("Key-Expires") != "", name)
 				require.Equal(t, strings.Contains(c.change, "_minute"), a.header.Get("RateLimit") != "", name)
@@ -176,4 +189,41 @@ func TestABodyOfARememberedKeyIsBounded(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(answer), "408 Request Timeout")
 	require.NoError(t, conn.Close())
+}
+
+// Nothing that is sent is stored before its caller is known: text, files, and what is too long to be read twice, or of no known length, wait
+// for the key to be looked up, also where it is remembered.
+func TestNothingIsStoredForACallerThatIsNotKnown(t *testing.T) {
+	t.Parallel()
+	trips := &storetest.RoundTrips{}
+	r := newFixture(t, counted(t, trips))
+	for n := range 3 {
+		a := r.do(http.MethodPost, "/ingest", fmt.Sprintf(`{"url":"http://a.test/%d"}`, n), "X-Idempotency-Key", fmt.Sprint("k", n))
+		require.Equal(t, http.StatusAccepted, a.status, string(a.body))
+	}
+	form := "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nwords\r\n--x--\r\n"
+	address := `{"url":"http://a.test/next"}`
+	for name, c := range map[string]struct {
+		body    io.Reader
+		kind    string
+		guesses bool // the submission comes to the database before the key was looked up
+	}{
+		"an address":            {strings.NewReader(address), "application/json", true},
+		"a text":                {strings.NewReader(`{"text":"words of a text","source":"notes"}`), "application/json", false},
+		"a file":                {strings.NewReader(form), "multipart/form-data; boundary=x", false},
+		"a long body":           {strings.NewReader(address + strings.Repeat(" ", 65<<10)), "application/json", false},
+		"a body of some length": {io.MultiReader(strings.NewReader(address)), "application/json", false},
+	} {
+		r.exec(`update api_keys set revoked_at = null`)
+		known := r.do(http.MethodPost, "/ingest", `{"url":"http://a.test/`+strings.ReplaceAll(name, " ", "-")+`"}`, "X-Idempotency-Key", name)
+		require.Equal(t, http.StatusAccepted, known.status)
+		r.exec(`update api_keys set revoked_at = now()`)
+		trips.Take()
+		a, err := r.try(http.MethodPost, "/ingest", c.body, "Authorization", "Bearer "+r.key, "Content-Type", c.kind, "X-Idempotency-Key", "new")
+		require.NoError(t, err)
+		require.Equal(t, http.StatusUnauthorized, a.status, name)
+		sent := strings.Join(trips.Take(), "; ")
+		require.NotContains(t, sent, "ingest_upload", name)
+		require.Equal(t, c.guesses, strings.Contains(sent, "queue_ingestion"), name)
+	}
 }

@@ -39,10 +39,10 @@ func (s *Server) ingestRoutes() []route {
 		summary: "Ingest a source, whose type is found out", body: types.IngestRequest{}, form: ingestForm, sample: sampleIngest,
 		status: http.StatusAccepted, answer: types.Ingest{},
 	}
-	all := []route{{http.MethodPost, "/ingest", member, s.submitIngest(""), creates | streams | uploadLimit, about}}
+	all := []route{{http.MethodPost, "/ingest", member, s.submitIngest(""), creates | streams | uploadLimit | quick, about}}
 	for _, source := range knowledge.SourceTypes() {
 		about.summary, about.sample = "Ingest a source of type "+string(source), ""
-		all = append(all, route{http.MethodPost, "/ingest/" + string(source), member, s.submitIngest(source), creates | streams | uploadLimit, about})
+		all = append(all, route{http.MethodPost, "/ingest/" + string(source), member, s.submitIngest(source), creates | streams | uploadLimit | quick, about})
 	}
 	return all
 }
@@ -63,11 +63,16 @@ func (s *Server) submitIngest(source knowledge.SourceType) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		sub := store.Submission{Workspace: workspaceOf(c), Route: c.Request().Method + " " + c.Path(), Key: key, QueueDepth: s.queueDepth(c)}
+		sub := store.Submission{
+			Workspace: workspaceOf(c), Route: c.Request().Method + " " + c.Path(), Key: key, QueueDepth: s.queueDepth(c), Caller: callerOf(c),
+		}
 		if sub.Fingerprint, err = sent.fingerprint(); err != nil {
 			return err
 		}
 		if in.Upload == uuid.Nil && sent.Text != "" {
+			if sub.Caller != nil { // nothing is stored for a caller that is not known
+				return store.ErrCaller
+			}
 			if in.Upload, err = sent.store(c.Request().Context(), s.store, sub.Workspace); err != nil {
 				return err
 			}

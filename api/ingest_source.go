@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -66,6 +67,7 @@ func (s *Server) readIngest(c echo.Context) (*sentSource, error) {
 	if err != nil {
 		return nil, bodyError(err)
 	}
+	req.Body = io.NopCloser(bytes.NewReader(body)) // for a request that is served once more, see guessed
 	return sent, decode(body, &sent.IngestRequest)
 }
 
