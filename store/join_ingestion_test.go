@@ -244,16 +244,18 @@ func whileQueueing(d *storetest.Fixture, at *stores.Set, until, how string, subm
 	return made, answers, failed
 }
 
-// What an ingestion that is sent in one round trip relies on stays so until it commits: its workspace, what it may have, and what else enters.
+// What an ingestion that is sent in one round trip relies on stays so until it commits: its workspace and what that may have, what else enters, and its key.
 func TestWhatAnIngestionInOneRoundTripSawIsHeld(t *testing.T) {
 	t.Parallel()
 	d, at, _, trips := addressed(t)
 	whileQueueing(d, at, untilItsJob, `rollback`, []address{{key: "second", url: "http://a.test/second", depth: 100_000}}, func() {
 		_, err := d.Owner.Exec(t.Context(), `select from workspaces for update nowait`)
 		assert.Equal(t, store.LockNotAvailable, store.SQLState(err))
-		for _, lock := range []string{`'millrace change '`, `'millrace admission '`} {
-			free := d.Count(`select pg_try_advisory_xact_lock(hashtextextended(` + lock + ` || (select id from workspaces)::text, 0))::int`)
-			assert.Zero(t, free, "the lock of %s is free", lock)
+		for _, lock := range []string{
+			`hashtextextended('millrace change ' || id::text, 0)`, `hashtextextended('millrace admission ' || id::text, 0)`,
+			`1835625583, hashtext(id::text || ' test second')`,
+		} {
+			assert.Zero(t, d.Count(`select pg_try_advisory_xact_lock(`+lock+`)::int from workspaces`), "the lock of %s is free", lock)
 		}
 	})
 	require.NotContains(t, strings.Join(trips.Take(), "; "), "open_submission")
