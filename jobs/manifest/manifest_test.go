@@ -207,7 +207,7 @@ func TestSumsOfEntriesThatAreStoredAreThoseOfTheLeaderboard(t *testing.T) {
 	require.Empty(t, faults)
 	found, table, err := plan.RunWhole(t.Context(), 1)
 	require.NoError(t, err)
-	for _, most := range []int{0, 7} {
+	for _, most := range []int{0, 7, 1000} {
 		want, err := manifest.OfTune(found, most)
 		require.NoError(t, err)
 		want["trials"] = table.Bytes()

@@ -52,20 +52,16 @@ func OfTune(found *sweep.Outcome, leaders int) (Parts, error) {
 	if err != nil {
 		return nil, err
 	}
+	p["ranking"] = found.RankingBody()
 	entries := found.Leaderboard[:min(leaders, len(found.Leaderboard))]
 	return p, p.put("leaderboard", append([]sweep.Entry{}, entries...))
 }
 
-// ofSummary are the parts of a tune but for its trials and its leaderboard.
+// ofSummary are the parts of a tune but for its trials, its ranking and its leaderboard.
 func ofSummary(found *sweep.Outcome) (Parts, error) {
 	summary := *found
 	summary.Leaderboard, summary.Ranking, summary.Regime = nil, nil, nil
-	p, err := putAll("outcome", summary, "regime", found.Regime)
-	if err != nil {
-		return nil, err
-	}
-	p["ranking"] = found.RankingBody()
-	return p, nil
+	return putAll("outcome", summary, "regime", found.Regime)
 }
 
 // StoredTune are the parts of a tune as they are read back: its outcome, regime, ranking and the entries of
@@ -92,12 +88,12 @@ func TuneSums(found *sweep.Outcome, leaders int) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	bodies, err := found.LeaderBodies()
+	leaderboard, err := found.LeadersSum(leaders)
 	if err != nil {
 		return nil, err
 	}
-	parts["leaderboard"] = listOf(bodies[:min(leaders, len(bodies))])
-	sums := parts.Sums()
+	ranking, sums := found.RankingSum(), parts.Sums()
+	sums["leaderboard"], sums["ranking"] = hex.EncodeToString(leaderboard[:]), hex.EncodeToString(ranking[:])
 	sums[trialsPart] = hex.EncodeToString(found.TrialsSum[:])
 	return sums, nil
 }

@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strconv"
 )
@@ -26,12 +27,42 @@ func encodeLeaders(entries []Entry) ([][]byte, error) {
 	return bodies, nil
 }
 
-// RankingBody is the ranking in JSON.
-func (out *Outcome) RankingBody() []byte {
-	if out.rankingBody != nil {
-		return out.rankingBody
+// LeadersSum is the SHA-256 of the JSON of so many entries of the leaderboard, or of all if there are fewer.
+func (out *Outcome) LeadersSum(entries int) ([sha256.Size]byte, error) {
+	if entries >= len(out.Leaderboard) && out.leadersSum != nil {
+		return *out.leadersSum, nil
 	}
-	return encodeRanking(out.Ranking)
+	bodies, err := out.LeaderBodies()
+	if err != nil {
+		return [sha256.Size]byte{}, err
+	}
+	return sumOf(bodies[:min(entries, len(bodies))]), nil
+}
+
+// sumOf is the SHA-256 of the array of what was encoded.
+func sumOf(bodies [][]byte) (sum [sha256.Size]byte) {
+	hash := sha256.New()
+	hash.Write([]byte{'['})
+	for i, body := range bodies {
+		if i > 0 {
+			hash.Write([]byte{','})
+		}
+		hash.Write(body)
+	}
+	hash.Write([]byte{']'})
+	hash.Sum(sum[:0])
+	return sum
+}
+
+// RankingBody is the ranking in JSON.
+func (out *Outcome) RankingBody() []byte { return encodeRanking(out.Ranking) }
+
+// RankingSum is its SHA-256.
+func (out *Outcome) RankingSum() [sha256.Size]byte {
+	if out.rankingSum != nil {
+		return *out.rankingSum
+	}
+	return sha256.Sum256(out.RankingBody())
 }
 
 func encodeRanking(ranking []int32) []byte {

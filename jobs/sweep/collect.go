@@ -134,8 +134,8 @@ type Outcome struct {
 	final *columns // of a pruned tune
 
 	// Made while the rest is weighed; nil: not made.
-	leaderBodies [][]byte
-	rankingBody  []byte
+	leaderBodies           [][]byte
+	leadersSum, rankingSum *[sha256.Size]byte
 }
 
 // byDataset are the parts of the trial just run.
@@ -209,7 +209,11 @@ func (p *Plan) collect(all *gathered, most int) (out *Outcome, err error) {
 	all.rank(p, &out.Counts)
 	out.Ranking = all.ranking
 	beside.Run(func() error { out.TrialsSum = all.cols.sum(); return nil })
-	beside.Run(func() error { out.rankingBody = encodeRanking(out.Ranking); return nil })
+	beside.Run(func() error {
+		sum := out.RankingSum()
+		out.rankingSum = &sum
+		return nil
+	})
 	err = p.judge(out, all, most)
 	if err = errors.Join(err, beside.Wait()); err != nil {
 		return nil, err
@@ -233,7 +237,14 @@ func (p *Plan) judge(out *Outcome, all *gathered, most int) (err error) {
 		return err
 	}
 	var beside routine.Group
-	beside.Run(func() (err error) { out.leaderBodies, err = encodeLeaders(out.Leaderboard); return err })
+	beside.Run(func() (err error) {
+		if out.leaderBodies, err = encodeLeaders(out.Leaderboard); err != nil {
+			return err
+		}
+		sum := sumOf(out.leaderBodies)
+		out.leadersSum = &sum
+		return nil
+	})
 	p.evidence(out, all)
 	if out.Evidence, err = p.weigh(out, all); err != nil {
 		err = fmt.Errorf("evidence: %w", err)
