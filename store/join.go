@@ -59,7 +59,8 @@ func (s *DB) remember(b *beginning) {
 		s.taken.note(b.sub.Workspace, b.entry.waits())
 	}
 	if b.look.InOne != nil {
-		s.unfit.note(b.sub.Workspace, !b.look.Fits() || b.sub.enters() && !b.entry.shared)
+		alone := b.sub.enters() && (!b.entry.shared || b.entry.full() != nil)
+		s.unfit.note(b.sub.Workspace, alone || !b.look.Fits())
 	}
 }
 

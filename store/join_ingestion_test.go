@@ -56,6 +56,12 @@ func addressed(t *testing.T) (d *storetest.Fixture, at *stores.Set, first *libra
 	return d, at, first, trips
 }
 
+// moreIngestions adds four more than there may be connections.
+const moreIngestions = `
+	insert into ingest_jobs (id, workspace_id, source_type, detected, document_id, url, name, options, bytes, river_job_id)
+	select gen_random_uuid(), i.workspace_id, i.source_type, i.detected, i.document_id, i.url, i.name, i.options, i.bytes, i.river_job_id
+	  from ingest_jobs i, generate_series(1, current_setting('max_connections')::int + 4)`
+
 // An ingestion of an address that is new takes one round trip. Whatever is otherwise than that is seen, and it is submitted as any other.
 func TestANewAddressIsSubmittedInOneRoundTripUnlessAnythingIsOtherwise(t *testing.T) {
 	t.Parallel()
@@ -83,10 +89,7 @@ func TestANewAddressIsSubmittedInOneRoundTripUnlessAnythingIsOtherwise(t *testin
 		"room for one more":             {depth: `2`},
 		"room for each connection":      {depth: slots + ` + 1`, inOne: true},
 		"room for fewer than may enter": {depth: slots},
-		"work that fills the queue": {change: `
-			insert into ingest_jobs (id, workspace_id, source_type, detected, document_id, url, name, options, bytes, river_job_id)
-			select gen_random_uuid(), i.workspace_id, i.source_type, i.detected, i.document_id, i.url, i.name, i.options, i.bytes, i.river_job_id
-			  from ingest_jobs i, generate_series(1, ` + slots + ` + 4)`, depth: slots + ` + 5`, fails: store.ErrQueueFull},
+		"work that fills the queue":     {change: moreIngestions, depth: slots + ` + 5`, fails: store.ErrQueueFull},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -157,6 +160,19 @@ func TestAProcessRemembersWhetherAddressesAreNew(t *testing.T) {
 		sent := strings.Join(trips.Take(), "; ")
 		require.Equal(t, c.tries, strings.Contains(sent, "queue_ingestion"), c.url)
 		require.Equal(t, c.begins, strings.Contains(sent, "open_submission"), c.url)
+	}
+}
+
+// What a full queue has refused is not tried in one round trip when it comes again, as it does until there is room.
+func TestAFullQueueIsTriedInOneRoundTripOnce(t *testing.T) {
+	t.Parallel()
+	d, at, _, trips := addressed(t)
+	slots := d.Count(`select current_setting('max_connections')::int`)
+	d.Exec(moreIngestions)
+	for i := range 3 {
+		_, _, err := address{key: "again", url: "http://a.test/again", depth: slots + 5}.submit(t.Context(), d, at)
+		require.ErrorIs(t, err, store.ErrQueueFull)
+		require.Equal(t, i == 0, strings.Contains(strings.Join(trips.Take(), "; "), "queue_ingestion"), "try %d", i)
 	}
 }
 

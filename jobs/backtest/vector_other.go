@@ -10,9 +10,6 @@ func guard(equity, closes, lows, highs []float64, units, entry, cash, lower, upp
 	return guardPlain(equity, closes, lows, highs, units, entry, cash, lower, upper)
 }
 
-// wide reports whether vectors have eight numbers and masks.
-func wide() bool { return false }
-
 // hasLanes reports whether vectors have numbers of several runs side by side.
 func hasLanes() bool { return false }
 

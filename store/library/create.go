@@ -90,7 +90,8 @@ func (p *documentPlace) look(workspace uuid.UUID, in NewIngest) store.Look {
 	return look
 }
 
-// queue has a batch look. What deletes the document waits, and then sees the ingestion that was inserted for it.
+// queue has a batch look. What deletes the document's row waits. An ingestion that was inserted meanwhile finds no document when it
+// begins, and is cancelled.
 func (p *documentPlace) queue(batch *pgx.Batch, workspace uuid.UUID, in NewIngest) {
 	batch.Queue(`
 		select (select id from documents where workspace_id = $1 and source_type = $2 and canonical_url = $3 for key share),
