@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
@@ -112,10 +113,25 @@ func (b *browser) call(do func(context.Context) error) {
 	require.NoError(b.t, do(ctx))
 }
 
-// run does what a person does.
+// run does what a person does. A step whose element an event replaced between its finding and its use has done nothing, and finds it
+// again.
 func (b *browser) run(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	b.call(func(ctx context.Context) error { return chromedp.Do(ctx, steps...) })
+	for _, step := range steps {
+		b.call(func(ctx context.Context) error {
+			for {
+				if err := chromedp.Do(ctx, step); !replaced(err) || ctx.Err() != nil {
+					return err
+				}
+			}
+		})
+	}
+}
+
+// replaced reports whether a step's element was no longer in the page.
+func replaced(err error) bool {
+	from := new(cdproto.Error)
+	return errors.As(err, &from) && from.Message == "Could not find node with given id"
 }
 
 func (b *browser) open(path string) {
