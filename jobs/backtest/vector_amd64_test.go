@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// A processor with vectors of eight does not take those of four. Told that it has none of eight it does, and all must be the same.
+// A processor with vectors of eight does not take those of four. Where it is said to have none of eight it does, and all must be the same.
 func TestVectorsOfFourEqualPlainFunctions(t *testing.T) {
 	t.Parallel()
 	if !cpu.X86.HasAVX512F {
