@@ -31,7 +31,7 @@ test: build ## all tests, beside a throwaway Postgres; as root on Debian it inst
 	-@.ci/packages
 	-@.ci/python
 	-@.ci/typescript
-	TMPDIR="$(or $(TEST_DATA),$${TMPDIR:-/tmp})" bin/millrace postgres -- env TMPDIR="$${TMPDIR:-/tmp}" $(GOTESTSUM) --format pkgname $(AGAIN) --packages="$(PACKAGES)" -- -p $(TEST_PACKAGES_AT_ONCE) -timeout 16m $(TEST_FLAGS)
+	TMPDIR="$(or $(TEST_DATA),$${TMPDIR:-/tmp})" bin/millrace postgres -- env TMPDIR="$${TMPDIR:-/tmp}" $(GOTESTSUM) --format pkgname $(AGAIN) --packages="$(PACKAGES)" -- -p $(TEST_PACKAGES_AT_ONCE) -timeout 25m $(TEST_FLAGS)
 
 chaos: build ## kill, stop and cut everything while it works, fill its disk and skew its clocks, for a quarter of an hour, and print what held; then a worker's memory under hostile files, and who gets at what. As root; MILLRACE_DRILLS=50 holds more drills, MILLRACE_DELIVERIES=100000 sends so many messages to webhooks
 	go test -tags chaos -count=1 -v -timeout 40m ./cmd/millrace/chaos

@@ -63,7 +63,7 @@ const moreIngestions = `
 	  from ingest_jobs i, generate_series(1, current_setting('max_connections')::int + 4)`
 
 // An ingestion of an address that is new takes one round trip. Whatever is otherwise than that is seen, and it is submitted as any other.
-func TestANewAddressIsSubmittedInOneRoundTripUnlessAnythingIsOtherwise(t *testing.T) {
+func TestAnAddressThatIsNewIsSubmittedInOneRoundTripUnlessAnythingIsOtherwise(t *testing.T) {
 	t.Parallel()
 	const slots = `(current_setting('max_connections')::int)`
 	for name, c := range map[string]struct {
