@@ -80,7 +80,10 @@ func TestDroppingDaysOfTheLogRaisesItsFloor(t *testing.T) {
 
 	dropped, err = d.Store.EventLog.DropExpired(ctx, time.Now().AddDate(1, 0, 0))
 	require.NoError(t, err)
-	require.Equal(t, []eventlog.Partition{{Name: "event_log_20240502", Events: 1}}, dropped, "today and the days to come stay")
+	require.Equal(t, eventlog.Partition{Name: "event_log_20240502", Events: 1}, dropped[0])
+	for _, p := range dropped[1:] { // the day on which the database was made, if it has ended since
+		require.Equal(t, eventlog.Partition{Name: "event_log_" + time.Now().UTC().AddDate(0, 0, -1).Format("20060102")}, p, "today and the days to come stay")
+	}
 }
 
 // A running writer keeps the partition's lock; dropping waits for it without making the
@@ -117,7 +120,7 @@ func TestPartitionsAreMadeAhead(t *testing.T) {
 	d := storetest.New(t)
 	made, err := d.Store.EventLog.Roll(t.Context(), 3)
 	require.NoError(t, err)
-	require.Zero(t, made, "the migration made them")
+	require.LessOrEqual(t, made, 1, "the migration made them, but for one where another day has begun since")
 	made, err = d.Store.EventLog.Roll(t.Context(), 5)
 	require.NoError(t, err)
 	require.Equal(t, 2, made)
