@@ -73,6 +73,7 @@ func (r *tuneRounds) round(round int) {
 	one, _ := r.tune(1, round)
 	// The machine may be as fast before the tune as after it, and of another speed in between: half of a per cent is looked for.
 	compute.wall = (compute.wall + r.loops("the trials in one loop", 1).wall) / 2
+	r.ratio("one-loop-beside-as-much-else", compute.wall/r.loopBeside(compute.wall, one.processors+one.postgres-compute.processors).wall)
 	two, shards := r.tune(2, round)
 	without, evidence := r.withoutQueue(shards)
 	r.ratio("of-compute", compute.wall/one.wall)
@@ -121,6 +122,35 @@ func (r *tuneRounds) loops(name string, n int) taken {
 		}
 		all.Wait()
 	})
+}
+
+// loopBeside runs the trials in one loop while another thread takes about so much of the processors, evenly and in short pieces that read
+// memory, as Postgres and the worker do beside the trials of a tune. What the loop is slower then, no tune can avoid on this machine.
+func (r *tuneRounds) loopBeside(wall, other float64) taken {
+	const piece = 2 * time.Millisecond
+	pause := time.Duration(float64(piece) * max(0, wall/other-1))
+	done := make(chan struct{})
+	var beside sync.WaitGroup
+	beside.Go(func() {
+		memory := make([]uint64, 1<<17)
+		for sum := uint64(0); ; {
+			for began := time.Now(); time.Since(began) < piece; {
+				for i := range memory {
+					sum += memory[i]
+					memory[i] = sum
+				}
+			}
+			select {
+			case <-done:
+				return
+			case <-time.After(pause):
+			}
+		}
+	})
+	t := r.loops("the trials in one loop beside as much else", 1)
+	close(done)
+	beside.Wait()
+	return t
 }
 
 // tune times a tune on a worker of so many slots that has worked a small one before, as one in use has: its connections are open, and
