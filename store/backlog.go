@@ -44,3 +44,10 @@ func Room(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) (Place, error) {
 	err := e.enter(ctx, tx, workspace)
 	return e.Place, err
 }
+
+// QueueRoom is Room as a statement of a batch; what it returns says what was found, once the batch has run.
+func QueueRoom(batch *pgx.Batch, workspace uuid.UUID) func() (Place, error) {
+	e := &entry{alone: true}
+	e.queue(batch, workspace)
+	return func() (Place, error) { return e.Place, e.judge(workspace) }
+}

@@ -23,9 +23,18 @@ func Room(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) (room, active int
 
 // Next admits the workspace's oldest waiting tunes and walk-forwards while its cap has room.
 func Next(ctx context.Context, tx pgx.Tx, workspace uuid.UUID) error {
-	room, active, err := Room(ctx, tx, workspace)
-	if err != nil || room < 1 {
+	place, err := store.Room(ctx, tx, workspace)
+	if err != nil {
 		return err
+	}
+	return NextIn(ctx, tx, workspace, place)
+}
+
+// NextIn is Next in a transaction that has found what there is room for, and has ended nothing since.
+func NextIn(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, place store.Place) error {
+	room, active := place.Room, place.Active
+	if room < 1 {
+		return nil
 	}
 	rows, err := tx.Query(ctx, `
 		with line as (

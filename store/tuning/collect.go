@@ -10,6 +10,7 @@ import (
 
 	"millrace/jobs/sweep"
 	"millrace/store"
+	"millrace/store/admission"
 )
 
 // ShardParts reads one shard's stored result: columns, top and stats as sweep encoded them.
@@ -48,59 +49,50 @@ func (s *Store) Shards(ctx context.Context, workspace, tune uuid.UUID) ([]sweep.
 	return shards, err
 }
 
-// Complete stores what the collect step found, under its lease, and ends the tune. ErrEnded when it had
-// ended before, or is run by other rules by now. What is stored is made before the lock is taken, and sent at once.
+// Complete stores what the collect step found, under its lease, and ends the tune. ErrEnded when it had ended before, or is run by
+// other rules by now. What is stored is made before the lock is taken, and sent at once.
 func (s *Store) Complete(ctx context.Context, lease store.Lease, id uuid.UUID, found *sweep.Outcome) error {
-	before, err := s.Get(ctx, lease.Workspace, id)
+	tune, err := s.Get(ctx, lease.Workspace, id)
 	if err != nil {
 		return err
 	}
-	end, err := s.newEnd(ctx, before, found)
+	end, err := s.newEnd(ctx, tune, found)
 	if err != nil {
 		return err
 	}
 	return s.db.CompleteUnderLease(ctx, lease, id, func(tx *store.Tx) error {
-		tune, err := readTune(ctx, tx, lease.Workspace, id)
+		batch := &pgx.Batch{}
+		batch.Queue(dropWorking, id)
+		queueEnd(batch, tune, &end)
+		if tune.Fold != nil {
+			s.folds.QueueFoldCompleted(batch, tune, found.Leaderboard)
+			tx.AfterCommit(s.foldEnded)
+			return sendEnd(ctx, tx, batch, id)
+		}
+		// After the leaderboard, as submissions to the workspace wait from here on, and after the tune's end, which makes room.
+		room := store.QueueRoom(batch, tune.WorkspaceID)
+		tune.Status, tune.Error = Completed, ""
+		QueueEvent(batch, tune, string(Completed))
+		if err := sendEnd(ctx, tx, batch, id); err != nil {
+			return err
+		}
+		place, err := room()
 		if err != nil {
 			return err
 		}
-		if err := tune.still(Running); err != nil {
+		tx.AfterCommit(func() { s.db.Recorder().TuneEnded(string(Completed)) })
+		if err := s.reportEnd(ctx, tx, tune); err != nil {
 			return err
 		}
-		if tune.Stamp != before.Stamp {
-			return fmt.Errorf("tune %s was begun again: %w", id, store.ErrEnded)
-		}
-		batch := &pgx.Batch{}
-		batch.Queue(dropWorking, tune.ID)
-		if tune.Fold != nil {
-			s.queueFoldEnd(batch, tune, &end)
-			tx.AfterCommit(s.foldEnded)
-		} else {
-			queueOutcome(batch, tune, &end)
-		}
-		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-			return fmt.Errorf("save outcome of tune %s: %w", id, err)
-		}
-		if tune.Fold != nil {
-			return nil
-		}
-		return s.end(ctx, tx, tune, Completed, "")
+		return admission.NextIn(ctx, tx, tune.WorkspaceID, place)
 	})
 }
 
-// queueOutcome keeps the leaderboard and the ranking apart from the summary, so that reading a tune
-// stays cheap when it has a million trials.
-func queueOutcome(batch *pgx.Batch, tune *Tune, e *tuneEnd) {
-	batch.Queue(`
-		update tunes set outcome = $2, ranking = $3, warnings = $4, regime = $5, manifest = $6, manifest_sha256 = $7 where id = $1`,
-		tune.ID, e.outcome, e.found.Ranking, append([]string{}, e.found.Warnings...), e.found.Regime, e.manifest, e.sum)
-	batch.Queue(`
-		insert into tune_leaderboard (tune_id, workspace_id, dataset_id, strategy, objective, fold,
-		                              rank, trial_index, score, entry)
-		select $1, $2, $3, $4, $5, false, r, i, s, e::json
-		  from unnest($6::int[], $7::int[], $8::float8[], $9::text[]) as u (r, i, s, e)`,
-		tune.ID, tune.WorkspaceID, tune.DatasetID, tune.Spec.StrategyName, tune.Spec.ObjectiveType,
-		e.leaders.ranks, e.leaders.trials, e.leaders.scores, e.leaders.bodies)
+func sendEnd(ctx context.Context, tx *store.Tx, batch *pgx.Batch, tune uuid.UUID) error {
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("save outcome of tune %s: %w", tune, err)
+	}
+	return nil
 }
 
 // leaderRows are entries of a leaderboard as columns.

@@ -37,13 +37,18 @@ func (s *Store) end(ctx context.Context, tx *store.Tx, tune *Tune, status Status
 	if tune.Fold != nil {
 		return s.folds.FoldEnded(ctx, tx, tune)
 	}
-	if err := s.variantEnded(ctx, tx, tune); err != nil {
-		return err
-	}
-	if err := s.db.Schedules().Ended(ctx, tx, tune.WorkspaceID, tune.ID); err != nil {
+	if err := s.reportEnd(ctx, tx, tune); err != nil {
 		return err
 	}
 	return admission.Next(ctx, tx, tune.WorkspaceID)
+}
+
+// reportEnd records the end of a tune with the run plan that it is part of and the schedules that submitted it.
+func (s *Store) reportEnd(ctx context.Context, tx *store.Tx, tune *Tune) error {
+	if err := s.variantEnded(ctx, tx, tune); err != nil {
+		return err
+	}
+	return s.db.Schedules().Ended(ctx, tx, tune.WorkspaceID, tune.ID)
 }
 
 // Cancel ends a tune for its user: jobs that wait are cancelled, and those that run are asked to

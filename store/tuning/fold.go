@@ -105,7 +105,8 @@ func (s *Store) CompleteFold(ctx context.Context, lease store.Lease, tune *Tune,
 		} else {
 			batch.Queue(dropWorking, tune.ID)
 		}
-		s.queueFoldEnd(batch, tune, &end)
+		queueEnd(batch, tune, &end)
+		s.folds.QueueFoldCompleted(batch, tune, found.Leaderboard)
 		if done != nil && done.Planned {
 			batch.Queue(completePlan, lease.JobID, jobs.TunePlanArgs{}.Kind())
 		} else {
@@ -149,23 +150,23 @@ func (s *Store) newEnd(ctx context.Context, tune *Tune, found *sweep.Outcome) (e
 	return end, err
 }
 
-// queueFoldEnd ends the tune. One that is not running any more, or is run by other rules by now, is refused.
-func (s *Store) queueFoldEnd(batch *pgx.Batch, tune *Tune, e *tuneEnd) {
+// queueEnd ends a tune with what it found. One that is not running any more, or is run by other rules by now, is refused. The
+// leaderboard and the ranking are apart from the summary, so that reading a tune stays cheap when it has a million trials.
+func queueEnd(batch *pgx.Batch, tune *Tune, e *tuneEnd) {
 	batch.Queue(`
 		with ended as (
 			update tunes
 			   set status = 'completed', error = null, completed_at = clock_timestamp(), outcome = $2, ranking = $3, warnings = $4,
 			       regime = $5, manifest = $6, manifest_sha256 = $7
 			 where id = $1 and status = 'running' and (coalesce(engine, ''), coalesce(semantics, '')) = ($8::text, $9::text)
-			returning id, workspace_id, dataset_id, strategy, objective),
+			returning id, workspace_id, dataset_id, strategy, objective, wfo_id is not null as fold),
 		leaders as (
 			insert into tune_leaderboard (tune_id, workspace_id, dataset_id, strategy, objective, fold, rank, trial_index, score, entry)
-			select e.id, e.workspace_id, e.dataset_id, e.strategy, e.objective, true, u.rank, u.trial, u.score, u.entry::json
+			select e.id, e.workspace_id, e.dataset_id, e.strategy, e.objective, e.fold, u.rank, u.trial, u.score, u.entry::json
 			  from ended e, unnest($10::int[], $11::int[], $12::float8[], $13::text[]) u (rank, trial, score, entry))
 		select refuse_stopped('tune ' || $1::uuid) where not exists (select from ended)`,
 		tune.ID, e.outcome, e.found.Ranking, append([]string{}, e.found.Warnings...), e.found.Regime, e.manifest, e.sum,
 		tune.Stamp.Engine, tune.Stamp.Semantics, e.leaders.ranks, e.leaders.trials, e.leaders.scores, e.leaders.bodies)
-	s.folds.QueueFoldCompleted(batch, tune, e.found.Leaderboard)
 }
 
 // dropWorking drops what only the ranking of a tune needs.

@@ -198,14 +198,20 @@ func (f *field) watch(until time.Time, worker string, held []int64) []reading {
 
 // health is the status that the API reports; empty when it does not.
 func (a *server) health(t *testing.T) string {
+	status, _ := a.diagnosis(t)
+	return status
+}
+
+// diagnosis is the status that the API reports, and what it says of it.
+func (a *server) diagnosis(t *testing.T) (status, why string) {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.url+"/admin/system/health.json", nil)
 	if err != nil {
-		return ""
+		return "", ""
 	}
 	req.Header.Set("X-Admin-Token", adminToken)
 	resp, err := (&http.Client{Timeout: 3 * time.Second}).Do(req)
 	if err != nil {
-		return ""
+		return "", ""
 	}
 	defer resp.Body.Close()
 	var overview struct {
@@ -215,16 +221,16 @@ func (a *server) health(t *testing.T) string {
 		Status string
 	}
 	if json.NewDecoder(resp.Body).Decode(&overview) != nil {
-		return ""
+		return "", ""
 	}
 	// What a fresh database is degraded by without any fault.
-	status := "ok"
+	status = "ok"
 	for _, c := range overview.Components {
 		if (c.Name == "database" || c.Name == "tunes") && c.Status != "ok" {
-			status = c.Status
+			status, why = c.Status, c.Name+": "+c.Summary
 		}
 	}
-	return status
+	return status, why
 }
 
 func judge(began time.Time, readings []reading) drill {

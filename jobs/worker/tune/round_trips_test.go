@@ -38,12 +38,13 @@ func TestATuneBeginsInOneRoundTrip(t *testing.T) {
 	require.Equal(t, 3, having("hold_job"))
 	require.Equal(t, 1, having("insert into tune_progress", "hold_job", "insert into river_job", "; commit"))
 	require.Equal(t, 1, having("insert into tune_progress"))
-	require.Equal(t, 1, having("insert into tune_leaderboard", "manifest_sha256 = $7", "top = null"))
+	require.Equal(t, 1, having("insert into tune_leaderboard", "manifest_sha256 = $7", "top = null", "enter_admission", "insert into event_log"))
+	require.Equal(t, 1, having("status = 'completed'", "insert into tune_leaderboard"))
 	require.Equal(t, 1, having("insert into tune_leaderboard"))
 	for _, sent := range apart {
 		if saved := slices.IndexFunc(sent, func(sql string) bool { return strings.Contains(sql, "insert into tune_leaderboard") }); saved >= 0 {
-			require.Greater(t, saved, 1)
-			require.Contains(t, sent[saved-2], "hold_job", "the transaction reads the tune and stores all of its outcome")
+			require.Positive(t, saved)
+			require.Contains(t, sent[saved-1], "hold_job", "the transaction stores all of the outcome before anything else")
 		}
 	}
 }
