@@ -73,12 +73,15 @@ func (r *tuneRounds) round(round int) {
 	one, _ := r.tune(1, round)
 	// The machine may be as fast before the tune as after it, and of another speed in between: half of a per cent is looked for.
 	compute.wall = (compute.wall + r.loops("the trials in one loop", 1).wall) / 2
-	r.ratio("one-loop-beside-as-much-else", compute.wall/r.loopBeside(compute.wall, one.processors+one.postgres-compute.processors).wall)
+	slot := r.named("a tune on one slot: all of compute", "ms").values
+	computed := slot[len(slot)-1] / 1000
+	// Less than the tune's own trials, as those of two loops differ by more than what is beside them takes.
+	beside := one.postgres + max(0, one.processors-computed)
+	r.ratio("one-loop-beside-as-much-else", compute.wall/r.loopBeside(compute.wall, beside).wall)
 	two, shards := r.tune(2, round)
 	without, evidence := r.withoutQueue(shards)
 	r.ratio("of-compute", compute.wall/one.wall)
-	computed := r.named("a tune on one slot: all of compute", "ms").values
-	r.ratio("slot-at-trials", computed[len(computed)-1]/1000/one.wall)
+	r.ratio("slot-at-trials", computed/one.wall)
 	r.ratio("two-of-one", one.wall/two.wall)
 	r.ratio("ceiling", compute.wall/loops.wall)
 	r.ratio("two-of-one-without-postgres", one.wall/without.wall)
@@ -125,15 +128,17 @@ func (r *tuneRounds) loops(name string, n int) taken {
 }
 
 // loopBeside runs the trials in one loop while another thread takes about so much of the processors, evenly and in short pieces that read
-// memory, as Postgres and the worker do beside the trials of a tune. What the loop is slower then, no tune can avoid on this machine.
+// memory. It says what that much work costs the trials beside it; Postgres and the worker come in bursts, some of it after the last trial.
 func (r *tuneRounds) loopBeside(wall, other float64) taken {
 	const piece = 2 * time.Millisecond
+	require.Positive(r.b, other)
 	pause := time.Duration(float64(piece) * max(0, wall/other-1))
+	pieces := 0
 	done := make(chan struct{})
 	var beside sync.WaitGroup
 	beside.Go(func() {
 		memory := make([]uint64, 1<<17)
-		for sum := uint64(0); ; {
+		for sum := uint64(0); ; pieces++ {
 			for began := time.Now(); time.Since(began) < piece; {
 				for i := range memory {
 					sum += memory[i]
@@ -150,6 +155,7 @@ func (r *tuneRounds) loopBeside(wall, other float64) taken {
 	t := r.loops("the trials in one loop beside as much else", 1)
 	close(done)
 	beside.Wait()
+	r.add("the trials in one loop beside as much else: all else", "s", (time.Duration(pieces) * piece).Seconds())
 	return t
 }
 

@@ -98,7 +98,7 @@ func (r *reader) follow(command string) {
 		out, _ := cmd.CombinedOutput()
 		require.Contains(r.t, string(out), "overall", command)
 	case word[1] == "bench": // as asked for it takes minutes, and it is measured by tests of its own
-		r.run(strings.SplitN(command, "#", 2)[0] + "--rounds 1 --bars 1000 --trials 100 --submissions 16 --jobs 1000")
+		r.run(strings.SplitN(command, "#", 2)[0] + " --rounds 1 --bars 1000 --trials 100 --submissions 16 --jobs 1000")
 	case word[1] == "dev":
 		r.background(command, "Millrace is ready")
 		r.read(filepath.Join(r.dir, ".millrace", "dev.env"))

@@ -50,7 +50,7 @@ func (s *Store) Shards(ctx context.Context, workspace, tune uuid.UUID) ([]sweep.
 }
 
 // Complete stores what the collect step found, under its lease, and ends the tune. ErrEnded when it had ended before, or is run by
-// other rules by now. What is stored is made before the lock is taken, and sent at once.
+// another engine or other semantics by now. What is stored is made before the lock is taken, and sent at once.
 func (s *Store) Complete(ctx context.Context, lease store.Lease, id uuid.UUID, found *sweep.Outcome) error {
 	tune, err := s.Get(ctx, lease.Workspace, id)
 	if err != nil {
@@ -69,7 +69,8 @@ func (s *Store) Complete(ctx context.Context, lease store.Lease, id uuid.UUID, f
 			tx.AfterCommit(s.foldEnded)
 			return sendEnd(ctx, tx, batch, id)
 		}
-		// After the leaderboard, as submissions to the workspace wait from here on, and after the tune's end, which makes room.
+		// After the leaderboard, as submissions to the workspace wait from here on, and after the tune's end, which makes room. What
+		// admits takes no row of a running tune.
 		room := store.QueueRoom(batch, tune.WorkspaceID)
 		tune.Status, tune.Error = Completed, ""
 		QueueEvent(batch, tune, string(Completed))

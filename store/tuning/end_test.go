@@ -23,6 +23,7 @@ func TestAnOutcomeOfATuneThatChangesMeanwhileIsRefused(t *testing.T) {
 			ctx := t.Context()
 			tune, _ := d.Tune("changes")
 			lease := d.ToCollect(tune.ID)
+			d.Exec(`update tune_shards set stats = '\x01' where tune_id = $1`, tune.ID)
 			tx, err := d.Owner.Begin(ctx)
 			require.NoError(t, err)
 			require.NoError(t, store.Lock(ctx, tx, tune.ID))
@@ -33,6 +34,7 @@ func TestAnOutcomeOfATuneThatChangesMeanwhileIsRefused(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, tx.Commit(ctx))
 			require.ErrorIs(t, <-completed, store.ErrEnded)
+			require.Equal(t, 1, d.Count(`select count(*) from tune_shards where tune_id = $1 and stats is not null`, tune.ID), "what ranks it is gone")
 			var leaders, ends int
 			require.NoError(t, d.Owner.QueryRow(ctx, `
 				select (select count(*) from tune_leaderboard where tune_id = $1),
@@ -43,7 +45,7 @@ func TestAnOutcomeOfATuneThatChangesMeanwhileIsRefused(t *testing.T) {
 	}
 }
 
-func TestATuneThatCompletesLetsTheNextOneIn(t *testing.T) {
+func TestATuneThatCompletesAdmitsTheNext(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
 	first, _ := d.Tune("1")
@@ -53,7 +55,7 @@ func TestATuneThatCompletesLetsTheNextOneIn(t *testing.T) {
 	require.Equal(t, "pending", d.JobState(waiting))
 	require.NoError(t, d.Store.Tuning.Complete(t.Context(), d.ToCollect(first.ID), first.ID, storetest.OutcomeOf(5)))
 	require.Equal(t, "available", d.JobState(waiting))
-	require.Equal(t, "pending", d.JobState(later), "it lets one in")
+	require.Equal(t, "pending", d.JobState(later), "it admits one")
 }
 
 func TestARunPlanEndsWithItsVariants(t *testing.T) {

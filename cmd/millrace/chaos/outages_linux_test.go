@@ -127,10 +127,10 @@ func (d *submitter) suffer(lasts time.Duration, end func()) outage {
 	ended := time.Now()
 	require.Eventually(d.t, func() bool { return d.count(finished) > before }, time.Minute, 50*time.Millisecond, "no job of a tune is finished after the outage")
 	o.goingAgain = time.Since(ended)
-	var why string
-	for status := "error"; status == "error"; <-time.After(100 * time.Millisecond) {
+	status, why := d.server.diagnosis(d.t)
+	for ; status == "error"; status, why = d.server.diagnosis(d.t) {
 		require.Less(d.t, time.Since(ended), o.goingAgain+time.Minute, "health stays error after the outage: %s", why)
-		status, why = d.server.diagnosis(d.t)
+		<-time.After(100 * time.Millisecond)
 	}
 	o.mended = time.Since(ended)
 	return o
