@@ -171,12 +171,12 @@ func TestAKeyThatChangesWithinARequestOpensWhatItOpensThen(t *testing.T) {
 // A body that is too long or does not come is answered alike whether the key is remembered or looked up.
 func TestABodyOfARememberedKeyIsBounded(t *testing.T) {
 	t.Parallel()
-	r := newFixture(t, func(o *api.Options) { o.BodyIdle = 100 * time.Millisecond }).withSample()
+	r := newFixture(t, func(o *api.Options) { o.BodyIdle = time.Second }).withSample()
 	for n := range 3 {
 		a := r.do(http.MethodPost, "/backtests/tune", fmt.Sprintf(`{"dataset":"sp500","strategy_name":"sma_cross","seed":%d,"param_space":{"fast":[5,10],"slow":[50,100]}}`, n), "X-Idempotency-Key", fmt.Sprint("k", n))
 		require.Equal(t, http.StatusAccepted, a.status, string(a.body))
 	}
-	a, err := r.try(http.MethodPost, "/backtests/tune", io.MultiReader(strings.NewReader(strings.Repeat(" ", 11<<20))),
+	a, err := r.try(http.MethodPost, "/backtests/tune", io.MultiReader(strings.NewReader(strings.Repeat(" ", 10<<20+4096))),
 		"Authorization", "Bearer "+r.key, "X-Idempotency-Key", "long")
 	require.NoError(t, err)
 	require.Equal(t, http.StatusRequestEntityTooLarge, a.status, string(a.body))

@@ -150,7 +150,7 @@ func (s *Store) newEnd(ctx context.Context, tune *Tune, found *sweep.Outcome) (e
 	return end, err
 }
 
-// queueEnd ends a tune with what it found. One that is not running any more, or is run by other rules by now, is refused. The
+// queueEnd ends a tune with what it found. One that is not running any more, or is run by another engine or other semantics by now, is refused. The
 // leaderboard and the ranking are apart from the summary, so that reading a tune stays cheap when it has a million trials.
 func queueEnd(batch *pgx.Batch, tune *Tune, e *tuneEnd) {
 	batch.Queue(`
