@@ -320,11 +320,13 @@ func (t *poolTracer) TraceBatchStart(ctx context.Context, conn *pgx.Conn, data p
 	if t.spans == nil {
 		return ctx
 	}
-	return t.spans.TraceBatchStart(ctx, conn, data)
+	return t.spans.TraceBatchStart(beforeBatch(ctx), conn, data)
 }
 
 func (t *poolTracer) TraceBatchQuery(ctx context.Context, conn *pgx.Conn, data pgx.TraceBatchQueryData) {
 	if t.spans != nil {
+		ctx, end := batchedEventSpan(ctx, data)
+		defer end()
 		t.spans.TraceBatchQuery(ctx, conn, data)
 	}
 }

@@ -28,9 +28,7 @@ func AppendEvent(ctx context.Context, tx pgx.Tx, workspace uuid.UUID, topic, typ
 }
 
 // AppendEventLast is AppendEvent with the commit: its place is behind those of events that were appended before.
-func AppendEventLast(ctx context.Context, tx *Tx, workspace uuid.UUID, topic, typ, entityID string, payload any) error {
-	_, end := eventSpan(ctx, topic, typ, entityID)
-	defer end()
+func AppendEventLast(tx *Tx, workspace uuid.UUID, topic, typ, entityID string, payload any) error {
 	body, err := json.Marshal(payload)
 	if err != nil {
 		return fmt.Errorf("encode event %s: %w", typ, err)
@@ -56,4 +54,24 @@ func eventSpan(ctx context.Context, topic, typ, entityID string) (context.Contex
 	ctx, span := within.TracerProvider().Tracer("millrace").Start(ctx, "event "+typ, trace.WithSpanKind(trace.SpanKindProducer),
 		trace.WithAttributes(attribute.String("millrace.topic", topic), attribute.String("millrace.entity_id", entityID)))
 	return ctx, func() { span.End() }
+}
+
+type outsideBatch struct{}
+
+// beforeBatch keeps the span that a batch is sent in, which is that of the request or job.
+func beforeBatch(ctx context.Context) context.Context {
+	return context.WithValue(ctx, outsideBatch{}, trace.SpanFromContext(ctx))
+}
+
+// batchedEventSpan is eventSpan of an event that a batch wrote. It stands beside the batch, where it would be had it been
+// appended by itself; of any other statement it is none.
+func batchedEventSpan(ctx context.Context, statement pgx.TraceBatchQueryData) (context.Context, func()) {
+	outside, ok := ctx.Value(outsideBatch{}).(trace.Span)
+	if !ok || statement.SQL != insertEvent || statement.Err != nil {
+		return ctx, func() {}
+	}
+	topic, _ := statement.Args[1].(string)
+	typ, _ := statement.Args[2].(string)
+	entity, _ := statement.Args[3].(string)
+	return eventSpan(trace.ContextWithSpan(ctx, outside), topic, typ, entity)
 }

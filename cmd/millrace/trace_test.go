@@ -137,6 +137,8 @@ func TestATuneIsOneTrace(t *testing.T) {
 
 	byID, byName := f.spans(trace)
 	f.requireJobs(byName, "POST /backtests/tune", map[string]int{"tune.plan": 1, "tune.shard": 3, "tune.collect": 1})
+	f.requireEvent(byID, byName, "backtest.tune.queued", tune, "POST /backtests/tune")
+	f.requireEvent(byID, byName, "backtest.tune.running", tune, "tune.plan")
 	f.requireEvent(byID, byName, "backtest.tune.completed", tune, "tune.collect")
 	require.Contains(t, f.api.String(), "trace_id="+trace, "lines of the request name the trace")
 	points, exemplars := f.collector.Points("http_request_duration_seconds")
@@ -168,9 +170,11 @@ func TestAWalkForwardAndAnIngestionAreOneTraceEach(t *testing.T) {
 	f.requireJobs(byName, "POST /backtests/wfo", map[string]int{
 		"tune.plan": done.NFolds, "wfo.candidates": 1, "wfo.score": 1, "wfo.collect": 1,
 	})
+	f.requireEvent(byID, byName, "wfo.run.pending", wfo, "POST /backtests/wfo")
 	f.requireEvent(byID, byName, "wfo.run.completed", wfo, "wfo.collect")
 	byID, byName = f.spans(ofText)
 	f.requireJobs(byName, "POST /ingest/text", map[string]int{"ingest.source": 1})
+	f.requireEvent(byID, byName, "ingestion.job.queued", ingest, "POST /ingest/text")
 	f.requireEvent(byID, byName, "ingestion.job.completed", ingest, "ingest.source")
 	f.requirePrivate("moving average", "train_days")
 }

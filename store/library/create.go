@@ -133,7 +133,7 @@ func (s *Store) createIngest(ctx context.Context, tx *store.Tx, workspace uuid.U
 		return nil, err
 	}
 	payload := ingest.event()
-	return ingest, store.AppendEventLast(ctx, tx, workspace, "ingestion", "ingestion.job.queued", id.String(), payload)
+	return ingest, store.AppendEventLast(tx, workspace, "ingestion", "ingestion.job.queued", id.String(), payload)
 }
 
 // newDocument is the document of a source: the one there is, or one that is made. Where the workspace may have so many it is

@@ -199,7 +199,7 @@ func (s *Store) create(ctx context.Context, last *store.Tx, tx pgx.Tx, workspace
 			select $1, $2, at - 1, id from unnest($3::uuid[]) with ordinality u (id, at)`, id, workspace, in.Several)
 	}
 	topic, typ, entity, payload := tune.event("queued", nil)
-	return tune, store.AppendEventLast(ctx, last, workspace, topic, typ, entity, payload)
+	return tune, store.AppendEventLast(last, workspace, topic, typ, entity, payload)
 }
 
 const (

@@ -114,7 +114,7 @@ func (s *Store) create(ctx context.Context, last *store.Tx, tx pgx.Tx, workspace
 	if err := insertFolds(last, wfo, folds); err != nil {
 		return nil, nil, err
 	}
-	if err := store.AppendEventLast(ctx, last, workspace, "wfo", "wfo.run."+string(Pending), id.String(), wfo.event()); err != nil {
+	if err := store.AppendEventLast(last, workspace, "wfo", "wfo.run."+string(Pending), id.String(), wfo.event()); err != nil {
 		return nil, nil, err
 	}
 	if err := appendUnrunnableFoldEvents(ctx, last, wfo, folds, s.db.Recorder()); err != nil {

@@ -71,7 +71,7 @@ func appendUnrunnableFoldEvents(ctx context.Context, last *store.Tx, w *Run, fol
 		if folds[i].Status != FoldFailed {
 			continue
 		}
-		err := store.AppendEventLast(ctx, last, w.WorkspaceID, "wfo", "wfo.fold."+string(FoldFailed), w.ID.String(),
+		err := store.AppendEventLast(last, w.WorkspaceID, "wfo", "wfo.fold."+string(FoldFailed), w.ID.String(),
 			foldEvent{Fold: i, Status: FoldFailed, Error: folds[i].Error})
 		if err != nil {
 			return err
