@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"millrace/api/types"
 )
 
 // undoOnce has the server undo the first transaction that changes a row of a table so that a condition holds, as when two
@@ -54,4 +56,22 @@ func TestWhatTheServerUndoesIsDoneAllTheSame(t *testing.T) {
 		require.Equal(t, 1, r.count(`select count(*) from event_log where type in ('backtest.tune.canceled', 'wfo.run.canceled', 'ingestion.job.canceled')
 			and entity_id = (select id::text from `+c.table+` where status = 'canceled' limit 1)`))
 	}
+}
+
+// Of a change of many at once, which takes several transactions, what the server undoes is done again too: its beginning and each step.
+func TestABulkChangeThatTheServerUndoesIsDoneAllTheSame(t *testing.T) {
+	r := newFixture(t).withSample()
+	for _, key := range []string{"first", "second"} {
+		require.Equal(t, http.StatusAccepted, r.do(http.MethodPost, "/backtests/tune", smallTune, "X-Idempotency-Key", key).status)
+	}
+	r.undoOnce("tunes", "new.status = 'canceled'")
+	r.undoOnce("idempotency_keys", "new.route = 'POST /bulk'")
+	const body = `{"kind":"tune","action":"cancel","confirm":2}`
+	done := r.do(http.MethodPost, "/bulk", body, "X-Idempotency-Key", "all")
+	require.Equal(t, http.StatusOK, done.status, string(done.body))
+	require.Greater(t, r.undone("tunes"), 1, "no step was undone")
+	require.Greater(t, r.undone("idempotency_keys"), 1, "no beginning was undone")
+	require.Equal(t, 2, into[types.BulkResult](t, done).Changed)
+	require.Equal(t, 2, r.count(`select count(*) from event_log where type = 'backtest.tune.canceled'`))
+	require.Equal(t, string(done.body), string(r.do(http.MethodPost, "/bulk", body, "X-Idempotency-Key", "all").body))
 }

@@ -34,8 +34,9 @@ func (s *DB) SubmitSteps(ctx context.Context, sub Submission, steps Steps) (Resp
 		return orNone(resp), err
 	}
 	for {
-		next := left
+		var next []byte
 		err := s.inStep(submitting(ctx), sub.Workspace, func(tx *Tx) (err error) {
+			next = left
 			if sub.Key != "" {
 				if next, resp, err = lockSteps(ctx, tx, sub); err != nil || resp != nil {
 					tx.Unaudited()
@@ -60,10 +61,11 @@ func (s *DB) SubmitSteps(ctx context.Context, sub Submission, steps Steps) (Resp
 	}
 }
 
-// inStep is InWorkspace of a submission: a change of the workspace that waits goes before it, see BeforeChange.
+// inStep is Change of a submission: a change of the workspace that waits goes before it, see BeforeChange.
 func (s *DB) inStep(ctx context.Context, workspace uuid.UUID, fn func(*Tx) error) error {
 	lock := strings.ReplaceAll(changeLock, "$1", "'"+workspace.String()+"'")
-	return s.inTx(ctx, s.spaces, workspace, beginTenant+"; select pg_advisory_xact_lock_shared"+lock+"; "+EnterWorkspace(workspace), "commit", fn)
+	begin := beginTenant + "; select pg_advisory_xact_lock_shared" + lock + "; " + EnterWorkspace(workspace)
+	return whileUndone(ctx, func() error { return s.inTx(ctx, s.spaces, workspace, begin, "commit", fn) })
 }
 
 func orNone(resp *Response) Response {
@@ -76,8 +78,8 @@ func orNone(resp *Response) Response {
 // beginSteps claims the key and stores what is to be done. A submission that was made before has its response, if it is
 // done.
 func (s *DB) beginSteps(ctx context.Context, sub Submission, begin func(context.Context, *Tx) ([]byte, error)) (left []byte, resp *Response, err error) {
-	var claim claim
 	err = s.inStep(WithoutAudit(ctx), sub.Workspace, func(tx *Tx) error {
+		var claim claim
 		batch := &pgx.Batch{}
 		claim.queue(batch, sub)
 		if failed := tx.SendBatch(ctx, batch).Close(); failed != nil {
